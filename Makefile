@@ -1,0 +1,69 @@
+# make demo    the main job, on a simulated plant and on this very machine
+# make test    lint, types, import contracts and all tests
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+CONSTRAINTS := .ci/constraints.txt
+TORCH := $(shell grep '^torch==' $(CONSTRAINTS))
+SECONDS_OF_DEMO ?=
+
+.PHONY: install install-dev demo test lint types contracts pytest benchmark soak clean
+
+install: $(VENV)/.installed
+install-dev: $(VENV)/.installed-dev
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "aemon needs Python 3.11 or newer; this is $$($(PYTHON) --version 2>&1)."; \
+	  echo "Name another one: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { \
+	  echo "On Debian and Ubuntu: apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
+
+# A CPU build of torch is a tenth of the default one. Three ways to it, then the default:
+# a wheel pip can already see, uv's own knowledge of where the CPU builds are, plain torch.
+$(VENV)/.torch: $(BIN)/python $(CONSTRAINTS)
+	@$(BIN)/python -c 'import torch' 2>/dev/null \
+	  || $(PIP) install --quiet "$(TORCH)+cpu" 2>/dev/null \
+	  || { $(PIP) install --quiet uv 2>/dev/null \
+	       && $(BIN)/uv pip install --quiet --python $(BIN)/python --torch-backend=cpu "$(TORCH)" 2>/dev/null; } \
+	  || $(PIP) install --quiet "$(TORCH)"
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.torch pyproject.toml $(CONSTRAINTS)
+	$(PIP) install --quiet --constraint $(CONSTRAINTS) --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) install --quiet --constraint $(CONSTRAINTS) --editable '.[dev]'
+	@touch $@
+
+demo: install
+	@$(BIN)/aemon demo $(if $(SECONDS_OF_DEMO),--seconds $(SECONDS_OF_DEMO))
+
+test: lint types contracts pytest
+
+lint: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install-dev
+	$(BIN)/mypy
+
+contracts: install-dev
+	$(BIN)/lint-imports
+
+pytest: install-dev
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+benchmark: install-dev
+	$(PIP) install --quiet --constraint $(CONSTRAINTS) --editable '.[benchmark]'
+	$(BIN)/python tests/benchmarks/bench_start.py
+	$(BIN)/python tests/benchmarks/bench_scoring.py
+	$(BIN)/python tests/benchmarks/bench_training.py
+
+soak: install-dev
+	$(BIN)/python -m pytest -m soak
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
