@@ -1,0 +1,6 @@
+"""`python -m aemon`."""
+
+from aemon.cli.main import main
+
+if __name__ == "__main__":
+    main()

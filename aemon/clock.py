@@ -1,0 +1,51 @@
+"""Time: the clock is an argument, durations are text such as `15m`."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+Clock = Callable[[], datetime]
+"""Returns the current time, aware and in UTC."""
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
+
+
+def utc_now() -> datetime:
+    """The system clock."""
+    return datetime.now(UTC)
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read a duration such as `30s`, `15m`, `1h30m` or `1d`.
+
+    >>> parse_duration("1h30m")
+    datetime.timedelta(seconds=5400)
+
+    Raises:
+        ValueError: the text is no positive duration.
+    """
+    compact = text.strip().replace(" ", "")
+    parts = _PART.findall(compact)
+    if not parts or "".join(number + unit for number, unit in parts) != compact:
+        raise ValueError(f"{text!r} is not a duration; write for example 30s, 15m, 1h30m or 1d")
+    duration = timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+    if duration <= timedelta(0):
+        raise ValueError(f"{text!r} is not longer than nothing")
+    return duration
+
+
+def format_duration(duration: timedelta) -> str:
+    """Write a duration the way `parse_duration` reads it, in its largest whole units.
+
+    >>> format_duration(timedelta(seconds=5400))
+    '1h30m'
+    """
+    left = round(duration.total_seconds() * 1000)
+    text = ""
+    for unit in ("d", "h", "m", "s", "ms"):
+        size = round(_UNITS[unit] * 1000)
+        count, left = divmod(left, size)
+        if count:
+            text += f"{count}{unit}"
+    return text or "0s"

@@ -1,0 +1,191 @@
+"""A YAML document as plain data, with the line of every key and with `${...}` replaced."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from aemon.errors import ConfigError
+
+KeyPath = tuple[str | int, ...]
+"""Where a value stands in a document: `("monitors", "pumps", "score_every")`."""
+
+_STRING = "tag:yaml.org,2002:str"
+_MERGE = "tag:yaml.org,2002:merge"
+_REFERENCE = re.compile(r"\$(\$\{)|\$\{([^}]*)\}")
+_VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Document:
+    """What a file says, and where it says it.
+
+    Attributes:
+        name: the file as the user named it.
+        data: the values.
+        lines: the line of each key, counted from 1; `()` is the document itself.
+    """
+
+    name: str
+    data: dict[str, Any]
+    lines: Mapping[KeyPath, int]
+
+    def line(self, path: KeyPath) -> int:
+        """The line of a key or, where it is not written, of the nearest key around it."""
+        while path not in self.lines:
+            path = path[:-1]
+        return self.lines[path]
+
+    def value(self, path: KeyPath) -> object:
+        """The value at a path, None where there is none."""
+        value: Any = self.data
+        for part in path:
+            try:
+                value = value[part]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
+
+
+def read_document(path: Path, env: Mapping[str, str]) -> Document:
+    """Read a YAML file without interpreting it.
+
+    Raises:
+        ConfigError: the file cannot be read, is no YAML, is empty, repeats a key, or refers to
+            a variable or file that is not there.
+    """
+    text = _read_text(path)
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            raise ConfigError(
+                f"{path}: the file is empty", todo="`aemon init` writes one to start from"
+            )
+        if not isinstance(node, yaml.MappingNode):
+            raise ConfigError(f"{path}:1: expected `key: value` lines, such as `monitors:`")
+        return _Reader(path, env, loader).read(node)
+    except yaml.MarkedYAMLError as error:
+        # str(error) would quote the line, and the line may hold a password.
+        mark = error.problem_mark or error.context_mark
+        number = mark.line + 1 if mark else 1
+        raise ConfigError(
+            f"{path}:{number}: {error.problem or error.context}", todo=_syntax_hint(text, number)
+        ) from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML: {getattr(error, 'reason', 'unreadable')}") from None
+    finally:
+        loader.dispose()
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path}: no such file", todo="`aemon init` writes one; `-c FILE` names another"
+        ) from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path}: is a folder", todo="name the file inside it") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{path}:{line}: not UTF-8 text", todo="save it as UTF-8") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+
+
+def _syntax_hint(text: str, number: int) -> str:
+    lines = text.splitlines()[max(number - 2, 0) : number]
+    if any("\t" in line for line in lines):
+        return "indent with spaces: YAML allows no tabs there"
+    if any("${" in line for line in lines):
+        return 'put text with ${...} in quotes inside { }: {url: "${NAME}"}'
+    return "check colons, quotes and indentation on this line and the one before"
+
+
+class _Reader:
+    """Walks the nodes of one document."""
+
+    def __init__(self, path: Path, env: Mapping[str, str], loader: yaml.SafeLoader) -> None:
+        self._path = path
+        self._env = env
+        self._loader = loader
+        self._lines: dict[KeyPath, int] = {(): 1}
+        self._inside: set[int] = set()  # nodes around the present one: an alias may not name them
+
+    def read(self, root: yaml.MappingNode) -> Document:
+        data = self._mapping(root, ())
+        return Document(name=str(self._path), data=data, lines=self._lines)
+
+    def _value(self, node: yaml.Node, path: KeyPath) -> object:
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, path)
+        if id(node) in self._inside:
+            self._fail(node, path, "an alias stands for something that contains it")
+        self._inside.add(id(node))
+        value: dict[str, Any] | list[Any]
+        if isinstance(node, yaml.MappingNode):
+            value = self._mapping(node, path)
+        else:
+            value = self._sequence(node, path)
+        self._inside.discard(id(node))
+        return value
+
+    def _sequence(self, node: yaml.Node, path: KeyPath) -> list[Any]:
+        for index, item in enumerate(node.value):
+            self._lines[*path, index] = item.start_mark.line + 1
+        return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
+
+    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
+        own: dict[str, int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self._fail(key, path, "a key is plain text")
+            if key.tag != _MERGE and key.value in own:
+                here = (*path, key.value)
+                self._fail(key, here, f"written twice; first on line {own[key.value]}")
+            own[key.value] = key.start_mark.line + 1
+        self._loader.flatten_mapping(node)  # `<<: *defaults` comes first and is overridden
+        for key, _ in node.value:
+            self._lines[*path, key.value] = key.start_mark.line + 1
+        return {key.value: self._value(value, (*path, key.value)) for key, value in node.value}
+
+    def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> object:
+        if node.tag == _STRING:
+            return _REFERENCE.sub(lambda match: self._replace(match, node, path), node.value)
+        try:
+            return self._loader.construct_object(node)
+        except ValueError:
+            self._fail(node, path, "not a value of its kind; put text in quotes")
+
+    def _replace(self, match: re.Match[str], node: yaml.Node, path: KeyPath) -> str:
+        if match[1]:
+            return match[1]
+        if match[2].startswith("file:"):
+            return self._file(Path(match[2].removeprefix("file:")), node, path)
+        variable = _VARIABLE.fullmatch(match[2])
+        if variable is None:
+            self._fail(node, path, "a reference reads ${NAME}, ${NAME:-default} or ${file:PATH}")
+        name, default = variable.groups()
+        value = self._env.get(name) or default if default is not None else self._env.get(name)
+        if value is None:
+            self._fail(node, path, f"the environment variable {name} is not set")
+        return value
+
+    def _file(self, file: Path, node: yaml.Node, path: KeyPath) -> str:
+        try:
+            return (self._path.parent / file).read_text(encoding="utf-8").strip()
+        except UnicodeDecodeError:
+            self._fail(node, path, f"{file} is not UTF-8 text")
+        except OSError as error:
+            self._fail(node, path, f"cannot read {file}: {error.strerror}")
+
+    def _fail(self, node: yaml.Node, path: KeyPath, problem: str) -> NoReturn:
+        key = ".".join(map(str, path))
+        line = node.start_mark.line + 1
+        raise ConfigError(
+            f"{self._path}:{line}: {key}: {problem}" if key else f"{self._path}:{line}: {problem}"
+        )

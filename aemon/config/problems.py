@@ -1,0 +1,126 @@
+"""What is wrong with a document, in plain words: one line `file:line: key: problem` each."""
+
+import difflib
+from collections.abc import Iterable
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from aemon.config.document import Document, KeyPath
+from aemon.config.schema import Config
+from aemon.config.types import Settings
+
+_WORDS = {
+    "missing": "missing; it must be given",
+    "string_type": "must be text; put it in quotes",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "path_type": "must be a path, as text",
+    "model_type": "must hold `key: value` pairs",
+    "model_attributes_type": "must hold `key: value` pairs",
+    "dict_type": "must hold `key: value` pairs",
+    "tuple_type": "must be a list, such as [flow, pressure]",
+    "greater_than": "must be greater than {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be less than {lt:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "literal_error": "must be one of {expected}",
+    "finite_number": "must be a finite number",
+}
+
+
+def explain(error: ValidationError, document: Document) -> list[str]:
+    """Every problem of a failed validation, in the order of the file.
+
+    The values that were refused are not part of it: they may be secrets.
+    """
+    found = [_explain_one(detail, document) for detail in error.errors(include_input=False)]
+    return [f"{document.name}:{line}: {text}" for line, text in sorted(dict.fromkeys(found))]
+
+
+def _explain_one(detail: ErrorDetails, document: Document) -> tuple[int, str]:
+    path, settings = _locate(detail["loc"])
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        known = settings.model_fields if settings else ()
+        text = "unknown key" + _nearest(str(path[-1]), known)
+    elif kind in {"union_tag_not_found", "union_tag_invalid"}:
+        path = (*path, "kind")
+        kinds = [
+            name.strip(" '")
+            for name in context.get("expected_tags", "'sql', 'csv', 'host'").split(",")
+        ]
+        text = f"must be one of {', '.join(kinds)}" + _nearest(str(context.get("tag", "")), kinds)
+    elif kind == "value_error":
+        text = str(context["error"])
+    elif kind == "too_short" and path == ("monitors",):
+        text = "name at least one monitor"
+    elif path in document.lines and document.value(path) is None and kind != "missing":
+        text = "has no value; give it one or leave the key out"
+    elif kind in _WORDS:
+        text = _WORDS[kind].format(**context)
+        if kind == "literal_error" and settings is not None:
+            text += _nearest(
+                str(document.value(path)),
+                context["expected"].replace("'", "").replace(" or ", ", ").split(", "),
+            )
+    else:
+        text = detail["msg"]
+    key = ".".join(map(str, path))
+    return document.line(path), f"{key}: {text}" if key else text
+
+
+def _nearest(word: str, choices: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, list(choices), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _locate(location: tuple[int | str, ...]) -> tuple[KeyPath, type[Settings] | None]:
+    """The keys a validation error is about, and the settings class that the last one is part of.
+
+    pydantic puts the chosen member of a union into the location; no key stands for it.
+    """
+    path: list[int | str] = []
+    kind: Any = Config
+    around: type[Settings] | None = None
+    for part in location:
+        members = [member for member in _members(kind) if isinstance(member, type)]
+        chosen = [m for m in members if issubclass(m, Settings) and _tag(m) == part]
+        if len(members) > 1 and chosen:
+            kind = chosen[0]
+            continue
+        if part == "[key]":
+            break
+        path.append(part)
+        around = next((m for m in members if issubclass(m, Settings)), None)
+        if around is not None:
+            field = around.model_fields.get(str(part))
+            kind = field.annotation if field else None
+        else:
+            arguments = get_args(kind)
+            kind = arguments[-1] if arguments else None
+    return tuple(path), around
+
+
+def _members(kind: Any) -> tuple[Any, ...]:
+    if get_origin(kind) is Annotated:
+        return _members(get_args(kind)[0])
+    if get_origin(kind) in {Union, UnionType}:
+        return get_args(kind)
+    return (kind,)
+
+
+def _tag(settings: type[Settings]) -> str | None:
+    field = settings.model_fields.get("kind")
+    if field is None or get_origin(field.annotation) is not Literal:
+        return None
+    return str(get_args(field.annotation)[0])

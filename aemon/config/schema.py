@@ -1,0 +1,180 @@
+"""What a configuration may say. Every key's default and meaning stand here and only here."""
+
+import hashlib
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from aemon.config.types import AlarmBudget, Duration, Listen, Settings, TimeZone
+
+ColumnKind = Literal["numeric", "boolean", "categorical"]
+
+
+class SqlSource(Settings):
+    """A table or query in any database SQLAlchemy can reach."""
+
+    kind: Literal["sql"] = "sql"
+    url: SecretStr = Field(description="SQLAlchemy URL, such as sqlite:///plant.db")
+    table: str | None = Field(None, description="table or view to read, schema.table allowed")
+    query: str | None = Field(None, description="SELECT to read instead of a table")
+    time: str = Field(description="column with the event time")
+    key: str = Field(description="column that identifies a record; unique, grows within one time")
+    entity: str | None = Field(None, description="column naming the thing a record belongs to")
+    timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
+
+    @model_validator(mode="after")
+    def _one_of_table_and_query(self) -> Self:
+        if (self.table is None) == (self.query is None):
+            raise ValueError("give either table or query")
+        return self
+
+
+class CsvSource(Settings):
+    """A CSV file that grows, or a folder of them."""
+
+    kind: Literal["csv"] = "csv"
+    path: Path = Field(description="a file, or a folder whose *.csv files are read in name order")
+    time: str = Field(description="column with the event time")
+    key: str | None = Field(None, description="column that identifies a record; default file:line")
+    entity: str | None = Field(None, description="column naming the thing a record belongs to")
+    separator: str = Field(",", min_length=1, max_length=1, description="field separator")
+    timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
+
+
+class HostSource(Settings):
+    """The machine aemon runs on: load, processor, memory, disk and network, by psutil."""
+
+    kind: Literal["host"] = "host"
+    sample_every: Duration = Field(timedelta(seconds=5), description="pause between samples")
+
+
+Source = Annotated[SqlSource | CsvSource | HostSource, Field(discriminator="kind")]
+
+
+class ColumnSettings(Settings):
+    """Which columns are judged, and as what; by default chosen from the data."""
+
+    include: tuple[str, ...] | None = Field(None, description="judge only these columns")
+    exclude: tuple[str, ...] = Field((), description="never judge these columns")
+    kinds: dict[str, ColumnKind] = Field({}, description="take a column as this kind")
+
+    @model_validator(mode="after")
+    def _included_and_excluded_differ(self) -> Self:
+        both = sorted(set(self.include or ()) & set(self.exclude))
+        if both:
+            raise ValueError(f"{', '.join(both)}: both included and excluded; choose one")
+        return self
+
+
+class DetectorSettings(Settings):
+    """The autoencoder's shape and training. The defaults were measured; change them with data."""
+
+    code_size: int | None = Field(
+        None, ge=1, description="width of the code; default three quarters of the features"
+    )
+    hidden_size: int | None = Field(
+        None, ge=1, description="width of the layers around the code; default 3x the features"
+    )
+    members: int = Field(3, ge=1, le=32, description="autoencoders averaged into one detector")
+    steps: int = Field(600, ge=1, description="most training steps; early stopping may end sooner")
+    batch_records: int = Field(256, ge=1, description="records in a training step")
+    learning_rate: float = Field(0.01, gt=0, description="peak of the one-cycle schedule")
+    noise: float = Field(0.5, ge=0, description="most input noise in training, in spreads")
+    seed: int = Field(0, ge=0, description="same data, settings and seed: same detector")
+
+
+class ThresholdSettings(Settings):
+    """Where the line is drawn, as a promise: a rate or a budget."""
+
+    false_alarm_rate: float | None = Field(
+        None, gt=0, lt=0.5, description="share of normal records that may be flagged"
+    )
+    alarm_budget: AlarmBudget | None = Field(
+        None, description="count of normal records that may be flagged, such as 3/day"
+    )
+
+    @model_validator(mode="after")
+    def _at_most_one_promise(self) -> Self:
+        if self.false_alarm_rate is not None and self.alarm_budget is not None:
+            raise ValueError("give either false_alarm_rate or alarm_budget")
+        return self
+
+
+class LearningSettings(Settings):
+    """All that decides what a detector learns from given records."""
+
+    columns: ColumnSettings = ColumnSettings()
+    detector: DetectorSettings = DetectorSettings()
+    threshold: ThresholdSettings = ThresholdSettings()
+
+    @property
+    def fingerprint(self) -> str:
+        """The sha256 of these settings; a detector trained with others is out of date."""
+        return hashlib.sha256(self.model_dump_json(exclude_defaults=True).encode()).hexdigest()
+
+
+class MonitorSettings(Settings):
+    """One configured unit that is watched."""
+
+    source: Source
+    score_every: Duration = Field(description="pause between scoring runs")
+    train_every: Duration = Field(timedelta(days=1), description="age at which a detector retires")
+    min_records: int = Field(1000, ge=50, description="cold start ends at this many records")
+    start: Literal["beginning", "now"] = Field(
+        "beginning",
+        description="the first detector learns from the source's first min_records records and "
+        "judges all later ones, or learns from the newest ones there are and judges what follows",
+    )
+    max_training_records: int = Field(
+        50_000, ge=50, description="a detector learns from at most this many newest records"
+    )
+    chunk_records: int = Field(10_000, ge=1, description="records judged and committed at once")
+    score_timeout: Duration = Field(timedelta(minutes=5), description="longest scoring run")
+    train_timeout: Duration = Field(timedelta(minutes=30), description="longest training run")
+    columns: ColumnSettings = ColumnSettings()
+    detector: DetectorSettings = DetectorSettings()
+    threshold: ThresholdSettings = ThresholdSettings()
+
+    @property
+    def learning(self) -> LearningSettings:
+        """The part that decides what a detector learns."""
+        return LearningSettings(
+            columns=self.columns, detector=self.detector, threshold=self.threshold
+        )
+
+
+class HttpSettings(Settings):
+    """Where metrics, health and the status page are served."""
+
+    listen: Listen = Field("127.0.0.1:9464", description="host:port; loopback unless you say so")
+
+
+class LogSettings(Settings):
+    """How the daemon logs."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level")
+    format: Literal["text", "json"] = Field("text", description="for people or for machines")
+
+
+class Config(Settings):
+    """The whole configuration file."""
+
+    store: SecretStr = Field(
+        SecretStr("sqlite:///aemon.db"),
+        description="results database: sqlite:///… or postgresql://…",
+    )
+    http: HttpSettings = HttpSettings()
+    log: LogSettings = LogSettings()
+    monitors: dict[str, MonitorSettings] = Field(min_length=1, description="name -> monitor")
+
+    @field_validator("monitors")
+    @classmethod
+    def _plain_names(cls, monitors: dict[str, MonitorSettings]) -> dict[str, MonitorSettings]:
+        for name in monitors:
+            if not name.replace("-", "_").replace(".", "_").isidentifier():
+                raise ValueError(
+                    f"{name!r}: a monitor's name has letters, digits, '_', '-' and '.'"
+                )
+        return monitors

@@ -1,0 +1,102 @@
+"""The small frozen records that travel between layers."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Watermark:
+    """How far a source has been read: everything up to and including one record.
+
+    `event_time` is aware UTC, None where no time has been seen. `position` belongs to the
+    source alone (JSON text): a file's offset, a key with its type.
+    """
+
+    event_time: datetime | None = None
+    record_key: str = ""
+    position: str = ""
+
+    def __post_init__(self) -> None:
+        if self.event_time is not None and self.event_time.utcoffset() is None:
+            raise ValueError("a watermark's event_time must carry a time zone")
+
+
+class Job(StrEnum):
+    """Scheduled work."""
+
+    SCORE = "score"
+    TRAIN = "train"
+
+
+class Outcome(StrEnum):
+    """How a run ended. Every tick ends as one of these, with a reason: silence is a bug."""
+
+    OK = "ok"
+    NO_DATA = "no_data"
+    COLLECTING = "collecting"
+    SKIPPED = "skipped"
+    MISFIRED = "misfired"
+    ABANDONED = "abandoned"  # stopped by a shutdown or a newer run; nothing half-written
+    TIMED_OUT = "timed_out"
+    FAILED = "failed"
+
+
+class Verdict(StrEnum):
+    """The outcome for one record."""
+
+    NORMAL = "normal"
+    ANOMALY = "anomaly"
+    ABSENT = "absent"  # too little of the record was there to judge it
+
+
+class Severity(StrEnum):
+    """How far over the line an anomaly is."""
+
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class DetectorState(StrEnum):
+    """A detector's place in its life."""
+
+    SHADOW = "shadow"
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunReport:
+    """What one run did; the ledger row and the metrics are made from it."""
+
+    monitor: str
+    job: Job
+    outcome: Outcome
+    started_at: datetime
+    finished_at: datetime
+    reason: str = ""
+    records_read: int = 0
+    records_scored: int = 0
+    records_late: int = 0
+    rejected: tuple[tuple[str, int], ...] = ()  # (reason, count), only counts above zero
+    cells_imputed: int = 0
+    exceedances: tuple[float, ...] = ()  # of the anomalies
+    critical: int = 0  # anomalies far over the line
+    largest_exceedance: float | None = None  # over all records scored
+    newest_record: datetime | None = None  # event time of the newest record read
+    records_wanted: int = 0  # in a cold start: how many it takes to end it
+
+    @property
+    def seconds(self) -> float:
+        """How long the run took, in seconds."""
+        return (self.finished_at - self.started_at).total_seconds()
+
+    @property
+    def anomalies(self) -> int:
+        """How many records were judged anomalous."""
+        return len(self.exceedances)
+
+    @property
+    def records_rejected(self) -> int:
+        """How many records could not be judged at all."""
+        return sum(count for _, count in self.rejected)
