@@ -1,0 +1,55 @@
+"""The protocol every source fulfils; `tests/contract` holds all of them to it."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import pandas as pd
+
+from aemon.frame import Roles
+from aemon.records import Watermark
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Fetched:
+    """What one read returned.
+
+    Attributes:
+        table: records in reading order, with at least the columns of the source's roles.
+        watermark: everything up to the table's last record; the given one if there is none.
+        more: another read would return records at once.
+    """
+
+    table: pd.DataFrame
+    watermark: Watermark | None
+    more: bool
+
+
+class Source(Protocol):
+    """Reads records in order, in bounded pieces, each exactly once for a moving watermark.
+
+    Every read raises `SourceError` when trying again may help, `SourceConfigError` when the
+    table, file or column asked for is not there. Messages name them and hold no secrets.
+    """
+
+    @property
+    def roles(self) -> Roles:
+        """Which columns identify a record."""
+
+    @property
+    def replayable(self) -> bool:
+        """Whether past records can be read again; if not, the store keeps them for training."""
+
+    def fetch(self, after: Watermark | None, limit: int) -> Fetched:
+        """At most `limit` records after a watermark, oldest first; None reads from the beginning."""
+
+    def newest(self, until: Watermark | None, limit: int) -> Fetched:
+        """The newest `limit` records up to a watermark (None: up to now), oldest first."""
+
+    def count(self, limit: int) -> int:
+        """How many records there are in all, counted no further than `limit`."""
+
+    def describe(self) -> str:
+        """The source in a few words, without secrets."""
+
+    def close(self) -> None:
+        """Let go of connections and threads."""
