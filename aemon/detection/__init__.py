@@ -1,0 +1,1 @@
+"""Learning what is normal and judging records against it: pure computation, no I/O."""

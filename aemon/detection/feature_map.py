@@ -1,0 +1,168 @@
+"""The feature map: from a frame's columns to the numbers an autoencoder reads, and back."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from aemon.detection.columns import (
+    ColumnReport,
+    finite,
+    is_absent,
+    named_columns,
+    read_booleans,
+    read_numbers,
+    read_texts,
+)
+from aemon.errors import FrameError
+from aemon.frame import Frame
+
+Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+
+LARGEST_FEATURE = 1e4
+"""In spreads. Squared, whitened and summed over thousands of features it stays in float32."""
+
+UNREADABLE_SHARE = 0.5
+"""More unreadable cells than this among those present, and the column has changed its type."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FeatureMap:
+    """How columns become features. Made by `fit_features`, never by hand.
+
+    The F features lie in this order: one for each of `scaled`, then for each of `categorical`
+    one place per category and one for whatever was never seen, then one for each of `entities`.
+
+    Attributes:
+        columns: what each column was taken for, in the frame's order.
+        scaled: numeric and boolean columns.
+        booleans: which of `scaled` are boolean.
+        categorical: column and its categories, the commonest first.
+        entities: known entities, the context; empty when there are fewer than two.
+        means: (F,) of the raw features.
+        spreads: (F,) of the raw features; 0 marks a feature that was constant and stays 0.
+        weights: (F,) a feature's weight in errors; 0 for constants and context.
+        floors: (F,) the least residual believed to be normal, in spreads.
+        width: independent features that vary and are judged: a code must be narrower.
+    """
+
+    columns: tuple[ColumnReport, ...]
+    scaled: tuple[str, ...]
+    booleans: frozenset[str]
+    categorical: tuple[tuple[str, tuple[str, ...]], ...]
+    entities: tuple[str, ...]
+    means: npt.NDArray[np.float64]
+    spreads: npt.NDArray[np.float64]
+    weights: Floats
+    floors: Floats
+    width: int
+
+    def __len__(self) -> int:
+        return len(self.means)
+
+    @property
+    def judged(self) -> tuple[tuple[str, slice], ...]:
+        """The columns that carry weight, each with its place among the features."""
+        places = [(name, slice(i, i + 1)) for i, name in enumerate(self.scaled)]
+        start = len(self.scaled)
+        for name, categories in self.categorical:
+            places.append((name, slice(start, start + len(categories) + 1)))
+            start += len(categories) + 1
+        return tuple((name, place) for name, place in places if self.weights[place].any())
+
+    def transform(self, frame: Frame) -> tuple[Floats, Mask]:
+        """Features X (N, F), 0 where missing, and which of them were observed (N, F).
+
+        Raises:
+            FrameError: a column that was learned from is missing or has changed its type.
+        """
+        values = named_columns(frame.values)
+        self._check_there(values)
+        raw = np.zeros((len(frame), len(self)))
+        count = len(self.scaled)
+        raw[:, :count] = self.numbers(values)
+        start = count
+        for name, categories in self.categorical:
+            stop = start + len(categories) + 1
+            raw[:, start:stop] = _one_hot(values.get(name), categories, len(frame))
+            start = stop
+        if self.entities:
+            raw[:, start:] = _entity_places(frame.entities, self.entities)
+        mask = ~np.isnan(raw)
+        raw -= self.means
+        raw *= np.divide(1.0, self.spreads, out=np.zeros(len(self)), where=self.spreads > 0)
+        np.clip(raw, -LARGEST_FEATURE, LARGEST_FEATURE, out=raw)
+        raw[~mask] = 0.0
+        return raw.astype(np.float32), mask
+
+    def _check_there(self, values: pd.DataFrame) -> None:
+        for name, _ in self.judged:
+            if name not in values.columns:
+                raise FrameError(
+                    f"column {name!r}, which this detector learned from, is missing; "
+                    f"there are: {', '.join(values.columns) or 'none'}",
+                    todo="restore the column, or train again with `aemon train`",
+                )
+
+    def numbers(self, values: pd.DataFrame) -> npt.NDArray[np.float64]:
+        """The scaled columns as (N, K), NaN where missing; constants that vanished are missing."""
+        here = [name for name in self.scaled if name in values.columns]
+        plain = [
+            name
+            for name in here
+            if isinstance(values[name].dtype, np.dtype) and values[name].dtype.kind in "biuf"
+        ]
+        if len(plain) == len(self.scaled):  # the common case, in one conversion
+            return finite(values[list(self.scaled)].to_numpy(dtype=np.float64, copy=True))
+        numbers = np.full((len(values), len(self.scaled)), np.nan)
+        for place, name in enumerate(self.scaled):
+            if name not in here:
+                continue
+            column = values[name]
+            read = read_booleans if name in self.booleans else read_numbers
+            numbers[:, place] = read(column)
+            if name not in plain and self.weights[place] > 0:
+                _check_readable(column, numbers[:, place], name)
+        return numbers
+
+
+def _check_readable(column: "pd.Series[Any]", numbers: npt.NDArray[np.float64], name: str) -> None:
+    present = ~is_absent(column)
+    unreadable = present & np.isnan(numbers)
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return  # infinities are missing cells, not another type
+    if unreadable.sum() > UNREADABLE_SHARE * present.sum():
+        example = column[unreadable].iloc[0]
+        raise FrameError(
+            f"column {name!r}, learned as numbers, now holds {str(example)!r} "
+            f"and {int(unreadable.sum())} of {int(present.sum())} values cannot be read as numbers",
+            todo="restore the column, or train again with `aemon train`",
+        )
+
+
+def _one_hot(
+    column: "pd.Series[Any] | None", categories: tuple[str, ...], records: int
+) -> npt.NDArray[np.float64]:
+    """One place per category and a last one for any other text (N, K + 1); NaN where missing."""
+    places = np.full((records, len(categories) + 1), np.nan)
+    if column is None:
+        return places
+    texts, codes = read_texts(column)
+    place_of = {category: place for place, category in enumerate(categories)}
+    known = np.array([place_of.get(text, len(categories)) for text in texts] + [0])
+    rows = np.flatnonzero(codes >= 0)
+    places[rows] = 0.0
+    places[rows, known[codes[rows]]] = 1.0
+    return places
+
+
+def _entity_places(
+    entities: npt.NDArray[np.object_], known: tuple[str, ...]
+) -> npt.NDArray[np.float64]:
+    """One place per known entity (N, E); NaN throughout for any other."""
+    places = _one_hot(pd.Series(entities, dtype=object), known, len(entities))
+    places[places[:, -1] == 1] = np.nan
+    return places[:, :-1]

@@ -1,0 +1,66 @@
+"""What a detector says of records: verdicts for many, explanations for few."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Value = float | bool | str | None
+"""A cell in its original units; None where it is missing."""
+
+CRITICAL_EXCEEDANCE = 2.0
+"""A score this many times the threshold is critical."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Judgement:
+    """The verdicts on N records.
+
+    Attributes:
+        scores: (N,) higher is odder; 1 is usual.
+        p_values: (N,) how often a normal record scores as high or higher.
+        exceedances: (N,) score / threshold; 1 is the line.
+        anomalous: (N,) over the line; never where absent.
+        absent: (N,) more than half of the judged cells are missing.
+        critical: (N,) anomalous by `CRITICAL_EXCEEDANCE` or more.
+        imputed_shares: (N,) share of the judged cells that are missing.
+        cells_imputed: missing judged cells in all.
+    """
+
+    scores: npt.NDArray[np.float64]
+    p_values: npt.NDArray[np.float64]
+    exceedances: npt.NDArray[np.float64]
+    anomalous: npt.NDArray[np.bool_]
+    absent: npt.NDArray[np.bool_]
+    critical: npt.NDArray[np.bool_]
+    imputed_shares: npt.NDArray[np.float64]
+    cells_imputed: int
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contribution:
+    """One column's part in a record's score.
+
+    `error` is the column's squared gap on the scale of normal gaps, `share` its part of the
+    record's whole, `rank` 1 for the largest.
+    """
+
+    column: str
+    observed: Value
+    reconstructed: Value
+    error: float
+    share: float
+    rank: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Explanation:
+    """Why a record scored as it did, in original units."""
+
+    observed: dict[str, Value]
+    reconstructed: dict[str, Value]
+    contributions: tuple[Contribution, ...]  # of the judged columns, largest share first
+    reason: str

@@ -1,0 +1,78 @@
+"""Where a detector comes from: enough to tell two apart and to train one again."""
+
+import hashlib
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import aemon
+from aemon.frame import Frame
+
+
+@dataclass(frozen=True, kw_only=True, eq=True)
+class Provenance:
+    """What a detector was trained on, and with what. Times are aware UTC, hashes SHA-256."""
+
+    trained_from: datetime
+    trained_until: datetime
+    training_records: int
+    validation_records: int
+    calibration_records: int
+    seed: int
+    steps: int
+    validation_error: float
+    settings_hash: str
+    feature_map_hash: str
+    data_hash: str
+    versions: dict[str, str]
+    seconds: float
+
+    def to_metadata(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        times = {
+            "trained_from": self.trained_from.isoformat(),
+            "trained_until": self.trained_until.isoformat(),
+        }
+        return asdict(self) | times
+
+    @classmethod
+    def from_metadata(cls, metadata: dict[str, Any]) -> "Provenance":
+        """The inverse of `to_metadata`."""
+        names = ("trained_from", "trained_until")
+        times = {name: datetime.fromisoformat(metadata[name]) for name in names}
+        return cls(**(metadata | times))
+
+
+def as_datetime(time: np.datetime64) -> datetime:
+    """One of a frame's event times as an aware datetime."""
+    microseconds: datetime = time.astype("datetime64[us]").item()
+    return microseconds.replace(tzinfo=UTC)
+
+
+def hash_frame(frame: Frame) -> str:
+    """SHA-256 of the records: names, times, entities and every cell."""
+    table = frame.values  # noqa: PD011 -- a frame is no pandas object
+    digest = hashlib.sha256("\x1f".join(map(str, table.columns)).encode())
+    digest.update(frame.times.astype("datetime64[us]").astype(np.int64).tobytes())
+    digest.update("\x1f".join(map(str, frame.entities)).encode())
+    for place in range(table.shape[1]):
+        column = table.iloc[:, place]
+        if column.dtype == object:  # may hold what pandas cannot hash, or not beside its neighbour
+            column = column.map(repr)
+        digest.update(pd.util.hash_pandas_object(column, index=False).to_numpy().tobytes())
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides a training's result, torch unimported."""
+    found = {"aemon": aemon.__version__}
+    for name in ("torch", "numpy", "pandas"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "unknown"
+    return found
