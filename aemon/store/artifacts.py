@@ -1,0 +1,59 @@
+"""Detectors as bytes: safetensors with JSON in the header. Artifacts hold no code."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from aemon.errors import ArtifactError
+
+FORMAT_VERSION = 1
+"""Grows when an artifact written by this aemon could not be read by the one before."""
+
+_HEADER_LENGTH_BYTES = 8  # safetensors: a little-endian length, then that much JSON
+
+
+def pack(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, Any]) -> bytes:
+    """Write arrays and JSON-able metadata as one artifact; the same input gives the same bytes."""
+    contiguous = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
+    text = json.dumps(metadata, sort_keys=True, allow_nan=False)
+    return save(contiguous, metadata={"aemon": text, "format_version": str(FORMAT_VERSION)})
+
+
+def digest(content: bytes) -> str:
+    """The sha256 under which an artifact is kept, as hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def unpack(content: bytes, sha256: str) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+    """Read an artifact back into arrays and metadata.
+
+    Raises:
+        ArtifactError: it was changed, cut short, or written by a newer aemon.
+    """
+    todo = "train again with `aemon train`; the monitor's records are untouched"
+    if digest(content) != sha256:
+        raise ArtifactError(f"artifact {sha256[:12]} is not what was stored", todo=todo)
+    try:
+        header = _header(content)
+        version = int(header["format_version"])
+        if version > FORMAT_VERSION:
+            raise ArtifactError(
+                f"artifact {sha256[:12]} has format {version}, this aemon reads {FORMAT_VERSION}",
+                todo="install the newer aemon that wrote it, or " + todo,
+            )
+        return load(content), json.loads(header["aemon"])
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise ArtifactError(f"artifact {sha256[:12]} cannot be read: {error}", todo=todo) from error
+
+
+def _header(content: bytes) -> dict[str, str]:
+    length = int.from_bytes(content[:_HEADER_LENGTH_BYTES], "little")
+    text = content[_HEADER_LENGTH_BYTES : _HEADER_LENGTH_BYTES + length]
+    header: dict[str, dict[str, str]] = json.loads(text)
+    return header["__metadata__"]

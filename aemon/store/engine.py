@@ -1,0 +1,101 @@
+"""Connections to a results database, and what each kind of database needs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from aemon.errors import ConfigError, StoreError
+
+BUSY_TIMEOUT_SECONDS = 10  # how long a SQLite writer waits for another one
+READ_ONLY = "aemon_read_only"  # execution option: do not take SQLite's write lock
+
+
+def store_url(text: str) -> URL:
+    """Parse a store's URL; plain `postgresql://` means psycopg 3.
+
+    Raises:
+        ConfigError: the text is no database URL, or names a database aemon does not write to.
+    """
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise ConfigError(
+            "store: this is no database URL",  # never the text itself: it may hold a password
+            todo="write for example sqlite:///aemon.db or postgresql://user@host/database",
+        ) from None
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() not in {"sqlite", "postgresql"}:
+        raise ConfigError(
+            f"store: {url.get_backend_name()} databases are not supported",
+            todo="use sqlite:///… or postgresql://…",
+        )
+    return url
+
+
+def open_engine(text: str) -> sa.Engine:
+    """An engine for the store at a URL; nothing is connected yet.
+
+    Raises:
+        ConfigError: the URL is wrong or its driver is not installed.
+    """
+    url = store_url(text)
+    sqlite = url.get_backend_name() == "sqlite"
+    options: dict[str, Any] = {"pool_pre_ping": not sqlite}
+    if sqlite:
+        options["connect_args"] = {"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False}
+    else:
+        options["connect_args"] = {"connect_timeout": BUSY_TIMEOUT_SECONDS}
+    try:
+        engine = sa.create_engine(url, **options)
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        raise ConfigError(
+            f"store: no driver for {url.drivername}", todo="pip install 'aemon[postgresql]'"
+        ) from error
+    if sqlite:
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # transactions begin where `_begin_sqlite` says
+    cursor = connection.cursor()
+    # WAL: readers never wait for the writer. NORMAL: a power cut may lose the last commits,
+    # watermark and verdicts alike, so they are made again; nothing is ever half there.
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # A deferred transaction that reads first and writes later fails when another writer came
+    # in between; an immediate one waits for its turn instead.
+    read_only = connection.get_execution_options().get(READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A connection for reading: one consistent view, and no lock that a writer waits for."""
+    with engine.connect() as connection:
+        yield connection.execution_options(**{READ_ONLY: True})
+
+
+@contextmanager
+def store_errors(engine: sa.Engine) -> Iterator[None]:
+    """Turn a database's errors into `StoreError`, naming the store without its password."""
+    try:
+        yield
+    except DBAPIError as error:
+        where = engine.url.render_as_string(hide_password=True)
+        cause = str(error.orig).strip().splitlines()
+        raise StoreError(
+            f"the store {where} failed: {cause[0] if cause else type(error.orig).__name__}",
+            todo="aemon tries again at the next run; check that the database is up and writable",
+        ) from error

@@ -1,0 +1,252 @@
+"""Reading what the store knows, for the command line, the status page and training."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from aemon.records import DetectorState, Job
+from aemon.store.store import Row, Store
+from aemon.store.tables import (
+    anomalies,
+    contributions,
+    detectors,
+    history,
+    monitors,
+    runs,
+    scores,
+    thresholds,
+    watermarks,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BlamedColumn:
+    """One column's part in an anomaly; observed and expected as text in original units."""
+
+    rank: int
+    column: str
+    observed: str | None
+    expected: str | None
+    error: float
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FlaggedRecord:
+    """One record judged anomalous, with its reasons and who judged it."""
+
+    monitor: str
+    entity: str
+    record_key: str
+    event_time: datetime
+    scored_at: datetime
+    severity: str
+    score: float
+    exceedance: float
+    p_value: float
+    reason: str
+    detector_version: int
+    threshold: float
+    observed: dict[str, Any]
+    reconstructed: dict[str, Any]
+    columns: tuple[BlamedColumn, ...]
+
+
+def flagged_records(
+    store: Store,
+    *,
+    monitor: str | None = None,
+    entity: str | None = None,
+    record_key: str | None = None,
+    since: datetime | None = None,
+    limit: int = 100,
+) -> list[FlaggedRecord]:
+    """The newest `limit` flagged records that fit, newest first."""
+    same_record = [
+        anomalies.c[name] == scores.c[name]
+        for name in ("monitor", "entity", "record_key", "revision")
+    ]
+    query = (
+        sa.select(
+            anomalies,
+            scores.c.scored_at,
+            scores.c.score,
+            scores.c.exceedance,
+            scores.c.p_value,
+            detectors.c.version.label("detector_version"),
+            thresholds.c.value.label("threshold"),
+        )
+        .join(scores, sa.and_(*same_record))
+        .join(detectors, detectors.c.id == scores.c.detector_id)
+        .join(thresholds, thresholds.c.id == scores.c.threshold_id)
+        .order_by(anomalies.c.event_time.desc(), anomalies.c.record_key.desc())
+        .limit(limit)
+    )
+    for column, value in (("monitor", monitor), ("entity", entity), ("record_key", record_key)):
+        if value is not None:
+            query = query.where(anomalies.c[column] == value)
+    if since is not None:
+        query = query.where(anomalies.c.event_time >= since)
+    with store.reading() as connection:
+        rows = connection.execute(query).mappings().all()
+        blamed = _blamed_columns(connection, rows)
+    wanted = [name for name in FlaggedRecord.__slots__ if name != "columns"]
+    return [
+        FlaggedRecord(
+            **{name: row[name] for name in wanted}, columns=tuple(blamed.get(_identity(row), ()))
+        )
+        for row in rows
+    ]
+
+
+def _identity(row: Any) -> tuple[str, str, str, int]:
+    return row["monitor"], row["entity"], row["record_key"], row["revision"]
+
+
+def _blamed_columns(
+    connection: sa.Connection, rows: Sequence[Any]
+) -> dict[tuple[str, str, str, int], list[BlamedColumn]]:
+    blamed: dict[tuple[str, str, str, int], list[BlamedColumn]] = {}
+    for monitor in {row["monitor"] for row in rows}:
+        keys = [row["record_key"] for row in rows if row["monitor"] == monitor]
+        for start in range(0, len(keys), 500):
+            query = (
+                sa.select(contributions)
+                .where(contributions.c.monitor == monitor)
+                .where(contributions.c.record_key.in_(keys[start : start + 500]))
+                .order_by(contributions.c.rank)
+            )
+            for row in connection.execute(query).mappings():
+                blamed.setdefault(_identity(row), []).append(
+                    BlamedColumn(
+                        rank=row["rank"],
+                        column=row["feature"],
+                        observed=row["observed_text"],
+                        expected=row["reconstructed_text"],
+                        error=row["error"],
+                        share=row["share"],
+                    )
+                )
+    return blamed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LastRun:
+    """The newest ledger row of one job."""
+
+    outcome: str
+    reason: str
+    finished_at: datetime
+    records_read: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MonitorOverview:
+    """Where a monitor stands."""
+
+    name: str
+    detector_version: int | None
+    trained_at: datetime | None
+    first_trained_at: datetime | None
+    training_records: int | None
+    threshold: float | None
+    false_alarm_rate: float | None
+    read_until: datetime | None
+    records_scored: int  # since the moment asked for
+    anomalies: int  # since then
+    last_score: LastRun | None
+    last_train: LastRun | None
+
+
+def overview(store: Store, names: Iterable[str], since: datetime) -> list[MonitorOverview]:
+    """Where each of these monitors stands, in the given order; unknown names are left out."""
+    with store.reading() as connection:
+        known = set(connection.execute(sa.select(monitors.c.name)).scalars())
+        return [_overview(connection, name, since) for name in names if name in known]
+
+
+def _overview(connection: sa.Connection, name: str, since: datetime) -> MonitorOverview:
+    detector = connection.execute(
+        sa.select(detectors, thresholds.c.value, thresholds.c.false_alarm_rate)
+        .join(thresholds, thresholds.c.detector_id == detectors.c.id)
+        .where(detectors.c.monitor == name, detectors.c.state == DetectorState.ACTIVE)
+        .order_by(thresholds.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+    totals = connection.execute(
+        sa.select(sa.func.sum(runs.c.records_scored), sa.func.sum(runs.c.anomalies)).where(
+            runs.c.monitor == name, runs.c.job == Job.SCORE, runs.c.started_at >= since
+        )
+    ).one()
+    first_trained_at = connection.execute(
+        sa.select(sa.func.min(detectors.c.trained_at)).where(detectors.c.monitor == name)
+    ).scalar()
+    read_until = connection.execute(
+        sa.select(watermarks.c.event_time).where(watermarks.c.monitor == name)
+    ).scalar()
+    return MonitorOverview(
+        name=name,
+        detector_version=detector.version if detector else None,
+        trained_at=detector.trained_at if detector else None,
+        first_trained_at=first_trained_at,
+        training_records=detector.training_records if detector else None,
+        threshold=detector.value if detector else None,
+        false_alarm_rate=detector.false_alarm_rate if detector else None,
+        read_until=read_until,
+        records_scored=totals[0] or 0,
+        anomalies=totals[1] or 0,
+        last_score=_last_run(connection, name, Job.SCORE),
+        last_train=_last_run(connection, name, Job.TRAIN),
+    )
+
+
+def _last_run(connection: sa.Connection, monitor: str, job: Job) -> LastRun | None:
+    row = connection.execute(
+        sa.select(runs.c.outcome, runs.c.reason, runs.c.finished_at, runs.c.records_read)
+        .where(runs.c.monitor == monitor, runs.c.job == job)
+        .order_by(runs.c.started_at.desc(), runs.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+    return LastRun(**row._mapping) if row else None  # noqa: SLF001 -- SQLAlchemy's public name
+
+
+def flagged_identities(store: Store, monitor: str, since: datetime) -> set[tuple[str, str]]:
+    """(entity, record key) of a monitor's anomalies from an event time on."""
+    query = sa.select(anomalies.c.entity, anomalies.c.record_key).where(
+        anomalies.c.monitor == monitor, anomalies.c.event_time >= since
+    )
+    with store.reading() as connection:
+        return {(entity, key) for entity, key in connection.execute(query)}
+
+
+def history_records(
+    store: Store,
+    monitor: str,
+    *,
+    after: int = 0,
+    until: int | None = None,
+    limit: int,
+    newest: bool = False,
+) -> list[Row]:
+    """Kept records in order of arrival: the first `limit` after an id, or the newest of them."""
+    query = (
+        sa.select(history.c.id, history.c.record_key, history.c.event_time, history.c.record)
+        .where(history.c.monitor == monitor, history.c.id > after)
+        .order_by(history.c.id.desc() if newest else history.c.id)
+        .limit(limit)
+    )
+    if until is not None:
+        query = query.where(history.c.id <= until)
+    with store.reading() as connection:
+        rows = [dict(row) for row in connection.execute(query).mappings()]
+    return rows[::-1] if newest else rows
+
+
+def history_count(store: Store, monitor: str) -> int:
+    """How many records a monitor's history keeps."""
+    query = sa.select(sa.func.count()).where(history.c.monitor == monitor)
+    with store.reading() as connection:
+        return connection.execute(query.select_from(history)).scalar_one()

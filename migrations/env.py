@@ -1,0 +1,14 @@
+"""Run by Alembic, on the connection `aemon.store.schema` hands over."""
+
+from alembic import context
+
+from aemon.store.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    compare_type=True,
+    render_as_batch=True,  # SQLite cannot alter most things in place
+)
+with context.begin_transaction():
+    context.run_migrations()

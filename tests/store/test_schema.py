@@ -1,0 +1,106 @@
+"""The schema: made once, met by its migrations, refused when it is another version's."""
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.script import ScriptDirectory
+
+from aemon.errors import ConfigError, SchemaError, StoreError
+from aemon.store import schema
+from aemon.store.engine import open_engine
+from aemon.store.tables import metadata
+
+
+@pytest.fixture
+def engine(store_url):
+    engine = open_engine(store_url)
+    yield engine
+    engine.dispose()
+
+
+def test_an_empty_store_is_made_ready_and_meets_the_tables(engine):
+    assert schema.current_revision(engine) is None
+    schema.prepare(engine)
+    schema.prepare(engine)
+    assert schema.current_revision(engine) == schema.HEAD_REVISION
+    assert schema.check(engine) == []
+
+
+def test_the_known_head_is_the_migrations_head():
+    scripts = ScriptDirectory(str(schema.migrations_folder()))
+    assert scripts.get_current_head() == schema.HEAD_REVISION
+
+
+def test_the_way_back_leaves_nothing(engine):
+    schema.prepare(engine)
+    with engine.begin() as connection:
+        command.downgrade(schema._alembic(connection), "base")
+    assert set(sa.inspect(engine).get_table_names()) == {"alembic_version"}
+    assert sa.inspect(engine).get_view_names() == []
+
+
+def test_a_difference_is_named(engine):
+    schema.prepare(engine)
+    with engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE runs ADD COLUMN surprise INTEGER"))
+    assert any("surprise" in difference for difference in schema.check(engine))
+
+
+@pytest.mark.parametrize(
+    ("revision", "todo"), [("0000", "install a newer aemon"), ("9999", "install a newer aemon")]
+)
+def test_a_store_of_another_version_is_refused_with_what_to_do(engine, revision, todo):
+    schema.prepare(engine)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = :r"), {"r": revision})
+    with pytest.raises(SchemaError) as raised:
+        schema.prepare(engine)
+    assert revision in raised.value.message
+    assert raised.value.todo == todo
+
+
+def test_an_older_store_is_told_to_upgrade(engine, monkeypatch):
+    schema.prepare(engine)
+    monkeypatch.setattr(schema, "HEAD_REVISION", "0002")
+    with pytest.raises(SchemaError, match="aemon db upgrade"):
+        schema.prepare(engine)
+
+
+def test_every_table_and_column_says_what_it_is():
+    for table in metadata.sorted_tables:
+        assert table.comment, table.name
+        for column in table.columns:
+            assert column.comment, f"{table.name}.{column.name}"
+
+
+def test_postgresql_holds_the_comments(engine):
+    if engine.dialect.name != "postgresql":
+        pytest.skip("SQLite has no comments")
+    schema.prepare(engine)
+    inspector = sa.inspect(engine)
+    assert inspector.get_table_comment("scores")["text"] == metadata.tables["scores"].comment
+    comments = {column["name"]: column["comment"] for column in inspector.get_columns("scores")}
+    assert comments["p_value"] == metadata.tables["scores"].c.p_value.comment
+
+
+def test_a_file_that_is_no_database_is_said_so(tmp_path):
+    (tmp_path / "aemon.db").write_text("this is a diary, not a database; dear diary, " * 50)
+    engine = open_engine(f"sqlite:///{tmp_path}/aemon.db")
+    with pytest.raises(StoreError, match="not a database"):
+        schema.prepare(engine)
+    engine.dispose()
+
+
+def test_a_server_that_is_not_there_is_said_so_without_the_password():
+    engine = open_engine("postgresql://aemon:s3cret@127.0.0.1:1/results")
+    with pytest.raises(StoreError) as raised:
+        schema.prepare(engine)
+    assert "127.0.0.1" in str(raised.value)
+    assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("url", ["no url s3cret", "mysql://user:s3cret@host/db"])
+def test_a_store_aemon_cannot_use_is_a_config_error_without_secrets(url):
+    with pytest.raises(ConfigError) as raised:
+        open_engine(url)
+    assert "s3cret" not in str(raised.value)

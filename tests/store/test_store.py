@@ -1,0 +1,253 @@
+"""What the store promises, on SQLite and on PostgreSQL alike."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from aemon.records import Job, Outcome, RunReport, Watermark
+from aemon.store import queries
+from aemon.store.store import Mark, NewDetector, StaleWatermarkError, VerdictRows
+from aemon.store.tables import anomalies, contributions, detectors, runs, scores, watermarks
+
+T0 = datetime(2026, 3, 1, 8, tzinfo=UTC)
+PROVENANCE = {
+    "trained_from": T0,
+    "trained_until": T0 + timedelta(hours=1),
+    "training_records": 640,
+    "validation_records": 160,
+    "calibration_records": 200,
+    "seed": 0,
+    "validation_error": 0.12,
+    "settings_hash": "s",
+    "feature_map_hash": "f",
+    "data_hash": "d",
+    "versions": {"aemon": "0.1.0"},
+}
+THRESHOLD = {
+    "value": 2.0,
+    "method": "conformal",
+    "false_alarm_rate": 0.01,
+    "calibration_records": 200,
+}
+
+
+def new_detector(content: bytes = b"weights", watermark: Watermark | None = None) -> NewDetector:
+    return NewDetector(
+        artifact=content, columns=PROVENANCE, threshold=THRESHOLD, watermark=watermark
+    )
+
+
+def score_row(key: str, stored, *, verdict: str = "normal", entity: str = "p1") -> dict:
+    return {
+        "monitor": "pumps",
+        "entity": entity,
+        "record_key": key,
+        "revision": 1,
+        "event_time": T0 + timedelta(seconds=int(key)),
+        "scored_at": T0 + timedelta(minutes=5),
+        "score": 1.0,
+        "p_value": 0.5,
+        "exceedance": 0.5,
+        "verdict": verdict,
+        "detector_id": stored.id,
+        "threshold_id": stored.threshold_id,
+        "late": False,
+        "imputed_share": 0.0,
+    }
+
+
+def anomaly_rows(key: str, entity: str = "p1") -> tuple[dict, dict]:
+    identity = {"monitor": "pumps", "entity": entity, "record_key": key, "revision": 1}
+    anomaly = {
+        **identity,
+        "event_time": T0 + timedelta(seconds=int(key)),
+        "severity": "warning",
+        "reason": "flow 1 where 5 was expected",
+        "observed": {"flow": 1.0, "valve": "open"},
+        "reconstructed": {"flow": 5.0, "valve": "open"},
+    }
+    contribution = {
+        **identity,
+        "rank": 1,
+        "feature": "flow",
+        "observed": 1.0,
+        "reconstructed": 5.0,
+        "observed_text": "1",
+        "reconstructed_text": "5",
+        "error": 4.0,
+        "share": 1.0,
+    }
+    return anomaly, contribution
+
+
+def at(key: int) -> Watermark:
+    return Watermark(
+        event_time=T0 + timedelta(seconds=key), record_key=str(key), position=f'{{"n": {key}}}'
+    )
+
+
+@pytest.fixture
+def stored(store):
+    store.save_detector("pumps", new_detector())
+    return store.active_detector("pumps")
+
+
+def count(store, table) -> int:
+    with store.reading() as connection:
+        return connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+
+
+def test_verdicts_and_watermark_are_there_together(store, stored):
+    rows = VerdictRows(scores=[score_row(str(key), stored) for key in range(3)])
+    mark, known = store.save_verdicts("pumps", rows, store.mark("pumps"), at(2))
+    assert known == 0
+    assert mark == store.mark("pumps") == Mark(watermark=at(2), generation=1)
+    assert count(store, scores) == 3
+
+
+def test_a_failing_write_leaves_neither_verdict_nor_watermark(store, stored):
+    broken = {**score_row("1", stored), "detector_id": 999}
+    with pytest.raises(Exception, match=r"(?i)foreign key"):
+        store.save_verdicts("pumps", VerdictRows(scores=[broken]), store.mark("pumps"), at(1))
+    assert count(store, scores) == 0
+    assert store.mark("pumps") == Mark()
+
+
+def test_a_record_met_again_keeps_its_first_verdict_and_leaves_no_orphan(store, stored):
+    first = VerdictRows(scores=[score_row("1", stored)])
+    mark, _ = store.save_verdicts("pumps", first, store.mark("pumps"), at(1))
+    anomaly, contribution = anomaly_rows("1")
+    other, other_contribution = anomaly_rows("2")
+    again = VerdictRows(
+        scores=[score_row(key, stored, verdict="anomaly") for key in ("1", "2")],
+        anomalies=[anomaly, other],
+        contributions=[contribution, other_contribution],
+    )
+    _, known = store.save_verdicts("pumps", again, mark, at(2))
+    assert known == 1
+    with store.reading() as connection:
+        verdicts = dict(
+            tuple(row) for row in connection.execute(sa.select(scores.c.record_key, scores.c.verdict))
+        )
+        flagged = connection.execute(sa.select(anomalies.c.record_key)).scalars().all()
+        blamed = connection.execute(sa.select(contributions.c.record_key)).scalars().all()
+    assert verdicts == {"1": "normal", "2": "anomaly"}
+    assert flagged == blamed == ["2"]
+
+
+def test_the_same_key_of_two_entities_is_two_records(store, stored):
+    rows = VerdictRows(
+        scores=[score_row("1", stored, entity="p1"), score_row("1", stored, entity="p2")]
+    )
+    _, known = store.save_verdicts("pumps", rows, store.mark("pumps"), at(1))
+    assert (known, count(store, scores)) == (0, 2)
+
+
+def test_a_writer_that_comes_second_is_refused_and_writes_nothing(store, stored):
+    """Two daemons read the same records; only one of them may commit."""
+    seen_by_both = store.mark("pumps")
+    store.save_verdicts("pumps", VerdictRows(scores=[score_row("1", stored)]), seen_by_both, at(1))
+    with pytest.raises(StaleWatermarkError):
+        store.save_verdicts(
+            "pumps", VerdictRows(scores=[score_row("2", stored)]), seen_by_both, at(2)
+        )
+    assert count(store, scores) == 1
+    stale = replace(store.mark("pumps"), generation=7)
+    with pytest.raises(StaleWatermarkError):
+        store.save_verdicts("pumps", VerdictRows(scores=[]), stale, at(3))
+
+
+def test_a_new_detector_retires_the_one_before(store):
+    first = store.save_detector("pumps", new_detector(b"one"))
+    second = store.save_detector("pumps", new_detector(b"two"))
+    active = store.active_detector("pumps")
+    assert (first, second, active.version) == (1, 2, 2)
+    assert store.artifact(active.artifact_sha256) == b"two"
+    assert active.threshold == 2.0
+    with store.reading() as connection:
+        states = connection.execute(
+            sa.select(detectors.c.state).order_by(detectors.c.version)
+        ).scalars()
+        assert list(states) == ["retired", "active"]
+
+
+def test_the_first_detector_sets_the_watermark_and_later_ones_leave_it(store):
+    store.save_detector("pumps", new_detector(watermark=at(10)))
+    store.save_detector("pumps", new_detector(watermark=at(99)))
+    assert store.mark("pumps") == Mark(watermark=at(10), generation=1)
+
+
+def test_every_run_is_in_the_ledger_with_its_reason(store, clock):
+    report = RunReport(
+        monitor="pumps",
+        job=Job.SCORE,
+        outcome=Outcome.COLLECTING,
+        reason="collecting 312 of 1000 records",
+        started_at=clock(),
+        finished_at=clock() + timedelta(seconds=2),
+        records_read=312,
+        rejected=(("no_time", 3),),
+    )
+    store.save_run(report)
+    with store.reading() as connection:
+        row = connection.execute(sa.select(runs)).one()
+    assert (row.outcome, row.reason) == ("collecting", "collecting 312 of 1000 records")
+    assert (row.records_read, row.records_rejected) == (312, 3)
+    assert row.finished_at - row.started_at == timedelta(seconds=2)
+    overview = queries.overview(store, ["pumps", "unknown"], clock())
+    assert [entry.name for entry in overview] == ["pumps"]
+    assert overview[0].last_score.reason == "collecting 312 of 1000 records"
+
+
+def test_a_flagged_record_comes_back_with_its_reasons(store, stored):
+    anomaly, contribution = anomaly_rows("1")
+    rows = VerdictRows(
+        scores=[score_row("1", stored, verdict="anomaly")],
+        anomalies=[anomaly],
+        contributions=[contribution],
+    )
+    store.save_verdicts("pumps", rows, store.mark("pumps"), at(1))
+    (record,) = queries.flagged_records(store, monitor="pumps")
+    assert record.observed == {"flow": 1.0, "valve": "open"}
+    assert record.event_time == T0 + timedelta(seconds=1)
+    assert (record.detector_version, record.threshold) == (1, 2.0)
+    (blamed,) = record.columns
+    assert (blamed.column, blamed.observed, blamed.expected) == ("flow", "1", "5")
+    assert queries.flagged_records(store, monitor="other") == []
+    assert queries.flagged_records(store, since=T0 + timedelta(hours=1)) == []
+    assert queries.flagged_identities(store, "pumps", T0) == {("p1", "1")}
+    with store.reading() as connection:
+        view = connection.execute(sa.text("SELECT * FROM flagged_records")).mappings().one()
+    assert (view["top_column"], view["observed"], view["expected"]) == ("flow", "1", "5")
+    assert (view["monitor"], view["detector_version"]) == ("pumps", 1)
+
+
+def test_history_keeps_the_newest_in_order_of_arrival(store):
+    rows = [
+        {"record_key": str(key), "event_time": T0 + timedelta(seconds=key), "record": {"v": key}}
+        for key in range(8)
+    ]
+    store.keep_history("pumps", rows[:5], keep=6)
+    store.keep_history("pumps", rows[4:], keep=6)  # one of them is there already
+    kept = queries.history_records(store, "pumps", limit=100)
+    assert [row["record"]["v"] for row in kept] == [2, 3, 4, 5, 6, 7]
+    assert queries.history_count(store, "pumps") == 6
+    newest = queries.history_records(store, "pumps", limit=2, newest=True)
+    assert [row["record_key"] for row in newest] == ["6", "7"]
+
+
+def test_times_are_utc_whatever_zone_they_came_in(store):
+    from zoneinfo import ZoneInfo
+
+    berlin = datetime(2026, 7, 1, 10, tzinfo=ZoneInfo("Europe/Berlin"))
+    store.save_detector(
+        "pumps", new_detector(watermark=Watermark(event_time=berlin, record_key="1"))
+    )
+    assert store.mark("pumps").watermark.event_time == datetime(2026, 7, 1, 8, tzinfo=UTC)
+    if store.engine.dialect.name == "sqlite":
+        with store.reading() as connection:
+            text = connection.exec_driver_sql("SELECT event_time FROM watermarks").scalar()
+        assert text == "2026-07-01 08:00:00.000000"
+    assert count(store, watermarks) == 1
