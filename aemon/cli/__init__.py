@@ -1,0 +1,1 @@
+"""The command line: commands build objects and call one function each."""

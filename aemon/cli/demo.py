@@ -1,0 +1,40 @@
+"""`aemon demo`: the whole of aemon on a simulated plant and on this machine, in two minutes."""
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aemon.cli.output import JsonOption, print_json
+
+
+def demo(
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="End by itself after this time.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Keep the demo's files here; else they are removed.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same plant.")] = 7,
+    as_json: JsonOption = False,
+) -> None:
+    """Watch a simulated plant and this machine: learn, flag planted faults, say why.
+
+    Ends with Ctrl-C, or after --seconds; then prints the faults planted, flagged and missed, and
+    the false alarms.
+    """
+    from aemon.demo.session import prepare_demo, run_demo
+
+    with ExitStack() as stack:
+        if folder is None:
+            temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="aemon-demo-"))
+            folder = Path(temporary)
+        files, screen = prepare_demo(folder)
+        screen.note(f"files in {folder}; the configuration is {files.config}")
+        result = run_demo(folder, screen, files, seed=seed, seconds=seconds)
+        if as_json:
+            print_json(result.as_dict())
+        else:
+            screen.show_score_card(result.card)

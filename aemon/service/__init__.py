@@ -1,0 +1,1 @@
+"""The daemon: monitors that read, judge and learn on a schedule."""

@@ -1,0 +1,220 @@
+"""The daemon: wires monitors, scheduler, workers, metrics and web together, and stops cleanly."""
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import prometheus_client
+
+from aemon import __version__
+from aemon.clock import Clock, utc_now
+from aemon.config.schema import Config
+from aemon.errors import ExitCode, WorkerError
+from aemon.records import Job, Outcome
+from aemon.service.executor import WorkerExecutor
+from aemon.service.logs import log
+from aemon.service.metrics import Metrics
+from aemon.service.monitor import Monitor, Stop, Tally
+from aemon.service.runner import Runner
+from aemon.service.scheduler import HEARTBEAT_SECONDS, Scheduler
+from aemon.service.training import Trained, train_in_worker
+from aemon.store import queries, schema
+from aemon.store.engine import open_engine
+from aemon.store.store import Store
+from aemon.web.server import WebServer, listen
+from aemon.web.status import Health, StatusPage
+
+logger = logging.getLogger(__name__)
+
+STOP_SECONDS = 8.0  # a stopping daemon waits this long for commits in hand
+HEARTBEAT_LOST_SECONDS = 6 * HEARTBEAT_SECONDS
+FIRST_RETRY = timedelta(seconds=10)  # after a failed training; doubles up to an hour
+LONGEST_RETRY = timedelta(hours=1)
+
+
+@dataclass
+class _Training:
+    """Whether a monitor is to be trained, and when it may again after it failed."""
+
+    asked: bool = False  # waiting for a worker, or being trained
+    failures: int = 0
+    not_before: datetime | None = field(default=None)
+
+
+class Daemon:
+    """Watches the configured monitors until it is told to stop.
+
+    Raises at construction what a person must see at once: an unusable store or address.
+    """
+
+    def __init__(self, config: Config, clock: Clock = utc_now) -> None:
+        self._config = config
+        self._clock = clock
+        self._store_url = config.store.get_secret_value()
+        self._socket = listen(config.http.listen)
+        engine = open_engine(self._store_url)
+        schema.prepare(engine)
+        self._store = Store(engine, clock)
+        self._store.add_monitors(config.monitors)
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._metrics = Metrics(prometheus_client.CollectorRegistry())
+        self._runner = Runner(self._store, self._metrics, clock)
+        self._scheduler = Scheduler(self._missed)
+        self._workers = WorkerExecutor()
+        self._monitors = {
+            name: Monitor(name, settings, self._store, clock)
+            for name, settings in config.monitors.items()
+        }
+        self._trainings = {name: _Training() for name in self._monitors}
+        self._shown: dict[str, int] = {}
+        self._started_at = clock()
+        self._heartbeat_at: datetime | None = None
+        self._asked_to_stop = threading.Event()
+
+    @property
+    def address(self) -> str:
+        """`host:port` that is being listened on."""
+        host, port = self._socket.getsockname()[:2]
+        return f"{host}:{port}"
+
+    def run(self) -> ExitCode:
+        """Work until SIGTERM or SIGINT, then end within ten seconds."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._asked_to_stop.set())
+        web = WebServer(self._socket, self._status, self._health, self._metrics.registry)
+        web.start()
+        for name, monitor in self._monitors.items():
+            self._metrics.add_monitor(name, monitor.settings)
+            self._scheduler.every(monitor.settings.score_every, name, self._score_tick(monitor))
+        self._scheduler.start(self._heartbeat)
+        log(
+            logger, logging.INFO, "started", version=__version__,
+            monitors=len(self._monitors), http=self.address,
+        )  # fmt: skip
+        self._asked_to_stop.wait()
+        self._stop(web)
+        return ExitCode.OK
+
+    def _stop(self, web: WebServer) -> None:
+        log(logger, logging.INFO, "stopping")
+        self._scheduler.stop()
+        self._workers.shutdown(wait=False, cancel_futures=True)
+        clean = self._runner.stop("aemon is stopping", STOP_SECONDS)
+        web.stop()
+        for monitor in self._monitors.values() if clean else ():
+            monitor.close()
+        self._store.close()
+        log(logger, logging.INFO, "stopped", clean=clean)
+
+    # -- scoring
+
+    def _score_tick(self, monitor: Monitor) -> Callable[[], None]:
+        def tick() -> None:
+            timeout = monitor.settings.score_timeout
+            report = self._runner.run(monitor.name, Job.SCORE, monitor.score_once, timeout)
+            if report.outcome is Outcome.TIMED_OUT:
+                monitor.replace_source()
+            self._after_scoring(
+                monitor, cold=report.outcome is Outcome.COLLECTING, there=report.records_read
+            )
+
+        return tick
+
+    def _after_scoring(self, monitor: Monitor, *, cold: bool, there: int) -> None:
+        """Show a new detector; ask for training where it is due."""
+        in_use = monitor.in_use
+        if in_use and self._shown.get(monitor.name) != in_use.id:
+            self._metrics.show_detector(in_use)
+            self._shown[monitor.name] = in_use.id
+        wanted = monitor.settings.min_records
+        due = there >= wanted if cold else monitor.outdated(self._clock())
+        training = self._trainings[monitor.name]
+        waits = training.not_before is not None and self._clock() < training.not_before
+        if due and not waits and not training.asked:
+            training.asked = True
+            self._scheduler.once(monitor.name, self._train_tick(monitor))
+
+    # -- training
+
+    def _train_tick(self, monitor: Monitor) -> Callable[[], None]:
+        def tick() -> None:
+            timeout = monitor.settings.train_timeout
+            report = self._runner.run(
+                monitor.name, Job.TRAIN, lambda tally, stop: self._train(monitor, tally, stop),
+                # The worker is killed when its time is up; this is for a daemon that cannot.
+                timeout + timedelta(seconds=STOP_SECONDS),
+            )  # fmt: skip
+            training = self._trainings[monitor.name]
+            training.asked = False
+            if report.outcome is Outcome.OK:
+                training.failures, training.not_before = 0, None
+                return
+            pause = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(training.failures, 10))
+            training.failures += 1
+            training.not_before = self._clock() + pause
+
+        return tick
+
+    def _train(self, monitor: Monitor, tally: Tally, stop: Stop) -> tuple[Outcome, str]:
+        """Wait for a worker to train a detector; kill it when its time is up or aemon stops."""
+        log(logger, logging.INFO, "train.started", monitor=monitor.name)
+        future = self._workers.submit(
+            train_in_worker, monitor.name, monitor.settings, self._store_url
+        )
+        try:
+            trained: Trained = future.result(monitor.settings.train_timeout.total_seconds())
+        except TimeoutError:
+            self._workers.kill(future)
+            seconds = monitor.settings.train_timeout.total_seconds()
+            return Outcome.TIMED_OUT, f"the training was not done after {seconds:g} s"
+        except WorkerError:
+            if self._asked_to_stop.is_set() or stop.asked():
+                return Outcome.ABANDONED, "aemon is stopping"
+            raise
+        tally.records_read = trained.records
+        left_out = f", {trained.excluded} flagged ones left out" if trained.excluded else ""
+        return (
+            Outcome.OK,
+            f"detector {trained.version} learned from {trained.records} records{left_out}",
+        )
+
+    # -- what people ask
+
+    def _missed(self, monitor: str, job: Job, outcome: Outcome, reason: str) -> None:
+        self._runner.note(monitor, job, outcome, reason)
+
+    def _heartbeat(self) -> None:
+        self._heartbeat_at = self._clock()
+        heartbeat = self._metrics["aemon_scheduler_heartbeat_timestamp_seconds"]
+        heartbeat.set(self._heartbeat_at.timestamp())
+
+    def _health(self) -> Health:
+        beat = self._heartbeat_at
+        age = (self._clock() - beat).total_seconds() if beat else None
+        alive = age is not None and age < HEARTBEAT_LOST_SECONDS
+        return Health(started=beat is not None, alive=alive, heartbeat_age_seconds=age)
+
+    def _status(self) -> StatusPage:
+        now = self._clock()
+        since = now - timedelta(days=1)
+        return StatusPage(
+            version=__version__,
+            now=now,
+            started_at=self._started_at,
+            wanted={name: m.settings.min_records for name, m in self._monitors.items()},
+            sources={name: m.settings.source.kind for name, m in self._monitors.items()},
+            monitors=queries.overview(self._store, self._monitors, since),
+            flagged=queries.flagged_records(self._store, since=since, limit=20),
+        )
+
+
+def run_daemon(config: Config, ready: Callable[[str], Any] | None = None) -> ExitCode:
+    """Run the daemon of a configuration; `ready` is told its address first."""
+    daemon = Daemon(config)
+    if ready:
+        ready(daemon.address)
+    return daemon.run()

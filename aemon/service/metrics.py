@@ -1,0 +1,201 @@
+"""The metrics: one catalogue, from which they are made, documented and tested."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from aemon import __version__
+from aemon.config.schema import MonitorSettings
+from aemon.records import Job, Outcome, RunReport, Severity
+from aemon.store.store import StoredDetector
+
+REJECTED = ("no_time", "no_key", "duplicate_key")
+_SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
+_RATIOS = (1, 1.25, 1.5, 2, 3, 5, 10, 30, 100)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One line of the catalogue; counters are exposed with `_total` behind their name."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    labels: tuple[str, ...]
+    help: str
+    buckets: tuple[float, ...] = ()
+
+
+CATALOGUE = (
+    Metric("aemon_build_info", "gauge", ("version",), "1, labelled with the running version"),
+    Metric(
+        "aemon_scheduler_heartbeat_timestamp_seconds", "gauge", (),
+        "when the scheduler last showed that it lives",
+    ),
+    Metric("aemon_runs", "counter", ("monitor", "job", "outcome"), "runs by how they ended"),
+    Metric("aemon_run_duration_seconds", "histogram", ("job",), "how long runs took", _SECONDS),
+    Metric(
+        "aemon_run_last_success_timestamp_seconds", "gauge", ("monitor", "job"),
+        "when a run last ended well (ok, no_data or collecting)",
+    ),
+    Metric("aemon_run_interval_seconds", "gauge", ("monitor", "job"), "pause between runs"),
+    Metric("aemon_source_records_read", "counter", ("monitor",), "records the source returned"),
+    Metric("aemon_source_errors", "counter", ("monitor",), "runs that failed to read the source"),
+    Metric(
+        "aemon_source_newest_record_timestamp_seconds", "gauge", ("monitor",),
+        "event time of the newest record read",
+    ),
+    Metric("aemon_records_scored", "counter", ("monitor",), "records that got a verdict"),
+    Metric(
+        "aemon_records_rejected", "counter", ("monitor", "reason"),
+        "records that could not be judged",
+    ),
+    Metric(
+        "aemon_records_late", "counter", ("monitor",),
+        "scored records older than one read before them",
+    ),
+    Metric("aemon_cells_imputed", "counter", ("monitor",), "missing cells in scored records"),
+    Metric("aemon_anomalies", "counter", ("monitor", "severity"), "records judged anomalous"),
+    Metric(
+        "aemon_anomaly_exceedance_ratio", "histogram", (),
+        "score over threshold of records judged anomalous", _RATIOS,
+    ),
+    Metric(
+        "aemon_last_run_max_exceedance_ratio", "gauge", ("monitor",),
+        "largest score over threshold in the last run that scored; 1 is the line",
+    ),
+    Metric(
+        "aemon_promised_false_alarm_ratio", "gauge", ("monitor",),
+        "share of normal records that may be flagged, as promised",
+    ),
+    Metric(
+        "aemon_cold_start_records", "gauge", ("monitor",),
+        "records there are for the first training; gone once there is a detector",
+    ),
+    Metric(
+        "aemon_cold_start_wanted_records", "gauge", ("monitor",),
+        "records the first training waits for; gone once there is a detector",
+    ),
+    Metric(
+        "aemon_detector_info", "gauge", ("monitor", "version"), "1, labelled with the active version"
+    ),
+    Metric(
+        "aemon_detector_trained_timestamp_seconds", "gauge", ("monitor",),
+        "when the active detector was trained",
+    ),
+    Metric(
+        "aemon_detector_training_records", "gauge", ("monitor",),
+        "records that shaped the active detector's weights",
+    ),
+    Metric(
+        "aemon_detector_validation_error", "gauge", ("monitor",),
+        "mean squared reconstruction error on held-out normal records",
+    ),
+    Metric("aemon_threshold", "gauge", ("monitor",), "scores above this are anomalous"),
+    Metric("aemon_store_errors", "counter", (), "times the store could not be read or written"),
+)  # fmt: skip
+
+_WELL = frozenset({Outcome.OK, Outcome.NO_DATA, Outcome.COLLECTING})
+
+
+class Metrics:
+    """Keeps every metric of the catalogue up to date from what happens."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self._all: dict[str, Any] = {metric.name: _make(metric, registry) for metric in CATALOGUE}
+        self["aemon_build_info"].labels(version=__version__).set(1)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._all[name]
+
+    def add_monitor(self, monitor: str, settings: MonitorSettings) -> None:
+        """Let every counter of a monitor start at 0, so that its first increase is seen."""
+        for job in Job:
+            for outcome in Outcome:
+                self["aemon_runs"].labels(monitor, job, outcome)
+        every = {Job.SCORE: settings.score_every, Job.TRAIN: settings.train_every}
+        for job, interval in every.items():
+            self["aemon_run_interval_seconds"].labels(monitor, job).set(interval.total_seconds())
+        for metric in CATALOGUE:
+            if metric.kind == "counter" and metric.labels == ("monitor",):
+                self[metric.name].labels(monitor)
+        for reason in REJECTED:
+            self["aemon_records_rejected"].labels(monitor, reason)
+        for severity in Severity:
+            self["aemon_anomalies"].labels(monitor, severity)
+
+    def observe(self, report: RunReport) -> None:
+        """Count a finished run."""
+        monitor = report.monitor
+        self["aemon_runs"].labels(monitor, report.job, report.outcome).inc()
+        self["aemon_run_duration_seconds"].labels(report.job).observe(report.seconds)
+        if report.outcome in _WELL:
+            success = self["aemon_run_last_success_timestamp_seconds"]
+            success.labels(monitor, report.job).set(report.finished_at.timestamp())
+        if report.job is Job.SCORE:
+            self._observe_scoring(monitor, report)
+
+    def _observe_scoring(self, monitor: str, report: RunReport) -> None:
+        if report.outcome is Outcome.COLLECTING:
+            self["aemon_cold_start_records"].labels(monitor).set(report.records_read)
+            self["aemon_cold_start_wanted_records"].labels(monitor).set(report.records_wanted)
+            return
+        self["aemon_source_records_read"].labels(monitor).inc(report.records_read)
+        self["aemon_records_scored"].labels(monitor).inc(report.records_scored)
+        self["aemon_records_late"].labels(monitor).inc(report.records_late)
+        self["aemon_cells_imputed"].labels(monitor).inc(report.cells_imputed)
+        for reason, count in report.rejected:
+            self["aemon_records_rejected"].labels(monitor, reason).inc(count)
+        counts = {
+            Severity.CRITICAL: report.critical,
+            Severity.WARNING: report.anomalies - report.critical,
+        }
+        for severity, count in counts.items():
+            self["aemon_anomalies"].labels(monitor, severity).inc(count)
+        for exceedance in report.exceedances:
+            self["aemon_anomaly_exceedance_ratio"].observe(exceedance)
+        if report.largest_exceedance is not None:
+            largest = self["aemon_last_run_max_exceedance_ratio"]
+            largest.labels(monitor).set(report.largest_exceedance)
+        if report.newest_record is not None:
+            newest = self["aemon_source_newest_record_timestamp_seconds"]
+            newest.labels(monitor).set(report.newest_record.timestamp())
+
+    def show_detector(self, stored: StoredDetector) -> None:
+        """Describe a monitor's active detector; the one before leaves no series behind."""
+        monitor = stored.monitor
+        _remove(self["aemon_detector_info"], monitor)
+        self["aemon_detector_info"].labels(monitor, str(stored.version)).set(1)
+        values = {
+            "aemon_detector_trained_timestamp_seconds": stored.trained_at.timestamp(),
+            "aemon_detector_training_records": stored.training_records,
+            "aemon_detector_validation_error": stored.validation_error,
+            "aemon_threshold": stored.threshold,
+            "aemon_promised_false_alarm_ratio": stored.false_alarm_rate,
+        }
+        for name, value in values.items():
+            self[name].labels(monitor).set(value)
+        for name in ("aemon_cold_start_records", "aemon_cold_start_wanted_records"):
+            _remove(self[name], monitor)
+
+
+def _make(metric: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
+    if metric.kind == "histogram":
+        return Histogram(
+            metric.name, metric.help, metric.labels, buckets=metric.buckets, registry=registry
+        )
+    kind = Counter if metric.kind == "counter" else Gauge
+    return kind(metric.name, metric.help, metric.labels, registry=registry)
+
+
+def _remove(gauge: Gauge, monitor: str) -> None:
+    gauge.remove_by_labels({"monitor": monitor})
+
+
+def documented_names(catalogue: Iterable[Metric] = CATALOGUE) -> list[str]:
+    """The names as Prometheus sees them."""
+    return [
+        f"{metric.name}_total" if metric.kind == "counter" else metric.name for metric in catalogue
+    ]

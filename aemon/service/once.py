@@ -1,0 +1,24 @@
+"""Scoring without a daemon: the same runner, ledger included, once."""
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry
+
+from aemon.clock import utc_now
+from aemon.config.schema import MonitorSettings
+from aemon.records import Job, RunReport
+from aemon.service.metrics import Metrics
+from aemon.service.monitor import Monitor
+from aemon.service.runner import Runner
+from aemon.store.store import Store
+
+
+def score_monitors(monitors: Mapping[str, MonitorSettings], store: Store) -> list[RunReport]:
+    """Judge every new record of these monitors; one report each, failures included."""
+    runner = Runner(store, Metrics(CollectorRegistry()), utc_now)
+    reports = []
+    for name, settings in monitors.items():
+        monitor = Monitor(name, settings, store, utc_now)
+        reports.append(runner.run(name, Job.SCORE, monitor.score_once, settings.score_timeout))
+        monitor.close()
+    return reports

@@ -1,0 +1,142 @@
+"""Judgements as rows of the store: plain conversion, nothing is read or written."""
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aemon.detection.detector import Detector
+from aemon.detection.judgement import Explanation, Judgement
+from aemon.frame import Frame
+from aemon.records import Severity, Verdict, Watermark
+from aemon.store.artifacts import pack
+from aemon.store.store import NewDetector, Row, StoredDetector, VerdictRows
+
+FIRST_REVISION = 1
+
+
+def verdict_rows(
+    frame: Frame,
+    judgement: Judgement,
+    explanations: Sequence[Explanation],
+    *,
+    stored: StoredDetector,
+    late: npt.NDArray[np.bool_],
+    scored_at: datetime,
+) -> VerdictRows:
+    """Rows for one judged frame; `explanations` are those of its anomalies, in order."""
+    common = {
+        "monitor": stored.monitor,
+        "revision": FIRST_REVISION,
+        "scored_at": scored_at,
+        "detector_id": stored.id,
+        "threshold_id": stored.threshold_id,
+    }
+    verdicts = np.where(
+        judgement.absent,
+        Verdict.ABSENT.value,
+        np.where(judgement.anomalous, Verdict.ANOMALY.value, Verdict.NORMAL.value),
+    ).tolist()
+    columns = zip(
+        frame.entities.tolist(),
+        frame.keys.tolist(),
+        frame.times.tolist(),
+        _nullable(judgement.scores, judgement.absent),
+        _nullable(judgement.p_values, judgement.absent),
+        _nullable(judgement.exceedances, judgement.absent),
+        verdicts,
+        late.tolist(),
+        judgement.imputed_shares.tolist(),
+        strict=True,
+    )
+    names = (
+        "entity", "record_key", "event_time", "score", "p_value", "exceedance",
+        "verdict", "late", "imputed_share",
+    )  # fmt: skip
+    scores = [{**common, **dict(zip(names, row, strict=True))} for row in columns]
+    anomalies: list[Row] = []
+    contributions: list[Row] = []
+    for row, explanation in zip(np.flatnonzero(judgement.anomalous), explanations, strict=True):
+        identity = {
+            "monitor": stored.monitor,
+            "entity": frame.entities[row],
+            "record_key": frame.keys[row],
+            "revision": FIRST_REVISION,
+        }
+        severity = Severity.CRITICAL if judgement.critical[row] else Severity.WARNING
+        anomalies.append(
+            {
+                **identity,
+                "event_time": frame.times[row].item(),
+                "severity": severity.value,
+                "reason": explanation.reason,
+                "observed": _jsonable(explanation.observed),
+                "reconstructed": _jsonable(explanation.reconstructed),
+            }
+        )
+        contributions += [
+            {
+                **identity,
+                "rank": part.rank,
+                "feature": part.column,
+                "observed": _number(part.observed),
+                "reconstructed": _number(part.reconstructed),
+                "observed_text": _text(part.observed),
+                "reconstructed_text": _text(part.reconstructed),
+                "error": part.error,
+                "share": part.share,
+            }
+            for part in explanation.contributions
+        ]
+    return VerdictRows(scores=scores, anomalies=anomalies, contributions=contributions)
+
+
+def detector_rows(detector: Detector, watermark: Watermark | None) -> NewDetector:
+    """A trained detector as the store keeps it."""
+    arrays, metadata = detector.state()
+    provenance = detector.provenance
+    names = (
+        "trained_from", "trained_until", "training_records", "validation_records",
+        "calibration_records", "seed", "validation_error", "settings_hash", "feature_map_hash",
+        "data_hash", "versions",
+    )  # fmt: skip
+    return NewDetector(
+        artifact=pack(arrays, metadata),
+        columns={name: getattr(provenance, name) for name in names},
+        threshold={
+            "value": detector.threshold.value,
+            "method": detector.threshold.method,
+            "false_alarm_rate": detector.threshold.false_alarm_rate,
+            "calibration_records": provenance.calibration_records,
+        },
+        watermark=watermark,
+    )
+
+
+def _nullable(values: npt.NDArray[np.float64], absent: npt.NDArray[np.bool_]) -> list[Any]:
+    """Numbers a database may hold: PostgreSQL calls NaN larger than every number."""
+    known = np.isfinite(values) & ~absent
+    return [value if there else None for value, there in zip(values.tolist(), known, strict=True)]
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def _text(value: object) -> str | None:
+    """A value for people: six significant digits, so that binary noise is not shown."""
+    if value is None:
+        return None
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _jsonable(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in values.items()
+    }

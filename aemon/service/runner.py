@@ -1,0 +1,164 @@
+"""The runner: times every run, ends it when its time is up, contains its failure, reports it."""
+
+import logging
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from aemon.clock import Clock
+from aemon.errors import AemonError, SourceConfigError, SourceError, StoreError
+from aemon.records import Job, Outcome, RunReport
+from aemon.service.logs import log
+from aemon.service.metrics import Metrics
+from aemon.service.monitor import AbandonedError, Stop, Tally, Work
+from aemon.store.store import StaleWatermarkError, Store
+
+_LEVELS = {
+    Outcome.FAILED: logging.ERROR,
+    Outcome.TIMED_OUT: logging.ERROR,
+    Outcome.MISFIRED: logging.WARNING,
+    Outcome.NO_DATA: logging.DEBUG,
+}
+MOST_HANGING = 3  # abandoned runs of one monitor that may hang at once
+
+
+@dataclass(kw_only=True)
+class _Run:
+    """One run in its own thread."""
+
+    monitor: str
+    job: Job
+    started_at: datetime
+    stop: Stop = field(default_factory=Stop)
+    tally: Tally = field(default_factory=Tally)
+    ended: threading.Event = field(default_factory=threading.Event)
+    outcome: Outcome = Outcome.FAILED
+    reason: str = ""
+
+
+class Runner:
+    """Runs work so that nothing it does can stop the daemon; every run leaves a ledger row."""
+
+    def __init__(self, store: Store, metrics: Metrics, clock: Clock) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._runs: dict[int, _Run] = {}
+        self._hanging: Counter[str] = Counter()
+        self._stopping = ""
+
+    def run(self, monitor: str, job: Job, work: Work, timeout: timedelta) -> RunReport:
+        """Do one run and wait for its end, or for its time to be up.
+
+        A run whose time is up is abandoned: its thread may hang on, but may not write any more.
+        """
+        run = _Run(monitor=monitor, job=job, started_at=self._clock())
+        refusal = self._admit(run)
+        if refusal:
+            return self.note(monitor, job, Outcome.SKIPPED, refusal)
+        thread = threading.Thread(
+            target=self._execute, args=(run, work), name=f"{job}:{monitor}", daemon=True
+        )
+        thread.start()
+        if not run.ended.wait(timeout.total_seconds()):
+            reason = f"not done after {timeout.total_seconds():g} s"
+            run.stop.ask(reason)
+            with self._lock:
+                hangs = not run.ended.is_set()
+                if hangs:
+                    self._hanging[monitor] += 1
+            if hangs:
+                return self._finish(run, Outcome.TIMED_OUT, reason)
+        return self._finish(run, run.outcome, run.reason)
+
+    def _admit(self, run: _Run) -> str:
+        """Why a run may not start; empty if it may."""
+        with self._lock:
+            if self._stopping:
+                return self._stopping
+            if self._hanging[run.monitor] >= MOST_HANGING:
+                return f"{MOST_HANGING} runs of {run.monitor} hang; waiting for one to return"
+            self._runs[id(run)] = run
+        return ""
+
+    def _execute(self, run: _Run, work: Work) -> None:
+        """In the run's own thread."""
+        try:
+            run.outcome, run.reason = work(run.tally, run.stop)
+        except (AbandonedError, StaleWatermarkError) as error:
+            run.outcome, run.reason = Outcome.ABANDONED, str(error)
+        except AemonError as error:
+            run.outcome, run.reason = Outcome.FAILED, str(error)
+            self._count(run.monitor, error)
+        except Exception as error:
+            run.outcome = Outcome.FAILED
+            run.reason = f"unexpected {type(error).__name__}: {error} (please report this)"
+            logging.getLogger(__name__).exception("", extra={"action": "run.crashed"})
+        finally:
+            with self._lock:
+                run.ended.set()
+                self._runs.pop(id(run), None)
+                if run.stop.asked() and self._hanging[run.monitor] > 0:
+                    self._hanging[run.monitor] -= 1
+
+    def _count(self, monitor: str, error: AemonError) -> None:
+        if isinstance(error, StoreError):
+            self._metrics["aemon_store_errors"].inc()
+        if isinstance(error, SourceError | SourceConfigError):
+            self._metrics["aemon_source_errors"].labels(monitor).inc()
+
+    def _finish(self, run: _Run, outcome: Outcome, reason: str) -> RunReport:
+        times = (run.started_at, self._clock())
+        report = run.tally.report(run.monitor, run.job, outcome, reason, times)
+        self._save(report)
+        return report
+
+    def note(self, monitor: str, job: Job, outcome: Outcome, reason: str) -> RunReport:
+        """Write a tick that did not run into the ledger, with its reason."""
+        now = self._clock()
+        report = Tally().report(monitor, job, outcome, reason, (now, now))
+        self._save(report)
+        return report
+
+    def _save(self, report: RunReport) -> None:
+        logger = logging.getLogger(__name__)
+        self._metrics.observe(report)
+        log(
+            logger,
+            _LEVELS.get(report.outcome, logging.INFO),
+            f"{report.job}.{report.outcome}",
+            report.reason,
+            monitor=report.monitor,
+            seconds=round(report.seconds, 3),
+            **{
+                name: value
+                for name, value in (
+                    ("scored", report.records_scored),
+                    ("anomalies", report.anomalies),
+                    ("rejected", report.records_rejected),
+                )
+                if value
+            },
+        )
+        try:
+            self._store.save_run(report)
+        except AemonError as error:
+            self._metrics["aemon_store_errors"].inc()
+            log(logger, logging.ERROR, "ledger.failed", str(error), monitor=report.monitor)
+
+    def stop(self, reason: str, wait_seconds: float) -> bool:
+        """Refuse new runs, ask the running ones to end, and wait for them.
+
+        Returns:
+            Whether all of them ended in time.
+        """
+        with self._lock:
+            self._stopping = reason
+            running = list(self._runs.values())
+        deadline = time.monotonic() + wait_seconds
+        for run in running:
+            run.stop.ask(reason)
+        return all(run.ended.wait(max(0.0, deadline - time.monotonic())) for run in running)

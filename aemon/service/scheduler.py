@@ -1,0 +1,96 @@
+"""When things run: APScheduler with every one of its silent defaults made explicit."""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.date import DateTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from aemon.records import Job, Outcome
+
+SCORING_AT_ONCE = 10  # runs; more wait their turn
+TRAINING_AT_ONCE = 1  # worker processes; each takes a core
+HEARTBEAT_SECONDS = 5
+
+_MISSED = {
+    EVENT_JOB_MISSED: (Outcome.MISFIRED, "the tick came too late to run"),
+    EVENT_JOB_MAX_INSTANCES: (Outcome.SKIPPED, "the run before is still going"),
+}
+
+Missed = Callable[[str, Job, Outcome, str], None]
+"""Told (monitor, job, outcome, reason) of every tick that did not run."""
+
+
+class Scheduler:
+    """Ticks every monitor's jobs; jobs are rebuilt from the configuration at each start."""
+
+    def __init__(self, missed: Missed) -> None:
+        self._missed = missed
+        self._scheduler = BackgroundScheduler(
+            timezone=UTC,
+            executors={
+                "default": ThreadPoolExecutor(1),
+                Job.SCORE.value: ThreadPoolExecutor(SCORING_AT_ONCE),
+                Job.TRAIN.value: ThreadPoolExecutor(TRAINING_AT_ONCE),
+            },
+            # A late tick still runs, several late ones run once, and no job overlaps itself.
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+        self._scheduler.add_listener(self._heard, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)
+
+    def start(self, heartbeat: Callable[[], None]) -> None:
+        """Start ticking; `heartbeat` is called every few seconds for as long as ticks happen."""
+        heartbeat()
+        self._scheduler.add_job(heartbeat, IntervalTrigger(seconds=HEARTBEAT_SECONDS))
+        self._scheduler.start()
+
+    def every(self, interval: timedelta, monitor: str, work: Callable[[], Any]) -> None:
+        """Score a monitor now and then at every interval.
+
+        A tick later than an interval is stale: the next one reads the same records.
+        """
+        seconds = interval.total_seconds()
+        self._scheduler.add_job(
+            work,
+            IntervalTrigger(seconds=seconds),
+            id=_id(Job.SCORE, monitor),
+            executor=Job.SCORE.value,
+            next_run_time=datetime.now(UTC),
+            misfire_grace_time=max(1, round(seconds)),
+        )
+
+    def once(self, monitor: str, work: Callable[[], Any]) -> None:
+        """Train a monitor as soon as a worker is free."""
+        self._scheduler.add_job(
+            work, DateTrigger(), id=_id(Job.TRAIN, monitor), executor=Job.TRAIN.value
+        )
+
+    def cancel(self, monitor: str) -> None:
+        """Tick a monitor no more."""
+        for job in Job:
+            try:
+                self._scheduler.remove_job(_id(job, monitor))
+            except JobLookupError:
+                continue
+
+    def stop(self) -> None:
+        """Tick no more; runs in hand go on."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    def _heard(self, event: JobEvent) -> None:
+        job, _, monitor = event.job_id.partition(":")
+        if monitor:
+            outcome, reason = _MISSED[event.code]
+            self._missed(monitor, Job(job), outcome, reason)
+
+
+def _id(job: Job, monitor: str) -> str:
+    return f"{job}:{monitor}"

@@ -1,0 +1,76 @@
+"""The web application: `/`, `/metrics`, `/healthz`, `/readyz`."""
+
+from collections.abc import Callable
+from datetime import datetime
+from http import HTTPStatus
+
+from jinja2 import Environment, PackageLoader, select_autoescape
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from aemon.errors import AemonError
+from aemon.web.status import Health, StatusPage
+
+# The page needs nothing from elsewhere and runs no script.
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+def build_app(
+    status: Callable[[], StatusPage], health: Callable[[], Health], registry: CollectorRegistry
+) -> Starlette:
+    """The application. Handlers are plain functions: Starlette runs them in its own threads."""
+    templates = Environment(
+        loader=PackageLoader("aemon.web"), autoescape=select_autoescape(), trim_blocks=True
+    )
+    templates.filters["ago"] = _ago
+    page = templates.get_template("status.html")
+
+    def index(_request: Request) -> Response:
+        try:
+            return HTMLResponse(page.render(page=status()), headers=_HEADERS)
+        except AemonError as error:
+            return PlainTextResponse(f"{error}\n", HTTPStatus.SERVICE_UNAVAILABLE, _HEADERS)
+
+    def metrics(_request: Request) -> Response:
+        return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    def healthz(_request: Request) -> Response:
+        now = health()
+        age = now.heartbeat_age_seconds
+        text = "no heartbeat yet" if age is None else f"scheduler heartbeat {age:.0f} s ago"
+        code = HTTPStatus.OK if now.alive else HTTPStatus.SERVICE_UNAVAILABLE
+        return PlainTextResponse(f"{'ok' if now.alive else 'dead'}: {text}\n", code)
+
+    def readyz(_request: Request) -> Response:
+        if health().started:
+            return PlainTextResponse("ready\n")
+        return PlainTextResponse("starting\n", HTTPStatus.SERVICE_UNAVAILABLE)
+
+    return Starlette(
+        routes=[
+            Route("/", index),
+            Route("/metrics", metrics),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+        ]
+    )
+
+
+def _ago(moment: datetime | None, now: datetime) -> str:
+    """How long ago, in the largest fitting unit."""
+    if moment is None:
+        return "never"
+    seconds = max(0, round((now - moment).total_seconds()))
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds} s ago"
