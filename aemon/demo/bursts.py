@@ -1,0 +1,108 @@
+"""Groups flagged records into bursts, so that a fault with fifty of them fits on a screen."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+BURST_GAP = timedelta(seconds=2.5)
+"""A burst is over when its entity has had no flagged record for this long.
+
+Longer than a scoring run's pause and its work together, shorter than the pause between faults.
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Blame:
+    """A column's part in a flagged record, observed and expected in the column's unit."""
+
+    column: str
+    observed: float | str | None
+    expected: float | str | None
+    share: float  # 0..1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Flagged:
+    """A record judged anomalous, as the screen shows it; the columns most to blame first."""
+
+    monitor: str
+    entity: str
+    event_time: datetime  # aware UTC
+    severity: str
+    p_value: float
+    exceedance: float  # score over threshold; 1.0 is the line
+    reason: str
+    contributions: tuple[Blame, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Burst:
+    """Flagged records of one entity that follow one another closely."""
+
+    first: Flagged
+    worst: Flagged
+    last_time: datetime  # event time of the newest
+    seen_at: datetime  # when the newest was reported
+    records: int
+
+    @property
+    def name(self) -> str:
+        """Whose burst it is: the entity, or the monitor where records name no entity."""
+        return self.first.entity or self.first.monitor
+
+    @property
+    def seconds(self) -> float:
+        """From the first flagged record to the newest, in event time."""
+        return (self.last_time - self.first.event_time).total_seconds()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BurstChange:
+    """A burst that began, with its first record, or one that is over."""
+
+    burst: Burst
+    over: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bursts:
+    """The open bursts; immutable, every step gives the next."""
+
+    open: tuple[Burst, ...] = ()
+
+    def report(
+        self, flagged: Iterable[Flagged], now: datetime
+    ) -> tuple["Bursts", tuple[BurstChange, ...]]:
+        """Take in newly flagged records; the next state and what began or ended, in order."""
+        current = {_identity(burst.first): burst for burst in self.open}
+        changes: list[BurstChange] = []
+        for record in sorted(flagged, key=lambda record: record.event_time):
+            identity = _identity(record)
+            burst = current.get(identity)
+            if burst is not None and record.event_time - burst.last_time <= BURST_GAP:
+                current[identity] = _joined(burst, record, now)
+                continue
+            if burst is not None:
+                changes.append(BurstChange(burst=burst, over=True))
+            current[identity] = Burst(
+                first=record, worst=record, last_time=record.event_time, seen_at=now, records=1
+            )
+            changes.append(BurstChange(burst=current[identity], over=False))
+        for identity, burst in list(current.items()):
+            if now - burst.seen_at > BURST_GAP:
+                changes.append(BurstChange(burst=current.pop(identity), over=True))
+        return Bursts(open=tuple(current.values())), tuple(changes)
+
+
+def _identity(record: Flagged) -> tuple[str, str]:
+    return record.monitor, record.entity
+
+
+def _joined(burst: Burst, record: Flagged, now: datetime) -> Burst:
+    return replace(
+        burst,
+        worst=max(burst.worst, record, key=lambda flagged: flagged.exceedance),
+        last_time=max(burst.last_time, record.event_time),
+        seen_at=now,
+        records=burst.records + 1,
+    )

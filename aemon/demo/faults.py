@@ -1,0 +1,147 @@
+"""The faults planted in the simulated plant: what each does, when and where."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+
+from aemon.demo.plant import COLUMNS, TICKS_PER_SECOND, Floats, Plant, Readings
+
+FAULT_SECONDS: Final = 5.0
+PAUSE_SECONDS: Final = 4.0
+FIRST_FAULT_SECONDS: Final = 40.0  # 1,000 records are there after 25 s; the rest is for training
+
+_ONSET_SECONDS = 0.6  # a leak opens over this time
+_LEAK = {"pressure": -0.6, "flow": -9.0}  # bar, m3/h, once open
+_WEAR = {"vibration": 0.9, "temperature": 6.0}  # mm/s, degC, at the end of the fault
+_DROPPED_OUT = ("pressure", "flow", "temperature")
+_LOST_EVERY_TICKS = 4  # while a sensor drops out, every fourth reading is missing, the others 0
+_MIRRORED = 0.5  # of the load: small enough to stay within what the pump shows on its own
+
+
+class FaultKind(StrEnum):
+    """What is wrong with a pump or its sensors."""
+
+    STUCK_SENSOR = "stuck sensor"
+    LEAK = "leak"
+    BEARING_WEAR = "bearing wear"
+    DROP_OUT = "drop-out"
+    BROKEN_CORRELATION = "broken correlation"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fault:
+    """One planted fault; its times are seconds since the plant started."""
+
+    kind: FaultKind
+    pump: str
+    start_seconds: float
+    seconds: float
+    columns: tuple[str, ...]
+
+    @property
+    def end_seconds(self) -> float:
+        """When the pump is well again."""
+        return self.start_seconds + self.seconds
+
+
+def fault_schedule(
+    plant: Plant, *, first_at: float = FIRST_FAULT_SECONDS, until: float = math.inf
+) -> Iterator[Fault]:
+    """The five kinds in turn, again and again, as long as a fault is over by `until` (seconds)."""
+    last_pump = ""
+    start = first_at
+    kinds = tuple(FaultKind)
+    number = 0
+    while start + FAULT_SECONDS <= until:
+        kind = kinds[number % len(kinds)]
+        random = np.random.default_rng([plant.seed, number])
+        fault = Fault(
+            kind=kind,
+            pump=_pump(plant, kind, start, last_pump, random),
+            start_seconds=start,
+            seconds=FAULT_SECONDS,
+            columns=_columns(kind, random),
+        )
+        yield fault
+        last_pump = fault.pump
+        start += FAULT_SECONDS + PAUSE_SECONDS
+        number += 1
+
+
+def plant_faults(plant: Plant, healthy: Readings, faults: Iterable[Fault]) -> Readings:
+    """The readings as the sensors report them, with those faults that touch them."""
+    numbers = dict(healthy.numbers)
+    for fault in faults:
+        age = healthy.seconds - fault.start_seconds
+        hit = (age >= 0) & (age < fault.seconds)
+        if fault.pump == healthy.pump and hit.any():
+            for column in fault.columns:
+                faulty = _faulty(plant, fault, column, healthy, numbers[column])
+                numbers[column] = np.where(
+                    hit, np.round(faulty, COLUMNS[column].digits), numbers[column]
+                )
+    return replace(healthy, numbers=numbers)
+
+
+def _faulty(plant: Plant, fault: Fault, column: str, healthy: Readings, value: Floats) -> Floats:
+    """The column, (T,), as if the fault lasted for ever."""
+    age = healthy.seconds - fault.start_seconds
+    match fault.kind:
+        case FaultKind.STUCK_SENSOR:
+            first = _tick(fault.start_seconds)
+            return np.full_like(
+                value, plant.readings(fault.pump, first, first + 1).numbers[column][0]
+            )
+        case FaultKind.LEAK:
+            return value + _LEAK[column] * np.clip((age + 0.1) / _ONSET_SECONDS, 0, 1)
+        case FaultKind.BEARING_WEAR:
+            return value + _WEAR[column] * age / fault.seconds
+        case FaultKind.DROP_OUT:
+            lost = np.round(age * TICKS_PER_SECOND) % _LOST_EVERY_TICKS == _LOST_EVERY_TICKS - 1
+            return np.where(lost, np.nan, 0.0)
+        case FaultKind.BROKEN_CORRELATION:
+            mirrored = -_MIRRORED * healthy.load
+            return value + COLUMNS[column].per_load * (mirrored - healthy.load)
+
+
+def _columns(kind: FaultKind, random: np.random.Generator) -> tuple[str, ...]:
+    match kind:
+        case FaultKind.STUCK_SENSOR:
+            return ("flow",)
+        case FaultKind.LEAK:
+            return tuple(_LEAK)
+        case FaultKind.BEARING_WEAR:
+            return tuple(_WEAR)
+        case FaultKind.DROP_OUT:
+            return (str(random.choice(_DROPPED_OUT)),)
+        case FaultKind.BROKEN_CORRELATION:
+            return ("current",)
+
+
+def _pump(
+    plant: Plant, kind: FaultKind, start: float, last_pump: str, random: np.random.Generator
+) -> str:
+    """Another pump than last time; one where the fault shows, since some need a moving load.
+
+    A sensor stuck at a constant load, and a current that mirrors a middling one, look normal.
+    """
+    others = [pump for pump in plant.pumps if pump != last_pump] or list(plant.pumps)
+    first = _tick(start)
+    loads = {
+        pump: plant.readings(pump, first, first + _tick(FAULT_SECONDS)).load for pump in others
+    }
+    match kind:
+        case FaultKind.STUCK_SENSOR:
+            return max(others, key=lambda pump: float(np.abs(loads[pump] - loads[pump][0]).mean()))
+        case FaultKind.BROKEN_CORRELATION:
+            return max(others, key=lambda pump: float(np.abs(loads[pump]).mean()))
+        case _:
+            return str(random.choice(others))
+
+
+def _tick(seconds: float) -> int:
+    return round(seconds * TICKS_PER_SECOND)

@@ -1,0 +1,129 @@
+"""The demo's working folder: an ordinary `aemon.yaml` and the plant's empty database."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from aemon.demo.database import open_plant_database
+
+DEFAULT_PORT: Final = 9464
+
+_CONFIG = """\
+# Written by `aemon demo`. An ordinary configuration: copy it and put your own table in.
+store: sqlite:///{folder}/aemon.db
+
+http:
+  listen: 127.0.0.1:{port}
+
+monitors:
+  # The simulated plant: four pumps, each reporting ten times a second.
+  pumps:
+    source:
+      kind: sql
+      url: sqlite:///{folder}/plant.db
+      table: readings
+      time: ts
+      key: id
+      entity: pump_id
+    score_every: 1s
+    train_every: 1d
+    min_records: 1000                     # learned from, never judged: 25 s of the plant
+    threshold: {{false_alarm_rate: 0.0005}} # of normal records; about one a minute here
+
+  # The very machine this runs on.
+  host:
+    source:
+      kind: host
+      sample_every: 250ms
+    score_every: 1s
+    train_every: 1d
+    min_records: 120
+    threshold: {{false_alarm_rate: 0.001}}
+"""
+
+_QUERY = (
+    "SELECT event_time, entity, severity, reason"
+    " FROM flagged_records ORDER BY event_time DESC LIMIT 5"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DemoFiles:
+    """Where a demo lives; every path is absolute."""
+
+    folder: Path
+    port: int
+
+    @property
+    def config(self) -> Path:
+        """The configuration the daemon runs with."""
+        return self.folder / "aemon.yaml"
+
+    @property
+    def plant_database(self) -> Path:
+        """What the plant writes and the daemon reads."""
+        return self.folder / "plant.db"
+
+    @property
+    def plant_url(self) -> str:
+        """The plant's database as a URL."""
+        return f"sqlite:///{self.plant_database}"
+
+    @property
+    def results_database(self) -> Path:
+        """What the daemon writes and people ask."""
+        return self.folder / "aemon.db"
+
+    @property
+    def http_address(self) -> str:
+        """Where the daemon serves its pages."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ThingsToTry:
+    """Three places where people meet aemon."""
+
+    sql: str
+    metrics_url: str
+    status_url: str
+
+
+def write_demo_files(folder: Path, *, port: int = DEFAULT_PORT) -> DemoFiles:
+    """Write the configuration and the plant's empty tables into a folder; made if not there.
+
+    The tables are made here, so that the daemon finds them whichever process starts first.
+
+    Raises:
+        SourceConfigError: the folder cannot hold the plant's database.
+        OSError: the folder or the configuration cannot be written.
+    """
+    files = DemoFiles(folder=folder.resolve(), port=port)
+    files.folder.mkdir(parents=True, exist_ok=True)
+    files.config.write_text(_CONFIG.format(folder=files.folder, port=port), encoding="utf-8")
+    open_plant_database(files.plant_database).close()
+    return files
+
+
+def things_to_try(files: DemoFiles, *, sqlite3_command: str | None, python: str) -> ThingsToTry:
+    """What to type next, with `sqlite3` where the machine has it and Python where not."""
+    database = str(files.results_database)
+    if sqlite3_command:
+        sql = f'{sqlite3_command} -box {shlex.quote(database)} "{_QUERY}"'
+    else:
+        code = (
+            "import sqlite3;"
+            f" [print(*row) for row in sqlite3.connect({database!r}).execute({_QUERY!r})]"
+        )
+        sql = f"{shlex.quote(python)} -c {_quoted(code)}"
+    return ThingsToTry(
+        sql=sql,
+        metrics_url=f"{files.http_address}/metrics",
+        status_url=f"{files.http_address}/",
+    )
+
+
+def _quoted(code: str) -> str:
+    """Quoted for the shell; in double quotes where that is safe, as people would write it."""
+    return shlex.quote(code) if set(code) & set('"$`\\!') else f'"{code}"'

@@ -1,0 +1,143 @@
+"""A simulated plant of pumps, healthy: every value follows from the seed and the time.
+
+One hidden load drives the columns of a pump. It has an accelerated day, a slower swing, steps
+and a valve; the valve also shifts the columns on its own. Faults are laid over the plant by
+`aemon.demo.faults`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+TICKS_PER_SECOND: Final = 10  # every pump reports once a tick
+PUMPS: Final = ("p1", "p2", "p3", "p4")
+
+# Whatever a pump does, it has done twice before the first 25 s are over: what the demo's detector
+# has not seen by then would rightly look odd to it.
+_DAY_SECONDS = 12.0
+_SWING_SECONDS = 24.0
+_STEP_SECONDS = 1.0
+_STEP_LEVELS = (-1.0, -0.6, -0.2, 0.2, 0.6, 1.0)  # a round has each once, shuffled
+_RAMP_SECONDS = 0.3  # a pump takes this long to change its load
+_THROTTLED_LOAD = 0.15  # load that a throttled valve takes away
+_DAY_SHARE, _STEP_SHARE, _SWING_SHARE = 0.2, 0.65, 0.15  # of a load within -1..1
+
+_POINT, _STEPS, _NOISE = range(3)  # streams of random numbers that never meet
+
+
+class _Column(NamedTuple):
+    """How one column follows from load and valve, all in the column's unit."""
+
+    middle: float
+    per_load: float
+    throttled: float
+    noise: float  # standard deviation
+    pump: float  # largest shift of one pump's operating point
+    digits: int  # as the sensor reports
+
+
+COLUMNS: Final = {
+    "flow": _Column(60.0, 12.0, -6.0, 0.5, 0.6, 2),  # m3/h
+    "pressure": _Column(5.0, 0.8, 0.5, 0.05, 0.04, 3),  # bar
+    "temperature": _Column(58.0, 5.0, 0.0, 0.3, 0.4, 2),  # degC
+    "vibration": _Column(2.2, 0.5, 0.2, 0.06, 0.05, 3),  # mm/s
+    "current": _Column(30.0, 7.0, -1.0, 0.4, 0.4, 2),  # A
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Readings:
+    """T ticks of one pump.
+
+    Attributes:
+        seconds: (T,) since the plant started.
+        load: (T,) hidden, within -1.15..1; no sensor shows it.
+        throttled: (T,) 0 where the valve is open, 1 where it is throttled.
+        numbers: column -> (T,) in the column's unit; NaN where a sensor gave nothing.
+    """
+
+    pump: str
+    seconds: Floats
+    load: Floats
+    throttled: Floats
+    numbers: dict[str, Floats]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plant:
+    """Healthy pumps; the same seed gives the same readings however they are asked for."""
+
+    seed: int
+    pumps: tuple[str, ...] = PUMPS
+    _points: dict[str, tuple[Floats, Floats]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        points = {}
+        for pump in self.pumps:
+            random = self._random(pump, _POINT, 0)
+            shifts = random.uniform(-1, 1, len(COLUMNS))  # of the operating point
+            phases = random.uniform(-0.5, 0.5, 2)  # radians: pumps follow one day, not in step
+            points[pump] = (shifts, phases)
+        object.__setattr__(self, "_points", points)
+
+    def readings(self, pump: str, first: int, last: int) -> Readings:
+        """One pump's readings at the ticks first..last-1, tick 0 being the plant's start."""
+        seconds = np.arange(first, last) / TICKS_PER_SECOND
+        load, throttled = self._load(pump, seconds)
+        noise = self._noise(pump, first, last)
+        shifts, _ = self._points[pump]
+        numbers = {
+            name: np.round(
+                column.middle
+                + column.per_load * load
+                + column.throttled * throttled
+                + column.noise * noise[:, index]
+                + column.pump * shifts[index],
+                column.digits,
+            )
+            for index, (name, column) in enumerate(COLUMNS.items())
+        }
+        return Readings(pump=pump, seconds=seconds, load=load, throttled=throttled, numbers=numbers)
+
+    def _load(self, pump: str, seconds: Floats) -> tuple[Floats, Floats]:
+        """Load and valve, (T,) each."""
+        _, phases = self._points[pump]
+        day = np.sin(2 * np.pi * seconds / _DAY_SECONDS + phases[0])
+        swing = np.sin(2 * np.pi * seconds / _SWING_SECONDS + phases[1])
+        number = np.floor(seconds / _STEP_SECONDS).astype(int)
+        start, end = (int(number.min()), int(number.max())) if len(number) else (0, 0)
+        steps = [self._step(pump, step) for step in range(start - 1, end + 1)]
+        level, throttled = np.array(steps).T
+        before, here = number - start, number - start + 1
+        ramp = np.clip((seconds - number * _STEP_SECONDS) / _RAMP_SECONDS, 0, 1)
+        step = level[before] + (level[here] - level[before]) * ramp
+        load = _DAY_SHARE * day + _STEP_SHARE * step + _SWING_SHARE * swing
+        return load - _THROTTLED_LOAD * throttled[here], throttled[here]
+
+    def _step(self, pump: str, number: int) -> tuple[float, float]:
+        """Level and valve of one step of the load.
+
+        In one round every other level is throttled, in the next round the rest.
+        """
+        round_, place = divmod(number, len(_STEP_LEVELS))
+        random = self._random(pump, _STEPS, round_ + 1)  # the step before the start has round -1
+        level = random.permutation(len(_STEP_LEVELS))[place]
+        return _STEP_LEVELS[level], float((level + round_) % 2)
+
+    def _noise(self, pump: str, first: int, last: int) -> Floats:
+        """(T, columns) standard normal; drawn by whole seconds, so that pieces fit together."""
+        start, end = first // TICKS_PER_SECOND, -(-last // TICKS_PER_SECOND)
+        shape = (TICKS_PER_SECOND, len(COLUMNS))
+        drawn = [
+            self._random(pump, _NOISE, second).standard_normal(shape)
+            for second in range(start, max(end, start + 1))
+        ]
+        offset = first - start * TICKS_PER_SECOND
+        return np.concatenate(drawn)[offset : offset + last - first]
+
+    def _random(self, pump: str, stream: int, number: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, self.pumps.index(pump), stream, number])
