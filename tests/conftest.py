@@ -1,0 +1,67 @@
+"""Fixtures for every test, and the rule for what a machine may lack."""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from aemon.store import schema
+from aemon.store.engine import open_engine
+from aemon.store.store import Store
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def lacking(what: str) -> None:
+    """Skip aloud where something outside the project is missing; in CI its absence is a failure."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{what} is missing, and CI promises it")
+    pytest.skip(f"{what} is missing here")
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """The public data sets beside the checkout."""
+    if not SHARED.is_dir():
+        lacking("the folder ../shared/data")
+    return SHARED
+
+
+class FakeClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, by: timedelta) -> None:
+        self.now += by
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(datetime(2026, 3, 1, 12, tzinfo=UTC))
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty results database of either kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/aemon.db"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+def store(store_url: str, clock: FakeClock) -> Iterator[Store]:
+    """A store with its tables made and the monitor `pumps` in it."""
+    engine = open_engine(store_url)
+    schema.prepare(engine)
+    store = Store(engine, clock)
+    store.add_monitors(["pumps"])
+    yield store
+    store.close()

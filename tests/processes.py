@@ -1,0 +1,134 @@
+"""A real daemon as a process, for tests."""
+
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+
+def aemon(*arguments: str, cwd: Path | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a command line to its end."""
+    done = subprocess.run(
+        [sys.executable, "-m", "aemon", *arguments],
+        cwd=cwd, capture_output=True, text=True, timeout=200, check=False,
+    )  # fmt: skip
+    assert not check or done.returncode == 0, done.stderr + done.stdout
+    return done
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Daemon:
+    """`aemon run` in a folder with `monitors` as YAML text; results in aemon.db beside it."""
+
+    def __init__(self, folder: Path, monitors: str, *, store: str | None = None) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.store = store or f"sqlite:///{folder}/aemon.db"
+        self.config = folder / "aemon.yaml"
+        self.config.write_text(
+            f"store: {self.store}\nhttp: {{listen: 127.0.0.1:{self.port}}}\n"
+            f"log: {{format: json}}\nmonitors:\n{monitors}"
+        )
+        self.log = folder / "daemon.log"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def start(self) -> None:
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "aemon", "run", "-c", str(self.config)],
+                stdout=log, stderr=log,
+            )  # fmt: skip
+        self.wait(lambda: self.get("/readyz") is not None, "the daemon to be ready")
+
+    def stop(self) -> float:
+        """SIGTERM; seconds until it was gone. It must have ended well."""
+        began = time.monotonic()
+        self.process.terminate()
+        code = self.process.wait(30)
+        assert code == 0, self.log.read_text()
+        return time.monotonic() - began
+
+    def get(self, path: str) -> str | None:
+        """A page, or None while there is none."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                text: str = answer.read().decode()
+                return text
+        except (urllib.error.URLError, OSError):
+            return None
+
+    def metric(self, line: str) -> float:
+        """The value of one series, 0 if it is not there."""
+        for text in (self.get("/metrics") or "").splitlines():
+            if text.startswith(line + " "):
+                return float(text.rsplit(" ", 1)[1])
+        return 0.0
+
+    def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Ask the SQLite store; an empty answer while it is being made."""
+        connection = sqlite3.connect(self.folder / "aemon.db", timeout=10)
+        try:
+            return connection.execute(sql, values).fetchall()
+        except sqlite3.OperationalError:
+            return []
+        finally:
+            connection.close()
+
+    def wait(self, done: Callable[[], bool], what: str, seconds: float = 90) -> None:
+        deadline = time.monotonic() + seconds
+        while not done():
+            ended = self.process.poll()
+            assert ended is None, f"the daemon ended ({ended}):\n{self.log.read_text()}"
+            assert time.monotonic() < deadline, f"waited for {what}:\n{self.log.read_text()[-4000:]}"
+            time.sleep(0.1)
+
+
+def sql_source(database: Path, table: str = "readings", **more: str) -> str:
+    """A source in YAML's short form."""
+    extra = "".join(f", {key}: {value}" for key, value in more.items())
+    return (
+        f"{{kind: sql, url: 'sqlite:///{database}', table: {table}, time: ts, key: id{extra}}}"
+    )
+
+
+def make_table(database: Path, table: str, columns: Sequence[str]) -> None:
+    connection = sqlite3.connect(database)
+    with connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f'CREATE TABLE "{table}" (id INTEGER PRIMARY KEY, {", ".join(columns)})')
+    connection.close()
+
+
+def insert(database: Path, table: str, rows: Iterable[Sequence[Any]]) -> None:
+    rows = list(rows)
+    connection = sqlite3.connect(database, timeout=20)
+    with connection:
+        marks = ", ".join("?" * len(rows[0]))
+        connection.executemany(f'INSERT INTO "{table}" VALUES ({marks})', rows)
+    connection.close()

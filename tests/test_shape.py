@@ -1,0 +1,85 @@
+"""The shape of the code: sizes and names, so that it stays a pleasure to read."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MODULES = sorted((ROOT / "aemon").rglob("*.py"))
+MOST_LINES = 350
+MEDIAN_LINES = 170
+FORBIDDEN_FILES = {"utils", "helpers", "common", "core", "models", "misc", "tools"}
+# The glossary's "not" column, as far as a name can be held to it.
+FORBIDDEN_WORDS = {
+    "dataframe_", "contamination", "outlier", "outliers", "latent", "checkpoint", "pickle",
+    "connector", "datapoint", "instance", "embedding", "incident", "ground_truth",
+}  # fmt: skip
+
+
+def names_in(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.arg):
+            names.add(node.arg)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+    return names
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_fits_in_a_head(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+
+
+def test_half_of_the_modules_are_short():
+    sizes = sorted(len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES)
+    assert sizes[len(sizes) // 2] <= MEDIAN_LINES
+
+
+def test_no_module_is_a_drawer_for_anything():
+    assert not [path for path in MODULES if path.stem in FORBIDDEN_FILES]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_names_are_the_glossarys(path):
+    words = {word for name in names_in(path) for word in re.findall(r"[a-z]+", name.lower())}
+    assert not words & FORBIDDEN_WORDS
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_is_pickled_or_evaluated(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imported = {
+        alias.name.split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+    called = {
+        node.func.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert not imported & {"pickle", "marshal", "shelve", "dill", "cloudpickle"}
+    assert not called & {"eval", "exec"}
+
+
+def test_the_top_level_holds_what_was_agreed():
+    import subprocess
+
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.split()
+    if not tracked:
+        pytest.skip("not a git checkout")
+    top = {name.split("/")[0] for name in tracked if not name.startswith(".")}
+    agreed = {
+        "pyproject.toml", "README.md", "aemon", "migrations", "tests", "deploy", "Makefile",
+        "CHANGELOG.md", "LICENSE",
+    }  # fmt: skip
+    assert top <= agreed
