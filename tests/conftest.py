@@ -10,6 +10,7 @@ import pytest
 from aemon.store import schema
 from aemon.store.engine import open_engine
 from aemon.store.store import Store
+from tests.postgres import postgres_server, postgres_url  # noqa: F401 -- fixtures
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -13,7 +13,9 @@ from types import TracebackType
 from typing import Any, Self
 
 
-def aemon(*arguments: str, cwd: Path | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+def aemon(
+    *arguments: str, cwd: Path | None = None, check: bool = True
+) -> subprocess.CompletedProcess[str]:
     """Run a command line to its end."""
     done = subprocess.run(
         [sys.executable, "-m", "aemon", *arguments],
@@ -105,16 +107,16 @@ class Daemon:
         while not done():
             ended = self.process.poll()
             assert ended is None, f"the daemon ended ({ended}):\n{self.log.read_text()}"
-            assert time.monotonic() < deadline, f"waited for {what}:\n{self.log.read_text()[-4000:]}"
+            assert time.monotonic() < deadline, (
+                f"waited for {what}:\n{self.log.read_text()[-4000:]}"
+            )
             time.sleep(0.1)
 
 
 def sql_source(database: Path, table: str = "readings", **more: str) -> str:
     """A source in YAML's short form."""
     extra = "".join(f", {key}: {value}" for key, value in more.items())
-    return (
-        f"{{kind: sql, url: 'sqlite:///{database}', table: {table}, time: ts, key: id{extra}}}"
-    )
+    return f"{{kind: sql, url: 'sqlite:///{database}', table: {table}, time: ts, key: id{extra}}}"
 
 
 def make_table(database: Path, table: str, columns: Sequence[str]) -> None:

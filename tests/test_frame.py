@@ -219,7 +219,7 @@ def test_every_moment_survives_text_to_the_microsecond(moment):
     assert one_time(moment.isoformat()) == np.datetime64(moment, "us")
 
 
-@given(st.integers(min_value=10**14, max_value=10**17 - 1))
+@given(st.integers(min_value=10**14, max_value=9 * 10**16))
 def test_every_whole_microsecond_survives(micros):
     assert one_time(micros) == np.datetime64(micros, "us")
 

@@ -58,8 +58,8 @@ def read_document(path: Path, env: Mapping[str, str]) -> Document:
             a variable or file that is not there.
     """
     text = _read_text(path)
-    loader = yaml.SafeLoader(text)
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
             raise ConfigError(
@@ -77,8 +77,6 @@ def read_document(path: Path, env: Mapping[str, str]) -> Document:
         ) from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not YAML: {getattr(error, 'reason', 'unreadable')}") from None
-    finally:
-        loader.dispose()
 
 
 def _read_text(path: Path) -> str:

@@ -2,11 +2,14 @@
 
 import os
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
+from pydantic.json_schema import GenerateJsonSchema
 
+from aemon.clock import format_duration
 from aemon.config.document import Document, read_document
 from aemon.config.problems import explain
 from aemon.config.schema import Config
@@ -44,10 +47,18 @@ def validate(document: Document) -> Config:
 
 def config_schema() -> dict[str, Any]:
     """The JSON Schema of a configuration file, for editors and for `aemon config schema`."""
-    schema = Config.model_json_schema()
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema = Config.model_json_schema(schema_generator=_Schema)
+    schema["$schema"] = _Schema.schema_dialect
     schema["title"] = "aemon configuration"
-    for name, field in Config.model_fields.items():
-        if isinstance(field.default, SecretStr):  # a default is no secret
-            schema["properties"][name]["default"] = field.default.get_secret_value()
     return schema
+
+
+class _Schema(GenerateJsonSchema):
+    """Defaults the way a person writes them."""
+
+    def encode_default(self, dft: Any) -> Any:
+        if isinstance(dft, timedelta):
+            return format_duration(dft)
+        if isinstance(dft, SecretStr):  # a default is no secret
+            return dft.get_secret_value()
+        return super().encode_default(dft)

@@ -60,15 +60,15 @@ def _explain_one(detail: ErrorDetails, document: Document) -> tuple[int, str]:
             for name in context.get("expected_tags", "'sql', 'csv', 'host'").split(",")
         ]
         text = f"must be one of {', '.join(kinds)}" + _nearest(str(context.get("tag", "")), kinds)
+    elif path in document.lines and document.value(path) is None and kind != "missing":
+        text = "has no value; give it one or leave the key out"
     elif kind == "value_error":
         text = str(context["error"])
     elif kind == "too_short" and path == ("monitors",):
         text = "name at least one monitor"
-    elif path in document.lines and document.value(path) is None and kind != "missing":
-        text = "has no value; give it one or leave the key out"
     elif kind in _WORDS:
         text = _WORDS[kind].format(**context)
-        if kind == "literal_error" and settings is not None:
+        if kind == "literal_error":
             text += _nearest(
                 str(document.value(path)),
                 context["expected"].replace("'", "").replace(" or ", ", ").split(", "),

@@ -55,7 +55,7 @@ def as_datetime(time: np.datetime64) -> datetime:
 
 def hash_frame(frame: Frame) -> str:
     """SHA-256 of the records: names, times, entities and every cell."""
-    table = frame.values  # noqa: PD011 -- a frame is no pandas object
+    table = frame.values
     digest = hashlib.sha256("\x1f".join(map(str, table.columns)).encode())
     digest.update(frame.times.astype("datetime64[us]").astype(np.int64).tobytes())
     digest.update("\x1f".join(map(str, frame.entities)).encode())

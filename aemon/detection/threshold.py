@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from aemon.config.schema import ThresholdSettings
 from aemon.config.types import alarms_per_day
-from aemon.detection.tail import Tail, fit_tail
+from aemon.detection.tail import TINY, Tail, fit_tail
 from aemon.errors import TrainingError
 
 Scores = npt.NDArray[np.float64]
@@ -50,12 +50,13 @@ class Threshold:
         """p-values (N,) in (0, 1]: how often a normal record scores as high or higher.
 
         Split conformal, p = (1 + #{calibration >= s}) / (n + 1) (Bates et al. 2023, eq. 2); with
-        `evt`, scores beyond the tail's start follow the tail.
+        `evt`, scores beyond the largest calibration score follow the tail, from 1 / (n + 1) down.
         """
         above = np.append(self.at_or_above, 0)[np.searchsorted(self.kept, scores, side="left")]
         p_values: Scores = (1.0 + above) / (self.records + 1.0)
         if self.method == "evt":
-            p_values = np.where(scores > self.tail.start, self.tail.p_values(scores), p_values)
+            extrapolated = np.minimum(self.tail.p_values(scores), p_values)
+            p_values = np.where(above == 0, extrapolated, p_values)
         return np.clip(p_values, LEAST_P, 1.0)
 
 
@@ -64,7 +65,8 @@ def calibrate(calibration_scores: Scores, false_alarm_rate: float) -> Threshold:
 
     With n scores, a conformal line can promise no less than 1 / (n + 1), but that for any
     distribution: P(false alarm) <= rate for a normal record exchangeable with them. Rarer rates
-    take their line from a generalised Pareto tail, an extrapolation without that proof.
+    take their line from a generalised Pareto tail, an extrapolation without that proof, but
+    never a lower line than the largest score, which alone would promise too little.
 
     Raises:
         TrainingError: there are no finite scores.
@@ -79,8 +81,12 @@ def calibrate(calibration_scores: Scores, false_alarm_rate: float) -> Threshold:
     tail = fit_tail(ordered)
     rank = int(np.floor(false_alarm_rate * (n + 1) * (1 + 1e-12)))  # records over the line, + 1
     kept, at_or_above = _thin(ordered)
+    if rank >= 1:
+        value = float(ordered[n - rank])
+    else:
+        value = max(tail.score_at(false_alarm_rate), float(ordered[-1]))
     return Threshold(
-        value=float(ordered[n - rank]) if rank >= 1 else tail.score_at(false_alarm_rate),
+        value=max(value, TINY),  # an exceedance divides by it
         method="conformal" if rank >= 1 else "evt",
         false_alarm_rate=false_alarm_rate,
         records=n,

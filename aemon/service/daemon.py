@@ -31,6 +31,7 @@ from aemon.web.status import Health, StatusPage
 logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 8.0  # a stopping daemon waits this long for commits in hand
+AWAKE_EVERY_SECONDS = 0.5
 HEARTBEAT_LOST_SECONDS = 6 * HEARTBEAT_SECONDS
 FIRST_RETRY = timedelta(seconds=10)  # after a failed training; doubles up to an hour
 LONGEST_RETRY = timedelta(hours=1)
@@ -95,7 +96,9 @@ class Daemon:
             logger, logging.INFO, "started", version=__version__,
             monitors=len(self._monitors), http=self.address,
         )  # fmt: skip
-        self._asked_to_stop.wait()
+        # A signal may reach another thread, and Python's handler runs only in this one, awake.
+        while not self._asked_to_stop.wait(AWAKE_EVERY_SECONDS):
+            pass
         self._stop(web)
         return ExitCode.OK
 

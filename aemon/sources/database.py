@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from aemon.errors import PermanentError, SourceConfigError, SourceError
@@ -36,12 +36,18 @@ class Database:
                 todo="write for example sqlite:///plant.db or postgresql://user@host/database",
             ) from None
         self._sqlite = self._url.drivername in {"sqlite", "sqlite+pysqlite"}
-        if self._sqlite and not self._url.database:
+        if self._sqlite and self._url.database in {None, "", ":memory:"}:
             raise SourceConfigError(
                 f"{self.name} is a database in memory, which nobody else can write",
                 todo="name a file: sqlite:///plant.db",
             )
         self.engine = self._make_engine()
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What connecting and reading may raise; the driver's own where its cursor is used."""
+        driver = self.engine.dialect.dbapi
+        return (SQLAlchemyError, OSError, *((driver.Error,) if driver else ()))
 
     @property
     def name(self) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from aemon.config.schema import SqlSource
 from aemon.errors import AemonError, SourceConfigError
@@ -74,7 +74,7 @@ class SqlTable:
         try:
             with self._database.engine.connect() as connection:
                 return int(connection.execute(query).scalar_one())
-        except (SQLAlchemyError, OSError) as error:
+        except self._database.errors as error:
             raise self._explain(error) from None
 
     def describe(self) -> str:
@@ -139,7 +139,7 @@ class SqlTable:
                         newest = rows[0 if backwards else -1]
                     parts.append(pd.DataFrame.from_records(rows, columns=names, coerce_float=True))
                 more = not left and not backwards and cursor.fetchone() is not None
-        except (SQLAlchemyError, DBAPIError, OSError) as error:
+        except self._database.errors as error:
             raise self._explain(error) from None
         table = _join(parts, names)
         if backwards:
@@ -172,7 +172,7 @@ class SqlTable:
         if isinstance(error, DBAPIError) and error.statement is not None:
             try:
                 return self._missing(error) or self._database.trouble(error)
-            except (SQLAlchemyError, OSError):
+            except self._database.errors:
                 pass
         return self._database.trouble(error)
 

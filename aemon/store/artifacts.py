@@ -12,6 +12,8 @@ from safetensors.numpy import load, save
 
 from aemon.errors import ArtifactError
 
+_ENTRY = "aemon"  # in the header's metadata, which holds text alone
+
 FORMAT_VERSION = 1
 """Grows when an artifact written by this aemon could not be read by the one before."""
 
@@ -21,8 +23,10 @@ _HEADER_LENGTH_BYTES = 8  # safetensors: a little-endian length, then that much 
 def pack(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, Any]) -> bytes:
     """Write arrays and JSON-able metadata as one artifact; the same input gives the same bytes."""
     contiguous = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
-    text = json.dumps(metadata, sort_keys=True, allow_nan=False)
-    return save(contiguous, metadata={"aemon": text, "format_version": str(FORMAT_VERSION)})
+    noted = {"format_version": FORMAT_VERSION, "detector": metadata}
+    # One entry only: safetensors writes several in any order, and the bytes are hashed.
+    text = json.dumps(noted, sort_keys=True, allow_nan=False)
+    return save(contiguous, metadata={_ENTRY: text})
 
 
 def digest(content: bytes) -> str:
@@ -40,20 +44,20 @@ def unpack(content: bytes, sha256: str) -> tuple[dict[str, npt.NDArray[Any]], di
     if digest(content) != sha256:
         raise ArtifactError(f"artifact {sha256[:12]} is not what was stored", todo=todo)
     try:
-        header = _header(content)
-        version = int(header["format_version"])
+        noted = _noted(content)
+        version = noted["format_version"]
         if version > FORMAT_VERSION:
             raise ArtifactError(
                 f"artifact {sha256[:12]} has format {version}, this aemon reads {FORMAT_VERSION}",
                 todo="install the newer aemon that wrote it, or " + todo,
             )
-        return load(content), json.loads(header["aemon"])
-    except (SafetensorError, KeyError, ValueError) as error:
+        return load(content), noted["detector"]
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"artifact {sha256[:12]} cannot be read: {error}", todo=todo) from error
 
 
-def _header(content: bytes) -> dict[str, str]:
+def _noted(content: bytes) -> dict[str, Any]:
     length = int.from_bytes(content[:_HEADER_LENGTH_BYTES], "little")
     text = content[_HEADER_LENGTH_BYTES : _HEADER_LENGTH_BYTES + length]
-    header: dict[str, dict[str, str]] = json.loads(text)
-    return header["__metadata__"]
+    noted: dict[str, Any] = json.loads(json.loads(text)["__metadata__"][_ENTRY])
+    return noted

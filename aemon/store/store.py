@@ -315,7 +315,9 @@ class Store:
 
     def _insert_or_ignore(self, table: sa.Table) -> Any:
         dialect = sqlite if self.engine.dialect.name == "sqlite" else postgresql
-        return dialect.insert(table).on_conflict_do_nothing()
+        insert = dialect.insert(table).on_conflict_do_nothing()
+        # How many rows were new is asked of every such insert; SQLAlchemy forgets it otherwise.
+        return insert.execution_options(preserve_rowcount=True)
 
 
 def _without(known: set[tuple[str, str]], rows: Sequence[Row]) -> Sequence[Row]:

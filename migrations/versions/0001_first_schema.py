@@ -373,7 +373,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["monitor", "entity", "record_key", "revision"],
             ["scores.monitor", "scores.entity", "scores.record_key", "scores.revision"],
-            name="fk_anomalies_monitor",
+            name="fk_anomalies_monitor_entity_record_key_revision",
         ),
         sa.ForeignKeyConstraint(["monitor"], ["monitors.name"], name="fk_anomalies_monitor"),
         sa.PrimaryKeyConstraint("monitor", "entity", "record_key", "revision", name="pk_anomalies"),
@@ -425,7 +425,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["monitor", "entity", "record_key", "revision"],
             ["scores.monitor", "scores.entity", "scores.record_key", "scores.revision"],
-            name="fk_contributions_monitor",
+            name="fk_contributions_monitor_entity_record_key_revision",
         ),
         sa.ForeignKeyConstraint(["monitor"], ["monitors.name"], name="fk_contributions_monitor"),
         sa.PrimaryKeyConstraint(

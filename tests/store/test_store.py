@@ -129,7 +129,8 @@ def test_a_record_met_again_keeps_its_first_verdict_and_leaves_no_orphan(store, 
     assert known == 1
     with store.reading() as connection:
         verdicts = dict(
-            tuple(row) for row in connection.execute(sa.select(scores.c.record_key, scores.c.verdict))
+            tuple(row)
+            for row in connection.execute(sa.select(scores.c.record_key, scores.c.verdict))
         )
         flagged = connection.execute(sa.select(anomalies.c.record_key)).scalars().all()
         blamed = connection.execute(sa.select(contributions.c.record_key)).scalars().all()

@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+
+from aemon.detection.explanation import _number_pair
+
+FAULTS = {"flow": 12.0, "pressure": 0.9, "current": 2.5, "temperature": 9.0}
+
+
+@pytest.mark.parametrize("column", FAULTS)
+def test_the_column_at_fault_comes_first_with_what_it_should_have_been(
+    pump, make_frame, pump_records, column
+):
+    # Given records in which one column has moved, in its own units
+    healthy = pump_records(50, 20)
+    table = healthy.copy()
+    table[column] += FAULTS[column]
+    # When they are explained
+    explanations = pump.explain(make_frame(table))
+    # Then it is ranked first, and the value it should have had is told
+    firsts = [explanation.contributions[0] for explanation in explanations]
+    assert np.mean([first.column == column for first in firsts]) > 0.9
+    told = np.array([explanation.reconstructed[column] for explanation in explanations])
+    assert np.median(np.abs(told - healthy[column])) < 0.3 * FAULTS[column]
+    assert all(first.rank == 1 for first in firsts)
+    assert firsts[0].observed == table[column][0]
+    begins = [e.reason.startswith(f"{column} ") for e in explanations]
+    assert np.mean(begins) > 0.9
+
+
+def test_shares_sum_to_1_and_fall_with_the_rank(pump, make_frame, pump_records):
+    for explanation in pump.explain(make_frame(pump_records(40, 21))):
+        shares = [part.share for part in explanation.contributions]
+        assert sum(shares) == pytest.approx(1)
+        assert shares == sorted(shares, reverse=True)
+        assert [part.rank for part in explanation.contributions] == list(range(1, 8))
+        errors = [part.error for part in explanation.contributions]
+        assert min(errors) >= 0
+
+
+def test_errors_add_up_to_the_score(pump, make_frame, pump_records):
+    frame = make_frame(pump_records(5, 22))
+    weight = float(pump.feature_map.weights.sum())
+    for score, explanation in zip(pump.judge(frame).scores, pump.explain(frame), strict=True):
+        total = sum(part.error for part in explanation.contributions)
+        assert total / weight == pytest.approx(score, rel=1e-4)
+
+
+def test_values_come_in_their_original_units_and_types(pump, make_frame, pump_records):
+    table = pump_records(20, 23)
+    for row, explanation in enumerate(pump.explain(make_frame(table))):
+        assert explanation.observed == table.iloc[row].to_dict()
+        assert list(explanation.reconstructed) == list(explanation.observed)
+        assert isinstance(explanation.reconstructed["flow"], float)
+        assert explanation.reconstructed["mode"] in {"eco", "full", "idle"}
+        assert isinstance(explanation.reconstructed["open"], bool | float)
+        assert 40 < explanation.reconstructed["flow"] < 90
+
+
+def test_an_unseen_category_is_told_as_such(pump, make_frame, pump_records):
+    table = pump_records(1, 24)
+    table["mode"] = "stuck"
+    (explanation,) = pump.explain(make_frame(table))
+    assert explanation.reason == "mode 'stuck' never seen in training"
+    assert explanation.observed["mode"] == "stuck"
+
+
+def test_two_faults_are_both_told(pump, make_frame, pump_records):
+    table = pump_records(30, 25)
+    table["pressure"] += 1.5
+    table["room"] += 40
+    told = [explanation.reason for explanation in pump.explain(make_frame(table))]
+    both = ["pressure " in reason and "room " in reason for reason in told]
+    assert np.mean(both) > 0.9
+
+
+def test_a_missing_value_is_none_and_takes_no_share(pump, make_frame, pump_records):
+    table = pump_records(1, 26)
+    table["flow"] = np.nan
+    table["mode"] = None
+    (explanation,) = pump.explain(make_frame(table))
+    parts = {part.column: part for part in explanation.contributions}
+    for column in ("flow", "mode"):
+        assert explanation.observed[column] is None
+        assert parts[column].observed is None
+        assert parts[column].share == 0
+        assert f"{column} " not in explanation.reason
+    assert 40 < explanation.reconstructed["flow"] < 90
+
+
+def test_an_explanation_is_the_same_alone_and_in_company(pump, make_frame, pump_records):
+    table = pump_records(30, 27)
+    table.loc[::3, "pressure"] += 1
+    together = pump.explain(make_frame(table))
+    for row in (0, 1, 29):
+        (alone,) = pump.explain(make_frame(table.iloc[[row]].reset_index(drop=True)))
+        assert alone.contributions[0].column == together[row].contributions[0].column
+        assert alone.contributions[0].share == pytest.approx(
+            together[row].contributions[0].share, rel=1e-3
+        )
+
+
+@pytest.mark.parametrize(
+    ("observed", "expected", "told"),
+    [
+        (2.1, 4.0, ("2.1", "4")),
+        (1234.5, 1800, ("1234", "1800")),
+        (1013.25, 1013.41, ("1013.2", "1013.4")),
+        (1e-7, 2e-7, ("1e-07", "2e-07")),
+        (-3.0, 1e12, ("-3", "1e+12")),
+        (0.1 + 0.2, 0.3, ("0.3", "0.3")),
+    ],
+)
+def test_numbers_have_as_many_digits_as_it_takes(observed, expected, told):
+    assert _number_pair(observed, expected) == told

@@ -1,0 +1,61 @@
+"""Logs: one line an event, for people or for machines."""
+
+import json
+import logging
+
+import pytest
+
+from aemon.service.logs import JsonFormatter, TextFormatter, log, set_up_logs
+
+
+@pytest.fixture
+def record():
+    records = []
+    logger = logging.getLogger("aemon.test")
+    handler = logging.Handler()
+    handler.emit = records.append
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    log(logger, logging.WARNING, "score.failed", "no such table", monitor="pumps", seconds=0.12345)
+    logger.removeHandler(handler)
+    return records[0]
+
+
+def test_text_is_one_line_with_action_and_fields(record):
+    text = TextFormatter().format(record)
+    assert "\n" not in text
+    assert text.endswith("warning score.failed no such table monitor=pumps seconds=0.1235")
+
+
+def test_json_is_one_object(record):
+    entry = json.loads(JsonFormatter().format(record))
+    assert entry["action"] == "score.failed"
+    assert entry["message"] == "no such table"
+    assert (entry["monitor"], entry["level"]) == ("pumps", "warning")
+
+
+def test_a_traceback_is_kept():
+    try:
+        raise ValueError("boom")
+    except ValueError:
+        import sys
+
+        broken = logging.makeLogRecord({"exc_info": sys.exc_info(), "msg": "", "action": "x"})
+    assert "ValueError: boom" in TextFormatter().format(broken)
+    assert "ValueError: boom" in json.loads(JsonFormatter().format(broken))["traceback"]
+
+
+def test_libraries_speak_from_warnings_on(capsys):
+    before = logging.getLogger().handlers[:], logging.getLogger().level
+    try:
+        set_up_logs("info", "text")
+        logging.getLogger("sqlalchemy").info("chatter")
+        logging.getLogger("aemon.x").info("news", extra={"action": "started"})
+    finally:
+        logging.getLogger().handlers[:], level = before
+        logging.getLogger().setLevel(level)
+        logging.getLogger("aemon").setLevel(logging.NOTSET)
+        logging.getLogger("apscheduler").setLevel(logging.NOTSET)
+    printed = capsys.readouterr().err
+    assert "chatter" not in printed
+    assert "info started news" in printed

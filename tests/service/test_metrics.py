@@ -1,0 +1,133 @@
+"""The metrics: named as documented, from 0, without leftovers."""
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from aemon.config.schema import HostSource, MonitorSettings
+from aemon.records import Job, Outcome, RunReport
+from aemon.service.metrics import CATALOGUE, Metrics, documented_names
+from aemon.store.store import StoredDetector
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+README = Path(__file__).resolve().parents[2] / "README.md"
+REPORT = RunReport(
+    monitor="pumps",
+    job=Job.SCORE,
+    outcome=Outcome.OK,
+    started_at=NOW,
+    finished_at=NOW + timedelta(seconds=2),
+    records_read=105,
+    records_scored=100,
+    rejected=(("no_time", 5),),
+    exceedances=(1.5, 4.0),
+    critical=1,
+    largest_exceedance=4.0,
+    newest_record=NOW - timedelta(seconds=10),
+)
+DETECTOR = StoredDetector(
+    id=3,
+    monitor="pumps",
+    version=1,
+    threshold_id=3,
+    trained_at=NOW,
+    training_records=640,
+    validation_error=0.1,
+    settings_hash="",
+    threshold=2.5,
+    false_alarm_rate=0.001,
+    artifact_sha256="",
+)
+
+
+@pytest.fixture
+def metrics():
+    metrics = Metrics(CollectorRegistry())
+    metrics.add_monitor(
+        "pumps", MonitorSettings(source=HostSource(), score_every=timedelta(seconds=30))
+    )
+    return metrics
+
+
+def value(metrics, name, **labels):
+    return metrics.registry.get_sample_value(name, labels)
+
+
+def test_counters_start_at_zero(metrics):
+    assert value(metrics, "aemon_records_scored_total", monitor="pumps") == 0
+    assert value(metrics, "aemon_anomalies_total", monitor="pumps", severity="critical") == 0
+    assert value(metrics, "aemon_runs_total", monitor="pumps", job="train", outcome="failed") == 0
+    assert value(metrics, "aemon_run_interval_seconds", monitor="pumps", job="score") == 30
+
+
+def test_a_run_is_counted(metrics):
+    metrics.observe(REPORT)
+    assert value(metrics, "aemon_runs_total", monitor="pumps", job="score", outcome="ok") == 1
+    assert value(metrics, "aemon_source_records_read_total", monitor="pumps") == 105
+    assert value(metrics, "aemon_records_rejected_total", monitor="pumps", reason="no_time") == 5
+    assert value(metrics, "aemon_anomalies_total", monitor="pumps", severity="warning") == 1
+    assert value(metrics, "aemon_anomalies_total", monitor="pumps", severity="critical") == 1
+    assert value(metrics, "aemon_last_run_max_exceedance_ratio", monitor="pumps") == 4
+    newest = value(metrics, "aemon_source_newest_record_timestamp_seconds", monitor="pumps")
+    assert newest == (NOW - timedelta(seconds=10)).timestamp()
+    last = "aemon_run_last_success_timestamp_seconds"
+    assert value(metrics, last, monitor="pumps", job="score") == REPORT.finished_at.timestamp()
+
+
+def test_a_failure_is_no_success(metrics):
+    metrics.observe(replace(REPORT, outcome=Outcome.FAILED))
+    last = "aemon_run_last_success_timestamp_seconds"
+    assert value(metrics, last, monitor="pumps", job="score") is None
+
+
+def test_the_cold_start_is_shown_until_there_is_a_detector(metrics):
+    metrics.observe(
+        replace(REPORT, outcome=Outcome.COLLECTING, records_read=312, records_wanted=1000)
+    )
+    assert value(metrics, "aemon_cold_start_records", monitor="pumps") == 312
+    assert value(metrics, "aemon_cold_start_wanted_records", monitor="pumps") == 1000
+    assert value(metrics, "aemon_source_records_read_total", monitor="pumps") == 0
+    metrics.show_detector(DETECTOR)
+    assert value(metrics, "aemon_cold_start_records", monitor="pumps") is None
+
+
+def test_a_new_detector_leaves_no_series_of_the_old_one(metrics):
+    metrics.show_detector(DETECTOR)
+    metrics.show_detector(replace(DETECTOR, id=4, version=2, threshold=3.0))
+    assert value(metrics, "aemon_detector_info", monitor="pumps", version="1") is None
+    assert value(metrics, "aemon_detector_info", monitor="pumps", version="2") == 1
+    assert value(metrics, "aemon_threshold", monitor="pumps") == 3.0
+
+
+def test_everything_exposed_is_in_the_catalogue_and_the_other_way_round(metrics):
+    metrics.observe(REPORT)
+    metrics.observe(replace(REPORT, outcome=Outcome.COLLECTING))
+    metrics.show_detector(DETECTOR)
+    metrics.observe(replace(REPORT, outcome=Outcome.COLLECTING))
+    metrics["aemon_scheduler_heartbeat_timestamp_seconds"].set(1)
+    text = generate_latest(metrics.registry).decode()
+    helped = set(re.findall(r"^# HELP (\S+) ", text, re.MULTILINE))
+    assert {name for name in helped if not name.endswith("_created")} == set(documented_names())
+
+
+def test_names_and_labels_follow_the_rules():
+    for metric in CATALOGUE:
+        assert metric.name.startswith("aemon_")
+        assert not metric.name.endswith(("_total", "_milliseconds", "_count"))
+        assert set(metric.labels) <= {"monitor", "job", "outcome", "reason", "severity", "version"}
+        assert metric.help
+
+
+def test_the_readme_names_every_metric():
+    text = README.read_text(encoding="utf-8")
+    assert not [name for name in documented_names() if f"`{name}`" not in text]
+
+
+def test_the_readme_names_no_metric_that_is_not_there():
+    text = README.read_text(encoding="utf-8")
+    series = {f"{name}{end}" for name in documented_names() for end in ("", "_bucket", "_count")}
+    assert not set(re.findall(r"\baemon_[a-z_]+[a-z]", text)) - series

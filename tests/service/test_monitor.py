@@ -1,0 +1,194 @@
+"""One monitor's scoring: exactly once, in order, whatever the records are like."""
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from aemon.errors import FrameError, SourceConfigError
+from aemon.records import Outcome
+from aemon.service.monitor import AbandonedError, Monitor, Stop, Tally
+from aemon.service.training import train_once
+from aemon.store.tables import anomalies, contributions, scores
+from tests import readings
+from tests.processes import insert
+
+from .conftest import LEARNED
+
+
+@pytest.fixture
+def monitor(settings, store, clock):
+    monitor = Monitor("pumps", settings, store, clock)
+    yield monitor
+    monitor.close()
+
+
+@pytest.fixture
+def trained(monitor, settings, store, clock):
+    train_once("pumps", settings, store, clock)
+    return monitor
+
+
+def score(monitor) -> tuple[Outcome, str, Tally]:
+    tally = Tally()
+    outcome, reason = monitor.score_once(tally, Stop())
+    return outcome, reason, tally
+
+
+def keys(store, table=scores) -> list[str]:
+    with store.reading() as connection:
+        return sorted(connection.execute(sa.select(table.c.record_key)).scalars(), key=int)
+
+
+def test_before_there_is_a_detector_it_says_how_far_it_is(settings, store, clock):
+    patient = settings.model_copy(update={"min_records": 1000})
+    monitor = Monitor("pumps", patient, store, clock)
+    outcome, reason, tally = score(monitor)
+    monitor.close()
+    assert outcome is Outcome.COLLECTING
+    assert reason == f"collecting {LEARNED} of 1000 records"
+    assert (tally.records_read, tally.records_wanted) == (LEARNED, 1000)
+
+
+def test_records_learned_from_are_not_judged_and_every_later_one_is_once(trained, database, store):
+    assert score(trained)[0] is Outcome.NO_DATA
+    insert(database, "readings", readings.rows(100, first=LEARNED))
+    outcome, _, tally = score(trained)
+    assert (outcome, tally.records_read, tally.records_scored) == (Outcome.OK, 100, 100)
+    assert score(trained)[0] is Outcome.NO_DATA
+    assert keys(store) == [str(key) for key in range(LEARNED, LEARNED + 100)]
+
+
+def test_a_broken_correlation_is_flagged_with_its_reasons(trained, database, store):
+    """Given a record whose every value is in range, but flow does not go with current."""
+    time = (readings.START + timedelta(hours=1)).isoformat()
+    insert(database, "readings", [(5000, time, 9.0, 2.2, 0.8)])
+    _, _, tally = score(trained)
+    assert len(tally.exceedances) == 1
+    with store.reading() as connection:
+        anomaly = connection.execute(sa.select(anomalies)).one()
+        parts = connection.execute(sa.select(contributions)).all()
+    assert anomaly.observed == {"flow": 9.0, "pressure": 2.2, "current": 0.8}
+    assert set(anomaly.reconstructed) == {"flow", "pressure", "current"}
+    assert " was expected" in anomaly.reason
+    assert sum(part.share for part in parts) == pytest.approx(1)
+    assert [part.rank for part in parts] == [1, 2, 3]
+
+
+def test_missing_cells_are_counted_and_a_record_mostly_missing_is_absent(trained, database, store):
+    def time(n):
+        return (readings.START + timedelta(hours=n)).isoformat()
+
+    insert(
+        database,
+        "readings",
+        [(6000, time(1), 6.0, None, 1.8), (6001, time(2), None, None, 1.8)],
+    )
+    _, _, tally = score(trained)
+    assert tally.cells_imputed == 3
+    with store.reading() as connection:
+        rows = connection.execute(sa.select(scores).order_by(scores.c.event_time)).all()
+    assert [row.verdict for row in rows] == ["normal", "absent"]
+    assert rows[0].imputed_share == pytest.approx(1 / 3)
+    assert (rows[1].score, rows[1].p_value, rows[1].exceedance) == (None, None, None)
+
+
+def test_a_key_seen_before_is_rejected_and_counted(trained, database, store):
+    with_text_keys = "CREATE TABLE doubled (id TEXT, ts TEXT, flow, pressure, current)"
+    import sqlite3
+
+    connection = sqlite3.connect(database)
+    with connection:
+        connection.execute(with_text_keys)
+    connection.close()
+    insert(database, "doubled", readings.rows(LEARNED))
+    settings = trained.settings.model_copy(
+        update={"source": trained.settings.source.model_copy(update={"table": "doubled"})}
+    )
+    monitor = Monitor("pumps", settings, store, trained._clock)
+    fresh = list(readings.rows(50, first=LEARNED))
+    insert(database, "doubled", [*fresh, *fresh[:5]])  # the same key and time
+    time = (readings.START + timedelta(hours=3)).isoformat()
+    insert(database, "doubled", [(LEARNED + 1, time, 6.0, 2.8, 1.8)])  # an old key, much later
+    outcome, _, tally = score(monitor)
+    monitor.close()
+    assert outcome is Outcome.OK
+    assert tally.rejected["duplicate_key"] == 6
+    assert keys(store) == [str(key) for key in range(LEARNED, LEARNED + 50)]
+
+
+def test_a_vanished_column_fails_the_run_and_loses_nothing(trained, database, store):
+    import sqlite3
+
+    insert(database, "readings", readings.rows(10, first=LEARNED))
+    connection = sqlite3.connect(database)
+    with connection:
+        connection.execute("ALTER TABLE readings RENAME COLUMN pressure TO druck")
+    with pytest.raises(FrameError, match="pressure"):
+        score(trained)
+    trained.close()
+    with connection:
+        connection.execute("ALTER TABLE readings RENAME COLUMN druck TO pressure")
+    connection.close()
+    assert score(trained)[2].records_scored == 10
+
+
+def test_a_missing_table_is_named(settings, store, clock):
+    source = settings.source.model_copy(update={"table": "readigns"})
+    monitor = Monitor("pumps", settings.model_copy(update={"source": source}), store, clock)
+    with pytest.raises(SourceConfigError, match="readigns"):
+        score(monitor)
+    monitor.close()
+
+
+def test_a_run_told_to_stop_writes_nothing_more(trained, database, store):
+    insert(database, "readings", readings.rows(100, first=LEARNED))
+    stop = Stop()
+    stop.ask("aemon is stopping")
+    with pytest.raises(AbandonedError, match="stopping"):
+        trained.score_once(Tally(), stop)
+    assert keys(store) == []
+    assert score(trained)[2].records_scored == 100
+
+
+def test_settings_that_changed_or_age_make_a_detector_outdated(trained, clock, settings, store):
+    score(trained)
+    assert not trained.outdated(clock())
+    assert trained.outdated(clock() + settings.train_every)
+    changed = settings.model_copy(
+        update={"detector": settings.detector.model_copy(update={"seed": 5})}
+    )
+    other = Monitor("pumps", changed, store, clock)
+    score(other)
+    assert other.outdated(clock())
+    other.close()
+
+
+def test_a_later_detector_learns_from_judged_records_without_the_flagged_ones(
+    trained, database, settings, store, clock
+):
+    insert(database, "readings", readings.rows(100, first=LEARNED))
+    time = (readings.START + timedelta(hours=1)).isoformat()
+    insert(database, "readings", [(5000, time, 9.0, 2.2, 0.8)])
+    _, _, tally = score(trained)
+    insert(database, "readings", [(7000, "2026-01-02T00:00:00+00:00", 6.0, 2.8, 1.8)])  # unjudged
+    made = train_once("pumps", settings, store, clock)
+    assert made.version == 2
+    assert made.excluded == len(tally.exceedances) > 0
+    assert made.records == LEARNED + 101 - made.excluded
+    score(trained)
+    assert trained.in_use.version == 2
+
+
+def test_starting_now_learns_from_the_newest_and_judges_what_follows(
+    database, settings, store, clock
+):
+    insert(database, "readings", readings.rows(300, first=LEARNED))
+    now = settings.model_copy(update={"start": "now", "max_training_records": 250})
+    made = train_once("pumps", now, store, clock)
+    assert made.records == 250
+    monitor = Monitor("pumps", now, store, clock)
+    assert score(monitor)[0] is Outcome.NO_DATA
+    insert(database, "readings", readings.rows(5, first=LEARNED + 300))
+    assert score(monitor)[2].records_scored == 5
+    monitor.close()

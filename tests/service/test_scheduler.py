@@ -1,0 +1,94 @@
+"""The scheduler: no tick vanishes, nothing overlaps, late ones are told."""
+
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+
+from aemon.records import Job, Outcome
+from aemon.service.scheduler import SCORING_AT_ONCE, Scheduler
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+@pytest.fixture
+def scheduler(told):
+    scheduler = Scheduler(lambda *what: told.append(what))
+    yield scheduler
+    scheduler.stop()
+
+
+def wait(done, seconds=5.0):
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_monitor_ticks_at_once_and_then_at_every_interval(scheduler):
+    ticks = []
+    scheduler.every(timedelta(milliseconds=100), "pumps", lambda: ticks.append(time.monotonic()))
+    began = time.monotonic()
+    scheduler.start(lambda: None)
+    wait(lambda: len(ticks) >= 3)
+    assert ticks[0] - began < 0.5
+
+
+def test_a_run_that_takes_longer_than_its_interval_is_not_overlapped(scheduler, told):
+    running, most = [], []
+
+    def work():
+        running.append(1)
+        most.append(len(running))
+        time.sleep(0.3)
+        running.pop()
+
+    scheduler.every(timedelta(milliseconds=50), "pumps", work)
+    scheduler.start(lambda: None)
+    wait(lambda: len(most) >= 3)
+    assert max(most) == 1
+    assert ("pumps", Job.SCORE, Outcome.SKIPPED, "the run before is still going") in told
+
+
+def test_a_tick_a_busy_pool_delays_still_runs(scheduler):
+    """APScheduler's default grace of one second would drop it without a word."""
+    release, ran = threading.Event(), []
+    for number in range(SCORING_AT_ONCE):
+        scheduler.every(timedelta(hours=1), f"busy{number}", lambda: release.wait(10))
+    scheduler.every(timedelta(hours=1), "late", lambda: ran.append(1))
+    scheduler.start(lambda: None)
+    time.sleep(1.5)
+    assert not ran
+    release.set()
+    wait(lambda: ran == [1])
+
+
+def test_a_tick_older_than_its_interval_is_told_as_misfired(scheduler, told):
+    release = threading.Event()
+    for number in range(SCORING_AT_ONCE):
+        scheduler.every(timedelta(hours=1), f"busy{number}", lambda: release.wait(10))
+    scheduler.every(timedelta(seconds=1), "late", lambda: None)
+    scheduler.start(lambda: None)
+    time.sleep(2.5)
+    release.set()
+    wait(lambda: any(what[:3] == ("late", Job.SCORE, Outcome.MISFIRED) for what in told))
+
+
+def test_training_is_done_once_and_beside_scoring(scheduler):
+    trained, scored = threading.Event(), []
+    scheduler.every(timedelta(milliseconds=50), "pumps", lambda: scored.append(1))
+    scheduler.start(lambda: None)
+    scheduler.once("pumps", lambda: (time.sleep(0.5), trained.set()))
+    count = len(scored)
+    assert trained.wait(5)
+    assert len(scored) > count + 3
+
+
+def test_the_heartbeat_comes_at_once(scheduler):
+    beats = []
+    scheduler.start(lambda: beats.append(1))
+    assert beats == [1]

@@ -1,0 +1,157 @@
+"""The pages: what the daemon knows, safely shown."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+from starlette.testclient import TestClient
+
+from aemon.errors import ConfigError, StoreError
+from aemon.store.queries import BlamedColumn, FlaggedRecord, LastRun, MonitorOverview
+from aemon.web.app import build_app
+from aemon.web.server import WebServer, listen
+from aemon.web.status import Health, StatusPage
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def run(outcome="ok", reason="", records=0) -> LastRun:
+    return LastRun(outcome=outcome, reason=reason, finished_at=NOW, records_read=records)
+
+
+def monitor(name: str, **changes) -> MonitorOverview:
+    known = {
+        "name": name,
+        "detector_version": 2,
+        "trained_at": NOW - timedelta(hours=3),
+        "first_trained_at": NOW - timedelta(days=3),
+        "training_records": 640,
+        "threshold": 2.5,
+        "false_alarm_rate": 0.001,
+        "read_until": NOW,
+        "records_scored": 1234,
+        "anomalies": 5,
+        "last_score": run(),
+        "last_train": run(),
+    }
+    return MonitorOverview(**{**known, **changes})
+
+
+FLAGGED = FlaggedRecord(
+    monitor="pumps",
+    entity="<script>alert(1)</script>",
+    record_key="17",
+    event_time=NOW,
+    scored_at=NOW,
+    severity="critical",
+    score=9.0,
+    exceedance=3.6,
+    p_value=0.0001,
+    reason="pressure 2.1 where 4 was expected",
+    detector_version=2,
+    threshold=2.5,
+    observed={},
+    reconstructed={},
+    columns=(
+        BlamedColumn(rank=1, column="pressure", observed="2.1", expected="4", error=9, share=1),
+    ),
+)
+
+
+def client(monitors=(), flagged=(), health=None, status=None) -> TestClient:
+    def page() -> StatusPage:
+        return StatusPage(
+            version="0.1.0",
+            now=NOW,
+            started_at=NOW - timedelta(days=1),
+            wanted={entry.name: 1000 for entry in monitors},
+            sources={entry.name: "sql" for entry in monitors},
+            monitors=monitors,
+            flagged=flagged,
+        )
+
+    registry = CollectorRegistry()
+    Counter("aemon_things", "things", registry=registry).inc()
+    healthy = Health(started=True, alive=True, heartbeat_age_seconds=2)
+    return TestClient(build_app(status or page, lambda: health or healthy, registry))
+
+
+def test_the_status_page_shows_where_every_monitor_stands():
+    collecting = monitor(
+        "fans",
+        detector_version=None,
+        last_score=run("collecting", "collecting 312 of 1000 records", 312),
+    )
+    failed = monitor("belts", last_score=run("failed", "column 'speed' is missing"))
+    page = client([monitor("pumps"), collecting, failed]).get("/")
+    assert page.status_code == 200
+    assert "312 of 1000" in page.text
+    assert "column &#39;speed&#39; is missing" in page.text
+    assert "trained 3 h ago on 640 records" in page.text
+    assert "None in the last day" in page.text
+
+
+def test_what_records_say_is_text_and_never_markup():
+    page = client([monitor("pumps")], [FLAGGED]).get("/").text
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert "pressure 2.1 where 4 was expected" in page
+
+
+def test_the_page_needs_nothing_from_elsewhere_and_may_run_nothing():
+    answer = client().get("/")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "http://" not in answer.text
+    assert "https://" not in answer.text
+
+
+def test_a_store_that_is_gone_is_said_so():
+    def gone():
+        raise StoreError("the store failed: disk full")
+
+    answer = client(status=gone).get("/")
+    assert answer.status_code == 503
+    assert "disk full" in answer.text
+
+
+def test_metrics_are_in_prometheus_form():
+    answer = client().get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    assert "aemon_things_total 1.0" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("health", "healthz", "readyz"),
+    [
+        (Health(started=True, alive=True, heartbeat_age_seconds=1), 200, 200),
+        (Health(started=True, alive=False, heartbeat_age_seconds=99), 503, 200),
+        (Health(started=False, alive=False, heartbeat_age_seconds=None), 503, 503),
+    ],
+)
+def test_health_and_readiness(health, healthz, readyz):
+    asked = client(health=health)
+    assert asked.get("/healthz").status_code == healthz
+    assert asked.get("/readyz").status_code == readyz
+
+
+def test_a_taken_address_is_a_config_error_that_says_what_to_do():
+    taken = listen("127.0.0.1:0")
+    port = taken.getsockname()[1]
+    with pytest.raises(ConfigError, match=rf"cannot listen on 127.0.0.1:{port}.*in use") as raised:
+        listen(f"127.0.0.1:{port}")
+    assert "http.listen" in raised.value.todo
+    taken.close()
+
+
+def test_the_server_serves_and_stops():
+    import urllib.request
+
+    listener = listen("127.0.0.1:0")
+    port = listener.getsockname()[1]
+    health = Health(started=True, alive=True, heartbeat_age_seconds=0)
+    server = WebServer(listener, lambda: None, lambda: health, CollectorRegistry())
+    server.start()
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
+        assert answer.read() == b"ok: scheduler heartbeat 0 s ago\n"
+    server.stop()
+    assert not server._thread.is_alive()
