@@ -53,6 +53,8 @@ types: install-dev
 contracts: install-dev
 	$(BIN)/lint-imports
 
+export OPENBLAS_NUM_THREADS ?= 1
+
 pytest: install-dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 

@@ -1,5 +1,7 @@
 """A real daemon as a process, for tests."""
 
+import os
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -64,7 +66,7 @@ class Daemon:
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "aemon", "run", "-c", str(self.config)],
-                stdout=log, stderr=log,
+                stdout=log, stderr=log, env={**os.environ, "PYTHONFAULTHANDLER": "1"},
             )  # fmt: skip
         self.wait(lambda: self.get("/readyz") is not None, "the daemon to be ready")
 
@@ -72,7 +74,12 @@ class Daemon:
         """SIGTERM; seconds until it was gone. It must have ended well."""
         began = time.monotonic()
         self.process.terminate()
-        code = self.process.wait(30)
+        try:
+            code = self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)  # every thread's stack goes into the log
+            self.process.wait()
+            raise AssertionError(self.log.read_text()[-8000:]) from None
         assert code == 0, self.log.read_text()
         return time.monotonic() - began
 

@@ -4,6 +4,7 @@ Only typer is imported here and beside every command: torch, pandas and SQLAlche
 are used, so that `aemon --help` answers at once.
 """
 
+import os
 import sys
 from typing import Annotated, NoReturn
 
@@ -53,6 +54,8 @@ def _options(
 
 def main() -> NoReturn:
     """Run a command; an error aemon raises on purpose becomes a message and an exit code."""
+    # Before NumPy loads: with a busy neighbour, a second thread makes small matrices far slower.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app()
     except AemonError as error:

@@ -2,7 +2,7 @@
 
 import logging
 import signal
-import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -31,7 +31,7 @@ from aemon.web.status import Health, StatusPage
 logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 8.0  # a stopping daemon waits this long for commits in hand
-AWAKE_EVERY_SECONDS = 0.5
+AWAKE_EVERY_SECONDS = 0.2
 HEARTBEAT_LOST_SECONDS = 6 * HEARTBEAT_SECONDS
 FIRST_RETRY = timedelta(seconds=10)  # after a failed training; doubles up to an hour
 LONGEST_RETRY = timedelta(hours=1)
@@ -74,7 +74,7 @@ class Daemon:
         self._shown: dict[str, int] = {}
         self._started_at = clock()
         self._heartbeat_at: datetime | None = None
-        self._asked_to_stop = threading.Event()
+        self._asked_to_stop = False
 
     @property
     def address(self) -> str:
@@ -85,7 +85,7 @@ class Daemon:
     def run(self) -> ExitCode:
         """Work until SIGTERM or SIGINT, then end within ten seconds."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._asked_to_stop.set())
+            signal.signal(number, self._ask_to_stop)
         web = WebServer(self._socket, self._status, self._health, self._metrics.registry)
         web.start()
         for name, monitor in self._monitors.items():
@@ -96,11 +96,15 @@ class Daemon:
             logger, logging.INFO, "started", version=__version__,
             monitors=len(self._monitors), http=self.address,
         )  # fmt: skip
-        # A signal may reach another thread, and Python's handler runs only in this one, awake.
-        while not self._asked_to_stop.wait(AWAKE_EVERY_SECONDS):
-            pass
+        # No lock is waited for here: a handler that runs while this thread holds the lock of an
+        # Event would wait for itself, and a lock's wait may miss a signal another thread got.
+        while not self._asked_to_stop:
+            time.sleep(AWAKE_EVERY_SECONDS)
         self._stop(web)
         return ExitCode.OK
+
+    def _ask_to_stop(self, _number: int, _frame: object) -> None:
+        self._asked_to_stop = True
 
     def _stop(self, web: WebServer) -> None:
         log(logger, logging.INFO, "stopping")
@@ -175,7 +179,7 @@ class Daemon:
             seconds = monitor.settings.train_timeout.total_seconds()
             return Outcome.TIMED_OUT, f"the training was not done after {seconds:g} s"
         except WorkerError:
-            if self._asked_to_stop.is_set() or stop.asked():
+            if self._asked_to_stop or stop.asked():
                 return Outcome.ABANDONED, "aemon is stopping"
             raise
         tally.records_read = trained.records
