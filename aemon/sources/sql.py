@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy.sql import quoted_name
 
 from aemon.config.schema import SqlSource
 from aemon.errors import AemonError, SourceConfigError
@@ -45,7 +47,7 @@ class SqlTable:
         )
         self._database = Database(settings.url.get_secret_value())
         self._table = settings.table
-        self._records = _records(settings)
+        self._records = _records(settings, self._database.engine.dialect)
         columns = self._records.c
         self._time, self._key = columns[settings.time], columns[settings.key]
         self._entity = columns[settings.entity] if settings.entity else None
@@ -209,13 +211,17 @@ class SqlTable:
         )
 
 
-def _records(settings: SqlSource) -> sa.FromClause:
+def _records(settings: SqlSource, dialect: Dialect) -> sa.FromClause:
     """What is read, with untyped columns: the driver's own values are what a position compares."""
+    # SQLAlchemy does not know every reserved word of every database, so all names are quoted,
+    # but where that would make a name in small letters another name (Oracle).
+    quote = None if dialect.requires_name_normalize else True
     names = dict.fromkeys(filter(None, (settings.time, settings.key, settings.entity)))
-    columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name in names]
+    columns: list[sa.ColumnClause[Any]] = [sa.column(quoted_name(name, quote)) for name in names]
     if settings.query is None:
         schema, _, name = str(settings.table).rpartition(".")
-        return sa.table(name, *columns, schema=schema or None)
+        owner = quoted_name(schema, quote) if schema else None
+        return sa.table(quoted_name(name, quote), *columns, schema=owner)
     # No colon is a parameter of ours, and a comment in the last line must end.
     text = settings.query.strip().rstrip(";").replace(":", "\\:") + "\n"
     return sa.text(text).columns(*columns).subquery("records")

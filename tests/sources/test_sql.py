@@ -392,3 +392,17 @@ class TestPostgresql:
             "SELECT state FROM pg_stat_activity WHERE application_name = 'aemon'"
         ).fetchall()
         assert states == [("idle",)]
+
+
+def test_a_name_the_database_keeps_for_itself_is_read_like_any_other(tmp_path):
+    """SQLAlchemy knows not every reserved word: `nothing` is one of SQLite's."""
+    path = tmp_path / "plant.db"
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute('CREATE TABLE "nothing" ("order" INTEGER, "when" TEXT, "filter" REAL)')
+        connection.execute("INSERT INTO \"nothing\" VALUES (1, '2026-01-01', 0.5)")
+    connection.close()
+    source = SqlTable(SqlSource(url=f"sqlite:///{path}", table="nothing", time="when", key="order"))
+    assert source.fetch(None, 10).table["filter"].tolist() == [0.5]
+    assert source.count(10) == 1
+    source.close()
