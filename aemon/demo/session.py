@@ -235,7 +235,9 @@ def _result(store: Store, files: DemoFiles, started_at: datetime) -> DemoResult:
         )
     ]
     return DemoResult(
-        first_detector_seconds=_seconds(overview.first_trained_at if overview else None, started_at),
+        first_detector_seconds=_seconds(
+            overview.first_trained_at if overview else None, started_at
+        ),
         first_fault_flagged_seconds=_seconds(min(hits, default=None), started_at),
         card=card,
     )

@@ -11,7 +11,7 @@ from aemon.config.schema import MonitorSettings
 from aemon.records import Job, Outcome, RunReport, Severity
 from aemon.store.store import StoredDetector
 
-REJECTED = ("no_time", "no_key", "duplicate_key")
+REJECTED = ("no_time", "time_out_of_range", "no_key", "duplicate_key")
 _SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
 _RATIOS = (1, 1.25, 1.5, 2, 3, 5, 10, 30, 100)
 

@@ -11,6 +11,7 @@ import sqlite3
 import statistics
 import tempfile
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -52,12 +53,19 @@ def write_source(path: Path, records: int, columns: int, seed: int) -> None:
     connection.close()
 
 
+def copy(database: Path, to: Path) -> None:
+    """A store as it is before any verdict, so that the floor writes beside the same rows."""
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(to)) as target:
+        source.backup(target)
+
+
 def aemon_seconds(folder: Path, settings: MonitorSettings) -> tuple[float, Store]:
     engine = open_engine(f"sqlite:///{folder}/aemon.db")
     schema.prepare(engine)
     store = Store(engine, utc_now)
     store.add_monitors(["plant"])
     train_once("plant", settings, store, utc_now)
+    copy(folder / "aemon.db", folder / "floor.db")
     began = time.perf_counter()
     (report,) = score_monitors({"plant": settings}, store)
     seconds = time.perf_counter() - began
@@ -69,10 +77,6 @@ def aemon_seconds(folder: Path, settings: MonitorSettings) -> tuple[float, Store
 def floor_seconds(folder: Path, rows: list[dict]) -> float:
     reader = sa.create_engine(f"sqlite:///{folder}/plant.db")
     writer = open_engine(f"sqlite:///{folder}/floor.db")
-    schema.prepare(writer)
-    with writer.connect() as connection:
-        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
-        connection.commit()
     readings = sa.Table("readings", sa.MetaData(), autoload_with=reader)
     began = time.perf_counter()
     with reader.connect() as connection:
@@ -81,8 +85,6 @@ def floor_seconds(folder: Path, rows: list[dict]) -> float:
         )
         read = sum(len(part) for part in result.partitions(CHUNK))
     with writer.connect() as connection:
-        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
-        connection.commit()
         for start in range(0, len(rows), CHUNK):
             connection.execute(sa.insert(scores), rows[start : start + CHUNK])
             connection.commit()
@@ -125,8 +127,9 @@ def main() -> None:
                 }
             )
             ours, store = aemon_seconds(folder, settings)
+            query = sa.select(scores).order_by(scores.c.event_time)  # as they came
             with store.reading() as connection:
-                rows = [dict(row) for row in connection.execute(sa.select(scores)).mappings()]
+                rows = [dict(row) for row in connection.execute(query).mappings()]
             store.close()
             ratios.append(ours / floor_seconds(folder, rows))
     print(

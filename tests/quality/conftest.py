@@ -1,24 +1,8 @@
-import os
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from aemon.frame import Frame
-
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
-
-
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """The public data sets beside the checkout; their absence is no success."""
-    if DATA.is_dir():
-        return DATA
-    message = f"the data sets are not at {DATA}: quality was NOT measured"
-    if os.environ.get("CI"):
-        pytest.fail(message)
-    pytest.skip(message)
 
 
 @pytest.fixture(scope="session")
