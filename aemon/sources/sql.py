@@ -1,6 +1,7 @@
 """Records from a table, view or query of any database that SQLAlchemy reaches."""
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -22,6 +23,7 @@ from aemon.sources.source import Fetched
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_NEWEST_KEY = "newest_key"  # in a position, beside the roles
 _ROWS_AT_ONCE = 20_000  # held as Python objects at one time, before they become columns
 
 
@@ -31,9 +33,13 @@ class SqlTable:
     The database compares its own raw values, of whatever type: a watermark keeps them with their
     types. Text times are therefore read in the order of their letters, which is that of time as
     long as they are all written alike. A row whose time or key is NULL has no place in the order
-    and is never read; neither is a row inserted with a time before the watermark.
+    and is never read.
 
-    An index on (time, key) keeps every read short.
+    A row inserted with a time before the watermark is late. Where keys are whole numbers that
+    grow with every insert, a key above all that were read gives it away, and it is read then;
+    other late rows are out of reach.
+
+    An index on (time, key) keeps every read short, and one on the key the look for late rows.
     """
 
     replayable = True
@@ -58,10 +64,36 @@ class SqlTable:
         return self._roles
 
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
-        """At most `limit` records after a watermark, oldest first; None reads from the beginning."""
+        """At most `limit` records after a watermark, oldest first; None reads from the beginning.
+
+        Late records come first, by themselves, in the order of their keys.
+        """
+        late = self._late(after, limit)
+        if late is not None:
+            return late
         query = self._in_order(after, newest=False).limit(limit + 1)
         table, last, more = self._read(query, limit)
         return Fetched(table=table, watermark=self._mark(table, last, after), more=more)
+
+    def _late(self, after: Watermark | None, limit: int) -> Fetched | None:
+        """Records whose time is before the watermark and whose key says that they are new."""
+        position = _position(after)
+        newest_key = position.get(_NEWEST_KEY)
+        if after is None or newest_key is None:
+            return None
+        query = (
+            self._all()
+            .where(self._key > _raw(newest_key), self._time < _raw(position["time"]))
+            .order_by(self._key)
+            .limit(limit)
+        )
+        table, last, _ = self._read(query, limit)
+        if not last:
+            return None
+        newest_key = _newest_key(table[self._roles.key], newest_key)
+        moved = {**json.loads(after.position), _NEWEST_KEY: write_value(newest_key)}
+        # The watermark stays where it is in time; the records after it are still to be read.
+        return Fetched(table=table, watermark=replace(after, position=json.dumps(moved)), more=True)
 
     def newest(self, until: Watermark | None, limit: int) -> Fetched:
         """The newest `limit` records up to a watermark (None: up to now), oldest first."""
@@ -93,10 +125,9 @@ class SqlTable:
         if self._entity is not None:
             # NULL is first in some databases and last in others: here it is last in all.
             order += [sa.case((self._entity.is_(None), 1), else_=0), self._entity]
-        query: sa.Select[Any] = sa.select(sa.literal_column("*")).select_from(self._records)
-        query = query.where(*self._has_place())
-        if mark is not None and mark.position:
-            position = {role: read_value(raw) for role, raw in json.loads(mark.position).items()}
+        query = self._all().where(*self._has_place())
+        position = _position(mark)
+        if position:
             time = _raw(position["time"])
             beyond = self._beyond(position)
             # The first part says nothing new; it is what an index on the time answers to.
@@ -104,6 +135,9 @@ class SqlTable:
                 *((self._time <= time, sa.not_(beyond)) if newest else (self._time >= time, beyond))
             )
         return query.order_by(*(part.desc() if newest else part for part in order))
+
+    def _all(self) -> sa.Select[Any]:
+        return sa.select(sa.literal_column("*")).select_from(self._records)
 
     def _has_place(self) -> tuple[sa.ColumnElement[bool], ...]:
         return self._time.is_not(None), self._key.is_not(None)
@@ -162,6 +196,9 @@ class SqlTable:
             raise SourceConfigError(
                 f"{self.describe()}: {error}", todo="choose a time and a key of plain types"
             ) from None
+        newest_key = _newest_key(table[self._roles.key], _position(given).get(_NEWEST_KEY))
+        if newest_key is not None:
+            position[_NEWEST_KEY] = write_value(newest_key)
         event_time = last_time(table[self._roles.time], self._roles.timezone)
         return Watermark(
             event_time=event_time or (given.event_time if given else None),
@@ -180,9 +217,8 @@ class SqlTable:
 
     def _missing(self, error: DBAPIError) -> AemonError | None:
         with self._database.engine.connect() as connection:
-            query: sa.Select[Any] = sa.select(sa.literal_column("*")).select_from(self._records)
             try:
-                cursor: Any = connection.execute(query.where(sa.false())).cursor
+                cursor: Any = connection.execute(self._all().where(sa.false())).cursor
             except DBAPIError:
                 return self._missing_table(connection, error)
             names = [column[0] for column in cursor.description]
@@ -225,6 +261,21 @@ def _records(settings: SqlSource, dialect: Dialect) -> sa.FromClause:
     # No colon is a parameter of ours, and a comment in the last line must end.
     text = settings.query.strip().rstrip(";").replace(":", "\\:") + "\n"
     return sa.text(text).columns(*columns).subquery("records")
+
+
+def _position(mark: Watermark | None) -> dict[str, Any]:
+    """The raw values of a watermark's position; empty where it has none."""
+    if mark is None or not mark.position:
+        return {}
+    return {role: read_value(raw) for role, raw in json.loads(mark.position).items()}
+
+
+def _newest_key(keys: pd.Series, before: int | None) -> int | None:
+    """The largest key read so far; None where keys are no whole numbers."""
+    if not len(keys) or not pd.api.types.is_integer_dtype(keys):
+        return before
+    newest = int(keys.max())
+    return newest if before is None else max(newest, before)
 
 
 def _raw(value: object) -> sa.BindParameter[Any]:

@@ -174,11 +174,11 @@ def test_rows_without_time_or_key_have_no_place_and_are_not_read(opened, plant):
     assert source.count(10) == 1
 
 
-def test_a_row_that_is_inserted_before_the_watermark_is_not_read(opened, plant):
-    fill(plant)
+def test_a_late_row_whose_key_does_not_tell_is_out_of_reach(opened, plant):
+    fill(plant, columns="ts TEXT, id TEXT, flow REAL")
     source = opened()
     mark = source.fetch(None, 10).watermark
-    plant.execute("INSERT INTO readings VALUES ('2019-12-31', 9, 0)")
+    plant.execute("INSERT INTO readings VALUES ('2019-12-31', '9', 0)")
     assert len(source.fetch(mark, 10).table) == 0
 
 
@@ -406,3 +406,38 @@ def test_a_name_the_database_keeps_for_itself_is_read_like_any_other(tmp_path):
     assert source.fetch(None, 10).table["filter"].tolist() == [0.5]
     assert source.count(10) == 1
     source.close()
+
+
+def test_a_row_inserted_behind_the_watermark_is_read_by_its_new_key(plant, opened):
+    plant.execute("CREATE TABLE readings (id INTEGER PRIMARY KEY, ts TEXT, flow REAL)")
+    plant.executemany(
+        "INSERT INTO readings VALUES (?, ?, 0.5)",
+        [(n, f"2026-01-01 00:00:{n:02}") for n in range(9)],
+    )
+    source = opened(table="readings")
+    mark = source.fetch(None, 100).watermark
+    plant.execute("INSERT INTO readings VALUES (9, '2025-12-31 00:00:00', 0.1)")
+    plant.execute("INSERT INTO readings VALUES (10, '2026-01-01 00:00:20', 0.2)")
+    plant.execute("INSERT INTO readings VALUES (11, '2025-12-30 00:00:00', 0.3)")
+    late = source.fetch(mark, 1)
+    rest = source.fetch(late.watermark, 100)
+    assert (late.table["id"].tolist(), late.more) == ([9], True)
+    assert late.watermark.event_time == mark.event_time
+    assert rest.table["id"].tolist() == [11]
+    forward = source.fetch(rest.watermark, 100)
+    assert (forward.table["id"].tolist(), forward.more) == ([10], False)
+    assert source.fetch(forward.watermark, 100).table.empty
+
+
+def test_history_imported_in_any_order_of_keys_is_read_once(plant, opened):
+    """Keys that do not grow with time are no late records as long as nothing new is inserted."""
+    plant.execute("CREATE TABLE readings (id INTEGER PRIMARY KEY, ts TEXT, flow REAL)")
+    plant.executemany(
+        "INSERT INTO readings VALUES (?, ?, 0.5)",
+        [(50 - n, f"2026-01-01 00:00:{n:02}") for n in range(50)],
+    )
+    source, mark, read = opened(table="readings"), None, []
+    while (fetched := source.fetch(mark, 7)).table.size:
+        read += fetched.table["id"].tolist()
+        mark = fetched.watermark
+    assert read == list(range(50, 0, -1))
