@@ -5,13 +5,14 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from aemon.config.schema import ColumnSettings
 from aemon.errors import FrameError, SourceConfigError
 from aemon.records import Outcome
 from aemon.service.monitor import AbandonedError, Monitor, Stop, Tally
 from aemon.service.training import train_once
 from aemon.store.tables import anomalies, contributions, scores
 from tests import readings
-from tests.processes import insert
+from tests.processes import insert, make_table
 
 from .conftest import LEARNED
 
@@ -93,28 +94,30 @@ def test_missing_cells_are_counted_and_a_record_mostly_missing_is_absent(trained
     assert (rows[1].score, rows[1].p_value, rows[1].exceedance) == (None, None, None)
 
 
-def test_a_key_seen_before_is_rejected_and_counted(trained, database, store):
-    with_text_keys = "CREATE TABLE doubled (id TEXT, ts TEXT, flow, pressure, current)"
-    import sqlite3
+def test_a_key_seen_before_is_rejected_and_counted(settings, database, store, clock):
+    make_table(database, "doubled", ["name TEXT", "ts TEXT", *readings.COLUMNS])
 
-    connection = sqlite3.connect(database)
-    with connection:
-        connection.execute(with_text_keys)
-    connection.close()
-    insert(database, "doubled", readings.rows(LEARNED))
-    settings = trained.settings.model_copy(
-        update={"source": trained.settings.source.model_copy(update={"table": "doubled"})}
+    def add(rows):
+        insert(database, "doubled", [(None, f"r{number}", *row) for number, *row in rows])
+
+    add(readings.rows(LEARNED))
+    source = settings.source.model_copy(update={"table": "doubled", "key": "name"})
+    settings = settings.model_copy(
+        update={"source": source, "columns": ColumnSettings(exclude=("id",))}
     )
-    monitor = Monitor("pumps", settings, store, trained._clock)
+    train_once("pumps", settings, store, clock)
+    monitor = Monitor("pumps", settings, store, clock)
     fresh = list(readings.rows(50, first=LEARNED))
-    insert(database, "doubled", [*fresh, *fresh[:5]])  # the same key and time
+    add([*fresh, *fresh[:5]])  # the same key and time
     time = (readings.START + timedelta(hours=3)).isoformat()
-    insert(database, "doubled", [(LEARNED + 1, time, 6.0, 2.8, 1.8)])  # an old key, much later
+    add([(LEARNED + 1, time, 6.0, 2.8, 1.8)])  # an old key, much later
     outcome, _, tally = score(monitor)
     monitor.close()
     assert outcome is Outcome.OK
     assert tally.rejected["duplicate_key"] == 6
-    assert keys(store) == [str(key) for key in range(LEARNED, LEARNED + 50)]
+    with store.reading() as connection:
+        judged = connection.execute(sa.select(scores.c.record_key)).scalars().all()
+    assert sorted(judged) == [f"r{key}" for key in range(LEARNED, LEARNED + 50)]
 
 
 def test_a_vanished_column_fails_the_run_and_loses_nothing(trained, database, store):
