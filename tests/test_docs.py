@@ -1,0 +1,60 @@
+"""The README says what is so: its configuration loads, its commands and tables exist."""
+
+import re
+import sqlite3
+from pathlib import Path
+
+import pytest
+import yaml
+
+from aemon.config.loading import load_config
+from aemon.config.schema import Config, CsvSource, HostSource, SqlSource
+from aemon.store import schema
+from aemon.store.engine import open_engine
+from aemon.store.tables import metadata
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def test_it_starts_with_two_commands():
+    assert README.startswith("# aemon\n\n```sh\nmake demo ")
+    assert "\nmake test " in README.split("```")[1]
+
+
+def test_make_knows_the_commands():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in set(re.findall(r"\bmake (?:PYTHON=\S+ )?([a-z][a-z-]+)\b", README)):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+@pytest.mark.parametrize("text", blocks("yaml"))
+def test_its_configuration_loads(text, tmp_path):
+    path = tmp_path / "aemon.yaml"
+    path.write_text(text)
+    assert isinstance(load_config(path), Config)
+    assert yaml.safe_load(text)["monitors"]
+
+
+def test_its_queries_run(tmp_path):
+    engine = open_engine(f"sqlite:///{tmp_path}/aemon.db")
+    schema.prepare(engine)
+    engine.dispose()
+    connection = sqlite3.connect(tmp_path / "aemon.db")
+    queries = blocks("sql")
+    for query in queries:
+        connection.execute(query)
+    connection.close()
+    assert queries
+
+
+def test_it_names_every_table_and_source_key():
+    for table in metadata.tables:
+        assert f"`{table}`" in README, table
+    for settings in (SqlSource, CsvSource, HostSource):
+        for key in settings.model_fields:
+            assert key == "kind" or f"`{key}`" in README, key
