@@ -16,7 +16,8 @@ EARLIEST = np.datetime64("1678-01-01", "us")
 LATEST = np.datetime64("2262-01-01", "us")
 
 _FIRST_YEAR, _LAST_YEAR = 1677, 2262
-_FAR = np.datetime64("9999-12-31", "us")
+_FAR_AHEAD = np.datetime64("9999-12-31", "us")
+_LONG_AGO = EARLIEST - np.timedelta64(1, "D")
 _NO_TIME = np.datetime64("NaT", "us")
 _OFFSET = r"(?:[Zz]|[+-]\d\d(?::?\d\d)?)$"
 # Numbers below the first are counts of a unit of which the second is the microseconds.
@@ -232,15 +233,17 @@ def _from_numbers(column: pd.Series) -> npt.NDArray[np.datetime64]:
 
 
 def _in_utc(column: pd.Series, timezone: str) -> npt.NDArray[np.datetime64]:
-    """A datetime column as datetime64[us] in UTC; a time out of range becomes one far ahead."""
+    """A datetime column as datetime64[us] in UTC; out of range it becomes one far off."""
     # Converting the last day of the year 9999 fails, and no zone moves a time by a year.
-    far = ((column.dt.year < _FIRST_YEAR) | (column.dt.year > _LAST_YEAR)).to_numpy(dtype=bool)
-    column = column.mask(far).dt.as_unit("us")
+    long_ago = (column.dt.year < _FIRST_YEAR).to_numpy(dtype=bool)
+    far_ahead = (column.dt.year > _LAST_YEAR).to_numpy(dtype=bool)
+    column = column.mask(long_ago | far_ahead).dt.as_unit("us")
     if column.dt.tz is None and timezone != "UTC":
         earlier = np.ones(len(column), dtype=bool)
         column = column.dt.tz_localize(timezone, ambiguous=earlier, nonexistent="shift_forward")
     if column.dt.tz is not None:
         column = column.dt.tz_convert("UTC").dt.tz_localize(None)
     times = column.to_numpy(dtype="datetime64[us]", copy=True)
-    times[far] = _FAR
+    times[long_ago] = _LONG_AGO
+    times[far_ahead] = _FAR_AHEAD
     return times

@@ -41,6 +41,11 @@ class Database:
                 f"{self.name} is a database in memory, which nobody else can write",
                 todo="name a file: sqlite:///plant.db",
             )
+        if self._sqlite and str(self._url.database).startswith("file:"):
+            raise SourceConfigError(
+                f"{self.name}: SQLite's own file: addresses are not taken",
+                todo="write the plain path: sqlite:///plant.db",
+            )
         self.engine = self._make_engine()
 
     @property
@@ -122,12 +127,13 @@ class Database:
 
     def _open_sqlite(self) -> sqlite3.Connection:
         """A read-only connection: never makes a file, never holds a lock between two reads."""
-        database = str(self._url.database)
-        if not database.startswith("file:"):
-            file = Path(database).absolute()
-            if not file.is_file():
-                raise FileNotFoundError(file)
-            database = f"file:{quote(str(file))}?mode=ro"
+        file = Path(str(self._url.database)).absolute()
+        if not file.is_file():
+            raise FileNotFoundError(file)
         return sqlite3.connect(
-            database, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            f"file:{quote(str(file))}?mode=ro",
+            uri=True,
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
         )

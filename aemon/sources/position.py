@@ -1,11 +1,18 @@
 """Raw database values as JSON and back, types and all, so that they compare as the database does."""
 
 import base64
+import json
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
+
+import pandas as pd
+
+from aemon.records import Watermark
+
+NEWEST_KEY = "newest_key"  # in a position, beside the roles: the largest whole-numbered key read
 
 _KINDS: dict[type, tuple[str, Callable[[Any], Any], Callable[[Any], Any]]] = {
     # type: name, to JSON, from JSON
@@ -44,3 +51,18 @@ def read_value(written: list[Any]) -> Any:
     """The raw value that `write_value` wrote."""
     name, value = written
     return _READERS[name](value)
+
+
+def position_of(mark: Watermark | None) -> dict[str, Any]:
+    """The raw values of a watermark's position; empty where it has none."""
+    if mark is None or not mark.position:
+        return {}
+    return {role: read_value(raw) for role, raw in json.loads(mark.position).items()}
+
+
+def newest_key_of(keys: pd.Series, before: int | None) -> int | None:
+    """The largest key read so far; `before` where these keys are no whole numbers."""
+    if not len(keys) or not pd.api.types.is_integer_dtype(keys):
+        return before
+    newest = int(keys.max())
+    return newest if before is None else max(newest, before)

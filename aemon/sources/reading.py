@@ -1,13 +1,31 @@
 """What every source does with the records it has read."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
 
 from aemon.frame import EARLIEST, LATEST, event_times
 
+BELIEVED_AHEAD = timedelta(days=366)
+"""A time further ahead of the clock is a slip of one, such as the year 9999 or 2099."""
+
 _TAIL = 64  # records looked at first for the last readable event time
+
+
+def believable(column: pd.Series, timezone: str, now: datetime, *, more: bool) -> int:
+    """How many records there are up to the last one a watermark may stand on.
+
+    It may not stand on a time too far ahead: all records to come would be behind it. Nor on one
+    that cannot be read, unless `more` records follow and so show that it is not the end.
+    """
+    latest = np.datetime64((now + BELIEVED_AHEAD).astimezone(UTC).replace(tzinfo=None), "us")
+    for part in (column.iloc[-1:], column):
+        times = event_times(part, timezone)
+        good = np.flatnonzero(np.where(np.isnat(times), more, times <= latest))
+        if len(good):
+            return len(column) - len(part) + int(good[-1]) + 1
+    return 0
 
 
 def last_time(column: pd.Series, timezone: str) -> datetime | None:

@@ -11,7 +11,7 @@ from aemon.sources.source import Source
 from aemon.sources.sql import SqlTable
 
 _KINDS: dict[type[object], Callable[[Any, Clock], Source]] = {
-    schema.SqlSource: lambda settings, _clock: SqlTable(settings),
+    schema.SqlSource: SqlTable,
     schema.CsvSource: lambda settings, _clock: CsvFiles(settings),
     schema.HostSource: lambda settings, clock: Host(settings, clock=clock),
 }

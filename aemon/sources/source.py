@@ -17,11 +17,14 @@ class Fetched:
         table: records in reading order, with at least the columns of the source's roles.
         watermark: everything up to the table's last record; the given one if there is none.
         more: another read would return records at once.
+        waiting: records after the watermark that were not returned, for their time is unreadable
+            or too far ahead to be believed; a watermark behind them would hide all others.
     """
 
     table: pd.DataFrame
     watermark: Watermark | None
     more: bool
+    waiting: int = 0
 
 
 class Source(Protocol):

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -10,20 +11,20 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.sql import quoted_name
 
+from aemon.clock import Clock, utc_now
 from aemon.config.schema import SqlSource
 from aemon.errors import AemonError, SourceConfigError
 from aemon.frame import Roles
 from aemon.records import Watermark
 from aemon.sources.database import Database
 from aemon.sources.hints import there
-from aemon.sources.position import read_value, write_value
-from aemon.sources.reading import last_time
+from aemon.sources.position import NEWEST_KEY, newest_key_of, position_of, write_value
+from aemon.sources.reading import believable, last_time
 from aemon.sources.source import Fetched
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_NEWEST_KEY = "newest_key"  # in a position, beside the roles
 _ROWS_AT_ONCE = 20_000  # held as Python objects at one time, before they become columns
 
 
@@ -44,7 +45,8 @@ class SqlTable:
 
     replayable = True
 
-    def __init__(self, settings: SqlSource) -> None:
+    def __init__(self, settings: SqlSource, clock: Clock = utc_now) -> None:
+        self._clock = clock
         self._roles = Roles(
             time=settings.time,
             key=settings.key,
@@ -71,35 +73,69 @@ class SqlTable:
         late = self._late(after, limit)
         if late is not None:
             return late
-        query = self._in_order(after, newest=False).limit(limit + 1)
+        query = self._in_order(after, newest=False)
         table, last, more = self._read(query, limit)
-        return Fetched(table=table, watermark=self._mark(table, last, after), more=more)
+        waiting = len(table) - self._believable(table, more=more)
+        if waiting:
+            table, last, _ = self._read(query, len(table) - waiting)
+        return Fetched(
+            table=table,
+            watermark=self._mark(table, last, after),
+            more=more and not waiting,
+            waiting=waiting,
+        )
+
+    def _believable(self, table: pd.DataFrame, *, more: bool) -> int:
+        times = table[self._roles.time]
+        return believable(times, self._roles.timezone, self._clock(), more=more)
 
     def _late(self, after: Watermark | None, limit: int) -> Fetched | None:
         """Records whose time is before the watermark and whose key says that they are new."""
-        position = _position(after)
-        newest_key = position.get(_NEWEST_KEY)
+        position = position_of(after)
+        newest_key = position.get(NEWEST_KEY)
         if after is None or newest_key is None:
             return None
         query = (
             self._all()
             .where(self._key > _raw(newest_key), self._time < _raw(position["time"]))
             .order_by(self._key)
-            .limit(limit)
         )
-        table, last, _ = self._read(query, limit)
+        table, last, more = self._read(query, limit)
         if not last:
             return None
-        newest_key = _newest_key(table[self._roles.key], newest_key)
-        moved = {**json.loads(after.position), _NEWEST_KEY: write_value(newest_key)}
+        keys = table[self._roles.key]
+        if more and keys.iloc[0] != keys.iloc[-1]:
+            # Entities may share a key: it is read whole, or not yet.
+            table = table[keys != keys.iloc[-1]]
+            keys = table[self._roles.key]
+        newest_key = newest_key_of(keys, newest_key)
+        moved = {**json.loads(after.position), NEWEST_KEY: write_value(newest_key)}
         # The watermark stays where it is in time; the records after it are still to be read.
         return Fetched(table=table, watermark=replace(after, position=json.dumps(moved)), more=True)
 
     def newest(self, until: Watermark | None, limit: int) -> Fetched:
         """The newest `limit` records up to a watermark (None: up to now), oldest first."""
-        query = self._in_order(until, newest=True).limit(limit)
+        query = self._in_order(until, newest=True)
         table, last, _ = self._read(query, limit, backwards=True)
-        return Fetched(table=table, watermark=self._mark(table, last, until), more=False)
+        waiting = len(table) - self._believable(table, more=False)
+        if waiting:
+            table, last, _ = self._read(query.offset(waiting), limit, backwards=True)
+        mark = self._mark(table, last, until)
+        if until is None and mark is not None:
+            mark = self._behind_all_keys(mark)
+        return Fetched(table=table, watermark=mark, more=False, waiting=waiting)
+
+    def _behind_all_keys(self, mark: Watermark) -> Watermark:
+        """The same watermark, with every key there is taken for read: older records are let be."""
+        position = json.loads(mark.position)
+        if NEWEST_KEY not in position:
+            return mark
+        try:
+            with self._database.engine.connect() as connection:
+                largest = connection.execute(sa.select(sa.func.max(self._key))).scalar()
+        except self._database.errors as error:
+            raise self._explain(error) from None
+        return replace(mark, position=json.dumps({**position, NEWEST_KEY: write_value(largest)}))
 
     def count(self, limit: int) -> int:
         """How many records there are in all, counted no further than `limit`."""
@@ -126,7 +162,7 @@ class SqlTable:
             # NULL is first in some databases and last in others: here it is last in all.
             order += [sa.case((self._entity.is_(None), 1), else_=0), self._entity]
         query = self._all().where(*self._has_place())
-        position = _position(mark)
+        position = position_of(mark)
         if position:
             time = _raw(position["time"])
             beyond = self._beyond(position)
@@ -160,6 +196,7 @@ class SqlTable:
         self, query: sa.Select[Any], limit: int, *, backwards: bool = False
     ) -> tuple[pd.DataFrame, dict[str, Any], bool]:
         """The first `limit` rows as a table, the newest of them raw, and whether there are more."""
+        query = query.limit(limit if backwards else limit + 1)
         parts: list[pd.DataFrame] = []
         newest: Sequence[Any] = ()
         left = limit
@@ -173,7 +210,7 @@ class SqlTable:
                     left -= len(rows)
                     if not (backwards and newest):
                         newest = rows[0 if backwards else -1]
-                    parts.append(pd.DataFrame.from_records(rows, columns=names, coerce_float=True))
+                    parts.append(self._as_table(rows, names))
                 more = not left and not backwards and cursor.fetchone() is not None
         except self._database.errors as error:
             raise self._explain(error) from None
@@ -181,6 +218,15 @@ class SqlTable:
         if backwards:
             table = table.iloc[::-1].reset_index(drop=True)
         return table, dict(zip(names, newest, strict=False)), more
+
+    def _as_table(self, rows: "Sequence[Any]", names: list[str]) -> pd.DataFrame:
+        table = pd.DataFrame.from_records(rows, columns=names, coerce_float=True)
+        for role in filter(None, (self._roles.key, self._roles.entity)):
+            place = names.index(role) if role in names else None
+            if place is not None and any(isinstance(row[place], Decimal) for row in rows):
+                # As a float, one large identifier reads like its neighbour.
+                table[role] = pd.Series([row[place] for row in rows], dtype=object)
+        return table
 
     def _mark(
         self, table: pd.DataFrame, last: dict[str, Any], given: Watermark | None
@@ -196,9 +242,9 @@ class SqlTable:
             raise SourceConfigError(
                 f"{self.describe()}: {error}", todo="choose a time and a key of plain types"
             ) from None
-        newest_key = _newest_key(table[self._roles.key], _position(given).get(_NEWEST_KEY))
+        newest_key = newest_key_of(table[self._roles.key], position_of(given).get(NEWEST_KEY))
         if newest_key is not None:
-            position[_NEWEST_KEY] = write_value(newest_key)
+            position[NEWEST_KEY] = write_value(newest_key)
         event_time = last_time(table[self._roles.time], self._roles.timezone)
         return Watermark(
             event_time=event_time or (given.event_time if given else None),
@@ -261,21 +307,6 @@ def _records(settings: SqlSource, dialect: Dialect) -> sa.FromClause:
     # No colon is a parameter of ours, and a comment in the last line must end.
     text = settings.query.strip().rstrip(";").replace(":", "\\:") + "\n"
     return sa.text(text).columns(*columns).subquery("records")
-
-
-def _position(mark: Watermark | None) -> dict[str, Any]:
-    """The raw values of a watermark's position; empty where it has none."""
-    if mark is None or not mark.position:
-        return {}
-    return {role: read_value(raw) for role, raw in json.loads(mark.position).items()}
-
-
-def _newest_key(keys: pd.Series, before: int | None) -> int | None:
-    """The largest key read so far; None where keys are no whole numbers."""
-    if not len(keys) or not pd.api.types.is_integer_dtype(keys):
-        return before
-    newest = int(keys.max())
-    return newest if before is None else max(newest, before)
 
 
 def _raw(value: object) -> sa.BindParameter[Any]:

@@ -205,18 +205,64 @@ def test_times_of_several_types_are_read_in_the_databases_order(opened, plant):
     plant.execute("CREATE TABLE readings (ts, id INTEGER)")
     plant.execute("INSERT INTO readings VALUES ('2020-01-01', 1), (5, 2), ('what?', 3), (4.5, 4)")
     source = opened()
-    assert read_all(source, 1) == [4, 2, 1, 3]
+    assert read_all(source, 1) == [4, 2, 1]
+    fetched = source.fetch(None, 10)
+    assert fetched.watermark.event_time == datetime(2020, 1, 1, tzinfo=UTC)
+    assert (fetched.watermark.record_key, fetched.waiting) == ("1", 1)
+
+
+@pytest.mark.parametrize("odd", ["9999-12-31", "2099-01-01 00:00:00", "what?"])
+def test_a_time_nobody_can_believe_waits_and_hides_no_later_record(opened, plant, odd):
+    """Given text keys, which cannot tell a late record, And a clock that has slipped."""
+    fill(plant, columns="ts TEXT, id TEXT, flow REAL")
+    plant.execute("INSERT INTO readings VALUES (?, 'slipped', 0)", [odd])
+    source = opened()
+    first = source.fetch(None, 10)
+    assert (first.table["id"].tolist(), first.waiting) == (["0", "1", "2"], 1)
+    plant.execute("INSERT INTO readings VALUES ('2020-01-01 00:00:09', '9', 0)")
+    then = source.fetch(first.watermark, 10)
+    assert (then.table["id"].tolist(), then.waiting, then.more) == (["9"], 1, False)
+    assert source.fetch(then.watermark, 10).watermark == then.watermark
+    assert source.newest(None, 2).table["id"].tolist() == ["2", "9"]
+
+
+def test_times_long_ago_hold_up_nothing(opened, plant):
+    fill(plant)
+    plant.executemany(
+        "INSERT INTO readings VALUES ('0001-01-01 00:00:00', ?, 0)", [(n,) for n in range(50, 60)]
+    )
+    assert len(read_all(opened(), 4)) == 13
+
+
+def test_identifiers_larger_than_a_float_can_tell_stay_apart(postgres_url):
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE readings (id numeric, ts timestamptz, flow numeric)")
+        for n in range(3):
+            connection.execute(
+                "INSERT INTO readings VALUES (%s, %s, 0.5)",
+                [12345678901234567671 + n, datetime(2020, 1, 1, tzinfo=UTC)],
+            )
+    source = SqlTable(SqlSource(url=postgres_url, table="readings", time="ts", key="id"))
+    frame = check_frame(source.fetch(None, 10).table, source.roles)
+    source.close()
+    assert frame.keys.tolist() == [str(12345678901234567671 + n) for n in range(3)]
+    assert frame.rejected == {}
+
+
+def test_late_rows_of_entities_that_share_keys_are_read_whole(opened, plant):
+    plant.execute("CREATE TABLE readings (id INTEGER, ts TEXT, who TEXT)")
+    plant.execute("INSERT INTO readings VALUES (0, '2020-01-02', 'a')")
+    source = opened(entity="who")
     mark = source.fetch(None, 10).watermark
-    assert mark.event_time == datetime(2020, 1, 1, tzinfo=UTC)
-    assert mark.record_key == "3"
-
-
-def test_times_nobody_can_read_do_not_move_the_watermarks_time(opened, plant):
-    plant.execute("CREATE TABLE readings (ts, id INTEGER)")
-    plant.execute("INSERT INTO readings VALUES ('a', 1), ('b', 2)")
-    mark = opened().fetch(None, 10).watermark
-    assert mark.event_time is None
-    assert mark.record_key == "2"
+    plant.executemany(
+        "INSERT INTO readings VALUES (?, '2020-01-01', ?)",
+        [(key, who) for key in range(1, 11) for who in "ab"],
+    )
+    read = []
+    while len((fetched := source.fetch(mark, 5)).table):
+        read += list(zip(fetched.table["id"], fetched.table["who"], strict=True))
+        mark = fetched.watermark
+    assert len(read) == len(set(read)) == 20
 
 
 def test_naive_times_are_of_the_configured_zone(opened, plant):
