@@ -102,9 +102,3 @@ class StoreError(RetriableError):
 
 class WorkerError(RetriableError):
     """A training worker died, was killed or ran out of its time."""
-
-
-class NoDetectorError(SkipError):
-    """The monitor has no trained detector yet."""
-
-    exit_code = ExitCode.NO_DETECTOR

@@ -85,6 +85,7 @@ class RunReport:
     largest_exceedance: float | None = None  # over all records scored
     newest_record: datetime | None = None  # event time of the newest record read
     records_wanted: int = 0  # in a cold start: how many it takes to end it
+    unfinished: bool = False  # the source has more to read at once
 
     @property
     def seconds(self) -> float:

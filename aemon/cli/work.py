@@ -1,5 +1,7 @@
 """`aemon run`, `aemon train`, `aemon score`: the daemon, and its two jobs by hand."""
 
+import logging
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,7 +31,10 @@ def run(config: ConfigOption = CONFIG_FILE) -> None:
 
     settings = read_config(config)
     set_up_logs(settings.log.level, settings.log.format)
-    raise typer.Exit(run_daemon(settings))
+    code = run_daemon(settings)
+    # A thread that hangs in a source would be waited for at a normal exit. All is written.
+    logging.shutdown()
+    os._exit(code)
 
 
 def train(

@@ -52,6 +52,17 @@ class HostSource(Settings):
 
 Source = Annotated[SqlSource | CsvSource | HostSource, Field(discriminator="kind")]
 
+_WHERE_NOT_WHAT = {"url", "timezone", "separator", "sample_every"}
+
+
+def identity(source: Source) -> str:
+    """What a source reads, as text: a position in one is none in another. It holds no secrets.
+
+    >>> identity(HostSource())
+    '{"kind":"host"}'
+    """
+    return source.model_dump_json(exclude=_WHERE_NOT_WHAT, exclude_none=True)
+
 
 class ColumnSettings(Settings):
     """Which columns are judged, and as what; by default chosen from the data."""

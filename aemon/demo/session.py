@@ -86,8 +86,8 @@ def run_demo(
                 ):
                     if process.poll() not in (None, 0):
                         raise DemoFailedError(
-                            f"the demo's {name} ended by itself: {_last_line(log)}",
-                            todo=f"see {folder / name}.log",
+                            f"the demo's {name} ended by itself: {_last_lines(log)}",
+                            todo="run it again with --folder to keep its files",
                         )
                 if _ready(files):
                     with contextlib.suppress(StoreError):
@@ -159,10 +159,10 @@ def _ready(files: DemoFiles) -> bool:
         return False
 
 
-def _last_line(log: IO[str]) -> str:
+def _last_lines(log: IO[str]) -> str:
     log.seek(0)
     lines = log.read().strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    return " ".join(line.strip() for line in lines[-2:]) or "it said nothing"
 
 
 class _Watch:

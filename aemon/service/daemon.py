@@ -18,7 +18,8 @@ from aemon.records import Job, Outcome
 from aemon.service.executor import WorkerExecutor
 from aemon.service.logs import log
 from aemon.service.metrics import Metrics
-from aemon.service.monitor import Monitor, Stop, Tally
+from aemon.service.monitor import Monitor
+from aemon.service.run import Stop, Tally
 from aemon.service.runner import Runner
 from aemon.service.scheduler import HEARTBEAT_SECONDS, Scheduler
 from aemon.service.training import Trained, train_in_worker
@@ -30,8 +31,9 @@ from aemon.web.status import Health, StatusPage
 
 logger = logging.getLogger(__name__)
 
-STOP_SECONDS = 8.0  # a stopping daemon waits this long for commits in hand
+STOP_SECONDS = 6.0  # a stopping daemon waits this long for commits in hand
 AWAKE_EVERY_SECONDS = 0.2
+CLOCK_STEP_SECONDS = 5.0  # less is a clock being slewed
 HEARTBEAT_LOST_SECONDS = 6 * HEARTBEAT_SECONDS
 FIRST_RETRY = timedelta(seconds=10)  # after a failed training; doubles up to an hour
 LONGEST_RETRY = timedelta(hours=1)
@@ -73,7 +75,7 @@ class Daemon:
         self._trainings = {name: _Training() for name in self._monitors}
         self._shown: dict[str, int] = {}
         self._started_at = clock()
-        self._heartbeat_at: datetime | None = None
+        self._heartbeat_at: float | None = None  # monotonic
         self._asked_to_stop = False
 
     @property
@@ -98,8 +100,14 @@ class Daemon:
         )  # fmt: skip
         # No lock is waited for here: a handler that runs while this thread holds the lock of an
         # Event would wait for itself, and a lock's wait may miss a signal another thread got.
+        ahead = time.time() - time.monotonic()
         while not self._asked_to_stop:
             time.sleep(AWAKE_EVERY_SECONDS)
+            step = time.time() - time.monotonic() - ahead
+            if abs(step) > CLOCK_STEP_SECONDS:
+                log(logger, logging.WARNING, "clock.set", "the clock was set", seconds=step)
+                self._scheduler.start_over()
+                ahead += step
         self._stop(web)
         return ExitCode.OK
 
@@ -109,8 +117,9 @@ class Daemon:
     def _stop(self, web: WebServer) -> None:
         log(logger, logging.INFO, "stopping")
         self._scheduler.stop()
+        self._runner.refuse("aemon is stopping")
         self._workers.shutdown(wait=False, cancel_futures=True)
-        clean = self._runner.stop("aemon is stopping", STOP_SECONDS)
+        clean = self._runner.stop(STOP_SECONDS)
         web.stop()
         for monitor in self._monitors.values() if clean else ():
             monitor.close()
@@ -148,15 +157,21 @@ class Daemon:
     # -- training
 
     def _train_tick(self, monitor: Monitor) -> Callable[[], None]:
+        training = self._trainings[monitor.name]
+
         def tick() -> None:
+            try:
+                train()
+            finally:
+                training.asked = False
+
+        def train() -> None:
             timeout = monitor.settings.train_timeout
             report = self._runner.run(
                 monitor.name, Job.TRAIN, lambda tally, stop: self._train(monitor, tally, stop),
                 # The worker is killed when its time is up; this is for a daemon that cannot.
                 timeout + timedelta(seconds=STOP_SECONDS),
             )  # fmt: skip
-            training = self._trainings[monitor.name]
-            training.asked = False
             if report.outcome is Outcome.OK:
                 training.failures, training.not_before = 0, None
                 return
@@ -195,13 +210,13 @@ class Daemon:
         self._runner.note(monitor, job, outcome, reason)
 
     def _heartbeat(self) -> None:
-        self._heartbeat_at = self._clock()
+        self._heartbeat_at = time.monotonic()  # whatever the clock is set to
         heartbeat = self._metrics["aemon_scheduler_heartbeat_timestamp_seconds"]
-        heartbeat.set(self._heartbeat_at.timestamp())
+        heartbeat.set(self._clock().timestamp())
 
     def _health(self) -> Health:
         beat = self._heartbeat_at
-        age = (self._clock() - beat).total_seconds() if beat else None
+        age = None if beat is None else time.monotonic() - beat
         alive = age is not None and age < HEARTBEAT_LOST_SECONDS
         return Health(started=beat is not None, alive=alive, heartbeat_age_seconds=age)
 

@@ -57,7 +57,7 @@ class WorkerExecutor(Executor):
         """Wait for one worker's answer, or for its death."""
         try:
             succeeded, answer = pipe.recv()
-        except (EOFError, OSError):
+        except Exception:  # noqa: BLE001 -- no answer, or none that can be read
             succeeded, answer = False, None
         process.join()
         with self._lock:

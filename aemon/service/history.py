@@ -10,7 +10,7 @@ import pandas as pd
 from aemon.frame import Roles, check_frame
 from aemon.records import Watermark
 from aemon.sources.source import Fetched, Source
-from aemon.store import queries
+from aemon.store.history import history_count, history_records, keep_history
 from aemon.store.store import Row, Store
 
 _RECORDS_AT_ONCE = 10_000  # drained from the live source in one go
@@ -38,7 +38,14 @@ class HistorySource:
         self._taken: Watermark | None = None
 
     def drain(self) -> int:
-        """Move what the live source has into the store; how many records came."""
+        """Move all that the live source has into the store; how many records came."""
+        came, more = 0, True
+        while more:
+            count, more = self._drain_some()
+            came += count
+        return came
+
+    def _drain_some(self) -> tuple[int, bool]:
         fetched = self._live.fetch(self._taken, _RECORDS_AT_ONCE)
         frame = check_frame(fetched.table, self._live.roles)
         records = json.loads(frame.values.to_json(orient="records", double_precision=15))
@@ -48,27 +55,27 @@ class HistorySource:
                 frame.keys.tolist(), frame.times.tolist(), records, strict=True
             )
         ]
-        self._store.keep_history(self._monitor, rows, self._keep)
+        keep_history(self._store, self._monitor, rows, self._keep)
         self._taken = fetched.watermark
-        return len(rows)
+        return len(rows), fetched.more
 
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
         """Kept records after a watermark, in order of arrival."""
-        rows = queries.history_records(
+        rows = history_records(
             self._store, self._monitor, after=_arrival(after) or 0, limit=limit + 1
         )
         return _fetched(rows[:limit], after, more=len(rows) > limit)
 
     def newest(self, until: Watermark | None, limit: int) -> Fetched:
         """The newest kept records up to a watermark, in order of arrival."""
-        rows = queries.history_records(
+        rows = history_records(
             self._store, self._monitor, until=_arrival(until), limit=limit, newest=True
         )
         return _fetched(rows, until, more=False)
 
     def count(self, limit: int) -> int:
         """How many records are kept, counted no further than `limit`."""
-        return min(limit, queries.history_count(self._store, self._monitor))
+        return min(limit, history_count(self._store, self._monitor))
 
     def describe(self) -> str:
         """The live source in a few words."""

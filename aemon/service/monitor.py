@@ -1,98 +1,36 @@
 """One monitor's work: read new records, judge them, commit verdicts and watermark together."""
 
-import threading
-from collections import Counter
-from dataclasses import dataclass, field
+import logging
+import time
+from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from aemon.clock import Clock
-from aemon.config.schema import MonitorSettings
+from aemon.config.schema import MonitorSettings, identity
 from aemon.detection.detector import Detector
-from aemon.errors import AemonError
+from aemon.errors import SourceConfigError
 from aemon.frame import Frame, check_frame
-from aemon.records import Job, Outcome, RunReport, Watermark
+from aemon.records import Outcome, Watermark
 from aemon.service.history import HistorySource
+from aemon.service.logs import log
 from aemon.service.rows import verdict_rows
+from aemon.service.run import Stop, Tally
 from aemon.sources.registry import open_source
 from aemon.sources.source import Source
 from aemon.store.artifacts import unpack
 from aemon.store.store import Mark, Store, StoredDetector, VerdictRows
 
+ENOUGH_SHARE = 0.5
+"""Of its timeout a run takes this much, then leaves a backlog's rest to the next run."""
 
-class Stop:
-    """Asks a run to end between two commits, and tells it not to write any more."""
+MOST_TOLD = 20  # flagged records in the log, of one commit
 
-    def __init__(self) -> None:
-        self._event = threading.Event()
-        self.reason = ""
+logger = logging.getLogger(__name__)
 
-    def ask(self, reason: str) -> None:
-        """Ask the run to end, for a reason it will report."""
-        self.reason = reason
-        self._event.set()
-
-    def asked(self) -> bool:
-        """Whether the run should end."""
-        return self._event.is_set()
-
-
-class AbandonedError(AemonError):
-    """The run was asked to stop; what it had in hand was not written."""
-
-
-@dataclass(kw_only=True)
-class Tally:
-    """What a run has counted so far; it survives the run's failure."""
-
-    records_read: int = 0
-    records_scored: int = 0
-    records_late: int = 0
-    cells_imputed: int = 0
-    critical: int = 0
-    exceedances: list[float] = field(default_factory=list)
-    largest_exceedance: float | None = None
-    newest_record: datetime | None = None
-    records_wanted: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)
-
-    def report(
-        self,
-        monitor: str,
-        job: Job,
-        outcome: Outcome,
-        reason: str,
-        times: tuple[datetime, datetime],
-    ) -> RunReport:
-        """The finished run."""
-        return RunReport(
-            monitor=monitor,
-            job=job,
-            outcome=outcome,
-            reason=reason,
-            started_at=times[0],
-            finished_at=times[1],
-            records_read=self.records_read,
-            records_scored=self.records_scored,
-            records_late=self.records_late,
-            rejected=tuple(sorted((+self.rejected).items())),
-            cells_imputed=self.cells_imputed,
-            exceedances=tuple(self.exceedances),
-            critical=self.critical,
-            largest_exceedance=self.largest_exceedance,
-            newest_record=self.newest_record,
-            records_wanted=self.records_wanted,
-        )
-
-
-class Work(Protocol):
-    """One execution of a job: counts into a tally and says how it ended."""
-
-    def __call__(self, tally: Tally, stop: Stop) -> tuple[Outcome, str]:
-        """Do the work; errors are the runner's to catch."""
+_REST = "the rest is judged by the next run"
 
 
 class Monitor:
@@ -126,23 +64,42 @@ class Monitor:
         if in_use is None:
             return self._cold_start(source, tally)
         stored, detector = in_use
-        mark = self._store.mark(self.name)
-        more = True
+        mark = self._mark()
+        enough = time.monotonic() + ENOUGH_SHARE * self.settings.score_timeout.total_seconds()
+        more, waiting = True, 0
         while more:
             fetched = source.fetch(mark.watermark, self.settings.chunk_records)
-            more = fetched.more
+            more, waiting = fetched.more, fetched.waiting
             if fetched.watermark is None or fetched.watermark == mark.watermark:
                 break
             frame = check_frame(fetched.table, source.roles)
-            if stop.asked():
-                raise AbandonedError(stop.reason)
+            stop.check()
             mark = self._judge(frame, stored, detector, mark, fetched.watermark, tally, stop)
             tally.records_read += len(fetched.table)
             if more and stop.asked():
-                return Outcome.ABANDONED, f"{stop.reason}: the rest is judged by the next run"
+                return Outcome.ABANDONED, f"{stop.reason}: {_REST}"
+            if more and time.monotonic() > enough:
+                tally.unfinished = True
+                return Outcome.OK, _REST
+        waits = f"{waiting} wait: their time is unreadable or too far ahead" if waiting else ""
         if tally.records_read == 0:
-            return Outcome.NO_DATA, "no new records"
-        return Outcome.OK, ""
+            return Outcome.NO_DATA, f"no new records; {waits}" if waits else "no new records"
+        return Outcome.OK, waits
+
+    def _mark(self) -> Mark:
+        """How far the source has been read.
+
+        Raises:
+            SourceConfigError: it was another source that was read so far.
+        """
+        mark = self._store.mark(self.name)
+        now = identity(self.settings.source)
+        if mark.generation and mark.source != now:
+            raise SourceConfigError(
+                f"{self.name} has read another source so far: {mark.source}",
+                todo="give the monitor a new name, so that it begins anew; its results stay",
+            )
+        return replace(mark, source=now)
 
     def _cold_start(self, source: Source, tally: Tally) -> tuple[Outcome, str]:
         wanted = self.settings.min_records
@@ -179,14 +136,14 @@ class Monitor:
             if len(frame)
             else VerdictRows(scores=())
         )
-        if stop.asked():
-            # A run that timed out may come back much later: it must not write then.
-            raise AbandonedError(stop.reason)
-        moved, known = self._store.save_verdicts(self.name, rows, mark, to)
+        moved, known = self._store.save_verdicts(self.name, rows, mark, to, stop.check)
+        fresh = _not_in(known, frame)
+        self._tell(rows, known)
+        flagged = np.flatnonzero(judgement.anomalous & fresh)
         tally.rejected.update(frame.rejected)
-        tally.rejected.update({"duplicate_key": known})
-        tally.records_scored += len(frame) - known
-        tally.records_late += int(late.sum())
+        tally.rejected.update({"duplicate_key": len(known)})
+        tally.records_scored += int(fresh.sum())
+        tally.records_late += int((late & fresh).sum())
         tally.cells_imputed += judgement.cells_imputed
         tally.exceedances += judgement.exceedances[flagged].tolist()
         tally.critical += int(judgement.critical[flagged].sum())
@@ -195,6 +152,26 @@ class Monitor:
             tally.largest_exceedance = max(tally.largest_exceedance or 0.0, float(present.max()))
         tally.newest_record = to.event_time
         return moved
+
+    def _tell(self, rows: VerdictRows, known: set[tuple[str, str]]) -> None:
+        """Log the flagged records, the first of many."""
+        told = [row for row in rows.anomalies if (row["entity"], row["record_key"]) not in known]
+        for row in told[:MOST_TOLD]:
+            whose = {"entity": row["entity"]} if row["entity"] else {}
+            log(
+                logger,
+                logging.WARNING,
+                "anomaly",
+                row["reason"],
+                monitor=self.name,
+                **whose,
+                record=row["record_key"],
+                severity=row["severity"],
+                event_time=f"{row['event_time']:%Y-%m-%dT%H:%M:%SZ}",
+            )
+        if len(told) > MOST_TOLD:
+            more = f"{len(told) - MOST_TOLD} more flagged records"
+            log(logger, logging.WARNING, "anomaly", more, monitor=self.name)
 
     def detector(self) -> tuple[StoredDetector, Detector] | None:
         """The active detector, loaded anew only when it has changed."""
@@ -229,14 +206,26 @@ class Monitor:
         return self._source
 
     def replace_source(self) -> None:
-        """Forget a source that hangs; the next run opens a new one."""
-        self._source = None
+        """Forget a source that hangs; the next run opens a new one.
+
+        One that cannot be read twice stays: it holds records nobody else has.
+        """
+        if not isinstance(self._source, HistorySource):
+            self._source = None
 
     def close(self) -> None:
         """Let go of the source."""
         if self._source is not None:
             self._source.close()
             self._source = None
+
+
+def _not_in(known: set[tuple[str, str]], frame: Frame) -> npt.NDArray[np.bool_]:
+    """(N,) which records are not among the known ones."""
+    if not known:
+        return np.ones(len(frame), dtype=bool)
+    pairs = zip(frame.entities, frame.keys, strict=True)
+    return np.array([pair not in known for pair in pairs], dtype=bool)
 
 
 def _late(frame: Frame, after: Watermark | None) -> npt.NDArray[np.bool_]:

@@ -14,11 +14,15 @@ from aemon.store.store import Store
 
 
 def score_monitors(monitors: Mapping[str, MonitorSettings], store: Store) -> list[RunReport]:
-    """Judge every new record of these monitors; one report each, failures included."""
+    """Judge every new record of these monitors; failures included: a report for each run."""
     runner = Runner(store, Metrics(CollectorRegistry()), utc_now)
     reports = []
     for name, settings in monitors.items():
         monitor = Monitor(name, settings, store, utc_now)
-        reports.append(runner.run(name, Job.SCORE, monitor.score_once, settings.score_timeout))
+        unfinished = True
+        while unfinished:
+            report = runner.run(name, Job.SCORE, monitor.score_once, settings.score_timeout)
+            unfinished = report.unfinished
+            reports.append(report)
         monitor.close()
     return reports

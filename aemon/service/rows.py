@@ -94,8 +94,8 @@ def verdict_rows(
     return VerdictRows(scores=scores, anomalies=anomalies, contributions=contributions)
 
 
-def detector_rows(detector: Detector, watermark: Watermark | None) -> NewDetector:
-    """A trained detector as the store keeps it."""
+def detector_rows(detector: Detector, watermark: Watermark | None, source: str) -> NewDetector:
+    """A trained detector as the store keeps it; `source` is whose watermark it is."""
     arrays, metadata = detector.state()
     provenance = detector.provenance
     names = (
@@ -113,6 +113,7 @@ def detector_rows(detector: Detector, watermark: Watermark | None) -> NewDetecto
             "calibration_records": provenance.calibration_records,
         },
         watermark=watermark,
+        source=source,
     )
 
 

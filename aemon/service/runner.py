@@ -12,7 +12,7 @@ from aemon.errors import AemonError, SourceConfigError, SourceError, StoreError
 from aemon.records import Job, Outcome, RunReport
 from aemon.service.logs import log
 from aemon.service.metrics import Metrics
-from aemon.service.monitor import AbandonedError, Stop, Tally, Work
+from aemon.service.run import AbandonedError, Stop, Tally, Work
 from aemon.store.store import StaleWatermarkError, Store
 
 _LEVELS = {
@@ -33,7 +33,9 @@ class _Run:
     started_at: datetime
     stop: Stop = field(default_factory=Stop)
     tally: Tally = field(default_factory=Tally)
-    ended: threading.Event = field(default_factory=threading.Event)
+    settled: threading.Event = field(default_factory=threading.Event)  # ended, or given up
+    ended: bool = False
+    hangs: bool = False
     outcome: Outcome = Outcome.FAILED
     reason: str = ""
 
@@ -63,15 +65,14 @@ class Runner:
             target=self._execute, args=(run, work), name=f"{job}:{monitor}", daemon=True
         )
         thread.start()
-        if not run.ended.wait(timeout.total_seconds()):
-            reason = f"not done after {timeout.total_seconds():g} s"
-            run.stop.ask(reason)
-            with self._lock:
-                hangs = not run.ended.is_set()
-                if hangs:
-                    self._hanging[monitor] += 1
-            if hangs:
-                return self._finish(run, Outcome.TIMED_OUT, reason)
+        if not run.settled.wait(timeout.total_seconds()):
+            run.stop.ask(f"not done after {timeout.total_seconds():g} s")
+        with self._lock:
+            run.hangs = not run.ended
+            self._hanging[monitor] += run.hangs
+        if run.hangs:
+            outcome = Outcome.ABANDONED if self._stopping else Outcome.TIMED_OUT
+            return self._finish(run, outcome, run.stop.reason)
         return self._finish(run, run.outcome, run.reason)
 
     def _admit(self, run: _Run) -> str:
@@ -99,10 +100,10 @@ class Runner:
             logging.getLogger(__name__).exception("", extra={"action": "run.crashed"})
         finally:
             with self._lock:
-                run.ended.set()
+                run.ended = True
                 self._runs.pop(id(run), None)
-                if run.stop.asked() and self._hanging[run.monitor] > 0:
-                    self._hanging[run.monitor] -= 1
+                self._hanging[run.monitor] -= run.hangs
+            run.settled.set()
 
     def _count(self, monitor: str, error: AemonError) -> None:
         if isinstance(error, StoreError):
@@ -149,16 +150,26 @@ class Runner:
             self._metrics["aemon_store_errors"].inc()
             log(logger, logging.ERROR, "ledger.failed", str(error), monitor=report.monitor)
 
-    def stop(self, reason: str, wait_seconds: float) -> bool:
-        """Refuse new runs, ask the running ones to end, and wait for them.
+    def refuse(self, reason: str) -> None:
+        """Start no more runs, and ask the running ones to end."""
+        with self._lock:
+            self._stopping = reason
+            running = list(self._runs.values())
+        for run in running:
+            run.stop.ask(reason)
+
+    def stop(self, wait_seconds: float) -> bool:
+        """Wait for the runs that were asked to end.
+
+        Those that have not ended by then are given up: whoever waits for them waits no more.
 
         Returns:
             Whether all of them ended in time.
         """
         with self._lock:
-            self._stopping = reason
             running = list(self._runs.values())
         deadline = time.monotonic() + wait_seconds
         for run in running:
-            run.stop.ask(reason)
-        return all(run.ended.wait(max(0.0, deadline - time.monotonic())) for run in running)
+            run.settled.wait(max(0.0, deadline - time.monotonic()))
+            run.settled.set()
+        return all(run.ended for run in running)

@@ -1,13 +1,14 @@
 """When things run: APScheduler with every one of its silent defaults made explicit."""
 
 import logging
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from queue import SimpleQueue
 from typing import Any
 
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
@@ -32,6 +33,7 @@ class Scheduler:
 
     def __init__(self, missed: Missed) -> None:
         self._missed = missed
+        self._heard_of: SimpleQueue[tuple[str, int] | None] = SimpleQueue()
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             executors={
@@ -47,8 +49,9 @@ class Scheduler:
 
     def start(self, heartbeat: Callable[[], None]) -> None:
         """Start ticking; `heartbeat` is called every few seconds for as long as ticks happen."""
+        threading.Thread(target=self._tell, name="missed-ticks", daemon=True).start()
         heartbeat()
-        self._scheduler.add_job(heartbeat, IntervalTrigger(seconds=HEARTBEAT_SECONDS))
+        self._scheduler.add_job(heartbeat, IntervalTrigger(seconds=HEARTBEAT_SECONDS, timezone=UTC))
         self._scheduler.start()
 
     def every(self, interval: timedelta, monitor: str, work: Callable[[], Any]) -> None:
@@ -59,7 +62,7 @@ class Scheduler:
         seconds = interval.total_seconds()
         self._scheduler.add_job(
             work,
-            IntervalTrigger(seconds=seconds),
+            IntervalTrigger(seconds=seconds, timezone=UTC),
             id=_id(Job.SCORE, monitor),
             executor=Job.SCORE.value,
             next_run_time=datetime.now(UTC),
@@ -69,27 +72,31 @@ class Scheduler:
     def once(self, monitor: str, work: Callable[[], Any]) -> None:
         """Train a monitor as soon as a worker is free."""
         self._scheduler.add_job(
-            work, DateTrigger(), id=_id(Job.TRAIN, monitor), executor=Job.TRAIN.value
+            work, DateTrigger(timezone=UTC), id=_id(Job.TRAIN, monitor), executor=Job.TRAIN.value
         )
 
-    def cancel(self, monitor: str) -> None:
-        """Tick a monitor no more."""
-        for job in Job:
-            try:
-                self._scheduler.remove_job(_id(job, monitor))
-            except JobLookupError:
-                continue
+    def start_over(self) -> None:
+        """Tick every job now: the clock was set, and ticks planned by the old time may be far."""
+        for job in self._scheduler.get_jobs():
+            job.modify(next_run_time=datetime.now(UTC))
 
     def stop(self) -> None:
         """Tick no more; runs in hand go on."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
+        self._heard_of.put(None)
 
     def _heard(self, event: JobEvent) -> None:
-        job, _, monitor = event.job_id.partition(":")
-        if monitor:
-            outcome, reason = _MISSED[event.code]
-            self._missed(monitor, Job(job), outcome, reason)
+        # The scheduler's own thread must not wait for whatever the listener does: a store that
+        # hangs would take all ticks with it.
+        self._heard_of.put((event.job_id, event.code))
+
+    def _tell(self) -> None:
+        while (heard := self._heard_of.get()) is not None:
+            job, _, monitor = heard[0].partition(":")
+            if monitor:
+                outcome, reason = _MISSED[heard[1]]
+                self._missed(monitor, Job(job), outcome, reason)
 
 
 def _id(job: Job, monitor: str) -> str:

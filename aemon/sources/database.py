@@ -2,12 +2,13 @@
 
 import sqlite3
 from pathlib import Path
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from aemon.config.addresses import public_address, without_secrets
 from aemon.errors import PermanentError, SourceConfigError, SourceError
 
 _CONNECT_SECONDS = 10
@@ -57,7 +58,7 @@ class Database:
     @property
     def name(self) -> str:
         """The address without password and options."""
-        return self._url.set(query={}).render_as_string(hide_password=True)
+        return public_address(self._url)
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -66,12 +67,7 @@ class Database:
     def clean(self, error: BaseException) -> str:
         """What the driver says, on one line and without the password."""
         cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-        text = " ".join(str(cause).split())
-        secrets = [self._url.password, *self._url.normalized_query.get("password", ())]
-        for secret in filter(None, secrets):
-            for written in (secret, quote(secret, safe=""), quote_plus(secret)):
-                text = text.replace(written, "***")
-        return text
+        return without_secrets(str(cause), self._url)
 
     def trouble(self, error: BaseException) -> PermanentError | SourceError:
         """An error of connecting or reading, as what a person can do about it."""

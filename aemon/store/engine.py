@@ -6,8 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+from aemon.config.addresses import public_address, without_secrets
 from aemon.errors import ConfigError, StoreError
 
 BUSY_TIMEOUT_SECONDS = 10  # how long a SQLite writer waits for another one
@@ -34,6 +35,10 @@ def store_url(text: str) -> URL:
             f"store: {url.get_backend_name()} databases are not supported",
             todo="use sqlite:///… or postgresql://…",
         )
+    if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
+        raise ConfigError(
+            "store: a database in memory keeps nothing", todo="name a file: sqlite:///aemon.db"
+        )
     return url
 
 
@@ -45,7 +50,8 @@ def open_engine(text: str) -> sa.Engine:
     """
     url = store_url(text)
     sqlite = url.get_backend_name() == "sqlite"
-    options: dict[str, Any] = {"pool_pre_ping": not sqlite}
+    # Statements are shown with their values otherwise: records, in logs.
+    options: dict[str, Any] = {"pool_pre_ping": not sqlite, "hide_parameters": True}
     if sqlite:
         options["connect_args"] = {"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False}
     else:
@@ -92,10 +98,10 @@ def store_errors(engine: sa.Engine) -> Iterator[None]:
     """Turn a database's errors into `StoreError`, naming the store without its password."""
     try:
         yield
-    except DBAPIError as error:
-        where = engine.url.render_as_string(hide_password=True)
-        cause = str(error.orig).strip().splitlines()
+    except SQLAlchemyError as error:
+        orig = error.orig if isinstance(error, DBAPIError) else error
+        cause = without_secrets(str(orig), engine.url) or type(orig).__name__
         raise StoreError(
-            f"the store {where} failed: {cause[0] if cause else type(error.orig).__name__}",
+            f"the store {public_address(engine.url)} failed: {cause}",
             todo="aemon tries again at the next run; check that the database is up and writable",
-        ) from error
+        ) from None

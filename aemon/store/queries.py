@@ -7,13 +7,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aemon.records import DetectorState, Job
-from aemon.store.store import Row, Store
+from aemon.records import DetectorState, Job, Verdict
+from aemon.store.store import Store
 from aemon.store.tables import (
     anomalies,
     contributions,
     detectors,
-    history,
     monitors,
     runs,
     scores,
@@ -213,40 +212,12 @@ def _last_run(connection: sa.Connection, monitor: str, job: Job) -> LastRun | No
     return LastRun(**row._mapping) if row else None  # noqa: SLF001 -- SQLAlchemy's public name
 
 
-def flagged_identities(store: Store, monitor: str, since: datetime) -> set[tuple[str, str]]:
-    """(entity, record key) of a monitor's anomalies from an event time on."""
-    query = sa.select(anomalies.c.entity, anomalies.c.record_key).where(
-        anomalies.c.monitor == monitor, anomalies.c.event_time >= since
+def flagged_p_values(store: Store, monitor: str, since: datetime) -> dict[tuple[str, str], float]:
+    """(entity, record key) of a monitor's anomalies from an event time on, and their p-values."""
+    query = sa.select(scores.c.entity, scores.c.record_key, scores.c.p_value).where(
+        scores.c.monitor == monitor,
+        scores.c.event_time >= since,
+        scores.c.verdict == Verdict.ANOMALY,
     )
     with store.reading() as connection:
-        return {(entity, key) for entity, key in connection.execute(query)}
-
-
-def history_records(
-    store: Store,
-    monitor: str,
-    *,
-    after: int = 0,
-    until: int | None = None,
-    limit: int,
-    newest: bool = False,
-) -> list[Row]:
-    """Kept records in order of arrival: the first `limit` after an id, or the newest of them."""
-    query = (
-        sa.select(history.c.id, history.c.record_key, history.c.event_time, history.c.record)
-        .where(history.c.monitor == monitor, history.c.id > after)
-        .order_by(history.c.id.desc() if newest else history.c.id)
-        .limit(limit)
-    )
-    if until is not None:
-        query = query.where(history.c.id <= until)
-    with store.reading() as connection:
-        rows = [dict(row) for row in connection.execute(query).mappings()]
-    return rows[::-1] if newest else rows
-
-
-def history_count(store: Store, monitor: str) -> int:
-    """How many records a monitor's history keeps."""
-    query = sa.select(sa.func.count()).where(history.c.monitor == monitor)
-    with store.reading() as connection:
-        return connection.execute(query.select_from(history)).scalar_one()
+        return {(entity, key): p for entity, key, p in connection.execute(query)}

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from aemon.config.addresses import public_address
 from aemon.errors import SchemaError
 from aemon.store.engine import reading, store_errors
 from aemon.store.tables import metadata
@@ -36,9 +37,16 @@ def current_revision(engine: sa.Engine) -> str | None:
 
 
 def upgrade(engine: sa.Engine) -> None:
-    """Bring the store to the newest revision, making its tables if there are none."""
+    """Bring the store to the newest revision, making its tables if there are none.
+
+    Raises:
+        SchemaError: the store is newer than this version of aemon.
+    """
     from alembic import command
 
+    revision = current_revision(engine)
+    if revision is not None and revision not in _known_revisions():
+        raise _other_version(engine, revision)
     with store_errors(engine), engine.begin() as connection:
         command.upgrade(_alembic(connection), "head")
 
@@ -66,11 +74,19 @@ def prepare(engine: sa.Engine) -> None:
         return
     if revision == HEAD_REVISION:
         return
-    where = engine.url.render_as_string(hide_password=True)
-    known = [path.name.split("_")[0] for path in (migrations_folder() / "versions").glob("*.py")]
-    todo = "run `aemon db upgrade`" if revision in known else "install a newer aemon"
-    raise SchemaError(
-        f"the store {where} has schema {revision}, this aemon needs {HEAD_REVISION}", todo=todo
+    raise _other_version(engine, revision)
+
+
+def _known_revisions() -> set[str]:
+    return {path.name.split("_")[0] for path in (migrations_folder() / "versions").glob("*.py")}
+
+
+def _other_version(engine: sa.Engine, revision: str) -> SchemaError:
+    known = revision in _known_revisions()
+    return SchemaError(
+        f"the store {public_address(engine.url)} has schema {revision}, "
+        f"this aemon needs {HEAD_REVISION}",
+        todo="run `aemon db upgrade`" if known else "install a newer aemon",
     )
 
 

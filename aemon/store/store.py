@@ -1,8 +1,8 @@
 """Writing: verdicts and watermark in one transaction, runs, detectors, kept history."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +18,6 @@ from aemon.store.tables import (
     anomalies,
     contributions,
     detectors,
-    history,
     monitors,
     runs,
     scores,
@@ -38,9 +37,10 @@ class StaleWatermarkError(SkipError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mark:
-    """A monitor's watermark and the generation a writer must know to move it."""
+    """A monitor's watermark, of which source it is, and the generation a writer must know."""
 
     watermark: Watermark | None = None
+    source: str = ""
     generation: int = 0
 
 
@@ -61,6 +61,7 @@ class NewDetector:
     columns: Mapping[str, Any]  # of `detectors`: provenance
     threshold: Mapping[str, Any]  # of `thresholds`
     watermark: Watermark | None = None  # set where the monitor has none: later records are judged
+    source: str = ""  # whose watermark it is
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,7 +92,8 @@ class Store:
         self._clock = clock
 
     @contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
+    def writing(self) -> Iterator[sa.Connection]:
+        """A transaction: committed at the end, taken back on any error."""
         with store_errors(self.engine), self.engine.begin() as connection:
             yield connection
 
@@ -108,8 +110,8 @@ class Store:
     def add_monitors(self, names: Iterable[str]) -> None:
         """Make sure every monitor has its row."""
         rows = [{"name": name, "created_at": self._clock()} for name in names]
-        with self._writing() as connection:
-            connection.execute(self._insert_or_ignore(monitors), rows)
+        with self.writing() as connection:
+            connection.execute(self.insert_or_ignore(monitors), rows)
 
     # -- how far we are
 
@@ -124,7 +126,7 @@ class Store:
         watermark = Watermark(
             event_time=row.event_time, record_key=row.record_key, position=row.position
         )
-        return Mark(watermark=watermark, generation=row.generation)
+        return Mark(watermark=watermark, source=row.source, generation=row.generation)
 
     def _move(self, connection: sa.Connection, monitor: str, mark: Mark, to: Watermark) -> Mark:
         """Compare and set: fails if anybody moved the watermark since `mark` was read."""
@@ -132,11 +134,12 @@ class Store:
             "event_time": to.event_time,
             "record_key": to.record_key,
             "position": to.position,
+            "source": mark.source,
             "generation": mark.generation + 1,
             "updated_at": self._clock(),
         }
         if mark.generation == 0:
-            statement = self._insert_or_ignore(watermarks).values(monitor=monitor, **values)
+            statement = self.insert_or_ignore(watermarks).values(monitor=monitor, **values)
         else:
             statement = (
                 sa.update(watermarks)
@@ -146,28 +149,34 @@ class Store:
             )
         if connection.execute(statement).rowcount != 1:
             raise StaleWatermarkError(f"{monitor}: another writer was first")
-        return Mark(watermark=to, generation=mark.generation + 1)
+        return replace(mark, watermark=to, generation=mark.generation + 1)
 
     # -- verdicts
 
     def save_verdicts(
-        self, monitor: str, rows: VerdictRows, mark: Mark, to: Watermark
-    ) -> tuple[Mark, int]:
+        self,
+        monitor: str,
+        rows: VerdictRows,
+        mark: Mark,
+        to: Watermark,
+        before_commit: Callable[[], None] = lambda: None,
+    ) -> tuple[Mark, set[tuple[str, str]]]:
         """Commit verdicts and watermark together.
 
-        A record that has a verdict already keeps it.
+        A record that has a verdict already keeps it. `before_commit` is the last word: what it
+        raises takes everything back.
 
         Returns:
-            The new mark, and how many of the records had been judged before.
+            The new mark, and (entity, record key) of the records that had been judged before.
 
         Raises:
             StaleWatermarkError: another writer moved the watermark first.
         """
-        with self._writing() as connection:
+        with self.writing() as connection:
             moved = self._move(connection, monitor, mark, to)
             known: set[tuple[str, str]] = set()
             if rows.scores:
-                insert = self._insert_or_ignore(scores)
+                insert = self.insert_or_ignore(scores)
                 savepoint = connection.begin_nested()
                 written = connection.execute(insert, rows.scores).rowcount
                 if written != len(rows.scores):
@@ -185,7 +194,8 @@ class Store:
             ):
                 if table_rows:
                     connection.execute(sa.insert(table), table_rows)
-        return moved, len(known)
+            before_commit()
+        return moved, known
 
     def _known(
         self, connection: sa.Connection, monitor: str, rows: Sequence[Row]
@@ -206,7 +216,7 @@ class Store:
 
     def save_run(self, report: RunReport) -> None:
         """Write a run into the ledger."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             connection.execute(
                 sa.insert(runs),
                 {
@@ -222,9 +232,9 @@ class Store:
         """Store a detector, make it the active one, and return its version."""
         sha256 = artifacts.digest(new.artifact)
         now = self._clock()
-        with self._writing() as connection:
+        with self.writing() as connection:
             connection.execute(
-                self._insert_or_ignore(artifacts_table),
+                self.insert_or_ignore(artifacts_table),
                 {
                     "sha256": sha256,
                     "format_version": artifacts.FORMAT_VERSION,
@@ -262,7 +272,7 @@ class Store:
                     sa.select(watermarks.c.monitor).where(watermarks.c.monitor == monitor)
                 ).one_or_none()
                 if mark is None:
-                    self._move(connection, monitor, Mark(), new.watermark)
+                    self._move(connection, monitor, Mark(source=new.source), new.watermark)
         return version
 
     def active_detector(self, monitor: str) -> StoredDetector | None:
@@ -291,29 +301,8 @@ class Store:
         with self.reading() as connection:
             return bytes(connection.execute(query).scalar_one())
 
-    # -- history of sources that cannot be read twice
-
-    def keep_history(self, monitor: str, rows: Sequence[Row], keep: int) -> None:
-        """Append records to a monitor's history and drop all but the newest `keep`."""
-        if not rows:
-            return
-        with self._writing() as connection:
-            connection.execute(
-                self._insert_or_ignore(history), [{"monitor": monitor, **row} for row in rows]
-            )
-            mine = history.c.monitor == monitor
-            oldest_kept = (
-                sa.select(history.c.id)
-                .where(mine)
-                .order_by(history.c.id.desc())
-                .offset(keep)
-                .limit(1)
-            )
-            connection.execute(
-                sa.delete(history).where(mine, history.c.id <= oldest_kept.scalar_subquery())
-            )
-
-    def _insert_or_ignore(self, table: sa.Table) -> Any:
+    def insert_or_ignore(self, table: sa.Table) -> Any:
+        """An insert that leaves rows alone whose key is there already."""
         dialect = sqlite if self.engine.dialect.name == "sqlite" else postgresql
         insert = dialect.insert(table).on_conflict_do_nothing()
         # How many rows were new is asked of every such insert; SQLAlchemy forgets it otherwise.

@@ -208,6 +208,7 @@ watermarks = sa.Table(
     _column("event_time", UtcTime, "time of the last record read", nullable=True),
     _column("record_key", sa.Text, "key of the last record read"),
     _column("position", sa.Text, "the source's own note of where it is"),
+    _column("source", sa.Text, "what is read, so that a position is not used for another source"),
     _column("generation", sa.Integer, "grows by one at every move; a stale writer is refused"),
     _column("updated_at", UtcTime, "when it moved last"),
     comment="how far each monitor has read its source",

@@ -11,7 +11,7 @@ from aemon.errors import ConfigError
 from aemon.web.app import build_app
 from aemon.web.status import Health, StatusPage
 
-_STOP_SECONDS = 2
+_STOP_SECONDS = 1
 
 
 def listen(address: str) -> socket.socket:

@@ -209,6 +209,12 @@ def upgrade() -> None:
             "position", sa.Text(), nullable=False, comment="the source's own note of where it is"
         ),
         sa.Column(
+            "source",
+            sa.Text(),
+            nullable=False,
+            comment="what is read, so that a position is not used for another source",
+        ),
+        sa.Column(
             "generation",
             sa.Integer(),
             nullable=False,

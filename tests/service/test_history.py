@@ -9,6 +9,7 @@ from aemon.frame import Roles
 from aemon.records import Watermark
 from aemon.service.history import HistorySource, KeptRecords
 from aemon.sources.source import Fetched
+from aemon.store.store import VerdictRows
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -103,3 +104,14 @@ def test_what_json_cannot_say_is_missing(source, live):
     live.now = 2
     source.drain()
     assert source.fetch(None, 10).table["odd"].isna().all()
+
+
+def test_records_that_wait_to_be_judged_are_never_dropped(source, live, store):
+    live.now = 10
+    source.drain()
+    mark = source.fetch(None, 5).watermark
+    store.save_verdicts("pumps", VerdictRows(scores=()), store.mark("pumps"), mark)
+    live.now = 700
+    source.drain()
+    rest = source.fetch(mark, 1000).table
+    assert rest["record_key"].tolist() == [f"k{n}" for n in range(5, 700)]

@@ -6,9 +6,10 @@ import pytest
 import sqlalchemy as sa
 
 from aemon.config.schema import ColumnSettings
-from aemon.errors import FrameError, SourceConfigError
+from aemon.errors import FrameError, SourceConfigError, TrainingError
 from aemon.records import Outcome
-from aemon.service.monitor import AbandonedError, Monitor, Stop, Tally
+from aemon.service.monitor import Monitor
+from aemon.service.run import AbandonedError, Stop, Tally
 from aemon.service.training import train_once
 from aemon.store.tables import anomalies, contributions, scores
 from tests import readings
@@ -195,3 +196,75 @@ def test_starting_now_learns_from_the_newest_and_judges_what_follows(
     insert(database, "readings", readings.rows(5, first=LEARNED + 300))
     assert score(monitor)[2].records_scored == 5
     monitor.close()
+
+
+def test_a_run_that_timed_out_while_it_waited_for_the_store_takes_all_back(
+    trained, database, store
+):
+    """The last look is inside the transaction, however long the store kept the run waiting."""
+    insert(database, "readings", readings.rows(10, first=LEARNED))
+    stop = Stop()
+    save = store.save_verdicts
+
+    def slowly(*arguments):
+        stop.ask("not done after 1 s")
+        return save(*arguments)
+
+    store.save_verdicts = slowly
+    with pytest.raises(AbandonedError):
+        trained.score_once(Tally(), stop)
+    store.save_verdicts = save
+    assert keys(store) == []
+    assert score(trained)[2].records_scored == 10
+
+
+def test_a_backlog_longer_than_a_run_is_left_to_the_next_ones(trained, database, store):
+    insert(database, "readings", readings.rows(200, first=LEARNED))
+    hurried = trained.settings.model_copy(update={"score_timeout": timedelta(microseconds=2)})
+    monitor = Monitor("pumps", hurried, store, trained._clock)
+    outcome, reason, tally = score(monitor)
+    monitor.close()
+    assert (outcome, reason) == (Outcome.OK, "the rest is judged by the next run")
+    assert tally.unfinished
+    assert tally.records_scored == hurried.chunk_records
+
+
+def test_another_source_under_an_old_name_is_refused(trained, settings, store, clock):
+    other = settings.source.model_copy(update={"table": "other"})
+    monitor = Monitor("pumps", settings.model_copy(update={"source": other}), store, clock)
+    with pytest.raises(SourceConfigError, match="readings") as raised:
+        score(monitor)
+    monitor.close()
+    assert "new name" in raised.value.todo
+
+
+def test_records_that_wait_are_told(trained, database):
+    insert(database, "readings", [(9000, "9999-12-31 00:00:00", 6.0, 2.8, 1.8)])
+    outcome, reason, _ = score(trained)
+    assert outcome is Outcome.NO_DATA
+    assert "1 wait: their time is unreadable or too far ahead" in reason
+
+
+def test_too_few_usable_records_are_no_normal_life(settings, database, store, clock):
+    """A detector of a handful of records would flag everything."""
+    import sqlite3
+
+    connection = sqlite3.connect(database)
+    with connection:
+        connection.execute("UPDATE readings SET ts = '1066-10-14' WHERE id >= 20")
+    connection.close()
+    with pytest.raises(TrainingError, match="only 20 can be used: 180 time_out_of_range") as raised:
+        train_once("pumps", settings, store, clock)
+    assert "aemon check" in raised.value.todo
+
+
+def test_flagged_records_are_logged_the_first_of_many(trained, database, caplog):
+    time = (readings.START + timedelta(hours=1)).isoformat()
+    insert(database, "readings", [(5000 + n, time, 9.0, 2.2, 0.8) for n in range(30)])
+    with caplog.at_level("WARNING", "aemon"):
+        score(trained)
+    told = [record for record in caplog.records if record.action == "anomaly"]
+    assert len(told) == 21
+    assert told[0].record == "5000"
+    assert "was expected" in told[0].getMessage()
+    assert told[-1].getMessage() == "10 more flagged records"

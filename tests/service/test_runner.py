@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from aemon.errors import SourceError, StoreError
 from aemon.records import Job, Outcome
 from aemon.service.metrics import Metrics
-from aemon.service.monitor import AbandonedError
+from aemon.service.run import AbandonedError
 from aemon.service.runner import MOST_HANGING, Runner
 from aemon.store.tables import runs
 
@@ -87,7 +87,8 @@ def test_a_hanging_run_times_out_and_may_not_write_when_it_comes_back(runner, st
     assert report.outcome is Outcome.TIMED_OUT
     assert ledger(store) == [("timed_out", "not done after 0.05 s")]
     release.set()
-    assert runner.stop("over", 5)
+    runner.refuse("over")
+    assert runner.stop(5)
     for thread in threading.enumerate():
         if thread.name == "score:pumps":
             thread.join(5)
@@ -127,7 +128,8 @@ def test_a_stopping_runner_asks_runs_to_end_and_takes_no_new_ones(runner, store)
     thread = threading.Thread(target=runner.run, args=("pumps", Job.SCORE, work, SOON))
     thread.start()
     running.wait(5)
-    assert runner.stop("aemon is stopping", 5)
+    runner.refuse("aemon is stopping")
+    assert runner.stop(5)
     thread.join(5)
     assert ledger(store) == [("abandoned", "aemon is stopping")]
     late = runner.run("pumps", Job.SCORE, work, SOON)
@@ -141,3 +143,24 @@ def test_a_ledger_that_cannot_be_written_stops_nothing(runner, metrics, store, m
     monkeypatch.setattr(store, "save_run", full)
     assert runner.run("pumps", Job.SCORE, lambda *_: (Outcome.OK, ""), SOON).outcome is Outcome.OK
     assert metrics.registry.get_sample_value("aemon_store_errors_total") == 1
+
+
+def test_a_run_that_does_not_end_is_given_up_and_nobody_waits_for_it(runner, store):
+    """Its timeout is hours away, but a stopping daemon has seconds."""
+    running, release = threading.Event(), threading.Event()
+
+    def hang(tally, stop):
+        running.set()
+        release.wait(30)
+        return Outcome.OK, ""
+
+    hours = timedelta(hours=2)
+    waiting = threading.Thread(target=runner.run, args=("pumps", Job.SCORE, hang, hours))
+    waiting.start()
+    running.wait(5)
+    runner.refuse("aemon is stopping")
+    assert not runner.stop(0.1)
+    waiting.join(5)
+    assert not waiting.is_alive()
+    assert ledger(store) == [("abandoned", "aemon is stopping")]
+    release.set()

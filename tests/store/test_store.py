@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from aemon.records import Job, Outcome, RunReport, Watermark
 from aemon.store import queries
+from aemon.store.history import history_count, history_records, keep_history
 from aemon.store.store import Mark, NewDetector, StaleWatermarkError, VerdictRows
 from aemon.store.tables import anomalies, contributions, detectors, runs, scores, watermarks
 
@@ -102,7 +103,7 @@ def count(store, table) -> int:
 def test_verdicts_and_watermark_are_there_together(store, stored):
     rows = VerdictRows(scores=[score_row(str(key), stored) for key in range(3)])
     mark, known = store.save_verdicts("pumps", rows, store.mark("pumps"), at(2))
-    assert known == 0
+    assert known == set()
     assert mark == store.mark("pumps") == Mark(watermark=at(2), generation=1)
     assert count(store, scores) == 3
 
@@ -126,7 +127,7 @@ def test_a_record_met_again_keeps_its_first_verdict_and_leaves_no_orphan(store, 
         contributions=[contribution, other_contribution],
     )
     _, known = store.save_verdicts("pumps", again, mark, at(2))
-    assert known == 1
+    assert known == {("p1", "1")}
     with store.reading() as connection:
         verdicts = dict(
             tuple(row)
@@ -143,7 +144,7 @@ def test_the_same_key_of_two_entities_is_two_records(store, stored):
         scores=[score_row("1", stored, entity="p1"), score_row("1", stored, entity="p2")]
     )
     _, known = store.save_verdicts("pumps", rows, store.mark("pumps"), at(1))
-    assert (known, count(store, scores)) == (0, 2)
+    assert (known, count(store, scores)) == (set(), 2)
 
 
 def test_a_writer_that_comes_second_is_refused_and_writes_nothing(store, stored):
@@ -218,7 +219,7 @@ def test_a_flagged_record_comes_back_with_its_reasons(store, stored):
     assert (blamed.column, blamed.observed, blamed.expected) == ("flow", "1", "5")
     assert queries.flagged_records(store, monitor="other") == []
     assert queries.flagged_records(store, since=T0 + timedelta(hours=1)) == []
-    assert queries.flagged_identities(store, "pumps", T0) == {("p1", "1")}
+    assert queries.flagged_p_values(store, "pumps", T0) == {("p1", "1"): 0.5}
     with store.reading() as connection:
         view = connection.execute(sa.text("SELECT * FROM flagged_records")).mappings().one()
     assert (view["top_column"], view["observed"], view["expected"]) == ("flow", "1", "5")
@@ -230,12 +231,12 @@ def test_history_keeps_the_newest_in_order_of_arrival(store):
         {"record_key": str(key), "event_time": T0 + timedelta(seconds=key), "record": {"v": key}}
         for key in range(8)
     ]
-    store.keep_history("pumps", rows[:5], keep=6)
-    store.keep_history("pumps", rows[4:], keep=6)  # one of them is there already
-    kept = queries.history_records(store, "pumps", limit=100)
+    keep_history(store, "pumps", rows[:5], keep=6)
+    keep_history(store, "pumps", rows[4:], keep=6)  # one of them is there already
+    kept = history_records(store, "pumps", limit=100)
     assert [row["record"]["v"] for row in kept] == [2, 3, 4, 5, 6, 7]
-    assert queries.history_count(store, "pumps") == 6
-    newest = queries.history_records(store, "pumps", limit=2, newest=True)
+    assert history_count(store, "pumps") == 6
+    newest = history_records(store, "pumps", limit=2, newest=True)
     assert [row["record_key"] for row in newest] == ["6", "7"]
 
 

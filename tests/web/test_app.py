@@ -82,12 +82,16 @@ def test_the_status_page_shows_where_every_monitor_stands():
         detector_version=None,
         last_score=run("collecting", "collecting 312 of 1000 records", 312),
     )
-    failed = monitor("belts", last_score=run("failed", "column 'speed' is missing"))
+    failed = monitor(
+        "belts", detector_version=None, last_score=run("failed", "column 'speed' is missing")
+    )
     page = client([monitor("pumps"), collecting, failed]).get("/")
     assert page.status_code == 200
     assert "312 of 1000" in page.text
+    assert "0 of 1000" not in page.text
+    assert "failing" in page.text
     assert "column &#39;speed&#39; is missing" in page.text
-    assert "trained 3 h ago on 640 records" in page.text
+    assert "trained 3 h ago, 640 records for its weights" in page.text
     assert "None in the last day" in page.text
 
 
