@@ -38,3 +38,7 @@ def demo(
             print_json(result.as_dict())
         else:
             screen.show_score_card(result.card)
+            screen.note(
+                f"host: {result.host_flagged} of {result.host_scored} records flagged; "
+                "nothing was planted there"
+            )

@@ -38,8 +38,8 @@ monitors:
       sample_every: 250ms
     score_every: 1s
     train_every: 1d
-    min_records: 120
-    threshold: {{false_alarm_rate: 0.001}}
+    min_records: 200
+    threshold: {{alarm_budget: 24/day}}      # a promise can be a count, too
 """
 
 _QUERY = (

@@ -29,6 +29,7 @@ from aemon.store.engine import open_engine
 from aemon.store.store import Store
 
 PLANT = "pumps"  # the monitor whose faults are planted
+HOST = "host"  # the one that watches this machine
 LOOK_EVERY_SECONDS = 0.25
 _STOP_SECONDS = 12  # a daemon ends within ten
 _MOST_SHOWN = 500  # flagged records taken in at one look
@@ -44,6 +45,8 @@ class DemoResult:
 
     first_detector_seconds: float | None
     first_fault_flagged_seconds: float | None
+    host_flagged: int  # records of this machine; nothing was planted there
+    host_scored: int
     card: ScoreCard
 
     def as_dict(self) -> dict[str, object]:
@@ -51,6 +54,8 @@ class DemoResult:
         return {
             "first_detector_seconds": self.first_detector_seconds,
             "first_fault_flagged_seconds": self.first_fault_flagged_seconds,
+            "host_flagged": self.host_flagged,
+            "host_scored": self.host_scored,
             **self.card.as_dict(),
         }
 
@@ -217,9 +222,9 @@ def _flagged(record: queries.FlaggedRecord) -> Flagged:
 def _result(store: Store, files: DemoFiles, started_at: datetime) -> DemoResult:
     """Hold all that was flagged against what was planted."""
     flagged = queries.flagged_records(store, monitor=PLANT, limit=1_000_000)
-    totals = queries.overview(store, [PLANT], started_at)
+    totals = {m.name: m for m in queries.overview(store, [PLANT, HOST], started_at)}
     planted = read_planted_faults(files.plant_database)
-    overview = totals[0] if totals else None
+    overview, host = totals.get(PLANT), totals.get(HOST)
     card = score_card(
         planted,
         [FlaggedMoment(pump=r.entity, event_time=r.event_time) for r in flagged],
@@ -239,6 +244,8 @@ def _result(store: Store, files: DemoFiles, started_at: datetime) -> DemoResult:
             overview.first_trained_at if overview else None, started_at
         ),
         first_fault_flagged_seconds=_seconds(min(hits, default=None), started_at),
+        host_flagged=host.anomalies if host else 0,
+        host_scored=host.records_scored if host else 0,
         card=card,
     )
 

@@ -29,7 +29,7 @@ def test_the_configuration_is_an_ordinary_one(files):
     assert pumps.threshold.false_alarm_rate == 0.0005
     assert isinstance(host.source, HostSource)
     assert host.source.sample_every == timedelta(milliseconds=250)
-    assert host.min_records == 120
+    assert host.min_records == 200
 
 
 def test_the_plants_table_is_there_before_the_plant(files):
