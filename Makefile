@@ -65,7 +65,7 @@ benchmark: install-dev
 	$(BIN)/python tests/benchmarks/bench_training.py
 
 soak: install-dev
-	$(BIN)/python -m pytest -m soak
+	$(BIN)/python -m pytest -s -m soak
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

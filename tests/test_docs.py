@@ -45,6 +45,7 @@ def test_its_queries_run(tmp_path):
     schema.prepare(engine)
     engine.dispose()
     connection = sqlite3.connect(tmp_path / "aemon.db")
+    connection.execute("CREATE TABLE readings (id INTEGER PRIMARY KEY)")
     queries = blocks("sql")
     for query in queries:
         connection.execute(query)
