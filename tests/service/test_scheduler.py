@@ -92,3 +92,28 @@ def test_the_heartbeat_comes_at_once(scheduler):
     beats = []
     scheduler.start(lambda: beats.append(1))
     assert beats == [1]
+
+
+def test_when_the_clock_was_set_every_job_ticks_at_once(scheduler):
+    ticks = []
+    scheduler.every(timedelta(hours=1), "pumps", lambda: ticks.append(1))
+    scheduler.start(lambda: None)
+    wait(lambda: len(ticks) == 1)
+    scheduler.start_over()
+    wait(lambda: len(ticks) == 2)
+
+
+def test_a_listener_that_hangs_takes_no_ticks_with_it(told):
+    """The store may hang: the ledger waits for it, the scheduler does not."""
+    release, ticks = threading.Event(), []
+    scheduler = Scheduler(lambda *_: release.wait(10))
+    scheduler.every(timedelta(milliseconds=50), "slow", lambda: time.sleep(0.5))
+    scheduler.every(timedelta(milliseconds=50), "quick", lambda: ticks.append(1))
+    scheduler.start(lambda: None)
+    time.sleep(0.4)
+    count = len(ticks)
+    wait(lambda: len(ticks) > count + 5)
+    began = time.monotonic()
+    scheduler.stop()
+    assert time.monotonic() - began < 2
+    release.set()
