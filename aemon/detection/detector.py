@@ -76,11 +76,12 @@ class Detector:
     provenance: Provenance
 
     def judge(self, frame: Frame) -> Judgement:
-        """The verdicts on N records; each as if it had come alone.
+        """The verdicts on N records that were fetched together; each as if it had come alone.
 
         Raises:
             FrameError: a column that was learned from is missing or has changed its type.
         """
+        self.feature_map.check(frame)
         X, mask = self.feature_map.transform(frame)  # noqa: N806 -- (N, F)
         found = _scores(self.feature_map, self.autoencoder, self.whitening, X, mask)
         firsts = [place.start for _, place in self.feature_map.judged]
@@ -104,7 +105,7 @@ class Detector:
         """Why each of a few records scored as it did, in original units.
 
         Raises:
-            FrameError: a column that was learned from is missing or has changed its type.
+            FrameError: a column that was learned from is missing.
         """
         X, mask = self.feature_map.transform(frame)  # noqa: N806 -- (N, F)
         residuals = residuals_of(self.autoencoder, X, mask).residuals

@@ -4,7 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from aemon.detection.columns import named_columns, read_texts
+from aemon.detection.cells import read_texts
+from aemon.detection.columns import named_columns
 from aemon.detection.feature_map import FeatureMap
 from aemon.detection.judgement import Contribution, Explanation, Value
 from aemon.frame import Frame
@@ -88,13 +89,14 @@ def _observed(feature_map: FeatureMap, frame: Frame) -> dict[str, list[Value]]:
 
 
 def _reconstructed(feature_map: FeatureMap, reconstruction: Floats) -> dict[str, list[Value]]:
-    """Every learned column as the autoencoder expects it."""
+    """Every learned column as the autoencoder expects it, numbers no further than plausible."""
     raw = reconstruction * feature_map.spreads + feature_map.means
+    held = feature_map.plausible(raw)
     reconstructed: dict[str, list[Value]] = {}
     for place, name in enumerate(feature_map.scaled):
-        cells = raw[:, place]
         reconstructed[name] = [
-            _boolean(cell) if name in feature_map.booleans else float(cell) for cell in cells
+            _boolean(cell) if name in feature_map.booleans else float(cell)
+            for cell in held[:, place]
         ]
     start = len(feature_map.scaled)
     for name, categories in feature_map.categorical:
@@ -127,19 +129,18 @@ def _clause(part: Contribution, categories: tuple[str, ...] | None) -> str:
     if categories is not None:
         if part.observed not in categories:
             return f"{part.column} {part.observed!r} never seen in training"
-        if part.observed == part.reconstructed:
-            return f"{part.column} {part.observed} unusual beside the other columns"
-        return f"{part.column} {part.observed} where {part.reconstructed} was expected"
-    if isinstance(part.observed, bool):
+        observed, expected = str(part.observed), str(part.reconstructed)
+    elif isinstance(part.observed, bool):
         observed = str(part.observed).lower()
         if isinstance(part.reconstructed, bool):
             expected = str(part.reconstructed).lower()
         else:
             expected = f"true with probability {part.reconstructed}"
-        if observed == expected:
-            return f"{part.column} {observed} unusual beside the other columns"
-        return f"{part.column} {observed} where {expected} was expected"
-    observed, expected = _number_pair(float(part.observed or 0), float(part.reconstructed or 0))
+    else:
+        pair = float(part.observed or 0), float(part.reconstructed or 0)
+        observed, expected = _number_pair(*pair)
+    if observed == expected:
+        return f"{part.column} {observed} unusual beside the other columns"
     return f"{part.column} {observed} where {expected} was expected"
 
 

@@ -7,15 +7,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from aemon.detection.columns import (
-    ColumnReport,
+from aemon.detection.cells import (
+    are_opaque,
+    example_of,
     finite,
     is_absent,
-    named_columns,
     read_booleans,
+    read_cells,
     read_numbers,
     read_texts,
 )
+from aemon.detection.columns import ColumnReport, named_columns
 from aemon.errors import FrameError
 from aemon.frame import Frame
 
@@ -25,8 +27,12 @@ Mask = npt.NDArray[np.bool_]
 LARGEST_FEATURE = 1e4
 """In spreads. Squared, whitened and summed over thousands of features it stays in float32."""
 
-UNREADABLE_SHARE = 0.5
-"""More unreadable cells than this among those present, and the column has changed its type."""
+UNREADABLE_SHARE, LEAST_UNREADABLE = 0.5, 20
+"""More unreadable cells than this share of those present, and at least so many, and the column
+has changed its type; fewer are a glitch, and missing cells."""
+
+RANGE_MARGIN = 0.1
+"""Of the range seen in training: what is expected of a column lies no further outside."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,6 +52,8 @@ class FeatureMap:
         spreads: (F,) of the raw features; 0 marks a feature that was constant and stays 0.
         weights: (F,) a feature's weight in errors; 0 for constants and context.
         floors: (F,) the least residual believed to be normal, in spreads.
+        lows: (F,) the least raw value seen in training.
+        highs: (F,) the largest raw value seen in training.
         width: independent features that vary and are judged: a code must be narrower.
     """
 
@@ -58,6 +66,8 @@ class FeatureMap:
     spreads: npt.NDArray[np.float64]
     weights: Floats
     floors: Floats
+    lows: npt.NDArray[np.float64]
+    highs: npt.NDArray[np.float64]
     width: int
 
     def __len__(self) -> int:
@@ -76,8 +86,11 @@ class FeatureMap:
     def transform(self, frame: Frame) -> tuple[Floats, Mask]:
         """Features X (N, F), 0 where missing, and which of them were observed (N, F).
 
+        A cell that cannot be read is missing; whether too many are is for `check` to say, which
+        sees all the records that were fetched together.
+
         Raises:
-            FrameError: a column that was learned from is missing or has changed its type.
+            FrameError: a column that was learned from is missing.
         """
         values = named_columns(frame.values)
         self._check_there(values)
@@ -98,6 +111,39 @@ class FeatureMap:
         raw[~mask] = 0.0
         return raw.astype(np.float32), mask
 
+    def check(self, frame: Frame) -> None:
+        """Hold records that were fetched together against what was learned.
+
+        Raises:
+            FrameError: a column that was learned from is missing or has changed its type.
+        """
+        values = named_columns(frame.values)
+        self._check_there(values)
+        texts = {name for name, _ in self.categorical}
+        for name, _ in self.judged:
+            column = values[name]
+            if _is_numpy_number(column):
+                continue  # infinities are missing cells, not another type
+            if name in texts:
+                unreadable = are_opaque(column)
+                if unreadable.any():
+                    _refuse_type(column, ~is_absent(column), unreadable, "text")
+            else:
+                cells = read_cells(column, truths=name in self.booleans)
+                _refuse_type(column, cells.present, cells.unreadable, "numbers")
+
+    def plausible(self, raw: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Raw features (N, F) held within the range seen in training, a little widened.
+
+        A reconstruction of a record far out may leave it by far; people are told no percentage
+        of -4.7. Where training saw no negative value, or no positive one, neither is told.
+        """
+        margin = RANGE_MARGIN * (self.highs - self.lows)
+        least, most = self.lows - margin, self.highs + margin
+        least = np.where(self.lows >= 0, np.maximum(least, 0), least)
+        most = np.where(self.highs <= 0, np.minimum(most, 0), most)
+        return np.clip(raw, least, most)
+
     def _check_there(self, values: pd.DataFrame) -> None:
         for name, _ in self.judged:
             if name not in values.columns:
@@ -109,38 +155,31 @@ class FeatureMap:
 
     def numbers(self, values: pd.DataFrame) -> npt.NDArray[np.float64]:
         """The scaled columns as (N, K), NaN where missing; constants that vanished are missing."""
-        here = [name for name in self.scaled if name in values.columns]
-        plain = [
-            name
-            for name in here
-            if isinstance(values[name].dtype, np.dtype) and values[name].dtype.kind in "biuf"
-        ]
-        if len(plain) == len(self.scaled):  # the common case, in one conversion
+        if all(name in values.columns and _is_numpy_number(values[name]) for name in self.scaled):
+            # the common case, in one conversion
             return finite(values[list(self.scaled)].to_numpy(dtype=np.float64, copy=True))
         numbers = np.full((len(values), len(self.scaled)), np.nan)
         for place, name in enumerate(self.scaled):
-            if name not in here:
-                continue
-            column = values[name]
-            read = read_booleans if name in self.booleans else read_numbers
-            numbers[:, place] = read(column)
-            if name not in plain and self.weights[place] > 0:
-                _check_readable(column, numbers[:, place], name)
+            if name in values.columns:
+                read = read_booleans if name in self.booleans else read_numbers
+                numbers[:, place] = read(values[name])
         return numbers
 
 
-def _check_readable(column: "pd.Series[Any]", numbers: npt.NDArray[np.float64], name: str) -> None:
-    present = ~is_absent(column)
-    unreadable = present & np.isnan(numbers)
-    if pd.api.types.is_numeric_dtype(column.dtype):
-        return  # infinities are missing cells, not another type
-    if unreadable.sum() > UNREADABLE_SHARE * present.sum():
-        example = column[unreadable].iloc[0]
-        raise FrameError(
-            f"column {name!r}, learned as numbers, now holds {str(example)!r} "
-            f"and {int(unreadable.sum())} of {int(present.sum())} values cannot be read as numbers",
-            todo="restore the column, or train again with `aemon train`",
-        )
+def _is_numpy_number(column: "pd.Series[Any]") -> bool:
+    return isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf"
+
+
+def _refuse_type(column: "pd.Series[Any]", present: Mask, unreadable: Mask, learned: str) -> None:
+    count = int(unreadable.sum())
+    if count < LEAST_UNREADABLE or count <= UNREADABLE_SHARE * present.sum():
+        return
+    raise FrameError(
+        f"column {str(column.name)!r}, learned as {learned}, now holds "
+        f"{example_of(column, unreadable)} and {count} of {int(present.sum())} values cannot "
+        f"be read as {learned}",
+        todo="restore the column, or train again with `aemon train`",
+    )
 
 
 def _one_hot(

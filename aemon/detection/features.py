@@ -8,26 +8,25 @@ import numpy as np
 import numpy.typing as npt
 
 from aemon.config.schema import ColumnSettings
+from aemon.detection.cells import read_booleans, read_numbers, read_texts
 from aemon.detection.columns import (
+    CONSTANT,
+    FEW_RECORDS,
     MOST_CATEGORIES,
+    ONE_SO_FAR,
     ColumnReport,
     Kind,
-    check_configured,
-    choose_kind,
-    is_absent,
     named_columns,
-    read_booleans,
-    read_numbers,
-    read_texts,
 )
-from aemon.detection.feature_map import UNREADABLE_SHARE, FeatureMap
-from aemon.errors import FrameError, TrainingError
+from aemon.detection.configured import check_configured, kind_of
+from aemon.detection.feature_map import FeatureMap
+from aemon.errors import TrainingError
 from aemon.frame import Frame
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ColumnReport", "FeatureMap", "fit_features"]
+__all__ = ["ColumnReport", "FeatureMap", "describe_columns", "fit_features"]
 
 ENTITIES = range(2, 51)
 """How many entities may be context: one says nothing, more than 50 leave too few records each."""
@@ -48,18 +47,60 @@ UNSEEN_FLOOR = 0.1
 
 @dataclass
 class _Features:
-    """Features gathered column by column."""
+    """Features gathered one by one."""
 
     means: list[float] = field(default_factory=list)
     spreads: list[float] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
     floors: list[float] = field(default_factory=list)
+    lows: list[float] = field(default_factory=list)
+    highs: list[float] = field(default_factory=list)
 
-    def add(self, *, mean: float, spread: float, weight: float, floor: float) -> None:
+    def add(
+        self,
+        *,
+        mean: float,
+        spread: float,
+        weight: float,
+        floor: float,
+        low: float = 0,
+        high: float = 1,
+    ) -> None:
         self.means.append(mean)
         self.spreads.append(spread)
         self.weights.append(weight)
         self.floors.append(floor)
+        self.lows.append(low)
+        self.highs.append(high)
+
+
+@dataclass
+class _Learned:
+    """A feature map in the making, column by column."""
+
+    reports: list[ColumnReport] = field(default_factory=list)
+    scaled: list[str] = field(default_factory=list)
+    booleans: set[str] = field(default_factory=set)
+    categorical: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    numbers: _Features = field(default_factory=_Features)
+    places: _Features = field(default_factory=_Features)
+    width: int = 0
+
+    def add(self, values: "pd.Series[Any]", kind: Kind, reason: str) -> None:
+        name, varies = str(values.name), True
+        if kind in ("numeric", "boolean"):
+            varies = _add_number(self.numbers, values, kind)
+            self.scaled.append(name)
+            self.width += varies
+            if kind == "boolean":
+                self.booleans.add(name)
+        elif kind == "categorical":
+            categories, varies = _add_categories(self.places, values)
+            self.categorical.append((name, categories))
+            self.width += len(categories) - 1 if varies else 0
+        if not varies:
+            reason = CONSTANT if len(values) >= FEW_RECORDS else ONE_SO_FAR
+        self.reports.append(ColumnReport(column=name, kind=kind, reason=reason))
 
 
 def fit_features(frame: Frame, columns: ColumnSettings) -> FeatureMap:
@@ -69,71 +110,48 @@ def fit_features(frame: Frame, columns: ColumnSettings) -> FeatureMap:
         FrameError: a configured column is not there or is not of its configured kind.
         TrainingError: no column is left that varies.
     """
-    values = named_columns(frame.values)
-    check_configured(columns, list(values.columns))
-    reports: dict[str, ColumnReport] = {}
-    scaled, booleans, categorical = [], set(), []
-    numbers, places = _Features(), _Features()
-    width = 0
-    for name in values.columns:
-        kind, reason = _kind(values[name], name, columns)
-        if kind in ("numeric", "boolean"):
-            varies = _add_number(numbers, values[name], kind)
-            scaled.append(name)
-            width += varies
-            if kind == "boolean":
-                booleans.add(name)
-            if not varies:
-                reason = "constant: kept but carries no weight"
-        elif kind == "categorical":
-            categories, varies = _add_categories(places, values[name])
-            categorical.append((name, categories))
-            width += len(categories) - 1 if varies else 0
-            if not varies:
-                reason = "constant: kept but carries no weight"
-        reports[name] = ColumnReport(column=name, kind=kind, reason=reason)
+    learned = _learn_columns(frame, columns)
     entities, entity_report = _entities(frame.entities)
+    numbers, places = learned.numbers, learned.places
     for entity in entities:
         share = float((frame.entities == entity).mean())
         spread = max((share * (1 - share)) ** 0.5, PLACE_SPREAD_FLOOR)
         places.add(mean=share, spread=spread, weight=0, floor=1)
-    if width == 0:
-        _refuse(reports)
+    if learned.width == 0:
+        _refuse(learned.reports)
     return FeatureMap(
-        columns=(*reports.values(), *entity_report),
-        scaled=tuple(scaled),
-        booleans=frozenset(booleans),
-        categorical=tuple(categorical),
+        columns=(*learned.reports, *entity_report),
+        scaled=tuple(learned.scaled),
+        booleans=frozenset(learned.booleans),
+        categorical=tuple(learned.categorical),
         entities=entities,
         means=np.array(numbers.means + places.means),
         spreads=np.array(numbers.spreads + places.spreads),
         weights=np.array(numbers.weights + places.weights, dtype=np.float32),
         floors=np.array(numbers.floors + places.floors, dtype=np.float32),
-        width=width,
+        lows=np.array(numbers.lows + places.lows, dtype=np.float64),
+        highs=np.array(numbers.highs + places.highs, dtype=np.float64),
+        width=learned.width,
     )
 
 
-def _kind(values: "pd.Series[Any]", name: str, columns: ColumnSettings) -> tuple[Kind, str]:
-    if name in columns.exclude:
-        return "ignored", "excluded by the configuration"
-    if columns.include is not None and name not in columns.include:
-        return "ignored", "not among columns.include"
-    if name not in columns.kinds:
-        return choose_kind(values)
-    if is_absent(values).all():
-        return "ignored", "every value missing"
-    kind: Kind = columns.kinds[name]
-    if kind != "categorical":
-        read = read_booleans if kind == "boolean" else read_numbers
-        present = ~is_absent(values)
-        unreadable = present & np.isnan(read(values))
-        if unreadable.sum() > UNREADABLE_SHARE * present.sum():
-            raise FrameError(
-                f"column {name!r} is configured as {kind} but holds "
-                f"{str(values[unreadable].iloc[0])!r}",
-                todo=f"take {name!r} out of columns.kinds, or give it another kind",
-            )
-    return kind, "so configured"
+def describe_columns(frame: Frame, columns: ColumnSettings) -> tuple[ColumnReport, ...]:
+    """What each column is taken for and why, however few the records and even if none varies.
+
+    Raises:
+        FrameError: a configured column is not there or is not of its configured kind.
+    """
+    return (*_learn_columns(frame, columns).reports, *_entities(frame.entities)[1])
+
+
+def _learn_columns(frame: Frame, columns: ColumnSettings) -> _Learned:
+    values = named_columns(frame.values)
+    check_configured(columns, list(values.columns))
+    learned = _Learned()
+    for name in values.columns:
+        kind, reason = kind_of(values[name], name, columns)
+        learned.add(values[name], kind, reason)
+    return learned
 
 
 def _add_number(features: _Features, values: "pd.Series[Any]", kind: Kind) -> bool:
@@ -142,16 +160,15 @@ def _add_number(features: _Features, values: "pd.Series[Any]", kind: Kind) -> bo
     cells = cells[~np.isnan(cells)]
     mean = float(cells.mean()) if cells.size else 0.0
     spread = float(cells.std()) if cells.size else 0.0
-    largest = float(np.abs(cells).max()) if cells.size else 0.0
-    if spread <= RELATIVE_SPREAD_FLOOR * largest:
-        features.add(mean=mean, spread=0, weight=0, floor=1)
-        return False
-    if kind == "boolean":
+    low, high = (float(cells.min()), float(cells.max())) if cells.size else (0.0, 0.0)
+    weight, floor = 1, NUMERIC_FLOOR
+    if spread <= RELATIVE_SPREAD_FLOOR * max(abs(low), abs(high)):
+        spread, weight, floor = 0, 0, 1
+    elif kind == "boolean":
         spread = max(spread, PLACE_SPREAD_FLOOR)
-        features.add(mean=mean, spread=spread, weight=1, floor=PLACE_SPREAD_FLOOR / spread)
-    else:
-        features.add(mean=mean, spread=spread, weight=1, floor=NUMERIC_FLOOR)
-    return True
+        floor = PLACE_SPREAD_FLOOR / spread
+    features.add(mean=mean, spread=spread, weight=weight, floor=floor, low=low, high=high)
+    return weight > 0
 
 
 def _add_categories(features: _Features, values: "pd.Series[Any]") -> tuple[tuple[str, ...], bool]:
@@ -202,9 +219,22 @@ def _entity_report(kind: Kind, reason: str) -> ColumnReport:
     return ColumnReport(column="(entity)", kind=kind, reason=reason)
 
 
-def _refuse(reports: dict[str, ColumnReport]) -> None:
-    told = "; ".join(f"{report.column}: {report.reason}" for report in reports.values())
+def _refuse(reports: list[ColumnReport]) -> None:
+    columns_by_reason: dict[str, list[str]] = {}
+    for report in reports:
+        columns_by_reason.setdefault(report.reason.split(": ")[0], []).append(report.column)
+    told = "; ".join(f"{_listed(names)} ({reason})" for reason, names in columns_by_reason.items())
     raise TrainingError(
-        f"no column is left to learn from: {told or 'the records have no columns'}",
-        todo="give the source columns that vary, or set columns.include and columns.kinds",
+        f"nothing to learn from: {told or 'the records have no columns to judge'}",
+        todo="select columns whose values vary and come back, "
+        "or say under columns.kinds what they are",
     )
+
+
+def _listed(names: list[str]) -> str:
+    """Names as a sentence has them.
+
+    >>> _listed(["flow", "pressure", "current"])
+    'flow, pressure and current'
+    """
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

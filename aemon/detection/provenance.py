@@ -62,9 +62,14 @@ def hash_frame(frame: Frame) -> str:
     for place in range(table.shape[1]):
         column = table.iloc[:, place]
         if column.dtype == object:  # may hold what pandas cannot hash, or not beside its neighbour
-            column = column.map(repr)
+            column = column.map(_written)
         digest.update(pd.util.hash_pandas_object(column, index=False).to_numpy().tobytes())
     return digest.hexdigest()
+
+
+def _written(value: object) -> str:
+    """A cell as text, the same whenever and wherever it is read."""
+    return repr(bytes(value) if isinstance(value, memoryview) else value)
 
 
 def versions() -> dict[str, str]:

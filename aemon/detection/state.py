@@ -22,7 +22,7 @@ LAYERS = 4
 
 def feature_map_state(feature_map: FeatureMap) -> tuple[Arrays, Metadata]:
     """Arrays and JSON of a feature map."""
-    names = ("means", "spreads", "weights", "floors")
+    names = ("means", "spreads", "weights", "floors", "lows", "highs")
     arrays = {f"features.{name}": getattr(feature_map, name) for name in names}
     return arrays, {
         "columns": [asdict(report) for report in feature_map.columns],
@@ -35,7 +35,8 @@ def feature_map_state(feature_map: FeatureMap) -> tuple[Arrays, Metadata]:
 
 
 def feature_map_from(arrays: Arrays, metadata: Metadata) -> FeatureMap:
-    """The inverse of `feature_map_state`."""
+    """The inverse of `feature_map_state`; a map stored before ranges were is unbounded."""
+    anywhere = np.full(len(arrays["features.means"]), np.inf)
     return FeatureMap(
         columns=tuple(ColumnReport(**report) for report in metadata["columns"]),
         scaled=tuple(metadata["scaled"]),
@@ -46,6 +47,8 @@ def feature_map_from(arrays: Arrays, metadata: Metadata) -> FeatureMap:
         spreads=arrays["features.spreads"],
         weights=arrays["features.weights"],
         floors=arrays["features.floors"],
+        lows=arrays.get("features.lows", -anywhere),
+        highs=arrays.get("features.highs", anywhere),
         width=metadata["width"],
     )
 

@@ -1,6 +1,7 @@
 """The threshold: from the scores of held-out normal records to p-values and a line."""
 
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Literal
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy.typing as npt
 
 from aemon.config.schema import ThresholdSettings
 from aemon.config.types import alarms_per_day
+from aemon.detection.columns import counted
 from aemon.detection.tail import TINY, Tail, fit_tail
 from aemon.errors import TrainingError
 
@@ -19,6 +21,9 @@ LEAST_RATE, MOST_RATE = 1e-6, 0.5
 
 MOST_KEPT = 20_000
 """Calibration scores kept: the upper half exactly, the lower thinned."""
+
+ROUNDING = 1e-6
+"""Taken off a count of records before it is rounded up: 1 / rate is seldom exact."""
 
 LEAST_P = 1e-12
 """p-values go no lower: no tail fitted to a few thousand scores can tell one in a trillion."""
@@ -45,6 +50,17 @@ class Threshold:
     kept: Scores = field(repr=False)
     at_or_above: npt.NDArray[np.int64] = field(repr=False)
     tail: Tail
+
+    @property
+    def note(self) -> str:
+        """What to know of the promise, in plain words; empty where the records can show it."""
+        if self.method == "conformal":
+            return ""
+        enough = ceil(1 / self.false_alarm_rate - ROUNDING)
+        return (
+            f"set by a tail fitted to {counted(self.records, 'record')}; "
+            f"{enough} or more would promise the rate outright"
+        )
 
     def judge(self, scores: Scores) -> Scores:
         """p-values (N,) in (0, 1]: how often a normal record scores as high or higher.

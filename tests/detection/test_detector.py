@@ -10,6 +10,7 @@ import pytest
 
 from aemon.config.schema import DetectorSettings, LearningSettings, ThresholdSettings
 from aemon.detection.detector import Detector, train_detector
+from aemon.detection.provenance import hash_frame
 from aemon.errors import FrameError, TrainingError
 
 N = 300
@@ -235,6 +236,64 @@ def test_a_vanished_column_is_named(pump, make_frame, pump_records):
     for act in (pump.judge, pump.explain):
         with pytest.raises(FrameError, match="'pressure', which this detector learned from"):
             act(frame)
+
+
+@pytest.mark.parametrize("cell", ["abc", [1, 2], {"a": 1}, b"raw", "inf"], ids=repr)
+def test_an_unreadable_cell_in_a_flagged_record_stops_neither_judging_nor_explaining(
+    pump, make_frame, pump_records, cell
+):
+    # Given healthy records, one of which has a fault and a cell that cannot be read
+    table = pump_records(50, 11).astype({"room": object})
+    table.loc[7, "pressure"] += 3.0
+    table.at[7, "room"] = cell  # noqa: PD008 -- loc would spread a list
+    frame = make_frame(table)
+    # When they are judged, and the flagged ones explained by themselves
+    judgement = pump.judge(frame)
+    explanations = pump.explain(frame.take(np.array([7])))
+    # Then the record is flagged for its fault, and the cell is missing
+    assert judgement.anomalous[7]
+    assert judgement.cells_imputed == 1
+    assert explanations[0].observed["room"] is None
+    assert explanations[0].reason.startswith("pressure ")
+
+
+@pytest.mark.parametrize(("records", "refused"), [(19, False), (20, True)])
+def test_a_column_that_became_text_is_refused_once_there_are_enough_records_to_tell(
+    pump, make_frame, pump_records, records, refused
+):
+    table = pump_records(records, 12)
+    table["pressure"] = "high"
+    frame = make_frame(table)
+    if refused:
+        with pytest.raises(FrameError, match="'pressure', learned as numbers, now holds 'high'"):
+            pump.judge(frame)
+    else:
+        assert pump.judge(frame).cells_imputed == records
+    assert len(pump.explain(frame)) == records
+
+
+def test_records_whose_columns_became_text_are_absent_while_few_come_at_a_time(
+    pump, make_frame, pump_records
+):
+    table = pump_records(3, 13)
+    for column in ("flow", "pressure", "current", "temperature"):
+        table[column] = "n/a"
+    assert pump.judge(make_frame(table)).absent.all()
+
+
+def test_a_detector_stored_before_ranges_were_still_loads(pump, make_frame, pump_records):
+    arrays, metadata = pump.state()
+    older = {name: a for name, a in arrays.items() if name[9:] not in ("lows", "highs")}
+    assert len(older) == len(arrays) - 2
+    again = Detector.from_state(older, metadata)
+    frame = make_frame(pump_records(20, 9))
+    np.testing.assert_array_equal(again.judge(frame).scores, pump.judge(frame).scores)
+    assert np.isfinite(again.explain(frame)[0].reconstructed["flow"])
+
+
+def test_the_same_blobs_make_the_same_hash(make_frame):
+    frames = [make_frame({"raw": [memoryview(bytes([i])) for i in range(3)]}) for _ in range(2)]
+    assert hash_frame(frames[0]) == hash_frame(frames[1])
 
 
 def test_judging_needs_no_torch():

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from aemon.detection.explanation import _number_pair
+from aemon.detection.explanation import _clause, _number_pair
+from aemon.detection.judgement import Contribution
 
 FAULTS = {"flow": 12.0, "pressure": 0.9, "current": 2.5, "temperature": 9.0}
 
@@ -85,6 +86,30 @@ def test_a_missing_value_is_none_and_takes_no_share(pump, make_frame, pump_recor
         assert parts[column].share == 0
         assert f"{column} " not in explanation.reason
     assert 40 < explanation.reconstructed["flow"] < 90
+
+
+@pytest.mark.parametrize("value", [1e9, -1e9])
+def test_expected_values_stay_near_what_training_saw_and_scores_do_not(
+    pump, make_frame, pump_records, value
+):
+    # Given a record so far out that it drags every reconstruction with it
+    table = pump_records(1, 28)
+    table["flow"] = value
+    table["pressure"] = value
+    # When it is explained
+    (explanation,) = pump.explain(make_frame(table))
+    # Then what was expected is nothing absurd
+    seen = pump_records(2000, 1)[:1280]
+    for column in ("flow", "pressure", "current", "temperature", "room"):
+        margin = 0.11 * np.ptp(seen[column])
+        told = explanation.reconstructed[column]
+        assert seen[column].min() - margin <= told <= seen[column].max() + margin
+    assert pump.judge(make_frame(table)).exceedances[0] > 1000
+
+
+def test_a_value_as_expected_is_not_contrasted_with_itself():
+    part = Contribution(column="cpu", observed=0.0, reconstructed=0.0, error=9, share=1, rank=1)
+    assert _clause(part, None) == "cpu 0 unusual beside the other columns"
 
 
 def test_an_explanation_is_the_same_alone_and_in_company(pump, make_frame, pump_records):

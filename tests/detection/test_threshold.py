@@ -5,10 +5,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from aemon.config.schema import ThresholdSettings
+from aemon.detection.tail import TINY
 from aemon.detection.threshold import MOST_KEPT, calibrate, false_alarm_rate_for
 from aemon.errors import TrainingError
 
-SCORES = hnp.arrays(np.float64, st.integers(2, 60), elements=st.floats(0, 1e6))
+SCORES = hnp.arrays(
+    np.float64, st.integers(2, 60), elements=st.floats(0, 1e6).map(lambda s: s if s > TINY else 0.0)
+)
 RATES = st.floats(1e-6, 0.4)
 
 
@@ -96,6 +99,20 @@ def test_few_or_equal_scores_still_make_a_line(scores, rate):
     assert np.isfinite(line.value)
     assert line.value > 0
     assert line.judge(np.array([1e9]))[0] <= 0.5
+
+
+@pytest.mark.parametrize(
+    ("n", "rate", "note"),
+    [
+        (999, 0.001, ""),
+        (200, 0.01, ""),
+        (200, 0.001,
+         "set by a tail fitted to 200 records; 1000 or more would promise the rate outright"),
+        (1, 0.3, "set by a tail fitted to 1 record; 4 or more would promise the rate outright"),
+    ],
+)  # fmt: skip
+def test_a_line_beyond_the_records_says_so(n, rate, note):
+    assert calibrate(log_normal(n, 0), rate).note == note
 
 
 def test_no_scores_make_no_line():
