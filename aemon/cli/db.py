@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, print_json, read_config
+from aemon.cli.tables import print_words
 from aemon.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -53,6 +54,6 @@ def check(config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False) -> No
         print_json(differences)
     else:
         for difference in differences or ["the tables are as expected"]:
-            typer.echo(difference)
+            print_words(difference)
     if differences:
         raise typer.Exit(ExitCode.STORE)

@@ -22,8 +22,8 @@ def demo(
 ) -> None:
     """Watch a simulated plant and this machine: learn, flag planted faults, say why.
 
-    Ends with Ctrl-C, or after --seconds; then prints the faults planted, flagged and missed, and
-    the false alarms.
+    Ends with Ctrl-C, or after --seconds; then prints the faults planted,
+    flagged and missed, and the false alarms.
     """
     from aemon.demo.session import prepare_demo, run_demo
 

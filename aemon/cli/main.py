@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from aemon import __version__
-from aemon.cli import db, demo, look, settings, work
+from aemon.cli import check, db, demo, look, settings, work
 from aemon.errors import AemonError, ExitCode
 
 app = typer.Typer(
@@ -26,7 +26,7 @@ app = typer.Typer(
 )
 app.command()(settings.init)
 app.command()(work.run)
-app.command()(settings.check)
+app.command()(check.check)
 app.command()(work.train)
 app.command()(work.score)
 app.command()(look.anomalies)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aemon.errors import AemonError, ConfigError, ExitCode
+
 if TYPE_CHECKING:
     from aemon.config.schema import Config
     from aemon.store.store import Store
@@ -17,7 +19,7 @@ ConfigOption = Annotated[
     Path,
     typer.Option("--config", "-c", envvar="AEMON_CONFIG", help="The configuration file."),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 CONFIG_FILE = Path("aemon.yaml")
 
 
@@ -46,6 +48,40 @@ def opened_store(config: "Config") -> Iterator["Store"]:
         store.close()
 
 
+@contextmanager
+def opened_results(config: "Config") -> Iterator["Store"]:
+    """The configured store for reading alone: nothing is made or written.
+
+    Raises:
+        NoResultsError: there is no store yet, or nothing in it.
+        SchemaError: it is that of another version of aemon.
+    """
+    from aemon.clock import utc_now
+    from aemon.config.addresses import public_address
+    from aemon.store import schema
+    from aemon.store.engine import open_engine
+    from aemon.store.store import Store
+
+    engine = open_engine(config.store.get_secret_value())
+    if schema.current_revision(engine) is None:
+        raise NoResultsError(
+            f"there are no results yet in {public_address(engine.url)}",
+            todo="run `aemon run`, or correct `store` in the configuration",
+        )
+    schema.prepare(engine)
+    store = Store(engine, utc_now)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+class NoResultsError(AemonError):
+    """There is no results database to read."""
+
+    exit_code = ExitCode.NO_DETECTOR
+
+
 def choose_monitors(config: "Config", names: Sequence[str] | None) -> list[str]:
     """The named monitors, or all of them.
 
@@ -53,8 +89,6 @@ def choose_monitors(config: "Config", names: Sequence[str] | None) -> list[str]:
         ConfigError: there is no monitor of a name.
     """
     from difflib import get_close_matches
-
-    from aemon.errors import ConfigError
 
     for name in names or ():
         if name not in config.monitors:
@@ -77,17 +111,3 @@ def _plain(value: Any) -> Any:
         return asdict(value)
     isoformat: Callable[[], str] | None = getattr(value, "isoformat", None)
     return isoformat() if isoformat else str(value)
-
-
-def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a rich table."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    Console().print(table)

@@ -13,13 +13,14 @@ from aemon.cli.output import (
     choose_monitors,
     opened_store,
     print_json,
-    print_table,
     read_config,
 )
-from aemon.errors import ExitCode
+from aemon.cli.tables import print_table
+from aemon.errors import AemonError, ExitCode
 
 if TYPE_CHECKING:
     from aemon.records import RunReport
+    from aemon.service.training import Trained
 
 MonitorsArgument = Annotated[list[str] | None, typer.Argument(help="Only these monitors.")]
 
@@ -42,7 +43,11 @@ def train(
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a detector now and make it the active one."""
+    """Train a detector now and make it the active one.
+
+    Every monitor is trained even if one fails; the exit code is that of the
+    first failure.
+    """
     from rich.console import Console
 
     from aemon.clock import utc_now
@@ -50,19 +55,35 @@ def train(
 
     settings = read_config(config)
     names = choose_monitors(settings, monitors)
-    results = []
+    trained: list[tuple[str, Trained]] = []
+    failed: list[tuple[str, AemonError]] = []
     with opened_store(settings) as store:
         for name in names:
-            with Console(stderr=True).status(f"training {name} ..."):
-                trained = train_once(name, settings.monitors[name], store, utc_now)
-            results.append((name, trained))
+            try:
+                with Console(stderr=True).status(f"training {name} ..."):
+                    made = train_once(name, settings.monitors[name], store, utc_now)
+                trained.append((name, made))
+            except AemonError as error:
+                failed.append((name, error))
+                typer.echo(f"{name}: {str(error).removeprefix(f'{name}: ')}", err=True)
+    _print_trained(trained, failed, as_json=as_json)
+    if failed:
+        raise typer.Exit(failed[0][1].exit_code)
+
+
+def _print_trained(
+    trained: "list[tuple[str, Trained]]", failed: list[tuple[str, AemonError]], *, as_json: bool
+) -> None:
     if as_json:
         from dataclasses import asdict
 
-        print_json([{"monitor": name, **asdict(trained)} for name, trained in results])
+        made = [{"monitor": name, **asdict(result)} for name, result in trained]
+        not_made = [
+            {"monitor": name, "error": error.message, "todo": error.todo} for name, error in failed
+        ]
+        print_json([*made, *not_made])
         return
     print_table(
-        "trained",
         ("monitor", "detector", "records", "left out", "seconds", "validation error", "threshold"),
         [
             (
@@ -74,7 +95,7 @@ def train(
                 f"{made.validation_error:.4g}",
                 f"{made.threshold:.4g}",
             )
-            for name, made in results
+            for name, made in trained
         ],
     )
 
@@ -90,12 +111,34 @@ def score(
     with opened_store(settings) as store:
         from aemon.service.once import score_monitors
 
+        _log_what_no_table_shows()
         reports = score_monitors({name: settings.monitors[name] for name in names}, store)
     _print_runs(reports, as_json=as_json)
     if any(report.outcome in {"failed", "timed_out"} for report in reports):
         raise typer.Exit(ExitCode.FAILED)
     if all(report.outcome == "collecting" for report in reports):
         raise typer.Exit(ExitCode.NO_DETECTOR)
+
+
+def _log_what_no_table_shows() -> None:
+    """Without this, a run's end and its anomalies would be on standard error as well."""
+    import sys
+
+    from aemon.service.logs import TextFormatter
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(TextFormatter())
+    shown = ("score.", "anomaly")
+    handler.addFilter(lambda record: not getattr(record, "action", "").startswith(shown))
+    logging.getLogger("aemon").addHandler(handler)
+
+
+def _reason(report: "RunReport") -> str:
+    """Why a run ended so; nobody but the person who asked will train."""
+    if report.outcome == "collecting" and report.records_read >= report.records_wanted:
+        return f"{report.records_wanted} records are there: run `aemon train`"
+    return report.reason
 
 
 def _print_runs(reports: "list[RunReport]", *, as_json: bool) -> None:
@@ -105,7 +148,7 @@ def _print_runs(reports: "list[RunReport]", *, as_json: bool) -> None:
                 {
                     "monitor": report.monitor,
                     "outcome": report.outcome,
-                    "reason": report.reason,
+                    "reason": _reason(report),
                     "records_read": report.records_read,
                     "records_scored": report.records_scored,
                     "anomalies": report.anomalies,
@@ -117,8 +160,7 @@ def _print_runs(reports: "list[RunReport]", *, as_json: bool) -> None:
         )
         return
     print_table(
-        "scored",
-        ("monitor", "outcome", "read", "scored", "flagged", "rejected", "seconds", "reason"),
+        ("monitor", "outcome", "read", "scored", "flagged", "rejected", "seconds"),
         [
             (
                 report.monitor,
@@ -128,8 +170,8 @@ def _print_runs(reports: "list[RunReport]", *, as_json: bool) -> None:
                 report.anomalies,
                 report.records_rejected,
                 f"{report.seconds:.2f}",
-                report.reason,
             )
             for report in reports
         ],
+        notes=[_reason(report) for report in reports],
     )

@@ -11,7 +11,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from aemon.clock import format_duration
 from aemon.config.document import Document, read_document
-from aemon.config.problems import explain
+from aemon.config.problems import explain, in_order, wrong_addresses
 from aemon.config.schema import Config
 from aemon.errors import ConfigError
 
@@ -37,12 +37,15 @@ def validate(document: Document) -> Config:
     Raises:
         ConfigError: as `load_config`.
     """
+    found = wrong_addresses(document)
     try:
-        return Config.model_validate(document.data)
+        config = Config.model_validate(document.data)
     except ValidationError as error:
         # No cause and no input: either could carry a password into a log.
-        problems = explain(error, document)
-    raise ConfigError("\n".join(problems)) from None
+        found += explain(error, document)
+    if found:
+        raise ConfigError("\n".join(in_order(found, document)))
+    return config
 
 
 def config_schema() -> dict[str, Any]:

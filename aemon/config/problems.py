@@ -1,16 +1,17 @@
 """What is wrong with a document, in plain words: one line `file:line: key: problem` each."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from aemon.config.addresses import read_address, read_store_address
 from aemon.config.document import Document, KeyPath
 from aemon.config.schema import Config
-from aemon.config.types import Settings
+from aemon.config.types import AtKeyError, Settings
 
 _WORDS = {
     "missing": "missing; it must be given",
@@ -38,32 +39,59 @@ _WORDS = {
 }
 
 
-def explain(error: ValidationError, document: Document) -> list[str]:
-    """Every problem of a failed validation, in the order of the file.
+Problem = tuple[int, str]
+"""The line, and `key: what is wrong there`."""
 
-    The values that were refused are not part of it: they may be secrets.
-    """
-    found = [_explain_one(detail, document) for detail in error.errors(include_input=False)]
+
+def in_order(found: Iterable[Problem], document: Document) -> list[str]:
+    """Each problem once, in the order of the file, with the file's name."""
     return [f"{document.name}:{line}: {text}" for line, text in sorted(dict.fromkeys(found))]
 
 
-def _explain_one(detail: ErrorDetails, document: Document) -> tuple[int, str]:
+def explain(error: ValidationError, document: Document) -> list[Problem]:
+    """Every problem of a failed validation.
+
+    The values that were refused are not part of it: they may be secrets.
+    """
+    return [_explain_one(detail, document) for detail in error.errors(include_input=False)]
+
+
+def wrong_addresses(document: Document) -> list[Problem]:
+    """Every database address that cannot be read; no part of one is told."""
+    monitors = document.value(("monitors",))
+    names = [str(name) for name in monitors] if isinstance(monitors, dict) else []
+    places: dict[tuple[str, ...], Callable[[str], object]] = {
+        ("store",): read_store_address,
+        **{("monitors", name, "source", "url"): read_address for name in names},
+    }
+    found = []
+    for path, read in places.items():
+        address = document.value(path)
+        try:
+            if isinstance(address, str):
+                read(address)
+        except ValueError as error:
+            found.append((document.line(path), f"{'.'.join(path)}: {error}"))
+    return found
+
+
+def _explain_one(detail: ErrorDetails, document: Document) -> Problem:
     path, settings = _locate(detail["loc"])
     kind, context = detail["type"], detail.get("ctx", {})
+    problem = context.get("error")
+    if isinstance(problem, AtKeyError):
+        path = (*path, problem.key)
+    line = document.line(path)
     if kind == "extra_forbidden":
         known = settings.model_fields if settings else ()
         text = "unknown key" + _nearest(str(path[-1]), known)
     elif kind in {"union_tag_not_found", "union_tag_invalid"}:
+        line, text = _wrong_kind(path, context, document)
         path = (*path, "kind")
-        kinds = [
-            name.strip(" '")
-            for name in context.get("expected_tags", "'sql', 'csv', 'host'").split(",")
-        ]
-        text = f"must be one of {', '.join(kinds)}" + _nearest(str(context.get("tag", "")), kinds)
     elif path in document.lines and document.value(path) is None and kind != "missing":
         text = "has no value; give it one or leave the key out"
     elif kind == "value_error":
-        text = str(context["error"])
+        text = str(problem)
     elif kind == "too_short" and path == ("monitors",):
         text = "name at least one monitor"
     elif kind in _WORDS:
@@ -76,7 +104,24 @@ def _explain_one(detail: ErrorDetails, document: Document) -> tuple[int, str]:
     else:
         text = detail["msg"]
     key = ".".join(map(str, path))
-    return document.line(path), f"{key}: {text}" if key else text
+    return line, f"{key}: {text}" if key else text
+
+
+def _wrong_kind(path: KeyPath, context: dict[str, Any], document: Document) -> Problem:
+    """The line and the words for a source whose `kind` is unknown or not there."""
+    told = context.get("expected_tags", "'sql', 'csv', 'host'")
+    kinds = [name.strip(" '") for name in told.split(",")]
+    text = f"must be one of {', '.join(kinds)}"
+    line = document.line((*path, "kind"))
+    if "tag" in context:
+        return line, text + _nearest(str(context["tag"]), kinds)
+    source = document.value(path)
+    near = difflib.get_close_matches(
+        "kind", map(str, source) if isinstance(source, dict) else (), n=1
+    )
+    if not near:
+        return line, text
+    return document.line((*path, near[0])), f"{text}; did you mean kind where you wrote {near[0]}?"
 
 
 def _nearest(word: str, choices: Iterable[str]) -> str:

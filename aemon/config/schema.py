@@ -3,17 +3,35 @@
 import hashlib
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from aemon.config.types import AlarmBudget, Duration, Listen, Settings, TimeZone
+from aemon.config.types import AlarmBudget, AtKeyError, Duration, Listen, Settings, TimeZone
 
 ColumnKind = Literal["numeric", "boolean", "categorical"]
 
 
+def _given(key: str, kind: str) -> dict[str, Any]:
+    """JSON Schema: a key is there, and not null."""
+    return {"required": [key], "properties": {key: {"type": kind}}}
+
+
+def _kind_required(schema: dict[str, Any]) -> None:
+    # A default for code that makes settings; a file must say it.
+    del schema["properties"]["kind"]["default"]
+    schema["required"] = ["kind", *schema.get("required", ())]
+
+
+def _sql_rules(schema: dict[str, Any]) -> None:
+    _kind_required(schema)
+    schema["oneOf"] = [_given("table", "string"), _given("query", "string")]
+
+
 class SqlSource(Settings):
     """A table or query in any database SQLAlchemy can reach."""
+
+    model_config = ConfigDict(json_schema_extra=_sql_rules)
 
     kind: Literal["sql"] = "sql"
     url: SecretStr = Field(description="SQLAlchemy URL, such as sqlite:///plant.db")
@@ -27,12 +45,15 @@ class SqlSource(Settings):
     @model_validator(mode="after")
     def _one_of_table_and_query(self) -> Self:
         if (self.table is None) == (self.query is None):
-            raise ValueError("give either table or query")
+            both = ", not both" if self.table is not None else ""
+            raise ValueError(f"give either table or query{both}")
         return self
 
 
 class CsvSource(Settings):
     """A CSV file that grows, or a folder of them."""
+
+    model_config = ConfigDict(json_schema_extra=_kind_required)
 
     kind: Literal["csv"] = "csv"
     path: Path = Field(description="a file, or a folder whose *.csv files are read in name order")
@@ -45,6 +66,8 @@ class CsvSource(Settings):
 
 class HostSource(Settings):
     """The machine aemon runs on: load, processor, memory, disk and network, by psutil."""
+
+    model_config = ConfigDict(json_schema_extra=_kind_required)
 
     kind: Literal["host"] = "host"
     sample_every: Duration = Field(timedelta(seconds=5), description="pause between samples")
@@ -99,6 +122,14 @@ class DetectorSettings(Settings):
 class ThresholdSettings(Settings):
     """Where the line is drawn, as a promise: a rate or a budget."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "not": {
+                "allOf": [_given("false_alarm_rate", "number"), _given("alarm_budget", "string")]
+            }
+        }
+    )
+
     false_alarm_rate: float | None = Field(
         None, gt=0, lt=0.5, description="share of normal records that may be flagged"
     )
@@ -109,7 +140,7 @@ class ThresholdSettings(Settings):
     @model_validator(mode="after")
     def _at_most_one_promise(self) -> Self:
         if self.false_alarm_rate is not None and self.alarm_budget is not None:
-            raise ValueError("give either false_alarm_rate or alarm_budget")
+            raise ValueError("give either false_alarm_rate or alarm_budget, not both")
         return self
 
 
@@ -147,6 +178,16 @@ class MonitorSettings(Settings):
     columns: ColumnSettings = ColumnSettings()
     detector: DetectorSettings = DetectorSettings()
     threshold: ThresholdSettings = ThresholdSettings()
+
+    @model_validator(mode="after")
+    def _learns_from_min_records(self) -> Self:
+        if self.max_training_records < self.min_records:
+            raise AtKeyError(
+                "max_training_records",
+                f"{self.max_training_records} is less than min_records, {self.min_records}; "
+                "raise it, or lower min_records",
+            )
+        return self
 
     @property
     def learning(self) -> LearningSettings:

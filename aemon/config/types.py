@@ -2,7 +2,7 @@
 
 import re
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     PlainSerializer,
     WithJsonSchema,
+    model_validator,
 )
 
 from aemon.clock import format_duration, parse_duration
@@ -21,6 +22,37 @@ class Settings(BaseModel):
     """Base of every settings object: frozen, no unknown keys, no secrets in error texts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_boolean_for_a_number(cls, given: Any) -> Any:
+        """`yes` in YAML is true, and true is 1 to pydantic."""
+        for key, value in given.items() if isinstance(given, dict) else ():
+            field = cls.model_fields.get(str(key))
+            if field is not None and isinstance(value, bool):
+                for number, words in (int, "a whole number"), (float, "a number"):
+                    if field.annotation in (number, number | None):
+                        raise AtKeyError(key, f"must be {words}")
+        return given
+
+
+class AtKeyError(ValueError):
+    """A problem with one key that its settings as a whole show."""
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(problem)
+        self.key = key
+
+
+_REFERENCE = r"\$\{"  # text with ${NAME} or ${file:PATH} in it is judged when it is replaced
+
+
+def _pattern(pattern: str) -> str:
+    """A JSON Schema pattern for the whole of a text, unless it refers to something else."""
+    return rf"^(?:{pattern})$|{_REFERENCE}"
+
+
+_NOT_ZERO = "(?=.*[1-9])"
 
 
 def _duration(value: object) -> object:
@@ -35,12 +67,18 @@ Duration = Annotated[
     timedelta,
     BeforeValidator(_duration),
     PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema({"type": "string", "examples": ["30s", "15m", "1d"]}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "examples": ["30s", "15m", "1d"],
+            "pattern": _pattern(rf"{_NOT_ZERO}\s*(?:[0-9]+(?:\.[0-9]+)?\s*(?:ms|[smhdw])\s*)+"),
+        }
+    ),
 ]
 """A positive length of time, written with units: `30s`, `1h30m`."""
 
 
-_BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(hour|day|week)")
+_BUDGET = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*/\s*(hour|day|week)")
 _PER_DAY = {"hour": 24.0, "day": 1.0, "week": 1 / 7}
 
 
@@ -67,7 +105,13 @@ def _check_budget(text: str) -> str:
 AlarmBudget = Annotated[
     str,
     AfterValidator(_check_budget),
-    WithJsonSchema({"type": "string", "examples": ["3/day"], "pattern": _BUDGET.pattern}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "examples": ["3/day"],
+            "pattern": _pattern(rf"{_NOT_ZERO}\s*{_BUDGET.pattern}\s*"),
+        }
+    ),
 ]
 """How many normal records may be flagged in a stretch of time: `3/day`."""
 
@@ -85,10 +129,19 @@ TimeZone = Annotated[str, AfterValidator(_check_zone)]
 
 def _check_listen(text: str) -> str:
     host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 -- highest port
+    digits = port.isascii() and port.isdigit()
+    if not colon or not host or not digits or int(port) > 65535:  # noqa: PLR2004 -- highest port
         raise ValueError(f"{text!r} is no address; write for example 127.0.0.1:9464")
     return text
 
 
-Listen = Annotated[str, AfterValidator(_check_listen)]
+_PORT = "0*(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+
+Listen = Annotated[
+    str,
+    AfterValidator(_check_listen),
+    WithJsonSchema(
+        {"type": "string", "examples": ["127.0.0.1:9464"], "pattern": _pattern(rf".+:{_PORT}")}
+    ),
+]
 """`host:port`; port 0 takes a free one."""

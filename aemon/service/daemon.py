@@ -199,10 +199,8 @@ class Daemon:
             raise
         tally.records_read = trained.records
         left_out = f", {trained.excluded} flagged ones left out" if trained.excluded else ""
-        return (
-            Outcome.OK,
-            f"detector {trained.version} learned from {trained.records} records{left_out}",
-        )
+        told = f"detector {trained.version} learned from {trained.records} records{left_out}"
+        return Outcome.OK, f"{told}; its threshold is {trained.note}" if trained.note else told
 
     # -- what people ask
 

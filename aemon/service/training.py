@@ -37,6 +37,7 @@ class Trained:
     seconds: float
     validation_error: float
     threshold: float
+    note: str  # what a person should know of the threshold; often nothing
 
 
 def train_once(name: str, settings: MonitorSettings, store: Store, clock: Clock) -> Trained:
@@ -67,6 +68,7 @@ def train_once(name: str, settings: MonitorSettings, store: Store, clock: Clock)
         seconds=detector.provenance.seconds,
         validation_error=detector.provenance.validation_error,
         threshold=detector.threshold.value,
+        note=detector.threshold.note,
     )
 
 

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from aemon.config.addresses import public_address, without_secrets
+from aemon.config.addresses import public_address, read_store_address, without_secrets
 from aemon.errors import ConfigError, StoreError
 
 BUSY_TIMEOUT_SECONDS = 10  # how long a SQLite writer waits for another one
@@ -22,23 +22,11 @@ def store_url(text: str) -> URL:
         ConfigError: the text is no database URL, or names a database aemon does not write to.
     """
     try:
-        url = make_url(text)
-    except ArgumentError:
-        raise ConfigError(
-            "store: this is no database URL",  # never the text itself: it may hold a password
-            todo="write for example sqlite:///aemon.db or postgresql://user@host/database",
-        ) from None
+        url = read_store_address(text)
+    except ValueError as error:  # which holds no part of the text
+        raise ConfigError(f"store: {error}") from None
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
-    if url.get_backend_name() not in {"sqlite", "postgresql"}:
-        raise ConfigError(
-            f"store: {url.get_backend_name()} databases are not supported",
-            todo="use sqlite:///… or postgresql://…",
-        )
-    if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
-        raise ConfigError(
-            "store: a database in memory keeps nothing", todo="name a file: sqlite:///aemon.db"
-        )
     return url
 
 
@@ -102,6 +90,11 @@ def store_errors(engine: sa.Engine) -> Iterator[None]:
         orig = error.orig if isinstance(error, DBAPIError) else error
         cause = without_secrets(str(orig), engine.url) or type(orig).__name__
         raise StoreError(
-            f"the store {public_address(engine.url)} failed: {cause}",
-            todo="aemon tries again at the next run; check that the database is up and writable",
+            f"the store {public_address(engine.url)} failed: {cause}", todo=_advice(cause)
         ) from None
+
+
+def _advice(cause: str) -> str:
+    if "already exists" in cause:
+        return "the database holds tables of another program: choose another database"
+    return "check that the database is up and writable"

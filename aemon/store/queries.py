@@ -221,3 +221,39 @@ def flagged_p_values(store: Store, monitor: str, since: datetime) -> dict[tuple[
     )
     with store.reading() as connection:
         return {(entity, key): p for entity, key, p in connection.execute(query)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgedRecord:
+    """The newest verdict on one record."""
+
+    entity: str
+    record_key: str
+    event_time: datetime
+    scored_at: datetime
+    verdict: str
+    score: float | None
+    exceedance: float | None
+    p_value: float | None
+    imputed_share: float
+    revision: int
+
+
+def judged_records(
+    store: Store, monitor: str, key: str, *, prefix: bool = False
+) -> list[JudgedRecord]:
+    """The newest verdicts on the records of a key, one an entity; with `prefix`, of longer keys."""
+    same = (
+        scores.c.record_key.startswith(key, autoescape=True)
+        if prefix
+        else scores.c.record_key == key
+    )
+    query = (
+        sa.select(*(scores.c[name] for name in JudgedRecord.__slots__))
+        .where(scores.c.monitor == monitor, same)
+        .order_by(scores.c.revision, scores.c.entity, scores.c.record_key)
+    )
+    with store.reading() as connection:
+        rows = connection.execute(query).mappings().all()
+    newest = {(row["entity"], row["record_key"]): JudgedRecord(**row) for row in rows}
+    return list(newest.values())

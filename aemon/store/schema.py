@@ -1,7 +1,7 @@
 """Which schema a store has, and bringing it up to this version's."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -25,15 +25,23 @@ def migrations_folder() -> Path:
 
 
 def current_revision(engine: sa.Engine) -> str | None:
-    """The store's revision; None if nothing has been made in it.
+    """The store's revision; None if nothing has been made in it. Asking makes no file.
 
     Raises:
         StoreError: the database cannot be reached.
     """
+    if is_file_missing(engine):
+        return None
     with store_errors(engine), reading(engine) as connection:
         if not sa.inspect(connection).has_table("alembic_version"):
             return None
         return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def is_file_missing(engine: sa.Engine) -> bool:
+    """Whether the store is a SQLite file that is not there yet; a connection would make it."""
+    url = engine.url
+    return url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists()
 
 
 def upgrade(engine: sa.Engine) -> None:
@@ -41,6 +49,7 @@ def upgrade(engine: sa.Engine) -> None:
 
     Raises:
         SchemaError: the store is newer than this version of aemon.
+        StoreError: the database cannot be reached, or holds another program's tables.
     """
     from alembic import command
 
@@ -52,13 +61,30 @@ def upgrade(engine: sa.Engine) -> None:
 
 
 def check(engine: sa.Engine) -> list[str]:
-    """Where the store's tables differ from what this version expects, one line each."""
+    """Where the store's tables differ from what this version expects, a sentence each.
+
+    Tables of other programs beside them are no difference.
+
+    Raises:
+        SchemaError: there is no schema yet, or that of another version of aemon.
+        StoreError: the database cannot be reached.
+    """
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
+    revision = current_revision(engine)
+    if revision is None:
+        raise SchemaError(
+            f"the store {public_address(engine.url)}: there is no schema yet",
+            todo="run `aemon db upgrade`",
+        )
+    _check_revision(engine, revision)
+    options = {"compare_type": True, "include_object": _is_ours}
     with store_errors(engine), engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        return [str(difference) for difference in compare_metadata(context, metadata)]
+        context = MigrationContext.configure(connection, opts=options)
+        found = compare_metadata(context, metadata)
+    steps = [step for entry in found for step in (entry if isinstance(entry, list) else [entry])]
+    return list(dict.fromkeys(_sentence(step) for step in steps))
 
 
 def prepare(engine: sa.Engine) -> None:
@@ -71,10 +97,49 @@ def prepare(engine: sa.Engine) -> None:
     revision = current_revision(engine)
     if revision is None:
         upgrade(engine)
-        return
-    if revision == HEAD_REVISION:
-        return
-    raise _other_version(engine, revision)
+    else:
+        _check_revision(engine, revision)
+
+
+def _check_revision(engine: sa.Engine, revision: str) -> None:
+    if revision != HEAD_REVISION:
+        raise _other_version(engine, revision)
+
+
+def _is_ours(
+    _object: object, name: str | None, kind: str, _reflected: bool, _compared: object
+) -> bool:
+    return kind != "table" or name in metadata.tables
+
+
+def _sentence(step: tuple[Any, ...]) -> str:
+    """One of Alembic's differences, told from the side of the database."""
+    action, subject, *more = step
+    match action.partition("_"):
+        case ("add" | "remove") as what, _, "table":
+            return f"table {subject.name} {_LACK[what]}"
+        case ("add" | "remove") as what, _, "column":
+            return f"table {more[0]}: column {more[1].name} {_LACK[what]}"
+        case "modify", _, ("comment" | "default" | "nullable" | "type") as what:
+            return f"table {more[0]}: column {more[1]} {_changed(what, *more[-2:])}"
+        case ("add" | "remove") as what, _, "table_comment":
+            return f"table {subject.name}: its comment is not as expected"
+        case ("add" | "remove") as what, _, kind:
+            columns = ", ".join(column.name for column in subject.columns)
+            kind = {"fk": "foreign key"}.get(kind, kind)
+            return f"table {subject.table.name}: {kind} on {columns} {_LACK[what]}"
+    return f"table {getattr(subject, 'name', subject)}: {action.replace('_', ' ')}"
+
+
+_LACK = {"add": "is missing", "remove": "is not expected"}
+
+
+def _changed(what: str, there: object, expected: object) -> str:
+    if what == "type":
+        return f"is {there}, not {expected}"
+    if what == "nullable":
+        return "may be null, and must not" if there else "must not be null, and should"
+    return f"has another {what} than expected"
 
 
 def _known_revisions() -> set[str]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sqlite3
 import subprocess
 import sys
 from datetime import timedelta
@@ -14,47 +15,22 @@ from aemon import __version__
 from aemon.cli.main import app
 from aemon.errors import ExitCode
 from tests import readings
-from tests.processes import aemon, insert, make_table
+from tests.cli.commands import LEARNED, add_monitor, change, run, sql
+from tests.processes import insert
 
-LEARNED = 200
 COMMANDS = (
     "init", "run", "check", "train", "score", "anomalies", "explain", "demo",
     "config schema", "db upgrade", "db current", "db check",
 )  # fmt: skip
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """A folder with a table and a configuration."""
-    make_table(tmp_path / "plant.db", "readings", ["ts TEXT", *readings.COLUMNS])
-    insert(tmp_path / "plant.db", "readings", readings.rows(LEARNED))
-    (tmp_path / "aemon.yaml").write_text(
-        f"""
-store: sqlite:///{tmp_path}/aemon.db
-monitors:
-  pumps:
-    source: {{kind: sql, url: 'sqlite:///{tmp_path}/plant.db', table: readings, time: ts, key: id}}
-    score_every: 1s
-    min_records: {LEARNED}
-    detector: {{steps: 60, members: 1}}
-"""
-    )
-    return tmp_path
-
-
-def run(folder, *arguments, code=ExitCode.OK):
-    done = aemon(*arguments, cwd=folder, check=False)
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done
-
-
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command):
-    done = CliRunner().invoke(app, [*command.split(), "--help"])
+    done = CliRunner(env={"COLUMNS": "80"}).invoke(app, [*command.split(), "--help"])
     assert done.exit_code == 0
     first = [line for line in done.output.splitlines() if line.strip()][1]
     assert len(first.split()) > 3
+    assert all(len(line) <= 80 for line in done.output.splitlines())
 
 
 def test_the_list_of_commands_is_whole():
@@ -89,30 +65,6 @@ def test_init_writes_a_configuration_that_loads_and_never_overwrites(tmp_path):
     (tmp_path / "aemon.yaml").write_text("mine")
     run(tmp_path, "init", "--force")
     assert (tmp_path / "aemon.yaml").read_text() == text
-
-
-def test_check_shows_columns_and_first_records(folder):
-    text = run(folder, "check").stdout
-    assert "flow" in text
-    assert "numeric" in text
-    report = json.loads(run(folder, "check", "--json").stdout)
-    (pumps,) = report["monitors"]
-    assert [column["column"] for column in pumps["columns"]] == ["flow", "pressure", "current"]
-    assert pumps["records_seen"] == LEARNED
-    assert pumps["first_rows"][0]["key"] == "0"
-    assert not (folder / "aemon.db").exists(), "checking makes nothing"
-
-
-def test_check_names_what_is_wrong_and_goes_on(folder):
-    config = (folder / "aemon.yaml").read_text()
-    wrong = config + config[config.index("  pumps:") :].replace("pumps", "fans").replace(
-        "table: readings", "table: reedings"
-    )
-    (folder / "aemon.yaml").write_text(wrong)
-    done = run(folder, "check", code=ExitCode.SOURCE)
-    assert "reedings" in done.stdout
-    assert "readings" in done.stdout
-    assert "flow" in done.stdout
 
 
 def test_a_typo_is_named_with_line_and_suggestion(folder):
@@ -152,7 +104,7 @@ def test_the_jobs_by_hand(folder):
     assert sum(part["share"] for part in explained["columns"]) == pytest.approx(1)
     text = run(folder, "explain", "pumps", "5000").stdout
     assert "was expected" in text
-    assert "no record '1'" in run(folder, "explain", "pumps", "1", code=ExitCode.DATA).stderr
+    assert "judged no record '1'" in run(folder, "explain", "pumps", "1", code=ExitCode.DATA).stderr
     assert "pumps" in run(folder, "explain", "pmps", "1", code=ExitCode.CONFIG).stderr
 
 
@@ -176,17 +128,87 @@ def test_the_database_commands(folder):
         "current": None,
         "needed": "0001",
     }
+    assert "run `aemon db upgrade`" in run(folder, "db", "check", code=ExitCode.STORE).stderr
+    assert not (folder / "aemon.db").exists(), "asking makes nothing"
     assert "none -> 0001" in run(folder, "db", "upgrade").stdout
     assert "current 0001, needed 0001" in run(folder, "db", "current").stdout
     assert "as expected" in run(folder, "db", "check").stdout
-    import sqlite3
+    execute(folder / "aemon.db", "DROP VIEW flagged_records", "DROP TABLE contributions")
+    told = run(folder, "db", "check", code=ExitCode.STORE).stdout
+    assert told.strip() == "table contributions is missing"
 
-    connection = sqlite3.connect(folder / "aemon.db")
+
+def test_a_store_of_another_version_is_told_the_same_everywhere(folder):
+    run(folder, "db", "upgrade")
+    execute(folder / "aemon.db", "UPDATE alembic_version SET version_num = '9999'")
+    for command in ("db check", "db upgrade", "anomalies", "train"):
+        error = run(folder, *command.split(), code=ExitCode.STORE).stderr
+        assert "has schema 9999, this aemon needs 0001" in error
+        assert "install a newer aemon" in error
+    assert "has schema 9999" in run(folder, "check", code=ExitCode.STORE).stdout
+
+
+def test_a_database_with_another_programs_tables_is_said_so(folder):
+    execute(folder / "aemon.db", "CREATE TABLE scores (a INTEGER)")
+    for command in ("db upgrade", "run"):
+        error = run(folder, *command.split(), code=ExitCode.STORE).stderr
+        assert "table scores already exists" in error
+        assert "choose another database" in error
+        assert "tries again" not in error
+
+
+def test_training_goes_on_after_a_monitor_that_fails(folder):
+    config = (folder / "aemon.yaml").read_text()
+    head, pumps = config.split("  pumps:\n")
+    (folder / "aemon.yaml").write_text(head)
+    add_monitor(folder, "broken", sql(folder, "reedings"))
+    with (folder / "aemon.yaml").open("a") as file:
+        file.write(f"  pumps:\n{pumps}")
+    done = run(folder, "train", "--json", code=ExitCode.SOURCE)
+    made, failed = json.loads(done.stdout)
+    assert (made["monitor"], made["version"]) == ("pumps", 1)
+    assert failed["monitor"] == "broken"
+    assert done.stderr.startswith("broken: ")
+    assert "(" in done.stderr, "what to do is part of it"
+    done = run(folder, "train", "broken", code=ExitCode.SOURCE)
+    assert done.stdout == ""
+    assert done.stderr.count("reedings") == 1
+
+
+def test_scoring_by_hand_says_what_to_do_before_the_first_training(folder):
+    done = run(folder, "score", code=ExitCode.NO_DETECTOR)
+    assert "collecting" in done.stdout
+    assert f"{LEARNED} records are there: run `aemon train`" in done.stdout
+
+
+def test_a_failed_run_is_told_once(folder):
+    run(folder, "train")
+    (folder / "plant.db").rename(folder / "plants.db")
+    done = run(folder, "score", code=ExitCode.FAILED)
+    assert "no such file" in done.stdout
+    assert done.stderr == ""
+
+
+def test_an_error_without_advice_prints_no_empty_line(tmp_path):
+    (tmp_path / "aemon.yaml").write_text("- a\n")
+    error = run(tmp_path, "check", code=ExitCode.CONFIG).stderr
+    assert error == "aemon: aemon.yaml:1: expected `key: value` lines, such as `monitors:`\n"
+
+
+def test_a_url_that_cannot_be_read_is_told_with_its_line_and_without_itself(folder):
+    change(folder, f"store: sqlite:///{folder}/aemon.db", "store: postgresql://u:hunter2@h:bad/d")
+    for command in ("check", "run", "anomalies", "db current"):
+        error = run(folder, *command.split(), code=ExitCode.CONFIG).stderr
+        assert "aemon.yaml:1: store: is no database URL" in error
+        assert "hunter2" not in error
+
+
+def execute(path, *statements):
+    connection = sqlite3.connect(path)
     with connection:
-        connection.execute("DROP VIEW flagged_records")
-        connection.execute("DROP TABLE contributions")
+        for statement in statements:
+            connection.execute(statement)
     connection.close()
-    assert "contributions" in run(folder, "db", "check", code=ExitCode.STORE).stdout
 
 
 def test_a_taken_port_is_said_so(folder):

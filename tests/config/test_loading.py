@@ -91,7 +91,7 @@ def test_two_dollars_escape_a_reference(load):
 
 
 def test_a_value_cannot_change_the_structure(load):
-    nasty = "x\nhttp: {listen: 0.0.0.0:1} # ${STORE}"
+    nasty = "sqlite:///x\nhttp: {listen: 0.0.0.0:1} # ${STORE}"
     config = load("store: ${STORE}\n" + MINIMAL, STORE=nasty)
     assert config.store.get_secret_value() == nasty
     assert config.http.listen == "127.0.0.1:9464"
@@ -138,6 +138,16 @@ def test_the_nearest_key_is_one_of_the_same_settings(problem):
         ("30s", "", "4: monitors.pumps.score_every: has no value; give it one or leave the key out"),
         ("30s", "30s\n    min_records: 3", "5: monitors.pumps.min_records: must be at least 50"),
         ("30s", "30s\n    min_records: many", "5: monitors.pumps.min_records: must be a whole number"),
+        ("30s", "30s\n    min_records: yes", "5: monitors.pumps.min_records: must be a whole number"),
+        ("30s", "30s\n    detector: {members: on}", "5: monitors.pumps.detector.members: must be a whole number"),
+        ("30s", "30s\n    detector: {code_size: no}", "5: monitors.pumps.detector.code_size: must be a whole number"),
+        ("30s", "30s\n    threshold: {false_alarm_rate: yes}", "5: monitors.pumps.threshold.false_alarm_rate: must be a number"),
+        ("30s", "30s\n    min_records: 900\n    max_training_records: 100", "6: monitors.pumps.max_training_records: 100 is less than min_records, 900; raise it, or lower min_records"),
+        ("30s", "30s\n    min_records: 60000", "2: monitors.pumps.max_training_records: 50000 is less than min_records, 60000; raise it, or lower min_records"),
+        ("30s", "30s\nhttp: {listen: '127.0.0.1:²'}", "5: http.listen: '127.0.0.1:²' is no address; write for example 127.0.0.1:9464"),
+        ("kind: sql", "knid: sql", "3: monitors.pumps.source.kind: must be one of sql, csv, host; did you mean kind where you wrote knid?"),
+        ("table: readings", "table: readings, query: SELECT 1", "3: monitors.pumps.source: give either table or query, not both"),
+        ("30s", "30s\n    threshold: {false_alarm_rate: 0.1, alarm_budget: 3/day}", "5: monitors.pumps.threshold: give either false_alarm_rate or alarm_budget, not both"),
         ("30s", "30s\n    start: latr", "5: monitors.pumps.start: must be one of 'beginning' or 'now'"),
         ("30s", "30s\n    columns: [a]", "5: monitors.pumps.columns: must hold `key: value` pairs"),
         ("30s", "30s\n    columns: {include: a}", "5: monitors.pumps.columns.include: must be a list, such as [flow, pressure]"),
@@ -175,6 +185,41 @@ def test_no_problem_tells_a_secret(problem):
     ]
     for text in wrong:
         assert "hunter2" not in problem(text, URL=secret)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgresql://u:hunter2@h:bad/d", "is no database URL"),
+        ("hunter2", "is no database URL"),
+        ("${EMPTY}", "is empty"),
+        (" ", "is empty"),
+        ("hunter2://u:hunter2@h/d", "names a kind of database SQLAlchemy does not know"),
+        ("postgresql+hunter2://u@h/d", "names a kind of database SQLAlchemy does not know"),
+        ("postgresql://u:p@hunter2@h/d", "has an '@' too many; special characters"),
+        ("sqlite://", "is a database in memory"),
+        ("sqlite:///:memory:", "is a database in memory"),
+    ],
+)
+def test_an_address_that_cannot_be_read_is_told_with_its_key_alone(problem, url, expected):
+    text = problem(f"store: '{url}'\n{MINIMAL}", EMPTY="")
+    assert text.startswith(f"aemon.yaml:1: store: {expected}")
+    assert "hunter2" not in text
+    text = problem(MINIMAL.replace("url: sqlite:///plant.db", f"url: '{url}'"), EMPTY="")
+    assert text.startswith(f"aemon.yaml:3: monitors.pumps.source.url: {expected}")
+    assert "hunter2" not in text
+
+
+def test_a_store_must_be_one_aemon_can_write_to_but_a_source_need_not(problem, load):
+    text = problem("store: mysql://u:hunter2@h/d\n" + MINIMAL)
+    assert text.startswith("aemon.yaml:1: store: results are kept in SQLite or PostgreSQL alone")
+    assert "mysql" not in text
+    assert load(MINIMAL.replace("sqlite:///plant.db", "'mysql://u:hunter2@h/d'")).monitors
+
+
+def test_addresses_are_told_together_with_everything_else(problem):
+    text = problem("store: nowhere\nhtp: {}\n" + MINIMAL)
+    assert [line.split(": ")[1] for line in text.splitlines()] == ["store", "htp"]
 
 
 def test_the_settings_show_no_secret(load):

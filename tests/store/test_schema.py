@@ -39,11 +39,60 @@ def test_the_way_back_leaves_nothing(engine):
     assert sa.inspect(engine).get_view_names() == []
 
 
-def test_a_difference_is_named(engine):
+def test_every_difference_is_a_sentence(engine):
     schema.prepare(engine)
+    statements = [
+        "ALTER TABLE runs ADD COLUMN surprise INTEGER",
+        "DROP VIEW flagged_records",
+        "DROP TABLE contributions",
+        "DROP INDEX ix_runs_monitor_job_started_at",
+        "ALTER TABLE watermarks DROP COLUMN updated_at",
+        "CREATE INDEX mine ON runs (outcome)",
+        "CREATE TABLE another_programs (a INTEGER)",
+    ]
+    run(engine, *statements, "DROP TABLE history", "CREATE TABLE history (id TEXT, monitor TEXT)")
+    found = schema.check(engine)
+    assert {
+        "table runs: column surprise is not expected",
+        "table contributions is missing",
+        "table runs: index on monitor, job, started_at is missing",
+        "table watermarks: column updated_at is missing",
+        "table runs: index on outcome is not expected",
+        "table history: column record is missing",
+        "table history: column id is TEXT, not INTEGER",
+        "table history: column monitor may be null, and must not",
+        "table history: foreign key on monitor is missing",
+    } <= set(found)
+    assert all(sentence.startswith("table ") and len(sentence) < 80 for sentence in found)
+    assert "another_programs" not in str(found)
+
+
+def run(engine, *statements):
     with engine.begin() as connection:
-        connection.execute(sa.text("ALTER TABLE runs ADD COLUMN surprise INTEGER"))
-    assert any("surprise" in difference for difference in schema.check(engine))
+        for statement in statements:
+            connection.execute(sa.text(statement))
+
+
+def test_a_store_without_schema_is_not_compared_table_by_table(engine):
+    with pytest.raises(SchemaError, match="there is no schema yet") as raised:
+        schema.check(engine)
+    assert raised.value.todo == "run `aemon db upgrade`"
+
+
+def test_asking_makes_no_file(tmp_path):
+    engine = open_engine(f"sqlite:///{tmp_path}/aemon.db")
+    assert schema.current_revision(engine) is None
+    assert list(tmp_path.iterdir()) == []
+    engine.dispose()
+
+
+def test_another_programs_table_of_the_same_name_is_not_taken_for_a_passing_trouble(engine):
+    run(engine, "CREATE TABLE scores (a INTEGER)")
+    with pytest.raises(StoreError, match="scores") as raised:
+        schema.prepare(engine)
+    assert "choose another database" in raised.value.todo
+    assert "try" not in raised.value.todo
+    assert "tries" not in raised.value.todo
 
 
 @pytest.mark.parametrize(
@@ -53,10 +102,11 @@ def test_a_store_of_another_version_is_refused_with_what_to_do(engine, revision,
     schema.prepare(engine)
     with engine.begin() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = :r"), {"r": revision})
-    with pytest.raises(SchemaError) as raised:
-        schema.prepare(engine)
-    assert revision in raised.value.message
-    assert raised.value.todo == todo
+    for use in (schema.prepare, schema.check):
+        with pytest.raises(SchemaError) as raised:
+            use(engine)
+        assert revision in raised.value.message
+        assert raised.value.todo == todo
 
 
 def test_an_older_store_is_told_to_upgrade(engine, monkeypatch):
@@ -99,7 +149,17 @@ def test_a_server_that_is_not_there_is_said_so_without_the_password():
     assert "s3cret" not in str(raised.value)
 
 
-@pytest.mark.parametrize("url", ["no url s3cret", "mysql://user:s3cret@host/db"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "no url s3cret",
+        "mysql://user:s3cret@host/db",
+        "postgresql://user:s3cret@host:port/db",
+        "postgresql://user:pw@s3cret@host/db",
+        "s3cret://x",
+        "",
+    ],
+)
 def test_a_store_aemon_cannot_use_is_a_config_error_without_secrets(url):
     with pytest.raises(ConfigError) as raised:
         open_engine(url)

@@ -1,0 +1,115 @@
+"""A first look at a source: its first records, and whether a detector could learn from them."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from aemon.clock import format_duration, utc_now
+from aemon.config.schema import HostSource, MonitorSettings
+from aemon.detection.autoencoder import choose_shape
+from aemon.detection.detector import LEAST_RECORDS, TRAIN_SHARE
+from aemon.detection.features import ColumnReport, describe_columns, fit_features
+from aemon.detection.threshold import false_alarm_rate_for
+from aemon.errors import AemonError
+from aemon.frame import Frame, check_frame
+from aemon.sources.registry import open_source
+from aemon.sources.source import Fetched, Source
+
+LIVE_RECORDS = 2
+"""Two records of a live source show that its values come, and that they change."""
+
+LEAST_WAIT_SECONDS, MOST_WAIT_SECONDS = 3.0, 15.0
+PAUSES_WAITED = 2.5  # a rate takes two samples, so that the first record comes after one pause
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FirstLook:
+    """What the first records of a source show.
+
+    Attributes:
+        source: the source in a few words.
+        frame: the records looked at.
+        columns: what each column is taken for; empty without records.
+        warnings: what a person should know, a sentence each.
+        refusal: why nothing could be learned from these records, where that is so.
+    """
+
+    source: str
+    frame: Frame
+    columns: tuple[ColumnReport, ...]
+    warnings: tuple[str, ...]
+    refusal: AemonError | None
+
+
+def look(settings: MonitorSettings) -> FirstLook:
+    """Read the first records of a source the way the daemon would.
+
+    Raises:
+        AemonError: the source cannot be read, or does not hold what the configuration names.
+    """
+    source = open_source(settings.source, clock=utc_now)
+    try:
+        fetched, warnings = _first_records(source, settings)
+        frame = check_frame(fetched.table, source.roles)
+        columns = describe_columns(frame, settings.columns) if len(frame) else ()
+        learned_from = frame
+        if settings.start == "now" and source.replayable:
+            newest = source.newest(None, settings.max_training_records)
+            learned_from = check_frame(newest.table, source.roles)
+        described = source.describe()
+    finally:
+        source.close()
+    if fetched.waiting:
+        warnings.append(
+            f"{fetched.waiting} records wait: their time is unreadable or more than a year ahead"
+        )
+    there, wanted = len(fetched.table), settings.min_records
+    if source.replayable and there == 0:
+        warnings.append("no records yet: aemon will collect them")
+    elif source.replayable and there < wanted:
+        warnings.append(
+            f"{there} of {wanted} records are there: what a column is taken for may still change"
+        )
+    return FirstLook(
+        source=described,
+        frame=frame,
+        columns=tuple(columns),
+        warnings=tuple(warnings),
+        refusal=_refusal(learned_from, settings) if there >= wanted else None,
+    )
+
+
+def _first_records(source: Source, settings: MonitorSettings) -> tuple[Fetched, list[str]]:
+    """The first records; of a live source those that come while a person may be kept waiting."""
+    fetched = source.fetch(None, settings.min_records)
+    if source.replayable:
+        return fetched, []
+    patience = LEAST_WAIT_SECONDS
+    each = "a live source"
+    if isinstance(settings.source, HostSource):
+        pause = settings.source.sample_every
+        patience = max(patience, PAUSES_WAITED * pause.total_seconds())
+        each = f"a live source with a record every {format_duration(pause)}"
+    began = time.monotonic()
+    deadline = began + min(patience, MOST_WAIT_SECONDS)
+    while len(fetched.table) < LIVE_RECORDS and time.monotonic() < deadline:
+        time.sleep(0.1)
+        fetched = source.fetch(None, settings.min_records)
+    came, waited = len(fetched.table), time.monotonic() - began
+    records = f"{came or 'no'} record{'' if came == 1 else 's'} came in {waited:.1f} s"
+    return fetched, [f"{each}: {records}; what a column is taken for may still change"]
+
+
+def _refusal(frame: Frame, settings: MonitorSettings) -> AemonError | None:
+    """Why training on these records would be refused, as far as that shows before it."""
+    if len(frame) < LEAST_RECORDS:
+        return None
+    try:
+        false_alarm_rate_for(settings.threshold, frame.times)
+        oldest = np.argsort(frame.times, kind="stable")[: round(TRAIN_SHARE * len(frame))]
+        features = fit_features(frame.take(oldest), settings.columns)
+        choose_shape(len(features), settings.detector, width=features.width)
+    except AemonError as error:
+        return error
+    return None

@@ -1,0 +1,39 @@
+"""Running a command line and holding it to its exit code."""
+
+import subprocess
+from pathlib import Path
+
+from aemon.errors import ExitCode
+from tests.processes import aemon
+
+LEARNED = 200
+WIDTH = 80
+
+
+def run(folder: Path, *arguments: str, code: int = ExitCode.OK) -> subprocess.CompletedProcess[str]:
+    done = aemon(*arguments, cwd=folder, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def change(folder: Path, old: str, new: str) -> None:
+    """Change the text of a folder's configuration."""
+    path = folder / "aemon.yaml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def add_monitor(folder: Path, name: str, source: str, more: str = "") -> None:
+    path = folder / "aemon.yaml"
+    path.write_text(
+        f"{path.read_text()}  {name}:\n    source: {source}\n    score_every: 1s\n{more}"
+    )
+
+
+def sql(folder: Path, table: str, more: str = "") -> str:
+    return (
+        f"{{kind: sql, url: 'sqlite:///{folder}/plant.db', "
+        f"table: {table}, time: ts, key: id{more}}}"
+    )

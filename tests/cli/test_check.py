@@ -1,0 +1,153 @@
+"""`aemon check`: what it shows, warns of and refuses."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from aemon.errors import ExitCode
+from tests import readings
+from tests.cli.commands import LEARNED, WIDTH, add_monitor, change, run, sql
+from tests.processes import insert, make_table
+
+
+def report(folder, name="pumps", code=ExitCode.OK):
+    (found,) = json.loads(run(folder, "check", name, "--json", code=code).stdout)["monitors"]
+    return found
+
+
+def row(text, name):
+    """The cells of the last row of a name: that of the first records."""
+    lines = [line for line in text.splitlines() if line.startswith(f"{name} ")]
+    return lines[-1].split()[1:]
+
+
+def test_check_shows_columns_and_first_records(folder):
+    text = run(folder, "check").stdout
+    assert "flow      numeric   numbers" in text.splitlines()
+    assert row(text, "flow")[0] == f"{readings.values(1)[0][0]:.6g}"
+    pumps = report(folder)
+    assert [column["column"] for column in pumps["columns"]] == ["flow", "pressure", "current"]
+    assert pumps["records_seen"] == LEARNED
+    assert pumps["warnings"] == []
+    first, *_ = pumps["first_records"]
+    assert first["key"] == "0"
+    assert first["values"]["flow"] == pytest.approx(readings.values(1)[0][0])
+    assert not (folder / "aemon.db").exists(), "checking makes nothing"
+
+
+def test_first_records_stand_side_by_side_in_six_digits(folder):
+    make_table(folder / "plant.db", "odd", ["ts TEXT", "flow REAL", "note TEXT", "pump TEXT"])
+    rows = [
+        (1, "2026-01-01T00:00:00", 1 / 3, "all is\nwell \x1b[31m" + "x" * 200, "P-1"),
+        (2, "2026-01-01T00:00:01", None, None, "P-2"),
+    ]
+    insert(folder / "plant.db", "odd", rows)
+    add_monitor(folder, "odd", sql(folder, "odd"))
+    add_monitor(folder, "by_pump", sql(folder, "odd", ", entity: pump"))
+    text = run(folder, "check", "odd").stdout
+    times = ["2026-01-01", "00:00:00", "2026-01-01", "00:00:01"]
+    assert row(text, "time") == ["(UTC)", *times]
+    assert row(text, "key") == ["1", "2"]
+    assert row(text, "flow") == ["0.333333"], "nothing for a null"
+    assert "\x1b[31m" not in text
+    assert "None" not in text
+    assert "nan" not in text
+    assert not [line for line in text.splitlines() if line.startswith("entity ")]
+    assert row(run(folder, "check", "by_pump").stdout, "entity") == ["P-1", "P-2"]
+    assert max(map(len, text.splitlines())) <= WIDTH
+
+
+def test_times_in_one_second_keep_what_tells_them_apart(folder):
+    make_table(folder / "plant.db", "fast", ["ts TEXT", "flow REAL"])
+    rows = [(n, f"2026-01-01T00:00:00.{n}5", float(n)) for n in range(3)]
+    insert(folder / "plant.db", "fast", rows)
+    add_monitor(folder, "fast", sql(folder, "fast"))
+    assert "2026-01-01 00:00:00.05 " in run(folder, "check", "fast").stdout
+
+
+def test_check_names_what_is_wrong_and_goes_on(folder):
+    add_monitor(folder, "fans", sql(folder, "reedings"))
+    done = run(folder, "check", code=ExitCode.SOURCE)
+    assert "reedings" in done.stdout
+    assert "readings" in done.stdout
+    assert "flow" in done.stdout
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_source_with_few_records_is_no_failure(folder, count):
+    make_table(folder / "plant.db", "few", ["ts TEXT", *readings.COLUMNS])
+    if count:
+        insert(folder / "plant.db", "few", readings.rows(count))
+    add_monitor(folder, "few", sql(folder, "few"))
+    few = report(folder, "few")
+    assert few["records_seen"] == count
+    expected = "may still change" if count else "no records yet"
+    assert expected in few["warnings"][0]
+    if count:
+        assert few["warnings"][0].startswith(f"{count} of 1000 records are there")
+        assert len(few["columns"]) == 3
+
+
+def test_a_misnamed_column_is_told_even_with_few_records(folder):
+    make_table(folder / "plant.db", "few", ["ts TEXT", *readings.COLUMNS])
+    insert(folder / "plant.db", "few", readings.rows(2))
+    add_monitor(folder, "few", sql(folder, "few"), "    columns: {include: [flo]}\n")
+    assert "did you mean 'flow'?" in report(folder, "few", ExitCode.DATA)["todo"]
+
+
+def test_a_live_source_is_waited_for(folder):
+    add_monitor(folder, "machine", "{kind: host, sample_every: 200ms}")
+    machine = report(folder, "machine")
+    assert machine["records_seen"] >= 2
+    (note,) = machine["warnings"]
+    assert note.startswith("a live source with a record every 200ms: ")
+    assert "came in" in note
+    text = run(folder, "check", "machine").stdout
+    assert max(map(len, text.splitlines())) <= WIDTH
+
+
+def test_records_whose_time_nobody_believes_are_counted(folder):
+    ahead = (datetime.now(UTC) + timedelta(days=3000)).isoformat()
+    make_table(folder / "plant.db", "slipped", ["ts TEXT", *readings.COLUMNS])
+    insert(folder / "plant.db", "slipped", readings.rows(3))
+    insert(folder / "plant.db", "slipped", [(90, ahead, 1.0, 2.0, 3.0)])
+    add_monitor(folder, "slipped", sql(folder, "slipped"))
+    warnings = report(folder, "slipped")["warnings"]
+    assert "1 records wait: their time is unreadable or more than a year ahead" in warnings
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("    detector: {code_size: 3}\n", "detector.code_size is 3"),
+        ("    columns: {exclude: [flow, pressure, current]}\n", "nothing to learn from"),
+        ("    detector: {code_size: 3}\n    start: now\n", "detector.code_size is 3"),
+    ],
+)
+def test_what_training_would_refuse_is_refused_before_it(folder, more, expected):
+    add_monitor(folder, "wide", sql(folder, "readings"), f"    min_records: {LEARNED}\n{more}")
+    wide = report(folder, "wide", ExitCode.DATA)
+    assert wide["error"].startswith(expected)
+    assert wide["columns"], "what was seen is shown all the same"
+    text = run(folder, "check", "wide", code=ExitCode.DATA).stdout
+    assert expected in text
+    assert max(map(len, text.splitlines())) <= WIDTH
+
+
+def test_a_store_whose_folder_is_not_there_is_an_error(folder):
+    change(folder, f"sqlite:///{folder}/aemon.db", f"sqlite:///{folder}/nowhere/aemon.db")
+    text = run(folder, "check", code=ExitCode.STORE).stdout
+    assert f"store: the folder {folder}/nowhere does not exist" in " ".join(text.split())
+    assert "first run" not in text
+
+
+def test_a_store_that_differs_is_an_error(folder):
+    import sqlite3
+
+    run(folder, "db", "upgrade")
+    assert "store: ready, schema 0001" in run(folder, "check").stdout
+    connection = sqlite3.connect(folder / "aemon.db")
+    connection.execute("ALTER TABLE runs ADD COLUMN surprise INTEGER")
+    connection.close()
+    assert "table runs: column surprise is not" in run(folder, "check", code=ExitCode.STORE).stdout
