@@ -1,6 +1,5 @@
 """The metrics: one catalogue, from which they are made, documented and tested."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -192,10 +191,3 @@ def _make(metric: Metric, registry: CollectorRegistry) -> Counter | Gauge | Hist
 
 def _remove(gauge: Gauge, monitor: str) -> None:
     gauge.remove_by_labels({"monitor": monitor})
-
-
-def documented_names(catalogue: Iterable[Metric] = CATALOGUE) -> list[str]:
-    """The names as Prometheus sees them."""
-    return [
-        f"{metric.name}_total" if metric.kind == "counter" else metric.name for metric in catalogue
-    ]

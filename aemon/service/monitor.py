@@ -124,17 +124,8 @@ class Monitor:
         flagged = np.flatnonzero(judgement.anomalous)
         explanations = detector.explain(frame.take(flagged)) if len(flagged) else []
         late = _late(frame, mark.watermark)
-        rows = (
-            verdict_rows(
-                frame,
-                judgement,
-                explanations,
-                stored=stored,
-                late=late,
-                scored_at=self._clock(),
-            )
-            if len(frame)
-            else VerdictRows(scores=())
+        rows = verdict_rows(
+            frame, judgement, explanations, stored=stored, late=late, scored_at=self._clock()
         )
         moved, known = self._store.save_verdicts(self.name, rows, mark, to, stop.check)
         fresh = _not_in(known, frame)

@@ -1,6 +1,5 @@
 """When things run: APScheduler with every one of its silent defaults made explicit."""
 
-import logging
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -45,7 +44,6 @@ class Scheduler:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         self._scheduler.add_listener(self._heard, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
-        logging.getLogger("apscheduler").setLevel(logging.ERROR)
 
     def start(self, heartbeat: Callable[[], None]) -> None:
         """Start ticking; `heartbeat` is called every few seconds for as long as ticks happen."""

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from aemon.clock import Clock
+from aemon.clock import Clock, utc_now
 from aemon.config.schema import MonitorSettings, identity
-from aemon.detection.detector import Detector
+from aemon.detection.detector import train_detector
 from aemon.errors import TrainingError
 from aemon.frame import Frame, check_frame
 from aemon.records import Watermark
@@ -58,7 +58,7 @@ def train_once(name: str, settings: MonitorSettings, store: Store, clock: Clock)
         frame, watermark, excluded = _training_records(name, settings, store, source)
     finally:
         source.close()
-    detector = _train(frame, settings)
+    detector = train_detector(frame, settings.learning, settings.detector.seed)
     new = detector_rows(detector, watermark, identity(settings.source))
     version = store.save_detector(name, new)
     return Trained(
@@ -74,8 +74,6 @@ def train_once(name: str, settings: MonitorSettings, store: Store, clock: Clock)
 
 def train_in_worker(name: str, settings: MonitorSettings, store_url: str) -> Trained:
     """`train_once` for another process: it opens its own store, with the system clock."""
-    from aemon.clock import utc_now
-
     store = Store(open_engine(store_url), utc_now)
     try:
         return train_once(name, settings, store, utc_now)
@@ -167,9 +165,3 @@ def unexplained(
     found[least_odd_first[most:]] = True
     found[flagged[p_values[flagged] < SELDOM / max(1, len(p_values))]] = True
     return found
-
-
-def _train(frame: Frame, settings: MonitorSettings) -> Detector:
-    from aemon.detection.detector import train_detector
-
-    return train_detector(frame, settings.learning, settings.detector.seed)

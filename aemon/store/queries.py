@@ -7,8 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aemon.records import DetectorState, Job, Verdict
-from aemon.store.store import Store
+from aemon.records import Job, Verdict
+from aemon.store.store import KEYS_AT_ONCE, Store, active_detector
 from aemon.store.tables import (
     anomalies,
     contributions,
@@ -111,11 +111,11 @@ def _blamed_columns(
     blamed: dict[tuple[str, str, str, int], list[BlamedColumn]] = {}
     for monitor in {row["monitor"] for row in rows}:
         keys = [row["record_key"] for row in rows if row["monitor"] == monitor]
-        for start in range(0, len(keys), 500):
+        for start in range(0, len(keys), KEYS_AT_ONCE):
             query = (
                 sa.select(contributions)
                 .where(contributions.c.monitor == monitor)
-                .where(contributions.c.record_key.in_(keys[start : start + 500]))
+                .where(contributions.c.record_key.in_(keys[start : start + KEYS_AT_ONCE]))
                 .order_by(contributions.c.rank)
             )
             for row in connection.execute(query).mappings():
@@ -168,13 +168,7 @@ def overview(store: Store, names: Iterable[str], since: datetime) -> list[Monito
 
 
 def _overview(connection: sa.Connection, name: str, since: datetime) -> MonitorOverview:
-    detector = connection.execute(
-        sa.select(detectors, thresholds.c.value, thresholds.c.false_alarm_rate)
-        .join(thresholds, thresholds.c.detector_id == detectors.c.id)
-        .where(detectors.c.monitor == name, detectors.c.state == DetectorState.ACTIVE)
-        .order_by(thresholds.c.id.desc())
-        .limit(1)
-    ).one_or_none()
+    detector = active_detector(connection, name)
     totals = connection.execute(
         sa.select(sa.func.sum(runs.c.records_scored), sa.func.sum(runs.c.anomalies)).where(
             runs.c.monitor == name, runs.c.job == Job.SCORE, runs.c.started_at >= since
@@ -192,7 +186,7 @@ def _overview(connection: sa.Connection, name: str, since: datetime) -> MonitorO
         trained_at=detector.trained_at if detector else None,
         first_trained_at=first_trained_at,
         training_records=detector.training_records if detector else None,
-        threshold=detector.value if detector else None,
+        threshold=detector.threshold if detector else None,
         false_alarm_rate=detector.false_alarm_rate if detector else None,
         read_until=read_until,
         records_scored=totals[0] or 0,

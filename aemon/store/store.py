@@ -26,7 +26,7 @@ from aemon.store.tables import (
 )
 from aemon.store.tables import artifacts as artifacts_table
 
-_KEYS_AT_ONCE = 500  # bound values in one IN list; SQLite's oldest limit is 999
+KEYS_AT_ONCE = 500  # bound values in one IN list; SQLite's oldest limit is 999
 
 Row = dict[str, Any]
 
@@ -204,10 +204,10 @@ class Store:
         asked = {(row["entity"], row["record_key"]) for row in rows}
         known: set[tuple[str, str]] = set()
         keys = [row["record_key"] for row in rows]
-        for start in range(0, len(keys), _KEYS_AT_ONCE):
+        for start in range(0, len(keys), KEYS_AT_ONCE):
             query = sa.select(scores.c.entity, scores.c.record_key).where(
                 scores.c.monitor == monitor,
-                scores.c.record_key.in_(keys[start : start + _KEYS_AT_ONCE]),
+                scores.c.record_key.in_(keys[start : start + KEYS_AT_ONCE]),
             )
             known.update((entity, key) for entity, key in connection.execute(query))
         return known & asked
@@ -277,23 +277,8 @@ class Store:
 
     def active_detector(self, monitor: str) -> StoredDetector | None:
         """The detector that judges for a monitor, if one has been trained."""
-        query = (
-            sa.select(
-                detectors,
-                thresholds.c.id.label("threshold_id"),
-                thresholds.c.value.label("threshold"),
-                thresholds.c.false_alarm_rate,
-            )
-            .join(thresholds, thresholds.c.detector_id == detectors.c.id)
-            .where(detectors.c.monitor == monitor, detectors.c.state == DetectorState.ACTIVE)
-            .order_by(thresholds.c.id.desc())
-            .limit(1)
-        )
         with self.reading() as connection:
-            row = connection.execute(query).mappings().one_or_none()
-        if row is None:
-            return None
-        return StoredDetector(**{name: row[name] for name in StoredDetector.__slots__})
+            return active_detector(connection, monitor)
 
     def artifact(self, sha256: str) -> bytes:
         """The content of an artifact."""
@@ -307,6 +292,26 @@ class Store:
         insert = dialect.insert(table).on_conflict_do_nothing()
         # How many rows were new is asked of every such insert; SQLAlchemy forgets it otherwise.
         return insert.execution_options(preserve_rowcount=True)
+
+
+def active_detector(connection: sa.Connection, monitor: str) -> StoredDetector | None:
+    """The detector that judges for a monitor, with its newest threshold."""
+    query = (
+        sa.select(
+            detectors,
+            thresholds.c.id.label("threshold_id"),
+            thresholds.c.value.label("threshold"),
+            thresholds.c.false_alarm_rate,
+        )
+        .join(thresholds, thresholds.c.detector_id == detectors.c.id)
+        .where(detectors.c.monitor == monitor, detectors.c.state == DetectorState.ACTIVE)
+        .order_by(thresholds.c.id.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).mappings().one_or_none()
+    if row is None:
+        return None
+    return StoredDetector(**{name: row[name] for name in StoredDetector.__slots__})
 
 
 def _without(known: set[tuple[str, str]], rows: Sequence[Row]) -> Sequence[Row]:

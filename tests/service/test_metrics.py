@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from aemon.config.schema import HostSource, MonitorSettings
 from aemon.records import Job, Outcome, RunReport
-from aemon.service.metrics import CATALOGUE, Metrics, documented_names
+from aemon.service.metrics import CATALOGUE, Metrics
 from aemon.store.store import StoredDetector
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -42,6 +42,11 @@ DETECTOR = StoredDetector(
     false_alarm_rate=0.001,
     artifact_sha256="",
 )
+
+
+def documented_names() -> list[str]:
+    """The names as Prometheus sees them."""
+    return [f"{m.name}_total" if m.kind == "counter" else m.name for m in CATALOGUE]
 
 
 @pytest.fixture

@@ -268,3 +268,13 @@ def test_flagged_records_are_logged_the_first_of_many(trained, database, caplog)
     assert told[0].record == "5000"
     assert "was expected" in told[0].getMessage()
     assert told[-1].getMessage() == "10 more flagged records"
+
+
+def test_a_chunk_in_which_nothing_can_be_judged_is_counted_and_passed(trained, database, store):
+    long_ago = "0001-01-01 00:00:00"
+    insert(database, "readings", [(9000 + n, long_ago, 6.0, 2.8, 1.8) for n in range(3)])
+    outcome, _, tally = score(trained)
+    assert (outcome, tally.records_read, tally.records_scored) == (Outcome.OK, 3, 0)
+    assert tally.rejected["time_out_of_range"] == 3
+    assert score(trained)[0] is Outcome.NO_DATA
+    assert keys(store) == []
