@@ -77,11 +77,12 @@ class RunReport:
     reason: str = ""
     records_read: int = 0
     records_scored: int = 0
+    records_absent: int = 0  # scored records with too little there to judge
     records_late: int = 0
     rejected: tuple[tuple[str, int], ...] = ()  # (reason, count), only counts above zero
     cells_imputed: int = 0
     exceedances: tuple[float, ...] = ()  # of the anomalies
-    critical: int = 0  # anomalies far over the line
+    critical: int = 0  # anomalies above the critical line
     largest_exceedance: float | None = None  # over all records scored
     newest_record: datetime | None = None  # event time of the newest record read
     records_wanted: int = 0  # in a cold start: how many it takes to end it

@@ -40,6 +40,14 @@ def test_its_configuration_loads(text, tmp_path):
     assert yaml.safe_load(text)["monitors"]
 
 
+@pytest.mark.parametrize("text", blocks("python"))
+def test_its_python_runs(text):
+    namespace = {}
+    *lines, last = text.strip().splitlines()
+    exec("\n".join(lines), namespace)
+    assert eval(last, namespace).tolist() == [1, -1], last
+
+
 def test_its_queries_run(tmp_path):
     engine = open_engine(f"sqlite:///{tmp_path}/aemon.db")
     schema.prepare(engine)

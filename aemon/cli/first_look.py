@@ -3,13 +3,12 @@
 import time
 from dataclasses import dataclass
 
-import numpy as np
-
 from aemon.clock import format_duration, utc_now
 from aemon.config.schema import HostSource, MonitorSettings
-from aemon.detection.autoencoder import choose_shape
-from aemon.detection.detector import LEAST_RECORDS, TRAIN_SHARE
+from aemon.detection.detector import LEAST_RECORDS
 from aemon.detection.features import ColumnReport, describe_columns, fit_features
+from aemon.detection.kinds.registry import KINDS
+from aemon.detection.shape import choose_shape
 from aemon.detection.threshold import false_alarm_rate_for
 from aemon.errors import AemonError
 from aemon.frame import Frame, check_frame
@@ -107,9 +106,11 @@ def _refusal(frame: Frame, settings: MonitorSettings) -> AemonError | None:
         return None
     try:
         false_alarm_rate_for(settings.threshold, frame.times)
-        oldest = np.argsort(frame.times, kind="stable")[: round(TRAIN_SHARE * len(frame))]
-        features = fit_features(frame.take(oldest), settings.columns)
-        choose_shape(len(features), settings.detector, width=features.width)
+        features = fit_features(frame, settings.columns)
+        kind = KINDS[settings.detector.kind]
+        choose_shape(
+            len(features), settings.detector, width=features.width, regularised=kind.regularised
+        )
     except AemonError as error:
         return error
     return None

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from aemon import __version__
-from aemon.cli import check, db, demo, look, settings, work
+from aemon.cli import check, codes, db, demo, kinds, look, settings, status, tune, work
 from aemon.errors import AemonError, ExitCode
 
 app = typer.Typer(
@@ -29,8 +29,12 @@ app.command()(work.run)
 app.command()(check.check)
 app.command()(work.train)
 app.command()(work.score)
+app.command()(status.status)
 app.command()(look.anomalies)
 app.command()(look.explain)
+app.command()(codes.codes)
+app.command()(kinds.kinds)
+app.command()(tune.tune)
 app.command()(demo.demo)
 app.add_typer(settings.config_app, name="config")
 app.add_typer(db.app, name="db")

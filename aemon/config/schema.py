@@ -7,14 +7,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from aemon.config.types import AlarmBudget, AtKeyError, Duration, Listen, Settings, TimeZone
+from aemon.config.detector import DetectorSettings
+from aemon.config.threshold import ThresholdSettings
+from aemon.config.types import AtKeyError, Duration, Listen, Settings, TimeZone, given
 
 ColumnKind = Literal["numeric", "boolean", "categorical"]
-
-
-def _given(key: str, kind: str) -> dict[str, Any]:
-    """JSON Schema: a key is there, and not null."""
-    return {"required": [key], "properties": {key: {"type": kind}}}
 
 
 def _kind_required(schema: dict[str, Any]) -> None:
@@ -25,7 +22,7 @@ def _kind_required(schema: dict[str, Any]) -> None:
 
 def _sql_rules(schema: dict[str, Any]) -> None:
     _kind_required(schema)
-    schema["oneOf"] = [_given("table", "string"), _given("query", "string")]
+    schema["oneOf"] = [given("table", "string"), given("query", "string")]
 
 
 class SqlSource(Settings):
@@ -99,48 +96,6 @@ class ColumnSettings(Settings):
         both = sorted(set(self.include or ()) & set(self.exclude))
         if both:
             raise ValueError(f"{', '.join(both)}: both included and excluded; choose one")
-        return self
-
-
-class DetectorSettings(Settings):
-    """The autoencoder's shape and training. The defaults were measured; change them with data."""
-
-    code_size: int | None = Field(
-        None, ge=1, description="width of the code; default three quarters of the features"
-    )
-    hidden_size: int | None = Field(
-        None, ge=1, description="width of the layers around the code; default 3x the features"
-    )
-    members: int = Field(3, ge=1, le=32, description="autoencoders averaged into one detector")
-    steps: int = Field(600, ge=1, description="most training steps; early stopping may end sooner")
-    batch_records: int = Field(256, ge=1, description="records in a training step")
-    learning_rate: float = Field(0.01, gt=0, description="peak of the one-cycle schedule")
-    noise: float = Field(0.5, ge=0, description="most input noise in training, in spreads")
-    seed: int = Field(0, ge=0, description="same data, settings and seed: same detector")
-
-
-class ThresholdSettings(Settings):
-    """Where the line is drawn, as a promise: a rate or a budget."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "not": {
-                "allOf": [_given("false_alarm_rate", "number"), _given("alarm_budget", "string")]
-            }
-        }
-    )
-
-    false_alarm_rate: float | None = Field(
-        None, gt=0, lt=0.5, description="share of normal records that may be flagged"
-    )
-    alarm_budget: AlarmBudget | None = Field(
-        None, description="count of normal records that may be flagged, such as 3/day"
-    )
-
-    @model_validator(mode="after")
-    def _at_most_one_promise(self) -> Self:
-        if self.false_alarm_rate is not None and self.alarm_budget is not None:
-            raise ValueError("give either false_alarm_rate or alarm_budget, not both")
         return self
 
 

@@ -36,6 +36,11 @@ class Settings(BaseModel):
         return given
 
 
+def given(key: str, kind: str) -> dict[str, Any]:
+    """JSON Schema: a key is there, and not null."""
+    return {"required": [key], "properties": {key: {"type": kind}}}
+
+
 class AtKeyError(ValueError):
     """A problem with one key that its settings as a whole show."""
 

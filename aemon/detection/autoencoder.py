@@ -1,75 +1,45 @@
-"""The autoencoder: an undercomplete hourglass, several members at once, in NumPy."""
+"""The autoencoder: layers of several members at once, in NumPy; what every kind becomes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
-from math import ceil
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from aemon.config.schema import DetectorSettings
-from aemon.errors import TrainingError
+from aemon.detection.outputs import Outputs
 
 Floats = npt.NDArray[np.float32]
+Activation = Literal["linear", "silu", "tanh", "sigmoid"]
 
-CODE_SHARE = 0.75
-"""Default width of the code, as a share of the independent features (QUALITY.md part A)."""
+DRAWS = 8
+"""Codes drawn for each record where the code is a distribution; always the same normal numbers,
+so that a record's score does not depend on when it is judged or beside which others."""
 
-HIDDEN_FACTOR = 3
-"""Default width of the hidden layers, as a multiple of the features (QUALITY.md part A)."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Shape:
-    """Widths of the layers: features -> hidden -> code -> hidden -> features."""
-
-    features: int
-    hidden: int
-    code: int
-
-    @property
-    def layers(self) -> tuple[tuple[int, int], ...]:
-        """(width in, width out) of the four layers."""
-        widths = (self.features, self.hidden, self.code, self.hidden, self.features)
-        return tuple(pairwise(widths))
-
-
-def choose_shape(features: int, settings: DetectorSettings, *, width: int | None = None) -> Shape:
-    """The widths for F features, of which `width` vary independently and are judged.
-
-    One feature alone has a code of width 0: its reconstruction is a constant, and its error
-    the distance from the middle.
-
-    Raises:
-        TrainingError: the code would be as wide as the input, so nothing need be learned.
-    """
-    width = features if width is None else width
-    hidden = settings.hidden_size or HIDDEN_FACTOR * features
-    if width == 1 and settings.code_size is None:
-        return Shape(features=features, hidden=hidden, code=0)
-    code = settings.code_size or min(ceil(CODE_SHARE * width), width - 1)
-    if code >= width:
-        raise TrainingError(
-            f"detector.code_size is {code}, but the records have only {width} independent "
-            "features that vary: a code as wide as its input could copy anything",
-            todo=f"set detector.code_size to at most {width - 1}, or leave it out"
-            if width > 1
-            else "leave detector.code_size out: a single feature needs no code",
-        )
-    return Shape(features=features, hidden=hidden, code=code)
+MOST_LOG_VARIANCE = 10.0
+"""A code's log variance is held within this, here as in training."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Autoencoder:
-    """M autoencoders of one shape, trained side by side; SiLU inside, code and output linear.
+    """M autoencoders of one shape, trained side by side. L layers, the first of them the encoder.
 
     Attributes:
-        weights: four layers (M, in, out), float32.
-        biases: four layers (M, 1, out), float32.
+        weights: L layers (M, in, out), float32.
+        biases: L layers (M, 1, out), float32.
+        activations: of the L layers.
+        encoder_layers: how many of the layers are the encoder; its output is the code.
+        outputs: what makes features of the last layer's numbers.
+        spread: a variational code's log variance: weights (M, in, C) and biases (M, 1, C) beside
+            the encoder's last layer, which then gives its mean.
     """
 
     weights: tuple[Floats, ...]
     biases: tuple[Floats, ...]
+    activations: tuple[Activation, ...]
+    encoder_layers: int
+    outputs: Outputs
+    spread: tuple[Floats, Floats] | None = None
 
     @property
     def members(self) -> int:
@@ -79,22 +49,76 @@ class Autoencoder:
     @property
     def code_size(self) -> int:
         """Width of the code, C."""
-        return int(self.weights[1].shape[2])
+        return int(self.weights[self.encoder_layers - 1].shape[2])
 
-    def __call__(self, X: Floats) -> tuple[Floats, Floats]:  # noqa: N803 -- X (N, F), as in the literature
-        """Reconstruction (M, N, F) and code (M, N, C) of features X, (N, F) or (M, N, F)."""
-        w, b = self.weights, self.biases
-        inner: Floats = X @ w[0] + b[0]  # (M, N, F) x (M, F, H) -> (M, N, H)
-        code: Floats = silu(inner) @ w[1] + b[1]  # -> (M, N, C)
-        outer: Floats = code @ w[2] + b[2]  # -> (M, N, H)
-        reconstruction: Floats = silu(outer) @ w[3] + b[3]  # -> (M, N, F)
-        return reconstruction, code
+    def member(self, m: int) -> "Autoencoder":
+        """The m-th autoencoder alone."""
+        return Autoencoder(
+            weights=tuple(w[m : m + 1] for w in self.weights),
+            biases=tuple(b[m : m + 1] for b in self.biases),
+            activations=self.activations,
+            encoder_layers=self.encoder_layers,
+            outputs=self.outputs,
+            spread=self.spread and (self.spread[0][m : m + 1], self.spread[1][m : m + 1]),
+        )
+
+    def encode(self, X: Floats) -> Floats:  # noqa: N803 -- X (N, F), as in the literature
+        """Code (M, N, C) of features X, (N, F) or (M, N, F); of a distribution its mean."""
+        return self._through(X, 0, self.encoder_layers)
+
+    def deviations(self, X: Floats) -> Floats:  # noqa: N803
+        """Standard deviations (M, N, C) of a variational code of features X; 0 for any other."""
+        inner = self._through(X, 0, self.encoder_layers - 1)
+        if self.spread is None:
+            return np.zeros((self.members, X.shape[-2], self.code_size), dtype=np.float32)
+        weight, bias = self.spread
+        log_variances = np.clip(inner @ weight + bias, -MOST_LOG_VARIANCE, MOST_LOG_VARIANCE)
+        deviations: Floats = np.exp(log_variances / 2)
+        return deviations
+
+    def decode(self, code: Floats) -> Floats:
+        """Reconstruction (M, N, F) of a code (M, N, C)."""
+        return self.outputs(self._through(code, self.encoder_layers, len(self.weights)))
+
+    def __call__(self, X: Floats) -> Floats:  # noqa: N803
+        """Reconstructions (D, N, F) of features X, (N, F) or (M, N, F).
+
+        D is M, or M times `DRAWS` where the code is a distribution: each is decoded from a draw.
+        """
+        code = self.encode(X)
+        if self.spread is None:
+            return self.decode(code)
+        deviations = self.deviations(X)
+        draws = np.random.default_rng(DRAWS).standard_normal((DRAWS, self.code_size), np.float32)
+        return np.concatenate([self.decode(code + draw * deviations) for draw in draws])
+
+    def _through(self, values: Floats, first: int, last: int) -> Floats:
+        for layer in range(first, last):
+            # (M, N, in) x (M, in, out) -> (M, N, out)
+            values = values @ self.weights[layer]
+            values += self.biases[layer]
+            values = ACTIVATIONS[self.activations[layer]](values)
+        return values
 
 
 def silu(x: Floats) -> Floats:
     """SiLU, x * sigmoid(x) (Elfwing et al. 2018), in the form that cannot overflow."""
+    gate = sigmoid(x)
+    gate *= x
+    return gate
+
+
+def sigmoid(x: Floats) -> Floats:
+    """1 / (1 + exp(-x)), in the form that cannot overflow."""
     gate: Floats = np.tanh(np.float32(0.5) * x)
     gate += 1
     gate *= 0.5
-    gate *= x
     return gate
+
+
+ACTIVATIONS: dict[Activation, Callable[[Floats], Floats]] = {
+    "linear": lambda x: x,
+    "silu": silu,
+    "tanh": np.tanh,
+    "sigmoid": sigmoid,
+}

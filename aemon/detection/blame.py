@@ -3,9 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from aemon.detection.autoencoder import Autoencoder
 from aemon.detection.feature_map import FeatureMap
-from aemon.detection.scoring import reconstruction_errors, residuals_of, scores
+from aemon.detection.scorer import Scorer
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -21,9 +20,8 @@ rounds and 0.11 after 8, and no further."""
 
 def blame(
     feature_map: FeatureMap,
-    autoencoder: Autoencoder,
-    whitening: Floats,
-    line: float,
+    scorer: Scorer,
+    lines: npt.NDArray[np.float64],
     X: Floats,  # noqa: N803 -- (N, F)
     mask: Mask,
 ) -> tuple[list[list[int]], Floats]:
@@ -33,26 +31,31 @@ def blame(
     largest part in the score is hidden, as if it were missing, and the record judged again;
     until the rest is normal or `MOST_BLAMED` are hidden. The reconstruction is the last one:
     what the record's other columns say that the blamed ones should have been.
+
+    Args:
+        feature_map: where the features came from.
+        scorer: of the detector.
+        lines: (N,) the score that each record is held against.
+        X: (N, F), 0 where missing.
+        mask: (N, F), which cells were observed.
     """
-    weights = feature_map.weights
     places = [place for _, place in feature_map.judged]
     blamed: list[list[int]] = [[] for _ in X]
     shown = mask.copy()
-    _, reconstruction = residuals_of(autoencoder, X, mask)
+    reconstruction = np.zeros_like(X)
     rows = np.arange(len(X))  # records still being looked at
     for _ in range(MOST_BLAMED + 1):
         hidden = np.where(shown[rows], X[rows], np.float32(0))
-        found = residuals_of(autoencoder, hidden, shown[rows], rounds=FILL_ROUNDS)
-        errors = reconstruction_errors(found.residuals, shown[rows], whitening, weights)
+        found = scorer.parts(hidden, shown[rows], rounds=FILL_ROUNDS)
         reconstruction[rows] = found.reconstruction
-        rest = scores(errors, shown[rows], weights)
+        errors, rest = found.errors, found.scores
         by_column = np.stack([errors[:, place].sum(axis=1) for place in places], axis=1)
         largest = by_column.argmax(axis=1)
         further = np.array(
             [
                 by_column[i].any()
                 and len(blamed[row]) < MOST_BLAMED
-                and (rest[i] > line or not blamed[row])
+                and (rest[i] > lines[row] or not blamed[row])
                 for i, row in enumerate(rows)
             ],
             dtype=bool,

@@ -18,6 +18,7 @@ from aemon.detection.cells import (
     read_texts,
 )
 from aemon.detection.columns import ColumnReport, named_columns
+from aemon.detection.outputs import Outputs
 from aemon.errors import FrameError
 from aemon.frame import Frame
 
@@ -82,6 +83,26 @@ class FeatureMap:
             places.append((name, slice(start, start + len(categories) + 1)))
             start += len(categories) + 1
         return tuple((name, place) for name, place in places if self.weights[place].any())
+
+    @property
+    def outputs(self) -> Outputs:
+        """How an autoencoder's last layer becomes these features."""
+        start, categories = len(self.scaled), []
+        for _, texts in self.categorical:
+            stop = start + len(texts) + 1
+            if self.weights[start:stop].any():
+                categories.append((start, stop))
+            start = stop
+        return Outputs(
+            booleans=tuple(
+                place
+                for place, name in enumerate(self.scaled)
+                if name in self.booleans and self.weights[place] > 0
+            ),
+            categories=tuple(categories),
+            means=self.means.astype(np.float32),
+            spreads=self.spreads.astype(np.float32),
+        )
 
     def transform(self, frame: Frame) -> tuple[Floats, Mask]:
         """Features X (N, F), 0 where missing, and which of them were observed (N, F).

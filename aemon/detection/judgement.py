@@ -8,9 +8,6 @@ import numpy.typing as npt
 Value = float | bool | str | None
 """A cell in its original units; None where it is missing."""
 
-CRITICAL_EXCEEDANCE = 2.0
-"""A score this many times the threshold is critical."""
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Judgement:
@@ -19,10 +16,10 @@ class Judgement:
     Attributes:
         scores: (N,) higher is odder; 1 is usual.
         p_values: (N,) how often a normal record scores as high or higher.
-        exceedances: (N,) score / threshold; 1 is the line.
+        exceedances: (N,) score / its line; 1 is the line.
         anomalous: (N,) over the line; never where absent.
         absent: (N,) more than half of the judged cells are missing.
-        critical: (N,) anomalous by `CRITICAL_EXCEEDANCE` or more.
+        critical: (N,) anomalous and over the critical line, too.
         imputed_shares: (N,) share of the judged cells that are missing.
         cells_imputed: missing judged cells in all.
     """

@@ -23,7 +23,6 @@ class Provenance:
     validation_records: int
     calibration_records: int
     seed: int
-    steps: int
     validation_error: float
     settings_hash: str
     feature_map_hash: str

@@ -11,13 +11,25 @@ import numpy.typing as npt
 from aemon.detection.autoencoder import Autoencoder
 from aemon.detection.columns import ColumnReport
 from aemon.detection.feature_map import FeatureMap
+from aemon.detection.lines import Lines
+from aemon.detection.methods import conformal
+from aemon.detection.neighbours import Prototypes
+from aemon.detection.outputs import Outputs
+from aemon.detection.scorer import Guard, Scorer
+from aemon.detection.space import Space
 from aemon.detection.tail import Tail
-from aemon.detection.threshold import Threshold
+from aemon.detection.threshold import CRITICAL_SHARE, Threshold
+from aemon.detection.views import View
 
 Arrays = dict[str, npt.NDArray[Any]]
 Metadata = dict[str, Any]
 
-LAYERS = 4
+_SPREAD = ("autoencoder.spread.weights", "autoencoder.spread.biases")
+
+_THRESHOLD_NUMBERS = (
+    "value", "critical_value", "method", "false_alarm_rate", "critical_rate", "records",
+    "independent",
+)  # fmt: skip
 
 
 def feature_map_state(feature_map: FeatureMap) -> tuple[Arrays, Metadata]:
@@ -62,17 +74,54 @@ def hash_feature_map(feature_map: FeatureMap) -> str:
     return digest.hexdigest()
 
 
-def autoencoder_state(autoencoder: Autoencoder) -> Arrays:
-    """The weights and biases of every layer."""
-    weights = {f"autoencoder.weights.{i}": w for i, w in enumerate(autoencoder.weights)}
-    return weights | {f"autoencoder.biases.{i}": b for i, b in enumerate(autoencoder.biases)}
+def scorer_state(scorer: Scorer) -> tuple[Arrays, Metadata]:
+    """Arrays and JSON of a scorer."""
+    autoencoder, space = scorer.autoencoder, scorer.space
+    arrays: Arrays = {
+        **{f"autoencoder.weights.{i}": w for i, w in enumerate(autoencoder.weights)},
+        **{f"autoencoder.biases.{i}": b for i, b in enumerate(autoencoder.biases)},
+        "space.whitening": space.whitening,
+        "space.usual": space.usual,
+        "space.prototypes": space.prototypes.points,
+        "space.joint": space.joint.points,
+        "space.densities": space.densities,
+    }
+    if autoencoder.spread is not None:
+        arrays |= dict(zip(_SPREAD, autoencoder.spread, strict=True))
+    return arrays, {
+        "activations": list(autoencoder.activations),
+        "encoder_layers": autoencoder.encoder_layers,
+        "plain_outputs": autoencoder.outputs.plain,
+        "views": [asdict(view) for view in scorer.views],
+        "vouchers": space.vouchers,
+        "guard": asdict(scorer.guard),
+    }
 
 
-def autoencoder_from(arrays: Arrays) -> Autoencoder:
-    """The inverse of `autoencoder_state`."""
-    return Autoencoder(
-        weights=tuple(arrays[f"autoencoder.weights.{i}"] for i in range(LAYERS)),
-        biases=tuple(arrays[f"autoencoder.biases.{i}"] for i in range(LAYERS)),
+def scorer_from(arrays: Arrays, metadata: Metadata, feature_map: FeatureMap) -> Scorer:
+    """The inverse of `scorer_state`, for the feature map it was learned with."""
+    layers = range(len(metadata["activations"]))
+    plain = metadata.get("plain_outputs", False)
+    return Scorer(
+        autoencoder=Autoencoder(
+            weights=tuple(arrays[f"autoencoder.weights.{i}"] for i in layers),
+            biases=tuple(arrays[f"autoencoder.biases.{i}"] for i in layers),
+            activations=tuple(metadata["activations"]),
+            encoder_layers=metadata["encoder_layers"],
+            outputs=Outputs.linear(len(feature_map)) if plain else feature_map.outputs,
+            spread=(arrays[_SPREAD[0]], arrays[_SPREAD[1]]) if _SPREAD[0] in arrays else None,
+        ),
+        space=Space(
+            weights=feature_map.weights,
+            whitening=arrays["space.whitening"],
+            usual=arrays["space.usual"],
+            prototypes=Prototypes(points=arrays["space.prototypes"]),
+            joint=Prototypes(points=arrays["space.joint"]),
+            densities=arrays["space.densities"],
+            vouchers=metadata["vouchers"],
+        ),
+        views=tuple(View(**view) for view in metadata["views"]),
+        guard=Guard(**metadata["guard"]),
     )
 
 
@@ -83,22 +132,45 @@ def threshold_state(threshold: Threshold) -> tuple[Arrays, Metadata]:
         "threshold.at_or_above": threshold.at_or_above,
     }
     return arrays, {
-        "value": threshold.value,
-        "method": threshold.method,
-        "false_alarm_rate": threshold.false_alarm_rate,
-        "records": threshold.records,
+        **{name: getattr(threshold, name) for name in _THRESHOLD_NUMBERS},
         "tail": asdict(threshold.tail),
     }
 
 
 def threshold_from(arrays: Arrays, metadata: Metadata) -> Threshold:
-    """The inverse of `threshold_state`."""
-    return Threshold(
-        value=metadata["value"],
-        method=metadata["method"],
-        false_alarm_rate=metadata["false_alarm_rate"],
-        records=metadata["records"],
-        kept=arrays["threshold.kept"],
-        at_or_above=arrays["threshold.at_or_above"],
-        tail=Tail(**metadata["tail"]),
+    """The inverse of `threshold_state`; one stored before critical lines were gets its own."""
+    numbers = {name: metadata[name] for name in _THRESHOLD_NUMBERS if name in metadata}
+    kept, tail = arrays["threshold.kept"], Tail(**metadata["tail"])
+    if "critical_value" not in numbers:
+        rate = CRITICAL_SHARE * numbers["false_alarm_rate"]
+        critical = conformal(kept, numbers["records"], tail, rate)
+        numbers["critical_value"] = max(critical, numbers["value"])
+        numbers["critical_rate"] = rate
+        numbers["independent"] = float(numbers["records"])
+    return Threshold(kept=kept, at_or_above=arrays["threshold.at_or_above"], tail=tail, **numbers)
+
+
+def lines_state(lines: Lines) -> tuple[Arrays, Metadata]:
+    """Arrays and JSON of all lines; the scores of the entities' own one behind the other."""
+    arrays, metadata = threshold_state(lines.pooled)
+    own = [(name, *threshold_state(line)) for name, line in lines.own.items()]
+    for name in tuple(arrays) if own else ():
+        arrays[f"own.{name}"] = np.concatenate([parts[name] for _, parts, _ in own])
+    return arrays, {
+        **metadata,
+        "batch_fdr": lines.batch_fdr,
+        "own": [[name, len(parts["threshold.kept"]), line] for name, parts, line in own],
+    }
+
+
+def lines_from(arrays: Arrays, metadata: Metadata) -> Lines:
+    """The inverse of `lines_state`; a detector stored before entities had lines has one for all."""
+    own: dict[str, Threshold] = {}
+    start = 0
+    for name, size, line in metadata.get("own", ()):
+        part = slice(start, start := start + size)
+        stored = ("threshold.kept", "threshold.at_or_above")
+        own[name] = threshold_from({key: arrays[f"own.{key}"][part] for key in stored}, line)
+    return Lines(
+        pooled=threshold_from(arrays, metadata), own=own, batch_fdr=metadata.get("batch_fdr")
     )

@@ -13,7 +13,7 @@ import prometheus_client
 from aemon import __version__
 from aemon.clock import Clock, utc_now
 from aemon.config.schema import Config
-from aemon.errors import ExitCode, WorkerError
+from aemon.errors import ExitCode, StoreError, WorkerError
 from aemon.records import Job, Outcome
 from aemon.service.executor import WorkerExecutor
 from aemon.service.logs import log
@@ -25,7 +25,7 @@ from aemon.service.scheduler import HEARTBEAT_SECONDS, Scheduler
 from aemon.service.training import Trained, train_in_worker
 from aemon.store import queries, schema
 from aemon.store.engine import open_engine
-from aemon.store.store import Store
+from aemon.store.store import Store, StoredDetector
 from aemon.web.server import WebServer, listen
 from aemon.web.status import Health, StatusPage
 
@@ -144,8 +144,7 @@ class Daemon:
         """Show a new detector; ask for training where it is due."""
         in_use = monitor.in_use
         if in_use and self._shown.get(monitor.name) != in_use.id:
-            self._metrics.show_detector(in_use)
-            self._shown[monitor.name] = in_use.id
+            self._show(in_use)
         wanted = monitor.settings.min_records
         due = there >= wanted if cold else monitor.outdated(self._clock())
         training = self._trainings[monitor.name]
@@ -153,6 +152,16 @@ class Daemon:
         if due and not waits and not training.asked:
             training.asked = True
             self._scheduler.once(monitor.name, self._train_tick(monitor))
+
+    def _show(self, detector: StoredDetector) -> None:
+        """Show a detector, and what it has flagged before this daemon began."""
+        try:
+            realised = queries.realised(self._store, detector)
+        except StoreError:
+            self._metrics["aemon_store_errors"].inc()
+            return  # the next tick asks again
+        self._metrics.show_detector(detector, realised)
+        self._shown[detector.monitor] = detector.id
 
     # -- training
 

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from aemon import __version__
 from aemon.config.schema import MonitorSettings
 from aemon.records import Job, Outcome, RunReport, Severity
+from aemon.store.queries import Flagged
 from aemon.store.store import StoredDetector
 
 REJECTED = ("no_time", "time_out_of_range", "no_key", "duplicate_key")
@@ -69,6 +70,10 @@ CATALOGUE = (
         "share of normal records that may be flagged, as promised",
     ),
     Metric(
+        "aemon_realised_anomaly_ratio", "gauge", ("monitor",),
+        "share of the records the active detector could judge that it flagged, rightly or not",
+    ),
+    Metric(
         "aemon_cold_start_records", "gauge", ("monitor",),
         "records there are for the first training; gone once there is a detector",
     ),
@@ -95,6 +100,7 @@ CATALOGUE = (
     Metric("aemon_store_errors", "counter", (), "times the store could not be read or written"),
 )  # fmt: skip
 
+_NOTHING = Flagged()
 _WELL = frozenset({Outcome.OK, Outcome.NO_DATA, Outcome.COLLECTING})
 
 
@@ -105,6 +111,7 @@ class Metrics:
         self.registry = registry
         self._all: dict[str, Any] = {metric.name: _make(metric, registry) for metric in CATALOGUE}
         self["aemon_build_info"].labels(version=__version__).set(1)
+        self._realised: dict[str, Flagged] = {}
 
     def __getitem__(self, name: str) -> Any:
         return self._all[name]
@@ -158,12 +165,22 @@ class Metrics:
         if report.largest_exceedance is not None:
             largest = self["aemon_last_run_max_exceedance_ratio"]
             largest.labels(monitor).set(report.largest_exceedance)
+        before = self._realised.get(monitor)
+        if before is not None:
+            judged = before.judged + report.records_scored - report.records_absent
+            flagged = before.flagged + report.anomalies
+            self._show_realised(monitor, Flagged(judged=judged, flagged=flagged))
         if report.newest_record is not None:
             newest = self["aemon_source_newest_record_timestamp_seconds"]
             newest.labels(monitor).set(report.newest_record.timestamp())
 
-    def show_detector(self, stored: StoredDetector) -> None:
-        """Describe a monitor's active detector; the one before leaves no series behind."""
+    def show_detector(self, stored: StoredDetector, realised: Flagged = _NOTHING) -> None:
+        """Describe a monitor's active detector; the one before leaves no series behind.
+
+        Args:
+            stored: the detector.
+            realised: what it has flagged until now, by all runs that were observed.
+        """
         monitor = stored.monitor
         _remove(self["aemon_detector_info"], monitor)
         self["aemon_detector_info"].labels(monitor, str(stored.version)).set(1)
@@ -178,6 +195,15 @@ class Metrics:
             self[name].labels(monitor).set(value)
         for name in ("aemon_cold_start_records", "aemon_cold_start_wanted_records"):
             _remove(self[name], monitor)
+        self._show_realised(monitor, realised)
+
+    def _show_realised(self, monitor: str, realised: Flagged) -> None:
+        self._realised[monitor] = realised
+        gauge = self["aemon_realised_anomaly_ratio"]
+        if realised.share is None:
+            _remove(gauge, monitor)
+        else:
+            gauge.labels(monitor).set(realised.share)
 
 
 def _make(metric: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:

@@ -134,6 +134,7 @@ class Monitor:
         tally.rejected.update(frame.rejected)
         tally.rejected.update({"duplicate_key": len(known)})
         tally.records_scored += int(fresh.sum())
+        tally.records_absent += int((judgement.absent & fresh).sum())
         tally.records_late += int((late & fresh).sum())
         tally.cells_imputed += judgement.cells_imputed
         tally.exceedances += judgement.exceedances[flagged].tolist()

@@ -46,6 +46,7 @@ class Tally:
 
     records_read: int = 0
     records_scored: int = 0
+    records_absent: int = 0
     records_late: int = 0
     cells_imputed: int = 0
     critical: int = 0
@@ -74,6 +75,7 @@ class Tally:
             finished_at=times[1],
             records_read=self.records_read,
             records_scored=self.records_scored,
+            records_absent=self.records_absent,
             records_late=self.records_late,
             rejected=tuple(sorted((+self.rejected).items())),
             cells_imputed=self.cells_imputed,

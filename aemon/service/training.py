@@ -68,7 +68,7 @@ def train_once(name: str, settings: MonitorSettings, store: Store, clock: Clock)
         seconds=detector.provenance.seconds,
         validation_error=detector.provenance.validation_error,
         threshold=detector.threshold.value,
-        note=detector.threshold.note,
+        note=detector.lines.note,
     )
 
 

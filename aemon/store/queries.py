@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aemon.records import Job, Verdict
-from aemon.store.store import KEYS_AT_ONCE, Store, active_detector
+from aemon.store.store import KEYS_AT_ONCE, Store, StoredDetector, active_detector
 from aemon.store.tables import (
     anomalies,
     contributions,
@@ -143,6 +143,19 @@ class LastRun:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Flagged:
+    """How many records a detector could judge, and how many of them it flagged."""
+
+    judged: int = 0
+    flagged: int = 0
+
+    @property
+    def share(self) -> float | None:
+        """The realised rate: of all flagged records, for nobody has said which were false alarms."""
+        return self.flagged / self.judged if self.judged else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class MonitorOverview:
     """Where a monitor stands."""
 
@@ -153,6 +166,7 @@ class MonitorOverview:
     training_records: int | None
     threshold: float | None
     false_alarm_rate: float | None
+    realised: Flagged  # by the active detector since it was trained
     read_until: datetime | None
     records_scored: int  # since the moment asked for
     anomalies: int  # since then
@@ -188,12 +202,34 @@ def _overview(connection: sa.Connection, name: str, since: datetime) -> MonitorO
         training_records=detector.training_records if detector else None,
         threshold=detector.threshold if detector else None,
         false_alarm_rate=detector.false_alarm_rate if detector else None,
+        realised=_realised(connection, detector) if detector else Flagged(),
         read_until=read_until,
         records_scored=totals[0] or 0,
         anomalies=totals[1] or 0,
         last_score=_last_run(connection, name, Job.SCORE),
         last_train=_last_run(connection, name, Job.TRAIN),
     )
+
+
+def realised(store: Store, detector: StoredDetector) -> Flagged:
+    """What the active detector has flagged so far, to be held against its promise."""
+    with store.reading() as connection:
+        return _realised(connection, detector)
+
+
+def _realised(connection: sa.Connection, detector: StoredDetector) -> Flagged:
+    # By the ledger, a row for every run: `scores` has one for every record.
+    judged, flagged = connection.execute(
+        sa.select(
+            sa.func.sum(runs.c.records_scored - runs.c.records_absent),
+            sa.func.sum(runs.c.anomalies),
+        ).where(
+            runs.c.monitor == detector.monitor,
+            runs.c.job == Job.SCORE,
+            runs.c.started_at >= detector.trained_at,
+        )
+    ).one()
+    return Flagged(judged=judged or 0, flagged=flagged or 0)
 
 
 def _last_run(connection: sa.Connection, monitor: str, job: Job) -> LastRun | None:

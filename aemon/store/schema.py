@@ -13,7 +13,7 @@ from aemon.store.tables import metadata
 if TYPE_CHECKING:
     from alembic.config import Config as AlembicConfig
 
-HEAD_REVISION = "0001"
+HEAD_REVISION = "0002"
 """The newest revision in `migrations/`: a constant, so that starting up need not load Alembic."""
 
 

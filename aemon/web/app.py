@@ -32,6 +32,7 @@ def build_app(
         loader=PackageLoader("aemon.web"), autoescape=select_autoescape(), trim_blocks=True
     )
     templates.filters["ago"] = _ago
+    templates.filters["percent"] = _percent
     page = templates.get_template("status.html")
 
     def index(_request: Request) -> Response:
@@ -63,6 +64,11 @@ def build_app(
             Route("/readyz", readyz),
         ]
     )
+
+
+def _percent(share: float) -> str:
+    """A share to two significant digits."""
+    return f"{100 * share:.2g} %"
 
 
 def _ago(moment: datetime | None, now: datetime) -> str:

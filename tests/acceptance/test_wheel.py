@@ -44,6 +44,7 @@ def test_the_wheel_holds_migrations_templates_and_types(wheel):
         names = set(archive.namelist())
     assert "aemon/migrations/env.py" in names
     assert "aemon/migrations/versions/0001_first_schema.py" in names
+    assert "aemon/migrations/versions/0002_lines_by_rate.py" in names
     assert "aemon/web/templates/status.html" in names
     assert "aemon/config/example.yaml" in names
     assert "aemon/py.typed" in names

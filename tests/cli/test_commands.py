@@ -19,7 +19,8 @@ from tests.cli.commands import LEARNED, add_monitor, change, run, sql
 from tests.processes import insert
 
 COMMANDS = (
-    "init", "run", "check", "train", "score", "anomalies", "explain", "demo",
+    "init", "run", "check", "train", "score", "status", "anomalies", "explain", "codes", "kinds",
+    "tune", "demo",
     "config schema", "db upgrade", "db current", "db check",
 )  # fmt: skip
 
@@ -126,12 +127,12 @@ def test_the_schema_is_json_schema(tmp_path):
 def test_the_database_commands(folder):
     assert json.loads(run(folder, "db", "current", "--json").stdout) == {
         "current": None,
-        "needed": "0001",
+        "needed": "0002",
     }
     assert "run `aemon db upgrade`" in run(folder, "db", "check", code=ExitCode.STORE).stderr
     assert not (folder / "aemon.db").exists(), "asking makes nothing"
-    assert "none -> 0001" in run(folder, "db", "upgrade").stdout
-    assert "current 0001, needed 0001" in run(folder, "db", "current").stdout
+    assert "none -> 0002" in run(folder, "db", "upgrade").stdout
+    assert "current 0002, needed 0002" in run(folder, "db", "current").stdout
     assert "as expected" in run(folder, "db", "check").stdout
     execute(folder / "aemon.db", "DROP VIEW flagged_records", "DROP TABLE contributions")
     told = run(folder, "db", "check", code=ExitCode.STORE).stdout
@@ -143,7 +144,7 @@ def test_a_store_of_another_version_is_told_the_same_everywhere(folder):
     execute(folder / "aemon.db", "UPDATE alembic_version SET version_num = '9999'")
     for command in ("db check", "db upgrade", "anomalies", "train"):
         error = run(folder, *command.split(), code=ExitCode.STORE).stderr
-        assert "has schema 9999, this aemon needs 0001" in error
+        assert "has schema 9999, this aemon needs 0002" in error
         assert "install a newer aemon" in error
     assert "has schema 9999" in run(folder, "check", code=ExitCode.STORE).stdout
 

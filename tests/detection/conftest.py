@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aemon.config.schema import DetectorSettings, LearningSettings, ThresholdSettings
+from aemon.config.detector import DetectorSettings
+from aemon.config.schema import LearningSettings
+from aemon.config.threshold import ThresholdSettings
 from aemon.detection.detector import Detector, train_detector
 from aemon.frame import Frame
 

@@ -1,40 +1,98 @@
 import numpy as np
 import pytest
+import torch
 
-from aemon.config.schema import DetectorSettings
-from aemon.detection.autoencoder import choose_shape, silu
-from aemon.errors import TrainingError
+from aemon.config.detector import DetectorSettings
+from aemon.detection.autoencoder import DRAWS, sigmoid, silu
+from aemon.detection.kinds.registry import KINDS
+from aemon.detection.outputs import Outputs
+from tests.detection.lessons import lesson_of, records
 
-
-@pytest.mark.parametrize(
-    ("features", "code"), [(1, 0), (2, 1), (3, 2), (4, 3), (20, 15), (100, 75)]
+TORCH = {
+    "linear": lambda x: x,
+    "silu": torch.nn.functional.silu,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+}
+F = 8
+# Given a truth in place 3, and a category of three known values in places 4 to 8
+MIXED = Outputs(
+    booleans=(3,),
+    categories=((4, 8),),
+    means=np.array([0, 0, 0, 0.5, 0.4, 0.3, 0.3, 0], dtype=np.float32),
+    spreads=np.array([1, 1, 1, 0.5, 0.49, 0.46, 0.46, 0.3], dtype=np.float32),
 )
-def test_the_default_code_is_narrower_than_the_features(features, code):
-    shape = choose_shape(features, DetectorSettings())
-    assert (shape.features, shape.hidden, shape.code) == (features, 3 * features, code)
 
 
-def test_the_code_is_held_against_the_features_that_vary():
-    assert choose_shape(20, DetectorSettings(), width=8).code == 6
+def mixed(count, seed):
+    """Features (N, F): three numbers, a truth, a category and the place of unseen ones."""
+    rng = np.random.default_rng(seed)
+    raw = np.zeros((count, F), dtype=np.float32)
+    raw[:, :3] = records(count, seed, features=3, causes=2)
+    raw[:, 3] = raw[:, 0] > 0
+    raw[np.arange(count), 4 + rng.choice(3, count, p=(0.4, 0.3, 0.3))] = 1
+    return (raw - MIXED.means) / MIXED.spreads
 
 
-@pytest.mark.parametrize("code_size", [8, 9, 100])
-def test_a_code_as_wide_as_its_input_is_refused(code_size):
-    with pytest.raises(TrainingError) as caught:
-        choose_shape(20, DetectorSettings(code_size=code_size), width=8)
-    assert f"detector.code_size is {code_size}" in str(caught.value)
-    assert "only 8 independent features" in str(caught.value)
-    assert "at most 7" in caught.value.todo
+def torch_reconstructs(autoencoder, cells):
+    """The same autoencoder in torch, written down once more: (D, N, F)."""
+    tensors = [
+        (torch.tensor(w), torch.tensor(b))
+        for w, b in zip(autoencoder.weights, autoencoder.biases, strict=True)
+    ]
+    values = torch.tensor(cells).expand(autoencoder.members, *cells.shape)
+    draws = [None]
+    if autoencoder.spread is not None:
+        draws = np.random.default_rng(DRAWS).standard_normal(
+            (DRAWS, autoencoder.code_size), np.float32
+        )
+    found = []
+    for draw in draws:
+        inner = values
+        for layer, (weight, bias) in enumerate(tensors):
+            before = inner
+            inner = TORCH[autoencoder.activations[layer]](before @ weight + bias)
+            if draw is not None and layer == autoencoder.encoder_layers - 1:
+                log_weight, log_bias = map(torch.tensor, autoencoder.spread)
+                log_variance = (before @ log_weight + log_bias).clamp(-10, 10)
+                inner = inner + torch.tensor(draw) * (log_variance / 2).exp()
+        if not autoencoder.outputs.plain:
+            inner[..., 3] = torch.sigmoid(inner[..., 3])
+            inner[..., 4:] = torch.softmax(inner[..., 4:], dim=-1)
+            scaled = (inner - torch.tensor(MIXED.means)) / torch.tensor(MIXED.spreads)
+            inner = torch.cat([inner[..., :3], scaled[..., 3:]], dim=-1)
+        found.append(inner)
+    return torch.cat(found).numpy()
 
 
-def test_a_single_feature_takes_no_configured_code():
-    with pytest.raises(TrainingError, match=r"leave detector\.code_size out"):
-        choose_shape(1, DetectorSettings(code_size=1))
+@pytest.fixture(scope="module", params=sorted(KINDS))
+def learned(request):
+    settings = DetectorSettings(kind=request.param, steps=40)
+    lesson = lesson_of(mixed(300, 1), outputs=MIXED, members=2)
+    return KINDS[request.param].learn(lesson, settings, 0, None)
 
 
-def test_configured_widths_are_taken():
-    shape = choose_shape(20, DetectorSettings(code_size=5, hidden_size=11))
-    assert shape.layers == ((20, 11), (11, 5), (5, 11), (11, 20))
+def test_numpy_reconstructs_what_torch_reconstructs(learned):
+    cells = mixed(200, 2)
+    reconstruction = learned(cells)
+    assert reconstruction.dtype == np.float32
+    np.testing.assert_allclose(
+        reconstruction, torch_reconstructs(learned, cells), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_a_member_alone_is_what_it_is_among_others(learned):
+    cells = mixed(50, 3)
+    together = learned(cells).reshape(-1, learned.members, *cells.shape)
+    for m in range(learned.members):
+        np.testing.assert_allclose(learned.member(m)(cells), together[:, m], atol=1e-4)
+
+
+def test_the_code_is_as_wide_as_is_said(learned):
+    code = learned.encode(mixed(50, 3))
+    assert code.shape == (2, 50, learned.code_size)
+    assert learned.deviations(mixed(50, 3)).shape == code.shape
+    assert (learned.deviations(mixed(50, 3)) > 0).all() == (learned.spread is not None)
 
 
 def test_silu_neither_overflows_nor_leaves_float32():
@@ -42,3 +100,9 @@ def test_silu_neither_overflows_nor_leaves_float32():
     expected = np.array([0, 0, 0, 0.7310586, 100, 1e30], dtype=np.float32)
     assert silu(x).dtype == np.float32
     np.testing.assert_allclose(silu(x), expected, rtol=1e-6)
+
+
+def test_sigmoid_neither_overflows_nor_leaves_float32():
+    x = np.array([-1e30, 0, 1, 1e30], dtype=np.float32)
+    assert sigmoid(x).dtype == np.float32
+    np.testing.assert_allclose(sigmoid(x), [0, 0.5, 0.7310586, 1], rtol=1e-6)

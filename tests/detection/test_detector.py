@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aemon.config.schema import DetectorSettings, LearningSettings, ThresholdSettings
+from aemon.config.detector import DetectorSettings
+from aemon.config.schema import LearningSettings
+from aemon.config.threshold import ThresholdSettings
 from aemon.detection.detector import Detector, train_detector
 from aemon.detection.provenance import hash_frame
 from aemon.errors import FrameError, TrainingError
@@ -36,7 +38,7 @@ def test_a_judgement_agrees_with_itself(pump, make_frame, pump_records):
     np.testing.assert_array_equal(judgement.anomalous, judgement.scores > line.value)
     np.testing.assert_array_equal(judgement.anomalous, judgement.p_values <= line.false_alarm_rate)
     np.testing.assert_array_equal(judgement.anomalous, judgement.exceedances > 1)
-    np.testing.assert_array_equal(judgement.critical, judgement.exceedances >= 2)
+    np.testing.assert_array_equal(judgement.critical, judgement.scores > line.critical_value)
     assert not judgement.absent.any()
     assert judgement.cells_imputed == 0
     assert len(judgement) == 500
@@ -96,7 +98,7 @@ def test_no_records_make_an_empty_judgement(pump, make_frame, pump_records):
     assert pump.explain(make_frame(pump_records(0, 0))) == []
 
 
-def test_the_three_slices_are_disjoint_and_in_time_order(make_frame, pump_records, quick):
+def test_every_record_teaches_and_calibrates_in_the_order_of_time(make_frame, pump_records, quick):
     # Given records in no order
     frame = make_frame(pump_records(1000, 1))
     mixed = frame.take(np.random.default_rng(0).permutation(1000))
@@ -105,18 +107,43 @@ def test_the_three_slices_are_disjoint_and_in_time_order(make_frame, pump_record
     # Then it is the detector of the ordered ones
     told = detector.provenance
     assert other.provenance.data_hash == told.data_hash
-    np.testing.assert_array_equal(detector.whitening, other.whitening)
+    np.testing.assert_array_equal(detector.scorer.space.whitening, other.scorer.space.whitening)
     parts = (told.training_records, told.validation_records, told.calibration_records)
-    assert parts == (640, 160, 200)
+    assert parts == (1000, 1000, 1000)
     assert told.trained_from == datetime(2026, 1, 1, tzinfo=UTC)
     assert told.trained_until == datetime(2026, 1, 1, 0, 16, 39, tzinfo=UTC)
 
 
-def test_the_newest_records_do_not_teach_the_features(make_frame, pump_records, quick):
-    table = pump_records(1000, 1)
-    table.loc[640:, "flow"] += 1e6
-    detector = train_detector(make_frame(table), quick, seed=0)
-    assert detector.feature_map.means[0] == pytest.approx(table["flow"][:640].mean())
+def test_a_single_member_is_tried_on_the_newest_fifth(make_frame, pump_records):
+    alone = LearningSettings(detector=DetectorSettings(steps=150, members=1))
+    told = train_detector(make_frame(pump_records(1000, 1)), alone, seed=0).provenance
+    parts = (told.training_records, told.validation_records, told.calibration_records)
+    assert parts == (800, 200, 200)
+
+
+def test_where_normal_life_moves_the_newest_records_draw_the_line(make_frame, quick):
+    # Given a series that wanders off in its last third
+    rng = np.random.default_rng(0)
+    day = np.sin(np.arange(1500) / 20)
+    table = pd.DataFrame({"a": day, "b": -day}) + 0.1 * rng.normal(size=(1500, 2))
+    table.loc[1000:, "b"] += np.linspace(0, 2, 500)
+    # When it is learned from
+    told = train_detector(make_frame(table), quick, seed=0).provenance
+    # Then only what the older records did not know draws the line
+    assert told.training_records == 1500
+    assert told.calibration_records == 750  # of two members' folds, the newer one
+    still = train_detector(make_frame(table[:1000]), quick, seed=0).provenance
+    assert still.calibration_records == 1000
+
+
+def test_records_with_too_little_in_them_teach_nothing(make_frame, pump_records, quick):
+    table = pump_records(500, 1).astype({"open": object})
+    table.loc[::5] = None
+    told = train_detector(make_frame(table), quick, seed=0).provenance
+    assert told.training_records == told.calibration_records == 400
+    table.loc[10:] = None
+    with pytest.raises(TrainingError, match="of 500 records only 8 have half of their cells"):
+        train_detector(make_frame(table), quick, seed=0)
 
 
 def test_seed_settings_and_data_tell_detectors_apart(make_frame, pump_records, quick):
@@ -128,7 +155,7 @@ def test_seed_settings_and_data_tell_detectors_apart(make_frame, pump_records, q
     changed = train_detector(frame, wider, seed=0)
     for a, b in zip(first.state()[0].values(), again.state()[0].values(), strict=True):
         np.testing.assert_array_equal(a, b)
-    assert not np.array_equal(first.whitening, other.whitening)
+    assert not np.array_equal(first.scorer.space.whitening, other.scorer.space.whitening)
     assert first.provenance.settings_hash == again.provenance.settings_hash
     assert first.provenance.settings_hash != changed.provenance.settings_hash
     assert first.provenance.feature_map_hash == changed.provenance.feature_map_hash

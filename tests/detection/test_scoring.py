@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from aemon.detection.scoring import fit_whitening, reconstruction_errors, scores
+from aemon.detection.autoencoder import Autoencoder
+from aemon.detection.closed_form import as_layer
+from aemon.detection.outputs import Outputs
+from aemon.detection.scoring import (
+    LEAST_SHRINKAGE,
+    fit_whitening,
+    reconstruction_errors,
+    residuals_of,
+    shrinkage_of,
+)
 
 N, F = 4000, 4
 rng = np.random.default_rng(0)
@@ -12,42 +21,59 @@ FLOORS = np.full(F, 0.01, dtype=np.float32)
 RESIDUALS = (rng.normal(size=(2, N, F)) @ ROOT).astype(np.float32)
 
 
-def test_normal_residuals_score_one_on_average():
+def test_normal_residuals_err_by_one_a_feature_on_average():
     whitening = fit_whitening(RESIDUALS, SEEN, ONES, FLOORS)
-    errors = reconstruction_errors(RESIDUALS, SEEN, whitening, ONES)
-    assert scores(errors, SEEN, ONES).mean() == pytest.approx(1, abs=0.2)
+    assert reconstruction_errors(RESIDUALS, SEEN, whitening, ONES).mean() == pytest.approx(
+        1, abs=0.2
+    )
 
 
 def test_errors_add_up_to_the_mahalanobis_distance():
-    whitening = fit_whitening(RESIDUALS[:1], SEEN, ONES, FLOORS)
+    whitening = fit_whitening(RESIDUALS, SEEN, ONES, FLOORS)
     gap = RESIDUALS[:1, :1]
     errors = reconstruction_errors(gap, SEEN[:1], whitening, ONES)
-    inverse = whitening[0].astype(float) @ whitening[0]
-    expected = gap[0, 0] @ inverse @ gap[0, 0]
-    assert errors.sum() == pytest.approx(expected, rel=1e-4)
-    np.testing.assert_allclose(whitening[0], whitening[0].T, atol=1e-6)
+    inverse = whitening.astype(float) @ whitening
+    assert errors.sum() == pytest.approx(gap[0, 0] @ inverse @ gap[0, 0], rel=1e-4)
+    np.testing.assert_allclose(whitening, whitening.T, atol=1e-6)
+
+
+def test_the_whitening_undoes_what_correlation_the_shrinkage_leaves():
+    whitening = fit_whitening(RESIDUALS, SEEN, ONES, FLOORS)
+    together = np.concatenate(list(RESIDUALS)).astype(float)
+    moment = together.T @ together / len(together)
+    scale = np.sqrt(np.diag(moment))
+    shrunk = moment * (1 - LEAST_SHRINKAGE)
+    np.fill_diagonal(shrunk, scale**2)
+    np.testing.assert_allclose(whitening @ shrunk @ whitening, np.eye(F), atol=1e-3)
+
+
+def test_a_diagonal_whitening_knows_spreads_alone():
+    whitening = fit_whitening(RESIDUALS, SEEN, ONES, FLOORS, diagonal=True)
+    spreads = np.sqrt((RESIDUALS.astype(float) ** 2).mean(axis=(0, 1)))
+    np.testing.assert_allclose(whitening, np.diag(1 / spreads), rtol=1e-4)
+
+
+def test_members_that_disagree_raise_the_error():
+    whitening = np.eye(F, dtype=np.float32)
+    agreed = np.zeros((2, 1, F), dtype=np.float32)
+    parted = np.stack([agreed[0] + 1, agreed[1] - 1])
+    assert reconstruction_errors(agreed, SEEN[:1], whitening, ONES).sum() == 0
+    assert reconstruction_errors(parted, SEEN[:1], whitening, ONES).sum() == F
 
 
 def test_no_residual_is_believed_to_be_smaller_than_its_floor():
     tiny = np.zeros((1, N, F), dtype=np.float32)
     whitening = fit_whitening(tiny, SEEN, ONES, FLOORS)
-    np.testing.assert_allclose(whitening[0], np.eye(F) * 100, rtol=1e-5)
+    np.testing.assert_allclose(whitening, np.eye(F) * 100, rtol=1e-5)
 
 
 def test_weightless_features_have_no_part_in_any_error():
     weights = np.array([1, 0, 1, 1], dtype=np.float32)
     whitening = fit_whitening(RESIDUALS, SEEN, weights, FLOORS)
     errors = reconstruction_errors(RESIDUALS, SEEN, whitening, weights)
+    assert not whitening[1].any()
     assert not whitening[:, 1].any()
-    assert not whitening[:, :, 1].any()
     assert not errors[:, 1].any()
-
-
-def test_a_missing_cell_carries_no_error_and_the_rest_is_rescaled():
-    errors = np.array([[2, 2, 2, 2], [2, 2, 0, 0]], dtype=np.float32)
-    mask = np.array([[1, 1, 1, 1], [1, 1, 0, 0]], dtype=bool)
-    assert scores(errors, mask, ONES).tolist() == [2, 2]
-    assert scores(errors[:1] * 0, mask[:1] & False, ONES).tolist() == [0]
 
 
 def test_few_records_with_gaps_still_give_a_usable_whitening():
@@ -57,4 +83,38 @@ def test_few_records_with_gaps_still_give_a_usable_whitening():
     ones, floors = np.ones(30, dtype=np.float32), np.full(30, 0.02, dtype=np.float32)
     whitening = fit_whitening(gaps, seen, ones, floors)
     assert np.isfinite(whitening).all()
-    assert np.linalg.eigvalsh(whitening[0]).min() > 0
+    assert np.linalg.eigvalsh(whitening).min() > 0
+
+
+def test_few_records_shrink_correlations_more_than_many():
+    independent = rng.normal(size=(N, F))
+    shares = [
+        shrinkage_of(part, part.T @ part / len(part)) for part in (independent[:8], RESIDUALS[0])
+    ]
+    assert shares[0] > 0.4
+    assert shares[1] == LEAST_SHRINKAGE
+
+
+def test_a_missing_cell_is_filled_from_the_others():
+    # Given an autoencoder of two features that are always alike, and a record that lacks one
+    half = np.full((2, 1), 0.5**0.5)
+    autoencoder = Autoencoder(
+        weights=(as_layer(half), as_layer(half.T)),
+        biases=(as_layer(np.zeros(1)), as_layer(np.zeros(2))),
+        activations=("linear", "linear"),
+        encoder_layers=1,
+        outputs=Outputs.linear(2),
+    )
+    record = np.array([[4, 0]], dtype=np.float32)
+    mask = np.array([[True, False]])
+    # When it is filled again and again
+    gaps = [
+        abs(residuals_of(autoencoder, record, mask, rounds=rounds).residuals[0, 0, 0])
+        for rounds in (0, 4, 20)
+    ]
+    # Then it comes to be what the other says, and the one observed is not to blame
+    assert gaps[0] == 2
+    assert gaps[0] > gaps[1] > gaps[2]
+    found = residuals_of(autoencoder, record, mask, rounds=20)
+    assert found.reconstruction[0, 1] == pytest.approx(4, abs=0.01)
+    assert found.residuals[0, 0, 1] == 0

@@ -24,7 +24,7 @@ def test_it_does_not_erode_when_each_detector_learns_from_what_the_last_one_let_
     rng = np.random.default_rng(0)
     settings = LearningSettings.model_validate(
         {
-            "detector": {"steps": 150, "members": 1},
+            "detector": {"steps": 150},
             "threshold": {"false_alarm_rate": PROMISED},
         }
     )
@@ -37,8 +37,8 @@ def test_it_does_not_erode_when_each_detector_learns_from_what_the_last_one_let_
         p_values = np.where(judged.anomalous, judged.p_values, np.nan)
         frame = coming.take(~unexplained(p_values, PROMISED))
     print("realised:", " ".join(f"{rate:.4f}" for rate in rates))
-    # 600 calibration records a time: the realised rate itself varies by about 0.004.
-    assert np.mean(rates[ROUNDS // 2 :]) < 2 * PROMISED
+    # 3,000 calibration records a time: the realised rate itself varies by about 0.003.
+    assert np.mean(rates[ROUNDS // 2 :]) < 1.5 * PROMISED
     assert np.mean(rates[ROUNDS // 2 :]) < 1.6 * max(np.mean(rates[: ROUNDS // 2]), PROMISED)
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aemon.config.schema import LearningSettings, ThresholdSettings
+from aemon.config.schema import LearningSettings
+from aemon.config.threshold import ThresholdSettings
 from aemon.detection.detector import train_detector
 
 TRAINED_ON = 400

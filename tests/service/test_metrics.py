@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from aemon.config.schema import HostSource, MonitorSettings
 from aemon.records import Job, Outcome, RunReport
 from aemon.service.metrics import CATALOGUE, Metrics
+from aemon.store.queries import Flagged
 from aemon.store.store import StoredDetector
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -108,10 +109,26 @@ def test_a_new_detector_leaves_no_series_of_the_old_one(metrics):
     assert value(metrics, "aemon_threshold", monitor="pumps") == 3.0
 
 
+def test_the_realised_rate_stands_beside_the_promised_one(metrics):
+    """Given a detector, a store that knows what it flagged before, and a run."""
+    name = "aemon_realised_anomaly_ratio"
+    metrics.observe(REPORT)
+    assert value(metrics, name, monitor="pumps") is None
+    metrics.show_detector(DETECTOR)
+    assert value(metrics, name, monitor="pumps") is None, "it has judged nothing"
+    metrics.show_detector(DETECTOR, Flagged(judged=900, flagged=8))
+    assert value(metrics, name, monitor="pumps") == 8 / 900
+    metrics.observe(replace(REPORT, records_scored=110, records_absent=10))
+    assert value(metrics, name, monitor="pumps") == 10 / 1000
+    assert value(metrics, "aemon_promised_false_alarm_ratio", monitor="pumps") == 0.001
+    metrics.show_detector(replace(DETECTOR, id=4, version=2))
+    assert value(metrics, name, monitor="pumps") is None, "the new one begins anew"
+
+
 def test_everything_exposed_is_in_the_catalogue_and_the_other_way_round(metrics):
     metrics.observe(REPORT)
     metrics.observe(replace(REPORT, outcome=Outcome.COLLECTING))
-    metrics.show_detector(DETECTOR)
+    metrics.show_detector(DETECTOR, Flagged(judged=100, flagged=2))
     metrics.observe(replace(REPORT, outcome=Outcome.COLLECTING))
     metrics["aemon_scheduler_heartbeat_timestamp_seconds"].set(1)
     text = generate_latest(metrics.registry).decode()

@@ -39,6 +39,27 @@ def test_the_way_back_leaves_nothing(engine):
     assert sa.inspect(engine).get_view_names() == []
 
 
+def test_a_store_of_the_first_schema_keeps_its_rows(engine):
+    # Given a store as the first release made it, with a run in its ledger
+    with engine.begin() as connection:
+        command.upgrade(schema._alembic(connection), "0001")
+    run(
+        engine,
+        "INSERT INTO monitors VALUES ('pumps', '2026-03-01 08:00:00')",
+        "INSERT INTO runs VALUES (1, 'pumps', 'score', 'ok', '', '2026-03-01 08:00:00',"
+        " '2026-03-01 08:00:01', 9, 8, 0, 1, 2, 0)",
+    )
+    # When it is brought up to date
+    with pytest.raises(SchemaError, match="aemon db upgrade"):
+        schema.prepare(engine)
+    schema.upgrade(engine)
+    # Then it is as expected, and the run is there with no absent records
+    assert schema.check(engine) == []
+    with engine.connect() as connection:
+        row = connection.execute(sa.text("SELECT * FROM runs")).mappings().one()
+    assert (row["records_scored"], row["records_absent"], row["anomalies"]) == (8, 0, 2)
+
+
 def test_every_difference_is_a_sentence(engine):
     schema.prepare(engine)
     statements = [
@@ -111,7 +132,7 @@ def test_a_store_of_another_version_is_refused_with_what_to_do(engine, revision,
 
 def test_an_older_store_is_told_to_upgrade(engine, monkeypatch):
     schema.prepare(engine)
-    monkeypatch.setattr(schema, "HEAD_REVISION", "0002")
+    monkeypatch.setattr(schema, "HEAD_REVISION", "0003")
     with pytest.raises(SchemaError, match="aemon db upgrade"):
         schema.prepare(engine)
 

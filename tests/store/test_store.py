@@ -203,6 +203,39 @@ def test_every_run_is_in_the_ledger_with_its_reason(store, clock):
     assert overview[0].last_score.reason == "collecting 312 of 1000 records"
 
 
+def test_what_a_detector_flagged_is_counted_since_it_was_trained(store, clock):
+    # Given a run before the active detector was trained, and two after it, with absent records
+    def save(at, scored, flagged, absent, job=Job.SCORE):
+        store.save_run(
+            RunReport(
+                monitor="pumps",
+                job=job,
+                outcome=Outcome.OK,
+                started_at=at,
+                finished_at=at,
+                records_scored=scored,
+                records_absent=absent,
+                exceedances=(1.5,) * flagged,
+            )
+        )
+
+    assert queries.overview(store, ["pumps"], clock())[0].realised == queries.Flagged()
+    store.save_detector("pumps", new_detector())
+    detector = store.active_detector("pumps")
+    assert queries.realised(store, detector).share is None
+    save(detector.trained_at - timedelta(seconds=1), 1000, 500, 0)
+    save(detector.trained_at, 100, 2, 20)
+    save(detector.trained_at + timedelta(seconds=1), 120, 3, 0)
+    save(detector.trained_at + timedelta(seconds=1), 7, 7, 0, Job.TRAIN)
+    # When it is asked what it flagged
+    realised = queries.realised(store, detector)
+    # Then it is 5 of the 200 that were there to be judged
+    assert realised == queries.Flagged(judged=200, flagged=5)
+    assert realised.share == 0.025
+    (overview,) = queries.overview(store, ["pumps"], clock())
+    assert (overview.false_alarm_rate, overview.realised) == (0.01, realised)
+
+
 def test_a_flagged_record_comes_back_with_its_reasons(store, stored):
     anomaly, contribution = anomaly_rows("1")
     rows = VerdictRows(

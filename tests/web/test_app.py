@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter
 from starlette.testclient import TestClient
 
 from aemon.errors import ConfigError, StoreError
-from aemon.store.queries import BlamedColumn, FlaggedRecord, LastRun, MonitorOverview
+from aemon.store.queries import BlamedColumn, Flagged, FlaggedRecord, LastRun, MonitorOverview
 from aemon.web.app import build_app
 from aemon.web.server import WebServer, listen
 from aemon.web.status import Health, StatusPage
@@ -28,6 +28,7 @@ def monitor(name: str, **changes) -> MonitorOverview:
         "training_records": 640,
         "threshold": 2.5,
         "false_alarm_rate": 0.001,
+        "realised": Flagged(judged=2000, flagged=5),
         "read_until": NOW,
         "records_scored": 1234,
         "anomalies": 5,
@@ -93,6 +94,13 @@ def test_the_status_page_shows_where_every_monitor_stands():
     assert "column &#39;speed&#39; is missing" in page.text
     assert "trained 3 h ago, 640 records for its weights" in page.text
     assert "None in the last day" in page.text
+
+
+def test_the_promised_and_the_realised_rate_stand_side_by_side():
+    fresh = monitor("fans", realised=Flagged())
+    page = client([monitor("pumps"), fresh]).get("/").text
+    assert "0.1 % of normal records<br>\n0.25 % of all 2000\n" in page
+    assert "none judged yet" in page
 
 
 def test_what_records_say_is_text_and_never_markup():

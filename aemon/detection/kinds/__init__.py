@@ -1,0 +1,1 @@
+"""One file for each kind of detector; `registry` has the table."""

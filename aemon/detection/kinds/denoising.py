@@ -1,0 +1,52 @@
+"""Corrupted records in, clean records out."""
+
+from aemon.config.detector import DetectorSettings
+from aemon.detection.autoencoder import Autoencoder
+from aemon.detection.kinds.kind import Kind, Progress
+from aemon.detection.lesson import Lesson
+from aemon.detection.plan import hourglass, make_plan
+from aemon.detection.shape import choose_shape, widened
+
+LEAST_STEPS = 300
+LEARNING_RATE = 0.01
+NOISE = 1.0
+MASKING = 0.2
+
+WIDTH_FACTOR, LEAST_WIDTH = 4, 64
+"""Default width of the hidden layers: so many times the features, and at least so wide."""
+
+
+def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progress) -> Autoencoder:
+    """Corrupt each record, and learn to get the clean one back.
+
+    Gaussian noise and masking, each at a level drawn for every record (Vincent et al. 2008,
+    section 2.3, and 2010, section 3.3), so that small and large corruption are both known. To
+    undo it is to point from a record to where normal ones lie (2010, section 3.2), and a copy
+    of the input will not do: the code may be as wide as the input, and is by default. The
+    widths and the noise are those measured in QUALITY.md part A.
+    """
+    from aemon.detection.training import train_autoencoder
+
+    features = lesson.features.shape[1]
+    shape = choose_shape(
+        features,
+        settings,
+        width=lesson.width,
+        hidden=(max(widened(features, WIDTH_FACTOR), LEAST_WIDTH),),
+        code=features,
+        regularised=True,
+    )
+    plan = make_plan(
+        shape,
+        hourglass(shape, settings.activation),
+        len(lesson),
+        settings,
+        least_steps=LEAST_STEPS,
+        learning_rate=LEARNING_RATE,
+        noise=NOISE,
+        masking=MASKING,
+    )
+    return train_autoencoder(lesson, plan, seed=seed, progress=progress)
+
+
+KIND = Kind(summary="noisy and masked records in, clean records out", learn=learn)

@@ -1,0 +1,55 @@
+"""A symmetric hourglass whose code is narrower than its input."""
+
+from aemon.config.detector import DetectorSettings
+from aemon.detection.autoencoder import Autoencoder
+from aemon.detection.kinds.kind import Kind, Progress
+from aemon.detection.lesson import Lesson
+from aemon.detection.plan import hourglass, make_plan
+from aemon.detection.shape import Shape, choose_shape
+
+LEAST_STEPS = 150
+LEARNING_RATE = 0.02
+NOISE = 0.5
+
+
+def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progress) -> Autoencoder:
+    """Squeeze the features through the code and learn to get them back.
+
+    With linear activations, squared error and no noise the code spans the subspace of the first
+    principal components (Baldi & Hornik 1989, fact 4). Here the layers around the code bend
+    (SiLU), and inputs are slightly noisy in training, which raised detection most of all
+    (QUALITY.md part A).
+
+    Raises:
+        TrainingError: the code would be as wide as the input.
+    """
+    shape = choose_shape(lesson.features.shape[1], settings, width=lesson.width)
+    return train_hourglass(lesson, shape, settings, seed, progress, least_steps=LEAST_STEPS)
+
+
+def train_hourglass(
+    lesson: Lesson,
+    shape: Shape,
+    settings: DetectorSettings,
+    seed: int,
+    progress: Progress,
+    *,
+    least_steps: int,
+    learning_rate: float = LEARNING_RATE,
+) -> Autoencoder:
+    """Train a denoising hourglass: hidden layers bend as configured, code and output do not."""
+    from aemon.detection.training import train_autoencoder
+
+    plan = make_plan(
+        shape,
+        hourglass(shape, settings.activation),
+        len(lesson),
+        settings,
+        least_steps=least_steps,
+        learning_rate=learning_rate,
+        noise=NOISE,
+    )
+    return train_autoencoder(lesson, plan, seed=seed, progress=progress)
+
+
+KIND = Kind(summary="a symmetric hourglass with a narrow code", learn=learn)

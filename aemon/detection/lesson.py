@@ -1,0 +1,86 @@
+"""What autoencoders are taught: records as features, and which of them each member never sees."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from aemon.detection.outputs import Outputs
+
+Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+Folds = npt.NDArray[np.intp]
+
+LAST_SHARE = 0.2
+"""Share of the records, the newest, that a single member never sees."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lesson:
+    """N records to learn from.
+
+    Attributes:
+        features: X (N, F), 0 where missing; or (M, N, F), where members learn from features of
+            their own.
+        mask: (N, F), which cells were observed.
+        weights: (F,) weight of each feature in the error.
+        outputs: what makes features of the last layer's numbers.
+        width: independent features that vary and are judged.
+        folds: (N,) the member that never sees a record, -1 where all do.
+        members: how many autoencoders learn, M.
+        trusted: (N,) which records teach; None if all do. The others are only held out.
+    """
+
+    features: Floats
+    mask: Mask
+    weights: Floats
+    outputs: Outputs
+    width: int
+    folds: Folds
+    members: int
+    trusted: Mask | None = None
+
+    def __len__(self) -> int:
+        return len(self.folds)
+
+    @property
+    def whole(self) -> "Lesson":
+        """The same records, all of them for a single member."""
+        everywhere = np.full(len(self), -1, dtype=np.intp)
+        return replace(self, folds=everywhere, members=1)
+
+    @property
+    def teachers(self) -> Folds:
+        """Rows of the records that teach (K,)."""
+        return np.arange(len(self)) if self.trusted is None else np.flatnonzero(self.trusted)
+
+    @property
+    def unseen(self) -> Mask:
+        """Which records each member never sees (M, N)."""
+        unseen: Mask = self.folds == np.arange(self.members)[:, None]
+        return unseen if self.trusted is None else unseen | ~self.trusted
+
+    @cached_property
+    def pools(self) -> npt.NDArray[np.int64]:
+        """Rows each member learns from (M, n); the shortest pool sets n, for one batched net."""
+        pools = [np.flatnonzero(~unseen) for unseen in self.unseen]
+        least = min(map(len, pools))
+        return np.stack([pool[_evenly(len(pool), least)] for pool in pools]).astype(np.int64)
+
+
+def contiguous_folds(records: int, members: int) -> Folds:
+    """The fold of each of N records in time order (N,): M stretches of equal length.
+
+    In stretches, because neighbours in time are alike: a record is then judged by a member that
+    saw none of its neighbours but those at the ends (blocked cross-validation, Burman, Chow &
+    Nolan 1994). A single member is tried on the newest fifth alone.
+    """
+    if members == 1:
+        held_out = np.arange(records) >= round((1 - LAST_SHARE) * records)
+        return np.where(held_out, 0, -1).astype(np.intp)
+    return (np.arange(records) * members // max(records, 1)).astype(np.intp)
+
+
+def _evenly(there: int, wanted: int) -> npt.NDArray[np.intp]:
+    return np.linspace(0, there - 1, wanted).round().astype(np.intp)

@@ -1,0 +1,121 @@
+"""Nearest normal records: how far the records of a block are from prototypes, in NumPy."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.intp]
+
+BLOCK_RECORDS = 256
+"""Records whose distances are worked out at once: they stay in the processor's cache."""
+
+GROUPS = 64
+"""Prototypes are searched in so many groups: the k nearest lie in the k nearest groups."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prototypes:
+    """Normal records to be near to.
+
+    Attributes:
+        points: (P, D), without gaps.
+    """
+
+    points: Floats
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    @cached_property
+    def _squares(self) -> Floats:
+        squares: Floats = self.points * self.points
+        return squares
+
+    @cached_property
+    def _factors(self) -> Floats:
+        """(D + 1, P'): a record with a 1 appended, times this, is |p|^2 - 2 x.p.
+
+        Padded with prototypes infinitely far away to a whole number of groups.
+        """
+        count, width = self.points.shape
+        padded = -(-count // GROUPS) * GROUPS
+        factors = np.zeros((width + 1, padded), dtype=np.float32)
+        factors[:width, :count] = -2 * self.points.T
+        factors[width, :count] = self._squares.sum(axis=1)
+        factors[width, count:] = np.inf
+        return factors
+
+    def nearest(
+        self,
+        X: Floats,  # noqa: N803 -- (N, D)
+        mask: Mask | None = None,
+        *,
+        k: int = 1,
+        without: Rows | None = None,
+    ) -> tuple[Floats, Rows]:
+        """Squared distances (N, k) to the k nearest prototypes, the nearest first, and which.
+
+        Where there are fewer than k prototypes, k is their number.
+
+        Args:
+            X: (N, D), 0 where missing.
+            mask: (N, D), which cells count; a record with gaps is compared in those it has.
+            k: how many neighbours.
+            without: (N,) the prototype that a record must not find, for it is its own; or -1.
+        """
+        k = min(k, len(self))
+        distances = np.empty((len(X), k), dtype=np.float32)
+        rows = np.empty((len(X), k), dtype=np.intp)
+        for start in range(0, len(X), BLOCK_RECORDS):
+            block = slice(start, start + BLOCK_RECORDS)
+            found = self._distances(X[block], None if mask is None else mask[block])
+            if without is not None:
+                own = without[block]
+                known = np.flatnonzero(own >= 0)
+                found[known, own[known]] = np.inf
+            rows[block] = found.argmin(axis=1)[:, None] if k == 1 else _smallest(found, k)
+            distances[block] = np.take_along_axis(found, rows[block], axis=1)
+        observed = X * X if mask is None else X * X * mask
+        distances += observed.sum(axis=1)[:, None]
+        return np.maximum(distances, 0, out=distances), rows
+
+    def _distances(self, X: Floats, mask: Mask | None) -> Floats:  # noqa: N803 -- (B, D)
+        """|p|^2 - 2 x.p (B, P') over the cells that count."""
+        with_one = np.concatenate([X, np.ones((len(X), 1), dtype=np.float32)], axis=1)
+        found: Floats = with_one @ self._factors
+        if mask is not None:
+            gaps = np.flatnonzero(~mask.all(axis=1))
+            if gaps.size:
+                here = mask[gaps].astype(np.float32)
+                count = len(self)
+                found[gaps, :count] = here @ self._squares.T
+                found[gaps, :count] -= 2 * (X[gaps] * here) @ self.points.T
+        return found
+
+
+def _smallest(distances: Floats, k: int) -> Rows:
+    """Places of the k smallest of each row (B, k), the smallest first.
+
+    The k smallest lie within the k groups whose own smallest are smallest, which are quicker to
+    find than by looking at all (1/3 of the time at 4,000 prototypes).
+    """
+    records = len(distances)
+    grouped = distances.reshape(records, -1, GROUPS)
+    here = np.arange(records)[:, None]
+    if k < GROUPS // 2:
+        groups = np.argpartition(grouped.min(axis=1), k - 1, axis=1)[:, :k]  # (B, k)
+    else:
+        groups = np.broadcast_to(np.arange(GROUPS), (records, GROUPS))
+    depth = grouped.shape[1]
+    places = (np.arange(depth)[:, None] * GROUPS + groups[:, None, :]).reshape(records, -1)
+    candidates = distances[here, places]
+    if k < candidates.shape[1]:
+        chosen = np.argpartition(candidates, k - 1, axis=1)[:, :k]
+    else:
+        chosen = np.broadcast_to(np.arange(k), (records, k))
+    order = np.argsort(np.take_along_axis(candidates, chosen, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(places, np.take_along_axis(chosen, order, axis=1), axis=1)

@@ -1,0 +1,141 @@
+"""The scorer: from features to one score a record, and each feature's part in it."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from aemon.detection.autoencoder import Autoencoder
+from aemon.detection.scoring import FILL_ROUNDS, residuals_of
+from aemon.detection.space import BLOCK_RECORDS, Measures, Space
+from aemon.detection.views import View, mean_surprise
+
+Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+Values = npt.NDArray[np.float64]
+
+FARTHEST = 600.0
+"""Bounds the logarithm of a score."""
+
+
+class Parts(NamedTuple):
+    """The scores of N records, taken apart."""
+
+    scores: Values  # (N,)
+    errors: Floats  # (N, F), a feature's part in the score; those of a record add up to it
+    reconstruction: Floats  # (N, F)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Guard:
+    """A record unlike anything seen is odd, even where the autoencoder happens to extend to it.
+
+    Autoencoders reconstruct some far anomalies perfectly (Bouman & Heskes 2025).
+
+    Attributes:
+        radius: log of the largest squared distance of a normal record to the nearest other.
+        ceiling: the largest score of a held-out normal record.
+    """
+
+    radius: float
+    ceiling: float
+
+    def scores(self, neighbour: Values) -> Values:
+        """The least scores (N,) of records so far from all prototypes; 0 within the radius."""
+        beyond = np.clip(neighbour - self.radius, 0.0, FARTHEST)
+        scores: Values = np.where(beyond > 0, self.ceiling * np.exp(beyond), 0.0)
+        return scores
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scorer:
+    """How odd records are. Made by `fit_scorer`.
+
+    With one view, its measure is the score, and the guard sees to what that view is blind to.
+    Several are averaged by their surprise; the score is then what a mean view would measure of
+    a record as surprising, so that it still reads as a squared distance, 1 and less for a usual
+    record.
+
+    Attributes:
+        autoencoder: from features to their reconstruction.
+        space: where normal records lie.
+        views: of what is measured, one or several.
+        guard: for the distance to anything seen.
+    """
+
+    autoencoder: Autoencoder
+    space: Space
+    views: tuple[View, ...]
+    guard: Guard
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The measures that are taken of a record."""
+        return tuple(view.name for view in self.views)
+
+    def scores(self, X: Floats, mask: Mask) -> Values:  # noqa: N803 -- (N, F)
+        """Scores (N,) of features X (N, F), a block of records at a time."""
+        found = np.zeros(len(X))
+        for start in range(0, len(X), BLOCK_RECORDS):
+            block = slice(start, start + BLOCK_RECORDS)
+            guessed = self.space.guess(X[block], mask[block])
+            residuals, _ = residuals_of(self.autoencoder, guessed, mask[block])
+            measures = self.space.measure(X[block], mask[block], residuals, self.wanted)
+            found[block] = np.maximum(
+                combine(self.views, measures.values),
+                self.guard.scores(measures.values["neighbour"]),
+            )
+        return found
+
+    def parts(self, X: Floats, mask: Mask, *, rounds: int = FILL_ROUNDS) -> Parts:  # noqa: N803
+        """The scores of a few records, taken apart.
+
+        Args:
+            X: (N, F), 0 where missing.
+            mask: (N, F), which cells were observed.
+            rounds: how often missing cells are filled in.
+        """
+        guessed = self.space.guess(X, mask)
+        residuals, reconstruction = residuals_of(self.autoencoder, guessed, mask, rounds=rounds)
+        measures = self.space.measure(X, mask, residuals, self.wanted)
+        own = combine(self.views, measures.values)
+        guarded = self.guard.scores(measures.values["neighbour"])
+        shares = self._shares(X, mask, residuals, measures)
+        far = _shares(self.space.gaps(X, mask, measures.nearest))
+        shares = np.where((guarded > own)[:, None], far, shares)
+        scores = np.maximum(own, guarded)
+        return Parts(scores, shares * scores[:, None].astype(np.float32), reconstruction)
+
+    def _shares(self, X: Floats, mask: Mask, residuals: Floats, measures: Measures) -> Floats:  # noqa: N803
+        """Each feature's share (N, F) in what the views measured."""
+        _, parts = mean_surprise(self.views, measures.values)
+        total = np.zeros_like(X)
+        for place, view in enumerate(self.views):
+            if view.name == "residual":
+                gaps = measures.errors
+            elif view.name == "joint":
+                gaps = self.space.joint_gaps(X, mask, residuals, measures.joint)
+            else:
+                gaps = self.space.gaps(X, mask, measures.nearest)
+            total += parts[:, place : place + 1].astype(np.float32) * _shares(gaps)
+        return total
+
+
+def combine(views: tuple[View, ...], values: dict[str, Values]) -> Values:
+    """Scores (N,) of measures (N,) by name."""
+    if len(views) == 1:
+        return np.exp(np.minimum(values[views[0].name], FARTHEST))
+    surprise, _ = mean_surprise(views, values)
+    scale = float(np.mean([view.scale for view in views]))
+    start = float(np.mean([view.start for view in views]))
+    usual = float(np.mean([view.surprise(np.array([view.start]))[0] for view in views]))
+    scores: Values = np.exp(np.minimum(start + scale * (surprise - usual), FARTHEST))
+    return scores
+
+
+def _shares(gaps: Floats) -> Floats:
+    """Rows (N, F) divided by their sums; 0 where a row has none."""
+    total = gaps.sum(axis=1, keepdims=True)
+    shares: Floats = np.divide(gaps, total, out=np.zeros_like(gaps), where=total > 0)
+    return shares

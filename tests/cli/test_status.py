@@ -1,0 +1,41 @@
+"""`aemon status`: the promised and the realised rate, side by side at 80 columns."""
+
+import json
+
+from aemon.errors import ExitCode
+from tests.cli.commands import WIDTH, add_monitor, run, sql
+from tests.processes import insert
+
+FAULT = "2026-01-01T01:00:00+00:00"
+
+
+def test_there_is_nothing_to_show_before_a_first_run(folder):
+    error = run(folder, "status", code=ExitCode.NO_DETECTOR).stderr
+    assert "there are no results yet" in error
+    run(folder, "db", "upgrade")
+    assert run(folder, "status").stdout == "no monitor has run yet\n"
+
+
+def test_promised_and_realised_stand_side_by_side(folder):
+    # Given one monitor that has flagged one record of two, a third being absent, and one without
+    # a detector
+    run(folder, "train")
+    rows = [(300, FAULT, 9.0, 2.2, 0.8), (301, FAULT, 4.0, 2.2, 1.1), (302, FAULT, *[None] * 3)]
+    insert(folder / "plant.db", "readings", rows)
+    add_monitor(folder, "fans", sql(folder, "readings"), "    min_records: 9000\n")
+    run(folder, "score")
+    # When a person asks, or a program
+    text = run(folder, "status").stdout
+    told = json.loads(run(folder, "status", "--json").stdout)
+    # Then both rates are there
+    assert max(map(len, text.splitlines())) <= WIDTH
+    lines = text.splitlines()
+    assert lines[0].split()[-5:] == ["judged", "promised", "flagged", "last", "run"]
+    pumps = next(line for line in lines if line.startswith("pumps"))
+    assert pumps.split()[-4:-2] == ["2", "0.1%"]
+    assert told[0]["name"] == "pumps"
+    assert told[0]["false_alarm_rate"] == 0.001
+    assert told[0]["realised"]["judged"] == 2
+    fans = next(line for line in lines if line.startswith("fans"))
+    assert fans.split() == ["fans", "0", "collecting"]
+    assert "collecting 203 of 9000 records" in text
