@@ -9,6 +9,7 @@ import numpy.typing as npt
 from aemon.detection.autoencoder import Autoencoder
 from aemon.detection.lesson import Lesson
 from aemon.detection.neighbours import Prototypes
+from aemon.detection.outline import fit_outline
 from aemon.detection.scorer import Guard, Scorer, combine
 from aemon.detection.scoring import fit_whitening, reconstruction_errors, residuals_of
 from aemon.detection.space import MEASURES, NEIGHBOURS, Space
@@ -135,7 +136,13 @@ def fit_scorer(
     fitted = tuple(fit_view(name, kept[name]) for name in views)
     scores = combine(fitted, kept)
     guard = Guard(radius=float(kept["neighbour"].max()), ceiling=float(scores.max()))
-    scorer = Scorer(autoencoder=autoencoder, space=space, views=fitted, guard=guard)
+    scorer = Scorer(
+        autoencoder=autoencoder,
+        space=space,
+        views=fitted,
+        guard=guard,
+        outline=fit_outline(held_out.filled[teachers], lesson.weights),
+    )
     return Fitted(scorer, rows, scores, ground.error(rows))
 
 

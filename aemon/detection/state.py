@@ -14,6 +14,7 @@ from aemon.detection.feature_map import FeatureMap
 from aemon.detection.lines import Lines
 from aemon.detection.methods import conformal
 from aemon.detection.neighbours import Prototypes
+from aemon.detection.outline import Outline
 from aemon.detection.outputs import Outputs
 from aemon.detection.scorer import Guard, Scorer
 from aemon.detection.space import Space
@@ -24,6 +25,7 @@ from aemon.detection.views import View
 Arrays = dict[str, npt.NDArray[Any]]
 Metadata = dict[str, Any]
 
+_OUTLINE = ("ranges", "means", "components", "gaps")
 _SPREAD = ("autoencoder.spread.weights", "autoencoder.spread.biases")
 
 _THRESHOLD_NUMBERS = (
@@ -85,6 +87,7 @@ def scorer_state(scorer: Scorer) -> tuple[Arrays, Metadata]:
         "space.prototypes": space.prototypes.points,
         "space.joint": space.joint.points,
         "space.densities": space.densities,
+        **{f"outline.{name}": getattr(scorer.outline, name) for name in _OUTLINE},
     }
     if autoencoder.spread is not None:
         arrays |= dict(zip(_SPREAD, autoencoder.spread, strict=True))
@@ -122,6 +125,7 @@ def scorer_from(arrays: Arrays, metadata: Metadata, feature_map: FeatureMap) -> 
         ),
         views=tuple(View(**view) for view in metadata["views"]),
         guard=Guard(**metadata["guard"]),
+        outline=Outline(**{name: arrays[f"outline.{name}"] for name in _OUTLINE}),
     )
 
 

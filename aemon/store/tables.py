@@ -95,7 +95,9 @@ detectors = sa.Table(
     _column("trained_from", UtcTime, "event time of the oldest record it learned from"),
     _column("trained_until", UtcTime, "event time of the newest record it learned from"),
     _column("training_records", sa.Integer, "records that shaped the weights"),
-    _column("validation_records", sa.Integer, "records that ended the training"),
+    _column(
+        "validation_records", sa.Integer, "records it was tried on by members that never saw them"
+    ),
     _column("calibration_records", sa.Integer, "records that set the threshold"),
     _column("seed", sa.Integer, "seed of everything random in its training"),
     _column("validation_error", sa.Double, "mean squared reconstruction error, in spreads"),
@@ -209,7 +211,7 @@ contributions = sa.Table(
     _column("reconstructed", sa.Double, "the value expected; null if no number", nullable=True),
     _column("observed_text", sa.Text, "its value as text", nullable=True),
     _column("reconstructed_text", sa.Text, "the value expected, as text", nullable=True),
-    _column("error", sa.Double, "its part of the score"),
+    _column("error", sa.Double, "its squared gap from what is expected, in usual gaps"),
     _column("share", sa.Double, "its part of the blame; the shares of a record sum to 1"),
     _score_reference(),
     comment="the columns to blame for every anomaly",
