@@ -63,6 +63,8 @@ benchmark: install-dev
 	$(BIN)/python tests/benchmarks/bench_start.py
 	$(BIN)/python tests/benchmarks/bench_scoring.py
 	$(BIN)/python tests/benchmarks/bench_training.py
+	$(BIN)/python tests/benchmarks/bench_detection.py
+	$(BIN)/python tests/benchmarks/bench_causes.py
 
 soak: install-dev
 	$(BIN)/python -m pytest -s -m soak
