@@ -23,7 +23,7 @@ from aemon.config.detector import DetectorSettings
 from aemon.config.schema import LearningSettings
 from aemon.config.threshold import ThresholdSettings
 from aemon.detection.apart import scores_apart
-from aemon.detection.detector import LEAST_RECORDS, train_detector
+from aemon.detection.learning import LEAST_RECORDS, train_detector
 from aemon.errors import FrameError, TrainingError
 from aemon.frame import Frame
 

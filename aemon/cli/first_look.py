@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from aemon.clock import format_duration, utc_now
 from aemon.config.schema import HostSource, MonitorSettings
-from aemon.detection.detector import LEAST_RECORDS
 from aemon.detection.features import ColumnReport, describe_columns, fit_features
 from aemon.detection.kinds.registry import KINDS
+from aemon.detection.learning import LEAST_RECORDS
 from aemon.detection.shape import choose_shape
 from aemon.detection.threshold import false_alarm_rate_for
 from aemon.errors import AemonError

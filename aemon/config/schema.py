@@ -90,6 +90,7 @@ class ColumnSettings(Settings):
     include: tuple[str, ...] | None = Field(None, description="judge only these columns")
     exclude: tuple[str, ...] = Field((), description="never judge these columns")
     kinds: dict[str, ColumnKind] = Field({}, description="take a column as this kind")
+    units: dict[str, str] = Field({}, description="tell a column's numbers in this unit")
 
     @model_validator(mode="after")
     def _included_and_excluded_differ(self) -> Self:
@@ -108,8 +109,13 @@ class LearningSettings(Settings):
 
     @property
     def fingerprint(self) -> str:
-        """The sha256 of these settings; a detector trained with others is out of date."""
-        return hashlib.sha256(self.model_dump_json(exclude_defaults=True).encode()).hexdigest()
+        """The sha256 of these settings; a detector trained with others is out of date.
+
+        Units are but words: nothing is learned from them.
+        """
+        columns = self.columns.model_copy(update={"units": {}})
+        learned = self.model_copy(update={"columns": columns})
+        return hashlib.sha256(learned.model_dump_json(exclude_defaults=True).encode()).hexdigest()
 
 
 class MonitorSettings(Settings):

@@ -1,4 +1,4 @@
-"""Holding the configured columns and kinds against the records that are there."""
+"""Holding the configured columns, kinds and units against the records that are there."""
 
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -43,6 +43,7 @@ def check_configured(columns: ColumnSettings, there: list[str]) -> None:
         ("include", columns.include or ()),
         ("exclude", columns.exclude),
         ("kinds", tuple(columns.kinds)),
+        ("units", tuple(columns.units)),
     ):
         for name in names:
             if name in there:

@@ -153,6 +153,11 @@ class FeatureMap:
                 cells = read_cells(column, truths=name in self.booleans)
                 _refuse_type(column, cells.present, cells.unreadable, "numbers")
 
+    def missing(self, mask: Mask) -> Mask:
+        """Which judged columns are missing (N, judged columns), of observed features (N, F)."""
+        firsts = [place.start for _, place in self.judged]
+        return ~mask[:, firsts]
+
     def plausible(self, raw: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Raw features (N, F) held within the range seen in training, a little widened.
 

@@ -20,6 +20,7 @@ from aemon.detection.columns import (
 )
 from aemon.detection.configured import check_configured, kind_of
 from aemon.detection.feature_map import FeatureMap
+from aemon.detection.sentence import listed
 from aemon.errors import TrainingError
 from aemon.frame import Frame
 
@@ -223,18 +224,9 @@ def _refuse(reports: list[ColumnReport]) -> None:
     columns_by_reason: dict[str, list[str]] = {}
     for report in reports:
         columns_by_reason.setdefault(report.reason.split(": ")[0], []).append(report.column)
-    told = "; ".join(f"{_listed(names)} ({reason})" for reason, names in columns_by_reason.items())
+    told = "; ".join(f"{listed(names)} ({reason})" for reason, names in columns_by_reason.items())
     raise TrainingError(
         f"nothing to learn from: {told or 'the records have no columns to judge'}",
         todo="select columns whose values vary and come back, "
         "or say under columns.kinds what they are",
     )
-
-
-def _listed(names: list[str]) -> str:
-    """Names as a sentence has them.
-
-    >>> _listed(["flow", "pressure", "current"])
-    'flow, pressure and current'
-    """
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -41,8 +41,9 @@ class Judgement:
 class Contribution:
     """One column's part in a record's score.
 
-    `error` is the column's squared gap on the scale of normal gaps, `share` its part of the
-    record's whole, `rank` 1 for the largest.
+    `rank` is 1 for the column most to blame, `share` its part of the blame, which no later rank
+    exceeds and which add up to 1; `error` is that share of the record's squared gap from what is
+    expected, in usual gaps.
     """
 
     column: str

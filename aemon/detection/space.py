@@ -51,8 +51,8 @@ class Space:
     Attributes:
         weights: (F,) a feature's weight in errors.
         whitening: (F, F) from residuals to the scale of normal residuals.
-        usual: (F,) a feature's usual error, of the weight of all: a record that lacks a feature
-            lacks that much.
+        usual: (F,) a feature's usual error, scaled to add up to the weight of all: a record that
+            lacks a feature lacks that much.
         prototypes: P normal records, scaled.
         joint: the same beside their whitened residuals (P, 2F); empty where nobody asks.
         densities: (P,) mean log squared distance from each prototype to those around it.
@@ -104,8 +104,9 @@ class Space:
         values = {
             "residual": self.logarithms(total, mask, self.usual)[:, 0],
             "neighbour": logs[:, self.last_voucher],
-            "density": (logs - self.densities[rows])[:, :NEIGHBOURS].mean(axis=1),
         }
+        if "density" in wanted:
+            values["density"] = (logs - self.densities[rows])[:, :NEIGHBOURS].mean(axis=1)
         joint = np.empty(0, dtype=np.intp)
         if "joint" in wanted:
             both = self.beside(X, residuals.mean(axis=0) @ whitening)

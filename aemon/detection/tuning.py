@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from aemon.config.detector import DetectorSettings
 from aemon.config.schema import LearningSettings
-from aemon.detection.detector import train_detector
 from aemon.detection.features import fit_features
 from aemon.detection.kinds.registry import KINDS
+from aemon.detection.learning import train_detector
 from aemon.detection.lesson import contiguous_folds
 from aemon.detection.planting import Records, plantings
 from aemon.errors import TrainingError

@@ -56,8 +56,4 @@ def mean_surprise(views: tuple[View, ...], measures: dict[str, Values]) -> tuple
     A mean, because the maximum over views was always worse (QUALITY.md part A).
     """
     surprises = np.stack([view.surprise(measures[view.name]) for view in views], axis=1)
-    total = surprises.sum(axis=1, keepdims=True)
-    parts = np.divide(
-        surprises, total, out=np.full_like(surprises, 1 / len(views)), where=total > 0
-    )
-    return surprises.mean(axis=1), parts
+    return surprises.mean(axis=1), surprises / surprises.sum(axis=1, keepdims=True)

@@ -46,6 +46,7 @@ class Monitor:
         self._clock = clock
         self._source: Source | None = None
         self._in_use: tuple[StoredDetector, Detector] | None = None
+        self._unreadable = False
 
     def score_once(self, tally: Tally, stop: Stop) -> tuple[Outcome, str]:
         """Judge every record the source has after the watermark, a chunk a commit.
@@ -122,7 +123,8 @@ class Monitor:
     ) -> Mark:
         judgement = detector.judge(frame)
         flagged = np.flatnonzero(judgement.anomalous)
-        explanations = detector.explain(frame.take(flagged)) if len(flagged) else []
+        units = self.settings.columns.units
+        explanations = detector.explain(frame.take(flagged), units) if len(flagged) else []
         late = _late(frame, mark.watermark)
         rows = verdict_rows(
             frame, judgement, explanations, stored=stored, late=late, scored_at=self._clock()
@@ -172,8 +174,10 @@ class Monitor:
             return None
         if self._in_use is None or self._in_use[0] != stored:
             content = self._store.artifact(stored.artifact_sha256)
+            self._unreadable = True
             arrays, metadata = unpack(content, stored.artifact_sha256)
             self._in_use = (stored, Detector.from_state(arrays, metadata))
+            self._unreadable = False
         return self._in_use
 
     @property
@@ -182,7 +186,9 @@ class Monitor:
         return self._in_use[0] if self._in_use else None
 
     def outdated(self, now: datetime) -> bool:
-        """Whether the detector in use is due to be replaced: by age, or by changed settings."""
+        """Whether a detector is due to be replaced: unreadable, by age, or by changed settings."""
+        if self._unreadable:
+            return True
         if self.in_use is None:
             return False
         aged = now - self.in_use.trained_at >= self.settings.train_every

@@ -8,7 +8,7 @@ import pandas as pd
 
 from aemon.clock import Clock, utc_now
 from aemon.config.schema import MonitorSettings, identity
-from aemon.detection.detector import train_detector
+from aemon.detection.learning import train_detector
 from aemon.errors import TrainingError
 from aemon.frame import Frame, check_frame
 from aemon.records import Watermark

@@ -14,8 +14,11 @@ from aemon.errors import ArtifactError
 
 _ENTRY = "aemon"  # in the header's metadata, which holds text alone
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Grows when an artifact written by this aemon could not be read by the one before."""
+
+OLDEST_READ = 2
+"""Detectors of format 1 measured other things: they are trained again, not read."""
 
 _HEADER_LENGTH_BYTES = 8  # safetensors: a little-endian length, then that much JSON
 
@@ -38,7 +41,7 @@ def unpack(content: bytes, sha256: str) -> tuple[dict[str, npt.NDArray[Any]], di
     """Read an artifact back into arrays and metadata.
 
     Raises:
-        ArtifactError: it was changed, cut short, or written by a newer aemon.
+        ArtifactError: it was changed, cut short, or written by a newer aemon or a much older one.
     """
     todo = "train again with `aemon train`; the monitor's records are untouched"
     if digest(content) != sha256:
@@ -50,6 +53,12 @@ def unpack(content: bytes, sha256: str) -> tuple[dict[str, npt.NDArray[Any]], di
             raise ArtifactError(
                 f"artifact {sha256[:12]} has format {version}, this aemon reads {FORMAT_VERSION}",
                 todo="install the newer aemon that wrote it, or " + todo,
+            )
+        if version < OLDEST_READ:
+            raise ArtifactError(
+                f"artifact {sha256[:12]} has format {version} of an earlier aemon, this one reads "
+                f"{OLDEST_READ} and later",
+                todo="nothing: the daemon trains again by itself; or train with `aemon train`",
             )
         return load(content), noted["detector"]
     except (SafetensorError, KeyError, TypeError, ValueError) as error:

@@ -9,8 +9,9 @@ import pytest
 from aemon.config.detector import DetectorSettings
 from aemon.config.schema import LearningSettings
 from aemon.config.threshold import ThresholdSettings
-from aemon.detection.detector import Detector, train_detector
+from aemon.detection.detector import Detector
 from aemon.detection.kinds.registry import KINDS
+from aemon.detection.learning import train_detector
 from tests.detection.conftest import frame_of, plant
 
 PROMISED = 0.01

@@ -12,7 +12,7 @@ from aemon.demo.faults import fault_schedule
 from aemon.demo.files import write_demo_files
 from aemon.demo.plant import Plant
 from aemon.demo.score_card import FlaggedMoment, PlantedFault, score_card
-from aemon.detection.detector import train_detector
+from aemon.detection.learning import train_detector
 from aemon.frame import Roles, check_frame
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

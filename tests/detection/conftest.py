@@ -7,7 +7,8 @@ import pytest
 from aemon.config.detector import DetectorSettings
 from aemon.config.schema import LearningSettings
 from aemon.config.threshold import ThresholdSettings
-from aemon.detection.detector import Detector, train_detector
+from aemon.detection.detector import Detector
+from aemon.detection.learning import train_detector
 from aemon.frame import Frame
 
 START = np.datetime64("2026-01-01T00:00:00", "us")

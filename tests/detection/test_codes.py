@@ -7,7 +7,7 @@ from aemon.config.detector import DetectorSettings
 from aemon.config.schema import LearningSettings
 from aemon.detection.apart import own_prototypes, scores_apart
 from aemon.detection.codes import code_map
-from aemon.detection.detector import train_detector
+from aemon.detection.learning import train_detector
 
 
 def test_the_map_follows_what_varies_most(pump, make_frame, pump_records):

@@ -38,6 +38,7 @@ def test_the_configuration_overrides_the_choice(make_frame):
         ColumnSettings(include=("presure",)),
         ColumnSettings(exclude=("presure",)),
         ColumnSettings(kinds={"presure": "numeric"}),
+        ColumnSettings(units={"presure": "bar"}),
     ],
 )
 def test_a_configured_column_that_is_not_there_is_named_with_its_nearest(make_frame, columns):

@@ -11,7 +11,8 @@ import pytest
 from aemon.config.detector import DetectorSettings
 from aemon.config.schema import LearningSettings
 from aemon.config.threshold import ThresholdSettings
-from aemon.detection.detector import Detector, train_detector
+from aemon.detection.detector import Detector
+from aemon.detection.learning import train_detector
 from aemon.detection.provenance import hash_frame
 from aemon.errors import FrameError, TrainingError
 
@@ -323,9 +324,9 @@ def test_the_same_blobs_make_the_same_hash(make_frame):
     assert hash_frame(frames[0]) == hash_frame(frames[1])
 
 
-def test_judging_needs_no_torch():
+def test_torch_is_loaded_by_training_alone():
     """The daemon stays small: only a training worker loads torch."""
-    code = "import sys, aemon.detection.detector; sys.exit('torch' in sys.modules)"
+    code = "import sys, aemon.detection.learning; sys.exit('torch' in sys.modules)"
     assert run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from aemon.config.schema import LearningSettings
-from aemon.detection.detector import train_detector
+from aemon.detection.learning import train_detector
 
 # About two points under the least of seeds 0, 1, 2: a floor to notice a loss, not a boast.
 FLOORS = {"6_cardio": 0.90, "41_Waveform": 0.66, "26_optdigits": 0.88}

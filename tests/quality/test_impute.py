@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from aemon.config.schema import LearningSettings
-from aemon.detection.detector import train_detector
+from aemon.detection.learning import train_detector
 
 # Root mean squared error in spreads over that of column means, measured with seed 0: 0.46, 0.40,
 # 0.58 on tables the way of filling was chosen on, 0.60, 0.20, 0.52, 0.47 on others. It is 0.79

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from aemon.config.schema import LearningSettings
-from aemon.detection.detector import train_detector
+from aemon.detection.learning import train_detector
 from aemon.service.training import unexplained
 
 PROMISED = 0.01

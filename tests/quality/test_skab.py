@@ -6,7 +6,7 @@ import pytest
 
 from aemon.config.schema import LearningSettings
 from aemon.config.threshold import ThresholdSettings
-from aemon.detection.detector import train_detector
+from aemon.detection.learning import train_detector
 
 TRAINED_ON = 400
 GAIN = 0.10

@@ -6,11 +6,12 @@ import pytest
 import sqlalchemy as sa
 
 from aemon.config.schema import ColumnSettings
-from aemon.errors import FrameError, SourceConfigError, TrainingError
+from aemon.errors import ArtifactError, FrameError, SourceConfigError, TrainingError
 from aemon.records import Outcome
 from aemon.service.monitor import Monitor
 from aemon.service.run import AbandonedError, Stop, Tally
 from aemon.service.training import train_once
+from aemon.store import artifacts
 from aemon.store.tables import anomalies, contributions, scores
 from tests import readings
 from tests.processes import insert, make_table
@@ -166,6 +167,42 @@ def test_settings_that_changed_or_age_make_a_detector_outdated(trained, clock, s
     score(other)
     assert other.outdated(clock())
     other.close()
+
+
+def test_units_are_told_from_the_next_run_on_without_training_again(
+    trained, database, settings, store, clock
+):
+    time = (readings.START + timedelta(hours=1)).isoformat()
+    insert(database, "readings", [(5000, time, 9.0, 2.2, 0.8)])
+    units = dict.fromkeys(("flow", "pressure", "current"), "unit")
+    columns = settings.columns.model_copy(update={"units": units})
+    other = Monitor("pumps", settings.model_copy(update={"columns": columns}), store, clock)
+    assert score(other)[2].exceedances
+    assert not other.outdated(clock())
+    other.close()
+    with store.reading() as connection:
+        reason = connection.execute(sa.select(anomalies.c.reason)).scalar_one()
+    assert " unit where " in reason
+
+
+def test_a_detector_of_an_earlier_format_is_due_to_be_trained_again(
+    trained, database, settings, store, clock, monkeypatch
+):
+    # Given an active detector that an aemon of another format stored
+    insert(database, "readings", readings.rows(50, first=LEARNED))
+    score(trained)
+    monkeypatch.setattr(artifacts, "FORMAT_VERSION", 1)
+    train_once("pumps", settings, store, clock)
+    monkeypatch.undo()
+    # When it is to judge
+    insert(database, "readings", readings.rows(50, first=LEARNED + 50))
+    with pytest.raises(ArtifactError, match="of an earlier aemon"):
+        score(trained)
+    # Then it is due to be replaced, and a new one judges what waited
+    assert trained.outdated(clock())
+    train_once("pumps", settings, store, clock)
+    assert score(trained)[2].records_scored == 50
+    assert not trained.outdated(clock())
 
 
 def test_a_later_detector_learns_from_judged_records_without_the_flagged_ones(

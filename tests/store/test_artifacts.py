@@ -45,9 +45,13 @@ def test_what_is_no_artifact_is_refused_with_what_to_do(content):
         artifacts.unpack(content, artifacts.digest(content))
 
 
-def test_a_newer_format_is_refused_by_name(monkeypatch):
-    monkeypatch.setattr(artifacts, "FORMAT_VERSION", 2)
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [(3, "has format 3, this aemon reads 2"), (1, "has format 1 of an earlier aemon")],
+)
+def test_another_format_is_refused_by_name(monkeypatch, written, told):
+    monkeypatch.setattr(artifacts, "FORMAT_VERSION", written)
     content = packed()
     monkeypatch.undo()
-    with pytest.raises(ArtifactError, match="has format 2, this aemon reads 1"):
+    with pytest.raises(ArtifactError, match=told):
         artifacts.unpack(content, artifacts.digest(content))

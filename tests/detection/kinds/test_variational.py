@@ -6,10 +6,10 @@ import pytest
 from aemon.config.detector import DetectorSettings
 from aemon.config.schema import LearningSettings
 from aemon.detection.autoencoder import DRAWS
-from aemon.detection.detector import train_detector
 from aemon.detection.fitting import fit_scorer, hold_out
 from aemon.detection.kinds.registry import KINDS
 from aemon.detection.kinds.variational import learn
+from aemon.detection.learning import train_detector
 from aemon.detection.plan import Plan
 from aemon.detection.training import train_autoencoder
 from tests.detection.conftest import frame_of, plant
