@@ -109,7 +109,11 @@ def _refusal(frame: Frame, settings: MonitorSettings) -> AemonError | None:
         features = fit_features(frame, settings.columns)
         kind = KINDS[settings.detector.kind]
         choose_shape(
-            len(features), settings.detector, width=features.width, regularised=kind.regularised
+            len(features),
+            settings.detector,
+            width=features.width,
+            hidden=None if kind.hidden_layers else (),
+            regularised=kind.regularised,
         )
     except AemonError as error:
         return error

@@ -135,8 +135,6 @@ def _learn(
 ) -> Fitted:
     autoencoder = kind.learn(lesson, settings.detector, seed, progress)
     held_out = hold_out(autoencoder, lesson)
-    if kind.refit:
-        autoencoder = kind.learn(lesson.whole, settings.detector, seed, None)
     return fit_scorer(
         autoencoder, lesson, held_out, feature_map.floors, kind.views,
         diagonal=kind.diagonal, seed=seed,

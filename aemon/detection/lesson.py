@@ -1,6 +1,6 @@
 """What autoencoders are taught: records as features, and which of them each member never sees."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -43,12 +43,6 @@ class Lesson:
 
     def __len__(self) -> int:
         return len(self.folds)
-
-    @property
-    def whole(self) -> "Lesson":
-        """The same records, all of them for a single member."""
-        everywhere = np.full(len(self), -1, dtype=np.intp)
-        return replace(self, folds=everywhere, members=1)
 
     @property
     def teachers(self) -> Folds:

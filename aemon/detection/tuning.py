@@ -171,17 +171,17 @@ def _codes(_present: DetectorSettings, width: int, _features: int) -> Step:
 
 
 def _noises(present: DetectorSettings, _width: int, _features: int) -> Step:
-    if not KINDS[present.kind].refit:  # what is solved at once sees no noise
+    if not KINDS[present.kind].at_once:  # what is solved at once sees no noise
         yield from (("noise", noise) for noise in NOISES if noise != present.noise)
 
 
 def _hidden(present: DetectorSettings, _width: int, features: int) -> Step:
-    if not KINDS[present.kind].refit:
+    if not KINDS[present.kind].at_once:
         yield from (("hidden_sizes", (factor * features,)) for factor in HIDDEN_FACTORS)
 
 
 def _steps(present: DetectorSettings, _width: int, _features: int) -> Step:
-    if not KINDS[present.kind].refit:
+    if not KINDS[present.kind].at_once:
         yield from (("steps", steps) for steps in STEPS if steps != present.steps)
 
 

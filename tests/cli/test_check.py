@@ -123,6 +123,7 @@ def test_records_whose_time_nobody_believes_are_counted(folder):
         ("    detector: {code_size: 3}\n", "detector.code_size is 3"),
         ("    columns: {exclude: [flow, pressure, current]}\n", "nothing to learn from"),
         ("    detector: {code_size: 3}\n    start: now\n", "detector.code_size is 3"),
+        ("    detector: {kind: vanilla, hidden_sizes: [9]}\n", "detector.hidden_sizes is given"),
     ],
 )
 def test_what_training_would_refuse_is_refused_before_it(folder, more, expected):
@@ -133,6 +134,12 @@ def test_what_training_would_refuse_is_refused_before_it(folder, more, expected)
     text = run(folder, "check", "wide", code=ExitCode.DATA).stdout
     assert expected in text
     assert max(map(len, text.splitlines())) <= WIDTH
+
+
+def test_a_wide_code_is_fine_for_a_regularised_kind(folder):
+    more = "    detector: {kind: sparse, code_size: 30}\n"
+    add_monitor(folder, "wide", sql(folder, "readings"), f"    min_records: {LEARNED}\n{more}")
+    assert "error" not in report(folder, "wide")
 
 
 def test_a_store_whose_folder_is_not_there_is_an_error(folder):

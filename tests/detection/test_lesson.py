@@ -24,8 +24,3 @@ def test_no_member_learns_from_its_own_fold():
     for m, pool in enumerate(lesson.pools):
         assert not (lesson.folds[pool] == m).any()
         assert len(set(pool)) == len(pool) == 66
-
-
-def test_a_whole_lesson_is_for_one_member_and_keeps_nothing_back():
-    whole = lesson_of(records(100, 0), members=3).whole
-    np.testing.assert_array_equal(whole.pools, [np.arange(100)])

@@ -49,4 +49,8 @@ def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progr
     return train_autoencoder(lesson, plan, seed=seed, progress=progress)
 
 
-KIND = Kind(summary="noisy and masked records in, clean records out", learn=learn)
+KIND = Kind(
+    summary="noisy and masked records in, clean records out",
+    learn=learn,
+    regularised=True,
+)

@@ -58,4 +58,9 @@ def solve_ridge(code: Values, wanted: Values, ridge: float) -> tuple[Values, Val
     return weights, target - middle @ weights
 
 
-KIND = Kind(summary="a random encoder and a decoder solved at once", learn=learn)
+KIND = Kind(
+    summary="a random encoder and a decoder solved at once",
+    learn=learn,
+    hidden_layers=False,
+    at_once=True,
+)

@@ -22,14 +22,15 @@ class Kind:
             weights. Raises TrainingError where the settings do not fit the records.
         views: what is measured of a record: one measure, or several that are averaged.
         diagonal: whether residuals are held to be independent of each other.
-        refit: whether one member more, on all records, takes the place of the M in the end; for
-            kinds that learn at once.
+        at_once: whether it is the solution of an equation, to which noise and steps mean nothing.
         regularised: whether something but a narrow code keeps it from copying its input.
+        hidden_layers: whether it may have layers between features and code.
     """
 
     summary: str
     learn: Learn
     views: tuple[str, ...] = ("residual",)
     diagonal: bool = False
-    refit: bool = False
+    at_once: bool = False
     regularised: bool = False
+    hidden_layers: bool = True

@@ -67,4 +67,9 @@ def _explaining(lesson: Lesson) -> int:
     return int((variances.cumsum() < EXPLAINED * variances.sum()).sum()) + 1
 
 
-KIND = Kind(summary="principal components, solved at once", learn=learn)
+KIND = Kind(
+    summary="principal components, solved at once",
+    learn=learn,
+    hidden_layers=False,
+    at_once=True,
+)

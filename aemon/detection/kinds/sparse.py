@@ -54,4 +54,9 @@ def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progr
     return train_autoencoder(lesson, replace(plan, sparsity=sparsity), seed=seed, progress=progress)
 
 
-KIND = Kind(summary="a wide code of which few units are active at a time", learn=learn)
+KIND = Kind(
+    summary="a wide code of which few units are active at a time",
+    learn=learn,
+    hidden_layers=False,
+    regularised=True,
+)

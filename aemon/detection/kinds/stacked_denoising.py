@@ -118,4 +118,8 @@ def _told(progress: Progress, part: int, parts: int) -> Progress:
     return None if progress is None else lambda done: progress((part + done) / parts)
 
 
-KIND = Kind(summary="denoising layers learned one by one, then together", learn=learn)
+KIND = Kind(
+    summary="denoising layers learned one by one, then together",
+    learn=learn,
+    regularised=True,
+)

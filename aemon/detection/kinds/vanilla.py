@@ -41,4 +41,8 @@ def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progr
     return train_autoencoder(lesson, plan, seed=seed, progress=progress)
 
 
-KIND = Kind(summary="one sigmoid layer, tied weights, gradient descent with momentum", learn=learn)
+KIND = Kind(
+    summary="one sigmoid layer, tied weights, gradient descent with momentum",
+    learn=learn,
+    hidden_layers=False,
+)

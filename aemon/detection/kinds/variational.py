@@ -48,5 +48,6 @@ def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progr
 KIND = Kind(
     summary="a code of distributions; the score is a reconstruction probability",
     learn=learn,
+    regularised=True,
     diagonal=True,
 )

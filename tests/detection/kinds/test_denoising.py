@@ -3,14 +3,14 @@ import pytest
 
 from aemon.config.detector import DetectorSettings
 from aemon.detection.kinds.denoising import learn
-from tests.detection.lessons import lesson_of, mean_square, records
+from tests.detection.lessons import lesson_of, mean_square, records, whole
 
 SETTINGS = DetectorSettings(kind="denoising")
 
 
 @pytest.fixture(scope="module")
 def learned():
-    return learn(lesson_of(records(1500, 0)).whole, SETTINGS, 0, None)
+    return learn(whole(lesson_of(records(1500, 0))), SETTINGS, 0, None)
 
 
 def test_the_code_is_as_wide_as_the_input_and_the_layers_around_it_wider(learned):
@@ -37,8 +37,8 @@ def test_a_masked_record_comes_back_nearer_to_the_clean_one(learned):
 def test_it_is_corruption_that_keeps_it_from_copying(learned):
     # Given the same autoencoder, learned without noise and masking, and records off the manifold
     plain = SETTINGS.model_copy(update={"noise": 0.0, "masking": 0.0})
-    copier = learn(lesson_of(records(1500, 0, noise=0.3)).whole, plain, 0, None)
-    denoiser = learn(lesson_of(records(1500, 0, noise=0.3)).whole, SETTINGS, 0, None)
+    copier = learn(whole(lesson_of(records(1500, 0, noise=0.3))), plain, 0, None)
+    denoiser = learn(whole(lesson_of(records(1500, 0, noise=0.3))), SETTINGS, 0, None)
     off = np.random.default_rng(2).normal(size=(500, 9)).astype(np.float32)
     # Then the one copies them, and the other does not
     assert mean_square(copier(off) - off) < 0.5 * mean_square(denoiser(off) - off)

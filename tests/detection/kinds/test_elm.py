@@ -7,7 +7,7 @@ from aemon.config.detector import DetectorSettings
 from aemon.detection.autoencoder import sigmoid
 from aemon.detection.kinds import undercomplete
 from aemon.detection.kinds.elm import learn, solve_ridge
-from tests.detection.lessons import lesson_of, mean_square, records
+from tests.detection.lessons import lesson_of, mean_square, records, whole
 
 SETTINGS = DetectorSettings(kind="elm", code_size=6)
 CELLS = records(800, 0)
@@ -15,7 +15,7 @@ CELLS = records(800, 0)
 
 @pytest.fixture(scope="module")
 def learned():
-    return learn(lesson_of(CELLS).whole, SETTINGS, 0, None)
+    return learn(whole(lesson_of(CELLS)), SETTINGS, 0, None)
 
 
 def test_the_random_layer_is_orthogonal_and_its_biases_a_unit(learned):
@@ -27,7 +27,7 @@ def test_the_random_layer_is_orthogonal_and_its_biases_a_unit(learned):
 @pytest.mark.parametrize("ridge", [1e-3, 1e-1])
 def test_the_output_weights_satisfy_the_normal_equations(ridge):
     settings = SETTINGS.model_copy(update={"ridge": ridge})
-    learned = learn(lesson_of(CELLS).whole, settings, 0, None)
+    learned = learn(whole(lesson_of(CELLS)), settings, 0, None)
     code = sigmoid(CELLS @ learned.weights[0][0] + learned.biases[0][0]).astype(float)
     np.testing.assert_allclose(code, learned.encode(CELLS)[0], atol=1e-6)
     code -= code.mean(axis=0)

@@ -5,7 +5,7 @@ import pytest
 
 from aemon.config.detector import DetectorSettings
 from aemon.detection.kinds.linear import learn
-from tests.detection.lessons import lesson_of, mean_square, records
+from tests.detection.lessons import lesson_of, mean_square, records, whole
 
 THREE = DetectorSettings(kind="linear", code_size=3)
 
@@ -22,7 +22,7 @@ def principal(cells, components):
 def test_it_is_exactly_pca(components):
     cells = records(500, 0, noise=0.5) + 2
     settings = DetectorSettings(kind="linear", code_size=components)
-    autoencoder = learn(lesson_of(cells).whole, settings, 0, None)
+    autoencoder = learn(whole(lesson_of(cells)), settings, 0, None)
     np.testing.assert_allclose(autoencoder(cells)[0], principal(cells, components), atol=1e-5)
 
 
@@ -41,14 +41,14 @@ def test_a_feature_counts_by_its_weight():
     cells = records(500, 0, noise=0.7)
     twice = np.concatenate([cells, cells[:, :1]], axis=1)
     weights = np.array([2, *[1] * 8], dtype=np.float32)
-    autoencoder = learn(lesson_of(cells, weights=weights).whole, THREE, 0, None)
+    autoencoder = learn(whole(lesson_of(cells, weights=weights)), THREE, 0, None)
     np.testing.assert_allclose(autoencoder(cells)[0], principal(twice, 3)[:, :9], atol=1e-4)
 
 
 def test_features_without_weight_have_no_part():
     cells = records(500, 0)
     weights = np.array([0, *[1] * 8], dtype=np.float32)
-    lesson = lesson_of(cells, weights=weights).whole
+    lesson = whole(lesson_of(cells, weights=weights))
     noisy = cells.copy()
     noisy[:, 0] = np.random.default_rng(0).normal(0, 100, 500)
     first = learn(lesson, THREE, 0, None)(cells)
@@ -62,11 +62,11 @@ def test_missing_cells_are_filled_from_the_others():
     mask = np.random.default_rng(0).random(cells.shape) < 0.8
     blank = np.where(mask, cells, 0).astype(np.float32)
     # When components are learned from what is left, from all, and with 0 where cells are missing
-    filled = learn(lesson_of(blank, mask=mask).whole, THREE, 0, None)
-    whole = learn(lesson_of(cells).whole, THREE, 0, None)
-    zeros = learn(lesson_of(blank).whole, THREE, 0, None)
+    filled = learn(whole(lesson_of(blank, mask=mask)), THREE, 0, None)
+    everything = learn(whole(lesson_of(cells)), THREE, 0, None)
+    zeros = learn(whole(lesson_of(blank)), THREE, 0, None)
     # Then the first are nearly as good as if nothing were missing
-    errors = [mean_square(each(unseen) - unseen) for each in (whole, filled, zeros)]
+    errors = [mean_square(each(unseen) - unseen) for each in (everything, filled, zeros)]
     assert errors[1] < 1.2 * errors[0]
     assert errors[2] > 2 * errors[0]
 

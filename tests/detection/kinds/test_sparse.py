@@ -5,7 +5,7 @@ from aemon.config.detector import DetectorSettings
 from aemon.detection.kinds.sparse import learn
 from aemon.detection.plan import Plan
 from aemon.detection.training import train_autoencoder
-from tests.detection.lessons import lesson_of, mean_square, records
+from tests.detection.lessons import lesson_of, mean_square, records, whole
 
 KL = DetectorSettings(kind="sparse")
 USUAL = records(1500, 0, noise=0.2)
@@ -14,7 +14,7 @@ OFF = np.random.default_rng(5).normal(size=(1000, 9)).astype(np.float32)
 
 @pytest.fixture(scope="module")
 def learned():
-    return learn(lesson_of(USUAL).whole, KL, 0, None)
+    return learn(whole(lesson_of(USUAL)), KL, 0, None)
 
 
 def test_the_code_is_twice_as_wide_as_the_features(learned):
@@ -25,7 +25,7 @@ def test_the_code_is_twice_as_wide_as_the_features(learned):
 @pytest.mark.parametrize("target", [0.05, 0.1, 0.3])
 def test_each_unit_is_active_at_the_target_rate(target):
     settings = KL.model_copy(update={"sparsity_target": target})
-    code = learn(lesson_of(USUAL).whole, settings, 0, None).encode(USUAL)[0]
+    code = learn(whole(lesson_of(USUAL)), settings, 0, None).encode(USUAL)[0]
     np.testing.assert_allclose(code.mean(axis=0), target, atol=0.04)
     # and not by always saying the same: a unit is silent for most records, loud for some
     assert np.median(code.max(axis=0)) > 2 * target
@@ -41,7 +41,7 @@ def test_it_copies_less_than_one_whose_code_is_as_wide_and_free(learned):
         batch_records=256,
         learning_rate=0.03,
     )
-    copier = train_autoencoder(lesson_of(USUAL).whole, free, seed=0)
+    copier = train_autoencoder(whole(lesson_of(USUAL)), free, seed=0)
     unseen = records(500, 1, noise=0.2)
     # When both see records unlike any they learned from
     copied = mean_square(copier(OFF) - OFF)
@@ -54,7 +54,7 @@ def test_it_copies_less_than_one_whose_code_is_as_wide_and_free(learned):
 
 def test_an_l1_penalty_makes_most_activations_small():
     settings = KL.model_copy(update={"sparsity": "l1"})
-    lesson = lesson_of(USUAL).whole
+    lesson = whole(lesson_of(USUAL))
     weak = settings.model_copy(update={"sparsity_weight": 1e-6})
     strict, loose = (learn(lesson, each, 0, None).encode(USUAL) for each in (settings, weak))
     assert strict.mean() < 0.5 * loose.mean()

@@ -5,7 +5,7 @@ from scipy.linalg import subspace_angles
 from aemon.config.detector import DetectorSettings
 from aemon.detection.kinds.undercomplete import learn
 from aemon.errors import TrainingError
-from tests.detection.lessons import lesson_of, mean_square, records
+from tests.detection.lessons import lesson_of, mean_square, records, whole
 
 
 @pytest.mark.parametrize("hidden", [(), (12,)], ids=["shallow", "deep"])
@@ -19,7 +19,7 @@ def test_a_linear_one_spans_the_first_principal_components(hidden):
     settings = DetectorSettings(
         activation="linear", noise=0.0, code_size=3, hidden_sizes=hidden, steps=3000
     )
-    lesson = lesson_of(cells).whole
+    lesson = whole(lesson_of(cells))
     autoencoder = learn(lesson, settings, 0, None)
     # Then what it can say is the subspace of the first three principal components
     components = np.linalg.svd(cells - cells.mean(axis=0), full_matrices=False)[2][:3].T
