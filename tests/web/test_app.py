@@ -92,7 +92,7 @@ def test_the_status_page_shows_where_every_monitor_stands():
     assert "0 of 1000" not in page.text
     assert "failing" in page.text
     assert "column &#39;speed&#39; is missing" in page.text
-    assert "trained 3 h ago, 640 records for its weights" in page.text
+    assert "trained 3 h ago on 640 records" in page.text
     assert "None in the last day" in page.text
 
 
