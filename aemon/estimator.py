@@ -22,7 +22,6 @@ except ImportError as error:
 from aemon.config.detector import DetectorSettings
 from aemon.config.schema import LearningSettings
 from aemon.config.threshold import ThresholdSettings
-from aemon.detection.apart import scores_apart
 from aemon.detection.learning import LEAST_RECORDS, train_detector
 from aemon.errors import FrameError, TrainingError
 from aemon.frame import Frame
@@ -118,7 +117,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def score_samples(self, X: Any) -> Floats:  # noqa: N803
         """Minus the detector's scores (N,): the higher, the more normal.
 
-        A record that was learned from is held against the others (`scores_apart`), so that
+        A record that was learned from is held against the others (`Scorer.scores`), so that
         `fit_predict` finds the anomalies among them.
 
         Raises:
@@ -134,7 +133,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             features, mask = detector.feature_map.transform(frame.take(whole))
         except FrameError as error:
             raise ValueError(str(error)) from error
-        scores = scores_apart(detector.scorer, features, mask)
+        scores = detector.scorer.scores(features, mask, apart=True)
         return -scores[: len(frame)]
 
     def decision_function(self, X: Any) -> Floats:  # noqa: N803

@@ -94,7 +94,7 @@ def _most_normal_without(
         without = shown.copy()
         for row, column in enumerate(suspects[:, turn]):
             without[row, places[column]] = False
-        found = scorer.parts(_hidden(X, without), without, rounds=FILL_ROUNDS).scores
+        found = scorer.scores(_hidden(X, without), without, rounds=FILL_ROUNDS)
         there = np.take_along_axis(errors, suspects[:, turn : turn + 1], axis=1)[:, 0] > 0
         scores[:, turn] = np.where(there, found, np.inf)
     return np.take_along_axis(suspects, scores.argmin(axis=1)[:, None], axis=1)[:, 0]

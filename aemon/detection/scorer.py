@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from aemon.detection.autoencoder import Autoencoder
 from aemon.detection.outline import Outline
-from aemon.detection.scoring import FILL_ROUNDS, residuals_of
+from aemon.detection.scoring import FILL_ROUNDS, Residuals, residuals_of
 from aemon.detection.space import BLOCK_RECORDS, Measures, Space
 from aemon.detection.views import View, mean_surprise
 
@@ -26,6 +26,16 @@ class Parts(NamedTuple):
     scores: Values  # (N,)
     errors: Floats  # (N, F), squared gaps in usual gaps, shared out by blame
     reconstruction: Floats  # (N, F)
+
+
+class _Seen(NamedTuple):
+    """All there is to see of N records at once."""
+
+    guessed: Floats  # (N, F), features with missing cells as in records alike
+    left: Residuals
+    measures: Measures
+    own: Values  # (N,), scores by the views
+    guarded: Values  # (N,), scores by the guard
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,18 +87,29 @@ class Scorer:
         """The measures that are taken of a record."""
         return tuple(view.name for view in self.views)
 
-    def scores(self, X: Floats, mask: Mask) -> Values:  # noqa: N803 -- (N, F)
-        """Scores (N,) of features X (N, F), a block of records at a time."""
+    def scores(
+        self,
+        X: Floats,  # noqa: N803 -- (N, F)
+        mask: Mask,
+        *,
+        rounds: int = FILL_ROUNDS,
+        apart: bool = False,
+    ) -> Values:
+        """Scores (N,) of features, a block of records at a time.
+
+        Args:
+            X: (N, F), 0 where missing.
+            mask: (N, F), which cells were observed.
+            rounds: how often missing cells are filled in.
+            apart: whether a record that was learned from is held against the others alone, as
+                the threshold was calibrated. It lies at distance 0 from itself, so that it would
+                never look odd.
+        """
         found = np.zeros(len(X))
         for start in range(0, len(X), BLOCK_RECORDS):
             block = slice(start, start + BLOCK_RECORDS)
-            guessed = self.space.guess(X[block], mask[block])
-            residuals, _ = residuals_of(self.autoencoder, guessed, mask[block])
-            measures = self.space.measure(X[block], mask[block], residuals, self.wanted)
-            found[block] = np.maximum(
-                combine(self.views, measures.values),
-                self.guard.scores(measures.values["neighbour"]),
-            )
+            seen = self._look(X[block], mask[block], rounds, apart=apart)
+            found[block] = np.maximum(seen.own, seen.guarded)
         return found
 
     def parts(self, X: Floats, mask: Mask, *, rounds: int = FILL_ROUNDS) -> Parts:  # noqa: N803
@@ -105,19 +126,24 @@ class Scorer:
             mask: (N, F), which cells were observed.
             rounds: how often missing cells are filled in.
         """
-        guessed = self.space.guess(X, mask)
-        residuals, reconstruction = residuals_of(self.autoencoder, guessed, mask, rounds=rounds)
-        measures = self.space.measure(X, mask, residuals, self.wanted)
-        own = combine(self.views, measures.values)
-        guarded = self.guard.scores(measures.values["neighbour"])
-        shares = self._shares(X, mask, residuals, measures)
-        far = _shares(self.space.gaps(X, mask, measures.nearest))
-        shares = np.where((guarded > own)[:, None], far, shares)
-        coarse = self.outline.errors(guessed, mask)
+        seen = self._look(X, mask, rounds)
+        shares = self._shares(X, mask, seen.left.residuals, seen.measures)
+        far = _shares(self.space.gaps(X, mask, seen.measures.nearest))
+        shares = np.where((seen.guarded > seen.own)[:, None], far, shares)
+        coarse = self.outline.errors(seen.guessed, mask)
         both = _shares(np.cbrt(shares * _shares(coarse) ** 2))
         shares = np.where(both.any(axis=1, keepdims=True), both, shares)
         size = coarse.sum(axis=1, keepdims=True)
-        return Parts(np.maximum(own, guarded), shares * size, reconstruction)
+        scores = np.maximum(seen.own, seen.guarded)
+        return Parts(scores, shares * size, seen.left.reconstruction)
+
+    def _look(self, X: Floats, mask: Mask, rounds: int, *, apart: bool = False) -> _Seen:  # noqa: N803
+        guessed = self.space.guess(X, mask)
+        left = residuals_of(self.autoencoder, guessed, mask, rounds=rounds)
+        without = self.space.own_prototypes(X, mask) if apart else None
+        measures = self.space.measure(X, mask, left.residuals, self.wanted, without=without)
+        own = combine(self.views, measures.values)
+        return _Seen(guessed, left, measures, own, self.guard.scores(measures.values["neighbour"]))
 
     def _shares(self, X: Floats, mask: Mask, residuals: Floats, measures: Measures) -> Floats:  # noqa: N803
         """Each feature's share (N, F) in what the views measured."""

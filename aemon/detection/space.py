@@ -137,6 +137,14 @@ class Space:
             filled[part] = np.where(known[part], X[part], records[nearest].mean(axis=1))
         return filled
 
+    def own_prototypes(self, X: Floats, mask: Mask) -> Rows:  # noqa: N803 -- (N, F)
+        """The prototype (N,) that is a record itself, equal in all cells observed; -1 for none."""
+        scaled = self.scaled(X)
+        _, nearest = self.prototypes.nearest(scaled, mask)
+        rows = nearest[:, 0]
+        same = (self.prototypes.points[rows] == scaled) | ~mask
+        return np.where(same.all(axis=1), rows, -1)
+
     def gaps(self, X: Floats, mask: Mask, rows: Rows) -> Floats:  # noqa: N803 -- (N, F)
         """Squared gaps (N, F) between records and the prototypes they are nearest to."""
         gaps: Floats = (self.scaled(X) - self.prototypes.points[rows]) ** 2
