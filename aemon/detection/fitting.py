@@ -42,9 +42,6 @@ UPPER = 0.9
 
 TINY = 1e-9  # keeps a quotient finite
 
-ALIKE = 4.0
-"""Standard errors of an autocorrelation, beyond which records in a row are a series."""
-
 
 class HeldOut(NamedTuple):
     """What members make of records they have not seen."""
@@ -120,7 +117,6 @@ def fit_scorer(
     space = ground.space(tried, chosen)
     place = np.full(len(lesson), -1)
     place[chosen] = np.arange(len(chosen))
-    series = is_series(lesson.features[:, lesson.weights > 0])
     logs = {name: np.zeros(len(lesson)) for name in MEASURES}
     parts = np.full(len(lesson), -1)
     parts[rows] = folds[rows] if lesson.members > 1 else contiguous_folds(len(rows), PARTS)
@@ -128,7 +124,7 @@ def fit_scorer(
         here = rows[parts[rows] == part]
         others, apart = tried[parts[tried] != part], chosen[folds[chosen] != folds[here[0]]]
         whitening = ground.whitening(others) if others.size else space.whitening
-        own = series and len(apart) > NEIGHBOURS
+        own = lesson.series and len(apart) > NEIGHBOURS
         found = (ground.space(tried, apart) if own else space).measure(
             lesson.features[here],
             lesson.mask[here],
@@ -225,22 +221,6 @@ def _usual(residuals: Floats, mask: Mask, whitening: Floats, weights: Floats) ->
         return weights
     usual: Floats = means * (weights.sum() / total)
     return usual
-
-
-def is_series(features: Floats) -> bool:
-    """Whether records in a row are more alike than chance makes them.
-
-    By the mean first autocorrelation of the features (N, F), whose standard error is at most
-    1 / sqrt(N) where records come in any order (Bartlett 1946).
-    """
-    records = len(features)
-    if not features.size:
-        return False
-    centred = features - features.mean(axis=0)
-    power = (centred**2).mean(axis=0)
-    together = (centred[1:] * centred[:-1]).mean(axis=0)
-    correlation = np.divide(together, power, out=np.zeros_like(power), where=power > 0)
-    return bool(correlation.mean() > ALIKE / np.sqrt(records))
 
 
 def _choose(rows: Rows, most: int, seed: int) -> Rows:

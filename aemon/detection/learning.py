@@ -1,6 +1,5 @@
 """Learning a detector: from a frame of normal records to all that judging takes."""
 
-from collections.abc import Callable
 from time import perf_counter
 
 import numpy as np
@@ -11,8 +10,8 @@ from aemon.config.schema import LearningSettings
 from aemon.detection.detector import ABSENT_SHARE, Detector
 from aemon.detection.feature_map import FeatureMap
 from aemon.detection.features import fit_features
-from aemon.detection.fitting import Fitted, fit_scorer, hold_out, is_series
-from aemon.detection.kinds.kind import Kind
+from aemon.detection.fitting import Fitted, fit_scorer, hold_out
+from aemon.detection.kinds.kind import Progress
 from aemon.detection.kinds.registry import KINDS
 from aemon.detection.lesson import Lesson, contiguous_folds
 from aemon.detection.lines import calibrate_lines
@@ -24,7 +23,6 @@ from aemon.errors import TrainingError
 from aemon.frame import Frame
 
 Rows = npt.NDArray[np.intp]
-Progress = Callable[[float], None] | None
 
 LEAST_RECORDS = 20
 """Fewer records than this cannot be cut into folds that say anything."""
@@ -64,10 +62,13 @@ def train_detector(
     rate = false_alarm_rate_for(settings.threshold, frame.times)
     frame = frame.take(np.argsort(frame.times, kind="stable"))
     feature_map = fit_features(frame, settings.columns)
-    frame = _without_absent(frame, feature_map)
+    frame, lesson = make_lesson(frame, feature_map, settings.detector, seed)
     kind = KINDS[settings.detector.kind]
-    lesson = make_lesson(frame, feature_map, settings.detector, seed)
-    fitted = _learn(lesson, feature_map, kind, settings, seed, progress)
+    autoencoder = kind.learn(lesson, settings.detector, seed, progress)
+    fitted = fit_scorer(
+        autoencoder, lesson, hold_out(autoencoder, lesson), feature_map.floors, kind.views,
+        diagonal=kind.diagonal, seed=seed,
+    )  # fmt: skip
     calibrating = _calibrating(lesson, fitted)
     rows = fitted.rows[calibrating]
     lines = calibrate_lines(
@@ -93,9 +94,17 @@ def train_detector(
     )
 
 
-def _without_absent(frame: Frame, feature_map: FeatureMap) -> Frame:
-    """The frame without absent records: they are never flagged, so no line is for them."""
-    _, mask = feature_map.transform(frame)
+def make_lesson(
+    frame: Frame, feature_map: FeatureMap, settings: DetectorSettings, seed: int
+) -> tuple[Frame, Lesson]:
+    """A frame's records, in the order of time, as features to learn from.
+
+    Absent records are left out of both: they are never flagged, so no line is for them.
+
+    Raises:
+        TrainingError: too few are left.
+    """
+    X, mask = feature_map.transform(frame)  # noqa: N806 -- (N, F)
     there = feature_map.missing(mask).mean(axis=1) <= ABSENT_SHARE
     if there.sum() < LEAST_RECORDS:
         raise TrainingError(
@@ -103,17 +112,11 @@ def _without_absent(frame: Frame, feature_map: FeatureMap) -> Frame:
             f"it takes {LEAST_RECORDS} to learn from",
             todo="exclude the columns that are mostly empty, or wait for more records",
         )
-    return frame if there.all() else frame.take(there)
-
-
-def make_lesson(
-    frame: Frame, feature_map: FeatureMap, settings: DetectorSettings, seed: int
-) -> Lesson:
-    """A frame's records, in the order of time, as features to learn from."""
-    X, mask = feature_map.transform(frame)  # noqa: N806 -- (N, F)
+    if not there.all():
+        frame, X, mask = frame.take(there), X[there], mask[there]  # noqa: N806
     share = settings.suspect_share
     weights = feature_map.weights
-    return Lesson(
+    return frame, Lesson(
         features=X,
         mask=mask,
         weights=weights,
@@ -125,22 +128,6 @@ def make_lesson(
     )
 
 
-def _learn(
-    lesson: Lesson,
-    feature_map: FeatureMap,
-    kind: Kind,
-    settings: LearningSettings,
-    seed: int,
-    progress: Progress,
-) -> Fitted:
-    autoencoder = kind.learn(lesson, settings.detector, seed, progress)
-    held_out = hold_out(autoencoder, lesson)
-    return fit_scorer(
-        autoencoder, lesson, held_out, feature_map.floors, kind.views,
-        diagonal=kind.diagonal, seed=seed,
-    )  # fmt: skip
-
-
 def _calibrating(lesson: Lesson, fitted: Fitted) -> Rows:
     """Which of the held-out scores set the line (K,): all, or the newest where normal life moves.
 
@@ -150,7 +137,7 @@ def _calibrating(lesson: Lesson, fitted: Fitted) -> Rows:
     folds = lesson.folds[fitted.rows]
     newest = folds == folds.max()
     everyone = np.arange(len(folds))
-    if newest.all() or not is_series(lesson.features[:, lesson.weights > 0]):
+    if newest.all() or not lesson.series:
         return everyone
     line = np.quantile(fitted.scores[~newest], 1 - UPPER_SHARE)
     over = (fitted.scores[newest] > line).mean()

@@ -16,6 +16,10 @@ LAST_SHARE = 0.2
 """Share of the records, the newest, that a single member never sees."""
 
 
+ALIKE = 4.0
+"""Standard errors of an autocorrelation, beyond which records in a row are a series."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Lesson:
     """N records to learn from.
@@ -56,6 +60,11 @@ class Lesson:
         return unseen if self.trusted is None else unseen | ~self.trusted
 
     @cached_property
+    def series(self) -> bool:
+        """Whether the records follow each other, as `is_series` tells by what is judged."""
+        return is_series(self.features[:, self.weights > 0])
+
+    @cached_property
     def pools(self) -> npt.NDArray[np.int64]:
         """Rows each member learns from (M, n); the shortest pool sets n, for one batched net."""
         pools = [np.flatnonzero(~unseen) for unseen in self.unseen]
@@ -74,6 +83,22 @@ def contiguous_folds(records: int, members: int) -> Folds:
         held_out = np.arange(records) >= round((1 - LAST_SHARE) * records)
         return np.where(held_out, 0, -1).astype(np.intp)
     return (np.arange(records) * members // max(records, 1)).astype(np.intp)
+
+
+def is_series(features: Floats) -> bool:
+    """Whether records in a row are more alike than chance makes them.
+
+    By the mean first autocorrelation of the features (N, F), whose standard error is at most
+    1 / sqrt(N) where records come in any order (Bartlett 1946).
+    """
+    records = len(features)
+    if not features.size:
+        return False
+    centred = features - features.mean(axis=0)
+    power = (centred**2).mean(axis=0)
+    together = (centred[1:] * centred[:-1]).mean(axis=0)
+    correlation = np.divide(together, power, out=np.zeros_like(power), where=power > 0)
+    return bool(correlation.mean() > ALIKE / np.sqrt(records))
 
 
 def _evenly(there: int, wanted: int) -> npt.NDArray[np.intp]:

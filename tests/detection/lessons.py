@@ -51,3 +51,10 @@ def mean_square(gaps):
 def whole(lesson: Lesson) -> Lesson:
     """The same records, all of them for a single member."""
     return replace(lesson, folds=np.full(len(lesson), -1), members=1)
+
+
+def wandering(count, seed):
+    """Records of a slow walk: each is very much like the one before."""
+    steps = np.random.default_rng(seed).normal(size=(count, 4))
+    walk = np.cumsum(steps, axis=0)
+    return ((walk - walk.mean(axis=0)) / walk.std(axis=0)).astype(np.float32)

@@ -8,12 +8,11 @@ from aemon.detection.fitting import (
     MOST_STRETCH,
     UPPER,
     hold_out,
-    is_series,
 )
 from aemon.detection.kinds.registry import KINDS
 from aemon.detection.scoring import residuals_of
 from aemon.detection.threshold import calibrate
-from tests.detection.lessons import fit, lesson_of, records
+from tests.detection.lessons import fit, lesson_of, records, wandering
 
 NORMAL = records(300, seed=0)
 NOISE = np.random.default_rng(0).normal(size=(30, 40)).astype(np.float32)
@@ -24,13 +23,6 @@ BY_HEART = DetectorSettings(kind="linear", code_size=25)
 def sizes(residuals):
     """Of residuals (D, N, F), each (D, N)."""
     return np.sqrt((residuals.astype(float) ** 2).sum(axis=2))
-
-
-def wandering(count, seed):
-    """Records of a slow walk: each is very much like the one before."""
-    steps = np.random.default_rng(seed).normal(size=(count, 4))
-    walk = np.cumsum(steps, axis=0)
-    return ((walk - walk.mean(axis=0)) / walk.std(axis=0)).astype(np.float32)
 
 
 def farthest_from_others(found, folds):
@@ -208,28 +200,3 @@ class TestPrototypes:
         # Then the suspecting one is as strict as if there were none of them
         assert suspecting == pytest.approx(clean, rel=0.1)
         assert unsuspecting < 0.5 * clean
-
-
-class TestSeries:
-    @pytest.mark.parametrize("seed", range(5))
-    def test_records_that_follow_from_the_last_are_one_and_the_same_in_any_order_are_not(
-        self, seed
-    ):
-        series = wandering(200, seed)
-        assert is_series(series)
-        assert not is_series(np.random.default_rng(seed).permutation(series))
-
-    def test_chance_seldom_makes_one(self):
-        found = [is_series(records(100, seed)) for seed in range(500)]
-        assert np.mean(found) < 0.01
-
-    def test_most_features_have_to_follow(self):
-        walk, noise = wandering(200, 0), records(200, 0, features=40)
-        assert is_series(np.concatenate([walk, noise[:, :4]], axis=1))
-        assert not is_series(np.concatenate([walk[:, :1], noise], axis=1))
-
-    @pytest.mark.parametrize(
-        "found", [np.zeros((50, 3)), np.zeros((50, 0))], ids=["constants", "nothing judged"]
-    )
-    def test_what_never_changes_is_none(self, found):
-        assert not is_series(found)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from aemon.detection.lesson import contiguous_folds
-from tests.detection.lessons import lesson_of, records
+from aemon.detection.lesson import contiguous_folds, is_series
+from tests.detection.lessons import lesson_of, records, wandering
 
 
 @pytest.mark.parametrize(("count", "members"), [(100, 3), (25, 4), (20, 20), (7, 2)])
@@ -24,3 +24,28 @@ def test_no_member_learns_from_its_own_fold():
     for m, pool in enumerate(lesson.pools):
         assert not (lesson.folds[pool] == m).any()
         assert len(set(pool)) == len(pool) == 66
+
+
+class TestSeries:
+    @pytest.mark.parametrize("seed", range(5))
+    def test_records_that_follow_from_the_last_are_one_and_the_same_in_any_order_are_not(
+        self, seed
+    ):
+        series = wandering(200, seed)
+        assert is_series(series)
+        assert not is_series(np.random.default_rng(seed).permutation(series))
+
+    def test_chance_seldom_makes_one(self):
+        found = [is_series(records(100, seed)) for seed in range(500)]
+        assert np.mean(found) < 0.01
+
+    def test_most_features_have_to_follow(self):
+        walk, noise = wandering(200, 0), records(200, 0, features=40)
+        assert is_series(np.concatenate([walk, noise[:, :4]], axis=1))
+        assert not is_series(np.concatenate([walk[:, :1], noise], axis=1))
+
+    @pytest.mark.parametrize(
+        "found", [np.zeros((50, 3)), np.zeros((50, 0))], ids=["constants", "nothing judged"]
+    )
+    def test_what_never_changes_is_none(self, found):
+        assert not is_series(found)
