@@ -76,19 +76,24 @@ class Plan:
 
 def make_plan(
     shape: Shape,
-    activations: tuple[Activation, ...],
     records: int,
     settings: DetectorSettings,
     *,
+    activations: tuple[Activation, ...] | None = None,
     least_steps: int,
     learning_rate: float,
     noise: float = 0.0,
     masking: float = 0.0,
 ) -> Plan:
-    """A plan for N records: what is configured goes before what the kind chooses."""
+    """A plan for N records: what is configured goes before what the kind chooses.
+
+    Unless the kind says otherwise, it is an hourglass that bends everywhere but in the linear
+    code and output.
+    """
+    side = (settings.activation,) * len(shape.hidden)
     return Plan(
         widths=shape.widths,
-        activations=activations,
+        activations=activations or (*side, "linear", *side, "linear"),
         encoder_layers=shape.encoder_layers,
         steps=choose_steps(records, settings, least_steps),
         batch_records=settings.batch_records,
@@ -97,9 +102,3 @@ def make_plan(
         noise=noise if settings.noise is None else settings.noise,
         masking=masking if settings.masking is None else settings.masking,
     )
-
-
-def hourglass(shape: Shape, inner: Activation) -> tuple[Activation, ...]:
-    """Activations of a symmetric hourglass: linear code and output, `inner` elsewhere."""
-    side: tuple[Activation, ...] = (inner,) * len(shape.hidden)
-    return (*side, "linear", *side, "linear")

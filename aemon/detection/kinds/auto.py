@@ -2,8 +2,9 @@
 
 from aemon.config.detector import DetectorSettings
 from aemon.detection.autoencoder import Autoencoder
+from aemon.detection.hourglass import train_hourglass
 from aemon.detection.kinds.kind import Kind, Progress
-from aemon.detection.kinds.undercomplete import train_hourglass
+from aemon.detection.kinds.undercomplete import NOISE
 from aemon.detection.lesson import Lesson
 from aemon.detection.shape import choose_shape
 
@@ -32,6 +33,7 @@ def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progr
         progress,
         least_steps=LEAST_STEPS,
         learning_rate=LEARNING_RATE,
+        noise=NOISE,
     )
 
 

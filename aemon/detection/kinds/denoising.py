@@ -2,9 +2,9 @@
 
 from aemon.config.detector import DetectorSettings
 from aemon.detection.autoencoder import Autoencoder
+from aemon.detection.hourglass import train_hourglass
 from aemon.detection.kinds.kind import Kind, Progress
 from aemon.detection.lesson import Lesson
-from aemon.detection.plan import hourglass, make_plan
 from aemon.detection.shape import choose_shape, widened
 
 LEAST_STEPS = 300
@@ -25,8 +25,6 @@ def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progr
     of the input will not do: the code may be as wide as the input, and is by default. The
     widths and the noise are those measured in QUALITY.md part A.
     """
-    from aemon.detection.training import train_autoencoder
-
     features = lesson.features.shape[1]
     shape = choose_shape(
         features,
@@ -36,17 +34,17 @@ def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progr
         code=features,
         regularised=True,
     )
-    plan = make_plan(
+    return train_hourglass(
+        lesson,
         shape,
-        hourglass(shape, settings.activation),
-        len(lesson),
         settings,
+        seed,
+        progress,
         least_steps=LEAST_STEPS,
         learning_rate=LEARNING_RATE,
         noise=NOISE,
         masking=MASKING,
     )
-    return train_autoencoder(lesson, plan, seed=seed, progress=progress)
 
 
 KIND = Kind(

@@ -43,9 +43,9 @@ def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progr
     )
     plan = make_plan(
         shape,
-        ("sigmoid", "linear"),
         len(lesson),
         settings,
+        activations=("sigmoid", "linear"),
         least_steps=LEAST_STEPS,
         learning_rate=LEARNING_RATE,
     )

@@ -10,7 +10,7 @@ from aemon.detection.kinds.denoising import LEARNING_RATE, MASKING, NOISE
 from aemon.detection.kinds.kind import Kind, Progress
 from aemon.detection.lesson import Lesson
 from aemon.detection.outputs import Outputs
-from aemon.detection.plan import Plan, hourglass, make_plan
+from aemon.detection.plan import Plan, make_plan
 from aemon.detection.shape import choose_shape, widened
 
 LEAST_STEPS = 300
@@ -50,7 +50,6 @@ def plan_whole(lesson: Lesson, settings: DetectorSettings) -> Plan:
     )
     return make_plan(
         shape,
-        hourglass(shape, settings.activation),
         len(lesson),
         settings,
         least_steps=LEAST_STEPS,

@@ -2,10 +2,10 @@
 
 from aemon.config.detector import DetectorSettings
 from aemon.detection.autoencoder import Autoencoder
+from aemon.detection.hourglass import train_hourglass
 from aemon.detection.kinds.kind import Kind, Progress
 from aemon.detection.lesson import Lesson
-from aemon.detection.plan import hourglass, make_plan
-from aemon.detection.shape import Shape, choose_shape
+from aemon.detection.shape import choose_shape
 
 LEAST_STEPS = 150
 LEARNING_RATE = 0.02
@@ -24,32 +24,16 @@ def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progr
         TrainingError: the code would be as wide as the input.
     """
     shape = choose_shape(lesson.features.shape[1], settings, width=lesson.width)
-    return train_hourglass(lesson, shape, settings, seed, progress, least_steps=LEAST_STEPS)
-
-
-def train_hourglass(
-    lesson: Lesson,
-    shape: Shape,
-    settings: DetectorSettings,
-    seed: int,
-    progress: Progress,
-    *,
-    least_steps: int,
-    learning_rate: float = LEARNING_RATE,
-) -> Autoencoder:
-    """Train a denoising hourglass: hidden layers bend as configured, code and output do not."""
-    from aemon.detection.training import train_autoencoder
-
-    plan = make_plan(
+    return train_hourglass(
+        lesson,
         shape,
-        hourglass(shape, settings.activation),
-        len(lesson),
         settings,
-        least_steps=least_steps,
-        learning_rate=learning_rate,
+        seed,
+        progress,
+        least_steps=LEAST_STEPS,
+        learning_rate=LEARNING_RATE,
         noise=NOISE,
     )
-    return train_autoencoder(lesson, plan, seed=seed, progress=progress)
 
 
 KIND = Kind(summary="a symmetric hourglass with a narrow code", learn=learn)

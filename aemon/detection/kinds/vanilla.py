@@ -31,9 +31,9 @@ def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progr
     shape = choose_shape(lesson.features.shape[1], settings, width=lesson.width, hidden=())
     plan = make_plan(
         shape,
-        ("sigmoid", "linear"),
         len(lesson),
         settings,
+        activations=("sigmoid", "linear"),
         least_steps=LEAST_STEPS,
         learning_rate=LEARNING_RATE,
     )

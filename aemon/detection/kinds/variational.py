@@ -1,12 +1,10 @@
 """A code that is a distribution: records that take many nats to tell are odd."""
 
-from dataclasses import replace
-
 from aemon.config.detector import DetectorSettings
 from aemon.detection.autoencoder import Autoencoder
+from aemon.detection.hourglass import train_hourglass
 from aemon.detection.kinds.kind import Kind, Progress
 from aemon.detection.lesson import Lesson
-from aemon.detection.plan import hourglass, make_plan
 from aemon.detection.shape import choose_shape
 
 LEAST_STEPS = 300
@@ -29,19 +27,16 @@ def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progr
     That is the reconstruction probability of An & Cho 2015, algorithm 4. The code's own noise
     regularises, so it may be as wide as the input; inputs have none unless it is configured.
     """
-    from aemon.detection.training import train_autoencoder
-
     shape = choose_shape(lesson.features.shape[1], settings, width=lesson.width, regularised=True)
-    plan = make_plan(
+    return train_hourglass(
+        lesson,
         shape,
-        hourglass(shape, settings.activation),
-        len(lesson),
         settings,
+        seed,
+        progress,
         least_steps=LEAST_STEPS,
         learning_rate=LEARNING_RATE,
-    )
-    return train_autoencoder(
-        lesson, replace(plan, divergence=DIVERGENCE), seed=seed, progress=progress
+        divergence=DIVERGENCE,
     )
 
 
