@@ -11,13 +11,14 @@ from aemon.cli.output import (
     CONFIG_FILE,
     ConfigOption,
     JsonOption,
+    NoResultsError,
     choose_monitors,
     opened_results,
     print_json,
     read_config,
 )
 from aemon.cli.tables import print_table, print_words
-from aemon.errors import AemonError, ExitCode, PermanentError
+from aemon.errors import PermanentError
 
 if TYPE_CHECKING:
     from aemon.detection.codes import Compression
@@ -63,7 +64,7 @@ def codes(
         frame = newest_records(settings, monitor, records or RECORDS)
     frame = frame.take(slice(-records, None)) if records else frame
     if not len(frame):
-        raise _NoRecordsError(f"{monitor} has no such records")
+        raise NoResultsError(f"{monitor} has no such records")
     table = _as_columns(detector, frame)
     about = {"monitor": monitor, "detector": str(version)}
     _write(parquet, out, table, about)
@@ -123,7 +124,7 @@ def _active_detector(settings: Any, monitor: str) -> "tuple[Detector, int]":
     with opened_results(settings) as store:
         found = Monitor(monitor, settings.monitors[monitor], store, utc_now).detector()
     if found is None:
-        raise _NoRecordsError(f"{monitor} has no detector yet", todo="run `aemon train`")
+        raise NoResultsError(f"{monitor} has no detector yet", todo="run `aemon train`")
     stored, detector = found
     return detector, stored.version
 
@@ -139,13 +140,7 @@ def _between(frame: "Frame", first: Any, last: Any) -> "Frame":
 
 def _as_columns(detector: "Detector", frame: "Frame") -> dict[str, Any]:
     """The file's columns, each (N,)."""
-    import numpy as np
-
-    from aemon.records import Verdict
-
     judged = detector.judge(frame)
-    verdicts = np.where(judged.anomalous, Verdict.ANOMALY.value, Verdict.NORMAL.value)
-    verdicts[judged.absent] = Verdict.ABSENT.value
     code, placed = detector.encode(frame)[0], detector.code_map(frame)
     return {
         "record_key": frame.keys,
@@ -155,7 +150,7 @@ def _as_columns(detector: "Detector", frame: "Frame") -> dict[str, Any]:
         "map_x": placed[:, 0],
         "map_y": placed[:, 1],
         "score": judged.scores,
-        "verdict": verdicts.astype(object),
+        "verdict": judged.verdicts.astype(object),
     }
 
 
@@ -181,9 +176,3 @@ def _print_compression(told: "Compression") -> None:
     typer.echo()
     worst = told.by_column[:MOST_NAMED]
     print_table(("comes back worst", "error"), [(name, f"{error:.3g}") for name, error in worst])
-
-
-class _NoRecordsError(AemonError):
-    """There is nothing to export, or nothing to export it with."""
-
-    exit_code = ExitCode.NO_DETECTOR

@@ -77,7 +77,7 @@ def opened_results(config: "Config") -> Iterator["Store"]:
 
 
 class NoResultsError(AemonError):
-    """There is no results database to read."""
+    """There is nothing to read, or nothing was trained yet to read it with."""
 
     exit_code = ExitCode.NO_DETECTOR
 

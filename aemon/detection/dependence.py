@@ -2,6 +2,7 @@
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 Floats = npt.NDArray[np.float64]
 
@@ -15,7 +16,7 @@ def independent_records(scores: Floats) -> float:
     noise beyond it would grow with every term. Scores that are all equal count as independent.
     """
     n = len(scores)
-    ranks = _ranks(scores)
+    ranks = pd.Series(scores).rank().to_numpy(copy=True)
     ranks -= ranks.mean() if n else 0.0
     spread = float(ranks @ ranks)
     if spread == 0.0:
@@ -27,10 +28,3 @@ def independent_records(scores: Floats) -> float:
     kept = pairs[: ends[0]] if len(ends) else pairs
     tau = 2.0 * float(kept.sum()) - 1.0
     return n / min(max(tau, 1.0), n)
-
-
-def _ranks(values: Floats) -> Floats:
-    """Ranks (n,) from 1; equal values share their mean rank."""
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    means: Floats = np.cumsum(counts) - (counts - 1) / 2.0
-    return means[places]

@@ -12,6 +12,7 @@ from aemon.detection.columns import named_columns
 from aemon.detection.feature_map import FeatureMap
 from aemon.detection.judgement import Contribution, Explanation, Value
 from aemon.detection.sentence import sentence
+from aemon.detection.units import cells_of
 from aemon.frame import Frame
 
 Floats = npt.NDArray[np.float32]
@@ -115,20 +116,10 @@ def _observed(feature_map: FeatureMap, frame: Frame) -> dict[str, list[Value]]:
 
 def _reconstructed(feature_map: FeatureMap, reconstruction: Floats) -> dict[str, list[Value]]:
     """Every learned column as the autoencoder expects it, numbers no further than plausible."""
-    raw = reconstruction * feature_map.spreads + feature_map.means
-    held = feature_map.plausible(raw)
-    reconstructed: dict[str, list[Value]] = {}
-    for place, name in enumerate(feature_map.scaled):
-        reconstructed[name] = [
-            _boolean(cell) if name in feature_map.booleans else float(cell)
-            for cell in held[:, place]
-        ]
-    start = len(feature_map.scaled)
-    for name, categories in feature_map.categorical:
-        places = raw[:, start : start + len(categories)]
-        reconstructed[name] = [categories[place] for place in places.argmax(axis=1)]
-        start += len(categories) + 1
-    return reconstructed
+    return {
+        name: [_boolean(cell) for cell in cells] if name in feature_map.booleans else cells.tolist()
+        for name, cells in cells_of(feature_map, reconstruction).items()
+    }
 
 
 def _boolean(probability: float) -> bool | float:

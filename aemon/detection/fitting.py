@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from aemon.detection.autoencoder import Autoencoder
 from aemon.detection.lesson import Lesson, contiguous_folds
-from aemon.detection.neighbours import Prototypes
+from aemon.detection.neighbours import MOST_PROTOTYPES, Prototypes, choose_prototypes
 from aemon.detection.outline import fit_outline
 from aemon.detection.scorer import Guard, Scorer, combine
 from aemon.detection.scoring import fit_whitening, reconstruction_errors, residuals_of
@@ -20,14 +20,11 @@ Mask = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.intp]
 Values = npt.NDArray[np.float64]
 
-MOST_PROTOTYPES = 4_000
-"""Normal records that others are held against; more gained nothing worth their time."""
-
 VOUCHED_BY = 20
 """One in so many prototypes must be near, where some of them may be anomalies."""
 
 GUARD_PROTOTYPES = 500
-"""The same where distance is a guard alone."""
+"""Prototypes where distance is a guard alone."""
 
 MOST_STRETCH = 1.5
 """Residuals of seen records this many times smaller than those of unseen ones say too little
@@ -113,7 +110,9 @@ def fit_scorer(
     folds, teachers = lesson.folds, lesson.teachers
     rows = np.flatnonzero(folds >= 0)
     tried = np.intersect1d(rows, teachers)
-    chosen = _choose(teachers, MOST_PROTOTYPES if len(views) > 1 else GUARD_PROTOTYPES, seed)
+    chosen = choose_prototypes(
+        teachers, MOST_PROTOTYPES if len(views) > 1 else GUARD_PROTOTYPES, seed=seed
+    )
     space = ground.space(tried, chosen)
     place = np.full(len(lesson), -1)
     place[chosen] = np.arange(len(chosen))
@@ -221,10 +220,3 @@ def _usual(residuals: Floats, mask: Mask, whitening: Floats, weights: Floats) ->
         return weights
     usual: Floats = means * (weights.sum() / total)
     return usual
-
-
-def _choose(rows: Rows, most: int, seed: int) -> Rows:
-    """Rows of the prototypes, in order: all, or as many as are wanted, drawn at random."""
-    if len(rows) <= most:
-        return rows
-    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))

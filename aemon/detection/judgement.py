@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from aemon.records import Verdict
+
 Value = float | bool | str | None
 """A cell in its original units; None where it is missing."""
 
@@ -35,6 +37,12 @@ class Judgement:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    @property
+    def verdicts(self) -> npt.NDArray[np.str_]:
+        """The `Verdict` of each record, as text (N,)."""
+        flagged = np.where(self.anomalous, Verdict.ANOMALY.value, Verdict.NORMAL.value)
+        return np.where(self.absent, Verdict.ABSENT.value, flagged)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

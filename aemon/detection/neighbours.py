@@ -13,6 +13,9 @@ Rows = npt.NDArray[np.intp]
 BLOCK_RECORDS = 256
 """Records whose distances are worked out at once: they stay in the processor's cache."""
 
+MOST_PROTOTYPES = 4_000
+"""Normal records that others are held against; more gained nothing worth their time."""
+
 GROUPS = 64
 """A few nearest prototypes are searched in so many groups."""
 
@@ -99,6 +102,13 @@ class Prototypes:
                 found[gaps, :count] = here @ self._squares.T
                 found[gaps, :count] -= 2 * (X[gaps] * here) @ self.points.T
         return found
+
+
+def choose_prototypes(rows: Rows, most: int, *, seed: int) -> Rows:
+    """Rows of the prototypes, in order: all, or as many as are wanted, drawn at random."""
+    if len(rows) <= most:
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
 
 
 def _places(distances: Floats, k: int) -> Rows:

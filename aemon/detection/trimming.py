@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from aemon.detection.neighbours import Prototypes
+from aemon.detection.neighbours import MOST_PROTOTYPES, Prototypes, choose_prototypes
 
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
@@ -17,7 +17,6 @@ ROUNDS = 3
 """How often the distance from the bulk is measured, each time without the most suspicious."""
 
 SHRINKAGE = 0.1
-MOST_PROTOTYPES = 4_000
 LEAST_NEIGHBOURS = 5
 TINY = 1e-6  # keeps an inverse finite
 
@@ -67,9 +66,7 @@ def _from_bulk(X: Floats, suspect_share: float) -> Values:  # noqa: N803 -- (N, 
 
 def _from_others(X: Floats, suspect_share: float, seed: int) -> Values:  # noqa: N803 -- (N, F)
     """Distances (N,) to a neighbour beyond as many as may be anomalies."""
-    rows = np.arange(len(X))
-    if len(X) > MOST_PROTOTYPES:
-        rows = np.random.default_rng(seed).choice(len(X), MOST_PROTOTYPES, replace=False)
+    rows = choose_prototypes(np.arange(len(X)), MOST_PROTOTYPES, seed=seed)
     k = max(LEAST_NEIGHBOURS, round(EXCESS * suspect_share * len(rows)))
     distances, _ = Prototypes(points=X[rows]).nearest(X, k=k)
     return distances[:, -1].astype(np.float64)

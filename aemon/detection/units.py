@@ -22,20 +22,31 @@ def as_columns(feature_map: FeatureMap, X: Floats) -> pd.DataFrame:  # noqa: N80
     Numbers are held within what is plausible (`FeatureMap.plausible`), truths are whichever is
     likelier, categories the likeliest of those learned.
     """
+    columns = cells_of(feature_map, X)
+    for name in feature_map.booleans:
+        columns[name] = columns[name] >= LIKELY
+    judged = {name for name, _ in feature_map.judged}
+    order = [report.column for report in feature_map.columns if report.column in judged]
+    return pd.DataFrame({name: columns[name] for name in order})
+
+
+def cells_of(feature_map: FeatureMap, X: Floats) -> dict[str, npt.NDArray[Any]]:  # noqa: N803
+    """Every learned column's cells (N,) of features (N, F), in original units.
+
+    Numbers, and truths as probabilities, no further than plausible; categories as the likeliest
+    of those learned.
+    """
     raw = X * feature_map.spreads + feature_map.means
     held = feature_map.plausible(raw)
-    categories = dict(feature_map.categorical)
-    columns: dict[str, Any] = {}
-    for name, place in feature_map.judged:
-        if name in categories:
-            texts = np.array(categories[name], dtype=object)
-            columns[name] = texts[raw[:, place][:, : len(texts)].argmax(axis=1)]
-        elif name in feature_map.booleans:
-            columns[name] = held[:, place.start] >= LIKELY
-        else:
-            columns[name] = held[:, place.start]
-    order = [report.column for report in feature_map.columns if report.column in columns]
-    return pd.DataFrame({name: columns[name] for name in order})
+    cells: dict[str, npt.NDArray[Any]] = {
+        name: held[:, place] for place, name in enumerate(feature_map.scaled)
+    }
+    start = len(feature_map.scaled)
+    for name, categories in feature_map.categorical:
+        places = raw[:, start : start + len(categories)]
+        cells[name] = np.array(categories, dtype=object)[places.argmax(axis=1)]
+        start += len(categories) + 1
+    return cells
 
 
 def with_gaps_filled(
@@ -55,7 +66,8 @@ def with_gaps_filled(
         mask: (N, F), which cells were observed.
     """
     estimates = as_columns(feature_map, X)
-    missing = {name: ~mask[:, place.start] for name, place in feature_map.judged}
+    names = [name for name, _ in feature_map.judged]
+    missing = dict(zip(names, feature_map.missing(mask).T, strict=True))
     filled = values.copy()
     for given, name in zip(values.columns, named_columns(values).columns, strict=True):
         if name in missing and missing[name].any():

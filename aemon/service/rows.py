@@ -11,7 +11,7 @@ import numpy.typing as npt
 from aemon.detection.detector import Detector
 from aemon.detection.judgement import Explanation, Judgement
 from aemon.frame import Frame
-from aemon.records import Severity, Verdict, Watermark
+from aemon.records import Severity, Watermark
 from aemon.store.artifacts import pack
 from aemon.store.store import NewDetector, Row, StoredDetector, VerdictRows
 
@@ -35,11 +35,6 @@ def verdict_rows(
         "detector_id": stored.id,
         "threshold_id": stored.threshold_id,
     }
-    verdicts = np.where(
-        judgement.absent,
-        Verdict.ABSENT.value,
-        np.where(judgement.anomalous, Verdict.ANOMALY.value, Verdict.NORMAL.value),
-    ).tolist()
     columns = zip(
         frame.entities.tolist(),
         frame.keys.tolist(),
@@ -47,7 +42,7 @@ def verdict_rows(
         _nullable(judgement.scores, judgement.absent),
         _nullable(judgement.p_values, judgement.absent),
         _nullable(judgement.exceedances, judgement.absent),
-        verdicts,
+        judgement.verdicts.tolist(),
         late.tolist(),
         judgement.imputed_shares.tolist(),
         strict=True,

@@ -4,12 +4,12 @@ import pytest
 from aemon.config.detector import DetectorSettings
 from aemon.detection.fitting import (
     GUARD_PROTOTYPES,
-    MOST_PROTOTYPES,
     MOST_STRETCH,
     UPPER,
     hold_out,
 )
 from aemon.detection.kinds.registry import KINDS
+from aemon.detection.neighbours import MOST_PROTOTYPES
 from aemon.detection.scoring import residuals_of
 from aemon.detection.threshold import calibrate
 from tests.detection.lessons import fit, lesson_of, records, wandering

@@ -6,6 +6,7 @@ The whole comparison, with other rankings beside it, is `tests/benchmarks/bench_
 import numpy as np
 import pandas as pd
 import pytest
+from public_sets import stretches
 
 from aemon.config.schema import LearningSettings
 from aemon.detection.learning import train_detector
@@ -58,14 +59,11 @@ def test_the_guilty_columns_of_servers_have_the_largest_errors(shared_data, fram
         train, test = (pd.DataFrame(data[part]).add_prefix("c") for part in ("train", "test"))
         kept = np.linspace(0, len(train) - 1, min(MOST_TRAIN, len(train))).astype(int)
         detector = train_detector(frame_of(train.iloc[kept]), LearningSettings(), seed=0)
-        lines = (shared_data / "smd" / f"{name}.causes.txt").read_text().split()
-        for line in lines:
+        for stretch in stretches("smd", name):
             # When a stretch is explained in which some columns were found guilty
-            rows, columns = line.split(":")
-            start, end = map(int, rows.split("-"))
-            guilty = {f"c{int(column) - 1}" for column in columns.split(",")}
+            guilty = {f"c{column}" for column in stretch.columns}
             largest = dict.fromkeys(test.columns, 0.0)
-            for explanation in detector.explain(frame_of(test[start - 1 : end])):
+            for explanation in detector.explain(frame_of(test[stretch.rows])):
                 for part in explanation.contributions:
                     largest[part.column] = max(largest[part.column], part.error)
             # Then they are among the first (HitRate@100 % and @150 %, SMD's own measure)
