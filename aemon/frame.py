@@ -69,8 +69,9 @@ def check_frame(table: pd.DataFrame, roles: Roles) -> Frame:
     """Hold a fetched table against the frame contract.
 
     A record without a readable event time (`no_time`), with one no clock can have meant
-    (`time_out_of_range`), without a key (`no_key`), or with a key its entity has used before in
-    the same table (`duplicate_key`) is left out and counted in `Frame.rejected`.
+    (`time_out_of_range`), without a key (`no_key`), or with a key its entity uses again further
+    down the same table (`duplicate_key`: the last one is the correction) is left out and counted
+    in `Frame.rejected`.
 
     Raises:
         FrameError: a role's column is missing, or two columns have the same name.
@@ -91,7 +92,7 @@ def check_frame(table: pd.DataFrame, roles: Roles) -> Frame:
     # Only readable records can use up a key.
     identities = pd.DataFrame({"entity": entities[~unreadable], "key": keys[~unreadable]})
     duplicate = np.zeros(len(table), dtype=bool)
-    duplicate[~unreadable] = identities.duplicated().to_numpy()
+    duplicate[~unreadable] = identities.duplicated(keep="last").to_numpy()
     reasons = {
         "no_time": no_time,
         "time_out_of_range": far,

@@ -27,11 +27,13 @@ class Job(StrEnum):
 
     SCORE = "score"
     TRAIN = "train"
+    PRUNE = "prune"
 
 
 class Outcome(StrEnum):
     """How a run ended. Every tick ends as one of these, with a reason: silence is a bug."""
 
+    RUNNING = "running"  # it has not, but has committed something: only in the ledger
     OK = "ok"
     NO_DATA = "no_data"
     COLLECTING = "collecting"
@@ -75,10 +77,15 @@ class RunReport:
     started_at: datetime
     finished_at: datetime
     reason: str = ""
+    detector_id: int | None = None  # who judged, or what was trained
+    threshold_id: int | None = None
     records_read: int = 0
     records_scored: int = 0
     records_absent: int = 0  # scored records with too little there to judge
     records_late: int = 0
+    records_revised: int = 0  # judged again, for they changed
+    records_reviewed: int = 0  # known ones read again to look for late and corrected ones
+    records_too_late: int = 0  # later than lateness allows: not judged
     rejected: tuple[tuple[str, int], ...] = ()  # (reason, count), only counts above zero
     cells_imputed: int = 0
     exceedances: tuple[float, ...] = ()  # of the anomalies
@@ -87,6 +94,7 @@ class RunReport:
     newest_record: datetime | None = None  # event time of the newest record read
     records_wanted: int = 0  # in a cold start: how many it takes to end it
     unfinished: bool = False  # the source has more to read at once
+    store_seconds: tuple[float, ...] = ()  # how long each of its commits took
 
     @property
     def seconds(self) -> float:

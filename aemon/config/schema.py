@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, SecretStr, field_validator, model_valida
 
 from aemon.config.detector import DetectorSettings
 from aemon.config.threshold import ThresholdSettings
-from aemon.config.types import AtKeyError, Duration, Listen, Settings, TimeZone, given
+from aemon.config.types import Age, AtKeyError, Duration, Listen, Settings, TimeZone, given
 
 ColumnKind = Literal["numeric", "boolean", "categorical"]
 
@@ -118,6 +118,9 @@ class LearningSettings(Settings):
         return hashlib.sha256(learned.model_dump_json(exclude_defaults=True).encode()).hexdigest()
 
 
+Keep = Literal["all", "flagged"] | Annotated[float, Field(gt=0, lt=1)]
+
+
 class MonitorSettings(Settings):
     """One configured unit that is watched."""
 
@@ -134,6 +137,14 @@ class MonitorSettings(Settings):
         50_000, ge=50, description="a detector learns from at most this many newest records"
     )
     chunk_records: int = Field(10_000, ge=1, description="records judged and committed at once")
+    lateness: Duration | None = Field(
+        None,
+        description="records up to so much older than the newest are looked for again and again, "
+        "so that late and corrected ones are judged; still later ones are counted and left",
+    )
+    keep: Keep = Field(
+        "all", description="scores to store: all, flagged, or a share of the normal ones (0.05)"
+    )
     score_timeout: Duration = Field(timedelta(minutes=5), description="longest scoring run")
     train_timeout: Duration = Field(timedelta(minutes=30), description="longest training run")
     columns: ColumnSettings = ColumnSettings()
@@ -149,6 +160,11 @@ class MonitorSettings(Settings):
                 "raise it, or lower min_records",
             )
         return self
+
+    @property
+    def keep_share(self) -> float:
+        """The share of the normal records whose scores are stored."""
+        return {"all": 1.0, "flagged": 0.0}[self.keep] if isinstance(self.keep, str) else self.keep
 
     @property
     def learning(self) -> LearningSettings:
@@ -171,6 +187,20 @@ class LogSettings(Settings):
     format: Literal["text", "json"] = Field("text", description="for people or for machines")
 
 
+class RetentionSettings(Settings):
+    """How long results are kept, counted from when they were made."""
+
+    scores: Age = Field(timedelta(days=90), description="scores of records that were not flagged")
+    anomalies: Age = Field(
+        timedelta(days=1095), description="flagged records, with their scores and reasons"
+    )
+    runs: Age = Field(timedelta(days=90), description="the ledger")
+    artifacts: Age = Field(
+        timedelta(days=90), description="weights of retired detectors; what is said of them stays"
+    )
+    every: Duration = Field(timedelta(hours=1), description="pause between two rounds of removal")
+
+
 class Config(Settings):
     """The whole configuration file."""
 
@@ -180,7 +210,20 @@ class Config(Settings):
     )
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
+    retention: RetentionSettings = RetentionSettings()
     monitors: dict[str, MonitorSettings] = Field(min_length=1, description="name -> monitor")
+
+    @model_validator(mode="after")
+    def _late_records_are_still_known(self) -> Self:
+        kept = self.retention.scores
+        for name, monitor in self.monitors.items():
+            if kept is not None and monitor.lateness is not None and monitor.lateness >= kept:
+                raise AtKeyError(
+                    "retention",
+                    f"scores are forgotten while {name} still looks for late records of that age; "
+                    f"raise retention.scores, or lower the monitor's lateness",
+                )
+        return self
 
     @field_validator("monitors")
     @classmethod

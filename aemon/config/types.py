@@ -83,6 +83,30 @@ Duration = Annotated[
 """A positive length of time, written with units: `30s`, `1h30m`."""
 
 
+_FOREVER = "forever"
+
+
+def _age(value: object) -> object:
+    return None if value in (_FOREVER, None) else _duration(value)
+
+
+Age = Annotated[
+    timedelta | None,
+    BeforeValidator(_age),
+    PlainSerializer(lambda age: format_duration(age) if age else _FOREVER, return_type=str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "examples": ["90d", _FOREVER],
+            "pattern": _pattern(
+                rf"{_FOREVER}|{_NOT_ZERO}\s*(?:[0-9]+(?:\.[0-9]+)?\s*(?:ms|[smhdw])\s*)+"
+            ),
+        }
+    ),
+]
+"""How old something may become: a duration, or `forever` (None)."""
+
+
 _BUDGET = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*/\s*(hour|day|week)")
 _PER_DAY = {"hour": 24.0, "day": 1.0, "week": 1 / 7}
 

@@ -24,8 +24,9 @@ from aemon.service.runner import Runner
 from aemon.service.scheduler import HEARTBEAT_SECONDS, Scheduler
 from aemon.service.training import Trained, train_in_worker
 from aemon.store import queries, schema
+from aemon.store.detectors import StoredDetector
 from aemon.store.engine import open_engine
-from aemon.store.store import Store, StoredDetector
+from aemon.store.store import Store
 from aemon.web.server import WebServer, listen
 from aemon.web.status import Health, StatusPage
 
@@ -207,6 +208,7 @@ class Daemon:
                 return Outcome.ABANDONED, "aemon is stopping"
             raise
         tally.records_read = trained.records
+        tally.detector_id, tally.threshold_id = trained.id, trained.threshold_id
         left_out = f", {trained.excluded} flagged ones left out" if trained.excluded else ""
         told = f"detector {trained.version} learned from {trained.records} records{left_out}"
         return Outcome.OK, f"{told}; its threshold is {trained.note}" if trained.note else told

@@ -29,6 +29,7 @@ class HistorySource:
 
     roles = _ROLES
     replayable = True
+    in_order_of_arrival = True
 
     def __init__(self, live: Source, store: Store, monitor: str, keep: int) -> None:
         self._live = live

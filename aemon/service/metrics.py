@@ -8,10 +8,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from aemon import __version__
 from aemon.config.schema import MonitorSettings
 from aemon.records import Job, Outcome, RunReport, Severity
+from aemon.store.detectors import StoredDetector
 from aemon.store.queries import Flagged
-from aemon.store.store import StoredDetector
 
-REJECTED = ("no_time", "time_out_of_range", "no_key", "duplicate_key")
+REJECTED = ("no_time", "time_out_of_range", "no_key", "duplicate_key", "too_late")
+PRUNED = ("scores", "anomalies", "runs", "artifacts")
 _SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
 _RATIOS = (1, 1.25, 1.5, 2, 3, 5, 10, 30, 100)
 
@@ -54,6 +55,14 @@ CATALOGUE = (
     Metric(
         "aemon_records_late", "counter", ("monitor",),
         "scored records older than one read before them",
+    ),
+    Metric(
+        "aemon_records_revised", "counter", ("monitor",),
+        "records judged again, for they changed or by choice",
+    ),
+    Metric(
+        "aemon_records_reviewed", "counter", ("monitor",),
+        "known records read again to look for late and corrected ones",
     ),
     Metric("aemon_cells_imputed", "counter", ("monitor",), "missing cells in scored records"),
     Metric("aemon_anomalies", "counter", ("monitor", "severity"), "records judged anomalous"),
@@ -98,6 +107,22 @@ CATALOGUE = (
     ),
     Metric("aemon_threshold", "gauge", ("monitor",), "scores above this are anomalous"),
     Metric("aemon_store_errors", "counter", (), "times the store could not be read or written"),
+    Metric("aemon_store_up", "gauge", (), "1 while the store can be written, 0 while it cannot"),
+    Metric(
+        "aemon_store_retry_timestamp_seconds", "gauge", (),
+        "when the store is tried again; 0 while it can be written",
+    ),
+    Metric(
+        "aemon_store_write_duration_seconds", "histogram", (),
+        "how long it took to commit verdicts, their writing included", _SECONDS,
+    ),
+    Metric(
+        "aemon_ledger_waiting_runs", "gauge", (),
+        "ended runs that wait to be written into the ledger",
+    ),
+    Metric(
+        "aemon_records_pruned", "counter", ("table",), "rows that retention has removed",
+    ),
 )  # fmt: skip
 
 _NOTHING = Flagged()
@@ -111,6 +136,9 @@ class Metrics:
         self.registry = registry
         self._all: dict[str, Any] = {metric.name: _make(metric, registry) for metric in CATALOGUE}
         self["aemon_build_info"].labels(version=__version__).set(1)
+        self["aemon_store_up"].set(1)
+        for table in PRUNED:
+            self["aemon_records_pruned"].labels(table)
         self._realised: dict[str, Flagged] = {}
 
     def __getitem__(self, name: str) -> Any:
@@ -119,7 +147,7 @@ class Metrics:
     def add_monitor(self, monitor: str, settings: MonitorSettings) -> None:
         """Let every counter of a monitor start at 0, so that its first increase is seen."""
         for job in Job:
-            for outcome in Outcome:
+            for outcome in set(Outcome) - {Outcome.RUNNING}:
                 self["aemon_runs"].labels(monitor, job, outcome)
         every = {Job.SCORE: settings.score_every, Job.TRAIN: settings.train_every}
         for job, interval in every.items():
@@ -151,6 +179,8 @@ class Metrics:
         self["aemon_source_records_read"].labels(monitor).inc(report.records_read)
         self["aemon_records_scored"].labels(monitor).inc(report.records_scored)
         self["aemon_records_late"].labels(monitor).inc(report.records_late)
+        self["aemon_records_revised"].labels(monitor).inc(report.records_revised)
+        self["aemon_records_reviewed"].labels(monitor).inc(report.records_reviewed)
         self["aemon_cells_imputed"].labels(monitor).inc(report.cells_imputed)
         for reason, count in report.rejected:
             self["aemon_records_rejected"].labels(monitor, reason).inc(count)
@@ -160,6 +190,8 @@ class Metrics:
         }
         for severity, count in counts.items():
             self["aemon_anomalies"].labels(monitor, severity).inc(count)
+        for seconds in report.store_seconds:
+            self["aemon_store_write_duration_seconds"].observe(seconds)
         for exceedance in report.exceedances:
             self["aemon_anomaly_exceedance_ratio"].observe(exceedance)
         if report.largest_exceedance is not None:

@@ -1,34 +1,27 @@
 """One monitor's work: read new records, judge them, commit verdicts and watermark together."""
 
-import logging
 import time
 from dataclasses import replace
 from datetime import datetime
-
-import numpy as np
-import numpy.typing as npt
 
 from aemon.clock import Clock
 from aemon.config.schema import MonitorSettings, identity
 from aemon.detection.detector import Detector
 from aemon.errors import SourceConfigError
-from aemon.frame import Frame, check_frame
-from aemon.records import Outcome, Watermark
+from aemon.frame import check_frame
+from aemon.records import Outcome
 from aemon.service.history import HistorySource
-from aemon.service.logs import log
-from aemon.service.rows import verdict_rows
+from aemon.service.judging import Judge
+from aemon.service.review import Review, judge_again
 from aemon.service.run import Stop, Tally
 from aemon.sources.registry import open_source
 from aemon.sources.source import Source
 from aemon.store.artifacts import unpack
-from aemon.store.store import Mark, Store, StoredDetector, VerdictRows
+from aemon.store.detectors import StoredDetector, active_detector, artifact
+from aemon.store.store import Mark, Store
 
 ENOUGH_SHARE = 0.5
 """Of its timeout a run takes this much, then leaves a backlog's rest to the next run."""
-
-MOST_TOLD = 20  # flagged records in the log, of one commit
-
-logger = logging.getLogger(__name__)
 
 _REST = "the rest is judged by the next run"
 
@@ -47,9 +40,12 @@ class Monitor:
         self._source: Source | None = None
         self._in_use: tuple[StoredDetector, Detector] | None = None
         self._unreadable = False
+        self._review = Review()
 
     def score_once(self, tally: Tally, stop: Stop) -> tuple[Outcome, str]:
         """Judge every record the source has after the watermark, a chunk a commit.
+
+        Then, with `lateness`, what came in behind it.
 
         Returns:
             How it ended: collecting or skipped while there is no detector.
@@ -61,10 +57,9 @@ class Monitor:
         source = self._open_source()
         if isinstance(source, HistorySource):
             source.drain()
-        in_use = self.detector()
-        if in_use is None:
+        judge = self._judge(tally, stop)
+        if judge is None:
             return self._cold_start(source, tally)
-        stored, detector = in_use
         mark = self._mark()
         enough = time.monotonic() + ENOUGH_SHARE * self.settings.score_timeout.total_seconds()
         more, waiting = True, 0
@@ -75,17 +70,49 @@ class Monitor:
                 break
             frame = check_frame(fetched.table, source.roles)
             stop.check()
-            mark = self._judge(frame, stored, detector, mark, fetched.watermark, tally, stop)
-            tally.records_read += len(fetched.table)
+            mark = judge.read(frame, len(fetched.table), mark, fetched.watermark)
             if more and stop.asked():
                 return Outcome.ABANDONED, f"{stop.reason}: {_REST}"
             if more and time.monotonic() > enough:
                 tally.unfinished = True
                 return Outcome.OK, _REST
+        if self._review.due(source, judge):
+            self._review.look(source, judge, mark, enough)
         waits = f"{waiting} wait: their time is unreadable or too far ahead" if waiting else ""
         if tally.records_read == 0:
             return Outcome.NO_DATA, f"no new records; {waits}" if waits else "no new records"
         return Outcome.OK, waits
+
+    def score_again(
+        self, tally: Tally, stop: Stop, *, since: datetime | None = None
+    ) -> tuple[Outcome, str]:
+        """Judge known records again, with the detector in use; changed verdicts are new revisions.
+
+        Raises:
+            AemonError: as `score_once`.
+        """
+        source = self._open_source()
+        judge = self._judge(tally, stop)
+        if judge is None:
+            return self._cold_start(source, tally)
+        judge_again(source, judge, self._mark(), since)
+        told = f"{tally.records_revised} verdicts are others now, {tally.records_reviewed} the same"
+        return Outcome.OK, told
+
+    def _judge(self, tally: Tally, stop: Stop) -> Judge | None:
+        in_use = self.detector()
+        if in_use is None:
+            return None
+        return Judge(
+            monitor=self.name,
+            settings=self.settings,
+            store=self._store,
+            clock=self._clock,
+            stored=in_use[0],
+            detector=in_use[1],
+            tally=tally,
+            stop=stop,
+        )
 
     def _mark(self) -> Mark:
         """How far the source has been read.
@@ -111,69 +138,13 @@ class Monitor:
             return Outcome.COLLECTING, f"collecting {there} of {wanted} records"
         return Outcome.COLLECTING, f"{wanted} records are there: the first training comes next"
 
-    def _judge(
-        self,
-        frame: Frame,
-        stored: StoredDetector,
-        detector: Detector,
-        mark: Mark,
-        to: Watermark,
-        tally: Tally,
-        stop: Stop,
-    ) -> Mark:
-        judgement = detector.judge(frame)
-        flagged = np.flatnonzero(judgement.anomalous)
-        units = self.settings.columns.units
-        explanations = detector.explain(frame.take(flagged), units) if len(flagged) else []
-        late = _late(frame, mark.watermark)
-        rows = verdict_rows(
-            frame, judgement, explanations, stored=stored, late=late, scored_at=self._clock()
-        )
-        moved, known = self._store.save_verdicts(self.name, rows, mark, to, stop.check)
-        fresh = _not_in(known, frame)
-        self._tell(rows, known)
-        flagged = np.flatnonzero(judgement.anomalous & fresh)
-        tally.rejected.update(frame.rejected)
-        tally.rejected.update({"duplicate_key": len(known)})
-        tally.records_scored += int(fresh.sum())
-        tally.records_absent += int((judgement.absent & fresh).sum())
-        tally.records_late += int((late & fresh).sum())
-        tally.cells_imputed += judgement.cells_imputed
-        tally.exceedances += judgement.exceedances[flagged].tolist()
-        tally.critical += int(judgement.critical[flagged].sum())
-        present = judgement.exceedances[~judgement.absent]
-        if len(present):
-            tally.largest_exceedance = max(tally.largest_exceedance or 0.0, float(present.max()))
-        tally.newest_record = to.event_time
-        return moved
-
-    def _tell(self, rows: VerdictRows, known: set[tuple[str, str]]) -> None:
-        """Log the flagged records, the first of many."""
-        told = [row for row in rows.anomalies if (row["entity"], row["record_key"]) not in known]
-        for row in told[:MOST_TOLD]:
-            whose = {"entity": row["entity"]} if row["entity"] else {}
-            log(
-                logger,
-                logging.WARNING,
-                "anomaly",
-                row["reason"],
-                monitor=self.name,
-                **whose,
-                record=row["record_key"],
-                severity=row["severity"],
-                event_time=f"{row['event_time']:%Y-%m-%dT%H:%M:%SZ}",
-            )
-        if len(told) > MOST_TOLD:
-            more = f"{len(told) - MOST_TOLD} more flagged records"
-            log(logger, logging.WARNING, "anomaly", more, monitor=self.name)
-
     def detector(self) -> tuple[StoredDetector, Detector] | None:
         """The active detector, loaded anew only when it has changed."""
-        stored = self._store.active_detector(self.name)
+        stored = active_detector(self._store, self.name)
         if stored is None:
             return None
         if self._in_use is None or self._in_use[0] != stored:
-            content = self._store.artifact(stored.artifact_sha256)
+            content = artifact(self._store, stored.artifact_sha256)
             self._unreadable = True
             arrays, metadata = unpack(content, stored.artifact_sha256)
             self._in_use = (stored, Detector.from_state(arrays, metadata))
@@ -216,22 +187,3 @@ class Monitor:
         if self._source is not None:
             self._source.close()
             self._source = None
-
-
-def _not_in(known: set[tuple[str, str]], frame: Frame) -> npt.NDArray[np.bool_]:
-    """(N,) which records are not among the known ones."""
-    if not known:
-        return np.ones(len(frame), dtype=bool)
-    pairs = zip(frame.entities, frame.keys, strict=True)
-    return np.array([pair not in known for pair in pairs], dtype=bool)
-
-
-def _late(frame: Frame, after: Watermark | None) -> npt.NDArray[np.bool_]:
-    """(N,) which records are older than one read before them."""
-    if not len(frame):
-        return np.zeros(0, dtype=bool)
-    newest = np.maximum.accumulate(frame.times)
-    if after is not None and after.event_time is not None:
-        seen = np.datetime64(after.event_time.replace(tzinfo=None), "us")
-        newest = np.maximum(newest, seen)
-    return frame.times < newest

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,12 @@ from aemon.detection.judgement import Explanation, Judgement
 from aemon.frame import Frame
 from aemon.records import Severity, Watermark
 from aemon.store.artifacts import pack
-from aemon.store.store import NewDetector, Row, StoredDetector, VerdictRows
+from aemon.store.bulk import same
+from aemon.store.detectors import NewDetector, StoredDetector
+from aemon.store.verdicts import VerdictRows
 
-FIRST_REVISION = 1
+if TYPE_CHECKING:
+    from aemon.store.store import Row
 
 
 def verdict_rows(
@@ -24,48 +27,37 @@ def verdict_rows(
     explanations: Sequence[Explanation],
     *,
     stored: StoredDetector,
+    hashes: npt.NDArray[np.int64],
     late: npt.NDArray[np.bool_],
     scored_at: datetime,
 ) -> VerdictRows:
     """Rows for one judged frame; `explanations` are those of its anomalies, in order."""
-    common = {
-        "monitor": stored.monitor,
-        "revision": FIRST_REVISION,
-        "scored_at": scored_at,
-        "detector_id": stored.id,
-        "threshold_id": stored.threshold_id,
+    count = len(frame)
+    times = [time.replace(tzinfo=UTC) for time in frame.times.tolist()]
+    scores = {
+        "record_key": frame.keys.tolist(),
+        "entity": frame.entities.tolist(),
+        "event_time": times,
+        "scored_at": same(scored_at, count),
+        "score": _nullable(judgement.scores, judgement.absent),
+        "p_value": _nullable(judgement.p_values, judgement.absent),
+        "exceedance": _nullable(judgement.exceedances, judgement.absent),
+        "verdict": judgement.verdicts.tolist(),
+        "detector_id": same(stored.id, count),
+        "threshold_id": same(stored.threshold_id, count),
+        "late": late.tolist(),
+        "imputed_share": judgement.imputed_shares.tolist(),
+        "record_hash": hashes.tolist(),
     }
-    columns = zip(
-        frame.entities.tolist(),
-        frame.keys.tolist(),
-        frame.times.tolist(),
-        _nullable(judgement.scores, judgement.absent),
-        _nullable(judgement.p_values, judgement.absent),
-        _nullable(judgement.exceedances, judgement.absent),
-        judgement.verdicts.tolist(),
-        late.tolist(),
-        judgement.imputed_shares.tolist(),
-        strict=True,
-    )
-    names = (
-        "entity", "record_key", "event_time", "score", "p_value", "exceedance",
-        "verdict", "late", "imputed_share",
-    )  # fmt: skip
-    scores = [{**common, **dict(zip(names, row, strict=True))} for row in columns]
     anomalies: list[Row] = []
     contributions: list[Row] = []
     for row, explanation in zip(np.flatnonzero(judgement.anomalous), explanations, strict=True):
-        identity = {
-            "monitor": stored.monitor,
-            "entity": frame.entities[row],
-            "record_key": frame.keys[row],
-            "revision": FIRST_REVISION,
-        }
+        identity = {"record_key": frame.keys[row], "entity": frame.entities[row]}
         severity = Severity.CRITICAL if judgement.critical[row] else Severity.WARNING
         anomalies.append(
             {
                 **identity,
-                "event_time": frame.times[row].item(),
+                "event_time": times[row],
                 "severity": severity.value,
                 "reason": explanation.reason,
                 "observed": _jsonable(explanation.observed),

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -48,6 +48,9 @@ class Tally:
     records_scored: int = 0
     records_absent: int = 0
     records_late: int = 0
+    records_revised: int = 0
+    records_reviewed: int = 0
+    records_too_late: int = 0
     cells_imputed: int = 0
     critical: int = 0
     exceedances: list[float] = field(default_factory=list)
@@ -55,7 +58,25 @@ class Tally:
     newest_record: datetime | None = None
     records_wanted: int = 0
     unfinished: bool = False  # there is more to read at once
+    store_seconds: list[float] = field(default_factory=list)
     rejected: Counter[str] = field(default_factory=Counter)
+    detector_id: int | None = None
+    threshold_id: int | None = None
+    started_at: datetime | None = None
+    run_id: int | None = None  # its row in the ledger, once something was committed
+
+    def copy(self) -> "Tally":
+        """One to count into what may be taken back."""
+        return replace(
+            self,
+            exceedances=[*self.exceedances],
+            store_seconds=[*self.store_seconds],
+            rejected=Counter(self.rejected),
+        )
+
+    def adopt(self, other: "Tally") -> None:
+        """Become what a copy has counted."""
+        vars(self).update(vars(other))
 
     def report(
         self,
@@ -71,12 +92,17 @@ class Tally:
             job=job,
             outcome=outcome,
             reason=reason,
+            detector_id=self.detector_id,
+            threshold_id=self.threshold_id,
             started_at=times[0],
             finished_at=times[1],
             records_read=self.records_read,
             records_scored=self.records_scored,
             records_absent=self.records_absent,
             records_late=self.records_late,
+            records_revised=self.records_revised,
+            records_reviewed=self.records_reviewed,
+            records_too_late=self.records_too_late,
             rejected=tuple(sorted((+self.rejected).items())),
             cells_imputed=self.cells_imputed,
             exceedances=tuple(self.exceedances),
@@ -85,6 +111,7 @@ class Tally:
             newest_record=self.newest_record,
             records_wanted=self.records_wanted,
             unfinished=self.unfinished,
+            store_seconds=tuple(self.store_seconds),
         )
 
 

@@ -12,6 +12,7 @@ from aemon.errors import AemonError, SourceConfigError, SourceError, StoreError
 from aemon.records import Job, Outcome, RunReport
 from aemon.service.logs import log
 from aemon.service.metrics import Metrics
+from aemon.service.outage import Ledger, Outage
 from aemon.service.run import AbandonedError, Stop, Tally, Work
 from aemon.store.store import StaleWatermarkError, Store
 
@@ -36,6 +37,7 @@ class _Run:
     settled: threading.Event = field(default_factory=threading.Event)  # ended, or given up
     ended: bool = False
     hangs: bool = False
+    store_failed: bool = False
     outcome: Outcome = Outcome.FAILED
     reason: str = ""
 
@@ -44,13 +46,14 @@ class Runner:
     """Runs work so that nothing it does can stop the daemon; every run leaves a ledger row."""
 
     def __init__(self, store: Store, metrics: Metrics, clock: Clock) -> None:
-        self._store = store
         self._metrics = metrics
         self._clock = clock
         self._lock = threading.Lock()
         self._runs: dict[int, _Run] = {}
         self._hanging: Counter[str] = Counter()
         self._stopping = ""
+        self._outage = Outage(metrics, clock)
+        self._ledger = Ledger(store, metrics, self._outage)
 
     def run(self, monitor: str, job: Job, work: Work, timeout: timedelta) -> RunReport:
         """Do one run and wait for its end, or for its time to be up.
@@ -58,7 +61,8 @@ class Runner:
         A run whose time is up is abandoned: its thread may hang on, but may not write any more.
         """
         run = _Run(monitor=monitor, job=job, started_at=self._clock())
-        refusal = self._admit(run)
+        run.tally.started_at = run.started_at
+        refusal = self._outage.waits() or self._admit(run)
         if refusal:
             return self.note(monitor, job, Outcome.SKIPPED, refusal)
         thread = threading.Thread(
@@ -93,6 +97,7 @@ class Runner:
             run.outcome, run.reason = Outcome.ABANDONED, str(error)
         except AemonError as error:
             run.outcome, run.reason = Outcome.FAILED, str(error)
+            run.store_failed = isinstance(error, StoreError)
             self._count(run.monitor, error)
         except Exception as error:
             run.outcome = Outcome.FAILED
@@ -107,24 +112,24 @@ class Runner:
 
     def _count(self, monitor: str, error: AemonError) -> None:
         if isinstance(error, StoreError):
-            self._metrics["aemon_store_errors"].inc()
+            self._outage.failed()
         if isinstance(error, SourceError | SourceConfigError):
             self._metrics["aemon_source_errors"].labels(monitor).inc()
 
     def _finish(self, run: _Run, outcome: Outcome, reason: str) -> RunReport:
         times = (run.started_at, self._clock())
         report = run.tally.report(run.monitor, run.job, outcome, reason, times)
-        self._save(report)
+        self._save(report, run.tally.run_id, at_once=not run.store_failed)
         return report
 
     def note(self, monitor: str, job: Job, outcome: Outcome, reason: str) -> RunReport:
         """Write a tick that did not run into the ledger, with its reason."""
         now = self._clock()
         report = Tally().report(monitor, job, outcome, reason, (now, now))
-        self._save(report)
+        self._save(report, None, at_once=not self._outage.is_on)
         return report
 
-    def _save(self, report: RunReport) -> None:
+    def _save(self, report: RunReport, run_id: int | None, *, at_once: bool) -> None:
         logger = logging.getLogger(__name__)
         self._metrics.observe(report)
         log(
@@ -144,11 +149,7 @@ class Runner:
                 if value
             },
         )
-        try:
-            self._store.save_run(report)
-        except AemonError as error:
-            self._metrics["aemon_store_errors"].inc()
-            log(logger, logging.ERROR, "ledger.failed", str(error), monitor=report.monitor)
+        self._ledger.save(report, run_id, at_once=at_once)
 
     def refuse(self, reason: str) -> None:
         """Start no more runs, and ask the running ones to end."""

@@ -17,6 +17,7 @@ from aemon.service.rows import detector_rows
 from aemon.sources.registry import open_source
 from aemon.sources.source import Source
 from aemon.store import queries
+from aemon.store.detectors import active_detector, save_detector
 from aemon.store.engine import open_engine
 from aemon.store.store import Store
 
@@ -31,6 +32,8 @@ LEAST_USABLE_SHARE = 0.5
 class Trained:
     """What a training made."""
 
+    id: int
+    threshold_id: int
     version: int
     records: int
     excluded: int  # flagged records that were left out
@@ -60,9 +63,11 @@ def train_once(name: str, settings: MonitorSettings, store: Store, clock: Clock)
         source.close()
     detector = train_detector(frame, settings.learning, settings.detector.seed)
     new = detector_rows(detector, watermark, identity(settings.source))
-    version = store.save_detector(name, new)
+    saved = save_detector(store, name, new)
     return Trained(
-        version=version,
+        id=saved.id,
+        threshold_id=saved.threshold_id,
+        version=saved.version,
         records=len(frame),
         excluded=excluded,
         seconds=detector.provenance.seconds,
@@ -134,7 +139,7 @@ def _without_flagged(name: str, store: Store, frame: Frame) -> Frame:
     are the promised false alarms: were they left out too, every detector's calibration would end
     where the last one's line was, and each would flag more than the one before.
     """
-    active = store.active_detector(name)
+    active = active_detector(store, name)
     if not len(frame) or active is None:
         return frame
     since = pd.Timestamp(frame.times.min(), tz="UTC").to_pydatetime()

@@ -46,6 +46,7 @@ class CsvFiles:
     """
 
     replayable = True
+    in_order_of_arrival = True
 
     def __init__(self, settings: CsvSource) -> None:
         if not settings.separator.isascii():

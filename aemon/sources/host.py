@@ -36,6 +36,7 @@ class Host:
     """
 
     replayable = False
+    in_order_of_arrival = True
 
     def __init__(
         self,

@@ -42,6 +42,10 @@ class Source(Protocol):
     def replayable(self) -> bool:
         """Whether past records can be read again; if not, the store keeps them for training."""
 
+    @property
+    def in_order_of_arrival(self) -> bool:
+        """Whether records are read as they come in, so that none can appear behind a watermark."""
+
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
         """At most `limit` records after a watermark, oldest first; None reads from the beginning."""
 

@@ -44,6 +44,7 @@ class SqlTable:
     """
 
     replayable = True
+    in_order_of_arrival = False
 
     def __init__(self, settings: SqlSource, clock: Clock = utc_now) -> None:
         self._clock = clock

@@ -86,9 +86,11 @@ def store_errors(engine: sa.Engine) -> Iterator[None]:
     """Turn a database's errors into `StoreError`, naming the store without its password."""
     try:
         yield
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, engine.dialect.loaded_dbapi.Error) as error:
         orig = error.orig if isinstance(error, DBAPIError) else error
-        cause = without_secrets(str(orig), engine.url) or type(orig).__name__
+        # A driver's own error, from a bulk write, goes on to tell the row.
+        told = str(orig) if isinstance(error, SQLAlchemyError) else str(orig).split("\n")[0]
+        cause = without_secrets(told, engine.url) or type(orig).__name__
         raise StoreError(
             f"the store {public_address(engine.url)} failed: {cause}", todo=_advice(cause)
         ) from None

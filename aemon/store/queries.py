@@ -7,8 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aemon.records import Job, Verdict
-from aemon.store.store import KEYS_AT_ONCE, Store, StoredDetector, active_detector
+from aemon.records import Job
+from aemon.store.detectors import StoredDetector, find_active
+from aemon.store.store import KEYS_AT_ONCE, Store
 from aemon.store.tables import (
     anomalies,
     contributions,
@@ -54,6 +55,16 @@ class FlaggedRecord:
     columns: tuple[BlamedColumn, ...]
 
 
+_IS_CURRENT = (
+    *(
+        anomalies.c[name] == scores.c[name]
+        for name in ("monitor", "record_key", "entity", "revision", "event_time")
+    ),
+    scores.c.superseded_at.is_(None),
+)
+"""An anomaly and its score, as far as it is what we know now."""
+
+
 def flagged_records(
     store: Store,
     *,
@@ -64,10 +75,6 @@ def flagged_records(
     limit: int = 100,
 ) -> list[FlaggedRecord]:
     """The newest `limit` flagged records that fit, newest first."""
-    same_record = [
-        anomalies.c[name] == scores.c[name]
-        for name in ("monitor", "entity", "record_key", "revision")
-    ]
     query = (
         sa.select(
             anomalies,
@@ -78,7 +85,7 @@ def flagged_records(
             detectors.c.version.label("detector_version"),
             thresholds.c.value.label("threshold"),
         )
-        .join(scores, sa.and_(*same_record))
+        .join(scores, sa.and_(*_IS_CURRENT))
         .join(detectors, detectors.c.id == scores.c.detector_id)
         .join(thresholds, thresholds.c.id == scores.c.threshold_id)
         .order_by(anomalies.c.event_time.desc(), anomalies.c.record_key.desc())
@@ -182,7 +189,7 @@ def overview(store: Store, names: Iterable[str], since: datetime) -> list[Monito
 
 
 def _overview(connection: sa.Connection, name: str, since: datetime) -> MonitorOverview:
-    detector = active_detector(connection, name)
+    detector = find_active(connection, name)
     totals = connection.execute(
         sa.select(sa.func.sum(runs.c.records_scored), sa.func.sum(runs.c.anomalies)).where(
             runs.c.monitor == name, runs.c.job == Job.SCORE, runs.c.started_at >= since
@@ -244,10 +251,10 @@ def _last_run(connection: sa.Connection, monitor: str, job: Job) -> LastRun | No
 
 def flagged_p_values(store: Store, monitor: str, since: datetime) -> dict[tuple[str, str], float]:
     """(entity, record key) of a monitor's anomalies from an event time on, and their p-values."""
-    query = sa.select(scores.c.entity, scores.c.record_key, scores.c.p_value).where(
-        scores.c.monitor == monitor,
-        scores.c.event_time >= since,
-        scores.c.verdict == Verdict.ANOMALY,
+    query = (
+        sa.select(scores.c.entity, scores.c.record_key, scores.c.p_value)
+        .join(anomalies, sa.and_(*_IS_CURRENT))
+        .where(anomalies.c.monitor == monitor, anomalies.c.event_time >= since)
     )
     with store.reading() as connection:
         return {(entity, key): p for entity, key, p in connection.execute(query)}
@@ -280,10 +287,8 @@ def judged_records(
     )
     query = (
         sa.select(*(scores.c[name] for name in JudgedRecord.__slots__))
-        .where(scores.c.monitor == monitor, same)
-        .order_by(scores.c.revision, scores.c.entity, scores.c.record_key)
+        .where(scores.c.monitor == monitor, same, scores.c.superseded_at.is_(None))
+        .order_by(scores.c.entity, scores.c.record_key)
     )
     with store.reading() as connection:
-        rows = connection.execute(query).mappings().all()
-    newest = {(row["entity"], row["record_key"]): JudgedRecord(**row) for row in rows}
-    return list(newest.values())
+        return [JudgedRecord(**row) for row in connection.execute(query).mappings()]

@@ -8,12 +8,13 @@ import sqlalchemy as sa
 from aemon.config.addresses import public_address
 from aemon.errors import SchemaError
 from aemon.store.engine import reading, store_errors
-from aemon.store.tables import metadata
+from aemon.store.tables import detectors, metadata, scores, thresholds
+from aemon.store.views import VIEWS
 
 if TYPE_CHECKING:
     from alembic.config import Config as AlembicConfig
 
-HEAD_REVISION = "0002"
+HEAD_REVISION = "0003"
 """The newest revision in `migrations/`: a constant, so that starting up need not load Alembic."""
 
 
@@ -79,12 +80,28 @@ def check(engine: sa.Engine) -> list[str]:
             todo="run `aemon db upgrade`",
         )
     _check_revision(engine, revision)
-    options = {"compare_type": True, "include_object": _is_ours}
+    options = {"compare_type": True, "include_object": is_ours}
     with store_errors(engine), engine.connect() as connection:
         context = MigrationContext.configure(connection, opts=options)
         found = compare_metadata(context, metadata)
+        views = sa.inspect(connection).get_view_names()
+        lost = _orphans(connection) if not found else []
     steps = [step for entry in found for step in (entry if isinstance(entry, list) else [entry])]
-    return list(dict.fromkeys(_sentence(step) for step in steps))
+    missing = [f"view {view.name} is missing" for view in VIEWS if view.name not in views]
+    return [*dict.fromkeys(_sentence(step) for step in steps), *missing, *lost]
+
+
+def _orphans(connection: sa.Connection) -> list[str]:
+    """Scores whose judge is not there: what no foreign key watches."""
+    return [
+        f"table scores: {count} rows of a {name[:-3]} that is not there"
+        for name, table in (("detector_id", detectors), ("threshold_id", thresholds))
+        if (
+            count := connection.execute(
+                sa.select(sa.func.count()).where(scores.c[name].not_in(sa.select(table.c.id)))
+            ).scalar_one()
+        )
+    ]
 
 
 def prepare(engine: sa.Engine) -> None:
@@ -106,9 +123,13 @@ def _check_revision(engine: sa.Engine, revision: str) -> None:
         raise _other_version(engine, revision)
 
 
-def _is_ours(
-    _object: object, name: str | None, kind: str, _reflected: bool, _compared: object
-) -> bool:
+def is_ours(subject: Any, name: str | None, kind: str, _reflected: bool, _compared: object) -> bool:
+    """Whether Alembic is to compare something it found: no partitions, no other program's tables.
+
+    PostgreSQL repeats a foreign key to a partitioned table for every partition.
+    """
+    if kind == "foreign_key_constraint":
+        return all(key.target_fullname.split(".")[0] in metadata.tables for key in subject.elements)
     return kind != "table" or name in metadata.tables
 
 

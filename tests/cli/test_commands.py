@@ -127,7 +127,7 @@ def test_the_schema_is_json_schema(tmp_path):
 def test_the_database_commands(folder):
     assert json.loads(run(folder, "db", "current", "--json").stdout) == {
         "current": None,
-        "needed": "0002",
+        "needed": "0003",
     }
     assert "run `aemon db upgrade`" in run(folder, "db", "check", code=ExitCode.STORE).stderr
     assert not (folder / "aemon.db").exists(), "asking makes nothing"
@@ -144,7 +144,7 @@ def test_a_store_of_another_version_is_told_the_same_everywhere(folder):
     execute(folder / "aemon.db", "UPDATE alembic_version SET version_num = '9999'")
     for command in ("db check", "db upgrade", "anomalies", "train"):
         error = run(folder, *command.split(), code=ExitCode.STORE).stderr
-        assert "has schema 9999, this aemon needs 0002" in error
+        assert "has schema 9999, this aemon needs 0003" in error
         assert "install a newer aemon" in error
     assert "has schema 9999" in run(folder, "check", code=ExitCode.STORE).stdout
 

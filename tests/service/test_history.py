@@ -9,7 +9,6 @@ from aemon.frame import Roles
 from aemon.records import Watermark
 from aemon.service.history import HistorySource, KeptRecords
 from aemon.sources.source import Fetched
-from aemon.store.store import VerdictRows
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -19,6 +18,7 @@ class Forgetful:
 
     roles = Roles(time="time", key="key")
     replayable = False
+    in_order_of_arrival = True
 
     def __init__(self) -> None:
         self.now = 0
@@ -110,7 +110,8 @@ def test_records_that_wait_to_be_judged_are_never_dropped(source, live, store):
     live.now = 10
     source.drain()
     mark = source.fetch(None, 5).watermark
-    store.save_verdicts("pumps", VerdictRows(scores=()), store.mark("pumps"), mark)
+    with store.writing() as connection:
+        store.move(connection, "pumps", store.mark("pumps"), mark)
     live.now = 700
     source.drain()
     rest = source.fetch(mark, 1000).table

@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from aemon.config.schema import HostSource, MonitorSettings
 from aemon.records import Job, Outcome, RunReport
 from aemon.service.metrics import CATALOGUE, Metrics
+from aemon.store.detectors import StoredDetector
 from aemon.store.queries import Flagged
-from aemon.store.store import StoredDetector
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -140,7 +140,15 @@ def test_names_and_labels_follow_the_rules():
     for metric in CATALOGUE:
         assert metric.name.startswith("aemon_")
         assert not metric.name.endswith(("_total", "_milliseconds", "_count"))
-        assert set(metric.labels) <= {"monitor", "job", "outcome", "reason", "severity", "version"}
+        assert set(metric.labels) <= {
+            "monitor",
+            "job",
+            "outcome",
+            "reason",
+            "severity",
+            "version",
+            "table",
+        }
         assert metric.help
 
 

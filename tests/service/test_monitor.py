@@ -8,11 +8,13 @@ import sqlalchemy as sa
 from aemon.config.schema import ColumnSettings
 from aemon.errors import ArtifactError, FrameError, SourceConfigError, TrainingError
 from aemon.records import Outcome
+from aemon.service import judging
 from aemon.service.monitor import Monitor
 from aemon.service.run import AbandonedError, Stop, Tally
 from aemon.service.training import train_once
 from aemon.store import artifacts
 from aemon.store.tables import anomalies, contributions, scores
+from aemon.store.verdicts import save_verdicts
 from tests import readings
 from tests.processes import insert, make_table
 
@@ -96,7 +98,9 @@ def test_missing_cells_are_counted_and_a_record_mostly_missing_is_absent(trained
     assert (rows[1].score, rows[1].p_value, rows[1].exceedance) == (None, None, None)
 
 
-def test_a_key_seen_before_is_rejected_and_counted(settings, database, store, clock):
+def test_a_key_seen_before_is_rejected_unless_the_record_has_changed(
+    settings, database, store, clock
+):
     make_table(database, "doubled", ["name TEXT", "ts TEXT", *readings.COLUMNS])
 
     def add(rows):
@@ -112,14 +116,20 @@ def test_a_key_seen_before_is_rejected_and_counted(settings, database, store, cl
     fresh = list(readings.rows(50, first=LEARNED))
     add([*fresh, *fresh[:5]])  # the same key and time
     time = (readings.START + timedelta(hours=3)).isoformat()
-    add([(LEARNED + 1, time, 6.0, 2.8, 1.8)])  # an old key, much later
+    add([(LEARNED + 1, time, 6.0, 2.8, 1.8)])  # an old key, much later and with other values
     outcome, _, tally = score(monitor)
     monitor.close()
     assert outcome is Outcome.OK
-    assert tally.rejected["duplicate_key"] == 6
+    assert tally.rejected["duplicate_key"] == 5
+    assert (tally.records_read, tally.records_scored, tally.records_revised) == (56, 50, 1)
     with store.reading() as connection:
-        judged = connection.execute(sa.select(scores.c.record_key)).scalars().all()
+        current = scores.c.superseded_at.is_(None)
+        judged = connection.execute(sa.select(scores.c.record_key).where(current)).scalars().all()
+        again = scores.c.record_key == f"r{LEARNED + 1}"
+        revisions = sa.select(scores.c.revision, scores.c.superseded_at).where(again)
+        kept = connection.execute(revisions.order_by(scores.c.revision)).all()
     assert sorted(judged) == [f"r{key}" for key in range(LEARNED, LEARNED + 50)]
+    assert [(row.revision, row.superseded_at) for row in kept] == [(1, clock()), (2, None)]
 
 
 def test_a_vanished_column_fails_the_run_and_loses_nothing(trained, database, store):
@@ -236,21 +246,20 @@ def test_starting_now_learns_from_the_newest_and_judges_what_follows(
 
 
 def test_a_run_that_timed_out_while_it_waited_for_the_store_takes_all_back(
-    trained, database, store
+    trained, database, store, monkeypatch
 ):
     """The last look is inside the transaction, however long the store kept the run waiting."""
     insert(database, "readings", readings.rows(10, first=LEARNED))
     stop = Stop()
-    save = store.save_verdicts
 
-    def slowly(*arguments):
+    def slowly(*arguments, **options):
         stop.ask("not done after 1 s")
-        return save(*arguments)
+        return save_verdicts(*arguments, **options)
 
-    store.save_verdicts = slowly
+    monkeypatch.setattr(judging, "save_verdicts", slowly)
     with pytest.raises(AbandonedError):
         trained.score_once(Tally(), stop)
-    store.save_verdicts = save
+    monkeypatch.undo()
     assert keys(store) == []
     assert score(trained)[2].records_scored == 10
 

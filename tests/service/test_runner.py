@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from aemon.errors import SourceError, StoreError
 from aemon.records import Job, Outcome
+from aemon.service import outage
 from aemon.service.metrics import Metrics
 from aemon.service.run import AbandonedError
 from aemon.service.runner import MOST_HANGING, Runner
@@ -137,10 +138,10 @@ def test_a_stopping_runner_asks_runs_to_end_and_takes_no_new_ones(runner, store)
 
 
 def test_a_ledger_that_cannot_be_written_stops_nothing(runner, metrics, store, monkeypatch):
-    def full(report):
+    def full(*_):
         raise StoreError("disk full")
 
-    monkeypatch.setattr(store, "save_run", full)
+    monkeypatch.setattr(outage, "save_run", full)
     assert runner.run("pumps", Job.SCORE, lambda *_: (Outcome.OK, ""), SOON).outcome is Outcome.OK
     assert metrics.registry.get_sample_value("aemon_store_errors_total") == 1
 

@@ -2,15 +2,21 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
 
+from aemon.errors import StoreError
 from aemon.records import Job, Outcome, RunReport, Watermark
 from aemon.store import queries
+from aemon.store.bulk import as_columns
+from aemon.store.detectors import NewDetector, active_detector, artifact, save_detector
 from aemon.store.history import history_count, history_records, keep_history
-from aemon.store.store import Mark, NewDetector, StaleWatermarkError, VerdictRows
+from aemon.store.ledger import save_run
+from aemon.store.store import Mark, StaleWatermarkError
 from aemon.store.tables import anomalies, contributions, detectors, runs, scores, watermarks
+from aemon.store.verdicts import Saved, VerdictRows, save_verdicts
 
 T0 = datetime(2026, 3, 1, 8, tzinfo=UTC)
 PROVENANCE = {
@@ -40,12 +46,12 @@ def new_detector(content: bytes = b"weights", watermark: Watermark | None = None
     )
 
 
-def score_row(key: str, stored, *, verdict: str = "normal", entity: str = "p1") -> dict:
+def score_row(
+    key: str, stored, *, verdict: str = "normal", entity: str = "p1", record_hash: int = 7
+) -> dict:
     return {
-        "monitor": "pumps",
         "entity": entity,
         "record_key": key,
-        "revision": 1,
         "event_time": T0 + timedelta(seconds=int(key)),
         "scored_at": T0 + timedelta(minutes=5),
         "score": 1.0,
@@ -56,11 +62,12 @@ def score_row(key: str, stored, *, verdict: str = "normal", entity: str = "p1") 
         "threshold_id": stored.threshold_id,
         "late": False,
         "imputed_share": 0.0,
+        "record_hash": record_hash,
     }
 
 
 def anomaly_rows(key: str, entity: str = "p1") -> tuple[dict, dict]:
-    identity = {"monitor": "pumps", "entity": entity, "record_key": key, "revision": 1}
+    identity = {"entity": entity, "record_key": key}
     anomaly = {
         **identity,
         "event_time": T0 + timedelta(seconds=int(key)),
@@ -83,6 +90,25 @@ def anomaly_rows(key: str, entity: str = "p1") -> tuple[dict, dict]:
     return anomaly, contribution
 
 
+def save(store, rows, mark, to, **options) -> Saved:
+    """Save verdicts given as rows, with a ledger that counts nothing but what is fresh."""
+
+    def ledger(saved: Saved) -> RunReport:
+        return RunReport(
+            monitor="pumps",
+            job=Job.SCORE,
+            outcome=Outcome.RUNNING,
+            started_at=T0,
+            finished_at=T0,
+            records_scored=int(saved.fresh.sum()),
+            records_revised=int(saved.revised.sum()),
+        )
+
+    empty = {name: [] for name in score_row("1", SimpleNamespace(id=1, threshold_id=1))}
+    rows = replace(rows, scores=as_columns(rows.scores) or empty)
+    return save_verdicts(store, "pumps", rows, mark, to, ledger, **options)
+
+
 def at(key: int) -> Watermark:
     return Watermark(
         event_time=T0 + timedelta(seconds=key), record_key=str(key), position=f'{{"n": {key}}}'
@@ -91,8 +117,8 @@ def at(key: int) -> Watermark:
 
 @pytest.fixture
 def stored(store):
-    store.save_detector("pumps", new_detector())
-    return store.active_detector("pumps")
+    save_detector(store, "pumps", new_detector())
+    return active_detector(store, "pumps")
 
 
 def count(store, table) -> int:
@@ -102,23 +128,23 @@ def count(store, table) -> int:
 
 def test_verdicts_and_watermark_are_there_together(store, stored):
     rows = VerdictRows(scores=[score_row(str(key), stored) for key in range(3)])
-    mark, known = store.save_verdicts("pumps", rows, store.mark("pumps"), at(2))
-    assert known == set()
-    assert mark == store.mark("pumps") == Mark(watermark=at(2), generation=1)
+    saved = save(store, rows, store.mark("pumps"), at(2))
+    assert (saved.fresh.tolist(), saved.revised.any()) == ([True] * 3, False)
+    assert saved.mark == store.mark("pumps") == Mark(watermark=at(2), generation=1)
     assert count(store, scores) == 3
 
 
 def test_a_failing_write_leaves_neither_verdict_nor_watermark(store, stored):
-    broken = {**score_row("1", stored), "detector_id": 999}
-    with pytest.raises(Exception, match=r"(?i)foreign key"):
-        store.save_verdicts("pumps", VerdictRows(scores=[broken]), store.mark("pumps"), at(1))
+    broken = {**score_row("1", stored), "verdict": None}
+    with pytest.raises(StoreError, match=r"(?i)not.null"):
+        save(store, VerdictRows(scores=[broken]), store.mark("pumps"), at(1))
     assert count(store, scores) == 0
     assert store.mark("pumps") == Mark()
 
 
 def test_a_record_met_again_keeps_its_first_verdict_and_leaves_no_orphan(store, stored):
     first = VerdictRows(scores=[score_row("1", stored)])
-    mark, _ = store.save_verdicts("pumps", first, store.mark("pumps"), at(1))
+    mark = save(store, first, store.mark("pumps"), at(1)).mark
     anomaly, contribution = anomaly_rows("1")
     other, other_contribution = anomaly_rows("2")
     again = VerdictRows(
@@ -126,8 +152,8 @@ def test_a_record_met_again_keeps_its_first_verdict_and_leaves_no_orphan(store, 
         anomalies=[anomaly, other],
         contributions=[contribution, other_contribution],
     )
-    _, known = store.save_verdicts("pumps", again, mark, at(2))
-    assert known == {("p1", "1")}
+    saved = save(store, again, mark, at(2))
+    assert (saved.fresh.tolist(), saved.revised.tolist()) == ([False, True], [False, False])
     with store.reading() as connection:
         verdicts = dict(
             tuple(row)
@@ -143,30 +169,29 @@ def test_the_same_key_of_two_entities_is_two_records(store, stored):
     rows = VerdictRows(
         scores=[score_row("1", stored, entity="p1"), score_row("1", stored, entity="p2")]
     )
-    _, known = store.save_verdicts("pumps", rows, store.mark("pumps"), at(1))
-    assert (known, count(store, scores)) == (set(), 2)
+    saved = save(store, rows, store.mark("pumps"), at(1))
+    assert (saved.fresh.all(), count(store, scores)) == (True, 2)
 
 
 def test_a_writer_that_comes_second_is_refused_and_writes_nothing(store, stored):
     """Two daemons read the same records; only one of them may commit."""
     seen_by_both = store.mark("pumps")
-    store.save_verdicts("pumps", VerdictRows(scores=[score_row("1", stored)]), seen_by_both, at(1))
+    save(store, VerdictRows(scores=[score_row("1", stored)]), seen_by_both, at(1))
     with pytest.raises(StaleWatermarkError):
-        store.save_verdicts(
-            "pumps", VerdictRows(scores=[score_row("2", stored)]), seen_by_both, at(2)
-        )
+        save(store, VerdictRows(scores=[score_row("2", stored)]), seen_by_both, at(2))
     assert count(store, scores) == 1
     stale = replace(store.mark("pumps"), generation=7)
     with pytest.raises(StaleWatermarkError):
-        store.save_verdicts("pumps", VerdictRows(scores=[]), stale, at(3))
+        save(store, VerdictRows(scores=[]), stale, at(3))
 
 
 def test_a_new_detector_retires_the_one_before(store):
-    first = store.save_detector("pumps", new_detector(b"one"))
-    second = store.save_detector("pumps", new_detector(b"two"))
-    active = store.active_detector("pumps")
-    assert (first, second, active.version) == (1, 2, 2)
-    assert store.artifact(active.artifact_sha256) == b"two"
+    first = save_detector(store, "pumps", new_detector(b"one"))
+    second = save_detector(store, "pumps", new_detector(b"two"))
+    active = active_detector(store, "pumps")
+    assert (first.version, second.version, active.version) == (1, 2, 2)
+    assert (active.id, active.threshold_id) == (second.id, second.threshold_id)
+    assert artifact(store, active.artifact_sha256) == b"two"
     assert active.threshold == 2.0
     with store.reading() as connection:
         states = connection.execute(
@@ -176,9 +201,9 @@ def test_a_new_detector_retires_the_one_before(store):
 
 
 def test_the_first_detector_sets_the_watermark_and_later_ones_leave_it(store):
-    store.save_detector("pumps", new_detector(watermark=at(10)))
-    store.save_detector("pumps", new_detector(watermark=at(99)))
-    assert store.mark("pumps") == Mark(watermark=at(10), generation=1)
+    save_detector(store, "pumps", new_detector(watermark=at(10)))
+    save_detector(store, "pumps", new_detector(watermark=at(99)))
+    assert store.mark("pumps") == Mark(watermark=at(10), generation=1, settled=at(10))
 
 
 def test_every_run_is_in_the_ledger_with_its_reason(store, clock):
@@ -192,7 +217,7 @@ def test_every_run_is_in_the_ledger_with_its_reason(store, clock):
         records_read=312,
         rejected=(("no_time", 3),),
     )
-    store.save_run(report)
+    save_run(store, report)
     with store.reading() as connection:
         row = connection.execute(sa.select(runs)).one()
     assert (row.outcome, row.reason) == ("collecting", "collecting 312 of 1000 records")
@@ -206,7 +231,8 @@ def test_every_run_is_in_the_ledger_with_its_reason(store, clock):
 def test_what_a_detector_flagged_is_counted_since_it_was_trained(store, clock):
     # Given a run before the active detector was trained, and two after it, with absent records
     def save(at, scored, flagged, absent, job=Job.SCORE):
-        store.save_run(
+        save_run(
+            store,
             RunReport(
                 monitor="pumps",
                 job=job,
@@ -216,12 +242,12 @@ def test_what_a_detector_flagged_is_counted_since_it_was_trained(store, clock):
                 records_scored=scored,
                 records_absent=absent,
                 exceedances=(1.5,) * flagged,
-            )
+            ),
         )
 
     assert queries.overview(store, ["pumps"], clock())[0].realised == queries.Flagged()
-    store.save_detector("pumps", new_detector())
-    detector = store.active_detector("pumps")
+    save_detector(store, "pumps", new_detector())
+    detector = active_detector(store, "pumps")
     assert queries.realised(store, detector).share is None
     save(detector.trained_at - timedelta(seconds=1), 1000, 500, 0)
     save(detector.trained_at, 100, 2, 20)
@@ -243,7 +269,7 @@ def test_a_flagged_record_comes_back_with_its_reasons(store, stored):
         anomalies=[anomaly],
         contributions=[contribution],
     )
-    store.save_verdicts("pumps", rows, store.mark("pumps"), at(1))
+    save(store, rows, store.mark("pumps"), at(1))
     (record,) = queries.flagged_records(store, monitor="pumps")
     assert record.observed == {"flow": 1.0, "valve": "open"}
     assert record.event_time == T0 + timedelta(seconds=1)
@@ -277,8 +303,8 @@ def test_times_are_utc_whatever_zone_they_came_in(store):
     from zoneinfo import ZoneInfo
 
     berlin = datetime(2026, 7, 1, 10, tzinfo=ZoneInfo("Europe/Berlin"))
-    store.save_detector(
-        "pumps", new_detector(watermark=Watermark(event_time=berlin, record_key="1"))
+    save_detector(
+        store, "pumps", new_detector(watermark=Watermark(event_time=berlin, record_key="1"))
     )
     assert store.mark("pumps").watermark.event_time == datetime(2026, 7, 1, 8, tzinfo=UTC)
     if store.engine.dialect.name == "sqlite":

@@ -1,0 +1,187 @@
+"""Judging one frame and committing what came of it; the run's tally counts only what was saved."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from time import monotonic
+
+import numpy as np
+import numpy.typing as npt
+
+from aemon.clock import Clock
+from aemon.config.schema import MonitorSettings
+from aemon.detection.detector import Detector
+from aemon.detection.judgement import Judgement
+from aemon.frame import Frame
+from aemon.records import Job, Outcome, RunReport, Watermark
+from aemon.service.fingerprint import record_hashes
+from aemon.service.logs import log
+from aemon.service.rows import verdict_rows
+from aemon.service.run import Stop, Tally
+from aemon.store.detectors import StoredDetector
+from aemon.store.store import Mark, Row, Store
+from aemon.store.verdicts import Saved, save_verdicts
+
+MOST_TOLD = 20  # flagged records in the log, of one commit
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Judge:
+    """A detector at work for one run of one monitor."""
+
+    monitor: str
+    settings: MonitorSettings
+    store: Store
+    clock: Clock
+    stored: StoredDetector
+    detector: Detector
+    tally: Tally
+    stop: Stop
+
+    def read(self, frame: Frame, fetched: int, mark: Mark, to: Watermark) -> Mark:
+        """Judge records that were read for the first time, and move the watermark behind them.
+
+        Args:
+            frame: the records.
+            fetched: how many the source returned, those that cannot be judged included.
+            mark: where the monitor stands.
+            to: the watermark behind them.
+        """
+        late, too_late = _lateness(frame, mark.watermark, self.settings.lateness)
+        dropped = int(too_late.sum())
+        rejected = dict(frame.rejected)
+        if dropped:
+            frame, late = frame.take(~too_late), late[~too_late]
+            rejected["too_late"] = dropped
+        settled = to if self.settings.lateness is None else None
+
+        def count(tally: Tally, saved: Saved) -> None:
+            tally.records_read += fetched
+            tally.records_too_late += dropped
+            tally.rejected.update(rejected)
+            unchanged = ~saved.fresh & ~saved.revised
+            tally.rejected.update({"duplicate_key": int(unchanged.sum())})
+            tally.newest_record = to.event_time
+
+        return self._commit(frame, late, mark, to, settled, count)
+
+    def review(self, frame: Frame, mark: Mark, *, again: bool = False) -> Mark:
+        """Judge records found behind the watermark: late ones, corrected ones, or all `again`."""
+        if mark.watermark is None:
+            raise ValueError("there is nothing behind a watermark that is not there")
+
+        def count(tally: Tally, saved: Saved) -> None:
+            tally.records_read += int((saved.fresh | saved.revised).sum())
+            tally.records_reviewed += int((~saved.fresh & ~saved.revised).sum())
+
+        late = np.ones(len(frame), dtype=bool)
+        return self._commit(frame, late, mark, mark.watermark, None, count, again=again)
+
+    def _commit(
+        self,
+        frame: Frame,
+        late: npt.NDArray[np.bool_],
+        mark: Mark,
+        to: Watermark,
+        settled: Watermark | None,
+        count: Callable[[Tally, Saved], None],
+        *,
+        again: bool = False,
+    ) -> Mark:
+        judgement = self.detector.judge(frame)
+        anomalous = np.flatnonzero(judgement.anomalous)
+        units = self.settings.columns.units
+        explanations = self.detector.explain(frame.take(anomalous), units) if len(anomalous) else []
+        rows = verdict_rows(
+            frame,
+            judgement,
+            explanations,
+            stored=self.stored,
+            hashes=record_hashes(frame.values),
+            late=late,
+            scored_at=self.clock(),
+        )
+        counted = self.tally.copy()
+        counted.detector_id, counted.threshold_id = self.stored.id, self.stored.threshold_id
+
+        def ledger(saved: Saved) -> RunReport:
+            _count_verdicts(counted, judgement, late, saved)
+            count(counted, saved)
+            times = (counted.started_at or self.clock(), self.clock())
+            return counted.report(self.monitor, Job.SCORE, Outcome.RUNNING, "", times)
+
+        began = monotonic()
+        saved = save_verdicts(
+            self.store,
+            self.monitor,
+            rows,
+            mark,
+            to,
+            ledger,
+            before_commit=self.stop.check,
+            run_id=counted.run_id,
+            settled=settled,
+            again=again,
+            # What late records are compared with is kept until they can no longer come.
+            keep=self.settings.keep_share if self.settings.lateness is None else 1.0,
+        )
+        counted.run_id = saved.run_id
+        counted.store_seconds.append(monotonic() - began)
+        self.tally.adopt(counted)
+        self._tell(rows.anomalies, np.flatnonzero(saved.flagged[anomalous]))
+        return saved.mark
+
+    def _tell(self, anomalies: Sequence[Row], told: npt.NDArray[np.intp]) -> None:
+        """Log the newly flagged records, the first of many."""
+        for place in told[:MOST_TOLD]:
+            row = anomalies[place]
+            whose = {"entity": row["entity"]} if row["entity"] else {}
+            log(
+                logger,
+                logging.WARNING,
+                "anomaly",
+                row["reason"],
+                monitor=self.monitor,
+                **whose,
+                record=row["record_key"],
+                severity=row["severity"],
+                event_time=f"{row['event_time']:%Y-%m-%dT%H:%M:%SZ}",
+            )
+        if len(told) > MOST_TOLD:
+            more = f"{len(told) - MOST_TOLD} more flagged records"
+            log(logger, logging.WARNING, "anomaly", more, monitor=self.monitor)
+
+
+def _count_verdicts(
+    tally: Tally, judgement: Judgement, late: npt.NDArray[np.bool_], saved: Saved
+) -> None:
+    flagged = np.flatnonzero(saved.flagged)
+    tally.records_scored += int(saved.fresh.sum())
+    tally.records_revised += int(saved.revised.sum())
+    tally.records_absent += int((judgement.absent & saved.fresh).sum())
+    tally.records_late += int((late & saved.fresh).sum())
+    tally.cells_imputed += judgement.cells_imputed
+    tally.exceedances += judgement.exceedances[flagged].tolist()
+    tally.critical += int(judgement.critical[flagged].sum())
+    present = judgement.exceedances[~judgement.absent]
+    if len(present):
+        tally.largest_exceedance = max(tally.largest_exceedance or 0.0, float(present.max()))
+
+
+def _lateness(
+    frame: Frame, after: Watermark | None, lateness: timedelta | None
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Which records are older than one read before them, and which by more than is allowed (N,)."""
+    if not len(frame):
+        return np.zeros(0, dtype=bool), np.zeros(0, dtype=bool)
+    newest = np.maximum.accumulate(frame.times)
+    if after is not None and after.event_time is not None:
+        seen = np.datetime64(after.event_time.replace(tzinfo=None), "us")
+        newest = np.maximum(newest, seen)
+    late = frame.times < newest
+    if lateness is None:
+        return late, np.zeros(len(frame), dtype=bool)
+    return late, newest - frame.times > np.timedelta64(lateness)

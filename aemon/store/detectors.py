@@ -1,0 +1,189 @@
+"""Detectors in the store: saving one makes it the active one; artifacts are kept by their hash."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from aemon.errors import ArtifactError
+from aemon.records import DetectorState, Watermark
+from aemon.store import artifacts
+from aemon.store.store import Mark, StaleWatermarkError, Store
+from aemon.store.tables import artifacts as artifacts_table
+from aemon.store.tables import detectors, feedback, monitors, thresholds, watermarks
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewDetector:
+    """A trained detector as the store keeps it."""
+
+    artifact: bytes
+    columns: Mapping[str, Any]  # of `detectors`: provenance
+    threshold: Mapping[str, Any]  # of `thresholds`
+    watermark: Watermark | None = None  # set where the monitor has none: later records are judged
+    source: str = ""  # whose watermark it is
+    heeded: tuple[int, ...] = ()  # ids of the feedback that its training took up
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredDetector:
+    """A detector's row, with its threshold."""
+
+    id: int
+    monitor: str
+    version: int
+    threshold_id: int
+    trained_at: datetime
+    training_records: int
+    validation_error: float
+    settings_hash: str
+    threshold: float
+    false_alarm_rate: float
+    artifact_sha256: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SavedDetector:
+    """What identifies a detector that was just stored."""
+
+    id: int
+    version: int
+    threshold_id: int
+
+
+def save_detector(
+    store: Store, monitor: str, new: NewDetector, *, after: int | None = None
+) -> SavedDetector:
+    """Store a detector and make it the active one.
+
+    Args:
+        store: where.
+        monitor: whose.
+        new: the detector.
+        after: the version it was trained to replace, 0 for none; None does not care.
+
+    Raises:
+        StaleWatermarkError: another detector was stored since; nothing was written.
+        StoreError: the database fails.
+    """
+    sha256 = artifacts.digest(new.artifact)
+    now = store.now()
+    mine = detectors.c.monitor == monitor
+    with store.writing() as connection:
+        # Two that train the same monitor take turns here.
+        connection.execute(
+            sa.select(monitors.c.name).where(monitors.c.name == monitor).with_for_update()
+        )
+        newest = connection.execute(sa.select(sa.func.max(detectors.c.version)).where(mine))
+        version = (newest.scalar() or 0) + 1
+        if after is not None and version != after + 1:
+            raise StaleWatermarkError(
+                f"{monitor}: another daemon has trained detector {version - 1}"
+            )
+        content = {
+            "sha256": sha256,
+            "format_version": artifacts.FORMAT_VERSION,
+            "content": new.artifact,
+        }
+        connection.execute(store.insert_or_ignore(artifacts_table), content)
+        retired = sa.update(detectors).where(mine, detectors.c.state == DetectorState.ACTIVE)
+        connection.execute(retired.values(state=DetectorState.RETIRED))
+        made = {
+            "monitor": monitor,
+            "version": version,
+            "state": DetectorState.ACTIVE,
+            "trained_at": now,
+            "artifact_sha256": sha256,
+            **new.columns,
+        }
+        detector_id = _inserted(connection, sa.insert(detectors).values(made))
+        line = {"detector_id": detector_id, "created_at": now, **new.threshold}
+        threshold_id = _inserted(connection, sa.insert(thresholds).values(line))
+        if new.heeded:
+            connection.execute(
+                sa.update(feedback)
+                .where(feedback.c.id.in_(new.heeded), feedback.c.detector_id.is_(None))
+                .values(detector_id=detector_id)
+            )
+        if new.watermark is not None:
+            has_mark = connection.execute(
+                sa.select(watermarks.c.monitor).where(watermarks.c.monitor == monitor)
+            ).one_or_none()
+            if has_mark is None:
+                mark = Mark(source=new.source)
+                store.move(connection, monitor, mark, new.watermark, new.watermark)
+    return SavedDetector(id=detector_id, version=version, threshold_id=threshold_id)
+
+
+def _inserted(connection: sa.Connection, insert: sa.Insert) -> int:
+    key = connection.execute(insert).inserted_primary_key
+    if key is None:
+        raise RuntimeError("an insert of one row has a key")
+    return int(key[0])
+
+
+def active_detector(store: Store, monitor: str) -> StoredDetector | None:
+    """The detector that judges for a monitor, with its newest threshold, if one was trained.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    with store.reading() as connection:
+        return find_active(connection, monitor)
+
+
+def find_active(connection: sa.Connection, monitor: str) -> StoredDetector | None:
+    """`active_detector` on an open connection."""
+    query = _with_threshold().where(
+        detectors.c.monitor == monitor, detectors.c.state == DetectorState.ACTIVE
+    )
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        return None
+    return StoredDetector(**{name: row[name] for name in StoredDetector.__slots__})
+
+
+def detector_row(store: Store, monitor: str, version: int) -> dict[str, Any] | None:
+    """All that the store says of one detector and its newest line; None if there is none.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    query = _with_threshold().where(detectors.c.monitor == monitor, detectors.c.version == version)
+    with store.reading() as connection:
+        row = connection.execute(query).mappings().first()
+    return None if row is None else dict(row)
+
+
+def _with_threshold() -> sa.Select[Any]:
+    """Detectors with their lines, the newest line first."""
+    return (
+        sa.select(
+            detectors,
+            thresholds.c.id.label("threshold_id"),
+            thresholds.c.value.label("threshold"),
+            thresholds.c.method,
+            thresholds.c.false_alarm_rate,
+        )
+        .join(thresholds, thresholds.c.detector_id == detectors.c.id)
+        .order_by(thresholds.c.id.desc())
+    )
+
+
+def artifact(store: Store, sha256: str) -> bytes:
+    """The content of an artifact.
+
+    Raises:
+        ArtifactError: it is not there.
+        StoreError: the database fails.
+    """
+    query = sa.select(artifacts_table.c.content).where(artifacts_table.c.sha256 == sha256)
+    with store.reading() as connection:
+        content = connection.execute(query).scalar()
+    if content is None:
+        raise ArtifactError(
+            f"artifact {sha256[:12]} is not there", todo="train again with `aemon train`"
+        )
+    return bytes(content)

@@ -1,0 +1,99 @@
+"""Which records have a verdict already, asked so that new ones cost next to nothing."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+
+from aemon.store.store import KEYS_AT_ONCE
+from aemon.store.tables import scores
+
+Identity = tuple[str, str]
+"""(entity, record key)"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """The newest verdict on a record, as far as a later one is compared with it."""
+
+    COMPARED: ClassVar = (
+        "event_time", "record_hash", "verdict", "score", "detector_id", "threshold_id",
+    )  # fmt: skip
+
+    revision: int
+    event_time: datetime
+    record_hash: int | None
+    verdict: str
+    score: float | None
+    detector_id: int
+    threshold_id: int
+
+    def changed(self, event_time: datetime, record_hash: int | None) -> bool:
+        """Whether the record itself is another one now; without a hash nobody can say so."""
+        return self.event_time != event_time or (
+            self.record_hash is not None and self.record_hash != record_hash
+        )
+
+    def differs(self, now: Mapping[str, Any], *, again: bool) -> bool:
+        """Whether a later judgement is a new revision.
+
+        A record whose values changed, but none of those that are judged, comes to the same
+        verdict by the same detector: that is none. By choice (`again`), a new detector's is one.
+        """
+        if not again and not self.changed(now["event_time"], now["record_hash"]):
+            return False
+        return any(
+            getattr(self, name) != now[name] for name in self.COMPARED if name != "record_hash"
+        )
+
+
+def known_records(
+    connection: sa.Connection, monitor: str, identities: Collection[Identity]
+) -> dict[Identity, Known]:
+    """The newest verdicts on those of these records that have one.
+
+    Most records are new, and their keys lie together: above all others if they count up. So one
+    short look for any key between the smallest and the largest answers for thousands, if keys of
+    one length are taken together, of which the order of text is that of numbers. Only where
+    something is found are the keys asked for one by one.
+    """
+    found: dict[Identity, Known] = {}
+    by_length = sorted({key for _, key in identities}, key=lambda key: (len(key), key))
+    for length, group in groupby(by_length, key=len):
+        keys = list(group)
+        if _any_between(connection, monitor, keys[0], keys[-1], length):
+            found.update(_looked_up(connection, monitor, keys))
+    asked = set(identities) if found else set()
+    return {identity: known for identity, known in found.items() if identity in asked}
+
+
+def _any_between(connection: sa.Connection, monitor: str, low: str, high: str, length: int) -> bool:
+    query = (
+        sa.select(sa.literal(1))
+        .where(
+            scores.c.monitor == monitor,
+            scores.c.record_key >= low,
+            scores.c.record_key <= high,
+            sa.func.length(scores.c.record_key) == length,
+        )
+        .limit(1)
+    )
+    return connection.execute(query).first() is not None
+
+
+def _looked_up(
+    connection: sa.Connection, monitor: str, keys: Sequence[str]
+) -> dict[Identity, Known]:
+    names = [field for field in Known.__slots__ if field != "COMPARED"]
+    query = sa.select(
+        scores.c.entity, scores.c.record_key, *(scores.c[name] for name in names)
+    ).where(scores.c.monitor == monitor, scores.c.superseded_at.is_(None))
+    found: dict[Identity, Known] = {}
+    for start in range(0, len(keys), KEYS_AT_ONCE):
+        some = query.where(scores.c.record_key.in_(keys[start : start + KEYS_AT_ONCE]))
+        for entity, key, *values in connection.execute(some):
+            found[(entity, key)] = Known(**dict(zip(names, values, strict=True)))
+    return found

@@ -1,0 +1,90 @@
+"""Column types that mean the same in both databases, in words that SQLite's STRICT tables know."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeEngine
+
+_SQLITE_TIME = "%Y-%m-%d %H:%M:%S.%f"  # all of one length: the order of letters is that of time
+
+
+def time_text(time: datetime) -> str:
+    """An aware time as SQLite's text: UTC, with microseconds, sortable."""
+    return time.astimezone(UTC).strftime(_SQLITE_TIME)
+
+
+class UtcTime(sa.TypeDecorator[datetime]):
+    """An aware UTC datetime: `timestamptz` on PostgreSQL, sortable text in UTC on SQLite."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Text on SQLite, which has no type for times."""
+        return dialect.type_descriptor(sa.Text() if dialect.name == "sqlite" else self.impl)
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """Take naive values for UTC."""
+        if value is None:
+            return None
+        aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return time_text(aware) if dialect.name == "sqlite" else aware
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Give the zone back that SQLite's text leaves out."""
+        if value is None:
+            return None
+        time: datetime = datetime.fromisoformat(value) if dialect.name == "sqlite" else value
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+class Json(sa.TypeDecorator[Any]):
+    """A JSON value: `jsonb` on PostgreSQL, text on SQLite."""
+
+    impl = sa.JSON
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Text on SQLite."""
+        kind: Any = sa.Text() if dialect.name == "sqlite" else postgresql.JSONB()
+        return dialect.type_descriptor(kind)
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        """Write text where the driver does not."""
+        return json.dumps(value) if dialect.name == "sqlite" and value is not None else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        """Read text where the driver does not."""
+        return json.loads(value) if dialect.name == "sqlite" and value is not None else value
+
+
+class Truth(sa.TypeDecorator[bool]):
+    """A truth: `boolean` on PostgreSQL, 0 or 1 on SQLite."""
+
+    impl = sa.Boolean
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """A whole number on SQLite."""
+        kind: Any = sa.Integer() if dialect.name == "sqlite" else sa.Boolean()
+        return dialect.type_descriptor(kind)
+
+    def process_bind_param(self, value: bool | None, dialect: Dialect) -> Any:
+        """Write a number where there are no truths."""
+        return int(value) if dialect.name == "sqlite" and value is not None else value
+
+    def process_result_value(self, value: Any, _dialect: Dialect) -> bool | None:
+        """Read a truth from whatever holds it."""
+        return None if value is None else bool(value)
+
+
+Number: sa.types.TypeEngine[float] = sa.Double().with_variant(sa.REAL(), "sqlite")
+Whole = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+"""Sixty-four bits; on SQLite also what numbers its rows by itself."""
+
+Identifier = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+"""Text in the order of its bytes, as Python and SQLite have it, whatever the database's locale."""

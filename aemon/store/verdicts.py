@@ -1,0 +1,266 @@
+"""Saving verdicts: records, their revisions, the watermark and the ledger in one transaction."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+import sqlalchemy as sa
+
+from aemon.records import RunReport, Verdict, Watermark
+from aemon.store.bulk import Columns, as_columns, same, write_rows
+from aemon.store.known import Identity, Known, known_records
+from aemon.store.ledger import note_progress
+from aemon.store.store import KEYS_AT_ONCE, Mark, Row, Store
+from aemon.store.tables import anomalies, contributions, scores
+
+FIRST_REVISION = 1
+
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VerdictRows:
+    """Judged records, and for the flagged ones what goes into `anomalies` and `contributions`.
+
+    Attributes:
+        scores: columns of `scores` of N records, without monitor, revision and run.
+        anomalies: rows without monitor and revision.
+        contributions: rows likewise.
+    """
+
+    scores: Columns
+    anomalies: Sequence[Row] = ()
+    contributions: Sequence[Row] = ()
+
+    def __len__(self) -> int:
+        return len(self.scores["record_key"])
+
+    def identities(self) -> Iterator[Identity]:
+        """(entity, record key) of each of the N records."""
+        return zip(self.scores["entity"], self.scores["record_key"], strict=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saved:
+    """What became of N judged records.
+
+    Attributes:
+        mark: where the monitor stands now.
+        fresh: (N,) had no verdict before.
+        revised: (N,) had another one; the rest had the same and are as they were.
+        flagged: (N,) anomalous now, and not known to be before.
+        run_id: the run's row in the ledger.
+    """
+
+    mark: Mark
+    fresh: Flags
+    revised: Flags
+    flagged: Flags
+    run_id: int = 0
+
+
+Ledger = Callable[[Saved], RunReport]
+"""What the run has done, this included."""
+
+
+def save_verdicts(
+    store: Store,
+    monitor: str,
+    rows: VerdictRows,
+    mark: Mark,
+    to: Watermark,
+    ledger: Ledger,
+    *,
+    before_commit: Callable[[], None] = lambda: None,
+    run_id: int | None = None,
+    settled: Watermark | None = None,
+    again: bool = False,
+    keep: float = 1.0,
+) -> Saved:
+    """Commit verdicts, watermark and ledger together.
+
+    A record that has a verdict already gets a new revision if what was judged has changed: its
+    values or its time, or with `again` the detector or line. Otherwise it is left alone.
+
+    Args:
+        store: where.
+        monitor: whose records.
+        rows: the verdicts.
+        mark: where the writer believes the monitor stands.
+        to: the watermark behind these records.
+        ledger: asked for the run's counts.
+        before_commit: the last word; what it raises takes everything back.
+        run_id: the run's row in the ledger, once it has one.
+        settled: how far records need not be looked for any more; as in `mark` by default.
+        again: records were judged again by choice, perhaps by another detector.
+        keep: share of the normal records whose scores are kept; all others are.
+
+    Raises:
+        StaleWatermarkError: another writer moved the watermark first.
+        StoreError: the database fails.
+    """
+    try:
+        with store.writing() as connection:
+            moved = store.move(connection, monitor, mark, to, settled)
+            identities = list(rows.identities())
+            known = known_records(connection, monitor, identities)
+            saved = _compare(rows, identities, known, moved, again=again)
+            run_id = note_progress(connection, run_id, ledger(saved))
+            saved = replace(saved, run_id=run_id)
+            _write(store, connection, monitor, rows, identities, known, saved, keep)
+            before_commit()
+    except BaseException:
+        store.partitions.forget()
+        raise
+    return saved
+
+
+def _compare(
+    rows: VerdictRows,
+    identities: Sequence[Identity],
+    known: dict[Identity, Known],
+    mark: Mark,
+    *,
+    again: bool,
+) -> Saved:
+    """Which records are new, and which are known and have changed."""
+    fresh = np.ones(len(rows), dtype=bool)
+    revised = np.zeros(len(rows), dtype=bool)
+    flagged = np.array(rows.scores["verdict"], dtype=object) == Verdict.ANOMALY.value
+    flagged = np.asarray(flagged, dtype=bool).reshape(len(rows))
+    for place, identity in enumerate(identities if known else ()):
+        if identity in known:
+            before = known[identity]
+            now = {name: rows.scores[name][place] for name in Known.COMPARED}
+            fresh[place] = False
+            revised[place] = before.differs(now, again=again)
+            was = before.verdict == Verdict.ANOMALY
+            flagged[place] &= revised[place] and not was
+    return Saved(mark=mark, fresh=fresh, revised=revised, flagged=flagged)
+
+
+def _write(
+    store: Store,
+    connection: sa.Connection,
+    monitor: str,
+    rows: VerdictRows,
+    identities: Sequence[Identity],
+    known: dict[Identity, Known],
+    saved: Saved,
+    keep: float,
+) -> None:
+    revision = {
+        identities[place]: known[identities[place]].revision + 1
+        for place in np.flatnonzero(saved.revised).tolist()
+    }
+    if revision:
+        _supersede(connection, monitor, [(i, known[i]) for i in revision], rows, store.now())
+    kept = saved.fresh | saved.revised
+    if keep < 1:
+        kept &= ~(saved.fresh & _thinned(rows, keep))
+    places: list[int] = np.flatnonzero(kept).tolist()
+    columns = rows.scores
+    if len(places) < len(rows):
+        columns = {name: [values[i] for i in places] for name, values in columns.items()}
+    count = len(places)
+    store.partitions.make(connection, columns["event_time"], store.now())
+    numbers = (
+        [revision.get(identities[place], FIRST_REVISION) for place in places]
+        if revision
+        else same(FIRST_REVISION, count)
+    )
+    own = {"monitor": same(monitor, count), "revision": numbers}
+    write_rows(connection, scores, {**own, **columns, "run_id": same(saved.run_id, count)})
+    there = {identities[place] for place in places} if len(places) < len(rows) else None
+    for table, table_rows in ((anomalies, rows.anomalies), (contributions, rows.contributions)):
+        written = [
+            {
+                "monitor": monitor,
+                "revision": revision.get(_identity(row), FIRST_REVISION),
+                **row,
+            }
+            for row in table_rows
+            if there is None or _identity(row) in there
+        ]
+        write_rows(connection, table, as_columns(written))
+
+
+def _thinned(rows: VerdictRows, keep: float) -> Flags:
+    """Which normal records are not kept (N,): told by their keys, so always the same ones."""
+    return np.array(
+        [
+            verdict == Verdict.NORMAL and is_thinned(key, keep)
+            for verdict, key in zip(rows.scores["verdict"], rows.scores["record_key"], strict=True)
+        ],
+        dtype=bool,
+    )
+
+
+def is_thinned(record_key: str, keep: float) -> bool:
+    """Whether a normal record is among those whose scores are not kept."""
+    return crc32(record_key.encode()) >= keep * 2**32
+
+
+def _identity(row: Row) -> Identity:
+    return row["entity"], row["record_key"]
+
+
+def _supersede(
+    connection: sa.Connection,
+    monitor: str,
+    old: Sequence[tuple[Identity, Known]],
+    rows: VerdictRows,
+    now: datetime,
+) -> None:
+    """Note on old revisions that they are history."""
+    scored_at = rows.scores["scored_at"][0] if len(rows) else now
+    statement = (
+        sa.update(scores)
+        .where(
+            scores.c.monitor == monitor,
+            scores.c.record_key == sa.bindparam("key"),
+            scores.c.entity == sa.bindparam("of"),
+            scores.c.revision == sa.bindparam("old"),
+            scores.c.event_time == sa.bindparam("at"),
+        )
+        .values(superseded_at=scored_at)
+    )
+    connection.execute(
+        statement,
+        [
+            {"key": key, "of": entity, "old": was.revision, "at": was.event_time}
+            for (entity, key), was in old
+        ],
+    )
+
+
+def settle(store: Store, monitor: str, mark: Mark, settled: Watermark, keep: float) -> Mark:
+    """Look for no record up to `settled` any more; the new mark.
+
+    Only now can scores be thinned that late records might have been compared with.
+
+    Raises:
+        StaleWatermarkError: another writer moved the watermark first.
+        StoreError: the database fails.
+    """
+    if mark.watermark is None:
+        raise ValueError("nothing can be settled before something was read")
+    with store.writing() as connection:
+        moved = store.move(connection, monitor, mark, mark.watermark, settled)
+        began = mark.settled.event_time if mark.settled else None
+        if keep < 1 and began is not None and settled.event_time is not None:
+            stretch = scores.c.event_time.between(began, settled.event_time)
+            normal = scores.c.verdict == Verdict.NORMAL.value
+            query = sa.select(scores.c.record_key).where(
+                scores.c.monitor == monitor, stretch, normal
+            )
+            keys = [key for (key,) in connection.execute(query) if is_thinned(key, keep)]
+            for start in range(0, len(keys), KEYS_AT_ONCE):
+                some = scores.c.record_key.in_(keys[start : start + KEYS_AT_ONCE])
+                connection.execute(
+                    sa.delete(scores).where(scores.c.monitor == monitor, stretch, normal, some)
+                )
+    return moved

@@ -1,0 +1,162 @@
+"""The views: plain names for people who write SQL, the same in both databases.
+
+`{day(x)}` stands for the UTC day of a time as text, `2026-11-20`, which each database writes in
+words of its own.
+"""
+
+import re
+from typing import NamedTuple
+
+_DAYS = {
+    "sqlite": r"substr(\1, 1, 10)",
+    "postgresql": r"to_char(\1 AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
+}
+_DAY = re.compile(r"\{day\(([\w.]+)\)\}")
+
+
+class View(NamedTuple):
+    """A view: its name, what it holds, and the SELECT behind it."""
+
+    name: str
+    comment: str
+    select: str
+
+    def create(self, dialect: str) -> str:
+        """The statement that makes it."""
+        return f"CREATE VIEW {self.name} AS\n{_DAY.sub(_DAYS[dialect], self.select.strip())}"
+
+
+_SAID = """(
+        SELECT f.verdict FROM feedback f
+        WHERE f.monitor = {of}.monitor AND f.record_key = {of}.record_key
+          AND (f.entity IS NULL OR f.entity = {of}.entity) AND f.verdict <> 'ignore_until'
+        ORDER BY f.id DESC LIMIT 1
+    )"""
+
+_SAME_SCORE = """s.monitor = a.monitor AND s.record_key = a.record_key
+      AND s.entity = a.entity AND s.revision = a.revision AND s.event_time = a.event_time"""
+
+_RANKED = """
+LEFT JOIN contributions {name}
+       ON {name}.monitor = a.monitor AND {name}.record_key = a.record_key
+      AND {name}.entity = a.entity AND {name}.revision = a.revision AND {name}.rank = {rank}"""
+
+FLAGGED_RECORDS = View(
+    "flagged_records",
+    "one row for every record that is flagged as far as we know now, with its three top columns",
+    f"""
+SELECT a.monitor, a.entity, a.event_time, a.record_key, a.severity,
+       s.score, s.exceedance, s.p_value, a.reason,
+       c1.feature AS top_column, c1.observed_text AS observed,
+       c1.reconstructed_text AS expected, c1.share AS top_share,
+       c2.feature AS second_column, c2.observed_text AS second_observed,
+       c2.reconstructed_text AS second_expected, c2.share AS second_share,
+       c3.feature AS third_column, c3.observed_text AS third_observed,
+       c3.reconstructed_text AS third_expected, c3.share AS third_share,
+       s.scored_at, s.revision, s.late, s.run_id,
+       d.version AS detector_version, t.value AS threshold,
+       {_SAID.format(of="a")} AS feedback
+FROM anomalies a
+JOIN scores s
+       ON {_SAME_SCORE} AND s.superseded_at IS NULL
+JOIN detectors d ON d.id = s.detector_id
+JOIN thresholds t ON t.id = s.threshold_id
+{_RANKED.format(name="c1", rank=1).strip()}
+{_RANKED.format(name="c2", rank=2).strip()}
+{_RANKED.format(name="c3", rank=3).strip()}
+""",
+)
+
+TOP_FEATURES = View(
+    "top_features",
+    "how often, and how much, each column is to blame for flagged records, by day of event time",
+    f"""
+SELECT a.monitor, a.entity, {{day(a.event_time)}} AS day, c.feature,
+       count(*) AS flagged_records,
+       sum(CASE WHEN c.rank = 1 THEN 1 ELSE 0 END) AS times_first,
+       avg(c.share) AS mean_share
+FROM anomalies a
+JOIN scores s
+       ON {_SAME_SCORE} AND s.superseded_at IS NULL
+JOIN contributions c
+       ON c.monitor = a.monitor AND c.record_key = a.record_key
+      AND c.entity = a.entity AND c.revision = a.revision
+GROUP BY a.monitor, a.entity, {{day(a.event_time)}}, c.feature
+""",
+)
+
+COVERAGE = View(
+    "coverage",
+    "by day: how the scoring runs ended and what became of every record the source returned",
+    """
+SELECT monitor, {day(started_at)} AS day,
+       count(*) AS runs,
+       sum(CASE WHEN outcome IN ('ok', 'no_data') THEN 1 ELSE 0 END) AS runs_well,
+       sum(CASE WHEN outcome = 'collecting' THEN 1 ELSE 0 END) AS runs_collecting,
+       sum(CASE WHEN outcome IN ('failed', 'timed_out', 'abandoned') THEN 1 ELSE 0 END)
+           AS runs_failed,
+       sum(CASE WHEN outcome IN ('misfired', 'skipped') THEN 1 ELSE 0 END) AS runs_missed,
+       sum(CASE WHEN outcome = 'collecting' THEN 0 ELSE records_read END) AS records_read,
+       sum(records_scored) AS records_scored,
+       sum(records_revised) AS records_revised,
+       sum(records_rejected) AS records_rejected,
+       sum(CASE WHEN outcome = 'collecting' THEN 0 ELSE records_read END)
+           - sum(records_scored + records_revised + records_rejected) AS records_unaccounted,
+       sum(records_absent) AS records_absent,
+       sum(records_late) AS records_late,
+       sum(records_too_late) AS records_too_late,
+       sum(records_reviewed) AS records_reviewed,
+       sum(anomalies) AS anomalies
+FROM runs
+WHERE job = 'score'
+GROUP BY monitor, {day(started_at)}
+""",
+)
+
+ALARM_BUDGET = View(
+    "alarm_budget",
+    "by day: how many records may be flagged as promised, and how many were",
+    """
+SELECT monitor, day, records_judged, promised_rate,
+       records_judged * promised_rate AS promised_alarms,
+       flagged,
+       flagged * 1.0 / nullif(records_judged, 0) AS realised_rate,
+       flagged / nullif(records_judged * promised_rate, 0) AS budget_used
+FROM (
+    SELECT r.monitor, {day(r.started_at)} AS day,
+           sum(r.records_scored - r.records_absent) AS records_judged,
+           sum((r.records_scored - r.records_absent) * t.false_alarm_rate)
+               / nullif(sum(r.records_scored - r.records_absent), 0) AS promised_rate,
+           sum(r.anomalies) AS flagged
+    FROM runs r
+    JOIN thresholds t ON t.id = r.threshold_id
+    WHERE r.job = 'score'
+    GROUP BY r.monitor, {day(r.started_at)}
+) days
+""",
+)
+
+DETECTOR_PRECISION = View(
+    "detector_precision",
+    "for every detector: what it flagged, and what people said of that",
+    f"""
+SELECT monitor, detector_version, flagged, confirmed, false_alarms,
+       flagged - confirmed - false_alarms AS unlabelled,
+       confirmed * 1.0 / nullif(confirmed + false_alarms, 0) AS precision
+FROM (
+    SELECT d.monitor, d.version AS detector_version, count(*) AS flagged,
+           sum(CASE WHEN said = 'confirmed' THEN 1 ELSE 0 END) AS confirmed,
+           sum(CASE WHEN said = 'false_alarm' THEN 1 ELSE 0 END) AS false_alarms
+    FROM (
+        SELECT s.detector_id, {_SAID.format(of="a")} AS said
+        FROM anomalies a
+        JOIN scores s
+          ON {_SAME_SCORE}
+    ) flagged
+    JOIN detectors d ON d.id = flagged.detector_id
+    GROUP BY d.monitor, d.version
+) counted
+""",
+)
+
+VIEWS = (FLAGGED_RECORDS, TOP_FEATURES, COVERAGE, ALARM_BUDGET, DETECTOR_PRECISION)
