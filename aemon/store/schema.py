@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
 
 from aemon.config.addresses import public_address
 from aemon.errors import SchemaError
@@ -88,7 +89,8 @@ def check(engine: sa.Engine) -> list[str]:
         lost = _orphans(connection) if not found else []
     steps = [step for entry in found for step in (entry if isinstance(entry, list) else [entry])]
     missing = [f"view {view.name} is missing" for view in VIEWS if view.name not in views]
-    return [*dict.fromkeys(_sentence(step) for step in steps), *missing, *lost]
+    told = [_sentence(step, engine.dialect) for step in steps]
+    return [*dict.fromkeys(told), *missing, *lost]
 
 
 def _orphans(connection: sa.Connection) -> list[str]:
@@ -133,7 +135,7 @@ def is_ours(subject: Any, name: str | None, kind: str, _reflected: bool, _compar
     return kind != "table" or name in metadata.tables
 
 
-def _sentence(step: tuple[Any, ...]) -> str:
+def _sentence(step: tuple[Any, ...], dialect: Dialect) -> str:
     """One of Alembic's differences, told from the side of the database."""
     action, subject, *more = step
     match action.partition("_"):
@@ -142,7 +144,7 @@ def _sentence(step: tuple[Any, ...]) -> str:
         case ("add" | "remove") as what, _, "column":
             return f"table {more[0]}: column {more[1].name} {_LACK[what]}"
         case "modify", _, ("comment" | "default" | "nullable" | "type") as what:
-            return f"table {more[0]}: column {more[1]} {_changed(what, *more[-2:])}"
+            return f"table {more[0]}: column {more[1]} {_changed(what, more[-2], more[-1], dialect)}"
         case ("add" | "remove") as what, _, "table_comment":
             return f"table {subject.name}: its comment is not as expected"
         case ("add" | "remove") as what, _, kind:
@@ -155,9 +157,9 @@ def _sentence(step: tuple[Any, ...]) -> str:
 _LACK = {"add": "is missing", "remove": "is not expected"}
 
 
-def _changed(what: str, there: object, expected: object) -> str:
+def _changed(what: str, there: Any, expected: Any, dialect: Dialect) -> str:
     if what == "type":
-        return f"is {there}, not {expected}"
+        return f"is {there}, not {expected.compile(dialect=dialect)}"
     if what == "nullable":
         return "may be null, and must not" if there else "must not be null, and should"
     return f"has another {what} than expected"

@@ -131,12 +131,12 @@ def test_the_database_commands(folder):
     }
     assert "run `aemon db upgrade`" in run(folder, "db", "check", code=ExitCode.STORE).stderr
     assert not (folder / "aemon.db").exists(), "asking makes nothing"
-    assert "none -> 0002" in run(folder, "db", "upgrade").stdout
-    assert "current 0002, needed 0002" in run(folder, "db", "current").stdout
+    assert "none -> 0003" in run(folder, "db", "upgrade").stdout
+    assert "current 0003, needed 0003" in run(folder, "db", "current").stdout
     assert "as expected" in run(folder, "db", "check").stdout
-    execute(folder / "aemon.db", "DROP VIEW flagged_records", "DROP TABLE contributions")
+    execute(folder / "aemon.db", "DROP VIEW coverage", "DROP TABLE history")
     told = run(folder, "db", "check", code=ExitCode.STORE).stdout
-    assert told.strip() == "table contributions is missing"
+    assert told.splitlines() == ["table history is missing", "view coverage is missing"]
 
 
 def test_a_store_of_another_version_is_told_the_same_everywhere(folder):
