@@ -76,6 +76,12 @@ class ArtifactError(PermanentError):
     exit_code = ExitCode.STORE
 
 
+class DetectorError(PermanentError):
+    """There is no such detector, or not what is asked of it."""
+
+    exit_code = ExitCode.NO_DETECTOR
+
+
 class SchemaError(PermanentError):
     """The results database has another schema than this version of aemon."""
 

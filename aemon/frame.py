@@ -65,6 +65,19 @@ class Frame:
         )
 
 
+def join_frames(first: Frame, second: Frame) -> Frame:
+    """The records of both; a column that one of them lacks is missing there."""
+    if not len(second):
+        return first
+    return Frame(
+        times=np.concatenate([first.times, second.times]),
+        keys=np.concatenate([first.keys, second.keys]),
+        entities=np.concatenate([first.entities, second.entities]),
+        values=pd.concat([first.values, second.values], ignore_index=True),
+        rejected=first.rejected,
+    )
+
+
 def check_frame(table: pd.DataFrame, roles: Roles) -> Frame:
     """Hold a fetched table against the frame contract.
 

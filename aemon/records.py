@@ -52,6 +52,14 @@ class Verdict(StrEnum):
     ABSENT = "absent"  # too little of the record was there to judge it
 
 
+class FeedbackVerdict(StrEnum):
+    """What a person says of a record, or of a stretch of records."""
+
+    FALSE_ALARM = "false_alarm"  # it was normal: it is learned from, and calibrates
+    CONFIRMED = "confirmed"  # it was an anomaly, flagged or not: it is never learned from
+    IGNORE_UNTIL = "ignore_until"  # nothing from it on, up to a time, is learned from
+
+
 class Severity(StrEnum):
     """How far over the line an anomaly is."""
 

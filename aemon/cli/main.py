@@ -11,7 +11,20 @@ from typing import Annotated, NoReturn
 import typer
 
 from aemon import __version__
-from aemon.cli import check, codes, db, demo, kinds, look, settings, status, tune, work
+from aemon.cli import (
+    check,
+    codes,
+    db,
+    demo,
+    detectors,
+    feedback,
+    kinds,
+    look,
+    settings,
+    status,
+    tune,
+    work,
+)
 from aemon.errors import AemonError, ExitCode
 
 app = typer.Typer(
@@ -32,11 +45,13 @@ app.command()(work.score)
 app.command()(status.status)
 app.command()(look.anomalies)
 app.command()(look.explain)
+app.command()(feedback.feedback)
 app.command()(codes.codes)
 app.command()(kinds.kinds)
 app.command()(tune.tune)
 app.command()(demo.demo)
 app.add_typer(settings.config_app, name="config")
+app.add_typer(detectors.app, name="detectors")
 app.add_typer(db.app, name="db")
 
 

@@ -209,8 +209,8 @@ class Daemon:
             raise
         tally.records_read = trained.records
         tally.detector_id, tally.threshold_id = trained.id, trained.threshold_id
-        left_out = f", {trained.excluded} flagged ones left out" if trained.excluded else ""
-        told = f"detector {trained.version} learned from {trained.records} records{left_out}"
+        told = f"detector {trained.version} learned from {trained.records} records"
+        told += f", {trained.told}" if trained.told else ""
         return Outcome.OK, f"{told}; its threshold is {trained.note}" if trained.note else told
 
     # -- what people ask

@@ -1,31 +1,25 @@
-"""Training a monitor's detector: which records it learns from, and storing the result."""
+"""Training a monitor's detector, and training one again from its manifest."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 
 from aemon.clock import Clock, utc_now
-from aemon.config.schema import MonitorSettings, identity
+from aemon.config.schema import LearningSettings, MonitorSettings, identity
+from aemon.detection.detector import Detector
 from aemon.detection.learning import train_detector
-from aemon.errors import TrainingError
-from aemon.frame import Frame, check_frame
-from aemon.records import Watermark
+from aemon.detection.raising import raise_lines
+from aemon.errors import FrameError
+from aemon.frame import Frame
 from aemon.service.history import KeptRecords
 from aemon.service.rows import detector_rows
+from aemon.service.training_records import TrainingRecords, choose_records
 from aemon.sources.registry import open_source
 from aemon.sources.source import Source
-from aemon.store import queries
-from aemon.store.detectors import active_detector, save_detector
+from aemon.store.detectors import newest_version, save_detector
 from aemon.store.engine import open_engine
 from aemon.store.store import Store
-
-SELDOM = 0.1
-"""How often, at most, the oddest of all normal records is taken for an anomaly."""
-
-LEAST_USABLE_SHARE = 0.5
-"""With fewer usable records among the first ones, the wrong columns are being read."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +30,8 @@ class Trained:
     threshold_id: int
     version: int
     records: int
-    excluded: int  # flagged records that were left out
+    excluded: int  # records that were left out: flagged, confirmed or ignored
+    told: str  # what was left out, brought back and raised, in plain words; often nothing
     seconds: float
     validation_error: float
     threshold: float
@@ -48,28 +43,43 @@ def train_once(name: str, settings: MonitorSettings, store: Store, clock: Clock)
 
     The first detector learns from the source's first `min_records` records (or, with
     `start: now`, from the newest), and the watermark is put behind them: every later record is
-    judged. A later one learns from the newest records that have been judged already, without
-    those that were flagged beyond what the promise explains, so that it never learns from what
-    it is about to judge.
+    judged. A later one learns from the newest records that have been judged already, so that it
+    never learns from what it is about to judge. Feedback is taken up, see `choose_records` and
+    `raise_lines`.
 
     Raises:
         TrainingError: there are too few records, or nothing can be learned from them.
+        StaleWatermarkError: another daemon has trained a detector meanwhile.
         AemonError: the source or the store is at fault.
     """
-    source = _open_source(name, settings, store, clock)
+    after = newest_version(store, name)
+    source = open_replayable(name, settings, store, clock)
     try:
-        frame, watermark, excluded = _training_records(name, settings, store, source)
+        chosen = choose_records(name, settings, store, source)
     finally:
         source.close()
-    detector = train_detector(frame, settings.learning, settings.detector.seed)
-    new = detector_rows(detector, watermark, identity(settings.source))
-    saved = save_detector(store, name, new)
+    learned = train_detector(chosen.frame, settings.learning, settings.detector.seed)
+    detector = _heed(learned, chosen)
+    manifest = {
+        "settings": settings.learning.model_dump(mode="json"),
+        "source": identity(settings.source),
+        "read": chosen.read.as_json(),
+        "rejected": chosen.rejected,
+        "left_out": chosen.left_out,
+        "brought_back": chosen.brought_back,
+        "feedback": list(chosen.heeded),
+        "lines": {"calibrated": line_values(learned), "drawn": line_values(detector)},
+    }
+    new = detector_rows(detector, chosen.watermark, identity(settings.source))
+    new = replace(new, columns={**new.columns, "manifest": manifest}, heeded=chosen.heeded)
+    saved = save_detector(store, name, new, after=after)
     return Trained(
         id=saved.id,
         threshold_id=saved.threshold_id,
         version=saved.version,
-        records=len(frame),
-        excluded=excluded,
+        records=len(chosen.frame),
+        excluded=sum(len(pairs) for pairs in chosen.left_out.values()),
+        told=", ".join(filter(None, (chosen.told, _raised(learned, detector)))),
         seconds=detector.provenance.seconds,
         validation_error=detector.provenance.validation_error,
         threshold=detector.threshold.value,
@@ -86,7 +96,8 @@ def train_in_worker(name: str, settings: MonitorSettings, store_url: str) -> Tra
         store.close()
 
 
-def _open_source(name: str, settings: MonitorSettings, store: Store, clock: Clock) -> Source:
+def open_replayable(name: str, settings: MonitorSettings, store: Store, clock: Clock) -> Source:
+    """A monitor's source, or what the store kept of one that cannot be read twice."""
     source = open_source(settings.source, clock=clock)
     if source.replayable:
         return source
@@ -94,79 +105,58 @@ def _open_source(name: str, settings: MonitorSettings, store: Store, clock: Cloc
     return KeptRecords(store, name)
 
 
-def _training_records(
-    name: str, settings: MonitorSettings, store: Store, source: Source
-) -> tuple[Frame, Watermark | None, int]:
-    """The records to learn from, the watermark if this is the first time, the number left out."""
-    mark = store.mark(name)
-    first = mark.watermark is None
-    if not first:
-        fetched = source.newest(mark.watermark, settings.max_training_records)
-    elif settings.start == "now":
-        fetched = source.newest(None, settings.max_training_records)
-    else:
-        fetched = source.fetch(None, settings.min_records)
-    frame = check_frame(fetched.table, source.roles)
-    if first:
-        _check_usable(name, settings, len(fetched.table), frame, fetched.waiting)
-        return frame, fetched.watermark, 0
-    kept = _without_flagged(name, store, frame)
-    return kept, None, len(frame) - len(kept)
+def learn_again(frame: Frame, manifest: dict[str, Any], seed: int) -> Detector:
+    """The detector a manifest tells of, from the same records.
 
-
-def _check_usable(
-    name: str, settings: MonitorSettings, there: int, frame: Frame, waiting: int
-) -> None:
-    """Refuse to call a handful of records the normal life of a monitor."""
-    if there < settings.min_records:
-        held = f", {waiting} more with a time nobody can believe" if waiting else ""
-        raise TrainingError(
-            f"{name}: {there} of {settings.min_records} records are there{held}",
-            todo="wait for more, or lower min_records",
-        )
-    if len(frame) < LEAST_USABLE_SHARE * there:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in frame.rejected.items())
-        raise TrainingError(
-            f"{name}: of the first {there} records only {len(frame)} can be used: {reasons}",
-            todo="see with `aemon check` whether time and key are the right columns",
-        )
-
-
-def _without_flagged(name: str, store: Store, frame: Frame) -> Frame:
-    """The frame without the records that were flagged beyond what the promise explains.
-
-    Past anomalies would teach the new detector that they are normal. But some flagged records
-    are the promised false alarms: were they left out too, every detector's calibration would end
-    where the last one's line was, and each would flag more than the one before.
+    Raises:
+        TrainingError: nothing can be learned from these records.
     """
-    active = active_detector(store, name)
-    if not len(frame) or active is None:
-        return frame
-    since = pd.Timestamp(frame.times.min(), tz="UTC").to_pydatetime()
-    flagged = queries.flagged_p_values(store, name, since)
-    pairs = zip(frame.entities, frame.keys, strict=True)
-    p_values = np.array([flagged.get(pair, np.nan) for pair in pairs])
-    return frame.take(~unexplained(p_values, active.false_alarm_rate))
+    settings = LearningSettings.model_validate(manifest["settings"])
+    learned = train_detector(frame, settings, seed)
+    drawn = manifest["lines"]["drawn"]
+    own = {
+        name: _at(line, drawn["own"].get(name, line.value))
+        for name, line in learned.lines.own.items()
+    }
+    lines = replace(learned.lines, pooled=_at(learned.lines.pooled, drawn["pooled"]), own=own)
+    if line_values(learned) == manifest["lines"]["calibrated"]:
+        return replace(learned, lines=lines)
+    return learned  # other records: a line for those would be wrong for these
 
 
-def unexplained(
-    p_values: npt.NDArray[np.float64], false_alarm_rate: float
-) -> npt.NDArray[np.bool_]:
-    """Which of N judged records were flagged beyond what the promised rate explains (N,).
+def line_values(detector: Detector) -> dict[str, Any]:
+    """Every line of a detector, for its manifest."""
+    own = {name: line.value for name, line in detector.lines.own.items()}
+    return {"pooled": detector.lines.pooled.value, "own": own}
 
-    N normal records give a binomial number of false alarms, seldom more than its mean and three
-    standard deviations, and the smallest of their p-values is seldom below a tenth of 1/N. So
-    that many flagged records are taken for normal, the least odd first, and none odder.
 
-    Args:
-        p_values: (N,) of the flagged records, NaN for the others.
-        false_alarm_rate: as promised.
-    """
-    flagged = np.flatnonzero(~np.isnan(p_values))
-    expected = false_alarm_rate * len(p_values)
-    most = round(expected + 3 * np.sqrt(expected))
-    least_odd_first = flagged[np.argsort(-p_values[flagged], kind="stable")]
-    found = np.zeros(len(p_values), dtype=bool)
-    found[least_odd_first[most:]] = True
-    found[flagged[p_values[flagged] < SELDOM / max(1, len(p_values))]] = True
-    return found
+def _at(line: Any, value: float) -> Any:
+    return replace(line, value=value, critical_value=max(line.critical_value, value))
+
+
+def _heed(detector: Detector, chosen: TrainingRecords) -> Detector:
+    """The detector with its lines raised by what people said."""
+    parts = [_scored(detector, part) for part in (chosen.false_alarms, chosen.confirmed)]
+    return replace(detector, lines=raise_lines(detector.lines, *parts))
+
+
+def _scored(detector: Detector, frame: Frame | None) -> tuple[Any, Any]:
+    """Scores and entities of records a person spoke of; none if they no longer fit."""
+    nothing = np.zeros(0), np.zeros(0, dtype=object)
+    if frame is None or not len(frame):
+        return nothing
+    try:
+        return detector.judge(frame).scores, frame.entities
+    except FrameError:
+        return nothing  # a column is learned from that these old records do not have
+
+
+def _raised(before: Detector, after: Detector) -> str:
+    told = []
+    if after.threshold.value != before.threshold.value:
+        values = f"from {before.threshold.value:.4g} to {after.threshold.value:.4g}"
+        told.append(f"the threshold was raised {values} by false alarms")
+    own = sum(line.value != before.lines.own[name].value for name, line in after.lines.own.items())
+    if own:
+        told.append(f"those of {own} entities were raised by false alarms")
+    return ", ".join(told)

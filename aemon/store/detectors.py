@@ -124,6 +124,17 @@ def _inserted(connection: sa.Connection, insert: sa.Insert) -> int:
     return int(key[0])
 
 
+def newest_version(store: Store, monitor: str) -> int:
+    """The version of a monitor's newest detector; 0 if it has none.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    query = sa.select(sa.func.max(detectors.c.version)).where(detectors.c.monitor == monitor)
+    with store.reading() as connection:
+        return connection.execute(query).scalar() or 0
+
+
 def active_detector(store: Store, monitor: str) -> StoredDetector | None:
     """The detector that judges for a monitor, with its newest threshold, if one was trained.
 
@@ -155,6 +166,21 @@ def detector_row(store: Store, monitor: str, version: int) -> dict[str, Any] | N
     with store.reading() as connection:
         row = connection.execute(query).mappings().first()
     return None if row is None else dict(row)
+
+
+def detector_rows(store: Store, monitor: str) -> list[dict[str, Any]]:
+    """All that the store says of each of a monitor's detectors, oldest first.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    query = _with_threshold().where(detectors.c.monitor == monitor)
+    with store.reading() as connection:
+        rows = connection.execute(query).mappings().all()
+    newest: dict[int, dict[str, Any]] = {}
+    for row in rows:  # the newest line of each comes first
+        newest.setdefault(row["version"], dict(row))
+    return [newest[version] for version in sorted(newest)]
 
 
 def _with_threshold() -> sa.Select[Any]:

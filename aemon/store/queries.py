@@ -260,6 +260,19 @@ def flagged_p_values(store: Store, monitor: str, since: datetime) -> dict[tuple[
         return {(entity, key): p for entity, key, p in connection.execute(query)}
 
 
+def judged_later(
+    store: Store, monitor: str, *, until: datetime, since: datetime | None
+) -> set[tuple[str, str]]:
+    """(entity, record key) of records with event times up to `until` that were judged since."""
+    query = sa.select(scores.c.entity, scores.c.record_key).where(
+        scores.c.monitor == monitor, scores.c.event_time <= until, scores.c.revision == 1
+    )
+    if since is not None:
+        query = query.where(scores.c.scored_at > since)
+    with store.reading() as connection:
+        return {(entity, key) for entity, key in connection.execute(query)}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JudgedRecord:
     """The newest verdict on one record."""

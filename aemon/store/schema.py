@@ -144,7 +144,9 @@ def _sentence(step: tuple[Any, ...], dialect: Dialect) -> str:
         case ("add" | "remove") as what, _, "column":
             return f"table {more[0]}: column {more[1].name} {_LACK[what]}"
         case "modify", _, ("comment" | "default" | "nullable" | "type") as what:
-            return f"table {more[0]}: column {more[1]} {_changed(what, more[-2], more[-1], dialect)}"
+            return (
+                f"table {more[0]}: column {more[1]} {_changed(what, more[-2], more[-1], dialect)}"
+            )
         case ("add" | "remove") as what, _, "table_comment":
             return f"table {subject.name}: its comment is not as expected"
         case ("add" | "remove") as what, _, kind:

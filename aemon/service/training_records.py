@@ -1,0 +1,261 @@
+"""Which records a detector learns from: what was read, left out and brought back, and why."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from aemon.config.schema import MonitorSettings
+from aemon.errors import TrainingError
+from aemon.frame import Frame, check_frame, join_frames
+from aemon.records import FeedbackVerdict, Watermark
+from aemon.service.said import (
+    About,
+    as_frame,
+    flags,
+    identities,
+    in_stretch,
+    last_words,
+    only,
+    rows_of,
+    stored_records,
+)
+from aemon.service.unexplained import unexplained
+from aemon.sources.source import Fetched, Source
+from aemon.store import queries
+from aemon.store.detectors import active_detector
+from aemon.store.feedback import Feedback, read_feedback, stored_anomalies
+from aemon.store.known import Identity
+from aemon.store.store import Store
+
+Flags = npt.NDArray[np.bool_]
+
+LEAST_USABLE_SHARE = 0.5
+"""With fewer usable records among the first ones, the wrong columns are being read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadFrom:
+    """What a training asked its source for: enough to ask again."""
+
+    newest: bool  # the newest up to a watermark, else the first ones
+    limit: int
+    until: Watermark | None = None
+
+    def ask(self, source: Source) -> Fetched:
+        """Ask."""
+        if self.newest:
+            return source.newest(self.until, self.limit)
+        return source.fetch(None, self.limit)
+
+    def as_json(self) -> dict[str, Any]:
+        """For the manifest."""
+        until = self.until
+        time = until.event_time.isoformat() if until and until.event_time else None
+        return {
+            "newest": self.newest,
+            "limit": self.limit,
+            "until": until
+            and {"event_time": time, "record_key": until.record_key, "position": until.position},
+        }
+
+    @classmethod
+    def from_json(cls, noted: Mapping[str, Any]) -> "ReadFrom":
+        """The inverse of `as_json`."""
+        until = noted["until"]
+        if until is not None:
+            time = until["event_time"]
+            until = Watermark(**{**until, "event_time": time and datetime.fromisoformat(time)})
+        return cls(newest=noted["newest"], limit=noted["limit"], until=until)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainingRecords:
+    """The records to learn from, and everything there is to say about how they were chosen.
+
+    Attributes:
+        frame: the records.
+        watermark: where judging begins; None unless this is the first detector.
+        read: what the source was asked for.
+        rejected: records of it that could not be read, by reason.
+        left_out: records that teach nothing, by reason: `flagged`, `confirmed`, `ignored`.
+        brought_back: false alarms older than what was read.
+        false_alarms: records a person called normal, wherever they are.
+        confirmed: records a person called anomalies.
+        heeded: ids of the feedback that was there.
+    """
+
+    frame: Frame
+    watermark: Watermark | None
+    read: ReadFrom
+    rejected: dict[str, int]
+    left_out: dict[str, list[Identity]] = field(default_factory=dict)
+    brought_back: list[Identity] = field(default_factory=list)
+    false_alarms: Frame | None = None
+    confirmed: Frame | None = None
+    heeded: tuple[int, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """What was left out and brought back, in plain words; empty if nothing was."""
+        words = {
+            "flagged": "flagged ones",
+            "confirmed": "confirmed ones",
+            "ignored": "ignored ones",
+        }
+        parts = [
+            f"{len(self.left_out[why])} {what}"
+            for why, what in words.items()
+            if self.left_out.get(why)
+        ]
+        told = f"{' and '.join(parts)} left out" if parts else ""
+        back = len(self.brought_back)
+        return ", ".join(filter(None, (told, f"{back} false alarms brought back" if back else "")))
+
+
+def choose_records(
+    name: str, settings: MonitorSettings, store: Store, source: Source
+) -> TrainingRecords:
+    """The records a monitor's next detector learns from.
+
+    The first one learns from the first or the newest records there are, a later one from the
+    newest that were judged, without those flagged beyond what the promise explains. Feedback
+    goes before: a confirmed anomaly and what is to be ignored teach nothing, and a false alarm is
+    learned from, brought back from the store if it is older than what is read.
+
+    Raises:
+        TrainingError: there are too few records.
+        AemonError: the source or the store is at fault.
+    """
+    mark = store.mark(name)
+    first = mark.watermark is None
+    if not first:
+        read = ReadFrom(newest=True, limit=settings.max_training_records, until=mark.watermark)
+    elif settings.start == "now":
+        read = ReadFrom(newest=True, limit=settings.max_training_records)
+    else:
+        read = ReadFrom(newest=False, limit=settings.min_records)
+    fetched = read.ask(source)
+    frame = check_frame(fetched.table, source.roles)
+    if first:
+        _check_usable(name, settings, len(fetched.table), frame, fetched.waiting)
+    said = read_feedback(store, name)
+    about = last_words(said)
+    left_out = _left_out(name, store, frame, said, about, first=first)
+    stored = stored_records(name, store, said, about)
+    back = only(stored, about, FeedbackVerdict.FALSE_ALARM, without=frame)
+    taught = frame.take(~rows_of(frame, [pair for pairs in left_out.values() for pair in pairs]))
+    whole = join_frames(frame, stored)
+    return TrainingRecords(
+        frame=join_frames(taught, back),
+        watermark=fetched.watermark if first else None,
+        read=read,
+        rejected=frame.rejected,
+        left_out=left_out,
+        brought_back=identities(back),
+        false_alarms=only(whole, about, FeedbackVerdict.FALSE_ALARM),
+        confirmed=only(whole, about, FeedbackVerdict.CONFIRMED),
+        heeded=tuple(one.id for one in said),
+    )
+
+
+def choose_again(
+    source: Source, store: Store, name: str, row: Mapping[str, Any]
+) -> TrainingRecords:
+    """The records a detector learned from, as far as the source still has them as they were.
+
+    Records that came in late, with times among those learned from, were not there then.
+
+    Args:
+        source: where they were read.
+        store: what was judged, and when.
+        name: the monitor.
+        row: the detector's, with its manifest.
+    """
+    manifest = row["manifest"]
+    read = ReadFrom.from_json(manifest["read"])
+    since = row["trained_at"] if read.newest and read.until else None
+    newer = queries.judged_later(store, name, until=row["trained_until"], since=since)
+    fetched = replace(read, limit=read.limit + len(newer)).ask(source)
+    frame = check_frame(fetched.table, source.roles)
+    frame = frame.take(~rows_of(frame, newer))
+    there = read.limit - sum(manifest["rejected"].values())
+    frame = frame.take(slice(-there, None) if read.newest else slice(there))
+    left_out = {
+        why: [(entity, key) for entity, key in pairs] for why, pairs in manifest["left_out"].items()
+    }
+    back = {(entity, key) for entity, key in manifest["brought_back"]}
+    stored = as_frame(stored_anomalies(store, name, sorted({key for _, key in back})))
+    stored = stored.take(rows_of(stored, back))
+    taught = frame.take(~rows_of(frame, [pair for pairs in left_out.values() for pair in pairs]))
+    return TrainingRecords(
+        frame=join_frames(taught, stored),
+        watermark=None,
+        read=read,
+        rejected=frame.rejected,
+        left_out=left_out,
+        brought_back=sorted(back),
+    )
+
+
+def _check_usable(
+    name: str, settings: MonitorSettings, there: int, frame: Frame, waiting: int
+) -> None:
+    """Refuse to call a handful of records the normal life of a monitor."""
+    if there < settings.min_records:
+        held = f", {waiting} more with a time nobody can believe" if waiting else ""
+        raise TrainingError(
+            f"{name}: {there} of {settings.min_records} records are there{held}",
+            todo="wait for more, or lower min_records",
+        )
+    if len(frame) < LEAST_USABLE_SHARE * there:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in frame.rejected.items())
+        raise TrainingError(
+            f"{name}: of the first {there} records only {len(frame)} can be used: {reasons}",
+            todo="see with `aemon check` whether time and key are the right columns",
+        )
+
+
+def _left_out(
+    name: str, store: Store, frame: Frame, said: Sequence[Feedback], about: About, *, first: bool
+) -> dict[str, list[Identity]]:
+    pairs = identities(frame)
+    ignored = np.zeros(len(frame), dtype=bool)
+    for one in said:
+        if one.verdict is FeedbackVerdict.IGNORE_UNTIL and one.until is not None:
+            ignored |= in_stretch(frame, one)
+    last = [about(*pair) for pair in pairs]
+    confirmed = flags(one is not None and one.verdict is FeedbackVerdict.CONFIRMED for one in last)
+    false_alarm = flags(
+        one is not None and one.verdict is FeedbackVerdict.FALSE_ALARM for one in last
+    )
+    flagged = np.zeros(len(frame), dtype=bool)
+    if not first:
+        flagged = _flagged(name, store, frame, free=false_alarm | confirmed | ignored)
+    reasons = {"flagged": flagged, "confirmed": confirmed, "ignored": ignored & ~confirmed}
+    return {
+        why: [pairs[row] for row in np.flatnonzero(rows)]
+        for why, rows in reasons.items()
+        if rows.any()
+    }
+
+
+def _flagged(name: str, store: Store, frame: Frame, *, free: Flags) -> Flags:
+    """Which records were flagged beyond what the promise explains (N,), those set free apart.
+
+    Past anomalies would teach the new detector that they are normal. But some flagged records
+    are the promised false alarms: were they left out too, every detector's calibration would end
+    where the last one's line was, and each would flag more than the one before.
+    """
+    active = active_detector(store, name)
+    if not len(frame) or active is None:
+        return np.zeros(len(frame), dtype=bool)
+    since = pd.Timestamp(frame.times.min(), tz="UTC").to_pydatetime()
+    p_of = queries.flagged_p_values(store, name, since)
+    p_values = np.array([p_of.get(pair, np.nan) for pair in identities(frame)])
+    p_values[free] = np.nan
+    return unexplained(p_values, active.false_alarm_rate)
