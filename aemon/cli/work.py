@@ -2,6 +2,7 @@
 
 import logging
 import os
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,7 +17,7 @@ from aemon.cli.output import (
     read_config,
 )
 from aemon.cli.tables import print_table
-from aemon.errors import AemonError, ExitCode
+from aemon.errors import AemonError, ConfigError, ExitCode
 
 if TYPE_CHECKING:
     from aemon.records import RunReport
@@ -104,15 +105,34 @@ def score(
     monitors: MonitorsArgument = None,
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Judge known records again, with the detector in use now."),
+    ] = False,
+    since: Annotated[
+        datetime | None, typer.Option(help="With --again: from this event time on, in UTC.")
+    ] = None,
 ) -> None:
-    """Judge all new records once, as the daemon would, and end."""
+    """Judge all new records once, as the daemon would, and end.
+
+    With --again, known records get a new revision where their verdict, or
+    who judged it, is another one now; the old one stays and says until when
+    it held.
+    """
+    if since is not None and not again:
+        raise ConfigError("--since goes with --again", todo="add --again, or leave it out")
     settings = read_config(config)
     names = choose_monitors(settings, monitors)
+    chosen = {name: settings.monitors[name] for name in names}
     with opened_store(settings) as store:
-        from aemon.service.once import score_monitors
+        from aemon.service.once import score_monitors, score_monitors_again
 
         _log_what_no_table_shows()
-        reports = score_monitors({name: settings.monitors[name] for name in names}, store)
+        if again:
+            from_time = since and since.replace(tzinfo=since.tzinfo or UTC)
+            reports = score_monitors_again(chosen, store, from_time)
+        else:
+            reports = score_monitors(chosen, store)
     _print_runs(reports, as_json=as_json)
     if any(report.outcome in {"failed", "timed_out"} for report in reports):
         raise typer.Exit(ExitCode.FAILED)
@@ -151,6 +171,7 @@ def _print_runs(reports: "list[RunReport]", *, as_json: bool) -> None:
                     "reason": _reason(report),
                     "records_read": report.records_read,
                     "records_scored": report.records_scored,
+                    "records_revised": report.records_revised,
                     "anomalies": report.anomalies,
                     "rejected": dict(report.rejected),
                     "seconds": report.seconds,
@@ -160,13 +181,14 @@ def _print_runs(reports: "list[RunReport]", *, as_json: bool) -> None:
         )
         return
     print_table(
-        ("monitor", "outcome", "read", "scored", "flagged", "rejected", "seconds"),
+        ("monitor", "outcome", "read", "scored", "revised", "flagged", "rejected", "seconds"),
         [
             (
                 report.monitor,
                 report.outcome,
                 report.records_read,
                 report.records_scored,
+                report.records_revised,
                 report.anomalies,
                 report.records_rejected,
                 f"{report.seconds:.2f}",

@@ -1,0 +1,69 @@
+"""Lines after feedback: raised within bounds that are stated, never lowered."""
+
+import numpy as np
+import pytest
+
+from aemon.config.threshold import ThresholdSettings
+from aemon.detection.lines import Lines, calibrate_lines
+from aemon.detection.raising import MOST_RAISED, raise_lines
+
+
+def lines(*, own: bool = False, method: str = "conformal", value: float | None = None) -> Lines:
+    rng = np.random.default_rng(0)
+    count = 400
+    return calibrate_lines(
+        rng.lognormal(size=count),
+        np.arange(count).astype("datetime64[s]"),
+        np.array(["p1", "p2"] * (count // 2) if own else [""] * count, dtype=object),
+        ThresholdSettings(method=method, value=value),
+        0.02,
+    )
+
+
+def spoken(scores, entity="") -> tuple[np.ndarray, np.ndarray]:
+    return np.array(scores, dtype=float), np.array([entity] * len(scores), dtype=object)
+
+
+NOTHING = spoken([])
+
+
+def test_a_line_goes_up_to_the_highest_false_alarm_and_it_is_flagged_no_more():
+    before = lines()
+    line = before.pooled.value
+    after = raise_lines(before, spoken([0.5 * line, 1.1 * line, 1.3 * line]), NOTHING).pooled
+    assert after.value == 1.3 * line
+    assert after.critical_value == max(before.pooled.critical_value, after.value)
+    assert after.judge(np.array([line])) == before.pooled.judge(np.array([line]))
+
+
+@pytest.mark.parametrize("scores", [[], [0.2], [2.5]])
+def test_nothing_said_little_said_or_too_much_said_moves_no_line(scores):
+    before = lines()
+    said = spoken([score * before.pooled.value for score in scores])
+    assert raise_lines(before, said, NOTHING).pooled == before.pooled
+    assert MOST_RAISED < 2.5
+
+
+def test_a_confirmed_anomaly_that_is_caught_stays_caught():
+    before = lines()
+    line = before.pooled.value
+    after = raise_lines(
+        before, spoken([1.1 * line, 1.4 * line]), spoken([0.3 * line, 1.2 * line])
+    ).pooled
+    assert after.value == 1.1 * line
+
+
+def test_an_entitys_line_is_raised_by_its_own_records_alone():
+    before = lines(own=True)
+    line = before.own["p1"].value
+    after = raise_lines(before, spoken([1.5 * line], "p1"), NOTHING)
+    assert after.own["p1"].value == 1.5 * line
+    assert after.own["p2"].value == before.own["p2"].value
+    assert after.pooled.value == before.pooled.value
+    other = raise_lines(before, spoken([1.5 * before.pooled.value], "p3"), NOTHING)
+    assert other.pooled.value == 1.5 * before.pooled.value
+
+
+def test_a_fixed_line_is_a_persons_own():
+    before = lines(method="fixed", value=3.0)
+    assert raise_lines(before, spoken([4.0]), NOTHING).pooled.value == 3.0
