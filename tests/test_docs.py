@@ -1,7 +1,6 @@
 """The README says what is so: its configuration loads, its commands and tables exist."""
 
 import re
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -9,9 +8,8 @@ import yaml
 
 from aemon.config.loading import load_config
 from aemon.config.schema import Config, CsvSource, HostSource, SqlSource
-from aemon.store import schema
-from aemon.store.engine import open_engine
 from aemon.store.tables import metadata
+from aemon.store.views import VIEWS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -48,22 +46,9 @@ def test_its_python_runs(text):
     assert eval(last, namespace).tolist() == [1, -1], last
 
 
-def test_its_queries_run(tmp_path):
-    engine = open_engine(f"sqlite:///{tmp_path}/aemon.db")
-    schema.prepare(engine)
-    engine.dispose()
-    connection = sqlite3.connect(tmp_path / "aemon.db")
-    connection.execute("CREATE TABLE readings (id INTEGER PRIMARY KEY)")
-    queries = blocks("sql")
-    for query in queries:
-        connection.execute(query)
-    connection.close()
-    assert queries
-
-
-def test_it_names_every_table_and_source_key():
-    for table in metadata.tables:
-        assert f"`{table}`" in README, table
+def test_it_names_every_table_view_and_source_key():
+    for name in (*metadata.tables, *(view.name for view in VIEWS)):
+        assert f"`{name}`" in README, name
     for settings in (SqlSource, CsvSource, HostSource):
         for key in settings.model_fields:
             assert key == "kind" or f"`{key}`" in README, key

@@ -96,7 +96,9 @@ def judge_again(source: Source, judge: Judge, mark: Mark, since: datetime | None
         fetched = source.fetch(position, judge.settings.chunk_records)
         frame = _until(check_frame(fetched.table, source.roles), mark.watermark, also_equal=True)
         if since is not None:
-            frame = frame.take(frame.times >= np.datetime64(since.astimezone(UTC).replace(tzinfo=None), "us"))
+            frame = frame.take(
+                frame.times >= np.datetime64(since.astimezone(UTC).replace(tzinfo=None), "us")
+            )
         known = _known(judge, frame)
         pairs = zip(frame.entities, frame.keys, strict=True)
         there = np.array([pair in known for pair in pairs], dtype=bool)

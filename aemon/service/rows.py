@@ -13,7 +13,7 @@ from aemon.detection.judgement import Explanation, Judgement
 from aemon.frame import Frame
 from aemon.records import Severity, Watermark
 from aemon.store.artifacts import pack
-from aemon.store.bulk import same
+from aemon.store.bulk import Same
 from aemon.store.detectors import NewDetector, StoredDetector
 from aemon.store.verdicts import VerdictRows
 
@@ -33,18 +33,17 @@ def verdict_rows(
 ) -> VerdictRows:
     """Rows for one judged frame; `explanations` are those of its anomalies, in order."""
     count = len(frame)
-    times = [time.replace(tzinfo=UTC) for time in frame.times.tolist()]
     scores = {
         "record_key": frame.keys.tolist(),
         "entity": frame.entities.tolist(),
-        "event_time": times,
-        "scored_at": same(scored_at, count),
+        "event_time": frame.times,
+        "scored_at": Same(scored_at, count),
         "score": _nullable(judgement.scores, judgement.absent),
         "p_value": _nullable(judgement.p_values, judgement.absent),
         "exceedance": _nullable(judgement.exceedances, judgement.absent),
         "verdict": judgement.verdicts.tolist(),
-        "detector_id": same(stored.id, count),
-        "threshold_id": same(stored.threshold_id, count),
+        "detector_id": Same(stored.id, count),
+        "threshold_id": Same(stored.threshold_id, count),
         "late": late.tolist(),
         "imputed_share": judgement.imputed_shares.tolist(),
         "record_hash": hashes.tolist(),
@@ -57,7 +56,7 @@ def verdict_rows(
         anomalies.append(
             {
                 **identity,
-                "event_time": times[row],
+                "event_time": frame.times[row].item().replace(tzinfo=UTC),
                 "severity": severity.value,
                 "reason": explanation.reason,
                 "observed": _jsonable(explanation.observed),

@@ -3,14 +3,19 @@
 Both go through the driver, on the connection of a transaction that is open already.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import sqlalchemy as sa
 
-Columns = Mapping[str, Sequence[Any]]
-"""Column name -> its N values, in Python's types."""
+from aemon.store.types import Truth, UtcTime, time_text
+
+Times = npt.NDArray[np.datetime64]
+Columns = Mapping[str, Sequence[Any] | Times]
+"""Column name -> its N values, in Python's types; times in UTC also as an array."""
 
 
 def write_rows(connection: sa.Connection, table: sa.Table, columns: Columns) -> int:
@@ -31,18 +36,63 @@ def as_columns(rows: Sequence[Mapping[str, Any]]) -> Columns:
     return {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
 
 
-def same(value: Any, count: int) -> list[Any]:
-    """A column of one value."""
-    return list(repeat(value, count))
+class Same(Sequence[Any]):
+    """A column of one value, which is converted but once."""
+
+    def __init__(self, value: Any, count: int) -> None:
+        self.value = value
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, place: Any) -> Any:
+        return self.value
+
+    def __iter__(self) -> Iterator[Any]:
+        return repeat(self.value, self._count)
 
 
 def _converted(
-    connection: sa.Connection, column: sa.Column[Any], values: Sequence[Any]
+    connection: sa.Connection, column: sa.Column[Any], values: Sequence[Any] | Times
 ) -> Iterable[Any]:
     """A column's values as the driver takes them."""
     dialect = connection.dialect
-    convert = column.type.dialect_impl(dialect).bind_processor(dialect)
-    return values if convert is None else map(convert, values)
+    kind = column.type
+    if isinstance(kind, Truth):
+        return values  # both drivers know truths; SQLite's writes 0 and 1
+    if isinstance(values, np.ndarray):
+        return _time_texts(values, dialect.name)
+    if isinstance(kind, UtcTime) and dialect.name == "sqlite":
+        convert: Any = time_text  # SQLAlchemy's way around takes twice as long
+    else:
+        convert = kind.dialect_impl(dialect).bind_processor(dialect)
+    if convert is None:
+        return values
+    if isinstance(values, Same):
+        return Same(convert(values.value), len(values))
+    return [value if value is None else convert(value) for value in values]
+
+
+def _time_texts(times: Times, dialect: str) -> list[str]:
+    """Times as either database reads them, all at once: a tenth of the time that objects take."""
+    on_sqlite = dialect == "sqlite"
+    zone: Literal["naive", "UTC"] = "naive" if on_sqlite else "UTC"
+    letters = np.ascontiguousarray(np.datetime_as_string(times, unit="us", timezone=zone))
+    if on_sqlite:  # as `time_text` writes them: a blank where ISO has a T
+        letters.view("U1").reshape(len(times), -1)[:, len("2026-11-20")] = " "
+    texts: list[str] = letters.tolist()
+    return texts
+
+
+def take(columns: Columns, places: Sequence[int]) -> Columns:
+    """The values at these places."""
+    return {
+        name: values[np.array(places, dtype=np.intp)]
+        if isinstance(values, np.ndarray)
+        else [values[place] for place in places]
+        for name, values in columns.items()
+    }
 
 
 def _names(connection: sa.Connection, table: sa.Table, columns: Columns) -> tuple[str, str]:

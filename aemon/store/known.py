@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -61,11 +60,12 @@ def known_records(
     something is found are the keys asked for one by one.
     """
     found: dict[Identity, Known] = {}
-    by_length = sorted({key for _, key in identities}, key=lambda key: (len(key), key))
-    for length, group in groupby(by_length, key=len):
-        keys = list(group)
-        if _any_between(connection, monitor, keys[0], keys[-1], length):
-            found.update(_looked_up(connection, monitor, keys))
+    by_length: dict[int, list[str]] = {}
+    for _, key in identities:
+        by_length.setdefault(len(key), []).append(key)
+    for length, keys in by_length.items():
+        if _any_between(connection, monitor, min(keys), max(keys), length):
+            found.update(_looked_up(connection, monitor, list(dict.fromkeys(keys))))
     asked = set(identities) if found else set()
     return {identity: known for identity, known in found.items() if identity in asked}
 

@@ -1,8 +1,9 @@
 """`scores` by month on PostgreSQL: made as records come, so that old months are cheap to drop."""
 
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
+import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
@@ -20,16 +21,18 @@ class Partitions:
     def __init__(self) -> None:
         self._there: set[str] = set()
 
-    def make(self, connection: sa.Connection, times: Iterable[datetime], now: datetime) -> None:
-        """Make sure records of these event times have their partitions."""
+    def make(
+        self, connection: sa.Connection, times: npt.NDArray[np.datetime64], now: datetime
+    ) -> None:
+        """Make sure records of these event times (N,), in UTC, have their partitions."""
         if connection.dialect.name != "postgresql":
             return
-        for year, month in sorted({(time.year, time.month) for time in times}):
-            begin = datetime(year, month, 1, tzinfo=UTC)
+        for first in np.unique(times.astype("datetime64[M]")).astype("datetime64[us]").tolist():
+            begin = first.replace(tzinfo=UTC)
             name = f"scores_{begin:%Y_%m}"
             if name in self._there or not now - OLDEST < begin < now + FARTHEST:
                 continue
-            end = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
+            end = begin.replace(year=begin.year + begin.month // 12, month=begin.month % 12 + 1)
             self._make(connection, name, begin, end)
             self._there.add(name)
 

@@ -9,12 +9,17 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
-_SQLITE_TIME = "%Y-%m-%d %H:%M:%S.%f"  # all of one length: the order of letters is that of time
+_ZONELESS = len("2026-11-20 08:00:00.000000")
 
 
 def time_text(time: datetime) -> str:
-    """An aware time as SQLite's text: UTC, with microseconds, sortable."""
-    return time.astimezone(UTC).strftime(_SQLITE_TIME)
+    """An aware time as SQLite's text: UTC, all of one length, so that their order is that of time.
+
+    >>> time_text(datetime(2026, 11, 20, 8, tzinfo=UTC))
+    '2026-11-20 08:00:00.000000'
+    """
+    utc = time if time.tzinfo is UTC else time.astimezone(UTC)
+    return utc.isoformat(" ", "microseconds")[:_ZONELESS]
 
 
 class UtcTime(sa.TypeDecorator[datetime]):
@@ -50,7 +55,10 @@ class Json(sa.TypeDecorator[Any]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Text on SQLite."""
-        kind: Any = sa.Text() if dialect.name == "sqlite" else postgresql.JSONB()
+        kind: Any = sa.Text()
+        if dialect.name != "sqlite":
+            # No value is SQL's null, so that IS NULL finds it; JSON's own is never written.
+            kind = postgresql.JSONB(none_as_null=True)
         return dialect.type_descriptor(kind)
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from zlib import crc32
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy.typing as npt
 import sqlalchemy as sa
 
 from aemon.records import RunReport, Verdict, Watermark
-from aemon.store.bulk import Columns, as_columns, same, write_rows
+from aemon.store.bulk import Columns, Same, as_columns, take, write_rows
 from aemon.store.known import Identity, Known, known_records
 from aemon.store.ledger import note_progress
 from aemon.store.store import KEYS_AT_ONCE, Mark, Row, Store
@@ -26,7 +26,8 @@ class VerdictRows:
     """Judged records, and for the flagged ones what goes into `anomalies` and `contributions`.
 
     Attributes:
-        scores: columns of `scores` of N records, without monitor, revision and run.
+        scores: columns of `scores` of N records, without monitor, revision and run; event times
+            as datetime64[us] in UTC.
         anomalies: rows without monitor and revision.
         contributions: rows likewise.
     """
@@ -37,6 +38,11 @@ class VerdictRows:
 
     def __len__(self) -> int:
         return len(self.scores["record_key"])
+
+    @property
+    def event_times(self) -> npt.NDArray[np.datetime64]:
+        """(N,) when each record happened."""
+        return np.asarray(self.scores["event_time"], dtype="datetime64[us]")
 
     def identities(self) -> Iterator[Identity]:
         """(entity, record key) of each of the N records."""
@@ -135,6 +141,7 @@ def _compare(
         if identity in known:
             before = known[identity]
             now = {name: rows.scores[name][place] for name in Known.COMPARED}
+            now["event_time"] = now["event_time"].item().replace(tzinfo=UTC)
             fresh[place] = False
             revised[place] = before.differs(now, again=again)
             was = before.verdict == Verdict.ANOMALY
@@ -164,16 +171,16 @@ def _write(
     places: list[int] = np.flatnonzero(kept).tolist()
     columns = rows.scores
     if len(places) < len(rows):
-        columns = {name: [values[i] for i in places] for name, values in columns.items()}
+        columns = take(columns, places)
     count = len(places)
-    store.partitions.make(connection, columns["event_time"], store.now())
+    store.partitions.make(connection, rows.event_times[places], store.now())
     numbers = (
         [revision.get(identities[place], FIRST_REVISION) for place in places]
         if revision
-        else same(FIRST_REVISION, count)
+        else Same(FIRST_REVISION, count)
     )
-    own = {"monitor": same(monitor, count), "revision": numbers}
-    write_rows(connection, scores, {**own, **columns, "run_id": same(saved.run_id, count)})
+    own = {"monitor": Same(monitor, count), "revision": numbers}
+    write_rows(connection, scores, {**own, **columns, "run_id": Same(saved.run_id, count)})
     there = {identities[place] for place in places} if len(places) < len(rows) else None
     for table, table_rows in ((anomalies, rows.anomalies), (contributions, rows.contributions)):
         written = [

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
@@ -105,7 +106,9 @@ def save(store, rows, mark, to, **options) -> Saved:
         )
 
     empty = {name: [] for name in score_row("1", SimpleNamespace(id=1, threshold_id=1))}
-    rows = replace(rows, scores=as_columns(rows.scores) or empty)
+    columns = dict(as_columns(rows.scores) or empty)
+    naive = [time.replace(tzinfo=None) for time in columns["event_time"]]
+    rows = replace(rows, scores=columns | {"event_time": np.array(naive, "datetime64[us]")})
     return save_verdicts(store, "pumps", rows, mark, to, ledger, **options)
 
 

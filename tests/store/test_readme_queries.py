@@ -1,0 +1,165 @@
+"""The queries of the README, on both databases, exactly as printed, over results of a real monitor."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from aemon.config.schema import MonitorSettings
+from aemon.service.once import score_monitors
+from aemon.service.training import train_once
+from aemon.store import schema
+from aemon.store.engine import open_engine
+from aemon.store.store import Store
+from tests import readings
+
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+QUERIES = re.findall(r"^```sql\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+LEARNED = 200
+FIRST = datetime(2026, 11, 20, 6, tzinfo=UTC)
+ODD = 4711
+
+
+@pytest.fixture(scope="module")
+def clock():
+    class Clock:
+        now = datetime(2026, 11, 20, 8, tzinfo=UTC)
+
+        def __call__(self):
+            return self.now
+
+    return Clock()
+
+
+@pytest.fixture
+def results(store_url, clock):
+    """A store with the source table `readings` beside it, judged this morning."""
+    engine = open_engine(store_url)
+    schema.prepare(engine)
+    store = Store(engine, clock)
+    store.add_monitors(["pumps"])
+
+    def add(rows):
+        with store.writing() as connection:
+            connection.execute(
+                sa.text("INSERT INTO readings VALUES (:id, :ts, :flow, :pressure, :current)"),
+                [
+                    dict(zip(("id", "ts", "flow", "pressure", "current"), row, strict=True))
+                    for row in rows
+                ],
+            )
+
+    def at(number: int) -> str:
+        return (FIRST + timedelta(seconds=number)).isoformat()
+
+    with store.writing() as connection:
+        connection.execute(
+            sa.text(
+                "CREATE TABLE readings (id INTEGER PRIMARY KEY, ts TEXT, flow DOUBLE PRECISION,"
+                " pressure DOUBLE PRECISION, current DOUBLE PRECISION)"
+            )
+        )
+    add((n, at(n), *values) for n, _, *values in readings.rows(LEARNED))
+    settings = MonitorSettings.model_validate(
+        {
+            "source": {
+                "kind": "sql",
+                "url": store_url,
+                "table": "readings",
+                "time": "ts",
+                "key": "id",
+            },
+            "score_every": "1s",
+            "min_records": LEARNED,
+            "detector": {"steps": 60, "members": 1},
+            "threshold": {"false_alarm_rate": 0.01},
+        }
+    )
+    train_once("pumps", settings, store, clock)
+    add((n, at(n), *values) for n, _, *values in readings.rows(100, first=LEARNED))
+    add([(ODD, at(500), 9.0, 2.2, 0.8)])
+    yield store, settings
+    store.close()
+
+
+def rows_of(store, sql: str) -> list[dict]:
+    with store.reading() as connection:
+        return [dict(row) for row in connection.exec_driver_sql(sql).mappings()]
+
+
+def test_every_query_answers_on_both_databases(results, clock, monkeypatch):
+    store, settings = results
+    monkeypatch.setattr("aemon.service.once.utc_now", clock)
+    score_monitors({"pumps": settings}, store)
+    (said,) = (query for query in QUERIES if query.startswith("INSERT"))
+    with store.writing() as connection:
+        connection.exec_driver_sql(said)
+    answers = {
+        re.search(r"FROM (\w+)", query)[1] + str("JOIN" in query): rows_of(store, query)
+        for query in QUERIES
+        if query.startswith("SELECT")
+    }
+    assert len(answers) >= 7
+    assert all(answers.values()), {name: len(rows) for name, rows in answers.items()}
+    odd = next(row for row in answers["flagged_recordsFalse"] if row["record_key"] == str(ODD))
+    assert odd["reason"]
+    assert odd["top_column"] in {"flow", "pressure", "current"}
+    assert float(odd["observed"]) != pytest.approx(float(odd["expected"]))
+    assert [row["flow"] for row in answers["flagged_recordsTrue"] if row["id"] == ODD] == [9.0]
+    assert len(answers["scoresFalse"]) == 101
+    (budget,) = answers["alarm_budgetFalse"]
+    assert (budget["day"], budget["records_judged"]) == ("2026-11-20", 101)
+    assert budget["promised_alarms"] == pytest.approx(1.01)
+    assert budget["flagged"] == len(answers["flagged_recordsFalse"])
+    assert budget["budget_used"] == pytest.approx(budget["flagged"] / 1.01)
+    (coverage,) = answers["coverageFalse"]
+    assert (coverage["records_read"], coverage["records_scored"]) == (101, 101)
+    assert coverage["records_unaccounted"] == 0
+    (precision,) = answers["detector_precisionFalse"]
+    assert (precision["false_alarms"], precision["confirmed"]) == (1, 0)
+    assert precision["precision"] == 0
+    first = [row for row in answers["top_featuresFalse"] if row["times_first"]]
+    assert sum(row["times_first"] for row in first) == budget["flagged"]
+
+
+def test_a_flagged_record_says_all_that_was_promised(results, clock, monkeypatch):
+    store, settings = results
+    monkeypatch.setattr("aemon.service.once.utc_now", clock)
+    score_monitors({"pumps": settings}, store)
+    (row,) = rows_of(store, f"SELECT * FROM flagged_records WHERE record_key = '{ODD}'")
+    shares = [row[f"{place}_share"] for place in ("top", "second", "third")]
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) == pytest.approx(1)
+    assert {row[f"{place}_column"] for place in ("top", "second", "third")} == {
+        "flow", "pressure", "current",
+    }  # fmt: skip
+    assert row["exceedance"] == pytest.approx(row["score"] / row["threshold"])
+    assert (row["detector_version"], row["revision"], row["feedback"]) == (1, 1, None)
+    runs = rows_of(store, f"SELECT job, records_scored FROM runs WHERE id = {row['run_id']}")
+    assert [(run["job"], run["records_scored"]) for run in runs] == [("score", 101)]
+
+
+def test_what_was_known_before_is_not_what_is_known_now(results, clock, monkeypatch):
+    """The question of the README, asked of a record that was judged again after nine."""
+    store, settings = results
+    monkeypatch.setattr("aemon.service.once.utc_now", clock)
+    score_monitors({"pumps": settings}, store)
+    before = rows_of(store, next(query for query in QUERIES if "superseded_at" in query))
+    monkeypatch.setattr(clock, "now", datetime(2026, 11, 20, 10, tzinfo=UTC))
+    from aemon.service.once import score_monitors_again
+
+    with store.writing() as connection:
+        connection.exec_driver_sql(f"UPDATE readings SET flow = 4.1 WHERE id = {ODD}")
+    (report,) = score_monitors_again({"pumps": settings}, store, None)
+    assert report.records_revised == 1
+    after = rows_of(store, next(query for query in QUERIES if "superseded_at" in query))
+    assert sorted(map(str, after)) == sorted(map(str, before))
+    (now,) = rows_of(
+        store,
+        f"SELECT revision, score FROM scores WHERE record_key = '{ODD}' AND superseded_at IS NULL",
+    )
+    (then,) = [row for row in after if row["record_key"] == str(ODD)]
+    assert (then["revision"], now["revision"]) == (1, 2)
+    assert then["score"] != now["score"]
