@@ -180,10 +180,11 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=200_000, help="a round")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--keys", choices=("growing", "random"), default="growing")
+    parser.add_argument("--database", nargs="*", default=("sqlite", "postgresql"))
     parser.add_argument("--flagged", type=float, default=0.01)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    for kind in ("sqlite", "postgresql"):
+    for kind in options.database:
         ratios, speeds = [], []
         rng = np.random.default_rng(options.seed)
         with database(kind) as url:
