@@ -62,6 +62,7 @@ benchmark: install-dev
 	$(PIP) install --quiet --constraint $(CONSTRAINTS) --editable '.[benchmark]'
 	$(BIN)/python tests/benchmarks/bench_start.py
 	$(BIN)/python tests/benchmarks/bench_scoring.py
+	$(BIN)/python tests/benchmarks/bench_store.py
 	$(BIN)/python tests/benchmarks/bench_training.py
 	$(BIN)/python tests/benchmarks/bench_detection.py
 	$(BIN)/python tests/benchmarks/bench_causes.py

@@ -1,7 +1,8 @@
 """The views: plain names for people who write SQL, the same in both databases.
 
 `{day(x)}` stands for the UTC day of a time as text, `2026-11-20`, which each database writes in
-words of its own.
+words of its own; `{then_join}` for a join in the order it is written, which SQLite keeps for CROSS
+JOIN alone: else it reads all scores of a day to find the few that are flagged.
 """
 
 import re
@@ -11,6 +12,7 @@ _DAYS = {
     "sqlite": r"substr(\1, 1, 10)",
     "postgresql": r"to_char(\1 AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
 }
+_THEN_JOIN = {"sqlite": "CROSS JOIN", "postgresql": "JOIN"}
 _DAY = re.compile(r"\{day\(([\w.]+)\)\}")
 
 
@@ -23,7 +25,8 @@ class View(NamedTuple):
 
     def create(self, dialect: str) -> str:
         """The statement that makes it."""
-        return f"CREATE VIEW {self.name} AS\n{_DAY.sub(_DAYS[dialect], self.select.strip())}"
+        select = _DAY.sub(_DAYS[dialect], self.select.strip())
+        return f"CREATE VIEW {self.name} AS\n" + select.replace("{then_join}", _THEN_JOIN[dialect])
 
 
 _SAID = """(
@@ -57,7 +60,7 @@ SELECT a.monitor, a.entity, a.event_time, a.record_key, a.severity,
        d.version AS detector_version, t.value AS threshold,
        {_SAID.format(of="a")} AS feedback
 FROM anomalies a
-JOIN scores s
+{{then_join}} scores s
        ON {_SAME_SCORE} AND s.superseded_at IS NULL
 JOIN detectors d ON d.id = s.detector_id
 JOIN thresholds t ON t.id = s.threshold_id
@@ -76,7 +79,7 @@ SELECT a.monitor, a.entity, {{day(a.event_time)}} AS day, c.feature,
        sum(CASE WHEN c.rank = 1 THEN 1 ELSE 0 END) AS times_first,
        avg(c.share) AS mean_share
 FROM anomalies a
-JOIN scores s
+{{then_join}} scores s
        ON {_SAME_SCORE} AND s.superseded_at IS NULL
 JOIN contributions c
        ON c.monitor = a.monitor AND c.record_key = a.record_key
@@ -150,7 +153,7 @@ FROM (
     FROM (
         SELECT s.detector_id, {_SAID.format(of="a")} AS said
         FROM anomalies a
-        JOIN scores s
+        {{then_join}} scores s
           ON {_SAME_SCORE}
     ) flagged
     JOIN detectors d ON d.id = flagged.detector_id

@@ -357,7 +357,7 @@ SELECT a.monitor, a.entity, a.event_time, a.record_key, a.severity,
        d.version AS detector_version, t.value AS threshold,
        {_SAID.format(of="a")} AS feedback
 FROM anomalies a
-JOIN scores s
+{{then_join}} scores s
        ON {_SAME_SCORE} AND s.superseded_at IS NULL
 JOIN detectors d ON d.id = s.detector_id
 JOIN thresholds t ON t.id = s.threshold_id
@@ -376,7 +376,7 @@ SELECT a.monitor, a.entity, {{day(a.event_time)}} AS day, c.feature,
        sum(CASE WHEN c.rank = 1 THEN 1 ELSE 0 END) AS times_first,
        avg(c.share) AS mean_share
 FROM anomalies a
-JOIN scores s
+{{then_join}} scores s
        ON {_SAME_SCORE} AND s.superseded_at IS NULL
 JOIN contributions c
        ON c.monitor = a.monitor AND c.record_key = a.record_key
@@ -450,7 +450,7 @@ FROM (
     FROM (
         SELECT s.detector_id, {_SAID.format(of="a")} AS said
         FROM anomalies a
-        JOIN scores s
+        {{then_join}} scores s
           ON {_SAME_SCORE}
     ) flagged
     JOIN detectors d ON d.id = flagged.detector_id
@@ -478,8 +478,11 @@ def upgrade() -> None:
     metadata.create_all(op.get_bind(), checkfirst=False)
     _make_partitions()
     _bring_back(columns)
+    op.execute("UPDATE detectors SET artifact_sha256 = NULL WHERE artifact_sha256 = ''")
+    op.execute("DELETE FROM artifacts WHERE sha256 = ''")
     for name, comment, select in VIEWS:
         text = re.sub(r"\{day\(([\w.]+)\)\}", DAYS[op.get_bind().dialect.name], select)
+        text = text.replace("{then_join}", "JOIN" if _postgresql() else "CROSS JOIN")
         op.execute(sa.text(f"CREATE VIEW {name} AS {text}"))
         if _postgresql():
             op.execute(f"COMMENT ON VIEW {name} IS '{comment.replace(chr(39), chr(39) * 2)}'")
@@ -490,8 +493,12 @@ def downgrade() -> None:
         op.execute(f"DROP VIEW {name}")
     op.drop_table("feedback")
     # What retention has removed had its place there.
+    removed = "EXISTS (SELECT 1 FROM detectors WHERE artifact_sha256 IS NULL)"
     op.get_bind().execute(
-        sa.text("INSERT INTO artifacts VALUES ('', 0, :content)"), {"content": b""}
+        sa.text(
+            f"INSERT INTO artifacts SELECT '', 0, CAST(:content AS {_bytes()}) WHERE {removed}"
+        ),
+        {"content": b""},
     )
     op.execute("UPDATE detectors SET artifact_sha256 = '' WHERE artifact_sha256 IS NULL")
     _set_aside()
@@ -504,6 +511,10 @@ def downgrade() -> None:
 
 def _postgresql() -> bool:
     return op.get_bind().dialect.name == "postgresql"
+
+
+def _bytes() -> str:
+    return "bytea" if _postgresql() else "blob"
 
 
 def _set_aside() -> dict[str, list[str]]:
