@@ -1,7 +1,7 @@
 """The frame contract: a table of records with event time, key and entity, checked once."""
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import numpy as np
@@ -54,6 +54,11 @@ class Frame:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def aware_time(self, row: int) -> datetime:
+        """The event time of one record."""
+        time: datetime = self.times[row].astype("datetime64[us]").item()
+        return time.replace(tzinfo=UTC)
 
     def take(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.intp] | slice) -> "Frame":
         """The records at these rows, with nothing counted as rejected."""

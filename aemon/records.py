@@ -67,6 +67,45 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
+class EpisodeState(StrEnum):
+    """Whether an episode may go on."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Episode:
+    """A run of adjacent anomalies of one entity.
+
+    Attributes:
+        started_at: event time of its first anomaly, aware UTC.
+        ended_at: event time of its last one so far.
+        records: anomalies in it.
+        peak_exceedance: the largest score over threshold, `peak_record_key` whose it is.
+        blame: column -> its shares of the blame, summed.
+        calm_records: normal records since its last anomaly.
+        id: in the store, once it is there.
+    """
+
+    entity: str
+    state: EpisodeState
+    started_at: datetime
+    ended_at: datetime
+    records: int
+    severity: Severity
+    peak_exceedance: float
+    peak_record_key: str
+    blame: dict[str, float]
+    calm_records: int = 0
+    id: int | None = None
+
+    @property
+    def feature(self) -> str:
+        """The column most to blame over the whole of it."""
+        return max(self.blame, key=lambda name: self.blame[name], default="")
+
+
 class DetectorState(StrEnum):
     """A detector's place in its life."""
 

@@ -142,6 +142,9 @@ class MonitorSettings(Settings):
         description="records up to so much older than the newest are looked for again and again, "
         "so that late and corrected ones are judged; still later ones are counted and left",
     )
+    episode_gap: int = Field(
+        5, ge=0, description="an episode ends when more normal records than this follow"
+    )
     keep: Keep = Field(
         "all", description="scores to store: all, flagged, or a share of the normal ones (0.05)"
     )

@@ -15,6 +15,7 @@ from aemon.detection.detector import Detector
 from aemon.detection.judgement import Judgement
 from aemon.frame import Frame
 from aemon.records import Job, Outcome, RunReport, Watermark
+from aemon.service.episodes import Telling
 from aemon.service.fingerprint import record_hashes
 from aemon.service.logs import log
 from aemon.service.rows import verdict_rows
@@ -113,6 +114,14 @@ class Judge:
             times = (counted.started_at or self.clock(), self.clock())
             return counted.report(self.monitor, Job.SCORE, Outcome.RUNNING, "", times)
 
+        telling = Telling(
+            monitor=self.monitor,
+            frame=frame,
+            judgement=judgement,
+            explanations=explanations,
+            gap=self.settings.episode_gap,
+            behind=bool(len(late) and late.all()),
+        )
         began = monotonic()
         saved = save_verdicts(
             self.store,
@@ -121,6 +130,7 @@ class Judge:
             mark,
             to,
             ledger,
+            episodes=telling.write,
             before_commit=self.stop.check,
             run_id=counted.run_id,
             settled=settled,

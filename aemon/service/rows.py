@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,13 +50,15 @@ def verdict_rows(
     }
     anomalies: list[Row] = []
     contributions: list[Row] = []
-    for row, explanation in zip(np.flatnonzero(judgement.anomalous), explanations, strict=True):
+    for row, explanation in zip(
+        np.flatnonzero(judgement.anomalous).tolist(), explanations, strict=True
+    ):
         identity = {"record_key": frame.keys[row], "entity": frame.entities[row]}
         severity = Severity.CRITICAL if judgement.critical[row] else Severity.WARNING
         anomalies.append(
             {
                 **identity,
-                "event_time": frame.times[row].item().replace(tzinfo=UTC),
+                "event_time": frame.aware_time(row),
                 "severity": severity.value,
                 "reason": explanation.reason,
                 "observed": _jsonable(explanation.observed),

@@ -213,6 +213,27 @@ scores = _table(
     postgresql_partition_by="RANGE (event_time)",
 )
 
+episodes = _table(
+    "episodes",
+    _column("id", Whole, "identifies an episode", primary_key=True),
+    _monitor(_of_monitors()),
+    _column("entity", Identifier, "the thing it happened to; empty if none"),
+    _column("state", sa.Text, "open, or closed once enough normal records followed"),
+    _column("started_at", UtcTime, "event time of its first anomaly"),
+    _column("ended_at", UtcTime, "event time of its last anomaly so far"),
+    _column("records", sa.Integer, "anomalies in it"),
+    _column("severity", sa.Text, "that of its severest anomaly"),
+    _column("peak_exceedance", Number, "largest score over threshold in it"),
+    _column("peak_record_key", Identifier, "the anomaly with that"),
+    _column("feature", sa.Text, "the column most to blame over the whole of it"),
+    _column("blame", Json, "each column's shares of the blame, summed over its anomalies"),
+    _column("calm_records", sa.Integer, "normal records since its last anomaly"),
+    _column("updated_at", UtcTime, "when it was written last"),
+    sa.Index(None, "monitor", "state"),
+    sa.Index(None, "monitor", "entity", "started_at"),
+    comment="runs of adjacent anomalies of one entity",
+)
+
 anomalies = _table(
     "anomalies",
     *_record_identity(_of_monitors()),
@@ -225,6 +246,13 @@ anomalies = _table(
     _column("reason", sa.Text, "one sentence: what was seen and what was expected"),
     _column("observed", Json, "the record, in original units"),
     _column("reconstructed", Json, "what it should have been, in original units"),
+    _column(
+        "episode_id",
+        Whole,
+        "the episode it belongs to",
+        sa.ForeignKey("episodes.id", ondelete="SET NULL"),
+        nullable=True,
+    ),
     sa.ForeignKeyConstraint(
         ["monitor", "record_key", "entity", "revision", "event_time"],
         [
@@ -235,6 +263,7 @@ anomalies = _table(
         ondelete="CASCADE",
     ),
     sa.Index(None, "monitor", "event_time"),
+    sa.Index(None, "episode_id"),
     comment="every record judged anomalous, with what was expected instead",
 )
 

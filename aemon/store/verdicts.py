@@ -1,6 +1,6 @@
 """Saving verdicts: records, their revisions, the watermark and the ledger in one transaction."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from zlib import crc32
@@ -58,6 +58,7 @@ class Saved:
         fresh: (N,) had no verdict before.
         revised: (N,) had another one; the rest had the same and are as they were.
         flagged: (N,) anomalous now, and not known to be before.
+        at: when they were judged.
         run_id: the run's row in the ledger.
     """
 
@@ -65,11 +66,15 @@ class Saved:
     fresh: Flags
     revised: Flags
     flagged: Flags
+    at: datetime
     run_id: int = 0
 
 
 Ledger = Callable[[Saved], RunReport]
 """What the run has done, this included."""
+
+Episodes = Callable[[sa.Connection, Saved], Mapping[int, int]]
+"""Writes episodes in the same transaction; row -> id of the episode it belongs to."""
 
 
 def save_verdicts(
@@ -80,6 +85,7 @@ def save_verdicts(
     to: Watermark,
     ledger: Ledger,
     *,
+    episodes: Episodes = lambda _connection, _saved: {},
     before_commit: Callable[[], None] = lambda: None,
     run_id: int | None = None,
     settled: Watermark | None = None,
@@ -98,6 +104,7 @@ def save_verdicts(
         mark: where the writer believes the monitor stands.
         to: the watermark behind these records.
         ledger: asked for the run's counts.
+        episodes: asked which episodes the newly flagged records belong to.
         before_commit: the last word; what it raises takes everything back.
         run_id: the run's row in the ledger, once it has one.
         settled: how far records need not be looked for any more; as in `mark` by default.
@@ -113,10 +120,12 @@ def save_verdicts(
             moved = store.move(connection, monitor, mark, to, settled)
             identities = list(rows.identities())
             known = known_records(connection, monitor, identities)
-            saved = _compare(rows, identities, known, moved, again=again)
+            saved = _compare(rows, identities, known, moved, store.now(), again=again)
             run_id = note_progress(connection, run_id, ledger(saved))
             saved = replace(saved, run_id=run_id)
-            _write(store, connection, monitor, rows, identities, known, saved, keep)
+            told = episodes(connection, saved)
+            whose = {identities[row]: episode for row, episode in told.items()}
+            _write(store, connection, monitor, rows, identities, known, saved, keep, whose)
             before_commit()
     except BaseException:
         store.partitions.forget()
@@ -129,6 +138,7 @@ def _compare(
     identities: Sequence[Identity],
     known: dict[Identity, Known],
     mark: Mark,
+    now: datetime,
     *,
     again: bool,
 ) -> Saved:
@@ -137,16 +147,17 @@ def _compare(
     revised = np.zeros(len(rows), dtype=bool)
     flagged = np.array(rows.scores["verdict"], dtype=object) == Verdict.ANOMALY.value
     flagged = np.asarray(flagged, dtype=bool).reshape(len(rows))
+    at = rows.scores["scored_at"][0] if len(rows) else now
     for place, identity in enumerate(identities if known else ()):
         if identity in known:
             before = known[identity]
-            now = {name: rows.scores[name][place] for name in Known.COMPARED}
-            now["event_time"] = now["event_time"].item().replace(tzinfo=UTC)
+            judged = {name: rows.scores[name][place] for name in Known.COMPARED}
+            judged["event_time"] = judged["event_time"].item().replace(tzinfo=UTC)
             fresh[place] = False
-            revised[place] = before.differs(now, again=again)
+            revised[place] = before.differs(judged, again=again)
             was = before.verdict == Verdict.ANOMALY
             flagged[place] &= revised[place] and not was
-    return Saved(mark=mark, fresh=fresh, revised=revised, flagged=flagged)
+    return Saved(mark=mark, fresh=fresh, revised=revised, flagged=flagged, at=at)
 
 
 def _write(
@@ -158,13 +169,14 @@ def _write(
     known: dict[Identity, Known],
     saved: Saved,
     keep: float,
+    episodes: Mapping[Identity, int],
 ) -> None:
     revision = {
         identities[place]: known[identities[place]].revision + 1
         for place in np.flatnonzero(saved.revised).tolist()
     }
     if revision:
-        _supersede(connection, monitor, [(i, known[i]) for i in revision], rows, store.now())
+        _supersede(connection, monitor, [(i, known[i]) for i in revision], saved.at)
     kept = saved.fresh | saved.revised
     if keep < 1:
         kept &= ~(saved.fresh & _thinned(rows, keep))
@@ -188,6 +200,7 @@ def _write(
                 "monitor": monitor,
                 "revision": revision.get(_identity(row), FIRST_REVISION),
                 **row,
+                **({"episode_id": episodes.get(_identity(row))} if table is anomalies else {}),
             }
             for row in table_rows
             if there is None or _identity(row) in there
@@ -219,11 +232,9 @@ def _supersede(
     connection: sa.Connection,
     monitor: str,
     old: Sequence[tuple[Identity, Known]],
-    rows: VerdictRows,
-    now: datetime,
+    at: datetime,
 ) -> None:
     """Note on old revisions that they are history."""
-    scored_at = rows.scores["scored_at"][0] if len(rows) else now
     statement = (
         sa.update(scores)
         .where(
@@ -233,7 +244,7 @@ def _supersede(
             scores.c.revision == sa.bindparam("old"),
             scores.c.event_time == sa.bindparam("at"),
         )
-        .values(superseded_at=scored_at)
+        .values(superseded_at=at)
     )
     connection.execute(
         statement,

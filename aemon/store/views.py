@@ -56,7 +56,7 @@ SELECT a.monitor, a.entity, a.event_time, a.record_key, a.severity,
        c2.reconstructed_text AS second_expected, c2.share AS second_share,
        c3.feature AS third_column, c3.observed_text AS third_observed,
        c3.reconstructed_text AS third_expected, c3.share AS third_share,
-       s.scored_at, s.revision, s.late, s.run_id,
+       s.scored_at, s.revision, s.late, s.run_id, a.episode_id,
        d.version AS detector_version, t.value AS threshold,
        {_SAID.format(of="a")} AS feedback
 FROM anomalies a

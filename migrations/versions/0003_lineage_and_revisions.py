@@ -227,6 +227,27 @@ _table(
 )
 
 _table(
+    "episodes",
+    _column("id", WHOLE, "identifies an episode", primary_key=True),
+    _monitor(_of_monitors()),
+    _column("entity", IDENTIFIER, "the thing it happened to; empty if none"),
+    _column("state", sa.Text, "open, or closed once enough normal records followed"),
+    _column("started_at", TIME, "event time of its first anomaly"),
+    _column("ended_at", TIME, "event time of its last anomaly so far"),
+    _column("records", sa.Integer, "anomalies in it"),
+    _column("severity", sa.Text, "that of its severest anomaly"),
+    _column("peak_exceedance", NUMBER, "largest score over threshold in it"),
+    _column("peak_record_key", IDENTIFIER, "the anomaly with that"),
+    _column("feature", sa.Text, "the column most to blame over the whole of it"),
+    _column("blame", JSON, "each column's shares of the blame, summed over its anomalies"),
+    _column("calm_records", sa.Integer, "normal records since its last anomaly"),
+    _column("updated_at", TIME, "when it was written last"),
+    sa.Index(None, "monitor", "state"),
+    sa.Index(None, "monitor", "entity", "started_at"),
+    comment="runs of adjacent anomalies of one entity",
+)
+
+_table(
     "anomalies",
     *_record_identity(_of_monitors()),
     _column("event_time", TIME, "when the record happened"),
@@ -238,6 +259,13 @@ _table(
     _column("reason", sa.Text, "one sentence: what was seen and what was expected"),
     _column("observed", JSON, "the record, in original units"),
     _column("reconstructed", JSON, "what it should have been, in original units"),
+    _column(
+        "episode_id",
+        WHOLE,
+        "the episode it belongs to",
+        sa.ForeignKey("episodes.id", ondelete="SET NULL"),
+        nullable=True,
+    ),
     sa.ForeignKeyConstraint(
         ["monitor", "record_key", "entity", "revision", "event_time"],
         [
@@ -248,6 +276,7 @@ _table(
         ondelete="CASCADE",
     ),
     sa.Index(None, "monitor", "event_time"),
+    sa.Index(None, "episode_id"),
     comment="every record judged anomalous, with what was expected instead",
 )
 
@@ -353,7 +382,7 @@ SELECT a.monitor, a.entity, a.event_time, a.record_key, a.severity,
        c2.reconstructed_text AS second_expected, c2.share AS second_share,
        c3.feature AS third_column, c3.observed_text AS third_observed,
        c3.reconstructed_text AS third_expected, c3.share AS third_share,
-       s.scored_at, s.revision, s.late, s.run_id,
+       s.scored_at, s.revision, s.late, s.run_id, a.episode_id,
        d.version AS detector_version, t.value AS threshold,
        {_SAID.format(of="a")} AS feedback
 FROM anomalies a
@@ -492,6 +521,8 @@ def downgrade() -> None:
     for name, _, _ in reversed(VIEWS):
         op.execute(f"DROP VIEW {name}")
     op.drop_table("feedback")
+    op.execute("UPDATE anomalies SET episode_id = NULL")
+    op.execute("DROP TABLE episodes" + (" CASCADE" if _postgresql() else ""))
     # What retention has removed had its place there.
     removed = "EXISTS (SELECT 1 FROM detectors WHERE artifact_sha256 IS NULL)"
     op.get_bind().execute(

@@ -1,0 +1,68 @@
+"""Episodes in the store, within the transaction that writes their anomalies."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from aemon.records import Episode, EpisodeState, Severity
+from aemon.store.tables import episodes
+
+_NAMES = (
+    "entity", "state", "started_at", "ended_at", "records", "severity", "peak_exceedance",
+    "peak_record_key", "feature", "blame", "calm_records",
+)  # fmt: skip
+
+
+def open_episodes(connection: sa.Connection, monitor: str) -> dict[str, Episode]:
+    """Entity -> the episode it is in."""
+    query = sa.select(episodes).where(
+        episodes.c.monitor == monitor, episodes.c.state == EpisodeState.OPEN
+    )
+    found = [_episode(row) for row in connection.execute(query).mappings()]
+    return {episode.entity: episode for episode in found}
+
+
+def episode_at(
+    connection: sa.Connection, monitor: str, entity: str, time: datetime
+) -> Episode | None:
+    """The episode of an entity that an event time lies in."""
+    query = (
+        sa.select(episodes)
+        .where(
+            episodes.c.monitor == monitor,
+            episodes.c.entity == entity,
+            episodes.c.started_at <= time,
+            episodes.c.ended_at >= time,
+        )
+        .order_by(episodes.c.started_at.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).mappings().first()
+    return None if row is None else _episode(row)
+
+
+def write_episodes(
+    connection: sa.Connection, monitor: str, changed: Sequence[Episode], now: datetime
+) -> list[int]:
+    """Insert new episodes and update known ones; the id of each."""
+    ids = []
+    for episode in changed:
+        values = {name: getattr(episode, name) for name in _NAMES} | {"updated_at": now}
+        if episode.id is not None:
+            connection.execute(
+                sa.update(episodes).where(episodes.c.id == episode.id).values(values)
+            )
+            ids.append(episode.id)
+            continue
+        made = connection.execute(sa.insert(episodes).values(monitor=monitor, **values))
+        ids.append(int(made.inserted_primary_key[0]) if made.inserted_primary_key else 0)
+    return ids
+
+
+def _episode(row: Any) -> Episode:
+    values = {name: row[name] for name in (*_NAMES, "id") if name != "feature"}
+    values["state"] = EpisodeState(values["state"])
+    values["severity"] = Severity(values["severity"])
+    return Episode(**values)
