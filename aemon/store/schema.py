@@ -59,6 +59,9 @@ def upgrade(engine: sa.Engine) -> None:
     if revision is not None and revision not in _known_revisions():
         raise _other_version(engine, revision)
     with store_errors(engine), engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            # Two daemons that start on an empty database take turns; SQLite's do so anyway.
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('aemon.schema'))"))
         command.upgrade(_alembic(connection), "head")
 
 
