@@ -150,9 +150,9 @@ def _shown(row: dict[str, Any]) -> dict[str, str]:
         "threshold": f"{row['threshold']:.6g} by {row['method']}, for a false-alarm rate of "
         f"{row['false_alarm_rate']:.3g}",
     }
-    calibrated = lines.get("calibrated", {}).get("pooled")
+    calibrated = lines.get("without_feedback", {}).get("pooled")
     if calibrated is not None and calibrated != row["threshold"]:
-        shown["threshold"] += f"; calibrated at {calibrated:.6g} and raised by false alarms"
+        shown["threshold"] += f"; raised by false alarms from {calibrated:.6g}"
     for name in ("settings_hash", "feature_map_hash", "data_hash", "artifact_sha256"):
         shown[name.replace("_", " ")] = row[name] or "removed by retention"
     shown["versions"] = ", ".join(f"{name} {number}" for name, number in row["versions"].items())

@@ -1,5 +1,6 @@
 """Learning a detector: from a frame of normal records to all that judging takes."""
 
+from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy.typing as npt
 
 from aemon.config.detector import DetectorSettings
 from aemon.config.schema import LearningSettings
+from aemon.config.threshold import ThresholdSettings
 from aemon.detection.detector import ABSENT_SHARE, Detector
 from aemon.detection.feature_map import FeatureMap
 from aemon.detection.features import fit_features
@@ -14,8 +16,9 @@ from aemon.detection.fitting import Fitted, fit_scorer, hold_out
 from aemon.detection.kinds.kind import Progress
 from aemon.detection.kinds.registry import KINDS
 from aemon.detection.lesson import Lesson, contiguous_folds
-from aemon.detection.lines import calibrate_lines
+from aemon.detection.lines import Lines, calibrate_lines
 from aemon.detection.provenance import Provenance, as_datetime, hash_frame, versions
+from aemon.detection.scorer import Scorer
 from aemon.detection.state import hash_feature_map
 from aemon.detection.threshold import false_alarm_rate_for
 from aemon.detection.trimming import trusted_records
@@ -34,10 +37,68 @@ DRIFT = 3.0
 """Standard deviations of chance by which the newest records must be odder to be held apart."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Learned:
+    """All of a detector but its lines, and the scores they are drawn from. Made by `learn`.
+
+    Attributes:
+        feature_map: from columns to features.
+        scorer: from features to scores.
+        provenance: what it was trained on.
+        scores: (n,) of the calibration records, each as one never seen.
+        records: those n records.
+        threshold: how lines are to be drawn.
+        rate: the promise.
+    """
+
+    feature_map: FeatureMap
+    scorer: Scorer
+    provenance: Provenance
+    scores: npt.NDArray[np.float64]
+    records: Frame
+    threshold: ThresholdSettings
+    rate: float
+
+    def detector(self, lines: Lines | None = None) -> Detector:
+        """The detector with these lines; by default those of all calibration records."""
+        return Detector(
+            feature_map=self.feature_map,
+            scorer=self.scorer,
+            lines=lines or self.lines(self.scores),
+            provenance=self.provenance,
+        )
+
+    def lines(
+        self, scores: npt.NDArray[np.float64], among: npt.NDArray[np.bool_] | None = None
+    ) -> Lines:
+        """The lines drawn from scores (n,) of the calibration records, or of some `among` them.
+
+        Raises:
+            TrainingError: there are no scores left.
+        """
+        rows = np.ones(len(scores), dtype=bool) if among is None else among
+        return calibrate_lines(
+            scores[rows], self.records.times[rows], self.records.entities[rows],
+            self.threshold, self.rate,
+        )  # fmt: skip
+
+
 def train_detector(
     frame: Frame, settings: LearningSettings, seed: int, *, progress: Progress = None
 ) -> Detector:
-    """Learn a detector from normal records.
+    """Learn a detector from normal records: `learn`, with the lines of all of them.
+
+    Raises:
+        FrameError: a configured column is not there or is not of its configured kind.
+        TrainingError: there is too little to learn from.
+    """
+    return learn(frame, settings, seed, progress=progress).detector()
+
+
+def learn(
+    frame: Frame, settings: LearningSettings, seed: int, *, progress: Progress = None
+) -> Learned:
+    """Learn all of a detector but its lines from normal records.
 
     The records are cut, in the order of their event times, into as many folds as there are
     members; each member learns from the other folds and is tried on its own. So every record
@@ -71,10 +132,6 @@ def train_detector(
     )  # fmt: skip
     calibrating = _calibrating(lesson, fitted)
     rows = fitted.rows[calibrating]
-    lines = calibrate_lines(
-        fitted.scores[calibrating], frame.times[rows], frame.entities[rows],
-        settings.threshold, rate,
-    )  # fmt: skip
     provenance = Provenance(
         trained_from=as_datetime(frame.times[0]),
         trained_until=as_datetime(frame.times[-1]),
@@ -89,9 +146,11 @@ def train_detector(
         versions=versions(),
         seconds=perf_counter() - started,
     )
-    return Detector(
-        feature_map=feature_map, scorer=fitted.scorer, lines=lines, provenance=provenance
-    )
+    return Learned(
+        feature_map=feature_map, scorer=fitted.scorer, provenance=provenance,
+        scores=fitted.scores[calibrating], records=frame.take(rows),
+        threshold=settings.threshold, rate=rate,
+    )  # fmt: skip
 
 
 def make_lesson(

@@ -71,17 +71,17 @@ def rebuild(
         )
     source = open_replayable(name, settings, store, clock)
     try:
-        chosen = choose_again(source, store, name, row)
+        frame = choose_again(source, store, name, row)
     finally:
         source.close()
-    again = learn_again(chosen.frame, manifest, row["seed"])
+    again = learn_again(frame, manifest, row["seed"])
     now = versions()
     return Rebuilt(
         version=version,
-        records=len(chosen.frame),
+        records=len(frame),
         same_records=again.provenance.data_hash == row["data_hash"],
         same_features=again.provenance.feature_map_hash == row["feature_map_hash"],
-        largest_gap=_largest_gap(store, row["artifact_sha256"], again, chosen.frame),
+        largest_gap=_largest_gap(store, row["artifact_sha256"], again, frame),
         same_line=again.threshold.value == row["threshold"],
         other_versions={
             library: (then, now[library])

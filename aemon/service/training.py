@@ -1,20 +1,20 @@
 """Training a monitor's detector, and training one again from its manifest."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-
-import numpy as np
 
 from aemon.clock import Clock, utc_now
 from aemon.config.schema import LearningSettings, MonitorSettings, identity
 from aemon.detection.detector import Detector
-from aemon.detection.learning import train_detector
-from aemon.detection.raising import raise_lines
-from aemon.errors import FrameError
+from aemon.detection.learning import learn
+from aemon.detection.lines import Lines
+from aemon.detection.raising import Heeded, at_least, cap, heed
 from aemon.frame import Frame
 from aemon.service.history import KeptRecords
 from aemon.service.rows import detector_rows
-from aemon.service.training_records import TrainingRecords, choose_records
+from aemon.service.said import identities, rows_of
+from aemon.service.training_records import choose_records
 from aemon.sources.registry import open_source
 from aemon.sources.source import Source
 from aemon.store.detectors import newest_version, save_detector
@@ -45,7 +45,7 @@ def train_once(name: str, settings: MonitorSettings, store: Store, clock: Clock)
     `start: now`, from the newest), and the watermark is put behind them: every later record is
     judged. A later one learns from the newest records that have been judged already, so that it
     never learns from what it is about to judge. Feedback is taken up, see `choose_records` and
-    `raise_lines`.
+    `heed`.
 
     Raises:
         TrainingError: there are too few records, or nothing can be learned from them.
@@ -58,8 +58,10 @@ def train_once(name: str, settings: MonitorSettings, store: Store, clock: Clock)
         chosen = choose_records(name, settings, store, source)
     finally:
         source.close()
-    learned = train_detector(chosen.frame, settings.learning, settings.detector.seed)
-    detector = _heed(learned, chosen)
+    learned = learn(chosen.frame, settings.learning, settings.detector.seed)
+    called_normal = rows_of(learned.records, identities(chosen.false_alarms))
+    heeded = heed(learned, called_normal, chosen.false_alarms, chosen.confirmed)
+    detector = heeded.detector
     manifest = {
         "settings": settings.learning.model_dump(mode="json"),
         "source": identity(settings.source),
@@ -67,8 +69,12 @@ def train_once(name: str, settings: MonitorSettings, store: Store, clock: Clock)
         "rejected": chosen.rejected,
         "left_out": chosen.left_out,
         "brought_back": chosen.brought_back,
+        "called_normal": identities(learned.records.take(called_normal)),
         "feedback": list(chosen.heeded),
-        "lines": {"calibrated": line_values(learned), "drawn": line_values(detector)},
+        "lines": {
+            "without_feedback": line_values(heeded.without),
+            "drawn": line_values(detector.lines),
+        },
     }
     new = detector_rows(detector, chosen.watermark, identity(settings.source))
     new = replace(new, columns={**new.columns, "manifest": manifest}, heeded=chosen.heeded)
@@ -79,7 +85,7 @@ def train_once(name: str, settings: MonitorSettings, store: Store, clock: Clock)
         version=saved.version,
         records=len(chosen.frame),
         excluded=sum(len(pairs) for pairs in chosen.left_out.values()),
-        told=", ".join(filter(None, (chosen.told, _raised(learned, detector)))),
+        told=", ".join(filter(None, (chosen.told, _raised(heeded)))),
         seconds=detector.provenance.seconds,
         validation_error=detector.provenance.validation_error,
         threshold=detector.threshold.value,
@@ -105,58 +111,43 @@ def open_replayable(name: str, settings: MonitorSettings, store: Store, clock: C
     return KeptRecords(store, name)
 
 
-def learn_again(frame: Frame, manifest: dict[str, Any], seed: int) -> Detector:
+def learn_again(frame: Frame, manifest: Mapping[str, Any], seed: int) -> Detector:
     """The detector a manifest tells of, from the same records.
+
+    From other records, it is the one that those make: lines drawn for the first ones would be
+    wrong for it.
 
     Raises:
         TrainingError: nothing can be learned from these records.
     """
-    settings = LearningSettings.model_validate(manifest["settings"])
-    learned = train_detector(frame, settings, seed)
+    learned = learn(frame, LearningSettings.model_validate(manifest["settings"]), seed)
+    named = [(entity, key) for entity, key in manifest["called_normal"]]
+    capped, without = cap(learned, rows_of(learned.records, named))
+    lines = learned.lines(capped)
+    if line_values(without) != manifest["lines"]["without_feedback"]:
+        return learned.detector(lines)
     drawn = manifest["lines"]["drawn"]
-    own = {
-        name: _at(line, drawn["own"].get(name, line.value))
-        for name, line in learned.lines.own.items()
-    }
-    lines = replace(learned.lines, pooled=_at(learned.lines.pooled, drawn["pooled"]), own=own)
-    if line_values(learned) == manifest["lines"]["calibrated"]:
-        return replace(learned, lines=lines)
-    return learned  # other records: a line for those would be wrong for these
+    own = {name: at_least(line, drawn["own"][name]) for name, line in lines.own.items()}
+    return learned.detector(replace(lines, pooled=at_least(lines.pooled, drawn["pooled"]), own=own))
 
 
-def line_values(detector: Detector) -> dict[str, Any]:
-    """Every line of a detector, for its manifest."""
-    own = {name: line.value for name, line in detector.lines.own.items()}
-    return {"pooled": detector.lines.pooled.value, "own": own}
+def line_values(lines: Lines) -> dict[str, Any]:
+    """Every line, for a manifest."""
+    own = {name: line.value for name, line in lines.own.items()}
+    return {"pooled": lines.pooled.value, "own": own}
 
 
-def _at(line: Any, value: float) -> Any:
-    return replace(line, value=value, critical_value=max(line.critical_value, value))
-
-
-def _heed(detector: Detector, chosen: TrainingRecords) -> Detector:
-    """The detector with its lines raised by what people said."""
-    parts = [_scored(detector, part) for part in (chosen.false_alarms, chosen.confirmed)]
-    return replace(detector, lines=raise_lines(detector.lines, *parts))
-
-
-def _scored(detector: Detector, frame: Frame | None) -> tuple[Any, Any]:
-    """Scores and entities of records a person spoke of; none if they no longer fit."""
-    nothing = np.zeros(0), np.zeros(0, dtype=object)
-    if frame is None or not len(frame):
-        return nothing
-    try:
-        return detector.judge(frame).scores, frame.entities
-    except FrameError:
-        return nothing  # a column is learned from that these old records do not have
-
-
-def _raised(before: Detector, after: Detector) -> str:
+def _raised(heeded: Heeded) -> str:
+    before, after = heeded.without, heeded.detector.lines
     told = []
-    if after.threshold.value != before.threshold.value:
-        values = f"from {before.threshold.value:.4g} to {after.threshold.value:.4g}"
-        told.append(f"the threshold was raised {values} by false alarms")
-    own = sum(line.value != before.lines.own[name].value for name, line in after.lines.own.items())
+    if after.pooled.value > before.pooled.value:
+        values = f"from {before.pooled.value:.4g} to {after.pooled.value:.4g}"
+        told.append(f"false alarms raised the threshold {values}")
+    own = sum(
+        line.value > before.own[name].value
+        for name, line in after.own.items()
+        if name in before.own
+    )
     if own:
-        told.append(f"those of {own} entities were raised by false alarms")
+        told.append(f"false alarms raised those of {own} entities")
     return ", ".join(told)

@@ -1,7 +1,7 @@
 """Which records a detector learns from: what was read, left out and brought back, and why."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -93,10 +93,10 @@ class TrainingRecords:
     watermark: Watermark | None
     read: ReadFrom
     rejected: dict[str, int]
-    left_out: dict[str, list[Identity]] = field(default_factory=dict)
-    brought_back: list[Identity] = field(default_factory=list)
-    false_alarms: Frame | None = None
-    confirmed: Frame | None = None
+    left_out: dict[str, list[Identity]]
+    brought_back: list[Identity]
+    false_alarms: Frame
+    confirmed: Frame
     heeded: tuple[int, ...] = ()
 
     @property
@@ -163,9 +163,7 @@ def choose_records(
     )
 
 
-def choose_again(
-    source: Source, store: Store, name: str, row: Mapping[str, Any]
-) -> TrainingRecords:
+def choose_again(source: Source, store: Store, name: str, row: Mapping[str, Any]) -> Frame:
     """The records a detector learned from, as far as the source still has them as they were.
 
     Records that came in late, with times among those learned from, were not there then.
@@ -192,14 +190,7 @@ def choose_again(
     stored = as_frame(stored_anomalies(store, name, sorted({key for _, key in back})))
     stored = stored.take(rows_of(stored, back))
     taught = frame.take(~rows_of(frame, [pair for pairs in left_out.values() for pair in pairs]))
-    return TrainingRecords(
-        frame=join_frames(taught, stored),
-        watermark=None,
-        read=read,
-        rejected=frame.rejected,
-        left_out=left_out,
-        brought_back=sorted(back),
-    )
+    return join_frames(taught, stored)
 
 
 def _check_usable(
