@@ -88,6 +88,12 @@ class SchemaError(PermanentError):
     exit_code = ExitCode.STORE
 
 
+class TransferError(PermanentError):
+    """A file of exported results cannot be written, or not be imported as it is."""
+
+    exit_code = ExitCode.STORE
+
+
 class SourceConfigError(PermanentError):
     """The source exists but cannot be read as configured: a table or column is not there."""
 

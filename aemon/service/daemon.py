@@ -19,6 +19,7 @@ from aemon.service.executor import WorkerExecutor
 from aemon.service.logs import log
 from aemon.service.metrics import Metrics
 from aemon.service.monitor import Monitor
+from aemon.service.retention import Retention
 from aemon.service.run import Stop, Tally
 from aemon.service.runner import Runner
 from aemon.service.scheduler import HEARTBEAT_SECONDS, Scheduler
@@ -68,6 +69,9 @@ class Daemon:
         self._metrics = Metrics(prometheus_client.CollectorRegistry())
         self._runner = Runner(self._store, self._metrics, clock)
         self._scheduler = Scheduler(self._missed)
+        self._retention = Retention(
+            self._store, self._runner, self._metrics, config.monitors, config.retention, clock
+        )
         self._workers = WorkerExecutor()
         self._monitors = {
             name: Monitor(name, settings, self._store, clock)
@@ -94,6 +98,8 @@ class Daemon:
         for name, monitor in self._monitors.items():
             self._metrics.add_monitor(name, monitor.settings)
             self._scheduler.every(monitor.settings.score_every, name, self._score_tick(monitor))
+        self._retention.end_lost_runs()
+        self._scheduler.prune(self._config.retention.every, self._retention.round)
         self._scheduler.start(self._heartbeat)
         log(
             logger, logging.INFO, "started", version=__version__,

@@ -12,7 +12,7 @@ from aemon.store.detectors import StoredDetector
 from aemon.store.queries import Flagged
 
 REJECTED = ("no_time", "time_out_of_range", "no_key", "duplicate_key", "too_late")
-PRUNED = ("scores", "anomalies", "runs", "artifacts")
+PRUNED = ("scores", "anomalies", "episodes", "runs", "artifacts")
 _SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
 _RATIOS = (1, 1.25, 1.5, 2, 3, 5, 10, 30, 100)
 

@@ -17,6 +17,7 @@ from aemon.records import Job, Outcome
 SCORING_AT_ONCE = 10  # runs; more wait their turn
 TRAINING_AT_ONCE = 1  # worker processes; each takes a core
 HEARTBEAT_SECONDS = 5
+FIRST_PRUNE = timedelta(minutes=1)  # after the start: a daemon that keeps falling need not remove
 
 _MISSED = {
     EVENT_JOB_MISSED: (Outcome.MISFIRED, "the tick came too late to run"),
@@ -39,6 +40,7 @@ class Scheduler:
                 "default": ThreadPoolExecutor(1),
                 Job.SCORE.value: ThreadPoolExecutor(SCORING_AT_ONCE),
                 Job.TRAIN.value: ThreadPoolExecutor(TRAINING_AT_ONCE),
+                Job.PRUNE.value: ThreadPoolExecutor(1),
             },
             # A late tick still runs, several late ones run once, and no job overlaps itself.
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -71,6 +73,16 @@ class Scheduler:
         """Train a monitor as soon as a worker is free."""
         self._scheduler.add_job(
             work, DateTrigger(timezone=UTC), id=_id(Job.TRAIN, monitor), executor=Job.TRAIN.value
+        )
+
+    def prune(self, interval: timedelta, work: Callable[[], Any]) -> None:
+        """Remove old results a minute from now and then at every interval."""
+        self._scheduler.add_job(
+            work,
+            IntervalTrigger(seconds=interval.total_seconds(), timezone=UTC),
+            id=Job.PRUNE.value,
+            executor=Job.PRUNE.value,
+            next_run_time=datetime.now(UTC) + FIRST_PRUNE,
         )
 
     def start_over(self) -> None:

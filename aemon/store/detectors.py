@@ -41,7 +41,7 @@ class StoredDetector:
     settings_hash: str
     threshold: float
     false_alarm_rate: float
-    artifact_sha256: str = field(repr=False)
+    artifact_sha256: str = field(repr=False)  # of the active detector: retention leaves it there
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,8 +20,8 @@ from tests.processes import insert
 
 COMMANDS = (
     "init", "run", "check", "train", "score", "status", "anomalies", "explain", "codes", "kinds",
-    "tune", "demo",
-    "config schema", "db upgrade", "db current", "db check",
+    "tune", "demo", "feedback", "detectors list", "detectors show", "detectors rebuild",
+    "config schema", "db upgrade", "db current", "db check", "db export", "db import", "db prune",
 )  # fmt: skip
 
 

@@ -88,6 +88,28 @@ def test_training_is_done_once_and_beside_scoring(scheduler):
     assert len(scored) > count + 3
 
 
+def test_old_results_are_removed_a_while_after_the_start_and_again(scheduler, monkeypatch):
+    monkeypatch.setattr("aemon.service.scheduler.FIRST_PRUNE", timedelta(milliseconds=400))
+    ticks = []
+    began = time.monotonic()
+    scheduler.prune(timedelta(milliseconds=100), lambda: ticks.append(time.monotonic()))
+    scheduler.start(lambda: None)
+    wait(lambda: len(ticks) >= 3)
+    assert ticks[0] - began > 0.3
+
+
+def test_a_removal_that_takes_longer_than_its_interval_is_nobodys_missed_tick(scheduler, told):
+    """Whose would it be? The next round finds what this one has left."""
+    monitor_ticks, going_on = [], []
+    scheduler.prune(timedelta(milliseconds=50), lambda: (going_on.append(1), time.sleep(0.5)))
+    scheduler.every(timedelta(milliseconds=50), "pumps", lambda: monitor_ticks.append(1))
+    scheduler.start(lambda: None)
+    scheduler.start_over()
+    wait(lambda: len(monitor_ticks) > 5)
+    assert going_on
+    assert not [what for what in told if what[1] is Job.PRUNE]
+
+
 def test_the_heartbeat_comes_at_once(scheduler):
     beats = []
     scheduler.start(lambda: beats.append(1))
