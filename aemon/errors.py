@@ -112,5 +112,11 @@ class StoreError(RetriableError):
     exit_code = ExitCode.STORE
 
 
+class RefusedError(PermanentError):
+    """The results database is well, but refuses these rows."""
+
+    exit_code = ExitCode.STORE
+
+
 class WorkerError(RetriableError):
     """A training worker died, was killed or ran out of its time."""

@@ -150,10 +150,15 @@ def _as_text(column: pd.Series) -> npt.NDArray[np.object_]:
     """
     text = np.empty(len(column), dtype=object)
     text[:] = [
-        None if missing else str(_whole(value))
+        None if missing else printable(str(_whole(value)))
         for value, missing in zip(column, column.isna(), strict=True)
     ]
     return text
+
+
+def printable(text: str) -> str:
+    """Text without NUL, which PostgreSQL cannot hold; its picture stands in its place."""
+    return text.replace("\x00", "\u2400") if "\x00" in text else text
 
 
 def _whole(value: object) -> object:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from aemon.detection.detector import Detector
 from aemon.detection.judgement import Explanation, Judgement
-from aemon.frame import Frame
+from aemon.frame import Frame, printable
 from aemon.records import Severity, Watermark
 from aemon.store.artifacts import pack
 from aemon.store.bulk import Same
@@ -60,7 +60,7 @@ def verdict_rows(
                 **identity,
                 "event_time": frame.aware_time(row),
                 "severity": severity.value,
-                "reason": explanation.reason,
+                "reason": printable(explanation.reason),
                 "observed": _jsonable(explanation.observed),
                 "reconstructed": _jsonable(explanation.reconstructed),
             }
@@ -69,7 +69,7 @@ def verdict_rows(
             {
                 **identity,
                 "rank": part.rank,
-                "feature": part.column,
+                "feature": printable(part.column),
                 "observed": _number(part.observed),
                 "reconstructed": _number(part.reconstructed),
                 "observed_text": _text(part.observed),
@@ -121,11 +121,14 @@ def _text(value: object) -> str | None:
     """A value for people: six significant digits, so that binary noise is not shown."""
     if value is None:
         return None
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else printable(str(value))
 
 
 def _jsonable(values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in values.items()
-    }
+    return {printable(name): _jsonable_cell(value) for name, value in values.items()}
+
+
+def _jsonable_cell(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return printable(value) if isinstance(value, str) else value

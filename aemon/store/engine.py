@@ -9,7 +9,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from aemon.config.addresses import public_address, read_store_address, without_secrets
-from aemon.errors import ConfigError, StoreError
+from aemon.errors import ConfigError, RefusedError, StoreError
 
 BUSY_TIMEOUT_SECONDS = 10  # how long a SQLite writer waits for another one
 _LIBPQ = {
@@ -93,7 +93,12 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 @contextmanager
 def store_errors(engine: sa.Engine) -> Iterator[None]:
-    """Turn a database's errors into `StoreError`, naming the store without its password."""
+    """Turn a database's errors into ours, naming the store without its password.
+
+    Raises:
+        RefusedError: it refuses what is written: trying again will not help.
+        StoreError: it is away, busy or full: trying again may.
+    """
     try:
         yield
     except (SQLAlchemyError, engine.dialect.loaded_dbapi.Error) as error:
@@ -101,6 +106,12 @@ def store_errors(engine: sa.Engine) -> Iterator[None]:
         # A driver's own error, from a bulk write, goes on to tell the row.
         told = str(orig) if isinstance(error, SQLAlchemyError) else str(orig).split("\n")[0]
         cause = without_secrets(told, engine.url) or type(orig).__name__
+        dbapi = engine.dialect.loaded_dbapi
+        if isinstance(orig, dbapi.IntegrityError | dbapi.DataError):
+            raise RefusedError(
+                f"the store {public_address(engine.url)} refuses rows: {cause}",
+                todo="the rows are at fault, not the database: please report this",
+            ) from None
         raise StoreError(
             f"the store {public_address(engine.url)} failed: {cause}", todo=_advice(cause)
         ) from None

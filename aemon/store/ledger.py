@@ -5,6 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from aemon.frame import printable
 from aemon.records import Outcome, RunReport
 from aemon.store.store import Store
 from aemon.store.tables import runs
@@ -44,7 +45,11 @@ def save_run(store: Store, report: RunReport, run_id: int | None = None) -> None
             name: sa.case((runs.c[name] > value, runs.c[name]), else_=value)
             for name, value in _counted(report).items()
         }
-        ended = {name: getattr(report, name) for name in ("outcome", "reason", "finished_at")}
+        ended = {
+            "outcome": report.outcome,
+            "reason": printable(report.reason),
+            "finished_at": report.finished_at,
+        }
         connection.execute(sa.update(runs).where(runs.c.id == run_id).values({**ended, **counts}))
 
 
@@ -69,7 +74,7 @@ def end_lost_runs(store: Store, monitor: str, begun_before: datetime) -> int:
 
 def _insert(connection: sa.Connection, report: RunReport, outcome: Outcome) -> int:
     values: dict[str, Any] = {name: getattr(report, name) for name in (*_WHAT, *_JUDGES)}
-    values |= {**_counted(report), "outcome": outcome}
+    values |= {**_counted(report), "outcome": outcome, "reason": printable(report.reason)}
     made = connection.execute(sa.insert(runs).values(values)).inserted_primary_key
     return int(made[0]) if made else 0
 

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from aemon.clock import Clock
 from aemon.errors import SkipError
+from aemon.frame import printable
 from aemon.records import Watermark
 from aemon.store.engine import reading, store_errors
 from aemon.store.partitions import Partitions
@@ -113,7 +114,7 @@ class Store:
         settled = settled or mark.settled
         values = {
             "event_time": to.event_time,
-            "record_key": to.record_key,
+            "record_key": printable(to.record_key),
             "position": to.position,
             "source": mark.source,
             "generation": mark.generation + 1,
@@ -147,7 +148,7 @@ def _as_json(watermark: Watermark | None) -> dict[str, Any] | None:
     time = watermark.event_time
     return {
         "event_time": time.isoformat() if time else None,
-        "record_key": watermark.record_key,
+        "record_key": printable(watermark.record_key),
         "position": watermark.position,
     }
 

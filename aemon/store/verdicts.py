@@ -118,6 +118,8 @@ def save_verdicts(
     try:
         with store.writing() as connection:
             moved = store.move(connection, monitor, mark, to, settled)
+            # Before `scores` is touched: who makes a month waits for all that have touched it.
+            store.partitions.make(connection, rows.event_times, store.now())
             identities = list(rows.identities())
             known = known_records(connection, monitor, identities)
             saved = _compare(rows, identities, known, moved, store.now(), again=again)
@@ -125,7 +127,7 @@ def save_verdicts(
             saved = replace(saved, run_id=run_id)
             told = episodes(connection, saved)
             whose = {identities[row]: episode for row, episode in told.items()}
-            _write(store, connection, monitor, rows, identities, known, saved, keep, whose)
+            _write(connection, monitor, rows, identities, known, saved, keep, whose)
             before_commit()
     except BaseException:
         store.partitions.forget()
@@ -161,7 +163,6 @@ def _compare(
 
 
 def _write(
-    store: Store,
     connection: sa.Connection,
     monitor: str,
     rows: VerdictRows,
@@ -185,7 +186,6 @@ def _write(
     if len(places) < len(rows):
         columns = take(columns, places)
     count = len(places)
-    store.partitions.make(connection, rows.event_times[places], store.now())
     numbers = (
         [revision.get(identities[place], FIRST_REVISION) for place in places]
         if revision

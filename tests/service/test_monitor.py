@@ -324,3 +324,26 @@ def test_a_chunk_in_which_nothing_can_be_judged_is_counted_and_passed(trained, d
     assert tally.rejected["time_out_of_range"] == 3
     assert score(trained)[0] is Outcome.NO_DATA
     assert keys(store) == []
+
+
+def test_text_that_postgresql_cannot_hold_is_stored_all_the_same(settings, database, store, clock):
+    """A NUL in a key or a cell stops no monitor; its picture is stored in its place."""
+    make_table(database, "named", ["name TEXT", "ts TEXT", *readings.COLUMNS, "mode TEXT"])
+    insert(database, "named", [(None, f"r{n}", *row, "on") for n, *row in readings.rows(LEARNED)])
+    source = settings.source.model_copy(update={"table": "named", "key": "name"})
+    settings = settings.model_copy(
+        update={
+            "source": source,
+            "columns": ColumnSettings(exclude=("id",), kinds={"mode": "categorical"}),
+        }
+    )
+    train_once("pumps", settings, store, clock)
+    time = (readings.START + timedelta(hours=3)).isoformat()
+    insert(database, "named", [(None, "r\x00x", time, 9.0, 2.2, 0.8, "o\x00n")])
+    monitor = Monitor("pumps", settings, store, clock)
+    assert score(monitor)[2].records_scored == 1
+    monitor.close()
+    with store.reading() as connection:
+        (row,) = connection.execute(sa.select(anomalies)).all()
+    assert row.record_key == "r\u2400x"
+    assert row.observed["mode"] == "o\u2400n"

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
-from aemon.errors import SourceError, StoreError
+from aemon.errors import RefusedError, SourceError, StoreError
 from aemon.records import Job, Outcome
 from aemon.service import outage
 from aemon.service.metrics import Metrics
@@ -165,3 +165,26 @@ def test_a_run_that_does_not_end_is_given_up_and_nobody_waits_for_it(runner, sto
     assert not waiting.is_alive()
     assert ledger(store) == [("abandoned", "aemon is stopping")]
     release.set()
+
+
+def test_a_row_the_store_refuses_for_good_stands_in_nobodys_way(
+    runner, metrics, store, monkeypatch
+):
+    """The store is well: no outage, and the rows behind it are written."""
+    real = outage.save_run
+
+    def refuse_first(store, report, run_id):
+        if report.reason == "odd":
+            raise RefusedError("the store refuses rows")
+        real(store, report, run_id)
+
+    monkeypatch.setattr(outage, "save_run", refuse_first)
+    runner.run("pumps", Job.SCORE, lambda *_: (Outcome.OK, "odd"), SOON)
+    runner.run("pumps", Job.SCORE, lambda *_: (Outcome.OK, "plain"), SOON)
+    assert ledger(store) == [("ok", "plain")]
+    assert metrics.registry.get_sample_value("aemon_store_up") == 1
+
+
+def test_a_reason_with_a_nul_is_written(runner, store):
+    runner.run("pumps", Job.SCORE, lambda *_: (Outcome.OK, "a\x00b"), SOON)
+    assert ledger(store) == [("ok", "a\u2400b")]

@@ -1,15 +1,19 @@
 """PostgreSQL's months of scores: made when they are needed, by one writer, without waiting long."""
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from aemon.records import Job, Outcome, RunReport, Watermark
 from aemon.store import schema
 from aemon.store.engine import open_engine
 from aemon.store.partitions import Partitions
+from aemon.store.store import Mark, Store
+from aemon.store.verdicts import save_verdicts
 
 pytestmark = pytest.mark.postgresql
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
@@ -123,3 +127,45 @@ def test_daemons_that_start_on_an_empty_database_make_it_once(postgres_url):
     engine = open_engine(postgres_url)
     assert schema.check(engine) == []
     engine.dispose()
+
+
+def test_monitors_that_need_many_months_at_once_do_not_stand_in_each_others_way(engine):
+    """Each makes months while others write: none may hold `scores` while it waits to make one."""
+    from bench_store import judged
+
+    store = Store(engine, lambda: NOW)
+    names = [f"m{number}" for number in range(4)]
+    store.add_monitors(names)
+    failures = []
+
+    def write(name: str) -> None:
+        rng = np.random.default_rng(0)
+        mark = Mark(source="here")
+        try:
+            for piece in range(20):
+                rows = judged(piece * 50, 50, rng, "growing", 0.0)
+                months = np.datetime64("2024-06-01", "us") + np.arange(50) * np.timedelta64(9, "h")
+                times = months + piece * np.timedelta64(20, "D")
+                rows = replace(rows, scores={**rows.scores, "event_time": times})
+                report = RunReport(
+                    monitor=name, job=Job.SCORE, outcome=Outcome.RUNNING, started_at=NOW,
+                    finished_at=NOW,
+                )  # fmt: skip
+                to = Watermark(record_key=str(piece))
+                mark = save_verdicts(store, name, rows, mark, to, lambda _, r=report: r).mark
+        except Exception as error:  # noqa: BLE001 -- told below
+            failures.append(error)
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert failures == []
+    with engine.connect() as connection:
+        counts = connection.execute(
+            sa.text("SELECT tableoid::regclass::text, count(*) FROM scores GROUP BY 1 ORDER BY 1")
+        ).all()
+    assert sum(count for _, count in counts) == 4 * 20 * 50
+    assert "scores_other" not in {name for name, _ in counts}
+    assert len(counts) >= 13

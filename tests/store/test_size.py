@@ -76,7 +76,8 @@ def fill(engine: sa.Engine, count: int) -> None:
             f" n % {MONITORS} + 1, {FALSE[dialect]}, 0 FROM ({numbers}) AS source"
         )
         run(
-            "INSERT INTO anomalies SELECT monitor, record_key, entity, revision, event_time,"
+            "INSERT INTO anomalies (monitor, record_key, entity, revision, event_time, severity,"
+            " reason, observed, reconstructed) SELECT monitor, record_key, entity, revision, event_time,"
             " 'warning', 'flow 1 where 5 was expected', '{\"flow\": 1}', '{\"flow\": 5}'"
             " FROM scores WHERE verdict = 'anomaly'"
         )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from aemon.errors import StoreError
+from aemon.errors import RefusedError
 from aemon.records import Job, Outcome, RunReport, Watermark
 from aemon.store import queries
 from aemon.store.bulk import as_columns
@@ -139,7 +139,7 @@ def test_verdicts_and_watermark_are_there_together(store, stored):
 
 def test_a_failing_write_leaves_neither_verdict_nor_watermark(store, stored):
     broken = {**score_row("1", stored), "verdict": None}
-    with pytest.raises(StoreError, match=r"(?i)not.null"):
+    with pytest.raises(RefusedError, match=r"(?i)not.null"):
         save(store, VerdictRows(scores=[broken]), store.mark("pumps"), at(1))
     assert count(store, scores) == 0
     assert store.mark("pumps") == Mark()
