@@ -70,6 +70,11 @@ class Frame:
         )
 
 
+def naive_utc(time: datetime) -> np.datetime64:
+    """An aware time as frames hold it."""
+    return np.datetime64(time.astimezone(UTC).replace(tzinfo=None), "us")
+
+
 def join_frames(first: Frame, second: Frame) -> Frame:
     """The records of both; a column that one of them lacks is missing there."""
     if not len(second):
@@ -157,8 +162,10 @@ def _as_text(column: pd.Series) -> npt.NDArray[np.object_]:
 
 
 def printable(text: str) -> str:
-    """Text without NUL, which PostgreSQL cannot hold; its picture stands in its place."""
-    return text.replace("\x00", "\u2400") if "\x00" in text else text
+    """Text as every database can hold it: a picture for NUL, escapes for what is no Unicode."""
+    if "\x00" in text:
+        text = text.replace("\x00", "\u2400")
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _whole(value: object) -> object:

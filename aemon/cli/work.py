@@ -51,8 +51,7 @@ def train(
     """
     from rich.console import Console
 
-    from aemon.clock import utc_now
-    from aemon.service.training import train_once
+    from aemon.service.once import train_monitor
 
     settings = read_config(config)
     names = choose_monitors(settings, monitors)
@@ -62,7 +61,7 @@ def train(
         for name in names:
             try:
                 with Console(stderr=True).status(f"training {name} ..."):
-                    made = train_once(name, settings.monitors[name], store, utc_now)
+                    made = train_monitor(name, settings.monitors[name], store)
                 trained.append((name, made))
             except AemonError as error:
                 failed.append((name, error))
@@ -98,6 +97,7 @@ def _print_trained(
             )
             for name, made in trained
         ],
+        notes=[made.told for _, made in trained],
     )
 
 
@@ -134,7 +134,7 @@ def score(
         else:
             reports = score_monitors(chosen, store)
     _print_runs(reports, as_json=as_json)
-    if any(report.outcome in {"failed", "timed_out"} for report in reports):
+    if any(report.outcome in {"failed", "timed_out", "abandoned"} for report in reports):
         raise typer.Exit(ExitCode.FAILED)
     if all(report.outcome == "collecting" for report in reports):
         raise typer.Exit(ExitCode.NO_DETECTOR)

@@ -215,9 +215,7 @@ class Daemon:
             raise
         tally.records_read = trained.records
         tally.detector_id, tally.threshold_id = trained.id, trained.threshold_id
-        told = f"detector {trained.version} learned from {trained.records} records"
-        told += f", {trained.told}" if trained.told else ""
-        return Outcome.OK, f"{told}; its threshold is {trained.note}" if trained.note else told
+        return Outcome.OK, trained.sentence
 
     # -- what people ask
 

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from time import monotonic
 
 import numpy as np
@@ -13,7 +12,7 @@ from aemon.clock import Clock
 from aemon.config.schema import MonitorSettings
 from aemon.detection.detector import Detector
 from aemon.detection.judgement import Judgement
-from aemon.frame import Frame
+from aemon.frame import Frame, naive_utc
 from aemon.records import Job, Outcome, RunReport, Watermark
 from aemon.service.episodes import Telling
 from aemon.service.fingerprint import record_hashes
@@ -41,6 +40,7 @@ class Judge:
     detector: Detector
     tally: Tally
     stop: Stop
+    reviewed: bool = False  # late records are looked for behind the watermark
 
     def read(self, frame: Frame, fetched: int, mark: Mark, to: Watermark) -> Mark:
         """Judge records that were read for the first time, and move the watermark behind them.
@@ -51,13 +51,13 @@ class Judge:
             mark: where the monitor stands.
             to: the watermark behind them.
         """
-        late, too_late = _lateness(frame, mark.watermark, self.settings.lateness)
+        late, too_late = self._lateness(frame, mark)
         dropped = int(too_late.sum())
         rejected = dict(frame.rejected)
         if dropped:
             frame, late = frame.take(~too_late), late[~too_late]
             rejected["too_late"] = dropped
-        settled = to if self.settings.lateness is None else None
+        settled = None if self.reviewed else to
 
         def count(tally: Tally, saved: Saved) -> None:
             tally.records_read += fetched
@@ -136,13 +136,33 @@ class Judge:
             settled=settled,
             again=again,
             # What late records are compared with is kept until they can no longer come.
-            keep=self.settings.keep_share if self.settings.lateness is None else 1.0,
+            keep=1.0 if self.reviewed else self.settings.keep_share,
         )
         counted.run_id = saved.run_id
         counted.store_seconds.append(monotonic() - began)
         self.tally.adopt(counted)
         self._tell(rows.anomalies, np.flatnonzero(saved.flagged[anomalous]))
         return saved.mark
+
+    def _lateness(
+        self, frame: Frame, mark: Mark
+    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Which of N records are older than one read before, and which by more than is allowed.
+
+        Where late records are looked for, the end of that is the one line for both: a record is
+        either found or too late, however it came to be read.
+        """
+        if not len(frame):
+            return np.zeros(0, dtype=bool), np.zeros(0, dtype=bool)
+        newest = np.maximum.accumulate(frame.times)
+        if mark.watermark is not None and mark.watermark.event_time is not None:
+            newest = np.maximum(newest, naive_utc(mark.watermark.event_time))
+        late = frame.times < newest
+        if self.settings.lateness is None:
+            return late, np.zeros(len(frame), dtype=bool)
+        if not self.reviewed:
+            return late, newest - frame.times > np.timedelta64(self.settings.lateness)
+        return late, older_than_settled(frame, mark)
 
     def _tell(self, anomalies: Sequence[Row], told: npt.NDArray[np.intp]) -> None:
         """Log the newly flagged records, the first of many."""
@@ -181,17 +201,8 @@ def _count_verdicts(
         tally.largest_exceedance = max(tally.largest_exceedance or 0.0, float(present.max()))
 
 
-def _lateness(
-    frame: Frame, after: Watermark | None, lateness: timedelta | None
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Which records are older than one read before them, and which by more than is allowed (N,)."""
-    if not len(frame):
-        return np.zeros(0, dtype=bool), np.zeros(0, dtype=bool)
-    newest = np.maximum.accumulate(frame.times)
-    if after is not None and after.event_time is not None:
-        seen = np.datetime64(after.event_time.replace(tzinfo=None), "us")
-        newest = np.maximum(newest, seen)
-    late = frame.times < newest
-    if lateness is None:
-        return late, np.zeros(len(frame), dtype=bool)
-    return late, newest - frame.times > np.timedelta64(lateness)
+def older_than_settled(frame: Frame, mark: Mark) -> npt.NDArray[np.bool_]:
+    """Which of N records are so old that no record of their time is looked for any more."""
+    if mark.settled is None or mark.settled.event_time is None:
+        return np.zeros(len(frame), dtype=bool)
+    return np.asarray(frame.times < naive_utc(mark.settled.event_time), dtype=bool)

@@ -199,7 +199,8 @@ class Metrics:
             largest.labels(monitor).set(report.largest_exceedance)
         before = self._realised.get(monitor)
         if before is not None:
-            judged = before.judged + report.records_scored - report.records_absent
+            judged = before.judged + report.records_scored + report.records_revised
+            judged -= report.records_absent
             flagged = before.flagged + report.anomalies
             self._show_realised(monitor, Flagged(judged=judged, flagged=flagged))
         if report.newest_record is not None:

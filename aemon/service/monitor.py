@@ -57,7 +57,7 @@ class Monitor:
         source = self._open_source()
         if isinstance(source, HistorySource):
             source.drain()
-        judge = self._judge(tally, stop)
+        judge = self._judge(source, tally, stop)
         if judge is None:
             return self._cold_start(source, tally)
         mark = self._mark()
@@ -76,7 +76,7 @@ class Monitor:
             if more and time.monotonic() > enough:
                 tally.unfinished = True
                 return Outcome.OK, _REST
-        if self._review.due(source, judge):
+        if self._review.due(judge):
             self._review.look(source, judge, mark, enough)
         waits = f"{waiting} wait: their time is unreadable or too far ahead" if waiting else ""
         if tally.records_read == 0:
@@ -92,14 +92,15 @@ class Monitor:
             AemonError: as `score_once`.
         """
         source = self._open_source()
-        judge = self._judge(tally, stop)
+        judge = self._judge(source, tally, stop)
         if judge is None:
             return self._cold_start(source, tally)
-        judge_again(source, judge, self._mark(), since)
+        self._mark()
+        judge_again(source, judge, since)
         told = f"{tally.records_revised} verdicts are others now, {tally.records_reviewed} the same"
         return Outcome.OK, told
 
-    def _judge(self, tally: Tally, stop: Stop) -> Judge | None:
+    def _judge(self, source: Source, tally: Tally, stop: Stop) -> Judge | None:
         in_use = self.detector()
         if in_use is None:
             return None
@@ -112,6 +113,7 @@ class Monitor:
             detector=in_use[1],
             tally=tally,
             stop=stop,
+            reviewed=self.settings.lateness is not None and not source.in_order_of_arrival,
         )
 
     def _mark(self) -> Mark:

@@ -1,19 +1,25 @@
 """Scoring without a daemon: the same runner, ledger included, once."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from prometheus_client import CollectorRegistry
 
 from aemon.clock import utc_now
 from aemon.config.schema import MonitorSettings
-from aemon.records import Job, RunReport
+from aemon.errors import AemonError
+from aemon.records import Job, Outcome, RunReport
 from aemon.service.metrics import Metrics
 from aemon.service.monitor import Monitor
-from aemon.service.run import Work
+from aemon.service.run import Tally, Work
 from aemon.service.runner import Runner
+from aemon.service.training import Trained, train_once
+from aemon.store.ledger import save_run
 from aemon.store.store import Store
+
+LONGEST_AGAIN = timedelta(days=7)
+"""For judging all of a history again, which nobody waits for."""
 
 
 def score_monitors(monitors: Mapping[str, MonitorSettings], store: Store) -> list[RunReport]:
@@ -22,7 +28,7 @@ def score_monitors(monitors: Mapping[str, MonitorSettings], store: Store) -> lis
     def work(monitor: Monitor) -> Work:
         return monitor.score_once
 
-    return _run(monitors, store, work)
+    return _run(monitors, store, work, None)
 
 
 def score_monitors_again(
@@ -33,11 +39,36 @@ def score_monitors_again(
     def work(monitor: Monitor) -> Work:
         return partial(monitor.score_again, since=since)
 
-    return _run(monitors, store, work)
+    return _run(monitors, store, work, LONGEST_AGAIN)
+
+
+def train_monitor(name: str, settings: MonitorSettings, store: Store) -> Trained:
+    """Train a monitor's detector here and now, and write it into the ledger, failed or not.
+
+    Raises:
+        AemonError: as `train_once`.
+    """
+    tally, began = Tally(), utc_now()
+
+    def note(outcome: Outcome, reason: str) -> None:
+        save_run(store, tally.report(name, Job.TRAIN, outcome, reason, (began, utc_now())))
+
+    try:
+        trained = train_once(name, settings, store, utc_now)
+    except AemonError as error:
+        note(Outcome.FAILED, str(error))
+        raise
+    tally.records_read = trained.records
+    tally.detector_id, tally.threshold_id = trained.id, trained.threshold_id
+    note(Outcome.OK, trained.sentence)
+    return trained
 
 
 def _run(
-    monitors: Mapping[str, MonitorSettings], store: Store, work: Callable[[Monitor], Work]
+    monitors: Mapping[str, MonitorSettings],
+    store: Store,
+    work: Callable[[Monitor], Work],
+    longest: timedelta | None,
 ) -> list[RunReport]:
     runner = Runner(store, Metrics(CollectorRegistry()), utc_now)
     reports = []
@@ -45,7 +76,7 @@ def _run(
         monitor = Monitor(name, settings, store, utc_now)
         unfinished = True
         while unfinished:
-            report = runner.run(name, Job.SCORE, work(monitor), settings.score_timeout)
+            report = runner.run(name, Job.SCORE, work(monitor), longest or settings.score_timeout)
             unfinished = report.unfinished
             reports.append(report)
         monitor.close()

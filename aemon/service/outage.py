@@ -113,6 +113,13 @@ class Ledger:
         A run that has just failed at the store need not try again for its own row.
         """
         with self._state:
+            if len(self._waiting) == MOST_WAITING:
+                log(
+                    logger,
+                    logging.ERROR,
+                    "ledger.dropped",
+                    "too many ended runs wait for the store",
+                )
             self._waiting.append((report, run_id))
             self._count_waiting()
         if at_once:
@@ -163,8 +170,9 @@ class Ledger:
             self._outage.failed()
             log(logger, logging.ERROR, "ledger.failed", str(error), monitor=report.monitor)
             return False
-        except AemonError as error:
-            log(logger, logging.ERROR, "ledger.failed", str(error), monitor=report.monitor)
+        except Exception as error:  # noqa: BLE001 -- one odd row must not hold up all others
+            told = str(error) if isinstance(error, AemonError) else repr(error)
+            log(logger, logging.ERROR, "ledger.dropped", told, monitor=report.monitor)
         with self._state:
             if self._waiting[0] is entry:  # not if it was dropped for being one too many
                 self._waiting.popleft()

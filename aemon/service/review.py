@@ -1,22 +1,25 @@
 """Reading again what lies behind the watermark: for late and corrected records, or by choice."""
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
-import numpy.typing as npt
 
-from aemon.frame import Frame, check_frame, event_times
+from aemon.frame import Frame, check_frame, event_times, naive_utc
 from aemon.records import Watermark
 from aemon.service.fingerprint import record_hashes
-from aemon.service.judging import Judge
+from aemon.service.judging import Judge, older_than_settled
 from aemon.sources.source import Fetched, Source
-from aemon.store.known import Known, known_records
-from aemon.store.store import Mark
+from aemon.store.known import Identity, Known, known_records
+from aemon.store.store import Mark, StaleWatermarkError
 from aemon.store.verdicts import settle
 
 SHARE_OF_TIME = 0.1
 """Looking for late records takes at most this share of the time, however many there are."""
+
+
+TURNS = 20
+"""A daemon that moves the watermark meanwhile is given way to so often, for one chunk."""
 
 
 class Review:
@@ -28,13 +31,20 @@ class Review:
     """
 
     def __init__(self) -> None:
-        self._reached: Watermark | None = None  # by a look that ran out of its time
         self._next_at = 0.0  # monotonic
+        self._begin_anew()
+        self._doubled: set[Identity] = set()
 
-    def due(self, source: Source, judge: Judge) -> bool:
+    def _begin_anew(self) -> None:
+        # Of a look that ran out of its time, and goes on in a later run:
+        self._reached: Watermark | None = None
+        self._line: datetime | None = None  # what it settles, as of its beginning
+        self._settled: Watermark | None = None  # the newest record up to that line, so far
+        self._moved_back: set[Identity] = set()
+
+    def due(self, judge: Judge) -> bool:
         """Whether it is time to look again."""
-        wanted = judge.settings.lateness is not None and not source.in_order_of_arrival
-        return wanted and time.monotonic() >= self._next_at
+        return judge.reviewed and time.monotonic() >= self._next_at
 
     def look(self, source: Source, judge: Judge, mark: Mark, enough: float) -> Mark:
         """Judge what is new or corrected behind the watermark; where the monitor stands then.
@@ -45,28 +55,33 @@ class Review:
             mark: where the monitor stands.
             enough: monotonic time at which the rest is left to the next run.
         """
-        began = time.monotonic()
-        position = self._reached or mark.settled
         if mark.watermark is None or mark.watermark.event_time is None:
             return mark
-        if position is None:  # lateness is new: it begins here
+        if mark.settled is None:  # of an aemon that knew no lateness: it begins here
             return settle(judge.store, judge.monitor, mark, mark.watermark, 1.0)
-        line = mark.watermark.event_time - (judge.settings.lateness or timedelta(0))
-        settled, more = mark.settled, True
+        began = time.monotonic()
+        if self._line is None:
+            # What comes in behind a look, however long it takes, is not older than this.
+            self._line = mark.watermark.event_time - (judge.settings.lateness or timedelta(0))
+        position, more = self._reached or mark.settled, True
+        self._reached = None
         while more:
             fetched = source.fetch(position, judge.settings.chunk_records)
-            frame = check_frame(fetched.table, source.roles)
-            mark = self._judge_news(_until(frame, mark.watermark), judge, mark)
+            frame = _until(check_frame(fetched.table, source.roles), mark.watermark)
+            mark = self._judge_news(frame.take(~older_than_settled(frame, mark)), judge, mark)
             if fetched.watermark is None or fetched.watermark == position:
                 break
-            settled = _settled(source, position, fetched, line) or settled
+            self._settled = _settled(source, position, fetched, self._line) or self._settled
             more = fetched.more and _before(fetched.watermark, mark.watermark)
             position = fetched.watermark
             if more and time.monotonic() > enough:
                 self._reached = position
-                return mark
-        self._reached = None
+                break
         self._next_at = time.monotonic() + (time.monotonic() - began) / SHARE_OF_TIME
+        if self._reached is not None:
+            return mark
+        settled = self._settled
+        self._begin_anew()
         if settled is not None and settled != mark.settled:
             mark = settle(judge.store, judge.monitor, mark, settled, judge.settings.keep_share)
         return mark
@@ -75,39 +90,68 @@ class Review:
         judge.stop.check()
         known = _known(judge, frame)
         hashes = record_hashes(frame.values).tolist()
-        times = [at.replace(tzinfo=UTC) for at in frame.times.tolist()]
-        news = np.zeros(len(frame), dtype=bool)
-        for place, identity in enumerate(zip(frame.entities, frame.keys, strict=True)):
-            was = known.get(identity)
-            news[place] = was is None or was.changed(times[place], hashes[place])
-        judge.tally.records_reviewed += int((~news).sum())
-        return judge.review(frame.take(news), mark) if news.any() else mark
+        news = [
+            self._is_news(identity, known.get(identity), frame.aware_time(place), hashes[place])
+            for place, identity in enumerate(zip(frame.entities, frame.keys, strict=True))
+        ]
+        judge.tally.records_reviewed += len(news) - sum(news)
+        rows = np.array(news, dtype=bool)
+        return judge.review(frame.take(rows), mark) if rows.any() else mark
+
+    def _is_news(
+        self, identity: Identity, was: Known | None, event_time: datetime, record_hash: int
+    ) -> bool:
+        """Whether a record is to be judged; of two that share a key, the later in time is it."""
+        if was is None or not was.is_current:
+            return True
+        if identity in self._doubled and event_time < was.event_time:
+            return False
+        changed = was.changed(event_time, record_hash)
+        if changed and event_time < was.event_time:
+            self._moved_back.add(identity)
+        elif changed and identity in self._moved_back:
+            self._doubled.add(identity)  # it is at both times: nobody moved it
+        return changed
 
 
-def judge_again(source: Source, judge: Judge, mark: Mark, since: datetime | None) -> Mark:
-    """Judge known records again with the detector in use; where the monitor stands then.
+def judge_again(source: Source, judge: Judge, since: datetime | None) -> None:
+    """Judge known records again with the detector in use.
 
     A record gets a new revision if its detector, its line or its values are others now. The
-    source is read from its beginning; what has no verdict gets none.
+    source is read from its beginning; what has no verdict gets none. A daemon may go on beside
+    it: who comes second reads where the monitor stands, and tries again.
     """
     position: Watermark | None = None
-    more = mark.watermark is not None
+    more = True
     while more:
         fetched = source.fetch(position, judge.settings.chunk_records)
-        frame = _until(check_frame(fetched.table, source.roles), mark.watermark, also_equal=True)
+        frame = check_frame(fetched.table, source.roles)
         if since is not None:
-            frame = frame.take(
-                frame.times >= np.datetime64(since.astimezone(UTC).replace(tzinfo=None), "us")
-            )
+            frame = frame.take(frame.times >= naive_utc(since))
         known = _known(judge, frame)
-        pairs = zip(frame.entities, frame.keys, strict=True)
-        there = np.array([pair in known for pair in pairs], dtype=bool)
+        there = np.array(
+            [
+                pair in known and known[pair].is_current
+                for pair in zip(frame.entities, frame.keys, strict=True)
+            ],
+            dtype=bool,
+        )
         judge.stop.check()
         if there.any():
-            mark = judge.review(frame.take(there), mark, again=True)
-        more = fetched.more and _before(fetched.watermark, mark.watermark)
+            _judge_in_turn(frame.take(there), judge)
+        more = fetched.more and fetched.watermark != position
         position = fetched.watermark
-    return mark
+
+
+def _judge_in_turn(frame: Frame, judge: Judge) -> None:
+    for left in reversed(range(TURNS)):
+        try:
+            judge.review(frame, judge.store.mark(judge.monitor), again=True)
+        except StaleWatermarkError:
+            if not left:
+                raise
+        else:
+            return
 
 
 def _known(judge: Judge, frame: Frame) -> dict[tuple[str, str], Known]:
@@ -116,16 +160,14 @@ def _known(judge: Judge, frame: Frame) -> dict[tuple[str, str], Known]:
         return known_records(connection, judge.monitor, identities)
 
 
-def _until(frame: Frame, watermark: Watermark | None, *, also_equal: bool = False) -> Frame:
+def _until(frame: Frame, watermark: Watermark) -> Frame:
     """The records older than the watermark: what comes after it is for reading, not reviewing.
 
     One of the same time may lie on either side. A late one is met once the watermark moved on.
     """
-    if watermark is None or watermark.event_time is None:
+    if watermark.event_time is None:
         return frame
-    at = np.datetime64(watermark.event_time.replace(tzinfo=None), "us")
-    older: npt.NDArray[np.bool_] = frame.times <= at if also_equal else frame.times < at
-    return frame if older.all() else frame.take(older)
+    return frame.take(np.asarray(frame.times < naive_utc(watermark.event_time), dtype=bool))
 
 
 def _before(position: Watermark | None, watermark: Watermark | None) -> bool:
@@ -140,7 +182,7 @@ def _settled(
     source: Source, position: Watermark, fetched: Fetched, line: datetime
 ) -> Watermark | None:
     """The watermark behind the leading records that are older than a line; None without any."""
-    at = np.datetime64(line.replace(tzinfo=None), "us")
+    at = naive_utc(line)
     times = event_times(fetched.table[source.roles.time], source.roles.timezone)
     young = np.flatnonzero(times > at)
     if not len(young):

@@ -43,7 +43,8 @@ def in_stretch(frame: Frame, one: Feedback) -> Flags:
     """The records that are to be ignored (N,): from one of them, or from when it was said, on."""
     begin = one.event_time or one.created_at
     if one.event_time is None and one.record_key is not None:
-        named = np.flatnonzero(frame.keys == one.record_key)
+        pairs = zip(frame.entities, frame.keys, strict=True)
+        named = np.flatnonzero([one.is_about(*pair) for pair in pairs])
         if len(named):
             begin = pd.Timestamp(frame.times[named[0]], tz="UTC").to_pydatetime()
     until = one.until or begin

@@ -37,6 +37,13 @@ class Trained:
     threshold: float
     note: str  # what a person should know of the threshold; often nothing
 
+    @property
+    def sentence(self) -> str:
+        """What was done, for the ledger."""
+        told = f"detector {self.version} learned from {self.records} records"
+        told += f", {self.told}" if self.told else ""
+        return f"{told}; its threshold is {self.note}" if self.note else told
+
 
 def train_once(name: str, settings: MonitorSettings, store: Store, clock: Clock) -> Trained:
     """Train a detector on normal records, store it, and make it the active one.
@@ -70,7 +77,7 @@ def train_once(name: str, settings: MonitorSettings, store: Store, clock: Clock)
         "left_out": chosen.left_out,
         "brought_back": chosen.brought_back,
         "called_normal": identities(learned.records.take(called_normal)),
-        "feedback": list(chosen.heeded),
+        "feedback": list(chosen.spoken),
         "lines": {
             "without_feedback": line_values(heeded.without),
             "drawn": line_values(detector.lines),

@@ -86,7 +86,8 @@ class TrainingRecords:
         brought_back: false alarms older than what was read.
         false_alarms: records a person called normal, wherever they are.
         confirmed: records a person called anomalies.
-        heeded: ids of the feedback that was there.
+        heeded: ids of the feedback that no training took up before.
+        spoken: ids of all feedback that was there.
     """
 
     frame: Frame
@@ -98,6 +99,7 @@ class TrainingRecords:
     false_alarms: Frame
     confirmed: Frame
     heeded: tuple[int, ...] = ()
+    spoken: tuple[int, ...] = ()
 
     @property
     def told(self) -> str:
@@ -159,7 +161,8 @@ def choose_records(
         brought_back=identities(back),
         false_alarms=only(whole, about, FeedbackVerdict.FALSE_ALARM),
         confirmed=only(whole, about, FeedbackVerdict.CONFIRMED),
-        heeded=tuple(one.id for one in said),
+        heeded=tuple(one.id for one in said if one.detector_id is None),
+        spoken=tuple(one.id for one in said),
     )
 
 

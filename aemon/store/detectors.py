@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from aemon.errors import ArtifactError
 from aemon.records import DetectorState, Watermark
 from aemon.store import artifacts
-from aemon.store.store import Mark, StaleWatermarkError, Store
+from aemon.store.store import KEYS_AT_ONCE, Mark, StaleWatermarkError, Store
 from aemon.store.tables import artifacts as artifacts_table
 from aemon.store.tables import detectors, feedback, monitors, thresholds, watermarks
 
@@ -51,6 +51,14 @@ class SavedDetector:
     id: int
     version: int
     threshold_id: int
+
+
+_COLUMNS: dict[str, Any] = {
+    **{column.name: column for column in detectors.c},
+    "threshold_id": thresholds.c.id.label("threshold_id"),
+    "threshold": thresholds.c.value.label("threshold"),
+    "false_alarm_rate": thresholds.c.false_alarm_rate,
+}
 
 
 def save_detector(
@@ -101,10 +109,11 @@ def save_detector(
         detector_id = _inserted(connection, sa.insert(detectors).values(made))
         line = {"detector_id": detector_id, "created_at": now, **new.threshold}
         threshold_id = _inserted(connection, sa.insert(thresholds).values(line))
-        if new.heeded:
+        for start in range(0, len(new.heeded), KEYS_AT_ONCE):
+            some = feedback.c.id.in_(new.heeded[start : start + KEYS_AT_ONCE])
             connection.execute(
                 sa.update(feedback)
-                .where(feedback.c.id.in_(new.heeded), feedback.c.detector_id.is_(None))
+                .where(some, feedback.c.detector_id.is_(None))
                 .values(detector_id=detector_id)
             )
         if new.watermark is not None:
@@ -147,8 +156,11 @@ def active_detector(store: Store, monitor: str) -> StoredDetector | None:
 
 def find_active(connection: sa.Connection, monitor: str) -> StoredDetector | None:
     """`active_detector` on an open connection."""
-    query = _with_threshold().where(
-        detectors.c.monitor == monitor, detectors.c.state == DetectorState.ACTIVE
+    # This is asked at every tick: the manifest, which may be long, is not needed.
+    query = (
+        _with_threshold()
+        .with_only_columns(*(_COLUMNS[name] for name in StoredDetector.__slots__))
+        .where(detectors.c.monitor == monitor, detectors.c.state == DetectorState.ACTIVE)
     )
     row = connection.execute(query).mappings().first()
     if row is None:

@@ -1,13 +1,15 @@
 """Episodes in the store, within the transaction that writes their anomalies."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from aemon.records import Episode, EpisodeState, Severity
-from aemon.store.tables import episodes
+from aemon.records import Episode, EpisodeState, Severity, Verdict
+from aemon.store.known import Identity, Known
+from aemon.store.store import KEYS_AT_ONCE
+from aemon.store.tables import anomalies, episodes
 
 _NAMES = (
     "entity", "state", "started_at", "ended_at", "records", "severity", "peak_exceedance",
@@ -41,6 +43,26 @@ def episode_at(
     )
     row = connection.execute(query).mappings().first()
     return None if row is None else _episode(row)
+
+
+def episodes_of(
+    connection: sa.Connection, monitor: str, old: Mapping[Identity, Known]
+) -> dict[Identity, int]:
+    """The episodes that flagged records belong to by an earlier revision of theirs."""
+    flagged = {pair: was for pair, was in old.items() if was.verdict == Verdict.ANOMALY}
+    names = ("entity", "record_key", "revision", "episode_id")
+    query = sa.select(*(anomalies.c[name] for name in names)).where(
+        anomalies.c.monitor == monitor, anomalies.c.episode_id.is_not(None)
+    )
+    keys = list(dict.fromkeys(key for _, key in flagged))
+    found: dict[Identity, int] = {}
+    for start in range(0, len(keys), KEYS_AT_ONCE):
+        some = anomalies.c.record_key.in_(keys[start : start + KEYS_AT_ONCE])
+        for entity, key, revision, episode in connection.execute(query.where(some)):
+            was = flagged.get((entity, key))
+            if was is not None and was.revision == revision:
+                found[entity, key] = episode
+    return found
 
 
 def write_episodes(

@@ -106,15 +106,31 @@ def read_feedback(store: Store, monitor: str) -> list[Feedback]:
 
 
 def stored_anomalies(store: Store, monitor: str, keys: Sequence[str]) -> list[StoredAnomaly]:
-    """The flagged records of these keys, each by its newest revision.
+    """The flagged records of these keys, but for those whose values were corrected since.
 
     Raises:
         StoreError: the database fails.
     """
     names = ("entity", "record_key", "event_time", "observed")
+    mine = sa.and_(
+        *(scores.c[name] == anomalies.c[name] for name in ("monitor", "record_key", "entity"))
+    )
+    its = scores.alias("its")
+    its_hash = (
+        sa.select(its.c.record_hash)
+        .where(
+            *(its.c[name] == anomalies.c[name] for name in ("monitor", "record_key", "entity")),
+            its.c.revision == anomalies.c.revision,
+        )
+        .limit(1)
+        .scalar_subquery()
+    )
+    corrected = sa.exists().where(
+        mine, scores.c.revision > anomalies.c.revision, scores.c.record_hash != its_hash
+    )
     query = (
         sa.select(*(anomalies.c[name] for name in names))
-        .where(anomalies.c.monitor == monitor)
+        .where(anomalies.c.monitor == monitor, ~corrected)
         .order_by(anomalies.c.revision)
     )
     found: dict[tuple[str, str], StoredAnomaly] = {}

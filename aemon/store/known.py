@@ -18,7 +18,11 @@ Identity = tuple[str, str]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Known:
-    """The newest verdict on a record, as far as a later one is compared with it."""
+    """The newest verdict on a record, as far as a later one is compared with it.
+
+    One that was superseded is the newest where retention has removed what took its place: the
+    record counts as unknown then, but for the number of its next revision.
+    """
 
     COMPARED: ClassVar = (
         "event_time", "record_hash", "verdict", "score", "detector_id", "threshold_id",
@@ -31,6 +35,13 @@ class Known:
     score: float | None
     detector_id: int
     threshold_id: int
+    late: bool
+    superseded_at: datetime | None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it is what we know."""
+        return self.superseded_at is None
 
     def changed(self, event_time: datetime, record_hash: int | None) -> bool:
         """Whether the record itself is another one now; without a hash nobody can say so."""
@@ -54,7 +65,7 @@ class Known:
 def known_records(
     connection: sa.Connection, monitor: str, identities: Collection[Identity]
 ) -> dict[Identity, Known]:
-    """The newest verdicts on those of these records that have one.
+    """The newest verdicts on those of these records that have one, superseded ones included.
 
     Most records are new, and their keys lie together: above all others if they count up. So one
     short look for any key between the smallest and the largest answers for thousands, if keys of
@@ -92,11 +103,13 @@ def _looked_up(
     names = [field for field in Known.__slots__ if field != "COMPARED"]
     query = sa.select(
         scores.c.entity, scores.c.record_key, *(scores.c[name] for name in names)
-    ).where(scores.c.monitor == monitor, scores.c.superseded_at.is_(None))
+    ).where(scores.c.monitor == monitor)
     found: dict[Identity, Known] = {}
     for some in _among(connection, keys):
         for entity, key, *values in connection.execute(query.where(some)):
-            found[(entity, key)] = Known(**dict(zip(names, values, strict=True)))
+            known = Known(**dict(zip(names, values, strict=True)))
+            if known.revision >= found.get((entity, key), known).revision:
+                found[(entity, key)] = known
     return found
 
 

@@ -228,7 +228,7 @@ def _realised(connection: sa.Connection, detector: StoredDetector) -> Flagged:
     # By the ledger, a row for every run: `scores` has one for every record.
     judged, flagged = connection.execute(
         sa.select(
-            sa.func.sum(runs.c.records_scored - runs.c.records_absent),
+            sa.func.sum(runs.c.records_scored + runs.c.records_revised - runs.c.records_absent),
             sa.func.sum(runs.c.anomalies),
         ).where(
             runs.c.monitor == detector.monitor,

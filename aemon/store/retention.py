@@ -6,7 +6,7 @@ Ages count from when results were made, whatever time they are about.
 import operator
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -131,7 +131,7 @@ def removals(
     Raises:
         StoreError: the database fails; what was removed before stays removed.
     """
-    for due in _all_due(settings, now):
+    for due in _due_of(store, monitor, settings, now):
         if due.table is detectors:
             steps = _remove_artifacts(store, monitor, due)
         else:
@@ -200,6 +200,24 @@ def _all_due(settings: RetentionSettings, now: datetime) -> Iterator[_Due]:
         yield _Due("artifacts", _DETECTOR, before, sa.and_(retired, there))
 
 
+def _due_of(
+    store: Store, monitor: str, settings: RetentionSettings, now: datetime
+) -> Iterator[_Due]:
+    """What of a monitor is too old. Scores that late records are compared with are not.
+
+    A source may fall silent for longer than scores are kept; what is read again then was judged.
+    """
+    mark = store.mark(monitor)
+    settled = mark.settled.event_time if mark.settled else None
+    newest = mark.watermark.event_time if mark.watermark else None
+    held = settled if settled is not None and newest is not None and settled < newest else None
+    for due in _all_due(settings, now):
+        if held is not None and due.table is scores:
+            yield replace(due, before=min(due.before, held))
+        else:
+            yield due
+
+
 def _known_monitors(store: Store) -> list[str]:
     with store.reading() as connection:
         query = sa.select(monitors.c.name).order_by(monitors.c.name)
@@ -249,8 +267,9 @@ def _remove_artifacts(store: Store, monitor: str, due: _Due) -> Iterator[int]:
 def _count(store: Store, monitor: str, settings: RetentionSettings, now: datetime) -> Counts:
     """How much of a monitor's is due."""
     counts = dict.fromkeys(TABLES, 0)
+    all_due = list(_due_of(store, monitor, settings, now))
     with store.reading() as connection:
-        for due in _all_due(settings, now):
+        for due in all_due:
             if due.table is detectors:
                 query = _unused(monitor, due)
             else:

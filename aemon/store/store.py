@@ -30,7 +30,7 @@ class StaleWatermarkError(SkipError):
 class Mark:
     """A monitor's watermark, of which source it is, and the generation a writer must know.
 
-    `settled` trails behind: no record up to there is looked for any more. None without lateness.
+    `settled` trails behind by lateness: no record up to there is looked for any more.
     """
 
     watermark: Watermark | None = None

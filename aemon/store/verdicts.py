@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from aemon.records import RunReport, Verdict, Watermark
 from aemon.store.bulk import Columns, Same, as_columns, take, write_rows
+from aemon.store.episodes import episodes_of
 from aemon.store.known import Identity, Known, known_records
 from aemon.store.ledger import note_progress
 from aemon.store.store import KEYS_AT_ONCE, Mark, Row, Store
@@ -151,8 +152,8 @@ def _compare(
     flagged = np.asarray(flagged, dtype=bool).reshape(len(rows))
     at = rows.scores["scored_at"][0] if len(rows) else now
     for place, identity in enumerate(identities if known else ()):
-        if identity in known:
-            before = known[identity]
+        before = known.get(identity)
+        if before is not None and before.is_current:
             judged = {name: rows.scores[name][place] for name in Known.COMPARED}
             judged["event_time"] = judged["event_time"].item().replace(tzinfo=UTC)
             fresh[place] = False
@@ -172,17 +173,22 @@ def _write(
     keep: float,
     episodes: Mapping[Identity, int],
 ) -> None:
-    revision = {
-        identities[place]: known[identities[place]].revision + 1
+    old = {
+        identities[place]: known[identities[place]]
         for place in np.flatnonzero(saved.revised).tolist()
     }
-    if revision:
-        _supersede(connection, monitor, [(i, known[i]) for i in revision], saved.at)
+    revision = {identity: was.revision + 1 for identity, was in known.items()}
+    if old:
+        _supersede(connection, monitor, list(old.items()), saved.at)
+        episodes = {**episodes_of(connection, monitor, old), **episodes}
     kept = saved.fresh | saved.revised
     if keep < 1:
         kept &= ~(saved.fresh & _thinned(rows, keep))
     places: list[int] = np.flatnonzero(kept).tolist()
-    columns = rows.scores
+    columns: Columns = rows.scores
+    if old:  # it came when it came, however often it is judged
+        pairs = zip(identities, columns["late"], strict=True)
+        columns = {**columns, "late": [old[i].late if i in old else late for i, late in pairs]}
     if len(places) < len(rows):
         columns = take(columns, places)
     count = len(places)

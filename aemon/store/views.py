@@ -127,9 +127,9 @@ SELECT monitor, day, records_judged, promised_rate,
        flagged / nullif(records_judged * promised_rate, 0) AS budget_used
 FROM (
     SELECT r.monitor, {day(r.started_at)} AS day,
-           sum(r.records_scored - r.records_absent) AS records_judged,
-           sum((r.records_scored - r.records_absent) * t.false_alarm_rate)
-               / nullif(sum(r.records_scored - r.records_absent), 0) AS promised_rate,
+           sum(r.records_scored + r.records_revised - r.records_absent) AS records_judged,
+           sum((r.records_scored + r.records_revised - r.records_absent) * t.false_alarm_rate)
+               / nullif(sum(r.records_scored + r.records_revised - r.records_absent), 0) AS promised_rate,
            sum(r.anomalies) AS flagged
     FROM runs r
     JOIN thresholds t ON t.id = r.threshold_id
@@ -151,7 +151,7 @@ FROM (
            sum(CASE WHEN said = 'confirmed' THEN 1 ELSE 0 END) AS confirmed,
            sum(CASE WHEN said = 'false_alarm' THEN 1 ELSE 0 END) AS false_alarms
     FROM (
-        SELECT s.detector_id, {_SAID.format(of="a")} AS said
+        SELECT DISTINCT s.detector_id, a.record_key, a.entity, {_SAID.format(of="a")} AS said
         FROM anomalies a
         {{then_join}} scores s
           ON {_SAME_SCORE}

@@ -234,7 +234,7 @@ _table(
     _column("state", sa.Text, "open, or closed once enough normal records followed"),
     _column("started_at", TIME, "event time of its first anomaly"),
     _column("ended_at", TIME, "event time of its last anomaly so far"),
-    _column("records", sa.Integer, "anomalies in it"),
+    _column("records", sa.Integer, "anomalies told in it, also those corrected since"),
     _column("severity", sa.Text, "that of its severest anomaly"),
     _column("peak_exceedance", NUMBER, "largest score over threshold in it"),
     _column("peak_record_key", IDENTIFIER, "the anomaly with that"),
@@ -322,6 +322,15 @@ _table(
     sa.CheckConstraint("verdict IN ('false_alarm', 'confirmed', 'ignore_until')", name="verdict"),
     sa.CheckConstraint("(verdict = 'ignore_until') = (until IS NOT NULL)", name="until"),
     sa.CheckConstraint("verdict = 'ignore_until' OR record_key IS NOT NULL", name="record_key"),
+    *(
+        # SQLite takes any text for a time. PostgreSQL does not.
+        sa.CheckConstraint(
+            f"{name} IS NULL OR (date(substr({name}, 1, 10), '+0 days') = substr({name}, 1, 10)"
+            f" AND julianday({name}) IS NOT NULL)",
+            name=f"{name}_time",
+        ).ddl_if(dialect="sqlite")
+        for name in ("until", "created_at")
+    ),
     sa.Index(None, "monitor", "record_key"),
     comment="what people say of records; taken up at the next training",
 )
@@ -338,7 +347,7 @@ _table(
     _column(
         "settled",
         JSON,
-        "up to here no record is looked for any more; null while there is no lateness",
+        "up to here no record is looked for any more",
         nullable=True,
     ),
     comment="how far each monitor has read its source",
@@ -453,9 +462,9 @@ SELECT monitor, day, records_judged, promised_rate,
        flagged / nullif(records_judged * promised_rate, 0) AS budget_used
 FROM (
     SELECT r.monitor, {day(r.started_at)} AS day,
-           sum(r.records_scored - r.records_absent) AS records_judged,
-           sum((r.records_scored - r.records_absent) * t.false_alarm_rate)
-               / nullif(sum(r.records_scored - r.records_absent), 0) AS promised_rate,
+           sum(r.records_scored + r.records_revised - r.records_absent) AS records_judged,
+           sum((r.records_scored + r.records_revised - r.records_absent) * t.false_alarm_rate)
+               / nullif(sum(r.records_scored + r.records_revised - r.records_absent), 0) AS promised_rate,
            sum(r.anomalies) AS flagged
     FROM runs r
     JOIN thresholds t ON t.id = r.threshold_id
@@ -477,7 +486,7 @@ FROM (
            sum(CASE WHEN said = 'confirmed' THEN 1 ELSE 0 END) AS confirmed,
            sum(CASE WHEN said = 'false_alarm' THEN 1 ELSE 0 END) AS false_alarms
     FROM (
-        SELECT s.detector_id, {_SAID.format(of="a")} AS said
+        SELECT DISTINCT s.detector_id, a.record_key, a.entity, {_SAID.format(of="a")} AS said
         FROM anomalies a
         {{then_join}} scores s
           ON {_SAME_SCORE}

@@ -105,7 +105,7 @@ def test_old_results_are_removed_by_hand(trained):
     ask(trained, "UPDATE runs SET started_at = '2026-01-02 00:00:00.000000'")
     path = trained / "aemon.yaml"
     path.write_text("retention: {scores: 1d, anomalies: 1d, runs: 1d}\n" + path.read_text())
-    due = nothing | {"scores": 50, "anomalies": 1, "runs": 1}
+    due = nothing | {"scores": 50, "anomalies": 1, "runs": 2}
     assert json.loads(run(trained, "db", "prune", "--dry-run", "--json").stdout) == due
     assert ask(trained, "SELECT count(*) FROM scores") == [(51,)]
     told = run(trained, "db", "prune").stdout

@@ -84,3 +84,25 @@ def test_a_late_anomaly_lies_in_an_episode_or_has_its_own(monitor, database, sto
     monitor.score_once(Tally(), Stop())
     found = [(row.state, row.records) for row in all_episodes(store)]
     assert found == [("closed", 3), ("closed", 1)]
+
+
+def test_a_record_judged_again_stays_in_its_episode(monitor, database, store, settings, clock):
+    add(database, LEARNED, "..xx.")
+    monitor.score_once(Tally(), Stop())
+    (episode,) = all_episodes(store)
+    clock.forward(timedelta(hours=1))
+    train_once("pumps", settings, store, clock)
+    tally = Tally()
+    monitor.score_again(tally, Stop())
+    assert tally.records_revised == 5
+    with store.reading() as connection:
+        shown = connection.execute(
+            sa.text("SELECT revision, late, episode_id FROM flagged_records")
+        ).all()
+        precision = connection.execute(
+            sa.text("SELECT detector_version, flagged FROM detector_precision ORDER BY 1")
+        ).all()
+    assert [(row.revision, bool(row.late), row.episode_id) for row in shown] == [
+        (2, False, episode.id)
+    ] * 2
+    assert [tuple(row) for row in precision] == [(1, 2), (2, 2)]

@@ -13,7 +13,7 @@ from aemon.service.rebuilding import rebuild
 from aemon.service.run import Stop, Tally
 from aemon.service.training import train_once
 from aemon.store.detectors import active_detector, detector_row
-from aemon.store.feedback import add_feedback, read_feedback
+from aemon.store.feedback import add_feedback, read_feedback, stored_anomalies
 from aemon.store.tables import scores
 from tests import readings
 from tests.processes import insert
@@ -181,3 +181,29 @@ def test_the_manifest_says_what_was_read_and_with_what(settings, store, clock):
     assert row["trained_from"] == readings.START
     assert row["data_hash"]
     assert np.isfinite(noted["lines"]["drawn"]["pooled"])
+
+
+def test_a_false_alarm_that_was_corrected_is_not_brought_back_as_it_was(
+    monitor, settings, store, clock, database
+):
+    import sqlite3
+
+    connection = sqlite3.connect(database)
+    with connection:
+        connection.execute("UPDATE readings SET flow = 2.7, current = 0.8 WHERE id = ?", (ODD,))
+    connection.close()
+    clock.forward(timedelta(hours=1))
+    monitor.score_again(Tally(), Stop(), since=ODD_AT)
+    kept = stored_anomalies(store, "pumps", [str(ODD)])
+    assert 9.0 not in [one.observed["flow"] for one in kept]
+
+
+@pytest.mark.parametrize("until", ["21.11.2026", "soon", "2026-02-31"])
+def test_a_time_nobody_can_read_is_refused_where_it_is_said(store, until):
+    with pytest.raises(Exception, match=r"(?i)check|constraint|date|timestamp|time zone"):
+        say(store, "insert into feedback (monitor, verdict, until)"
+            f" values ('pumps', 'ignore_until', '{until}')")  # fmt: skip
+    say(store, "insert into feedback (monitor, verdict, until)"
+        " values ('pumps', 'ignore_until', '2026-11-21 10:00')")  # fmt: skip
+    (one,) = read_feedback(store, "pumps")
+    assert one.until.isoformat() == "2026-11-21T10:00:00+00:00"

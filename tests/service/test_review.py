@@ -6,12 +6,13 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from aemon.config.schema import ColumnSettings
+from aemon.config.schema import ColumnSettings, CsvSource, RetentionSettings
 from aemon.records import Outcome
 from aemon.service import review
 from aemon.service.monitor import Monitor
 from aemon.service.run import Stop, Tally
 from aemon.service.training import train_once
+from aemon.store.retention import prune
 from aemon.store.tables import runs, scores
 from tests import readings
 from tests.processes import insert, make_table
@@ -242,3 +243,141 @@ def test_the_ledger_accounts_for_every_record(monitor, add, database, store):
         coverage = connection.execute(sa.text("SELECT * FROM coverage")).mappings().all()
     assert (row.outcome, row.records_scored, row.records_revised) == (Outcome.RUNNING, 1, 1)
     assert [line["records_unaccounted"] for line in coverage] == [0]
+
+
+def test_a_record_too_late_is_not_found_by_the_next_look_either(
+    settings, store, clock, database, monkeypatch
+):
+    monkeypatch.setattr(review, "SHARE_OF_TIME", 1e9)
+    source = settings.source.model_copy(update={"table": "readings", "key": "id"})
+    settings = settings.model_copy(update={"source": source, "columns": ColumnSettings()})
+    train_once("pumps", settings, store, clock)
+    monitor = Monitor("pumps", settings, store, clock)
+    insert(database, "readings", readings.rows(100, first=LEARNED))
+    score(monitor)
+    score(monitor)
+    insert(database, "readings", [(8001, at(LEARNED + 9.5), 6.0, 2.8, 1.8)])
+    tallies = [score(monitor) for _ in range(3)]
+    monitor.close()
+    assert [tally.records_too_late for tally in tallies] == [1, 0, 0]
+    assert [tally.records_scored for tally in tallies] == [0, 0, 0]
+    assert all_scores(store, "8001") == []
+
+
+def test_a_look_in_parts_settles_only_what_it_knew_at_its_beginning(
+    monitor, add, store, monkeypatch
+):
+    """What came in behind its first part, within lateness, is met by the next look."""
+    pieces = monitor.settings.model_copy(update={"chunk_records": 40})
+    parted = Monitor("pumps", pieces, store, monitor._clock)
+    monkeypatch.setattr("aemon.service.monitor.ENOUGH_SHARE", 0.0)
+    score(parted)
+    assert parted._review._reached is not None
+    add([(7000, at(LEARNED + 60.5), 6.0, 2.8, 1.8)])
+    monkeypatch.setattr("aemon.service.monitor.ENOUGH_SHARE", 0.5)
+    add(readings.rows(100, first=LEARNED + 100))
+    for _ in range(4):
+        score(parted)
+    parted.close()
+    assert len(all_scores(store, "r7000")) == 1
+    assert store.mark("pumps").settled.event_time == readings.START + timedelta(
+        seconds=LEARNED + 139
+    )
+
+
+def test_what_retention_may_not_forget_is_not_judged_again(monitor, store, clock):
+    """A source may be silent for longer than scores are kept."""
+    score(monitor)
+    clock.forward(timedelta(days=200))
+    removed = prune(store, None, RetentionSettings(), clock(), rest=lambda _: None)
+    assert removed["scores"] > 0
+    tally = score(monitor)
+    assert (tally.records_scored, tally.records_reviewed) == (0, 59)
+
+
+def test_a_key_used_twice_is_not_revised_for_ever(monitor, database):
+    """The settings say that keys are unique. Where they are not, it ends all the same."""
+    rows = [
+        (None, f"s{n % 45}", at(LEARNED + 100 + n), *readings.values(1, first=n)[0].tolist())
+        for n in range(55)
+    ]
+    insert(database, "named", rows)
+    revised = [score(monitor).records_revised for _ in range(5)]
+    assert revised[-3:] == [0, 0, 0]
+
+
+def test_revisions_go_on_where_the_current_one_was_removed(add, settings, store, clock, database):
+    """A flagged revision is kept for longer than the normal one that took its place."""
+    settings = settings.model_copy(update={"lateness": None})
+    train_once("pumps", settings, store, clock)
+    monitor = Monitor("pumps", settings, store, clock)
+    normal = tuple(readings.values(1, first=7)[0].tolist())
+    change = "UPDATE named SET ts = ?, flow = ?, pressure = ?, current = ? WHERE name = 'x'"
+    insert(database, "named", [(None, "x", at(LEARNED + 1), 20.0, 2.0, 0.0)])
+    assert len(score(monitor).exceedances) == 1
+    execute(database, change, (at(LEARNED + 2), *normal))
+    score(monitor)
+    clock.forward(timedelta(days=100))
+    prune(store, None, RetentionSettings(), clock(), rest=lambda _: None)
+    assert [(row.revision, row.verdict) for row in all_scores(store, "x")] == [(1, "anomaly")]
+    execute(database, change, (at(LEARNED + 300), 20.0, 2.0, 0.0))
+    tally = score(monitor)
+    monitor.close()
+    assert (tally.records_scored, len(tally.exceedances)) == (1, 1)
+    assert [row.revision for row in all_scores(store, "x")] == [1, 2]
+
+
+def test_a_file_is_read_as_it_grows_so_keep_needs_no_patience(tmp_path, settings, store, clock):
+    path = tmp_path / "plant.csv"
+
+    def write(rows) -> None:
+        with path.open("a") as file:
+            file.writelines(",".join(map(str, row)) + "\n" for row in rows)
+
+    write([("id", "ts", "flow", "pressure", "current"), *readings.rows(LEARNED)])
+    source = CsvSource(path=path, time="ts", key="id")
+    settings = settings.model_copy(
+        update={"source": source, "keep": "flagged", "columns": ColumnSettings()}
+    )
+    train_once("pumps", settings, store, clock)
+    monitor = Monitor("pumps", settings, store, clock)
+    write(readings.rows(100, first=LEARNED))
+    assert score(monitor).records_scored == 100
+    write([(9999, at(LEARNED + 20.5), 6.0, 2.8, 1.8), (9998, at(LEARNED + 60.5), 6.0, 2.8, 1.8)])
+    tally = score(monitor)
+    monitor.close()
+    assert (tally.records_scored, tally.records_too_late) == (1, 1)
+    with store.reading() as connection:
+        normal = scores.c.verdict == "normal"
+        assert connection.execute(sa.select(scores).where(normal)).all() == []
+
+
+def test_judging_again_keeps_what_was_late_and_gives_way_to_a_daemon(
+    monitor, add, settings, store, clock, monkeypatch
+):
+    add([(7000, at(LEARNED + 60.5), 6.0, 2.8, 1.8)])
+    score(monitor)
+    clock.forward(timedelta(hours=1))
+    train_once("pumps", settings, store, clock)
+    other = Monitor("pumps", settings, store, clock)
+    # A daemon moves the watermark between a look and the commit, once
+    real, moved = store.mark, []
+
+    def moving(name):
+        mark = real(name)
+        if not moved:
+            moved.append(mark)
+            with store.writing() as connection:
+                store.move(connection, name, mark, mark.watermark)
+        return mark
+
+    monkeypatch.setattr(store, "mark", moving)
+    tally = Tally()
+    other._mark = lambda: None
+    other.score_again(tally, Stop())
+    other.close()
+    assert tally.records_revised == 101
+    with store.reading() as connection:
+        current = scores.c.superseded_at.is_(None)
+        rows = connection.execute(sa.select(scores.c.record_key, scores.c.late).where(current))
+        assert [key for key, late in rows if late] == ["r7000"]

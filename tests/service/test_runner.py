@@ -188,3 +188,9 @@ def test_a_row_the_store_refuses_for_good_stands_in_nobodys_way(
 def test_a_reason_with_a_nul_is_written(runner, store):
     runner.run("pumps", Job.SCORE, lambda *_: (Outcome.OK, "a\x00b"), SOON)
     assert ledger(store) == [("ok", "a\u2400b")]
+
+
+def test_a_reason_that_is_no_unicode_holds_up_no_other(runner, store):
+    runner.run("pumps", Job.SCORE, lambda *_: (Outcome.OK, "caf\udce9.csv"), SOON)
+    runner.run("pumps", Job.SCORE, lambda *_: (Outcome.OK, "plain"), SOON)
+    assert ledger(store) == [("ok", "caf\\udce9.csv"), ("ok", "plain")]
