@@ -87,7 +87,9 @@ def assert_ledger_has_every_tick(daemon: Daemon, plant: Plant, lost_answers: int
 
 
 @pytest.mark.postgresql
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])
+@pytest.mark.parametrize(
+    "how", [pytest.param(signal.SIGINT, marks=pytest.mark.soak), signal.SIGQUIT]
+)
 def test_a_server_that_is_stopped_and_started_again(server, tmp_path, how):
     plant = PostgresPlant(server.url)
     plant.add(LEARNED, first=0)
@@ -101,6 +103,7 @@ def test_a_server_that_is_stopped_and_started_again(server, tmp_path, how):
         assert_it_came_back(daemon, plant, first + 2 * PIECE, lost_answers=1)
 
 
+@pytest.mark.soak
 @pytest.mark.postgresql
 def test_many_monitors_that_fail_together_wait_no_longer_than_one(server, tmp_path):
     """Their failures in one moment are one: each need not double the pause."""
