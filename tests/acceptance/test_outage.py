@@ -141,6 +141,7 @@ def test_a_server_that_hangs(server, tmp_path):
     assert timed_out[0][0] >= 2, "the one that met the frozen server, and one that tried again"
 
 
+@pytest.mark.soak
 @pytest.mark.postgresql
 def test_a_server_that_hangs_does_not_keep_the_daemon_alive(server, tmp_path):
     plant = PostgresPlant(server.url)

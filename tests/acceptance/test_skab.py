@@ -26,6 +26,7 @@ def table_rows(records, start, stop):
         yield (number, record["datetime"], *sensors)
 
 
+@pytest.mark.soak
 def test_flagged_records_are_truly_anomalous_more_often_than_chance(shared_data, tmp_path):
     """Given 400 normal records each, When the rest streams in, Then precision beats base rate."""
     runs = read_runs(shared_data / "skab")
