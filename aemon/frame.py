@@ -55,6 +55,11 @@ class Frame:
     def __len__(self) -> int:
         return len(self.values)
 
+    @property
+    def identities(self) -> list[tuple[str, str]]:
+        """(entity, record key) of each of the N records."""
+        return list(zip(self.entities.tolist(), self.keys.tolist(), strict=True))
+
     def aware_time(self, row: int) -> datetime:
         """The event time of one record."""
         time: datetime = self.times[row].astype("datetime64[us]").item()

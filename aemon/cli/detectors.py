@@ -87,6 +87,8 @@ def rebuild(
 
     Fails if it does not come to the same scores, and says what differs.
     """
+    from dataclasses import asdict
+
     from rich.console import Console
 
     from aemon.clock import utc_now
@@ -97,17 +99,11 @@ def rebuild(
     with opened_results(settings) as store, Console(stderr=True).status("training ..."):
         made = rebuilding.rebuild(name, settings.monitors[name], store, utc_now, version)
     if as_json:
-        print_json({**_plain(made), "same": made.same})
+        print_json({**asdict(made), "same": made.same})
     else:
         print_words(f"detector {version} of {name}: {_verdict(made)}")
     if not made.same:
         raise typer.Exit(ExitCode.FAILED)
-
-
-def _plain(made: Any) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(made)
 
 
 def _verdict(made: Any) -> str:

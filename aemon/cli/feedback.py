@@ -21,8 +21,6 @@ from aemon.records import FeedbackVerdict
 if TYPE_CHECKING:
     from aemon.store.feedback import Feedback
 
-VERDICTS = ", ".join(verdict.value for verdict in FeedbackVerdict)
-
 
 def feedback(
     monitor: Annotated[str, typer.Argument(help="Whose record.")],

@@ -1,6 +1,6 @@
 """Episodes: adjacent anomalies of one entity told as one thing that happened to it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -80,12 +80,7 @@ def alone(entity: str, anomaly: Flagged) -> Episode:
 def joined(episode: Episode, anomaly: Flagged) -> Episode:
     """An episode with one more anomaly in its midst."""
     grown = _with(episode, episode.entity, anomaly)
-    return replace(
-        grown,
-        started_at=min(episode.started_at, anomaly.event_time),
-        ended_at=max(episode.ended_at, anomaly.event_time),
-        calm_records=episode.calm_records,
-    )
+    return replace(grown, calm_records=episode.calm_records)
 
 
 def _closed(episode: Episode, passed: int) -> Episode:
@@ -106,22 +101,18 @@ def _with(episode: Episode | None, entity: str, anomaly: Flagged) -> Episode:
             blame=dict(anomaly.shares),
         )
     peak = anomaly.exceedance > episode.peak_exceedance
+    critical = anomaly.severity is Severity.CRITICAL
     return replace(
         episode,
         started_at=min(episode.started_at, anomaly.event_time),
         ended_at=max(episode.ended_at, anomaly.event_time),
         records=episode.records + 1,
-        severity=_severest(episode.severity, anomaly.severity),
+        severity=anomaly.severity if critical else episode.severity,
         peak_exceedance=anomaly.exceedance if peak else episode.peak_exceedance,
         peak_record_key=anomaly.record_key if peak else episode.peak_record_key,
         blame={
             name: episode.blame.get(name, 0.0) + anomaly.shares.get(name, 0.0)
-            for name in (*episode.blame, *(set(anomaly.shares) - set(episode.blame)))
+            for name in dict.fromkeys((*episode.blame, *anomaly.shares))
         },
         calm_records=0,
     )
-
-
-def _severest(*severities: Severity) -> Severity:
-    order: Sequence[Severity] = (Severity.CRITICAL, Severity.WARNING)
-    return next(severity for severity in order if severity in severities)

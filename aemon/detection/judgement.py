@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from aemon.records import Verdict
+from aemon.records import Severity, Verdict
 
 Value = float | bool | str | None
 """A cell in its original units; None where it is missing."""
@@ -37,6 +37,10 @@ class Judgement:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def severity(self, row: int) -> Severity:
+        """How far over the line the anomaly at a row is."""
+        return Severity.CRITICAL if self.critical[row] else Severity.WARNING
 
     @property
     def verdicts(self) -> npt.NDArray[np.str_]:

@@ -17,7 +17,7 @@ from aemon.detection.kinds.kind import Progress
 from aemon.detection.kinds.registry import KINDS
 from aemon.detection.lesson import Lesson, contiguous_folds
 from aemon.detection.lines import Lines, calibrate_lines
-from aemon.detection.provenance import Provenance, as_datetime, hash_frame, versions
+from aemon.detection.provenance import Provenance, hash_frame, versions
 from aemon.detection.scorer import Scorer
 from aemon.detection.state import hash_feature_map
 from aemon.detection.threshold import false_alarm_rate_for
@@ -133,8 +133,8 @@ def learn(
     calibrating = _calibrating(lesson, fitted)
     rows = fitted.rows[calibrating]
     provenance = Provenance(
-        trained_from=as_datetime(frame.times[0]),
-        trained_until=as_datetime(frame.times[-1]),
+        trained_from=frame.aware_time(0),
+        trained_until=frame.aware_time(-1),
         training_records=int((lesson.folds < 0).sum()) or len(frame),
         validation_records=len(fitted.rows),
         calibration_records=len(rows),

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -44,12 +44,6 @@ class Provenance:
         names = ("trained_from", "trained_until")
         times = {name: datetime.fromisoformat(metadata[name]) for name in names}
         return cls(**(metadata | times))
-
-
-def as_datetime(time: np.datetime64) -> datetime:
-    """One of a frame's event times as an aware datetime."""
-    microseconds: datetime = time.astype("datetime64[us]").item()
-    return microseconds.replace(tzinfo=UTC)
 
 
 def hash_frame(frame: Frame) -> str:

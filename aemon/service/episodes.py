@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import sqlalchemy as sa
 
 from aemon.detection.episodes import Flagged, alone, follow, joined
 from aemon.detection.judgement import Explanation, Judgement
 from aemon.frame import Frame
-from aemon.records import Episode, Severity
 from aemon.store.episodes import episode_at, open_episodes, write_episodes
 from aemon.store.verdicts import Saved
+
+if TYPE_CHECKING:
+    from aemon.records import Episode
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,11 +67,10 @@ class Telling:
         return found
 
     def _flagged(self, row: int, explanation: Explanation) -> Flagged:
-        critical: npt.NDArray[np.bool_] = self.judgement.critical
         return Flagged(
             record_key=self.frame.keys[row],
             event_time=self.frame.aware_time(row),
             exceedance=float(self.judgement.exceedances[row]),
-            severity=Severity.CRITICAL if critical[row] else Severity.WARNING,
+            severity=self.judgement.severity(row),
             shares={part.column: part.share for part in explanation.contributions},
         )

@@ -9,6 +9,7 @@ from aemon.frame import Frame, check_frame, event_times, naive_utc
 from aemon.records import Watermark
 from aemon.service.fingerprint import record_hashes
 from aemon.service.judging import Judge, older_than_settled
+from aemon.service.said import flags, rows_of
 from aemon.sources.source import Fetched, Source
 from aemon.store.known import Identity, Known, known_records
 from aemon.store.store import Mark, StaleWatermarkError
@@ -92,10 +93,10 @@ class Review:
         hashes = record_hashes(frame.values).tolist()
         news = [
             self._is_news(identity, known.get(identity), frame.aware_time(place), hashes[place])
-            for place, identity in enumerate(zip(frame.entities, frame.keys, strict=True))
+            for place, identity in enumerate(frame.identities)
         ]
         judge.tally.records_reviewed += len(news) - sum(news)
-        rows = np.array(news, dtype=bool)
+        rows = flags(news)
         return judge.review(frame.take(rows), mark) if rows.any() else mark
 
     def _is_news(
@@ -129,13 +130,7 @@ def judge_again(source: Source, judge: Judge, since: datetime | None) -> None:
         if since is not None:
             frame = frame.take(frame.times >= naive_utc(since))
         known = _known(judge, frame)
-        there = np.array(
-            [
-                pair in known and known[pair].is_current
-                for pair in zip(frame.entities, frame.keys, strict=True)
-            ],
-            dtype=bool,
-        )
+        there = rows_of(frame, [pair for pair, was in known.items() if was.is_current])
         judge.stop.check()
         if there.any():
             _judge_in_turn(frame.take(there), judge)
@@ -155,9 +150,8 @@ def _judge_in_turn(frame: Frame, judge: Judge) -> None:
 
 
 def _known(judge: Judge, frame: Frame) -> dict[tuple[str, str], Known]:
-    identities = list(zip(frame.entities.tolist(), frame.keys.tolist(), strict=True))
     with judge.store.reading() as connection:
-        return known_records(connection, judge.monitor, identities)
+        return known_records(connection, judge.monitor, frame.identities)
 
 
 def _until(frame: Frame, watermark: Watermark) -> Frame:

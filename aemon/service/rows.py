@@ -11,7 +11,7 @@ import numpy.typing as npt
 from aemon.detection.detector import Detector
 from aemon.detection.judgement import Explanation, Judgement
 from aemon.frame import Frame, printable
-from aemon.records import Severity, Watermark
+from aemon.records import Watermark
 from aemon.store.artifacts import pack
 from aemon.store.bulk import Same
 from aemon.store.detectors import NewDetector, StoredDetector
@@ -54,12 +54,11 @@ def verdict_rows(
         np.flatnonzero(judgement.anomalous).tolist(), explanations, strict=True
     ):
         identity = {"record_key": frame.keys[row], "entity": frame.entities[row]}
-        severity = Severity.CRITICAL if judgement.critical[row] else Severity.WARNING
         anomalies.append(
             {
                 **identity,
                 "event_time": frame.aware_time(row),
-                "severity": severity.value,
+                "severity": judgement.severity(row).value,
                 "reason": printable(explanation.reason),
                 "observed": _jsonable(explanation.observed),
                 "reconstructed": _jsonable(explanation.reconstructed),

@@ -1,24 +1,18 @@
 """What people said, held against frames of records."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from aemon.frame import Frame
+from aemon.frame import Frame, naive_utc
 from aemon.records import FeedbackVerdict
 from aemon.store.feedback import Feedback, StoredAnomaly, stored_anomalies
 from aemon.store.known import Identity
 from aemon.store.store import Store
 
 Flags = npt.NDArray[np.bool_]
-
-
-def identities(frame: Frame) -> list[Identity]:
-    """(entity, record key) of each record of a frame."""
-    return list(zip(frame.entities.tolist(), frame.keys.tolist(), strict=True))
 
 
 About = Callable[[str, str], Feedback | None]
@@ -43,12 +37,11 @@ def in_stretch(frame: Frame, one: Feedback) -> Flags:
     """The records that are to be ignored (N,): from one of them, or from when it was said, on."""
     begin = one.event_time or one.created_at
     if one.event_time is None and one.record_key is not None:
-        pairs = zip(frame.entities, frame.keys, strict=True)
-        named = np.flatnonzero([one.is_about(*pair) for pair in pairs])
-        if len(named):
-            begin = pd.Timestamp(frame.times[named[0]], tz="UTC").to_pydatetime()
+        named = [row for row, pair in enumerate(frame.identities) if one.is_about(*pair)]
+        if named:
+            begin = frame.aware_time(named[0])
     until = one.until or begin
-    rows: Flags = (frame.times >= _naive(begin)) & (frame.times <= _naive(until))
+    rows: Flags = (frame.times >= naive_utc(begin)) & (frame.times <= naive_utc(until))
     return rows if one.entity is None else rows & (frame.entities == one.entity)
 
 
@@ -61,9 +54,8 @@ def stored_records(name: str, store: Store, said: Sequence[Feedback], about: Abo
 
 def as_frame(kept: Sequence[StoredAnomaly]) -> Frame:
     """Records the store has kept, as a frame."""
-    times = [one.event_time.astimezone(UTC).replace(tzinfo=None) for one in kept]
     return Frame(
-        times=np.array(times, dtype="datetime64[us]"),
+        times=np.array([naive_utc(one.event_time) for one in kept], dtype="datetime64[us]"),
         keys=_texts(one.record_key for one in kept),
         entities=_texts(one.entity for one in kept),
         values=pd.DataFrame([one.observed for one in kept], index=range(len(kept))),
@@ -74,9 +66,9 @@ def only(
     frame: Frame, about: About, verdict: FeedbackVerdict, without: Frame | None = None
 ) -> Frame:
     """The records of which this was said last, each once; `without` those of another frame."""
-    seen = set(identities(without)) if without is not None else set()
+    seen = set(without.identities) if without is not None else set()
     rows = []
-    for row, pair in enumerate(identities(frame)):
+    for row, pair in enumerate(frame.identities):
         one = about(*pair)
         if one is not None and one.verdict is verdict and pair not in seen:
             rows.append(row)
@@ -87,7 +79,7 @@ def only(
 def rows_of(frame: Frame, pairs: Collection[Identity]) -> Flags:
     """Which of N records are among these (N,)."""
     wanted = set(pairs)
-    return flags(pair in wanted for pair in identities(frame))
+    return flags(pair in wanted for pair in frame.identities)
 
 
 def flags(values: Iterable[bool]) -> Flags:
@@ -100,7 +92,3 @@ def _texts(values: Iterable[str]) -> npt.NDArray[np.object_]:
     texts = np.empty(len(found), dtype=object)
     texts[:] = found
     return texts
-
-
-def _naive(time: datetime) -> np.datetime64:
-    return np.datetime64(time.astimezone(UTC).replace(tzinfo=None), "us")

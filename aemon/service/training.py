@@ -13,7 +13,7 @@ from aemon.detection.raising import Heeded, at_least, cap, heed
 from aemon.frame import Frame
 from aemon.service.history import KeptRecords
 from aemon.service.rows import detector_rows
-from aemon.service.said import identities, rows_of
+from aemon.service.said import rows_of
 from aemon.service.training_records import choose_records
 from aemon.sources.registry import open_source
 from aemon.sources.source import Source
@@ -66,7 +66,7 @@ def train_once(name: str, settings: MonitorSettings, store: Store, clock: Clock)
     finally:
         source.close()
     learned = learn(chosen.frame, settings.learning, settings.detector.seed)
-    called_normal = rows_of(learned.records, identities(chosen.false_alarms))
+    called_normal = rows_of(learned.records, chosen.false_alarms.identities)
     heeded = heed(learned, called_normal, chosen.false_alarms, chosen.confirmed)
     detector = heeded.detector
     manifest = {
@@ -76,7 +76,7 @@ def train_once(name: str, settings: MonitorSettings, store: Store, clock: Clock)
         "rejected": chosen.rejected,
         "left_out": chosen.left_out,
         "brought_back": chosen.brought_back,
-        "called_normal": identities(learned.records.take(called_normal)),
+        "called_normal": learned.records.take(called_normal).identities,
         "feedback": list(chosen.spoken),
         "lines": {
             "without_feedback": line_values(heeded.without),

@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from aemon.config.schema import MonitorSettings
 from aemon.errors import TrainingError
@@ -17,7 +15,6 @@ from aemon.service.said import (
     About,
     as_frame,
     flags,
-    identities,
     in_stretch,
     last_words,
     only,
@@ -30,7 +27,7 @@ from aemon.store import queries
 from aemon.store.detectors import active_detector
 from aemon.store.feedback import Feedback, read_feedback, stored_anomalies
 from aemon.store.known import Identity
-from aemon.store.store import Store
+from aemon.store.store import Store, as_json, from_json
 
 Flags = npt.NDArray[np.bool_]
 
@@ -54,23 +51,12 @@ class ReadFrom:
 
     def as_json(self) -> dict[str, Any]:
         """For the manifest."""
-        until = self.until
-        time = until.event_time.isoformat() if until and until.event_time else None
-        return {
-            "newest": self.newest,
-            "limit": self.limit,
-            "until": until
-            and {"event_time": time, "record_key": until.record_key, "position": until.position},
-        }
+        return {"newest": self.newest, "limit": self.limit, "until": as_json(self.until)}
 
     @classmethod
     def from_json(cls, noted: Mapping[str, Any]) -> "ReadFrom":
         """The inverse of `as_json`."""
-        until = noted["until"]
-        if until is not None:
-            time = until["event_time"]
-            until = Watermark(**{**until, "event_time": time and datetime.fromisoformat(time)})
-        return cls(newest=noted["newest"], limit=noted["limit"], until=until)
+        return cls(newest=noted["newest"], limit=noted["limit"], until=from_json(noted["until"]))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -104,16 +90,7 @@ class TrainingRecords:
     @property
     def told(self) -> str:
         """What was left out and brought back, in plain words; empty if nothing was."""
-        words = {
-            "flagged": "flagged ones",
-            "confirmed": "confirmed ones",
-            "ignored": "ignored ones",
-        }
-        parts = [
-            f"{len(self.left_out[why])} {what}"
-            for why, what in words.items()
-            if self.left_out.get(why)
-        ]
+        parts = [f"{len(pairs)} {why} ones" for why, pairs in self.left_out.items()]
         told = f"{' and '.join(parts)} left out" if parts else ""
         back = len(self.brought_back)
         return ", ".join(filter(None, (told, f"{back} false alarms brought back" if back else "")))
@@ -150,7 +127,7 @@ def choose_records(
     left_out = _left_out(name, store, frame, said, about, first=first)
     stored = stored_records(name, store, said, about)
     back = only(stored, about, FeedbackVerdict.FALSE_ALARM, without=frame)
-    taught = frame.take(~rows_of(frame, [pair for pairs in left_out.values() for pair in pairs]))
+    taught = _without(frame, left_out)
     whole = join_frames(frame, stored)
     return TrainingRecords(
         frame=join_frames(taught, back),
@@ -158,7 +135,7 @@ def choose_records(
         read=read,
         rejected=frame.rejected,
         left_out=left_out,
-        brought_back=identities(back),
+        brought_back=back.identities,
         false_alarms=only(whole, about, FeedbackVerdict.FALSE_ALARM),
         confirmed=only(whole, about, FeedbackVerdict.CONFIRMED),
         heeded=tuple(one.id for one in said if one.detector_id is None),
@@ -186,14 +163,16 @@ def choose_again(source: Source, store: Store, name: str, row: Mapping[str, Any]
     frame = frame.take(~rows_of(frame, newer))
     there = read.limit - sum(manifest["rejected"].values())
     frame = frame.take(slice(-there, None) if read.newest else slice(there))
-    left_out = {
-        why: [(entity, key) for entity, key in pairs] for why, pairs in manifest["left_out"].items()
-    }
     back = {(entity, key) for entity, key in manifest["brought_back"]}
     stored = as_frame(stored_anomalies(store, name, sorted({key for _, key in back})))
     stored = stored.take(rows_of(stored, back))
-    taught = frame.take(~rows_of(frame, [pair for pairs in left_out.values() for pair in pairs]))
-    return join_frames(taught, stored)
+    return join_frames(_without(frame, manifest["left_out"]), stored)
+
+
+def _without(frame: Frame, left_out: Mapping[str, Sequence[Sequence[str]]]) -> Frame:
+    """The records that are left; JSON makes lists of the pairs that name the others."""
+    gone = [(entity, key) for pairs in left_out.values() for entity, key in pairs]
+    return frame.take(~rows_of(frame, gone))
 
 
 def _check_usable(
@@ -217,7 +196,7 @@ def _check_usable(
 def _left_out(
     name: str, store: Store, frame: Frame, said: Sequence[Feedback], about: About, *, first: bool
 ) -> dict[str, list[Identity]]:
-    pairs = identities(frame)
+    pairs = frame.identities
     ignored = np.zeros(len(frame), dtype=bool)
     for one in said:
         if one.verdict is FeedbackVerdict.IGNORE_UNTIL and one.until is not None:
@@ -248,8 +227,8 @@ def _flagged(name: str, store: Store, frame: Frame, *, free: Flags) -> Flags:
     active = active_detector(store, name)
     if not len(frame) or active is None:
         return np.zeros(len(frame), dtype=bool)
-    since = pd.Timestamp(frame.times.min(), tz="UTC").to_pydatetime()
+    since = frame.aware_time(int(frame.times.argmin()))
     p_of = queries.flagged_p_values(store, name, since)
-    p_values = np.array([p_of.get(pair, np.nan) for pair in identities(frame)])
+    p_values = np.array([p_of.get(pair, np.nan) for pair in frame.identities])
     p_values[free] = np.nan
     return unexplained(p_values, active.false_alarm_rate)

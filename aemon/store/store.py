@@ -92,7 +92,7 @@ class Store:
             watermark=watermark,
             source=row.source,
             generation=row.generation,
-            settled=_from_json(row.settled),
+            settled=from_json(row.settled),
         )
 
     def move(
@@ -119,7 +119,7 @@ class Store:
             "source": mark.source,
             "generation": mark.generation + 1,
             "updated_at": self._clock(),
-            "settled": _as_json(settled),
+            "settled": as_json(settled),
         }
         if mark.generation == 0:
             statement = self.insert_or_ignore(watermarks).values(monitor=monitor, **values)
@@ -142,7 +142,8 @@ class Store:
         return insert.execution_options(preserve_rowcount=True)
 
 
-def _as_json(watermark: Watermark | None) -> dict[str, Any] | None:
+def as_json(watermark: Watermark | None) -> dict[str, Any] | None:
+    """A watermark as a JSON column holds it."""
     if watermark is None:
         return None
     time = watermark.event_time
@@ -153,7 +154,8 @@ def _as_json(watermark: Watermark | None) -> dict[str, Any] | None:
     }
 
 
-def _from_json(noted: dict[str, Any] | None) -> Watermark | None:
+def from_json(noted: dict[str, Any] | None) -> Watermark | None:
+    """The inverse of `as_json`."""
     if noted is None:
         return None
     time = noted["event_time"]

@@ -8,9 +8,8 @@ import pytest
 
 from tests.plants import (
     LEARNED,
+    MONITORS,
     Plant,
-    PostgresPlant,
-    SqlitePlant,
     assert_whole,
     scored,
     watermark,
@@ -24,20 +23,6 @@ LONGEST_PAUSE_SECONDS = 0.6
 LONGEST_COMMITS_SECONDS = 0.06  # the time of a few commits
 KILLS_WHILE_LEARNING = 2
 CATCH_UP_SECONDS = 600  # most of the records are left to the one that nobody kills
-MONITORS = f"""
-  plant:
-    source: {{source}}
-    score_every: 200ms
-    min_records: {LEARNED}
-    chunk_records: 50
-"""
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def plant(request, tmp_path) -> Plant:
-    if request.param == "sqlite":
-        return SqlitePlant(tmp_path)
-    return PostgresPlant(request.getfixturevalue("postgres_url"))
 
 
 class Stream(threading.Thread):

@@ -7,26 +7,12 @@ from contextlib import ExitStack, closing
 import psycopg
 import pytest
 
-from tests.plants import LEARNED, Plant, PostgresPlant, SqlitePlant, assert_whole, scored
+from tests.plants import LEARNED, MONITORS, assert_whole, scored
 from tests.processes import Daemon
 
 pytestmark = pytest.mark.acceptance
 PIECE = 250
 PIECES = 16
-MONITORS = f"""
-  plant:
-    source: {{source}}
-    score_every: 200ms
-    min_records: {LEARNED}
-    chunk_records: 50
-"""
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def plant(request, tmp_path) -> Plant:
-    if request.param == "sqlite":
-        return SqlitePlant(tmp_path)
-    return PostgresPlant(request.getfixturevalue("postgres_url"))
 
 
 def test_two_daemons_that_learn_and_judge_the_same(plant, tmp_path):
