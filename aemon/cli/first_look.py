@@ -12,6 +12,7 @@ from aemon.detection.shape import choose_shape
 from aemon.detection.threshold import false_alarm_rate_for
 from aemon.errors import AemonError
 from aemon.frame import Frame, check_frame
+from aemon.service.cold_start import wanted_records
 from aemon.sources.registry import open_source
 from aemon.sources.source import Fetched, Source
 
@@ -49,7 +50,8 @@ def look(settings: MonitorSettings) -> FirstLook:
     """
     source = open_source(settings.source, clock=utc_now)
     try:
-        fetched, warnings = _first_records(source, settings)
+        wanted = wanted_records(settings, source)
+        fetched, warnings = _first_records(source, wanted, settings)
         frame = check_frame(fetched.table, source.roles)
         columns = describe_columns(frame, settings.columns) if len(frame) else ()
         learned_from = frame
@@ -63,7 +65,7 @@ def look(settings: MonitorSettings) -> FirstLook:
         warnings.append(
             f"{fetched.waiting} records wait: their time is unreadable or more than a year ahead"
         )
-    there, wanted = len(fetched.table), settings.min_records
+    there = len(fetched.table)
     if source.replayable and there == 0:
         warnings.append("no records yet: aemon will collect them")
     elif source.replayable and there < wanted:
@@ -79,9 +81,11 @@ def look(settings: MonitorSettings) -> FirstLook:
     )
 
 
-def _first_records(source: Source, settings: MonitorSettings) -> tuple[Fetched, list[str]]:
+def _first_records(
+    source: Source, wanted: int, settings: MonitorSettings
+) -> tuple[Fetched, list[str]]:
     """The first records; of a live source those that come while a person may be kept waiting."""
-    fetched = source.fetch(None, settings.min_records)
+    fetched = source.fetch(None, wanted)
     if source.replayable:
         return fetched, []
     patience = LEAST_WAIT_SECONDS
@@ -94,7 +98,7 @@ def _first_records(source: Source, settings: MonitorSettings) -> tuple[Fetched, 
     deadline = began + min(patience, MOST_WAIT_SECONDS)
     while len(fetched.table) < LIVE_RECORDS and time.monotonic() < deadline:
         time.sleep(0.1)
-        fetched = source.fetch(None, settings.min_records)
+        fetched = source.fetch(None, wanted)
     came, waited = len(fetched.table), time.monotonic() - began
     records = f"{came or 'no'} record{'' if came == 1 else 's'} came in {waited:.1f} s"
     return fetched, [f"{each}: {records}; what a column is taken for may still change"]

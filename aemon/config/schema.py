@@ -8,8 +8,20 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from aemon.config.detector import DetectorSettings
+from aemon.config.quiet import QuietSettings
 from aemon.config.threshold import ThresholdSettings
-from aemon.config.types import Age, AtKeyError, Duration, Listen, Settings, TimeZone, given
+from aemon.config.types import (
+    After,
+    Age,
+    AtKeyError,
+    Duration,
+    Listen,
+    Schedule,
+    Settings,
+    Size,
+    TimeZone,
+    given,
+)
 
 ColumnKind = Literal["numeric", "boolean", "categorical"]
 
@@ -118,6 +130,56 @@ class LearningSettings(Settings):
         return hashlib.sha256(learned.model_dump_json(exclude_defaults=True).encode()).hexdigest()
 
 
+class EpisodeSettings(Settings):
+    """How adjacent anomalies of one entity become one episode."""
+
+    gap: int = Field(5, ge=0, description="it ends when more calm records than this follow")
+    longest_gap: Duration = Field(
+        timedelta(days=1), description="or when so much time passes between two anomalies"
+    )
+    min_records: int = Field(
+        1, ge=1, description="shorter ones are stored, but told to nobody: anomalies it takes"
+    )
+    end_line: float = Field(
+        0.8,
+        gt=0,
+        le=1,
+        description="a record is calm below this share of the threshold; between the two lines an "
+        "episode neither begins nor ends",
+    )
+
+
+class LifeSettings(Settings):
+    """How detectors come and go."""
+
+    trial: bool = Field(
+        True, description="a new detector first judges in the shadow, beside the active one"
+    )
+    trial_records: int | None = Field(
+        None, ge=20, description="records of a trial; default 1 / false-alarm rate, 200 to 2000"
+    )
+    trial_longest: Duration = Field(
+        timedelta(days=1), description="a trial that saw fewer records is decided by then"
+    )
+    retrain_on_drift: bool = Field(
+        True, description="train a new detector when normal life has drifted"
+    )
+    retrain_on_feedback: int = Field(
+        5, ge=0, description="train when people said so many new things of records; 0 never"
+    )
+    learn_shift_after: After = Field(
+        timedelta(days=1),
+        description="a new level that stays so long is the new normal: it is learned, though its "
+        "records were flagged; never waits until somebody calls them false alarms",
+    )
+    recalibrate: bool = Field(
+        True, description="move the threshold as normal scores move, so that the promise is kept"
+    )
+    train_memory: Size = Field(
+        4_000_000_000, description="a training worker that takes more is killed"
+    )
+
+
 Keep = Literal["all", "flagged"] | Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -125,9 +187,25 @@ class MonitorSettings(Settings):
     """One configured unit that is watched."""
 
     source: Source
-    score_every: Duration = Field(description="pause between scoring runs")
-    train_every: Duration = Field(timedelta(days=1), description="age at which a detector retires")
-    min_records: int = Field(1000, ge=50, description="cold start ends at this many records")
+    score_every: Schedule = Field(
+        description="pause between scoring runs, or five fields of cron: */5 8-18 * * 1-5"
+    )
+    train_every: Schedule = Field(
+        timedelta(days=1), description="age at which a detector is replaced, or cron"
+    )
+    timezone: TimeZone = Field("UTC", description="zone of cron schedules")
+    jitter: Duration | None = Field(
+        None, description="scoring runs begin up to so much later, by chance, to spread load"
+    )
+    grace: Duration | None = Field(
+        None, description="a later tick is not run any more; default the pause to the next one"
+    )
+    min_records: int | None = Field(
+        None,
+        ge=50,
+        description="cold start ends at this many records; default by the number of columns, see "
+        "`aemon check`",
+    )
     start: Literal["beginning", "now"] = Field(
         "beginning",
         description="the first detector learns from the source's first min_records records and "
@@ -142,9 +220,9 @@ class MonitorSettings(Settings):
         description="records up to so much older than the newest are looked for again and again, "
         "so that late and corrected ones are judged; still later ones are counted and left",
     )
-    episode_gap: int = Field(
-        5, ge=0, description="an episode ends when more normal records than this follow"
-    )
+    episodes: EpisodeSettings = EpisodeSettings()
+    quiet: QuietSettings = QuietSettings()
+    life: LifeSettings = LifeSettings()
     keep: Keep = Field(
         "all", description="scores to store: all, flagged, or a share of the normal ones (0.05)"
     )
@@ -156,7 +234,7 @@ class MonitorSettings(Settings):
 
     @model_validator(mode="after")
     def _learns_from_min_records(self) -> Self:
-        if self.max_training_records < self.min_records:
+        if self.min_records is not None and self.max_training_records < self.min_records:
             raise AtKeyError(
                 "max_training_records",
                 f"{self.max_training_records} is less than min_records, {self.min_records}; "
@@ -204,6 +282,18 @@ class RetentionSettings(Settings):
     every: Duration = Field(timedelta(hours=1), description="pause between two rounds of removal")
 
 
+class ReplicaSettings(Settings):
+    """How several daemons share one store."""
+
+    name: str | None = Field(
+        None, min_length=1, description="this daemon's own name; default host name and process"
+    )
+    lease: Duration = Field(
+        timedelta(seconds=30),
+        description="a daemon that does not say for so long that it lives loses its monitors",
+    )
+
+
 class Config(Settings):
     """The whole configuration file."""
 
@@ -214,6 +304,10 @@ class Config(Settings):
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
     retention: RetentionSettings = RetentionSettings()
+    replicas: ReplicaSettings = ReplicaSettings()
+    reload_every: Duration = Field(
+        timedelta(seconds=10), description="how often this file is looked at for changes"
+    )
     monitors: dict[str, MonitorSettings] = Field(min_length=1, description="name -> monitor")
 
     @model_validator(mode="after")

@@ -14,8 +14,10 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
+from pydantic_core import core_schema
 
 from aemon.clock import format_duration, parse_duration
+from aemon.config.cron import Cron
 
 
 class Settings(BaseModel):
@@ -58,6 +60,7 @@ def _pattern(pattern: str) -> str:
 
 
 _NOT_ZERO = "(?=.*[1-9])"
+_DURATION = rf"{_NOT_ZERO}\s*(?:[0-9]+(?:\.[0-9]+)?\s*(?:ms|[smhdw])\s*)+"
 
 
 def _duration(value: object) -> object:
@@ -76,11 +79,139 @@ Duration = Annotated[
         {
             "type": "string",
             "examples": ["30s", "15m", "1d"],
-            "pattern": _pattern(rf"{_NOT_ZERO}\s*(?:[0-9]+(?:\.[0-9]+)?\s*(?:ms|[smhdw])\s*)+"),
+            "pattern": _pattern(_DURATION),
         }
     ),
 ]
 """A positive length of time, written with units: `30s`, `1h30m`."""
+
+
+def _cron(value: object) -> object:
+    if isinstance(value, Cron):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(  # noqa: TRY004 -- pydantic tells people of no other
+            "write five fields of cron as text, such as '0 2 * * 1-5'"
+        )
+    return Cron.parse(value)
+
+
+_CRON = r"\s*(?:@(?:hourly|daily|weekly|monthly)|[^\s]+(?:\s+[^\s]+){4})\s*"
+
+
+class _IsCron:
+    """Takes what `_cron` has made as it is."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
+        return core_schema.is_instance_schema(Cron)
+
+
+CronText = Annotated[
+    Cron,
+    _IsCron,
+    BeforeValidator(_cron),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["0 2 * * 1-5"], "pattern": _pattern(_CRON)}),
+]
+"""Five fields of cron; weekday 1 is Monday."""
+
+
+def _schedule(value: object) -> object:
+    """Five fields are cron, anything else a duration."""
+    if isinstance(value, str) and (len(value.split()) == CRON_FIELDS or value.startswith("@")):
+        return _cron(value)
+    return value if isinstance(value, Cron) else _duration(value)
+
+
+CRON_FIELDS = 5
+
+
+def _schedule_text(value: timedelta | Cron) -> str:
+    return str(value) if isinstance(value, Cron) else format_duration(value)
+
+
+class _IsSchedule:
+    """Takes what `_schedule` has made as it is."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
+        kinds = (Cron, timedelta)
+        return core_schema.union_schema([core_schema.is_instance_schema(kind) for kind in kinds])
+
+
+Schedule = Annotated[
+    timedelta | Cron,
+    _IsSchedule,
+    BeforeValidator(_schedule),
+    PlainSerializer(_schedule_text, return_type=str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "examples": ["5m", "*/5 8-18 * * 1-5"],
+            "pattern": _pattern(rf"{_DURATION}|{_CRON}"),
+        }
+    ),
+]
+"""A pause such as `5m`, or five fields of cron."""
+
+
+_NEVER = "never"
+
+
+def _after(value: object) -> object:
+    return None if value in (_NEVER, None) else _duration(value)
+
+
+def _after_text(value: timedelta | None) -> str:
+    return _NEVER if value is None else format_duration(value)
+
+
+After = Annotated[
+    timedelta | None,
+    BeforeValidator(_after),
+    PlainSerializer(_after_text, return_type=str),
+    WithJsonSchema(
+        {
+            "type": ["string", "null"],
+            "examples": ["1d", _NEVER],
+            "pattern": _pattern(rf"{_NEVER}|{_DURATION}"),
+        }
+    ),
+]
+"""A length of time after which something happens, or `never`."""
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(MB|GB)")
+_BYTES = {"MB": 10**6, "GB": 10**9}
+
+
+def _size(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None or float(match[1]) <= 0:
+        raise ValueError("write a size with its unit, for example 500MB or 4GB")
+    return round(float(match[1]) * _BYTES[match[2]])
+
+
+def _size_text(value: int) -> str:
+    unit = "GB" if value >= _BYTES["GB"] else "MB"
+    return f"{value / _BYTES[unit]:g}{unit}"
+
+
+Size = Annotated[
+    int,
+    BeforeValidator(_size),
+    PlainSerializer(_size_text, return_type=str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "examples": ["4GB"],
+            "pattern": _pattern(rf"{_NOT_ZERO}\s*{_SIZE.pattern}\s*"),
+        }
+    ),
+]
+"""Bytes, written with a unit: `4GB`."""
 
 
 _FOREVER = "forever"

@@ -24,6 +24,7 @@ from aemon.demo.score_card import FlaggedMoment, ScoreCard, score_card
 from aemon.demo.screen import DemoScreen, MonitorProgress
 from aemon.errors import RetriableError, StoreError
 from aemon.records import Outcome
+from aemon.service.cold_start import wanted_for
 from aemon.store import queries
 from aemon.store.engine import open_engine
 from aemon.store.store import Store
@@ -191,7 +192,7 @@ class _Watch:
         return [self._progress(monitor) for monitor in monitors], [_flagged(r) for r in fresh]
 
     def _progress(self, monitor: queries.MonitorOverview) -> MonitorProgress:
-        wanted = self._config.monitors[monitor.name].min_records
+        wanted = wanted_for(0, self._config.monitors[monitor.name])  # the demo names a number
         run = monitor.last_score
         collected = run.records_read if run and run.outcome == Outcome.COLLECTING else 0
         return MonitorProgress(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import prometheus_client
 
@@ -97,7 +98,11 @@ class Daemon:
         web.start()
         for name, monitor in self._monitors.items():
             self._metrics.add_monitor(name, monitor.settings)
-            self._scheduler.every(monitor.settings.score_every, name, self._score_tick(monitor))
+            settings = monitor.settings
+            self._scheduler.every(
+                settings.score_every, name, self._score_tick(monitor),
+                zone=ZoneInfo(settings.timezone), jitter=settings.jitter, grace=settings.grace,
+            )  # fmt: skip
         self._retention.end_lost_runs()
         self._scheduler.prune(self._config.retention.every, self._retention.round)
         self._scheduler.start(self._heartbeat)
@@ -141,19 +146,17 @@ class Daemon:
             report = self._runner.run(monitor.name, Job.SCORE, monitor.score_once, timeout)
             if report.outcome is Outcome.TIMED_OUT:
                 monitor.replace_source()
-            self._after_scoring(
-                monitor, cold=report.outcome is Outcome.COLLECTING, there=report.records_read
-            )
+            wanted = report.records_wanted
+            self._after_scoring(monitor, enough=bool(wanted) and report.records_read >= wanted)
 
         return tick
 
-    def _after_scoring(self, monitor: Monitor, *, cold: bool, there: int) -> None:
+    def _after_scoring(self, monitor: Monitor, *, enough: bool) -> None:
         """Show a new detector; ask for training where it is due."""
         in_use = monitor.in_use
         if in_use and self._shown.get(monitor.name) != in_use.id:
             self._show(in_use)
-        wanted = monitor.settings.min_records
-        due = there >= wanted if cold else monitor.outdated(self._clock())
+        due = enough or monitor.outdated(self._clock())
         training = self._trainings[monitor.name]
         waits = training.not_before is not None and self._clock() < training.not_before
         if due and not waits and not training.asked:
@@ -240,7 +243,7 @@ class Daemon:
             version=__version__,
             now=now,
             started_at=self._started_at,
-            wanted={name: m.settings.min_records for name, m in self._monitors.items()},
+            wanted={name: m.wanted for name, m in self._monitors.items()},
             sources={name: m.settings.source.kind for name, m in self._monitors.items()},
             monitors=queries.overview(self._store, self._monitors, since),
             flagged=queries.flagged_records(self._store, since=since, limit=20),

@@ -119,7 +119,7 @@ class Judge:
             frame=frame,
             judgement=judgement,
             explanations=explanations,
-            gap=self.settings.episode_gap,
+            gap=self.settings.episodes.gap,
             behind=bool(len(late) and late.all()),
         )
         began = monotonic()

@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from aemon import __version__
+from aemon.clock import utc_now
+from aemon.config.cron import longest_pause
 from aemon.config.schema import MonitorSettings
 from aemon.records import Job, Outcome, RunReport, Severity
 from aemon.store.detectors import StoredDetector
@@ -40,7 +43,7 @@ CATALOGUE = (
         "aemon_run_last_success_timestamp_seconds", "gauge", ("monitor", "job"),
         "when a run last ended well (ok, no_data or collecting)",
     ),
-    Metric("aemon_run_interval_seconds", "gauge", ("monitor", "job"), "pause between runs"),
+    Metric("aemon_run_interval_seconds", "gauge", ("monitor", "job"), "longest pause between runs"),
     Metric("aemon_source_records_read", "counter", ("monitor",), "records the source returned"),
     Metric("aemon_source_errors", "counter", ("monitor",), "runs that failed to read the source"),
     Metric(
@@ -150,7 +153,8 @@ class Metrics:
             for outcome in set(Outcome) - {Outcome.RUNNING}:
                 self["aemon_runs"].labels(monitor, job, outcome)
         every = {Job.SCORE: settings.score_every, Job.TRAIN: settings.train_every}
-        for job, interval in every.items():
+        for job, schedule in every.items():
+            interval = longest_pause(schedule, ZoneInfo(settings.timezone), utc_now())
             self["aemon_run_interval_seconds"].labels(monitor, job).set(interval.total_seconds())
         for metric in CATALOGUE:
             if metric.kind == "counter" and metric.labels == ("monitor",):

@@ -3,13 +3,16 @@
 import time
 from dataclasses import replace
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from aemon.clock import Clock
+from aemon.config.cron import is_due
 from aemon.config.schema import MonitorSettings, identity
 from aemon.detection.detector import Detector
 from aemon.errors import SourceConfigError
 from aemon.frame import check_frame
 from aemon.records import Outcome
+from aemon.service.cold_start import wanted_for, wanted_records
 from aemon.service.history import HistorySource
 from aemon.service.judging import Judge
 from aemon.service.review import Review, judge_again
@@ -41,6 +44,7 @@ class Monitor:
         self._in_use: tuple[StoredDetector, Detector] | None = None
         self._unreadable = False
         self._review = Review()
+        self.wanted = wanted_for(0, settings)  # records that end its cold start, as far as known
 
     def score_once(self, tally: Tally, stop: Stop) -> tuple[Outcome, str]:
         """Judge every record the source has after the watermark, a chunk a commit.
@@ -132,7 +136,7 @@ class Monitor:
         return replace(mark, source=now)
 
     def _cold_start(self, source: Source, tally: Tally) -> tuple[Outcome, str]:
-        wanted = self.settings.min_records
+        wanted = self.wanted = wanted_records(self.settings, source)
         there = source.count(wanted)
         tally.records_read = there
         tally.records_wanted = wanted
@@ -164,14 +168,15 @@ class Monitor:
             return True
         if self.in_use is None:
             return False
-        aged = now - self.in_use.trained_at >= self.settings.train_every
+        zone = ZoneInfo(self.settings.timezone)
+        aged = is_due(self.settings.train_every, self.in_use.trained_at, now, zone)
         return aged or self.in_use.settings_hash != self.settings.learning.fingerprint
 
     def _open_source(self) -> Source:
         if self._source is None:
             source = open_source(self.settings.source, clock=self._clock)
             if not source.replayable:
-                keep = max(self.settings.max_training_records, self.settings.min_records)
+                keep = max(self.settings.max_training_records, self.settings.min_records or 0)
                 source = HistorySource(source, self._store, self.name, keep)
             self._source = source
         return self._source

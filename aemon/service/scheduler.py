@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -12,13 +13,16 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
+from aemon.config.cron import Cron, longest_pause
 from aemon.records import Job, Outcome
+from aemon.service.triggers import trigger_of
 
 SCORING_AT_ONCE = 10  # runs; more wait their turn
 TRAINING_AT_ONCE = 1  # worker processes; each takes a core
 HEARTBEAT_SECONDS = 5
 FIRST_PRUNE = timedelta(minutes=1)  # after the start: a daemon that keeps falling need not remove
 
+_UTC = ZoneInfo("UTC")
 _MISSED = {
     EVENT_JOB_MISSED: (Outcome.MISFIRED, "the tick came too late to run"),
     EVENT_JOB_MAX_INSTANCES: (Outcome.SKIPPED, "the run before is still going"),
@@ -54,19 +58,29 @@ class Scheduler:
         self._scheduler.add_job(heartbeat, IntervalTrigger(seconds=HEARTBEAT_SECONDS, timezone=UTC))
         self._scheduler.start()
 
-    def every(self, interval: timedelta, monitor: str, work: Callable[[], Any]) -> None:
-        """Score a monitor now and then at every interval.
+    def every(
+        self,
+        schedule: timedelta | Cron,
+        monitor: str,
+        work: Callable[[], Any],
+        *,
+        zone: ZoneInfo = _UTC,
+        jitter: timedelta | None = None,
+        grace: timedelta | None = None,
+    ) -> None:
+        """Score a monitor now and then by its schedule.
 
-        A tick later than an interval is stale: the next one reads the same records.
+        A tick that is later than the next one is stale: that one reads the same records.
         """
-        seconds = interval.total_seconds()
+        now = datetime.now(UTC)
+        grace = grace or longest_pause(schedule, zone, now)
         self._scheduler.add_job(
             work,
-            IntervalTrigger(seconds=seconds, timezone=UTC),
+            trigger_of(schedule, zone, jitter),
             id=_id(Job.SCORE, monitor),
             executor=Job.SCORE.value,
-            next_run_time=datetime.now(UTC),
-            misfire_grace_time=max(1, round(seconds)),
+            next_run_time=now,
+            misfire_grace_time=max(1, round(grace.total_seconds())),
         )
 
     def once(self, monitor: str, work: Callable[[], Any]) -> None:

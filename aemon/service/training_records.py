@@ -11,6 +11,7 @@ from aemon.config.schema import MonitorSettings
 from aemon.errors import TrainingError
 from aemon.frame import Frame, check_frame, join_frames
 from aemon.records import FeedbackVerdict, Watermark
+from aemon.service.cold_start import wanted_records
 from aemon.service.said import (
     About,
     as_frame,
@@ -112,16 +113,17 @@ def choose_records(
     """
     mark = store.mark(name)
     first = mark.watermark is None
+    wanted = wanted_records(settings, source) if first else 0
     if not first:
         read = ReadFrom(newest=True, limit=settings.max_training_records, until=mark.watermark)
     elif settings.start == "now":
         read = ReadFrom(newest=True, limit=settings.max_training_records)
     else:
-        read = ReadFrom(newest=False, limit=settings.min_records)
+        read = ReadFrom(newest=False, limit=wanted)
     fetched = read.ask(source)
     frame = check_frame(fetched.table, source.roles)
     if first:
-        _check_usable(name, settings, len(fetched.table), frame, fetched.waiting)
+        _check_usable(name, wanted, len(fetched.table), frame, fetched.waiting)
     said = read_feedback(store, name)
     about = last_words(said)
     left_out = _left_out(name, store, frame, said, about, first=first)
@@ -175,14 +177,12 @@ def _without(frame: Frame, left_out: Mapping[str, Sequence[Sequence[str]]]) -> F
     return frame.take(~rows_of(frame, gone))
 
 
-def _check_usable(
-    name: str, settings: MonitorSettings, there: int, frame: Frame, waiting: int
-) -> None:
+def _check_usable(name: str, wanted: int, there: int, frame: Frame, waiting: int) -> None:
     """Refuse to call a handful of records the normal life of a monitor."""
-    if there < settings.min_records:
+    if there < wanted:
         held = f", {waiting} more with a time nobody can believe" if waiting else ""
         raise TrainingError(
-            f"{name}: {there} of {settings.min_records} records are there{held}",
+            f"{name}: {there} of {wanted} records are there{held}",
             todo="wait for more, or lower min_records",
         )
     if len(frame) < LEAST_USABLE_SHARE * there:

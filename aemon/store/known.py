@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import isclose
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -11,6 +12,9 @@ from sqlalchemy.dialects import postgresql
 from aemon.store.store import KEYS_AT_ONCE
 from aemon.store.tables import scores
 from aemon.store.types import Identifier
+
+ROUNDING = 1e-5
+"""Relative: scores come of single-precision sums, whose order follows from how many are judged."""
 
 Identity = tuple[str, str]
 """(entity, record key)"""
@@ -57,9 +61,17 @@ class Known:
         """
         if not again and not self.changed(now["event_time"], now["record_hash"]):
             return False
-        return any(
-            getattr(self, name) != now[name] for name in self.COMPARED if name != "record_hash"
-        )
+        if not _same_score(self.score, now["score"]):
+            return True
+        exact = [name for name in self.COMPARED if name not in ("record_hash", "score")]
+        return any(getattr(self, name) != now[name] for name in exact)
+
+
+def _same_score(was: float | None, now: float | None) -> bool:
+    """Whether two scores are one: the same record scored among others may round otherwise."""
+    if was is None or now is None:
+        return was is now
+    return isclose(was, now, rel_tol=ROUNDING)
 
 
 def known_records(

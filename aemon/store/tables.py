@@ -6,11 +6,16 @@ which monitor it means. Event times are UTC: `timestamptz` on PostgreSQL, ISO te
 
 import sqlalchemy as sa
 
-from aemon.store import parts
+from aemon.store import life_tables, parts, told_tables
 from aemon.store.parts import column, monitor, of_monitors, record_identity, table
-from aemon.store.types import Identifier, Json, Number, Truth, UtcTime, Whole
+from aemon.store.types import Json, Number, Truth, UtcTime, Whole
 
 metadata = parts.metadata
+
+drifts, leases, live_states = life_tables.drifts, life_tables.leases, life_tables.live_states
+replicas, snoozes = life_tables.replicas, life_tables.snoozes
+trials, trial_verdicts = life_tables.trials, life_tables.trial_verdicts
+episodes, feedback = told_tables.episodes, told_tables.feedback
 
 monitors = table(
     "monitors",
@@ -60,6 +65,9 @@ detectors = table(
         sa.ForeignKey("artifacts.sha256"),
         nullable=True,
     ),
+    column("asked_by", sa.Text, "what asked for its training, and why", server_default=""),
+    column("state_at", UtcTime, "when its state changed last", nullable=True),
+    column("state_reason", sa.Text, "why it is in that state", server_default=""),
     sa.UniqueConstraint("monitor", "version"),
     comment="every detector ever trained, and on what",
 )
@@ -77,6 +85,13 @@ thresholds = table(
     column("false_alarm_rate", Number, "promised share of normal records flagged"),
     column("calibration_records", sa.Integer, "held-out normal records it was learned from"),
     column("created_at", UtcTime, "when it was learned"),
+    column(
+        "artifact_sha256",
+        sa.Text,
+        "the lines, where they were drawn after the training; null for those of the training",
+        nullable=True,
+    ),
+    column("reason", sa.Text, "why it was drawn", server_default=""),
     sa.Index(None, "detector_id"),
     comment="every decision line ever drawn",
 )
@@ -135,6 +150,12 @@ runs = table(
     ),
     column("records_rejected", sa.Integer, "records that could not be judged"),
     column("anomalies", sa.Integer, "records judged anomalous"),
+    column(
+        "records_suppressed",
+        sa.Integer,
+        "records over the line that were to be kept quiet",
+        server_default="0",
+    ),
     column("cells_imputed", sa.Integer, "missing cells among the scored records"),
     sa.Index(None, "monitor", "job", "started_at"),
     sa.Index(None, "started_at"),
@@ -160,12 +181,23 @@ scores = table(
     column("score", Number, "how odd it is; higher is odder", nullable=True),
     column("p_value", Number, "chance that a normal record scores this high", nullable=True),
     column("exceedance", Number, "score over threshold; 1.0 is the line", nullable=True),
-    column("verdict", sa.Text, "normal, anomaly, or absent (too little was there to judge)"),
+    column(
+        "verdict",
+        sa.Text,
+        "normal, anomaly, suppressed (over the line, but to be kept quiet) or absent (too little "
+        "was there to judge)",
+    ),
     column("detector_id", sa.Integer, "who judged"),
     column("threshold_id", sa.Integer, "by which line"),
     column("run_id", Whole, "the run of the ledger it was judged in", nullable=True),
     column("late", Truth, "older than a record read before it"),
     column("imputed_share", Number, "share of its judged cells that were missing"),
+    column(
+        "provisional",
+        Truth,
+        "judged before there were enough records to show the promised rate",
+        server_default="0",
+    ),
     column(
         "record_hash", Whole, "fingerprint of the record's values; null if not taken", nullable=True
     ),
@@ -174,27 +206,6 @@ scores = table(
     # One b-tree instead of two: the key is what every lookup and every conflict check uses.
     sqlite_with_rowid=False,
     postgresql_partition_by="RANGE (event_time)",
-)
-
-episodes = table(
-    "episodes",
-    column("id", Whole, "identifies an episode", primary_key=True),
-    monitor(of_monitors()),
-    column("entity", Identifier, "the thing it happened to; empty if none"),
-    column("state", sa.Text, "open, or closed once enough normal records followed"),
-    column("started_at", UtcTime, "event time of its first anomaly"),
-    column("ended_at", UtcTime, "event time of its last anomaly so far"),
-    column("records", sa.Integer, "anomalies told in it, also those corrected since"),
-    column("severity", sa.Text, "that of its severest anomaly"),
-    column("peak_exceedance", Number, "largest score over threshold in it"),
-    column("peak_record_key", Identifier, "the anomaly with that"),
-    column("feature", sa.Text, "the column most to blame over the whole of it"),
-    column("blame", Json, "each column's shares of the blame, summed over its anomalies"),
-    column("calm_records", sa.Integer, "normal records since its last anomaly"),
-    column("updated_at", UtcTime, "when it was written last"),
-    sa.Index(None, "monitor", "state"),
-    sa.Index(None, "monitor", "entity", "started_at"),
-    comment="runs of adjacent anomalies of one entity",
 )
 
 anomalies = table(
@@ -209,6 +220,12 @@ anomalies = table(
     column("reason", sa.Text, "one sentence: what was seen and what was expected"),
     column("observed", Json, "the record, in original units"),
     column("reconstructed", Json, "what it should have been, in original units"),
+    column(
+        "quiet",
+        sa.Text,
+        "why it was suppressed: maintenance, snoozed, direction, small or few; null if it was not",
+        nullable=True,
+    ),
     column(
         "episode_id",
         Whole,
@@ -248,43 +265,6 @@ contributions = table(
         ondelete="CASCADE",
     ),
     comment="the columns to blame for every anomaly",
-)
-
-feedback = table(
-    "feedback",
-    column("id", Whole, "identifies what was said", primary_key=True),
-    monitor(of_monitors()),
-    column("record_key", Identifier, "the record it is about", nullable=True),
-    column(
-        "entity", Identifier, "whose record; null means all with this key, or all", nullable=True
-    ),
-    column("verdict", sa.Text, "false_alarm, confirmed or ignore_until"),
-    column(
-        "until", UtcTime, "ignore_until: nothing is learned up to this event time", nullable=True
-    ),
-    column("note", sa.Text, "why, in a person's words", server_default=""),
-    column("created_at", UtcTime, "when it was said", server_default=sa.func.current_timestamp()),
-    column(
-        "detector_id",
-        sa.Integer,
-        "the first detector whose training took it up; null until then",
-        sa.ForeignKey("detectors.id"),
-        nullable=True,
-    ),
-    sa.CheckConstraint("verdict IN ('false_alarm', 'confirmed', 'ignore_until')", name="verdict"),
-    sa.CheckConstraint("(verdict = 'ignore_until') = (until IS NOT NULL)", name="until"),
-    sa.CheckConstraint("verdict = 'ignore_until' OR record_key IS NOT NULL", name="record_key"),
-    *(
-        # SQLite takes any text for a time. PostgreSQL does not.
-        sa.CheckConstraint(
-            f"{name} IS NULL OR (date(substr({name}, 1, 10), '+0 days') = substr({name}, 1, 10)"
-            f" AND julianday({name}) IS NOT NULL)",
-            name=f"{name}_time",
-        ).ddl_if(dialect="sqlite")
-        for name in ("until", "created_at")
-    ),
-    sa.Index(None, "monitor", "record_key"),
-    comment="what people say of records; taken up at the next training",
 )
 
 watermarks = table(

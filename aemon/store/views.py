@@ -44,10 +44,10 @@ LEFT JOIN contributions {name}
        ON {name}.monitor = a.monitor AND {name}.record_key = a.record_key
       AND {name}.entity = a.entity AND {name}.revision = a.revision AND {name}.rank = {rank}"""
 
-FLAGGED_RECORDS = View(
-    "flagged_records",
-    "one row for every record that is flagged as far as we know now, with its three top columns",
-    f"""
+
+def _over_the_line(verdict: str, also: str) -> str:
+    """Every record over its line that got a verdict, with its three top columns."""
+    return f"""
 SELECT a.monitor, a.entity, a.event_time, a.record_key, a.severity,
        s.score, s.exceedance, s.p_value, a.reason,
        c1.feature AS top_column, c1.observed_text AS observed,
@@ -56,7 +56,7 @@ SELECT a.monitor, a.entity, a.event_time, a.record_key, a.severity,
        c2.reconstructed_text AS second_expected, c2.share AS second_share,
        c3.feature AS third_column, c3.observed_text AS third_observed,
        c3.reconstructed_text AS third_expected, c3.share AS third_share,
-       s.scored_at, s.revision, s.late, s.run_id, a.episode_id,
+       s.scored_at, s.revision, s.late, s.provisional, s.run_id, {also},
        d.version AS detector_version, t.value AS threshold,
        {_SAID.format(of="a")} AS feedback
 FROM anomalies a
@@ -67,6 +67,33 @@ JOIN thresholds t ON t.id = s.threshold_id
 {_RANKED.format(name="c1", rank=1).strip()}
 {_RANKED.format(name="c2", rank=2).strip()}
 {_RANKED.format(name="c3", rank=3).strip()}
+WHERE s.verdict = '{verdict}'
+"""
+
+
+FLAGGED_RECORDS = View(
+    "flagged_records",
+    "one row for every record that is flagged as far as we know now, with its three top columns",
+    _over_the_line("anomaly", "a.episode_id"),
+)
+
+SUPPRESSED_RECORDS = View(
+    "suppressed_records",
+    "one row for every record over the line that was to be kept quiet, and why",
+    _over_the_line("suppressed", "a.quiet"),
+)
+
+EPISODES_TOLD = View(
+    "episodes_told",
+    "one row for every episode that was long enough to be told",
+    """
+SELECT e.id AS episode, e.monitor, e.entity, e.state, e.severity, e.started_at, e.ended_at,
+       e.opened_at, e.acknowledged_at, e.records, e.peak_exceedance, e.peak_record_key,
+       e.feature AS top_column, e.label, e.note,
+       e.like_id AS like_episode, l.label AS like_label, e.likeness
+FROM episodes e
+LEFT JOIN episodes l ON l.id = e.like_id
+WHERE e.opened_at IS NOT NULL
 """,
 )
 
@@ -80,7 +107,7 @@ SELECT a.monitor, a.entity, {{day(a.event_time)}} AS day, c.feature,
        avg(c.share) AS mean_share
 FROM anomalies a
 {{then_join}} scores s
-       ON {_SAME_SCORE} AND s.superseded_at IS NULL
+       ON {_SAME_SCORE} AND s.superseded_at IS NULL AND s.verdict = 'anomaly'
 JOIN contributions c
        ON c.monitor = a.monitor AND c.record_key = a.record_key
       AND c.entity = a.entity AND c.revision = a.revision
@@ -109,7 +136,8 @@ SELECT monitor, {day(started_at)} AS day,
        sum(records_late) AS records_late,
        sum(records_too_late) AS records_too_late,
        sum(records_reviewed) AS records_reviewed,
-       sum(anomalies) AS anomalies
+       sum(anomalies) AS anomalies,
+       sum(records_suppressed) AS records_suppressed
 FROM runs
 WHERE job = 'score'
 GROUP BY monitor, {day(started_at)}
@@ -154,7 +182,7 @@ FROM (
         SELECT DISTINCT s.detector_id, a.record_key, a.entity, {_SAID.format(of="a")} AS said
         FROM anomalies a
         {{then_join}} scores s
-          ON {_SAME_SCORE}
+          ON {_SAME_SCORE} AND s.verdict = 'anomaly'
     ) flagged
     JOIN detectors d ON d.id = flagged.detector_id
     GROUP BY d.monitor, d.version
@@ -162,4 +190,12 @@ FROM (
 """,
 )
 
-VIEWS = (FLAGGED_RECORDS, TOP_FEATURES, COVERAGE, ALARM_BUDGET, DETECTOR_PRECISION)
+VIEWS = (
+    FLAGGED_RECORDS,
+    SUPPRESSED_RECORDS,
+    EPISODES_TOLD,
+    TOP_FEATURES,
+    COVERAGE,
+    ALARM_BUDGET,
+    DETECTOR_PRECISION,
+)

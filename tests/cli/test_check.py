@@ -85,7 +85,7 @@ def test_a_source_with_few_records_is_no_failure(folder, count):
     expected = "may still change" if count else "no records yet"
     assert expected in few["warnings"][0]
     if count:
-        assert few["warnings"][0].startswith(f"{count} of 1000 records are there")
+        assert few["warnings"][0].startswith(f"{count} of 200 records are there")
         assert len(few["columns"]) == 3
 
 
@@ -153,7 +153,7 @@ def test_a_store_that_differs_is_an_error(folder):
     import sqlite3
 
     run(folder, "db", "upgrade")
-    assert "store: ready, schema 0003" in run(folder, "check").stdout
+    assert "store: ready, schema 0004" in run(folder, "check").stdout
     connection = sqlite3.connect(folder / "aemon.db")
     connection.execute("ALTER TABLE runs ADD COLUMN surprise INTEGER")
     connection.close()

@@ -49,6 +49,9 @@ def test_it_mentions_every_key_of_the_schema():
             written.update(value)
             for part in value.values():
                 walk(part)
+        elif isinstance(value, list):
+            for part in value:
+                walk(part)
 
     walk(yaml.safe_load(uncommented()))
     definitions = config_schema()["$defs"].values()

@@ -65,7 +65,8 @@ def fill(engine: sa.Engine, count: int) -> None:
                 " '', '', '', '{}')"
             )
             run(
-                f"INSERT INTO thresholds VALUES ({number + 1}, {number + 1}, 9, 'conformal', 0.01,"
+                f"INSERT INTO thresholds (id, detector_id, value, method, false_alarm_rate,"
+                f" calibration_records, created_at) VALUES ({number + 1}, {number + 1}, 9, 'conformal', 0.01,"
                 f" 1000, {now})"
             )
         run(

@@ -19,14 +19,21 @@ from aemon.store.tables import (
     artifacts,
     contributions,
     detectors,
+    drifts,
     episodes,
     feedback,
     history,
+    leases,
+    live_states,
     metadata,
     monitors,
+    replicas,
     runs,
     scores,
+    snoozes,
     thresholds,
+    trial_verdicts,
+    trials,
     watermarks,
 )
 
@@ -156,6 +163,36 @@ def fill(store: Store) -> None:
              "until": FAR, "note": "line 1\nline 2\\\t🙂", "detector_id": None},
             {**said, "id": 6, "record_key": ODD_KEYS[2], "entity": "", "verdict": "confirmed",
              "until": None, "note": "", "detector_id": 41},
+        ],
+        replicas: [
+            {"name": "höst-1", "address": "[::1]:9464", "version": "0.1.0", "started_at": T0,
+             "seen_at": FAR}
+        ],
+        leases: [
+            {"monitor": "pumps", "holder": "höst-1", "token": 2**62, "taken_at": T0,
+             "expires_at": FAR}
+        ],
+        snoozes: [
+            {"id": 2**40, "monitor": "pumps", "entity": None, "since": LONG_AGO, "until": FAR,
+             "note": "\ttab\n", "created_at": T0}
+        ],
+        drifts: [
+            {"id": 7, "monitor": "pumps", "kind": "column", "feature": "flöw", "state": "open",
+             "started_at": LONG_AGO, "detected_at": T0, "ended_at": None, "measure": 5e-324,
+             "reason": "a\\b", "detector_id": 41}
+        ],
+        live_states: [
+            {"monitor": "pumps", "detector_id": 41, "state": {"a": [5e-324, None]}, "updated_at": T0}
+        ],
+        trials: [
+            {"detector_id": 40, "active_id": 41, "began_at": T0, "updated_at": FAR, "records": 9,
+             "flagged": 1, "flagged_by_active": 2, "flagged_by_both": 0, "critical_by_active": 1,
+             "critical_kept": 0}
+        ],
+        trial_verdicts: [
+            {"detector_id": 40, "record_key": key, "entity": "", "event_time": T0,
+             "exceedance": 5e-324, "active_exceedance": 1.5}
+            for key in ODD_KEYS
         ],
     }  # fmt: skip
     assert set(filled) == set(metadata.tables.values())

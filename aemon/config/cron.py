@@ -1,0 +1,153 @@
+"""Five-field cron, as cron itself reads it: weekday 1 is Monday, 0 and 7 are Sunday."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import islice, pairwise
+from typing import Self
+from zoneinfo import ZoneInfo
+
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_FIELDS = (
+    ("minute", 0, 59, ()),
+    ("hour", 0, 23, ()),
+    ("day of the month", 1, 31, ()),
+    ("month", 1, 12, tuple(_MONTHS)),
+    ("weekday", 0, 7, WEEKDAYS),
+)
+_SHORTHANDS = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+}
+
+Numbers = frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """Moments that recur by the wall clock. Made by `parse`.
+
+    Where day and weekday are both given, either suffices, as in cron(8).
+    """
+
+    text: str
+    minutes: Numbers = field(repr=False)
+    hours: Numbers = field(repr=False)
+    days: Numbers = field(repr=False)
+    months: Numbers = field(repr=False)
+    weekdays: Numbers = field(repr=False)  # 0 is Sunday
+    either_day: bool = field(repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `*/5 8-18 * * mon-fri`, or a word such as `@daily`.
+
+        >>> sorted(Cron.parse("*/20 8 * * 1-2").weekdays)
+        [1, 2]
+
+        Raises:
+            ValueError: the text is no cron expression; it says which field is wrong.
+        """
+        words = _SHORTHANDS.get(text.strip(), text).split()
+        if len(words) != len(_FIELDS):
+            raise ValueError(
+                f"{text!r} has {len(words)} fields, not the five of cron: minute hour day month "
+                "weekday, such as 0 2 * * 1-5"
+            )
+        minutes, hours, days, months, weekdays = (
+            _numbers(word, *about) for word, about in zip(words, _FIELDS, strict=True)
+        )
+        weekdays = frozenset(number % 7 for number in weekdays)
+        restricted = not words[2].startswith("*") and not words[4].startswith("*")
+        found = cls(" ".join(words), minutes, hours, days, months, weekdays, restricted)
+        if not found._ever():
+            raise ValueError(f"{text!r} never comes: no such day is in such a month")
+        return found
+
+    def _ever(self) -> bool:
+        longest = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}
+        return self.either_day or any(
+            min(self.days) <= longest.get(month, 31) for month in self.months
+        )
+
+    def on_day(self, day: datetime) -> bool:
+        """Whether there are moments on the day of a local time."""
+        if day.month not in self.months:
+            return False
+        by_day = day.day in self.days
+        by_weekday = day.isoweekday() % 7 in self.weekdays
+        return by_day or by_weekday if self.either_day else by_day and by_weekday
+
+    def moments(self, first: datetime, last: datetime, zone: ZoneInfo) -> Iterator[datetime]:
+        """Every moment from `first` to `last`, both aware, in order; as aware UTC.
+
+        A moment that the spring shift skips comes an hour later, one that autumn repeats once.
+        """
+        day = first.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+        end = last.astimezone(zone)
+        while day.replace(tzinfo=None) <= end.replace(tzinfo=None):
+            for hour in sorted(self.hours) if self.on_day(day) else ():
+                for minute in sorted(self.minutes):
+                    moment = day.replace(hour=hour, minute=minute).astimezone(UTC)
+                    if first <= moment <= last:
+                        yield moment
+            naive = day.replace(tzinfo=None) + timedelta(days=1)
+            day = naive.replace(tzinfo=zone)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _numbers(word: str, name: str, low: int, high: int, names: tuple[str, ...]) -> Numbers:
+    found: set[int] = set()
+    for part in word.split(","):
+        span, slash, step_text = part.partition("/")
+        step = int(step_text) if step_text.isascii() and step_text.isdigit() else 0
+        if slash and step < 1:
+            raise ValueError(f"{name} {word!r}: {part!r} has no step after its slash, such as */5")
+        first_text, dash, last_text = span.partition("-")
+        if span == "*":
+            # 7 is another name of Sunday, not another day.
+            first, last = low, min(high, 6) if name == "weekday" else high
+        else:
+            first = _number(first_text, name, low, names)
+            # As in cron, 5/15 goes on to the end.
+            last = _number(last_text, name, low, names) if dash else (high if slash else first)
+        if not low <= first <= last <= high:
+            raise ValueError(f"{name} {word!r}: {part!r} is not within {low} to {high}")
+        found.update(range(first, last + 1, step or 1))
+    return frozenset(found)
+
+
+def _number(text: str, name: str, low: int, names: tuple[str, ...]) -> int:
+    lower = text.lower()
+    if lower in names:
+        return names.index(lower) + (low if name == "month" else 0)
+    if not (text.isascii() and text.isdigit()):
+        known = f" or one of {', '.join(names)}" if names else ""
+        raise ValueError(f"{name} {text!r} is no number{known}")
+    return int(text)
+
+
+MOST_LOOKED_AT = 2_000  # moments; those of a week at five minutes
+LONGEST_LOOK = timedelta(days=800)  # a leap day may be that far
+
+
+def longest_pause(schedule: timedelta | Cron, zone: ZoneInfo, now: datetime) -> timedelta:
+    """The longest time between two moments of a schedule, from now on."""
+    if isinstance(schedule, timedelta):
+        return schedule
+    moments = list(islice(schedule.moments(now, now + LONGEST_LOOK, zone), MOST_LOOKED_AT))
+    gaps = [after - before for before, after in pairwise(moments)]
+    return max(gaps, default=LONGEST_LOOK)
+
+
+def is_due(schedule: timedelta | Cron, since: datetime, now: datetime, zone: ZoneInfo) -> bool:
+    """Whether what was done at `since` is to be done again by now."""
+    if isinstance(schedule, timedelta):
+        return now - since >= schedule
+    just_after = since + timedelta(microseconds=1)
+    return next(schedule.moments(just_after, now, zone), None) is not None
