@@ -1,12 +1,13 @@
 """Judging one frame and committing what came of it; the run's tally counts only what was saved."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
 import numpy as np
 import numpy.typing as npt
+import sqlalchemy as sa
 
 from aemon.clock import Clock
 from aemon.config.schema import MonitorSettings
@@ -19,6 +20,7 @@ from aemon.service.fingerprint import record_hashes
 from aemon.service.logs import log
 from aemon.service.rows import verdict_rows
 from aemon.service.run import Stop, Tally
+from aemon.service.trial import Shadow
 from aemon.store.detectors import StoredDetector
 from aemon.store.store import Mark, Row, Store
 from aemon.store.verdicts import Saved, save_verdicts
@@ -40,6 +42,7 @@ class Judge:
     detector: Detector
     tally: Tally
     stop: Stop
+    shadow: Shadow | None = None
     reviewed: bool = False  # late records are looked for behind the watermark
 
     def read(self, frame: Frame, fetched: int, mark: Mark, to: Watermark) -> Mark:
@@ -114,6 +117,7 @@ class Judge:
             times = (counted.started_at or self.clock(), self.clock())
             return counted.report(self.monitor, Job.SCORE, Outcome.RUNNING, "", times)
 
+        tried = self.shadow.judge(frame) if self.shadow is not None else None
         telling = Telling(
             monitor=self.monitor,
             frame=frame,
@@ -122,6 +126,12 @@ class Judge:
             gap=self.settings.episodes.gap,
             behind=bool(len(late) and late.all()),
         )
+
+        def beside(connection: sa.Connection, saved: Saved) -> Mapping[int, int]:
+            if self.shadow is not None:
+                self.shadow.write(connection, frame, judgement, tried, saved)
+            return telling.write(connection, saved)
+
         began = monotonic()
         saved = save_verdicts(
             self.store,
@@ -130,7 +140,7 @@ class Judge:
             mark,
             to,
             ledger,
-            episodes=telling.write,
+            episodes=beside,
             before_commit=self.stop.check,
             run_id=counted.run_id,
             settled=settled,

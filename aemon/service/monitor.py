@@ -15,12 +15,13 @@ from aemon.records import Outcome
 from aemon.service.cold_start import wanted_for, wanted_records
 from aemon.service.history import HistorySource
 from aemon.service.judging import Judge
+from aemon.service.loading import load_detector
 from aemon.service.review import Review, judge_again
 from aemon.service.run import Stop, Tally
+from aemon.service.trial import Shadow, rule_on
 from aemon.sources.registry import open_source
 from aemon.sources.source import Source
-from aemon.store.artifacts import unpack
-from aemon.store.detectors import StoredDetector, active_detector, artifact
+from aemon.store.detectors import StoredDetector, judging_detectors
 from aemon.store.store import Mark, Store
 
 ENOUGH_SHARE = 0.5
@@ -42,11 +43,23 @@ class Monitor:
         self._clock = clock
         self._source: Source | None = None
         self._in_use: tuple[StoredDetector, Detector] | None = None
+        self._shadow: Shadow | None = None
         self._unreadable = False
+        self._busy = self._retired = False
         self._review = Review()
         self.wanted = wanted_for(0, settings)  # records that end its cold start, as far as known
 
     def score_once(self, tally: Tally, stop: Stop) -> tuple[Outcome, str]:
+        """`_score`, and the last one of a monitor that is retired lets go of the source."""
+        self._busy = True
+        try:
+            return self._score(tally, stop)
+        finally:
+            self._busy = False
+            if self._retired:
+                self.close()
+
+    def _score(self, tally: Tally, stop: Stop) -> tuple[Outcome, str]:
         """Judge every record the source has after the watermark, a chunk a commit.
 
         Then, with `lateness`, what came in behind it.
@@ -82,6 +95,7 @@ class Monitor:
                 return Outcome.OK, _REST
         if self._review.due(judge):
             self._review.look(source, judge, mark, enough)
+        self._decide_trial()
         waits = f"{waiting} wait: their time is unreadable or too far ahead" if waiting else ""
         if tally.records_read == 0:
             return Outcome.NO_DATA, f"no new records; {waits}" if waits else "no new records"
@@ -109,6 +123,7 @@ class Monitor:
         if in_use is None:
             return None
         return Judge(
+            shadow=self._shadow,
             monitor=self.name,
             settings=self.settings,
             store=self._store,
@@ -145,32 +160,45 @@ class Monitor:
         return Outcome.COLLECTING, f"{wanted} records are there: the first training comes next"
 
     def detector(self) -> tuple[StoredDetector, Detector] | None:
-        """The active detector, loaded anew only when it has changed."""
-        stored = active_detector(self._store, self.name)
+        """The active detector, and its shadow beside it, loaded anew only when they changed."""
+        stored, on_trial = judging_detectors(self._store, self.name)
         if stored is None:
             return None
         if self._in_use is None or self._in_use[0] != stored:
-            content = artifact(self._store, stored.artifact_sha256)
             self._unreadable = True
-            arrays, metadata = unpack(content, stored.artifact_sha256)
-            self._in_use = (stored, Detector.from_state(arrays, metadata))
+            self._in_use = (stored, load_detector(self._store, stored))
             self._unreadable = False
+        if on_trial is None:
+            self._shadow = None
+        elif self._shadow is None or self._shadow.stored != on_trial:
+            self._shadow = Shadow(stored=on_trial, detector=load_detector(self._store, on_trial))
         return self._in_use
+
+    def _decide_trial(self) -> None:
+        if self._shadow is None or self._in_use is None:
+            return
+        rule_on(
+            self._store, self.name, self.settings, self._clock, self._in_use, self._shadow,
+            drifted=False,
+        )  # fmt: skip
 
     @property
     def in_use(self) -> StoredDetector | None:
         """The detector that judged last, if one has."""
         return self._in_use[0] if self._in_use else None
 
-    def outdated(self, now: datetime) -> bool:
-        """Whether a detector is due to be replaced: unreadable, by age, or by changed settings."""
+    def wants_training(self, now: datetime) -> str:
+        """Why the detector is due to be replaced; empty if it is not."""
         if self._unreadable:
-            return True
+            return "unreadable: the stored detector cannot be read"
         if self.in_use is None:
-            return False
+            return ""
+        if self.in_use.settings_hash != self.settings.learning.fingerprint:
+            return "settings: they changed since the last training"
         zone = ZoneInfo(self.settings.timezone)
-        aged = is_due(self.settings.train_every, self.in_use.trained_at, now, zone)
-        return aged or self.in_use.settings_hash != self.settings.learning.fingerprint
+        if is_due(self.settings.train_every, self.in_use.trained_at, now, zone):
+            return "schedule: the detector is old enough"
+        return ""
 
     def _open_source(self) -> Source:
         if self._source is None:
@@ -188,6 +216,12 @@ class Monitor:
         """
         if not isinstance(self._source, HistorySource):
             self._source = None
+
+    def retire(self) -> None:
+        """Let go of the source, now or once the run in hand has ended."""
+        self._retired = True
+        if not self._busy:
+            self.close()
 
     def close(self) -> None:
         """Let go of the source."""

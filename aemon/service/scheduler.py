@@ -2,22 +2,25 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
-from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.executors.pool import BasePoolExecutor, ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from aemon.config.cron import Cron, longest_pause
 from aemon.records import Job, Outcome
+from aemon.service.slots import Slots
 from aemon.service.triggers import trigger_of
 
-SCORING_AT_ONCE = 10  # runs; more wait their turn
+SCORING_AT_ONCE = 10  # runs that are not slow; more wait their turn
 TRAINING_AT_ONCE = 1  # worker processes; each takes a core
 HEARTBEAT_SECONDS = 5
 FIRST_PRUNE = timedelta(minutes=1)  # after the start: a daemon that keeps falling need not remove
@@ -32,17 +35,25 @@ Missed = Callable[[str, Job, Outcome, str], None]
 """Told (monitor, job, outcome, reason) of every tick that did not run."""
 
 
+class _InSlots(BasePoolExecutor):  # type: ignore[misc]
+    """APScheduler's way to run jobs in an executor of the standard library's kind."""
+
+    def __init__(self, slots: Slots) -> None:
+        super().__init__(slots)
+
+
 class Scheduler:
     """Ticks every monitor's jobs; jobs are rebuilt from the configuration at each start."""
 
     def __init__(self, missed: Missed) -> None:
         self._missed = missed
+        self.slots = Slots(SCORING_AT_ONCE, Job.SCORE.value)
         self._heard_of: SimpleQueue[tuple[str, int] | None] = SimpleQueue()
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             executors={
                 "default": ThreadPoolExecutor(1),
-                Job.SCORE.value: ThreadPoolExecutor(SCORING_AT_ONCE),
+                Job.SCORE.value: _InSlots(self.slots),
                 Job.TRAIN.value: ThreadPoolExecutor(TRAINING_AT_ONCE),
                 Job.PRUNE.value: ThreadPoolExecutor(1),
             },
@@ -67,6 +78,7 @@ class Scheduler:
         zone: ZoneInfo = _UTC,
         jitter: timedelta | None = None,
         grace: timedelta | None = None,
+        delay: timedelta = timedelta(0),
     ) -> None:
         """Score a monitor now and then by its schedule.
 
@@ -79,9 +91,21 @@ class Scheduler:
             trigger_of(schedule, zone, jitter),
             id=_id(Job.SCORE, monitor),
             executor=Job.SCORE.value,
-            next_run_time=now,
+            next_run_time=now + delay,
             misfire_grace_time=max(1, round(grace.total_seconds())),
         )
+
+    def drop(self, monitor: str) -> None:
+        """Score a monitor no more."""
+        self._remove(_id(Job.SCORE, monitor))
+
+    def drop_training(self, monitor: str) -> None:
+        """Do not begin a training that waits."""
+        self._remove(_id(Job.TRAIN, monitor))
+
+    def _remove(self, job: str) -> None:
+        with suppress(JobLookupError):
+            self._scheduler.remove_job(job)
 
     def once(self, monitor: str, work: Callable[[], Any]) -> None:
         """Train a monitor as soon as a worker is free."""

@@ -11,6 +11,7 @@ from aemon.detection.learning import learn
 from aemon.detection.lines import Lines
 from aemon.detection.raising import Heeded, at_least, cap, heed
 from aemon.frame import Frame
+from aemon.records import DetectorState
 from aemon.service.history import KeptRecords
 from aemon.service.rows import detector_rows
 from aemon.service.said import rows_of
@@ -35,6 +36,7 @@ class Trained:
     seconds: float
     validation_error: float
     threshold: float
+    on_trial: bool
     note: str  # what a person should know of the threshold; often nothing
 
     @property
@@ -42,11 +44,22 @@ class Trained:
         """What was done, for the ledger."""
         told = f"detector {self.version} learned from {self.records} records"
         told += f", {self.told}" if self.told else ""
+        told += ", and is on trial" if self.on_trial else ""
         return f"{told}; its threshold is {self.note}" if self.note else told
 
 
-def train_once(name: str, settings: MonitorSettings, store: Store, clock: Clock) -> Trained:
-    """Train a detector on normal records, store it, and make it the active one.
+def train_once(
+    name: str,
+    settings: MonitorSettings,
+    store: Store,
+    clock: Clock,
+    *,
+    why: str = "a person",
+    trial: bool = False,
+) -> Trained:
+    """Train a detector on normal records, and store it.
+
+    It becomes the active one, or with `trial` a shadow of the one that is.
 
     The first detector learns from the source's first `min_records` records (or, with
     `start: now`, from the newest), and the watermark is put behind them: every later record is
@@ -84,7 +97,13 @@ def train_once(name: str, settings: MonitorSettings, store: Store, clock: Clock)
         },
     }
     new = detector_rows(detector, chosen.watermark, identity(settings.source))
-    new = replace(new, columns={**new.columns, "manifest": manifest}, heeded=chosen.heeded)
+    new = replace(
+        new,
+        columns={**new.columns, "manifest": manifest},
+        heeded=chosen.heeded,
+        asked_by=why,
+        on_trial=trial,
+    )
     saved = save_detector(store, name, new, after=after)
     return Trained(
         id=saved.id,
@@ -96,15 +115,16 @@ def train_once(name: str, settings: MonitorSettings, store: Store, clock: Clock)
         seconds=detector.provenance.seconds,
         validation_error=detector.provenance.validation_error,
         threshold=detector.threshold.value,
+        on_trial=saved.state is DetectorState.SHADOW,
         note=detector.lines.note,
     )
 
 
-def train_in_worker(name: str, settings: MonitorSettings, store_url: str) -> Trained:
+def train_in_worker(name: str, settings: MonitorSettings, store_url: str, why: str) -> Trained:
     """`train_once` for another process: it opens its own store, with the system clock."""
     store = Store(open_engine(store_url), utc_now)
     try:
-        return train_once(name, settings, store, utc_now)
+        return train_once(name, settings, store, utc_now, why=why, trial=settings.life.trial)
     finally:
         store.close()
 

@@ -237,6 +237,12 @@ def _added() -> tuple[tuple[str, tuple[sa.Column[Any], ...]], ...]:
 # (table, column, comment before, comment after)
 COMMENTS = (
     (
+        "detectors",
+        "state",
+        "shadow, active or retired",
+        "shadow (on trial), active, retired, or rejected by its trial",
+    ),
+    (
         "scores",
         "verdict",
         "normal, anomaly, or absent (too little was there to judge)",
@@ -471,7 +477,7 @@ def downgrade() -> None:
     for table in reversed(TABLES):
         op.drop_table(table.name)
     # What 0003 has no word for: shadows judge nothing, a suppressed record was over the line.
-    op.execute("UPDATE detectors SET state = 'retired' WHERE state = 'shadow'")
+    op.execute("UPDATE detectors SET state = 'retired' WHERE state IN ('shadow', 'rejected')")
     op.execute("UPDATE scores SET verdict = 'anomaly' WHERE verdict = 'suppressed'")
     op.execute("UPDATE episodes SET state = 'open' WHERE state IN ('forming', 'acknowledged')")
     op.execute(
