@@ -1,6 +1,6 @@
 """The lines: one threshold for all records, and one for each entity with enough of its own."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -153,6 +153,17 @@ def benjamini_hochberg(p_values: Floats, fdr: float) -> Flags:
     ordered = np.sort(p_values)
     within = np.flatnonzero(ordered <= fdr * np.arange(1, m + 1) / max(m, 1))
     return p_values <= (ordered[within[-1]] if len(within) else -1.0)
+
+
+def of_entities(entities: Entities, own: Collection[str]) -> Iterator[tuple[str | None, Rows]]:
+    """The rows of each entity that is in `own`, and under None those of all others, in order."""
+    known = set(own)
+    others = np.ones(len(entities), dtype=bool)
+    for name, rows in _by_entity(entities):
+        if name in known:
+            others[rows] = False
+            yield name, rows
+    yield None, np.flatnonzero(others)
 
 
 def _by_entity(entities: Entities) -> Iterator[tuple[str, Rows]]:
