@@ -7,7 +7,7 @@ to call more than 0.25 of it drift and less than 0.1 none.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -20,11 +20,12 @@ from aemon.detection.feature_map import FeatureMap
 from aemon.frame import Frame
 
 Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
 Places = npt.NDArray[np.intp]
 Sort = Literal["numeric", "boolean", "categorical"]
 
 DRIFTED = 0.25
-"""A column whose index is greater has drifted."""
+"""A column whose index is greater has drifted, unless it moved so far in training already."""
 
 NUMERIC_BINS = 10
 
@@ -33,6 +34,9 @@ HALF_LIFE = 1000.0
 
 LEAST_RECORDS = 200
 """A column's index is not told before so many independent records were counted."""
+
+PARTS = 5
+"""Stretches of the training records that say how far a column moves anyway, within normal life."""
 
 PSEUDO = 0.5
 """Records in every bin that nobody saw: an empty one is no proof that none will come."""
@@ -48,6 +52,7 @@ class Bins:
         edges: between the bins of numbers, ascending; a number on an edge lies above it.
         categories: known texts, a bin each; then one for all others.
         counts: (B,) training records in each bin, the last one that of missing cells.
+        usual: index of that fifth of the training records that is furthest from all of them.
     """
 
     column: str
@@ -55,6 +60,7 @@ class Bins:
     edges: tuple[float, ...] = ()
     categories: tuple[str, ...] = ()
     counts: tuple[int, ...] = ()
+    usual: float = 0.0
 
     def places(self, values: pd.DataFrame) -> Places:
         """The bin of each of N records (N,); a column that is not there is missing."""
@@ -159,7 +165,7 @@ class ColumnCounts:
 
 
 def reference(frame: Frame, feature_map: FeatureMap) -> Reference:
-    """How the judged columns of the N records that were learned from are spread."""
+    """How the judged columns of the N records learned from, in the order of time, are spread."""
     values = named_columns(frame.values)
     categories = dict(feature_map.categorical)
     found = []
@@ -171,14 +177,14 @@ def reference(frame: Frame, feature_map: FeatureMap) -> Reference:
         else:
             edges = _quantiles(read_numbers(values[name]))
             bins = Bins(column=name, sort="numeric", edges=edges)
-        counts = np.bincount(bins.places(values), minlength=bins.size)
+        places = bins.places(values)
+        parts = [np.bincount(part, minlength=bins.size) for part in np.array_split(places, PARTS)]
+        counts = np.sum(parts, axis=0)
         found.append(
-            Bins(
-                column=name,
-                sort=bins.sort,
-                edges=bins.edges,
-                categories=bins.categories,
+            replace(
+                bins,
                 counts=tuple(counts.tolist()),
+                usual=max(_index(counts, part, len(places), part.sum()) for part in parts),
             )
         )
     return Reference(bins=tuple(found), records=len(frame))
@@ -212,7 +218,21 @@ def psi(found: Reference, counts: ColumnCounts, independent: float = 1.0) -> dic
             for bins in found.bins}  # fmt: skip
 
 
-def _index(learned: Floats, late: Floats, n: float, m: float) -> float:
+def drifted_columns(found: Reference, indices: Mapping[str, float]) -> tuple[str, ...]:
+    """The columns that have drifted, the furthest first.
+
+    Their index is over `DRIFTED`, and over what it was within the training records themselves: a
+    column that goes its own way from day to day has not drifted because it does so today.
+    """
+    usual = {bins.column: bins.usual for bins in found.bins}
+    over = [name for name, index in indices.items() if index > max(DRIFTED, usual[name])]
+    return tuple(sorted(over, key=lambda name: -indices[name]))
+
+
+def _index(learned: Floats | Counts, late: Floats | Counts, n: float, m: float) -> float:
+    """The index of B counts against B others, worth n and m records, chance taken off."""
+    if not n or not m:
+        return 0.0
     met = (learned > 0) | (late > 0)
     if met.sum() < 2:  # noqa: PLR2004 -- one bin has no shares
         return 0.0
@@ -221,7 +241,7 @@ def _index(learned: Floats, late: Floats, n: float, m: float) -> float:
     return max(0.0, index - (int(met.sum()) - 1) * (1 / n + 1 / m))
 
 
-def _shares(counts: Floats, size: float) -> Floats:
+def _shares(counts: Floats | Counts, size: float) -> Floats:
     """Shares of B bins that hold `size` independent records, each with `PSEUDO` more."""
     held = counts / counts.sum() * size + PSEUDO
     shares: Floats = held / held.sum()

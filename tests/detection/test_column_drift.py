@@ -12,6 +12,7 @@ from aemon.detection.column_drift import (
     HALF_LIFE,
     ColumnCounts,
     Reference,
+    drifted_columns,
     no_counts,
     psi,
     reference,
@@ -92,6 +93,34 @@ def test_drift_is_told_of_the_column_that_drifts(index, pump_records, column, ch
     found = index(change(pump_records(1000, 7)))
     assert found[column] > DRIFTED
     assert all(value < DRIFTED for name, value in found.items() if name != column)
+
+
+@pytest.mark.parametrize("change", [lambda t: t, *(change for _, change in CHANGES.values())],
+                         ids=["nothing", *CHANGES])  # fmt: skip
+def test_the_columns_that_drifted_are_named(index, learned, pump_records, change):
+    found = index(change(pump_records(1000, 7)))
+    assert set(drifted_columns(learned, found)) == {n for n, v in found.items() if v > DRIFTED}
+
+
+def test_a_column_that_wandered_in_training_has_not_drifted_when_it_does_so_again(make_frame):
+    """Given a column that has a level of its own every day."""
+    rng = np.random.default_rng(0)
+
+    def days(count):
+        level = np.repeat(rng.normal(0, 3, count), 300)
+        n = len(level)
+        return make_frame(
+            pd.DataFrame({"level": level + rng.normal(size=n), "x": rng.normal(size=n)})
+        )
+
+    frame = days(10)
+    found = reference(frame, fit_features(frame, LearningSettings().columns))
+    late = psi(found, no_counts(found).after(found, days(2)))
+    assert late["level"] > DRIFTED
+    assert drifted_columns(found, late) == ()
+    gone = days(2)
+    moved = make_frame(gone.values.assign(level=gone.values["level"] + 30))
+    assert drifted_columns(found, psi(found, no_counts(found).after(found, moved))) == ("level",)
 
 
 def test_a_short_fault_is_no_drift(index, pump_records):

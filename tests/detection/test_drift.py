@@ -39,7 +39,7 @@ def ever_drifted(lines: Lines, scores, alpha=ALPHA) -> bool:
 class TestNormalLife:
     @pytest.mark.parametrize("calibrated", [100, 1000])
     def test_seldom_gives_evidence_however_long_it_lasts(self, calibrated):
-        streams, fired = 200, 0
+        streams, fired = 120, 0
         for seed in range(streams):
             rng = np.random.default_rng(seed)
             lines = lines_of(rng.lognormal(size=calibrated))
