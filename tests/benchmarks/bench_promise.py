@@ -1,9 +1,10 @@
 """Whether the promised false-alarm rate is held as normal life moves, and what it costs in recall.
 
 Run by hand: python tests/benchmarks/bench_promise.py [--rate 0.01] [--seeds 0 1] [--kind ...] [--steps ...]
-On the series of SMD and ASD a detector learns from `train`; `test` comes in, record by record in
-its order. In one run: the line of training left as it is, a quantile of the last sixty scores, and
-the line as `recalibrate` moves it. Labels are only reported by, and nothing is tuned to them.
+On the series of SMD, ASD and NAB a detector learns from `train`; `test` comes in, record by record
+in its order. In one run: the line of training left as it is, a quantile of the last sixty scores,
+and the line as `recalibrate` moves it. Its constants are the same for all series, but they were
+chosen by what they did on SMD and ASD: only NAB, which had no part in that, says how it is elsewhere.
 """  # fmt: skip
 
 import os
@@ -18,7 +19,7 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 import torch
-from public_sets import frame_of, series
+from public_sets import frame_of, series, univariate
 
 from aemon.config.schema import LearningSettings
 from aemon.config.threshold import ThresholdSettings
@@ -68,6 +69,8 @@ WAYS = dict(zip(WHO, (static, trailing, recalibrated), strict=True))
 
 def at_same_rate(scores: np.ndarray, labels: np.ndarray, flagged: np.ndarray) -> float:
     """Recall of the one line that, known beforehand, has as many false alarms."""
+    if not labels.any():
+        return np.nan
     normal = np.sort(scores[~labels])[::-1]
     alarms = int(flagged[~labels].sum())
     return float((scores[labels] > normal[min(alarms, len(normal) - 1)]).mean())
@@ -80,7 +83,8 @@ def measure(folder: str, rate: float, seed: int, kind: str, steps: int | None) -
         {"detector": detector, "threshold": {"false_alarm_rate": rate}}
     )
     rows = []
-    for name, train, test, label in series(folder):
+    found_series = univariate() if folder == "nab" else series(folder)
+    for name, train, test, label in found_series:
         found = train_detector(frame_of(train), settings, seed)
         scores, labels = found.judge(frame_of(test)).scores, label.astype(bool)
         for who, way in WAYS.items():
@@ -91,7 +95,7 @@ def measure(folder: str, rate: float, seed: int, kind: str, steps: int | None) -
                     "series": name,
                     "who": who,
                     "ratio": flagged[~labels].mean() / rate,
-                    "recall": flagged[labels].mean(),
+                    "recall": flagged[labels].mean() if labels.any() else np.nan,
                     "hindsight": at_same_rate(scores, labels, flagged),
                     "seconds": perf_counter() - started,
                 }
@@ -102,10 +106,10 @@ def measure(folder: str, rate: float, seed: int, kind: str, steps: int | None) -
 def show(folder: str, rows: pd.DataFrame, rate: float) -> None:
     print(f"\n{folder}: times the promise of {rate:g} / recall")
     means = rows.groupby(["series", "who"])[["ratio", "recall"]].mean()
-    print(f"{'':14}", *(f"{who:>15}" for who in WHO))
+    print(f"{'':24}", *(f"{who:>15}" for who in WHO))
     for name in rows["series"].unique():
         cells = (means.loc[(name, who)] for who in WHO)
-        print(f"{name:14}", *(f"{c['ratio']:7.2f} / {c['recall']:5.3f}" for c in cells))
+        print(f"{name[:24]:24}", *(f"{c['ratio']:7.2f} / {c['recall']:5.3f}" for c in cells))
 
 
 def summary(what: str, rows: pd.DataFrame) -> None:
@@ -134,15 +138,15 @@ def main() -> int:
             [measure(folder, options.rate, seed, options.kind, options.steps)
              for seed in options.seeds]
         )
-        for folder in ("smd", "asd")
+        for folder in ("smd", "asd", "nab")
     }  # fmt: skip
     for folder, rows in tables.items():
         show(folder, rows, options.rate)
     for folder, rows in tables.items():
         summary(folder, rows)
-    both = pd.concat(tables.values())
-    summary("both", both)
-    median = both[both["who"] == "recalibrated"]["ratio"].median()
+    every = pd.concat(tables.values())
+    summary("all", every)
+    median = every[every["who"] == "recalibrated"]["ratio"].median()
     print(f"{'yes' if median <= MOST_MEDIAN else 'NO '}  recalibrated holds {MOST_MEDIAN:g}x of the "
           f"promise in the median ({median:.2f})")  # fmt: skip
     return 0 if median <= MOST_MEDIAN else 1
