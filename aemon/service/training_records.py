@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aemon.config.schema import MonitorSettings
+from aemon.detection.unexplained import unexplained
 from aemon.errors import TrainingError
 from aemon.frame import Frame, check_frame, join_frames
 from aemon.records import FeedbackVerdict, Watermark
@@ -22,7 +23,6 @@ from aemon.service.said import (
     rows_of,
     stored_records,
 )
-from aemon.service.unexplained import unexplained
 from aemon.sources.source import Fetched, Source
 from aemon.store import queries
 from aemon.store.detectors import active_detector
