@@ -3,25 +3,21 @@
 import time
 from dataclasses import replace
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from aemon.clock import Clock
-from aemon.config.cron import is_due
 from aemon.config.schema import MonitorSettings, identity
-from aemon.detection.detector import Detector
 from aemon.errors import SourceConfigError
 from aemon.frame import check_frame
 from aemon.records import Outcome
 from aemon.service.cold_start import wanted_for, wanted_records
 from aemon.service.history import HistorySource
+from aemon.service.in_use import InUse
 from aemon.service.judging import Judge
-from aemon.service.loading import load_detector
 from aemon.service.review import Review, judge_again
 from aemon.service.run import Stop, Tally
-from aemon.service.trial import Shadow, rule_on
 from aemon.sources.registry import open_source
 from aemon.sources.source import Source
-from aemon.store.detectors import StoredDetector, judging_detectors
+from aemon.store.detectors import StoredDetector
 from aemon.store.store import Mark, Store
 
 ENOUGH_SHARE = 0.5
@@ -42,9 +38,7 @@ class Monitor:
         self._store = store
         self._clock = clock
         self._source: Source | None = None
-        self._in_use: tuple[StoredDetector, Detector] | None = None
-        self._shadow: Shadow | None = None
-        self._unreadable = False
+        self._in_use = InUse(name, settings, store, clock)
         self._busy = self._retired = False
         self._review = Review()
         self.wanted = wanted_for(0, settings)  # records that end its cold start, as far as known
@@ -95,7 +89,7 @@ class Monitor:
                 return Outcome.OK, _REST
         if self._review.due(judge):
             self._review.look(source, judge, mark, enough)
-        self._decide_trial()
+        self._in_use.look_after()
         waits = f"{waiting} wait: their time is unreadable or too far ahead" if waiting else ""
         if tally.records_read == 0:
             return Outcome.NO_DATA, f"no new records; {waits}" if waits else "no new records"
@@ -119,17 +113,18 @@ class Monitor:
         return Outcome.OK, told
 
     def _judge(self, source: Source, tally: Tally, stop: Stop) -> Judge | None:
-        in_use = self.detector()
-        if in_use is None:
+        loaded = self._in_use.refresh()
+        if loaded is None:
             return None
         return Judge(
-            shadow=self._shadow,
+            shadow=self._in_use.shadow,
+            memory=self._in_use.memory,
             monitor=self.name,
             settings=self.settings,
             store=self._store,
             clock=self._clock,
-            stored=in_use[0],
-            detector=in_use[1],
+            stored=loaded.stored,
+            detector=loaded.detector,
             tally=tally,
             stop=stop,
             reviewed=self.settings.lateness is not None and not source.in_order_of_arrival,
@@ -159,46 +154,14 @@ class Monitor:
             return Outcome.COLLECTING, f"collecting {there} of {wanted} records"
         return Outcome.COLLECTING, f"{wanted} records are there: the first training comes next"
 
-    def detector(self) -> tuple[StoredDetector, Detector] | None:
-        """The active detector, and its shadow beside it, loaded anew only when they changed."""
-        stored, on_trial = judging_detectors(self._store, self.name)
-        if stored is None:
-            return None
-        if self._in_use is None or self._in_use[0] != stored:
-            self._unreadable = True
-            self._in_use = (stored, load_detector(self._store, stored))
-            self._unreadable = False
-        if on_trial is None:
-            self._shadow = None
-        elif self._shadow is None or self._shadow.stored != on_trial:
-            self._shadow = Shadow(stored=on_trial, detector=load_detector(self._store, on_trial))
-        return self._in_use
-
-    def _decide_trial(self) -> None:
-        if self._shadow is None or self._in_use is None:
-            return
-        rule_on(
-            self._store, self.name, self.settings, self._clock, self._in_use, self._shadow,
-            drifted=False,
-        )  # fmt: skip
-
     @property
     def in_use(self) -> StoredDetector | None:
         """The detector that judged last, if one has."""
-        return self._in_use[0] if self._in_use else None
+        return self._in_use.active.stored if self._in_use.active else None
 
     def wants_training(self, now: datetime) -> str:
-        """Why the detector is due to be replaced; empty if it is not."""
-        if self._unreadable:
-            return "unreadable: the stored detector cannot be read"
-        if self.in_use is None:
-            return ""
-        if self.in_use.settings_hash != self.settings.learning.fingerprint:
-            return "settings: they changed since the last training"
-        zone = ZoneInfo(self.settings.timezone)
-        if is_due(self.settings.train_every, self.in_use.trained_at, now, zone):
-            return "schedule: the detector is old enough"
-        return ""
+        """What asks for a new detector, and why; empty if nothing does."""
+        return self._in_use.wants_training(now)
 
     def _open_source(self) -> Source:
         if self._source is None:

@@ -6,11 +6,12 @@ from typing import Any
 
 from aemon.clock import Clock, utc_now
 from aemon.config.schema import LearningSettings, MonitorSettings, identity
+from aemon.detection.column_drift import reference
 from aemon.detection.detector import Detector
 from aemon.detection.learning import learn
 from aemon.detection.lines import Lines
 from aemon.detection.raising import Heeded, at_least, cap, heed
-from aemon.frame import Frame
+from aemon.frame import Frame, in_time_order
 from aemon.records import DetectorState
 from aemon.service.history import KeptRecords
 from aemon.service.rows import detector_rows
@@ -91,6 +92,7 @@ def train_once(
         "brought_back": chosen.brought_back,
         "called_normal": learned.records.take(called_normal).identities,
         "feedback": list(chosen.spoken),
+        "reference": reference(in_time_order(chosen.frame), learned.feature_map).as_json(),
         "lines": {
             "without_feedback": line_values(heeded.without),
             "drawn": line_values(detector.lines),

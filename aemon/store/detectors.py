@@ -274,3 +274,15 @@ def artifact(store: Store, sha256: str) -> bytes:
             f"artifact {sha256[:12]} is not there", todo="train again with `aemon train`"
         )
     return bytes(content)
+
+
+def manifest_of(store: Store, detector_id: int) -> dict[str, Any] | None:
+    """What a detector was trained on; None of one from before that was written down.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    query = sa.select(detectors.c.manifest).where(detectors.c.id == detector_id)
+    with store.reading() as connection:
+        found: dict[str, Any] | None = connection.execute(query).scalar()
+    return found
