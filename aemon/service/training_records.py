@@ -9,10 +9,11 @@ import numpy.typing as npt
 
 from aemon.config.schema import MonitorSettings
 from aemon.detection.unexplained import unexplained
-from aemon.errors import TrainingError
+from aemon.errors import ArtifactError, TrainingError
 from aemon.frame import Frame, check_frame, join_frames, naive_utc
 from aemon.records import FeedbackVerdict, Watermark
 from aemon.service.cold_start import wanted_for, wanted_records
+from aemon.service.loading import load
 from aemon.service.said import (
     About,
     as_frame,
@@ -25,8 +26,8 @@ from aemon.service.said import (
 )
 from aemon.sources.source import Fetched, Source
 from aemon.store import queries
-from aemon.store.detectors import active_detector
-from aemon.store.drifts import Drift, DriftKind, open_drifts
+from aemon.store.detectors import StoredDetector, active_detector
+from aemon.store.drifts import Drift, DriftKind, learned_shifts, open_drifts
 from aemon.store.feedback import Feedback, read_feedback, stored_anomalies
 from aemon.store.known import Identity
 from aemon.store.store import Store, as_json, from_json
@@ -133,7 +134,8 @@ def choose_records(
     shifts = () if first else _learned_shifts(name, settings, store, frame)
     said = read_feedback(store, name)
     about = last_words(said)
-    left_out = _left_out(name, store, frame, said, about, shifts, first=first)
+    outlived = [*learned_shifts(store, name), *shifts]
+    left_out = _left_out(name, store, frame, said, about, outlived, first=first)
     stored = stored_records(name, store, said, about)
     back = only(stored, about, FeedbackVerdict.FALSE_ALARM, without=frame)
     taught = _without(frame, left_out)
@@ -274,7 +276,25 @@ def _flagged(name: str, store: Store, frame: Frame, *, free: Flags) -> Flags:
     if not len(frame) or active is None:
         return np.zeros(len(frame), dtype=bool)
     since = frame.aware_time(int(frame.times.argmin()))
-    p_of = queries.flagged_p_values(store, name, since)
-    p_values = np.array([p_of.get(pair, np.nan) for pair in frame.identities])
-    p_values[free] = np.nan
-    return unexplained(p_values, active.false_alarm_rate)
+    over = queries.flagged_exceedances(store, name, since)
+    exceedances = np.array([over.get(pair, np.nan) for pair in frame.identities])
+    exceedances[free] = np.nan
+    return unexplained(_p_values(store, active, exceedances), active.false_alarm_rate)
+
+
+def _p_values(
+    store: Store, active: StoredDetector, exceedances: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """How seldom a normal record is so far over the line (N,), along the fitted tail; NaN stays.
+
+    The p-values that were stored end at 1 / (n + 1): by those the wildest record is as odd as the
+    mildest beyond the calibration, and would be taken for a false alarm as soon as that.
+    """
+    flagged = ~np.isnan(exceedances)
+    found = np.where(flagged, active.false_alarm_rate, np.nan)
+    try:
+        line = load(store, active).detector.threshold
+    except ArtifactError:  # then none is told from the others; as many as promised stay
+        return found
+    found[flagged] = line.judge(exceedances[flagged] * line.value, extrapolate=True)
+    return found

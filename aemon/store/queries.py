@@ -249,15 +249,17 @@ def _last_run(connection: sa.Connection, monitor: str, job: Job) -> LastRun | No
     return LastRun(**row._mapping) if row else None  # noqa: SLF001 -- SQLAlchemy's public name
 
 
-def flagged_p_values(store: Store, monitor: str, since: datetime) -> dict[tuple[str, str], float]:
-    """(entity, record key) of a monitor's anomalies from an event time on, and their p-values."""
+def flagged_exceedances(
+    store: Store, monitor: str, since: datetime
+) -> dict[tuple[str, str], float]:
+    """(entity, record key) of a monitor's anomalies from an event time on, and their exceedances."""
     query = (
-        sa.select(scores.c.entity, scores.c.record_key, scores.c.p_value)
+        sa.select(scores.c.entity, scores.c.record_key, scores.c.exceedance)
         .join(anomalies, sa.and_(*_IS_CURRENT))
         .where(anomalies.c.monitor == monitor, anomalies.c.event_time >= since)
     )
     with store.reading() as connection:
-        return {(entity, key): p for entity, key, p in connection.execute(query)}
+        return {(entity, key): over for entity, key, over in connection.execute(query)}
 
 
 def judged_later(

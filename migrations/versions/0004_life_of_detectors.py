@@ -97,8 +97,10 @@ TABLES = (
         _column(
             "feature", sa.Text, "the column; empty where it is no single one", server_default=""
         ),
-        _column("entity", IDENTIFIER, "the entity; empty where it is all of them", server_default=""),
-        _column("state", sa.Text, "open, or closed"),
+        _column(
+            "entity", IDENTIFIER, "the entity; empty where it is all of them", server_default=""
+        ),
+        _column("state", sa.Text, "open, learned (a new level that is normal now) or closed"),
         _column("started_at", TIME, "event time from which life was another"),
         _column("detected_at", TIME, "when aemon was sure of it"),
         _column(
