@@ -16,10 +16,13 @@ from aemon.clock import Clock, utc_now
 from aemon.config.schema import Config
 from aemon.errors import ExitCode, StoreError, WorkerError
 from aemon.records import Job, Outcome
+from aemon.service.cold_start import wanted_for
 from aemon.service.executor import WorkerExecutor
+from aemon.service.leasing import Leasing
 from aemon.service.logs import log
 from aemon.service.metrics import Metrics
 from aemon.service.monitor import Monitor
+from aemon.service.replica import own_name
 from aemon.service.retention import Retention
 from aemon.service.run import Stop, Tally
 from aemon.service.runner import Runner
@@ -28,6 +31,7 @@ from aemon.service.training import Trained, train_in_worker
 from aemon.store import queries, schema
 from aemon.store.detectors import StoredDetector
 from aemon.store.engine import open_engine
+from aemon.store.leases import Fence, Replica
 from aemon.store.store import Store
 from aemon.web.server import WebServer, listen
 from aemon.web.status import Health, StatusPage
@@ -35,6 +39,7 @@ from aemon.web.status import Health, StatusPage
 logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 6.0  # a stopping daemon waits this long for commits in hand
+GIVE_BACK_SECONDS = 1.0  # and this long for its leases to be given back
 AWAKE_EVERY_SECONDS = 0.2
 CLOCK_STEP_SECONDS = 5.0  # less is a clock being slewed
 HEARTBEAT_LOST_SECONDS = 6 * HEARTBEAT_SECONDS
@@ -74,13 +79,20 @@ class Daemon:
             self._store, self._runner, self._metrics, config.monitors, config.retention, clock
         )
         self._workers = WorkerExecutor()
-        self._monitors = {
-            name: Monitor(name, settings, self._store, clock)
-            for name, settings in config.monitors.items()
-        }
-        self._trainings = {name: _Training() for name in self._monitors}
+        self._monitors: dict[str, Monitor] = {}
+        self._trainings: dict[str, _Training] = {}
         self._shown: dict[str, int] = {}
         self._started_at = clock()
+        me = Replica(
+            name=config.replicas.name or own_name(),
+            address=self.address,
+            version=__version__,
+            started_at=self._started_at,
+        )
+        self._leasing = Leasing(
+            Store(open_engine(self._store_url), clock), me, config.replicas.lease, self._metrics,
+            on_won=self._watch, on_lost=self._unwatch, running=self._runner.running,
+        )  # fmt: skip
         self._heartbeat_at: float | None = None  # monotonic
         self._asked_to_stop = False
 
@@ -96,19 +108,13 @@ class Daemon:
             signal.signal(number, self._ask_to_stop)
         web = WebServer(self._socket, self._status, self._health, self._metrics.registry)
         web.start()
-        for name, monitor in self._monitors.items():
-            self._metrics.add_monitor(name, monitor.settings)
-            settings = monitor.settings
-            self._scheduler.every(
-                settings.score_every, name, self._score_tick(monitor),
-                zone=ZoneInfo(settings.timezone), jitter=settings.jitter, grace=settings.grace,
-            )  # fmt: skip
+        self._leasing.start(self._config.monitors)
         self._retention.end_lost_runs()
         self._scheduler.prune(self._config.retention.every, self._retention.round)
         self._scheduler.start(self._heartbeat)
         log(
             logger, logging.INFO, "started", version=__version__,
-            monitors=len(self._monitors), http=self.address,
+            monitors=len(self._config.monitors), http=self.address,
         )  # fmt: skip
         # No lock is waited for here: a handler that runs while this thread holds the lock of an
         # Event would wait for itself, and a lock's wait may miss a signal another thread got.
@@ -132,11 +138,38 @@ class Daemon:
         self._runner.refuse("aemon is stopping")
         self._workers.shutdown(wait=False, cancel_futures=True)
         clean = self._runner.stop(STOP_SECONDS)
+        self._leasing.stop(GIVE_BACK_SECONDS)
         web.stop()
-        for monitor in self._monitors.values() if clean else ():
+        for monitor in self._monitors.copy().values() if clean else ():
             monitor.close()
         self._store.close()
         log(logger, logging.INFO, "stopped", clean=clean)
+
+    # -- watching
+
+    def _watch(self, name: str, fence: Fence) -> None:
+        """Begin to watch a monitor whose lease was won."""
+        if self._asked_to_stop:
+            return
+        settings = self._config.monitors[name]
+        monitor = Monitor(name, settings, self._store, self._clock, fence)
+        self._monitors[name] = monitor
+        self._trainings[name] = _Training()
+        self._metrics.add_monitor(name, settings)
+        self._scheduler.every(
+            settings.score_every, name, self._score_tick(monitor),
+            zone=ZoneInfo(settings.timezone), jitter=settings.jitter, grace=settings.grace,
+        )  # fmt: skip
+
+    def _unwatch(self, name: str) -> None:
+        """Watch a monitor no more; a run in hand goes on to its end."""
+        self._scheduler.drop(name)
+        self._scheduler.drop_training(name)
+        self._shown.pop(name, None)
+        monitor = self._monitors.pop(name, None)
+        if monitor is not None:
+            monitor.retire()
+        self._metrics.forget_monitor(name)
 
     # -- scoring
 
@@ -146,6 +179,8 @@ class Daemon:
             report = self._runner.run(monitor.name, Job.SCORE, monitor.score_once, timeout)
             if report.outcome is Outcome.TIMED_OUT:
                 monitor.replace_source()
+            if self._monitors.get(monitor.name) is not monitor:
+                return  # it went to another while this run went on
             wanted = report.records_wanted
             self._after_scoring(monitor, enough=bool(wanted) and report.records_read >= wanted)
 
@@ -204,7 +239,7 @@ class Daemon:
         """Wait for a worker to train a detector; kill it when its time is up or aemon stops."""
         log(logger, logging.INFO, "train.started", monitor=monitor.name)
         future = self._workers.submit(
-            train_in_worker, monitor.name, monitor.settings, self._store_url
+            train_in_worker, monitor.name, monitor.settings, self._store_url, monitor.fence
         )
         try:
             trained: Trained = future.result(monitor.settings.train_timeout.total_seconds())
@@ -239,15 +274,20 @@ class Daemon:
     def _status(self) -> StatusPage:
         now = self._clock()
         since = now - timedelta(days=1)
+        configured = self._config.monitors
         return StatusPage(
             version=__version__,
             now=now,
             started_at=self._started_at,
-            wanted={name: m.wanted for name, m in self._monitors.items()},
-            sources={name: m.settings.source.kind for name, m in self._monitors.items()},
-            monitors=queries.overview(self._store, self._monitors, since),
+            wanted={name: self._wanted(name) for name in configured},
+            sources={name: settings.source.kind for name, settings in configured.items()},
+            monitors=queries.overview(self._store, configured, since),
             flagged=queries.flagged_records(self._store, since=since, limit=20),
         )
+
+    def _wanted(self, name: str) -> int:
+        monitor = self._monitors.get(name)
+        return monitor.wanted if monitor else wanted_for(0, self._config.monitors[name])
 
 
 def run_daemon(config: Config, ready: Callable[[str], Any] | None = None) -> ExitCode:

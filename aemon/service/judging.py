@@ -20,6 +20,7 @@ from aemon.service.logs import log
 from aemon.service.rows import verdict_rows
 from aemon.service.run import Stop, Tally
 from aemon.store.detectors import StoredDetector
+from aemon.store.leases import Fence
 from aemon.store.store import Mark, Row, Store
 from aemon.store.verdicts import Saved, save_verdicts
 
@@ -40,6 +41,7 @@ class Judge:
     detector: Detector
     tally: Tally
     stop: Stop
+    fence: Fence | None = None  # of the lease it works under
     reviewed: bool = False  # late records are looked for behind the watermark
 
     def read(self, frame: Frame, fetched: int, mark: Mark, to: Watermark) -> Mark:
@@ -132,6 +134,7 @@ class Judge:
             ledger,
             episodes=telling.write,
             before_commit=self.stop.check,
+            fence=self.fence,
             run_id=counted.run_id,
             settled=settled,
             again=again,

@@ -21,6 +21,7 @@ from aemon.sources.registry import open_source
 from aemon.sources.source import Source
 from aemon.store.artifacts import unpack
 from aemon.store.detectors import StoredDetector, active_detector, artifact
+from aemon.store.leases import Fence
 from aemon.store.store import Mark, Store
 
 ENOUGH_SHARE = 0.5
@@ -35,18 +36,37 @@ class Monitor:
     Holds the open source and the detector in use between runs. One run at a time.
     """
 
-    def __init__(self, name: str, settings: MonitorSettings, store: Store, clock: Clock) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: MonitorSettings,
+        store: Store,
+        clock: Clock,
+        fence: Fence | None = None,
+    ) -> None:
         self.name = name
         self.settings = settings
+        self.fence = fence  # of the lease under which it is watched, if under one
         self._store = store
         self._clock = clock
         self._source: Source | None = None
         self._in_use: tuple[StoredDetector, Detector] | None = None
         self._unreadable = False
+        self._busy = self._retired = False
         self._review = Review()
         self.wanted = wanted_for(0, settings)  # records that end its cold start, as far as known
 
     def score_once(self, tally: Tally, stop: Stop) -> tuple[Outcome, str]:
+        """`_score`, and the last one of a monitor that is retired lets go of the source."""
+        self._busy = True
+        try:
+            return self._score(tally, stop)
+        finally:
+            self._busy = False
+            if self._retired:
+                self.close()
+
+    def _score(self, tally: Tally, stop: Stop) -> tuple[Outcome, str]:
         """Judge every record the source has after the watermark, a chunk a commit.
 
         Then, with `lateness`, what came in behind it.
@@ -117,6 +137,7 @@ class Monitor:
             detector=in_use[1],
             tally=tally,
             stop=stop,
+            fence=self.fence,
             reviewed=self.settings.lateness is not None and not source.in_order_of_arrival,
         )
 
@@ -188,6 +209,12 @@ class Monitor:
         """
         if not isinstance(self._source, HistorySource):
             self._source = None
+
+    def retire(self) -> None:
+        """Let go of the source, now or once the run in hand has ended."""
+        self._retired = True
+        if not self._busy:
+            self.close()
 
     def close(self) -> None:
         """Let go of the source."""

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
 from typing import Any
@@ -9,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
@@ -82,6 +84,18 @@ class Scheduler:
             next_run_time=now,
             misfire_grace_time=max(1, round(grace.total_seconds())),
         )
+
+    def drop(self, monitor: str) -> None:
+        """Score a monitor no more."""
+        self._remove(_id(Job.SCORE, monitor))
+
+    def drop_training(self, monitor: str) -> None:
+        """Do not begin a training that waits."""
+        self._remove(_id(Job.TRAIN, monitor))
+
+    def _remove(self, job: str) -> None:
+        with suppress(JobLookupError):
+            self._scheduler.remove_job(job)
 
     def once(self, monitor: str, work: Callable[[], Any]) -> None:
         """Train a monitor as soon as a worker is free."""

@@ -19,6 +19,7 @@ from aemon.sources.registry import open_source
 from aemon.sources.source import Source
 from aemon.store.detectors import newest_version, save_detector
 from aemon.store.engine import open_engine
+from aemon.store.leases import Fence
 from aemon.store.store import Store
 
 
@@ -45,7 +46,14 @@ class Trained:
         return f"{told}; its threshold is {self.note}" if self.note else told
 
 
-def train_once(name: str, settings: MonitorSettings, store: Store, clock: Clock) -> Trained:
+def train_once(
+    name: str,
+    settings: MonitorSettings,
+    store: Store,
+    clock: Clock,
+    *,
+    fence: Fence | None = None,
+) -> Trained:
     """Train a detector on normal records, store it, and make it the active one.
 
     The first detector learns from the source's first `min_records` records (or, with
@@ -56,6 +64,7 @@ def train_once(name: str, settings: MonitorSettings, store: Store, clock: Clock)
 
     Raises:
         TrainingError: there are too few records, or nothing can be learned from them.
+        LostLeaseError: the monitor has gone to another replica meanwhile.
         StaleWatermarkError: another daemon has trained a detector meanwhile.
         AemonError: the source or the store is at fault.
     """
@@ -85,7 +94,7 @@ def train_once(name: str, settings: MonitorSettings, store: Store, clock: Clock)
     }
     new = detector_rows(detector, chosen.watermark, identity(settings.source))
     new = replace(new, columns={**new.columns, "manifest": manifest}, heeded=chosen.heeded)
-    saved = save_detector(store, name, new, after=after)
+    saved = save_detector(store, name, new, after=after, fence=fence)
     return Trained(
         id=saved.id,
         threshold_id=saved.threshold_id,
@@ -100,11 +109,13 @@ def train_once(name: str, settings: MonitorSettings, store: Store, clock: Clock)
     )
 
 
-def train_in_worker(name: str, settings: MonitorSettings, store_url: str) -> Trained:
+def train_in_worker(
+    name: str, settings: MonitorSettings, store_url: str, fence: Fence | None = None
+) -> Trained:
     """`train_once` for another process: it opens its own store, with the system clock."""
     store = Store(open_engine(store_url), utc_now)
     try:
-        return train_once(name, settings, store, utc_now)
+        return train_once(name, settings, store, utc_now, fence=fence)
     finally:
         store.close()
 

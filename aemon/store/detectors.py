@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from aemon.errors import ArtifactError
 from aemon.records import DetectorState, Watermark
 from aemon.store import artifacts
+from aemon.store.leases import Fence, check_fence
 from aemon.store.store import KEYS_AT_ONCE, Mark, StaleWatermarkError, Store
 from aemon.store.tables import artifacts as artifacts_table
 from aemon.store.tables import detectors, feedback, monitors, thresholds, watermarks
@@ -62,7 +63,12 @@ _COLUMNS: dict[str, Any] = {
 
 
 def save_detector(
-    store: Store, monitor: str, new: NewDetector, *, after: int | None = None
+    store: Store,
+    monitor: str,
+    new: NewDetector,
+    *,
+    after: int | None = None,
+    fence: Fence | None = None,
 ) -> SavedDetector:
     """Store a detector and make it the active one.
 
@@ -71,8 +77,10 @@ def save_detector(
         monitor: whose.
         new: the detector.
         after: the version it was trained to replace, 0 for none; None does not care.
+        fence: the lease under which it was trained, if under one.
 
     Raises:
+        LostLeaseError: the lease has changed hands; nothing was written.
         StaleWatermarkError: another detector was stored since; nothing was written.
         StoreError: the database fails.
     """
@@ -80,6 +88,7 @@ def save_detector(
     now = store.now()
     mine = detectors.c.monitor == monitor
     with store.writing() as connection:
+        check_fence(connection, fence)
         # Two that train the same monitor take turns here.
         connection.execute(
             sa.select(monitors.c.name).where(monitors.c.name == monitor).with_for_update()
