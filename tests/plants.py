@@ -23,6 +23,13 @@ START = datetime(2026, 1, 20, tzinfo=UTC)  # near a month's end: PostgreSQL keep
 PAUSE = timedelta(minutes=3)
 ODD_EVERY = 50  # one record of so many breaks the pattern, so that anomalies are written, too
 ODD = (9.0, 2.2, 0.8)
+MONITORS = f"""
+  plant:
+    source: {{source}}
+    score_every: 200ms
+    min_records: {LEARNED}
+    chunk_records: 50
+"""
 
 _SAME = " AND ".join(f"s.{name} = a.{name}" for name in ("monitor", "record_key", "entity"))
 _SAME += " AND s.revision = a.revision AND s.event_time = a.event_time"

@@ -16,16 +16,20 @@ from aemon.config.cron import Cron
 from aemon.config.schema import Config
 from aemon.errors import ExitCode, StoreError
 from aemon.records import Job, Outcome
+from aemon.service.cold_start import wanted_for
+from aemon.service.leasing import Leasing
 from aemon.service.lifecycle import Lifecycle
 from aemon.service.logs import log
 from aemon.service.metrics import Metrics
 from aemon.service.monitor import Monitor
+from aemon.service.replica import own_name
 from aemon.service.retention import Retention
 from aemon.service.runner import Runner
 from aemon.service.scheduler import HEARTBEAT_SECONDS, Scheduler
 from aemon.store import queries, schema
 from aemon.store.detectors import StoredDetector
 from aemon.store.engine import open_engine
+from aemon.store.leases import Fence, Replica
 from aemon.store.store import Store
 from aemon.web.server import WebServer, listen
 from aemon.web.status import Health, StatusPage
@@ -33,6 +37,7 @@ from aemon.web.status import Health, StatusPage
 logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 6.0  # a stopping daemon waits this long for commits in hand
+GIVE_BACK_SECONDS = 1.0  # and this long for its leases to be given back
 AWAKE_EVERY_SECONDS = 0.2
 SPREAD = timedelta(milliseconds=50)  # between the first ticks of two monitors, at most
 CLOCK_STEP_SECONDS = 5.0  # less is a clock being slewed
@@ -67,6 +72,16 @@ class Daemon:
         self._monitors: dict[str, Monitor] = {}
         self._shown: dict[str, tuple[int, int]] = {}  # detector and threshold
         self._started_at = clock()
+        me = Replica(
+            name=config.replicas.name or own_name(),
+            address=self.address,
+            version=__version__,
+            started_at=self._started_at,
+        )
+        self._leasing = Leasing(
+            Store(open_engine(self._store_url), clock), me, config.replicas.lease, self._metrics,
+            on_won=self._watch, on_lost=self._unwatch, running=self._runner.running,
+        )  # fmt: skip
         self._heartbeat_at: float | None = None  # monotonic
         self._asked_to_stop = False
 
@@ -82,14 +97,13 @@ class Daemon:
             signal.signal(number, self._ask_to_stop)
         web = WebServer(self._socket, self._status, self._health, self._metrics.registry)
         web.start()
-        for place, name in enumerate(self._config.monitors):
-            self._watch(name, place)
+        self._leasing.start(self._config.monitors)
         self._retention.end_lost_runs()
         self._scheduler.prune(self._config.retention.every, self._retention.round)
         self._scheduler.start(self._heartbeat)
         log(
             logger, logging.INFO, "started", version=__version__,
-            monitors=len(self._monitors), http=self.address,
+            monitors=len(self._config.monitors), http=self.address,
         )  # fmt: skip
         # No lock is waited for here: a handler that runs while this thread holds the lock of an
         # Event would wait for itself, and a lock's wait may miss a signal another thread got.
@@ -113,18 +127,23 @@ class Daemon:
         self._runner.refuse("aemon is stopping")
         self._lifecycle.stop()
         clean = self._runner.stop(STOP_SECONDS)
+        self._leasing.stop(GIVE_BACK_SECONDS)
         web.stop()
-        for monitor in self._monitors.values() if clean else ():
+        for monitor in self._monitors.copy().values() if clean else ():
             monitor.close()
         self._store.close()
         log(logger, logging.INFO, "stopped", clean=clean)
 
     # -- watching
 
-    def _watch(self, name: str, place: int = 0) -> None:
-        """Begin to watch a configured monitor; the first ticks of many lie apart."""
+    def _watch(self, name: str, fence: Fence) -> None:
+        """Begin to watch a monitor whose lease was won; the first ticks of many lie apart."""
+        if self._asked_to_stop:
+            return
         settings = self._config.monitors[name]
-        monitor = self._monitors[name] = Monitor(name, settings, self._store, self._clock)
+        monitor = Monitor(name, settings, self._store, self._clock, fence)
+        self._monitors[name] = monitor
+        place = list(self._config.monitors).index(name)
         self._metrics.add_monitor(name, settings)
         self._scheduler.every(
             settings.score_every, name, self._score_tick(monitor),
@@ -137,7 +156,10 @@ class Daemon:
         self._scheduler.drop(name)
         self._lifecycle.forget(name)
         self._shown.pop(name, None)
-        self._monitors.pop(name).retire()
+        monitor = self._monitors.pop(name, None)
+        if monitor is not None:
+            monitor.retire()
+        self._metrics.forget_monitor(name)
 
     # -- scoring
 
@@ -148,7 +170,7 @@ class Daemon:
             if report.outcome is Outcome.TIMED_OUT:
                 monitor.replace_source()
             if self._monitors.get(monitor.name) is not monitor:
-                return  # it was dropped while this run went on
+                return  # it went to another, or was dropped, while this run went on
             in_use = monitor.in_use
             if in_use and self._shown.get(monitor.name) != (in_use.id, in_use.threshold_id):
                 self._show(in_use)
@@ -187,15 +209,20 @@ class Daemon:
     def _status(self) -> StatusPage:
         now = self._clock()
         since = now - timedelta(days=1)
+        configured = self._config.monitors
         return StatusPage(
             version=__version__,
             now=now,
             started_at=self._started_at,
-            wanted={name: m.wanted for name, m in self._monitors.items()},
-            sources={name: m.settings.source.kind for name, m in self._monitors.items()},
-            monitors=queries.overview(self._store, self._monitors, since),
+            wanted={name: self._wanted(name) for name in configured},
+            sources={name: settings.source.kind for name, settings in configured.items()},
+            monitors=queries.overview(self._store, configured, since),
             flagged=queries.flagged_records(self._store, since=since, limit=20),
         )
+
+    def _wanted(self, name: str) -> int:
+        monitor = self._monitors.get(name)
+        return monitor.wanted if monitor else wanted_for(0, self._config.monitors[name])
 
 
 def _delay(schedule: timedelta | Cron, place: int, monitors: int) -> timedelta:

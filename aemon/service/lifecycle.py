@@ -108,7 +108,7 @@ class Lifecycle:
         log(logger, logging.INFO, "train.started", why, monitor=monitor.name)
         future = self._workers.submit_within(
             settings.life.train_memory,
-            train_in_worker, monitor.name, settings, self._store_url, why,
+            train_in_worker, monitor.name, settings, self._store_url, why, monitor.fence,
         )  # fmt: skip
         seconds = settings.train_timeout.total_seconds()
         try:

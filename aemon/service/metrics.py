@@ -37,6 +37,15 @@ CATALOGUE = (
         "aemon_scheduler_heartbeat_timestamp_seconds", "gauge", (),
         "when the scheduler last showed that it lives",
     ),
+    Metric(
+        "aemon_lease_held", "gauge", ("monitor",),
+        "1 where this daemon watches the monitor, 0 where another does or none",
+    ),
+    Metric(
+        "aemon_leases_lost", "counter", (),
+        "monitors that another daemon took, for this one had not said that it lives",
+    ),
+    Metric("aemon_replicas_live", "gauge", (), "daemons that share this store and live"),
     Metric("aemon_runs", "counter", ("monitor", "job", "outcome"), "runs by how they ended"),
     Metric("aemon_run_duration_seconds", "histogram", ("job",), "how long runs took", _SECONDS),
     Metric(
@@ -143,12 +152,14 @@ class Metrics:
         for table in PRUNED:
             self["aemon_records_pruned"].labels(table)
         self._realised: dict[str, Flagged] = {}
+        self._forgotten: set[str] = set()
 
     def __getitem__(self, name: str) -> Any:
         return self._all[name]
 
     def add_monitor(self, monitor: str, settings: MonitorSettings) -> None:
         """Let every counter of a monitor start at 0, so that its first increase is seen."""
+        self._forgotten.discard(monitor)
         for job in Job:
             for outcome in set(Outcome) - {Outcome.RUNNING}:
                 self["aemon_runs"].labels(monitor, job, outcome)
@@ -164,9 +175,19 @@ class Metrics:
         for severity in Severity:
             self["aemon_anomalies"].labels(monitor, severity)
 
+    def forget_monitor(self, monitor: str) -> None:
+        """Leave no series of a monitor that is not watched here any more."""
+        for metric in CATALOGUE:
+            if "monitor" in metric.labels:
+                _remove(self[metric.name], monitor)
+        self._realised.pop(monitor, None)
+        self._forgotten.add(monitor)
+
     def observe(self, report: RunReport) -> None:
-        """Count a finished run."""
+        """Count a finished run, unless its monitor was forgotten meanwhile."""
         monitor = report.monitor
+        if monitor in self._forgotten:
+            return
         self["aemon_runs"].labels(monitor, report.job, report.outcome).inc()
         self["aemon_run_duration_seconds"].labels(report.job).observe(report.seconds)
         if report.outcome in _WELL:

@@ -18,6 +18,7 @@ from aemon.service.run import Stop, Tally
 from aemon.sources.registry import open_source
 from aemon.sources.source import Source
 from aemon.store.detectors import StoredDetector
+from aemon.store.leases import Fence
 from aemon.store.store import Mark, Store
 
 ENOUGH_SHARE = 0.5
@@ -32,9 +33,17 @@ class Monitor:
     Holds the open source and the detector in use between runs. One run at a time.
     """
 
-    def __init__(self, name: str, settings: MonitorSettings, store: Store, clock: Clock) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: MonitorSettings,
+        store: Store,
+        clock: Clock,
+        fence: Fence | None = None,
+    ) -> None:
         self.name = name
         self.settings = settings
+        self.fence = fence  # of the lease under which it is watched, if under one
         self._store = store
         self._clock = clock
         self._source: Source | None = None
@@ -127,6 +136,7 @@ class Monitor:
             detector=loaded.detector,
             tally=tally,
             stop=stop,
+            fence=self.fence,
             reviewed=self.settings.lateness is not None and not source.in_order_of_arrival,
         )
 

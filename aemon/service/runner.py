@@ -14,6 +14,7 @@ from aemon.service.logs import log
 from aemon.service.metrics import Metrics
 from aemon.service.outage import Ledger, Outage
 from aemon.service.run import AbandonedError, Stop, Tally, Work
+from aemon.store.leases import LostLeaseError
 from aemon.store.store import StaleWatermarkError, Store
 
 _LEVELS = {
@@ -93,7 +94,7 @@ class Runner:
         """In the run's own thread."""
         try:
             run.outcome, run.reason = work(run.tally, run.stop)
-        except (AbandonedError, StaleWatermarkError) as error:
+        except (AbandonedError, StaleWatermarkError, LostLeaseError) as error:
             run.outcome, run.reason = Outcome.ABANDONED, str(error)
         except AemonError as error:
             run.outcome, run.reason = Outcome.FAILED, str(error)
@@ -150,6 +151,13 @@ class Runner:
             },
         )
         self._ledger.save(report, run_id, at_once=at_once)
+
+    def running(self, monitor: str) -> bool:
+        """Whether a run of this monitor is in hand; one that hangs may not write any more."""
+        with self._lock:
+            runs = list(self._runs.values())
+        leased = (run for run in runs if run.job is not Job.PRUNE)
+        return any(run.monitor == monitor and not run.hangs for run in leased)
 
     def refuse(self, reason: str) -> None:
         """Start no more runs, and ask the running ones to end."""

@@ -1,0 +1,321 @@
+"""Leases: which replica watches which monitor, so that several daemons share one store.
+
+All times are the database's, so that hosts whose clocks differ agree; on SQLite, where all are on
+one host, they are that host's. A lease's token grows with every change of hands: whoever writes
+for a monitor shows its token in the same transaction, and one that was overtaken writes nothing.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zlib import crc32
+
+import sqlalchemy as sa
+
+from aemon.errors import SkipError
+from aemon.store.life_tables import leases, replicas
+from aemon.store.store import KEYS_AT_ONCE, Store
+
+REMEMBERED = timedelta(days=1)  # a replica that was not seen for so long is forgotten
+NOBODY = ""
+
+Gone = Callable[[str], bool]
+"""Whether a replica of this name surely lives no more; if in doubt, it does."""
+
+
+class LostLeaseError(SkipError):
+    """Another replica watches the monitor now; nothing was written."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Replica:
+    """A daemon as the others see it."""
+
+    name: str
+    address: str  # host:port of its metrics
+    version: str
+    started_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fence:
+    """What a writer shows to be let through: it holds the monitor's lease, and still does."""
+
+    monitor: str
+    holder: str
+    token: int
+    lease: timedelta
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Held:
+    """What a replica holds after it said that it lives.
+
+    Attributes:
+        tokens: monitor -> token.
+        excess: of those, what it should give back once their runs have ended.
+        live: replicas that live, this one included.
+    """
+
+    tokens: Mapping[str, int]
+    excess: Sequence[str]
+    live: int
+
+
+def hold(
+    store: Store,
+    me: Replica,
+    names: Collection[str],
+    lease: timedelta,
+    *,
+    known: Mapping[str, int] | None,
+    gone: Gone = lambda _name: False,
+    busy: Collection[str] = (),
+) -> Held:
+    """Say that a replica lives, renew what it holds, and take what is free, up to its share.
+
+    Args:
+        store: where; the monitors have their rows in `monitors`.
+        me: the replica.
+        names: the monitors it is configured to watch.
+        lease: who says nothing for so long lives no more.
+        known: monitor -> token, of what it held until now; None at its first beat. Leases in its
+            name are those of another daemon then, that was called so before: it takes them.
+        gone: tells of holders that need not be waited for.
+        busy: monitors with a run in hand; others are given back before them.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    names = set(names)
+    with store.writing() as connection:
+        now = database_time(connection, store)
+        _say_alive(connection, me, now)
+        rows = connection.execute(sa.select(leases)).all()
+        missing = sorted(names - {row.monitor for row in rows})
+        if missing:
+            _make(connection, store, missing, now)
+            rows = connection.execute(sa.select(leases)).all()
+        holders = {row.holder for row in rows} - {NOBODY, me.name}
+        dead = {holder for holder in holders if gone(holder)}
+        live = (_living(connection, now - lease) | {me.name}) - dead
+        if known is None:
+            dead.add(me.name)
+            known = {}
+        mine = [row.monitor for row in rows if known.get(row.monitor) == row.token]
+        tokens = _renew(connection, me, mine, known, now + lease)
+        watched = sorted(names & tokens.keys())
+        held = Counter(
+            row.holder
+            for row in rows
+            if row.monitor in names and row.holder in live and row.expires_at > now
+        )
+        share = share_of(len(names), {**dict.fromkeys(live, 0), **held, me.name: len(watched)}, me)
+        free = [
+            row.monitor
+            for row in rows
+            if row.monitor in names
+            and row.monitor not in tokens
+            and (row.holder in {NOBODY, *dead} or row.expires_at <= now)
+        ]
+        # Each replica has an order of its own, so that two seldom reach for the same.
+        free.sort(key=lambda monitor: crc32(f"{me.name} {monitor}".encode()))
+        wanted = free[: max(0, share - len(watched))]
+        tokens |= _take(connection, me, wanted, dead, now, lease)
+    surplus = sorted(watched, key=lambda monitor: monitor in busy)[: max(0, len(watched) - share)]
+    strange = [monitor for monitor in tokens if monitor not in names]
+    return Held(tokens=tokens, excess=(*strange, *surplus), live=len(live))
+
+
+def share_of(monitors: int, held: Mapping[str, int], me: Replica) -> int:
+    """How many of the monitors a replica may hold; `held` says how many each that lives does.
+
+    Rounded up, but rounded down while another has less than that: so all come to hold as many,
+    give or take one.
+    """
+    least, rest = divmod(monitors, len(held))
+    others_lack = any(count < least for name, count in held.items() if name != me.name)
+    return least if others_lack else least + bool(rest)
+
+
+def some_free(store: Store, names: Collection[str]) -> bool:
+    """Whether a monitor was given back and not taken yet.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    query = sa.select(leases.c.monitor).where(leases.c.holder == NOBODY)
+    with store.reading() as connection:
+        return any(monitor in names for monitor in connection.execute(query).scalars())
+
+
+def give_back(store: Store, me: Replica, tokens: Mapping[str, int], *, leave: bool = False) -> None:
+    """Let others have these monitors at once; with `leave`, live no more.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    with store.writing() as connection:
+        now = database_time(connection, store)
+        statement = (
+            sa.update(leases)
+            .where(
+                leases.c.monitor == sa.bindparam("whose"),
+                leases.c.token == sa.bindparam("known"),
+                leases.c.holder == me.name,
+            )
+            .values(holder=NOBODY, expires_at=now)
+        )
+        pairs = [{"whose": monitor, "known": token} for monitor, token in sorted(tokens.items())]
+        if pairs:
+            connection.execute(statement, pairs)
+        if leave:
+            connection.execute(sa.delete(replicas).where(replicas.c.name == me.name))
+
+
+def check_fence(connection: sa.Connection, fence: Fence | None) -> None:
+    """Let a writer through whose lease is its own; nobody takes it before the transaction ends.
+
+    A command that a person runs holds no lease and shows no fence: it has the watermark's
+    compare-and-set.
+
+    Raises:
+        LostLeaseError: another replica has taken it.
+    """
+    if fence is None:
+        return
+    columns: list[Any] = [leases.c.token]
+    if connection.dialect.name == "postgresql":
+        # A writer that is frozen in the middle would hold its locks for ever.
+        longest = str(max(1000, round(fence.lease.total_seconds() * 1000)))  # milliseconds
+        name = "idle_in_transaction_session_timeout"
+        columns.append(sa.func.set_config(name, longest, sa.true()))
+    query = sa.select(*columns).where(
+        leases.c.monitor == fence.monitor,
+        leases.c.holder == fence.holder,
+        leases.c.token == fence.token,
+    )
+    # FOR KEY SHARE: in the way of whoever takes it (FOR UPDATE), not of its own renewal.
+    held = connection.execute(query.with_for_update(read=True, key_share=True)).first()
+    if held is None:
+        raise LostLeaseError(f"{fence.monitor}: another replica watches it now")
+
+
+def database_time(connection: sa.Connection, store: Store) -> datetime:
+    """Now, by the database's clock; by the store's on SQLite."""
+    if connection.dialect.name == "sqlite":
+        return store.now()
+    now: datetime = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
+    return now.astimezone(UTC)
+
+
+def _say_alive(connection: sa.Connection, me: Replica, now: datetime) -> None:
+    values = {
+        "address": me.address,
+        "version": me.version,
+        "started_at": me.started_at,
+        "seen_at": now,
+    }
+    mine = sa.update(replicas).where(replicas.c.name == me.name).values(values)
+    if not connection.execute(mine).rowcount:
+        connection.execute(sa.insert(replicas).values(name=me.name, **values))
+        long_gone = replicas.c.seen_at < now - REMEMBERED
+        connection.execute(sa.delete(replicas).where(long_gone))
+
+
+def _living(connection: sa.Connection, since: datetime) -> set[str]:
+    seen = sa.select(replicas.c.name).where(replicas.c.seen_at > since)
+    return set(connection.execute(seen).scalars())
+
+
+def _make(connection: sa.Connection, store: Store, names: Sequence[str], now: datetime) -> None:
+    nobody = {"holder": NOBODY, "token": 0, "taken_at": now, "expires_at": now}
+    rows = [{"monitor": name, **nobody} for name in names]
+    connection.execute(store.insert_or_ignore(leases), rows)
+
+
+def _renew(
+    connection: sa.Connection,
+    me: Replica,
+    mine: Sequence[str],
+    known: Mapping[str, int],
+    until: datetime,
+) -> dict[str, int]:
+    """Renew leases; those that are still its own, with their tokens."""
+    tokens: dict[str, int] = {}
+    for some in _pieces(mine):
+        own = (leases.c.holder == me.name, leases.c.monitor.in_(some))
+        renewed = sa.update(leases).where(*own).values(expires_at=until)
+        found = connection.execute(renewed.returning(leases.c.monitor, leases.c.token))
+        tokens.update((monitor, token) for monitor, token in found if known[monitor] == token)
+    return tokens
+
+
+def _take(
+    connection: sa.Connection,
+    me: Replica,
+    wanted: Sequence[str],
+    dead: Collection[str],
+    now: datetime,
+    lease: timedelta,
+) -> dict[str, int]:
+    """Take leases that are free; what another is taking, or writing for, is left to it."""
+    tokens: dict[str, int] = {}
+    values = {"holder": me.name, "taken_at": now, "expires_at": now + lease}
+    free = sa.or_(leases.c.holder.in_([NOBODY, *dead]), leases.c.expires_at <= now)
+    for some in _pieces(wanted):
+        query = sa.select(leases.c.monitor).where(leases.c.monitor.in_(some), free)
+        locked = connection.execute(query.with_for_update(skip_locked=True)).scalars().all()
+        taken = (
+            sa.update(leases)
+            .where(leases.c.monitor.in_(locked))
+            .values(**values, token=leases.c.token + 1)
+            .returning(leases.c.monitor, leases.c.token)
+        )
+        tokens.update((monitor, token) for monitor, token in connection.execute(taken))
+    return tokens
+
+
+def _pieces(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(names), KEYS_AT_ONCE):
+        yield names[start : start + KEYS_AT_ONCE]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeaseRow:
+    """Who watches a monitor, by the database's clock."""
+
+    monitor: str
+    holder: str  # empty if nobody does
+    expired: bool
+
+
+def lease_rows(store: Store, names: Iterable[str]) -> list[LeaseRow]:
+    """Who watches these monitors; those nobody ever has are left out.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    wanted = set(names)
+    with store.reading() as connection:
+        now = database_time(connection, store)
+        rows = connection.execute(sa.select(leases)).all()
+    return [
+        LeaseRow(monitor=row.monitor, holder=row.holder, expired=row.expires_at <= now)
+        for row in rows
+        if row.monitor in wanted
+    ]
+
+
+def seen_replicas(store: Store) -> dict[str, tuple[str, str, timedelta]]:
+    """Replica -> its address, version, and how long ago it said that it lives.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    with store.reading() as connection:
+        now = database_time(connection, store)
+        rows = connection.execute(sa.select(replicas)).all()
+    return {row.name: (row.address, row.version, now - row.seen_at) for row in rows}
