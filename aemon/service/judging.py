@@ -14,9 +14,10 @@ from aemon.detection.detector import Detector
 from aemon.detection.judgement import Judgement
 from aemon.frame import Frame, naive_utc
 from aemon.records import Job, Outcome, RunReport, Watermark
-from aemon.service.episodes import Telling
+from aemon.service.episodes import Telling, log_news
 from aemon.service.fingerprint import record_hashes
 from aemon.service.logs import log
+from aemon.service.quiet import Hush
 from aemon.service.rows import verdict_rows
 from aemon.service.run import Stop, Tally
 from aemon.store.detectors import StoredDetector
@@ -40,6 +41,7 @@ class Judge:
     detector: Detector
     tally: Tally
     stop: Stop
+    hush: Hush
     reviewed: bool = False  # late records are looked for behind the watermark
 
     def read(self, frame: Frame, fetched: int, mark: Mark, to: Watermark) -> Mark:
@@ -96,6 +98,7 @@ class Judge:
         anomalous = np.flatnonzero(judgement.anomalous)
         units = self.settings.columns.units
         explanations = self.detector.explain(frame.take(anomalous), units) if len(anomalous) else []
+        judgement = self.hush(frame, judgement, explanations)
         rows = verdict_rows(
             frame,
             judgement,
@@ -119,8 +122,9 @@ class Judge:
             frame=frame,
             judgement=judgement,
             explanations=explanations,
-            gap=self.settings.episodes.gap,
+            settings=self.settings.episodes,
             behind=bool(len(late) and late.all()),
+            tally=counted,
         )
         began = monotonic()
         saved = save_verdicts(
@@ -142,6 +146,7 @@ class Judge:
         counted.store_seconds.append(monotonic() - began)
         self.tally.adopt(counted)
         self._tell(rows.anomalies, np.flatnonzero(saved.flagged[anomalous]))
+        log_news(self.monitor, telling.news)
         return saved.mark
 
     def _lateness(
@@ -196,6 +201,9 @@ def _count_verdicts(
     tally.cells_imputed += judgement.cells_imputed
     tally.exceedances += judgement.exceedances[flagged].tolist()
     tally.critical += int(judgement.critical[flagged].sum())
+    tally.suppressed.update(
+        why.value for row, why in judgement.quiet.items() if saved.suppressed[row]
+    )
     present = judgement.exceedances[~judgement.absent]
     if len(present):
         tally.largest_exceedance = max(tally.largest_exceedance or 0.0, float(present.max()))

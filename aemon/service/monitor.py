@@ -15,12 +15,15 @@ from aemon.records import Outcome
 from aemon.service.cold_start import wanted_for, wanted_records
 from aemon.service.history import HistorySource
 from aemon.service.judging import Judge
+from aemon.service.quiet import Hush
 from aemon.service.review import Review, judge_again
 from aemon.service.run import Stop, Tally
 from aemon.sources.registry import open_source
 from aemon.sources.source import Source
 from aemon.store.artifacts import unpack
 from aemon.store.detectors import StoredDetector, active_detector, artifact
+from aemon.store.episodes import count_open
+from aemon.store.snoozes import snoozes_of
 from aemon.store.store import Mark, Store
 
 ENOUGH_SHARE = 0.5
@@ -108,6 +111,11 @@ class Monitor:
         in_use = self.detector()
         if in_use is None:
             return None
+        with self._store.reading() as connection:
+            snoozes = snoozes_of(connection, self.name)
+            tally.episodes_open = count_open(connection, self.name)
+        quiet = self.settings.quiet
+        hush = Hush(monitor=self.name, settings=quiet, snoozes=snoozes, store=self._store)
         return Judge(
             monitor=self.name,
             settings=self.settings,
@@ -117,6 +125,7 @@ class Monitor:
             detector=in_use[1],
             tally=tally,
             stop=stop,
+            hush=hush,
             reviewed=self.settings.lateness is not None and not source.in_order_of_arrival,
         )
 

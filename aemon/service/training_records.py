@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from aemon.config.schema import MonitorSettings
+from aemon.detection.quiet import in_maintenance, in_snooze
 from aemon.errors import TrainingError
 from aemon.frame import Frame, check_frame, join_frames
-from aemon.records import FeedbackVerdict, Watermark
+from aemon.records import FeedbackVerdict, Quiet, Watermark
 from aemon.service.cold_start import wanted_records
 from aemon.service.said import (
     About,
@@ -28,6 +29,7 @@ from aemon.store import queries
 from aemon.store.detectors import active_detector
 from aemon.store.feedback import Feedback, read_feedback, stored_anomalies
 from aemon.store.known import Identity
+from aemon.store.snoozes import snoozes_of
 from aemon.store.store import Store, as_json, from_json
 
 Flags = npt.NDArray[np.bool_]
@@ -69,7 +71,8 @@ class TrainingRecords:
         watermark: where judging begins; None unless this is the first detector.
         read: what the source was asked for.
         rejected: records of it that could not be read, by reason.
-        left_out: records that teach nothing, by reason: `flagged`, `confirmed`, `ignored`.
+        left_out: records that teach nothing, by reason: `flagged`, `confirmed`, `ignored`,
+            `maintenance`, `snoozed`.
         brought_back: false alarms older than what was read.
         false_alarms: records a person called normal, wherever they are.
         confirmed: records a person called anomalies.
@@ -126,7 +129,8 @@ def choose_records(
         _check_usable(name, wanted, len(fetched.table), frame, fetched.waiting)
     said = read_feedback(store, name)
     about = last_words(said)
-    left_out = _left_out(name, store, frame, said, about, first=first)
+    quiet = _quiet(name, settings, store, frame)
+    left_out = _left_out(name, store, frame, said, about, quiet, first=first)
     stored = stored_records(name, store, said, about)
     back = only(stored, about, FeedbackVerdict.FALSE_ALARM, without=frame)
     taught = _without(frame, left_out)
@@ -193,8 +197,26 @@ def _check_usable(name: str, wanted: int, there: int, frame: Frame, waiting: int
         )
 
 
+def _quiet(name: str, settings: MonitorSettings, store: Store, frame: Frame) -> dict[str, Flags]:
+    """Reason -> which of N records were to be quiet (N,): they need not have been normal."""
+    with store.reading() as connection:
+        snoozes = snoozes_of(connection, name)
+    maintained = in_maintenance(frame, settings.quiet.maintenance)
+    return {
+        Quiet.MAINTENANCE.value: maintained,
+        Quiet.SNOOZED.value: in_snooze(frame, snoozes) & ~maintained,
+    }
+
+
 def _left_out(
-    name: str, store: Store, frame: Frame, said: Sequence[Feedback], about: About, *, first: bool
+    name: str,
+    store: Store,
+    frame: Frame,
+    said: Sequence[Feedback],
+    about: About,
+    quiet: Mapping[str, Flags],
+    *,
+    first: bool,
 ) -> dict[str, list[Identity]]:
     pairs = frame.identities
     ignored = np.zeros(len(frame), dtype=bool)
@@ -202,14 +224,17 @@ def _left_out(
         if one.verdict is FeedbackVerdict.IGNORE_UNTIL and one.until is not None:
             ignored |= in_stretch(frame, one)
     last = [about(*pair) for pair in pairs]
+    hushed = np.logical_or.reduce([*quiet.values()])
     confirmed = flags(one is not None and one.verdict is FeedbackVerdict.CONFIRMED for one in last)
     false_alarm = flags(
         one is not None and one.verdict is FeedbackVerdict.FALSE_ALARM for one in last
     )
     flagged = np.zeros(len(frame), dtype=bool)
     if not first:
-        flagged = _flagged(name, store, frame, free=false_alarm | confirmed | ignored)
+        flagged = _flagged(name, store, frame, free=false_alarm | confirmed | ignored | hushed)
+    said_of = confirmed | ignored
     reasons = {"flagged": flagged, "confirmed": confirmed, "ignored": ignored & ~confirmed}
+    reasons |= {why: rows & ~said_of for why, rows in quiet.items()}
     return {
         why: [pairs[row] for row in np.flatnonzero(rows)]
         for why, rows in reasons.items()
