@@ -13,7 +13,7 @@ from aemon.detection.life import Life, new_life, rows_of
 from aemon.detection.recalibration import Recent, every_records, window_records
 from aemon.frame import Frame, naive_utc
 from aemon.service.loading import Loaded
-from aemon.store.drifts import Drift, live_state, open_drifts, write_live_state
+from aemon.store.drifts import Drift, DriftKind, live_state, open_drifts, write_live_state
 from aemon.store.lines import newest_scores
 from aemon.store.store import Store
 from aemon.store.verdicts import Saved
@@ -51,6 +51,11 @@ class Memory:
         self._scores = deque((one.score for one in kept), wanted)
         self._entities = deque((one.entity for one in kept), wanted)
         self._times = deque((np.datetime64(naive_utc(one.event_time)) for one in kept), wanted)
+
+    @property
+    def shifts(self) -> tuple[Drift, ...]:
+        """The new levels that were told as drift, and are not learned yet."""
+        return tuple(drift for drift in self.drifts if drift.kind is DriftKind.SHIFT)
 
     def shifting(self) -> bool:
         """Whether a stretch that is flagged as a whole is under way: it may be a new level."""

@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from aemon.config.schema import MonitorSettings
+from aemon.detection.quiet import in_maintenance, in_snooze
 from aemon.detection.unexplained import unexplained
 from aemon.errors import ArtifactError, TrainingError
 from aemon.frame import Frame, check_frame, join_frames, naive_utc
-from aemon.records import FeedbackVerdict, Watermark
+from aemon.records import FeedbackVerdict, Quiet, Watermark
 from aemon.service.cold_start import wanted_for, wanted_records
 from aemon.service.loading import load
 from aemon.service.said import (
@@ -30,6 +31,7 @@ from aemon.store.detectors import StoredDetector, active_detector
 from aemon.store.drifts import Drift, DriftKind, learned_shifts, open_drifts
 from aemon.store.feedback import Feedback, read_feedback, stored_anomalies
 from aemon.store.known import Identity
+from aemon.store.snoozes import snoozes_of
 from aemon.store.store import Store, as_json, from_json
 
 Flags = npt.NDArray[np.bool_]
@@ -71,7 +73,8 @@ class TrainingRecords:
         watermark: where judging begins; None unless this is the first detector.
         read: what the source was asked for.
         rejected: records of it that could not be read, by reason.
-        left_out: records that teach nothing, by reason: `flagged`, `confirmed`, `ignored`.
+        left_out: records that teach nothing, by reason: `flagged`, `confirmed`, `ignored`,
+            `maintenance`, `snoozed`.
         brought_back: false alarms older than what was read.
         false_alarms: records a person called normal, wherever they are.
         confirmed: records a person called anomalies.
@@ -134,8 +137,9 @@ def choose_records(
     shifts = () if first else _learned_shifts(name, settings, store, frame)
     said = read_feedback(store, name)
     about = last_words(said)
-    outlived = [*learned_shifts(store, name), *shifts]
-    left_out = _left_out(name, store, frame, said, about, outlived, first=first)
+    before, learned = _around(frame, [*learned_shifts(store, name), *shifts])
+    apart = {**_quiet(name, settings, store, frame), "outlived": before}
+    left_out = _left_out(name, store, frame, said, about, apart, learned, first=first)
     stored = stored_records(name, store, said, about)
     back = only(stored, about, FeedbackVerdict.FALSE_ALARM, without=frame)
     taught = _without(frame, left_out)
@@ -203,13 +207,25 @@ def _check_usable(name: str, wanted: int, there: int, frame: Frame, waiting: int
         )
 
 
+def _quiet(name: str, settings: MonitorSettings, store: Store, frame: Frame) -> dict[str, Flags]:
+    """Reason -> which of N records were to be quiet (N,): they need not have been normal."""
+    with store.reading() as connection:
+        snoozes = snoozes_of(connection, name)
+    maintained = in_maintenance(frame, settings.quiet.maintenance)
+    return {
+        Quiet.MAINTENANCE.value: maintained,
+        Quiet.SNOOZED.value: in_snooze(frame, snoozes) & ~maintained,
+    }
+
+
 def _left_out(
     name: str,
     store: Store,
     frame: Frame,
     said: Sequence[Feedback],
     about: About,
-    shifts: Sequence[Drift],
+    apart: Mapping[str, Flags],
+    learned: Flags,
     *,
     first: bool,
 ) -> dict[str, list[Identity]]:
@@ -219,30 +235,33 @@ def _left_out(
         if one.verdict is FeedbackVerdict.IGNORE_UNTIL and one.until is not None:
             ignored |= in_stretch(frame, one)
     last = [about(*pair) for pair in pairs]
+    hushed = np.logical_or.reduce([*apart.values()])
     confirmed = flags(one is not None and one.verdict is FeedbackVerdict.CONFIRMED for one in last)
     false_alarm = flags(
         one is not None and one.verdict is FeedbackVerdict.FALSE_ALARM for one in last
     )
-    before, after = np.zeros((2, len(frame)), dtype=bool)
-    for drift in shifts:
-        mine = frame.entities == drift.entity
-        later = frame.times >= naive_utc(drift.started_at)
-        before, after = before | (mine & ~later), after | (mine & later)
     flagged = np.zeros(len(frame), dtype=bool)
     if not first:
-        free = false_alarm | confirmed | ignored | before | after
+        free = false_alarm | confirmed | ignored | hushed | learned
         flagged = _flagged(name, store, frame, free=free)
-    reasons = {
-        "flagged": flagged,
-        "confirmed": confirmed,
-        "ignored": ignored & ~confirmed,
-        "outlived": before & ~confirmed & ~ignored,
-    }
+    said_of = confirmed | ignored
+    reasons = {"flagged": flagged, "confirmed": confirmed, "ignored": ignored & ~confirmed}
+    reasons |= {why: rows & ~said_of for why, rows in apart.items()}
     return {
         why: [pairs[row] for row in np.flatnonzero(rows)]
         for why, rows in reasons.items()
         if rows.any()
     }
+
+
+def _around(frame: Frame, shifts: Sequence[Drift]) -> tuple[Flags, Flags]:
+    """Which of N records were outlived by new levels, and which are of those (both (N,))."""
+    before, since = np.zeros((2, len(frame)), dtype=bool)
+    for drift in shifts:
+        mine = frame.entities == drift.entity
+        later = frame.times >= naive_utc(drift.started_at)
+        before, since = before | (mine & ~later), since | (mine & later)
+    return before, since & ~before
 
 
 def _learned_shifts(
