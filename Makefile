@@ -66,6 +66,7 @@ benchmark: install-dev
 	$(BIN)/python tests/benchmarks/bench_training.py
 	$(BIN)/python tests/benchmarks/bench_detection.py
 	$(BIN)/python tests/benchmarks/bench_causes.py
+	$(BIN)/python tests/benchmarks/bench_promise.py
 
 soak: install-dev
 	$(BIN)/python -m pytest -s -m soak

@@ -109,9 +109,10 @@ class Episode:
 class DetectorState(StrEnum):
     """A detector's place in its life."""
 
-    SHADOW = "shadow"
+    SHADOW = "shadow"  # on trial: it judges beside the active one, and nobody hears of it
     ACTIVE = "active"
-    RETIRED = "retired"
+    RETIRED = "retired"  # was active once
+    REJECTED = "rejected"  # never was: its trial went against it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -118,15 +118,14 @@ def _parquet() -> Any:
 
 
 def _active_detector(settings: Any, monitor: str) -> "tuple[Detector, int]":
-    from aemon.clock import utc_now
-    from aemon.service.monitor import Monitor
+    from aemon.service.loading import load
+    from aemon.store.detectors import active_detector
 
     with opened_results(settings) as store:
-        found = Monitor(monitor, settings.monitors[monitor], store, utc_now).detector()
-    if found is None:
-        raise NoResultsError(f"{monitor} has no detector yet", todo="run `aemon train`")
-    stored, detector = found
-    return detector, stored.version
+        stored = active_detector(store, monitor)
+        if stored is None:
+            raise NoResultsError(f"{monitor} has no detector yet", todo="run `aemon train`")
+        return load(store, stored).detector, stored.version
 
 
 def _between(frame: "Frame", first: Any, last: Any) -> "Frame":

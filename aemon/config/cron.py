@@ -89,11 +89,13 @@ class Cron:
         day = first.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
         end = last.astimezone(zone)
         while day.replace(tzinfo=None) <= end.replace(tzinfo=None):
-            for hour in sorted(self.hours) if self.on_day(day) else ():
-                for minute in sorted(self.minutes):
-                    moment = day.replace(hour=hour, minute=minute).astimezone(UTC)
-                    if first <= moment <= last:
-                        yield moment
+            hours = self.hours if self.on_day(day) else ()
+            times = {
+                day.replace(hour=hour, minute=minute).astimezone(UTC)
+                for hour in hours
+                for minute in self.minutes
+            }
+            yield from sorted(moment for moment in times if first <= moment <= last)
             naive = day.replace(tzinfo=None) + timedelta(days=1)
             day = naive.replace(tzinfo=zone)
 

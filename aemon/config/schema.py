@@ -121,12 +121,12 @@ class LearningSettings(Settings):
 
     @property
     def fingerprint(self) -> str:
-        """The sha256 of these settings; a detector trained with others is out of date.
+        """The sha256 of what is learned by; a detector trained with others is out of date.
 
-        Units are but words: nothing is learned from them.
+        Units are but words: nothing is learned from them. And lines can be drawn anew.
         """
         columns = self.columns.model_copy(update={"units": {}})
-        learned = self.model_copy(update={"columns": columns})
+        learned = self.model_copy(update={"columns": columns, "threshold": ThresholdSettings()})
         return hashlib.sha256(learned.model_dump_json(exclude_defaults=True).encode()).hexdigest()
 
 

@@ -23,7 +23,7 @@ from aemon.detection.state import hash_feature_map
 from aemon.detection.threshold import false_alarm_rate_for
 from aemon.detection.trimming import trusted_records
 from aemon.errors import TrainingError
-from aemon.frame import Frame
+from aemon.frame import Frame, in_time_order
 
 Rows = npt.NDArray[np.intp]
 
@@ -121,7 +121,7 @@ def learn(
             todo="wait for more records, or raise min_records",
         )
     rate = false_alarm_rate_for(settings.threshold, frame.times)
-    frame = frame.take(np.argsort(frame.times, kind="stable"))
+    frame = in_time_order(frame)
     feature_map = fit_features(frame, settings.columns)
     frame, lesson = make_lesson(frame, feature_map, settings.detector, seed)
     kind = KINDS[settings.detector.kind]

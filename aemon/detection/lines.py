@@ -1,6 +1,6 @@
 """The lines: one threshold for all records, and one for each entity with enough of its own."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -54,7 +54,7 @@ class Lines:
     def values(self, entities: Entities) -> Floats:
         """The line (N,) that each of N records is held against."""
         values = np.empty(len(entities))
-        for line, rows in self._parts(entities):
+        for line, rows in self.parts(entities):
             values[rows] = line.value
         return values
 
@@ -67,7 +67,7 @@ class Lines:
         10,000, but 0.2 to 0.45 of the batches of 2,000 and more normal records had one flagged.
         """
         p_values, values, criticals = np.empty((3, len(scores)))
-        for line, rows in self._parts(entities):
+        for line, rows in self.parts(entities):
             p_values[rows] = line.judge(scores[rows], extrapolate=self.batch_fdr is not None)
             values[rows], criticals[rows] = line.value, line.critical_value
         if self.batch_fdr is None:
@@ -82,7 +82,7 @@ class Lines:
             critical=anomalous & (scores > criticals),
         )
 
-    def _parts(self, entities: Entities) -> Iterator[tuple[Threshold, Rows | slice]]:
+    def parts(self, entities: Entities) -> Iterator[tuple[Threshold, Rows | slice]]:
         """Each line and the rows it judges; all rows are met once."""
         if not self.own:
             yield self.pooled, slice(None)
@@ -153,6 +153,17 @@ def benjamini_hochberg(p_values: Floats, fdr: float) -> Flags:
     ordered = np.sort(p_values)
     within = np.flatnonzero(ordered <= fdr * np.arange(1, m + 1) / max(m, 1))
     return p_values <= (ordered[within[-1]] if len(within) else -1.0)
+
+
+def of_entities(entities: Entities, own: Collection[str]) -> Iterator[tuple[str | None, Rows]]:
+    """The rows of each entity that is in `own`, and under None those of all others, in order."""
+    known = set(own)
+    others = np.ones(len(entities), dtype=bool)
+    for name, rows in _by_entity(entities):
+        if name in known:
+            others[rows] = False
+            yield name, rows
+    yield None, np.flatnonzero(others)
 
 
 def _by_entity(entities: Entities) -> Iterator[tuple[str, Rows]]:

@@ -1,8 +1,10 @@
 """How many records the first detector waits for: a rule of columns, unless a number is given."""
 
 from aemon.config.schema import ColumnSettings, MonitorSettings
+from aemon.detection.threshold import records_to_show
 from aemon.frame import Roles
 from aemon.sources.source import Source
+from aemon.store.detectors import StoredDetector
 
 RECORDS_A_COLUMN = 30
 """Fewer, and what one column has to do with another is mostly chance."""
@@ -38,3 +40,12 @@ def judged_columns(names: list[str], roles: Roles, settings: ColumnSettings) -> 
     apart = {roles.time, roles.key, roles.entity, *settings.exclude}
     chosen = settings.include if settings.include is not None else names
     return [name for name in chosen if name in names and name not in apart]
+
+
+def is_provisional(stored: StoredDetector) -> bool:
+    """Whether a line was drawn from too few records to show its promise.
+
+    A rate that not even `MOST_WANTED` records can show is a fitted tail's, and stays so.
+    """
+    wanted = min(records_to_show(stored.false_alarm_rate), MOST_WANTED)
+    return stored.calibration_records + 1 < wanted

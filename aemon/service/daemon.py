@@ -4,8 +4,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,21 +12,20 @@ import prometheus_client
 
 from aemon import __version__
 from aemon.clock import Clock, utc_now
+from aemon.config.cron import Cron
 from aemon.config.schema import Config
-from aemon.errors import ExitCode, StoreError, WorkerError
+from aemon.errors import ExitCode, StoreError
 from aemon.records import Job, Outcome
 from aemon.service.cold_start import wanted_for
-from aemon.service.executor import WorkerExecutor
 from aemon.service.leasing import Leasing
+from aemon.service.lifecycle import Lifecycle
 from aemon.service.logs import log
 from aemon.service.metrics import Metrics
 from aemon.service.monitor import Monitor
 from aemon.service.replica import own_name
 from aemon.service.retention import Retention
-from aemon.service.run import Stop, Tally
 from aemon.service.runner import Runner
 from aemon.service.scheduler import HEARTBEAT_SECONDS, Scheduler
-from aemon.service.training import Trained, train_in_worker
 from aemon.store import queries, schema
 from aemon.store.detectors import StoredDetector
 from aemon.store.engine import open_engine
@@ -41,19 +39,9 @@ logger = logging.getLogger(__name__)
 STOP_SECONDS = 6.0  # a stopping daemon waits this long for commits in hand
 GIVE_BACK_SECONDS = 1.0  # and this long for its leases to be given back
 AWAKE_EVERY_SECONDS = 0.2
+SPREAD = timedelta(milliseconds=50)  # between the first ticks of two monitors, at most
 CLOCK_STEP_SECONDS = 5.0  # less is a clock being slewed
 HEARTBEAT_LOST_SECONDS = 6 * HEARTBEAT_SECONDS
-FIRST_RETRY = timedelta(seconds=10)  # after a failed training; doubles up to an hour
-LONGEST_RETRY = timedelta(hours=1)
-
-
-@dataclass
-class _Training:
-    """Whether a monitor is to be trained, and when it may again after it failed."""
-
-    asked: bool = False  # waiting for a worker, or being trained
-    failures: int = 0
-    not_before: datetime | None = field(default=None)
 
 
 class Daemon:
@@ -78,10 +66,11 @@ class Daemon:
         self._retention = Retention(
             self._store, self._runner, self._metrics, config.monitors, config.retention, clock
         )
-        self._workers = WorkerExecutor()
+        self._lifecycle = Lifecycle(
+            self._store_url, self._runner, self._scheduler, clock, lambda: self._asked_to_stop
+        )
         self._monitors: dict[str, Monitor] = {}
-        self._trainings: dict[str, _Training] = {}
-        self._shown: dict[str, int] = {}
+        self._shown: dict[str, tuple[int, int]] = {}  # detector and threshold
         self._started_at = clock()
         me = Replica(
             name=config.replicas.name or own_name(),
@@ -136,7 +125,7 @@ class Daemon:
         log(logger, logging.INFO, "stopping")
         self._scheduler.stop()
         self._runner.refuse("aemon is stopping")
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        self._lifecycle.stop()
         clean = self._runner.stop(STOP_SECONDS)
         self._leasing.stop(GIVE_BACK_SECONDS)
         web.stop()
@@ -148,23 +137,23 @@ class Daemon:
     # -- watching
 
     def _watch(self, name: str, fence: Fence) -> None:
-        """Begin to watch a monitor whose lease was won."""
+        """Begin to watch a monitor whose lease was won; the first ticks of many lie apart."""
         if self._asked_to_stop:
             return
-        settings = self._config.monitors[name]
+        settings, place = self._config.monitors[name], len(self._monitors)
         monitor = Monitor(name, settings, self._store, self._clock, fence)
         self._monitors[name] = monitor
-        self._trainings[name] = _Training()
         self._metrics.add_monitor(name, settings)
         self._scheduler.every(
             settings.score_every, name, self._score_tick(monitor),
             zone=ZoneInfo(settings.timezone), jitter=settings.jitter, grace=settings.grace,
+            delay=_delay(settings.score_every, place, len(self._config.monitors)),
         )  # fmt: skip
 
     def _unwatch(self, name: str) -> None:
         """Watch a monitor no more; a run in hand goes on to its end."""
         self._scheduler.drop(name)
-        self._scheduler.drop_training(name)
+        self._lifecycle.forget(name)
         self._shown.pop(name, None)
         monitor = self._monitors.pop(name, None)
         if monitor is not None:
@@ -180,23 +169,15 @@ class Daemon:
             if report.outcome is Outcome.TIMED_OUT:
                 monitor.replace_source()
             if self._monitors.get(monitor.name) is not monitor:
-                return  # it went to another while this run went on
+                return  # it was dropped while this run went on
+            in_use = monitor.in_use
+            if in_use and self._shown.get(monitor.name) != (in_use.id, in_use.threshold_id):
+                self._show(in_use)
             wanted = report.records_wanted
-            self._after_scoring(monitor, enough=bool(wanted) and report.records_read >= wanted)
+            enough = bool(wanted) and report.records_read >= wanted
+            self._lifecycle.look_after(monitor, enough=enough)
 
         return tick
-
-    def _after_scoring(self, monitor: Monitor, *, enough: bool) -> None:
-        """Show a new detector; ask for training where it is due."""
-        in_use = monitor.in_use
-        if in_use and self._shown.get(monitor.name) != in_use.id:
-            self._show(in_use)
-        due = enough or monitor.outdated(self._clock())
-        training = self._trainings[monitor.name]
-        waits = training.not_before is not None and self._clock() < training.not_before
-        if due and not waits and not training.asked:
-            training.asked = True
-            self._scheduler.once(monitor.name, self._train_tick(monitor))
 
     def _show(self, detector: StoredDetector) -> None:
         """Show a detector, and what it has flagged before this daemon began."""
@@ -206,54 +187,7 @@ class Daemon:
             self._metrics["aemon_store_errors"].inc()
             return  # the next tick asks again
         self._metrics.show_detector(detector, realised)
-        self._shown[detector.monitor] = detector.id
-
-    # -- training
-
-    def _train_tick(self, monitor: Monitor) -> Callable[[], None]:
-        training = self._trainings[monitor.name]
-
-        def tick() -> None:
-            try:
-                train()
-            finally:
-                training.asked = False
-
-        def train() -> None:
-            timeout = monitor.settings.train_timeout
-            report = self._runner.run(
-                monitor.name, Job.TRAIN, lambda tally, stop: self._train(monitor, tally, stop),
-                # The worker is killed when its time is up; this is for a daemon that cannot.
-                timeout + timedelta(seconds=STOP_SECONDS),
-            )  # fmt: skip
-            if report.outcome is Outcome.OK:
-                training.failures, training.not_before = 0, None
-                return
-            pause = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(training.failures, 10))
-            training.failures += 1
-            training.not_before = self._clock() + pause
-
-        return tick
-
-    def _train(self, monitor: Monitor, tally: Tally, stop: Stop) -> tuple[Outcome, str]:
-        """Wait for a worker to train a detector; kill it when its time is up or aemon stops."""
-        log(logger, logging.INFO, "train.started", monitor=monitor.name)
-        future = self._workers.submit(
-            train_in_worker, monitor.name, monitor.settings, self._store_url, monitor.fence
-        )
-        try:
-            trained: Trained = future.result(monitor.settings.train_timeout.total_seconds())
-        except TimeoutError:
-            self._workers.kill(future)
-            seconds = monitor.settings.train_timeout.total_seconds()
-            return Outcome.TIMED_OUT, f"the training was not done after {seconds:g} s"
-        except WorkerError:
-            if self._asked_to_stop or stop.asked():
-                return Outcome.ABANDONED, "aemon is stopping"
-            raise
-        tally.records_read = trained.records
-        tally.detector_id, tally.threshold_id = trained.id, trained.threshold_id
-        return Outcome.OK, trained.sentence
+        self._shown[detector.monitor] = (detector.id, detector.threshold_id)
 
     # -- what people ask
 
@@ -288,6 +222,13 @@ class Daemon:
     def _wanted(self, name: str) -> int:
         monitor = self._monitors.get(name)
         return monitor.wanted if monitor else wanted_for(0, self._config.monitors[name])
+
+
+def _delay(schedule: timedelta | Cron, place: int, monitors: int) -> timedelta:
+    """How long the first tick of the monitor at a place waits, so that not all are due at once."""
+    if isinstance(schedule, Cron):
+        return timedelta(0)
+    return place * min(SPREAD, schedule / monitors)
 
 
 def run_daemon(config: Config, ready: Callable[[str], Any] | None = None) -> ExitCode:

@@ -15,11 +15,14 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from typing import Any, ParamSpec, TypeVar
 
+import psutil
+
 from aemon.errors import AemonError, WorkerError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+LOOK_SECONDS = 0.2  # between two looks at a worker's memory
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -30,6 +33,7 @@ class WorkerExecutor(Executor):
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([])  # not even __main__: nothing of the daemon
         self._processes: dict[Future[Any], ForkServerProcess] = {}
+        self._too_large: dict[Future[Any], str] = {}  # killed for their memory, and why
         self._lock = threading.Lock()
         self._closed = False
 
@@ -38,6 +42,12 @@ class WorkerExecutor(Executor):
 
         The future fails with `WorkerError` if the process dies without an answer.
         """
+        return self.submit_within(None, fn, *args, **kwargs)
+
+    def submit_within(
+        self, most_bytes: int | None, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Future[T]:
+        """As `submit`; a process that takes more memory is killed, and the future says so."""
         if self._closed:
             raise RuntimeError("the executor is shut down")
         future: Future[T] = Future()
@@ -49,13 +59,29 @@ class WorkerExecutor(Executor):
             process.start()
         there.close()
         threading.Thread(
-            target=self._await, args=(future, process, here), name="await-worker", daemon=True
+            target=self._await,
+            args=(future, process, here, most_bytes),
+            name="await-worker",
+            daemon=True,
         ).start()
         return future
 
-    def _await(self, future: Future[Any], process: ForkServerProcess, pipe: Connection) -> None:
+    def _await(
+        self,
+        future: Future[Any],
+        process: ForkServerProcess,
+        pipe: Connection,
+        most_bytes: int | None,
+    ) -> None:
         """Wait for one worker's answer, or for its death."""
         try:
+            while most_bytes is not None and not pipe.poll(LOOK_SECONDS):
+                taken = _resident_bytes(process.pid)
+                if taken > most_bytes:
+                    told = f"{taken / 1e6:.0f} MB, more than the {most_bytes / 1e6:.0f} MB"
+                    self._too_large[future] = f"the training worker took {told} it may"
+                    process.kill()
+                    most_bytes = None
             succeeded, answer = pipe.recv()
         except Exception:  # noqa: BLE001 -- no answer, or none that can be read
             succeeded, answer = False, None
@@ -66,7 +92,12 @@ class WorkerExecutor(Executor):
         if succeeded:
             future.set_result(answer)
         else:
-            future.set_exception(answer or WorkerError(*_how_it_died(process.exitcode)))
+            too_large = self._too_large.pop(future, None)
+            todo = "raise life.train_memory, or lower max_training_records"
+            died = WorkerError(*_how_it_died(process.exitcode))
+            future.set_exception(
+                answer or (WorkerError(too_large, todo=todo) if too_large else died)
+            )
 
     def kill(self, future: Future[Any]) -> None:
         """End a task's process at once; its future fails with `WorkerError`."""
@@ -85,6 +116,14 @@ class WorkerExecutor(Executor):
                 process.kill()
             if wait:
                 process.join()
+
+
+def _resident_bytes(pid: int | None) -> int:
+    """The memory a process has in use; 0 once it is gone."""
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return 0
 
 
 def _how_it_died(exit_code: int | None) -> tuple[str]:

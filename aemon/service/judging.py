@@ -1,12 +1,14 @@
 """Judging one frame and committing what came of it; the run's tally counts only what was saved."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import sqlalchemy as sa
 
 from aemon.clock import Clock
 from aemon.config.schema import MonitorSettings
@@ -17,12 +19,16 @@ from aemon.records import Job, Outcome, RunReport, Watermark
 from aemon.service.episodes import Telling
 from aemon.service.fingerprint import record_hashes
 from aemon.service.logs import log
+from aemon.service.memory import Memory
 from aemon.service.rows import verdict_rows
 from aemon.service.run import Stop, Tally
+from aemon.service.trial import Shadow
 from aemon.store.detectors import StoredDetector
-from aemon.store.leases import Fence
 from aemon.store.store import Mark, Row, Store
 from aemon.store.verdicts import Saved, save_verdicts
+
+if TYPE_CHECKING:
+    from aemon.detection.life import Life
 
 MOST_TOLD = 20  # flagged records in the log, of one commit
 
@@ -41,7 +47,8 @@ class Judge:
     detector: Detector
     tally: Tally
     stop: Stop
-    fence: Fence | None = None  # of the lease it works under
+    shadow: Shadow | None = None
+    memory: Memory | None = None
     reviewed: bool = False  # late records are looked for behind the watermark
 
     def read(self, frame: Frame, fetched: int, mark: Mark, to: Watermark) -> Mark:
@@ -69,7 +76,7 @@ class Judge:
             tally.rejected.update({"duplicate_key": int(unchanged.sum())})
             tally.newest_record = to.event_time
 
-        return self._commit(frame, late, mark, to, settled, count)
+        return self._commit(frame, late, mark, to, settled, count, remembered=True)
 
     def review(self, frame: Frame, mark: Mark, *, again: bool = False) -> Mark:
         """Judge records found behind the watermark: late ones, corrected ones, or all `again`."""
@@ -93,6 +100,7 @@ class Judge:
         count: Callable[[Tally, Saved], None],
         *,
         again: bool = False,
+        remembered: bool = False,
     ) -> Mark:
         judgement = self.detector.judge(frame)
         anomalous = np.flatnonzero(judgement.anomalous)
@@ -116,6 +124,7 @@ class Judge:
             times = (counted.started_at or self.clock(), self.clock())
             return counted.report(self.monitor, Job.SCORE, Outcome.RUNNING, "", times)
 
+        tried = self.shadow.judge(frame) if self.shadow is not None else None
         telling = Telling(
             monitor=self.monitor,
             frame=frame,
@@ -124,6 +133,19 @@ class Judge:
             gap=self.settings.episodes.gap,
             behind=bool(len(late) and late.all()),
         )
+
+        memory = self.memory if remembered else None
+        remember: list[tuple[Life, npt.NDArray[np.bool_]]] = []
+
+        def beside(connection: sa.Connection, saved: Saved) -> Mapping[int, int]:
+            if self.shadow is not None:
+                self.shadow.write(connection, frame, judgement, tried, saved)
+            if memory is not None:
+                rows = saved.fresh & ~judgement.absent
+                remember.append((memory.after(frame, judgement, rows), rows))
+                memory.write(connection, remember[0][0], saved)
+            return telling.write(connection, saved)
+
         began = monotonic()
         saved = save_verdicts(
             self.store,
@@ -132,9 +154,8 @@ class Judge:
             mark,
             to,
             ledger,
-            episodes=telling.write,
+            episodes=beside,
             before_commit=self.stop.check,
-            fence=self.fence,
             run_id=counted.run_id,
             settled=settled,
             again=again,
@@ -144,6 +165,9 @@ class Judge:
         counted.run_id = saved.run_id
         counted.store_seconds.append(monotonic() - began)
         self.tally.adopt(counted)
+        if memory is not None:
+            life, rows_seen = remember[0]
+            memory.adopt(life, frame, judgement, rows_seen)
         self._tell(rows.anomalies, np.flatnonzero(saved.flagged[anomalous]))
         return saved.mark
 

@@ -3,25 +3,22 @@
 import time
 from dataclasses import replace
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from aemon.clock import Clock
-from aemon.config.cron import is_due
 from aemon.config.schema import MonitorSettings, identity
-from aemon.detection.detector import Detector
 from aemon.errors import SourceConfigError
 from aemon.frame import check_frame
 from aemon.records import Outcome
 from aemon.service.cold_start import wanted_for, wanted_records
 from aemon.service.history import HistorySource
+from aemon.service.in_use import InUse
 from aemon.service.judging import Judge
 from aemon.service.review import Review, judge_again
 from aemon.service.run import Stop, Tally
 from aemon.sources.registry import open_source
 from aemon.sources.source import Source
-from aemon.store.artifacts import unpack
-from aemon.store.detectors import StoredDetector, active_detector, artifact
-from aemon.store.leases import Fence
+from aemon.store.detectors import StoredDetector
+from aemon.store.leases import Fence, fenced
 from aemon.store.store import Mark, Store
 
 ENOUGH_SHARE = 0.5
@@ -47,11 +44,10 @@ class Monitor:
         self.name = name
         self.settings = settings
         self.fence = fence  # of the lease under which it is watched, if under one
-        self._store = store
+        self._store = fenced(store, fence)
         self._clock = clock
         self._source: Source | None = None
-        self._in_use: tuple[StoredDetector, Detector] | None = None
-        self._unreadable = False
+        self._in_use = InUse(name, settings, self._store, clock)
         self._busy = self._retired = False
         self._review = Review()
         self.wanted = wanted_for(0, settings)  # records that end its cold start, as far as known
@@ -102,6 +98,7 @@ class Monitor:
                 return Outcome.OK, _REST
         if self._review.due(judge):
             self._review.look(source, judge, mark, enough)
+        self._in_use.look_after()
         waits = f"{waiting} wait: their time is unreadable or too far ahead" if waiting else ""
         if tally.records_read == 0:
             return Outcome.NO_DATA, f"no new records; {waits}" if waits else "no new records"
@@ -125,19 +122,20 @@ class Monitor:
         return Outcome.OK, told
 
     def _judge(self, source: Source, tally: Tally, stop: Stop) -> Judge | None:
-        in_use = self.detector()
-        if in_use is None:
+        loaded = self._in_use.refresh()
+        if loaded is None:
             return None
         return Judge(
+            shadow=self._in_use.shadow,
+            memory=self._in_use.memory,
             monitor=self.name,
             settings=self.settings,
             store=self._store,
             clock=self._clock,
-            stored=in_use[0],
-            detector=in_use[1],
+            stored=loaded.stored,
+            detector=loaded.detector,
             tally=tally,
             stop=stop,
-            fence=self.fence,
             reviewed=self.settings.lateness is not None and not source.in_order_of_arrival,
         )
 
@@ -165,33 +163,14 @@ class Monitor:
             return Outcome.COLLECTING, f"collecting {there} of {wanted} records"
         return Outcome.COLLECTING, f"{wanted} records are there: the first training comes next"
 
-    def detector(self) -> tuple[StoredDetector, Detector] | None:
-        """The active detector, loaded anew only when it has changed."""
-        stored = active_detector(self._store, self.name)
-        if stored is None:
-            return None
-        if self._in_use is None or self._in_use[0] != stored:
-            content = artifact(self._store, stored.artifact_sha256)
-            self._unreadable = True
-            arrays, metadata = unpack(content, stored.artifact_sha256)
-            self._in_use = (stored, Detector.from_state(arrays, metadata))
-            self._unreadable = False
-        return self._in_use
-
     @property
     def in_use(self) -> StoredDetector | None:
         """The detector that judged last, if one has."""
-        return self._in_use[0] if self._in_use else None
+        return self._in_use.active.stored if self._in_use.active else None
 
-    def outdated(self, now: datetime) -> bool:
-        """Whether a detector is due to be replaced: unreadable, by age, or by changed settings."""
-        if self._unreadable:
-            return True
-        if self.in_use is None:
-            return False
-        zone = ZoneInfo(self.settings.timezone)
-        aged = is_due(self.settings.train_every, self.in_use.trained_at, now, zone)
-        return aged or self.in_use.settings_hash != self.settings.learning.fingerprint
+    def wants_training(self, now: datetime) -> str:
+        """What asks for a new detector, and why; empty if nothing does."""
+        return self._in_use.wants_training(now)
 
     def _open_source(self) -> Source:
         if self._source is None:

@@ -82,7 +82,7 @@ def rebuild(
         same_records=again.provenance.data_hash == row["data_hash"],
         same_features=again.provenance.feature_map_hash == row["feature_map_hash"],
         largest_gap=_largest_gap(store, row["artifact_sha256"], again, frame),
-        same_line=again.threshold.value == row["threshold"],
+        same_line=again.threshold.value == manifest["lines"]["drawn"]["pooled"],
         other_versions={
             library: (then, now[library])
             for library, then in row["versions"].items()

@@ -12,6 +12,7 @@ from aemon.detection.detector import Detector
 from aemon.detection.judgement import Explanation, Judgement
 from aemon.frame import Frame, printable
 from aemon.records import Watermark
+from aemon.service.cold_start import is_provisional
 from aemon.store.artifacts import pack
 from aemon.store.bulk import Same
 from aemon.store.detectors import NewDetector, StoredDetector
@@ -44,6 +45,7 @@ def verdict_rows(
         "verdict": judgement.verdicts.tolist(),
         "detector_id": Same(stored.id, count),
         "threshold_id": Same(stored.threshold_id, count),
+        "provisional": Same(is_provisional(stored), count),
         "late": late.tolist(),
         "imputed_share": judgement.imputed_shares.tolist(),
         "record_hash": hashes.tolist(),

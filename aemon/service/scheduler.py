@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
-from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.executors.pool import BasePoolExecutor, ThreadPoolExecutor
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.date import DateTrigger
@@ -17,9 +17,10 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from aemon.config.cron import Cron, longest_pause
 from aemon.records import Job, Outcome
+from aemon.service.slots import Slots
 from aemon.service.triggers import trigger_of
 
-SCORING_AT_ONCE = 10  # runs; more wait their turn
+SCORING_AT_ONCE = 10  # runs that are not slow; more wait their turn
 TRAINING_AT_ONCE = 1  # worker processes; each takes a core
 HEARTBEAT_SECONDS = 5
 FIRST_PRUNE = timedelta(minutes=1)  # after the start: a daemon that keeps falling need not remove
@@ -34,17 +35,25 @@ Missed = Callable[[str, Job, Outcome, str], None]
 """Told (monitor, job, outcome, reason) of every tick that did not run."""
 
 
+class _InSlots(BasePoolExecutor):  # type: ignore[misc]
+    """APScheduler's way to run jobs in an executor of the standard library's kind."""
+
+    def __init__(self, slots: Slots) -> None:
+        super().__init__(slots)
+
+
 class Scheduler:
     """Ticks every monitor's jobs; jobs are rebuilt from the configuration at each start."""
 
     def __init__(self, missed: Missed) -> None:
         self._missed = missed
+        self.slots = Slots(SCORING_AT_ONCE, Job.SCORE.value)
         self._heard_of: SimpleQueue[tuple[str, int] | None] = SimpleQueue()
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             executors={
                 "default": ThreadPoolExecutor(1),
-                Job.SCORE.value: ThreadPoolExecutor(SCORING_AT_ONCE),
+                Job.SCORE.value: _InSlots(self.slots),
                 Job.TRAIN.value: ThreadPoolExecutor(TRAINING_AT_ONCE),
                 Job.PRUNE.value: ThreadPoolExecutor(1),
             },
@@ -69,6 +78,7 @@ class Scheduler:
         zone: ZoneInfo = _UTC,
         jitter: timedelta | None = None,
         grace: timedelta | None = None,
+        delay: timedelta = timedelta(0),
     ) -> None:
         """Score a monitor now and then by its schedule.
 
@@ -81,7 +91,7 @@ class Scheduler:
             trigger_of(schedule, zone, jitter),
             id=_id(Job.SCORE, monitor),
             executor=Job.SCORE.value,
-            next_run_time=now,
+            next_run_time=now + delay,
             misfire_grace_time=max(1, round(grace.total_seconds())),
         )
 

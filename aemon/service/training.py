@@ -6,11 +6,13 @@ from typing import Any
 
 from aemon.clock import Clock, utc_now
 from aemon.config.schema import LearningSettings, MonitorSettings, identity
+from aemon.detection.column_drift import reference
 from aemon.detection.detector import Detector
 from aemon.detection.learning import learn
 from aemon.detection.lines import Lines
 from aemon.detection.raising import Heeded, at_least, cap, heed
-from aemon.frame import Frame
+from aemon.frame import Frame, in_time_order
+from aemon.records import DetectorState
 from aemon.service.history import KeptRecords
 from aemon.service.rows import detector_rows
 from aemon.service.said import rows_of
@@ -19,7 +21,7 @@ from aemon.sources.registry import open_source
 from aemon.sources.source import Source
 from aemon.store.detectors import newest_version, save_detector
 from aemon.store.engine import open_engine
-from aemon.store.leases import Fence
+from aemon.store.leases import Fence, fenced
 from aemon.store.store import Store
 
 
@@ -36,6 +38,7 @@ class Trained:
     seconds: float
     validation_error: float
     threshold: float
+    on_trial: bool
     note: str  # what a person should know of the threshold; often nothing
 
     @property
@@ -43,6 +46,7 @@ class Trained:
         """What was done, for the ledger."""
         told = f"detector {self.version} learned from {self.records} records"
         told += f", {self.told}" if self.told else ""
+        told += ", and is on trial" if self.on_trial else ""
         return f"{told}; its threshold is {self.note}" if self.note else told
 
 
@@ -52,9 +56,12 @@ def train_once(
     store: Store,
     clock: Clock,
     *,
-    fence: Fence | None = None,
+    why: str = "a person",
+    trial: bool = False,
 ) -> Trained:
-    """Train a detector on normal records, store it, and make it the active one.
+    """Train a detector on normal records, and store it.
+
+    It becomes the active one, or with `trial` a shadow of the one that is.
 
     The first detector learns from the source's first `min_records` records (or, with
     `start: now`, from the newest), and the watermark is put behind them: every later record is
@@ -64,7 +71,6 @@ def train_once(
 
     Raises:
         TrainingError: there are too few records, or nothing can be learned from them.
-        LostLeaseError: the monitor has gone to another replica meanwhile.
         StaleWatermarkError: another daemon has trained a detector meanwhile.
         AemonError: the source or the store is at fault.
     """
@@ -87,14 +93,21 @@ def train_once(
         "brought_back": chosen.brought_back,
         "called_normal": learned.records.take(called_normal).identities,
         "feedback": list(chosen.spoken),
+        "reference": reference(in_time_order(chosen.frame), learned.feature_map).as_json(),
         "lines": {
             "without_feedback": line_values(heeded.without),
             "drawn": line_values(detector.lines),
         },
     }
     new = detector_rows(detector, chosen.watermark, identity(settings.source))
-    new = replace(new, columns={**new.columns, "manifest": manifest}, heeded=chosen.heeded)
-    saved = save_detector(store, name, new, after=after, fence=fence)
+    new = replace(
+        new,
+        columns={**new.columns, "manifest": manifest},
+        heeded=chosen.heeded,
+        asked_by=why,
+        on_trial=trial,
+    )
+    saved = save_detector(store, name, new, after=after)
     return Trained(
         id=saved.id,
         threshold_id=saved.threshold_id,
@@ -105,17 +118,23 @@ def train_once(
         seconds=detector.provenance.seconds,
         validation_error=detector.provenance.validation_error,
         threshold=detector.threshold.value,
+        on_trial=saved.state is DetectorState.SHADOW,
         note=detector.lines.note,
     )
 
 
 def train_in_worker(
-    name: str, settings: MonitorSettings, store_url: str, fence: Fence | None = None
+    name: str, settings: MonitorSettings, store_url: str, why: str, fence: Fence | None = None
 ) -> Trained:
-    """`train_once` for another process: it opens its own store, with the system clock."""
-    store = Store(open_engine(store_url), utc_now)
+    """`train_once` for another process: it opens its own store, with the system clock.
+
+    Raises:
+        LostLeaseError: the monitor has gone to another replica meanwhile.
+        AemonError: as `train_once`.
+    """
+    store = fenced(Store(open_engine(store_url), utc_now), fence)
     try:
-        return train_once(name, settings, store, utc_now, fence=fence)
+        return train_once(name, settings, store, utc_now, why=why, trial=settings.life.trial)
     finally:
         store.close()
 

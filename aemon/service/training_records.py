@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from aemon.config.schema import MonitorSettings
+from aemon.detection.unexplained import unexplained
 from aemon.errors import TrainingError
-from aemon.frame import Frame, check_frame, join_frames
+from aemon.frame import Frame, check_frame, join_frames, naive_utc
 from aemon.records import FeedbackVerdict, Watermark
-from aemon.service.cold_start import wanted_records
+from aemon.service.cold_start import wanted_for, wanted_records
 from aemon.service.said import (
     About,
     as_frame,
@@ -22,10 +23,10 @@ from aemon.service.said import (
     rows_of,
     stored_records,
 )
-from aemon.service.unexplained import unexplained
 from aemon.sources.source import Fetched, Source
 from aemon.store import queries
 from aemon.store.detectors import active_detector
+from aemon.store.drifts import Drift, DriftKind, open_drifts
 from aemon.store.feedback import Feedback, read_feedback, stored_anomalies
 from aemon.store.known import Identity
 from aemon.store.store import Store, as_json, from_json
@@ -75,6 +76,7 @@ class TrainingRecords:
         confirmed: records a person called anomalies.
         heeded: ids of the feedback that no training took up before.
         spoken: ids of all feedback that was there.
+        shifts: new levels that are learned, though their records were flagged.
     """
 
     frame: Frame
@@ -87,6 +89,7 @@ class TrainingRecords:
     confirmed: Frame
     heeded: tuple[int, ...] = ()
     spoken: tuple[int, ...] = ()
+    shifts: tuple[Drift, ...] = ()
 
     @property
     def told(self) -> str:
@@ -94,7 +97,10 @@ class TrainingRecords:
         parts = [f"{len(pairs)} {why} ones" for why, pairs in self.left_out.items()]
         told = f"{' and '.join(parts)} left out" if parts else ""
         back = len(self.brought_back)
-        return ", ".join(filter(None, (told, f"{back} false alarms brought back" if back else "")))
+        brought = f"{back} false alarms brought back" if back else ""
+        since = [f"{drift.started_at:%Y-%m-%d %H:%M}" for drift in self.shifts]
+        new_level = f"a new level learned since {', '.join(since)}" if since else ""
+        return ", ".join(filter(None, (told, brought, new_level)))
 
 
 def choose_records(
@@ -124,9 +130,10 @@ def choose_records(
     frame = check_frame(fetched.table, source.roles)
     if first:
         _check_usable(name, wanted, len(fetched.table), frame, fetched.waiting)
+    shifts = () if first else _learned_shifts(name, settings, store, frame)
     said = read_feedback(store, name)
     about = last_words(said)
-    left_out = _left_out(name, store, frame, said, about, first=first)
+    left_out = _left_out(name, store, frame, said, about, shifts, first=first)
     stored = stored_records(name, store, said, about)
     back = only(stored, about, FeedbackVerdict.FALSE_ALARM, without=frame)
     taught = _without(frame, left_out)
@@ -142,6 +149,7 @@ def choose_records(
         confirmed=only(whole, about, FeedbackVerdict.CONFIRMED),
         heeded=tuple(one.id for one in said if one.detector_id is None),
         spoken=tuple(one.id for one in said),
+        shifts=shifts,
     )
 
 
@@ -194,7 +202,14 @@ def _check_usable(name: str, wanted: int, there: int, frame: Frame, waiting: int
 
 
 def _left_out(
-    name: str, store: Store, frame: Frame, said: Sequence[Feedback], about: About, *, first: bool
+    name: str,
+    store: Store,
+    frame: Frame,
+    said: Sequence[Feedback],
+    about: About,
+    shifts: Sequence[Drift],
+    *,
+    first: bool,
 ) -> dict[str, list[Identity]]:
     pairs = frame.identities
     ignored = np.zeros(len(frame), dtype=bool)
@@ -206,15 +221,46 @@ def _left_out(
     false_alarm = flags(
         one is not None and one.verdict is FeedbackVerdict.FALSE_ALARM for one in last
     )
+    before, after = np.zeros((2, len(frame)), dtype=bool)
+    for drift in shifts:
+        mine = frame.entities == drift.entity
+        later = frame.times >= naive_utc(drift.started_at)
+        before, after = before | (mine & ~later), after | (mine & later)
     flagged = np.zeros(len(frame), dtype=bool)
     if not first:
-        flagged = _flagged(name, store, frame, free=false_alarm | confirmed | ignored)
-    reasons = {"flagged": flagged, "confirmed": confirmed, "ignored": ignored & ~confirmed}
+        free = false_alarm | confirmed | ignored | before | after
+        flagged = _flagged(name, store, frame, free=free)
+    reasons = {
+        "flagged": flagged,
+        "confirmed": confirmed,
+        "ignored": ignored & ~confirmed,
+        "outlived": before & ~confirmed & ~ignored,
+    }
     return {
         why: [pairs[row] for row in np.flatnonzero(rows)]
         for why, rows in reasons.items()
         if rows.any()
     }
+
+
+def _learned_shifts(
+    name: str, settings: MonitorSettings, store: Store, frame: Frame
+) -> tuple[Drift, ...]:
+    """The new levels that have stayed long enough to be the new normal.
+
+    From such a stretch on its records are learned, though they were flagged; what was normal before
+    it is not any more. Both levels in one training would make the gap between them normal, too:
+    each member is tried on a stretch, and would never have seen the new one.
+    """
+    if settings.life.learn_shift_after is None:
+        return ()
+    shifts = [one for one in open_drifts(store, name) if one.kind is DriftKind.SHIFT]
+    left = np.ones(len(frame), dtype=bool)
+    for drift in shifts:
+        mine = frame.entities == drift.entity
+        left &= ~mine | (frame.times >= naive_utc(drift.started_at))
+    wanted = wanted_for(frame.values.shape[1], settings)
+    return tuple(shifts) if left.sum() >= min(wanted, len(frame)) else ()
 
 
 def _flagged(name: str, store: Store, frame: Frame, *, free: Flags) -> Flags:

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from aemon.errors import ArtifactError
 from aemon.records import DetectorState, Watermark
 from aemon.store import artifacts
-from aemon.store.leases import Fence, check_fence
 from aemon.store.store import KEYS_AT_ONCE, Mark, StaleWatermarkError, Store
+from aemon.store.succession import begin_trial, set_state
 from aemon.store.tables import artifacts as artifacts_table
 from aemon.store.tables import detectors, feedback, monitors, thresholds, watermarks
 
@@ -26,6 +26,8 @@ class NewDetector:
     watermark: Watermark | None = None  # set where the monitor has none: later records are judged
     source: str = ""  # whose watermark it is
     heeded: tuple[int, ...] = ()  # ids of the feedback that its training took up
+    asked_by: str = ""  # why it was trained
+    on_trial: bool = False  # a shadow, if there is an active one
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,9 +42,13 @@ class StoredDetector:
     training_records: int
     validation_error: float
     settings_hash: str
+    state: DetectorState
+    state_at: datetime
+    calibration_records: int  # of its line
     threshold: float
     false_alarm_rate: float
-    artifact_sha256: str = field(repr=False)  # of the active detector: retention leaves it there
+    artifact_sha256: str = field(repr=False)  # retention leaves it while the detector judges
+    lines_sha256: str | None = field(repr=False)  # drawn after the training; else the artifact's
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,35 +58,35 @@ class SavedDetector:
     id: int
     version: int
     threshold_id: int
+    state: DetectorState
 
 
 _COLUMNS: dict[str, Any] = {
     **{column.name: column for column in detectors.c},
-    "threshold_id": thresholds.c.id.label("threshold_id"),
-    "threshold": thresholds.c.value.label("threshold"),
+    "threshold_id": thresholds.c.id,
+    "threshold": thresholds.c.value,
     "false_alarm_rate": thresholds.c.false_alarm_rate,
+    "calibration_records": thresholds.c.calibration_records,
+    "lines_sha256": thresholds.c.artifact_sha256,
+    "state_at": sa.func.coalesce(detectors.c.state_at, detectors.c.trained_at),
 }
+_JUDGING = (DetectorState.ACTIVE, DetectorState.SHADOW)
 
 
 def save_detector(
-    store: Store,
-    monitor: str,
-    new: NewDetector,
-    *,
-    after: int | None = None,
-    fence: Fence | None = None,
+    store: Store, monitor: str, new: NewDetector, *, after: int | None = None
 ) -> SavedDetector:
-    """Store a detector and make it the active one.
+    """Store a detector, and make it the active one or, `on_trial`, a shadow of that.
+
+    An earlier shadow is rejected: a newer detector knows more.
 
     Args:
         store: where.
         monitor: whose.
         new: the detector.
         after: the version it was trained to replace, 0 for none; None does not care.
-        fence: the lease under which it was trained, if under one.
 
     Raises:
-        LostLeaseError: the lease has changed hands; nothing was written.
         StaleWatermarkError: another detector was stored since; nothing was written.
         StoreError: the database fails.
     """
@@ -88,7 +94,6 @@ def save_detector(
     now = store.now()
     mine = detectors.c.monitor == monitor
     with store.writing() as connection:
-        check_fence(connection, fence)
         # Two that train the same monitor take turns here.
         connection.execute(
             sa.select(monitors.c.name).where(monitors.c.name == monitor).with_for_update()
@@ -105,19 +110,34 @@ def save_detector(
             "content": new.artifact,
         }
         connection.execute(store.insert_or_ignore(artifacts_table), content)
-        retired = sa.update(detectors).where(mine, detectors.c.state == DetectorState.ACTIVE)
-        connection.execute(retired.values(state=DetectorState.RETIRED))
+        active_id = connection.execute(
+            sa.select(detectors.c.id).where(mine, detectors.c.state == DetectorState.ACTIVE)
+        ).scalar()
+        state = DetectorState.SHADOW if new.on_trial and active_id else DetectorState.ACTIVE
+        replaced = f"detector {version} was trained"
+        set_state(connection, monitor, DetectorState.SHADOW, DetectorState.REJECTED, now, replaced)
+        if state is DetectorState.ACTIVE:
+            set_state(
+                connection, monitor, DetectorState.ACTIVE, DetectorState.RETIRED, now, replaced
+            )
         made = {
             "monitor": monitor,
             "version": version,
-            "state": DetectorState.ACTIVE,
+            "state": state,
+            "state_at": now,
+            "state_reason": "on trial" if state is DetectorState.SHADOW else "judges at once",
             "trained_at": now,
             "artifact_sha256": sha256,
+            "asked_by": new.asked_by,
             **new.columns,
         }
         detector_id = _inserted(connection, sa.insert(detectors).values(made))
-        line = {"detector_id": detector_id, "created_at": now, **new.threshold}
+        line = {
+            "detector_id": detector_id, "created_at": now, "reason": "training", **new.threshold,
+        }  # fmt: skip
         threshold_id = _inserted(connection, sa.insert(thresholds).values(line))
+        if state is DetectorState.SHADOW and active_id is not None:
+            begin_trial(connection, detector_id, active_id, now)
         for start in range(0, len(new.heeded), KEYS_AT_ONCE):
             some = feedback.c.id.in_(new.heeded[start : start + KEYS_AT_ONCE])
             connection.execute(
@@ -132,7 +152,7 @@ def save_detector(
             if has_mark is None:
                 mark = Mark(source=new.source)
                 store.move(connection, monitor, mark, new.watermark, new.watermark)
-    return SavedDetector(id=detector_id, version=version, threshold_id=threshold_id)
+    return SavedDetector(id=detector_id, version=version, threshold_id=threshold_id, state=state)
 
 
 def _inserted(connection: sa.Connection, insert: sa.Insert) -> int:
@@ -163,18 +183,38 @@ def active_detector(store: Store, monitor: str) -> StoredDetector | None:
         return find_active(connection, monitor)
 
 
+def judging_detectors(
+    store: Store, monitor: str
+) -> tuple[StoredDetector | None, StoredDetector | None]:
+    """The active detector and its shadow, as far as there are any.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    with store.reading() as connection:
+        found = _judging(connection, monitor)
+    return found.get(DetectorState.ACTIVE), found.get(DetectorState.SHADOW)
+
+
 def find_active(connection: sa.Connection, monitor: str) -> StoredDetector | None:
     """`active_detector` on an open connection."""
+    return _judging(connection, monitor).get(DetectorState.ACTIVE)
+
+
+def _judging(connection: sa.Connection, monitor: str) -> dict[DetectorState, StoredDetector]:
     # This is asked at every tick: the manifest, which may be long, is not needed.
+    names = StoredDetector.__slots__
     query = (
         _with_threshold()
-        .with_only_columns(*(_COLUMNS[name] for name in StoredDetector.__slots__))
-        .where(detectors.c.monitor == monitor, detectors.c.state == DetectorState.ACTIVE)
+        .with_only_columns(*(_COLUMNS[name].label(f"_{name}") for name in names))
+        .where(detectors.c.monitor == monitor, detectors.c.state.in_(_JUDGING))
     )
-    row = connection.execute(query).mappings().first()
-    if row is None:
-        return None
-    return StoredDetector(**{name: row[name] for name in StoredDetector.__slots__})
+    found: dict[DetectorState, StoredDetector] = {}
+    for row in connection.execute(query).mappings():  # the newest line of each comes first
+        values = {name: row[f"_{name}"] for name in names}
+        state = values["state"] = DetectorState(values["state"])
+        found.setdefault(state, StoredDetector(**values))
+    return found
 
 
 def detector_row(store: Store, monitor: str, version: int) -> dict[str, Any] | None:
@@ -234,3 +274,15 @@ def artifact(store: Store, sha256: str) -> bytes:
             f"artifact {sha256[:12]} is not there", todo="train again with `aemon train`"
         )
     return bytes(content)
+
+
+def manifest_of(store: Store, detector_id: int) -> dict[str, Any] | None:
+    """What a detector was trained on; None of one from before that was written down.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    query = sa.select(detectors.c.manifest).where(detectors.c.id == detector_id)
+    with store.reading() as connection:
+        found: dict[str, Any] | None = connection.execute(query).scalar()
+    return found

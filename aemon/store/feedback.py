@@ -105,6 +105,19 @@ def read_feedback(store: Store, monitor: str) -> list[Feedback]:
     return [Feedback(**{**row, "verdict": FeedbackVerdict(row["verdict"])}) for row in rows]
 
 
+def count_unheeded(store: Store, monitor: str) -> int:
+    """How many things were said of a monitor's records that no training has taken up.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    query = sa.select(sa.func.count()).where(
+        feedback.c.monitor == monitor, feedback.c.detector_id.is_(None)
+    )
+    with store.reading() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
 def stored_anomalies(store: Store, monitor: str, keys: Sequence[str]) -> list[StoredAnomaly]:
     """The flagged records of these keys, but for those whose values were corrected since.
 

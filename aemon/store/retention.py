@@ -195,7 +195,7 @@ def _all_due(settings: RetentionSettings, now: datetime) -> Iterator[_Due]:
         for job in Job:  # as the index has them
             yield _Due("runs", _RUN, before, runs.c.id < newest_id, within=runs.c.job == job)
     if before := _before(now, settings.artifacts):
-        retired = detectors.c.state == DetectorState.RETIRED
+        retired = detectors.c.state.in_((DetectorState.RETIRED, DetectorState.REJECTED))
         there = detectors.c.artifact_sha256.is_not(None)
         yield _Due("artifacts", _DETECTOR, before, sa.and_(retired, there))
 

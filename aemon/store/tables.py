@@ -37,7 +37,7 @@ detectors = table(
     column("id", sa.Integer, "identifies a detector", primary_key=True),
     monitor(of_monitors()),
     column("version", sa.Integer, "1, 2, 3 ... within the monitor"),
-    column("state", sa.Text, "shadow, active or retired"),
+    column("state", sa.Text, "shadow (on trial), active, retired, or rejected by its trial"),
     column("trained_at", UtcTime, "when its training ended"),
     column("trained_from", UtcTime, "event time of the oldest record it learned from"),
     column("trained_until", UtcTime, "event time of the newest record it learned from"),

@@ -97,6 +97,9 @@ TABLES = (
         _column(
             "feature", sa.Text, "the column; empty where it is no single one", server_default=""
         ),
+        _column(
+            "entity", IDENTIFIER, "the entity; empty where it is all of them", server_default=""
+        ),
         _column("state", sa.Text, "open, or closed"),
         _column("started_at", TIME, "event time from which life was another"),
         _column("detected_at", TIME, "when aemon was sure of it"),
@@ -236,6 +239,12 @@ def _added() -> tuple[tuple[str, tuple[sa.Column[Any], ...]], ...]:
 
 # (table, column, comment before, comment after)
 COMMENTS = (
+    (
+        "detectors",
+        "state",
+        "shadow, active or retired",
+        "shadow (on trial), active, retired, or rejected by its trial",
+    ),
     (
         "scores",
         "verdict",
@@ -471,7 +480,7 @@ def downgrade() -> None:
     for table in reversed(TABLES):
         op.drop_table(table.name)
     # What 0003 has no word for: shadows judge nothing, a suppressed record was over the line.
-    op.execute("UPDATE detectors SET state = 'retired' WHERE state = 'shadow'")
+    op.execute("UPDATE detectors SET state = 'retired' WHERE state IN ('shadow', 'rejected')")
     op.execute("UPDATE scores SET verdict = 'anomaly' WHERE verdict = 'suppressed'")
     op.execute("UPDATE episodes SET state = 'open' WHERE state IN ('forming', 'acknowledged')")
     op.execute(

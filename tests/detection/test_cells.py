@@ -13,7 +13,7 @@ STRANGE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("value", STRANGE, ids=repr)
+@pytest.mark.parametrize("value", STRANGE, ids=lambda value: type(value).__name__)
 def test_what_is_no_number_is_unreadable_and_its_neighbours_are_read(value):
     column = pd.Series([1.5, None, "2", None, True], dtype=object)
     column.iloc[3] = value

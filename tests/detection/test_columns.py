@@ -68,7 +68,7 @@ def taken(frame, columns=AUTO):
         (np.full(N, np.nan), "ignored"),
         (np.full(N, np.inf), "ignored"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else type(value[0]).__name__,
 )
 def test_a_columns_kind_is_chosen_from_its_cells(make_frame, cells, kind):
     frame = make_frame({"steady": STEADY, "column": cells})

@@ -6,7 +6,7 @@ import pytest
 
 from aemon.config.schema import LearningSettings
 from aemon.detection.learning import train_detector
-from aemon.service.unexplained import unexplained
+from aemon.detection.unexplained import unexplained
 
 PROMISED = 0.01
 RECORDS = 3000

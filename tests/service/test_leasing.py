@@ -32,7 +32,7 @@ class Daemon:
         self.leasing = Leasing(
             Store(open_engine(url), utc_now), me, LEASE, self.metrics,
             on_won=lambda monitor, fence: self.watched.__setitem__(monitor, fence.token),
-            on_lost=lambda monitor: self.watched.pop(monitor),
+            on_lost=self.watched.pop,
             running=lambda monitor: monitor in self.running,
         )  # fmt: skip
 

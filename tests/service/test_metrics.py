@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from aemon.config.schema import HostSource, MonitorSettings
-from aemon.records import Job, Outcome, RunReport
+from aemon.records import DetectorState, Job, Outcome, RunReport
 from aemon.service.metrics import CATALOGUE, Metrics
 from aemon.store.detectors import StoredDetector
 from aemon.store.queries import Flagged
@@ -42,6 +42,10 @@ DETECTOR = StoredDetector(
     threshold=2.5,
     false_alarm_rate=0.001,
     artifact_sha256="",
+    state=DetectorState.ACTIVE,
+    state_at=NOW,
+    calibration_records=1000,
+    lines_sha256=None,
 )
 
 

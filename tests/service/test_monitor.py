@@ -168,14 +168,14 @@ def test_a_run_told_to_stop_writes_nothing_more(trained, database, store):
 
 def test_settings_that_changed_or_age_make_a_detector_outdated(trained, clock, settings, store):
     score(trained)
-    assert not trained.outdated(clock())
-    assert trained.outdated(clock() + settings.train_every)
+    assert not trained.wants_training(clock())
+    assert trained.wants_training(clock() + settings.train_every)
     changed = settings.model_copy(
         update={"detector": settings.detector.model_copy(update={"seed": 5})}
     )
     other = Monitor("pumps", changed, store, clock)
     score(other)
-    assert other.outdated(clock())
+    assert other.wants_training(clock())
     other.close()
 
 
@@ -188,7 +188,7 @@ def test_units_are_told_from_the_next_run_on_without_training_again(
     columns = settings.columns.model_copy(update={"units": units})
     other = Monitor("pumps", settings.model_copy(update={"columns": columns}), store, clock)
     assert score(other)[2].exceedances
-    assert not other.outdated(clock())
+    assert not other.wants_training(clock())
     other.close()
     with store.reading() as connection:
         reason = connection.execute(sa.select(anomalies.c.reason)).scalar_one()
@@ -209,10 +209,10 @@ def test_a_detector_of_an_earlier_format_is_due_to_be_trained_again(
     with pytest.raises(ArtifactError, match="of an earlier aemon"):
         score(trained)
     # Then it is due to be replaced, and a new one judges what waited
-    assert trained.outdated(clock())
+    assert trained.wants_training(clock())
     train_once("pumps", settings, store, clock)
     assert score(trained)[2].records_scored == 50
-    assert not trained.outdated(clock())
+    assert not trained.wants_training(clock())
 
 
 def test_a_later_detector_learns_from_judged_records_without_the_flagged_ones(

@@ -177,7 +177,7 @@ def fill(store: Store) -> None:
              "note": "\ttab\n", "created_at": T0}
         ],
         drifts: [
-            {"id": 7, "monitor": "pumps", "kind": "column", "feature": "flöw", "state": "open",
+            {"id": 7, "monitor": "pumps", "kind": "column", "feature": "flöw", "entity": "p\t1", "state": "open",
              "started_at": LONG_AGO, "detected_at": T0, "ended_at": None, "measure": 5e-324,
              "reason": "a\\b", "detector_id": 41}
         ],

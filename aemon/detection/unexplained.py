@@ -8,7 +8,7 @@ SELDOM = 0.1
 
 
 def unexplained(
-    p_values: npt.NDArray[np.float64], false_alarm_rate: float
+    p_values: npt.NDArray[np.float64], false_alarm_rate: float, deviations: float = 3.0
 ) -> npt.NDArray[np.bool_]:
     """Which of N judged records were flagged beyond what the promised rate explains (N,).
 
@@ -19,10 +19,11 @@ def unexplained(
     Args:
         p_values: (N,) of the flagged records, NaN for the others.
         false_alarm_rate: as promised.
+        deviations: standard deviations above the mean that are still believed.
     """
     flagged = np.flatnonzero(~np.isnan(p_values))
     expected = false_alarm_rate * len(p_values)
-    most = round(expected + 3 * np.sqrt(expected))
+    most = round(expected + deviations * np.sqrt(expected))
     least_odd_first = flagged[np.argsort(-p_values[flagged], kind="stable")]
     found = np.zeros(len(p_values), dtype=bool)
     found[least_odd_first[most:]] = True

@@ -1,0 +1,165 @@
+"""The detectors that judge for one monitor: the active one, its shadow, and what they remember."""
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from aemon.clock import Clock
+from aemon.config.cron import is_due
+from aemon.config.schema import MonitorSettings
+from aemon.detection.lines import Lines
+from aemon.detection.redrawing import redraw
+from aemon.detection.threshold import false_alarm_rate_for
+from aemon.errors import ArtifactError, TrainingError
+from aemon.service.cold_start import is_provisional, wanted_for
+from aemon.service.loading import Loaded, load
+from aemon.service.logs import log
+from aemon.service.memory import Memory
+from aemon.service.trial import Shadow, rule_on
+from aemon.service.upkeep import draw, keep_promise, tell_drift
+from aemon.store.detectors import StoredDetector, judging_detectors
+from aemon.store.drifts import end_drifts
+from aemon.store.feedback import count_unheeded
+from aemon.store.store import Store
+
+LOOK_SECONDS = 15.0  # between two looks for new feedback
+
+logger = logging.getLogger(__name__)
+
+
+class InUse:
+    """Loads detectors when they change, and looks after them when a run is over."""
+
+    def __init__(self, name: str, settings: MonitorSettings, store: Store, clock: Clock) -> None:
+        self._name = name
+        self._settings = settings
+        self._store = store
+        self._clock = clock
+        self.active: Loaded | None = None
+        self.shadow: Shadow | None = None
+        self.memory: Memory | None = None
+        self._unreadable = False
+        self._needs_training = False  # only that can draw lines as the settings want
+        self._looked_at: float | None = None  # monotonic
+        self._unheeded = 0
+
+    def refresh(self) -> Loaded | None:
+        """The active detector; it and its shadow are loaded anew only when they changed.
+
+        Raises:
+            ArtifactError: it cannot be read.
+            StoreError: the database fails.
+        """
+        stored, on_trial = judging_detectors(self._store, self._name)
+        if stored is None:
+            return None
+        if self.active is None or self.active.stored != stored:
+            self._unreadable = True
+            self._take_up(load(self._store, stored))
+            self._unreadable = False
+        if on_trial is None:
+            self.shadow = None
+        elif self.shadow is None or self.shadow.stored != on_trial:
+            self.shadow = self._load_shadow(on_trial)
+        return self.active
+
+    def _load_shadow(self, on_trial: StoredDetector) -> Shadow | None:
+        try:
+            return Shadow(stored=on_trial, detector=load(self._store, on_trial).detector)
+        except ArtifactError as error:  # the active one judges on
+            log(logger, logging.ERROR, "detector.unreadable", str(error), monitor=self._name)
+            return None
+
+    def _take_up(self, loaded: Loaded) -> None:
+        """Judge with a detector, or with new lines, from now on."""
+        memory = self.memory
+        if memory is None or memory.detector_id != loaded.stored.id:
+            memory = self.memory = Memory(self._store, loaded)
+            self._end_earlier_drifts(memory, loaded.stored.version)
+        base = self._lines_by_settings(loaded, memory)
+        self._needs_training = base is None
+        memory.base = base or loaded.trained
+        if base is not None and loaded.drawn_by != self._settings.threshold:
+            draw(self._store, loaded, base, self._settings, "threshold settings changed")
+            loaded = replace(loaded, detector=replace(loaded.detector, lines=base))
+        self.active = loaded
+
+    def _lines_by_settings(self, loaded: Loaded, memory: Memory) -> Lines | None:
+        """The lines of the training as today's settings draw them; None if only a new one can."""
+        wanted = self._settings.threshold
+        if loaded.trained_by is None or loaded.trained_by == wanted:
+            return loaded.trained
+        try:
+            rate = false_alarm_rate_for(wanted, memory.times())
+        except TrainingError:  # a budget, and too few records to say how many come a day
+            return None
+        entities = max(1, len(loaded.detector.feature_map.entities))
+        return redraw(loaded.trained, wanted, rate, entities=entities)
+
+    def _end_earlier_drifts(self, memory: Memory, version: int) -> None:
+        """What life has moved away from judges no more."""
+        earlier = [drift for drift in memory.drifts if drift.detector_id != memory.detector_id]
+        if earlier:
+            end_drifts(self._store, self._name, earlier, f"detector {version} took over")
+        memory.drifts = [drift for drift in memory.drifts if drift not in earlier]
+
+    def look_after(self) -> None:
+        """After a run: keep the promise, tell of drift, and rule on a trial.
+
+        Raises:
+            StaleWatermarkError: another daemon did so meanwhile.
+            StoreError: the database fails.
+        """
+        if self.active is None or self.memory is None:
+            return
+        tell_drift(self._store, self._name, self.memory, self._settings)
+        if self.shadow is not None:
+            drifted = bool(self.memory.drifts)
+            active = (self.active.stored, self.active.detector)
+            rule_on(
+                self._store, self._name, self._settings, self._clock, active, self.shadow,
+                drifted=drifted,
+            )  # fmt: skip
+        keep_promise(self._store, self.active, self.memory, self._settings)
+
+    def wants_training(self, now: datetime) -> str:
+        """What asks for a new detector, and why; empty if nothing does."""
+        return next(filter(None, self._reasons(now)), "")
+
+    def _reasons(self, now: datetime) -> Iterator[str]:
+        """What may ask for a new detector, the most pressing first; those that do not are empty."""
+        if self._unreadable:
+            yield "unreadable: the stored detector cannot be read"
+        if self.active is None or self.memory is None:
+            return
+        stored, life = self.active.stored, self._settings.life
+        if stored.settings_hash != self._settings.learning.fingerprint or self._needs_training:
+            yield "settings: they changed since the last training"
+        if self.shadow is not None:
+            return  # the one on trial may be what is wanted
+        if life.retrain_on_drift and self.memory.drifts and self._enough_since_drift():
+            yield f"drift: {self.memory.drifts[-1].reason}"
+        if is_provisional(stored) and self.memory.life.records >= stored.training_records:
+            yield "growth: there are twice the records the provisional detector learned from"
+        zone = ZoneInfo(self._settings.timezone)
+        if is_due(self._settings.train_every, stored.trained_at, now, zone):
+            yield "schedule: the detector is old enough"
+        unheeded = self._feedback() if life.retrain_on_feedback else 0
+        if unheeded and unheeded >= life.retrain_on_feedback:
+            yield f"feedback: {unheeded} things were said that no training has taken up"
+
+    def _enough_since_drift(self) -> bool:
+        if self.active is None or self.memory is None:
+            return False
+        columns = len(self.active.detector.feature_map.judged)
+        return self.memory.life.since_drift >= wanted_for(columns, self._settings)
+
+    def _feedback(self) -> int:
+        now = time.monotonic()
+        if self._looked_at is None or now - self._looked_at >= LOOK_SECONDS:
+            self._looked_at = now
+            self._unheeded = count_unheeded(self._store, self._name)
+        return self._unheeded

@@ -1,0 +1,77 @@
+"""Detectors out of the store, ready to judge."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from aemon.config.threshold import ThresholdSettings
+from aemon.detection.column_drift import Reference
+from aemon.detection.detector import Detector
+from aemon.detection.lines import Lines
+from aemon.detection.state import lines_from, lines_state
+from aemon.store.artifacts import pack, unpack
+from aemon.store.detectors import StoredDetector, artifact, manifest_of
+from aemon.store.store import Store
+
+_SETTINGS = "threshold_settings"  # by which the lines of an artifact were drawn
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Loaded:
+    """A stored detector.
+
+    Attributes:
+        stored: its row.
+        detector: with the lines that are in force.
+        trained: the lines as drawn at training.
+        trained_by: the settings those were drawn by; None if nobody wrote them down.
+        drawn_by: the settings the lines in force were drawn by.
+        reference: how the columns were spread in training; None if nobody wrote it down.
+    """
+
+    stored: StoredDetector
+    detector: Detector
+    trained: Lines
+    trained_by: ThresholdSettings | None
+    drawn_by: ThresholdSettings | None
+    reference: Reference | None
+
+
+def load(store: Store, stored: StoredDetector) -> Loaded:
+    """A stored detector with the lines that are in force.
+
+    Raises:
+        ArtifactError: it cannot be read.
+        StoreError: the database fails.
+    """
+    content = artifact(store, stored.artifact_sha256)
+    detector = Detector.from_state(*unpack(content, stored.artifact_sha256))
+    manifest = manifest_of(store, stored.id) or {}
+    by = manifest.get("settings", {}).get("threshold")
+    trained_by = ThresholdSettings.model_validate(by) if by else None
+    noted = manifest.get("reference")
+    lines, drawn_by = detector.lines, trained_by
+    if stored.lines_sha256 is not None:
+        drawn = unpack(artifact(store, stored.lines_sha256), stored.lines_sha256)
+        lines = lines_from(*drawn)
+        drawn_by = ThresholdSettings.model_validate(drawn[1][_SETTINGS])
+    return Loaded(
+        stored=stored,
+        detector=replace(detector, lines=lines),
+        trained=detector.lines,
+        trained_by=trained_by,
+        drawn_by=drawn_by,
+        reference=Reference.from_json(noted) if noted else None,
+    )
+
+
+def packed_lines(lines: Lines, settings: ThresholdSettings) -> tuple[bytes, dict[str, Any]]:
+    """Lines as an artifact, and what `thresholds` says of them."""
+    arrays, metadata = lines_state(lines)
+    drawn = {**metadata, _SETTINGS: settings.model_dump(mode="json")}
+    pooled = lines.pooled
+    return pack(arrays, drawn), {
+        "value": pooled.value,
+        "method": pooled.method,
+        "false_alarm_rate": pooled.false_alarm_rate,
+        "calibration_records": pooled.records,
+    }

@@ -1,0 +1,84 @@
+"""What a monitor remembers of the records its detector judged: for drift and for the threshold."""
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import sqlalchemy as sa
+
+from aemon.detection.judgement import Judgement
+from aemon.detection.life import Life, new_life, rows_of
+from aemon.detection.recalibration import Recent, every_records, window_records
+from aemon.frame import Frame, naive_utc
+from aemon.service.loading import Loaded
+from aemon.store.drifts import Drift, live_state, open_drifts, write_live_state
+from aemon.store.lines import newest_scores
+from aemon.store.store import Store
+from aemon.store.verdicts import Saved
+
+if TYPE_CHECKING:
+    from aemon.detection.lines import Lines
+
+Flags = npt.NDArray[np.bool_]
+
+MOST_KEPT = 50_000  # scores in memory, for all lines of a monitor together
+
+
+class Memory:
+    """One detector's records of late. It lives as long as the detector judges.
+
+    Args:
+        store: where it was written down.
+        loaded: the detector.
+    """
+
+    def __init__(self, store: Store, loaded: Loaded) -> None:
+        stored = loaded.stored
+        self.detector_id = stored.id
+        self.base: Lines = loaded.trained  # as today's settings would have drawn them
+        self.reference = loaded.reference
+        noted = live_state(store, stored.monitor, stored.id)
+        self.life = Life.from_json(noted) if noted else new_life(self.base, self.reference)
+        self.drifts: list[Drift] = open_drifts(store, stored.monitor)
+        self._monitor = stored.monitor
+        each = window_records(stored.false_alarm_rate)
+        wanted = min(MOST_KEPT, each * (1 + len(self.base.own)))
+        self._every = every_records(stored.false_alarm_rate)
+        self._came = 0
+        kept = newest_scores(store, stored, wanted)
+        self._scores = deque((one.score for one in kept), wanted)
+        self._entities = deque((one.entity for one in kept), wanted)
+        self._times = deque((np.datetime64(naive_utc(one.event_time)) for one in kept), wanted)
+
+    def after(self, frame: Frame, judged: Judgement, rows: Flags) -> Life:
+        """What would be remembered after some of N records."""
+        return self.life.after(
+            frame.take(rows), rows_of(judged, rows), self.base, self.reference,
+            drifting=bool(self.drifts),
+        )  # fmt: skip
+
+    def write(self, connection: sa.Connection, life: Life, saved: Saved) -> None:
+        """Write it down, in the transaction of the verdicts."""
+        write_live_state(connection, self._monitor, self.detector_id, life.as_json(), saved.at)
+
+    def adopt(self, life: Life, frame: Frame, judged: Judgement, rows: Flags) -> None:
+        """Remember what was committed."""
+        self.life = life
+        self._came += int(rows.sum())
+        self._scores.extend(judged.scores[rows].tolist())
+        self._entities.extend(frame.entities[rows].tolist())
+        self._times.extend(frame.times[rows])
+
+    def recent(self) -> Recent | None:
+        """The last records, if so many came that it is worth while to recalibrate; once."""
+        if self._came < self._every:
+            return None
+        self._came = 0
+        entities = np.empty(len(self._entities), dtype=object)
+        entities[:] = self._entities
+        return Recent(scores=np.array(self._scores, dtype=np.float64), entities=entities)
+
+    def times(self) -> npt.NDArray[np.datetime64]:
+        """Event times of the last records, oldest first."""
+        return np.array(self._times, dtype="datetime64[us]")

@@ -1,0 +1,117 @@
+"""A bounded number of runs at a time, first come first served, that no slow run can hold up."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+PATIENCE_SECONDS = 10.0
+"""A run that takes longer is slow: it goes on, but its slot is given to another."""
+
+MOST_SLOW = 50  # slow runs at a time; with more, the others wait for one to end
+
+
+@dataclass(eq=False)
+class _Task:
+    future: Future[Any]
+    work: Callable[[], Any]
+    began: float | None = field(default=None)  # monotonic
+    slow: bool = False
+
+
+class Slots(Executor):
+    """Runs tasks in threads of their own, at most `slots` of them, and slow ones beside those.
+
+    With a plain pool, ten sources that hang keep a thousand others waiting until their time is up.
+    """
+
+    def __init__(self, slots: int, name: str, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        self._slots = slots
+        self._name = name
+        self._patience = patience_seconds
+        self._waiting: deque[_Task] = deque()
+        self._running: set[_Task] = set()
+        self._changed = threading.Condition()
+        self._closed = False
+        threading.Thread(target=self._dispatch, name=f"{name}-slots", daemon=True).start()
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Run `fn` once a slot is free.
+
+        Raises:
+            RuntimeError: the executor is shut down.
+        """
+        future: Future[T] = Future()
+        with self._changed:
+            if self._closed:
+                raise RuntimeError("the executor is shut down")
+            self._waiting.append(_Task(future, lambda: fn(*args, **kwargs)))
+            self._changed.notify()
+        return future
+
+    def busy(self) -> tuple[int, int, int]:
+        """How many tasks hold slots, are slow, and wait."""
+        with self._changed:
+            slow = sum(task.slow for task in self._running)
+            return len(self._running) - slow, slow, len(self._waiting)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more tasks; those that wait are dropped if they are to be cancelled."""
+        with self._changed:
+            self._closed = True
+            if cancel_futures:
+                for task in self._waiting:
+                    task.future.cancel()
+                self._waiting.clear()
+            self._changed.notify()
+            while wait and (self._running or self._waiting):
+                self._changed.wait()
+
+    def _dispatch(self) -> None:
+        with self._changed:
+            while not (self._closed and not self._waiting):
+                pause = self._give_slots()
+                self._changed.wait(pause)
+
+    def _give_slots(self) -> float | None:
+        """Start what may start; seconds until a run that holds up others is slow."""
+        now = time.monotonic()
+        slow = sum(task.slow for task in self._running)
+        for task in self._running:
+            late = task.began is not None and now - task.began >= self._patience
+            if late and not task.slow and slow < MOST_SLOW:
+                task.slow = True
+                slow += 1
+        while self._waiting and len(self._running) - slow < self._slots:
+            task = self._waiting.popleft()
+            if not task.future.set_running_or_notify_cancel():
+                continue
+            task.began = now
+            self._running.add(task)
+            threading.Thread(target=self._run, args=(task,), name=self._name, daemon=True).start()
+        if not self._waiting:
+            return None
+        quick = [task.began for task in self._running if not task.slow and task.began is not None]
+        return (
+            max(0.0, min(quick) + self._patience - now) + 0.01
+            if quick and slow < MOST_SLOW
+            else None
+        )
+
+    def _run(self, task: _Task) -> None:
+        try:
+            answer = task.work()
+        except BaseException as error:  # noqa: BLE001 -- as every executor: the future tells
+            task.future.set_exception(error)
+        else:
+            task.future.set_result(answer)
+        finally:
+            with self._changed:
+                self._running.discard(task)
+                self._changed.notify_all()

@@ -1,0 +1,159 @@
+"""A detector in the shadow: it judges what the active one judges, and a written rule decides."""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from aemon.clock import Clock
+from aemon.config.schema import MonitorSettings
+from aemon.detection.detector import Detector
+from aemon.detection.judgement import Judgement
+from aemon.detection.promotion import Decision, Evidence, Ruling, decide, trial_records
+from aemon.errors import FrameError
+from aemon.frame import Frame
+from aemon.records import FeedbackVerdict
+from aemon.service.logs import log
+from aemon.service.said import last_words, only, stored_records
+from aemon.store.detectors import StoredDetector
+from aemon.store.feedback import read_feedback
+from aemon.store.store import Store
+from aemon.store.succession import Step, find_trial, note_step, promote, reject
+from aemon.store.verdicts import Saved
+
+MOST_ROWS = 1_000  # flagged records of one commit that a trial writes down
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Shadow:
+    """A detector on trial, ready to judge."""
+
+    stored: StoredDetector
+    detector: Detector
+
+    def judge(self, frame: Frame) -> Judgement | None:
+        """What it says; None of records that no longer fit it, which its trial then never saw."""
+        try:
+            return self.detector.judge(frame)
+        except FrameError:
+            return None
+
+    def write(
+        self,
+        connection: sa.Connection,
+        frame: Frame,
+        active: Judgement,
+        judged: Judgement | None,
+        saved: Saved,
+    ) -> None:
+        """Count what both said of the records that were judged for the first time."""
+        if judged is None:
+            return
+        seen = saved.fresh & ~active.absent & ~judged.absent
+        mine, theirs = judged.anomalous & seen, active.anomalous & seen
+        critical = active.critical & seen
+        rows = np.flatnonzero(mine | theirs)[:MOST_ROWS]
+        verdicts: list[dict[str, Any]] = [
+            {
+                "record_key": frame.keys[row],
+                "entity": frame.entities[row],
+                "event_time": frame.aware_time(row),
+                "exceedance": float(judged.exceedances[row]),
+                "active_exceedance": float(active.exceedances[row]),
+            }
+            for row in rows.tolist()
+        ]
+        step = Step(
+            records=int(seen.sum()),
+            flagged=int(mine.sum()),
+            flagged_by_active=int(theirs.sum()),
+            flagged_by_both=int((mine & theirs).sum()),
+            critical_by_active=int(critical.sum()),
+            critical_kept=int((critical & mine).sum()),
+            verdicts=verdicts,
+        )
+        note_step(connection, self.stored.id, step, saved.at)
+
+
+def rule_on(
+    store: Store,
+    name: str,
+    settings: MonitorSettings,
+    clock: Clock,
+    active: tuple[StoredDetector, Detector],
+    shadow: Shadow,
+    *,
+    drifted: bool,
+) -> Decision | None:
+    """Decide a monitor's trial if it can be, and do what was decided; None while it goes on.
+
+    Raises:
+        StaleWatermarkError: its detectors changed meanwhile.
+        StoreError: the database fails.
+    """
+    trial = find_trial(store, shadow.stored.id)
+    if trial is None:
+        return None
+    wanted = trial_records(shadow.stored.false_alarm_rate, settings.life.trial_records)
+    overdue = clock() - trial.began_at >= settings.life.trial_longest
+    if trial.records < wanted and not overdue:
+        return None
+    confirmed, lost = _confirmed(store, name, active[1], shadow.detector)
+    counts = (
+        "records", "flagged", "flagged_by_active", "flagged_by_both", "critical_by_active",
+        "critical_kept",
+    )  # fmt: skip
+    evidence = Evidence(
+        **{count: getattr(trial, count) for count in counts},
+        rate=shadow.stored.false_alarm_rate,
+        error=shadow.stored.validation_error,
+        active_error=active[0].validation_error,
+        confirmed=confirmed,
+        confirmed_lost=lost,
+        drifted=drifted,
+    )
+    decision = decide(evidence, wanted, overdue=overdue)
+    if decision.ruling is Ruling.WAIT:
+        return None
+    version = shadow.stored.version
+    if decision.ruling is Ruling.PROMOTE:
+        promote(store, name, shadow.stored.id, decision.reason, instead_of=active[0].id)
+        log(
+            logger,
+            logging.INFO,
+            "detector.promoted",
+            decision.reason,
+            monitor=name,
+            version=version,
+        )
+    else:
+        reject(store, name, shadow.stored.id, decision.reason)
+        log(
+            logger,
+            logging.WARNING,
+            "detector.rejected",
+            decision.reason,
+            monitor=name,
+            version=version,
+        )
+    return decision
+
+
+def _confirmed(store: Store, name: str, active: Detector, shadow: Detector) -> tuple[int, int]:
+    """How many confirmed anomalies the active detector flags, and how many the other does not."""
+    said = read_feedback(store, name)
+    about = last_words(said)
+    kept = stored_records(name, store, said, about)
+    frame = only(kept, about, FeedbackVerdict.CONFIRMED)
+    if not len(frame):
+        return 0, 0
+    try:
+        caught = active.judge(frame).anomalous
+        lost = caught & ~shadow.judge(frame).anomalous
+    except FrameError:  # these old records have not all columns that are judged now
+        return 0, 0
+    return int(caught.sum()), int(lost.sum())

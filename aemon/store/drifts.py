@@ -1,0 +1,141 @@
+"""Drifts in the store, and what a monitor remembers of the records it judged."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from aemon.frame import printable
+from aemon.store.store import Store
+from aemon.store.tables import drifts, live_states
+
+
+class DriftKind(StrEnum):
+    """What has moved."""
+
+    SCORES = "scores"  # their bulk: records are odder, or less odd, than they were
+    COLUMN = "column"  # the values of one column
+    SHIFT = "shift"  # nearly all records are flagged, and it stays so
+
+
+OPEN, CLOSED = "open", "closed"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drift:
+    """A change of normal life.
+
+    Attributes:
+        kind: what has moved.
+        started_at: event time from which on.
+        measure: log10 of the evidence, PSI of the column, or records of the shift.
+        reason: in plain words.
+        feature: the column; empty where it is no single one.
+        entity: whose; empty where it is all.
+        detector_id: whose normal life it moved away from.
+    """
+
+    kind: DriftKind
+    started_at: datetime
+    measure: float
+    reason: str
+    feature: str = ""
+    entity: str = ""
+    detector_id: int = 0
+
+    @property
+    def about(self) -> tuple[str, str, str]:
+        """What a second one would be the same as."""
+        return self.kind, self.feature, self.entity
+
+
+_NAMES = ("kind", "started_at", "measure", "reason", "feature", "entity")
+
+
+def open_drifts(store: Store, monitor: str) -> list[Drift]:
+    """The drifts of a monitor that are not over, oldest first.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    query = (
+        sa.select(*(drifts.c[name] for name in _NAMES), drifts.c.detector_id)
+        .where(drifts.c.monitor == monitor, drifts.c.state == OPEN)
+        .order_by(drifts.c.id)
+    )
+    with store.reading() as connection:
+        rows = connection.execute(query).mappings().all()
+    return [Drift(**{**row, "kind": DriftKind(row["kind"])}) for row in rows]
+
+
+def begin_drifts(store: Store, monitor: str, detector_id: int, found: Sequence[Drift]) -> None:
+    """Write that normal life has moved.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    rows = [
+        {
+            **{name: getattr(drift, name) for name in _NAMES},
+            "reason": printable(drift.reason),
+            "monitor": monitor,
+            "state": OPEN,
+            "detected_at": store.now(),
+            "detector_id": detector_id,
+        }
+        for drift in found
+    ]
+    with store.writing() as connection:
+        connection.execute(sa.insert(drifts), rows)
+
+
+def end_drifts(store: Store, monitor: str, over: Sequence[Drift], how: str) -> None:
+    """Write that some drifts are over, and how they ended.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    with store.writing() as connection:
+        for drift in over:
+            mine = (
+                drifts.c.monitor == monitor, drifts.c.state == OPEN, drifts.c.kind == drift.kind,
+                drifts.c.feature == drift.feature, drifts.c.entity == drift.entity,
+            )  # fmt: skip
+            values = {
+                "state": CLOSED,
+                "ended_at": store.now(),
+                "reason": printable(f"{drift.reason}; {how}"),
+            }
+            connection.execute(sa.update(drifts).where(*mine).values(values))
+
+
+def live_state(store: Store, monitor: str, detector_id: int) -> dict[str, Any] | None:
+    """What a monitor remembers of the records that a detector judged; None if nothing.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    query = sa.select(live_states.c.state).where(
+        live_states.c.monitor == monitor, live_states.c.detector_id == detector_id
+    )
+    with store.reading() as connection:
+        found: dict[str, Any] | None = connection.execute(query).scalar()
+    return found
+
+
+def write_live_state(
+    connection: sa.Connection,
+    monitor: str,
+    detector_id: int,
+    state: Mapping[str, Any],
+    now: datetime,
+) -> None:
+    """Remember, in the transaction of the verdicts that it is of."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    values = {"detector_id": detector_id, "state": dict(state), "updated_at": now}
+    insert = dialect.insert(live_states).values(monitor=monitor, **values)
+    connection.execute(insert.on_conflict_do_update(index_elements=["monitor"], set_=values))

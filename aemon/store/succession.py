@@ -1,0 +1,198 @@
+"""How detectors follow each other: trials, promotion, rejection and the way back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from aemon.errors import DetectorError
+from aemon.frame import printable
+from aemon.records import DetectorState
+from aemon.store.store import Row, StaleWatermarkError, Store
+from aemon.store.tables import detectors, monitors, trial_verdicts, trials
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
+    """How a detector in the shadow did beside the active one, so far."""
+
+    detector_id: int
+    active_id: int
+    began_at: datetime
+    records: int
+    flagged: int
+    flagged_by_active: int
+    flagged_by_both: int
+    critical_by_active: int
+    critical_kept: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """What some more records add to a trial: counts, and the rows of those that were flagged."""
+
+    records: int
+    flagged: int
+    flagged_by_active: int
+    flagged_by_both: int
+    critical_by_active: int
+    critical_kept: int
+    verdicts: Sequence[Row] = ()
+
+
+_COUNTS = (
+    "records", "flagged", "flagged_by_active", "flagged_by_both", "critical_by_active",
+    "critical_kept",
+)  # fmt: skip
+
+
+def set_state(
+    connection: sa.Connection,
+    monitor: str,
+    was: DetectorState,
+    state: DetectorState,
+    now: datetime,
+    reason: str,
+) -> int:
+    """Move the monitor's detectors from one state to another; how many there were."""
+    mine = (detectors.c.monitor == monitor, detectors.c.state == was)
+    values = {"state": state, "state_at": now, "state_reason": printable(reason)}
+    return connection.execute(sa.update(detectors).where(*mine).values(values)).rowcount
+
+
+def begin_trial(connection: sa.Connection, detector_id: int, active_id: int, now: datetime) -> None:
+    """Note that a detector is held against the active one from now on."""
+    counts = dict.fromkeys(_COUNTS, 0)
+    times = {"began_at": now, "updated_at": now}
+    row = {"detector_id": detector_id, "active_id": active_id, **times, **counts}
+    connection.execute(sa.insert(trials).values(row))
+
+
+def note_step(connection: sa.Connection, detector_id: int, step: Step, now: datetime) -> None:
+    """Add what a detector on trial said of some records, in the transaction of their verdicts."""
+    values = {name: trials.c[name] + getattr(step, name) for name in _COUNTS}
+    mine = trials.c.detector_id == detector_id
+    connection.execute(sa.update(trials).where(mine).values({**values, "updated_at": now}))
+    if step.verdicts:
+        connection.execute(
+            sa.insert(trial_verdicts),
+            [{"detector_id": detector_id, **row} for row in step.verdicts],
+        )
+
+
+def find_trial(store: Store, detector_id: int) -> Trial | None:
+    """The trial of a detector, if it had one.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    query = sa.select(*(trials.c[name] for name in Trial.__slots__)).where(
+        trials.c.detector_id == detector_id
+    )
+    with store.reading() as connection:
+        row = connection.execute(query).mappings().first()
+    return None if row is None else Trial(**row)
+
+
+def differing(store: Store, detector_id: int, limit: int) -> list[Row]:
+    """The newest records of a trial that one of the two flagged and the other did not."""
+    table = trial_verdicts
+    apart = (table.c.exceedance > 1) != (table.c.active_exceedance > 1)
+    query = (
+        sa.select(table)
+        .where(table.c.detector_id == detector_id, apart)
+        .order_by(table.c.event_time.desc(), table.c.record_key.desc())
+        .limit(limit)
+    )
+    with store.reading() as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def promote(
+    store: Store, monitor: str, detector_id: int, reason: str, *, instead_of: int | None
+) -> None:
+    """Make a detector the active one; the next tick judges with it.
+
+    Args:
+        store: where.
+        monitor: whose.
+        detector_id: the one.
+        reason: why, in plain words.
+        instead_of: the active one it is to replace.
+
+    Raises:
+        StaleWatermarkError: another one became active meanwhile, or its weights were removed.
+        StoreError: the database fails.
+    """
+    now = store.now()
+    mine = detectors.c.monitor == monitor
+    with store.writing() as connection:
+        _take_turns(connection, monitor)
+        active = connection.execute(
+            sa.select(detectors.c.id).where(mine, detectors.c.state == DetectorState.ACTIVE)
+        ).scalar()
+        there = connection.execute(
+            sa.select(detectors.c.version).where(
+                mine, detectors.c.id == detector_id, detectors.c.artifact_sha256.is_not(None)
+            )
+        ).scalar()
+        if active != instead_of or there is None:
+            raise StaleWatermarkError(f"{monitor}: its detectors changed meanwhile")
+        told = f"detector {there} was made active"
+        set_state(connection, monitor, DetectorState.ACTIVE, DetectorState.RETIRED, now, told)
+        connection.execute(
+            sa.update(detectors)
+            .where(detectors.c.id == detector_id)
+            .values(state=DetectorState.ACTIVE, state_at=now, state_reason=printable(reason))
+        )
+
+
+def reject(store: Store, monitor: str, detector_id: int, reason: str) -> None:
+    """End a trial against the detector.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    mine = (detectors.c.id == detector_id, detectors.c.state == DetectorState.SHADOW)
+    values = {
+        "state": DetectorState.REJECTED,
+        "state_at": store.now(),
+        "state_reason": printable(reason),
+    }
+    with store.writing() as connection:
+        _take_turns(connection, monitor)
+        connection.execute(sa.update(detectors).where(*mine).values(values))
+
+
+def version_before(store: Store, monitor: str) -> tuple[int, int]:
+    """(id, version) of the detector that was active before the one that is.
+
+    Raises:
+        DetectorError: there is none whose weights are still there.
+        StoreError: the database fails.
+    """
+    query = (
+        sa.select(detectors.c.id, detectors.c.version)
+        .where(
+            detectors.c.monitor == monitor,
+            detectors.c.state == DetectorState.RETIRED,
+            detectors.c.artifact_sha256.is_not(None),
+        )
+        .order_by(detectors.c.state_at.desc(), detectors.c.version.desc())
+        .limit(1)
+    )
+    with store.reading() as connection:
+        row = connection.execute(query).first()
+    if row is None:
+        raise DetectorError(
+            f"{monitor}: no earlier detector is there to go back to",
+            todo="`aemon detectors list` shows what there is",
+        )
+    return int(row[0]), int(row[1])
+
+
+def _take_turns(connection: sa.Connection, monitor: str) -> None:
+    connection.execute(
+        sa.select(monitors.c.name).where(monitors.c.name == monitor).with_for_update()
+    )
