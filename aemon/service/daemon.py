@@ -151,8 +151,9 @@ class Daemon:
         )  # fmt: skip
 
     def _unwatch(self, name: str) -> None:
-        """Watch a monitor no more; a run in hand goes on to its end."""
+        """Watch a monitor no more; a run in hand ends after its next commit."""
         self._scheduler.drop(name)
+        self._runner.ask_to_end(name, "the monitor is not watched here any more")
         self._lifecycle.forget(name)
         self._shown.pop(name, None)
         monitor = self._monitors.pop(name, None)
