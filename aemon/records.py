@@ -1,6 +1,6 @@
 """The small frozen records that travel between layers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -49,6 +49,7 @@ class Verdict(StrEnum):
 
     NORMAL = "normal"
     ANOMALY = "anomaly"
+    SUPPRESSED = "suppressed"  # over the line, but to be kept quiet
     ABSENT = "absent"  # too little of the record was there to judge it
 
 
@@ -67,10 +68,23 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
-class EpisodeState(StrEnum):
-    """Whether an episode may go on."""
+class Quiet(StrEnum):
+    """Why a record over the line is suppressed; the first that applies, in this order."""
 
+    MAINTENANCE = "maintenance"  # within a stretch of the configured calendar
+    SNOOZED = "snoozed"  # somebody said so
+    DRIFT = "drift"  # of a new level that was told as drift already, and is being learned
+    DIRECTION = "direction"  # its columns deviate to the side that does not matter
+    SMALL = "small"  # and less than matters
+    FEW = "few"  # there were too few records of its entity around it
+
+
+class EpisodeState(StrEnum):
+    """Whether an episode may go on, and whether people know of it."""
+
+    FORMING = "forming"  # still too short to be told
     OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"  # a person took it up; it goes on as an open one does
     CLOSED = "closed"
 
 
@@ -84,7 +98,10 @@ class Episode:
         records: anomalies in it.
         peak_exceedance: the largest score over threshold, `peak_record_key` whose it is.
         blame: column -> its shares of the blame, summed.
-        calm_records: normal records since its last anomaly.
+        signed: the same, shares below the expectation counted as negative.
+        calm_records: calm records since its last anomaly.
+        opened_at: when it was long enough to be told; None if it never was.
+        like_id: an earlier episode that looked the same, `likeness` how much.
         id: in the store, once it is there.
     """
 
@@ -97,13 +114,35 @@ class Episode:
     peak_exceedance: float
     peak_record_key: str
     blame: dict[str, float]
+    signed: dict[str, float] = field(default_factory=dict)
     calm_records: int = 0
+    opened_at: datetime | None = None
+    like_id: int | None = None
+    likeness: float | None = None
     id: int | None = None
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it was ever long enough to be told to anybody."""
+        return self.opened_at is not None
 
     @property
     def feature(self) -> str:
         """The column most to blame over the whole of it."""
         return max(self.blame, key=lambda name: self.blame[name], default="")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Snooze:
+    """A stretch of event time, `since` included and `until` not, whose anomalies are suppressed.
+
+    `entity` is whose; None means all. `id` is that in the store.
+    """
+
+    since: datetime
+    until: datetime
+    entity: str | None = None
+    id: int | None = None
 
 
 class DetectorState(StrEnum):
@@ -138,6 +177,9 @@ class RunReport:
     cells_imputed: int = 0
     exceedances: tuple[float, ...] = ()  # of the anomalies
     critical: int = 0  # anomalies above the critical line
+    suppressed: tuple[tuple[str, int], ...] = ()  # (reason, count) of those kept quiet
+    episodes_opened: tuple[tuple[str, int], ...] = ()  # (severity, count) of those told now
+    episodes_open: int | None = None  # told and not closed, once it was looked
     largest_exceedance: float | None = None  # over all records scored
     newest_record: datetime | None = None  # event time of the newest record read
     records_wanted: int = 0  # in a cold start: how many it takes to end it
@@ -153,6 +195,11 @@ class RunReport:
     def anomalies(self) -> int:
         """How many records were judged anomalous."""
         return len(self.exceedances)
+
+    @property
+    def records_suppressed(self) -> int:
+        """How many records were over the line, but kept quiet."""
+        return sum(count for _, count in self.suppressed)
 
     @property
     def records_rejected(self) -> int:

@@ -37,11 +37,11 @@ _SAME_ANOMALY = _SAME.rsplit(" AND ", 1)[0].replace("s.", "c.")
 ORPHANS = {
     "anomalies without a flagged score": (
         f"SELECT count(*) FROM anomalies a LEFT JOIN scores s ON {_SAME}"
-        " AND s.verdict = 'anomaly' WHERE s.monitor IS NULL"
+        " AND s.verdict IN ('anomaly', 'suppressed') WHERE s.monitor IS NULL"
     ),
     "flagged scores without an anomaly": (
         f"SELECT count(*) FROM scores s LEFT JOIN anomalies a ON {_SAME}"
-        " WHERE s.verdict = 'anomaly' AND a.monitor IS NULL"
+        " WHERE s.verdict IN ('anomaly', 'suppressed') AND a.monitor IS NULL"
     ),
     "contributions without an anomaly": (
         f"SELECT count(*) FROM contributions c LEFT JOIN anomalies a ON {_SAME_ANOMALY}"

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from aemon.clock import format_duration, utc_now
 from aemon.config.schema import HostSource, MonitorSettings
+from aemon.detection.columns import named_columns
+from aemon.detection.configured import check_quiet
 from aemon.detection.features import ColumnReport, describe_columns, fit_features
 from aemon.detection.kinds.registry import KINDS
 from aemon.detection.learning import LEAST_RECORDS
@@ -54,6 +56,8 @@ def look(settings: MonitorSettings) -> FirstLook:
         fetched, warnings = _first_records(source, wanted, settings)
         frame = check_frame(fetched.table, source.roles)
         columns = describe_columns(frame, settings.columns) if len(frame) else ()
+        if len(frame):
+            check_quiet(settings.quiet, list(named_columns(frame.values).columns))
         learned_from = frame
         if settings.start == "now" and source.replayable:
             newest = source.newest(None, settings.max_training_records)

@@ -242,6 +242,16 @@ class MonitorSettings(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _counts_what_is_kept(self) -> Self:
+        if self.quiet.least_records and self.keep != "all":
+            raise AtKeyError(
+                "keep",
+                f"quiet.least_records counts stored scores, and keep: {self.keep} leaves some out; "
+                "keep all, or leave least_records out",
+            )
+        return self
+
     @property
     def keep_share(self) -> float:
         """The share of the normal records whose scores are stored."""

@@ -35,8 +35,8 @@ HALF_LIFE = 1000.0
 LEAST_RECORDS = 200
 """A column's index is not told before so many independent records were counted."""
 
-PARTS = 5
-"""Stretches of the training records that say how far a column moves anyway, within normal life."""
+LOOKS = 40
+"""So often, through the training records, it is looked how far a column moves in normal life."""
 
 PSEUDO = 0.5
 """Records in every bin that nobody saw: an empty one is no proof that none will come."""
@@ -52,7 +52,8 @@ class Bins:
         edges: between the bins of numbers, ascending; a number on an edge lies above it.
         categories: known texts, a bin each; then one for all others.
         counts: (B,) training records in each bin, the last one that of missing cells.
-        usual: index of that fifth of the training records that is furthest from all of them.
+        usual: largest index of the newest records against all, at any time of the training.
+        late: weights of the newest records in each bin when the training ended.
     """
 
     column: str
@@ -61,6 +62,7 @@ class Bins:
     categories: tuple[str, ...] = ()
     counts: tuple[int, ...] = ()
     usual: float = 0.0
+    late: tuple[float, ...] = ()
 
     def places(self, values: pd.DataFrame) -> Places:
         """The bin of each of N records (N,); a column that is not there is missing."""
@@ -104,7 +106,7 @@ class Reference:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Reference":
         """The inverse of `as_json`."""
-        lists = ("edges", "categories", "counts")
+        lists = ("edges", "categories", "counts", "late")
         return cls(
             bins=tuple(
                 Bins(**{**bins, **{name: tuple(bins[name]) for name in lists}})
@@ -139,8 +141,7 @@ class ColumnCounts:
         """The counts after N more records, which are in the order of time."""
         n = len(frame)
         values = named_columns(frame.values)
-        weights = 0.5 ** (np.arange(n - 1, -1, -1) / self.half_life)
-        fade = 0.5 ** (n / self.half_life)
+        weights, fade = _fading(n, self.half_life)
         counts = {}
         for bins in found.bins:
             new = np.bincount(bins.places(values), weights, minlength=len(bins.counts))
@@ -178,16 +179,45 @@ def reference(frame: Frame, feature_map: FeatureMap) -> Reference:
             edges = _quantiles(read_numbers(values[name]))
             bins = Bins(column=name, sort="numeric", edges=edges)
         places = bins.places(values)
-        parts = [np.bincount(part, minlength=bins.size) for part in np.array_split(places, PARTS)]
-        counts = np.sum(parts, axis=0)
+        counts = np.bincount(places, minlength=bins.size)
+        usual, late = _through_training(places, counts, HALF_LIFE)
         found.append(
-            replace(
-                bins,
-                counts=tuple(counts.tolist()),
-                usual=max(_index(counts, part, len(places), part.sum()) for part in parts),
-            )
+            replace(bins, counts=tuple(counts.tolist()), usual=usual, late=tuple(late.tolist()))
         )
     return Reference(bins=tuple(found), records=len(frame))
+
+
+def _through_training(places: Places, counts: Counts, half_life: float) -> tuple[float, Floats]:
+    """The largest index of the newest records as the training goes on, and their weights at its end.
+
+    A column that follows the hours of the day moves as the newest records do: that is no drift.
+    """
+    late, weight, square, most = np.zeros(len(counts)), 0.0, 0.0, 0.0
+    for part in np.array_split(places, LOOKS):
+        weights, fade = _fading(len(part), half_life)
+        late = fade * late + np.bincount(part, weights, minlength=len(counts))
+        weight = fade * weight + float(weights.sum())
+        square = fade**2 * square + float((weights**2).sum())
+        worth = weight**2 / square if square else 0.0
+        if worth >= LEAST_RECORDS:
+            most = max(most, _index(counts, late, len(places), worth))
+    return most, late
+
+
+def _fading(n: int, half_life: float) -> tuple[Floats, float]:
+    """Weights (n,) of records in the order of time, and what becomes of that of earlier ones."""
+    return 0.5 ** (np.arange(n - 1, -1, -1) / half_life), 0.5 ** (n / half_life)
+
+
+def first_counts(found: Reference) -> ColumnCounts:
+    """The newest records of the training, as those to come are counted."""
+    weights, _ = _fading(found.records, HALF_LIFE)
+    return ColumnCounts(
+        half_life=HALF_LIFE,
+        counts={bins.column: bins.late for bins in found.bins},
+        weight=float(weights.sum()),
+        square=float((weights**2).sum()),
+    )
 
 
 def no_counts(found: Reference, half_life: float = HALF_LIFE) -> ColumnCounts:

@@ -1,10 +1,12 @@
 """Holding the configured columns, kinds and units against the records that are there."""
 
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aemon.config.quiet import QuietSettings
 from aemon.config.schema import ColumnKind, ColumnSettings
 from aemon.detection.cells import (
     are_opaque,
@@ -39,19 +41,37 @@ def check_configured(columns: ColumnSettings, there: list[str]) -> None:
     Raises:
         FrameError: a configured column is not there.
     """
-    for key, names in (
-        ("include", columns.include or ()),
-        ("exclude", columns.exclude),
-        ("kinds", tuple(columns.kinds)),
-        ("units", tuple(columns.units)),
-    ):
+    named = {
+        "columns.include": columns.include or (),
+        "columns.exclude": columns.exclude,
+        "columns.kinds": tuple(columns.kinds),
+        "columns.units": tuple(columns.units),
+    }
+    _check_names(named, there)
+
+
+def check_quiet(quiet: QuietSettings, there: list[str]) -> None:
+    """Hold the columns that rules of quiet are about against those that are there.
+
+    Raises:
+        FrameError: one of them is not there.
+    """
+    named = {
+        "quiet.directions": tuple(quiet.directions),
+        "quiet.least_gaps": tuple(quiet.least_gaps),
+    }
+    _check_names(named, there)
+
+
+def _check_names(named: Mapping[str, Sequence[str]], there: list[str]) -> None:
+    for key, names in named.items():
         for name in names:
             if name in there:
                 continue
             near = get_close_matches(name, there, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise FrameError(
-                f"column {name!r}, named under columns.{key}, is not in the records",
+                f"column {name!r}, named under {key}, is not in the records",
                 todo=f"{hint}there are: {', '.join(there) or 'none'}",
             )
 

@@ -1,11 +1,12 @@
 """What a detector says of records: verdicts for many, explanations for few."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from aemon.records import Severity, Verdict
+from aemon.records import Quiet, Severity, Verdict
 
 Value = float | bool | str | None
 """A cell in its original units; None where it is missing."""
@@ -19,11 +20,12 @@ class Judgement:
         scores: (N,) higher is odder; 1 is usual.
         p_values: (N,) how often a normal record scores as high or higher.
         exceedances: (N,) score / its line; 1 is the line.
-        anomalous: (N,) over the line; never where absent.
+        anomalous: (N,) over the line, and told; never where absent.
         absent: (N,) more than half of the judged cells are missing.
-        critical: (N,) anomalous and over the critical line, too.
+        critical: (N,) over the line and over the critical line, too.
         imputed_shares: (N,) share of the judged cells that are missing.
         cells_imputed: missing judged cells in all.
+        quiet: row -> why the record there is suppressed, though over the line.
     """
 
     scores: npt.NDArray[np.float64]
@@ -34,6 +36,7 @@ class Judgement:
     critical: npt.NDArray[np.bool_]
     imputed_shares: npt.NDArray[np.float64]
     cells_imputed: int
+    quiet: Mapping[int, Quiet] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -43,10 +46,29 @@ class Judgement:
         return Severity.CRITICAL if self.critical[row] else Severity.WARNING
 
     @property
+    def suppressed(self) -> npt.NDArray[np.bool_]:
+        """Over the line, but kept quiet (N,)."""
+        found = np.zeros(len(self), dtype=bool)
+        found[list(self.quiet)] = True
+        return found
+
+    @property
+    def over_the_line(self) -> npt.NDArray[np.bool_]:
+        """Anomalous or suppressed (N,)."""
+        return self.anomalous | self.suppressed
+
+    def suppress(self, quiet: Mapping[int, Quiet]) -> "Judgement":
+        """The same, with the anomalies at these rows kept quiet."""
+        anomalous = self.anomalous.copy()
+        anomalous[list(quiet)] = False
+        return replace(self, anomalous=anomalous, quiet=dict(quiet))
+
+    @property
     def verdicts(self) -> npt.NDArray[np.str_]:
         """The `Verdict` of each record, as text (N,)."""
         flagged = np.where(self.anomalous, Verdict.ANOMALY.value, Verdict.NORMAL.value)
-        return np.where(self.absent, Verdict.ABSENT.value, flagged)
+        told = np.where(self.suppressed, Verdict.SUPPRESSED.value, flagged)
+        return np.where(self.absent, Verdict.ABSENT.value, told)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

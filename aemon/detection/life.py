@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aemon.detection.column_drift import ColumnCounts, Reference, no_counts, psi
+from aemon.detection.column_drift import ColumnCounts, Reference, first_counts, psi
 from aemon.detection.drift import ScoreDrift, bulk_p_values, watch_scores
 from aemon.detection.judgement import Judgement
 from aemon.detection.level_shift import Shift
@@ -107,7 +107,7 @@ def new_life(base: Lines, reference: Reference | None) -> Life:
     """
     return Life(
         scores=watch_scores(base.pooled),
-        columns=no_counts(reference) if reference is not None else None,
+        columns=first_counts(reference) if reference is not None else None,
         shifts={},
     )
 

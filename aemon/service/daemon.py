@@ -170,7 +170,7 @@ class Daemon:
             if report.outcome is Outcome.TIMED_OUT:
                 monitor.replace_source()
             if self._monitors.get(monitor.name) is not monitor:
-                return  # it was dropped while this run went on
+                return  # it went to another, or was dropped, while this run went on
             in_use = monitor.in_use
             if in_use and self._shown.get(monitor.name) != (in_use.id, in_use.threshold_id):
                 self._show(in_use)

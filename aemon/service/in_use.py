@@ -21,7 +21,7 @@ from aemon.service.memory import Memory
 from aemon.service.trial import Shadow, rule_on
 from aemon.service.upkeep import draw, keep_promise, tell_drift
 from aemon.store.detectors import StoredDetector, judging_detectors
-from aemon.store.drifts import end_drifts
+from aemon.store.drifts import DriftKind, end_drifts
 from aemon.store.feedback import count_unheeded
 from aemon.store.store import Store
 
@@ -78,7 +78,7 @@ class InUse:
         memory = self.memory
         if memory is None or memory.detector_id != loaded.stored.id:
             memory = self.memory = Memory(self._store, loaded)
-            self._end_earlier_drifts(memory, loaded.stored.version)
+            self._end_earlier_drifts(memory, loaded)
         base = self._lines_by_settings(loaded, memory)
         self._needs_training = base is None
         memory.base = base or loaded.trained
@@ -99,12 +99,18 @@ class InUse:
         entities = max(1, len(loaded.detector.feature_map.entities))
         return redraw(loaded.trained, wanted, rate, entities=entities)
 
-    def _end_earlier_drifts(self, memory: Memory, version: int) -> None:
+    def _end_earlier_drifts(self, memory: Memory, loaded: Loaded) -> None:
         """What life has moved away from judges no more."""
         earlier = [drift for drift in memory.drifts if drift.detector_id != memory.detector_id]
-        if earlier:
-            end_drifts(self._store, self._name, earlier, f"detector {version} took over")
-        memory.drifts = [drift for drift in memory.drifts if drift not in earlier]
+        known = set(loaded.shifts)
+        learned = [one for one in earlier if (one.entity, one.started_at.isoformat()) in known]
+        others = [one for one in earlier if one not in learned and one.kind is not DriftKind.SHIFT]
+        told = f"detector {loaded.stored.version}"
+        if learned:
+            end_drifts(self._store, self._name, learned, f"{told} has learned it", learned=True)
+        if others:
+            end_drifts(self._store, self._name, others, f"{told} took over")
+        memory.drifts = [one for one in memory.drifts if one not in learned + others]
 
     def look_after(self) -> None:
         """After a run: keep the promise, tell of drift, and rule on a trial.
@@ -145,7 +151,9 @@ class InUse:
         if is_provisional(stored) and self.memory.life.records >= stored.training_records:
             yield "growth: there are twice the records the provisional detector learned from"
         zone = ZoneInfo(self._settings.timezone)
-        if is_due(self._settings.train_every, stored.trained_at, now, zone):
+        # What is flagged as a whole is decided first: now it would be left out, or learned in part.
+        undecided = life.learn_shift_after is not None and self.memory.shifting()
+        if not undecided and is_due(self._settings.train_every, stored.trained_at, now, zone):
             yield "schedule: the detector is old enough"
         unheeded = self._feedback() if life.retrain_on_feedback else 0
         if unheeded and unheeded >= life.retrain_on_feedback:

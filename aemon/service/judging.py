@@ -16,10 +16,11 @@ from aemon.detection.detector import Detector
 from aemon.detection.judgement import Judgement
 from aemon.frame import Frame, naive_utc
 from aemon.records import Job, Outcome, RunReport, Watermark
-from aemon.service.episodes import Telling
+from aemon.service.episodes import Telling, log_news
 from aemon.service.fingerprint import record_hashes
 from aemon.service.logs import log
 from aemon.service.memory import Memory
+from aemon.service.quiet import Hush
 from aemon.service.rows import verdict_rows
 from aemon.service.run import Stop, Tally
 from aemon.service.trial import Shadow
@@ -47,6 +48,7 @@ class Judge:
     detector: Detector
     tally: Tally
     stop: Stop
+    hush: Hush
     shadow: Shadow | None = None
     memory: Memory | None = None
     reviewed: bool = False  # late records are looked for behind the watermark
@@ -102,10 +104,11 @@ class Judge:
         again: bool = False,
         remembered: bool = False,
     ) -> Mark:
-        judgement = self.detector.judge(frame)
-        anomalous = np.flatnonzero(judgement.anomalous)
+        raw = self.detector.judge(frame)
+        anomalous = np.flatnonzero(raw.anomalous)
         units = self.settings.columns.units
         explanations = self.detector.explain(frame.take(anomalous), units) if len(anomalous) else []
+        judgement = self.hush(frame, raw, explanations)
         rows = verdict_rows(
             frame,
             judgement,
@@ -124,14 +127,16 @@ class Judge:
             times = (counted.started_at or self.clock(), self.clock())
             return counted.report(self.monitor, Job.SCORE, Outcome.RUNNING, "", times)
 
+        lifelike = ~raw.absent & ~self.hush.apart(frame)
         tried = self.shadow.judge(frame) if self.shadow is not None else None
         telling = Telling(
             monitor=self.monitor,
             frame=frame,
             judgement=judgement,
             explanations=explanations,
-            gap=self.settings.episodes.gap,
+            settings=self.settings.episodes,
             behind=bool(len(late) and late.all()),
+            tally=counted,
         )
 
         memory = self.memory if remembered else None
@@ -139,10 +144,10 @@ class Judge:
 
         def beside(connection: sa.Connection, saved: Saved) -> Mapping[int, int]:
             if self.shadow is not None:
-                self.shadow.write(connection, frame, judgement, tried, saved)
+                self.shadow.write(connection, frame, raw, tried, saved.fresh & lifelike, saved.at)
             if memory is not None:
-                rows = saved.fresh & ~judgement.absent
-                remember.append((memory.after(frame, judgement, rows), rows))
+                lived = saved.fresh & lifelike
+                remember.append((memory.after(frame, raw, lived), lived))
                 memory.write(connection, remember[0][0], saved)
             return telling.write(connection, saved)
 
@@ -167,8 +172,9 @@ class Judge:
         self.tally.adopt(counted)
         if memory is not None:
             life, rows_seen = remember[0]
-            memory.adopt(life, frame, judgement, rows_seen)
+            memory.adopt(life, frame, raw, rows_seen)
         self._tell(rows.anomalies, np.flatnonzero(saved.flagged[anomalous]))
+        log_news(self.monitor, telling.news)
         return saved.mark
 
     def _lateness(
@@ -223,6 +229,9 @@ def _count_verdicts(
     tally.cells_imputed += judgement.cells_imputed
     tally.exceedances += judgement.exceedances[flagged].tolist()
     tally.critical += int(judgement.critical[flagged].sum())
+    tally.suppressed.update(
+        why.value for row, why in judgement.quiet.items() if saved.suppressed[row]
+    )
     present = judgement.exceedances[~judgement.absent]
     if len(present):
         tally.largest_exceedance = max(tally.largest_exceedance or 0.0, float(present.max()))

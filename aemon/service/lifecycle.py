@@ -116,8 +116,7 @@ class Lifecycle:
         log(logger, logging.INFO, "train.started", why, monitor=monitor.name)
         future = self._workers.submit_within(
             settings.life.train_memory,
-            train_in_worker, monitor.name, settings, self._store_url, why,
-            monitor.fence,
+            train_in_worker, monitor.name, settings, self._store_url, why, monitor.fence,
         )  # fmt: skip
         self._working[monitor.name] = future
         seconds = settings.train_timeout.total_seconds()

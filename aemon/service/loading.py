@@ -26,6 +26,7 @@ class Loaded:
         trained_by: the settings those were drawn by; None if nobody wrote them down.
         drawn_by: the settings the lines in force were drawn by.
         reference: how the columns were spread in training; None if nobody wrote it down.
+        shifts: (entity, since) of the new levels it learned.
     """
 
     stored: StoredDetector
@@ -34,6 +35,7 @@ class Loaded:
     trained_by: ThresholdSettings | None
     drawn_by: ThresholdSettings | None
     reference: Reference | None
+    shifts: tuple[tuple[str, str], ...] = ()
 
 
 def load(store: Store, stored: StoredDetector) -> Loaded:
@@ -61,6 +63,7 @@ def load(store: Store, stored: StoredDetector) -> Loaded:
         trained_by=trained_by,
         drawn_by=drawn_by,
         reference=Reference.from_json(noted) if noted else None,
+        shifts=tuple((entity, since) for entity, since in manifest.get("shifts", ())),
     )
 
 

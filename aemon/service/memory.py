@@ -1,6 +1,7 @@
 """What a monitor remembers of the records its detector judged: for drift and for the threshold."""
 
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ from aemon.detection.life import Life, new_life, rows_of
 from aemon.detection.recalibration import Recent, every_records, window_records
 from aemon.frame import Frame, naive_utc
 from aemon.service.loading import Loaded
-from aemon.store.drifts import Drift, live_state, open_drifts, write_live_state
+from aemon.store.drifts import Drift, DriftKind, live_state, open_drifts, write_live_state
 from aemon.store.lines import newest_scores
 from aemon.store.store import Store
 from aemon.store.verdicts import Saved
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 Flags = npt.NDArray[np.bool_]
 
+LONG_STRETCH = 30  # records; shorter ones are bursts, of which false alarms come, too
 MOST_KEPT = 50_000  # scores in memory, for all lines of a monitor together
 
 
@@ -38,8 +40,7 @@ class Memory:
         self.detector_id = stored.id
         self.base: Lines = loaded.trained  # as today's settings would have drawn them
         self.reference = loaded.reference
-        noted = live_state(store, stored.monitor, stored.id)
-        self.life = Life.from_json(noted) if noted else new_life(self.base, self.reference)
+        self.life = _life(store, loaded)
         self.drifts: list[Drift] = open_drifts(store, stored.monitor)
         self._monitor = stored.monitor
         each = window_records(stored.false_alarm_rate)
@@ -50,6 +51,15 @@ class Memory:
         self._scores = deque((one.score for one in kept), wanted)
         self._entities = deque((one.entity for one in kept), wanted)
         self._times = deque((np.datetime64(naive_utc(one.event_time)) for one in kept), wanted)
+
+    @property
+    def shifts(self) -> tuple[Drift, ...]:
+        """The new levels that were told as drift, and are not learned yet."""
+        return tuple(drift for drift in self.drifts if drift.kind is DriftKind.SHIFT)
+
+    def shifting(self) -> bool:
+        """Whether a stretch that is flagged as a whole is under way: it may be a new level."""
+        return any(shift.records >= LONG_STRETCH for shift in self.life.shifts.values())
 
     def after(self, frame: Frame, judged: Judgement, rows: Flags) -> Life:
         """What would be remembered after some of N records."""
@@ -65,10 +75,22 @@ class Memory:
     def adopt(self, life: Life, frame: Frame, judged: Judgement, rows: Flags) -> None:
         """Remember what was committed."""
         self.life = life
+        rows = rows & ~self._in_stretches(frame)
         self._came += int(rows.sum())
         self._scores.extend(judged.scores[rows].tolist())
         self._entities.extend(frame.entities[rows].tolist())
         self._times.extend(frame.times[rows])
+
+    def _in_stretches(self, frame: Frame) -> Flags:
+        """Which of N records lie in a stretch that is flagged as a whole (N,).
+
+        Lines are not drawn from those: if it stays so, it is a new level, to be learned or not.
+        """
+        found = np.zeros(len(frame), dtype=bool)
+        for entity, shift in self.life.shifts.items():
+            if shift.records >= LONG_STRETCH and shift.since is not None:
+                found |= (frame.entities == entity) & (frame.times >= naive_utc(shift.since))
+        return found
 
     def recent(self) -> Recent | None:
         """The last records, if so many came that it is worth while to recalibrate; once."""
@@ -82,3 +104,18 @@ class Memory:
     def times(self) -> npt.NDArray[np.datetime64]:
         """Event times of the last records, oldest first."""
         return np.array(self._times, dtype="datetime64[us]")
+
+
+def _life(store: Store, loaded: Loaded) -> Life:
+    """What is remembered: all of it of this detector, and of an earlier one only its stretches.
+
+    Those are about the records: a detector that took over meanwhile may flag on.
+    """
+    noted = live_state(store, loaded.stored.monitor)
+    if noted is not None and noted[0] == loaded.stored.id:
+        return Life.from_json(noted[1])
+    begun = new_life(loaded.trained, loaded.reference)
+    if noted is None or loaded.shifts:
+        return begun
+    before = Life.from_json(noted[1])
+    return replace(begun, shifts=before.shifts, since_drift=before.since_drift)

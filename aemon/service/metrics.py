@@ -10,7 +10,7 @@ from aemon import __version__
 from aemon.clock import utc_now
 from aemon.config.cron import longest_pause
 from aemon.config.schema import MonitorSettings
-from aemon.records import Job, Outcome, RunReport, Severity
+from aemon.records import Job, Outcome, Quiet, RunReport, Severity
 from aemon.store.detectors import StoredDetector
 from aemon.store.queries import Flagged
 
@@ -78,6 +78,18 @@ CATALOGUE = (
     ),
     Metric("aemon_cells_imputed", "counter", ("monitor",), "missing cells in scored records"),
     Metric("aemon_anomalies", "counter", ("monitor", "severity"), "records judged anomalous"),
+    Metric(
+        "aemon_records_suppressed", "counter", ("monitor", "reason"),
+        "records over the line that were kept quiet, by why",
+    ),
+    Metric(
+        "aemon_episodes", "counter", ("monitor", "severity"),
+        "episodes that were told, by their severity then",
+    ),
+    Metric(
+        "aemon_episodes_open", "gauge", ("monitor",),
+        "episodes that were told and are not closed, acknowledged ones included",
+    ),
     Metric(
         "aemon_anomaly_exceedance_ratio", "histogram", (),
         "score over threshold of records judged anomalous", _RATIOS,
@@ -174,6 +186,9 @@ class Metrics:
             self["aemon_records_rejected"].labels(monitor, reason)
         for severity in Severity:
             self["aemon_anomalies"].labels(monitor, severity)
+            self["aemon_episodes"].labels(monitor, severity)
+        for reason in Quiet:
+            self["aemon_records_suppressed"].labels(monitor, reason)
 
     def forget_monitor(self, monitor: str) -> None:
         """Leave no series of a monitor that is not watched here any more."""
@@ -209,16 +224,9 @@ class Metrics:
         self["aemon_cells_imputed"].labels(monitor).inc(report.cells_imputed)
         for reason, count in report.rejected:
             self["aemon_records_rejected"].labels(monitor, reason).inc(count)
-        counts = {
-            Severity.CRITICAL: report.critical,
-            Severity.WARNING: report.anomalies - report.critical,
-        }
-        for severity, count in counts.items():
-            self["aemon_anomalies"].labels(monitor, severity).inc(count)
+        self._observe_flagged(monitor, report)
         for seconds in report.store_seconds:
             self["aemon_store_write_duration_seconds"].observe(seconds)
-        for exceedance in report.exceedances:
-            self["aemon_anomaly_exceedance_ratio"].observe(exceedance)
         if report.largest_exceedance is not None:
             largest = self["aemon_last_run_max_exceedance_ratio"]
             largest.labels(monitor).set(report.largest_exceedance)
@@ -231,6 +239,22 @@ class Metrics:
         if report.newest_record is not None:
             newest = self["aemon_source_newest_record_timestamp_seconds"]
             newest.labels(monitor).set(report.newest_record.timestamp())
+
+    def _observe_flagged(self, monitor: str, report: RunReport) -> None:
+        counts = {
+            Severity.CRITICAL: report.critical,
+            Severity.WARNING: report.anomalies - report.critical,
+        }
+        for severity, count in counts.items():
+            self["aemon_anomalies"].labels(monitor, severity).inc(count)
+        for reason, count in report.suppressed:
+            self["aemon_records_suppressed"].labels(monitor, reason).inc(count)
+        for level, count in report.episodes_opened:
+            self["aemon_episodes"].labels(monitor, level).inc(count)
+        if report.episodes_open is not None:
+            self["aemon_episodes_open"].labels(monitor).set(report.episodes_open)
+        for exceedance in report.exceedances:
+            self["aemon_anomaly_exceedance_ratio"].observe(exceedance)
 
     def show_detector(self, stored: StoredDetector, realised: Flagged = _NOTHING) -> None:
         """Describe a monitor's active detector; the one before leaves no series behind.

@@ -13,12 +13,15 @@ from aemon.service.cold_start import wanted_for, wanted_records
 from aemon.service.history import HistorySource
 from aemon.service.in_use import InUse
 from aemon.service.judging import Judge
+from aemon.service.quiet import Hush
 from aemon.service.review import Review, judge_again
 from aemon.service.run import Stop, Tally
 from aemon.sources.registry import open_source
 from aemon.sources.source import Source
 from aemon.store.detectors import StoredDetector
+from aemon.store.episodes import count_open
 from aemon.store.leases import Fence, fenced
+from aemon.store.snoozes import snoozes_of
 from aemon.store.store import Mark, Store
 
 ENOUGH_SHARE = 0.5
@@ -125,9 +128,18 @@ class Monitor:
         loaded = self._in_use.refresh()
         if loaded is None:
             return None
+        with self._store.reading() as connection:
+            snoozes = snoozes_of(connection, self.name)
+            tally.episodes_open = count_open(connection, self.name)
+        quiet = self.settings.quiet
+        memory = self._in_use.memory
+        shifts = memory.shifts if memory is not None else ()
+        hush = Hush(
+            monitor=self.name, settings=quiet, snoozes=snoozes, store=self._store, shifts=shifts
+        )
         return Judge(
             shadow=self._in_use.shadow,
-            memory=self._in_use.memory,
+            memory=memory,
             monitor=self.name,
             settings=self.settings,
             store=self._store,
@@ -136,6 +148,7 @@ class Monitor:
             detector=loaded.detector,
             tally=tally,
             stop=stop,
+            hush=hush,
             reviewed=self.settings.lateness is not None and not source.in_order_of_arrival,
         )
 

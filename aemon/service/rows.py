@@ -32,7 +32,7 @@ def verdict_rows(
     late: npt.NDArray[np.bool_],
     scored_at: datetime,
 ) -> VerdictRows:
-    """Rows for one judged frame; `explanations` are those of its anomalies, in order."""
+    """Rows for one judged frame; `explanations` are those of all over the line, in order."""
     count = len(frame)
     scores = {
         "record_key": frame.keys.tolist(),
@@ -53,7 +53,7 @@ def verdict_rows(
     anomalies: list[Row] = []
     contributions: list[Row] = []
     for row, explanation in zip(
-        np.flatnonzero(judgement.anomalous).tolist(), explanations, strict=True
+        np.flatnonzero(judgement.over_the_line).tolist(), explanations, strict=True
     ):
         identity = {"record_key": frame.keys[row], "entity": frame.entities[row]}
         anomalies.append(
@@ -64,6 +64,7 @@ def verdict_rows(
                 "reason": printable(explanation.reason),
                 "observed": _jsonable(explanation.observed),
                 "reconstructed": _jsonable(explanation.reconstructed),
+                "quiet": judgement.quiet[row].value if row in judgement.quiet else None,
             }
         )
         contributions += [

@@ -60,6 +60,9 @@ class Tally:
     unfinished: bool = False  # there is more to read at once
     store_seconds: list[float] = field(default_factory=list)
     rejected: Counter[str] = field(default_factory=Counter)
+    suppressed: Counter[str] = field(default_factory=Counter)
+    episodes_opened: Counter[str] = field(default_factory=Counter)
+    episodes_open: int | None = None
     detector_id: int | None = None
     threshold_id: int | None = None
     started_at: datetime | None = None
@@ -72,6 +75,8 @@ class Tally:
             exceedances=[*self.exceedances],
             store_seconds=[*self.store_seconds],
             rejected=Counter(self.rejected),
+            suppressed=Counter(self.suppressed),
+            episodes_opened=Counter(self.episodes_opened),
         )
 
     def adopt(self, other: "Tally") -> None:
@@ -107,6 +112,9 @@ class Tally:
             cells_imputed=self.cells_imputed,
             exceedances=tuple(self.exceedances),
             critical=self.critical,
+            suppressed=tuple(sorted(self.suppressed.items())),
+            episodes_opened=tuple(sorted(self.episodes_opened.items())),
+            episodes_open=self.episodes_open,
             largest_exceedance=self.largest_exceedance,
             newest_record=self.newest_record,
             records_wanted=self.records_wanted,

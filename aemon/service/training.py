@@ -93,6 +93,7 @@ def train_once(
         "brought_back": chosen.brought_back,
         "called_normal": learned.records.take(called_normal).identities,
         "feedback": list(chosen.spoken),
+        "shifts": [[one.entity, one.started_at.isoformat()] for one in chosen.shifts],
         "reference": reference(in_time_order(chosen.frame), learned.feature_map).as_json(),
         "lines": {
             "without_feedback": line_values(heeded.without),

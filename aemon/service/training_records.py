@@ -8,11 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from aemon.config.schema import MonitorSettings
+from aemon.detection.quiet import in_maintenance, in_snooze
 from aemon.detection.unexplained import unexplained
-from aemon.errors import TrainingError
+from aemon.errors import ArtifactError, TrainingError
 from aemon.frame import Frame, check_frame, join_frames, naive_utc
-from aemon.records import FeedbackVerdict, Watermark
+from aemon.records import FeedbackVerdict, Quiet, Watermark
 from aemon.service.cold_start import wanted_for, wanted_records
+from aemon.service.loading import load
 from aemon.service.said import (
     About,
     as_frame,
@@ -25,10 +27,11 @@ from aemon.service.said import (
 )
 from aemon.sources.source import Fetched, Source
 from aemon.store import queries
-from aemon.store.detectors import active_detector
-from aemon.store.drifts import Drift, DriftKind, open_drifts
+from aemon.store.detectors import StoredDetector, active_detector
+from aemon.store.drifts import Drift, DriftKind, learned_shifts, open_drifts
 from aemon.store.feedback import Feedback, read_feedback, stored_anomalies
 from aemon.store.known import Identity
+from aemon.store.snoozes import snoozes_of
 from aemon.store.store import Store, as_json, from_json
 
 Flags = npt.NDArray[np.bool_]
@@ -70,7 +73,8 @@ class TrainingRecords:
         watermark: where judging begins; None unless this is the first detector.
         read: what the source was asked for.
         rejected: records of it that could not be read, by reason.
-        left_out: records that teach nothing, by reason: `flagged`, `confirmed`, `ignored`.
+        left_out: records that teach nothing, by reason: `flagged`, `confirmed`, `ignored`,
+            `maintenance`, `snoozed`.
         brought_back: false alarms older than what was read.
         false_alarms: records a person called normal, wherever they are.
         confirmed: records a person called anomalies.
@@ -133,7 +137,9 @@ def choose_records(
     shifts = () if first else _learned_shifts(name, settings, store, frame)
     said = read_feedback(store, name)
     about = last_words(said)
-    left_out = _left_out(name, store, frame, said, about, shifts, first=first)
+    before, learned = _around(frame, [*learned_shifts(store, name), *shifts])
+    apart = {**_quiet(name, settings, store, frame), "outlived": before}
+    left_out = _left_out(name, store, frame, said, about, apart, learned, first=first)
     stored = stored_records(name, store, said, about)
     back = only(stored, about, FeedbackVerdict.FALSE_ALARM, without=frame)
     taught = _without(frame, left_out)
@@ -201,13 +207,25 @@ def _check_usable(name: str, wanted: int, there: int, frame: Frame, waiting: int
         )
 
 
+def _quiet(name: str, settings: MonitorSettings, store: Store, frame: Frame) -> dict[str, Flags]:
+    """Reason -> which of N records were to be quiet (N,): they need not have been normal."""
+    with store.reading() as connection:
+        snoozes = snoozes_of(connection, name)
+    maintained = in_maintenance(frame, settings.quiet.maintenance)
+    return {
+        Quiet.MAINTENANCE.value: maintained,
+        Quiet.SNOOZED.value: in_snooze(frame, snoozes) & ~maintained,
+    }
+
+
 def _left_out(
     name: str,
     store: Store,
     frame: Frame,
     said: Sequence[Feedback],
     about: About,
-    shifts: Sequence[Drift],
+    apart: Mapping[str, Flags],
+    learned: Flags,
     *,
     first: bool,
 ) -> dict[str, list[Identity]]:
@@ -217,30 +235,33 @@ def _left_out(
         if one.verdict is FeedbackVerdict.IGNORE_UNTIL and one.until is not None:
             ignored |= in_stretch(frame, one)
     last = [about(*pair) for pair in pairs]
+    hushed = np.logical_or.reduce([*apart.values()])
     confirmed = flags(one is not None and one.verdict is FeedbackVerdict.CONFIRMED for one in last)
     false_alarm = flags(
         one is not None and one.verdict is FeedbackVerdict.FALSE_ALARM for one in last
     )
-    before, after = np.zeros((2, len(frame)), dtype=bool)
-    for drift in shifts:
-        mine = frame.entities == drift.entity
-        later = frame.times >= naive_utc(drift.started_at)
-        before, after = before | (mine & ~later), after | (mine & later)
     flagged = np.zeros(len(frame), dtype=bool)
     if not first:
-        free = false_alarm | confirmed | ignored | before | after
+        free = false_alarm | confirmed | ignored | hushed | learned
         flagged = _flagged(name, store, frame, free=free)
-    reasons = {
-        "flagged": flagged,
-        "confirmed": confirmed,
-        "ignored": ignored & ~confirmed,
-        "outlived": before & ~confirmed & ~ignored,
-    }
+    said_of = confirmed | ignored
+    reasons = {"flagged": flagged, "confirmed": confirmed, "ignored": ignored & ~confirmed}
+    reasons |= {why: rows & ~said_of for why, rows in apart.items()}
     return {
         why: [pairs[row] for row in np.flatnonzero(rows)]
         for why, rows in reasons.items()
         if rows.any()
     }
+
+
+def _around(frame: Frame, shifts: Sequence[Drift]) -> tuple[Flags, Flags]:
+    """Which of N records were outlived by new levels, and which are of those (both (N,))."""
+    before, since = np.zeros((2, len(frame)), dtype=bool)
+    for drift in shifts:
+        mine = frame.entities == drift.entity
+        later = frame.times >= naive_utc(drift.started_at)
+        before, since = before | (mine & ~later), since | (mine & later)
+    return before, since & ~before
 
 
 def _learned_shifts(
@@ -274,7 +295,25 @@ def _flagged(name: str, store: Store, frame: Frame, *, free: Flags) -> Flags:
     if not len(frame) or active is None:
         return np.zeros(len(frame), dtype=bool)
     since = frame.aware_time(int(frame.times.argmin()))
-    p_of = queries.flagged_p_values(store, name, since)
-    p_values = np.array([p_of.get(pair, np.nan) for pair in frame.identities])
-    p_values[free] = np.nan
-    return unexplained(p_values, active.false_alarm_rate)
+    over = queries.flagged_exceedances(store, name, since)
+    exceedances = np.array([over.get(pair, np.nan) for pair in frame.identities])
+    exceedances[free] = np.nan
+    return unexplained(_p_values(store, active, exceedances), active.false_alarm_rate)
+
+
+def _p_values(
+    store: Store, active: StoredDetector, exceedances: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """How seldom a normal record is so far over the line (N,), along the fitted tail; NaN stays.
+
+    The p-values that were stored end at 1 / (n + 1): by those the wildest record is as odd as the
+    mildest beyond the calibration, and would be taken for a false alarm as soon as that.
+    """
+    flagged = ~np.isnan(exceedances)
+    found = np.where(flagged, active.false_alarm_rate, np.nan)
+    try:
+        line = load(store, active).detector.threshold
+    except ArtifactError:  # then none is told from the others; as many as promised stay
+        return found
+    found[flagged] = line.judge(exceedances[flagged] * line.value, extrapolate=True)
+    return found

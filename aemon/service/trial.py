@@ -2,9 +2,11 @@
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import sqlalchemy as sa
 
 from aemon.clock import Clock
@@ -21,7 +23,6 @@ from aemon.store.detectors import StoredDetector
 from aemon.store.feedback import read_feedback
 from aemon.store.store import Store
 from aemon.store.succession import Step, find_trial, note_step, promote, reject
-from aemon.store.verdicts import Saved
 
 MOST_ROWS = 1_000  # flagged records of one commit that a trial writes down
 
@@ -48,15 +49,25 @@ class Shadow:
         frame: Frame,
         active: Judgement,
         judged: Judgement | None,
-        saved: Saved,
+        rows: npt.NDArray[np.bool_],
+        at: datetime,
     ) -> None:
-        """Count what both said of the records that were judged for the first time."""
+        """Count what both said of some of N records.
+
+        Args:
+            connection: of the transaction that their verdicts are written in.
+            frame: the records.
+            active: what the active detector says, nothing suppressed.
+            judged: what this one says.
+            rows: (N,) those that count: judged for the first time, in normal times.
+            at: now.
+        """
         if judged is None:
             return
-        seen = saved.fresh & ~active.absent & ~judged.absent
+        seen = rows & ~judged.absent
         mine, theirs = judged.anomalous & seen, active.anomalous & seen
         critical = active.critical & seen
-        rows = np.flatnonzero(mine | theirs)[:MOST_ROWS]
+        flagged = np.flatnonzero(mine | theirs)[:MOST_ROWS]
         verdicts: list[dict[str, Any]] = [
             {
                 "record_key": frame.keys[row],
@@ -65,7 +76,7 @@ class Shadow:
                 "exceedance": float(judged.exceedances[row]),
                 "active_exceedance": float(active.exceedances[row]),
             }
-            for row in rows.tolist()
+            for row in flagged.tolist()
         ]
         step = Step(
             records=int(seen.sum()),
@@ -76,7 +87,7 @@ class Shadow:
             critical_kept=int((critical & mine).sum()),
             verdicts=verdicts,
         )
-        note_step(connection, self.stored.id, step, saved.at)
+        note_step(connection, self.stored.id, step, at)
 
 
 def rule_on(

@@ -22,7 +22,7 @@ class DriftKind(StrEnum):
     SHIFT = "shift"  # nearly all records are flagged, and it stays so
 
 
-OPEN, CLOSED = "open", "closed"
+OPEN, CLOSED, LEARNED = "open", "closed", "learned"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,9 +62,27 @@ def open_drifts(store: Store, monitor: str) -> list[Drift]:
     Raises:
         StoreError: the database fails.
     """
+    return _drifts(store, monitor, OPEN)
+
+
+def learned_shifts(store: Store, monitor: str) -> list[Drift]:
+    """The new levels that a detector of the monitor has learned, oldest first.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    return _drifts(store, monitor, LEARNED)
+
+
+def _drifts(store: Store, monitor: str, state: str) -> list[Drift]:
+    """The drifts of a monitor in a state, oldest first.
+
+    Raises:
+        StoreError: the database fails.
+    """
     query = (
         sa.select(*(drifts.c[name] for name in _NAMES), drifts.c.detector_id)
-        .where(drifts.c.monitor == monitor, drifts.c.state == OPEN)
+        .where(drifts.c.monitor == monitor, drifts.c.state == state)
         .order_by(drifts.c.id)
     )
     with store.reading() as connection:
@@ -93,7 +111,9 @@ def begin_drifts(store: Store, monitor: str, detector_id: int, found: Sequence[D
         connection.execute(sa.insert(drifts), rows)
 
 
-def end_drifts(store: Store, monitor: str, over: Sequence[Drift], how: str) -> None:
+def end_drifts(
+    store: Store, monitor: str, over: Sequence[Drift], how: str, *, learned: bool = False
+) -> None:
     """Write that some drifts are over, and how they ended.
 
     Raises:
@@ -106,25 +126,25 @@ def end_drifts(store: Store, monitor: str, over: Sequence[Drift], how: str) -> N
                 drifts.c.feature == drift.feature, drifts.c.entity == drift.entity,
             )  # fmt: skip
             values = {
-                "state": CLOSED,
+                "state": LEARNED if learned else CLOSED,
                 "ended_at": store.now(),
                 "reason": printable(f"{drift.reason}; {how}"),
             }
             connection.execute(sa.update(drifts).where(*mine).values(values))
 
 
-def live_state(store: Store, monitor: str, detector_id: int) -> dict[str, Any] | None:
-    """What a monitor remembers of the records that a detector judged; None if nothing.
+def live_state(store: Store, monitor: str) -> tuple[int, dict[str, Any]] | None:
+    """The detector that judged a monitor's last records, and what is remembered of those.
 
     Raises:
         StoreError: the database fails.
     """
-    query = sa.select(live_states.c.state).where(
-        live_states.c.monitor == monitor, live_states.c.detector_id == detector_id
+    query = sa.select(live_states.c.detector_id, live_states.c.state).where(
+        live_states.c.monitor == monitor
     )
     with store.reading() as connection:
-        found: dict[str, Any] | None = connection.execute(query).scalar()
-    return found
+        row = connection.execute(query).one_or_none()
+    return None if row is None else (row.detector_id, row.state)
 
 
 def write_live_state(

@@ -13,17 +13,52 @@ from aemon.store.tables import anomalies, episodes
 
 _NAMES = (
     "entity", "state", "started_at", "ended_at", "records", "severity", "peak_exceedance",
-    "peak_record_key", "feature", "blame", "calm_records",
+    "peak_record_key", "feature", "blame", "calm_records", "opened_at", "like_id", "likeness",
 )  # fmt: skip
 
 
+GOES_ON = (EpisodeState.FORMING, EpisodeState.OPEN, EpisodeState.ACKNOWLEDGED)
+
+
 def open_episodes(connection: sa.Connection, monitor: str) -> dict[str, Episode]:
-    """Entity -> the episode it is in."""
-    query = sa.select(episodes).where(
-        episodes.c.monitor == monitor, episodes.c.state == EpisodeState.OPEN
+    """Entity -> the episode it is in; a person who acknowledges or closes it waits for us."""
+    query = (
+        sa.select(episodes)
+        .where(episodes.c.monitor == monitor, episodes.c.state.in_(GOES_ON))
+        .order_by(episodes.c.id)
+        .with_for_update()
     )
     found = [_episode(row) for row in connection.execute(query).mappings()]
     return {episode.entity: episode for episode in found}
+
+
+def count_open(connection: sa.Connection, monitor: str) -> int:
+    """How many episodes are told and not closed."""
+    told = episodes.c.state.in_((EpisodeState.OPEN, EpisodeState.ACKNOWLEDGED))
+    query = sa.select(sa.func.count()).where(episodes.c.monitor == monitor, told)
+    return int(connection.execute(query).scalar_one())
+
+
+def told_before(
+    connection: sa.Connection, monitor: str, episode: Episode, most: int
+) -> list[tuple[int, str, dict[str, float]]]:
+    """Id, label and pattern of the newest told episodes that began before one, newest first.
+
+    Those of all entities of the monitor.
+    """
+    query = (
+        sa.select(episodes.c.id, episodes.c.label, episodes.c.pattern)
+        .where(
+            episodes.c.monitor == monitor,
+            episodes.c.opened_at.is_not(None),
+            episodes.c.pattern.is_not(None),
+            episodes.c.started_at <= episode.started_at,
+            episodes.c.id != episode.id,
+        )
+        .order_by(episodes.c.started_at.desc(), episodes.c.id.desc())
+        .limit(most)
+    )
+    return [(number, label, pattern) for number, label, pattern in connection.execute(query)]
 
 
 def episode_at(
@@ -71,7 +106,8 @@ def write_episodes(
     """Insert new episodes and update known ones; the id of each."""
     ids = []
     for episode in changed:
-        values = {name: getattr(episode, name) for name in _NAMES} | {"updated_at": now}
+        values = {name: getattr(episode, name) for name in _NAMES}
+        values |= {"pattern": episode.signed, "updated_at": now}
         if episode.id is not None:
             connection.execute(
                 sa.update(episodes).where(episodes.c.id == episode.id).values(values)
@@ -87,4 +123,5 @@ def _episode(row: Any) -> Episode:
     values = {name: row[name] for name in (*_NAMES, "id") if name != "feature"}
     values["state"] = EpisodeState(values["state"])
     values["severity"] = Severity(values["severity"])
+    values["signed"] = row["pattern"] or {}
     return Episode(**values)

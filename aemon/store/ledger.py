@@ -12,7 +12,8 @@ from aemon.store.tables import runs
 
 _COUNTS = (
     "records_read", "records_scored", "records_absent", "records_late", "records_revised",
-    "records_reviewed", "records_too_late", "records_rejected", "anomalies", "cells_imputed",
+    "records_reviewed", "records_too_late", "records_rejected", "anomalies",
+    "records_suppressed", "cells_imputed",
 )  # fmt: skip
 _JUDGES = ("detector_id", "threshold_id")
 _WHAT = ("monitor", "job", "outcome", "reason", "started_at", "finished_at")

@@ -46,7 +46,7 @@ drifts = table(
     column("kind", sa.Text, "scores (all of them), column (one of them) or shift (a new level)"),
     column("feature", sa.Text, "the column; empty where it is no single one", server_default=""),
     column("entity", Identifier, "the entity; empty where it is all of them", server_default=""),
-    column("state", sa.Text, "open, or closed"),
+    column("state", sa.Text, "open, learned (a new level that is normal now) or closed"),
     column("started_at", UtcTime, "event time from which life was another"),
     column("detected_at", UtcTime, "when aemon was sure of it"),
     column(

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aemon.records import Job
+from aemon.records import Job, Verdict
 from aemon.store.detectors import StoredDetector, find_active
 from aemon.store.store import KEYS_AT_ONCE, Store
 from aemon.store.tables import (
@@ -53,6 +53,7 @@ class FlaggedRecord:
     observed: dict[str, Any]
     reconstructed: dict[str, Any]
     columns: tuple[BlamedColumn, ...]
+    quiet: str | None = None  # why it was suppressed, if it was
 
 
 _IS_CURRENT = (
@@ -72,9 +73,12 @@ def flagged_records(
     entity: str | None = None,
     record_key: str | None = None,
     since: datetime | None = None,
+    episode: int | None = None,
     limit: int = 100,
+    suppressed: bool = False,
 ) -> list[FlaggedRecord]:
-    """The newest `limit` flagged records that fit, newest first."""
+    """The newest `limit` flagged records that fit, newest first; or the suppressed ones."""
+    verdict = Verdict.SUPPRESSED if suppressed else Verdict.ANOMALY
     query = (
         sa.select(
             anomalies,
@@ -85,13 +89,18 @@ def flagged_records(
             detectors.c.version.label("detector_version"),
             thresholds.c.value.label("threshold"),
         )
-        .join(scores, sa.and_(*_IS_CURRENT))
+        .join(scores, sa.and_(*_IS_CURRENT, scores.c.verdict == verdict))
         .join(detectors, detectors.c.id == scores.c.detector_id)
         .join(thresholds, thresholds.c.id == scores.c.threshold_id)
         .order_by(anomalies.c.event_time.desc(), anomalies.c.record_key.desc())
         .limit(limit)
     )
-    for column, value in (("monitor", monitor), ("entity", entity), ("record_key", record_key)):
+    for column, value in (
+        ("monitor", monitor),
+        ("entity", entity),
+        ("record_key", record_key),
+        ("episode_id", episode),
+    ):
         if value is not None:
             query = query.where(anomalies.c[column] == value)
     if since is not None:
@@ -249,15 +258,20 @@ def _last_run(connection: sa.Connection, monitor: str, job: Job) -> LastRun | No
     return LastRun(**row._mapping) if row else None  # noqa: SLF001 -- SQLAlchemy's public name
 
 
-def flagged_p_values(store: Store, monitor: str, since: datetime) -> dict[tuple[str, str], float]:
-    """(entity, record key) of a monitor's anomalies from an event time on, and their p-values."""
+def flagged_exceedances(
+    store: Store, monitor: str, since: datetime
+) -> dict[tuple[str, str], float]:
+    """(entity, record key) -> exceedance of what was over a monitor's line from an event time on.
+
+    Suppressed records are among them: they were as odd as those that were told.
+    """
     query = (
-        sa.select(scores.c.entity, scores.c.record_key, scores.c.p_value)
+        sa.select(scores.c.entity, scores.c.record_key, scores.c.exceedance)
         .join(anomalies, sa.and_(*_IS_CURRENT))
         .where(anomalies.c.monitor == monitor, anomalies.c.event_time >= since)
     )
     with store.reading() as connection:
-        return {(entity, key): p for entity, key, p in connection.execute(query)}
+        return {(entity, key): over for entity, key, over in connection.execute(query)}
 
 
 def judged_later(

@@ -177,7 +177,9 @@ def _before(now: datetime, age: timedelta | None) -> datetime | None:
 
 def _all_due(settings: RetentionSettings, now: datetime) -> Iterator[_Due]:
     """What is too old, by kind; a kind that is kept forever is left out."""
-    flagged = scores.c.verdict == Verdict.ANOMALY
+    # What was kept quiet goes on teaching nothing: it stays as long as what was told.
+    over_the_line = (Verdict.ANOMALY, Verdict.SUPPRESSED)
+    flagged = sa.or_(*(scores.c.verdict == verdict for verdict in over_the_line))
     if before := _before(now, settings.scores):
         old = sa.and_(sa.not_(flagged), scores.c.scored_at < before)
         yield _Due("scores", _SCORE, before, old)

@@ -223,7 +223,7 @@ anomalies = table(
     column(
         "quiet",
         sa.Text,
-        "why it was suppressed: maintenance, snoozed, direction, small or few; null if it was not",
+        "why it was suppressed: maintenance, snoozed, drift, direction, small or few; null if it was not",
         nullable=True,
     ),
     column(

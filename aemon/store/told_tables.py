@@ -35,7 +35,12 @@ episodes = table(
     column("acknowledged_at", UtcTime, "when a person took it up", nullable=True),
     column("note", sa.Text, "what a person said of it", server_default=""),
     column("label", sa.Text, "what a person calls it: stuck sensor", server_default=""),
-    column("pattern", Json, "its peak: signed shares of the columns, and the code", nullable=True),
+    column(
+        "pattern",
+        Json,
+        "each column's shares of the blame, those below expectation negative, summed",
+        nullable=True,
+    ),
     column("like_id", Whole, "an earlier episode that looked the same", nullable=True),
     column("likeness", Number, "how much it looked so; 1 is the same", nullable=True),
     sa.Index(None, "monitor", "state"),

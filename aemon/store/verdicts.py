@@ -59,6 +59,7 @@ class Saved:
         fresh: (N,) had no verdict before.
         revised: (N,) had another one; the rest had the same and are as they were.
         flagged: (N,) anomalous now, and not known to be before.
+        suppressed: (N,) suppressed now, and not known to be before.
         at: when they were judged.
         run_id: the run's row in the ledger.
     """
@@ -67,6 +68,7 @@ class Saved:
     fresh: Flags
     revised: Flags
     flagged: Flags
+    suppressed: Flags
     at: datetime
     run_id: int = 0
 
@@ -148,8 +150,11 @@ def _compare(
     """Which records are new, and which are known and have changed."""
     fresh = np.ones(len(rows), dtype=bool)
     revised = np.zeros(len(rows), dtype=bool)
-    flagged = np.array(rows.scores["verdict"], dtype=object) == Verdict.ANOMALY.value
-    flagged = np.asarray(flagged, dtype=bool).reshape(len(rows))
+    verdicts = np.array(rows.scores["verdict"], dtype=object).reshape(len(rows))
+    newly = {
+        verdict: np.asarray(verdicts == verdict.value, dtype=bool)
+        for verdict in (Verdict.ANOMALY, Verdict.SUPPRESSED)
+    }
     at = rows.scores["scored_at"][0] if len(rows) else now
     for place, identity in enumerate(identities if known else ()):
         before = known.get(identity)
@@ -158,9 +163,16 @@ def _compare(
             judged["event_time"] = judged["event_time"].item().replace(tzinfo=UTC)
             fresh[place] = False
             revised[place] = before.differs(judged, again=again)
-            was = before.verdict == Verdict.ANOMALY
-            flagged[place] &= revised[place] and not was
-    return Saved(mark=mark, fresh=fresh, revised=revised, flagged=flagged, at=at)
+            for verdict, places in newly.items():
+                places[place] &= revised[place] and before.verdict != verdict
+    return Saved(
+        mark=mark,
+        fresh=fresh,
+        revised=revised,
+        flagged=newly[Verdict.ANOMALY],
+        suppressed=newly[Verdict.SUPPRESSED],
+        at=at,
+    )
 
 
 def _write(
@@ -206,12 +218,17 @@ def _write(
                 "monitor": monitor,
                 "revision": revision.get(_identity(row), FIRST_REVISION),
                 **row,
-                **({"episode_id": episodes.get(_identity(row))} if table is anomalies else {}),
+                **({"episode_id": _episode_of(row, episodes)} if table is anomalies else {}),
             }
             for row in table_rows
             if there is None or _identity(row) in there
         ]
         write_rows(connection, table, as_columns(written))
+
+
+def _episode_of(row: Row, episodes: Mapping[Identity, int]) -> int | None:
+    """The episode of a record over the line; what is kept quiet now is in none, whatever it was."""
+    return None if row.get("quiet") else episodes.get(_identity(row))
 
 
 def _thinned(rows: VerdictRows, keep: float) -> Flags:

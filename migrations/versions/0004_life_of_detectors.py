@@ -100,7 +100,7 @@ TABLES = (
         _column(
             "entity", IDENTIFIER, "the entity; empty where it is all of them", server_default=""
         ),
-        _column("state", sa.Text, "open, or closed"),
+        _column("state", sa.Text, "open, learned (a new level that is normal now) or closed"),
         _column("started_at", TIME, "event time from which life was another"),
         _column("detected_at", TIME, "when aemon was sure of it"),
         _column(
@@ -204,7 +204,7 @@ def _added() -> tuple[tuple[str, tuple[sa.Column[Any], ...]], ...]:
                 _column(
                     "quiet",
                     sa.Text,
-                    "why it was suppressed: maintenance, snoozed, direction, small or few; null if it "
+                    "why it was suppressed: maintenance, snoozed, drift, direction, small or few; null if it "
                     "was not",
                     nullable=True,
                 ),
@@ -227,7 +227,7 @@ def _added() -> tuple[tuple[str, tuple[sa.Column[Any], ...]], ...]:
                 _column(
                     "pattern",
                     JSON,
-                    "its peak: signed shares of the columns, and the code",
+                    "each column's shares of the blame, those below expectation negative, summed",
                     nullable=True,
                 ),
                 _column("like_id", WHOLE, "an earlier episode that looked the same", nullable=True),

@@ -158,3 +158,12 @@ def test_a_store_that_differs_is_an_error(folder):
     connection.execute("ALTER TABLE runs ADD COLUMN surprise INTEGER")
     connection.close()
     assert "table runs: column surprise is not" in run(folder, "check", code=ExitCode.STORE).stdout
+
+
+def test_a_rule_about_a_column_that_is_not_there_is_refused(folder):
+    for rule in ("directions: {flwo: high}", "least_gaps: {flwo: {absolute: 2}}"):
+        add_monitor(folder, rule[:5], sql(folder, "readings"), f"    quiet: {{{rule}}}\n")
+        found = report(folder, rule[:5], code=ExitCode.DATA)
+        key = rule.partition(":")[0]
+        assert found["error"] == f"column 'flwo', named under quiet.{key}, is not in the records"
+        assert found["todo"] == "did you mean 'flow'? there are: flow, pressure, current"

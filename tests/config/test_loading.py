@@ -150,6 +150,7 @@ def test_the_nearest_key_is_one_of_the_same_settings(problem):
         ("30s", "30s\n    threshold: {false_alarm_rate: 0.1, alarm_budget: 3/day}", "5: monitors.pumps.threshold: give either false_alarm_rate or alarm_budget, not both"),
         ("30s", "30s\n    start: latr", "5: monitors.pumps.start: must be one of 'beginning' or 'now'"),
         ("30s", "30s\n    columns: [a]", "5: monitors.pumps.columns: must hold `key: value` pairs"),
+        ("30s", "30s\n    keep: 0.1\n    quiet: {least_records: 5}", "5: monitors.pumps.keep: quiet.least_records counts stored scores, and keep: 0.1 leaves some out; keep all, or leave least_records out"),
         ("30s", "30s\n    columns: {include: a}", "5: monitors.pumps.columns.include: must be a list, such as [flow, pressure]"),
         ("30s", "30s\n    columns:\n      units: {a: 3}", "6: monitors.pumps.columns.units.a: must be text; put it in quotes"),
         ("30s", "30s\n    columns:\n      kinds: {a: numbr}", "6: monitors.pumps.columns.kinds.a: must be one of 'numeric', 'boolean' or 'categorical'; did you mean numeric?"),

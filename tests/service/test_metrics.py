@@ -27,6 +27,9 @@ REPORT = RunReport(
     rejected=(("no_time", 5),),
     exceedances=(1.5, 4.0),
     critical=1,
+    suppressed=(("snoozed", 3),),
+    episodes_opened=(("critical", 1),),
+    episodes_open=2,
     largest_exceedance=4.0,
     newest_record=NOW - timedelta(seconds=10),
 )
@@ -71,6 +74,9 @@ def test_counters_start_at_zero(metrics):
     assert value(metrics, "aemon_records_scored_total", monitor="pumps") == 0
     assert value(metrics, "aemon_anomalies_total", monitor="pumps", severity="critical") == 0
     assert value(metrics, "aemon_runs_total", monitor="pumps", job="train", outcome="failed") == 0
+    assert value(metrics, "aemon_episodes_total", monitor="pumps", severity="warning") == 0
+    suppressed = "aemon_records_suppressed_total"
+    assert value(metrics, suppressed, monitor="pumps", reason="maintenance") == 0
     assert value(metrics, "aemon_run_interval_seconds", monitor="pumps", job="score") == 30
 
 
@@ -81,6 +87,9 @@ def test_a_run_is_counted(metrics):
     assert value(metrics, "aemon_records_rejected_total", monitor="pumps", reason="no_time") == 5
     assert value(metrics, "aemon_anomalies_total", monitor="pumps", severity="warning") == 1
     assert value(metrics, "aemon_anomalies_total", monitor="pumps", severity="critical") == 1
+    assert value(metrics, "aemon_records_suppressed_total", monitor="pumps", reason="snoozed") == 3
+    assert value(metrics, "aemon_episodes_total", monitor="pumps", severity="critical") == 1
+    assert value(metrics, "aemon_episodes_open", monitor="pumps") == 2
     assert value(metrics, "aemon_last_run_max_exceedance_ratio", monitor="pumps") == 4
     newest = value(metrics, "aemon_source_newest_record_timestamp_seconds", monitor="pumps")
     assert newest == (NOW - timedelta(seconds=10)).timestamp()

@@ -1,0 +1,106 @@
+"""Snoozes: stretches that somebody wants to be quiet, and what there was in a window of records."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from aemon.records import Snooze
+from aemon.store.known import Identity
+from aemon.store.store import KEYS_AT_ONCE, Store
+from aemon.store.tables import scores, snoozes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredSnooze:
+    """A snooze as it was said."""
+
+    id: int
+    monitor: str
+    entity: str | None
+    since: datetime
+    until: datetime
+    note: str
+    created_at: datetime
+
+
+def add_snooze(store: Store, monitor: str, snooze: Snooze, note: str = "") -> int:
+    """Write down that a stretch is to be quiet; the snooze's id.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    row = {
+        "monitor": monitor,
+        "entity": snooze.entity,
+        "since": snooze.since,
+        "until": snooze.until,
+        "note": note,
+        "created_at": store.now(),
+    }
+    with store.writing() as connection:
+        made = connection.execute(sa.insert(snoozes).values(row)).inserted_primary_key
+    return int(made[0]) if made else 0
+
+
+def end_snooze(store: Store, number: int) -> bool:
+    """End a snooze now; what it has covered so far stays covered. False if it was over.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    now = store.now()
+    end = sa.case(
+        (snoozes.c.since > now, snoozes.c.since), else_=sa.literal(now, snoozes.c.until.type)
+    )
+    going_on = sa.and_(snoozes.c.id == number, snoozes.c.until > now)
+    with store.writing() as connection:
+        return connection.execute(sa.update(snoozes).where(going_on).values(until=end)).rowcount > 0
+
+
+def all_snoozes(
+    store: Store, monitors: Collection[str], until: datetime | None = None
+) -> list[StoredSnooze]:
+    """The snoozes of these monitors, newest first; only those that end after a time, if given."""
+    query = (
+        sa.select(*(snoozes.c[name] for name in StoredSnooze.__slots__))
+        .where(snoozes.c.monitor.in_(monitors))
+        .order_by(snoozes.c.id.desc())
+    )
+    if until is not None:
+        query = query.where(snoozes.c.until > until)
+    with store.reading() as connection:
+        return [StoredSnooze(**row) for row in connection.execute(query).mappings()]
+
+
+def snoozes_of(
+    connection: sa.Connection, monitor: str, since: datetime | None = None
+) -> tuple[Snooze, ...]:
+    """The snoozes of a monitor that reach beyond an event time, or all of them."""
+    query = sa.select(*(snoozes.c[name] for name in ("id", "entity", "since", "until"))).where(
+        snoozes.c.monitor == monitor
+    )
+    if since is not None:
+        query = query.where(snoozes.c.until > since)
+    return tuple(Snooze(**row) for row in connection.execute(query).mappings())
+
+
+def records_between(
+    store: Store, monitor: str, entities: Collection[str], after: datetime, until: datetime
+) -> dict[Identity, datetime]:
+    """(entity, record key) -> event time of what was judged after one time, up to another.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    query = sa.select(scores.c.entity, scores.c.record_key, scores.c.event_time).where(
+        scores.c.monitor == monitor,
+        scores.c.event_time > after,
+        scores.c.event_time <= until,
+        scores.c.superseded_at.is_(None),
+    )
+    if len(entities) <= KEYS_AT_ONCE:
+        query = query.where(scores.c.entity.in_(sorted(entities)))
+    with store.reading() as connection:
+        return {(entity, key): time for entity, key, time in connection.execute(query)}
