@@ -40,7 +40,10 @@ def free_port() -> int:
 
 
 class Daemon:
-    """`aemon run` in a folder with `monitors` as YAML text; results in aemon.db beside it."""
+    """`aemon run` in a folder with `monitors` as YAML text; results in aemon.db beside it.
+
+    `settings` are more lines of its configuration.
+    """
 
     def __init__(
         self,
@@ -49,6 +52,7 @@ class Daemon:
         *,
         store: str | None = None,
         prefix: tuple[str, ...] = (),
+        settings: str = "",
     ) -> None:
         self.folder = folder
         self.prefix = prefix  # the command that brings it to where the store can be seen
@@ -57,7 +61,7 @@ class Daemon:
         self.config = folder / "aemon.yaml"
         self.config.write_text(
             f"store: {self.store}\nhttp: {{listen: 127.0.0.1:{self.port}}}\n"
-            f"log: {{format: json}}\nmonitors:\n{monitors}"
+            f"log: {{format: json}}\n{settings}\nmonitors:\n{monitors}"
         )
         self.log = folder / "daemon.log"
 

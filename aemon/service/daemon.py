@@ -140,10 +140,9 @@ class Daemon:
         """Begin to watch a monitor whose lease was won; the first ticks of many lie apart."""
         if self._asked_to_stop:
             return
-        settings = self._config.monitors[name]
+        settings, place = self._config.monitors[name], len(self._monitors)
         monitor = Monitor(name, settings, self._store, self._clock, fence)
         self._monitors[name] = monitor
-        place = list(self._config.monitors).index(name)
         self._metrics.add_monitor(name, settings)
         self._scheduler.every(
             settings.score_every, name, self._score_tick(monitor),
@@ -152,8 +151,9 @@ class Daemon:
         )  # fmt: skip
 
     def _unwatch(self, name: str) -> None:
-        """Watch a monitor no more; a run in hand goes on to its end."""
+        """Watch a monitor no more; a run in hand ends after its next commit."""
         self._scheduler.drop(name)
+        self._runner.ask_to_end(name, "the monitor is not watched here any more")
         self._lifecycle.forget(name)
         self._shown.pop(name, None)
         monitor = self._monitors.pop(name, None)

@@ -25,7 +25,6 @@ from aemon.service.rows import verdict_rows
 from aemon.service.run import Stop, Tally
 from aemon.service.trial import Shadow
 from aemon.store.detectors import StoredDetector
-from aemon.store.leases import Fence
 from aemon.store.store import Mark, Row, Store
 from aemon.store.verdicts import Saved, save_verdicts
 
@@ -52,7 +51,6 @@ class Judge:
     hush: Hush
     shadow: Shadow | None = None
     memory: Memory | None = None
-    fence: Fence | None = None  # of the lease it works under
     reviewed: bool = False  # late records are looked for behind the watermark
 
     def read(self, frame: Frame, fetched: int, mark: Mark, to: Watermark) -> Mark:
@@ -163,7 +161,6 @@ class Judge:
             ledger,
             episodes=beside,
             before_commit=self.stop.check,
-            fence=self.fence,
             run_id=counted.run_id,
             settled=settled,
             again=again,

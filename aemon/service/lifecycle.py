@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from aemon.clock import Clock
 from aemon.errors import WorkerError
@@ -15,6 +16,9 @@ from aemon.service.run import Stop, Tally
 from aemon.service.runner import Runner
 from aemon.service.scheduler import Scheduler
 from aemon.service.training import Trained, train_in_worker
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 GRACE = timedelta(seconds=6)  # for a daemon that cannot end a worker whose time is up
 FIRST_RETRY = timedelta(seconds=10)  # after a failed training; doubles up to an hour
@@ -58,6 +62,7 @@ class Lifecycle:
         self._stopping = stopping
         self._workers = WorkerExecutor()
         self._trainings: dict[str, _Training] = {}
+        self._working: dict[str, Future[Trained]] = {}
 
     def look_after(self, monitor: Monitor, *, enough: bool) -> None:
         """Ask for a training where one is due.
@@ -76,9 +81,12 @@ class Lifecycle:
             self._scheduler.once(monitor.name, lambda: self._tick(monitor, training, why))
 
     def forget(self, name: str) -> None:
-        """A monitor is no longer watched here."""
+        """A monitor is no longer watched here: its training, whose detector nobody wants, ends."""
         self._trainings.pop(name, None)
         self._scheduler.drop_training(name)
+        future = self._working.pop(name, None)
+        if future is not None:
+            self._workers.kill(future)
 
     def stop(self) -> None:
         """End all workers."""
@@ -110,6 +118,7 @@ class Lifecycle:
             settings.life.train_memory,
             train_in_worker, monitor.name, settings, self._store_url, why, monitor.fence,
         )  # fmt: skip
+        self._working[monitor.name] = future
         seconds = settings.train_timeout.total_seconds()
         try:
             trained: Trained = future.result(seconds)
@@ -117,9 +126,14 @@ class Lifecycle:
             self._workers.kill(future)
             return Outcome.TIMED_OUT, f"the training was not done after {seconds:g} s"
         except WorkerError:
-            if self._stopping() or stop.asked():
+            if stop.asked():
+                return Outcome.ABANDONED, stop.reason
+            if self._stopping():
                 return Outcome.ABANDONED, "aemon is stopping"
             raise
+        finally:
+            if self._working.get(monitor.name) is future:
+                del self._working[monitor.name]
         tally.records_read = trained.records
         tally.detector_id, tally.threshold_id = trained.id, trained.threshold_id
         return Outcome.OK, trained.sentence

@@ -20,7 +20,7 @@ from aemon.sources.registry import open_source
 from aemon.sources.source import Source
 from aemon.store.detectors import StoredDetector
 from aemon.store.episodes import count_open
-from aemon.store.leases import Fence
+from aemon.store.leases import Fence, fenced
 from aemon.store.snoozes import snoozes_of
 from aemon.store.store import Mark, Store
 
@@ -47,10 +47,10 @@ class Monitor:
         self.name = name
         self.settings = settings
         self.fence = fence  # of the lease under which it is watched, if under one
-        self._store = store
+        self._store = fenced(store, fence)
         self._clock = clock
         self._source: Source | None = None
-        self._in_use = InUse(name, settings, store, clock)
+        self._in_use = InUse(name, settings, self._store, clock)
         self._busy = self._retired = False
         self._review = Review()
         self.wanted = wanted_for(0, settings)  # records that end its cold start, as far as known
@@ -148,7 +148,6 @@ class Monitor:
             detector=loaded.detector,
             tally=tally,
             stop=stop,
-            fence=self.fence,
             hush=hush,
             reviewed=self.settings.lateness is not None and not source.in_order_of_arrival,
         )

@@ -59,7 +59,7 @@ class Review:
         if mark.watermark is None or mark.watermark.event_time is None:
             return mark
         if mark.settled is None:  # of an aemon that knew no lateness: it begins here
-            return _settle(judge, mark, mark.watermark, 1.0)
+            return settle(judge.store, judge.monitor, mark, mark.watermark, 1.0)
         began = time.monotonic()
         if self._line is None:
             # What comes in behind a look, however long it takes, is not older than this.
@@ -84,7 +84,7 @@ class Review:
         settled = self._settled
         self._begin_anew()
         if settled is not None and settled != mark.settled:
-            mark = _settle(judge, mark, settled, judge.settings.keep_share)
+            mark = settle(judge.store, judge.monitor, mark, settled, judge.settings.keep_share)
         return mark
 
     def _judge_news(self, frame: Frame, judge: Judge, mark: Mark) -> Mark:
@@ -170,10 +170,6 @@ def _before(position: Watermark | None, watermark: Watermark | None) -> bool:
     if position.event_time is None or watermark.event_time is None:
         return True
     return position.event_time <= watermark.event_time
-
-
-def _settle(judge: Judge, mark: Mark, settled: Watermark, keep: float) -> Mark:
-    return settle(judge.store, judge.monitor, mark, settled, keep, fence=judge.fence)
 
 
 def _settled(

@@ -159,6 +159,14 @@ class Runner:
         leased = (run for run in runs if run.job is not Job.PRUNE)
         return any(run.monitor == monitor and not run.hangs for run in leased)
 
+    def ask_to_end(self, monitor: str, reason: str) -> None:
+        """Ask the monitor's runs to end between two commits."""
+        with self._lock:
+            runs = [run for run in self._runs.values() if run.monitor == monitor]
+        for run in runs:
+            if run.job is not Job.PRUNE:
+                run.stop.ask(reason)
+
     def refuse(self, reason: str) -> None:
         """Start no more runs, and ask the running ones to end."""
         with self._lock:

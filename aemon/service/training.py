@@ -21,7 +21,7 @@ from aemon.sources.registry import open_source
 from aemon.sources.source import Source
 from aemon.store.detectors import newest_version, save_detector
 from aemon.store.engine import open_engine
-from aemon.store.leases import Fence
+from aemon.store.leases import Fence, fenced
 from aemon.store.store import Store
 
 
@@ -58,7 +58,6 @@ def train_once(
     *,
     why: str = "a person",
     trial: bool = False,
-    fence: Fence | None = None,
 ) -> Trained:
     """Train a detector on normal records, and store it.
 
@@ -72,7 +71,6 @@ def train_once(
 
     Raises:
         TrainingError: there are too few records, or nothing can be learned from them.
-        LostLeaseError: the monitor has gone to another replica meanwhile.
         StaleWatermarkError: another daemon has trained a detector meanwhile.
         AemonError: the source or the store is at fault.
     """
@@ -110,7 +108,7 @@ def train_once(
         asked_by=why,
         on_trial=trial,
     )
-    saved = save_detector(store, name, new, after=after, fence=fence)
+    saved = save_detector(store, name, new, after=after)
     return Trained(
         id=saved.id,
         threshold_id=saved.threshold_id,
@@ -129,11 +127,15 @@ def train_once(
 def train_in_worker(
     name: str, settings: MonitorSettings, store_url: str, why: str, fence: Fence | None = None
 ) -> Trained:
-    """`train_once` for another process: it opens its own store, with the system clock."""
-    store = Store(open_engine(store_url), utc_now)
+    """`train_once` for another process: it opens its own store, with the system clock.
+
+    Raises:
+        LostLeaseError: the monitor has gone to another replica meanwhile.
+        AemonError: as `train_once`.
+    """
+    store = fenced(Store(open_engine(store_url), utc_now), fence)
     try:
-        trial = settings.life.trial
-        return train_once(name, settings, store, utc_now, why=why, trial=trial, fence=fence)
+        return train_once(name, settings, store, utc_now, why=why, trial=settings.life.trial)
     finally:
         store.close()
 

@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from aemon.errors import ArtifactError
 from aemon.records import DetectorState, Watermark
 from aemon.store import artifacts
-from aemon.store.leases import Fence, check_fence
 from aemon.store.store import KEYS_AT_ONCE, Mark, StaleWatermarkError, Store
 from aemon.store.succession import begin_trial, set_state
 from aemon.store.tables import artifacts as artifacts_table
@@ -75,12 +74,7 @@ _JUDGING = (DetectorState.ACTIVE, DetectorState.SHADOW)
 
 
 def save_detector(
-    store: Store,
-    monitor: str,
-    new: NewDetector,
-    *,
-    after: int | None = None,
-    fence: Fence | None = None,
+    store: Store, monitor: str, new: NewDetector, *, after: int | None = None
 ) -> SavedDetector:
     """Store a detector, and make it the active one or, `on_trial`, a shadow of that.
 
@@ -91,10 +85,8 @@ def save_detector(
         monitor: whose.
         new: the detector.
         after: the version it was trained to replace, 0 for none; None does not care.
-        fence: the lease under which it was trained, if under one.
 
     Raises:
-        LostLeaseError: the lease has changed hands; nothing was written.
         StaleWatermarkError: another detector was stored since; nothing was written.
         StoreError: the database fails.
     """
@@ -102,7 +94,6 @@ def save_detector(
     now = store.now()
     mine = detectors.c.monitor == monitor
     with store.writing() as connection:
-        check_fence(connection, fence)
         # Two that train the same monitor take turns here.
         connection.execute(
             sa.select(monitors.c.name).where(monitors.c.name == monitor).with_for_update()

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from zlib import crc32
 
@@ -175,17 +176,21 @@ def give_back(store: Store, me: Replica, tokens: Mapping[str, int], *, leave: bo
             connection.execute(sa.delete(replicas).where(replicas.c.name == me.name))
 
 
-def check_fence(connection: sa.Connection, fence: Fence | None) -> None:
-    """Let a writer through whose lease is its own; nobody takes it before the transaction ends.
+def fenced(store: Store, fence: Fence | None) -> Store:
+    """The store as a holder writes to it: every transaction begins with a look at its lease.
 
     A command that a person runs holds no lease and shows no fence: it has the watermark's
     compare-and-set.
+    """
+    return store if fence is None else store.guarded(partial(check_fence, fence=fence))
+
+
+def check_fence(connection: sa.Connection, fence: Fence) -> None:
+    """Let a writer through whose lease is its own; nobody takes it before the transaction ends.
 
     Raises:
         LostLeaseError: another replica has taken it.
     """
-    if fence is None:
-        return
     columns: list[Any] = [leases.c.token]
     if connection.dialect.name == "postgresql":
         # A writer that is frozen in the middle would hold its locks for ever.

@@ -1,7 +1,8 @@
 """The store: transactions on one results database, and how far every monitor has read."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -50,6 +51,7 @@ class Store:
         self.engine = engine
         self.partitions = Partitions()
         self._clock = clock
+        self._guard: Callable[[sa.Connection], None] | None = None
 
     def now(self) -> datetime:
         """The time by the store's clock."""
@@ -59,7 +61,15 @@ class Store:
     def writing(self) -> Iterator[sa.Connection]:
         """A transaction: committed at the end, taken back on any error."""
         with store_errors(self.engine), self.engine.begin() as connection:
+            if self._guard is not None:
+                self._guard(connection)
             yield connection
+
+    def guarded(self, guard: Callable[[sa.Connection], None]) -> "Store":
+        """The same store, each of whose transactions begins with a check that may forbid it."""
+        other = copy(self)
+        other._guard = guard  # noqa: SLF001 -- its own kind
+        return other
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:

@@ -13,7 +13,6 @@ from aemon.records import RunReport, Verdict, Watermark
 from aemon.store.bulk import Columns, Same, as_columns, take, write_rows
 from aemon.store.episodes import episodes_of
 from aemon.store.known import Identity, Known, known_records
-from aemon.store.leases import Fence, check_fence
 from aemon.store.ledger import note_progress
 from aemon.store.store import KEYS_AT_ONCE, Mark, Row, Store
 from aemon.store.tables import anomalies, contributions, scores
@@ -91,7 +90,6 @@ def save_verdicts(
     *,
     episodes: Episodes = lambda _connection, _saved: {},
     before_commit: Callable[[], None] = lambda: None,
-    fence: Fence | None = None,
     run_id: int | None = None,
     settled: Watermark | None = None,
     again: bool = False,
@@ -111,20 +109,17 @@ def save_verdicts(
         ledger: asked for the run's counts.
         episodes: asked which episodes the newly flagged records belong to.
         before_commit: the last word; what it raises takes everything back.
-        fence: the lease that the writer believes to hold, if it is one of several replicas.
         run_id: the run's row in the ledger, once it has one.
         settled: how far records need not be looked for any more; as in `mark` by default.
         again: records were judged again by choice, perhaps by another detector.
         keep: share of the normal records whose scores are kept; all others are.
 
     Raises:
-        LostLeaseError: the lease has changed hands.
         StaleWatermarkError: another writer moved the watermark first.
         StoreError: the database fails.
     """
     try:
         with store.writing() as connection:
-            check_fence(connection, fence)
             moved = store.move(connection, monitor, mark, to, settled)
             # Before `scores` is touched: who makes a month waits for all that have touched it.
             store.partitions.make(connection, rows.event_times, store.now())
@@ -283,28 +278,18 @@ def _supersede(
     )
 
 
-def settle(
-    store: Store,
-    monitor: str,
-    mark: Mark,
-    settled: Watermark,
-    keep: float,
-    *,
-    fence: Fence | None = None,
-) -> Mark:
+def settle(store: Store, monitor: str, mark: Mark, settled: Watermark, keep: float) -> Mark:
     """Look for no record up to `settled` any more; the new mark.
 
     Only now can scores be thinned that late records might have been compared with.
 
     Raises:
-        LostLeaseError: the lease has changed hands.
         StaleWatermarkError: another writer moved the watermark first.
         StoreError: the database fails.
     """
     if mark.watermark is None:
         raise ValueError("nothing can be settled before something was read")
     with store.writing() as connection:
-        check_fence(connection, fence)
         moved = store.move(connection, monitor, mark, mark.watermark, settled)
         began = mark.settled.event_time if mark.settled else None
         if keep < 1 and began is not None and settled.event_time is not None:

@@ -12,7 +12,7 @@ from aemon.store.leases import (
     Fence,
     LostLeaseError,
     Replica,
-    check_fence,
+    fenced,
     give_back,
     hold,
     lease_rows,
@@ -186,34 +186,23 @@ def test_many_replicas_end_with_even_shares(store, clock):
     assert sorted(name for tokens in held for name in tokens) == sorted(NAMES)
 
 
-def test_a_fence_lets_the_holder_through_and_nobody_else(store, clock):
-    one, other = Daemon(store, clock, "one"), Daemon(store, clock, "other")
-    one.beat()
-    fence = one.fence("pumps")
-    with store.writing() as connection:
-        check_fence(connection, fence)
-        check_fence(connection, None)
-    let_pass(store, clock, LEASE, of="one")
-    other.beat()
-    with pytest.raises(LostLeaseError, match="pumps: another replica"), store.writing() as it:
-        check_fence(it, fence)
-
-
 def test_an_overtaken_writer_writes_nothing(store, clock):
     one = Daemon(store, clock, "one")
     one.beat()
     fence = one.fence("pumps")
+    with fenced(store, fence).writing(), fenced(store, None).reading():
+        pass  # as long as it holds
     let_pass(store, clock, LEASE, of="one")
     Daemon(store, clock, "other").beat()
     to = Watermark(event_time=clock(), record_key="1", position=None)
     nothing = VerdictRows(scores={name: [] for name in ("record_key", "entity", "event_time")})
+    with pytest.raises(LostLeaseError, match="pumps: another replica"):
+        save_verdicts(fenced(store, fence), "pumps", nothing, Mark(), to, None)
     with pytest.raises(LostLeaseError):
-        save_verdicts(store, "pumps", nothing, Mark(), to, None, fence=fence)
-    with pytest.raises(LostLeaseError):
-        settle(store, "pumps", Mark(watermark=to, generation=1), to, 1.0, fence=fence)
+        settle(fenced(store, fence), "pumps", Mark(watermark=to, generation=1), to, 1.0)
     new = NewDetector(artifact=b"", columns={}, threshold={})
     with pytest.raises(LostLeaseError):
-        save_detector(store, "pumps", new, fence=fence)
+        save_detector(fenced(store, fence), "pumps", new)
     assert store.mark("pumps") == Mark()
 
 
@@ -229,8 +218,7 @@ def test_a_commit_in_hand_keeps_the_lease_and_hinders_no_beat(postgres_url, cloc
     one.beat()
     let_pass(store, clock, LEASE, of="one")
     # Given a commit in hand under a lease that has just run out
-    with store.writing() as connection:
-        check_fence(connection, one.fence("pumps"))
+    with fenced(store, one.fence("pumps")).writing():
         # When another takes what is free, that one monitor is left out
         assert other.beat().tokens.keys() == set(NAMES) - {"pumps"}
         # And the holder's own beat does not wait for the commit
