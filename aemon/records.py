@@ -145,6 +145,15 @@ class Snooze:
     id: int | None = None
 
 
+def told_like(episode: int, label: str) -> str:
+    """Which earlier episode one looks like, in words.
+
+    >>> told_like(41, "stuck sensor")
+    'like episode 41, labelled stuck sensor'
+    """
+    return f"like episode {episode}" + (f", labelled {label}" if label else "")
+
+
 class DetectorState(StrEnum):
     """A detector's place in its life."""
 

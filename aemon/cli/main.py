@@ -17,10 +17,12 @@ from aemon.cli import (
     db,
     demo,
     detectors,
+    episodes,
     feedback,
     kinds,
     look,
     settings,
+    snooze,
     status,
     tune,
     work,
@@ -51,6 +53,8 @@ app.command()(kinds.kinds)
 app.command()(tune.tune)
 app.command()(demo.demo)
 app.add_typer(settings.config_app, name="config")
+app.add_typer(episodes.app, name="episodes")
+app.add_typer(snooze.app, name="snooze")
 app.add_typer(detectors.app, name="detectors")
 app.add_typer(db.app, name="db")
 
