@@ -34,6 +34,18 @@ class Metric:
 CATALOGUE = (
     Metric("aemon_build_info", "gauge", ("version",), "1, labelled with the running version"),
     Metric(
+        "aemon_config_reloads", "counter", ("result",),
+        "times the configuration was read again: ok, or refused for what is wrong in it",
+    ),
+    Metric(
+        "aemon_config_last_reload_successful", "gauge", (),
+        "1 if the configuration in its file is the one in use, 0 if it was refused",
+    ),
+    Metric(
+        "aemon_config_last_reload_success_timestamp_seconds", "gauge", (),
+        "when the configuration in use was read",
+    ),
+    Metric(
         "aemon_scheduler_heartbeat_timestamp_seconds", "gauge", (),
         "when the scheduler last showed that it lives",
     ),
