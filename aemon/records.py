@@ -164,6 +164,17 @@ class DetectorState(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DriftReport:
+    """How far normal life has moved from what a detector learned, after a run."""
+
+    evidence: float  # log10, that scores have drifted
+    largest_index: float | None  # population stability index over the columns; None: too early
+    open: int  # drifts that are not over
+    found: int  # new ones
+    provisional: bool  # too few records to show the promised rate
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RunReport:
     """What one run did; the ledger row and the metrics are made from it."""
 
@@ -193,6 +204,8 @@ class RunReport:
     newest_record: datetime | None = None  # event time of the newest record read
     records_wanted: int = 0  # in a cold start: how many it takes to end it
     unfinished: bool = False  # the source has more to read at once
+    drift: DriftReport | None = None  # None where nothing was judged
+    ruling: str = ""  # of a trial that ended in it: promote or reject
     store_seconds: tuple[float, ...] = ()  # how long each of its commits took
 
     @property

@@ -10,10 +10,11 @@ from aemon import __version__
 from aemon.clock import utc_now
 from aemon.config.cron import longest_pause
 from aemon.config.schema import MonitorSettings
-from aemon.records import Job, Outcome, Quiet, RunReport, Severity
+from aemon.records import DriftReport, Job, Outcome, Quiet, RunReport, Severity
 from aemon.store.detectors import StoredDetector
 from aemon.store.queries import Flagged
 
+RULINGS = ("promote", "reject")
 REJECTED = ("no_time", "time_out_of_range", "no_key", "duplicate_key", "too_late")
 PRUNED = ("scores", "anomalies", "episodes", "runs", "artifacts")
 _SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
@@ -141,6 +142,26 @@ CATALOGUE = (
         "aemon_detector_validation_error", "gauge", ("monitor",),
         "mean squared reconstruction error on held-out normal records",
     ),
+    Metric(
+        "aemon_detector_provisional", "gauge", ("monitor",),
+        "1 while too few records set the threshold to show the promised rate",
+    ),
+    Metric(
+        "aemon_trials", "counter", ("monitor", "ruling"),
+        "detectors on trial that were promoted or rejected",
+    ),
+    Metric(
+        "aemon_drift_evidence", "gauge", ("monitor",),
+        "log10 of the evidence that scores have drifted; normal life reaches 2 once in 100 times",
+    ),
+    Metric(
+        "aemon_drift_psi", "gauge", ("monitor",),
+        "largest population stability index of a column, chance taken off",
+    ),
+    Metric(
+        "aemon_drifts_open", "gauge", ("monitor",), "changes of normal life that are not over"
+    ),
+    Metric("aemon_drifts", "counter", ("monitor",), "changes of normal life that were found"),
     Metric("aemon_threshold", "gauge", ("monitor",), "scores above this are anomalous"),
     Metric("aemon_store_errors", "counter", (), "times the store could not be read or written"),
     Metric("aemon_store_up", "gauge", (), "1 while the store can be written, 0 while it cannot"),
@@ -196,6 +217,8 @@ class Metrics:
                 self[metric.name].labels(monitor)
         for reason in REJECTED:
             self["aemon_records_rejected"].labels(monitor, reason)
+        for ruling in RULINGS:
+            self["aemon_trials"].labels(monitor, ruling)
         for severity in Severity:
             self["aemon_anomalies"].labels(monitor, severity)
             self["aemon_episodes"].labels(monitor, severity)
@@ -248,6 +271,10 @@ class Metrics:
             judged -= report.records_absent
             flagged = before.flagged + report.anomalies
             self._show_realised(monitor, Flagged(judged=judged, flagged=flagged))
+        if report.ruling:
+            self["aemon_trials"].labels(monitor, report.ruling).inc()
+        if report.drift is not None:
+            self._show_drift(monitor, report.drift)
         if report.newest_record is not None:
             newest = self["aemon_source_newest_record_timestamp_seconds"]
             newest.labels(monitor).set(report.newest_record.timestamp())
@@ -267,6 +294,18 @@ class Metrics:
             self["aemon_episodes_open"].labels(monitor).set(report.episodes_open)
         for exceedance in report.exceedances:
             self["aemon_anomaly_exceedance_ratio"].observe(exceedance)
+
+    def _show_drift(self, monitor: str, drift: DriftReport) -> None:
+        values = {
+            "aemon_detector_provisional": float(drift.provisional),
+            "aemon_drift_evidence": drift.evidence,
+            "aemon_drifts_open": drift.open,
+        }
+        for name, value in values.items():
+            self[name].labels(monitor).set(value)
+        self["aemon_drifts"].labels(monitor).inc(drift.found)
+        if drift.largest_index is not None:
+            self["aemon_drift_psi"].labels(monitor).set(drift.largest_index)
 
     def show_detector(self, stored: StoredDetector, realised: Flagged = _NOTHING) -> None:
         """Describe a monitor's active detector; the one before leaves no series behind.
