@@ -12,27 +12,30 @@ import prometheus_client
 
 from aemon import __version__
 from aemon.clock import Clock, utc_now
+from aemon.config.addresses import public_address
 from aemon.config.cron import Cron
 from aemon.config.schema import Config
 from aemon.errors import ExitCode, StoreError
 from aemon.records import Job, Outcome
 from aemon.service.cold_start import wanted_for
+from aemon.service.condition import Condition
 from aemon.service.leasing import Leasing
 from aemon.service.lifecycle import Lifecycle
 from aemon.service.logs import log
 from aemon.service.metrics import Metrics
 from aemon.service.monitor import Monitor
+from aemon.service.notify import Notifier
 from aemon.service.replica import own_name
 from aemon.service.retention import Retention
 from aemon.service.runner import Runner
-from aemon.service.scheduler import HEARTBEAT_SECONDS, Scheduler
+from aemon.service.scheduler import Scheduler
 from aemon.store import queries, schema
 from aemon.store.detectors import StoredDetector
 from aemon.store.engine import open_engine
 from aemon.store.leases import Fence, Replica
 from aemon.store.store import Store
 from aemon.web.server import WebServer, listen
-from aemon.web.status import Health, StatusPage
+from aemon.web.status import StatusPage
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +44,6 @@ GIVE_BACK_SECONDS = 1.0  # and this long for its leases to be given back
 AWAKE_EVERY_SECONDS = 0.2
 SPREAD = timedelta(milliseconds=50)  # between the first ticks of two monitors, at most
 CLOCK_STEP_SECONDS = 5.0  # less is a clock being slewed
-HEARTBEAT_LOST_SECONDS = 6 * HEARTBEAT_SECONDS
 
 
 class Daemon:
@@ -72,17 +74,18 @@ class Daemon:
         self._monitors: dict[str, Monitor] = {}
         self._shown: dict[str, tuple[int, int]] = {}  # detector and threshold
         self._started_at = clock()
-        me = Replica(
+        self._me = Replica(
             name=config.replicas.name or own_name(),
             address=self.address,
             version=__version__,
             started_at=self._started_at,
         )
         self._leasing = Leasing(
-            Store(open_engine(self._store_url), clock), me, config.replicas.lease, self._metrics,
-            on_won=self._watch, on_lost=self._unwatch, running=self._runner.running,
+            Store(open_engine(self._store_url), clock), self._me, config.replicas.lease,
+            self._metrics, on_won=self._watch, on_lost=self._unwatch, running=self._runner.running,
         )  # fmt: skip
-        self._heartbeat_at: float | None = None  # monotonic
+        self._condition = Condition(self._store, self._scheduler, self._leasing, self._monitors)
+        self._notifier = Notifier()
         self._asked_to_stop = False
 
     @property
@@ -95,7 +98,7 @@ class Daemon:
         """Work until SIGTERM or SIGINT, then end within ten seconds."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
-        web = WebServer(self._socket, self._status, self._health, self._metrics.registry)
+        web = WebServer(self._socket, self._status, self._condition.health, self._metrics.registry)
         web.start()
         self._leasing.start(self._config.monitors)
         self._retention.end_lost_runs()
@@ -105,11 +108,14 @@ class Daemon:
             logger, logging.INFO, "started", version=__version__,
             monitors=len(self._config.monitors), http=self.address,
         )  # fmt: skip
+        self._notifier.ready()
+        self._notifier.keep_telling(self._condition.line)
         # No lock is waited for here: a handler that runs while this thread holds the lock of an
         # Event would wait for itself, and a lock's wait may miss a signal another thread got.
         ahead = time.time() - time.monotonic()
         while not self._asked_to_stop:
             time.sleep(AWAKE_EVERY_SECONDS)
+            self._notifier.feed_watchdog(lambda: self._condition.alive)
             step = time.time() - time.monotonic() - ahead
             if abs(step) > CLOCK_STEP_SECONDS:
                 log(logger, logging.WARNING, "clock.set", "the clock was set", seconds=step)
@@ -123,6 +129,7 @@ class Daemon:
 
     def _stop(self, web: WebServer) -> None:
         log(logger, logging.INFO, "stopping")
+        self._notifier.stopping()
         self._scheduler.stop()
         self._runner.refuse("aemon is stopping")
         self._lifecycle.stop()
@@ -196,15 +203,9 @@ class Daemon:
         self._runner.note(monitor, job, outcome, reason)
 
     def _heartbeat(self) -> None:
-        self._heartbeat_at = time.monotonic()  # whatever the clock is set to
+        self._condition.beat()
         heartbeat = self._metrics["aemon_scheduler_heartbeat_timestamp_seconds"]
         heartbeat.set(self._clock().timestamp())
-
-    def _health(self) -> Health:
-        beat = self._heartbeat_at
-        age = None if beat is None else time.monotonic() - beat
-        alive = age is not None and age < HEARTBEAT_LOST_SECONDS
-        return Health(started=beat is not None, alive=alive, heartbeat_age_seconds=age)
 
     def _status(self) -> StatusPage:
         now = self._clock()
@@ -218,6 +219,11 @@ class Daemon:
             sources={name: settings.source.kind for name, settings in configured.items()},
             monitors=queries.overview(self._store, configured, since),
             flagged=queries.flagged_records(self._store, since=since, limit=20),
+            store=public_address(self._store.engine.url),
+            replica=self._me.name,
+            replicas=self._leasing.live,
+            held=self._leasing.held,
+            health=self._condition.health(),
         )
 
     def _wanted(self, name: str) -> int:

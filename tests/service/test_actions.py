@@ -14,31 +14,28 @@ TWO_WORDS = re.compile(r"[a-z]+\.[a-z_]+")
 
 def spoken() -> set[str]:
     """Every action that the source logs; of one that is chosen first, all that can be chosen."""
-    found: set[str] = set()
-    for path in sorted((ROOT / "aemon").rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        texts = [
-            node.value
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        ]
-        for node in ast.walk(tree):
-            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
-                continue
-            if node.func.id == "log" and len(node.args) > 2:
-                match node.args[2]:
-                    case ast.Constant(value=str(action)):
-                        found.add(action)
-                    case ast.Name():
-                        found |= {text for text in texts if TWO_WORDS.fullmatch(text)}
-                    case other:
-                        assert ast.unparse(other) == "f'{report.job}.{report.outcome}'", path
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Dict) and path.name != "logs.py":
-                for key, value in zip(node.keys, node.values, strict=True):
-                    if isinstance(key, ast.Constant) and key.value == "action":
-                        found.add(ast.literal_eval(value))
-    return found
+    return {
+        action
+        for path in sorted((ROOT / "aemon").rglob("*.py"))
+        for tree in [ast.parse(path.read_text(encoding="utf-8"))]
+        for node in ast.walk(tree)
+        for action in said_by(node, tree)
+        if path.name != "logs.py"
+    }
+
+
+def said_by(node: ast.AST, tree: ast.Module) -> set[str]:
+    match node:
+        case ast.Call(func=ast.Name(id="log"), args=[_, _, ast.Constant(value=str(action)), *_]):
+            return {action}
+        case ast.Call(func=ast.Name(id="log"), args=[_, _, ast.Name(), *_]):
+            texts = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)}
+            return {text for text in texts if TWO_WORDS.fullmatch(str(text))}
+        case ast.Call(func=ast.Name(id="log"), args=[_, _, other, *_]):
+            assert ast.unparse(other) == "f'{report.job}.{report.outcome}'"
+        case ast.Dict(keys=[ast.Constant(value="action")], values=[ast.Constant(value=action)]):
+            return {action}
+    return set()
 
 
 def test_what_is_logged_is_in_the_vocabulary_and_the_other_way_round():
