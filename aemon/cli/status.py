@@ -1,7 +1,10 @@
 """`aemon status`: where every monitor stands, and whether its promise is kept."""
 
-from datetime import timedelta
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -13,50 +16,100 @@ from aemon.cli.output import (
     print_json,
     read_config,
 )
-from aemon.cli.tables import print_table, show_time
+from aemon.cli.tables import print_table, print_words, show_time
 
 if TYPE_CHECKING:
-    from aemon.store.queries import MonitorOverview
+    from aemon.config.schema import Config
+    from aemon.service.asking import Answer
 
 
 def status(config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False) -> None:
     """Show where every monitor stands: the share of records that may be flagged, and that was.
 
+    The running daemon is asked; if it does not answer, the store is read.
     What is promised is about normal records. Among those flagged may be true
     anomalies: nobody has said which they are.
     """
-    from aemon.clock import utc_now
-    from aemon.store import queries
+    from aemon.service.asking import ask_daemon
 
     settings = read_config(config)
-    with opened_results(settings) as store:
-        since = utc_now() - timedelta(days=1)
-        monitors = queries.overview(store, settings.monitors, since)
+    answer = ask_daemon(settings)
+    if answer.told is not None:
+        monitors = [{**entry, "told_by": "daemon"} for entry in answer.told["monitors"]]
+    else:
+        monitors = [{**entry, "told_by": "store"} for entry in _stored(settings)]
     if as_json:
         print_json(monitors)
-    elif monitors:
+        return
+    _print_daemon(answer)
+    if monitors:
         _print(monitors)
     else:
         typer.echo("no monitor has run yet")
 
 
-def _print(monitors: "list[MonitorOverview]") -> None:
+def _stored(settings: "Config") -> list[dict[str, Any]]:
+    from aemon.clock import utc_now
+    from aemon.store import queries
+    from aemon.store.leases import lease_rows
+
+    with opened_results(settings) as store:
+        overview = queries.overview(store, settings.monitors, utc_now() - timedelta(days=1))
+        held = {row.monitor for row in lease_rows(store, settings.monitors) if row.is_held}
+    entries = [{**asdict(monitor), "held": monitor.name in held} for monitor in overview]
+    text = json.dumps(entries, default=datetime.isoformat)
+    return list(json.loads(text))
+
+
+def _print_daemon(answer: "Answer") -> None:
+    told = answer.told
+    if told is None:
+        print_words(f"{answer.why}: from the store")
+        return
+    held = sum(entry["held"] for entry in told["monitors"])
+    others = f", one of {told['replicas']} replicas" if told["replicas"] > 1 else ""
+    lag = told["scheduler_lag_seconds"]
+    beat = "not started" if lag is None else f"scheduler {lag:.0f} s ago"
+    print_words(
+        f"from the daemon at {answer.address}: aemon {told['aemon']}, up for "
+        f"{_uptime(told['uptime_seconds'])}, {told['health'].partition(':')[0]} ({beat}), "
+        f"watches {held} of {len(told['monitors'])} monitors{others}"
+    )
+
+
+def _uptime(seconds: float) -> str:
+    from aemon.clock import format_duration
+
+    whole = 60 if seconds >= 60 else 1  # noqa: PLR2004 -- seconds of a minute
+    return format_duration(timedelta(seconds=seconds // whole * whole))
+
+
+def _print(monitors: Sequence[Mapping[str, Any]]) -> None:
     print_table(
         ("monitor", "detector", "trained (UTC)", "judged", "promised", "flagged", "last run"),
         [
             (
-                monitor.name,
-                monitor.detector_version,
-                show_time(monitor.trained_at) if monitor.trained_at else None,
-                monitor.realised.judged,
-                _percent(monitor.false_alarm_rate),
-                _percent(monitor.realised.share),
-                monitor.last_score.outcome if monitor.last_score else None,
+                monitor["name"],
+                monitor["detector_version"],
+                _time(monitor["trained_at"]),
+                monitor["realised"]["judged"],
+                _percent(monitor["false_alarm_rate"]),
+                _share(monitor["realised"]),
+                monitor["last_score"]["outcome"] if monitor["last_score"] else None,
             )
             for monitor in monitors
         ],
-        notes=[monitor.last_score.reason if monitor.last_score else "" for monitor in monitors],
+        notes=[m["last_score"]["reason"] if m["last_score"] else "" for m in monitors],
     )
+
+
+def _time(text: str | None) -> str | None:
+    return show_time(datetime.fromisoformat(text)) if text else None
+
+
+def _share(realised: Mapping[str, int]) -> str | None:
+    judged = realised["judged"]
+    return _percent(realised["flagged"] / judged) if judged else None
 
 
 def _percent(share: float | None) -> str | None:

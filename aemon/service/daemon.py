@@ -14,28 +14,31 @@ import prometheus_client
 
 from aemon import __version__
 from aemon.clock import Clock, utc_now
+from aemon.config.addresses import public_address
 from aemon.config.cron import Cron
 from aemon.config.schema import Config
 from aemon.errors import ExitCode, StoreError
 from aemon.records import Job, Outcome
 from aemon.service.cold_start import wanted_for
+from aemon.service.condition import Condition
 from aemon.service.leasing import Leasing
 from aemon.service.lifecycle import Lifecycle
 from aemon.service.logs import log
 from aemon.service.metrics import Metrics
 from aemon.service.monitor import Monitor
-from aemon.service.reloading import Reloading
+from aemon.service.notify import Notifier
+from aemon.service.reloading import Change, Reloading
 from aemon.service.replica import own_name
 from aemon.service.retention import Retention
 from aemon.service.runner import Runner
-from aemon.service.scheduler import HEARTBEAT_SECONDS, Scheduler
+from aemon.service.scheduler import Scheduler
 from aemon.store import queries, schema
 from aemon.store.detectors import StoredDetector
 from aemon.store.engine import open_engine
 from aemon.store.leases import Fence, Replica
 from aemon.store.store import Store
 from aemon.web.server import WebServer, listen
-from aemon.web.status import Health, StatusPage
+from aemon.web.status import StatusPage
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +47,6 @@ GIVE_BACK_SECONDS = 1.0  # and this long for its leases to be given back
 AWAKE_EVERY_SECONDS = 0.2
 SPREAD = timedelta(milliseconds=50)  # between the first ticks of two monitors, at most
 CLOCK_STEP_SECONDS = 5.0  # less is a clock being slewed
-HEARTBEAT_LOST_SECONDS = 6 * HEARTBEAT_SECONDS
 
 
 class Daemon:
@@ -75,19 +77,20 @@ class Daemon:
         self._monitors: dict[str, Monitor] = {}
         self._shown: dict[str, tuple[int, int]] = {}  # detector and threshold
         self._started_at = clock()
-        me = Replica(
+        self._me = Replica(
             name=config.replicas.name or own_name(),
             address=self.address,
             version=__version__,
             started_at=self._started_at,
         )
         self._leasing = Leasing(
-            Store(open_engine(self._store_url), clock), me, config.replicas.lease, self._metrics,
-            on_won=self._watch, on_lost=self._unwatch, running=self._runner.running,
+            Store(open_engine(self._store_url), clock), self._me, config.replicas.lease,
+            self._metrics, on_won=self._watch, on_lost=self._unwatch, running=self._runner.running,
         )  # fmt: skip
         self._reloading = Reloading(path, self._metrics, lambda: clock().timestamp())
         self._watching = threading.RLock()  # monitors come and go by leases and by reloads
-        self._heartbeat_at: float | None = None  # monotonic
+        self._condition = Condition(self._store, self._scheduler, self._leasing, self._monitors)
+        self._notifier = Notifier()
         self._asked_to_stop = self._asked_to_reload = False
 
     @property
@@ -101,7 +104,7 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
         signal.signal(signal.SIGHUP, self._ask_to_reload)
-        web = WebServer(self._socket, self._status, self._health, self._metrics.registry)
+        web = WebServer(self._socket, self._status, self._condition.health, self._metrics.registry)
         web.start()
         self._leasing.start(self._config.monitors)
         self._retention.end_lost_runs()
@@ -111,12 +114,15 @@ class Daemon:
             logger, logging.INFO, "started", version=__version__,
             monitors=len(self._config.monitors), http=self.address,
         )  # fmt: skip
+        self._notifier.ready()
+        self._notifier.keep_telling(self._condition.line)
         # No lock is waited for here: a handler that runs while this thread holds the lock of an
         # Event would wait for itself, and a lock's wait may miss a signal another thread got.
         ahead = time.time() - time.monotonic()
         looked_at = time.monotonic()
         while not self._asked_to_stop:
             time.sleep(AWAKE_EVERY_SECONDS)
+            self._notifier.feed_watchdog(lambda: self._condition.alive)
             pause = self._config.reload_every.total_seconds()
             if self._asked_to_reload or time.monotonic() - looked_at >= pause:
                 looked_at = time.monotonic()
@@ -138,10 +144,15 @@ class Daemon:
     def _reload(self) -> None:
         """Take up a changed configuration, as far as that goes without a restart."""
         told_to, self._asked_to_reload = self._asked_to_reload, False
+        if told_to:
+            self._notifier.reloading()
         found = self._reloading.look(self._config, told_to=told_to)
-        if found is None:
-            return
-        new, change = found
+        if found is not None:
+            self._take_up(*found)
+        if told_to:
+            self._notifier.ready()
+
+    def _take_up(self, new: Config, change: Change) -> None:
         try:
             self._store.add_monitors(new.monitors)
         except StoreError as error:
@@ -165,6 +176,7 @@ class Daemon:
 
     def _stop(self, web: WebServer) -> None:
         log(logger, logging.INFO, "stopping")
+        self._notifier.stopping()
         self._scheduler.stop()
         self._runner.refuse("aemon is stopping")
         self._lifecycle.stop()
@@ -241,15 +253,9 @@ class Daemon:
         self._runner.note(monitor, job, outcome, reason)
 
     def _heartbeat(self) -> None:
-        self._heartbeat_at = time.monotonic()  # whatever the clock is set to
+        self._condition.beat()
         heartbeat = self._metrics["aemon_scheduler_heartbeat_timestamp_seconds"]
         heartbeat.set(self._clock().timestamp())
-
-    def _health(self) -> Health:
-        beat = self._heartbeat_at
-        age = None if beat is None else time.monotonic() - beat
-        alive = age is not None and age < HEARTBEAT_LOST_SECONDS
-        return Health(started=beat is not None, alive=alive, heartbeat_age_seconds=age)
 
     def _status(self) -> StatusPage:
         now = self._clock()
@@ -263,6 +269,11 @@ class Daemon:
             sources={name: settings.source.kind for name, settings in configured.items()},
             monitors=queries.overview(self._store, configured, since),
             flagged=queries.flagged_records(self._store, since=since, limit=20),
+            store=public_address(self._store.engine.url),
+            replica=self._me.name,
+            replicas=self._leasing.live,
+            held=self._leasing.held,
+            health=self._condition.health(),
         )
 
     def _wanted(self, name: str) -> int:

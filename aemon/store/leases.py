@@ -296,6 +296,11 @@ class LeaseRow:
     holder: str  # empty if nobody does
     expired: bool
 
+    @property
+    def is_held(self) -> bool:
+        """Whether somebody who lives watches it."""
+        return bool(self.holder) and not self.expired
+
 
 def lease_rows(store: Store, names: Iterable[str]) -> list[LeaseRow]:
     """Who watches these monitors; those nobody ever has are left out.

@@ -1,5 +1,6 @@
-"""The web application: `/`, `/metrics`, `/healthz`, `/readyz`."""
+"""The web application: `/`, `/status.json`, `/metrics`, `/healthz`, `/readyz`."""
 
+import json
 from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
@@ -12,7 +13,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from aemon.errors import AemonError
-from aemon.web.status import Health, StatusPage
+from aemon.web.status import Health, StatusPage, as_json
 
 # The page needs nothing from elsewhere and runs no script.
 _HEADERS = {
@@ -41,15 +42,20 @@ def build_app(
         except AemonError as error:
             return PlainTextResponse(f"{error}\n", HTTPStatus.SERVICE_UNAVAILABLE, _HEADERS)
 
+    def status_json(_request: Request) -> Response:
+        try:
+            text = json.dumps(as_json(status()), default=datetime.isoformat)
+        except AemonError as error:
+            return PlainTextResponse(f"{error}\n", HTTPStatus.SERVICE_UNAVAILABLE, _HEADERS)
+        return Response(text, media_type="application/json", headers=_HEADERS)
+
     def metrics(_request: Request) -> Response:
         return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     def healthz(_request: Request) -> Response:
         now = health()
-        age = now.heartbeat_age_seconds
-        text = "no heartbeat yet" if age is None else f"scheduler heartbeat {age:.0f} s ago"
         code = HTTPStatus.OK if now.alive else HTTPStatus.SERVICE_UNAVAILABLE
-        return PlainTextResponse(f"{'ok' if now.alive else 'dead'}: {text}\n", code)
+        return PlainTextResponse(f"{now.told}\n", code)
 
     def readyz(_request: Request) -> Response:
         if health().started:
@@ -59,6 +65,7 @@ def build_app(
     return Starlette(
         routes=[
             Route("/", index),
+            Route("/status.json", status_json),
             Route("/metrics", metrics),
             Route("/healthz", healthz),
             Route("/readyz", readyz),

@@ -1,19 +1,30 @@
 """What the status page and the health checks show: plain records, filled by the daemon."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
 from aemon.store.queries import FlaggedRecord, MonitorOverview
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Health:
-    """Whether the daemon has started, and whether its scheduler still ticks."""
+    """Whether the daemon has started, whether its scheduler still ticks, and what keeps it busy."""
 
     started: bool
     alive: bool
     heartbeat_age_seconds: float | None
+    busy: str = ""  # why runs may have to wait; empty if they need not
+
+    @property
+    def told(self) -> str:
+        """`ok`, `busy` or `dead`, and why."""
+        age = self.heartbeat_age_seconds
+        beat = "no heartbeat yet" if age is None else f"scheduler heartbeat {age:.0f} s ago"
+        if not self.alive:
+            return f"dead: {beat}"
+        return f"busy: {self.busy}; {beat}" if self.busy else f"ok: {beat}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,3 +38,27 @@ class StatusPage:
     sources: Mapping[str, str]  # monitor -> kind of source
     monitors: Sequence[MonitorOverview]
     flagged: Sequence[FlaggedRecord]  # newest first
+    store: str = ""  # its address, without a password
+    replica: str = ""  # what this daemon is called
+    replicas: int = 1  # that live, this one included
+    held: Collection[str] = ()  # monitors that are watched here
+    health: Health | None = None
+
+
+def as_json(page: StatusPage) -> dict[str, Any]:
+    """What `/status.json` tells: the daemon, and where every monitor stands."""
+    health = page.health
+    return {
+        "aemon": page.version,
+        "store": page.store,
+        "replica": page.replica,
+        "replicas": page.replicas,
+        "now": page.now.isoformat(),
+        "started_at": page.started_at.isoformat(),
+        "uptime_seconds": round((page.now - page.started_at).total_seconds(), 1),
+        "health": health.told if health else None,
+        "scheduler_lag_seconds": health.heartbeat_age_seconds if health else None,
+        "monitors": [
+            {**asdict(monitor), "held": monitor.name in page.held} for monitor in page.monitors
+        ],
+    }

@@ -10,7 +10,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from aemon.config.schema import HostSource, MonitorSettings
 from aemon.records import DetectorState, Job, Outcome, RunReport
-from aemon.service.metrics import CATALOGUE, Metrics
+from aemon.service.catalogue import CATALOGUE
+from aemon.service.metrics import Metrics
 from aemon.store.detectors import StoredDetector
 from aemon.store.queries import Flagged
 

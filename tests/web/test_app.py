@@ -167,3 +167,29 @@ def test_the_server_serves_and_stops():
         assert answer.read() == b"ok: scheduler heartbeat 0 s ago\n"
     server.stop()
     assert not server._thread.is_alive()
+
+
+def test_a_program_is_told_the_same_as_the_page_shows():
+    told = client([monitor("pumps")]).get("/status.json").json()
+    assert told["aemon"] == "0.1.0"
+    assert told["uptime_seconds"] == 86_400
+    assert told["monitors"][0]["name"] == "pumps"
+    assert told["monitors"][0]["held"] is False
+    assert told["monitors"][0]["read_until"] == NOW.isoformat()
+
+
+def test_a_store_that_is_away_is_told_to_a_program_too():
+    def away() -> StatusPage:
+        raise StoreError("the store is away")
+
+    answer = client(status=away).get("/status.json")
+    assert (answer.status_code, answer.text) == (503, "the store is away\n")
+
+
+def test_a_busy_daemon_is_not_taken_for_a_dead_one():
+    beat = {"started": True, "heartbeat_age_seconds": 2.0, "busy": "10 scoring runs in hand"}
+    busy = client(health=Health(alive=True, **beat)).get("/healthz")
+    dead = client(health=Health(alive=False, **beat)).get("/healthz")
+    assert (busy.status_code, dead.status_code) == (200, 503)
+    assert busy.text == "busy: 10 scoring runs in hand; scheduler heartbeat 2 s ago\n"
+    assert dead.text == "dead: scheduler heartbeat 2 s ago\n"
