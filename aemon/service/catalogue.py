@@ -21,7 +21,7 @@ class Metric:
 CATALOGUE = (
     Metric("aemon_build_info", "gauge", ("version",), "1, labelled with the running version"),
     Metric(
-        "aemon_config_reloads", "counter", ("result",),
+        "aemon_config_reloads", "counter", ("outcome",),
         "times the configuration was read again: ok, or refused for what is wrong in it",
     ),
     Metric(

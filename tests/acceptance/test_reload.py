@@ -59,7 +59,7 @@ def lines(daemon) -> list[tuple]:
 def test_monitors_come_and_go_and_leave_no_series_behind(daemon, database):
     rewrite(daemon, monitor(database) + monitor(database, name="second"))
     daemon.wait(lambda: len(detectors(daemon)) == 2, "the second monitor's detector")
-    assert daemon.metric('aemon_config_reloads_total{result="ok"}') == 1
+    assert daemon.metric('aemon_config_reloads_total{outcome="ok"}') == 1
     rewrite(daemon, monitor(database, name="second"))
     daemon.wait(lambda: 'monitor="plant"' not in (daemon.get("/metrics") or ""), "it to be gone")
     insert(database, "readings", readings.rows(50, first=LEARNED))

@@ -155,14 +155,8 @@ def test_names_and_labels_follow_the_rules():
         assert metric.name.startswith("aemon_")
         assert not metric.name.endswith(("_total", "_milliseconds", "_count"))
         assert set(metric.labels) <= {
-            "monitor",
-            "job",
-            "outcome",
-            "reason",
-            "severity",
-            "version",
-            "table",
-        }
+            "monitor", "job", "outcome", "reason", "severity", "version", "table", "ruling",
+        }  # fmt: skip
         assert metric.help
 
 
