@@ -23,7 +23,10 @@ _LEVELS = {
     Outcome.MISFIRED: logging.WARNING,
     Outcome.NO_DATA: logging.DEBUG,
 }
-MOST_HANGING = 3  # abandoned runs of one monitor that may hang at once
+MOST_HANGING = 3  # abandoned runs of one monitor that hang; then it is tried but now and then
+MOST_THREADS = 30  # abandoned runs of one monitor, whatever happens: each holds a thread
+PAUSE_TIMEOUTS = 10  # between two tries of a monitor that hangs, in timeouts; doubles up to an hour
+LONGEST_PAUSE_SECONDS = 3600.0
 
 
 @dataclass(kw_only=True)
@@ -52,6 +55,7 @@ class Runner:
         self._lock = threading.Lock()
         self._runs: dict[int, _Run] = {}
         self._hanging: Counter[str] = Counter()
+        self._hung_at: dict[str, float] = {}  # monotonic: when a run was given up last
         self._stopping = ""
         self._outage = Outage(metrics, clock)
         self._ledger = Ledger(store, metrics, self._outage)
@@ -63,7 +67,7 @@ class Runner:
         """
         run = _Run(monitor=monitor, job=job, started_at=self._clock())
         run.tally.started_at = run.started_at
-        refusal = self._outage.waits() or self._admit(run)
+        refusal = self._outage.waits() or self._admit(run, timeout)
         if refusal:
             return self.note(monitor, job, Outcome.SKIPPED, refusal)
         thread = threading.Thread(
@@ -75,18 +79,29 @@ class Runner:
         with self._lock:
             run.hangs = not run.ended
             self._hanging[monitor] += run.hangs
+            self._hung_at[monitor] = time.monotonic()
         if run.hangs:
             outcome = Outcome.ABANDONED if self._stopping else Outcome.TIMED_OUT
             return self._finish(run, outcome, run.stop.reason)
         return self._finish(run, run.outcome, run.reason)
 
-    def _admit(self, run: _Run) -> str:
-        """Why a run may not start; empty if it may."""
+    def _admit(self, run: _Run, timeout: timedelta) -> str:
+        """Why a run may not start; empty if it may.
+
+        A source that hangs may answer again some day, though what was asked of it never returns.
+        So it is asked anew, more and more seldom: each try may cost a thread for ever.
+        """
         with self._lock:
             if self._stopping:
                 return self._stopping
-            if self._hanging[run.monitor] >= MOST_HANGING:
-                return f"{MOST_HANGING} runs of {run.monitor} hang; waiting for one to return"
+            hanging = self._hanging[run.monitor]
+            if hanging >= MOST_THREADS:
+                return f"{hanging} runs of {run.monitor} hang for ever: restart aemon"
+            if hanging >= MOST_HANGING:
+                times = PAUSE_TIMEOUTS * 2.0 ** (hanging - MOST_HANGING)
+                pause = min(times * timeout.total_seconds(), LONGEST_PAUSE_SECONDS)
+                if time.monotonic() < self._hung_at[run.monitor] + pause:
+                    return f"{hanging} runs of {run.monitor} hang; it is tried again now and then"
             self._runs[id(run)] = run
         return ""
 

@@ -1,0 +1,154 @@
+"""What befalls a daemon that is left alone: slipped clocks, killed workers, sources that hang."""
+
+import contextlib
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests import readings
+from tests.lacking import lacking
+from tests.processes import Daemon, insert, make_table, sql_source
+
+pytestmark = pytest.mark.acceptance
+LEARNED = 300
+
+
+@pytest.fixture
+def database(tmp_path):
+    database = tmp_path / "plant.db"
+    make_table(database, "readings", ["ts TEXT", *readings.COLUMNS])
+    insert(database, "readings", readings.rows(LEARNED))
+    return database
+
+
+def plant(database, more="") -> str:
+    return (
+        f"  plant:\n    source: {sql_source(database)}\n    score_every: 300ms\n"
+        f"    min_records: {LEARNED}\n    detector: {{steps: 60, members: 1}}\n{more}"
+    )
+
+
+def scored(daemon) -> list[int]:
+    return sorted(int(key) for (key,) in daemon.query("SELECT record_key FROM scores"))
+
+
+@pytest.fixture
+def slipping_clock(tmp_path, monkeypatch):
+    """Sets the wall clock of a daemon that is started after this, by so many seconds."""
+    compiler, library = shutil.which("cc"), tmp_path / "slipping_clock.so"
+    if compiler is None:
+        lacking("a C compiler, for a clock that can be set")
+    source = Path(__file__).parents[1] / "slipping_clock.c"
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
+    clock = tmp_path / "clock"
+    clock.write_bytes(struct.pack("l", 0))
+    monkeypatch.setenv("LD_PRELOAD", str(library))
+    monkeypatch.setenv("SLIPPING_CLOCK", str(clock))
+
+    def slip(seconds: int) -> None:
+        with clock.open("r+b") as file:  # in place: the daemon has it mapped
+            file.write(struct.pack("l", seconds))
+
+    return slip
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_clock_that_jumps_costs_no_record_and_doubles_none(
+    tmp_path, database, slipping_clock, hours
+):
+    with Daemon(tmp_path, plant(database)) as daemon:
+        daemon.wait(lambda: daemon.query("SELECT 1 FROM detectors") != [], "the first detector")
+        first = LEARNED
+        for offset in (0, hours * 3600, 0):
+            slipping_clock(offset)
+            time.sleep(1)
+            insert(database, "readings", readings.rows(40, first=first))
+            first += 40
+            wanted = first - LEARNED
+            daemon.wait(lambda: len(scored(daemon)) >= wanted, "the ticks to go on", 20)  # noqa: B023
+        assert scored(daemon) == list(range(LEARNED, first))
+        assert daemon.get("/healthz") is not None
+        assert daemon.log.read_text().count('"clock.set"') == 2
+        assert daemon.stop() < 10
+    outcomes = {name for (name,) in daemon.query("SELECT DISTINCT outcome FROM runs")}
+    assert outcomes <= {"ok", "no_data", "collecting", "skipped", "abandoned"}
+
+
+def test_a_killed_training_worker_is_a_failed_run_and_the_next_one_trains(tmp_path, database):
+    slow = plant(database, "    train_every: 4s\n    life: {trial: false}\n").replace(
+        "{steps: 60, members: 1}", "{steps: 4000, members: 8}"
+    )
+    with Daemon(tmp_path, plant(database)) as daemon:
+        daemon.wait(lambda: daemon.query("SELECT 1 FROM detectors") != [], "the first detector")
+        daemon.stop()
+    text = daemon.config.read_text()
+    daemon.config.write_text(text[: text.index("monitors:")] + "monitors:\n" + slow)
+    with daemon:
+        # When the worker that trains the second detector is killed
+        daemon.wait(lambda: "train.started" in daemon.log.read_text(), "a training")
+        kill_worker(daemon)
+        failed = "SELECT reason FROM runs WHERE job = 'train' AND outcome = 'failed'"
+        daemon.wait(lambda: daemon.query(failed) != [], "the ledger to say so")
+        assert "killed" in daemon.query(failed)[0][0]
+        # Then scoring goes on meanwhile, and it is tried again
+        insert(database, "readings", readings.rows(30, first=LEARNED))
+        daemon.wait(lambda: len(scored(daemon)) == 30, "scoring to go on", 20)
+        daemon.wait(lambda: len(daemon.query("SELECT 1 FROM detectors")) >= 2, "another training")
+        assert daemon.stop() < 10
+
+
+def kill_worker(daemon) -> None:
+    """SIGKILL to the process that has torch loaded; the fork server has not."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        for child in psutil.Process(daemon.process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if any("libtorch" in mapped.path for mapped in child.memory_maps()):
+                    child.send_signal(signal.SIGKILL)
+                    return
+        time.sleep(0.05)
+    raise AssertionError("no worker was found")
+
+
+def test_a_training_that_takes_more_memory_than_it_may_is_ended_and_says_how_much(
+    tmp_path, database
+):
+    small = plant(database, "    life: {train_memory: 150MB}\n")
+    with Daemon(tmp_path, small) as daemon:
+        failed = "SELECT reason FROM runs WHERE job = 'train' AND outcome = 'failed'"
+        daemon.wait(lambda: daemon.query(failed) != [], "the ledger to say so")
+        (reason,) = daemon.query(failed)[0]
+        assert "MB, more than the 150 MB it may" in reason
+        assert "life.train_memory" in reason
+        assert daemon.get("/healthz") is not None
+
+
+def test_a_source_that_hangs_is_given_up_and_read_again_once_it_answers(tmp_path, database):
+    """Given a pipe nobody writes into beside a table that is well."""
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    hanging = (
+        f"  hanging:\n    source: {{kind: csv, path: {pipe}, time: ts}}\n"
+        "    score_every: 500ms\n    score_timeout: 1s\n    min_records: 50\n"
+    )
+    with Daemon(tmp_path, hanging + plant(database)) as daemon:
+        timed_out = "SELECT count(*) FROM runs WHERE monitor = 'hanging' AND outcome = 'timed_out'"
+        daemon.wait(lambda: daemon.query(timed_out)[0][0] >= 2, "runs to be given up")
+        daemon.wait(lambda: daemon.query("SELECT 1 FROM detectors") != [], "the other to train")
+        insert(database, "readings", readings.rows(30, first=LEARNED))
+        daemon.wait(lambda: len(scored(daemon)) == 30, "the other to be judged")
+        # When a file takes the pipe's place
+        pipe.unlink()
+        lines = ["ts,flow", *(f"2026-01-01T00:00:{n % 60:02d}Z,{n}" for n in range(10))]
+        pipe.write_text("\n".join(lines) + "\n")
+        collecting = "SELECT reason FROM runs WHERE monitor = 'hanging' AND outcome = 'collecting'"
+        daemon.wait(lambda: daemon.query(collecting) != [], "it to be read again")
+        assert daemon.query(collecting)[0][0] == "collecting 10 of 50 records"
+        assert daemon.stop() < 10
