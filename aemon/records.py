@@ -145,6 +145,15 @@ class Snooze:
     id: int | None = None
 
 
+def told_like(episode: int, label: str) -> str:
+    """Which earlier episode one looks like, in words.
+
+    >>> told_like(41, "stuck sensor")
+    'like episode 41, labelled stuck sensor'
+    """
+    return f"like episode {episode}" + (f", labelled {label}" if label else "")
+
+
 class DetectorState(StrEnum):
     """A detector's place in its life."""
 
@@ -152,6 +161,17 @@ class DetectorState(StrEnum):
     ACTIVE = "active"
     RETIRED = "retired"  # was active once
     REJECTED = "rejected"  # never was: its trial went against it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DriftReport:
+    """How far normal life has moved from what a detector learned, after a run."""
+
+    evidence: float  # log10, that scores have drifted
+    largest_index: float | None  # population stability index over the columns; None: too early
+    open: int  # drifts that are not over
+    found: int  # new ones
+    provisional: bool  # too few records to show the promised rate
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -184,6 +204,8 @@ class RunReport:
     newest_record: datetime | None = None  # event time of the newest record read
     records_wanted: int = 0  # in a cold start: how many it takes to end it
     unfinished: bool = False  # the source has more to read at once
+    drift: DriftReport | None = None  # None where nothing was judged
+    ruling: str = ""  # of a trial that ended in it: promote or reject
     store_seconds: tuple[float, ...] = ()  # how long each of its commits took
 
     @property

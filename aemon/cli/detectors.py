@@ -1,25 +1,27 @@
 """`aemon detectors`: what was trained, on what, and whether it can be had again."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from aemon.cli import succession
 from aemon.cli.output import (
     CONFIG_FILE,
     ConfigOption,
     JsonOption,
     choose_monitors,
+    one_monitor,
     opened_results,
     print_json,
     read_config,
 )
 from aemon.cli.tables import print_table, print_words, show_time
-from aemon.errors import ConfigError, ExitCode
-
-if TYPE_CHECKING:
-    from aemon.config.schema import Config
+from aemon.errors import ExitCode
 
 app = typer.Typer(help="About trained detectors.", no_args_is_help=True)
+app.command()(succession.promote)
+app.command()(succession.rollback)
+app.command()(succession.compare)
 
 VersionArgument = Annotated[int, typer.Argument(help="The detector's version within its monitor.")]
 MonitorOption = Annotated[
@@ -39,7 +41,10 @@ def list_(
     with opened_results(settings) as store:
         rows = [row for name in names for row in detector_rows(store, name)]
     if as_json:
-        shown = ("monitor", "version", "state", "trained_at", "training_records", "threshold")
+        shown = (
+            "monitor", "version", "state", "state_reason", "asked_by", "trained_at",
+            "training_records", "threshold",
+        )  # fmt: skip
         print_json([{name: row[name] for name in shown} for row in rows])
         return
     print_table(
@@ -52,6 +57,7 @@ def list_(
             )
             for row in rows
         ],
+        notes=[row["state_reason"] for row in rows],
     )  # fmt: skip
 
 
@@ -66,7 +72,7 @@ def show(
     from aemon.service.rebuilding import find_detector
 
     settings = read_config(config)
-    name = _one_monitor(settings, monitor)
+    name = one_monitor(settings, monitor)
     with opened_results(settings) as store:
         row = find_detector(store, name, version)
     if as_json:
@@ -95,7 +101,7 @@ def rebuild(
     from aemon.service import rebuilding
 
     settings = read_config(config)
-    name = _one_monitor(settings, monitor)
+    name = one_monitor(settings, monitor)
     with opened_results(settings) as store, Console(stderr=True).status("training ..."):
         made = rebuilding.rebuild(name, settings.monitors[name], store, utc_now, version)
     if as_json:
@@ -131,6 +137,8 @@ def _shown(row: dict[str, Any]) -> dict[str, str]:
     shown = {
         "monitor": row["monitor"],
         "detector": f"{row['version']}, {row['state']}, trained at {show_time(row['trained_at'])}",
+        "asked for by": row["asked_by"] or "not written down",
+        "state": row["state_reason"] or "not written down",
         "records": f"{row['training_records']} for the weights, {row['validation_records']} to try "
         f"it on, {row['calibration_records']} for the threshold",
         "event times": f"{show_time(row['trained_from'])} to {show_time(row['trained_until'])}",
@@ -153,11 +161,3 @@ def _shown(row: dict[str, Any]) -> dict[str, str]:
         shown[name.replace("_", " ")] = row[name] or "removed by retention"
     shown["versions"] = ", ".join(f"{name} {number}" for name, number in row["versions"].items())
     return shown
-
-
-def _one_monitor(config: "Config", name: str | None) -> str:
-    if name is None and len(config.monitors) > 1:
-        raise ConfigError(
-            "there are several monitors", todo=f"add --monitor: {', '.join(config.monitors)}"
-        )
-    return choose_monitors(config, [name] if name else None)[0]

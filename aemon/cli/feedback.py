@@ -1,10 +1,11 @@
-"""`aemon feedback`: say of a record what it was; the next training takes it up."""
+"""`aemon feedback`: say of a record, or an episode, what it was; the next training takes it up."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from aemon.cli.episodes import find_episode
 from aemon.cli.output import (
     CONFIG_FILE,
     ConfigOption,
@@ -31,6 +32,9 @@ def feedback(
     entity: Annotated[
         str | None, typer.Option(help="Whose record, if entities share keys.")
     ] = None,
+    episode: Annotated[
+        int | None, typer.Option("--episode", "-e", help="Or every record of this episode.")
+    ] = None,
     until: Annotated[
         datetime | None,
         typer.Option(help="With ignore_until: learn nothing up to this event time, in UTC."),
@@ -45,20 +49,27 @@ def feedback(
     what is to be ignored teach nothing. Taken up at the next training.
     """
     from aemon.store.feedback import add_feedback, read_feedback
+    from aemon.store.told import say_of_episode
 
     settings = read_config(config)
     (name,) = choose_monitors(settings, [monitor])
+    new = 1
+    if verdict is not None:
+        _check(verdict, record, until, episode)
     with opened_results(settings) as store:
-        if verdict is not None:
-            _check(verdict, record, until)
+        if verdict is not None and episode is not None:
+            new = say_of_episode(store, find_episode(store, [name], episode), verdict, note)
+        elif verdict is not None:
             zoned = until and (until if until.tzinfo else until.replace(tzinfo=UTC))
             add_feedback(
                 store, name, verdict, record_key=record, entity=entity, until=zoned, note=note
             )
         said = read_feedback(store, name)
     if verdict is not None:
-        said = said[-1:]
-        if record is not None and said[0].event_time is None:
+        said = said[-new:] if new else []
+        if not said:
+            typer.echo(f"note: no record of episode {episode} is flagged any more", err=True)
+        elif record is not None and said[0].event_time is None:
             typer.echo(f"note: {name} has judged no record {record!r} yet", err=True)
     if as_json:
         print_json(said)
@@ -81,9 +92,16 @@ def _row(one: "Feedback") -> tuple[str, ...]:
     )
 
 
-def _check(verdict: FeedbackVerdict, record: str | None, until: datetime | None) -> None:
+def _check(
+    verdict: FeedbackVerdict, record: str | None, until: datetime | None, episode: int | None
+) -> None:
     """Say in the command's words what the database would refuse."""
     ignores = verdict is FeedbackVerdict.IGNORE_UNTIL
+    if episode is not None and (ignores or record is not None):
+        raise ConfigError(
+            f"--episode does not go with {verdict if ignores else '--record'}",
+            todo="say false_alarm or confirmed of an episode, or leave it out",
+        )
     if ignores != (until is not None):
         raise ConfigError(
             "ignore_until needs --until" if ignores else f"--until does not go with {verdict}",
@@ -91,7 +109,8 @@ def _check(verdict: FeedbackVerdict, record: str | None, until: datetime | None)
             if ignores
             else "leave it out",
         )
-    if not ignores and record is None:
+    if not ignores and record is None and episode is None:
         raise ConfigError(
-            f"{verdict} is said of a record", todo="add --record KEY; `aemon anomalies` lists keys"
+            f"{verdict} is said of a record",
+            todo="add --record KEY; `aemon anomalies` lists keys; or --episode ID",
         )

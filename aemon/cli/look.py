@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from aemon.store.store import Store
 
 _SHORT_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+QUIET_TOLD = {
+    "maintenance": "it lies in a stretch of the maintenance calendar",
+    "snoozed": "it lies in a stretch that was snoozed",
+    "direction": "its columns deviate to the side that does not matter",
+    "small": "its columns deviate by less than matters",
+    "few": "its entity had too few records in the window before it",
+}
 _MOST_NAMED = 10  # of the records or entities a key may mean
 
 
@@ -31,6 +38,9 @@ def anomalies(
         str | None, typer.Option(help="Only of the last 15m, 7d or so of event time.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most this many, newest first.")] = 20,
+    suppressed: Annotated[
+        bool, typer.Option("--suppressed", help="Those that were kept quiet, and why.")
+    ] = False,
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
@@ -46,17 +56,22 @@ def anomalies(
     if monitor is not None:
         choose_monitors(settings, [monitor])
     with opened_results(settings) as store:
-        flagged = queries.flagged_records(store, monitor=monitor, since=oldest, limit=limit)
+        flagged = queries.flagged_records(
+            store, monitor=monitor, since=oldest, limit=limit, suppressed=suppressed
+        )
     if as_json:
         print_json(flagged)
     elif flagged:
         _print_flagged(flagged, one_monitor=monitor is not None)
     else:
-        typer.echo("no record was flagged" + (f" in the last {since}" if since else ""))
+        typer.echo(
+            f"no record was {'suppressed' if suppressed else 'flagged'}"
+            + (f" in the last {since}" if since else "")
+        )
 
 
 def _print_flagged(flagged: "list[FlaggedRecord]", *, one_monitor: bool) -> None:
-    columns = {
+    columns: dict[str, list[str | None]] = {
         "time (UTC)": [show_time(record.event_time) for record in flagged],
         "monitor": [record.monitor for record in flagged],
         "entity": [record.entity for record in flagged],
@@ -64,11 +79,13 @@ def _print_flagged(flagged: "list[FlaggedRecord]", *, one_monitor: bool) -> None
         "severity": [record.severity for record in flagged],
         "over": [f"{record.exceedance:.1f}x" for record in flagged],
         "p-value": [f"{record.p_value:.2g}" for record in flagged],
+        "quiet": [record.quiet for record in flagged],
     }
     if one_monitor:
         del columns["monitor"]
-    if not any(record.entity for record in flagged):
-        del columns["entity"]
+    for column in ("entity", "quiet"):
+        if not any(columns[column]):
+            del columns[column]
     rows = list(zip(*columns.values(), strict=True))
     print_table(list(columns), rows, notes=[record.reason for record in flagged])
 
@@ -89,9 +106,14 @@ def explain(
     with opened_results(settings) as store:
         judged = _one_record(store, monitor, record_key, entity)
         found = queries.flagged_records(
-            store, monitor=monitor, entity=judged.entity, record_key=judged.record_key, limit=1
+            store,
+            monitor=monitor,
+            entity=judged.entity,
+            record_key=judged.record_key,
+            suppressed=judged.verdict == Verdict.SUPPRESSED,
+            limit=1,
         )
-    if judged.verdict == Verdict.ANOMALY and found:
+    if found:
         if as_json:
             print_json(found[0])
         else:
@@ -146,6 +168,8 @@ def _print_reasons(record: "FlaggedRecord") -> None:
         f"record {record.record_key}{whose}, {show_time(record.event_time)} UTC: {record.severity}"
     )
     print_words(record.reason)
+    if record.quiet:
+        print_words(f"suppressed: {QUIET_TOLD[record.quiet]}")
     print_words(
         f"score {record.score:.4g}, {record.exceedance:.2f} x the threshold {record.threshold:.4g}; "
         f"p-value {record.p_value:.2g}; detector {record.detector_version}"

@@ -18,10 +18,12 @@ from aemon.cli import (
     demo,
     detectors,
     doctor,
+    episodes,
     feedback,
     kinds,
     look,
     settings,
+    snooze,
     status,
     tune,
     work,
@@ -53,6 +55,8 @@ app.command()(kinds.kinds)
 app.command()(tune.tune)
 app.command()(demo.demo)
 app.add_typer(settings.config_app, name="config")
+app.add_typer(episodes.app, name="episodes")
+app.add_typer(snooze.app, name="snooze")
 app.add_typer(detectors.app, name="detectors")
 app.add_typer(db.app, name="db")
 

@@ -111,3 +111,16 @@ def _plain(value: Any) -> Any:
         return asdict(value)
     isoformat: Callable[[], str] | None = getattr(value, "isoformat", None)
     return isoformat() if isoformat else str(value)
+
+
+def one_monitor(config: "Config", name: str | None) -> str:
+    """The monitor that was named, or the only one there is.
+
+    Raises:
+        ConfigError: none was named and there are several, or there is no such one.
+    """
+    if name is None and len(config.monitors) > 1:
+        raise ConfigError(
+            "there are several monitors", todo=f"add --monitor: {', '.join(config.monitors)}"
+        )
+    return choose_monitors(config, [name] if name else None)[0]

@@ -33,7 +33,7 @@ def run(config: ConfigOption = CONFIG_FILE) -> None:
 
     settings = read_config(config)
     set_up_logs(settings.log.level, settings.log.format)
-    code = run_daemon(settings)
+    code = run_daemon(settings, path=config)
     # A thread that hangs in a source would be waited for at a normal exit. All is written.
     logging.shutdown()
     os._exit(code)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import hypot
 
 from aemon.detection.judgement import Contribution, Value
+from aemon.records import told_like
 
 Pattern = Mapping[str, float]
 """Column -> its shares of the blame, summed over anomalies; below the expectation negative."""
@@ -37,7 +38,7 @@ class Like:
     likeness: float
 
     def __str__(self) -> str:
-        return f"like episode {self.id}" + (f", labelled {self.label}" if self.label else "")
+        return told_like(self.id, self.label)
 
 
 def signed_shares(contributions: Sequence[Contribution]) -> dict[str, float]:

@@ -24,6 +24,8 @@ ACTIONS: Mapping[str, str] = {
     "threshold.moved": "the lines of a detector were drawn anew",
     "drift.found": "normal life has moved",
     "drift.over": "it came back by itself",
+    "config.reloaded": "the configuration was read again, and what of it is another",
+    "config.refused": "the configuration is wrong: nothing was changed",
     "lease.taken": "monitors are watched here from now on",
     "lease.lost": "another replica took monitors, for this one had not said that it lives",
     "lease.returned": "monitors were given back, for others to watch",

@@ -2,9 +2,11 @@
 
 import logging
 import signal
+import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -25,6 +27,7 @@ from aemon.service.logs import log
 from aemon.service.metrics import Metrics
 from aemon.service.monitor import Monitor
 from aemon.service.notify import Notifier
+from aemon.service.reloading import Change, Reloading
 from aemon.service.replica import own_name
 from aemon.service.retention import Retention
 from aemon.service.runner import Runner
@@ -53,7 +56,7 @@ class Daemon:
     Raises at construction what a person must see at once: an unusable store or address.
     """
 
-    def __init__(self, config: Config, clock: Clock = utc_now) -> None:
+    def __init__(self, config: Config, clock: Clock = utc_now, path: Path | None = None) -> None:
         self._config = config
         self._clock = clock
         self._store_url = config.store.get_secret_value()
@@ -85,9 +88,11 @@ class Daemon:
             Store(open_engine(self._store_url), clock), self._me, config.replicas.lease,
             self._metrics, on_won=self._watch, on_lost=self._unwatch, running=self._runner.running,
         )  # fmt: skip
+        self._reloading = Reloading(path, self._metrics, lambda: clock().timestamp())
+        self._watching = threading.RLock()  # monitors come and go by leases and by reloads
         self._condition = Condition(self._store, self._scheduler, self._leasing, self._monitors)
         self._notifier = Notifier()
-        self._asked_to_stop = False
+        self._asked_to_stop = self._asked_to_reload = False
 
     @property
     def address(self) -> str:
@@ -99,6 +104,7 @@ class Daemon:
         """Work until SIGTERM or SIGINT, then end within ten seconds."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
+        signal.signal(signal.SIGHUP, self._ask_to_reload)
         web = WebServer(self._socket, self._status, self._condition.health, self._metrics.registry)
         web.start()
         self._leasing.start(self._config.monitors)
@@ -114,9 +120,14 @@ class Daemon:
         # No lock is waited for here: a handler that runs while this thread holds the lock of an
         # Event would wait for itself, and a lock's wait may miss a signal another thread got.
         ahead = time.time() - time.monotonic()
+        looked_at = time.monotonic()
         while not self._asked_to_stop:
             time.sleep(AWAKE_EVERY_SECONDS)
             self._notifier.feed_watchdog(lambda: self._condition.alive)
+            pause = self._config.reload_every.total_seconds()
+            if self._asked_to_reload or time.monotonic() - looked_at >= pause:
+                looked_at = time.monotonic()
+                self._reload()
             step = time.time() - time.monotonic() - ahead
             if abs(step) > CLOCK_STEP_SECONDS:
                 log(logger, logging.WARNING, "clock.set", "the clock was set", seconds=step)
@@ -127,6 +138,42 @@ class Daemon:
 
     def _ask_to_stop(self, _number: int, _frame: object) -> None:
         self._asked_to_stop = True
+
+    def _ask_to_reload(self, _number: int, _frame: object) -> None:
+        self._asked_to_reload = True
+
+    def _reload(self) -> None:
+        """Take up a changed configuration, as far as that goes without a restart."""
+        told_to, self._asked_to_reload = self._asked_to_reload, False
+        if told_to:
+            self._notifier.reloading()
+        found = self._reloading.look(self._config, told_to=told_to)
+        if found is not None:
+            self._take_up(*found)
+        if told_to:
+            self._notifier.ready()
+
+    def _take_up(self, new: Config, change: Change) -> None:
+        try:
+            self._store.add_monitors(new.monitors)
+        except StoreError as error:
+            log(logger, logging.ERROR, "config.refused", f"tried again soon: {error}")
+            self._metrics["aemon_store_errors"].inc()
+            self._asked_to_reload = True
+            return
+        with self._watching:
+            self._config = new
+            for name in change.changed:
+                monitor = self._monitors.get(name)
+                if monitor is not None and monitor.fence is not None:
+                    self._unwatch(name)
+                    self._watch(name, monitor.fence)
+            for name in change.removed:
+                self._unwatch(name)
+        self._leasing.watch(new.monitors)
+        self._retention.adopt(new.monitors, new.retention)
+        self._scheduler.prune(new.retention.every, self._retention.round)
+        logging.getLogger("aemon").setLevel(new.log.level.upper())
 
     def _stop(self, web: WebServer) -> None:
         log(logger, logging.INFO, "stopping")
@@ -146,28 +193,31 @@ class Daemon:
 
     def _watch(self, name: str, fence: Fence) -> None:
         """Begin to watch a monitor whose lease was won; the first ticks of many lie apart."""
-        if self._asked_to_stop:
-            return
-        settings, place = self._config.monitors[name], len(self._monitors)
-        monitor = Monitor(name, settings, self._store, self._clock, fence)
-        self._monitors[name] = monitor
-        self._metrics.add_monitor(name, settings)
-        self._scheduler.every(
-            settings.score_every, name, self._score_tick(monitor),
-            zone=ZoneInfo(settings.timezone), jitter=settings.jitter, grace=settings.grace,
-            delay=_delay(settings.score_every, place, len(self._config.monitors)),
-        )  # fmt: skip
+        with self._watching:
+            settings = self._config.monitors.get(name)
+            if self._asked_to_stop or settings is None:
+                return
+            place = len(self._monitors)
+            monitor = Monitor(name, settings, self._store, self._clock, fence)
+            self._monitors[name] = monitor
+            self._metrics.add_monitor(name, settings)
+            self._scheduler.every(
+                settings.score_every, name, self._score_tick(monitor),
+                zone=ZoneInfo(settings.timezone), jitter=settings.jitter, grace=settings.grace,
+                delay=_delay(settings.score_every, place, len(self._config.monitors)),
+            )  # fmt: skip
 
     def _unwatch(self, name: str) -> None:
         """Watch a monitor no more; a run in hand ends after its next commit."""
-        self._scheduler.drop(name)
-        self._runner.ask_to_end(name, "the monitor is not watched here any more")
-        self._lifecycle.forget(name)
-        self._shown.pop(name, None)
-        monitor = self._monitors.pop(name, None)
-        if monitor is not None:
-            monitor.retire()
-        self._metrics.forget_monitor(name)
+        with self._watching:
+            self._scheduler.drop(name)
+            self._runner.ask_to_end(name, "the monitor is not watched here any more")
+            self._lifecycle.forget(name)
+            self._shown.pop(name, None)
+            monitor = self._monitors.pop(name, None)
+            if monitor is not None:
+                monitor.retire()
+            self._metrics.forget_monitor(name)
 
     # -- scoring
 
@@ -239,9 +289,17 @@ def _delay(schedule: timedelta | Cron, place: int, monitors: int) -> timedelta:
     return place * min(SPREAD, schedule / monitors)
 
 
-def run_daemon(config: Config, ready: Callable[[str], Any] | None = None) -> ExitCode:
-    """Run the daemon of a configuration; `ready` is told its address first."""
-    daemon = Daemon(config)
+def run_daemon(
+    config: Config, ready: Callable[[str], Any] | None = None, path: Path | None = None
+) -> ExitCode:
+    """Run the daemon of a configuration; `ready` is told its address first.
+
+    Args:
+        config: as it is now.
+        ready: told `host:port` once that is listened on.
+        path: where it was read from, to be looked at for changes.
+    """
+    daemon = Daemon(config, path=path)
     if ready:
         ready(daemon.address)
     return daemon.run()

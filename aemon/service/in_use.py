@@ -14,10 +14,12 @@ from aemon.detection.lines import Lines
 from aemon.detection.redrawing import redraw
 from aemon.detection.threshold import false_alarm_rate_for
 from aemon.errors import ArtifactError, TrainingError
+from aemon.records import DriftReport
 from aemon.service.cold_start import is_provisional, wanted_for
 from aemon.service.loading import Loaded, load
 from aemon.service.logs import log
 from aemon.service.memory import Memory
+from aemon.service.run import Tally
 from aemon.service.trial import Shadow, rule_on
 from aemon.service.upkeep import draw, keep_promise, tell_drift
 from aemon.store.detectors import StoredDetector, judging_detectors
@@ -112,7 +114,7 @@ class InUse:
             end_drifts(self._store, self._name, others, f"{told} took over")
         memory.drifts = [one for one in memory.drifts if one not in learned + others]
 
-    def look_after(self) -> None:
+    def look_after(self, tally: Tally) -> None:
         """After a run: keep the promise, tell of drift, and rule on a trial.
 
         Raises:
@@ -121,14 +123,23 @@ class InUse:
         """
         if self.active is None or self.memory is None:
             return
-        tell_drift(self._store, self._name, self.memory, self._settings)
+        found = tell_drift(self._store, self._name, self.memory, self._settings)
+        indices = self.memory.life.column_drift(self.memory.reference)
+        tally.drift = DriftReport(
+            evidence=self.memory.life.scores.log10_evidence,
+            largest_index=max(indices.values(), default=None),
+            open=len(self.memory.drifts),
+            found=found,
+            provisional=is_provisional(self.active.stored),
+        )
         if self.shadow is not None:
             drifted = bool(self.memory.drifts)
             active = (self.active.stored, self.active.detector)
-            rule_on(
+            decision = rule_on(
                 self._store, self._name, self._settings, self._clock, active, self.shadow,
                 drifted=drifted,
             )  # fmt: skip
+            tally.ruling = decision.ruling if decision else ""
         keep_promise(self._store, self.active, self.memory, self._settings)
 
     def wants_training(self, now: datetime) -> str:

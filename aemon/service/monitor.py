@@ -101,7 +101,7 @@ class Monitor:
                 return Outcome.OK, _REST
         if self._review.due(judge):
             self._review.look(source, judge, mark, enough)
-        self._in_use.look_after()
+        self._in_use.look_after(tally)
         waits = f"{waiting} wait: their time is unreadable or too far ahead" if waiting else ""
         if tally.records_read == 0:
             return Outcome.NO_DATA, f"no new records; {waits}" if waits else "no new records"

@@ -46,6 +46,10 @@ class Retention:
         self._settings = settings
         self._clock = clock
 
+    def adopt(self, monitors: Mapping[str, MonitorSettings], settings: RetentionSettings) -> None:
+        """Go on by other settings, from the next round on."""
+        self._monitors, self._settings = monitors, settings
+
     def round(self) -> None:
         """Remove what has become too old; a store that fails is tried again by the next round."""
         now = self._clock()

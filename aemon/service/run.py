@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from aemon.errors import AemonError
-from aemon.records import Job, Outcome, RunReport
+from aemon.records import DriftReport, Job, Outcome, RunReport
 
 
 class AbandonedError(AemonError):
@@ -58,6 +58,8 @@ class Tally:
     newest_record: datetime | None = None
     records_wanted: int = 0
     unfinished: bool = False  # there is more to read at once
+    drift: DriftReport | None = None
+    ruling: str = ""  # of a trial that ended
     store_seconds: list[float] = field(default_factory=list)
     rejected: Counter[str] = field(default_factory=Counter)
     suppressed: Counter[str] = field(default_factory=Counter)
@@ -119,6 +121,8 @@ class Tally:
             newest_record=self.newest_record,
             records_wanted=self.records_wanted,
             unfinished=self.unfinished,
+            drift=self.drift,
+            ruling=self.ruling,
             store_seconds=tuple(self.store_seconds),
         )
 

@@ -119,6 +119,7 @@ class Scheduler:
             work,
             IntervalTrigger(seconds=interval.total_seconds(), timezone=UTC),
             id=Job.PRUNE.value,
+            replace_existing=True,
             executor=Job.PRUNE.value,
             next_run_time=datetime.now(UTC) + FIRST_PRUNE,
         )

@@ -137,9 +137,9 @@ def choose_records(
     shifts = () if first else _learned_shifts(name, settings, store, frame)
     said = read_feedback(store, name)
     about = last_words(said)
-    before, learned = _around(frame, [*learned_shifts(store, name), *shifts])
-    apart = {**_quiet(name, settings, store, frame), "outlived": before}
-    left_out = _left_out(name, store, frame, said, about, apart, learned, first=first)
+    levels = [*learned_shifts(store, name), *shifts]
+    apart = {**_quiet(name, settings, store, frame), "outlived": _outlived(frame, levels)}
+    left_out = _left_out(name, store, frame, said, about, apart, levels, first=first)
     stored = stored_records(name, store, said, about)
     back = only(stored, about, FeedbackVerdict.FALSE_ALARM, without=frame)
     taught = _without(frame, left_out)
@@ -225,7 +225,7 @@ def _left_out(
     said: Sequence[Feedback],
     about: About,
     apart: Mapping[str, Flags],
-    learned: Flags,
+    levels: Sequence[Drift],
     *,
     first: bool,
 ) -> dict[str, list[Identity]]:
@@ -242,8 +242,8 @@ def _left_out(
     )
     flagged = np.zeros(len(frame), dtype=bool)
     if not first:
-        free = false_alarm | confirmed | ignored | hushed | learned
-        flagged = _flagged(name, store, frame, free=free)
+        free = false_alarm | confirmed | ignored | hushed
+        flagged = _flagged(name, store, frame, levels, free=free)
     said_of = confirmed | ignored
     reasons = {"flagged": flagged, "confirmed": confirmed, "ignored": ignored & ~confirmed}
     reasons |= {why: rows & ~said_of for why, rows in apart.items()}
@@ -254,14 +254,12 @@ def _left_out(
     }
 
 
-def _around(frame: Frame, shifts: Sequence[Drift]) -> tuple[Flags, Flags]:
-    """Which of N records were outlived by new levels, and which are of those (both (N,))."""
-    before, since = np.zeros((2, len(frame)), dtype=bool)
-    for drift in shifts:
-        mine = frame.entities == drift.entity
-        later = frame.times >= naive_utc(drift.started_at)
-        before, since = before | (mine & ~later), since | (mine & later)
-    return before, since & ~before
+def _outlived(frame: Frame, levels: Sequence[Drift]) -> Flags:
+    """Which of N records are from before a new level that is normal now (N,)."""
+    found = np.zeros(len(frame), dtype=bool)
+    for level in levels:
+        found |= (frame.entities == level.entity) & (frame.times < naive_utc(level.started_at))
+    return found
 
 
 def _learned_shifts(
@@ -284,7 +282,9 @@ def _learned_shifts(
     return tuple(shifts) if left.sum() >= min(wanted, len(frame)) else ()
 
 
-def _flagged(name: str, store: Store, frame: Frame, *, free: Flags) -> Flags:
+def _flagged(
+    name: str, store: Store, frame: Frame, levels: Sequence[Drift], *, free: Flags
+) -> Flags:
     """Which records were flagged beyond what the promise explains (N,), those set free apart.
 
     Past anomalies would teach the new detector that they are normal. But some flagged records
@@ -296,8 +296,14 @@ def _flagged(name: str, store: Store, frame: Frame, *, free: Flags) -> Flags:
         return np.zeros(len(frame), dtype=bool)
     since = frame.aware_time(int(frame.times.argmin()))
     over = queries.flagged_exceedances(store, name, since)
-    exceedances = np.array([over.get(pair, np.nan) for pair in frame.identities])
+    nobody = (np.nan, 0)
+    found = np.array([over.get(pair, nobody) for pair in frame.identities]).reshape(-1, 2)
+    exceedances, by = found.T.copy()
     exceedances[free] = np.nan
+    for level in levels:  # flagged for its newness, by those who had not learned it
+        later = frame.times >= naive_utc(level.started_at)
+        new_to = by <= (level.detector_id if level.learned else np.inf)
+        exceedances[(frame.entities == level.entity) & later & new_to] = np.nan
     return unexplained(_p_values(store, active, exceedances), active.false_alarm_rate)
 
 

@@ -66,8 +66,8 @@ def draw(
     log(logger, logging.INFO, "threshold.moved", reason, monitor=name, version=version)
 
 
-def tell_drift(store: Store, name: str, memory: Memory, settings: MonitorSettings) -> None:
-    """Write down what has drifted since the last look, and what has come back.
+def tell_drift(store: Store, name: str, memory: Memory, settings: MonitorSettings) -> int:
+    """Write down what has drifted since the last look, and what has come back; how much is new.
 
     Raises:
         StoreError: the database fails.
@@ -86,6 +86,7 @@ def tell_drift(store: Store, name: str, memory: Memory, settings: MonitorSetting
         for drift in over:
             log(logger, logging.INFO, "drift.over", drift.reason, monitor=name)
     memory.drifts = [drift for drift in [*memory.drifts, *new] if drift not in over]
+    return len(new)
 
 
 def _count_from_here(store: Store, name: str, memory: Memory, new: list[Drift]) -> None:

@@ -217,6 +217,19 @@ def _judging(connection: sa.Connection, monitor: str) -> dict[DetectorState, Sto
     return found
 
 
+def stored_detector(row: Mapping[str, Any]) -> StoredDetector:
+    """What `detector_row` found, as those that judge."""
+    names = (name for name in StoredDetector.__slots__ if name not in _OTHERWISE)
+    return StoredDetector(
+        **{name: row[name] for name in names},
+        state=DetectorState(row["state"]),
+        state_at=row["state_at"] or row["trained_at"],
+    )
+
+
+_OTHERWISE = ("state", "state_at")
+
+
 def detector_row(store: Store, monitor: str, version: int) -> dict[str, Any] | None:
     """All that the store says of one detector and its newest line; None if there is none.
 
@@ -252,6 +265,7 @@ def _with_threshold() -> sa.Select[Any]:
             thresholds.c.id.label("threshold_id"),
             thresholds.c.value.label("threshold"),
             thresholds.c.method,
+            thresholds.c.artifact_sha256.label("lines_sha256"),
             thresholds.c.false_alarm_rate,
         )
         .join(thresholds, thresholds.c.detector_id == detectors.c.id)

@@ -37,6 +37,7 @@ class Drift:
         feature: the column; empty where it is no single one.
         entity: whose; empty where it is all.
         detector_id: whose normal life it moved away from.
+        learned: a later detector has learned it.
     """
 
     kind: DriftKind
@@ -46,6 +47,7 @@ class Drift:
     feature: str = ""
     entity: str = ""
     detector_id: int = 0
+    learned: bool = False
 
     @property
     def about(self) -> tuple[str, str, str]:
@@ -87,7 +89,8 @@ def _drifts(store: Store, monitor: str, state: str) -> list[Drift]:
     )
     with store.reading() as connection:
         rows = connection.execute(query).mappings().all()
-    return [Drift(**{**row, "kind": DriftKind(row["kind"])}) for row in rows]
+    learned = state == LEARNED
+    return [Drift(**{**row, "kind": DriftKind(row["kind"])}, learned=learned) for row in rows]
 
 
 def begin_drifts(store: Store, monitor: str, detector_id: int, found: Sequence[Drift]) -> None:

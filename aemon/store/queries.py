@@ -260,18 +260,18 @@ def _last_run(connection: sa.Connection, monitor: str, job: Job) -> LastRun | No
 
 def flagged_exceedances(
     store: Store, monitor: str, since: datetime
-) -> dict[tuple[str, str], float]:
-    """(entity, record key) -> exceedance of what was over a monitor's line from an event time on.
+) -> dict[tuple[str, str], tuple[float, int]]:
+    """(entity, record key) -> exceedance, and detector, of what was over a monitor's line from an event time on.
 
     Suppressed records are among them: they were as odd as those that were told.
     """
     query = (
-        sa.select(scores.c.entity, scores.c.record_key, scores.c.exceedance)
+        sa.select(scores.c.entity, scores.c.record_key, scores.c.exceedance, scores.c.detector_id)
         .join(anomalies, sa.and_(*_IS_CURRENT))
         .where(anomalies.c.monitor == monitor, anomalies.c.event_time >= since)
     )
     with store.reading() as connection:
-        return {(entity, key): over for entity, key, over in connection.execute(query)}
+        return {(entity, key): (over, by) for entity, key, over, by in connection.execute(query)}
 
 
 def judged_later(

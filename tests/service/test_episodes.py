@@ -5,10 +5,14 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from aemon.config.schema import EpisodeSettings
+from aemon.records import FeedbackVerdict
 from aemon.service.monitor import Monitor
 from aemon.service.run import AbandonedError, Stop, Tally
 from aemon.service.training import train_once
+from aemon.store.feedback import read_feedback
 from aemon.store.tables import anomalies, episodes
+from aemon.store.told import acknowledge, close, label, say_of_episode, told_episodes
 from tests import readings
 from tests.processes import insert
 
@@ -106,3 +110,113 @@ def test_a_record_judged_again_stays_in_its_episode(monitor, database, store, se
         (2, False, episode.id)
     ] * 2
     assert [tuple(row) for row in precision] == [(1, 2), (2, 2)]
+
+
+def actions(caplog) -> list[str]:
+    return [r.action for r in caplog.records if r.action.startswith("episode.")]
+
+
+def test_an_episode_is_told_and_counted_once_when_it_opens_and_when_it_ends(
+    monitor, database, store, caplog
+):
+    caplog.set_level("INFO", logger="aemon")
+    tally = Tally()
+    add(database, LEARNED, ".xx")
+    monitor.score_once(tally, Stop())
+    assert (tally.episodes_opened, tally.episodes_open) == ({"critical": 1}, 1)
+    assert actions(caplog) == ["episode.opened"]
+    tally = Tally()
+    add(database, LEARNED + 3, "x" + "." * 10)
+    monitor.score_once(tally, Stop())
+    assert (+tally.episodes_opened, tally.episodes_open) == ({}, 0)
+    assert actions(caplog) == ["episode.opened", "episode.closed"]
+    assert caplog.records[-1].getMessage().startswith("3 records, ")
+
+
+def test_a_short_episode_is_told_to_nobody(monitor, database, store, caplog):
+    caplog.set_level("INFO", logger="aemon")
+    rules = EpisodeSettings(min_records=3)
+    monitor.settings = monitor.settings.model_copy(update={"episodes": rules})
+    tally = Tally()
+    add(database, LEARNED, ".xx........x.x")
+    monitor.score_once(tally, Stop())
+    assert [(e.state, e.opened_at) for e in all_episodes(store)] == [
+        ("closed", None), ("forming", None)]  # fmt: skip
+    assert (+tally.episodes_opened, tally.episodes_open, actions(caplog)) == ({}, 0, [])
+    assert told_episodes(store, ["pumps"]) == []
+    add(database, LEARNED + 14, "x")
+    monitor.score_once(tally, Stop())
+    (told,) = told_episodes(store, ["pumps"])
+    assert (told.state, told.records, tally.episodes_open) == ("open", 3, 1)
+    assert actions(caplog) == ["episode.opened"]
+
+
+def test_a_record_between_both_lines_neither_begins_an_episode_nor_ends_it(
+    monitor, database, store
+):
+    """Given a line so low that no record is calm, and the usual one."""
+    for end_line, state in ((1e-9, "open"), (0.8, "closed")):
+        rules = EpisodeSettings(end_line=end_line)
+        monitor.settings = monitor.settings.model_copy(update={"episodes": rules})
+        first = LEARNED if state == "open" else LEARNED + 11
+        add(database, first, "x" + "." * 10)
+        monitor.score_once(Tally(), Stop())
+        assert all_episodes(store)[-1].state == state
+
+
+def test_the_same_fault_again_is_named_after_the_first(monitor, database, store, caplog):
+    add(database, LEARNED, "xx" + "." * 10)
+    monitor.score_once(Tally(), Stop())
+    (first,) = all_episodes(store)
+    assert first.pattern.keys() == {"flow", "pressure", "current"}
+    assert (first.like_id, first.likeness) == (None, None)
+    label(store, first.id, "stuck sensor")
+    add(database, LEARNED + 12, "x." + "." * 10 + "x" + "." * 10)
+    monitor.score_once(Tally(), Stop())
+    _, second, third = told_episodes(store, ["pumps"])[::-1]
+    for again in (second, third):
+        assert again.like == f"like episode {first.id}, labelled stuck sensor"
+        assert again.likeness == pytest.approx(1, abs=0.05)
+    assert f"; like episode {first.id}, labelled stuck sensor" in caplog.text
+
+
+def test_people_take_up_close_label_and_answer_an_episode(monitor, database, store, clock):
+    add(database, LEARNED, ".xx")
+    monitor.score_once(Tally(), Stop())
+    (told,) = told_episodes(store, ["pumps"], open_only=True)
+    assert (told.opened_at, told.acknowledged_at, told.blame.keys()) == (
+        clock(), None, {"flow", "pressure", "current"})  # fmt: skip
+    acknowledge(store, told.id, "on my way")
+    clock.forward(timedelta(hours=1))
+    acknowledge(store, told.id)
+    add(database, LEARNED + 3, "x")
+    monitor.score_once(Tally(), Stop())
+    (told,) = told_episodes(store, ["pumps"], number=told.id)
+    assert (told.state, told.records, told.note) == ("acknowledged", 3, "on my way")
+    assert told.acknowledged_at == clock() - timedelta(hours=1)
+    close(store, told.id, "valve replaced")
+    assert told_episodes(store, ["pumps"], open_only=True) == []
+    tally = Tally()
+    add(database, LEARNED + 4, "x")
+    monitor.score_once(tally, Stop())
+    assert tally.episodes_open == 1
+    assert say_of_episode(store, told, FeedbackVerdict.CONFIRMED, "leak") == 3
+    assert [(one.record_key, one.entity, one.note) for one in read_feedback(store, "pumps")] == [
+        (str(LEARNED + n), "", "leak") for n in (1, 2, 3)]  # fmt: skip
+    assert told_episodes(store, ["another"]) == []
+
+
+def test_what_is_not_flagged_any_more_is_not_answered(monitor, database, store):
+    import sqlite3
+
+    add(database, LEARNED, ".xx")
+    monitor.score_once(Tally(), Stop())
+    (told,) = told_episodes(store, ["pumps"])
+    connection = sqlite3.connect(database)
+    with connection:
+        connection.execute(
+            "UPDATE readings SET flow = 5, pressure = 3, current = 1.5 WHERE id = ?", (LEARNED + 1,)
+        )
+    connection.close()
+    monitor.score_again(Tally(), Stop())
+    assert say_of_episode(store, told, FeedbackVerdict.CONFIRMED) == 1

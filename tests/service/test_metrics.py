@@ -10,7 +10,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from aemon.config.schema import HostSource, MonitorSettings
 from aemon.records import DetectorState, Job, Outcome, RunReport
-from aemon.service.metrics import CATALOGUE, Metrics
+from aemon.service.catalogue import CATALOGUE
+from aemon.service.metrics import Metrics
 from aemon.store.detectors import StoredDetector
 from aemon.store.queries import Flagged
 
@@ -154,14 +155,8 @@ def test_names_and_labels_follow_the_rules():
         assert metric.name.startswith("aemon_")
         assert not metric.name.endswith(("_total", "_milliseconds", "_count"))
         assert set(metric.labels) <= {
-            "monitor",
-            "job",
-            "outcome",
-            "reason",
-            "severity",
-            "version",
-            "table",
-        }
+            "monitor", "job", "outcome", "reason", "severity", "version", "table", "ruling",
+        }  # fmt: skip
         assert metric.help
 
 

@@ -64,7 +64,7 @@ def add(store, now):
         ]
         with store.writing() as connection:
             write_rows(connection, scores, as_columns(made))
-            if verdict != "anomaly":
+            if verdict not in ("anomaly", "suppressed"):
                 return
             same = ("monitor", "record_key", "entity", "revision")
             for row in made:
@@ -125,6 +125,13 @@ def test_a_flagged_record_goes_by_its_own_age_with_all_that_belongs_to_it(store,
     for table in (scores, anomalies):
         assert column(store, table.c.record_key) == ["2"]
     assert column(store, contributions.c.record_key) == ["2", "2"], "no orphan, and none too many"
+
+
+def test_a_suppressed_record_stays_as_long_as_a_flagged_one_for_it_teaches_nothing(store, add, now):
+    add(("old", 400, 400), ("young", 390, 390), verdict="suppressed")
+    assert at_once(store, "pumps", SETTINGS, now) == NOTHING | {"anomalies": 1}
+    for table in (scores, anomalies, contributions):
+        assert set(column(store, table.c.record_key)) == {"young"}
 
 
 def test_superseded_revisions_go_by_their_own_age(store, add, now):

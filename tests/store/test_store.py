@@ -281,7 +281,7 @@ def test_a_flagged_record_comes_back_with_its_reasons(store, stored):
     assert (blamed.column, blamed.observed, blamed.expected) == ("flow", "1", "5")
     assert queries.flagged_records(store, monitor="other") == []
     assert queries.flagged_records(store, since=T0 + timedelta(hours=1)) == []
-    assert queries.flagged_exceedances(store, "pumps", T0) == {("p1", "1"): 0.5}
+    assert queries.flagged_exceedances(store, "pumps", T0) == {("p1", "1"): (0.5, 1)}
     with store.reading() as connection:
         view = connection.execute(sa.text("SELECT * FROM flagged_records")).mappings().one()
     assert (view["top_column"], view["observed"], view["expected"]) == ("flow", "1", "5")
