@@ -17,6 +17,7 @@ from aemon.cli import (
     db,
     demo,
     detectors,
+    doctor,
     episodes,
     feedback,
     kinds,
@@ -45,6 +46,7 @@ app.command()(check.check)
 app.command()(work.train)
 app.command()(work.score)
 app.command()(status.status)
+app.command()(doctor.doctor)
 app.command()(look.anomalies)
 app.command()(look.explain)
 app.command()(feedback.feedback)

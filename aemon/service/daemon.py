@@ -35,7 +35,8 @@ from aemon.service.scheduler import Scheduler
 from aemon.store import queries, schema
 from aemon.store.detectors import StoredDetector
 from aemon.store.engine import open_engine
-from aemon.store.leases import Fence, Replica
+from aemon.store.fences import Fence
+from aemon.store.leases import Replica
 from aemon.store.store import Store
 from aemon.web.server import WebServer, listen
 from aemon.web.status import StatusPage

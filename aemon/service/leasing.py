@@ -10,7 +10,8 @@ from aemon.errors import AemonError, StoreError
 from aemon.service.logs import log
 from aemon.service.metrics import Metrics
 from aemon.service.replica import beat_every, is_gone
-from aemon.store.leases import Fence, Replica, give_back, hold, some_free
+from aemon.store.fences import Fence
+from aemon.store.leases import Replica, give_back, hold, some_free
 from aemon.store.store import Store
 
 LOOK_EVERY_SECONDS = 1.0  # among several, how often it is looked for what others gave back

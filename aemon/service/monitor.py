@@ -20,7 +20,7 @@ from aemon.sources.registry import open_source
 from aemon.sources.source import Source
 from aemon.store.detectors import StoredDetector
 from aemon.store.episodes import count_open
-from aemon.store.leases import Fence, fenced
+from aemon.store.fences import Fence, fenced
 from aemon.store.snoozes import snoozes_of
 from aemon.store.store import Mark, Store
 

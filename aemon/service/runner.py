@@ -14,7 +14,7 @@ from aemon.service.logs import log
 from aemon.service.metrics import Metrics
 from aemon.service.outage import Ledger, Outage
 from aemon.service.run import AbandonedError, Stop, Tally, Work
-from aemon.store.leases import LostLeaseError
+from aemon.store.fences import LostLeaseError
 from aemon.store.store import StaleWatermarkError, Store
 
 _LEVELS = {

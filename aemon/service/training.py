@@ -21,7 +21,7 @@ from aemon.sources.registry import open_source
 from aemon.sources.source import Source
 from aemon.store.detectors import newest_version, save_detector
 from aemon.store.engine import open_engine
-from aemon.store.leases import Fence, fenced
+from aemon.store.fences import Fence, fenced
 from aemon.store.store import Store
 
 

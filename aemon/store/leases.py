@@ -9,13 +9,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import Any
 from zlib import crc32
 
 import sqlalchemy as sa
 
-from aemon.errors import SkipError
 from aemon.store.life_tables import leases, replicas
 from aemon.store.store import KEYS_AT_ONCE, Store
 
@@ -26,10 +23,6 @@ Gone = Callable[[str], bool]
 """Whether a replica of this name surely lives no more; if in doubt, it does."""
 
 
-class LostLeaseError(SkipError):
-    """Another replica watches the monitor now; nothing was written."""
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Replica:
     """A daemon as the others see it."""
@@ -38,16 +31,6 @@ class Replica:
     address: str  # host:port of its metrics
     version: str
     started_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Fence:
-    """What a writer shows to be let through: it holds the monitor's lease, and still does."""
-
-    monitor: str
-    holder: str
-    token: int
-    lease: timedelta
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -174,38 +157,6 @@ def give_back(store: Store, me: Replica, tokens: Mapping[str, int], *, leave: bo
             connection.execute(statement, pairs)
         if leave:
             connection.execute(sa.delete(replicas).where(replicas.c.name == me.name))
-
-
-def fenced(store: Store, fence: Fence | None) -> Store:
-    """The store as a holder writes to it: every transaction begins with a look at its lease.
-
-    A command that a person runs holds no lease and shows no fence: it has the watermark's
-    compare-and-set.
-    """
-    return store if fence is None else store.guarded(partial(check_fence, fence=fence))
-
-
-def check_fence(connection: sa.Connection, fence: Fence) -> None:
-    """Let a writer through whose lease is its own; nobody takes it before the transaction ends.
-
-    Raises:
-        LostLeaseError: another replica has taken it.
-    """
-    columns: list[Any] = [leases.c.token]
-    if connection.dialect.name == "postgresql":
-        # A writer that is frozen in the middle would hold its locks for ever.
-        longest = str(max(1000, round(fence.lease.total_seconds() * 1000)))  # milliseconds
-        name = "idle_in_transaction_session_timeout"
-        columns.append(sa.func.set_config(name, longest, sa.true()))
-    query = sa.select(*columns).where(
-        leases.c.monitor == fence.monitor,
-        leases.c.holder == fence.holder,
-        leases.c.token == fence.token,
-    )
-    # FOR KEY SHARE: in the way of whoever takes it (FOR UPDATE), not of its own renewal.
-    held = connection.execute(query.with_for_update(read=True, key_share=True)).first()
-    if held is None:
-        raise LostLeaseError(f"{fence.monitor}: another replica watches it now")
 
 
 def database_time(connection: sa.Connection, store: Store) -> datetime:

@@ -1,5 +1,7 @@
 """The ledger: a row in `runs` for every tick, begun by its first commit and finished at its end."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +18,7 @@ _COUNTS = (
     "records_suppressed", "cells_imputed",
 )  # fmt: skip
 _JUDGES = ("detector_id", "threshold_id")
+_LOST = "aemon ended before this run did"
 _WHAT = ("monitor", "job", "outcome", "reason", "started_at", "finished_at")
 
 
@@ -67,10 +70,61 @@ def end_lost_runs(store: Store, monitor: str, begun_before: datetime) -> int:
             runs.c.outcome == Outcome.RUNNING,
             runs.c.started_at < begun_before,
         )
-        .values(outcome=Outcome.ABANDONED, reason="aemon ended before this run did")
+        .values(outcome=Outcome.ABANDONED, reason=_LOST)
     )
     with store.writing() as connection:
         return connection.execute(lost).rowcount
+
+
+def lost_runs(store: Store, monitor: str, since: datetime, begun_before: datetime) -> int:
+    """How many runs since then ended with the aemon that ran them, already noted or not.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    unnoted = sa.and_(runs.c.outcome == Outcome.RUNNING, runs.c.started_at < begun_before)
+    query = sa.select(sa.func.count()).where(
+        runs.c.monitor == monitor, runs.c.started_at >= since,
+        sa.or_(unnoted, runs.c.reason == _LOST),
+    )  # fmt: skip
+    with store.reading() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BadEnds:
+    """Runs of one job that ended in the same way, and why the newest of them did."""
+
+    monitor: str
+    job: str
+    outcome: str
+    count: int
+    reason: str
+
+
+def bad_ends(store: Store, since: datetime, outcomes: Collection[str]) -> list[BadEnds]:
+    """How often runs since then ended in one of these ways.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    newest = sa.func.max(runs.c.id).label("newest")
+    counted = (
+        sa.select(
+            runs.c.monitor, runs.c.job, runs.c.outcome, sa.func.count().label("count"), newest
+        )
+        .where(runs.c.started_at >= since, runs.c.outcome.in_(list(outcomes)))
+        .group_by(runs.c.monitor, runs.c.job, runs.c.outcome)
+        .subquery()
+    )
+    names = ("monitor", "job", "outcome", "count")
+    query = (
+        sa.select(*(counted.c[name] for name in names), runs.c.reason)
+        .join(runs, runs.c.id == counted.c.newest)
+        .order_by(counted.c.monitor, counted.c.job, counted.c.outcome)
+    )
+    with store.reading() as connection:
+        return [BadEnds(**row) for row in connection.execute(query).mappings()]
 
 
 def _insert(connection: sa.Connection, report: RunReport, outcome: Outcome) -> int:

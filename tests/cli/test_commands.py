@@ -19,9 +19,11 @@ from tests.cli.commands import LEARNED, add_monitor, change, run, sql
 from tests.processes import insert
 
 COMMANDS = (
-    "init", "run", "check", "train", "score", "status", "anomalies", "explain", "codes", "kinds",
-    "tune", "demo", "feedback", "episodes list", "episodes show", "episodes ack", "episodes close",
-    "episodes label", "snooze add", "snooze list", "snooze end", "detectors list", "detectors show", "detectors rebuild",
+    "init", "run", "check", "train", "score", "status", "doctor", "anomalies", "explain", "codes",
+    "kinds", "tune", "demo", "feedback", "episodes list", "episodes show", "episodes ack",
+    "episodes close", "episodes label", "snooze add", "snooze list", "snooze end",
+    "detectors list", "detectors show", "detectors compare", "detectors promote",
+    "detectors rollback", "detectors rebuild",
     "config schema", "db upgrade", "db current", "db check", "db export", "db import", "db prune",
 )  # fmt: skip
 

@@ -8,11 +8,9 @@ import sqlalchemy as sa
 from aemon.records import Watermark
 from aemon.store.detectors import NewDetector, save_detector
 from aemon.store.engine import open_engine
+from aemon.store.fences import Fence, LostLeaseError, fenced
 from aemon.store.leases import (
-    Fence,
-    LostLeaseError,
     Replica,
-    fenced,
     give_back,
     hold,
     lease_rows,

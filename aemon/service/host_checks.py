@@ -1,0 +1,120 @@
+"""What can be wrong with a host and the configuration file on it."""
+
+import resource
+import stat
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from zoneinfo import available_timezones
+
+import psutil
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from aemon.config.schema import Config, SqlSource
+from aemon.service.finding import Finding, error, ok, warning
+
+FILES_A_MONITOR = 6  # a source's connection, and its share of all else
+FILES_AT_LEAST = 128
+IMPORT_SECONDS = 60.0
+_GROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+
+def secrets(config: Config, path: Path) -> Finding:
+    """Whether others can read a password in the configuration file."""
+    text = path.read_text(encoding="utf-8")
+    passwords = [password for url in _urls(config) if (password := _password(url))]
+    open_to_others = stat.S_IMODE(path.stat().st_mode) & (stat.S_IRGRP | stat.S_IROTH)
+    if open_to_others and any(password in text for password in passwords):
+        return warning(
+            "secrets",
+            f"{path} holds a password, and others on this host can read it",
+            f"chmod 600 {path}, or write ${{file:/run/secrets/x}} in its place",
+        )
+    return ok("secrets", f"no password in {path} is open to others")
+
+
+def drivers(config: Config, _path: Path) -> Finding:
+    """Whether the driver of PostgreSQL is there, if it is needed."""
+    needed = any(url.startswith("postgresql") for url in _urls(config))
+    if needed and find_spec("psycopg") is None:
+        return error("drivers", "psycopg is not installed", "pip install 'aemon[postgresql]'")
+    return ok("drivers", "what the store needs is installed")
+
+
+def time_zones(_config: Config, _path: Path) -> Finding:
+    """Whether there is a time zone database."""
+    count = len(available_timezones())
+    if not count:
+        return error(
+            "time zones", "there is no time zone database", "install tzdata: pip install tzdata"
+        )
+    return ok("time zones", f"{count} are known")
+
+
+def training(_config: Config, _path: Path) -> Finding:
+    """Whether a worker could train: torch loads in a process of its own."""
+    command = [sys.executable, "-c", "import torch; print(torch.__version__)"]
+    try:
+        done = subprocess.run(  # noqa: S603 -- this interpreter
+            command, capture_output=True, text=True, timeout=IMPORT_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        what = f"torch did not load within {IMPORT_SECONDS:g} s"
+        return warning("training", what, "look for what keeps this host busy")
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        return error("training", f"torch does not load: {last}", "pip install torch")
+    return ok("training", f"torch {done.stdout.strip()} loads")
+
+
+def memory(config: Config, _path: Path) -> Finding:
+    """Whether a training worker may take more than there is."""
+    wanted = max(monitor.life.train_memory for monitor in config.monitors.values())
+    there = psutil.virtual_memory().available
+    try:
+        limit = _GROUP_LIMIT.read_text().strip()
+    except OSError:
+        limit = ""
+    if limit.isdigit():
+        there = min(there, int(limit))
+    told = f"{there / 1e9:.1f} GB are available"
+    if wanted > there:
+        return warning(
+            "memory",
+            f"a training may take up to {wanted / 1e9:.1f} GB; {told}",
+            "lower life.train_memory, so that a training that grows is ended before the host "
+            "runs out of memory",
+        )
+    return ok("memory", told)
+
+
+def open_files(config: Config, _path: Path) -> Finding:
+    """Whether the daemon may open as many files as its monitors need."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    count = len(config.monitors)
+    needed = FILES_AT_LEAST + FILES_A_MONITOR * count
+    if limit != resource.RLIM_INFINITY and limit < needed:
+        return warning(
+            "open files",
+            f"{limit} may be open at once; {count} monitors need up to {needed}",
+            f"ulimit -n {needed}, or LimitNOFILE={needed} in the systemd unit",
+        )
+    return ok("open files", f"{limit} may be open at once, {needed} are needed at most")
+
+
+CHECKS = (secrets, drivers, time_zones, training, memory, open_files)
+
+
+def _urls(config: Config) -> list[str]:
+    sources = (monitor.source for monitor in config.monitors.values())
+    urls = [source.url.get_secret_value() for source in sources if isinstance(source, SqlSource)]
+    return [config.store.get_secret_value(), *urls]
+
+
+def _password(url: str) -> str:
+    try:
+        return str(make_url(url).password or "")
+    except ArgumentError:
+        return ""

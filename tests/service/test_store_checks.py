@@ -1,0 +1,64 @@
+"""The doctor's looks at a store, in both kinds of database."""
+
+from datetime import timedelta
+
+import pytest
+
+from aemon.clock import utc_now
+from aemon.config.schema import Config
+from aemon.service import monitor_checks, store_checks
+from aemon.service.finding import Level
+from aemon.store.leases import Replica, give_back, hold
+from aemon.store.store import Store
+
+
+@pytest.fixture
+def config(store_url) -> Config:
+    pumps = {"source": {"kind": "host"}, "score_every": "1s"}
+    return Config.model_validate({"store": store_url, "monitors": {"pumps": pumps}})
+
+
+@pytest.fixture
+def live(store) -> Store:
+    """The store by the clock of this host, as the command has it."""
+    return Store(store.engine, utc_now)
+
+
+def replica(name: str) -> Replica:
+    return Replica(name=name, address="127.0.0.1:1", version="0.1.0", started_at=utc_now())
+
+
+def test_a_store_that_is_well(live, config):
+    assert store_checks.tables(live, config).level is Level.OK
+    assert store_checks.writable(live, config).level is Level.OK
+    assert store_checks.clocks(live, config).level is Level.OK
+    assert next(iter(store_checks.space(live, config))).check == "space"
+    assert [one.level for one in monitor_checks.runs(live, config)] == [Level.OK]
+    with live.reading() as connection:
+        names = connection.exec_driver_sql("SELECT name FROM monitors").scalars().all()
+    assert names == ["pumps"], "the look whether it can be written left nothing"
+
+
+def test_it_tells_who_watches(live, config):
+    (nobody,) = store_checks.watched(live, config)
+    assert (nobody.level, nobody.what) == (Level.WARNING, "nobody watches pumps")
+    me = replica("one")
+    held = hold(live, me, ["pumps"], timedelta(seconds=30), known=None)
+    (watched,) = store_checks.watched(live, config)
+    assert (watched.level, watched.what) == (Level.OK, "all monitors are watched, by 1 replicas")
+    # A replica that lives and holds nothing has another configuration, or cannot write
+    give_back(live, me, held.tokens)
+    (left,) = store_checks.watched(live, config)
+    assert left.level is Level.ERROR
+    assert "nobody watches pumps, though 1 replicas live" in left.what
+
+
+@pytest.mark.postgresql
+def test_a_clock_that_is_far_from_the_databases(live, config, store_url, monkeypatch):
+    if store_url.startswith("sqlite"):
+        return  # its clock is this host's
+    monkeypatch.setattr(store_checks, "utc_now", lambda: utc_now() - timedelta(minutes=5))
+    found = store_checks.clocks(live, config)
+    assert found.level is Level.WARNING
+    assert found.what.startswith("the database's clock is 5m ahead of this host's")
+    assert "NTP" in found.todo
