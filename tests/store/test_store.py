@@ -13,6 +13,7 @@ from aemon.records import Job, Outcome, RunReport, Watermark
 from aemon.store import queries
 from aemon.store.bulk import as_columns
 from aemon.store.detectors import NewDetector, active_detector, artifact, save_detector
+from aemon.store.drifts import Drift, DriftKind, begin_drifts, end_drifts
 from aemon.store.history import history_count, history_records, keep_history
 from aemon.store.ledger import save_run
 from aemon.store.store import Mark, StaleWatermarkError
@@ -263,6 +264,25 @@ def test_what_a_detector_flagged_is_counted_since_it_was_trained(store, clock):
     assert realised.share == 0.025
     (overview,) = queries.overview(store, ["pumps"], clock())
     assert (overview.false_alarm_rate, overview.realised) == (0.01, realised)
+
+
+def test_the_overview_tells_of_a_trial_and_of_what_has_drifted(store):
+    # Given an active detector, another on trial, and two drifts of which one is over
+    first = save_detector(store, "pumps", new_detector())
+    save_detector(store, "pumps", replace(new_detector(b"other"), on_trial=True))
+    found = [
+        Drift(kind=DriftKind.COLUMN, feature=column, started_at=T0, measure=1.0, reason=column)
+        for column in ("flow", "pressure")
+    ]
+    begin_drifts(store, "pumps", first.id, found)
+    end_drifts(store, "pumps", found[:1], "it came back by itself")
+    # When it is asked where the monitor stands
+    (overview,) = queries.overview(store, ["pumps"], T0)
+    # Then it is all there
+    assert (overview.detector_version, overview.on_trial) == (1, 2)
+    assert overview.calibration_records == THRESHOLD["calibration_records"]
+    assert overview.drifts == ("pressure",)
+    assert overview.episodes_open == 0
 
 
 def test_a_flagged_record_comes_back_with_its_reasons(store, stored):
