@@ -103,7 +103,7 @@ def watched(store: Store, config: Config) -> Iterator[Finding]:
     elif nobody:
         yield warning("leases", f"nobody watches {', '.join(nobody)}", "start it: aemon run")
     else:
-        yield ok("leases", f"all monitors are watched, by {live} replicas")
+        yield ok("leases", f"all monitors are watched, by {live} replica{'' if live == 1 else 's'}")
 
 
 CHECKS = (tables, writable, space, clocks, watched)

@@ -45,7 +45,7 @@ def test_it_tells_who_watches(live, config):
     me = replica("one")
     held = hold(live, me, ["pumps"], timedelta(seconds=30), known=None)
     (watched,) = store_checks.watched(live, config)
-    assert (watched.level, watched.what) == (Level.OK, "all monitors are watched, by 1 replicas")
+    assert (watched.level, watched.what) == (Level.OK, "all monitors are watched, by 1 replica")
     # A replica that lives and holds nothing has another configuration, or cannot write
     give_back(live, me, held.tokens)
     (left,) = store_checks.watched(live, config)
