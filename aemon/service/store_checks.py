@@ -97,7 +97,7 @@ def watched(store: Store, config: Config) -> Iterator[Finding]:
     if nobody and live:
         yield error(
             "leases",
-            f"nobody watches {', '.join(nobody)}, though {live} replicas live",
+            f"nobody watches {', '.join(nobody)}; replicas that live: {live}",
             "do all replicas have the same configuration? look for lease.failed in their logs",
         )
     elif nobody:

@@ -188,7 +188,7 @@ class MonitorOverview:
     on_trial: int | None  # version of the detector in the shadow
     drifts: tuple[str, ...]  # that are not over: a sentence each
     episodes_open: int  # told, and not closed
-    realised: Flagged  # by the active detector since it was trained
+    realised: Flagged  # by the active detector since it is that
     read_until: datetime | None
     records_scored: int  # since the moment asked for
     anomalies: int  # since then
@@ -254,7 +254,7 @@ def _realised(connection: sa.Connection, detector: StoredDetector) -> Flagged:
         ).where(
             runs.c.monitor == detector.monitor,
             runs.c.job == Job.SCORE,
-            runs.c.started_at >= detector.trained_at,
+            runs.c.started_at >= detector.state_at,  # before, another one judged
         )
     ).one()
     return Flagged(judged=judged or 0, flagged=flagged or 0)

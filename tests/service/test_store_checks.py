@@ -50,7 +50,7 @@ def test_it_tells_who_watches(live, config):
     give_back(live, me, held.tokens)
     (left,) = store_checks.watched(live, config)
     assert left.level is Level.ERROR
-    assert "nobody watches pumps, though 1 replicas live" in left.what
+    assert "nobody watches pumps; replicas that live: 1" in left.what
 
 
 @pytest.mark.postgresql

@@ -17,6 +17,7 @@ from aemon.store.drifts import Drift, DriftKind, begin_drifts, end_drifts
 from aemon.store.history import history_count, history_records, keep_history
 from aemon.store.ledger import save_run
 from aemon.store.store import Mark, StaleWatermarkError
+from aemon.store.succession import promote
 from aemon.store.tables import anomalies, contributions, detectors, runs, scores, watermarks
 from aemon.store.verdicts import Saved, VerdictRows, save_verdicts
 
@@ -264,6 +265,24 @@ def test_what_a_detector_flagged_is_counted_since_it_was_trained(store, clock):
     assert realised.share == 0.025
     (overview,) = queries.overview(store, ["pumps"], clock())
     assert (overview.false_alarm_rate, overview.realised) == (0.01, realised)
+
+
+def test_what_was_judged_before_a_detector_was_promoted_is_not_its_own(store, clock):
+    # Given a run of the active detector, while another one was on trial, which is then promoted
+    first = save_detector(store, "pumps", new_detector())
+    second = save_detector(store, "pumps", replace(new_detector(b"other"), on_trial=True))
+    clock.now += timedelta(minutes=1)
+    now = clock()
+    report = RunReport(
+        monitor="pumps", job=Job.SCORE, outcome=Outcome.OK, started_at=now, finished_at=now,
+        records_scored=100, exceedances=(1.5,) * 50,
+    )  # fmt: skip
+    save_run(store, report)
+    assert queries.overview(store, ["pumps"], T0)[0].realised.judged == 100
+    clock.now += timedelta(minutes=1)
+    promote(store, "pumps", second.id, "promoted", instead_of=first.id)
+    # Then nothing of that run counts for the new one
+    assert queries.overview(store, ["pumps"], T0)[0].realised == queries.Flagged()
 
 
 def test_the_overview_tells_of_a_trial_and_of_what_has_drifted(store):
