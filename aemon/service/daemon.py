@@ -19,7 +19,7 @@ from aemon.config.cron import Cron
 from aemon.config.schema import Config
 from aemon.errors import ExitCode, StoreError
 from aemon.records import Job, Outcome
-from aemon.service.cold_start import wanted_for
+from aemon.service.cold_start import provisional_ones, wanted_for
 from aemon.service.condition import Condition
 from aemon.service.leasing import Leasing
 from aemon.service.lifecycle import Lifecycle
@@ -38,6 +38,7 @@ from aemon.store.engine import open_engine
 from aemon.store.fences import Fence
 from aemon.store.leases import Replica
 from aemon.store.store import Store
+from aemon.store.told import told_episodes
 from aemon.web.server import WebServer, listen
 from aemon.web.status import StatusPage
 
@@ -262,13 +263,16 @@ class Daemon:
         now = self._clock()
         since = now - timedelta(days=1)
         configured = self._config.monitors
+        monitors = queries.overview(self._store, configured, since)
         return StatusPage(
             version=__version__,
             now=now,
             started_at=self._started_at,
             wanted={name: self._wanted(name) for name in configured},
             sources={name: settings.source.kind for name, settings in configured.items()},
-            monitors=queries.overview(self._store, configured, since),
+            monitors=monitors,
+            provisional=provisional_ones(monitors),
+            episodes=told_episodes(self._store, configured, open_only=True),
             flagged=queries.flagged_records(self._store, since=since, limit=20),
             store=public_address(self._store.engine.url),
             replica=self._me.name,

@@ -16,13 +16,18 @@ from aemon.detection.threshold import false_alarm_rate_for
 from aemon.errors import ArtifactError, TrainingError
 from aemon.records import DriftReport
 from aemon.service.cold_start import is_provisional, wanted_for
-from aemon.service.loading import Loaded, load
+from aemon.service.loading import Loaded, lines_drawn_by, load
 from aemon.service.logs import log
 from aemon.service.memory import Memory
 from aemon.service.run import Tally
 from aemon.service.trial import Shadow, rule_on
 from aemon.service.upkeep import draw, keep_promise, tell_drift
-from aemon.store.detectors import StoredDetector, judging_detectors
+from aemon.store.detectors import (
+    StoredDetector,
+    judging_detectors,
+    manifest_of,
+    newest_learning,
+)
 from aemon.store.drifts import DriftKind, end_drifts
 from aemon.store.feedback import count_unheeded
 from aemon.store.store import Store
@@ -153,7 +158,8 @@ class InUse:
         if self.active is None or self.memory is None:
             return
         stored, life = self.active.stored, self._settings.life
-        if stored.settings_hash != self._settings.learning.fingerprint or self._needs_training:
+        changed = stored.settings_hash != self._settings.learning.fingerprint
+        if (changed or self._needs_training) and not self._settings_tried():
             yield "settings: they changed since the last training"
         if self.shadow is not None:
             return  # the one on trial may be what is wanted
@@ -169,6 +175,19 @@ class InUse:
         unheeded = self._feedback() if life.retrain_on_feedback else 0
         if unheeded and unheeded >= life.retrain_on_feedback:
             yield f"feedback: {unheeded} things were said that no training has taken up"
+
+    def _settings_tried(self) -> bool:
+        """Whether the newest detector was trained by today's settings.
+
+        Then it is on trial, or was rejected, or somebody rolled back: another would be the same.
+        """
+        newest = newest_learning(self._store, self._name)
+        if newest is None or newest[1] != self._settings.learning.fingerprint:
+            return False
+        if not self._needs_training:
+            return True
+        manifest = manifest_of(self._store, newest[0]) or {}
+        return lines_drawn_by(manifest) == self._settings.threshold
 
     def _enough_since_drift(self) -> bool:
         if self.active is None or self.memory is None:

@@ -1,5 +1,6 @@
 """Detectors out of the store, ready to judge."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,8 +49,7 @@ def load(store: Store, stored: StoredDetector) -> Loaded:
     content = artifact(store, stored.artifact_sha256)
     detector = Detector.from_state(*unpack(content, stored.artifact_sha256))
     manifest = manifest_of(store, stored.id) or {}
-    by = manifest.get("settings", {}).get("threshold")
-    trained_by = ThresholdSettings.model_validate(by) if by else None
+    trained_by = lines_drawn_by(manifest)
     noted = manifest.get("reference")
     lines, drawn_by = detector.lines, trained_by
     if stored.lines_sha256 is not None:
@@ -65,6 +65,12 @@ def load(store: Store, stored: StoredDetector) -> Loaded:
         reference=Reference.from_json(noted) if noted else None,
         shifts=tuple((entity, since) for entity, since in manifest.get("shifts", ())),
     )
+
+
+def lines_drawn_by(manifest: Mapping[str, Any]) -> ThresholdSettings | None:
+    """The settings a training drew its lines by; None if nobody wrote them down."""
+    by = manifest.get("settings", {}).get("threshold")
+    return ThresholdSettings.model_validate(by) if by else None
 
 
 def packed_lines(lines: Lines, settings: ThresholdSettings) -> tuple[bytes, dict[str, Any]]:
