@@ -23,7 +23,7 @@ from aemon.service.cold_start import provisional_ones, wanted_for
 from aemon.service.condition import Condition
 from aemon.service.leasing import Leasing
 from aemon.service.lifecycle import Lifecycle
-from aemon.service.logs import log
+from aemon.service.logs import log, set_up_logs
 from aemon.service.metrics import Metrics
 from aemon.service.monitor import Monitor
 from aemon.service.notify import Notifier
@@ -174,7 +174,8 @@ class Daemon:
         self._leasing.watch(new.monitors)
         self._retention.adopt(new.monitors, new.retention)
         self._scheduler.prune(new.retention.every, self._retention.round)
-        logging.getLogger("aemon").setLevel(new.log.level.upper())
+        if "log" in change.others:
+            set_up_logs(new.log.level, new.log.format)
 
     def _stop(self, web: WebServer) -> None:
         log(logger, logging.INFO, "stopping")

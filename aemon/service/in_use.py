@@ -131,7 +131,7 @@ class InUse:
         found = tell_drift(self._store, self._name, self.memory, self._settings)
         indices = self.memory.life.column_drift(self.memory.reference)
         tally.drift = DriftReport(
-            evidence=self.memory.life.scores.log10_evidence,
+            evidence=self.memory.life.scores.log10_grown,
             largest_index=max(indices.values(), default=None),
             open=len(self.memory.drifts),
             found=found,
