@@ -26,6 +26,7 @@ from aemon.store.detectors import StoredDetector, judging_detectors
 from aemon.store.drifts import DriftKind, end_drifts
 from aemon.store.feedback import count_unheeded
 from aemon.store.store import Store
+from aemon.store.succession import reject
 
 LOOK_SECONDS = 15.0  # between two looks for new feedback
 
@@ -43,6 +44,7 @@ class InUse:
         self.active: Loaded | None = None
         self.shadow: Shadow | None = None
         self.memory: Memory | None = None
+        self._learned_by = settings.learning.fingerprint  # asked for at every tick
         self._unreadable = False
         self._needs_training = False  # only that can draw lines as the settings want
         self._looked_at: float | None = None  # monotonic
@@ -70,10 +72,12 @@ class InUse:
 
     def _load_shadow(self, on_trial: StoredDetector) -> Shadow | None:
         try:
-            return Shadow(stored=on_trial, detector=load(self._store, on_trial).detector)
-        except ArtifactError as error:  # the active one judges on
+            loaded = load(self._store, on_trial)
+        except ArtifactError as error:  # the active one judges on, and another can be trained
             log(logger, logging.ERROR, "detector.unreadable", str(error), monitor=self._name)
+            reject(self._store, self._name, on_trial.id, f"rejected: it cannot be read: {error}")
             return None
+        return Shadow(stored=on_trial, detector=loaded.detector, trained_by=loaded.trained_by)
 
     def _take_up(self, loaded: Loaded) -> None:
         """Judge with a detector, or with new lines, from now on."""
@@ -153,7 +157,8 @@ class InUse:
         if self.active is None or self.memory is None:
             return
         stored, life = self.active.stored, self._settings.life
-        if stored.settings_hash != self._settings.learning.fingerprint or self._needs_training:
+        outdated = stored.settings_hash != self._learned_by or self._needs_training
+        if outdated and not (self.shadow and self.shadow.learned_by(self._settings)):
             yield "settings: they changed since the last training"
         if self.shadow is not None:
             return  # the one on trial may be what is wanted

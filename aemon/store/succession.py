@@ -146,6 +146,21 @@ def promote(
             .where(detectors.c.id == detector_id)
             .values(state=DetectorState.ACTIVE, state_at=now, state_reason=printable(reason))
         )
+        _begin_anew(connection, monitor, detector_id, now)
+
+
+def _begin_anew(connection: sa.Connection, monitor: str, active_id: int, now: datetime) -> None:
+    """What a shadow was like beside another says nothing of it beside the one active now."""
+    on_trial = connection.execute(
+        sa.select(detectors.c.id).where(
+            detectors.c.monitor == monitor, detectors.c.state == DetectorState.SHADOW
+        )
+    ).scalar()
+    if on_trial is None:
+        return
+    for table in (trial_verdicts, trials):
+        connection.execute(sa.delete(table).where(table.c.detector_id == on_trial))
+    begin_trial(connection, on_trial, active_id, now)
 
 
 def reject(store: Store, monitor: str, detector_id: int, reason: str) -> None:
