@@ -128,7 +128,7 @@ class InUse:
         if self.active is None or self.memory is None:
             return
         found = tell_drift(self._store, self._name, self.memory, self._settings)
-        indices = self.memory.life.column_drift(self.memory.reference)
+        indices = self.memory.column_drift()
         tally.drift = DriftReport(
             evidence=self.memory.life.scores.log10_evidence,
             largest_index=max(indices.values(), default=None),
@@ -162,13 +162,22 @@ class InUse:
             yield "settings: they changed since the last training"
         if self.shadow is not None:
             return  # the one on trial may be what is wanted
-        if life.retrain_on_drift and self.memory.drifts and self._enough_since_drift():
-            yield f"drift: {self.memory.drifts[-1].reason}"
+        learned = [
+            drift
+            for drift in self.memory.drifts
+            if drift.kind is not DriftKind.SHIFT or life.learn_shift_after is not None
+        ]
+        if life.retrain_on_drift and learned and self._enough_since_drift():
+            yield f"drift: {learned[-1].reason}"
         if is_provisional(stored) and self.memory.life.records >= stored.training_records:
             yield "growth: there are twice the records the provisional detector learned from"
         zone = ZoneInfo(self._settings.timezone)
         # What is flagged as a whole is decided first: now it would be left out, or learned in part.
-        undecided = life.learn_shift_after is not None and self.memory.shifting()
+        undecided = (
+            life.learn_shift_after is not None
+            and self.memory.shifting(within=life.learn_shift_after)
+            and not (self.memory.shifts and self._enough_since_drift())
+        )
         if not undecided and is_due(self._settings.train_every, stored.trained_at, now, zone):
             yield "schedule: the detector is old enough"
         unheeded = self._feedback() if life.retrain_on_feedback else 0
@@ -178,7 +187,8 @@ class InUse:
     def _enough_since_drift(self) -> bool:
         if self.active is None or self.memory is None:
             return False
-        columns = len(self.active.detector.feature_map.judged)
+        # As many as the training asks for: with fewer it would learn no new level, again and again.
+        columns = len(self.active.detector.feature_map.columns)
         return self.memory.life.since_drift >= wanted_for(columns, self._settings)
 
     def _feedback(self) -> int:
