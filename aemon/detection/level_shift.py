@@ -66,12 +66,12 @@ class Shift:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Shift":
         """The inverse of `as_json`."""
-        times = {
-            name: datetime.fromisoformat(stored[name]) if stored[name] else None
+        since, until = (
+            datetime.fromisoformat(stored[name]) if stored[name] else None
             for name in ("since", "until")
-        }
+        )
         counts = {name: stored[name] for name in ("level", "records", "flagged")}
-        return cls(**counts, **times)
+        return cls(**counts, since=since, until=until)
 
     def _next(self, time: np.datetime64, *, odd: bool) -> "Shift":
         if not odd:

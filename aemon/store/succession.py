@@ -128,7 +128,7 @@ def promote(
     now = store.now()
     mine = detectors.c.monitor == monitor
     with store.writing() as connection:
-        _take_turns(connection, monitor)
+        take_turns(connection, monitor)
         active = connection.execute(
             sa.select(detectors.c.id).where(mine, detectors.c.state == DetectorState.ACTIVE)
         ).scalar()
@@ -176,7 +176,7 @@ def reject(store: Store, monitor: str, detector_id: int, reason: str) -> None:
         "state_reason": printable(reason),
     }
     with store.writing() as connection:
-        _take_turns(connection, monitor)
+        take_turns(connection, monitor)
         connection.execute(sa.update(detectors).where(*mine).values(values))
 
 
@@ -207,7 +207,8 @@ def version_before(store: Store, monitor: str) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
-def _take_turns(connection: sa.Connection, monitor: str) -> None:
+def take_turns(connection: sa.Connection, monitor: str) -> None:
+    """Wait until nobody else changes which of a monitor's detectors there are, and who judges."""
     connection.execute(
         sa.select(monitors.c.name).where(monitors.c.name == monitor).with_for_update()
     )
