@@ -26,7 +26,6 @@ class Shift:
         until: event time of its newest flagged record.
         records: in it.
         flagged: of these.
-        told: it has been recognised and said.
     """
 
     level: int = 0
@@ -34,7 +33,6 @@ class Shift:
     until: datetime | None = None
     records: int = 0
     flagged: int = 0
-    told: bool = False
 
     def after(self, times: npt.NDArray[np.datetime64], flagged: npt.NDArray[np.bool_]) -> "Shift":
         """Where it stands after N more records.
@@ -49,15 +47,11 @@ class Shift:
         return state
 
     def stays(self, min_records: int, min_time: timedelta) -> bool:
-        """Whether a shift has lasted for so many records and so long, and was not yet `told`."""
-        if self.since is None or self.until is None or self.told:
+        """Whether a shift has lasted for so many records and so long."""
+        if self.since is None or self.until is None:
             return False
         lasts = self.records >= min_records and self.until - self.since >= min_time
         return lasts and 2 * self.flagged > self.records
-
-    def heard(self) -> "Shift":
-        """The same, recognised: `stays` says it once."""
-        return replace(self, told=True)
 
     def as_json(self) -> dict[str, Any]:
         """All of it, for `from_json`."""
@@ -67,17 +61,17 @@ class Shift:
             "until": self.until.isoformat() if self.until else None,
             "records": self.records,
             "flagged": self.flagged,
-            "told": self.told,
         }
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Shift":
         """The inverse of `as_json`."""
-        times = {
-            name: datetime.fromisoformat(stored[name]) if stored[name] else None
+        since, until = (
+            datetime.fromisoformat(stored[name]) if stored[name] else None
             for name in ("since", "until")
-        }
-        return cls(**{**stored, **times})
+        )
+        counts = {name: stored[name] for name in ("level", "records", "flagged")}
+        return cls(**counts, since=since, until=until)
 
     def _next(self, time: np.datetime64, *, odd: bool) -> "Shift":
         if not odd:

@@ -121,6 +121,14 @@ def decide(evidence: Evidence, wanted: int, *, overdue: bool = False) -> Decisio
     return Decision(ruling=Ruling.PROMOTE, reason=told)
 
 
+def unfit(why: str) -> Decision:
+    """The ruling on a detector that cannot judge what the active one can: it never will.
+
+    Its trial would see no records, and have no end.
+    """
+    return Decision(ruling=Ruling.REJECT, reason=f"rejected: {why}")
+
+
 def _errors(evidence: Evidence) -> list[str]:
     if not isfinite(evidence.error):
         return ["its validation error is no number"]

@@ -140,6 +140,8 @@ def _moved(
     if not wanted:
         return now
     normal = ~_left_out(base, now, scores, allowed)
+    if not normal.any():  # a line that none of its records is below
+        return base
     new = calibrate(
         scores[normal],
         now.false_alarm_rate,
@@ -174,21 +176,19 @@ def _left_out(base: Threshold, now: Threshold, scores: Floats, allowed: Flags) -
     """Which of n scores are not learned from.
 
     They are more than the promise explains, beyond a line that moves with the bulk: the one of
-    training, or the one in force where that is lower. As the latter was drawn from a bulk that
-    may have sunk, it is only ever moved up.
+    training, or the one in force where that is lower. The latter may have been drawn from a bulk
+    that had sunk: it moves with that, and only ever up, or it would never come back.
     """
     half = ceil(NEWEST_SHARE * len(scores))
-    usual = _middle(base)
     out = np.zeros(len(scores), dtype=bool)
     for _ in range(PASSES):
         newest = scores[-half:][~out[-half:]]
         if not len(newest):
             break
         middle = float(np.median(newest))
-        shift = middle / usual if min(middle, usual) > TINY else 1.0  # zeros tell no scale
-        line = base
-        if now.value * max(1.0, shift) < base.value * shift:
-            line, shift = now, max(1.0, shift)
+        line, shift = base, _shift(middle, base)
+        if now.value * max(1.0, _shift(middle, now)) < base.value * shift:
+            line, shift = now, max(1.0, _shift(middle, now))
         over = (scores > line.value * shift) & ~allowed
         p_values = np.full(len(scores), np.nan)
         p_values[over] = line.judge(scores[over] / shift, extrapolate=True)
@@ -196,6 +196,12 @@ def _left_out(base: Threshold, now: Threshold, scores: Floats, allowed: Flags) -
         fault = over.sum() > expected + FAULT * sqrt(expected)
         out = unexplained(p_values, line.false_alarm_rate, 0.0 if fault else BELIEVED)
     return out
+
+
+def _shift(middle: float, line: Threshold) -> float:
+    """How many times the bulk that a line was drawn from the bulk of late is."""
+    usual = _middle(line)
+    return middle / usual if min(middle, usual) > TINY else 1.0  # zeros tell no scale
 
 
 def _middle(line: Threshold) -> float:

@@ -94,6 +94,7 @@ class Daemon:
         self._condition = Condition(self._store, self._scheduler, self._leasing, self._monitors)
         self._notifier = Notifier()
         self._asked_to_stop = self._asked_to_reload = False
+        self._reload_thread: threading.Thread | None = None
 
     @property
     def address(self) -> str:
@@ -128,7 +129,7 @@ class Daemon:
             pause = self._config.reload_every.total_seconds()
             if self._asked_to_reload or time.monotonic() - looked_at >= pause:
                 looked_at = time.monotonic()
-                self._reload()
+                self._begin_reload()
             step = time.time() - time.monotonic() - ahead
             if abs(step) > CLOCK_STEP_SECONDS:
                 log(logger, logging.WARNING, "clock.set", "the clock was set", seconds=step)
@@ -143,39 +144,50 @@ class Daemon:
     def _ask_to_reload(self, _number: int, _frame: object) -> None:
         self._asked_to_reload = True
 
+    def _begin_reload(self) -> None:
+        """Reload in a thread, unless one does: the store it asks may hang, and the watchdog waits."""
+        if self._reload_thread is None or not self._reload_thread.is_alive():
+            self._reload_thread = threading.Thread(target=self._reload, name="reload", daemon=True)
+            self._reload_thread.start()
+
     def _reload(self) -> None:
         """Take up a changed configuration, as far as that goes without a restart."""
         told_to, self._asked_to_reload = self._asked_to_reload, False
         if told_to:
             self._notifier.reloading()
-        found = self._reloading.look(self._config, told_to=told_to)
-        if found is not None:
-            self._take_up(*found)
-        if told_to:
-            self._notifier.ready()
+        try:
+            found = self._reloading.look(self._config, told_to=told_to)
+            if found is not None:
+                self._take_up(*found)
+        except StoreError as error:
+            self._metrics["aemon_store_errors"].inc()
+            self._reloading.put_off(str(error))
+        except Exception as error:
+            logger.exception("", extra={"action": "config.refused"})
+            self._reloading.put_off(repr(error))
+        finally:
+            if told_to:
+                self._notifier.ready()
 
     def _take_up(self, new: Config, change: Change) -> None:
-        try:
-            self._store.add_monitors(new.monitors)
-        except StoreError as error:
-            log(logger, logging.ERROR, "config.refused", f"tried again soon: {error}")
-            self._metrics["aemon_store_errors"].inc()
-            self._asked_to_reload = True
-            return
+        self._store.add_monitors(new.monitors)
         with self._watching:
             self._config = new
-            for name in change.changed:
-                monitor = self._monitors.get(name)
-                if monitor is not None and monitor.fence is not None:
+            for name, monitor in self._monitors.copy().items():
+                if monitor.settings != new.monitors.get(name):
                     self._unwatch(name)
-                    self._watch(name, monitor.fence)
-            for name in change.removed:
-                self._unwatch(name)
+                    if monitor.fence is not None:
+                        self._watch(name, monitor.fence)
         self._leasing.watch(new.monitors)
+        for name in change.added:  # removed a moment ago, it may not have been given back
+            fence = self._leasing.fence_of(name)
+            if fence is not None:
+                self._watch(name, fence)
         self._retention.adopt(new.monitors, new.retention)
         self._scheduler.prune(new.retention.every, self._retention.round)
         if "log" in change.others:
             set_up_logs(new.log.level, new.log.format)
+        self._reloading.done(change)
 
     def _stop(self, web: WebServer) -> None:
         log(logger, logging.INFO, "stopping")
@@ -197,8 +209,11 @@ class Daemon:
         """Begin to watch a monitor whose lease was won; the first ticks of many lie apart."""
         with self._watching:
             settings = self._config.monitors.get(name)
-            if self._asked_to_stop or settings is None:
+            known = self._monitors.get(name)
+            if self._asked_to_stop or settings is None or (known and known.fence == fence):
                 return
+            if known is not None:
+                self._unwatch(name)
             place = len(self._monitors)
             monitor = Monitor(name, settings, self._store, self._clock, fence)
             self._monitors[name] = monitor

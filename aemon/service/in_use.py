@@ -31,6 +31,7 @@ from aemon.store.detectors import (
 from aemon.store.drifts import DriftKind, end_drifts
 from aemon.store.feedback import count_unheeded
 from aemon.store.store import Store
+from aemon.store.succession import reject
 
 LOOK_SECONDS = 15.0  # between two looks for new feedback
 
@@ -48,6 +49,7 @@ class InUse:
         self.active: Loaded | None = None
         self.shadow: Shadow | None = None
         self.memory: Memory | None = None
+        self._learned_by = settings.learning.fingerprint  # asked for at every tick
         self._unreadable = False
         self._needs_training = False  # only that can draw lines as the settings want
         self._looked_at: float | None = None  # monotonic
@@ -75,10 +77,12 @@ class InUse:
 
     def _load_shadow(self, on_trial: StoredDetector) -> Shadow | None:
         try:
-            return Shadow(stored=on_trial, detector=load(self._store, on_trial).detector)
-        except ArtifactError as error:  # the active one judges on
+            loaded = load(self._store, on_trial)
+        except ArtifactError as error:  # the active one judges on, and another can be trained
             log(logger, logging.ERROR, "detector.unreadable", str(error), monitor=self._name)
+            reject(self._store, self._name, on_trial.id, f"rejected: it cannot be read: {error}")
             return None
+        return Shadow(stored=on_trial, detector=loaded.detector, trained_by=loaded.trained_by)
 
     def _take_up(self, loaded: Loaded) -> None:
         """Judge with a detector, or with new lines, from now on."""
@@ -129,7 +133,7 @@ class InUse:
         if self.active is None or self.memory is None:
             return
         found = tell_drift(self._store, self._name, self.memory, self._settings)
-        indices = self.memory.life.column_drift(self.memory.reference)
+        indices = self.memory.column_drift()
         tally.drift = DriftReport(
             evidence=self.memory.life.scores.log10_grown,
             largest_index=max(indices.values(), default=None),
@@ -158,18 +162,28 @@ class InUse:
         if self.active is None or self.memory is None:
             return
         stored, life = self.active.stored, self._settings.life
-        changed = stored.settings_hash != self._settings.learning.fingerprint
-        if (changed or self._needs_training) and not self._settings_tried():
+        outdated = stored.settings_hash != self._learned_by or self._needs_training
+        on_trial = self.shadow is not None and self.shadow.learned_by(self._settings)
+        if outdated and not on_trial and not self._settings_tried():
             yield "settings: they changed since the last training"
         if self.shadow is not None:
             return  # the one on trial may be what is wanted
-        if life.retrain_on_drift and self.memory.drifts and self._enough_since_drift():
-            yield f"drift: {self.memory.drifts[-1].reason}"
+        learned = [
+            drift
+            for drift in self.memory.drifts
+            if drift.kind is not DriftKind.SHIFT or life.learn_shift_after is not None
+        ]
+        if life.retrain_on_drift and learned and self._enough_since_drift():
+            yield f"drift: {learned[-1].reason}"
         if is_provisional(stored) and self.memory.life.records >= stored.training_records:
             yield "growth: there are twice the records the provisional detector learned from"
         zone = ZoneInfo(self._settings.timezone)
         # What is flagged as a whole is decided first: now it would be left out, or learned in part.
-        undecided = life.learn_shift_after is not None and self.memory.shifting()
+        undecided = (
+            life.learn_shift_after is not None
+            and self.memory.shifting(within=life.learn_shift_after)
+            and not (self.memory.shifts and self._enough_since_drift())
+        )
         if not undecided and is_due(self._settings.train_every, stored.trained_at, now, zone):
             yield "schedule: the detector is old enough"
         unheeded = self._feedback() if life.retrain_on_feedback else 0
@@ -192,7 +206,8 @@ class InUse:
     def _enough_since_drift(self) -> bool:
         if self.active is None or self.memory is None:
             return False
-        columns = len(self.active.detector.feature_map.judged)
+        # As many as the training asks for: with fewer it would learn no new level, again and again.
+        columns = len(self.active.detector.feature_map.columns)
         return self.memory.life.since_drift >= wanted_for(columns, self._settings)
 
     def _feedback(self) -> int:

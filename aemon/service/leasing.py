@@ -66,6 +66,10 @@ class Leasing:
         """The monitors that are watched here."""
         return self._held.keys() - self._leaving
 
+    def fence_of(self, name: str) -> Fence | None:
+        """What a monitor that is to be watched here is watched under; None if it is not."""
+        return None if name in self._leaving else self._held.get(name)
+
     @property
     def live(self) -> int:
         """Replicas that live, as of the last beat."""

@@ -93,6 +93,8 @@ class Lifecycle:
         self._workers.shutdown(wait=False, cancel_futures=True)
 
     def _tick(self, monitor: Monitor, training: _Training, why: str) -> None:
+        if self._trainings.get(monitor.name) is not training:
+            return  # forgotten while it waited for a worker
         try:
             self._train_in_turn(monitor, training, why)
         finally:

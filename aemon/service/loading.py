@@ -9,6 +9,7 @@ from aemon.detection.column_drift import Reference
 from aemon.detection.detector import Detector
 from aemon.detection.lines import Lines
 from aemon.detection.state import lines_from, lines_state
+from aemon.errors import ArtifactError
 from aemon.store.artifacts import pack, unpack
 from aemon.store.detectors import StoredDetector, artifact, manifest_of
 from aemon.store.store import Store
@@ -47,15 +48,28 @@ def load(store: Store, stored: StoredDetector) -> Loaded:
         StoreError: the database fails.
     """
     content = artifact(store, stored.artifact_sha256)
-    detector = Detector.from_state(*unpack(content, stored.artifact_sha256))
     manifest = manifest_of(store, stored.id) or {}
+    drawn = artifact(store, stored.lines_sha256) if stored.lines_sha256 is not None else None
+    try:
+        return _loaded(stored, content, manifest, drawn)
+    except (KeyError, TypeError, ValueError) as error:  # written by another version of aemon
+        raise ArtifactError(
+            f"detector {stored.version} cannot be read: {type(error).__name__}: {error}",
+            todo="nothing: the daemon trains again by itself; or train with `aemon train`",
+        ) from error
+
+
+def _loaded(
+    stored: StoredDetector, content: bytes, manifest: Mapping[str, Any], drawn: bytes | None
+) -> Loaded:
+    detector = Detector.from_state(*unpack(content, stored.artifact_sha256))
     trained_by = lines_drawn_by(manifest)
     noted = manifest.get("reference")
     lines, drawn_by = detector.lines, trained_by
-    if stored.lines_sha256 is not None:
-        drawn = unpack(artifact(store, stored.lines_sha256), stored.lines_sha256)
-        lines = lines_from(*drawn)
-        drawn_by = ThresholdSettings.model_validate(drawn[1][_SETTINGS])
+    if drawn is not None and stored.lines_sha256 is not None:
+        arrays, metadata = unpack(drawn, stored.lines_sha256)
+        lines = lines_from(arrays, metadata)
+        drawn_by = ThresholdSettings.model_validate(metadata[_SETTINGS])
     return Loaded(
         stored=stored,
         detector=replace(detector, lines=lines),

@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,15 +52,31 @@ class Memory:
         self._scores = deque((one.score for one in kept), wanted)
         self._entities = deque((one.entity for one in kept), wanted)
         self._times = deque((np.datetime64(naive_utc(one.event_time)) for one in kept), wanted)
+        self._indexed: tuple[Life, dict[str, float]] | None = None
 
     @property
     def shifts(self) -> tuple[Drift, ...]:
         """The new levels that were told as drift, and are not learned yet."""
         return tuple(drift for drift in self.drifts if drift.kind is DriftKind.SHIFT)
 
-    def shifting(self) -> bool:
-        """Whether a stretch that is flagged as a whole is under way: it may be a new level."""
-        return any(shift.records >= LONG_STRETCH for shift in self.life.shifts.values())
+    def shifting(self, within: timedelta) -> bool:
+        """Whether a stretch that is flagged as a whole is under way: it may be a new level.
+
+        One whose last flagged record is older than `within`, by the newest record, is no more: an
+        entity that sends nothing any more would be in it for ever.
+        """
+        long = [one.until for one in self.life.shifts.values() if one.records >= LONG_STRETCH]
+        ends = [naive_utc(until) for until in long if until is not None]
+        if not ends:
+            return False
+        newest = max([*ends, *([self._times[-1]] if self._times else [])])
+        return any(newest - end <= np.timedelta64(within) for end in ends)
+
+    def column_drift(self) -> dict[str, float]:
+        """The index of each column; worked out once as long as nothing new is remembered."""
+        if self._indexed is None or self._indexed[0] is not self.life:
+            self._indexed = (self.life, self.life.column_drift(self.reference))
+        return self._indexed[1]
 
     def after(self, frame: Frame, judged: Judgement, rows: Flags) -> Life:
         """What would be remembered after some of N records."""
@@ -75,7 +92,7 @@ class Memory:
     def adopt(self, life: Life, frame: Frame, judged: Judgement, rows: Flags) -> None:
         """Remember what was committed."""
         self.life = life
-        rows = rows & ~self._in_stretches(frame)
+        rows = rows & ~(self._in_stretches(frame) & self._over(frame, judged))
         self._came += int(rows.sum())
         self._scores.extend(judged.scores[rows].tolist())
         self._entities.extend(frame.entities[rows].tolist())
@@ -85,11 +102,19 @@ class Memory:
         """Which of N records lie in a stretch that is flagged as a whole (N,).
 
         Lines are not drawn from those: if it stays so, it is a new level, to be learned or not.
+        But those that are normal by the training are no new level: a line that has sunk comes back.
         """
         found = np.zeros(len(frame), dtype=bool)
         for entity, shift in self.life.shifts.items():
             if shift.records >= LONG_STRETCH and shift.since is not None:
                 found |= (frame.entities == entity) & (frame.times >= naive_utc(shift.since))
+        return found
+
+    def _over(self, frame: Frame, judged: Judgement) -> Flags:
+        """Which of N records are over the lines of the training (N,)."""
+        found = np.zeros(len(frame), dtype=bool)
+        for line, rows in self.base.parts(frame.entities):
+            found[rows] = judged.scores[rows] > line.value
         return found
 
     def recent(self) -> Recent | None:
@@ -112,10 +137,15 @@ def _life(store: Store, loaded: Loaded) -> Life:
     Those are about the records: a detector that took over meanwhile may flag on.
     """
     noted = live_state(store, loaded.stored.monitor)
-    if noted is not None and noted[0] == loaded.stored.id:
-        return Life.from_json(noted[1])
     begun = new_life(loaded.trained, loaded.reference)
-    if noted is None or loaded.shifts:
+    if noted is None:
         return begun
-    before = Life.from_json(noted[1])
+    try:
+        before = Life.from_json(noted[1])
+    except (KeyError, TypeError, ValueError):  # another version of aemon wrote it
+        return begun
+    if noted[0] == loaded.stored.id:
+        return before
+    if loaded.shifts:
+        return begun
     return replace(begun, shifts=before.shifts, since_drift=before.since_drift)

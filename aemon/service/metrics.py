@@ -16,7 +16,7 @@ from aemon.store.queries import Flagged
 
 RULINGS = ("promote", "reject")
 REJECTED = ("no_time", "time_out_of_range", "no_key", "duplicate_key", "too_late")
-PRUNED = ("scores", "anomalies", "episodes", "runs", "artifacts")
+PRUNED = ("scores", "anomalies", "episodes", "trials", "drifts", "runs", "artifacts")
 
 
 _NOTHING = Flagged()

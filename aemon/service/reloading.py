@@ -86,7 +86,7 @@ class Reloading:
         self._path = path
         self._metrics = metrics
         self._now = now
-        self._seen = self._fingerprint()
+        self._seen: str | None = self._fingerprint()
         for result in ("ok", "refused"):
             metrics["aemon_config_reloads"].labels(result)
         self._tell(well=True)
@@ -94,7 +94,8 @@ class Reloading:
     def look(self, old: Config, *, told_to: bool = False) -> tuple[Config, Change] | None:
         """A new configuration and what it changes; None if there is none, or none that is valid.
 
-        An invalid file changes nothing, and is told once for each content of it.
+        Whoever takes it up says so, with `done` or `put_off`. An invalid file changes nothing, and
+        is told once for each content of it.
         """
         seen = self._fingerprint()
         if self._path is None or not (told_to or seen != self._seen):
@@ -104,16 +105,30 @@ class Reloading:
             new = load_config(self._path)
         except (AemonError, OSError) as error:
             told = error.message if isinstance(error, ConfigError) else str(error)
-            self._metrics["aemon_config_reloads"].labels("refused").inc()
-            self._metrics["aemon_config_last_reload_successful"].set(0)
-            log(logger, logging.ERROR, "config.refused", f"nothing was changed: {told}")
+            self._refused(f"nothing was changed: {told}")
             return None
         change = compare(old, new)
+        if change:
+            return new, change
+        self.done(change)
+        return None
+
+    def done(self, change: Change) -> None:
+        """It was taken up."""
         self._metrics["aemon_config_reloads"].labels("ok").inc()
         self._tell(well=True)
         level = logging.WARNING if change.restart else logging.INFO
         log(logger, level, "config.reloaded", str(change))
-        return (new, change) if change else None
+
+    def put_off(self, why: str) -> None:
+        """It could not be taken up: the next look finds it again."""
+        self._seen = None
+        self._refused(f"tried again soon: {why}")
+
+    def _refused(self, told: str) -> None:
+        self._metrics["aemon_config_reloads"].labels("refused").inc()
+        self._metrics["aemon_config_last_reload_successful"].set(0)
+        log(logger, logging.ERROR, "config.refused", told)
 
     def _tell(self, *, well: bool) -> None:
         self._metrics["aemon_config_last_reload_successful"].set(int(well))

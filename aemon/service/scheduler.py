@@ -22,6 +22,7 @@ from aemon.service.triggers import trigger_of
 
 SCORING_AT_ONCE = 10  # runs that are not slow; more wait their turn
 TRAINING_AT_ONCE = 1  # worker processes; each takes a core
+MOST_WAITING = 1000  # trainings of one monitor that wait for a worker; all but one were dropped
 HEARTBEAT_SECONDS = 5
 FIRST_PRUNE = timedelta(minutes=1)  # after the start: a daemon that keeps falling need not remove
 
@@ -100,7 +101,7 @@ class Scheduler:
         self._remove(_id(Job.SCORE, monitor))
 
     def drop_training(self, monitor: str) -> None:
-        """Do not begin a training that waits."""
+        """Do not begin a training that was asked for; one handed to a worker's queue is there."""
         self._remove(_id(Job.TRAIN, monitor))
 
     def _remove(self, job: str) -> None:
@@ -108,9 +109,17 @@ class Scheduler:
             self._scheduler.remove_job(job)
 
     def once(self, monitor: str, work: Callable[[], Any]) -> None:
-        """Train a monitor as soon as a worker is free."""
+        """Train a monitor as soon as a worker is free.
+
+        One that waits for a worker already, dropped or not, does not keep this one from waiting,
+        too: APScheduler takes it for running.
+        """
         self._scheduler.add_job(
-            work, DateTrigger(timezone=UTC), id=_id(Job.TRAIN, monitor), executor=Job.TRAIN.value
+            work,
+            DateTrigger(timezone=UTC),
+            id=_id(Job.TRAIN, monitor),
+            executor=Job.TRAIN.value,
+            max_instances=MOST_WAITING,
         )
 
     def prune(self, interval: timedelta, work: Callable[[], Any]) -> None:
@@ -127,7 +136,8 @@ class Scheduler:
     def start_over(self) -> None:
         """Tick every job now: the clock was set, and ticks planned by the old time may be far."""
         for job in self._scheduler.get_jobs():
-            job.modify(next_run_time=datetime.now(UTC))
+            with suppress(JobLookupError):  # it was dropped, or has run, since it was listed
+                job.modify(next_run_time=datetime.now(UTC))
 
     def stop(self) -> None:
         """Tick no more; runs in hand go on."""

@@ -11,15 +11,17 @@ from aemon.detection.detector import Detector
 from aemon.detection.learning import learn
 from aemon.detection.lines import Lines
 from aemon.detection.raising import Heeded, at_least, cap, heed
+from aemon.errors import ArtifactError
 from aemon.frame import Frame, in_time_order
 from aemon.records import DetectorState
 from aemon.service.history import KeptRecords
+from aemon.service.loading import load
 from aemon.service.rows import detector_rows
 from aemon.service.said import rows_of
 from aemon.service.training_records import choose_records
 from aemon.sources.registry import open_source
 from aemon.sources.source import Source
-from aemon.store.detectors import newest_version, save_detector
+from aemon.store.detectors import active_detector, newest_version, save_detector
 from aemon.store.engine import open_engine
 from aemon.store.fences import Fence, fenced
 from aemon.store.store import Store
@@ -61,7 +63,7 @@ def train_once(
 ) -> Trained:
     """Train a detector on normal records, and store it.
 
-    It becomes the active one, or with `trial` a shadow of the one that is.
+    It becomes the active one, or with `trial` a shadow of the one that is, if that can be read.
 
     The first detector learns from the source's first `min_records` records (or, with
     `start: now`, from the newest), and the watermark is put behind them: every later record is
@@ -106,7 +108,7 @@ def train_once(
         columns={**new.columns, "manifest": manifest},
         heeded=chosen.heeded,
         asked_by=why,
-        on_trial=trial,
+        on_trial=trial and _judges(name, store),
     )
     saved = save_detector(store, name, new, after=after)
     return Trained(
@@ -138,6 +140,18 @@ def train_in_worker(
         return train_once(name, settings, store, utc_now, why=why, trial=settings.life.trial)
     finally:
         store.close()
+
+
+def _judges(name: str, store: Store) -> bool:
+    """Whether there is an active detector that can be read: beside no other there is a trial."""
+    active = active_detector(store, name)
+    if active is None:
+        return False
+    try:
+        load(store, active)
+    except ArtifactError:
+        return False
+    return True
 
 
 def open_replayable(name: str, settings: MonitorSettings, store: Store, clock: Clock) -> Source:

@@ -11,9 +11,10 @@ import sqlalchemy as sa
 
 from aemon.clock import Clock
 from aemon.config.schema import MonitorSettings
+from aemon.config.threshold import ThresholdSettings
 from aemon.detection.detector import Detector
 from aemon.detection.judgement import Judgement
-from aemon.detection.promotion import Decision, Evidence, Ruling, decide, trial_records
+from aemon.detection.promotion import Decision, Evidence, Ruling, decide, trial_records, unfit
 from aemon.errors import FrameError
 from aemon.frame import Frame
 from aemon.records import FeedbackVerdict
@@ -22,25 +23,40 @@ from aemon.service.said import last_words, only, stored_records
 from aemon.store.detectors import StoredDetector
 from aemon.store.feedback import read_feedback
 from aemon.store.store import Store
-from aemon.store.succession import Step, find_trial, note_step, promote, reject
+from aemon.store.succession import Step, begin_trial, find_trial, note_step, promote, reject
 
 MOST_ROWS = 1_000  # flagged records of one commit that a trial writes down
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False)
 class Shadow:
-    """A detector on trial, ready to judge."""
+    """A detector on trial, ready to judge.
+
+    Attributes:
+        stored: its row.
+        detector: it.
+        trained_by: the settings its lines were drawn by; None if nobody wrote them down.
+        unfit: why records that the active one judges do not fit it; empty while they do.
+    """
 
     stored: StoredDetector
     detector: Detector
+    trained_by: ThresholdSettings | None = None
+    unfit: str = ""
+
+    def learned_by(self, settings: MonitorSettings) -> bool:
+        """Whether these are the settings it was trained with."""
+        same = self.stored.settings_hash == settings.learning.fingerprint
+        return same and self.trained_by in (None, settings.threshold)
 
     def judge(self, frame: Frame) -> Judgement | None:
-        """What it says; None of records that no longer fit it, which its trial then never saw."""
+        """What it says; None of records that no longer fit it, which ends its trial."""
         try:
             return self.detector.judge(frame)
-        except FrameError:
+        except FrameError as error:
+            self.unfit = error.message
             return None
 
     def write(
@@ -106,8 +122,12 @@ def rule_on(
         StaleWatermarkError: its detectors changed meanwhile.
         StoreError: the database fails.
     """
+    if shadow.unfit:
+        return _end(store, name, active[0], shadow, unfit(shadow.unfit))
     trial = find_trial(store, shadow.stored.id)
-    if trial is None:
+    if trial is None:  # without a count there would be no end, and no other training before it
+        with store.writing() as connection:
+            begin_trial(connection, shadow.stored.id, active[0].id, store.now())
         return None
     wanted = trial_records(shadow.stored.false_alarm_rate, settings.life.trial_records)
     overdue = clock() - trial.began_at >= settings.life.trial_longest
@@ -130,27 +150,21 @@ def rule_on(
     decision = decide(evidence, wanted, overdue=overdue)
     if decision.ruling is Ruling.WAIT:
         return None
-    version = shadow.stored.version
+    return _end(store, name, active[0], shadow, decision)
+
+
+def _end(
+    store: Store, name: str, active: StoredDetector, shadow: Shadow, decision: Decision
+) -> Decision:
+    """Do what was decided."""
+    of, reason = shadow.stored, decision.reason
     if decision.ruling is Ruling.PROMOTE:
-        promote(store, name, shadow.stored.id, decision.reason, instead_of=active[0].id)
-        log(
-            logger,
-            logging.INFO,
-            "detector.promoted",
-            decision.reason,
-            monitor=name,
-            version=version,
-        )
+        promote(store, name, of.id, reason, instead_of=active.id)
+        level, action = logging.INFO, "detector.promoted"
     else:
-        reject(store, name, shadow.stored.id, decision.reason)
-        log(
-            logger,
-            logging.WARNING,
-            "detector.rejected",
-            decision.reason,
-            monitor=name,
-            version=version,
-        )
+        reject(store, name, of.id, reason)
+        level, action = logging.WARNING, "detector.rejected"
+    log(logger, level, action, reason, monitor=name, version=of.version)
     return decision
 
 

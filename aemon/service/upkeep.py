@@ -113,7 +113,7 @@ def _found(memory: Memory, settings: MonitorSettings) -> list[Drift]:
                 reason="records have become odder than those learned from",
             )
         )
-    indices = life.column_drift(memory.reference)
+    indices = memory.column_drift()
     if memory.reference is not None:
         found += [
             Drift(
@@ -147,7 +147,7 @@ def _is_over(drift: Drift, memory: Memory) -> bool:
     if drift.kind is DriftKind.SHIFT:
         return drift.entity not in memory.life.shifts
     if drift.kind is DriftKind.COLUMN:
-        index = memory.life.column_drift(memory.reference).get(drift.feature)
+        index = memory.column_drift().get(drift.feature)
         return index is not None and index < SETTLED
     return False  # evidence is not unseen; a new detector begins without any
 

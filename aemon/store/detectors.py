@@ -11,9 +11,9 @@ from aemon.errors import ArtifactError
 from aemon.records import DetectorState, Watermark
 from aemon.store import artifacts
 from aemon.store.store import KEYS_AT_ONCE, Mark, StaleWatermarkError, Store
-from aemon.store.succession import begin_trial, set_state
+from aemon.store.succession import begin_trial, set_state, take_turns
 from aemon.store.tables import artifacts as artifacts_table
-from aemon.store.tables import detectors, feedback, monitors, thresholds, watermarks
+from aemon.store.tables import detectors, feedback, thresholds, watermarks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,10 +94,7 @@ def save_detector(
     now = store.now()
     mine = detectors.c.monitor == monitor
     with store.writing() as connection:
-        # Two that train the same monitor take turns here.
-        connection.execute(
-            sa.select(monitors.c.name).where(monitors.c.name == monitor).with_for_update()
-        )
+        take_turns(connection, monitor)
         newest = connection.execute(sa.select(sa.func.max(detectors.c.version)).where(mine))
         version = (newest.scalar() or 0) + 1
         if after is not None and version != after + 1:

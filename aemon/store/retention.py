@@ -14,15 +14,29 @@ import sqlalchemy as sa
 
 from aemon.config.schema import RetentionSettings
 from aemon.records import DetectorState, EpisodeState, Job, Verdict
+from aemon.store.drifts import OPEN
 from aemon.store.months import drop_empty_months
 from aemon.store.store import Store
-from aemon.store.tables import anomalies, artifacts, detectors, episodes, monitors, runs, scores
+from aemon.store.succession import take_turns
+from aemon.store.tables import (
+    anomalies,
+    artifacts,
+    detectors,
+    drifts,
+    episodes,
+    monitors,
+    runs,
+    scores,
+    thresholds,
+    trial_verdicts,
+    trials,
+)
 
 ROWS_AT_ONCE = 500
 ARTIFACTS_AT_ONCE = 50  # they are large
 FLAGGED_WEIGHT = 10  # a flagged record has a row for every column to blame
 RESTS = 3  # times as long as a batch took: SQLite's writers only look now and then for a gap
-TABLES = ("scores", "anomalies", "episodes", "runs", "artifacts")
+TABLES = ("scores", "anomalies", "episodes", "trials", "drifts", "runs", "artifacts")
 
 _OLDEST = datetime(1900, 1, 1, tzinfo=UTC)
 
@@ -33,6 +47,7 @@ _SCORE_NAMES = ("event_time", "record_key", "entity", "revision")
 _SCORE = tuple(scores.c[name] for name in _SCORE_NAMES)
 _DETECTOR = (detectors.c.trained_at, detectors.c.id)
 _EPISODE = (episodes.c.updated_at, episodes.c.id)
+_DRIFT = (drifts.c.detected_at, drifts.c.id)
 _RUN = (runs.c.started_at, runs.c.id)
 
 
@@ -125,15 +140,18 @@ def removals(
 
     Scores are searched by event time, for which there is an index: those of records that carry
     a time later than their scoring stay until that time, too, is old enough. A superseded
-    revision goes by its own age, an episode after the last of its flagged records. The ledger's
+    revision goes by its own age, an episode after the last of its flagged records, a detector's
+    weights and lines by the time since it judged last. The ledger's
     newest run stays, whatever its age: SQLite would give its number away a second time.
 
     Raises:
         StoreError: the database fails; what was removed before stays removed.
     """
     for due in _due_of(store, monitor, settings, now):
-        if due.table is detectors:
+        if due.name == "artifacts":
             steps = _remove_artifacts(store, monitor, due)
+        elif due.name == "trials":
+            steps = _remove_trials(store, monitor, due)
         else:
             steps = _remove_rows(store, monitor, due, batch)
         began = time.monotonic()
@@ -191,6 +209,13 @@ def _all_due(settings: RetentionSettings, now: datetime) -> Iterator[_Due]:
         stays = sa.exists().where(anomalies.c.episode_id == episodes.c.id, *same, young)
         closed = episodes.c.state == EpisodeState.CLOSED
         yield _Due("episodes", _EPISODE, before, ~stays, within=closed)
+        tried = sa.exists().where(
+            trials.c.detector_id == detectors.c.id, trials.c.updated_at < before
+        )
+        decided = detectors.c.state != DetectorState.SHADOW
+        yield _Due("trials", _DETECTOR, before, sa.and_(decided, tried))
+        over = sa.and_(drifts.c.state != OPEN, drifts.c.ended_at < before)
+        yield _Due("drifts", _DRIFT, before, over)
     if before := _before(now, settings.runs):
         newest = runs.alias("newest")
         newest_id = sa.select(sa.func.max(newest.c.id)).scalar_subquery()
@@ -198,8 +223,14 @@ def _all_due(settings: RetentionSettings, now: datetime) -> Iterator[_Due]:
             yield _Due("runs", _RUN, before, runs.c.id < newest_id, within=runs.c.job == job)
     if before := _before(now, settings.artifacts):
         retired = detectors.c.state.in_((DetectorState.RETIRED, DetectorState.REJECTED))
-        there = detectors.c.artifact_sha256.is_not(None)
-        yield _Due("artifacts", _DETECTOR, before, sa.and_(retired, there))
+        # However old it is: a person may want to go back to what judged until just now.
+        long_ago = sa.func.coalesce(detectors.c.state_at, detectors.c.trained_at) < before
+        lines = thresholds.alias("lines")
+        drawn = sa.exists().where(
+            lines.c.detector_id == detectors.c.id, lines.c.artifact_sha256.is_not(None)
+        )
+        there = sa.or_(detectors.c.artifact_sha256.is_not(None), drawn)
+        yield _Due("artifacts", _DETECTOR, before, sa.and_(retired, long_ago, there))
 
 
 def _due_of(
@@ -252,18 +283,42 @@ def _remove_rows(store: Store, monitor: str, due: _Due, batch: int) -> Iterator[
 def _remove_artifacts(store: Store, monitor: str, due: _Due) -> Iterator[int]:
     query = sa.select(detectors.c.id, detectors.c.artifact_sha256)
     query = query.where(due.of(monitor)).order_by(detectors.c.id).limit(ARTIFACTS_AT_ONCE)
-    in_use = sa.exists().where(detectors.c.artifact_sha256 == artifacts.c.sha256)
+    in_use = sa.or_(
+        sa.exists().where(detectors.c.artifact_sha256 == artifacts.c.sha256),
+        sa.exists().where(thresholds.c.artifact_sha256 == artifacts.c.sha256),
+    )
     while True:
         with store.writing() as connection:
+            take_turns(
+                connection, monitor
+            )  # or one that is made active just now would lose its own
             found = connection.execute(query).all()
             if not found:
                 return
-            ids, hashes = zip(*found, strict=True)
-            let_go = sa.update(detectors).where(detectors.c.id.in_(ids))
-            connection.execute(let_go.values(artifact_sha256=None))
-            unused = sa.delete(artifacts).where(artifacts.c.sha256.in_(hashes), ~in_use)
+            ids = [detector_id for detector_id, _ in found]
+            drawn = sa.and_(
+                thresholds.c.detector_id.in_(ids), thresholds.c.artifact_sha256.is_not(None)
+            )
+            lines = connection.execute(sa.select(thresholds.c.artifact_sha256).where(drawn))
+            hashes = {sha256 for _, sha256 in found} | set(lines.scalars())
+            for table, mine in ((detectors, detectors.c.id.in_(ids)), (thresholds, drawn)):
+                connection.execute(sa.update(table).where(mine).values(artifact_sha256=None))
+            unused = sa.delete(artifacts).where(artifacts.c.sha256.in_(hashes - {None}), ~in_use)
             removed = connection.execute(unused).rowcount
         yield removed
+
+
+def _remove_trials(store: Store, monitor: str, due: _Due) -> Iterator[int]:
+    """One trial a transaction, with the records that were noted for it."""
+    query = sa.select(detectors.c.id).where(due.of(monitor)).order_by(*due.key).limit(1)
+    while True:
+        with store.writing() as connection:
+            found = connection.execute(query).scalar()
+            if found is None:
+                return
+            for table in (trial_verdicts, trials):
+                connection.execute(sa.delete(table).where(table.c.detector_id == found))
+        yield 1
 
 
 def _count(store: Store, monitor: str, settings: RetentionSettings, now: datetime) -> Counts:
@@ -272,7 +327,7 @@ def _count(store: Store, monitor: str, settings: RetentionSettings, now: datetim
     all_due = list(_due_of(store, monitor, settings, now))
     with store.reading() as connection:
         for due in all_due:
-            if due.table is detectors:
+            if due.name == "artifacts":
                 query = _unused(monitor, due)
             else:
                 query = sa.select(sa.func.count()).where(due.of(monitor))
@@ -284,11 +339,17 @@ def _unused(monitor: str, due: _Due) -> sa.Select[Any]:
     """How many artifacts nobody would need any more; a shared one is its newest detector's."""
     mine = sa.select(detectors.c.id).where(detectors.c.monitor == monitor)
     old = sa.and_(due.key[0] < due.before, due.condition)
-    kept = sa.func.sum(sa.case((old, 0), else_=1))
+    kept = sa.case((old, 0), else_=1).label("kept")
+    used = sa.union_all(
+        sa.select(detectors.c.artifact_sha256, detectors.c.id, kept),
+        sa.select(thresholds.c.artifact_sha256, detectors.c.id, kept).join(
+            detectors, thresholds.c.detector_id == detectors.c.id
+        ),
+    ).subquery()
     shas = (
-        sa.select(detectors.c.artifact_sha256)
-        .where(detectors.c.artifact_sha256.is_not(None))
-        .group_by(detectors.c.artifact_sha256)
-        .having(kept == 0, sa.func.max(detectors.c.id).in_(mine))
+        sa.select(used.c.artifact_sha256)
+        .where(used.c.artifact_sha256.is_not(None))
+        .group_by(used.c.artifact_sha256)
+        .having(sa.func.sum(used.c.kept) == 0, sa.func.max(used.c.id).in_(mine))
     )
     return sa.select(sa.func.count()).select_from(shas.subquery())

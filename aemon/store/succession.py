@@ -128,7 +128,7 @@ def promote(
     now = store.now()
     mine = detectors.c.monitor == monitor
     with store.writing() as connection:
-        _take_turns(connection, monitor)
+        take_turns(connection, monitor)
         active = connection.execute(
             sa.select(detectors.c.id).where(mine, detectors.c.state == DetectorState.ACTIVE)
         ).scalar()
@@ -146,6 +146,21 @@ def promote(
             .where(detectors.c.id == detector_id)
             .values(state=DetectorState.ACTIVE, state_at=now, state_reason=printable(reason))
         )
+        _begin_anew(connection, monitor, detector_id, now)
+
+
+def _begin_anew(connection: sa.Connection, monitor: str, active_id: int, now: datetime) -> None:
+    """What a shadow was like beside another says nothing of it beside the one active now."""
+    on_trial = connection.execute(
+        sa.select(detectors.c.id).where(
+            detectors.c.monitor == monitor, detectors.c.state == DetectorState.SHADOW
+        )
+    ).scalar()
+    if on_trial is None:
+        return
+    for table in (trial_verdicts, trials):
+        connection.execute(sa.delete(table).where(table.c.detector_id == on_trial))
+    begin_trial(connection, on_trial, active_id, now)
 
 
 def reject(store: Store, monitor: str, detector_id: int, reason: str) -> None:
@@ -161,7 +176,7 @@ def reject(store: Store, monitor: str, detector_id: int, reason: str) -> None:
         "state_reason": printable(reason),
     }
     with store.writing() as connection:
-        _take_turns(connection, monitor)
+        take_turns(connection, monitor)
         connection.execute(sa.update(detectors).where(*mine).values(values))
 
 
@@ -192,7 +207,8 @@ def version_before(store: Store, monitor: str) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
-def _take_turns(connection: sa.Connection, monitor: str) -> None:
+def take_turns(connection: sa.Connection, monitor: str) -> None:
+    """Wait until nobody else changes which of a monitor's detectors there are, and who judges."""
     connection.execute(
         sa.select(monitors.c.name).where(monitors.c.name == monitor).with_for_update()
     )

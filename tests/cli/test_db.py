@@ -99,7 +99,15 @@ def test_nothing_to_export_is_said_so(folder):
 
 def test_old_results_are_removed_by_hand(trained):
     run(trained, "score")
-    nothing = {"scores": 0, "anomalies": 0, "episodes": 0, "runs": 0, "artifacts": 0}
+    nothing = {
+        "scores": 0,
+        "anomalies": 0,
+        "episodes": 0,
+        "trials": 0,
+        "drifts": 0,
+        "runs": 0,
+        "artifacts": 0,
+    }
     assert json.loads(run(trained, "db", "prune", "--json").stdout) == nothing
     ask(trained, "UPDATE scores SET scored_at = '2026-01-02 00:00:00.000000'")
     ask(trained, "UPDATE runs SET started_at = '2026-01-02 00:00:00.000000'")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from aemon.detection.lesson import contiguous_folds, folds_of
+from aemon.detection.lesson import contiguous_folds, folds_of, is_series
 from tests.detection.lessons import lesson_of, records, wandering
 
 

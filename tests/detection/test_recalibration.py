@@ -66,6 +66,16 @@ class TestThePromise:
         flagged, _ = live(base, scores)
         assert flagged.mean() < 2 * RATE + WINDOW / 2 / len(scores)  # until a step is believed
 
+    @pytest.mark.parametrize("low", [0.02, 1e-31])
+    def test_comes_back_with_a_life_that_had_calmed_down(self, low):
+        """A plant that rests over the holidays, and then works as it did."""
+        rng = np.random.default_rng(0)
+        base = lines_of(usual(6000, rng))
+        scores = usual(12_000, rng) * np.where(np.arange(12_000) < 6000, low, 1.0)
+        _, values = live(base, scores)
+        assert values[5999] < 0.1 * base.pooled.value
+        assert 0.5 < values[-1] / base.pooled.value < 2
+
     def test_is_broken_by_lines_that_stay(self):
         rng = np.random.default_rng(0)
         base = lines_of(usual(6000, rng))

@@ -125,6 +125,16 @@ def test_when_the_clock_was_set_every_job_ticks_at_once(scheduler):
     wait(lambda: len(ticks) == 2)
 
 
+def test_when_the_clock_was_set_a_job_dropped_meanwhile_is_left_out(scheduler, monkeypatch):
+    scheduler.every(timedelta(hours=1), "pumps", lambda: None)
+    scheduler.every(timedelta(hours=1), "gone", lambda: None)
+    scheduler.start(lambda: None)
+    jobs = scheduler._scheduler.get_jobs()
+    monkeypatch.setattr(scheduler._scheduler, "get_jobs", lambda: jobs)
+    scheduler.drop("gone")
+    scheduler.start_over()
+
+
 def test_a_listener_that_hangs_takes_no_ticks_with_it(told):
     """The store may hang: the ledger waits for it, the scheduler does not."""
     release, ticks = threading.Event(), []

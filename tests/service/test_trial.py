@@ -1,18 +1,20 @@
 """A detector in the shadow judges beside the active one, and a written rule decides."""
 
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 import sqlalchemy as sa
 
 from aemon.config.schema import LifeSettings
+from aemon.errors import ArtifactError, FrameError
 from aemon.records import DetectorState, Outcome
 from aemon.service.monitor import Monitor
 from aemon.service.run import Stop, Tally
 from aemon.service.training import train_once
 from aemon.store import succession
 from aemon.store.detectors import detector_rows, judging_detectors
-from aemon.store.tables import detectors, feedback, scores, trial_verdicts
+from aemon.store.tables import artifacts, detectors, feedback, scores, trial_verdicts, trials
 from tests import readings
 from tests.processes import insert
 from tests.service.conftest import LEARNED
@@ -164,3 +166,121 @@ def test_two_that_promote_at_once_make_one_active(monitor, settings, store, cloc
     with store.reading() as connection:
         count = sa.select(sa.func.count()).where(detectors.c.state == DetectorState.ACTIVE)
         assert connection.execute(count).scalar() == 1
+
+
+def tick(monitor, settings, store, clock) -> str:
+    """What a daemon does at a tick; why it trained, if it did."""
+    score(monitor)
+    why = monitor.wants_training(clock())
+    if why:
+        train_once("pumps", settings, store, clock, why=why, trial=settings.life.trial)
+    return why
+
+
+def spoil(store, version):
+    """Make the weights of a detector unreadable."""
+    row = detector_rows(store, "pumps")[version - 1]
+    of = artifacts.c.sha256 == row["artifact_sha256"]
+    with store.writing() as connection:
+        connection.execute(sa.update(artifacts).where(of).values(content=b"rubbish"))
+
+
+def rename(store, version):
+    """Let a detector's manifest have settings that this aemon does not know."""
+    of = detectors.c.version == version
+    with store.writing() as connection:
+        manifest = connection.execute(sa.select(detectors.c.manifest).where(of)).scalar_one()
+        manifest["settings"]["threshold"]["of_old"] = 1
+        connection.execute(sa.update(detectors).where(of).values(manifest=manifest))
+
+
+def test_changed_settings_are_learned_once_and_then_are_on_trial(
+    monitor, settings, store, clock, database
+):
+    # Given settings that another detector is learned by
+    columns = settings.columns.model_copy(update={"exclude": ("current",)})
+    changed = settings.model_copy(update={"columns": columns})
+    again = Monitor("pumps", changed, store, clock)
+    assert tick(again, changed, store, clock).startswith("settings")
+    # When its trial goes on, then nothing more is trained
+    for step in range(3):
+        more(database, 10, 2 * LEARNED + 10 * step)
+        assert tick(again, changed, store, clock) == ""
+    assert states(store) == ["active", "shadow"]
+    again.close()
+
+
+@pytest.mark.parametrize("damage", [spoil, rename])
+def test_a_detector_that_cannot_be_read_is_replaced_at_once(
+    monitor, settings, store, clock, database, damage
+):
+    damage(store, 1)
+    fresh = Monitor("pumps", settings, store, clock)
+    with pytest.raises(ArtifactError):
+        score(fresh)
+    why = fresh.wants_training(clock())
+    assert why.startswith("unreadable")
+    assert not train_once("pumps", settings, store, clock, why=why, trial=True).on_trial
+    more(database, 1, 2 * LEARNED)
+    assert score(fresh).records_scored == 1
+    fresh.close()
+
+
+@pytest.mark.parametrize("damage", [spoil, rename])
+def test_one_on_trial_that_cannot_be_read_is_rejected(monitor, settings, store, clock, damage):
+    train_once("pumps", settings, store, clock, trial=True)
+    damage(store, 2)
+    score(monitor)
+    assert states(store) == ["active", "rejected"]
+    assert "cannot be read" in detector_rows(store, "pumps")[1]["state_reason"]
+
+
+def test_one_on_trial_that_the_records_do_not_fit_any_more_is_rejected(
+    monitor, settings, store, clock, database
+):
+    train_once("pumps", settings, store, clock, trial=True)
+    score(monitor)
+    unfit = "column current is not there"
+
+    def refuse(frame):
+        raise FrameError(unfit)
+
+    shadow = monitor._in_use.shadow
+    shadow.detector = Mock(wraps=shadow.detector, judge=refuse)
+    more(database, 1, 2 * LEARNED)
+    score(monitor)
+    assert states(store) == ["active", "rejected"]
+    assert unfit in detector_rows(store, "pumps")[1]["state_reason"]
+
+
+def test_a_trial_that_nobody_noted_begins_anew(monitor, settings, store, clock, database):
+    """As after an import from before trials were kept: otherwise nothing is ever trained again."""
+    train_once("pumps", settings, store, clock, trial=True)
+    with store.writing() as connection:
+        connection.execute(sa.delete(trials))
+    for step in range(2):
+        more(database, TRIAL, (2 + step) * LEARNED)
+        score(monitor)
+    assert states(store) == ["retired", "active"]
+
+
+def test_a_trial_begins_anew_when_another_becomes_active_by_hand(
+    monitor, settings, store, clock, database
+):
+    # Given two detectors, and a third one that is held against the second
+    train_once("pumps", settings, store, clock)
+    third = train_once("pumps", settings, store, clock, trial=True)
+    more(database, TRIAL - 1, 2 * LEARNED, factor=3.0)
+    score(monitor)
+    # When a person goes back to the first
+    first, _ = succession.version_before(store, "pumps")
+    succession.promote(store, "pumps", first, "rolled back", instead_of=2)
+    # Then what it was like beside the second says nothing of it any more
+    trial = succession.find_trial(store, third.id)
+    assert (trial.active_id, trial.records, trial.flagged_by_active) == (first, 0, 0)
+    assert states(store) == ["active", "retired", "shadow"]
+    with store.reading() as connection:
+        assert connection.execute(sa.select(trial_verdicts)).all() == []
+    more(database, 1, 3 * LEARNED)
+    score(monitor)
+    assert succession.find_trial(store, third.id).records == 1

@@ -2,6 +2,7 @@
 
 import operator
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -12,7 +13,10 @@ from aemon.records import DetectorState
 from aemon.store import retention
 from aemon.store.bulk import as_columns, write_rows
 from aemon.store.detectors import active_detector, artifact, save_detector
+from aemon.store.drifts import Drift, DriftKind, begin_drifts, end_drifts, open_drifts
+from aemon.store.lines import save_lines
 from aemon.store.retention import drop_empty_partitions, due_monitors, prune, removals
+from aemon.store.succession import Step, note_step, version_before
 from aemon.store.tables import (
     anomalies,
     artifacts,
@@ -21,14 +25,24 @@ from aemon.store.tables import (
     episodes,
     runs,
     scores,
+    trial_verdicts,
+    trials,
 )
-from tests.store.test_store import new_detector
+from tests.store.test_store import THRESHOLD, new_detector
 
 DAY = timedelta(days=1)
 SETTINGS = RetentionSettings(
     scores=90 * DAY, anomalies=393 * DAY, runs=60 * DAY, artifacts=30 * DAY
 )
-NOTHING = {"scores": 0, "anomalies": 0, "episodes": 0, "runs": 0, "artifacts": 0}
+NOTHING = {
+    "scores": 0,
+    "anomalies": 0,
+    "episodes": 0,
+    "trials": 0,
+    "drifts": 0,
+    "runs": 0,
+    "artifacts": 0,
+}
 
 ON_POSTGRESQL = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 
@@ -262,7 +276,7 @@ def retrained(store, clock, *contents):
 
 def test_artifacts_of_retired_detectors_go_the_active_ones_stays(store, clock):
     retrained(store, clock, b"1", b"2", b"3")
-    now = clock() + 27.5 * DAY  # the first one is older than 30 days
+    now = clock() + 28.5 * DAY  # the first one judged last more than 30 days ago
     assert due_monitors(store, SETTINGS, now) == ["pumps"]
     assert at_once(store, "pumps", SETTINGS, now, dry_run=True) == NOTHING | {"artifacts": 1}
     assert at_once(store, "pumps", SETTINGS, now) == NOTHING | {"artifacts": 1}
@@ -280,7 +294,7 @@ def test_artifacts_of_retired_detectors_go_the_active_ones_stays(store, clock):
 
 def test_a_shared_artifact_stays_as_long_as_somebody_needs_it(store, clock):
     retrained(store, clock, b"same", b"other", b"same", b"last")
-    for days, unused in ((26.5, 0), (27.5, 1), (28.5, 1)):
+    for days, unused in ((27.5, 0), (28.5, 1), (29.5, 1)):
         now = clock() + days * DAY
         counted = at_once(store, None, SETTINGS, now, dry_run=True)
         before = len(column(store, artifacts.c.sha256))
@@ -288,6 +302,69 @@ def test_a_shared_artifact_stays_as_long_as_somebody_needs_it(store, clock):
         assert len(column(store, artifacts.c.sha256)) == before - counted["artifacts"]
         assert counted["artifacts"] == unused
     assert artifact(store, active_detector(store, "pumps").artifact_sha256) == b"last"
+
+
+def test_the_weights_of_what_judged_until_just_now_stay_however_old_they_are(store, clock):
+    """A person may want to go back to them."""
+    retrained(store, clock, b"1")
+    clock.forward(1000 * DAY)
+    retrained(store, clock, b"2")
+    assert at_once(store, None, SETTINGS, clock()) == NOTHING
+    assert version_before(store, "pumps")[1] == 1
+
+
+def test_moved_lines_go_with_the_weights_and_stay_as_long_as_those(store, clock):
+    retrained(store, clock, b"1")
+    save_lines(store, active_detector(store, "pumps"), b"lines", THRESHOLD, "moved")
+    assert at_once(store, None, SETTINGS, clock() + 4000 * DAY) == NOTHING
+    retrained(store, clock, b"2")
+    # Given another one whose lines are the very same
+    save_lines(store, active_detector(store, "pumps"), b"lines", THRESHOLD, "moved")
+    later = clock() + 40 * DAY
+    for count, contents in ((1, [b"2", b"lines"]), (2, [b"3"])):
+        counted = at_once(store, None, SETTINGS, later, dry_run=True)
+        assert counted == at_once(store, None, SETTINGS, later) == NOTHING | {"artifacts": count}
+        assert column(store, artifacts.c.content) == contents
+        retrained(store, clock, b"3")
+        later += 400 * DAY
+
+
+def test_trials_go_by_the_age_of_flagged_records_once_they_are_decided(store, clock):
+    # Given a trial that was decided, and one that goes on
+    retrained(store, clock, b"1")
+    ids = [
+        save_detector(store, "pumps", replace(new_detector(content), on_trial=True)).id
+        for content in (b"2", b"3")
+    ]
+    counts = dict.fromkeys(
+        ("records", "flagged", "flagged_by_active", "flagged_by_both", "critical_by_active"), 1
+    )
+    row = {"record_key": "1", "entity": "", "event_time": clock(), "exceedance": 2.0}
+    step = Step(**counts, critical_kept=1, verdicts=[{**row, "active_exceedance": 2.0}])
+    with store.writing() as connection:
+        for detector_id in ids:
+            note_step(connection, detector_id, step, clock())
+    settings = SETTINGS.model_copy(update={"artifacts": None})
+    assert at_once(store, None, settings, clock() + 390 * DAY) == NOTHING
+    late = clock() + 400 * DAY
+    assert due_monitors(store, settings, late) == ["pumps"]
+    assert at_once(store, None, settings, late, dry_run=True) == NOTHING | {"trials": 1}
+    assert at_once(store, None, settings, late) == NOTHING | {"trials": 1}
+    for table in (trials, trial_verdicts):
+        assert column(store, table.c.detector_id) == ids[1:]
+
+
+def test_drifts_go_by_the_age_of_flagged_records_once_they_are_over(store, clock):
+    about = {"started_at": clock(), "measure": 1.0, "reason": "moved"}
+    both = [Drift(kind=DriftKind.COLUMN, feature=name, **about) for name in ("flow", "current")]
+    begin_drifts(store, "pumps", 1, both)
+    clock.forward(100 * DAY)
+    end_drifts(store, "pumps", both[:1], "it came back")
+    assert at_once(store, None, SETTINGS, clock() + 390 * DAY) == NOTHING
+    late = clock() + 400 * DAY
+    assert at_once(store, None, SETTINGS, late, dry_run=True) == NOTHING | {"drifts": 1}
+    assert at_once(store, None, SETTINGS, late) == NOTHING | {"drifts": 1}
+    assert [drift.feature for drift in open_drifts(store, "pumps")] == ["current"]
 
 
 def test_many_artifacts_go_a_few_at_a_time(store, clock, monkeypatch):
