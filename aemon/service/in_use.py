@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -22,7 +21,7 @@ from aemon.service.memory import Memory
 from aemon.service.run import Tally
 from aemon.service.trial import Shadow, rule_on
 from aemon.service.upkeep import draw, keep_promise, tell_drift
-from aemon.store.detectors import StoredDetector, judging_detectors
+from aemon.store.detectors import StoredDetector, active_detector, judging_detectors
 from aemon.store.drifts import DriftKind, end_drifts
 from aemon.store.feedback import count_unheeded
 from aemon.store.store import Store
@@ -62,7 +61,10 @@ class InUse:
             return None
         if self.active is None or self.active.stored != stored:
             self._unreadable = True
-            self._take_up(load(self._store, stored))
+            if self._take_up(load(self._store, stored)):
+                drawn = active_detector(self._store, self._name)
+                if drawn is not None:  # what is judged now is judged by the lines just drawn
+                    self._take_up(load(self._store, drawn))
             self._unreadable = False
         if on_trial is None:
             self.shadow = None
@@ -79,8 +81,8 @@ class InUse:
             return None
         return Shadow(stored=on_trial, detector=loaded.detector, trained_by=loaded.trained_by)
 
-    def _take_up(self, loaded: Loaded) -> None:
-        """Judge with a detector, or with new lines, from now on."""
+    def _take_up(self, loaded: Loaded) -> bool:
+        """Judge with a detector, or with new lines, from now on; whether others were drawn."""
         memory = self.memory
         if memory is None or memory.detector_id != loaded.stored.id:
             memory = self.memory = Memory(self._store, loaded)
@@ -88,10 +90,11 @@ class InUse:
         base = self._lines_by_settings(loaded, memory)
         self._needs_training = base is None
         memory.base = base or loaded.trained
-        if base is not None and loaded.drawn_by != self._settings.threshold:
-            draw(self._store, loaded, base, self._settings, "threshold settings changed")
-            loaded = replace(loaded, detector=replace(loaded.detector, lines=base))
         self.active = loaded
+        if base is None or loaded.drawn_by == self._settings.threshold:
+            return False
+        draw(self._store, loaded, base, self._settings, "threshold settings changed")
+        return True
 
     def _lines_by_settings(self, loaded: Loaded, memory: Memory) -> Lines | None:
         """The lines of the training as today's settings draw them; None if only a new one can."""
