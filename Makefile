@@ -54,9 +54,11 @@ contracts: install-dev
 	$(BIN)/lint-imports
 
 export OPENBLAS_NUM_THREADS ?= 1
+# Many tests wait for processes: two at a time take little more than half as long.
+TESTS_AT_ONCE ?= 2
 
 pytest: install-dev
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) --dist worksteal $(PYTEST_ARGS)
 
 benchmark: install-dev
 	$(PIP) install --quiet --constraint $(CONSTRAINTS) --editable '.[benchmark]'

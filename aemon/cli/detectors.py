@@ -48,7 +48,7 @@ def list_(
         print_json([{name: row[name] for name in shown} for row in rows])
         return
     print_table(
-        ("monitor", "detector", "state", "trained at", "records", "threshold", "promised rate"),
+        ("monitor", "detector", "state", "trained at", "records", "threshold", "promised"),
         [
             (
                 row["monitor"], row["version"], row["state"], show_time(row["trained_at"]),

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 def status(config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False) -> None:
     """Show where every monitor stands: the share of records that may be flagged, and that was.
 
+    Below it: what its last run said, whether the detector is provisional or
+    another one is on trial, what has drifted, and how many episodes are open.
     The running daemon is asked; if it does not answer, the store is read.
     What is promised is about normal records. Among those flagged may be true
     anomalies: nobody has said which they are.
@@ -50,13 +52,22 @@ def status(config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False) -> N
 
 def _stored(settings: "Config") -> list[dict[str, Any]]:
     from aemon.clock import utc_now
+    from aemon.service.cold_start import provisional_ones
     from aemon.store import queries
     from aemon.store.leases import lease_rows
 
     with opened_results(settings) as store:
         overview = queries.overview(store, settings.monitors, utc_now() - timedelta(days=1))
         held = {row.monitor for row in lease_rows(store, settings.monitors) if row.is_held}
-    entries = [{**asdict(monitor), "held": monitor.name in held} for monitor in overview]
+    provisional = provisional_ones(overview)
+    entries = [
+        {
+            **asdict(monitor),
+            "held": monitor.name in held,
+            "provisional": monitor.name in provisional,
+        }
+        for monitor in overview
+    ]
     text = json.dumps(entries, default=datetime.isoformat)
     return list(json.loads(text))
 
@@ -99,8 +110,21 @@ def _print(monitors: Sequence[Mapping[str, Any]]) -> None:
             )
             for monitor in monitors
         ],
-        notes=[m["last_score"]["reason"] if m["last_score"] else "" for m in monitors],
+        notes=[_note(monitor) for monitor in monitors],
     )
+
+
+def _note(monitor: Mapping[str, Any]) -> str:
+    """What there is to say of a monitor beside its numbers; an older daemon does not know all."""
+    told = [monitor["last_score"]["reason"] if monitor["last_score"] else ""]
+    if monitor.get("provisional"):
+        told.append("provisional: too few records for the promise")
+    if monitor.get("on_trial"):
+        told.append(f"detector {monitor['on_trial']} is on trial")
+    told += [f"drift: {reason}" for reason in monitor.get("drifts", ())]
+    if count := monitor.get("episodes_open"):
+        told.append(f"{count} episode{'' if count == 1 else 's'} open")
+    return "; ".join(filter(None, told))
 
 
 def _time(text: str | None) -> str | None:

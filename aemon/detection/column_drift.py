@@ -38,6 +38,10 @@ LEAST_RECORDS = 200
 LOOKS = 40
 """So often, through the training records, it is looked how far a column moves in normal life."""
 
+BEYOND = 1.5
+"""A column has drifted where its index is so many times what it was at most in training: of a few
+stretches, the next one is the furthest now and then."""
+
 PSEUDO = 0.5
 """Records in every bin that nobody saw: an empty one is no proof that none will come."""
 
@@ -191,15 +195,16 @@ def _through_training(places: Places, counts: Counts, half_life: float) -> tuple
     """The largest index of the newest records as the training goes on, and their weights at its end.
 
     A column that follows the hours of the day moves as the newest records do: that is no drift.
+    The records are gone through twice, for at first there are too few before them to be forgotten.
     """
     late, weight, square, most = np.zeros(len(counts)), 0.0, 0.0, 0.0
-    for part in np.array_split(places, LOOKS):
+    for look, part in enumerate(2 * np.array_split(places, LOOKS)):
         weights, fade = _fading(len(part), half_life)
         late = fade * late + np.bincount(part, weights, minlength=len(counts))
         weight = fade * weight + float(weights.sum())
         square = fade**2 * square + float((weights**2).sum())
         worth = weight**2 / square if square else 0.0
-        if worth >= LEAST_RECORDS:
+        if look >= LOOKS and worth >= LEAST_RECORDS:
             most = max(most, _index(counts, late, len(places), worth))
     return most, late
 
@@ -211,7 +216,7 @@ def _fading(n: int, half_life: float) -> tuple[Floats, float]:
 
 def first_counts(found: Reference) -> ColumnCounts:
     """The newest records of the training, as those to come are counted."""
-    weights, _ = _fading(found.records, HALF_LIFE)
+    weights, _ = _fading(2 * found.records, HALF_LIFE)
     return ColumnCounts(
         half_life=HALF_LIFE,
         counts={bins.column: bins.late for bins in found.bins},
@@ -251,11 +256,11 @@ def psi(found: Reference, counts: ColumnCounts, independent: float = 1.0) -> dic
 def drifted_columns(found: Reference, indices: Mapping[str, float]) -> tuple[str, ...]:
     """The columns that have drifted, the furthest first.
 
-    Their index is over `DRIFTED`, and over what it was within the training records themselves: a
+    Their index is over `DRIFTED`, and far over what it was within the training records: a
     column that goes its own way from day to day has not drifted because it does so today.
     """
     usual = {bins.column: bins.usual for bins in found.bins}
-    over = [name for name, index in indices.items() if index > max(DRIFTED, usual[name])]
+    over = [name for name, index in indices.items() if index > max(DRIFTED, BEYOND * usual[name])]
     return tuple(sorted(over, key=lambda name: -indices[name]))
 
 

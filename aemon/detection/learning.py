@@ -15,7 +15,7 @@ from aemon.detection.features import fit_features
 from aemon.detection.fitting import Fitted, fit_scorer, hold_out
 from aemon.detection.kinds.kind import Progress
 from aemon.detection.kinds.registry import KINDS
-from aemon.detection.lesson import Lesson, contiguous_folds
+from aemon.detection.lesson import Lesson, folds_of
 from aemon.detection.lines import Lines, calibrate_lines
 from aemon.detection.provenance import Provenance, hash_frame, versions
 from aemon.detection.scorer import Scorer
@@ -181,7 +181,7 @@ def make_lesson(
         weights=weights,
         outputs=feature_map.outputs,
         width=feature_map.width,
-        folds=contiguous_folds(len(frame), settings.members),
+        folds=folds_of(frame.entities, settings.members),
         members=settings.members,
         trusted=trusted_records(X, weights, share, seed=seed) if share > 0 else None,
     )

@@ -16,6 +16,9 @@ LAST_SHARE = 0.2
 """Share of the records, the newest, that a single member never sees."""
 
 
+CUT_ALONE = 20
+"""Records a stretch that an entity must have to be cut on its own."""
+
 ALIKE = 4.0
 """Standard errors of an autocorrelation, beyond which records in a row are a series."""
 
@@ -83,6 +86,27 @@ def contiguous_folds(records: int, members: int) -> Folds:
         held_out = np.arange(records) >= round((1 - LAST_SHARE) * records)
         return np.where(held_out, 0, -1).astype(np.intp)
     return (np.arange(records) * members // max(records, 1)).astype(np.intp)
+
+
+def folds_of(entities: npt.NDArray[np.object_], members: int) -> Folds:
+    """The fold of each of N records in time order (N,): each entity's are cut on their own.
+
+    Were all cut together, an entity that is new, or has a new level, would lie in the newest
+    stretch alone: its member would have seen nothing of it, and the line would be that high.
+    Entities with few records are cut together.
+
+    Args:
+        entities: (N,) what each record belongs to.
+        members: how many stretches, M.
+    """
+    names, codes = np.unique(entities.astype(str), return_inverse=True)
+    few = np.bincount(codes, minlength=len(names)) < CUT_ALONE * members
+    codes = np.where(few[codes], -1, codes)
+    folds = np.empty(len(entities), dtype=np.intp)
+    for code in np.unique(codes):
+        rows = np.flatnonzero(codes == code)
+        folds[rows] = contiguous_folds(len(rows), members)
+    return folds
 
 
 def is_series(features: Floats) -> bool:

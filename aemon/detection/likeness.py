@@ -52,7 +52,7 @@ def signed_shares(contributions: Sequence[Contribution]) -> dict[str, float]:
 def likeness(one: Pattern, other: Pattern) -> float:
     """The cosine of two patterns: 1 for the same, -1 for the opposite, 0 for nothing in common.
 
-    >>> likeness({"flow": -2.0, "pressure": -1.0}, {"flow": -4.0, "pressure": -2.0})
+    >>> likeness({"flow": -3.0, "pressure": -4.0}, {"flow": -6.0, "pressure": -8.0})
     1.0
     """
     sizes = hypot(*one.values()) * hypot(*other.values())

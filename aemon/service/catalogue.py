@@ -138,7 +138,7 @@ CATALOGUE = (
     ),
     Metric(
         "aemon_drift_evidence", "gauge", ("monitor",),
-        "log10 of the evidence that scores have drifted; normal life reaches 2 once in 100 times",
+        "log10 of the evidence that records have become odder; normal life reaches 2 once in 100 times",
     ),
     Metric(
         "aemon_drift_psi", "gauge", ("monitor",),

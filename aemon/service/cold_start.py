@@ -1,10 +1,13 @@
 """How many records the first detector waits for: a rule of columns, unless a number is given."""
 
+from collections.abc import Iterable
+
 from aemon.config.schema import ColumnSettings, MonitorSettings
 from aemon.detection.threshold import records_to_show
 from aemon.frame import Roles
 from aemon.sources.source import Source
 from aemon.store.detectors import StoredDetector
+from aemon.store.queries import MonitorOverview
 
 RECORDS_A_COLUMN = 30
 """Fewer, and what one column has to do with another is mostly chance."""
@@ -47,5 +50,19 @@ def is_provisional(stored: StoredDetector) -> bool:
 
     A rate that not even `MOST_WANTED` records can show is a fitted tail's, and stays so.
     """
-    wanted = min(records_to_show(stored.false_alarm_rate), MOST_WANTED)
-    return stored.calibration_records + 1 < wanted
+    return _falls_short(stored.calibration_records, stored.false_alarm_rate)
+
+
+def provisional_ones(known: Iterable[MonitorOverview]) -> frozenset[str]:
+    """The monitors whose active detector has such a line."""
+    return frozenset(
+        one.name
+        for one in known
+        if one.calibration_records is not None
+        and one.false_alarm_rate is not None
+        and _falls_short(one.calibration_records, one.false_alarm_rate)
+    )
+
+
+def _falls_short(records: int, rate: float) -> bool:
+    return records + 1 < min(records_to_show(rate), MOST_WANTED)

@@ -80,6 +80,11 @@ def compare_detectors(
         if active is None:
             raise DetectorError(f"{name} has no active detector", todo="name the other version")
         other = active.version
+    if other == version:
+        raise DetectorError(
+            f"{name}: detector {version} would be compared with itself",
+            todo="name two versions; `aemon detectors list` shows what there is",
+        )
     rows = [find_detector(store, name, each) for each in (version, other)]
     frame = _newest(name, settings, store, clock, records)
     judged = [_judge(store, name, row, frame) for row in rows]

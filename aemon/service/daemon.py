@@ -19,11 +19,11 @@ from aemon.config.cron import Cron
 from aemon.config.schema import Config
 from aemon.errors import ExitCode, StoreError
 from aemon.records import Job, Outcome
-from aemon.service.cold_start import wanted_for
+from aemon.service.cold_start import provisional_ones, wanted_for
 from aemon.service.condition import Condition
 from aemon.service.leasing import Leasing
 from aemon.service.lifecycle import Lifecycle
-from aemon.service.logs import log
+from aemon.service.logs import log, set_up_logs
 from aemon.service.metrics import Metrics
 from aemon.service.monitor import Monitor
 from aemon.service.notify import Notifier
@@ -38,6 +38,7 @@ from aemon.store.engine import open_engine
 from aemon.store.fences import Fence
 from aemon.store.leases import Replica
 from aemon.store.store import Store
+from aemon.store.told import told_episodes
 from aemon.web.server import WebServer, listen
 from aemon.web.status import StatusPage
 
@@ -184,7 +185,8 @@ class Daemon:
                 self._watch(name, fence)
         self._retention.adopt(new.monitors, new.retention)
         self._scheduler.prune(new.retention.every, self._retention.round)
-        logging.getLogger("aemon").setLevel(new.log.level.upper())
+        if "log" in change.others:
+            set_up_logs(new.log.level, new.log.format)
         self._reloading.done(change)
 
     def _stop(self, web: WebServer) -> None:
@@ -277,13 +279,16 @@ class Daemon:
         now = self._clock()
         since = now - timedelta(days=1)
         configured = self._config.monitors
+        monitors = queries.overview(self._store, configured, since)
         return StatusPage(
             version=__version__,
             now=now,
             started_at=self._started_at,
             wanted={name: self._wanted(name) for name in configured},
             sources={name: settings.source.kind for name, settings in configured.items()},
-            monitors=queries.overview(self._store, configured, since),
+            monitors=monitors,
+            provisional=provisional_ones(monitors),
+            episodes=told_episodes(self._store, configured, open_only=True),
             flagged=queries.flagged_records(self._store, since=since, limit=20),
             store=public_address(self._store.engine.url),
             replica=self._me.name,

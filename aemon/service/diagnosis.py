@@ -28,7 +28,9 @@ def diagnose(path: Path) -> Iterator[Finding]:
         todo = broken.todo or "correct it; aemon config schema tells what may stand there"
         yield error("configuration", broken.message, todo)
         return
-    yield ok("configuration", f"{path} is valid, with {len(config.monitors)} monitors")
+    count = len(config.monitors)
+    told = f"{count} monitor{'' if count == 1 else 's'}"
+    yield ok("configuration", f"{path} is valid, with {told}")
     for check in host_checks.CHECKS:
         yield from _found(check.__name__, check, config, path)
     yield from _found("source", monitor_checks.sources, config)

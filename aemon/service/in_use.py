@@ -15,13 +15,19 @@ from aemon.detection.threshold import false_alarm_rate_for
 from aemon.errors import ArtifactError, TrainingError
 from aemon.records import DriftReport
 from aemon.service.cold_start import is_provisional, wanted_for
-from aemon.service.loading import Loaded, load
+from aemon.service.loading import Loaded, lines_drawn_by, load
 from aemon.service.logs import log
 from aemon.service.memory import Memory
 from aemon.service.run import Tally
 from aemon.service.trial import Shadow, rule_on
 from aemon.service.upkeep import draw, keep_promise, tell_drift
-from aemon.store.detectors import StoredDetector, active_detector, judging_detectors
+from aemon.store.detectors import (
+    StoredDetector,
+    active_detector,
+    judging_detectors,
+    manifest_of,
+    newest_learning,
+)
 from aemon.store.drifts import DriftKind, end_drifts
 from aemon.store.feedback import count_unheeded
 from aemon.store.store import Store
@@ -60,17 +66,24 @@ class InUse:
         if stored is None:
             return None
         if self.active is None or self.active.stored != stored:
-            self._unreadable = True
-            if self._take_up(load(self._store, stored)):
-                drawn = active_detector(self._store, self._name)
-                if drawn is not None:  # what is judged now is judged by the lines just drawn
-                    self._take_up(load(self._store, drawn))
-            self._unreadable = False
+            others = self._take_up(self._load(stored))
+            drawn = active_detector(self._store, self._name) if others else None
+            if drawn is not None:  # what is judged now is judged by the lines just drawn
+                self._take_up(self._load(drawn))
         if on_trial is None:
             self.shadow = None
         elif self.shadow is None or self.shadow.stored != on_trial:
             self.shadow = self._load_shadow(on_trial)
         return self.active
+
+    def _load(self, stored: StoredDetector) -> Loaded:
+        try:
+            loaded = load(self._store, stored)
+        except ArtifactError:  # unlike a store that is away, only a training helps
+            self._unreadable = True
+            raise
+        self._unreadable = False
+        return loaded
 
     def _load_shadow(self, on_trial: StoredDetector) -> Shadow | None:
         try:
@@ -90,11 +103,11 @@ class InUse:
         base = self._lines_by_settings(loaded, memory)
         self._needs_training = base is None
         memory.base = base or loaded.trained
-        self.active = loaded
-        if base is None or loaded.drawn_by == self._settings.threshold:
-            return False
-        draw(self._store, loaded, base, self._settings, "threshold settings changed")
-        return True
+        others = base is not None and loaded.drawn_by != self._settings.threshold
+        if base is not None and others:
+            draw(self._store, loaded, base, self._settings, "threshold settings changed")
+        self.active = loaded  # not before: lines that could not be drawn are drawn by the next run
+        return others
 
     def _lines_by_settings(self, loaded: Loaded, memory: Memory) -> Lines | None:
         """The lines of the training as today's settings draw them; None if only a new one can."""
@@ -133,7 +146,7 @@ class InUse:
         found = tell_drift(self._store, self._name, self.memory, self._settings)
         indices = self.memory.column_drift()
         tally.drift = DriftReport(
-            evidence=self.memory.life.scores.log10_evidence,
+            evidence=self.memory.life.scores.log10_grown,
             largest_index=max(indices.values(), default=None),
             open=len(self.memory.drifts),
             found=found,
@@ -161,7 +174,8 @@ class InUse:
             return
         stored, life = self.active.stored, self._settings.life
         outdated = stored.settings_hash != self._learned_by or self._needs_training
-        if outdated and not (self.shadow and self.shadow.learned_by(self._settings)):
+        on_trial = self.shadow is not None and self.shadow.learned_by(self._settings)
+        if outdated and not on_trial and not self._settings_tried():
             yield "settings: they changed since the last training"
         if self.shadow is not None:
             return  # the one on trial may be what is wanted
@@ -186,6 +200,19 @@ class InUse:
         unheeded = self._feedback() if life.retrain_on_feedback else 0
         if unheeded and unheeded >= life.retrain_on_feedback:
             yield f"feedback: {unheeded} things were said that no training has taken up"
+
+    def _settings_tried(self) -> bool:
+        """Whether the newest detector was trained by today's settings.
+
+        Then it is on trial, or was rejected, or somebody rolled back: another would be the same.
+        """
+        newest = newest_learning(self._store, self._name)
+        if newest is None or newest[1] != self._settings.learning.fingerprint:
+            return False
+        if not self._needs_training:
+            return True
+        manifest = manifest_of(self._store, newest[0]) or {}
+        return lines_drawn_by(manifest) == self._settings.threshold
 
     def _enough_since_drift(self) -> bool:
         if self.active is None or self.memory is None:

@@ -63,8 +63,7 @@ def _loaded(
     stored: StoredDetector, content: bytes, manifest: Mapping[str, Any], drawn: bytes | None
 ) -> Loaded:
     detector = Detector.from_state(*unpack(content, stored.artifact_sha256))
-    by = manifest.get("settings", {}).get("threshold")
-    trained_by = ThresholdSettings.model_validate(by) if by else None
+    trained_by = lines_drawn_by(manifest)
     noted = manifest.get("reference")
     lines, drawn_by = detector.lines, trained_by
     if drawn is not None and stored.lines_sha256 is not None:
@@ -80,6 +79,12 @@ def _loaded(
         reference=Reference.from_json(noted) if noted else None,
         shifts=tuple((entity, since) for entity, since in manifest.get("shifts", ())),
     )
+
+
+def lines_drawn_by(manifest: Mapping[str, Any]) -> ThresholdSettings | None:
+    """The settings a training drew its lines by; None if nobody wrote them down."""
+    by = manifest.get("settings", {}).get("threshold")
+    return ThresholdSettings.model_validate(by) if by else None
 
 
 def packed_lines(lines: Lines, settings: ThresholdSettings) -> tuple[bytes, dict[str, Any]]:

@@ -27,7 +27,8 @@ class TextFormatter(logging.Formatter):
         action = fields.pop("action", record.name)
         time = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         details = " ".join(f"{name}={_plain(value)}" for name, value in fields.items())
-        parts = [time, record.levelname.lower(), action, record.getMessage(), details]
+        message = "; ".join(record.getMessage().splitlines())
+        parts = [time, record.levelname.lower(), action, message, details]
         line = " ".join(part for part in parts if part)
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
@@ -63,4 +64,4 @@ def set_up_logs(level: str, form: Literal["text", "json"]) -> None:
 
 def _plain(value: Any) -> str:
     text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return json.dumps(text) if " " in text or not text else text
+    return json.dumps(text) if " " in text or not text or not text.isprintable() else text

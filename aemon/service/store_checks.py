@@ -97,13 +97,13 @@ def watched(store: Store, config: Config) -> Iterator[Finding]:
     if nobody and live:
         yield error(
             "leases",
-            f"nobody watches {', '.join(nobody)}, though {live} replicas live",
+            f"nobody watches {', '.join(nobody)}; replicas that live: {live}",
             "do all replicas have the same configuration? look for lease.failed in their logs",
         )
     elif nobody:
         yield warning("leases", f"nobody watches {', '.join(nobody)}", "start it: aemon run")
     else:
-        yield ok("leases", f"all monitors are watched, by {live} replicas")
+        yield ok("leases", f"all monitors are watched, by {live} replica{'' if live == 1 else 's'}")
 
 
 CHECKS = (tables, writable, space, clocks, watched)

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from math import log10
 
 import numpy as np
 
@@ -103,14 +104,13 @@ def _count_from_here(store: Store, name: str, memory: Memory, new: list[Drift]) 
 def _found(memory: Memory, settings: MonitorSettings) -> list[Drift]:
     life, found = memory.life, []
     lately = _lately(memory)
-    if life.scores.drifted(ALPHA):
-        way = {"grown": "odder", "shrunk": "less odd"}[life.scores.way]
+    if life.scores.log10_grown >= -log10(ALPHA):
         found.append(
             Drift(
                 kind=DriftKind.SCORES,
                 started_at=lately,
-                measure=life.scores.log10_evidence,
-                reason=f"records have become {way} than those learned from",
+                measure=life.scores.log10_grown,
+                reason="records have become odder than those learned from",
             )
         )
     indices = memory.column_drift()

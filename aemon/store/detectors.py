@@ -170,6 +170,23 @@ def newest_version(store: Store, monitor: str) -> int:
         return connection.execute(query).scalar() or 0
 
 
+def newest_learning(store: Store, monitor: str) -> tuple[int, str] | None:
+    """Id of a monitor's newest detector, whatever became of it, and the hash of its settings.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    query = (
+        sa.select(detectors.c.id, detectors.c.settings_hash)
+        .where(detectors.c.monitor == monitor)
+        .order_by(detectors.c.version.desc())
+        .limit(1)
+    )
+    with store.reading() as connection:
+        row = connection.execute(query).one_or_none()
+    return None if row is None else (row.id, row.settings_hash)
+
+
 def active_detector(store: Store, monitor: str) -> StoredDetector | None:
     """The detector that judges for a monitor, with its newest threshold, if one was trained.
 
@@ -189,16 +206,17 @@ def judging_detectors(
         StoreError: the database fails.
     """
     with store.reading() as connection:
-        found = _judging(connection, monitor)
+        found = find_judging(connection, monitor)
     return found.get(DetectorState.ACTIVE), found.get(DetectorState.SHADOW)
 
 
 def find_active(connection: sa.Connection, monitor: str) -> StoredDetector | None:
     """`active_detector` on an open connection."""
-    return _judging(connection, monitor).get(DetectorState.ACTIVE)
+    return find_judging(connection, monitor).get(DetectorState.ACTIVE)
 
 
-def _judging(connection: sa.Connection, monitor: str) -> dict[DetectorState, StoredDetector]:
+def find_judging(connection: sa.Connection, monitor: str) -> dict[DetectorState, StoredDetector]:
+    """`judging_detectors` on an open connection, by what they are."""
     # This is asked at every tick: the manifest, which may be long, is not needed.
     names = StoredDetector.__slots__
     query = (

@@ -67,6 +67,16 @@ def open_drifts(store: Store, monitor: str) -> list[Drift]:
     return _drifts(store, monitor, OPEN)
 
 
+def open_reasons(connection: sa.Connection, monitor: str) -> tuple[str, ...]:
+    """What is said of each of the `open_drifts` of a monitor."""
+    query = (
+        sa.select(drifts.c.reason)
+        .where(drifts.c.monitor == monitor, drifts.c.state == OPEN)
+        .order_by(drifts.c.id)
+    )
+    return tuple(connection.execute(query).scalars())
+
+
 def learned_shifts(store: Store, monitor: str) -> list[Drift]:
     """The new levels that a detector of the monitor has learned, oldest first.
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aemon.records import Job, Verdict
-from aemon.store.detectors import StoredDetector, find_active
+from aemon.records import DetectorState, Job, Verdict
+from aemon.store.detectors import StoredDetector, find_judging
+from aemon.store.drifts import open_reasons
+from aemon.store.episodes import count_open
 from aemon.store.store import KEYS_AT_ONCE, Store
 from aemon.store.tables import (
     anomalies,
@@ -182,7 +184,11 @@ class MonitorOverview:
     training_records: int | None
     threshold: float | None
     false_alarm_rate: float | None
-    realised: Flagged  # by the active detector since it was trained
+    calibration_records: int | None  # of its line
+    on_trial: int | None  # version of the detector in the shadow
+    drifts: tuple[str, ...]  # that are not over: a sentence each
+    episodes_open: int  # told, and not closed
+    realised: Flagged  # by the active detector since it is that
     read_until: datetime | None
     records_scored: int  # since the moment asked for
     anomalies: int  # since then
@@ -198,7 +204,9 @@ def overview(store: Store, names: Iterable[str], since: datetime) -> list[Monito
 
 
 def _overview(connection: sa.Connection, name: str, since: datetime) -> MonitorOverview:
-    detector = find_active(connection, name)
+    judging = find_judging(connection, name)
+    detector = judging.get(DetectorState.ACTIVE)
+    on_trial = judging.get(DetectorState.SHADOW)
     totals = connection.execute(
         sa.select(sa.func.sum(runs.c.records_scored), sa.func.sum(runs.c.anomalies)).where(
             runs.c.monitor == name, runs.c.job == Job.SCORE, runs.c.started_at >= since
@@ -218,6 +226,10 @@ def _overview(connection: sa.Connection, name: str, since: datetime) -> MonitorO
         training_records=detector.training_records if detector else None,
         threshold=detector.threshold if detector else None,
         false_alarm_rate=detector.false_alarm_rate if detector else None,
+        calibration_records=detector.calibration_records if detector else None,
+        on_trial=on_trial.version if on_trial else None,
+        drifts=open_reasons(connection, name),
+        episodes_open=count_open(connection, name),
         realised=_realised(connection, detector) if detector else Flagged(),
         read_until=read_until,
         records_scored=totals[0] or 0,
@@ -242,7 +254,7 @@ def _realised(connection: sa.Connection, detector: StoredDetector) -> Flagged:
         ).where(
             runs.c.monitor == detector.monitor,
             runs.c.job == Job.SCORE,
-            runs.c.started_at >= detector.trained_at,
+            runs.c.started_at >= detector.state_at,  # before, another one judged
         )
     ).one()
     return Flagged(judged=judged or 0, flagged=flagged or 0)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from aemon.store.queries import FlaggedRecord, MonitorOverview
+from aemon.store.told import ToldEpisode
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +39,8 @@ class StatusPage:
     sources: Mapping[str, str]  # monitor -> kind of source
     monitors: Sequence[MonitorOverview]
     flagged: Sequence[FlaggedRecord]  # newest first
+    episodes: Sequence[ToldEpisode] = ()  # not closed, newest first
+    provisional: Collection[str] = ()  # monitors whose line rests on too few records
     store: str = ""  # its address, without a password
     replica: str = ""  # what this daemon is called
     replicas: int = 1  # that live, this one included
@@ -59,6 +62,11 @@ def as_json(page: StatusPage) -> dict[str, Any]:
         "health": health.told if health else None,
         "scheduler_lag_seconds": health.heartbeat_age_seconds if health else None,
         "monitors": [
-            {**asdict(monitor), "held": monitor.name in page.held} for monitor in page.monitors
+            {
+                **asdict(monitor),
+                "held": monitor.name in page.held,
+                "provisional": monitor.name in page.provisional,
+            }
+            for monitor in page.monitors
         ],
     }

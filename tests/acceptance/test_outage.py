@@ -1,5 +1,6 @@
 """A store that is away for a while: it is waited for, and afterwards nothing is missing."""
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -99,6 +100,29 @@ def test_a_server_that_is_stopped_and_started_again(server, tmp_path, how):
         server.stop(how)
         watch_it_away(daemon)
         server.start()
+        plant.add(PIECE, first=first + PIECE)
+        assert_it_came_back(daemon, plant, first + 2 * PIECE, lost_answers=1)
+
+
+@pytest.mark.soak
+@pytest.mark.postgresql
+@pytest.mark.timeout(0)
+def test_a_server_that_is_gone_for_ten_minutes(server, tmp_path):
+    """As long as AEMON_OUTAGE_SECONDS says; it is tried again once a minute at the least."""
+    seconds = float(os.environ.get("AEMON_OUTAGE_SECONDS", "600"))
+    plant = PostgresPlant(server.url)
+    plant.add(LEARNED, first=0)
+    with Daemon(tmp_path, MONITORS.format(source=plant.source), store=plant.store) as daemon:
+        first = learn(daemon, plant)
+        plant.add(PIECE, first=first)
+        server.stop(signal.SIGINT)
+        daemon.wait(lambda: not is_up(daemon), "the outage to be seen")
+        time.sleep(seconds)
+        assert (daemon.get("/healthz") or "").startswith("ok")
+        server.start()
+        began = time.monotonic()
+        daemon.wait(lambda: is_up(daemon), "the store to be up", 120)
+        print(f"\nback {time.monotonic() - began:.1f} s after the server")
         plant.add(PIECE, first=first + PIECE)
         assert_it_came_back(daemon, plant, first + 2 * PIECE, lost_answers=1)
 

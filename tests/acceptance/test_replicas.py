@@ -97,7 +97,7 @@ class Group:
             found.setdefault(holder, set()).add(monitor)
         return found
 
-    def until(self, done: Callable[[], bool], seconds: float = 20) -> float:
+    def until(self, done: Callable[[], bool], seconds: float = 60) -> float:
         """Wait; how many seconds it took."""
         began = time.monotonic()
         while not done():

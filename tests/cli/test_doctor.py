@@ -145,7 +145,7 @@ def test_a_replica_that_fell_silent_and_a_daemon_that_answers(tmp_path, folder):
         told = run(tmp_path / "live", "doctor", "--json").stdout
         found = json.loads(told)
         assert about(found, "daemon", "ok")[0][0].startswith(f"127.0.0.1:{daemon.port}: ok")
-        assert about(found, "leases", "ok") == [("all monitors are watched, by 1 replicas", "")]
+        assert about(found, "leases", "ok") == [("all monitors are watched, by 1 replica", "")]
         ((what, todo),) = about(found, "replicas", "warning")
         assert what.startswith("old has not said for")
         assert "look at its log" in todo

@@ -38,6 +38,8 @@ def test_promised_and_realised_stand_side_by_side(folder):
     assert told[0]["name"] == "pumps"
     assert told[0]["false_alarm_rate"] == 0.001
     assert told[0]["realised"]["judged"] == 2
+    assert told[0]["provisional"]  # 0.1 % takes a thousand records
+    assert "provisional: too few records for the promise" in text
     fans = next(line for line in lines if line.startswith("fans"))
     assert fans.split() == ["fans", "0", "collecting"]
     assert "collecting 203 of 9000 records" in text

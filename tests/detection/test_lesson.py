@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from aemon.detection.lesson import contiguous_folds, is_series
+from aemon.detection.lesson import contiguous_folds, folds_of, is_series
 from tests.detection.lessons import lesson_of, records, wandering
 
 
@@ -49,3 +49,15 @@ class TestSeries:
     )
     def test_what_never_changes_is_none(self, found):
         assert not is_series(found)
+
+
+def test_each_entity_is_cut_on_its_own_and_those_with_few_records_together():
+    """Given one pump that is there all the time, one that is new, and visitors."""
+    entities = np.array(["old"] * 300 + ["old", "new"] * 150 + ["visitor 1", "visitor 2"], object)
+    folds = folds_of(entities, 3)
+    for name, count in (("old", 450), ("new", 150)):
+        own = folds[entities == name]
+        assert np.bincount(own).tolist() == [count // 3] * 3
+        assert (np.diff(own) >= 0).all()
+    assert len(folds_of(np.array(["a"] * 90, object), 3)) == 90
+    assert (folds_of(np.full(90, "", object), 3) == contiguous_folds(90, 3)).all()

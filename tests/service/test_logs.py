@@ -27,6 +27,13 @@ def test_text_is_one_line_with_action_and_fields(record):
     assert text.endswith("warning score.failed no such table monitor=pumps seconds=0.1235")
 
 
+def test_what_has_several_lines_is_told_in_one(record):
+    record.msg, record.note = "line 5: wrong\nline 7: wrong, too", "two\nlines"
+    text = TextFormatter().format(record)
+    assert "score.failed line 5: wrong; line 7: wrong, too monitor" in text
+    assert text.endswith('note="two\\nlines"')
+
+
 def test_json_is_one_object(record):
     entry = json.loads(JsonFormatter().format(record))
     assert entry["action"] == "score.failed"

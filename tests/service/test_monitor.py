@@ -13,6 +13,7 @@ from aemon.service.monitor import Monitor
 from aemon.service.run import AbandonedError, Stop, Tally
 from aemon.service.training import train_once
 from aemon.store import artifacts
+from aemon.store.succession import reject
 from aemon.store.tables import anomalies, contributions, scores
 from aemon.store.verdicts import save_verdicts
 from tests import readings
@@ -176,6 +177,28 @@ def test_settings_that_changed_or_age_make_a_detector_outdated(trained, clock, s
     other = Monitor("pumps", changed, store, clock)
     score(other)
     assert other.wants_training(clock())
+    other.close()
+
+
+def test_settings_that_changed_ask_for_one_training_whatever_becomes_of_its_trial(
+    trained, clock, settings, store
+):
+    # Given a monitor whose settings were changed, and a detector trained by those, on trial
+    detector = settings.detector.model_copy(update={"seed": 5})
+    changed = settings.model_copy(update={"detector": detector})
+    other = Monitor("pumps", changed, store, clock)
+    score(other)
+    assert other.wants_training(clock()).startswith("settings")
+    made = train_once("pumps", changed, store, clock, trial=True)
+    # When it is looked at again, during the trial and after the detector was rejected
+    score(other)
+    during = other.wants_training(clock())
+    reject(store, "pumps", made.id, "rejected: it was worse")
+    score(other)
+    # Then no other is asked for: it would be the same; the schedule goes on
+    assert not during
+    assert not other.wants_training(clock())
+    assert other.wants_training(clock() + settings.train_every).startswith("schedule")
     other.close()
 
 

@@ -45,12 +45,12 @@ def test_it_tells_who_watches(live, config):
     me = replica("one")
     held = hold(live, me, ["pumps"], timedelta(seconds=30), known=None)
     (watched,) = store_checks.watched(live, config)
-    assert (watched.level, watched.what) == (Level.OK, "all monitors are watched, by 1 replicas")
+    assert (watched.level, watched.what) == (Level.OK, "all monitors are watched, by 1 replica")
     # A replica that lives and holds nothing has another configuration, or cannot write
     give_back(live, me, held.tokens)
     (left,) = store_checks.watched(live, config)
     assert left.level is Level.ERROR
-    assert "nobody watches pumps, though 1 replicas live" in left.what
+    assert "nobody watches pumps; replicas that live: 1" in left.what
 
 
 @pytest.mark.postgresql

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from aemon.config.schema import LifeSettings
-from aemon.errors import ArtifactError, FrameError
+from aemon.errors import ArtifactError, FrameError, StoreError
 from aemon.records import DetectorState, Outcome
 from aemon.service.monitor import Monitor
 from aemon.service.run import Stop, Tally
@@ -331,3 +331,18 @@ def test_records_are_judged_and_noted_by_the_lines_that_new_settings_draw(
         row = connection.execute(query).one()
     assert row.threshold_id == line.threshold_id
     assert row.score / row.exceedance == pytest.approx(line.threshold)
+
+
+def test_a_store_that_is_away_makes_no_detector_unreadable(
+    monitor, settings, store, clock, monkeypatch
+):
+    changed = settings.threshold.model_copy(update={"false_alarm_rate": 0.1})
+    again = Monitor("pumps", settings.model_copy(update={"threshold": changed}), store, clock)
+    with monkeypatch.context() as patch:
+        patch.setattr("aemon.service.in_use.draw", Mock(side_effect=StoreError("away")))
+        with pytest.raises(StoreError):
+            score(again)
+    assert again.wants_training(clock()) == ""
+    score(again)
+    again.close()
+    assert judging_detectors(store, "pumps")[0].false_alarm_rate == 0.1

@@ -13,9 +13,11 @@ from aemon.records import Job, Outcome, RunReport, Watermark
 from aemon.store import queries
 from aemon.store.bulk import as_columns
 from aemon.store.detectors import NewDetector, active_detector, artifact, save_detector
+from aemon.store.drifts import Drift, DriftKind, begin_drifts, end_drifts
 from aemon.store.history import history_count, history_records, keep_history
 from aemon.store.ledger import save_run
 from aemon.store.store import Mark, StaleWatermarkError
+from aemon.store.succession import promote
 from aemon.store.tables import anomalies, contributions, detectors, runs, scores, watermarks
 from aemon.store.verdicts import Saved, VerdictRows, save_verdicts
 
@@ -263,6 +265,43 @@ def test_what_a_detector_flagged_is_counted_since_it_was_trained(store, clock):
     assert realised.share == 0.025
     (overview,) = queries.overview(store, ["pumps"], clock())
     assert (overview.false_alarm_rate, overview.realised) == (0.01, realised)
+
+
+def test_what_was_judged_before_a_detector_was_promoted_is_not_its_own(store, clock):
+    # Given a run of the active detector, while another one was on trial, which is then promoted
+    first = save_detector(store, "pumps", new_detector())
+    second = save_detector(store, "pumps", replace(new_detector(b"other"), on_trial=True))
+    clock.now += timedelta(minutes=1)
+    now = clock()
+    report = RunReport(
+        monitor="pumps", job=Job.SCORE, outcome=Outcome.OK, started_at=now, finished_at=now,
+        records_scored=100, exceedances=(1.5,) * 50,
+    )  # fmt: skip
+    save_run(store, report)
+    assert queries.overview(store, ["pumps"], T0)[0].realised.judged == 100
+    clock.now += timedelta(minutes=1)
+    promote(store, "pumps", second.id, "promoted", instead_of=first.id)
+    # Then nothing of that run counts for the new one
+    assert queries.overview(store, ["pumps"], T0)[0].realised == queries.Flagged()
+
+
+def test_the_overview_tells_of_a_trial_and_of_what_has_drifted(store):
+    # Given an active detector, another on trial, and two drifts of which one is over
+    first = save_detector(store, "pumps", new_detector())
+    save_detector(store, "pumps", replace(new_detector(b"other"), on_trial=True))
+    found = [
+        Drift(kind=DriftKind.COLUMN, feature=column, started_at=T0, measure=1.0, reason=column)
+        for column in ("flow", "pressure")
+    ]
+    begin_drifts(store, "pumps", first.id, found)
+    end_drifts(store, "pumps", found[:1], "it came back by itself")
+    # When it is asked where the monitor stands
+    (overview,) = queries.overview(store, ["pumps"], T0)
+    # Then it is all there
+    assert (overview.detector_version, overview.on_trial) == (1, 2)
+    assert overview.calibration_records == THRESHOLD["calibration_records"]
+    assert overview.drifts == ("pressure",)
+    assert overview.episodes_open == 0
 
 
 def test_a_flagged_record_comes_back_with_its_reasons(store, stored):

@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 
 from aemon.errors import ConfigError, StoreError
 from aemon.store.queries import BlamedColumn, Flagged, FlaggedRecord, LastRun, MonitorOverview
+from aemon.store.told import ToldEpisode
 from aemon.web.app import build_app
 from aemon.web.server import WebServer, listen
 from aemon.web.status import Health, StatusPage
@@ -28,6 +29,10 @@ def monitor(name: str, **changes) -> MonitorOverview:
         "training_records": 640,
         "threshold": 2.5,
         "false_alarm_rate": 0.001,
+        "calibration_records": 640,
+        "on_trial": None,
+        "drifts": (),
+        "episodes_open": 0,
         "realised": Flagged(judged=2000, flagged=5),
         "read_until": NOW,
         "records_scored": 1234,
@@ -59,7 +64,30 @@ FLAGGED = FlaggedRecord(
 )
 
 
-def client(monitors=(), flagged=(), health=None, status=None) -> TestClient:
+EPISODE = ToldEpisode(
+    id=41,
+    monitor="pumps",
+    entity="p2",
+    state="open",
+    severity="critical",
+    started_at=NOW - timedelta(hours=1),
+    ended_at=NOW,
+    opened_at=NOW - timedelta(hours=1),
+    acknowledged_at=None,
+    records=12,
+    peak_exceedance=5.2,
+    peak_record_key="17",
+    feature="temperature",
+    blame={"temperature": 12.0},
+    label="",
+    note="",
+    like_id=7,
+    like_label="stuck sensor",
+    likeness=0.97,
+)
+
+
+def client(monitors=(), flagged=(), health=None, status=None, **more) -> TestClient:
     def page() -> StatusPage:
         return StatusPage(
             version="0.1.0",
@@ -69,6 +97,7 @@ def client(monitors=(), flagged=(), health=None, status=None) -> TestClient:
             sources={entry.name: "sql" for entry in monitors},
             monitors=monitors,
             flagged=flagged,
+            **more,
         )
 
     registry = CollectorRegistry()
@@ -101,6 +130,30 @@ def test_the_promised_and_the_realised_rate_stand_side_by_side():
     page = client([monitor("pumps"), fresh]).get("/").text
     assert "0.1 % of normal records<br>\n0.25 % of all 2000\n" in page
     assert "none judged yet" in page
+
+
+def test_what_a_person_should_know_of_a_monitor_stands_beside_its_state():
+    # Given a provisional detector with another on trial, a drift and an open episode, and a calm one
+    pumps = monitor(
+        "pumps",
+        on_trial=3,
+        drifts=("flow is spread otherwise than in the records learned from",),
+        episodes_open=1,
+    )
+    page = client([pumps, monitor("fans")], episodes=[EPISODE], provisional={"pumps"}).get("/").text
+    # Then the one says so, once, and the other nothing of it
+    assert page.count("provisional") == page.count("on trial") == page.count(">drift<") == 1
+    assert "flow is spread otherwise" in page
+    assert "1 episode open" in page
+    assert "like episode 7, labelled stuck sensor" in page
+    calm = client([monitor("fans")]).get("/").text
+    assert not any(word in calm for word in ("provisional", "on trial", "drift", "pisode"))
+
+
+def test_a_program_is_told_the_same():
+    page = client([monitor("pumps", drifts=("odder",), on_trial=3)], provisional={"pumps"})
+    (told,) = page.get("/status.json").json()["monitors"]
+    assert (told["provisional"], told["drifts"], told["on_trial"]) == (True, ["odder"], 3)
 
 
 def test_what_records_say_is_text_and_never_markup():
