@@ -78,6 +78,15 @@ def trial_records(rate: float, given: int | None) -> int:
     return given or min(max(LEAST_TRIAL, round(1 / rate)), MOST_TRIAL)
 
 
+def least_records(wanted: int, *, overdue: bool) -> int:
+    """How many records a trial is decided by at least.
+
+    >>> least_records(1000, overdue=True)
+    20
+    """
+    return min(FEWEST_DECIDED, wanted) if overdue else wanted
+
+
 def allowed_alarms(records: int, rate: float) -> int:
     """How many of so many normal records chance may flag: binomial mean and three deviations.
 
@@ -105,8 +114,7 @@ def decide(evidence: Evidence, wanted: int, *, overdue: bool = False) -> Decisio
         wanted: records the trial takes.
         overdue: it is to be decided by what there is.
     """
-    enough = evidence.records >= (min(FEWEST_DECIDED, wanted) if overdue else wanted)
-    if not enough:
+    if evidence.records < least_records(wanted, overdue=overdue):
         told = f"on trial: {evidence.records} of {wanted} records"
         return Decision(ruling=Ruling.WAIT, reason=told)
     against = [*_errors(evidence), *_alarms(evidence), *_losses(evidence)]

@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -24,6 +23,7 @@ from aemon.service.trial import Shadow, rule_on
 from aemon.service.upkeep import draw, keep_promise, tell_drift
 from aemon.store.detectors import (
     StoredDetector,
+    active_detector,
     judging_detectors,
     manifest_of,
     newest_learning,
@@ -66,14 +66,24 @@ class InUse:
         if stored is None:
             return None
         if self.active is None or self.active.stored != stored:
-            self._unreadable = True
-            self._take_up(load(self._store, stored))
-            self._unreadable = False
+            others = self._take_up(self._load(stored))
+            drawn = active_detector(self._store, self._name) if others else None
+            if drawn is not None:  # what is judged now is judged by the lines just drawn
+                self._take_up(self._load(drawn))
         if on_trial is None:
             self.shadow = None
         elif self.shadow is None or self.shadow.stored != on_trial:
             self.shadow = self._load_shadow(on_trial)
         return self.active
+
+    def _load(self, stored: StoredDetector) -> Loaded:
+        try:
+            loaded = load(self._store, stored)
+        except ArtifactError:  # unlike a store that is away, only a training helps
+            self._unreadable = True
+            raise
+        self._unreadable = False
+        return loaded
 
     def _load_shadow(self, on_trial: StoredDetector) -> Shadow | None:
         try:
@@ -84,8 +94,8 @@ class InUse:
             return None
         return Shadow(stored=on_trial, detector=loaded.detector, trained_by=loaded.trained_by)
 
-    def _take_up(self, loaded: Loaded) -> None:
-        """Judge with a detector, or with new lines, from now on."""
+    def _take_up(self, loaded: Loaded) -> bool:
+        """Judge with a detector, or with new lines, from now on; whether others were drawn."""
         memory = self.memory
         if memory is None or memory.detector_id != loaded.stored.id:
             memory = self.memory = Memory(self._store, loaded)
@@ -93,10 +103,11 @@ class InUse:
         base = self._lines_by_settings(loaded, memory)
         self._needs_training = base is None
         memory.base = base or loaded.trained
-        if base is not None and loaded.drawn_by != self._settings.threshold:
+        others = base is not None and loaded.drawn_by != self._settings.threshold
+        if base is not None and others:
             draw(self._store, loaded, base, self._settings, "threshold settings changed")
-            loaded = replace(loaded, detector=replace(loaded.detector, lines=base))
-        self.active = loaded
+        self.active = loaded  # not before: lines that could not be drawn are drawn by the next run
+        return others
 
     def _lines_by_settings(self, loaded: Loaded, memory: Memory) -> Lines | None:
         """The lines of the training as today's settings draw them; None if only a new one can."""

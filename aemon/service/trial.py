@@ -14,7 +14,15 @@ from aemon.config.schema import MonitorSettings
 from aemon.config.threshold import ThresholdSettings
 from aemon.detection.detector import Detector
 from aemon.detection.judgement import Judgement
-from aemon.detection.promotion import Decision, Evidence, Ruling, decide, trial_records, unfit
+from aemon.detection.promotion import (
+    Decision,
+    Evidence,
+    Ruling,
+    decide,
+    least_records,
+    trial_records,
+    unfit,
+)
 from aemon.errors import FrameError
 from aemon.frame import Frame
 from aemon.records import FeedbackVerdict
@@ -131,8 +139,8 @@ def rule_on(
         return None
     wanted = trial_records(shadow.stored.false_alarm_rate, settings.life.trial_records)
     overdue = clock() - trial.began_at >= settings.life.trial_longest
-    if trial.records < wanted and not overdue:
-        return None
+    if trial.records < least_records(wanted, overdue=overdue):
+        return None  # and nothing is judged for it at every tick
     confirmed, lost = _confirmed(store, name, active[1], shadow.detector)
     counts = (
         "records", "flagged", "flagged_by_active", "flagged_by_both", "critical_by_active",

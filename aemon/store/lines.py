@@ -82,23 +82,28 @@ def _let_go(connection: sa.Connection, mine: sa.ColumnElement[bool], kept: str) 
 
 
 def newest_scores(store: Store, stored: StoredDetector, limit: int) -> list[JudgedScore]:
-    """What a detector said of the newest records it could judge, oldest first.
+    """What a detector said of those of the newest records that it judged, oldest first.
 
     Raises:
         StoreError: the database fails.
     """
-    query = (
-        sa.select(scores.c.event_time, scores.c.entity, scores.c.score)
+    # Whoever judged: a detector that is new would else be looked for among all there ever were.
+    newest = (
+        sa.select(scores.c.event_time, scores.c.entity, scores.c.score, scores.c.detector_id)
         .where(
             scores.c.monitor == stored.monitor,
-            scores.c.event_time.is_not(None),
-            scores.c.detector_id == stored.id,
             scores.c.superseded_at.is_(None),
             scores.c.score.is_not(None),
             scores.c.verdict.in_(_COUNTED),
         )
         .order_by(scores.c.event_time.desc())
         .limit(limit)
+        .subquery()
+    )
+    query = (
+        sa.select(newest.c.event_time, newest.c.entity, newest.c.score)
+        .where(newest.c.detector_id == stored.id)
+        .order_by(newest.c.event_time.desc())
     )
     with store.reading() as connection:
         rows = connection.execute(query).all()

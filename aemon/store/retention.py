@@ -16,11 +16,10 @@ from aemon.config.schema import RetentionSettings
 from aemon.records import DetectorState, EpisodeState, Job, Verdict
 from aemon.store.drifts import OPEN
 from aemon.store.months import drop_empty_months
+from aemon.store.retired import remove_artifacts, remove_trials, unused_artifacts
 from aemon.store.store import Store
-from aemon.store.succession import take_turns
 from aemon.store.tables import (
     anomalies,
-    artifacts,
     detectors,
     drifts,
     episodes,
@@ -28,12 +27,10 @@ from aemon.store.tables import (
     runs,
     scores,
     thresholds,
-    trial_verdicts,
     trials,
 )
 
 ROWS_AT_ONCE = 500
-ARTIFACTS_AT_ONCE = 50  # they are large
 FLAGGED_WEIGHT = 10  # a flagged record has a row for every column to blame
 RESTS = 3  # times as long as a batch took: SQLite's writers only look now and then for a gap
 TABLES = ("scores", "anomalies", "episodes", "trials", "drifts", "runs", "artifacts")
@@ -149,9 +146,9 @@ def removals(
     """
     for due in _due_of(store, monitor, settings, now):
         if due.name == "artifacts":
-            steps = _remove_artifacts(store, monitor, due)
+            steps = remove_artifacts(store, monitor, due.of(monitor))
         elif due.name == "trials":
-            steps = _remove_trials(store, monitor, due)
+            steps = remove_trials(store, due.of(monitor))
         else:
             steps = _remove_rows(store, monitor, due, batch)
         began = time.monotonic()
@@ -280,47 +277,6 @@ def _remove_rows(store: Store, monitor: str, due: _Due, batch: int) -> Iterator[
             return
 
 
-def _remove_artifacts(store: Store, monitor: str, due: _Due) -> Iterator[int]:
-    query = sa.select(detectors.c.id, detectors.c.artifact_sha256)
-    query = query.where(due.of(monitor)).order_by(detectors.c.id).limit(ARTIFACTS_AT_ONCE)
-    in_use = sa.or_(
-        sa.exists().where(detectors.c.artifact_sha256 == artifacts.c.sha256),
-        sa.exists().where(thresholds.c.artifact_sha256 == artifacts.c.sha256),
-    )
-    while True:
-        with store.writing() as connection:
-            take_turns(
-                connection, monitor
-            )  # or one that is made active just now would lose its own
-            found = connection.execute(query).all()
-            if not found:
-                return
-            ids = [detector_id for detector_id, _ in found]
-            drawn = sa.and_(
-                thresholds.c.detector_id.in_(ids), thresholds.c.artifact_sha256.is_not(None)
-            )
-            lines = connection.execute(sa.select(thresholds.c.artifact_sha256).where(drawn))
-            hashes = {sha256 for _, sha256 in found} | set(lines.scalars())
-            for table, mine in ((detectors, detectors.c.id.in_(ids)), (thresholds, drawn)):
-                connection.execute(sa.update(table).where(mine).values(artifact_sha256=None))
-            unused = sa.delete(artifacts).where(artifacts.c.sha256.in_(hashes - {None}), ~in_use)
-            removed = connection.execute(unused).rowcount
-        yield removed
-
-
-def _remove_trials(store: Store, monitor: str, due: _Due) -> Iterator[int]:
-    """One trial a transaction, with the records that were noted for it."""
-    query = sa.select(detectors.c.id).where(due.of(monitor)).order_by(*due.key).limit(1)
-    while True:
-        with store.writing() as connection:
-            found = connection.execute(query).scalar()
-            if found is None:
-                return
-            for table in (trial_verdicts, trials):
-                connection.execute(sa.delete(table).where(table.c.detector_id == found))
-        yield 1
-
-
 def _count(store: Store, monitor: str, settings: RetentionSettings, now: datetime) -> Counts:
     """How much of a monitor's is due."""
     counts = dict.fromkeys(TABLES, 0)
@@ -328,28 +284,8 @@ def _count(store: Store, monitor: str, settings: RetentionSettings, now: datetim
     with store.reading() as connection:
         for due in all_due:
             if due.name == "artifacts":
-                query = _unused(monitor, due)
+                query = unused_artifacts(monitor, sa.and_(due.key[0] < due.before, due.condition))
             else:
                 query = sa.select(sa.func.count()).where(due.of(monitor))
             counts[due.name] += connection.execute(query).scalar_one()
     return counts
-
-
-def _unused(monitor: str, due: _Due) -> sa.Select[Any]:
-    """How many artifacts nobody would need any more; a shared one is its newest detector's."""
-    mine = sa.select(detectors.c.id).where(detectors.c.monitor == monitor)
-    old = sa.and_(due.key[0] < due.before, due.condition)
-    kept = sa.case((old, 0), else_=1).label("kept")
-    used = sa.union_all(
-        sa.select(detectors.c.artifact_sha256, detectors.c.id, kept),
-        sa.select(thresholds.c.artifact_sha256, detectors.c.id, kept).join(
-            detectors, thresholds.c.detector_id == detectors.c.id
-        ),
-    ).subquery()
-    shas = (
-        sa.select(used.c.artifact_sha256)
-        .where(used.c.artifact_sha256.is_not(None))
-        .group_by(used.c.artifact_sha256)
-        .having(sa.func.sum(used.c.kept) == 0, sa.func.max(used.c.id).in_(mine))
-    )
-    return sa.select(sa.func.count()).select_from(shas.subquery())

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from aemon.errors import DetectorError
 from aemon.frame import printable
@@ -75,10 +76,10 @@ def note_step(connection: sa.Connection, detector_id: int, step: Step, now: date
     mine = trials.c.detector_id == detector_id
     connection.execute(sa.update(trials).where(mine).values({**values, "updated_at": now}))
     if step.verdicts:
-        connection.execute(
-            sa.insert(trial_verdicts),
-            [{"detector_id": detector_id, **row} for row in step.verdicts],
-        )
+        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+        # Where not all scores are kept, a key that comes again is taken for a new record.
+        insert = dialect.insert(trial_verdicts).on_conflict_do_nothing()
+        connection.execute(insert, [{"detector_id": detector_id, **row} for row in step.verdicts])
 
 
 def find_trial(store: Store, detector_id: int) -> Trial | None:

@@ -15,7 +15,8 @@ from aemon.service.run import Stop, Tally
 from aemon.service.training import train_once
 from aemon.store.detectors import active_detector
 from aemon.store.drifts import Drift, DriftKind
-from aemon.store.tables import live_states
+from aemon.store.lines import newest_scores
+from aemon.store.tables import live_states, scores
 from tests import readings
 from tests.processes import insert
 from tests.service.conftest import LEARNED
@@ -139,3 +140,31 @@ def test_columns_are_held_against_their_reference_only_when_records_came(
     assert asked == [1]
     assert np.datetime64(naive_utc(readings.START)) < memory.times()[-1]
     monitor.close()
+
+
+def test_a_new_detector_is_not_looked_for_among_all_scores_there_are(
+    settings, store, clock, database
+):
+    # Given many scores, none by the detector that begins to judge
+    begin(settings, store, clock, database).close()
+    more_scores = {
+        "monitor": "pumps", "entity": "", "revision": 1, "verdict": "normal", "score": 1.0,
+        "scored_at": clock(), "detector_id": 1, "threshold_id": 1, "late": False,
+        "imputed_share": 0.0,
+    }  # fmt: skip
+    with store.writing() as connection:
+        store.partitions.make(connection, np.array([naive_utc(readings.START)]), clock())
+        times = (readings.START + timedelta(minutes=number) for number in range(20_000))
+        rows = [{**more_scores, "record_key": f"{at}", "event_time": at} for at in times]
+        connection.execute(sa.insert(scores), rows)
+    if store.engine.dialect.name != "sqlite":
+        return
+    stored = active_detector(store, "pumps")
+    assert len(newest_scores(store, stored, 30)) == 30
+    steps = []
+    with store.engine.connect() as connection:
+        raw = connection.connection.dbapi_connection
+        raw.set_progress_handler(lambda: steps.append(1), 100)
+    assert newest_scores(store, replace(stored, id=99), 30) == []
+    raw.set_progress_handler(None, 0)
+    assert len(steps) < 100

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from aemon.config.schema import LifeSettings
-from aemon.errors import ArtifactError, FrameError
+from aemon.errors import ArtifactError, FrameError, StoreError
 from aemon.records import DetectorState, Outcome
 from aemon.service.monitor import Monitor
 from aemon.service.run import Stop, Tally
@@ -284,3 +284,65 @@ def test_a_trial_begins_anew_when_another_becomes_active_by_hand(
     more(database, 1, 3 * LEARNED)
     score(monitor)
     assert succession.find_trial(store, third.id).records == 1
+
+
+def test_a_key_that_comes_again_is_noted_once(monitor, settings, store, clock):
+    """Where not all scores are kept, it is taken for a new record: the run must not fail of it."""
+    trained = train_once("pumps", settings, store, clock, trial=True)
+    row = {"record_key": "1", "entity": "", "event_time": clock(), "exceedance": 2.0}
+    counts = dict.fromkeys(
+        ("flagged", "flagged_by_active", "flagged_by_both", "critical_by_active"), 0
+    )
+    step = succession.Step(
+        records=1, critical_kept=0, **counts, verdicts=[{**row, "active_exceedance": 0.5}]
+    )
+    for _ in range(2):
+        with store.writing() as connection:
+            succession.note_step(connection, trained.id, step, clock())
+    assert succession.find_trial(store, trained.id).records == 2
+    with store.reading() as connection:
+        assert len(connection.execute(sa.select(trial_verdicts)).all()) == 1
+
+
+def test_what_people_confirmed_is_judged_only_once_a_trial_can_be_decided(
+    monitor, settings, store, clock, database, monkeypatch
+):
+    train_once("pumps", settings, store, clock, trial=True)
+    more(database, 10, 2 * LEARNED)
+    clock.forward(timedelta(days=1))
+    monkeypatch.setattr("aemon.service.trial._confirmed", Mock(side_effect=AssertionError))
+    score(monitor)
+    score(monitor)
+    assert states(store) == ["active", "shadow"]
+
+
+def test_records_are_judged_and_noted_by_the_lines_that_new_settings_draw(
+    monitor, settings, store, clock, database
+):
+    changed = settings.threshold.model_copy(update={"false_alarm_rate": 0.1})
+    again = Monitor("pumps", settings.model_copy(update={"threshold": changed}), store, clock)
+    more(database, 10, 2 * LEARNED)
+    score(again)
+    again.close()
+    line = judging_detectors(store, "pumps")[0]
+    assert line.false_alarm_rate == 0.1
+    query = sa.select(scores).where(scores.c.record_key == str(2 * LEARNED))
+    with store.reading() as connection:
+        row = connection.execute(query).one()
+    assert row.threshold_id == line.threshold_id
+    assert row.score / row.exceedance == pytest.approx(line.threshold)
+
+
+def test_a_store_that_is_away_makes_no_detector_unreadable(
+    monitor, settings, store, clock, monkeypatch
+):
+    changed = settings.threshold.model_copy(update={"false_alarm_rate": 0.1})
+    again = Monitor("pumps", settings.model_copy(update={"threshold": changed}), store, clock)
+    with monkeypatch.context() as patch:
+        patch.setattr("aemon.service.in_use.draw", Mock(side_effect=StoreError("away")))
+        with pytest.raises(StoreError):
+            score(again)
+    assert again.wants_training(clock()) == ""
+    score(again)
+    again.close()
+    assert judging_detectors(store, "pumps")[0].false_alarm_rate == 0.1

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from aemon.config.schema import RetentionSettings
 from aemon.records import DetectorState
-from aemon.store import retention
+from aemon.store import retention, retired
 from aemon.store.bulk import as_columns, write_rows
 from aemon.store.detectors import active_detector, artifact, save_detector
 from aemon.store.drifts import Drift, DriftKind, begin_drifts, end_drifts, open_drifts
@@ -368,7 +368,7 @@ def test_drifts_go_by_the_age_of_flagged_records_once_they_are_over(store, clock
 
 
 def test_many_artifacts_go_a_few_at_a_time(store, clock, monkeypatch):
-    monkeypatch.setattr(retention, "ARTIFACTS_AT_ONCE", 2)
+    monkeypatch.setattr(retired, "ARTIFACTS_AT_ONCE", 2)
     retrained(store, clock, *(bytes([n]) for n in range(6)))
     removed = list(removals(store, "pumps", SETTINGS, clock() + 365 * DAY))
     assert removed == [("artifacts", 2), ("artifacts", 2), ("artifacts", 1)]
