@@ -37,6 +37,8 @@ class Evidence:
         confirmed: confirmed anomalies that the active one flags.
         confirmed_lost: of those, not flagged by the one on trial.
         drifted: normal life has moved away from the active one: what that flags says little.
+        alike: both learned by the same settings; else their errors and critical records are of
+            other columns, or on another scale.
     """
 
     records: int
@@ -51,6 +53,12 @@ class Evidence:
     confirmed: int = 0
     confirmed_lost: int = 0
     drifted: bool = False
+    alike: bool = True
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the active one is a measure for the errors and critical anomalies of the other."""
+        return self.alike and not self.drifted
 
 
 class Ruling(StrEnum):
@@ -103,10 +111,10 @@ def decide(evidence: Evidence, wanted: int, *, overdue: bool = False) -> Decisio
     The detector is promoted if all of this holds, else rejected:
 
     1. its validation error is a number, and at most twice the active one's (not asked once life
-       has drifted: the active one was validated on another);
+       has drifted, for the active one was validated on another, nor where it learned otherwise);
     2. of the records that the active one takes for normal it flags no more than its promise and
        chance explain (once life has drifted: it flags no more than the active one does);
-    3. of what the active one calls critical it flags half or more (not asked after a drift);
+    3. of what the active one calls critical it flags half or more (not asked either then);
     4. it flags every confirmed anomaly that the active one flags.
 
     Args:
@@ -140,7 +148,7 @@ def unfit(why: str) -> Decision:
 def _errors(evidence: Evidence) -> list[str]:
     if not isfinite(evidence.error):
         return ["its validation error is no number"]
-    if not evidence.drifted and evidence.error > MOST_WORSE * evidence.active_error:
+    if evidence.comparable and evidence.error > MOST_WORSE * evidence.active_error:
         return [
             (
                 f"its validation error, {evidence.error:.3g}, is more than {MOST_WORSE:g} times the "
@@ -166,7 +174,7 @@ def _alarms(evidence: Evidence) -> list[str]:
 def _losses(evidence: Evidence) -> list[str]:
     found = []
     least = LEAST_KEPT * evidence.critical_by_active
-    if not evidence.drifted and evidence.critical_kept < least:
+    if evidence.comparable and evidence.critical_kept < least:
         found.append(
             f"of {evidence.critical_by_active} critical anomalies it flagged "
             f"{evidence.critical_kept}"

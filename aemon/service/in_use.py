@@ -195,7 +195,7 @@ class InUse:
             and self.memory.shifting(within=life.learn_shift_after)
             and not (self.memory.shifts and self._enough_since_drift())
         )
-        if not undecided and is_due(self._settings.train_every, stored.trained_at, now, zone):
+        if not undecided and is_due(self._settings.train_every, stored.state_at, now, zone):
             yield "schedule: the detector is old enough"
         unheeded = self._feedback() if life.retrain_on_feedback else 0
         if unheeded and unheeded >= life.retrain_on_feedback:

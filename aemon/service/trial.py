@@ -154,6 +154,7 @@ def rule_on(
         confirmed=confirmed,
         confirmed_lost=lost,
         drifted=drifted,
+        alike=active[0].settings_hash == shadow.stored.settings_hash,
     )
     decision = decide(evidence, wanted, overdue=overdue)
     if decision.ruling is Ruling.WAIT:

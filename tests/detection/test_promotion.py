@@ -77,6 +77,14 @@ def test_after_a_drift_what_the_active_one_flags_says_nothing_against_it():
     assert ruling(**{**drifted, "confirmed_lost": 1}).ruling is Ruling.REJECT
 
 
+def test_one_that_learned_by_other_settings_is_not_held_to_errors_of_other_columns():
+    other = {"error": 1.0, "critical_by_active": 10, "critical_kept": 0, "alike": False}
+    assert ruling(**other).ruling is Ruling.PROMOTE
+    assert ruling(**{**other, "alike": True}).ruling is Ruling.REJECT
+    assert ruling(**other, flagged=7, flagged_by_both=2).ruling is Ruling.REJECT
+    assert ruling(**other, confirmed_lost=1).ruling is Ruling.REJECT
+
+
 @pytest.mark.parametrize(
     ("rate", "given", "records"),
     [(0.001, None, 1000), (0.05, None, 200), (1e-6, None, 2000), (0.001, 50, 50)],

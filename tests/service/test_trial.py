@@ -157,6 +157,22 @@ def test_going_back_is_one_step_and_the_next_record_is_judged_by_it(
     assert score(monitor).detector_id == 1
 
 
+def test_after_going_back_the_schedule_begins_anew(monitor, settings, store, clock, database):
+    """Else the next tick would train what was just refused."""
+    old_enough = "schedule: the detector is old enough"
+    train_once("pumps", settings, store, clock)
+    clock.forward(timedelta(hours=23))
+    before, _ = succession.version_before(store, "pumps")
+    active, _ = judging_detectors(store, "pumps")
+    succession.promote(store, "pumps", before, "rolled back", instead_of=active.id)
+    score(monitor)
+    clock.forward(timedelta(hours=23))
+    score(monitor)
+    assert old_enough not in monitor._in_use._reasons(clock())
+    clock.forward(timedelta(hours=1))
+    assert old_enough in monitor._in_use._reasons(clock())
+
+
 def test_two_that_promote_at_once_make_one_active(monitor, settings, store, clock):
     train_once("pumps", settings, store, clock, trial=True)
     active, shadow = judging_detectors(store, "pumps")
