@@ -118,6 +118,18 @@ def at_least(line: Threshold, value: float) -> Threshold:
     return replace(line, value=value, critical_value=max(line.critical_value, value))
 
 
+def bounded(lines: Lines, before: Lines) -> Lines:
+    """The lines, none of them at more than `MOST_RAISED` times what it was before."""
+
+    def within(line: Threshold, old: Threshold) -> Threshold:
+        value = min(line.value, MOST_RAISED * old.value)
+        critical = min(line.critical_value, MOST_RAISED * old.critical_value)
+        return replace(line, value=value, critical_value=max(critical, value))
+
+    own = {name: within(line, _of(before, name)) for name, line in lines.own.items()}
+    return replace(lines, pooled=within(lines.pooled, before.pooled), own=own)
+
+
 def _scored(detector: Detector, frame: Frame) -> Scored:
     """Scores and entities of records a person spoke of; none if they no longer fit."""
     if not len(frame):

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
+from aemon.detection.faults import in_faults
 from aemon.detection.judgement import Judgement
 from aemon.detection.life import Life, new_life, rows_of
 from aemon.detection.recalibration import Recent, every_records, window_records
@@ -51,6 +52,7 @@ class Memory:
         kept = newest_scores(store, stored, wanted)
         self._scores = deque((one.score for one in kept), wanted)
         self._entities = deque((one.entity for one in kept), wanted)
+        self._exceedances = deque((one.exceedance for one in kept), wanted)
         self._times = deque((np.datetime64(naive_utc(one.event_time)) for one in kept), wanted)
         self._indexed: tuple[Life, dict[str, float]] | None = None
 
@@ -96,6 +98,7 @@ class Memory:
         self._came += int(rows.sum())
         self._scores.extend(judged.scores[rows].tolist())
         self._entities.extend(frame.entities[rows].tolist())
+        self._exceedances.extend(judged.exceedances[rows].tolist())
         self._times.extend(frame.times[rows])
 
     def _in_stretches(self, frame: Frame) -> Flags:
@@ -118,13 +121,18 @@ class Memory:
         return found
 
     def recent(self) -> Recent | None:
-        """The last records, if so many came that it is worth while to recalibrate; once."""
+        """The last records, if so many came that it is worth while to recalibrate; once.
+
+        Without those of faults, by the lines that judged them: none of them is learned from.
+        """
         if self._came < self._every:
             return None
         self._came = 0
         entities = np.empty(len(self._entities), dtype=object)
         entities[:] = self._entities
-        return Recent(scores=np.array(self._scores, dtype=np.float64), entities=entities)
+        scores = np.array(self._scores, dtype=np.float64)
+        usual = ~in_faults(np.array(self._exceedances), entities, begun=True)
+        return Recent(scores=scores[usual], entities=entities[usual])
 
     def times(self) -> npt.NDArray[np.datetime64]:
         """Event times of the last records, oldest first."""

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aemon.config.schema import MonitorSettings
+from aemon.detection.faults import in_faults
 from aemon.detection.quiet import in_maintenance, in_snooze
 from aemon.detection.unexplained import unexplained
 from aemon.errors import ArtifactError, TrainingError
@@ -304,7 +305,10 @@ def _flagged(
         later = frame.times >= naive_utc(level.started_at)
         new_to = by <= (level.detector_id if level.learned else np.inf)
         exceedances[(frame.entities == level.entity) & later & new_to] = np.nan
-    return unexplained(_p_values(store, active, exceedances), active.false_alarm_rate)
+    faults = in_faults(exceedances, frame.entities)
+    exceedances[faults] = np.nan
+    chance = unexplained(_p_values(store, active, exceedances), active.false_alarm_rate)
+    return chance | faults
 
 
 def _p_values(

@@ -12,6 +12,7 @@ from aemon.config.schema import MonitorSettings
 from aemon.detection.column_drift import HALF_LIFE, drifted_columns
 from aemon.detection.drift import ALPHA
 from aemon.detection.lines import Lines
+from aemon.detection.raising import bounded
 from aemon.detection.recalibration import recalibrate
 from aemon.service.loading import Loaded, packed_lines
 from aemon.service.logs import log
@@ -39,13 +40,14 @@ def keep_promise(store: Store, loaded: Loaded, memory: Memory, settings: Monitor
         StaleWatermarkError: another daemon has moved them.
         StoreError: the database fails.
     """
+    current = loaded.detector.lines
     recent = memory.recent() if settings.life.recalibrate else None
     if recent is None:
         return False
-    current = loaded.detector.lines
     moved = recalibrate(memory.base, current, recent, settings.threshold)
     if moved is None:
         return False
+    moved = bounded(moved, current)  # what a fault has left among the last records blinds none
     was, now = current.pooled.value, moved.pooled.value
     reason = f"recalibrated on {len(recent.scores)} records: from {was:.4g} to {now:.4g}"
     draw(store, loaded, moved, settings, reason)

@@ -22,6 +22,7 @@ class JudgedScore(NamedTuple):
     event_time: datetime
     entity: str
     score: float
+    exceedance: float  # by the line that judged it
 
 
 def save_lines(
@@ -89,7 +90,10 @@ def newest_scores(store: Store, stored: StoredDetector, limit: int) -> list[Judg
     """
     # Whoever judged: a detector that is new would else be looked for among all there ever were.
     newest = (
-        sa.select(scores.c.event_time, scores.c.entity, scores.c.score, scores.c.detector_id)
+        sa.select(
+            *(scores.c[name] for name in JudgedScore._fields),
+            scores.c.detector_id,
+        )
         .where(
             scores.c.monitor == stored.monitor,
             scores.c.superseded_at.is_(None),
@@ -101,7 +105,7 @@ def newest_scores(store: Store, stored: StoredDetector, limit: int) -> list[Judg
         .subquery()
     )
     query = (
-        sa.select(newest.c.event_time, newest.c.entity, newest.c.score)
+        sa.select(*(newest.c[name] for name in JudgedScore._fields))
         .where(newest.c.detector_id == stored.id)
         .order_by(newest.c.event_time.desc())
     )

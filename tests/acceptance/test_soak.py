@@ -50,8 +50,11 @@ def run(tmp_path, seconds: float) -> dict[str, np.ndarray]:
         scored = "SELECT count(*) FROM scores WHERE monitor = 'plant'"
         daemon.wait(lambda: daemon.query(scored) == [(first - LEARNED,)], "every verdict")
         assert daemon.stop() < 10
-        outcomes = {name for (name,) in daemon.query("SELECT DISTINCT outcome FROM runs")}
-    assert outcomes <= {"ok", "no_data", "collecting", "abandoned"}
+        outcomes = dict(daemon.query("SELECT outcome, count(*) FROM runs GROUP BY outcome"))
+    print(f"\nruns {outcomes}, records {first - LEARNED}")
+    assert set(outcomes) <= {"ok", "no_data", "collecting", "abandoned", "skipped"}
+    # A neighbour may keep the machine so busy that a run of half a second's pause is still going.
+    assert outcomes.get("skipped", 0) <= 0.01 * sum(outcomes.values())
     return {name: np.array(values) for name, values in seen.items()}
 
 
@@ -80,7 +83,7 @@ def test_twenty_seconds_of_a_steady_stream_leave_nothing_behind(tmp_path):
 def test_hours_of_a_steady_stream_leave_nothing_behind(tmp_path):
     """As long as AEMON_SOAK_SECONDS says, two hours by default."""
     steady = after_warm_up(run(tmp_path, float(os.environ.get("AEMON_SOAK_SECONDS", "7200"))))
-    assert_flat_counts(steady)
     slope, _ = np.polyfit(steady["seconds"] / 3600, steady["megabytes"], 1)
     print(f"memory: {slope:+.1f} MB an hour, {steady['megabytes'].max():.0f} MB at most")
+    assert_flat_counts(steady)
     assert slope < MOST_GROWTH_MB_PER_HOUR

@@ -9,7 +9,7 @@ from aemon.config.schema import LearningSettings
 from aemon.config.threshold import ThresholdSettings
 from aemon.detection.learning import learn
 from aemon.detection.lines import Lines, calibrate_lines
-from aemon.detection.raising import MOST_RAISED, cap, heed, raise_lines
+from aemon.detection.raising import MOST_RAISED, bounded, cap, heed, raise_lines
 from aemon.errors import TrainingError
 from aemon.frame import Roles, check_frame
 from tests import readings
@@ -112,3 +112,19 @@ def test_if_all_records_were_false_alarms_nothing_is_known(learned):
     everybody = np.ones(len(learned.scores), dtype=bool)
     with pytest.raises(TrainingError, match="every calibration record"):
         cap(learned, everybody)
+
+
+def test_lines_are_bounded_by_twice_what_they_were_and_may_sink():
+    before = lines(own=True)
+    grown = replace(
+        before,
+        pooled=replace(before.pooled, value=1e6, critical_value=1e7),
+        own={name: replace(line, value=0.5 * line.value) for name, line in before.own.items()},
+    )
+    after = bounded(grown, before)
+    assert after.pooled.value == MOST_RAISED * before.pooled.value
+    assert after.pooled.critical_value == max(
+        MOST_RAISED * before.pooled.critical_value, after.pooled.value
+    )
+    for name, line in before.own.items():
+        assert after.own[name].value == 0.5 * line.value
