@@ -118,16 +118,20 @@ def at_least(line: Threshold, value: float) -> Threshold:
     return replace(line, value=value, critical_value=max(line.critical_value, value))
 
 
-def bounded(lines: Lines, before: Lines) -> Lines:
-    """The lines, none of them at more than `MOST_RAISED` times what it was before."""
+def bounded(lines: Lines, before: Lines, base: Lines) -> Lines:
+    """The lines, none of them at more than `MOST_RAISED` times what it was before.
 
-    def within(line: Threshold, old: Threshold) -> Threshold:
-        value = min(line.value, MOST_RAISED * old.value)
-        critical = min(line.critical_value, MOST_RAISED * old.critical_value)
-        return replace(line, value=value, critical_value=max(critical, value))
+    One that had sunk below that of the training, `base`, may come back to it at once.
+    """
 
-    own = {name: within(line, _of(before, name)) for name, line in lines.own.items()}
-    return replace(lines, pooled=within(lines.pooled, before.pooled), own=own)
+    def within(line: Threshold, name: str | None) -> Threshold:
+        old, first = _of(before, name), _of(base, name)
+        value = min(line.value, MOST_RAISED * max(old.value, first.value))
+        most = MOST_RAISED * max(old.critical_value, first.critical_value)
+        return replace(line, value=value, critical_value=max(min(line.critical_value, most), value))
+
+    own = {name: within(line, name) for name, line in lines.own.items()}
+    return replace(lines, pooled=within(lines.pooled, None), own=own)
 
 
 def _scored(detector: Detector, frame: Frame) -> Scored:

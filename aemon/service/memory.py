@@ -131,7 +131,10 @@ class Memory:
         entities = np.empty(len(self._entities), dtype=object)
         entities[:] = self._entities
         scores = np.array(self._scores, dtype=np.float64)
-        usual = ~in_faults(np.array(self._exceedances), entities, begun=True)
+        # What is normal by the training is none, though a line that has sunk may flag it.
+        by_training = scores / self.base.values(entities)
+        over = np.minimum(np.array(self._exceedances), by_training)
+        usual = ~in_faults(over, entities, begun=True)
         return Recent(scores=scores[usual], entities=entities[usual])
 
     def times(self) -> npt.NDArray[np.datetime64]:

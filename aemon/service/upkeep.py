@@ -47,7 +47,9 @@ def keep_promise(store: Store, loaded: Loaded, memory: Memory, settings: Monitor
     moved = recalibrate(memory.base, current, recent, settings.threshold)
     if moved is None:
         return False
-    moved = bounded(moved, current)  # what a fault has left among the last records blinds none
+    moved = bounded(
+        moved, current, memory.base
+    )  # what a fault has left among the last records blinds none
     was, now = current.pooled.value, moved.pooled.value
     reason = f"recalibrated on {len(recent.scores)} records: from {was:.4g} to {now:.4g}"
     draw(store, loaded, moved, settings, reason)

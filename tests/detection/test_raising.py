@@ -121,7 +121,7 @@ def test_lines_are_bounded_by_twice_what_they_were_and_may_sink():
         pooled=replace(before.pooled, value=1e6, critical_value=1e7),
         own={name: replace(line, value=0.5 * line.value) for name, line in before.own.items()},
     )
-    after = bounded(grown, before)
+    after = bounded(grown, before, before)
     assert after.pooled.value == MOST_RAISED * before.pooled.value
     assert after.pooled.critical_value == max(
         MOST_RAISED * before.pooled.critical_value, after.pooled.value
