@@ -30,6 +30,7 @@ monitors:
     train_every: 1d
     min_records: 1000                     # learned from, never judged: 25 s of the plant
     threshold: {{false_alarm_rate: 0.0005}} # of normal records; about one a minute here
+    life: {{recalibrate: false}}            # a fault every few seconds is no life to learn from
 
   # The very machine this runs on.
   host:
