@@ -102,6 +102,10 @@ class ScoreDrift:
         """Which way the scores went, if they did."""
         return "grown" if self.grown >= self.shrunk else "shrunk"
 
+    def has_grown(self, alpha: float = ALPHA) -> bool:
+        """Whether records have become odder, by the evidence for just that; as `drifted`."""
+        return self.log10_grown >= -log10(alpha)
+
     def drifted(self, alpha: float = ALPHA) -> bool:
         """Whether the evidence is such as normal life gives with a chance of at most alpha."""
         return self.log10_evidence >= -log10(alpha)

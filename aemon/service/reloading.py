@@ -55,7 +55,9 @@ def compare(old: Config, new: Config) -> Change:
     """What a new configuration changes."""
     both = [name for name in new.monitors if name in old.monitors]
     differing = [
-        key for key in Config.model_fields if key != "monitors" and _of(old, key) != _of(new, key)
+        key
+        for key in Config.model_fields
+        if key != "monitors" and getattr(old, key) != getattr(new, key)
     ]
     return Change(
         added=tuple(name for name in new.monitors if name not in old.monitors),
@@ -64,10 +66,6 @@ def compare(old: Config, new: Config) -> Change:
         restart=tuple(key for key in differing if key in TAKES_RESTART),
         others=tuple(key for key in differing if key not in TAKES_RESTART),
     )
-
-
-def _of(config: Config, key: str) -> object:
-    return getattr(config, key)
 
 
 class Reloading:

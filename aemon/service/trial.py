@@ -31,7 +31,7 @@ from aemon.service.said import last_words, only, stored_records
 from aemon.store.detectors import StoredDetector
 from aemon.store.feedback import read_feedback
 from aemon.store.store import Store
-from aemon.store.succession import Step, begin_trial, find_trial, note_step, promote, reject
+from aemon.store.succession import COUNTS, Step, begin_trial, find_trial, note_step, promote, reject
 
 MOST_ROWS = 1_000  # flagged records of one commit that a trial writes down
 
@@ -142,12 +142,8 @@ def rule_on(
     if trial.records < least_records(wanted, overdue=overdue):
         return None  # and nothing is judged for it at every tick
     confirmed, lost = _confirmed(store, name, active[1], shadow.detector)
-    counts = (
-        "records", "flagged", "flagged_by_active", "flagged_by_both", "critical_by_active",
-        "critical_kept",
-    )  # fmt: skip
     evidence = Evidence(
-        **{count: getattr(trial, count) for count in counts},
+        **{count: getattr(trial, count) for count in COUNTS},
         rate=shadow.stored.false_alarm_rate,
         error=shadow.stored.validation_error,
         active_error=active[0].validation_error,

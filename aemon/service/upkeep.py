@@ -3,14 +3,12 @@
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from math import log10
 
 import numpy as np
 
 from aemon.clock import format_duration
 from aemon.config.schema import MonitorSettings
 from aemon.detection.column_drift import HALF_LIFE, drifted_columns
-from aemon.detection.drift import ALPHA
 from aemon.detection.lines import Lines
 from aemon.detection.raising import bounded
 from aemon.detection.recalibration import recalibrate
@@ -47,9 +45,8 @@ def keep_promise(store: Store, loaded: Loaded, memory: Memory, settings: Monitor
     moved = recalibrate(memory.base, current, recent, settings.threshold)
     if moved is None:
         return False
-    moved = bounded(
-        moved, current, memory.base
-    )  # what a fault has left among the last records blinds none
+    # What a fault has left among the last records must make no line blind.
+    moved = bounded(moved, current, memory.base)
     was, now = current.pooled.value, moved.pooled.value
     reason = f"recalibrated on {len(recent.scores)} records: from {was:.4g} to {now:.4g}"
     draw(store, loaded, moved, settings, reason)
@@ -108,7 +105,7 @@ def _count_from_here(store: Store, name: str, memory: Memory, new: list[Drift]) 
 def _found(memory: Memory, settings: MonitorSettings) -> list[Drift]:
     life, found = memory.life, []
     lately = _lately(memory)
-    if life.scores.log10_grown >= -log10(ALPHA):
+    if life.scores.has_grown():
         found.append(
             Drift(
                 kind=DriftKind.SCORES,

@@ -42,10 +42,11 @@ class Step:
     verdicts: Sequence[Row] = ()
 
 
-_COUNTS = (
+COUNTS = (
     "records", "flagged", "flagged_by_active", "flagged_by_both", "critical_by_active",
     "critical_kept",
 )  # fmt: skip
+"""What a trial counts."""
 
 
 def set_state(
@@ -64,7 +65,7 @@ def set_state(
 
 def begin_trial(connection: sa.Connection, detector_id: int, active_id: int, now: datetime) -> None:
     """Note that a detector is held against the active one from now on."""
-    counts = dict.fromkeys(_COUNTS, 0)
+    counts = dict.fromkeys(COUNTS, 0)
     times = {"began_at": now, "updated_at": now}
     row = {"detector_id": detector_id, "active_id": active_id, **times, **counts}
     connection.execute(sa.insert(trials).values(row))
@@ -72,7 +73,7 @@ def begin_trial(connection: sa.Connection, detector_id: int, active_id: int, now
 
 def note_step(connection: sa.Connection, detector_id: int, step: Step, now: datetime) -> None:
     """Add what a detector on trial said of some records, in the transaction of their verdicts."""
-    values = {name: trials.c[name] + getattr(step, name) for name in _COUNTS}
+    values = {name: trials.c[name] + getattr(step, name) for name in COUNTS}
     mine = trials.c.detector_id == detector_id
     connection.execute(sa.update(trials).where(mine).values({**values, "updated_at": now}))
     if step.verdicts:
