@@ -75,7 +75,7 @@ class TrainingRecords:
         read: what the source was asked for.
         rejected: records of it that could not be read, by reason.
         left_out: records that teach nothing, by reason: `flagged`, `confirmed`, `ignored`,
-            `maintenance`, `snoozed`.
+            `maintenance`, `snoozed`, `outlived`.
         brought_back: false alarms older than what was read.
         false_alarms: records a person called normal, wherever they are.
         confirmed: records a person called anomalies.

@@ -31,8 +31,8 @@ SETTLED = 0.1
 logger = logging.getLogger(__name__)
 
 
-def keep_promise(store: Store, loaded: Loaded, memory: Memory, settings: MonitorSettings) -> bool:
-    """Move the lines where the last records contradict them; whether they moved.
+def keep_promise(store: Store, loaded: Loaded, memory: Memory, settings: MonitorSettings) -> None:
+    """Move the lines where the last records contradict them.
 
     Raises:
         StaleWatermarkError: another daemon has moved them.
@@ -41,16 +41,15 @@ def keep_promise(store: Store, loaded: Loaded, memory: Memory, settings: Monitor
     current = loaded.detector.lines
     recent = memory.recent() if settings.life.recalibrate else None
     if recent is None:
-        return False
+        return
     moved = recalibrate(memory.base, current, recent, settings.threshold)
     if moved is None:
-        return False
+        return
     # What a fault has left among the last records must make no line blind.
     moved = bounded(moved, current, memory.base)
     was, now = current.pooled.value, moved.pooled.value
     reason = f"recalibrated on {len(recent.scores)} records: from {was:.4g} to {now:.4g}"
     draw(store, loaded, moved, settings, reason)
-    return True
 
 
 def draw(
