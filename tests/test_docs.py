@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from aemon.config.loading import load_config
-from aemon.config.schema import Config, CsvSource, HostSource, SqlSource
+from aemon.config.schema import Config
+from aemon.config.sources import CsvSource, HostSource, SqlSource
 from aemon.store.tables import metadata
 from aemon.store.views import VIEWS
 

@@ -4,7 +4,8 @@ import time
 from dataclasses import dataclass
 
 from aemon.clock import format_duration, utc_now
-from aemon.config.schema import HostSource, MonitorSettings
+from aemon.config.schema import MonitorSettings
+from aemon.config.sources import HostSource
 from aemon.detection.columns import named_columns
 from aemon.detection.configured import check_quiet
 from aemon.detection.features import ColumnReport, describe_columns, fit_features

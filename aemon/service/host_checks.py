@@ -12,7 +12,8 @@ import psutil
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from aemon.config.schema import Config, SqlSource
+from aemon.config.schema import Config
+from aemon.config.sources import SqlSource
 from aemon.service.finding import Finding, error, ok, warning
 
 FILES_A_MONITOR = 6  # a source's connection, and its share of all else

@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from aemon.clock import Clock
-from aemon.config.schema import MonitorSettings, identity
+from aemon.config.schema import MonitorSettings
+from aemon.config.sources import identity
 from aemon.errors import SourceConfigError
 from aemon.frame import check_frame
 from aemon.records import Outcome

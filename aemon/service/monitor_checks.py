@@ -8,7 +8,8 @@ import pandas as pd
 
 from aemon.clock import format_duration, utc_now
 from aemon.config.cron import longest_pause
-from aemon.config.schema import Config, HostSource, MonitorSettings
+from aemon.config.schema import Config, MonitorSettings
+from aemon.config.sources import HostSource
 from aemon.errors import AemonError, ArtifactError
 from aemon.frame import check_frame
 from aemon.records import Outcome

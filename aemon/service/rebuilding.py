@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from aemon.clock import Clock
-from aemon.config.schema import MonitorSettings, identity
+from aemon.config.schema import MonitorSettings
+from aemon.config.sources import identity
 from aemon.detection.detector import Detector
 from aemon.detection.provenance import versions
 from aemon.errors import ConfigError, DetectorError

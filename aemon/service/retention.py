@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from aemon.clock import Clock
-from aemon.config.schema import MonitorSettings, RetentionSettings
+from aemon.config.schema import MonitorSettings
+from aemon.config.service import RetentionSettings
 from aemon.errors import StoreError
 from aemon.records import Job, Outcome
 from aemon.service.logs import log

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from aemon.clock import Clock, utc_now
-from aemon.config.schema import LearningSettings, MonitorSettings, identity
+from aemon.config.schema import LearningSettings, MonitorSettings
+from aemon.config.sources import identity
 from aemon.detection.column_drift import reference
 from aemon.detection.detector import Detector
 from aemon.detection.learning import learn

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import pandas as pd
 
-from aemon.config.schema import CsvSource
+from aemon.config.sources import CsvSource
 from aemon.errors import SourceConfigError, SourceError
 from aemon.frame import Roles
 from aemon.records import Watermark

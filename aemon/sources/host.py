@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from aemon.clock import Clock
-from aemon.config.schema import HostSource
+from aemon.config.sources import HostSource
 from aemon.frame import Roles
 from aemon.records import Watermark
 from aemon.sources.counters import COLUMNS, Counters, read_counters, values_between

@@ -4,20 +4,20 @@ from collections.abc import Callable
 from typing import Any
 
 from aemon.clock import Clock
-from aemon.config import schema
+from aemon.config import sources
 from aemon.sources.csv_files import CsvFiles
 from aemon.sources.host import Host
 from aemon.sources.source import Source
 from aemon.sources.sql import SqlTable
 
 _KINDS: dict[type[object], Callable[[Any, Clock], Source]] = {
-    schema.SqlSource: SqlTable,
-    schema.CsvSource: lambda settings, _clock: CsvFiles(settings),
-    schema.HostSource: lambda settings, clock: Host(settings, clock=clock),
+    sources.SqlSource: SqlTable,
+    sources.CsvSource: lambda settings, _clock: CsvFiles(settings),
+    sources.HostSource: lambda settings, clock: Host(settings, clock=clock),
 }
 
 
-def open_source(settings: schema.Source, *, clock: Clock) -> Source:
+def open_source(settings: sources.Source, *, clock: Clock) -> Source:
     """The source for these settings; nothing is connected or read before the first call.
 
     Raises:

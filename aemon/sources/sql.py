@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.sql import quoted_name
 
 from aemon.clock import Clock, utc_now
-from aemon.config.schema import SqlSource
+from aemon.config.sources import SqlSource
 from aemon.errors import AemonError, SourceConfigError
 from aemon.frame import Roles
 from aemon.records import Watermark

@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aemon.config.schema import RetentionSettings
+from aemon.config.service import RetentionSettings
 from aemon.records import DetectorState, EpisodeState, Job, Verdict
 from aemon.store.drifts import OPEN
 from aemon.store.months import drop_empty_months

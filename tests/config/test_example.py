@@ -3,7 +3,7 @@ import re
 import pytest
 import yaml
 
-from aemon.config import schema
+from aemon.config import service, sources
 from aemon.config.example import example_text
 from aemon.config.loading import config_schema, load_config
 
@@ -26,13 +26,13 @@ def load(tmp_path):
 def test_the_example_loads(load):
     config = load(example_text())
     assert list(config.monitors) == ["pumps"]
-    assert isinstance(config.monitors["pumps"].source, schema.SqlSource)
+    assert isinstance(config.monitors["pumps"].source, sources.SqlSource)
 
 
 def test_every_default_it_states_is_the_default(load):
     plain, full = load(example_text()), load(uncommented())
     assert full.monitors["pumps"] == plain.monitors["pumps"]
-    assert (full.http, full.log) == (schema.HttpSettings(), schema.LogSettings())
+    assert (full.http, full.log) == (service.HttpSettings(), service.LogSettings())
     assert full.store.get_secret_value() == config_schema()["properties"]["store"]["default"]
     for monitor in full.monitors.values():
         source = monitor.source

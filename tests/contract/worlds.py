@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 
-from aemon.config.schema import CsvSource, HostSource, SqlSource
+from aemon.config.sources import CsvSource, HostSource, SqlSource
 from aemon.sources.host import Host
 from aemon.sources.registry import open_source
 from aemon.sources.source import Source

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aemon.config.schema import Config, HostSource, SqlSource
+from aemon.config.schema import Config
+from aemon.config.sources import HostSource, SqlSource
 from aemon.demo.files import DemoFiles, things_to_try, write_demo_files
 
 

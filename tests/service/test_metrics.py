@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from aemon.config.schema import HostSource, MonitorSettings
+from aemon.config.schema import MonitorSettings
+from aemon.config.sources import HostSource
 from aemon.records import DetectorState, Job, Outcome, RunReport
 from aemon.service.catalogue import CATALOGUE
 from aemon.service.metrics import Metrics

@@ -6,7 +6,8 @@ import pytest
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
-from aemon.config.schema import MonitorSettings, RetentionSettings
+from aemon.config.schema import MonitorSettings
+from aemon.config.service import RetentionSettings
 from aemon.errors import StoreError
 from aemon.records import Job, Outcome, RunReport
 from aemon.service import retention

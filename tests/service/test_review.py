@@ -6,7 +6,9 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from aemon.config.schema import ColumnSettings, CsvSource, RetentionSettings
+from aemon.config.schema import ColumnSettings
+from aemon.config.service import RetentionSettings
+from aemon.config.sources import CsvSource
 from aemon.records import Outcome
 from aemon.service import review
 from aemon.service.monitor import Monitor

@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from aemon.config.schema import CsvSource
+from aemon.config.sources import CsvSource
 from aemon.errors import SourceConfigError, SourceError
 from aemon.frame import check_frame
 from aemon.sources.csv_files import CsvFiles

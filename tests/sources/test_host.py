@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aemon.clock import utc_now
-from aemon.config.schema import HostSource
+from aemon.config.sources import HostSource
 from aemon.frame import check_frame
 from aemon.records import Watermark
 from aemon.sources import counters

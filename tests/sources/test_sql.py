@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from aemon.config.schema import SqlSource
+from aemon.config.sources import SqlSource
 from aemon.errors import ExitCode, SourceConfigError, SourceError
 from aemon.frame import check_frame
 from aemon.sources import database

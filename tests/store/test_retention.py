@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from aemon.config.schema import RetentionSettings
+from aemon.config.service import RetentionSettings
 from aemon.records import DetectorState
 from aemon.store import retention, retired
 from aemon.store.bulk import as_columns, write_rows
