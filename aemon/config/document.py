@@ -13,6 +13,7 @@ from aemon.errors import ConfigError
 KeyPath = tuple[str | int, ...]
 """Where a value stands in a document: `("monitors", "pumps", "score_every")`."""
 
+_INIT = "`aemon init` writes one; `-c FILE` names another"
 _STRING = "tag:yaml.org,2002:str"
 _MERGE = "tag:yaml.org,2002:merge"
 _REFERENCE = re.compile(r"\$(\$\{)|\$\{([^}]*)\}")
@@ -50,21 +51,21 @@ class Document:
         return value
 
 
-def read_document(path: Path, env: Mapping[str, str]) -> Document:
+def read_document(path: Path, env: Mapping[str, str], *, todo: str = _INIT) -> Document:
     """Read a YAML file without interpreting it.
+
+    `todo` says what to do about one that is not there, or empty.
 
     Raises:
         ConfigError: the file cannot be read, is no YAML, is empty, repeats a key, or refers to
             a variable or file that is not there.
     """
-    text = _read_text(path)
+    text = _read_text(path, todo)
     try:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
-            raise ConfigError(
-                f"{path}: the file is empty", todo="`aemon init` writes one to start from"
-            )
+            raise ConfigError(f"{path}: the file is empty", todo=todo)
         if not isinstance(node, yaml.MappingNode):
             raise ConfigError(f"{path}:1: expected `key: value` lines, such as `monitors:`")
         return _Reader(path, env, loader).read(node)
@@ -79,13 +80,11 @@ def read_document(path: Path, env: Mapping[str, str]) -> Document:
         raise ConfigError(f"{path}: not YAML: {getattr(error, 'reason', 'unreadable')}") from None
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Path, todo: str) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise ConfigError(
-            f"{path}: no such file", todo="`aemon init` writes one; `-c FILE` names another"
-        ) from None
+        raise ConfigError(f"{path}: no such file", todo=todo) from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: is a folder", todo="name the file inside it") from None
     except UnicodeDecodeError as error:

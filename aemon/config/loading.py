@@ -21,8 +21,8 @@ def load_config(path: Path, env: Mapping[str, str] = os.environ) -> Config:
 
     Inside text, `${NAME}` and `${NAME:-default}` stand for environment variables and
     `${file:/run/secrets/x}` for a file's content without surrounding white space; `$${` is a
-    plain `${`. A relative path there starts at the configuration file's folder. Relative paths
-    anywhere else (`sqlite:///plant.db`, a CSV `path`) start at the working directory.
+    plain `${`. A relative path there and those of `http` start at the configuration file's folder.
+    Relative paths anywhere else (`sqlite:///plant.db`, a CSV `path`) start at the working directory.
 
     Raises:
         ConfigError: with one line `file:line: key: problem` for each thing that is wrong.
@@ -39,7 +39,9 @@ def validate(document: Document) -> Config:
     """
     found = wrong_addresses(document)
     try:
-        config = Config.model_validate(document.data)
+        config = Config.model_validate(
+            document.data, context={"folder": Path(document.name).parent}
+        )
     except ValidationError as error:
         # No cause and no input: either could carry a password into a log.
         found += explain(error, document)

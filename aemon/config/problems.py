@@ -48,12 +48,14 @@ def in_order(found: Iterable[Problem], document: Document) -> list[str]:
     return [f"{document.name}:{line}: {text}" for line, text in sorted(dict.fromkeys(found))]
 
 
-def explain(error: ValidationError, document: Document) -> list[Problem]:
-    """Every problem of a failed validation.
+def explain(
+    error: ValidationError, document: Document, root: type[Settings] = Config
+) -> list[Problem]:
+    """Every problem of a failed validation of a document as `root`.
 
     The values that were refused are not part of it: they may be secrets.
     """
-    return [_explain_one(detail, document) for detail in error.errors(include_input=False)]
+    return [_explain_one(detail, document, root) for detail in error.errors(include_input=False)]
 
 
 def wrong_addresses(document: Document) -> list[Problem]:
@@ -75,8 +77,8 @@ def wrong_addresses(document: Document) -> list[Problem]:
     return found
 
 
-def _explain_one(detail: ErrorDetails, document: Document) -> Problem:
-    path, settings = _locate(detail["loc"])
+def _explain_one(detail: ErrorDetails, document: Document, root: type[Settings]) -> Problem:
+    path, settings = _locate(detail["loc"], root)
     kind, context = detail["type"], detail.get("ctx", {})
     problem = context.get("error")
     if isinstance(problem, AtKeyError):
@@ -129,13 +131,15 @@ def _nearest(word: str, choices: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _locate(location: tuple[int | str, ...]) -> tuple[KeyPath, type[Settings] | None]:
+def _locate(
+    location: tuple[int | str, ...], root: type[Settings]
+) -> tuple[KeyPath, type[Settings] | None]:
     """The keys a validation error is about, and the settings class that the last one is part of.
 
     pydantic puts the chosen member of a union into the location; no key stands for it.
     """
     path: list[int | str] = []
-    kind: Any = Config
+    kind: Any = root
     around: type[Settings] | None = None
     for part in location:
         members = [member for member in _members(kind) if isinstance(member, type)]

@@ -1,17 +1,45 @@
 """Settings of the daemon itself: what it serves, logs and keeps, and who shares its store."""
 
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, SecretStr, model_validator
 
-from aemon.config.types import Age, Duration, Listen, Settings
+from aemon.config.types import Age, AtKeyError, Duration, FileBeside, Listen, Settings, Size
+
+
+class ClientSettings(Settings):
+    """What `aemon status` and `aemon doctor` show the daemon, where it takes credentials."""
+
+    token: SecretStr | None = Field(None, description="a bearer token")
+    user: str | None = Field(None, description="or a user")
+    password: SecretStr | None = Field(None, description="and its password")
+    cert_file: FileBeside | None = Field(
+        None, description="a certificate, where the daemon verifies them"
+    )
+    key_file: FileBeside | None = Field(None, description="and its key")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        for key, other in (("user", "password"), ("cert_file", "key_file")):
+            for one, two in ((key, other), (other, key)):
+                if getattr(self, one) and not getattr(self, two):
+                    raise AtKeyError(one, f"takes {two} beside it")
+        if self.user and self.token:
+            raise AtKeyError("token", "give a token, or user and password")
+        return self
 
 
 class HttpSettings(Settings):
-    """Where metrics, health and the status page are served."""
+    """Where metrics, health and the status page are served, and to whom."""
 
     listen: Listen = Field("127.0.0.1:9464", description="host:port; loopback unless you say so")
+    web_config: FileBeside | None = Field(
+        None,
+        description="file with TLS, users and tokens, in the format of Prometheus' exporters",
+    )
+    max_body: Size = Field(10_000_000, description="a request with a larger body is refused")
+    client: ClientSettings = ClientSettings()
 
 
 class LogSettings(Settings):

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -11,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     PlainSerializer,
+    ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
@@ -285,6 +287,15 @@ def _check_zone(text: str) -> str:
 
 TimeZone = Annotated[str, AfterValidator(_check_zone)]
 """An IANA time zone name."""
+
+
+def _from_folder(path: Path, info: ValidationInfo) -> Path:
+    folder: Path = (info.context or {}).get("folder", Path())
+    return folder / path
+
+
+FileBeside = Annotated[Path, AfterValidator(_from_folder)]
+"""A file; a relative path starts at the folder of the file that names it."""
 
 
 def _check_listen(text: str) -> str:
