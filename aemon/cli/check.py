@@ -37,8 +37,11 @@ def check(
     settings = read_config(config)
     names = choose_monitors(settings, monitors)
     store = _check_store(settings.store.get_secret_value())
+    web = _check_web(settings.http.web_config)
     if not as_json:
         print_words(f"{config}: valid")
+        if web:
+            print_words(web)
         print_words(f"store: {store['state']}", colour="red" if store["exit_code"] else None)
     reports = []
     for name in names:
@@ -51,6 +54,16 @@ def check(
     codes = [entry["exit_code"] for entry in (*reports, store) if entry["exit_code"]]
     if codes:
         raise typer.Exit(codes[0])
+
+
+def _check_web(path: Path | None) -> str:
+    """What is said of a web configuration; one that is wrong is an error."""
+    if path is None:
+        return ""
+    from aemon.web.access import load_access
+
+    ignored = load_access(path).settings.ignored
+    return f"{path}: valid" + (f", but {ignored}" if ignored else "")
 
 
 def _check_store(url: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from aemon.cli import (
     snooze,
     status,
     tune,
+    web,
     work,
 )
 from aemon.errors import AemonError, ExitCode
@@ -59,6 +60,7 @@ app.add_typer(episodes.app, name="episodes")
 app.add_typer(snooze.app, name="snooze")
 app.add_typer(detectors.app, name="detectors")
 app.add_typer(db.app, name="db")
+app.add_typer(web.app, name="web")
 
 
 def _version(asked: bool) -> None:

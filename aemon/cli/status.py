@@ -16,7 +16,7 @@ from aemon.cli.output import (
     print_json,
     read_config,
 )
-from aemon.cli.tables import print_table, print_words, show_time
+from aemon.cli.tables import INDENT, print_table, print_words, show_time
 
 if TYPE_CHECKING:
     from aemon.config.schema import Config
@@ -76,6 +76,8 @@ def _print_daemon(answer: "Answer") -> None:
     told = answer.told
     if told is None:
         print_words(f"{answer.why}: from the store")
+        if answer.todo:
+            print_words(answer.todo, indent=INDENT)
         return
     held = sum(entry["held"] for entry in told["monitors"])
     others = f", one of {told['replicas']} replicas" if told["replicas"] > 1 else ""

@@ -50,7 +50,9 @@ HEADERS: Mapping[str, tuple[str, ...]] = {
     "X-XSS-Protection": (),
     "Content-Security-Policy": (),
 }
-_BCRYPT = re.compile(r"\$2[abxy]\$(?:0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}")
+_BCRYPT = re.compile(
+    r"\$2[abxy]\$(?:0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}"
+)
 _TOKEN = re.compile(r"sha256:[0-9a-f]{64}")
 _INLINE = {"cert": "cert_file", "key": "key_file", "client_ca": "client_ca_file"}
 
@@ -136,7 +138,7 @@ class HttpServerSettings(Settings):
     """What is said with every answer."""
 
     http2: bool | None = None  # not spoken; a file that switches it on works all the same
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = Field({})
 
     @field_validator("headers")
     @classmethod
@@ -173,7 +175,7 @@ class WebSettings(Settings):
     http_server_config: HttpServerSettings = HttpServerSettings()
     basic_auth_users: dict[str, str] = Field({}, repr=False)  # name -> bcrypt hash
     bearer_tokens: dict[str, str] = Field({}, repr=False)  # name -> sha256:hex
-    permissions: dict[str, tuple[Permission, ...]] = {}
+    permissions: dict[str, tuple[Permission, ...]] = Field({})
     rate_limit: RateLimitSettings = RateLimitSettings()
 
     @model_validator(mode="before")

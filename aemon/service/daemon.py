@@ -39,6 +39,7 @@ from aemon.store.fences import Fence
 from aemon.store.leases import Replica
 from aemon.store.store import Store
 from aemon.store.told import told_episodes
+from aemon.web.access import WatchedAccess, exposure
 from aemon.web.server import WebServer, listen
 from aemon.web.status import StatusPage
 
@@ -61,6 +62,7 @@ class Daemon:
         self._config = config
         self._clock = clock
         self._store_url = config.store.get_secret_value()
+        self._access = WatchedAccess(config.http.web_config)
         self._socket = listen(config.http.listen)
         engine = open_engine(self._store_url)
         schema.prepare(engine)
@@ -107,8 +109,14 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
         signal.signal(signal.SIGHUP, self._ask_to_reload)
-        web = WebServer(self._socket, self._status, self._condition.health, self._metrics.registry)
+        web = WebServer(
+            self._socket, self._status, self._condition.health, self._metrics.registry,
+            self._access, self._config.http.max_body,
+        )  # fmt: skip
         web.start()
+        exposed = exposure(self._access.now.settings, self._socket.getsockname()[0])
+        if exposed:
+            log(logger, logging.WARNING, "web.open", exposed, http=self.address)
         self._leasing.start(self._config.monitors)
         self._retention.end_lost_runs()
         self._scheduler.prune(self._config.retention.every, self._retention.round)

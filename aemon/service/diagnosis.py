@@ -79,7 +79,7 @@ def _daemon(config: Config) -> Finding:
     answer = ask_daemon(config)
     if answer.told is None:
         todo = "start it: aemon run; or correct http.listen, if another program is there"
-        return warning("daemon", answer.why, todo)
+        return warning("daemon", answer.why, answer.todo or todo)
     version = answer.told["aemon"]
     if version != __version__:
         what = f"the daemon at {answer.address} is aemon {version}, and this is {__version__}"

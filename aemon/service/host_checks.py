@@ -15,9 +15,11 @@ from sqlalchemy.exc import ArgumentError
 from aemon.config.schema import Config
 from aemon.config.sources import SqlSource
 from aemon.service.finding import Finding, error, ok, warning
+from aemon.web.access import exposure, load_access
+from aemon.web.connections import MOST
 
 FILES_A_MONITOR = 6  # a source's connection, and its share of all else
-FILES_AT_LEAST = 128
+FILES_AT_LEAST = 128 + MOST
 IMPORT_SECONDS = 60.0
 _GROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
@@ -105,7 +107,23 @@ def open_files(config: Config, _path: Path) -> Finding:
     return ok("open files", f"{limit} may be open at once, {needed} are needed at most")
 
 
-CHECKS = (secrets, drivers, time_zones, training, memory, open_files)
+def http_port(config: Config, _path: Path) -> Finding:
+    """Whether more can be seen on the port than should be."""
+    access = load_access(config.http.web_config)
+    exposed = exposure(access.settings, config.http.listen.rpartition(":")[0])
+    key = access.settings.tls_server_config and access.settings.tls_server_config.key_file
+    if exposed:
+        todo = "see `Securing the port` in the README, or listen on 127.0.0.1"
+        return warning("http port", exposed, todo)
+    if key and key.stat().st_mode & stat.S_IROTH:
+        return warning("http port", f"everybody on this host can read {key}", f"chmod 640 {key}")
+    if access.settings.ignored:
+        return warning("http port", access.settings.ignored, "leave the key out, or live with it")
+    told = "takes credentials" if access.settings.takes_credentials else "takes no credentials"
+    return ok("http port", f"{config.http.listen} {told}")
+
+
+CHECKS = (secrets, drivers, time_zones, training, memory, open_files, http_port)
 
 
 def _urls(config: Config) -> list[str]:

@@ -60,6 +60,8 @@ def set_up_logs(level: str, form: Literal["text", "json"]) -> None:
     logging.getLogger("aemon").setLevel(level.upper())
     # APScheduler warns of every missed run; those become ledger rows and metrics here.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    # Uvicorn warns of every request that is no HTTP: whoever sends many would fill the logs.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
 
 
 def _plain(value: Any) -> str:

@@ -1,8 +1,9 @@
 """The web application: `/`, `/status.json`, `/metrics`, `/healthz`, `/readyz`."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 
 from jinja2 import Environment, PackageLoader, select_autoescape
@@ -11,24 +12,36 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from aemon.errors import AemonError
+from aemon.web.access import Access, load_access
+from aemon.web.guard import OPEN_PATH, Guard
+from aemon.web.pages import Page
 from aemon.web.status import Health, StatusPage, as_json
 
-# The page needs nothing from elsewhere and runs no script.
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
+MAX_BODY = 10_000_000  # bytes
 
 
 def build_app(
-    status: Callable[[], StatusPage], health: Callable[[], Health], registry: CollectorRegistry
-) -> Starlette:
-    """The application. Handlers are plain functions: Starlette runs them in its own threads."""
+    status: Callable[[], StatusPage],
+    health: Callable[[], Health],
+    registry: CollectorRegistry,
+    access: Callable[[], Access] | None = None,
+    *,
+    more: Sequence[Route] = (),
+    max_body: int = MAX_BODY,
+) -> ASGIApp:
+    """The application, with its guard before it.
+
+    Args:
+        status: gathers the status page; may take long, and is called in a thread.
+        health: must answer at once.
+        registry: of what `/metrics` shows.
+        access: who may ask for what; without it whoever reaches the port may read.
+        more: further routes. Whoever is not allowed to use their methods does not reach them.
+        max_body: a request with a larger body is refused, in bytes.
+    """
     templates = Environment(
         loader=PackageLoader("aemon.web"), autoescape=select_autoescape(), trim_blocks=True
     )
@@ -36,41 +49,57 @@ def build_app(
     templates.filters["percent"] = _percent
     page = templates.get_template("status.html")
 
-    def index(_request: Request) -> Response:
+    def index() -> Response:
         try:
-            return HTMLResponse(page.render(page=status()), headers=_HEADERS)
+            return HTMLResponse(page.render(page=status()))
         except AemonError as error:
-            return PlainTextResponse(f"{error}\n", HTTPStatus.SERVICE_UNAVAILABLE, _HEADERS)
+            return PlainTextResponse(f"{error}\n", HTTPStatus.SERVICE_UNAVAILABLE)
 
-    def status_json(_request: Request) -> Response:
+    def status_json() -> Response:
         try:
             text = json.dumps(as_json(status()), default=datetime.isoformat)
         except AemonError as error:
-            return PlainTextResponse(f"{error}\n", HTTPStatus.SERVICE_UNAVAILABLE, _HEADERS)
-        return Response(text, media_type="application/json", headers=_HEADERS)
+            return PlainTextResponse(f"{error}\n", HTTPStatus.SERVICE_UNAVAILABLE)
+        return Response(text, media_type="application/json")
 
-    def metrics(_request: Request) -> Response:
+    def metrics() -> Response:
         return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    def healthz(_request: Request) -> Response:
+    async def healthz(_request: Request) -> Response:
         now = health()
         code = HTTPStatus.OK if now.alive else HTTPStatus.SERVICE_UNAVAILABLE
         return PlainTextResponse(f"{now.told}\n", code)
 
-    def readyz(_request: Request) -> Response:
+    async def readyz(_request: Request) -> Response:
         if health().started:
             return PlainTextResponse("ready\n")
         return PlainTextResponse("starting\n", HTTPStatus.SERVICE_UNAVAILABLE)
 
-    return Starlette(
+    app = Starlette(
         routes=[
-            Route("/", index),
-            Route("/status.json", status_json),
-            Route("/metrics", metrics),
-            Route("/healthz", healthz),
+            Route("/", _rendered(index)),
+            Route("/status.json", _rendered(status_json)),
+            Route("/metrics", _rendered(metrics)),
+            Route(OPEN_PATH, healthz),
             Route("/readyz", readyz),
+            *more,
         ]
     )
+    return Guard(app, access or partial(load_access, None), max_body)
+
+
+def _rendered(render: Callable[[], Response]) -> Callable[[Request], Awaitable[Response]]:
+    """A handler whose answer is rendered once for all who wait for it."""
+    page = Page(render)
+
+    async def handler(_request: Request) -> Response:
+        try:
+            return await page.get()
+        except TimeoutError:
+            why = "this takes too long; the store may hang\n"
+            return PlainTextResponse(why, HTTPStatus.SERVICE_UNAVAILABLE)
+
+    return handler
 
 
 def _percent(share: float) -> str:

@@ -1,17 +1,28 @@
 """Serving the application from a thread of the daemon."""
 
+import asyncio
+import logging
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
+import anyio.to_thread
 import uvicorn
 from prometheus_client import CollectorRegistry
 
 from aemon.errors import ConfigError
-from aemon.web.app import build_app
+from aemon.web.access import WatchedAccess
+from aemon.web.app import MAX_BODY, build_app
+from aemon.web.connections import HEAD_BYTES, IDLE_SECONDS, Connection, Gate
 from aemon.web.status import Health, StatusPage
 
+HANDSHAKE_SECONDS = 5.0
+LOOK_EVERY_SECONDS = 1.0  # at the web configuration and the certificate
+BACKLOG = 512
 _STOP_SECONDS = 1
+
+logger = logging.getLogger(__name__)
 
 
 def listen(address: str) -> socket.socket:
@@ -27,7 +38,7 @@ def listen(address: str) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((bare, int(port)))
-        listener.listen()
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise ConfigError(
@@ -38,7 +49,16 @@ def listen(address: str) -> socket.socket:
 
 
 class WebServer:
-    """Uvicorn in a thread, on a socket that is bound already."""
+    """Uvicorn in a thread, on a socket that is bound already.
+
+    Args:
+        listener: the socket.
+        status: gathers the status page.
+        health: how the daemon is; answers at once.
+        registry: of what `/metrics` shows.
+        access: who may ask for what.
+        max_body: a request with a larger body is refused, in bytes.
+    """
 
     def __init__(
         self,
@@ -46,17 +66,26 @@ class WebServer:
         status: Callable[[], StatusPage],
         health: Callable[[], Health],
         registry: CollectorRegistry,
+        access: WatchedAccess | None = None,
+        max_body: int = MAX_BODY,
     ) -> None:
+        access = access or WatchedAccess(None)
         config = uvicorn.Config(
-            build_app(status, health, registry),
+            build_app(status, health, registry, lambda: access.now, max_body=max_body),
+            loop="asyncio",
+            http="h11",
+            ws="none",
             log_config=None,
             access_log=False,
             lifespan="off",
+            proxy_headers=False,  # nobody is asked who else they come from
+            timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=_STOP_SECONDS,
+            h11_max_incomplete_event_size=HEAD_BYTES,
             server_header=False,
         )
         self._listener = listener
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config, access)
         self._thread = threading.Thread(target=self._serve, name="web", daemon=True)
 
     def _serve(self) -> None:
@@ -71,3 +100,76 @@ class WebServer:
         self._server.should_exit = True
         self._thread.join(_STOP_SECONDS + 1)
         self._listener.close()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn's server, which accepts connections itself: it counts them before it shakes hands.
+
+    Each is met with the certificate that is in use at that time.
+    """
+
+    def __init__(self, config: uvicorn.Config, access: WatchedAccess) -> None:
+        super().__init__(config)
+        self._access = access
+        self._gate = Gate()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept from now on."""
+        self.servers: list[asyncio.base_events.Server] = []
+        for listener in sockets or ():
+            listener.setblocking(False)
+            self._keep(self._accept(listener))
+        self._keep(self._watch())
+        self.started = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no more, and finish."""
+        for task in self._tasks:
+            task.cancel()
+        await super().shutdown(sockets)
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+            await anyio.to_thread.run_sync(self._access.look, abandon_on_cancel=True)
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                accepted, _ = await loop.sock_accept(listener)
+            except OSError as error:  # too many open files, most likely: some may be closed soon
+                logger.error(str(error), extra={"action": "web.stalled"})  # noqa: TRY400
+                await asyncio.sleep(1)
+                continue
+            connection = Connection(
+                self.config, self.server_state, self._gate, lambda: self._access.now
+            )
+            if self._gate.admit(connection):
+                self._keep(self._meet(connection, accepted))
+            else:
+                accepted.close()
+            await asyncio.sleep(0)  # those who are connected have their turn between two newcomers
+
+    async def _meet(self, connection: Connection, accepted: socket.socket) -> None:
+        connection.handshake = asyncio.current_task()
+        self._gate.waits(connection)
+        context = self._access.now.tls
+        seconds = HANDSHAKE_SECONDS if context else None
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: connection, accepted, ssl=context,
+                ssl_handshake_timeout=seconds, ssl_shutdown_timeout=seconds,
+            )  # fmt: skip
+        except OSError:  # no handshake, or none in time
+            self._gate.leave(connection)
+        except asyncio.CancelledError:
+            self._gate.leave(connection)
+            raise

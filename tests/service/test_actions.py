@@ -33,7 +33,9 @@ def said_by(node: ast.AST, tree: ast.Module) -> set[str]:
             return {text for text in texts if TWO_WORDS.fullmatch(str(text))}
         case ast.Call(func=ast.Name(id="log"), args=[_, _, other, *_]):
             assert ast.unparse(other) == "f'{report.job}.{report.outcome}'"
-        case ast.Dict(keys=[ast.Constant(value="action")], values=[ast.Constant(value=action)]):
+        case ast.Dict(
+            keys=[ast.Constant(value="action"), *_], values=[ast.Constant(value=str(action)), *_]
+        ):
             return {action}
     return set()
 

@@ -1,0 +1,181 @@
+"""Stands before the application: who asks, what they may do, and how much they may send."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from aemon.config.web import Permission
+from aemon.web.access import Access
+from aemon.web.credentials import CrowdedError, PasswordChecks
+
+OPEN_PATH = "/healthz"  # for probes, which know nothing and learn nothing but that
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
+LINGER_SECONDS = 1.0  # that somebody who still sends is given to read why they are refused
+LINGER_BYTES = 1 << 20  # of theirs that are taken meanwhile
+TELL_EVERY_SECONDS = 60.0
+
+logger = logging.getLogger(__name__)
+
+
+class Guard:
+    """An ASGI application around another one.
+
+    A method that may change something takes the permission `push`, any other `read`: a route that
+    is pushed to has nothing to ask for itself, and may trust that its body is no larger than
+    `max_body` bytes.
+    """
+
+    def __init__(self, app: ASGIApp, access: Callable[[], Access], max_body: int) -> None:
+        self._app = app
+        self._access = access
+        self._max_body = max_body
+        self._checks = PasswordChecks()
+        self._denied = 0
+        self._tell_at = 0.0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or say why not."""
+        if scope["type"] != "http":
+            return
+        access = self._access()
+        exchange = _Exchange(scope, receive, send, access.headers, self._max_body)
+        try:
+            await self._admit(scope, access)
+            exchange.refuse_length()
+        except HTTPException as refusal:
+            answer = PlainTextResponse(refusal.detail, refusal.status_code, refusal.headers)
+            for challenge in (
+                access.credentials.challenges
+                if refusal.status_code == HTTPStatus.UNAUTHORIZED
+                else ()
+            ):
+                answer.headers.append("WWW-Authenticate", challenge)
+            answer.headers["Connection"] = "close"
+            await answer(scope, exchange.receive, exchange.send)
+        else:
+            await self._app(scope, exchange.receive, exchange.send)
+
+    async def _admit(self, scope: Scope, access: Access) -> None:
+        reads = scope["method"] in READS
+        if reads and scope["path"] == OPEN_PATH:
+            return
+        if not access.bucket.allows():
+            raise _refusal(HTTPStatus.TOO_MANY_REQUESTS, "too many requests")
+        needed: Permission = "read" if reads else "push"
+        granted = access.credentials.of_everybody
+        if granted is None:
+            granted = await self._permissions(scope, access)
+        if needed not in granted:
+            raise _refusal(HTTPStatus.FORBIDDEN, f"this takes the permission {needed}")
+
+    async def _permissions(self, scope: Scope, access: Access) -> frozenset[Permission]:
+        address = scope["client"][0] if scope.get("client") else ""
+        shown = Headers(scope=scope).get("authorization", "")
+        try:
+            granted = await access.credentials.permissions(shown, address, self._checks)
+        except CrowdedError:
+            why = "too many passwords are waiting to be checked"
+            raise _refusal(HTTPStatus.TOO_MANY_REQUESTS, why) from None
+        if granted is None:
+            if shown:
+                self._tell(address)
+            raise _refusal(HTTPStatus.UNAUTHORIZED, "this takes credentials")
+        return granted
+
+    def _tell(self, address: str) -> None:
+        """Log wrong credentials, but no line for each: whoever tries may try often."""
+        self._denied += 1
+        if time.monotonic() < self._tell_at:
+            return
+        self._tell_at = time.monotonic() + TELL_EVERY_SECONDS
+        logger.warning(
+            "", extra={"action": "web.denied", "address": address, "times": self._denied}
+        )
+        self._denied = 0
+
+
+def _refusal(status: HTTPStatus, why: str) -> HTTPException:
+    again = {"Retry-After": "1"} if status == HTTPStatus.TOO_MANY_REQUESTS else None
+    return HTTPException(status, f"{why}\n", again)
+
+
+class _Exchange:
+    """One request and its answer: counts the body, adds the headers, ends what is not finished."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        headers: tuple[tuple[bytes, bytes], ...],
+        max_body: int,
+    ) -> None:
+        self._receive = receive
+        self._send = send
+        self._headers = headers
+        self._max_body = self._left = max_body
+        sent = Headers(scope=scope)
+        self._length = int(sent.get("content-length", 0))  # the server has seen that it is a number
+        self._body_comes = self._length > 0 or "transfer-encoding" in sent
+
+    def refuse_length(self) -> None:
+        """Refuse a body that says itself that it is too large.
+
+        Raises:
+            HTTPException: it does.
+        """
+        if self._length > self._max_body:
+            raise self._too_large()
+
+    def _too_large(self) -> HTTPException:
+        why = f"the body is larger than {self._max_body} bytes (http.max_body)"
+        return _refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why)
+
+    async def receive(self) -> Message:
+        """The next part of the body.
+
+        Raises:
+            HTTPException: with it, there is more than may be; the application answers so.
+        """
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._body_comes = message.get("more_body", False)
+            self._left -= len(message.get("body", b""))
+            if self._left < 0:
+                raise self._too_large()
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Answer. Where the request is not read to its end, the connection has no other use."""
+        if message["type"] == "http.response.start":
+            own = list(message.get("headers", ()))
+            names = {name for name, _ in own}
+            own += [header for header in self._headers if header[0] not in names]
+            if self._body_comes and b"connection" not in names:
+                own.append((b"connection", b"close"))
+            message = {**message, "headers": own}
+        elif self._body_comes and not message.get("more_body", False):
+            await self._send({**message, "more_body": True})
+            await self._linger()
+            message = {"type": "http.response.body", "body": b"", "more_body": False}
+        await self._send(message)
+
+    async def _linger(self) -> None:
+        """Give somebody who still sends the time to hear: closing at once would cut the answer."""
+        taken = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                while taken < LINGER_BYTES:
+                    message = await self._receive()
+                    taken += len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        return
+                await asyncio.sleep(LINGER_SECONDS)

@@ -1,0 +1,244 @@
+"""Who is let through, what they may do, and what is said to all others."""
+
+import asyncio
+import base64
+import hashlib
+import time
+
+import bcrypt
+import pytest
+from prometheus_client import CollectorRegistry
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from aemon.config.web import WebSettings
+from aemon.web import credentials
+from aemon.web.access import _access
+from aemon.web.app import build_app
+from aemon.web.credentials import CrowdedError, PasswordChecks
+from aemon.web.status import Health
+
+QUICK = 4  # bcrypt's least cost
+HASH = bcrypt.hashpw(b"open sesame", bcrypt.gensalt(QUICK)).decode()
+KEPT = {
+    "basic_auth_users": {"alice": HASH, "bob": HASH, "carol": HASH},
+    "bearer_tokens": {"sensor": f"sha256:{hashlib.sha256(b'a token').hexdigest()}"},
+    "permissions": {"bob": ["read", "push"], "sensor": ["push"], "carol": []},
+}
+ALICE = ("alice", "open sesame")
+BOB = ("bob", "open sesame")
+SENSOR = {"Authorization": "Bearer a token"}
+MAX_BODY = 1000
+
+
+async def take(request):
+    return PlainTextResponse(f"{len(await request.body())} bytes\n")
+
+
+def broken(_request):
+    raise RuntimeError("nobody foresaw this")
+
+
+def client(**settings) -> TestClient:
+    access = _access(WebSettings.model_validate({**KEPT, **settings}), None)
+    health = Health(started=True, alive=True, heartbeat_age_seconds=1)
+    app = build_app(
+        lambda: None, lambda: health, CollectorRegistry(), lambda: access,
+        more=[Route("/push", take, methods=["POST"]), Route("/broken", broken)],
+        max_body=MAX_BODY,
+    )  # fmt: skip
+    return TestClient(app, raise_server_exceptions=False)
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics", "/status.json", "/readyz", "/x", "/healthz/"])
+def test_without_credentials_nothing_is_told_but_that_they_are_needed(path):
+    answer = client().get(path)
+    assert answer.status_code == 401
+    assert answer.text == "this takes credentials\n"
+    asked = answer.headers.get_list("www-authenticate")
+    assert asked == ['Basic realm="aemon", charset="UTF-8"', 'Bearer realm="aemon"']
+    assert answer.headers["connection"] == "close"
+    assert answer.headers["x-frame-options"] == "DENY"
+
+
+def test_health_is_told_to_everybody_and_nothing_else_may_be_done_there():
+    assert client().get("/healthz").status_code == 200
+    assert client().head("/healthz").status_code == 200
+    assert client().post("/healthz").status_code == 401
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "Basic",
+        "Basic !!!",
+        "Basic " + base64.b64encode(b"alice").decode(),
+        "Basic " + base64.b64encode(b"alice:open sesam").decode(),
+        "Basic " + base64.b64encode(b"nobody:open sesame").decode(),
+        "Basic " + base64.b64encode(b"\xff:\xff").decode(),
+        "Basic " + base64.b64encode(b"alice:" + 5000 * b"x").decode(),
+        "Basic " + base64.b64encode(b"alice:open\0sesame").decode(),
+        "Bearer",
+        "Bearer A token",
+        "Bearer " + KEPT["bearer_tokens"]["sensor"],
+        "Digest alice",
+        "Basic " + base64.b64encode(b"sensor:a token").decode(),
+    ],
+)
+def test_what_is_not_quite_right_is_wrong(shown):
+    assert client().get("/metrics", headers={"Authorization": shown}).status_code == 401
+
+
+def test_reading_and_pushing_are_two_permissions():
+    told = client()
+    found = {
+        (who, method, path): told.request(method, path, **how).status_code
+        for who, how in (("alice", {"auth": ALICE}), ("bob", {"auth": BOB}), ("sensor", {"headers": SENSOR}), ("carol", {"auth": ("carol", "open sesame")}))
+        for method, path in (("GET", "/metrics"), ("POST", "/metrics"), ("POST", "/push"), ("DELETE", "/push"), ("GET", "/x"))
+    }  # fmt: skip
+    assert found == {
+        ("alice", "GET", "/metrics"): 200,
+        ("alice", "POST", "/metrics"): 403,
+        ("alice", "POST", "/push"): 403,
+        ("alice", "DELETE", "/push"): 403,
+        ("alice", "GET", "/x"): 404,
+        ("bob", "GET", "/metrics"): 200,
+        ("bob", "POST", "/metrics"): 405,
+        ("bob", "POST", "/push"): 200,
+        ("bob", "DELETE", "/push"): 405,
+        ("bob", "GET", "/x"): 404,
+        ("sensor", "GET", "/metrics"): 403,
+        ("sensor", "POST", "/metrics"): 405,
+        ("sensor", "POST", "/push"): 200,
+        ("sensor", "DELETE", "/push"): 405,
+        ("sensor", "GET", "/x"): 403,
+        ("carol", "GET", "/metrics"): 403,
+        ("carol", "POST", "/metrics"): 403,
+        ("carol", "POST", "/push"): 403,
+        ("carol", "DELETE", "/push"): 403,
+        ("carol", "GET", "/x"): 403,
+    }
+
+
+def test_without_users_all_may_read_and_nobody_change_anything():
+    told = client(basic_auth_users={}, bearer_tokens={}, permissions={})
+    assert told.get("/metrics").status_code == 200
+    refused = told.post("/push", content=b"x")
+    assert (refused.status_code, refused.text) == (403, "this takes the permission push\n")
+
+
+def test_a_body_may_be_so_large_and_no_larger():
+    told = client()
+    assert told.post("/push", content=MAX_BODY * b"x", auth=BOB).text == "1000 bytes\n"
+    for body in ((MAX_BODY + 1) * b"x", iter([MAX_BODY * b"x", b"x"])):
+        answer = told.post("/push", content=body, auth=BOB)
+        assert answer.status_code == 413
+        assert answer.text == "the body is larger than 1000 bytes (http.max_body)\n"
+        assert "content-security-policy" in answer.headers
+
+
+def test_every_answer_has_the_headers_and_the_operator_has_the_last_word():
+    told = client(
+        http_server_config={
+            "headers": {"X-Frame-Options": "sameorigin", "X-Content-Type-Options": "",
+                        "Strict-Transport-Security": "max-age=1"}
+        }
+    )  # fmt: skip
+    for path, status in (("/metrics", 200), ("/x", 404), ("/broken", 500)):
+        answer = told.get(path, auth=ALICE)
+        assert answer.status_code == status
+        assert answer.headers["x-frame-options"] == "sameorigin"
+        assert answer.headers["strict-transport-security"] == "max-age=1"
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "x-content-type-options" not in answer.headers
+
+
+def test_requests_are_limited_where_that_is_asked_for_but_probes_are_not():
+    told = client(rate_limit={"interval": "1h", "burst": 2})
+    codes = [told.get("/metrics", auth=ALICE).status_code for _ in range(3)]
+    assert codes == [200, 200, 429]
+    assert told.get("/metrics").headers["retry-after"] == "1"
+    assert told.get("/healthz").status_code == 200
+
+
+def test_who_tries_passwords_is_logged_but_not_with_a_line_for_each(caplog):
+    told = client()
+    for _ in range(5):
+        told.get("/metrics", auth=("alice", "guess"))
+    told.get("/metrics")
+    (line,) = [record for record in caplog.records if record.__dict__.get("action") == "web.denied"]
+    assert line.address == "testclient"
+    assert "guess" not in caplog.text
+
+
+# -- passwords
+
+
+def seconds_for(kept: str, password: str = "wrong") -> float:
+    async def check() -> float:
+        began = time.perf_counter()
+        await PasswordChecks().is_right(password, kept, "here")
+        return time.perf_counter() - began
+
+    return min(asyncio.run(check()) for _ in range(3))
+
+
+def test_a_user_that_does_not_exist_costs_what_others_cost(monkeypatch):
+    monkeypatch.setattr(credentials, "REST", 0.0)
+    kept = bcrypt.hashpw(b"x", bcrypt.gensalt(9)).decode()
+    nobody = _access(WebSettings(basic_auth_users={"alice": kept}), None).credentials._nobody
+    known, unknown = seconds_for(kept), seconds_for(nobody)
+    assert unknown == pytest.approx(known, rel=0.5)
+    assert known > 0.005
+
+
+def test_a_right_password_is_checked_once_and_its_hash_is_what_counts(monkeypatch):
+    calls = []
+
+    def matches(shown, kept):
+        calls.append(kept)
+        return bcrypt.checkpw(shown, kept.encode())
+
+    monkeypatch.setattr(credentials, "_matches", matches)
+    other = bcrypt.hashpw(b"open sesame", bcrypt.gensalt(QUICK)).decode()
+
+    async def ask() -> list[bool]:
+        checks = PasswordChecks()
+        at_once = [checks.is_right("open sesame", HASH, "here") for _ in range(20)]
+        found = await asyncio.gather(*at_once)
+        found.append(await checks.is_right("open sesame", HASH, "there"))
+        found.append(await checks.is_right("open sesame", other, "there"))
+        return found
+
+    assert asyncio.run(ask()) == 22 * [True]
+    assert calls == [HASH, other]
+
+
+def test_passwords_wait_in_a_line_of_limited_length_that_no_address_fills_alone():
+    async def ask() -> list[object]:
+        checks = PasswordChecks()
+        tries = [checks.is_right(f"{n}", HASH, "attacker") for n in range(50)]
+        tries += [checks.is_right("open sesame", HASH, "operator")]
+        found = await asyncio.gather(*tries, return_exceptions=True)
+        assert await checks.is_right("open sesame", HASH, "attacker")
+        assert not checks._waiting
+        assert not checks._under_way
+        return found
+
+    *attacker, operator = asyncio.run(ask())
+    assert operator is True
+    assert attacker.count(False) == credentials.AN_ADDRESS
+    assert sum(isinstance(one, CrowdedError) for one in attacker) == 46
+
+
+def test_wrong_passwords_cost_no_more_than_a_quarter_of_a_core():
+    kept = bcrypt.hashpw(b"x", bcrypt.gensalt(8)).decode()
+
+    async def ask() -> float:
+        checks = PasswordChecks()
+        began, worked = time.perf_counter(), time.process_time()
+        await asyncio.gather(*(checks.is_right(f"{n}", kept, f"{n}") for n in range(12)))
+        return (time.process_time() - worked) / (time.perf_counter() - began)
+
+    assert asyncio.run(ask()) < 0.35
