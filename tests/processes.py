@@ -42,7 +42,7 @@ def free_port() -> int:
 class Daemon:
     """`aemon run` in a folder with `monitors` as YAML text; results in aemon.db beside it.
 
-    `settings` are more lines of its configuration.
+    `settings` are more lines of its configuration, `http` more keys of that section.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Daemon:
         store: str | None = None,
         prefix: tuple[str, ...] = (),
         settings: str = "",
+        http: str = "",
     ) -> None:
         self.folder = folder
         self.prefix = prefix  # the command that brings it to where the store can be seen
@@ -60,7 +61,7 @@ class Daemon:
         self.store = store or f"sqlite:///{folder}/aemon.db"
         self.config = folder / "aemon.yaml"
         self.config.write_text(
-            f"store: {self.store}\nhttp: {{listen: 127.0.0.1:{self.port}}}\n"
+            f"store: {self.store}\nhttp: {{listen: 127.0.0.1:{self.port}, {http}}}\n"
             f"log: {{format: json}}\n{settings}\nmonitors:\n{monitors}"
         )
         self.log = folder / "daemon.log"
@@ -81,7 +82,7 @@ class Daemon:
 
     def start(self) -> None:
         self.launch()
-        self.wait(lambda: self.get("/readyz") is not None, "the daemon to be ready")
+        self.wait(lambda: self.get("/healthz") is not None, "the daemon to be ready")
 
     def launch(self) -> None:
         """Start without waiting for it to be ready."""
