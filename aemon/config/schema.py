@@ -151,6 +151,9 @@ class MonitorSettings(Settings):
     episodes: EpisodeSettings = EpisodeSettings()
     quiet: QuietSettings = QuietSettings()
     life: LifeSettings = LifeSettings()
+    entity_metrics: int = Field(
+        0, ge=0, le=1000, description="show the exceedance of up to so many entities as metrics"
+    )
     keep: Keep = Field(
         "all", description="scores to store: all, flagged, or a share of the normal ones (0.05)"
     )

@@ -182,6 +182,11 @@ class Monitor:
         """The detector that judged last, if one has."""
         return self._in_use.active.stored if self._in_use.active else None
 
+    @property
+    def feedback_waiting(self) -> int:
+        """How many things were said that no training has taken up, when it was last looked."""
+        return self._in_use.feedback_waiting
+
     def wants_training(self, now: datetime) -> str:
         """What asks for a new detector, and why; empty if nothing does."""
         return self._in_use.wants_training(now)

@@ -6,7 +6,7 @@ from datetime import datetime
 from http import HTTPStatus
 
 from jinja2 import Environment, PackageLoader, select_autoescape
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
@@ -26,7 +26,7 @@ _HEADERS = {
 
 
 def build_app(
-    status: Callable[[], StatusPage], health: Callable[[], Health], registry: CollectorRegistry
+    status: Callable[[], StatusPage], health: Callable[[], Health], exposed: Callable[[], bytes]
 ) -> Starlette:
     """The application. Handlers are plain functions: Starlette runs them in its own threads."""
     templates = Environment(
@@ -50,7 +50,7 @@ def build_app(
         return Response(text, media_type="application/json", headers=_HEADERS)
 
     def metrics(_request: Request) -> Response:
-        return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return Response(exposed(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
     def healthz(_request: Request) -> Response:
         now = health()
