@@ -22,6 +22,7 @@ from aemon.cli import (
     feedback,
     kinds,
     look,
+    rules,
     settings,
     snooze,
     status,
@@ -47,6 +48,7 @@ app.command()(work.train)
 app.command()(work.score)
 app.command()(status.status)
 app.command()(doctor.doctor)
+app.command()(rules.rules)
 app.command()(look.anomalies)
 app.command()(look.explain)
 app.command()(feedback.feedback)

@@ -65,6 +65,10 @@ CATALOGUE = (
         "aemon_source_newest_record_timestamp_seconds", "gauge", ("monitor",),
         "event time of the newest record read",
     ),
+    Metric(
+        "aemon_source_stale_after_seconds", "gauge", ("monitor",),
+        "a newest record older than this makes a source stale; none where that never is",
+    ),
     Metric("aemon_records_scored", "counter", ("monitor",), "records that got a verdict"),
     Metric(
         "aemon_records_rejected", "counter", ("monitor", "reason"),

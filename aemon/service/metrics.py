@@ -2,13 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
 
 from aemon import __version__
 from aemon.clock import utc_now
-from aemon.config.cron import longest_pause
 from aemon.config.schema import MonitorSettings
 from aemon.records import DriftReport, Job, OpenEpisodes, Outcome, Quiet, RunReport, Severity
 from aemon.service.catalogue import CATALOGUE, Metric
@@ -73,10 +71,14 @@ class Metrics:
                 self[name].labels(monitor, value)
         kinds = (settings.source.kind, settings.detector.kind)
         self["aemon_monitor_info"].labels(monitor, *kinds).set(1)
-        every = {Job.SCORE: settings.score_every, Job.TRAIN: settings.train_every}
-        for job, schedule in every.items():
-            interval = longest_pause(schedule, ZoneInfo(settings.timezone), utc_now())
-            self["aemon_run_interval_seconds"].labels(monitor, job).set(interval.total_seconds())
+        now = utc_now()
+        for job in (Job.SCORE, Job.TRAIN):
+            seconds = settings.pause(job, now).total_seconds()
+            self["aemon_run_interval_seconds"].labels(monitor, job).set(seconds)
+        stale = settings.stale_age(now)
+        if stale is not None:
+            after = self["aemon_source_stale_after_seconds"]
+            after.labels(monitor).set(stale.total_seconds())
 
     def forget_monitor(self, monitor: str) -> None:
         """Leave no series of a monitor that is not watched here any more."""

@@ -1,0 +1,1 @@
+"""Telling people: Prometheus rules made from the configuration."""
