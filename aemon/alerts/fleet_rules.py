@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from aemon.alerts.rule import Alert, Recording, Sample, Scope
+from aemon.alerts.rule import Alert, Played, Recording, Scope
 
 _MINUTE = timedelta(minutes=1)
 
@@ -34,7 +34,7 @@ def fleet_alerts(job: str) -> tuple[Alert, ...]:
             runbook="On its host: systemctl status aemon; aemon doctor. In Prometheus: the page "
             f"Targets, job {job}.",
             fires=lambda _scope: (),
-            calm=lambda _scope: (Sample("aemon_build_info", {"version": "0"}, 1),),
+            calm=lambda _scope: (Played("aemon_build_info", {"version": "0"}, 1),),
             carries=(),
         ),
         Alert(
@@ -46,8 +46,8 @@ def fleet_alerts(job: str) -> tuple[Alert, ...]:
             description="It has stopped, or Prometheus cannot scrape it. Where daemons share a store, "
             "another one has taken its monitors.",
             runbook="systemctl status aemon; aemon doctor.",
-            fires=lambda _scope: (Sample("up", {"job": job}, 0),),
-            calm=lambda _scope: (Sample("up", {"job": job}, 1),),
+            fires=lambda _scope: (Played("up", {"job": job}, 0),),
+            calm=lambda _scope: (Played("up", {"job": job}, 1),),
             carries=("job", "instance"),
         ),
         Alert(
@@ -58,8 +58,8 @@ def fleet_alerts(job: str) -> tuple[Alert, ...]:
             summary="The scheduler on {{ $labels.instance }} stands still",
             description="The daemon answers, but its scheduler has not ticked for two minutes.",
             runbook="systemctl restart aemon; keep its log for whoever looks into it.",
-            fires=lambda _scope: (Sample("aemon_scheduler_heartbeat_timestamp_seconds"),),
-            calm=lambda _scope: (Sample("aemon_scheduler_heartbeat_timestamp_seconds", {}, 0, 1),),
+            fires=lambda _scope: (Played("aemon_scheduler_heartbeat_timestamp_seconds"),),
+            calm=lambda _scope: (Played("aemon_scheduler_heartbeat_timestamp_seconds", {}, 0, 1),),
             after=lambda _scope: _minutes(2),
             carries=("instance",),
         ),
@@ -73,8 +73,8 @@ def fleet_alerts(job: str) -> tuple[Alert, ...]:
             "the store is back.",
             runbook="aemon doctor says whether the database answers, its disk is full, or its schema "
             "is another.",
-            fires=lambda _scope: (Sample("aemon_store_up", {}, 0),),
-            calm=lambda _scope: (Sample("aemon_store_up", {}, 1),),
+            fires=lambda _scope: (Played("aemon_store_up", {}, 0),),
+            calm=lambda _scope: (Played("aemon_store_up", {}, 1),),
             carries=("instance",),
         ),
         Alert(
@@ -86,8 +86,8 @@ def fleet_alerts(job: str) -> tuple[Alert, ...]:
             description="Again and again the store could not be read or written in the last quarter "
             "of an hour.",
             runbook="aemon doctor; look for lock waits and full disks at the database.",
-            fires=lambda _scope: (Sample("aemon_store_errors_total", {}, 0, 1 / 60),),
-            calm=lambda _scope: (Sample("aemon_store_errors_total", {}, 7),),
+            fires=lambda _scope: (Played("aemon_store_errors_total", {}, 0, 1 / 60),),
+            calm=lambda _scope: (Played("aemon_store_errors_total", {}, 7),),
             after=lambda _scope: _minutes(15),
             carries=("instance",),
         ),
@@ -101,8 +101,8 @@ def fleet_alerts(job: str) -> tuple[Alert, ...]:
             "was too slow.",
             runbook="Look at the load of its host and at its log; raise replicas.lease where the "
             "store is slow.",
-            fires=lambda _scope: (Sample("aemon_leases_lost_total", {}, 0, 1 / 60),),
-            calm=lambda _scope: (Sample("aemon_leases_lost_total", {}, 3),),
+            fires=lambda _scope: (Played("aemon_leases_lost_total", {}, 0, 1 / 60),),
+            calm=lambda _scope: (Played("aemon_leases_lost_total", {}, 3),),
             after=lambda _scope: _minutes(15),
             carries=("instance",),
         ),
@@ -114,8 +114,8 @@ def fleet_alerts(job: str) -> tuple[Alert, ...]:
             summary="The configuration on {{ $labels.instance }} was refused",
             description="The file has a mistake; the configuration before goes on.",
             runbook="aemon check -c FILE names the line and what to do.",
-            fires=lambda _scope: (Sample("aemon_config_last_reload_successful", {}, 0),),
-            calm=lambda _scope: (Sample("aemon_config_last_reload_successful", {}, 1),),
+            fires=lambda _scope: (Played("aemon_config_last_reload_successful", {}, 0),),
+            calm=lambda _scope: (Played("aemon_config_last_reload_successful", {}, 1),),
             carries=("instance",),
         ),
         Alert(
@@ -130,10 +130,10 @@ def fleet_alerts(job: str) -> tuple[Alert, ...]:
             description="Removal failed again and again within a day: the store grows.",
             runbook="aemon db prune --dry-run says what would go; the reason is in the table runs.",
             fires=lambda _scope: (
-                Sample("aemon_runs_total", {"job": "prune", "outcome": "failed"}, 0, 1 / 3600),
+                Played("aemon_runs_total", {"job": "prune", "outcome": "failed"}, 0, 1 / 3600),
             ),
             calm=lambda _scope: (
-                Sample("aemon_runs_total", {"job": "prune", "outcome": "failed"}, 9),
+                Played("aemon_runs_total", {"job": "prune", "outcome": "failed"}, 9),
             ),
             after=lambda _scope: timedelta(hours=12),
             carries=("instance",),

@@ -78,7 +78,7 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class Played:
     """A series that a rule's own test plays: from `start`, growing by `slope` a second."""
 
     metric: str
@@ -113,8 +113,8 @@ class Alert:
     summary: str
     description: str
     runbook: str
-    fires: Callable[[Scope], tuple[Sample, ...]]
-    calm: Callable[[Scope], tuple[Sample, ...]]
+    fires: Callable[[Scope], tuple[Played, ...]]
+    calm: Callable[[Scope], tuple[Played, ...]]
     after: Callable[[Scope], timedelta] = lambda _scope: timedelta(0)
     waits: bool = False
     carries: tuple[str, ...] = ("monitor",)

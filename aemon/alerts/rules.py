@@ -8,9 +8,10 @@ from typing import Any
 
 import yaml
 
+from aemon.alerts.detector_rules import DETECTOR_ALERTS
 from aemon.alerts.fleet_rules import RECORDINGS, fleet_alerts
-from aemon.alerts.monitor_rules import MONITOR_ALERTS
 from aemon.alerts.rule import Alert, Scope
+from aemon.alerts.run_rules import RUN_ALERTS
 from aemon.clock import format_duration
 from aemon.config.schema import Config
 from aemon.records import Job
@@ -58,7 +59,7 @@ def rule_groups(config: Config, now: datetime, job: str = "aemon") -> list[Group
                 labels={"pause": format_duration(pause), **labels},
             )
             name = f"aemon, monitors every {format_duration(pause)}{told}"
-            groups.append(Group(name, scope, MONITOR_ALERTS))
+            groups.append(Group(name, scope, DETECTOR_ALERTS + RUN_ALERTS))
     return groups
 
 

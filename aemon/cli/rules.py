@@ -27,7 +27,7 @@ def rules(
     a monitor become labels of its alerts. Unit tests are written beside: run them with
     promtool test rules.
     """
-    from aemon.alerts.rule_tests import tests_of
+    from aemon.alerts.proof import proof_of
     from aemon.alerts.rules import rule_groups, rules_text
     from aemon.clock import utc_now
 
@@ -40,7 +40,7 @@ def rules(
     try:
         output.mkdir(parents=True, exist_ok=True)
         (output / RULES).write_text(text, encoding="utf-8")
-        (output / TESTS).write_text(tests_of(groups, RULES, link), encoding="utf-8")
+        (output / TESTS).write_text(proof_of(groups, RULES, link), encoding="utf-8")
     except OSError as error:
         raise ConfigError(
             f"{error.filename}: {error.strerror}", todo="choose a folder that can be written"

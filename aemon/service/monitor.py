@@ -85,6 +85,8 @@ class Monitor:
         if judge is None:
             return self._cold_start(source, tally)
         mark = self._mark()
+        if mark.watermark is not None:  # told after a restart, too, though nothing new comes
+            tally.newest_record = mark.watermark.event_time
         enough = time.monotonic() + ENOUGH_SHARE * self.settings.score_timeout.total_seconds()
         more, waiting = True, 0
         while more:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
-from aemon.alerts.rule import Alert, Sample, Scope
+from aemon.alerts.rule import Alert, Played, Scope
 from aemon.alerts.rules import Group, annotations, as_yaml, rule_labels
 from aemon.clock import format_duration
 
@@ -16,11 +16,11 @@ LONGEST_STEP = timedelta(minutes=4)
 EVALUATIONS = 300
 """The longest test asks the rules about so often: with a monthly monitor, it lasts for months."""
 
-INSTANCE = "host:9464"
+HOST = "host:9464"
 MONITOR = "a_monitor"
 
 
-def tests_of(groups: Sequence[Group], rules_file: str, link: str) -> str:
+def proof_of(groups: Sequence[Group], rules_file: str, link: str) -> str:
     """For each alert of each group, that it fires when it must and is silent when it must be.
 
     Args:
@@ -60,11 +60,11 @@ def _test(
     alert: Alert,
     scope: Scope,
     lasts: timedelta,
-    samples: Iterable[Sample],
+    played: Iterable[Played],
     expected: list[dict[str, Any]],
 ) -> dict[str, Any]:
     step = min(LONGEST_STEP, max(SHORTEST_STEP, scope.interval))
-    told = list(samples)
+    told = list(played)
     if scope.narrow and not any(map(_is_pause, told)):
         told.append(_pause(scope.interval))
     steps = math.ceil(lasts / step) + 1
@@ -83,29 +83,29 @@ def _test(
 
 
 def _series(
-    sample: Sample, alert: Alert, scope: Scope, step: timedelta, steps: int
+    series: Played, alert: Alert, scope: Scope, step: timedelta, steps: int
 ) -> dict[str, str]:
-    labels = {**_played(alert, scope), "instance": INSTANCE, **sample.labels}
+    labels = {**_played(alert, scope), "instance": HOST, **series.labels}
     told = ", ".join(f'{name}="{value}"' for name, value in labels.items())
-    growth = sample.slope * step.total_seconds()
-    values = f"{_number(sample.start)}+{_number(growth)}x{steps}"
-    return {"series": f"{sample.metric}{{{told}}}", "values": values}
+    growth = series.slope * step.total_seconds()
+    values = f"{_number(series.start)}+{_number(growth)}x{steps}"
+    return {"series": f"{series.metric}{{{told}}}", "values": values}
 
 
 def _played(alert: Alert, scope: Scope) -> dict[str, str]:
     """The labels of an alert's result."""
-    values = {"monitor": (*scope.monitors, MONITOR)[0], "instance": INSTANCE}
-    for sample in alert.fires(scope):
-        values |= sample.labels
+    values = {"monitor": (*scope.monitors, MONITOR)[0], "instance": HOST}
+    for one in alert.fires(scope):
+        values |= one.labels
     return {name: values[name] for name in alert.carries}
 
 
-def _pause(pause: timedelta) -> Sample:
-    return Sample("aemon_run_interval_seconds", {"job": "score"}, pause.total_seconds())
+def _pause(pause: timedelta) -> Played:
+    return Played("aemon_run_interval_seconds", {"job": "score"}, pause.total_seconds())
 
 
-def _is_pause(sample: Sample) -> bool:
-    return sample.metric == "aemon_run_interval_seconds" and sample.labels["job"] == "score"
+def _is_pause(series: Played) -> bool:
+    return series.metric == "aemon_run_interval_seconds" and series.labels["job"] == "score"
 
 
 def _filled(told: dict[str, str], labels: dict[str, str]) -> dict[str, str]:
