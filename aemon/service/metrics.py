@@ -16,6 +16,7 @@ from aemon.store.queries import Flagged
 
 RULINGS = ("promote", "reject")
 REJECTED = ("no_time", "time_out_of_range", "no_key", "duplicate_key", "too_late")
+TOLD = ("sent", "failed", "dead")
 PRUNED = ("scores", "anomalies", "episodes", "trials", "drifts", "runs", "artifacts")
 
 
@@ -69,6 +70,19 @@ class Metrics:
                 _remove(self[metric.name], monitor)
         self._realised.pop(monitor, None)
         self._forgotten.add(monitor)
+
+    def add_receiver(self, receiver: str) -> None:
+        """Let every counter of a receiver start at 0."""
+        for outcome in TOLD:
+            self["aemon_notifications"].labels(receiver, outcome)
+        for gauge in ("aemon_notifications_waiting", "aemon_notifications_dead"):
+            self[gauge].labels(receiver).set(0)
+
+    def forget_receiver(self, receiver: str) -> None:
+        """Leave no series of a receiver that is not told any more."""
+        for metric in CATALOGUE:
+            if "receiver" in metric.labels:
+                self[metric.name].remove_by_labels({"receiver": receiver})
 
     def observe(self, report: RunReport) -> None:
         """Count a finished run, unless its monitor was forgotten meanwhile."""

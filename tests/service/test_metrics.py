@@ -157,6 +157,7 @@ def test_names_and_labels_follow_the_rules():
         assert not metric.name.endswith(("_total", "_milliseconds", "_count"))
         assert set(metric.labels) <= {
             "monitor", "job", "outcome", "reason", "severity", "version", "table", "ruling",
+            "receiver",
         }  # fmt: skip
         assert metric.help
 
