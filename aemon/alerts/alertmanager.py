@@ -79,8 +79,8 @@ def _alert(
     alert: Alert = {
         "labels": {name: value for name, value in labels.items() if value},
         "annotations": {name: text for name, text in annotations.items() if text},
-        # A record may carry a time that is still to come.
-        "startsAt": _rfc3339(min(now if test else message.started_at, now)),
+        # Not the records' own time, which may be long past, and moves with late ones.
+        "startsAt": _rfc3339(min(message.opened_at, now)),
         "endsAt": _rfc3339(ends),
     }
     if message.page:

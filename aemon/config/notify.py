@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from aemon.config.templates import TemplateError, try_template
-from aemon.config.types import AtKeyError, Duration, Settings
+from aemon.config.types import Age, AtKeyError, Duration, Settings
 from aemon.config.urls import check_url
 
 
@@ -44,6 +44,11 @@ class ReceiverSettings(Settings):
     )
     give_up_after: Duration = Field(
         timedelta(days=1), description="what could not be told for so long becomes a dead letter"
+    )
+    oldest: Age = Field(
+        timedelta(days=7),
+        description="episodes that ended longer ago, by their records' own times, are not told: a "
+        "backlog is no news; or forever",
     )
     template: str | None = Field(
         None, description="Jinja2 text of a message instead of the usual one; ${file:...} reads one"

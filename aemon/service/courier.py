@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from aemon.alerts import alertmanager
 from aemon.alerts.payloads import alerts_json, payload
@@ -59,7 +59,7 @@ class Courier:
         self._metrics = around.metrics
         self._monitors = around.monitors
         self._page = around.page
-        self._rules: Rules | None = None
+        self._known_at: datetime | None = None
         self._not_before = 0.0  # monotonic: the receiver fails until then
         self._next_try: float | None = None  # monotonic
         self._minded_at: float | None = None  # monotonic: when it was told last what goes on
@@ -120,7 +120,7 @@ class Courier:
         monitors = {
             name: units for name, units in self._monitors().items() if self.settings.tells_of(name)
         }
-        outbox.plan(self._store, self._known_rules(), monitors)
+        outbox.plan(self._store, self._rules(), monitors)
         self._send_waiting(monitors)
         if isinstance(self.settings, AlertmanagerReceiver):
             self._keep_in_mind(self.settings, monitors)
@@ -128,19 +128,19 @@ class Courier:
         for state, count in counts.items() if not self._over.is_set() else ():
             self._metrics[f"aemon_notifications_{state}"].labels(self.name).set(count)
 
-    def _known_rules(self) -> Rules:
+    def _rules(self) -> Rules:
         """What it is told; of what is over, nothing that would have been given up by now."""
-        given_up = self._store.now() - self.settings.give_up_after
-        if self._rules is None:
-            is_alertmanager = isinstance(self.settings, AlertmanagerReceiver)
-            self._rules = Rules(
-                receiver=self.name,
-                since=delivery.known_since(self._store, self.name),
-                least=self.settings.severity,
-                resolved=getattr(self.settings, "resolved", True),
-                taken_up_is_over=is_alertmanager,
-            )
-        return self._rules.not_before(given_up)
+        if self._known_at is None:
+            self._known_at = delivery.known_since(self._store, self.name)
+        now, oldest = self._store.now(), self.settings.oldest
+        return Rules(
+            receiver=self.name,
+            since=max(self._known_at, now - self.settings.give_up_after),
+            oldest=None if oldest is None else now - oldest,
+            least=self.settings.severity,
+            resolved=getattr(self.settings, "resolved", True),
+            taken_up_is_over=isinstance(self.settings, AlertmanagerReceiver),
+        )
 
     def _send_waiting(self, monitors: Mapping[str, Mapping[str, str]]) -> None:
         now, self._next_try = self._store.now(), None
@@ -184,7 +184,7 @@ class Courier:
     def _taken(self, one: Notification, message: Message, answer: Answer) -> None:
         self._count("sent")
         log(
-            logger, logging.INFO, "notify.sent", receiver=self.name, monitor=one.monitor,
+            logger, logging.INFO, "notify.sent", message.title, receiver=self.name, monitor=one.monitor,
             episode=one.episode_id, event=one.event,
         )  # fmt: skip
         self._unsettled.append(

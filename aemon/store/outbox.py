@@ -5,7 +5,7 @@ row is unique for receiver, episode and event makes each event told once, whoeve
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -59,6 +59,7 @@ class Rules:
     Attributes:
         receiver: its name.
         since: episodes that were over and opened before are not told.
+        oldest: nor those whose records are all older; None for any.
         least: the least severity.
         resolved: whether the end is told.
         taken_up_is_over: whether an episode that a person took up has ended for it.
@@ -66,13 +67,10 @@ class Rules:
 
     receiver: str
     since: datetime
+    oldest: datetime | None
     least: str
     resolved: bool
     taken_up_is_over: bool
-
-    def not_before(self, time: datetime) -> "Rules":
-        """The same, of nothing that was over and opened before that time."""
-        return replace(self, since=max(self.since, time))
 
     def is_over(self, state: str) -> bool:
         """Whether an episode in this state has ended for the receiver."""
@@ -128,6 +126,8 @@ def _untold(connection: sa.Connection, rules: Rules, monitors: Collection[str]) 
     query = sa.select(episodes.c.id, episodes.c.monitor, episodes.c.severity).where(
         ~sa.exists().where(theirs), episodes.c.opened_at.is_not(None)
     )
+    if rules.oldest is not None:
+        query = query.where(episodes.c.ended_at >= rules.oldest)
     going_on = [
         sa.and_(episodes.c.monitor.in_(some), episodes.c.state == EpisodeState.OPEN)
         for some in _pieces(sorted(monitors))
