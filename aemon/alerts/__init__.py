@@ -1,1 +1,1 @@
-"""Telling people: Prometheus rules made from the configuration."""
+"""How people are told: Prometheus rules, and what a message to each kind of receiver looks like."""

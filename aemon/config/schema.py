@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from aemon.config.cron import longest_pause
 from aemon.config.detector import DetectorSettings
+from aemon.config.notify import Receiver, check_receivers
 from aemon.config.quiet import QuietSettings
 from aemon.config.service import HttpSettings, LogSettings, ReplicaSettings, RetentionSettings
 from aemon.config.sources import Source
@@ -249,7 +250,15 @@ class Config(Settings):
     reload_every: Duration = Field(
         timedelta(seconds=10), description="how often this file is looked at for changes"
     )
+    notify: dict[str, Receiver] = Field(
+        {}, description="name -> receiver, which aemon itself tells of episodes"
+    )
     monitors: dict[str, MonitorSettings] = Field(min_length=1, description="name -> monitor")
+
+    @model_validator(mode="after")
+    def _receivers_tell_of_monitors(self) -> Self:
+        check_receivers(self.notify, self.monitors)
+        return self
 
     @model_validator(mode="after")
     def _late_records_are_still_known(self) -> Self:

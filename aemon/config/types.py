@@ -44,11 +44,11 @@ def given(key: str, kind: str) -> dict[str, Any]:
 
 
 class AtKeyError(ValueError):
-    """A problem with one key that its settings as a whole show."""
+    """A problem with one key that its settings as a whole show; or with a key further inside."""
 
-    def __init__(self, key: str, problem: str) -> None:
+    def __init__(self, key: str | tuple[str, ...], problem: str) -> None:
         super().__init__(problem)
-        self.key = key
+        self.path = (key,) if isinstance(key, str) else key
 
 
 _REFERENCE = r"\$\{"  # text with ${NAME} or ${file:PATH} in it is judged when it is replaced

@@ -105,6 +105,18 @@ CATALOGUE = (
         "episodes that somebody has acknowledged and that are not closed",
     ),
     Metric(
+        "aemon_notifications", "counter", ("receiver", "outcome"),
+        "tries to tell a receiver: sent, failed (it is tried again) or dead (given up)",
+    ),
+    Metric(
+        "aemon_notifications_waiting", "gauge", ("receiver",),
+        "notifications in the store that a receiver has not taken yet",
+    ),
+    Metric(
+        "aemon_notifications_dead", "gauge", ("receiver",),
+        "notifications in the store that were given up",
+    ),
+    Metric(
         "aemon_anomaly_exceedance_ratio", "histogram", (),
         "score over threshold of records judged anomalous", _RATIOS,
     ),

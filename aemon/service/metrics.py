@@ -14,6 +14,7 @@ from aemon.service.series import Family, exposition
 from aemon.store.detectors import StoredDetector
 from aemon.store.queries import Flagged
 
+TOLD = ("sent", "failed", "dead")
 PRUNED = ("scores", "anomalies", "episodes", "trials", "drifts", "runs", "artifacts")
 _BEGIN_WITH: Mapping[str, Iterable[str]] = {
     "aemon_source_errors": ("unreachable", "misconfigured", "unfit", "timed_out"),
@@ -87,6 +88,19 @@ class Metrics:
                 self[metric.name].remove(monitor)
         for kept in (self._realised, self._most_entities, self._entities):
             kept.pop(monitor, None)
+
+    def add_receiver(self, receiver: str) -> None:
+        """Let every counter of a receiver start at 0."""
+        for outcome in TOLD:
+            self["aemon_notifications"].labels(receiver, outcome)
+        for gauge in ("aemon_notifications_waiting", "aemon_notifications_dead"):
+            self[gauge].labels(receiver).set(0)
+
+    def forget_receiver(self, receiver: str) -> None:
+        """Leave no series of a receiver that is not told any more."""
+        for metric in CATALOGUE:
+            if "receiver" in metric.labels:
+                self[metric.name].remove(receiver)
 
     def observe(self, report: RunReport) -> None:
         """Count a finished run, unless its monitor is not watched here, or not any more."""

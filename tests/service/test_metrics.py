@@ -157,6 +157,7 @@ def busy(metrics):
     for metric in CATALOGUE:
         if metric.kind != "histogram" and metric.labels in {(), ("monitor",)}:
             metrics[metric.name].labels(*("pumps" for _ in metric.labels)).inc()
+    metrics.add_receiver("ops")
     metrics["aemon_config_reloads"].labels("ok").inc()
     metrics["aemon_records_pruned"].labels("runs").inc(7)
     return metrics
@@ -233,7 +234,7 @@ def test_names_and_labels_follow_the_rules():
         assert not metric.name.endswith(("_total", "_milliseconds", "_count"))
         assert set(metric.labels) <= {
             "monitor", "job", "outcome", "reason", "severity", "version", "table", "ruling",
-            "source", "detector", "entity",
+            "source", "detector", "entity", "receiver",
         }  # fmt: skip
         assert metric.help
 
