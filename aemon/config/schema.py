@@ -115,7 +115,18 @@ class LifeSettings(Settings):
 
 LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 TAKEN_LABELS = frozenset(
-    {"alertname", "monitor", "entity", "severity", "pause", "job", "instance", "episode", "reason"}
+    {
+        "alertname",
+        "monitor",
+        "entity",
+        "severity",
+        "pause",
+        "run",
+        "job",
+        "instance",
+        "episode",
+        "reason",
+    }
 )
 STALE_PAUSES = 3
 STALE_AT_LEAST = timedelta(minutes=15)

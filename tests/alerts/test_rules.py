@@ -83,7 +83,7 @@ def check_only(folder: Path, name: str) -> subprocess.CompletedProcess:
 @pytest.mark.parametrize(
     ("is_so", "made_so", "fails"),
     [
-        ('job="score"}) + 120', 'job="score"}) + 120000', "AemonMonitorStale fires"),
+        ('run="score"}) + 120', 'run="score"}) + 120000', "AemonMonitorStale fires"),
         ("+ 120", "- 120", "AemonMonitorStale is silent"),
         ("aemon_lease_held == 0", "aemon_lease_held >= 0", "AemonMonitorUnwatched is silent"),
         ("for: 1d", "for: 1m", "AemonDetectorUntrained waits"),
