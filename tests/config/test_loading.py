@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -295,3 +295,29 @@ def test_the_schema_tells_every_key_with_its_default():
     assert settings["train_every"]["default"] == "1d"
     assert all("description" in key or "$ref" in str(key) for key in settings.values())
     assert schema["$defs"]["SqlSource"]["properties"]["url"]["type"] == "string"
+
+
+def test_a_source_is_stale_by_its_monitors_own_pause_unless_said_otherwise(load):
+    def age(more: str):
+        monitor = load(MINIMAL.replace("score_every: 30s", more)).monitors["pumps"]
+        return monitor.stale_age(datetime(2026, 3, 2, tzinfo=UTC))
+
+    assert age("score_every: 30s") == timedelta(minutes=15)
+    assert age("score_every: 1h") == timedelta(hours=3)
+    assert age("score_every: '0 6 * * *'") == timedelta(days=3)
+    assert age("score_every: 30s\n    stale_after: 2h") == timedelta(hours=2)
+    assert age("score_every: 30s\n    stale_after: never") is None
+
+
+@pytest.mark.parametrize(
+    ("label", "why"),
+    [
+        ("monitor", "is set by aemon or Prometheus"),
+        ("a-b", "has letters, digits and '_'"),
+        ("__x", "has letters, digits and '_'"),
+    ],
+)
+def test_labels_are_ones_that_prometheus_takes(problem, label, why):
+    told = problem(f"{MINIMAL}    labels: {{{label}: water}}\n")
+    assert told.startswith("aemon.yaml:5: monitors.pumps.labels")
+    assert why in told
