@@ -18,6 +18,7 @@ from aemon.config.threshold import ThresholdSettings
 from aemon.config.types import (
     After,
     AtKeyError,
+    AutoAfter,
     Duration,
     Schedule,
     Settings,
@@ -173,7 +174,7 @@ class MonitorSettings(Settings):
     episodes: EpisodeSettings = EpisodeSettings()
     quiet: QuietSettings = QuietSettings()
     life: LifeSettings = LifeSettings()
-    stale_after: Literal["auto"] | After = Field(
+    stale_after: AutoAfter = Field(
         "auto",
         description="a newest record older than this is told as a stale source; auto: three pauses "
         "of score_every, 15m at least; never where records come now and then",
