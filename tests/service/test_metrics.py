@@ -82,7 +82,7 @@ def test_counters_start_at_zero(metrics):
     assert value(metrics, "aemon_runs_total", monitor="pumps", run="train", outcome="failed") == 0
     assert value(metrics, "aemon_episodes_total", monitor="pumps", severity="warning") == 0
     suppressed = "aemon_records_suppressed_total"
-    assert value(metrics, suppressed, monitor="pumps", reason="maintenance") == 0
+    assert value(metrics, suppressed, monitor="pumps", reason="snoozed") == 0
     assert value(metrics, "aemon_run_interval_seconds", monitor="pumps", run="score") == 30
 
 
