@@ -39,7 +39,8 @@ def check(
     store = _check_store(settings.store.get_secret_value())
     web = _check_web(settings.http.web_config)
     if not as_json:
-        print_words(f"{config}: valid")
+        told = f"; tells {', '.join(settings.notify)}" if settings.notify else ""
+        print_words(f"{config}: valid{told}")
         if web:
             print_words(web)
         print_words(f"store: {store['state']}", colour="red" if store["exit_code"] else None)

@@ -1,11 +1,12 @@
 """Settings of the daemon itself: what it serves, logs and keeps, and who shares its store."""
 
 from datetime import timedelta
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from aemon.config.types import Age, AtKeyError, Duration, FileBeside, Listen, Settings, Size
+from aemon.config.urls import checked_url
 
 
 class ClientSettings(Settings):
@@ -40,6 +41,10 @@ class HttpSettings(Settings):
     )
     max_body: Size = Field(10_000_000, description="a request with a larger body is refused")
     client: ClientSettings = ClientSettings()
+    url: Annotated[str, AfterValidator(checked_url)] | None = Field(
+        None,
+        description="where people find the status page, for links to it; default http://<listen>",
+    )
 
 
 class LogSettings(Settings):

@@ -217,10 +217,10 @@ class WebSettings(Settings):
     def _everybody_has_one_name(self) -> Self:
         twice = self.bearer_tokens.keys() & self.basic_auth_users
         if twice:
-            raise AtKeyError("bearer_tokens", f"{min(twice)} is a user, too; choose another name")
+            raise AtKeyError(("bearer_tokens", min(twice)), "is a user, too; choose another name")
         nobody = self.permissions.keys() - self.bearer_tokens.keys() - self.basic_auth_users.keys()
         if nobody:
-            raise AtKeyError("permissions", f"there is no user or token {min(nobody)}")
+            raise AtKeyError(("permissions", min(nobody)), "there is no user or token of that name")
         return self
 
     @property
@@ -263,3 +263,12 @@ def read_web_config(
     if tls is not None:
         settings = settings.model_copy(update={"tls_server_config": tls.beside(path.parent)})
     return settings, document
+
+
+def serves_tls(path: Path | None) -> bool:
+    """Whether who has a web configuration speaks TLS.
+
+    Raises:
+        ConfigError: as `read_web_config`.
+    """
+    return path is not None and read_web_config(path)[0].tls_server_config is not None

@@ -72,7 +72,7 @@ def load_access(path: Path | None) -> Access:
     try:
         context = server_context(settings.tls_server_config) if settings.tls_server_config else None
     except AtKeyError as error:
-        place = ("tls_server_config", error.key)
+        place = ("tls_server_config", *error.path)
         line = document.line(place)
         raise ConfigError(f"{document.name}:{line}: {'.'.join(place)}: {error}") from None
     return _access(settings, context)

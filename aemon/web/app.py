@@ -1,5 +1,6 @@
 """The web application: `/`, `/status.json`, `/metrics`, `/healthz`, `/readyz`."""
 
+import gzip
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
@@ -7,7 +8,7 @@ from functools import partial
 from http import HTTPStatus
 
 from jinja2 import Environment, PackageLoader, select_autoescape
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
@@ -26,7 +27,7 @@ MAX_BODY = 10_000_000  # bytes
 def build_app(
     status: Callable[[], StatusPage],
     health: Callable[[], Health],
-    registry: CollectorRegistry,
+    exposed: Callable[[], bytes],
     access: Callable[[], Access] | None = None,
     *,
     more: Sequence[Route] = (),
@@ -37,7 +38,7 @@ def build_app(
     Args:
         status: gathers the status page; may take long, and is called in a thread.
         health: must answer at once.
-        registry: of what `/metrics` shows.
+        exposed: writes what `/metrics` shows; called in threads.
         access: who may ask for what; without it whoever reaches the port may read.
         more: further routes. Whoever is not allowed to use their methods does not reach them.
         max_body: a request with a larger body is refused, in bytes.
@@ -63,7 +64,14 @@ def build_app(
         return Response(text, media_type="application/json")
 
     def metrics() -> Response:
-        return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return Response(exposed(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+
+    def compressed() -> Response:
+        plain = metrics()
+        # The quickest level: lines are so alike that others gain little.
+        headers = {**plain.headers, "Content-Encoding": "gzip"}
+        del headers["content-length"]
+        return Response(gzip.compress(plain.body, 1), headers=headers)
 
     async def healthz(_request: Request) -> Response:
         now = health()
@@ -79,7 +87,7 @@ def build_app(
         routes=[
             Route("/", _rendered(index)),
             Route("/status.json", _rendered(status_json)),
-            Route("/metrics", _rendered(metrics)),
+            Route("/metrics", _rendered(metrics, compressed)),
             Route(OPEN_PATH, healthz),
             Route("/readyz", readyz),
             *more,
@@ -88,13 +96,17 @@ def build_app(
     return Guard(app, access or partial(load_access, None), max_body)
 
 
-def _rendered(render: Callable[[], Response]) -> Callable[[Request], Awaitable[Response]]:
+def _rendered(
+    render: Callable[[], Response], compressed: Callable[[], Response] | None = None
+) -> Callable[[Request], Awaitable[Response]]:
     """A handler whose answer is rendered once for all who wait for it."""
     page = Page(render)
+    small = Page(compressed) if compressed else page
 
-    async def handler(_request: Request) -> Response:
+    async def handler(request: Request) -> Response:
+        wanted = small if "gzip" in request.headers.get("accept-encoding", "") else page
         try:
-            return await page.get()
+            return await wanted.get()
         except TimeoutError:
             why = "this takes too long; the store may hang\n"
             return PlainTextResponse(why, HTTPStatus.SERVICE_UNAVAILABLE)

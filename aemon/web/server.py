@@ -9,7 +9,6 @@ from typing import Any
 
 import anyio.to_thread
 import uvicorn
-from prometheus_client import CollectorRegistry
 
 from aemon.errors import ConfigError
 from aemon.web.access import WatchedAccess
@@ -55,7 +54,7 @@ class WebServer:
         listener: the socket.
         status: gathers the status page.
         health: how the daemon is; answers at once.
-        registry: of what `/metrics` shows.
+        exposed: writes what `/metrics` shows.
         access: who may ask for what.
         max_body: a request with a larger body is refused, in bytes.
     """
@@ -65,13 +64,13 @@ class WebServer:
         listener: socket.socket,
         status: Callable[[], StatusPage],
         health: Callable[[], Health],
-        registry: CollectorRegistry,
+        exposed: Callable[[], bytes],
         access: WatchedAccess | None = None,
         max_body: int = MAX_BODY,
     ) -> None:
         access = access or WatchedAccess(None)
         config = uvicorn.Config(
-            build_app(status, health, registry, lambda: access.now, max_body=max_body),
+            build_app(status, health, exposed, lambda: access.now, max_body=max_body),
             loop="asyncio",
             http="h11",
             ws="none",

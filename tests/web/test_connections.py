@@ -6,7 +6,7 @@ import time
 from contextlib import ExitStack, contextmanager
 
 import pytest
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from aemon.web import connections, server
 from aemon.web.server import WebServer, listen
@@ -32,7 +32,13 @@ def port(monkeypatch):
         large.labels(number)
     listener = listen("127.0.0.1:0")
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
-    web = WebServer(listener, lambda: None, lambda: HEALTH, registry, max_body=1_000_000)
+    web = WebServer(
+        listener,
+        lambda: None,
+        lambda: HEALTH,
+        lambda: generate_latest(registry),
+        max_body=1_000_000,
+    )
     web.start()
     yield listener.getsockname()[1]
     web.stop()

@@ -7,7 +7,6 @@ import time
 
 import bcrypt
 import pytest
-from prometheus_client import CollectorRegistry
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
@@ -44,7 +43,7 @@ def client(**settings) -> TestClient:
     access = _access(WebSettings.model_validate({**KEPT, **settings}), None)
     health = Health(started=True, alive=True, heartbeat_age_seconds=1)
     app = build_app(
-        lambda: None, lambda: health, CollectorRegistry(), lambda: access,
+        lambda: None, lambda: health, bytes, lambda: access,
         more=[Route("/push", take, methods=["POST"]), Route("/broken", broken)],
         max_body=MAX_BODY,
     )  # fmt: skip

@@ -6,7 +6,6 @@ import threading
 import time
 
 import pytest
-from prometheus_client import CollectorRegistry
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
@@ -71,7 +70,7 @@ def test_a_store_that_hangs_is_told_and_keeps_nobody_from_the_rest(monkeypatch):
     monkeypatch.setattr(pages, "PATIENCE_SECONDS", 0.1)
     over = threading.Event()
     health = Health(started=True, alive=True, heartbeat_age_seconds=1)
-    app = build_app(lambda: over.wait(10), lambda: health, CollectorRegistry())
+    app = build_app(lambda: over.wait(10), lambda: health, bytes)
     with TestClient(app) as client:
         hung = client.get("/status.json")
         assert (hung.status_code, hung.text) == (503, "this takes too long; the store may hang\n")
