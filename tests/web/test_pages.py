@@ -9,6 +9,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
+from aemon.errors import StoreError
 from aemon.web import pages
 from aemon.web.app import build_app
 from aemon.web.pages import Page
@@ -69,8 +70,13 @@ def test_who_goes_away_takes_the_page_from_nobody():
 def test_a_store_that_hangs_is_told_and_keeps_nobody_from_the_rest(monkeypatch):
     monkeypatch.setattr(pages, "PATIENCE_SECONDS", 0.1)
     over = threading.Event()
+
+    def hang():
+        over.wait(10)
+        raise StoreError("it came back as an error")
+
     health = Health(started=True, alive=True, heartbeat_age_seconds=1)
-    app = build_app(lambda: over.wait(10), lambda: health, bytes)
+    app = build_app(hang, lambda: health, bytes)
     with TestClient(app) as client:
         hung = client.get("/status.json")
         assert (hung.status_code, hung.text) == (503, "this takes too long; the store may hang\n")
