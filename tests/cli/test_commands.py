@@ -24,6 +24,7 @@ COMMANDS = (
     "episodes close", "episodes label", "snooze add", "snooze list", "snooze end",
     "detectors list", "detectors show", "detectors compare", "detectors promote",
     "detectors rollback", "detectors rebuild",
+    "web password", "web token", "rules", "notify list", "notify retry", "notify test",
     "config schema", "db upgrade", "db current", "db check", "db export", "db import", "db prune",
 )  # fmt: skip
 
