@@ -77,8 +77,9 @@ def booted(files: Path, aemon: Path) -> Iterator[Machine]:
     """A machine whose root is at `files`, with aemon as it is in the image whose root is `aemon`."""
     command = [
         # A killed test run leaves no machine behind.
-        "setpriv", "--pdeathsig", "KILL", "--", "systemd-nspawn", "--quiet", "--boot", "--console=pipe", "--register=no", "--keep-unit",
-        "--private-network", f"--machine=aemon-{uuid.uuid4().hex[:8]}", f"--directory={files}",
+        "setpriv", "--pdeathsig", "KILL", "--", "systemd-nspawn", "--quiet", "--boot",
+        "--console=pipe", "--register=no", "--keep-unit", "--private-network",
+        f"--machine=aemon-{uuid.uuid4().hex[:8]}", f"--directory={files}",
         f"--bind-ro={aemon}/opt/aemon:/opt/aemon", f"--bind-ro={ROOT}/deploy:/src/deploy",
     ]  # fmt: skip
     log = files.parent / "console.log"
