@@ -70,8 +70,9 @@ benchmark: install-dev
 	$(BIN)/python tests/benchmarks/bench_causes.py
 	$(BIN)/python tests/benchmarks/bench_promise.py
 
+# With BUILDAH_FORMAT, podman and buildah keep the health check, too.
 image:
-	$(firstword $(shell command -v docker podman buildah)) build --file deploy/Dockerfile --tag aemon \
+	BUILDAH_FORMAT=docker $(firstword $(shell command -v docker podman buildah)) build --file deploy/Dockerfile --tag aemon \
 	  --build-arg VERSION=$(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' aemon/__init__.py) .
 
 soak: install-dev

@@ -156,3 +156,12 @@ def test_what_is_released_is_what_is_deployed():
     assert version
     for file in ("base/deployment.yaml", "db-upgrade.yaml"):
         assert f"image: aemon:{version[1]}\n" in (KUBERNETES / file).read_text()
+
+
+def test_the_runbook_names_files_that_are_there():
+    text = (DEPLOY / "README.md").read_text()
+    scripts = "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    named = set(re.findall(r"(?<![\w/])deploy/[\w./-]+", scripts))
+    named |= {f"deploy/{name}" for name in re.findall(r"`((?:compose|kubernetes)/[\w./-]+)`", text)}
+    assert len(named) > 8
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []

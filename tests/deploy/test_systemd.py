@@ -240,3 +240,26 @@ def test_a_wrong_configuration_is_told_once_and_a_store_that_is_away_is_waited_f
     # Until it is there
     service.configure(CONFIG)
     machine.wait(lambda: machine.show("ActiveState") == "active", "it to be ready")
+
+
+def test_the_runbooks_backup_restore_and_upgrade_lose_nothing(service):
+    machine = service.machine
+    service.learned()
+    service.add(100)
+    machine.wait(service.judged, "all to be judged")
+    backup, restore = commands("Backups")
+    machine.shell(backup)
+    service.add(50)
+    machine.wait(service.judged, "what came after")
+    # Restored, it goes on from where the backup was
+    machine.shell(restore)
+    machine.wait(service.judged, "all to be judged again")
+    assert service.ask("SELECT count(*) FROM scores WHERE revision > 1") == [(0,)]
+    # And an upgrade to what it is already changes nothing
+    upgrade, *_others = commands("Upgrades")
+    installed, *rest = upgrade.splitlines()
+    assert installed in commands("systemd")[0], "the installation's own"
+    assert "the tables are as expected" in machine.shell("\n".join(rest))
+    machine.wait(lambda: machine.show("ActiveState") == "active", "it to be ready")
+    service.add(20)
+    machine.wait(service.judged, "it to go on")
