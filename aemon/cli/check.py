@@ -38,7 +38,8 @@ def check(
     names = choose_monitors(settings, monitors)
     store = _check_store(settings.store.get_secret_value())
     if not as_json:
-        print_words(f"{config}: valid")
+        told = f"; tells {', '.join(settings.notify)}" if settings.notify else ""
+        print_words(f"{config}: valid{told}")
         print_words(f"store: {store['state']}", colour="red" if store["exit_code"] else None)
     reports = []
     for name in names:

@@ -22,6 +22,8 @@ from aemon.cli import (
     feedback,
     kinds,
     look,
+    notify,
+    rules,
     settings,
     snooze,
     status,
@@ -47,6 +49,7 @@ app.command()(work.train)
 app.command()(work.score)
 app.command()(status.status)
 app.command()(doctor.doctor)
+app.command()(rules.rules)
 app.command()(look.anomalies)
 app.command()(look.explain)
 app.command()(feedback.feedback)
@@ -57,6 +60,7 @@ app.command()(demo.demo)
 app.add_typer(settings.config_app, name="config")
 app.add_typer(episodes.app, name="episodes")
 app.add_typer(snooze.app, name="snooze")
+app.add_typer(notify.app, name="notify")
 app.add_typer(detectors.app, name="detectors")
 app.add_typer(db.app, name="db")
 

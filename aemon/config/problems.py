@@ -1,7 +1,7 @@
 """What is wrong with a document, in plain words: one line `file:line: key: problem` each."""
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -76,17 +76,17 @@ def wrong_addresses(document: Document) -> list[Problem]:
 
 
 def _explain_one(detail: ErrorDetails, document: Document) -> Problem:
-    path, settings = _locate(detail["loc"])
+    path, settings, tags = _locate(detail["loc"])
     kind, context = detail["type"], detail.get("ctx", {})
     problem = context.get("error")
     if isinstance(problem, AtKeyError):
-        path = (*path, problem.key)
+        path = (*path, *problem.path)
     line = document.line(path)
     if kind == "extra_forbidden":
         known = settings.model_fields if settings else ()
         text = "unknown key" + _nearest(str(path[-1]), known)
     elif kind in {"union_tag_not_found", "union_tag_invalid"}:
-        line, text = _wrong_kind(path, context, document)
+        line, text = _wrong_kind(path, context, tags, document)
         path = (*path, "kind")
     elif path in document.lines and document.value(path) is None and kind != "missing":
         text = "has no value; give it one or leave the key out"
@@ -107,17 +107,17 @@ def _explain_one(detail: ErrorDetails, document: Document) -> Problem:
     return line, f"{key}: {text}" if key else text
 
 
-def _wrong_kind(path: KeyPath, context: dict[str, Any], document: Document) -> Problem:
-    """The line and the words for a source whose `kind` is unknown or not there."""
-    told = context.get("expected_tags", "'sql', 'csv', 'host'")
-    kinds = [name.strip(" '") for name in told.split(",")]
+def _wrong_kind(
+    path: KeyPath, context: dict[str, Any], kinds: Sequence[str], document: Document
+) -> Problem:
+    """The line and the words for something whose `kind` is unknown or not there."""
     text = f"must be one of {', '.join(kinds)}"
     line = document.line((*path, "kind"))
     if "tag" in context:
         return line, text + _nearest(str(context["tag"]), kinds)
-    source = document.value(path)
+    there = document.value(path)
     near = difflib.get_close_matches(
-        "kind", map(str, source) if isinstance(source, dict) else (), n=1
+        "kind", map(str, there) if isinstance(there, dict) else (), n=1
     )
     if not near:
         return line, text
@@ -129,8 +129,12 @@ def _nearest(word: str, choices: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _locate(location: tuple[int | str, ...]) -> tuple[KeyPath, type[Settings] | None]:
+def _locate(
+    location: tuple[int | str, ...],
+) -> tuple[KeyPath, type[Settings] | None, Sequence[str]]:
     """The keys a validation error is about, and the settings class that the last one is part of.
+
+    And where it can be one of several kinds of settings, their names.
 
     pydantic puts the chosen member of a union into the location; no key stands for it.
     """
@@ -153,7 +157,8 @@ def _locate(location: tuple[int | str, ...]) -> tuple[KeyPath, type[Settings] | 
         else:
             arguments = get_args(kind)
             kind = arguments[-1] if arguments else None
-    return tuple(path), around
+    tags = [_tag(m) for m in _members(kind) if isinstance(m, type) and issubclass(m, Settings)]
+    return tuple(path), around, [tag for tag in tags if tag]
 
 
 def _members(kind: Any) -> tuple[Any, ...]:

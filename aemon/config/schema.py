@@ -1,12 +1,16 @@
 """What a configuration may say. Every key's default and meaning stand here and only here."""
 
 import hashlib
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
 from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from aemon.config.cron import longest_pause
 from aemon.config.detector import DetectorSettings
+from aemon.config.notify import Receiver, check_receivers
 from aemon.config.quiet import QuietSettings
 from aemon.config.service import HttpSettings, LogSettings, ReplicaSettings, RetentionSettings
 from aemon.config.sources import Source
@@ -14,12 +18,14 @@ from aemon.config.threshold import ThresholdSettings
 from aemon.config.types import (
     After,
     AtKeyError,
+    AutoAfter,
     Duration,
     Schedule,
     Settings,
     Size,
     TimeZone,
 )
+from aemon.records import Job
 
 ColumnKind = Literal["numeric", "boolean", "categorical"]
 
@@ -108,6 +114,23 @@ class LifeSettings(Settings):
     )
 
 
+LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+TAKEN_LABELS = frozenset(
+    {
+        "alertname",
+        "monitor",
+        "entity",
+        "severity",
+        "pause",
+        "run",
+        "job",
+        "instance",
+        "episode",
+        "reason",
+    }
+)
+STALE_PAUSES = 3
+STALE_AT_LEAST = timedelta(minutes=15)
 Keep = Literal["all", "flagged"] | Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -151,6 +174,17 @@ class MonitorSettings(Settings):
     episodes: EpisodeSettings = EpisodeSettings()
     quiet: QuietSettings = QuietSettings()
     life: LifeSettings = LifeSettings()
+    stale_after: AutoAfter = Field(
+        "auto",
+        description="a newest record older than this is told as a stale source; auto: three pauses "
+        "of score_every, 15m at least; never where records come now and then",
+    )
+    labels: dict[str, str] = Field(
+        {}, description="labels of its Prometheus rules and notifications, for routing"
+    )
+    entity_metrics: int = Field(
+        0, ge=0, le=1000, description="show the exceedance of up to so many entities as metrics"
+    )
     keep: Keep = Field(
         "all", description="scores to store: all, flagged, or a share of the normal ones (0.05)"
     )
@@ -180,6 +214,27 @@ class MonitorSettings(Settings):
             )
         return self
 
+    @field_validator("labels")
+    @classmethod
+    def _labels_of_its_own(cls, labels: dict[str, str]) -> dict[str, str]:
+        for name in labels:
+            if not LABEL.fullmatch(name) or name.startswith("__"):
+                raise ValueError(f"{name!r}: a label's name has letters, digits and '_'")
+            if name in TAKEN_LABELS:
+                raise ValueError(f"{name!r} is set by aemon or Prometheus; choose another name")
+        return labels
+
+    def pause(self, job: Job, now: datetime) -> timedelta:
+        """The longest pause between two runs of scoring, or of training, from now on."""
+        schedule = self.score_every if job is Job.SCORE else self.train_every
+        return longest_pause(schedule, ZoneInfo(self.timezone), now)
+
+    def stale_age(self, now: datetime) -> timedelta | None:
+        """The age of the newest record that makes the source stale; None where none does."""
+        if self.stale_after != "auto":
+            return self.stale_after
+        return max(STALE_AT_LEAST, STALE_PAUSES * self.pause(Job.SCORE, now))
+
     @property
     def keep_share(self) -> float:
         """The share of the normal records whose scores are stored."""
@@ -207,7 +262,15 @@ class Config(Settings):
     reload_every: Duration = Field(
         timedelta(seconds=10), description="how often this file is looked at for changes"
     )
+    notify: dict[str, Receiver] = Field(
+        {}, description="name -> receiver, which aemon itself tells of episodes"
+    )
     monitors: dict[str, MonitorSettings] = Field(min_length=1, description="name -> monitor")
+
+    @model_validator(mode="after")
+    def _receivers_tell_of_monitors(self) -> Self:
+        check_receivers(self.notify, self.monitors)
+        return self
 
     @model_validator(mode="after")
     def _late_records_are_still_known(self) -> Self:

@@ -1,17 +1,22 @@
 """Settings of the daemon itself: what it serves, logs and keeps, and who shares its store."""
 
 from datetime import timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from aemon.config.types import Age, Duration, Listen, Settings
+from aemon.config.urls import checked_url
 
 
 class HttpSettings(Settings):
     """Where metrics, health and the status page are served."""
 
     listen: Listen = Field("127.0.0.1:9464", description="host:port; loopback unless you say so")
+    url: Annotated[str, AfterValidator(checked_url)] | None = Field(
+        None,
+        description="where people find the status page, for links to it; default http://<listen>",
+    )
 
 
 class LogSettings(Settings):

@@ -17,6 +17,7 @@ from aemon.clock import Clock, utc_now
 from aemon.config.addresses import public_address
 from aemon.config.cron import Cron
 from aemon.config.schema import Config
+from aemon.config.urls import page_url
 from aemon.errors import ExitCode, StoreError
 from aemon.records import Job, Outcome
 from aemon.service.cold_start import provisional_ones, wanted_for
@@ -27,6 +28,7 @@ from aemon.service.logs import log, set_up_logs
 from aemon.service.metrics import Metrics
 from aemon.service.monitor import Monitor
 from aemon.service.notify import Notifier
+from aemon.service.outbox import Outbox
 from aemon.service.reloading import Change, Reloading
 from aemon.service.replica import own_name
 from aemon.service.retention import Retention
@@ -46,6 +48,7 @@ logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 6.0  # a stopping daemon waits this long for commits in hand
 GIVE_BACK_SECONDS = 1.0  # and this long for its leases to be given back
+LAST_WORD_SECONDS = 1.0  # and this long for receivers to answer
 AWAKE_EVERY_SECONDS = 0.2
 SPREAD = timedelta(milliseconds=50)  # between the first ticks of two monitors, at most
 CLOCK_STEP_SECONDS = 5.0  # less is a clock being slewed
@@ -89,6 +92,10 @@ class Daemon:
             Store(open_engine(self._store_url), clock), self._me, config.replicas.lease,
             self._metrics, on_won=self._watch, on_lost=self._unwatch, running=self._runner.running,
         )  # fmt: skip
+        self._outbox = Outbox(
+            Store(open_engine(self._store_url), clock), self._metrics,
+            held=lambda: self._leasing.held, page=page_url(config.http.url, self.address),
+        )  # fmt: skip
         self._reloading = Reloading(path, self._metrics, lambda: clock().timestamp())
         self._watching = threading.RLock()  # monitors come and go by leases and by reloads
         self._condition = Condition(self._store, self._scheduler, self._leasing, self._monitors)
@@ -107,9 +114,10 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
         signal.signal(signal.SIGHUP, self._ask_to_reload)
-        web = WebServer(self._socket, self._status, self._condition.health, self._metrics.registry)
+        web = WebServer(self._socket, self._status, self._condition.health, self._metrics.exposed)
         web.start()
         self._leasing.start(self._config.monitors)
+        self._outbox.adopt(self._config)
         self._retention.end_lost_runs()
         self._scheduler.prune(self._config.retention.every, self._retention.round)
         self._scheduler.start(self._heartbeat)
@@ -183,6 +191,7 @@ class Daemon:
             fence = self._leasing.fence_of(name)
             if fence is not None:
                 self._watch(name, fence)
+        self._outbox.adopt(new)
         self._retention.adopt(new.monitors, new.retention)
         self._scheduler.prune(new.retention.every, self._retention.round)
         if "log" in change.others:
@@ -195,7 +204,9 @@ class Daemon:
         self._scheduler.stop()
         self._runner.refuse("aemon is stopping")
         self._lifecycle.stop()
+        self._outbox.ask_to_end()
         clean = self._runner.stop(STOP_SECONDS)
+        self._outbox.stop(LAST_WORD_SECONDS)
         self._leasing.stop(GIVE_BACK_SECONDS)
         web.stop()
         for monitor in self._monitors.copy().values() if clean else ():
@@ -242,6 +253,7 @@ class Daemon:
         def tick() -> None:
             timeout = monitor.settings.score_timeout
             report = self._runner.run(monitor.name, Job.SCORE, monitor.score_once, timeout)
+            self._outbox.observe(report)
             if report.outcome is Outcome.TIMED_OUT:
                 monitor.replace_source()
             if self._monitors.get(monitor.name) is not monitor:
@@ -252,6 +264,8 @@ class Daemon:
             wanted = report.records_wanted
             enough = bool(wanted) and report.records_read >= wanted
             self._lifecycle.look_after(monitor, enough=enough)
+            waiting = self._metrics["aemon_feedback_waiting"]
+            waiting.labels(monitor.name).set(monitor.feedback_waiting)
 
         return tick
 

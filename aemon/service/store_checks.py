@@ -12,8 +12,10 @@ from aemon.clock import format_duration, utc_now
 from aemon.config.schema import Config
 from aemon.service.finding import Finding, error, ok, warning
 from aemon.store import schema
+from aemon.store.dead_letters import listed
 from aemon.store.engine import READ_ONLY, store_errors
 from aemon.store.leases import database_time, lease_rows, seen_replicas
+from aemon.store.outbox import NotificationState
 from aemon.store.store import Store
 from aemon.store.tables import monitors
 
@@ -106,7 +108,29 @@ def watched(store: Store, config: Config) -> Iterator[Finding]:
         yield ok("leases", f"all monitors are watched, by {live} replica{'' if live == 1 else 's'}")
 
 
-CHECKS = (tables, writable, space, clocks, watched)
+def told(store: Store, config: Config) -> Iterator[Finding]:
+    """Whether every receiver takes what it is told, and what was given up."""
+    for name in config.notify:
+        waiting = listed(store, states=[NotificationState.WAITING], receiver=name, limit=100)
+        failing = next((one for one in waiting if one.last_error), None)
+        if failing is not None:
+            yield warning(
+                "notify",
+                f"{name} does not take what it is told: {failing.last_error}",
+                f"aemon notify test {name}",
+            )
+        else:
+            yield ok("notify", f"nothing waits that {name} did not take")
+    dead = listed(store, states=[NotificationState.DEAD], limit=1)
+    if dead:
+        yield warning(
+            "notify",
+            f"there are dead letters, the newest for {dead[0].receiver}: {dead[0].last_error}",
+            "aemon notify list --dead; once it is mended: aemon notify retry --all",
+        )
+
+
+CHECKS = (tables, writable, space, clocks, watched, told)
 
 
 def _file_system(file: Path) -> str:

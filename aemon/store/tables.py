@@ -16,6 +16,7 @@ drifts, leases, live_states = life_tables.drifts, life_tables.leases, life_table
 replicas, snoozes = life_tables.replicas, life_tables.snoozes
 trials, trial_verdicts = life_tables.trials, life_tables.trial_verdicts
 episodes, feedback = told_tables.episodes, told_tables.feedback
+notifications, receivers = told_tables.notifications, told_tables.receivers
 
 monitors = table(
     "monitors",

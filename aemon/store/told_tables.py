@@ -45,7 +45,51 @@ episodes = table(
     column("likeness", Number, "how much it looked so; 1 is the same", nullable=True),
     sa.Index(None, "monitor", "state"),
     sa.Index(None, "monitor", "entity", "started_at"),
+    sa.Index(None, "opened_at"),
     comment="runs of adjacent anomalies of one entity",
+)
+
+receivers = table(
+    "receivers",
+    column("name", sa.Text, "as in the configuration", primary_key=True),
+    column(
+        "known_at", UtcTime, "since when it is told of episodes; of none that were over by then"
+    ),
+    comment="who is told of episodes by aemon itself",
+)
+
+notifications = table(
+    "notifications",
+    column("id", Whole, "identifies a notification", primary_key=True),
+    monitor(of_monitors()),
+    column(
+        "episode_id",
+        Whole,
+        "the episode it tells of",
+        sa.ForeignKey("episodes.id", ondelete="CASCADE"),
+    ),
+    column("receiver", sa.Text, "who is told"),
+    column("event", sa.Text, "opened, escalated (a warning became critical) or resolved"),
+    column(
+        "state",
+        sa.Text,
+        "expected (the episode goes on), waiting (to be sent), sent, or dead: given up",
+    ),
+    column("severity", sa.Text, "the episode's, as it was told last"),
+    column("created_at", UtcTime, "when it was known that it would have to be told"),
+    column(
+        "due_at", UtcTime, "when there was something to tell; null while expected", nullable=True
+    ),
+    column("attempts", sa.Integer, "how often it was tried", server_default="0"),
+    column("next_try_at", UtcTime, "when it is tried next; null if it is not", nullable=True),
+    column("sent_at", UtcTime, "when the receiver took it", nullable=True),
+    column("status", sa.Integer, "HTTP status of the last answer; null if none", nullable=True),
+    column(
+        "last_error", sa.Text, "why the last try failed; empty if it did not", server_default=""
+    ),
+    sa.UniqueConstraint("episode_id", "receiver", "event"),
+    sa.Index(None, "receiver", "state"),
+    comment="what receivers are told of episodes: each event once",
 )
 
 feedback = table(

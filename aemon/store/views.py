@@ -97,6 +97,18 @@ WHERE e.opened_at IS NOT NULL
 """,
 )
 
+DEAD_LETTERS = View(
+    "dead_letters",
+    "one row for every notification that was given up, and why; `aemon notify retry` tries again",
+    """
+SELECT n.id AS notification, n.receiver, n.event, n.monitor, e.entity, n.episode_id AS episode,
+       e.severity, e.started_at, n.due_at, n.attempts, n.status, n.last_error
+FROM notifications n
+JOIN episodes e ON e.id = n.episode_id
+WHERE n.state = 'dead'
+""",
+)
+
 TOP_FEATURES = View(
     "top_features",
     "how often, and how much, each column is to blame for flagged records, by day of event time",
@@ -194,6 +206,7 @@ VIEWS = (
     FLAGGED_RECORDS,
     SUPPRESSED_RECORDS,
     EPISODES_TOLD,
+    DEAD_LETTERS,
     TOP_FEATURES,
     COVERAGE,
     ALARM_BUDGET,

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from aemon.config.schema import MonitorSettings
 from aemon.config.service import RetentionSettings
+from aemon.config.sources import HostSource
 from aemon.errors import StoreError
 from aemon.records import Job, Outcome, RunReport
 from aemon.service import retention
@@ -23,7 +24,10 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def metrics():
-    return Metrics(CollectorRegistry())
+    metrics = Metrics(CollectorRegistry())
+    settings = MonitorSettings(source=HostSource(), score_every=timedelta(seconds=30))
+    metrics.add_monitor("pumps", settings)
+    return metrics
 
 
 @pytest.fixture
@@ -127,7 +131,7 @@ def test_a_removal_that_fails_is_a_failed_run(job, store, metrics, clock, monkey
     monkeypatch.setattr(retention.retention, "removals", away)
     job.round()
     assert metrics.registry.get_sample_value("aemon_store_errors_total") == 1
-    labels = {"monitor": "pumps", "job": "prune", "outcome": "failed"}
+    labels = {"monitor": "pumps", "run": "prune", "outcome": "failed"}
     assert metrics.registry.get_sample_value("aemon_runs_total", labels) == 1
     # A run that has failed at the store is written with the next one that has not.
     monkeypatch.undo()

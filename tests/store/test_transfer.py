@@ -27,6 +27,8 @@ from aemon.store.tables import (
     live_states,
     metadata,
     monitors,
+    notifications,
+    receivers,
     replicas,
     runs,
     scores,
@@ -149,6 +151,13 @@ def fill(store: Store) -> None:
              "started_at": LONG_AGO, "ended_at": FAR, "records": 2, "severity": "critical",
              "peak_exceedance": 5e-324, "peak_record_key": ODD_KEYS[2], "feature": "flöw",
              "blame": {"flöw": 5e-324, "": 0.1}, "calm_records": 6, "updated_at": T0},
+        ],
+        receivers: [{"name": "öps", "known_at": LONG_AGO}],
+        notifications: [
+            {"id": 2**40, "monitor": "pumps", "episode_id": 3, "receiver": "öps", "event": "opened",
+             "state": "dead", "severity": "critical", "created_at": T0, "due_at": FAR,
+             "attempts": 3, "next_try_at": None, "sent_at": None, "status": 404,
+             "last_error": "a\\b\n"}
         ],
         anomalies: [
             {**key, "episode_id": 3, "event_time": T0, "severity": "critical", "reason": 'flow\t"1"',

@@ -1,0 +1,1 @@
+"""How people are told: Prometheus rules, and what a message to each kind of receiver looks like."""

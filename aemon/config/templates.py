@@ -1,0 +1,80 @@
+"""Templates of messages: Jinja2 in a sandbox, tried on an example before they are needed."""
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from aemon.message import EXAMPLE, Event
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+LONGEST_TEXT = 20_000
+"""Characters of a rendered message; receivers take no more."""
+
+
+class TemplateError(ValueError):
+    """A template that cannot be read, or not be filled."""
+
+
+def render(source: str, variables: Mapping[str, Any]) -> str:
+    """Fill a template.
+
+    Raises:
+        TemplateError: it is no template, asks for what is not there, or becomes too long.
+    """
+    import jinja2
+
+    try:
+        text = _compiled(source).render(variables)
+    except jinja2.TemplateError as error:
+        line = getattr(error, "lineno", None)
+        where = f" in its line {line}" if line else ""
+        raise TemplateError(f"{error}{where}") from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise TemplateError(f"{type(error).__name__}: {error}") from None
+    if len(text) > LONGEST_TEXT:
+        raise TemplateError(f"becomes {len(text)} characters, and {LONGEST_TEXT} are the most")
+    return text
+
+
+def render_json(source: str, variables: Mapping[str, Any]) -> str:
+    """Fill a template that makes JSON.
+
+    Raises:
+        TemplateError: as `render`, or what it makes is no JSON.
+    """
+    text = render(source, variables)
+    try:
+        json.loads(text)
+    except ValueError as error:
+        raise TemplateError(
+            f"makes no valid JSON: {error}; write values as {{{{ reason | tojson }}}}"
+        ) from None
+    return text
+
+
+def try_template(source: str, *, as_json: bool = False) -> None:
+    """Fill a template with the example, as each event.
+
+    Raises:
+        TemplateError: it will not do.
+    """
+    for event in Event:
+        variables = {**EXAMPLE.variables(), "event": event.value}
+        if as_json:
+            render_json(source, {**variables, "text": "text"})
+        else:
+            render(source, variables)
+
+
+@lru_cache(maxsize=64)
+def _compiled(source: str) -> "Template":
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    environment = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
+    )
+    return environment.from_string(source)

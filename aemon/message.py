@@ -1,0 +1,194 @@
+"""What is said to people of an episode, whoever carries it: the fields, and their plain values."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from aemon.records import EpisodeState, Severity
+
+VERSION = 1
+"""Of the fields; it grows when one of them changes its meaning or goes."""
+
+
+class Event(StrEnum):
+    """What a message says of an episode. Each is said at most once to a receiver."""
+
+    OPENED = "opened"  # it was long enough to be told
+    ESCALATED = "escalated"  # it was told as a warning, and is critical now
+    RESOLVED = "resolved"  # it is over
+    TEST = "test"  # nothing happened: somebody tries a receiver
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Blamed:
+    """A column to blame: its share over the whole episode, and what it was at the peak.
+
+    `observed` and `expected` are text in original units; None where the peak record is gone.
+    """
+
+    column: str
+    share: float
+    observed: str | None = None
+    expected: str | None = None
+    unit: str = ""
+
+    @property
+    def told(self) -> str:
+        """In words.
+
+        >>> Blamed(column="flow", share=0.84, observed="2.1", expected="4.0", unit="l/s").told
+        'flow 2.1 l/s where 4.0 was expected (84 %)'
+        """
+        seen = ""
+        if self.observed is not None:
+            seen = f" {self.observed}" + (f" {self.unit}" if self.unit else "")
+            if self.expected is not None:
+                seen += f" where {self.expected} was expected"
+        return f"{self.column}{seen} ({self.share:.0%})".replace("%", " %")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Message:
+    """All that a notification says.
+
+    Attributes:
+        severity: as it is told now; `before` as it was told before, where it escalated.
+        started_at: event time of the first anomaly, `ended_at` of the last one so far.
+        opened_at: when the episode was long enough to be told.
+        peak_exceedance: largest score over threshold, `peak_record` the record with it.
+        reason: the sentence of that record; empty if it is gone.
+        columns: the columns to blame, the first to blame first.
+        like: an earlier episode it looks like, in words; empty if none.
+        label: what a person calls it; empty if nothing.
+        page: the address of the status page, at this episode.
+        sql: a query for its records.
+        command: the same on the command line.
+    """
+
+    event: Event
+    episode: int
+    monitor: str
+    entity: str
+    severity: Severity
+    before: Severity | None = None
+    state: EpisodeState
+    started_at: datetime
+    ended_at: datetime
+    opened_at: datetime
+    records: int
+    peak_exceedance: float
+    peak_record: str
+    reason: str
+    columns: tuple[Blamed, ...]
+    like: str = ""
+    label: str = ""
+    page: str = ""
+    sql: str = ""
+    command: str = ""
+
+    @property
+    def id(self) -> str:
+        """The same whenever this is told again, and no other message's: to drop repeats by."""
+        told = f"{self.monitor} {self.episode} {self.opened_at.isoformat()} {self.event}"
+        return str(uuid5(NAMESPACE_URL, f"aemon:{told}"))
+
+    @property
+    def whose(self) -> str:
+        """The monitor, and the entity where there is one."""
+        return f"{self.monitor}, {self.entity}" if self.entity else self.monitor
+
+    @property
+    def title(self) -> str:
+        """One line: what happened to whom."""
+        if self.event is Event.TEST:
+            return f"test from aemon, with a made-up episode of {self.whose}"
+        what = {
+            Event.OPENED: f"{self.severity} episode",
+            Event.ESCALATED: f"now {self.severity}: episode",
+            Event.RESOLVED: f"{self.over}: episode",
+        }[self.event]
+        return f"{self.whose}: {what} {self.episode}"
+
+    @property
+    def over(self) -> str:
+        """How it ended, in a word: it may only have been taken up."""
+        return "acknowledged" if self.state is EpisodeState.ACKNOWLEDGED else "resolved"
+
+    def variables(self) -> dict[str, Any]:
+        """Plain values by name, as templates and JSON have them; times are ISO text in UTC."""
+        return {
+            "version": VERSION,
+            "id": self.id,
+            "event": self.event.value,
+            "title": self.title,
+            "monitor": self.monitor,
+            "entity": self.entity,
+            "episode": self.episode,
+            "severity": self.severity.value,
+            "severity_before": self.before.value if self.before else "",
+            "state": self.state.value,
+            "started_at": iso(self.started_at),
+            "ended_at": iso(self.ended_at),
+            "opened_at": iso(self.opened_at),
+            "records": self.records,
+            "peak_exceedance": round(self.peak_exceedance, 3),
+            "peak_record": self.peak_record,
+            "reason": self.reason,
+            "columns": [
+                {
+                    "column": one.column,
+                    "share": round(one.share, 4),
+                    "observed": one.observed,
+                    "expected": one.expected,
+                    "unit": one.unit,
+                    "told": one.told,
+                }
+                for one in self.columns
+            ],
+            "like": self.like,
+            "label": self.label,
+            "page": self.page,
+            "sql": self.sql,
+            "command": self.command,
+        }
+
+
+def iso(time: datetime) -> str:
+    """A time as JSON and people have it, to the second.
+
+    >>> iso(datetime(2026, 11, 20, 8, tzinfo=UTC))
+    '2026-11-20T08:00:00Z'
+    """
+    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+_START = datetime(2026, 11, 20, 8, tzinfo=UTC)
+
+EXAMPLE = Message(
+    event=Event.TEST,
+    episode=41,
+    monitor="pumps",
+    entity="p4",
+    severity=Severity.CRITICAL,
+    before=Severity.WARNING,
+    state=EpisodeState.OPEN,
+    started_at=_START,
+    ended_at=_START + timedelta(minutes=3),
+    opened_at=_START + timedelta(minutes=1),
+    records=7,
+    peak_exceedance=4.25,
+    peak_record="4711",
+    reason="temperature 0 °C where 45 was expected, given flow and current",
+    columns=(
+        Blamed(column="temperature", share=0.84, observed="0", expected="45", unit="°C"),
+        Blamed(column="flow", share=0.09, observed="62", expected="36"),
+    ),
+    like="like episode 12, labelled stuck sensor",
+    label="",
+    page="http://127.0.0.1:9464/#episode-41",
+    sql="SELECT * FROM flagged_records WHERE episode_id = 41 ORDER BY event_time;",
+    command="aemon episodes show 41",
+)
+"""A made-up message: templates are tried on it, and receivers."""

@@ -1,0 +1,72 @@
+"""Telling receivers of episodes: beside the scoring, which waits for none of it."""
+
+from collections.abc import Callable, Collection, Mapping
+
+from aemon.config.schema import Config
+from aemon.records import OpenEpisodes, RunReport
+from aemon.service.courier import Courier, Surroundings
+from aemon.service.metrics import Metrics
+from aemon.store.store import Store
+
+
+class Outbox:
+    """Has a courier for each configured receiver; without any, it does nothing at all.
+
+    Args:
+        store: one of its own, so that no scoring run waits for a connection.
+        metrics: where it is told what is sent.
+        held: tells which monitors are watched here; others are told of by whoever watches them.
+        page: the address of the status page.
+    """
+
+    def __init__(
+        self, store: Store, metrics: Metrics, held: Callable[[], Collection[str]], page: str
+    ) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._held = held
+        self._units: Mapping[str, Mapping[str, str]] = {}
+        self._couriers: dict[str, Courier] = {}
+        self._open: dict[
+            str, OpenEpisodes | None
+        ] = {}  # monitor -> episodes open after its last run
+        self._around = Surroundings(store=store, metrics=metrics, monitors=self._watched, page=page)
+
+    def adopt(self, config: Config) -> None:
+        """Tell the receivers of a configuration, from now on."""
+        self._units = {name: one.columns.units for name, one in config.monitors.items()}
+        for name, courier in [*self._couriers.items()]:
+            if courier.settings != config.notify.get(name):
+                courier.ask_to_end()
+                del self._couriers[name]
+                if name not in config.notify:
+                    self._metrics.forget_receiver(name)
+        for name, settings in config.notify.items():
+            if name not in self._couriers:
+                self._couriers[name] = Courier(name, settings, self._around)
+                self._couriers[name].start()
+
+    def observe(self, report: RunReport) -> None:
+        """Look at once if a run may have opened, changed or closed an episode."""
+        before = self._open.get(report.monitor)
+        self._open[report.monitor] = report.episodes_open
+        if report.anomalies or report.episodes_opened or report.episodes_open != before:
+            for courier in [*self._couriers.values()]:
+                courier.wake()
+
+    def ask_to_end(self) -> None:
+        """Tell no more, after what is in hand."""
+        for courier in [*self._couriers.values()]:
+            courier.ask_to_end()
+
+    def stop(self, wait_seconds: float) -> None:
+        """Wait for what is in hand; a receiver that hangs is told again by the next start."""
+        self.ask_to_end()
+        for courier in [*self._couriers.values()]:
+            courier.join(wait_seconds / len(self._couriers))
+        self._store.close()
+
+    def _watched(self) -> Mapping[str, Mapping[str, str]]:
+        """Monitor -> units of its columns, of those watched here."""
+        held = self._held()
+        return {name: units for name, units in self._units.items() if name in held}

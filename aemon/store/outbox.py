@@ -1,0 +1,262 @@
+"""Notifications in the store: what has to be told to whom, and what became of it.
+
+No scoring transaction knows of it: what is told is compared with the episodes there are. That a
+row is unique for receiver, episode and event makes each event told once, whoever looks how often.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from aemon.message import Event
+from aemon.records import EpisodeState, Severity
+from aemon.store.store import KEYS_AT_ONCE, Row, Store
+from aemon.store.tables import episodes, notifications, snoozes
+
+
+class NotificationState(StrEnum):
+    """What became of a notification."""
+
+    EXPECTED = "expected"  # the receiver knows of the episode, which is not over
+    WAITING = "waiting"
+    SENT = "sent"
+    DEAD = "dead"  # given up; a person may try again
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Notification:
+    """One event of an episode, for one receiver."""
+
+    id: int
+    monitor: str
+    episode_id: int
+    receiver: str
+    event: str
+    state: str
+    severity: str
+    created_at: datetime
+    due_at: datetime | None
+    attempts: int
+    next_try_at: datetime | None
+    sent_at: datetime | None
+    status: int | None
+    last_error: str
+
+
+_FIELDS = tuple(notifications.c[name] for name in Notification.__slots__)
+_ORDER = sa.case(
+    {event.value: place for place, event in enumerate(Event)}, value=notifications.c.event
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rules:
+    """What one receiver is told.
+
+    Attributes:
+        receiver: its name.
+        since: episodes that were over and opened before are not told.
+        oldest: nor those whose records are all older; None for any.
+        least: the least severity.
+        resolved: whether the end is told.
+        taken_up_is_over: whether an episode that a person took up has ended for it.
+    """
+
+    receiver: str
+    since: datetime
+    oldest: datetime | None
+    least: str
+    resolved: bool
+    taken_up_is_over: bool
+
+    def is_over(self, state: str) -> bool:
+        """Whether an episode in this state has ended for the receiver."""
+        return state == EpisodeState.CLOSED or (
+            self.taken_up_is_over and state != EpisodeState.OPEN
+        )
+
+    def takes(self, severity: str) -> bool:
+        """Whether it is severe enough."""
+        return severity == Severity.CRITICAL or self.least == Severity.WARNING
+
+
+def plan(store: Store, rules: Rules, monitors: Collection[str]) -> None:
+    """Write down what is to be told of these monitors' episodes; nothing is written if nothing is.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    with store.reading() as connection:
+        new = [*_untold(connection, rules, monitors)]
+        ended, worse = _gone_on(connection, rules, monitors)
+    if not (new or ended or worse):
+        return
+    now = store.now()
+    waiting = {
+        "receiver": rules.receiver,
+        "state": NotificationState.WAITING,
+        "created_at": now,
+        "due_at": now,
+        "next_try_at": now,
+    }
+    with store.writing() as connection:
+        if rows := [{**row, **waiting} for row in (*new, *worse)]:
+            connection.execute(store.insert_or_ignore(notifications), rows)
+        for some in _pieces(ended):
+            theirs = sa.and_(
+                notifications.c.id.in_(some), notifications.c.state == NotificationState.EXPECTED
+            )
+            if rules.resolved:
+                due = {"state": NotificationState.WAITING, "due_at": now, "next_try_at": now}
+                connection.execute(sa.update(notifications).where(theirs).values(due))
+            else:
+                connection.execute(sa.delete(notifications).where(theirs))
+
+
+def _untold(connection: sa.Connection, rules: Rules, monitors: Collection[str]) -> Iterator[Row]:
+    """Episodes that the receiver has not been told of."""
+    theirs = sa.and_(
+        notifications.c.episode_id == episodes.c.id,
+        notifications.c.receiver == rules.receiver,
+        notifications.c.event == Event.OPENED,
+    )
+    query = sa.select(episodes.c.id, episodes.c.monitor, episodes.c.severity).where(
+        ~sa.exists().where(theirs), episodes.c.opened_at.is_not(None)
+    )
+    if rules.oldest is not None:
+        query = query.where(episodes.c.ended_at >= rules.oldest)
+    going_on = [
+        sa.and_(episodes.c.monitor.in_(some), episodes.c.state == EpisodeState.OPEN)
+        for some in _pieces(sorted(monitors))
+    ]
+    seen = set()
+    for part in (*going_on, episodes.c.opened_at >= rules.since):
+        for number, monitor, severity in connection.execute(query.where(part)):
+            if number not in seen and monitor in monitors and rules.takes(severity):
+                seen.add(number)
+                yield {
+                    "monitor": monitor,
+                    "episode_id": number,
+                    "event": Event.OPENED,
+                    "severity": severity,
+                }
+
+
+def _gone_on(
+    connection: sa.Connection, rules: Rules, monitors: Collection[str]
+) -> tuple[list[int], list[Row]]:
+    """Of what the receiver knows of: the expected ends that have come, and what became critical."""
+    escalated = notifications.alias("escalated")
+    query = (
+        sa.select(
+            *(notifications.c[name] for name in ("id", "monitor", "episode_id")),
+            notifications.c.severity.label("told"),
+            episodes.c.severity,
+            episodes.c.state,
+            escalated.c.id.label("escalated"),
+        )
+        .join(episodes, episodes.c.id == notifications.c.episode_id)
+        .outerjoin(
+            escalated,
+            sa.and_(
+                escalated.c.episode_id == notifications.c.episode_id,
+                escalated.c.receiver == notifications.c.receiver,
+                escalated.c.event == Event.ESCALATED,
+            ),
+        )
+        .where(
+            notifications.c.receiver == rules.receiver,
+            notifications.c.state == NotificationState.EXPECTED,
+        )
+    )
+    ended, worse = [], []
+    for row in connection.execute(query):
+        if row.monitor not in monitors:
+            continue
+        if rules.is_over(row.state):
+            ended.append(row.id)
+        elif row.told == Severity.WARNING != row.severity and row.escalated is None:
+            worse.append(
+                {
+                    "monitor": row.monitor,
+                    "episode_id": row.episode_id,
+                    "event": Event.ESCALATED,
+                    "severity": row.severity,
+                }
+            )
+    return ended, worse
+
+
+def waiting(store: Store, receiver: str, monitors: Collection[str]) -> list[Notification]:
+    """What is to be sent to a receiver, of these monitors, in the order of sending.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    query = (
+        sa.select(*_FIELDS)
+        .where(
+            notifications.c.receiver == receiver,
+            notifications.c.state == NotificationState.WAITING,
+        )
+        .order_by(_ORDER, notifications.c.id)
+    )
+    with store.reading() as connection:
+        rows = connection.execute(query).mappings()
+        return [Notification(**row) for row in rows if row["monitor"] in monitors]
+
+
+def active(store: Store, receiver: str, monitors: Collection[str]) -> list[Notification]:
+    """The expected ends of open episodes: what a receiver has to be kept in mind of.
+
+    Those of an entity that somebody snoozed are left out while it lasts.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    now = store.now()
+    snoozed = sa.exists().where(
+        snoozes.c.monitor == episodes.c.monitor,
+        sa.or_(snoozes.c.entity.is_(None), snoozes.c.entity == episodes.c.entity),
+        snoozes.c.since <= now,
+        snoozes.c.until > now,
+    )
+    query = (
+        sa.select(*_FIELDS)
+        .join(episodes, episodes.c.id == notifications.c.episode_id)
+        .where(
+            notifications.c.receiver == receiver,
+            notifications.c.state == NotificationState.EXPECTED,
+            episodes.c.state == EpisodeState.OPEN,
+            ~snoozed,
+        )
+        .order_by(notifications.c.id)
+    )
+    with store.reading() as connection:
+        rows = connection.execute(query).mappings()
+        return [Notification(**row) for row in rows if row["monitor"] in monitors]
+
+
+def counted(store: Store, receiver: str) -> dict[NotificationState, int]:
+    """How many notifications of a receiver wait, and how many are dead.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    states = (NotificationState.WAITING, NotificationState.DEAD)
+    query = (
+        sa.select(notifications.c.state, sa.func.count())
+        .where(notifications.c.receiver == receiver, notifications.c.state.in_(states))
+        .group_by(notifications.c.state)
+    )
+    with store.reading() as connection:
+        found = {str(state): int(count) for state, count in connection.execute(query)}
+    return {state: found.get(state, 0) for state in states}
+
+
+def _pieces(some: Sequence[int] | Sequence[str]) -> Iterator[Sequence[int] | Sequence[str]]:
+    for start in range(0, len(some), KEYS_AT_ONCE):
+        yield some[start : start + KEYS_AT_ONCE]
