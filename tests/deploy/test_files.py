@@ -1,18 +1,24 @@
 """What an operator takes from `deploy/`: each file is checked by the program that will read it."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import kubernetes_validate
+import psycopg
 import pytest
 import yaml
 
 from aemon.config.loading import load_config
+from aemon.store import schema
+from aemon.store.engine import open_engine
 from tests.deploy.images import ROOT
 from tests.lacking import lacking
+from tests.postgres import find_binaries
 
 DEPLOY = ROOT / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"
@@ -59,6 +65,36 @@ def test_prometheus_and_alertmanager_take_what_compose_gives_them():
 def test_the_compose_file_is_one():
     check = str(Path(sys.executable).parent / "check-jsonschema")
     said(check, "--builtin-schema", "vendor.compose-spec", str(DEPLOY / "compose.yaml"))
+
+
+@pytest.mark.postgresql
+def test_the_role_that_grafana_asks_as_reads_and_does_nothing_else(postgres_url, tmp_path):
+    psql = next((path / "psql" for path in find_binaries() if (path / "psql").exists()), None)
+    if psql is None:
+        lacking("psql")
+    (tmp_path / "password").write_text('it\'s "secret"\n')
+    server, _, database = postgres_url.rpartition("/")
+    environment = {
+        "PATH": f"{psql.parent}:{os.environ['PATH']}", "PGHOST": "127.0.0.1",
+        "PGPORT": server.rpartition(":")[2], "POSTGRES_USER": "aemon", "POSTGRES_DB": database,
+        "READER_PASSWORD_FILE": str(tmp_path / "password"),
+    }  # fmt: skip
+    try:
+        subprocess.run([DEPLOY / "initdb" / "reader.sh"], env=environment, check=True)
+        engine = open_engine(postgres_url)
+        schema.prepare(engine)
+        engine.dispose()
+        as_reader = postgres_url.replace("aemon@", "aemon_reader@")
+        with closing(psycopg.connect(as_reader, autocommit=True)) as connection:
+            for table in ("scores", "flagged_records", "coverage", "runs"):
+                assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+            connection.execute("SET default_transaction_read_only = off")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute("DELETE FROM runs")
+    finally:
+        with closing(psycopg.connect(postgres_url, autocommit=True)) as connection:
+            connection.execute("DROP OWNED BY aemon_reader")
+            connection.execute("DROP ROLE aemon_reader")
 
 
 @pytest.mark.parametrize("name", COMPOSE["services"])
@@ -161,7 +197,7 @@ def test_what_is_released_is_what_is_deployed():
 def test_the_runbook_names_files_that_are_there():
     text = (DEPLOY / "README.md").read_text()
     scripts = "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
-    named = set(re.findall(r"(?<![\w/])deploy/[\w./-]+", scripts))
+    named = set(re.findall(r"(?<![\w/>])(?<!> )deploy/[\w./-]+", scripts))
     named |= {f"deploy/{name}" for name in re.findall(r"`((?:compose|kubernetes)/[\w./-]+)`", text)}
     assert len(named) > 8
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []

@@ -1,16 +1,19 @@
 """The image of the Dockerfile: small, nobody's, on a read-only root, and it does its work."""
 
 import json
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests import readings
 from tests.deploy.container import Container
 from tests.deploy.images import ROOT, need
+from tests.deploy.machine import commands
 from tests.plants import ask_sqlite
 from tests.processes import free_port
 
@@ -44,6 +47,16 @@ def test_it_is_nobodys_and_small(image, aemon_files):
     rights = ["find", str(aemon_files), "-xdev", "-uid", "65532", "!", "-path", "*/var/lib/aemon"]
     found = subprocess.run(rights, capture_output=True, text=True, check=True).stdout
     assert found == "", "nothing of the program is the daemon's to change"
+
+
+def as_a_resource(rules: str) -> dict:
+    """What the README's script makes of rules, with nothing but them in place of a cluster."""
+    *_, script = commands("Kubernetes")
+    ours = re.sub(r"kubectl .* aemon rules", "cat", script).rpartition(">")[0]
+    command = ["sh", "-euc", ours]
+    done = subprocess.run(command, input=rules, capture_output=True, text=True, check=True)
+    found: dict = yaml.safe_load(done.stdout)
+    return found
 
 
 def megabytes(folder: Path, part: str) -> int:
@@ -95,6 +108,9 @@ monitors:
         for folder in ("/", "/opt/aemon", "/etc/aemon", "/usr/bin"):
             refused = daemon.run("touch", f"{folder}/x", check=False)
             assert "Read-only file system" in refused.stderr, folder
+        # Its commands know its configuration; Kubernetes takes the rules as the README says
+        rules = daemon.run("aemon", "rules").stdout
+        assert as_a_resource(rules)["spec"] == yaml.safe_load(rules)
         # When it stands still, it is not healthy
         daemon.signal("STOP")
         assert daemon.run(*check, check=False).returncode != 0
