@@ -25,6 +25,7 @@ DEBIAN = ("bookworm", "deb http://deb.debian.org/debian bookworm main")
 PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-venv,ca-certificates"
 # What decides what becomes of it, besides the package itself.
 INPUTS = (".dockerignore", ".ci/constraints.txt", "pyproject.toml", "deploy/Dockerfile")
+PYTHON = (3, 11)  # of this Debian
 BUILD_SECONDS = 280
 
 
@@ -46,6 +47,8 @@ class Images:
 
     def __init__(self, folder: Path) -> None:
         need("buildah", "mmdebstrap")
+        if sys.version_info[:2] != PYTHON:
+            lacking("Python 3.11, for the wheels that Debian's takes")
         self._folder = folder
         self._storage = ["--root", f"{folder}/storage", "--runroot", f"{folder}/run"]
         # Where layers cannot be mounted one over the other, they are copied.
