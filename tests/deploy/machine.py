@@ -49,7 +49,7 @@ class Machine:
         """What the service has logged since the machine booted, and what systemd said of it."""
         return self.run("journalctl", "--unit=aemon", "--no-pager", "--output=cat")
 
-    def wait(self, done: Callable[[], object], what: str, seconds: float = 40) -> None:
+    def wait(self, done: Callable[[], object], what: str, seconds: float = 90) -> None:
         deadline = time.monotonic() + seconds
         while not done():
             assert time.monotonic() < deadline, f"waited for {what}:\n{self.journal()[-4000:]}"
