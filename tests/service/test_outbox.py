@@ -207,6 +207,19 @@ def test_one_message_that_is_refused_holds_up_no_other(live, receiver, telling):
     wait(lambda: counted(outbox, "aemon_notifications_dead") == 0, "the gauge")
 
 
+def test_an_end_waits_for_what_was_to_be_told_before(live, receiver, telling):
+    receiver.answers = [(200, {}, b""), *3 * [(500, {}, b"")]]
+    telling(ops={"url": receiver.url})
+    number = begin(live)
+    wait(lambda: receiver.heard, "the beginning")
+    escalate(live, number)
+    wait(lambda: len(receiver.heard) == 2, "it to fail")
+    close(live, number)
+    wait(lambda: states(live).get((number, "resolved")) == "sent", "the end")
+    events = ["opened", *4 * ["escalated"], "resolved"]
+    assert receiver.events() == [(number, event) for event in events]
+
+
 def test_it_is_given_up_at_some_time(live, receiver, telling):
     receiver.always = (502, {}, b"")
     telling(ops={"url": receiver.url, "give_up_after": "500ms"})
@@ -341,7 +354,6 @@ def told_by(hook) -> list[tuple[str, str, str]]:
 def test_alertmanager_holds_one_alert_of_an_episode(live, hook, telling, tmp_path, monkeypatch):
     """It is the real one: opened, critical, closed; acknowledged; snoozed; and a daemon that dies."""
     monkeypatch.setattr(alerting, "SENT_EVERY", timedelta(seconds=0.2))
-    monkeypatch.setattr(alerting, "HELD", timedelta(seconds=2))
     with alertmanager(tmp_path / "alertmanager", hook.url) as there:
         settings = {"kind": "alertmanager", "url": there.url, "labels": {"team": "plant"}}
         outbox = telling(ops=settings)
@@ -349,6 +361,7 @@ def test_alertmanager_holds_one_alert_of_an_episode(live, hook, telling, tmp_pat
         wait(lambda: there.active() == [(str(first), "warning")], "the warning")
         escalate(live, first)
         wait(lambda: there.active() == [(str(first), "critical")], "one critical alert")
+        monkeypatch.setattr(alerting, "HELD", timedelta(seconds=2))
         taken_up, quiet, left = (begin(live, entity=entity) for entity in ("p2", "p3", "p4"))
         wait(lambda: len(there.active()) == 4, "all of them")
         time.sleep(2.5)
