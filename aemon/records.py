@@ -145,6 +145,20 @@ class Snooze:
     id: int | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpenEpisodes:
+    """How many told episodes are not closed: those that nobody has taken up, and those taken up."""
+
+    warning: int = 0
+    critical: int = 0
+    acknowledged: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.warning + self.critical + self.acknowledged
+
+
 def told_like(episode: int, label: str) -> str:
     """Which earlier episode one looks like, in words.
 
@@ -199,8 +213,9 @@ class RunReport:
     critical: int = 0  # anomalies above the critical line
     suppressed: tuple[tuple[str, int], ...] = ()  # (reason, count) of those kept quiet
     episodes_opened: tuple[tuple[str, int], ...] = ()  # (severity, count) of those told now
-    episodes_open: int | None = None  # told and not closed, once it was looked
+    episodes_open: OpenEpisodes | None = None  # once it was looked
     largest_exceedance: float | None = None  # over all records scored
+    by_entity: tuple[tuple[str, float], ...] = ()  # (entity, its largest exceedance)
     newest_record: datetime | None = None  # event time of the newest record read
     records_wanted: int = 0  # in a cold start: how many it takes to end it
     unfinished: bool = False  # the source has more to read at once

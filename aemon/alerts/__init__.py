@@ -1,1 +1,1 @@
-"""How people are told: what a message looks like to each kind of receiver, and how it is sent."""
+"""How people are told: Prometheus rules, and what a message to each kind of receiver looks like."""

@@ -23,6 +23,7 @@ from aemon.cli import (
     kinds,
     look,
     notify,
+    rules,
     settings,
     snooze,
     status,
@@ -48,6 +49,7 @@ app.command()(work.train)
 app.command()(work.score)
 app.command()(status.status)
 app.command()(doctor.doctor)
+app.command()(rules.rules)
 app.command()(look.anomalies)
 app.command()(look.explain)
 app.command()(feedback.feedback)

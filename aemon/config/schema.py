@@ -1,11 +1,14 @@
 """What a configuration may say. Every key's default and meaning stand here and only here."""
 
 import hashlib
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
 from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from aemon.config.cron import longest_pause
 from aemon.config.detector import DetectorSettings
 from aemon.config.notify import Receiver, check_receivers
 from aemon.config.quiet import QuietSettings
@@ -21,6 +24,7 @@ from aemon.config.types import (
     Size,
     TimeZone,
 )
+from aemon.records import Job
 
 ColumnKind = Literal["numeric", "boolean", "categorical"]
 
@@ -109,6 +113,12 @@ class LifeSettings(Settings):
     )
 
 
+LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+TAKEN_LABELS = frozenset(
+    {"alertname", "monitor", "entity", "severity", "pause", "job", "instance", "episode", "reason"}
+)
+STALE_PAUSES = 3
+STALE_AT_LEAST = timedelta(minutes=15)
 Keep = Literal["all", "flagged"] | Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -152,6 +162,17 @@ class MonitorSettings(Settings):
     episodes: EpisodeSettings = EpisodeSettings()
     quiet: QuietSettings = QuietSettings()
     life: LifeSettings = LifeSettings()
+    stale_after: Literal["auto"] | After = Field(
+        "auto",
+        description="a newest record older than this is told as a stale source; auto: three pauses "
+        "of score_every, 15m at least; never where records come now and then",
+    )
+    labels: dict[str, str] = Field(
+        {}, description="labels of its Prometheus rules and notifications, for routing"
+    )
+    entity_metrics: int = Field(
+        0, ge=0, le=1000, description="show the exceedance of up to so many entities as metrics"
+    )
     keep: Keep = Field(
         "all", description="scores to store: all, flagged, or a share of the normal ones (0.05)"
     )
@@ -180,6 +201,27 @@ class MonitorSettings(Settings):
                 "keep all, or leave least_records out",
             )
         return self
+
+    @field_validator("labels")
+    @classmethod
+    def _labels_of_its_own(cls, labels: dict[str, str]) -> dict[str, str]:
+        for name in labels:
+            if not LABEL.fullmatch(name) or name.startswith("__"):
+                raise ValueError(f"{name!r}: a label's name has letters, digits and '_'")
+            if name in TAKEN_LABELS:
+                raise ValueError(f"{name!r} is set by aemon or Prometheus; choose another name")
+        return labels
+
+    def pause(self, job: Job, now: datetime) -> timedelta:
+        """The longest pause between two runs of scoring, or of training, from now on."""
+        schedule = self.score_every if job is Job.SCORE else self.train_every
+        return longest_pause(schedule, ZoneInfo(self.timezone), now)
+
+    def stale_age(self, now: datetime) -> timedelta | None:
+        """The age of the newest record that makes the source stale; None where none does."""
+        if self.stale_after != "auto":
+            return self.stale_after
+        return max(STALE_AT_LEAST, STALE_PAUSES * self.pause(Job.SCORE, now))
 
     @property
     def keep_share(self) -> float:

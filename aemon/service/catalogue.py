@@ -45,6 +45,10 @@ CATALOGUE = (
         "monitors that another daemon took, for this one had not said that it lives",
     ),
     Metric("aemon_replicas_live", "gauge", (), "daemons that share this store and live"),
+    Metric(
+        "aemon_monitor_info", "gauge", ("monitor", "source", "detector"),
+        "1, labelled with the kinds of its source and of its detector",
+    ),
     Metric("aemon_runs", "counter", ("monitor", "job", "outcome"), "runs by how they ended"),
     Metric("aemon_run_duration_seconds", "histogram", ("job",), "how long runs took", _SECONDS),
     Metric(
@@ -53,10 +57,17 @@ CATALOGUE = (
     ),
     Metric("aemon_run_interval_seconds", "gauge", ("monitor", "job"), "longest pause between runs"),
     Metric("aemon_source_records_read", "counter", ("monitor",), "records the source returned"),
-    Metric("aemon_source_errors", "counter", ("monitor",), "runs that failed to read the source"),
+    Metric(
+        "aemon_source_errors", "counter", ("monitor", "reason"),
+        "runs that failed to read the source: unreachable, misconfigured, unfit records, timed_out",
+    ),
     Metric(
         "aemon_source_newest_record_timestamp_seconds", "gauge", ("monitor",),
         "event time of the newest record read",
+    ),
+    Metric(
+        "aemon_source_stale_after_seconds", "gauge", ("monitor",),
+        "a newest record older than this makes a source stale; none where that never is",
     ),
     Metric("aemon_records_scored", "counter", ("monitor",), "records that got a verdict"),
     Metric(
@@ -86,8 +97,12 @@ CATALOGUE = (
         "episodes that were told, by their severity then",
     ),
     Metric(
-        "aemon_episodes_open", "gauge", ("monitor",),
-        "episodes that were told and are not closed, acknowledged ones included",
+        "aemon_episodes_open", "gauge", ("monitor", "severity"),
+        "episodes that were told, are not closed, and that nobody has acknowledged",
+    ),
+    Metric(
+        "aemon_episodes_acknowledged", "gauge", ("monitor",),
+        "episodes that somebody has acknowledged and that are not closed",
     ),
     Metric(
         "aemon_notifications", "counter", ("receiver", "outcome"),
@@ -108,6 +123,14 @@ CATALOGUE = (
     Metric(
         "aemon_last_run_max_exceedance_ratio", "gauge", ("monitor",),
         "largest score over threshold in the last run that scored; 1 is the line",
+    ),
+    Metric(
+        "aemon_entity_max_exceedance_ratio", "gauge", ("monitor", "entity"),
+        "the same of one entity, in the last run that scored it; only where entity_metrics asks for it",
+    ),
+    Metric(
+        "aemon_entity_series_left_out", "counter", ("monitor",),
+        "times that an entity was not shown, for there are more than entity_metrics",
     ),
     Metric(
         "aemon_promised_false_alarm_ratio", "gauge", ("monitor",),
@@ -160,6 +183,10 @@ CATALOGUE = (
         "aemon_drifts_open", "gauge", ("monitor",), "changes of normal life that are not over"
     ),
     Metric("aemon_drifts", "counter", ("monitor",), "changes of normal life that were found"),
+    Metric(
+        "aemon_feedback_waiting", "gauge", ("monitor",),
+        "things that were said of records and that no training has taken up",
+    ),
     Metric("aemon_threshold", "gauge", ("monitor",), "scores above this are anomalous"),
     Metric("aemon_store_errors", "counter", (), "times the store could not be read or written"),
     Metric("aemon_store_up", "gauge", (), "1 while the store can be written, 0 while it cannot"),

@@ -65,7 +65,7 @@ class Condition:
             told.append(f"{learning} learning")
         try:
             with self._store.reading() as connection:
-                count = sum(episodes.count_open(connection, name) for name in held)
+                count = sum(episodes.count_open(connection, name).total for name in held)
         except AemonError:
             told.append("the store does not answer")
         else:

@@ -114,7 +114,7 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
         signal.signal(signal.SIGHUP, self._ask_to_reload)
-        web = WebServer(self._socket, self._status, self._condition.health, self._metrics.registry)
+        web = WebServer(self._socket, self._status, self._condition.health, self._metrics.exposed)
         web.start()
         self._leasing.start(self._config.monitors)
         self._outbox.adopt(self._config)
@@ -264,6 +264,8 @@ class Daemon:
             wanted = report.records_wanted
             enough = bool(wanted) and report.records_read >= wanted
             self._lifecycle.look_after(monitor, enough=enough)
+            waiting = self._metrics["aemon_feedback_waiting"]
+            waiting.labels(monitor.name).set(monitor.feedback_waiting)
 
         return tick
 

@@ -221,6 +221,11 @@ class InUse:
         columns = len(self.active.detector.feature_map.columns)
         return self.memory.life.since_drift >= wanted_for(columns, self._settings)
 
+    @property
+    def feedback_waiting(self) -> int:
+        """How many things were said that no training has taken up, when it was last looked."""
+        return self._unheeded
+
     def _feedback(self) -> int:
         now = time.monotonic()
         if self._looked_at is None or now - self._looked_at >= LOOK_SECONDS:

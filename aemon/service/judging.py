@@ -123,6 +123,8 @@ class Judge:
 
         def ledger(saved: Saved) -> RunReport:
             _count_verdicts(counted, judgement, late, saved)
+            if self.settings.entity_metrics:
+                _count_by_entity(counted, frame, judgement)
             count(counted, saved)
             times = (counted.started_at or self.clock(), self.clock())
             return counted.report(self.monitor, Job.SCORE, Outcome.RUNNING, "", times)
@@ -235,6 +237,15 @@ def _count_verdicts(
     present = judgement.exceedances[~judgement.absent]
     if len(present):
         tally.largest_exceedance = max(tally.largest_exceedance or 0.0, float(present.max()))
+
+
+def _count_by_entity(tally: Tally, frame: Frame, judgement: Judgement) -> None:
+    """Each entity's largest exceedance."""
+    there = np.flatnonzero(~judgement.absent)
+    exceedances = judgement.exceedances[there].tolist()
+    for row, exceedance in zip(there.tolist(), exceedances, strict=True):
+        entity = frame.entities[row]
+        tally.by_entity[entity] = max(tally.by_entity.get(entity, 0.0), exceedance)
 
 
 def older_than_settled(frame: Frame, mark: Mark) -> npt.NDArray[np.bool_]:

@@ -1,26 +1,36 @@
 """The metrics: one catalogue, from which they are made, documented and tested."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
 
 from aemon import __version__
 from aemon.clock import utc_now
-from aemon.config.cron import longest_pause
 from aemon.config.schema import MonitorSettings
-from aemon.records import DriftReport, Job, Outcome, Quiet, RunReport, Severity
+from aemon.records import DriftReport, Job, OpenEpisodes, Outcome, Quiet, RunReport, Severity
 from aemon.service.catalogue import CATALOGUE, Metric
+from aemon.service.series import Family, exposition
 from aemon.store.detectors import StoredDetector
 from aemon.store.queries import Flagged
 
-RULINGS = ("promote", "reject")
-REJECTED = ("no_time", "time_out_of_range", "no_key", "duplicate_key", "too_late")
 TOLD = ("sent", "failed", "dead")
 PRUNED = ("scores", "anomalies", "episodes", "trials", "drifts", "runs", "artifacts")
-
+_BEGIN_WITH: Mapping[str, Iterable[str]] = {
+    "aemon_source_errors": ("unreachable", "misconfigured", "unfit", "timed_out"),
+    "aemon_records_rejected": (
+        "no_time", "time_out_of_range", "no_key", "duplicate_key", "too_late",
+    ),
+    "aemon_records_suppressed": tuple(Quiet),
+    "aemon_anomalies": tuple(Severity),
+    "aemon_episodes": tuple(Severity),
+    "aemon_trials": ("promote", "reject"),
+}  # fmt: skip
+"""What counters with a second label count, so that each begins at 0."""
 
 _NOTHING = Flagged()
+_ENDS = frozenset(Outcome) - {Outcome.RUNNING}
+_SCORING_ENDS = frozenset({Outcome.NO_DATA, Outcome.COLLECTING})
 _WELL = frozenset({Outcome.OK, Outcome.NO_DATA, Outcome.COLLECTING})
 
 
@@ -29,47 +39,55 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
-        self._all: dict[str, Any] = {metric.name: _make(metric, registry) for metric in CATALOGUE}
+        self._families: list[Family] = []
+        self._others = CollectorRegistry()  # few series
+        self._all: dict[str, Any] = {metric.name: self._make(metric) for metric in CATALOGUE}
+        registry.register(ProcessCollector(registry=self._others))
         self["aemon_build_info"].labels(version=__version__).set(1)
         self["aemon_store_up"].set(1)
         for table in PRUNED:
             self["aemon_records_pruned"].labels(table)
         self._realised: dict[str, Flagged] = {}
-        self._forgotten: set[str] = set()
+        self._most_entities: dict[str, int] = {}  # of every monitor that is watched here
+        self._entities: dict[str, set[str]] = {}  # that are shown
+
+    def exposed(self) -> bytes:
+        """What Prometheus scrapes, in the text format."""
+        return exposition(self._families, self._others)
 
     def __getitem__(self, name: str) -> Any:
         return self._all[name]
 
     def add_monitor(self, monitor: str, settings: MonitorSettings) -> None:
         """Let every counter of a monitor start at 0, so that its first increase is seen."""
-        self._forgotten.discard(monitor)
+        self._most_entities[monitor] = settings.entity_metrics
         for job in Job:
-            for outcome in set(Outcome) - {Outcome.RUNNING}:
+            for outcome in _ENDS if job is Job.SCORE else _ENDS - _SCORING_ENDS:
                 self["aemon_runs"].labels(monitor, job, outcome)
-        every = {Job.SCORE: settings.score_every, Job.TRAIN: settings.train_every}
-        for job, schedule in every.items():
-            interval = longest_pause(schedule, ZoneInfo(settings.timezone), utc_now())
-            self["aemon_run_interval_seconds"].labels(monitor, job).set(interval.total_seconds())
         for metric in CATALOGUE:
             if metric.kind == "counter" and metric.labels == ("monitor",):
                 self[metric.name].labels(monitor)
-        for reason in REJECTED:
-            self["aemon_records_rejected"].labels(monitor, reason)
-        for ruling in RULINGS:
-            self["aemon_trials"].labels(monitor, ruling)
-        for severity in Severity:
-            self["aemon_anomalies"].labels(monitor, severity)
-            self["aemon_episodes"].labels(monitor, severity)
-        for reason in Quiet:
-            self["aemon_records_suppressed"].labels(monitor, reason)
+        for name, values in _BEGIN_WITH.items():
+            for value in values:
+                self[name].labels(monitor, value)
+        kinds = (settings.source.kind, settings.detector.kind)
+        self["aemon_monitor_info"].labels(monitor, *kinds).set(1)
+        now = utc_now()
+        for job in (Job.SCORE, Job.TRAIN):
+            seconds = settings.pause(job, now).total_seconds()
+            self["aemon_run_interval_seconds"].labels(monitor, job).set(seconds)
+        stale = settings.stale_age(now)
+        if stale is not None:
+            after = self["aemon_source_stale_after_seconds"]
+            after.labels(monitor).set(stale.total_seconds())
 
     def forget_monitor(self, monitor: str) -> None:
         """Leave no series of a monitor that is not watched here any more."""
         for metric in CATALOGUE:
             if "monitor" in metric.labels:
-                _remove(self[metric.name], monitor)
-        self._realised.pop(monitor, None)
-        self._forgotten.add(monitor)
+                self[metric.name].remove(monitor)
+        for kept in (self._realised, self._most_entities, self._entities):
+            kept.pop(monitor, None)
 
     def add_receiver(self, receiver: str) -> None:
         """Let every counter of a receiver start at 0."""
@@ -82,12 +100,12 @@ class Metrics:
         """Leave no series of a receiver that is not told any more."""
         for metric in CATALOGUE:
             if "receiver" in metric.labels:
-                self[metric.name].remove_by_labels({"receiver": receiver})
+                self[metric.name].remove(receiver)
 
     def observe(self, report: RunReport) -> None:
-        """Count a finished run, unless its monitor was forgotten meanwhile."""
+        """Count a finished run, unless its monitor is not watched here, or not any more."""
         monitor = report.monitor
-        if monitor in self._forgotten:
+        if monitor not in self._most_entities:
             return
         self["aemon_runs"].labels(monitor, report.job, report.outcome).inc()
         self["aemon_run_duration_seconds"].labels(report.job).observe(report.seconds)
@@ -96,6 +114,11 @@ class Metrics:
             success.labels(monitor, report.job).set(report.finished_at.timestamp())
         if report.job is Job.SCORE:
             self._observe_scoring(monitor, report)
+
+    def count_source_error(self, monitor: str, reason: str) -> None:
+        """Count a run that failed to read its source, for one of the reasons there are."""
+        if monitor in self._most_entities:
+            self["aemon_source_errors"].labels(monitor, reason).inc()
 
     def _observe_scoring(self, monitor: str, report: RunReport) -> None:
         if report.outcome is Outcome.COLLECTING:
@@ -116,6 +139,7 @@ class Metrics:
         if report.largest_exceedance is not None:
             largest = self["aemon_last_run_max_exceedance_ratio"]
             largest.labels(monitor).set(report.largest_exceedance)
+        self._show_entities(monitor, report)
         before = self._realised.get(monitor)
         if before is not None:
             judged = before.judged + report.records_scored + report.records_revised
@@ -142,9 +166,25 @@ class Metrics:
         for level, count in report.episodes_opened:
             self["aemon_episodes"].labels(monitor, level).inc(count)
         if report.episodes_open is not None:
-            self["aemon_episodes_open"].labels(monitor).set(report.episodes_open)
+            self._show_open(monitor, report.episodes_open)
         for exceedance in report.exceedances:
             self["aemon_anomaly_exceedance_ratio"].observe(exceedance)
+
+    def _show_open(self, monitor: str, episodes: OpenEpisodes) -> None:
+        self["aemon_episodes_open"].labels(monitor, Severity.WARNING).set(episodes.warning)
+        self["aemon_episodes_open"].labels(monitor, Severity.CRITICAL).set(episodes.critical)
+        self["aemon_episodes_acknowledged"].labels(monitor).set(episodes.acknowledged)
+
+    def _show_entities(self, monitor: str, report: RunReport) -> None:
+        """The first entities that come are shown: series that come and go cost Prometheus most."""
+        shown = self._entities.setdefault(monitor, set())
+        name = "aemon_entity_max_exceedance_ratio"
+        for entity, exceedance in report.by_entity:
+            if entity in shown or len(shown) < self._most_entities.get(monitor, 0):
+                shown.add(entity)
+                self[name].labels(monitor, entity).set(exceedance)
+            else:
+                self["aemon_entity_series_left_out"].labels(monitor).inc()
 
     def _show_drift(self, monitor: str, drift: DriftReport) -> None:
         values = {
@@ -166,7 +206,7 @@ class Metrics:
             realised: what it has flagged until now, by all runs that were observed.
         """
         monitor = stored.monitor
-        _remove(self["aemon_detector_info"], monitor)
+        self["aemon_detector_info"].remove(monitor)
         self["aemon_detector_info"].labels(monitor, str(stored.version)).set(1)
         values = {
             "aemon_detector_trained_timestamp_seconds": stored.trained_at.timestamp(),
@@ -178,26 +218,24 @@ class Metrics:
         for name, value in values.items():
             self[name].labels(monitor).set(value)
         for name in ("aemon_cold_start_records", "aemon_cold_start_wanted_records"):
-            _remove(self[name], monitor)
+            self[name].remove(monitor)
         self._show_realised(monitor, realised)
 
     def _show_realised(self, monitor: str, realised: Flagged) -> None:
         self._realised[monitor] = realised
         gauge = self["aemon_realised_anomaly_ratio"]
         if realised.share is None:
-            _remove(gauge, monitor)
+            gauge.remove(monitor)
         else:
             gauge.labels(monitor).set(realised.share)
 
-
-def _make(metric: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
-    if metric.kind == "histogram":
-        return Histogram(
-            metric.name, metric.help, metric.labels, buckets=metric.buckets, registry=registry
+    def _make(self, metric: Metric) -> Family | Histogram:
+        if metric.kind != "histogram":
+            family = Family(metric, self.registry)
+            self._families.append(family)
+            return family
+        histogram = Histogram(
+            metric.name, metric.help, metric.labels, buckets=metric.buckets, registry=self._others
         )
-    kind = Counter if metric.kind == "counter" else Gauge
-    return kind(metric.name, metric.help, metric.labels, registry=registry)
-
-
-def _remove(gauge: Gauge, monitor: str) -> None:
-    gauge.remove_by_labels({"monitor": monitor})
+        self.registry.register(histogram)
+        return histogram

@@ -85,6 +85,8 @@ class Monitor:
         if judge is None:
             return self._cold_start(source, tally)
         mark = self._mark()
+        if mark.watermark is not None:  # told after a restart, too, though nothing new comes
+            tally.newest_record = mark.watermark.event_time
         enough = time.monotonic() + ENOUGH_SHARE * self.settings.score_timeout.total_seconds()
         more, waiting = True, 0
         while more:
@@ -181,6 +183,11 @@ class Monitor:
     def in_use(self) -> StoredDetector | None:
         """The detector that judged last, if one has."""
         return self._in_use.active.stored if self._in_use.active else None
+
+    @property
+    def feedback_waiting(self) -> int:
+        """How many things were said that no training has taken up, when it was last looked."""
+        return self._in_use.feedback_waiting
 
     def wants_training(self, now: datetime) -> str:
         """What asks for a new detector, and why; empty if nothing does."""

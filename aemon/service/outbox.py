@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 
 from aemon.config.schema import Config
-from aemon.records import RunReport
+from aemon.records import OpenEpisodes, RunReport
 from aemon.service.courier import Courier, Surroundings
 from aemon.service.metrics import Metrics
 from aemon.store.store import Store
@@ -27,7 +27,9 @@ class Outbox:
         self._held = held
         self._units: Mapping[str, Mapping[str, str]] = {}
         self._couriers: dict[str, Courier] = {}
-        self._open: dict[str, int | None] = {}  # monitor -> episodes open after its last run
+        self._open: dict[
+            str, OpenEpisodes | None
+        ] = {}  # monitor -> episodes open after its last run
         self._around = Surroundings(store=store, metrics=metrics, monitors=self._watched, page=page)
 
     def adopt(self, config: Config) -> None:

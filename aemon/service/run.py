@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from aemon.errors import AemonError
-from aemon.records import DriftReport, Job, Outcome, RunReport
+from aemon.records import DriftReport, Job, OpenEpisodes, Outcome, RunReport
 
 
 class AbandonedError(AemonError):
@@ -55,6 +55,7 @@ class Tally:
     critical: int = 0
     exceedances: list[float] = field(default_factory=list)
     largest_exceedance: float | None = None
+    by_entity: dict[str, float] = field(default_factory=dict)  # only where it is shown
     newest_record: datetime | None = None
     records_wanted: int = 0
     unfinished: bool = False  # there is more to read at once
@@ -64,7 +65,7 @@ class Tally:
     rejected: Counter[str] = field(default_factory=Counter)
     suppressed: Counter[str] = field(default_factory=Counter)
     episodes_opened: Counter[str] = field(default_factory=Counter)
-    episodes_open: int | None = None
+    episodes_open: OpenEpisodes | None = None
     detector_id: int | None = None
     threshold_id: int | None = None
     started_at: datetime | None = None
@@ -76,6 +77,7 @@ class Tally:
             self,
             exceedances=[*self.exceedances],
             store_seconds=[*self.store_seconds],
+            by_entity={**self.by_entity},
             rejected=Counter(self.rejected),
             suppressed=Counter(self.suppressed),
             episodes_opened=Counter(self.episodes_opened),
@@ -118,6 +120,7 @@ class Tally:
             episodes_opened=tuple(sorted(self.episodes_opened.items())),
             episodes_open=self.episodes_open,
             largest_exceedance=self.largest_exceedance,
+            by_entity=tuple(self.by_entity.items()),
             newest_record=self.newest_record,
             records_wanted=self.records_wanted,
             unfinished=self.unfinished,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from aemon.clock import Clock
-from aemon.errors import AemonError, SourceConfigError, SourceError, StoreError
+from aemon.errors import AemonError, FrameError, SourceConfigError, SourceError, StoreError
 from aemon.records import Job, Outcome, RunReport
 from aemon.service.logs import log
 from aemon.service.metrics import Metrics
@@ -22,6 +22,11 @@ _LEVELS = {
     Outcome.TIMED_OUT: logging.ERROR,
     Outcome.MISFIRED: logging.WARNING,
     Outcome.NO_DATA: logging.DEBUG,
+}
+_SOURCE_ERRORS = {
+    SourceError: "unreachable",
+    SourceConfigError: "misconfigured",
+    FrameError: "unfit",
 }
 MOST_HANGING = 3  # abandoned runs of one monitor that hang; then it is tried but now and then
 MOST_THREADS = 30  # abandoned runs of one monitor, whatever happens: each holds a thread
@@ -129,10 +134,13 @@ class Runner:
     def _count(self, monitor: str, error: AemonError) -> None:
         if isinstance(error, StoreError):
             self._outage.failed()
-        if isinstance(error, SourceError | SourceConfigError):
-            self._metrics["aemon_source_errors"].labels(monitor).inc()
+        for kind, reason in _SOURCE_ERRORS.items():
+            if isinstance(error, kind):
+                self._metrics.count_source_error(monitor, reason)
 
     def _finish(self, run: _Run, outcome: Outcome, reason: str) -> RunReport:
+        if outcome is Outcome.TIMED_OUT and run.job is Job.SCORE:
+            self._metrics.count_source_error(run.monitor, "timed_out")
         times = (run.started_at, self._clock())
         report = run.tally.report(run.monitor, run.job, outcome, reason, times)
         self._save(report, run.tally.run_id, at_once=not run.store_failed)

@@ -1,12 +1,13 @@
 """Episodes in the store, within the transaction that writes their anomalies."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from aemon.records import Episode, EpisodeState, Severity, Verdict
+from aemon.records import Episode, EpisodeState, OpenEpisodes, Severity, Verdict
 from aemon.store.known import Identity, Known
 from aemon.store.store import KEYS_AT_ONCE
 from aemon.store.tables import anomalies, episodes
@@ -32,11 +33,21 @@ def open_episodes(connection: sa.Connection, monitor: str) -> dict[str, Episode]
     return {episode.entity: episode for episode in found}
 
 
-def count_open(connection: sa.Connection, monitor: str) -> int:
+def count_open(connection: sa.Connection, monitor: str) -> OpenEpisodes:
     """How many episodes are told and not closed."""
-    told = episodes.c.state.in_((EpisodeState.OPEN, EpisodeState.ACKNOWLEDGED))
-    query = sa.select(sa.func.count()).where(episodes.c.monitor == monitor, told)
-    return int(connection.execute(query).scalar_one())
+    columns = (episodes.c.state, episodes.c.severity)
+    query = (
+        sa.select(*columns, sa.func.count())
+        .where(
+            episodes.c.monitor == monitor,
+            episodes.c.state.in_((EpisodeState.OPEN, EpisodeState.ACKNOWLEDGED)),
+        )
+        .group_by(*columns)
+    )
+    counts: Counter[str] = Counter()
+    for state, severity, count in connection.execute(query):
+        counts[severity if state == EpisodeState.OPEN else state] += count
+    return OpenEpisodes(**counts)
 
 
 def told_before(

@@ -229,7 +229,7 @@ def _overview(connection: sa.Connection, name: str, since: datetime) -> MonitorO
         calibration_records=detector.calibration_records if detector else None,
         on_trial=on_trial.version if on_trial else None,
         drifts=open_reasons(connection, name),
-        episodes_open=count_open(connection, name),
+        episodes_open=count_open(connection, name).total,
         realised=_realised(connection, detector) if detector else Flagged(),
         read_until=read_until,
         records_scored=totals[0] or 0,

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable
 
 import uvicorn
-from prometheus_client import CollectorRegistry
 
 from aemon.errors import ConfigError
 from aemon.web.app import build_app
@@ -45,10 +44,10 @@ class WebServer:
         listener: socket.socket,
         status: Callable[[], StatusPage],
         health: Callable[[], Health],
-        registry: CollectorRegistry,
+        exposed: Callable[[], bytes],
     ) -> None:
         config = uvicorn.Config(
-            build_app(status, health, registry),
+            build_app(status, health, exposed),
             log_config=None,
             access_log=False,
             lifespan="off",

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from aemon.config.schema import EpisodeSettings
-from aemon.records import FeedbackVerdict
+from aemon.records import FeedbackVerdict, OpenEpisodes
 from aemon.service.monitor import Monitor
 from aemon.service.run import AbandonedError, Stop, Tally
 from aemon.service.training import train_once
@@ -123,12 +123,15 @@ def test_an_episode_is_told_and_counted_once_when_it_opens_and_when_it_ends(
     tally = Tally()
     add(database, LEARNED, ".xx")
     monitor.score_once(tally, Stop())
-    assert (tally.episodes_opened, tally.episodes_open) == ({"critical": 1}, 1)
+    assert (tally.episodes_opened, tally.episodes_open) == (
+        {"critical": 1},
+        OpenEpisodes(critical=1),
+    )
     assert actions(caplog) == ["episode.opened"]
     tally = Tally()
     add(database, LEARNED + 3, "x" + "." * 10)
     monitor.score_once(tally, Stop())
-    assert (+tally.episodes_opened, tally.episodes_open) == ({}, 0)
+    assert (+tally.episodes_opened, tally.episodes_open) == ({}, OpenEpisodes())
     assert actions(caplog) == ["episode.opened", "episode.closed"]
     assert caplog.records[-1].getMessage().startswith("3 records, ")
 
@@ -142,12 +145,16 @@ def test_a_short_episode_is_told_to_nobody(monitor, database, store, caplog):
     monitor.score_once(tally, Stop())
     assert [(e.state, e.opened_at) for e in all_episodes(store)] == [
         ("closed", None), ("forming", None)]  # fmt: skip
-    assert (+tally.episodes_opened, tally.episodes_open, actions(caplog)) == ({}, 0, [])
+    assert (+tally.episodes_opened, tally.episodes_open, actions(caplog)) == (
+        {},
+        OpenEpisodes(),
+        [],
+    )
     assert told_episodes(store, ["pumps"]) == []
     add(database, LEARNED + 14, "x")
     monitor.score_once(tally, Stop())
     (told,) = told_episodes(store, ["pumps"])
-    assert (told.state, told.records, tally.episodes_open) == ("open", 3, 1)
+    assert (told.state, told.records, tally.episodes_open.total) == ("open", 3, 1)
     assert actions(caplog) == ["episode.opened"]
 
 
@@ -199,7 +206,7 @@ def test_people_take_up_close_label_and_answer_an_episode(monitor, database, sto
     tally = Tally()
     add(database, LEARNED + 4, "x")
     monitor.score_once(tally, Stop())
-    assert tally.episodes_open == 1
+    assert tally.episodes_open.total == 1
     assert say_of_episode(store, told, FeedbackVerdict.CONFIRMED, "leak") == 3
     assert [(one.record_key, one.entity, one.note) for one in read_feedback(store, "pumps")] == [
         (str(LEARNED + n), "", "leak") for n in (1, 2, 3)]  # fmt: skip

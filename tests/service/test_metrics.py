@@ -1,20 +1,23 @@
 """The metrics: named as documented, from 0, without leftovers."""
 
 import re
+import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
 
 from aemon.config.schema import MonitorSettings
 from aemon.config.sources import HostSource
-from aemon.records import DetectorState, Job, Outcome, RunReport
+from aemon.records import DetectorState, DriftReport, Job, OpenEpisodes, Outcome, RunReport
 from aemon.service.catalogue import CATALOGUE
 from aemon.service.metrics import Metrics
 from aemon.store.detectors import StoredDetector
 from aemon.store.queries import Flagged
+from tests.lacking import needs_program
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -31,10 +34,11 @@ REPORT = RunReport(
     critical=1,
     suppressed=(("snoozed", 3),),
     episodes_opened=(("critical", 1),),
-    episodes_open=2,
+    episodes_open=OpenEpisodes(critical=2, acknowledged=1),
     largest_exceedance=4.0,
     newest_record=NOW - timedelta(seconds=10),
 )
+DRIFT = DriftReport(evidence=0.5, largest_index=0.1, open=1, found=1, provisional=False)
 DETECTOR = StoredDetector(
     id=3,
     monitor="pumps",
@@ -91,7 +95,9 @@ def test_a_run_is_counted(metrics):
     assert value(metrics, "aemon_anomalies_total", monitor="pumps", severity="critical") == 1
     assert value(metrics, "aemon_records_suppressed_total", monitor="pumps", reason="snoozed") == 3
     assert value(metrics, "aemon_episodes_total", monitor="pumps", severity="critical") == 1
-    assert value(metrics, "aemon_episodes_open", monitor="pumps") == 2
+    assert value(metrics, "aemon_episodes_open", monitor="pumps", severity="critical") == 2
+    assert value(metrics, "aemon_episodes_open", monitor="pumps", severity="warning") == 0
+    assert value(metrics, "aemon_episodes_acknowledged", monitor="pumps") == 1
     assert value(metrics, "aemon_last_run_max_exceedance_ratio", monitor="pumps") == 4
     newest = value(metrics, "aemon_source_newest_record_timestamp_seconds", monitor="pumps")
     assert newest == (NOW - timedelta(seconds=10)).timestamp()
@@ -140,15 +146,86 @@ def test_the_realised_rate_stands_beside_the_promised_one(metrics):
     assert value(metrics, name, monitor="pumps") is None, "the new one begins anew"
 
 
-def test_everything_exposed_is_in_the_catalogue_and_the_other_way_round(metrics):
-    metrics.observe(REPORT)
-    metrics.observe(replace(REPORT, outcome=Outcome.COLLECTING))
+@pytest.fixture
+def busy(metrics):
+    """Metrics of which each has been used."""
+    settings = MonitorSettings(source=HostSource(), score_every="30s", entity_metrics=2)
+    metrics.add_monitor("pumps", settings)
+    metrics.observe(replace(REPORT, by_entity=(("p1", 1.5), ("p2", 0.5)), drift=DRIFT))
     metrics.show_detector(DETECTOR, Flagged(judged=100, flagged=2))
     metrics.observe(replace(REPORT, outcome=Outcome.COLLECTING))
-    metrics["aemon_scheduler_heartbeat_timestamp_seconds"].set(1)
-    text = generate_latest(metrics.registry).decode()
-    helped = set(re.findall(r"^# HELP (\S+) ", text, re.MULTILINE))
-    assert {name for name in helped if not name.endswith("_created")} == set(documented_names())
+    for metric in CATALOGUE:
+        if metric.kind != "histogram" and metric.labels in {(), ("monitor",)}:
+            metrics[metric.name].labels(*("pumps" for _ in metric.labels)).inc()
+    metrics.add_receiver("ops")
+    metrics["aemon_config_reloads"].labels("ok").inc()
+    metrics["aemon_records_pruned"].labels("runs").inc(7)
+    return metrics
+
+
+def samples(text: bytes) -> dict:
+    return {
+        (sample.name, *sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
+        if not sample.name.startswith("process_")
+    }
+
+
+def test_everything_exposed_is_in_the_catalogue_and_the_other_way_round(busy):
+    lines = busy.exposed().decode()
+    names = re.findall(r"^# HELP (\S+) ", lines, re.MULTILINE)
+    kept = [name for name in names if not name.endswith("_created")]
+    assert sorted(n for n in kept if not n.startswith("process_")) == sorted(documented_names())
+    assert "process_resident_memory_bytes" in kept
+    there = set(re.findall(r"^(aemon_\w+?)(?:_bucket)?[{ ]", lines, re.MULTILINE))
+    assert set(documented_names()) <= there, "each has a series"
+
+
+def test_what_is_exposed_is_what_prometheus_client_would_write(busy):
+    assert samples(busy.exposed()) == samples(generate_latest(busy.registry))
+
+
+def test_every_counter_of_a_monitor_begins_at_zero(metrics):
+    text = metrics.exposed().decode()
+    for metric in CATALOGUE:
+        if metric.kind == "counter" and "monitor" in metric.labels:
+            assert f'{metric.name}_total{{monitor="pumps"' in text, metric.name
+
+
+def test_a_monitor_that_is_gone_leaves_no_series(busy):
+    busy.forget_monitor("pumps")
+    busy.observe(REPORT)
+    busy.count_source_error("pumps", "unfit")
+    assert "pumps" not in busy.exposed().decode()
+    assert "pumps" not in generate_latest(busy.registry).decode()
+
+
+def test_entities_are_shown_where_they_are_asked_for_and_no_more_of_them(metrics):
+    def entities() -> dict[str, float]:
+        name = "aemon_entity_max_exceedance_ratio"
+        found = samples(metrics.exposed()).items()
+        return {dict(key[1:])["entity"]: number for key, number in found if key[0] == name}
+
+    first = replace(REPORT, by_entity=(("p1", 1.5), ("p2", 0.5)))
+    metrics.observe(first)
+    assert entities() == {}
+    settings = MonitorSettings(source=HostSource(), score_every="30s", entity_metrics=2)
+    metrics.add_monitor("pumps", settings)
+    metrics.observe(first)
+    assert entities() == {"p1": 1.5, "p2": 0.5}
+    metrics.observe(replace(REPORT, by_entity=(("p3", 9.0), ("p2", 0.7))))
+    assert entities() == {"p1": 1.5, "p2": 0.7}
+    left_out = "aemon_entity_series_left_out_total"
+    assert value(metrics, left_out, monitor="pumps") == 3, "two before they were asked for"
+
+
+def test_promtool_finds_nothing_to_say_of_them(busy):
+    checked = subprocess.run(
+        [needs_program("promtool", "prometheus"), "check", "metrics"],
+        input=busy.exposed(), capture_output=True, check=False,
+    )  # fmt: skip
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
 
 
 def test_names_and_labels_follow_the_rules():
@@ -157,17 +234,18 @@ def test_names_and_labels_follow_the_rules():
         assert not metric.name.endswith(("_total", "_milliseconds", "_count"))
         assert set(metric.labels) <= {
             "monitor", "job", "outcome", "reason", "severity", "version", "table", "ruling",
-            "receiver",
+            "source", "detector", "entity", "receiver",
         }  # fmt: skip
         assert metric.help
 
 
-def test_the_readme_names_every_metric():
-    text = README.read_text(encoding="utf-8")
-    assert not [name for name in documented_names() if f"`{name}`" not in text]
+def test_the_readme_says_of_every_metric_what_the_catalogue_says():
+    lines = README.read_text(encoding="utf-8").splitlines()
+    for name, metric in zip(documented_names(), CATALOGUE, strict=True):
+        assert f"| `{name}` | {', '.join(metric.labels)} | {metric.help} |" in lines
 
 
 def test_the_readme_names_no_metric_that_is_not_there():
     text = README.read_text(encoding="utf-8")
     series = {f"{name}{end}" for name in documented_names() for end in ("", "_bucket", "_count")}
-    assert not set(re.findall(r"\baemon_[a-z_]+[a-z]", text)) - series
+    assert not set(re.findall(r"(?<!:)\baemon_[a-z_]+[a-z]", text)) - series

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from aemon.config.schema import MonitorSettings
 from aemon.config.service import RetentionSettings
+from aemon.config.sources import HostSource
 from aemon.errors import StoreError
 from aemon.records import Job, Outcome, RunReport
 from aemon.service import retention
@@ -23,7 +24,10 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def metrics():
-    return Metrics(CollectorRegistry())
+    metrics = Metrics(CollectorRegistry())
+    settings = MonitorSettings(source=HostSource(), score_every=timedelta(seconds=30))
+    metrics.add_monitor("pumps", settings)
+    return metrics
 
 
 @pytest.fixture

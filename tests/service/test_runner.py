@@ -7,6 +7,8 @@ import pytest
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
+from aemon.config.schema import MonitorSettings
+from aemon.config.sources import HostSource
 from aemon.errors import RefusedError, SourceError, StoreError
 from aemon.records import Job, Outcome
 from aemon.service import outage
@@ -21,7 +23,10 @@ AT_ONCE = timedelta(milliseconds=50)
 
 @pytest.fixture
 def metrics():
-    return Metrics(CollectorRegistry())
+    metrics = Metrics(CollectorRegistry())
+    settings = MonitorSettings(source=HostSource(), score_every=timedelta(seconds=30))
+    metrics.add_monitor("pumps", settings)
+    return metrics
 
 
 @pytest.fixture
@@ -72,7 +77,7 @@ def test_source_and_store_errors_are_counted_apart(runner, metrics):
     runner.run("pumps", Job.SCORE, failing(SourceError("gone")), SOON)
     runner.run("pumps", Job.SCORE, failing(StoreError("full")), SOON)
     sample = metrics.registry.get_sample_value
-    assert sample("aemon_source_errors_total", {"monitor": "pumps"}) == 1
+    assert sample("aemon_source_errors_total", {"monitor": "pumps", "reason": "unreachable"}) == 1
     assert sample("aemon_store_errors_total") == 1
 
 

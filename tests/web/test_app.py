@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, generate_latest
 from starlette.testclient import TestClient
 
 from aemon.errors import ConfigError, StoreError
@@ -103,7 +103,9 @@ def client(monitors=(), flagged=(), health=None, status=None, **more) -> TestCli
     registry = CollectorRegistry()
     Counter("aemon_things", "things", registry=registry).inc()
     healthy = Health(started=True, alive=True, heartbeat_age_seconds=2)
-    return TestClient(build_app(status or page, lambda: health or healthy, registry))
+    return TestClient(
+        build_app(status or page, lambda: health or healthy, lambda: generate_latest(registry))
+    )
 
 
 def test_the_status_page_shows_where_every_monitor_stands():
@@ -214,7 +216,7 @@ def test_the_server_serves_and_stops():
     listener = listen("127.0.0.1:0")
     port = listener.getsockname()[1]
     health = Health(started=True, alive=True, heartbeat_age_seconds=0)
-    server = WebServer(listener, lambda: None, lambda: health, CollectorRegistry())
+    server = WebServer(listener, lambda: None, lambda: health, bytes)
     server.start()
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
         assert answer.read() == b"ok: scheduler heartbeat 0 s ago\n"

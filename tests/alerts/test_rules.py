@@ -1,0 +1,185 @@
+"""Prometheus rules made from a configuration; promtool is asked about them."""
+
+import re
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from aemon.alerts.fleet_rules import RECORDINGS
+from aemon.alerts.proof import proof_of
+from aemon.alerts.rules import LADDER, rule_groups, rules_text
+from aemon.config.schema import Config, MonitorSettings
+from aemon.config.sources import HostSource
+from aemon.service.catalogue import CATALOGUE
+from tests.lacking import needs_program
+from tests.processes import aemon
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+
+def config(**monitors) -> Config:
+    """Monitors by name: the pause between their runs, or that and their labels."""
+    settings = {}
+    for name, value in monitors.items():
+        every, labels = value if isinstance(value, tuple) else (value, {})
+        source = HostSource()
+        settings[name] = MonitorSettings(source=source, score_every=every, labels=labels)
+    return Config(monitors=settings)
+
+
+def promtool(*arguments, cwd: Path) -> subprocess.CompletedProcess:
+    command = [needs_program("promtool", "prometheus"), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def write(folder: Path, groups, link: str = "") -> None:
+    (folder / "rules.yml").write_text(rules_text(groups, link), encoding="utf-8")
+    (folder / "test.yml").write_text(proof_of(groups, "rules.yml", link), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Rules and their tests for two pauses between runs."""
+    folder = tmp_path_factory.mktemp("rules")
+    two = config(pumps="1m", belts="1h")
+    write(folder, rule_groups(two, NOW), "https://aemon.example")
+    return folder
+
+
+def test_promtool_takes_the_rules_and_they_pass_their_own_tests(folder):
+    checked = promtool("check", "rules", "--lint=all", "--lint-fatal", "rules.yml", cwd=folder)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    tested = promtool("test", "rules", "test.yml", cwd=folder)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+    assert "SUCCESS" in tested.stdout
+
+
+def test_labels_of_a_monitor_are_those_of_its_alerts(tmp_path):
+    labelled = config(pumps="1m", **{"fans.a": ("1m", {"team": "water"})})
+    write(tmp_path, rule_groups(labelled, NOW))
+    assert check_only(tmp_path, "AemonEpisode").returncode == 0
+    text = (tmp_path / "rules.yml").read_text()
+    (tmp_path / "rules.yml").write_text(text.replace("team: water", "team: air"))
+    tested = check_only(tmp_path, "AemonEpisode")
+    assert tested.returncode != 0
+    assert 'monitor="fans.a"' in tested.stdout + tested.stderr
+
+
+def check_only(folder: Path, name: str) -> subprocess.CompletedProcess:
+    """Check the rules, then run those of their tests whose names begin so."""
+    checked = promtool("check", "rules", "--lint=all", "--lint-fatal", "rules.yml", cwd=folder)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    tests = yaml.safe_load((folder / "test.yml").read_text())
+    tests["tests"] = [test for test in tests["tests"] if test["name"].startswith(name)]
+    assert tests["tests"]
+    (folder / "some.yml").write_text(yaml.safe_dump(tests))
+    return promtool("test", "rules", "some.yml", cwd=folder)
+
+
+@pytest.mark.parametrize(
+    ("is_so", "made_so", "fails"),
+    [
+        ('job="score"}) + 120', 'job="score"}) + 120000', "AemonMonitorStale fires"),
+        ("+ 120", "- 120", "AemonMonitorStale is silent"),
+        ("aemon_lease_held == 0", "aemon_lease_held >= 0", "AemonMonitorUnwatched is silent"),
+        ("for: 1d", "for: 1m", "AemonDetectorUntrained waits"),
+        ("severity: warning", "severity: page", "AemonRunsFail fires"),
+        ("absent(aemon_build_info)", "absent(nothing)", "AemonAbsent is silent"),
+    ],
+)
+def test_a_rule_that_is_wrong_fails_its_tests(tmp_path, is_so, made_so, fails):
+    write(tmp_path, rule_groups(config(pumps="1m"), NOW))
+    path = tmp_path / "rules.yml"
+    text = path.read_text().replace("max by (monitor) (aemon_lease_held)", "aemon_lease_held")
+    assert is_so in text
+    path.write_text(text.replace(is_so, made_so))
+    tested = check_only(tmp_path, fails)
+    assert tested.returncode != 0
+    assert fails in tested.stdout + tested.stderr
+
+
+def test_rules_ask_only_for_metrics_that_there_are(folder):
+    text = (folder / "rules.yml").read_text() + (folder / "test.yml").read_text()
+    names = {f"{m.name}_total" if m.kind == "counter" else m.name for m in CATALOGUE}
+    recorded = {one.name.split(":")[1] for one in RECORDINGS}
+    asked = set(re.findall(r"\baemon_\w+", text)) - recorded
+    assert asked - names == set()
+    assert len(asked) > 15
+
+
+def matches(scope, name: str, pause: timedelta) -> bool:
+    """Whether a scope's rules see a monitor, as Prometheus would decide it."""
+    matcher = re.search(r'monitor(=~|!~)"(.*)"', scope.series("aemon_threshold"))
+    if matcher:
+        names = matcher[2].replace(r"\\", "\\")
+        if bool(re.fullmatch(names, name)) != (matcher[1] == "=~"):
+            return False
+    chosen = scope.chosen("x")
+    above, most = re.search(r"> ([\d.]+)", chosen), re.search(r"<= ([\d.]+)", chosen)
+    seconds = pause.total_seconds()
+    return not (above and seconds <= float(above[1])) and not (most and seconds > float(most[1]))
+
+
+@pytest.mark.parametrize("seconds", [1, 60, 61, 3600, 90_000])
+@pytest.mark.parametrize("name", ["pumps", "fans", "a.b", "axb", "later"])
+def test_every_monitor_is_seen_by_one_group(name, seconds):
+    """Also one that came, or was given another schedule, after the rules were made."""
+    three = config(
+        pumps="1m", fans=("1h", {"team": "water"}), **{"a.b": ("1h", {"team": "air"})}, belts="1h"
+    )
+    groups = rule_groups(three, NOW)[1:]
+    seen = [g.name for g in groups if matches(g.scope, name, timedelta(seconds=seconds))]
+    assert len(seen) == 1
+    team = {"fans": "team=water", "a.b": "team=air"}.get(name)
+    assert (team in seen[0]) if team else ("team" not in seen[0])
+
+
+def test_windows_follow_the_pause():
+    text = rules_text(rule_groups(config(pumps="2h"), NOW), "")
+    assert "[20h]" in text
+    assert "[10m]" not in text
+    assert "pause: 2h" in text
+
+
+def test_many_pauses_are_told_in_a_few_groups():
+    pauses = {f"m{n}": f"{n}s" for n in range(1, 200, 7)} | {"yearly": "400d"}
+    groups = rule_groups(config(**pauses), NOW)
+    assert 1 < len(groups) <= len(LADDER) + 2
+    for number in (1, 8, 99, 10**7):
+        pause = timedelta(seconds=number)
+        assert sum(matches(group.scope, "m1", pause) for group in groups[1:]) == 1
+
+
+def test_a_link_is_told_where_there_is_one(folder):
+    assert "link: https://aemon.example" in (folder / "rules.yml").read_text()
+    assert "link:" not in rules_text(rule_groups(config(pumps="1m"), NOW), "")
+
+
+def test_the_readme_tells_of_every_alert():
+    text = README.read_text(encoding="utf-8")
+    groups = rule_groups(config(pumps="1m"), NOW)
+    alerts = {(alert.name, alert.severity) for group in groups for alert in group.alerts}
+    told = re.findall(r"^\| `(Aemon\w+)` \| ([a-z, ]+) \|", text, re.MULTILINE)
+    assert {(name, one) for name, levels in told for one in levels.split(", ")} == alerts
+
+
+def test_the_command_prints_rules_or_writes_them_with_their_tests(tmp_path):
+    (tmp_path / "aemon.yaml").write_text(
+        "monitors: {here: {source: {kind: host}, score_every: 30s}}", encoding="utf-8"
+    )
+    printed = aemon("rules", cwd=tmp_path)
+    assert printed.returncode == 0
+    aemon("rules", "--output", "made", "--job", "mine", cwd=tmp_path)
+    text = (tmp_path / "made/aemon.rules.yml").read_text()
+    assert text == printed.stdout.replace('job="aemon"', 'job="mine"').replace(
+        "job aemon.", "job mine."
+    )
+    assert "aemon.rules.yml" in (tmp_path / "made/aemon.rules.test.yml").read_text()
+    (tmp_path / "file").write_text("")
+    refused = aemon("rules", "--output", "file/made", cwd=tmp_path, check=False)
+    assert refused.returncode == 3
+    assert "choose a folder that can be written" in refused.stderr
