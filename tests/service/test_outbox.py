@@ -33,6 +33,8 @@ from tests.service.test_episodes import add
 from .conftest import LEARNED
 
 PAGE = "http://aemon.example"
+# What is asked of the store is tested on both in tests/store.
+IN_SQLITE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture(autouse=True)
@@ -172,6 +174,7 @@ def test_an_episode_is_told_from_beginning_to_end(live, receiver, telling):
     assert counted(outbox, "aemon_notifications_waiting") == 0
 
 
+@IN_SQLITE
 def test_a_receiver_that_fails_is_asked_again_and_waited_for(live, receiver, telling):
     """Given answers that may be others some day, one of which says when."""
     receiver.answers = [(503, {}, b""), "cut", "hang", (429, {"Retry-After": "1"}, b"slowly")]
@@ -188,6 +191,7 @@ def test_a_receiver_that_fails_is_asked_again_and_waited_for(live, receiver, tel
     assert tried == {first: 5, second: 1}
 
 
+@IN_SQLITE
 def test_one_message_that_is_refused_holds_up_no_other(live, receiver, telling):
     receiver.answers = [(400, {}, b"cannot read that"), (500, {}, b"nor that")]
     outbox = telling(ops={"url": receiver.url})
@@ -207,6 +211,7 @@ def test_one_message_that_is_refused_holds_up_no_other(live, receiver, telling):
     wait(lambda: counted(outbox, "aemon_notifications_dead") == 0, "the gauge")
 
 
+@IN_SQLITE
 def test_an_end_waits_for_what_was_to_be_told_before(live, receiver, telling):
     receiver.answers = [(200, {}, b""), *3 * [(500, {}, b"")]]
     telling(ops={"url": receiver.url})
@@ -220,6 +225,7 @@ def test_an_end_waits_for_what_was_to_be_told_before(live, receiver, telling):
     assert receiver.events() == [(number, event) for event in events]
 
 
+@IN_SQLITE
 def test_it_is_given_up_at_some_time(live, receiver, telling):
     receiver.always = (502, {}, b"")
     telling(ops={"url": receiver.url, "give_up_after": "500ms"})
@@ -232,6 +238,7 @@ def test_it_is_given_up_at_some_time(live, receiver, telling):
     assert len(receiver.heard) == heard, "nor is its end told"
 
 
+@IN_SQLITE
 def test_a_template_that_cannot_be_filled_makes_a_dead_letter(live, receiver, telling):
     telling(ops={"url": receiver.url, "template": "{{ 1 / (records - 3) }}"})
     number = begin(live)
@@ -241,6 +248,7 @@ def test_a_template_that_cannot_be_filled_makes_a_dead_letter(live, receiver, te
     assert receiver.heard == []
 
 
+@IN_SQLITE
 def test_a_receiver_that_hangs_keeps_no_other_waiting(live, receiver, telling):
     with receiving() as other:
         receiver.always = "hang"
@@ -268,6 +276,7 @@ def test_two_daemons_and_a_restart_tell_it_once(live, receiver, telling):
     assert sorted(receiver.events()) == sorted(expected)
 
 
+@IN_SQLITE
 def test_what_was_sent_while_the_store_is_away_is_not_sent_again(
     live, receiver, telling, monkeypatch
 ):
@@ -287,6 +296,7 @@ def test_what_was_sent_while_the_store_is_away_is_not_sent_again(
     assert outbox.metrics.registry.get_sample_value("aemon_store_errors_total") == 3
 
 
+@IN_SQLITE
 def test_receivers_come_and_go_and_leave_no_series_behind(live, receiver, telling):
     outbox = telling(ops={"url": receiver.url})
     assert counted(outbox, "aemon_notifications_total", outcome="dead") == 0
@@ -306,6 +316,7 @@ def test_receivers_come_and_go_and_leave_no_series_behind(live, receiver, tellin
     assert len(receiver.heard) == 1
 
 
+@IN_SQLITE
 def test_a_run_that_changed_nothing_wakes_nobody(live, receiver, telling, monkeypatch):
     monkeypatch.setattr(courier, "LOOK_EVERY_SECONDS", 60)
     outbox = telling(ops={"url": receiver.url})
@@ -322,6 +333,7 @@ def test_a_run_that_changed_nothing_wakes_nobody(live, receiver, telling, monkey
     wait(lambda: receiver.heard, "it to be told", 2)
 
 
+@IN_SQLITE
 def test_it_stops_though_a_receiver_hangs(live, receiver, telling):
     receiver.always = "hang"
     outbox = telling(ops={"url": receiver.url, "timeout": "30s"})
@@ -350,7 +362,7 @@ def told_by(hook) -> list[tuple[str, str, str]]:
     ]
 
 
-@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+@IN_SQLITE
 def test_alertmanager_holds_one_alert_of_an_episode(live, hook, telling, tmp_path, monkeypatch):
     """It is the real one: opened, critical, closed; acknowledged; snoozed; and a daemon that dies."""
     monkeypatch.setattr(alerting, "SENT_EVERY", timedelta(seconds=0.2))

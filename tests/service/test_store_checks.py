@@ -59,7 +59,7 @@ def test_it_tells_who_watches(live, config):
 def test_a_clock_that_is_far_from_the_databases(live, config, store_url, monkeypatch):
     if store_url.startswith("sqlite"):
         return  # its clock is this host's
-    monkeypatch.setattr(store_checks, "utc_now", lambda: utc_now() - timedelta(minutes=5))
+    monkeypatch.setattr(store_checks, "utc_now", lambda: utc_now() - timedelta(minutes=5.5))
     found = store_checks.clocks(live, config)
     assert found.level is Level.WARNING
     assert found.what.startswith("the database's clock is 5m ahead of this host's")
