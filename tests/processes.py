@@ -128,7 +128,7 @@ class Daemon:
     def ticks(self) -> int:
         """How many scoring ticks it has counted, whatever became of them."""
         page = (self.get("/metrics") or "").splitlines()
-        ours = [x for x in page if x.startswith("aemon_runs_total{") and 'job="score"' in x]
+        ours = [x for x in page if x.startswith("aemon_runs_total{") and 'run="score"' in x]
         return round(sum(float(line.rsplit(" ", 1)[1]) for line in ours))
 
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:

@@ -14,7 +14,7 @@ OVERSPENT = 3
 """More than three times the promise, and beyond chance."""
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
-_SCORE, _TRAIN = 'job="score"', 'job="train"'
+_SCORE, _TRAIN = 'run="score"', 'run="train"'
 _OK, _FAILED = 'outcome="ok"', 'outcome=~"failed|timed_out"'
 
 
@@ -102,11 +102,11 @@ DETECTOR_ALERTS = (
         runbook="See what became of each: aemon detectors list {{ $labels.monitor }}; aemon doctor.",
         fires=lambda _scope: (
             Played("aemon_detector_trained_timestamp_seconds"),
-            Played("aemon_run_interval_seconds", {"job": "train"}, 3600),
+            Played("aemon_run_interval_seconds", {"run": "train"}, 3600),
         ),
         calm=lambda _scope: (
             Played("aemon_detector_trained_timestamp_seconds", {}, -3 * 3600, 1),
-            Played("aemon_run_interval_seconds", {"job": "train"}, 3600),
+            Played("aemon_run_interval_seconds", {"run": "train"}, 3600),
         ),
         after=lambda _scope: (OLD_TRAININGS + 1) * _HOUR,
     ),
@@ -144,11 +144,11 @@ DETECTOR_ALERTS = (
         runbook="The reason is in the ledger: SELECT finished_at, reason FROM runs WHERE monitor = "
         "'{{ $labels.monitor }}' AND job = 'train' ORDER BY finished_at DESC.",
         fires=lambda _scope: (
-            Played("aemon_runs_total", {"job": "train", "outcome": "failed"}, 0, 1 / 3600),
+            Played("aemon_runs_total", {"run": "train", "outcome": "failed"}, 0, 1 / 3600),
         ),
         calm=lambda _scope: (
-            Played("aemon_runs_total", {"job": "train", "outcome": "failed"}, 0, 1 / 3600),
-            Played("aemon_runs_total", {"job": "train", "outcome": "ok"}, 0, 1 / 3600),
+            Played("aemon_runs_total", {"run": "train", "outcome": "failed"}, 0, 1 / 3600),
+            Played("aemon_runs_total", {"run": "train", "outcome": "ok"}, 0, 1 / 3600),
         ),
         after=lambda _scope: 6 * _HOUR,
     ),

@@ -119,21 +119,47 @@ def fleet_alerts(job: str) -> tuple[Alert, ...]:
             carries=("instance",),
         ),
         Alert(
+            name="AemonNotificationsFail",
+            severity="warning",
+            expression=lambda _scope: (
+                "sum by (receiver) "
+                '(increase(aemon_notifications_total{outcome="dead"}[1h])) > 0\n'
+                "or max by (receiver) (min_over_time(aemon_notifications_waiting[30m])) > 0"
+            ),
+            hold=_at_once,
+            summary="{{ $labels.receiver }} is not told of episodes",
+            description="A notification was given up, or has waited for half an hour: the receiver "
+            "does not answer, or refuses what it is sent.",
+            runbook="See what it answered: aemon notify list --dead. Try it: aemon notify test "
+            "{{ $labels.receiver }}. Send what was given up again: aemon notify retry --all.",
+            fires=lambda _scope: (
+                Played(
+                    "aemon_notifications_total", {"receiver": "ops", "outcome": "dead"}, 0, 1 / 60
+                ),
+            ),
+            calm=lambda _scope: (
+                Played("aemon_notifications_total", {"receiver": "ops", "outcome": "dead"}, 4),
+                Played("aemon_notifications_waiting", {"receiver": "ops"}, 0),
+            ),
+            after=lambda _scope: timedelta(hours=1),
+            carries=("receiver",),
+        ),
+        Alert(
             name="AemonRetentionFails",
             severity="warning",
             expression=lambda _scope: (
                 "sum by (instance) "
-                '(increase(aemon_runs_total{job="prune", outcome=~"failed|timed_out"}[1d])) > 3'
+                '(increase(aemon_runs_total{run="prune", outcome=~"failed|timed_out"}[1d])) > 3'
             ),
             hold=_at_once,
             summary="Old results are not removed by {{ $labels.instance }}",
             description="Removal failed again and again within a day: the store grows.",
             runbook="aemon db prune --dry-run says what would go; the reason is in the table runs.",
             fires=lambda _scope: (
-                Played("aemon_runs_total", {"job": "prune", "outcome": "failed"}, 0, 1 / 3600),
+                Played("aemon_runs_total", {"run": "prune", "outcome": "failed"}, 0, 1 / 3600),
             ),
             calm=lambda _scope: (
-                Played("aemon_runs_total", {"job": "prune", "outcome": "failed"}, 9),
+                Played("aemon_runs_total", {"run": "prune", "outcome": "failed"}, 9),
             ),
             after=lambda _scope: timedelta(hours=12),
             carries=("instance",),
@@ -159,8 +185,8 @@ RECORDINGS = (
     Recording(
         "monitor:aemon_run_age:pauses",
         "(time() - max by (monitor) "
-        '(aemon_run_last_success_timestamp_seconds{job="score"}))\n'
-        '/ max by (monitor) (aemon_run_interval_seconds{job="score"})',
+        '(aemon_run_last_success_timestamp_seconds{run="score"}))\n'
+        '/ max by (monitor) (aemon_run_interval_seconds{run="score"})',
     ),
     Recording(
         "monitor:aemon_source_delay:seconds",

@@ -24,5 +24,5 @@ def seconds(scope: Scope) -> float:
 
 def played_pause(scope: Scope) -> Played:
     """The series by which Prometheus knows that pause."""
-    labels = {"job": "score"}
+    labels = {"run": "score"}
     return Played("aemon_run_interval_seconds", labels, seconds(scope))

@@ -101,11 +101,11 @@ def _played(alert: Alert, scope: Scope) -> dict[str, str]:
 
 
 def _pause(pause: timedelta) -> Played:
-    return Played("aemon_run_interval_seconds", {"job": "score"}, pause.total_seconds())
+    return Played("aemon_run_interval_seconds", {"run": "score"}, pause.total_seconds())
 
 
 def _is_pause(series: Played) -> bool:
-    return series.metric == "aemon_run_interval_seconds" and series.labels["job"] == "score"
+    return series.metric == "aemon_run_interval_seconds" and series.labels["run"] == "score"
 
 
 def _filled(told: dict[str, str], labels: dict[str, str]) -> dict[str, str]:

@@ -45,7 +45,7 @@ class Scope:
         return max(LEAST_BUDGET_WINDOW, BUDGET_RUNS * self.interval)
 
     def series(self, name: str, *matchers: str) -> str:
-        """A selector of this scope's series; a matcher is text such as `job="score"`."""
+        """A selector of this scope's series; a matcher is text such as `run="score"`."""
         whose: tuple[str, ...] = ()
         if self.monitors or self.others:
             names = "|".join(name.replace(".", r"\\.") for name in self.monitors or self.others)
@@ -73,7 +73,7 @@ class Scope:
             bounds.append(f"<= {self.interval.total_seconds():g}")
         if not self.narrow:
             return expression
-        pause = self.most("aemon_run_interval_seconds", 'job="score"')
+        pause = self.most("aemon_run_interval_seconds", 'run="score"')
         return f"({expression})\nand on (monitor) ({pause} {' '.join(bounds)})"
 
 

@@ -11,7 +11,7 @@ FAILED_SHARE = 0.3
 MISSED_SHARE = 0.2
 REJECTED_SHARE = 0.01
 
-_SCORE = 'job="score"'
+_SCORE = 'run="score"'
 _FAILED, _MISSED = 'outcome=~"failed|timed_out"', 'outcome=~"misfired|skipped"'
 
 
@@ -23,8 +23,8 @@ def _played_runs(scope: Scope, outcome: str, share: float) -> tuple[Played, ...]
     """Scoring runs, one a pause, of which a share ended in this way."""
     rate = 1 / scope.interval.total_seconds()
     return (
-        Played("aemon_runs_total", {"job": "score", "outcome": "ok"}, 0, rate * (1 - share)),
-        Played("aemon_runs_total", {"job": "score", "outcome": outcome}, 0, rate * share),
+        Played("aemon_runs_total", {"run": "score", "outcome": "ok"}, 0, rate * (1 - share)),
+        Played("aemon_runs_total", {"run": "score", "outcome": outcome}, 0, rate * share),
     )
 
 
@@ -45,11 +45,11 @@ RUN_ALERTS = (
         description=f"For {STALE_RUNS} of its own pauses no run ended well: records are not judged.",
         runbook="aemon doctor says what is wrong; aemon status shows the last run and its reason.",
         fires=lambda scope: (
-            Played("aemon_run_last_success_timestamp_seconds", {"job": "score"}),
+            Played("aemon_run_last_success_timestamp_seconds", {"run": "score"}),
             played_pause(scope),
         ),
         calm=lambda scope: (
-            Played("aemon_run_last_success_timestamp_seconds", {"job": "score"}, -2 * seconds(scope), 1),
+            Played("aemon_run_last_success_timestamp_seconds", {"run": "score"}, -2 * seconds(scope), 1),
             played_pause(scope),
         ),
         after=lambda scope: STALE_RUNS * scope.interval + timedelta(seconds=STALE_SECONDS),
@@ -69,7 +69,7 @@ RUN_ALERTS = (
         fires=lambda scope: (played_pause(scope),),
         calm=lambda scope: (
             played_pause(scope),
-            Played("aemon_run_last_success_timestamp_seconds", {"job": "score"}, 0, 1),
+            Played("aemon_run_last_success_timestamp_seconds", {"run": "score"}, 0, 1),
         ),
         waits=True,
     ),

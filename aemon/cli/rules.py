@@ -31,8 +31,9 @@ def rules(
     from aemon.alerts.rules import rule_groups, rules_text
     from aemon.clock import utc_now
 
-    groups = rule_groups(read_config(config), utc_now(), job)
-    link = ""
+    settings = read_config(config)
+    groups = rule_groups(settings, utc_now(), job)
+    link = settings.http.url or ""
     text = rules_text(groups, link)
     if output is None:
         typer.echo(text, nl=False)

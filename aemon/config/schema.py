@@ -18,6 +18,7 @@ from aemon.config.threshold import ThresholdSettings
 from aemon.config.types import (
     After,
     AtKeyError,
+    AutoAfter,
     Duration,
     Schedule,
     Settings,
@@ -115,7 +116,18 @@ class LifeSettings(Settings):
 
 LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 TAKEN_LABELS = frozenset(
-    {"alertname", "monitor", "entity", "severity", "pause", "job", "instance", "episode", "reason"}
+    {
+        "alertname",
+        "monitor",
+        "entity",
+        "severity",
+        "pause",
+        "run",
+        "job",
+        "instance",
+        "episode",
+        "reason",
+    }
 )
 STALE_PAUSES = 3
 STALE_AT_LEAST = timedelta(minutes=15)
@@ -162,7 +174,7 @@ class MonitorSettings(Settings):
     episodes: EpisodeSettings = EpisodeSettings()
     quiet: QuietSettings = QuietSettings()
     life: LifeSettings = LifeSettings()
-    stale_after: Literal["auto"] | After = Field(
+    stale_after: AutoAfter = Field(
         "auto",
         description="a newest record older than this is told as a stale source; auto: three pauses "
         "of score_every, 15m at least; never where records come now and then",

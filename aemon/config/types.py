@@ -2,7 +2,7 @@
 
 import re
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
@@ -180,6 +180,36 @@ After = Annotated[
     ),
 ]
 """A length of time after which something happens, or `never`."""
+
+_AUTO = "auto"
+
+
+def _auto_or_after(value: object) -> object:
+    return value if value == _AUTO else _after(value)
+
+
+class _AsMade:
+    """Takes what the validator before has made as it is."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
+        return core_schema.any_schema()
+
+
+AutoAfter = Annotated[
+    timedelta | Literal["auto"] | None,
+    _AsMade,
+    BeforeValidator(_auto_or_after),
+    PlainSerializer(lambda age: age if age == _AUTO else _after_text(age), return_type=str),
+    WithJsonSchema(
+        {
+            "type": ["string", "null"],
+            "examples": [_AUTO, "1d", _NEVER],
+            "pattern": _pattern(rf"{_AUTO}|{_NEVER}|{_DURATION}"),
+        }
+    ),
+]
+"""The same, or `auto` where a rule says how long."""
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(MB|GB)")
 _BYTES = {"MB": 10**6, "GB": 10**9}

@@ -49,13 +49,13 @@ CATALOGUE = (
         "aemon_monitor_info", "gauge", ("monitor", "source", "detector"),
         "1, labelled with the kinds of its source and of its detector",
     ),
-    Metric("aemon_runs", "counter", ("monitor", "job", "outcome"), "runs by how they ended"),
-    Metric("aemon_run_duration_seconds", "histogram", ("job",), "how long runs took", _SECONDS),
+    Metric("aemon_runs", "counter", ("monitor", "run", "outcome"), "runs by how they ended"),
+    Metric("aemon_run_duration_seconds", "histogram", ("run",), "how long runs took", _SECONDS),
     Metric(
-        "aemon_run_last_success_timestamp_seconds", "gauge", ("monitor", "job"),
+        "aemon_run_last_success_timestamp_seconds", "gauge", ("monitor", "run"),
         "when a run last ended well (ok, no_data or collecting)",
     ),
-    Metric("aemon_run_interval_seconds", "gauge", ("monitor", "job"), "longest pause between runs"),
+    Metric("aemon_run_interval_seconds", "gauge", ("monitor", "run"), "longest pause between runs"),
     Metric("aemon_source_records_read", "counter", ("monitor",), "records the source returned"),
     Metric(
         "aemon_source_errors", "counter", ("monitor", "reason"),

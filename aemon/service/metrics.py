@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
 
 from aemon import __version__
 from aemon.clock import utc_now
+from aemon.config.quiet import QuietSettings
 from aemon.config.schema import MonitorSettings
 from aemon.records import DriftReport, Job, OpenEpisodes, Outcome, Quiet, RunReport, Severity
 from aemon.service.catalogue import CATALOGUE, Metric
@@ -21,7 +22,6 @@ _BEGIN_WITH: Mapping[str, Iterable[str]] = {
     "aemon_records_rejected": (
         "no_time", "time_out_of_range", "no_key", "duplicate_key", "too_late",
     ),
-    "aemon_records_suppressed": tuple(Quiet),
     "aemon_anomalies": tuple(Severity),
     "aemon_episodes": tuple(Severity),
     "aemon_trials": ("promote", "reject"),
@@ -29,8 +29,13 @@ _BEGIN_WITH: Mapping[str, Iterable[str]] = {
 """What counters with a second label count, so that each begins at 0."""
 
 _NOTHING = Flagged()
-_ENDS = frozenset(Outcome) - {Outcome.RUNNING}
-_SCORING_ENDS = frozenset({Outcome.NO_DATA, Outcome.COLLECTING})
+_ENDS = {
+    Job.SCORE: frozenset(Outcome) - {Outcome.RUNNING},
+    Job.TRAIN: (Outcome.OK, Outcome.FAILED, Outcome.TIMED_OUT, Outcome.ABANDONED),
+    Job.PRUNE: (Outcome.OK, Outcome.FAILED, Outcome.TIMED_OUT),
+}
+"""What runs begin to be counted as; an odder end begins a series of its own."""
+
 _WELL = frozenset({Outcome.OK, Outcome.NO_DATA, Outcome.COLLECTING})
 
 
@@ -62,7 +67,7 @@ class Metrics:
         """Let every counter of a monitor start at 0, so that its first increase is seen."""
         self._most_entities[monitor] = settings.entity_metrics
         for job in Job:
-            for outcome in _ENDS if job is Job.SCORE else _ENDS - _SCORING_ENDS:
+            for outcome in _ENDS[job]:
                 self["aemon_runs"].labels(monitor, job, outcome)
         for metric in CATALOGUE:
             if metric.kind == "counter" and metric.labels == ("monitor",):
@@ -70,6 +75,8 @@ class Metrics:
         for name, values in _BEGIN_WITH.items():
             for value in values:
                 self[name].labels(monitor, value)
+        for why in _quiet_reasons(settings.quiet):
+            self["aemon_records_suppressed"].labels(monitor, why)
         kinds = (settings.source.kind, settings.detector.kind)
         self["aemon_monitor_info"].labels(monitor, *kinds).set(1)
         now = utc_now()
@@ -239,3 +246,16 @@ class Metrics:
         )
         self.registry.register(histogram)
         return histogram
+
+
+def _quiet_reasons(settings: QuietSettings) -> list[Quiet]:
+    """Why anomalies may be kept quiet by these settings."""
+    asked_for = {
+        Quiet.MAINTENANCE: settings.maintenance,
+        Quiet.SNOOZED: True,
+        Quiet.DRIFT: True,
+        Quiet.DIRECTION: settings.directions,
+        Quiet.SMALL: settings.least_gaps,
+        Quiet.FEW: settings.least_records,
+    }
+    return [why for why, asked in asked_for.items() if asked]

@@ -6,7 +6,7 @@ else these are collectors of a prometheus-client registry like others.
 """
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -30,9 +30,11 @@ class Series:
 
     def set(self, value: float) -> None:
         """Replace the value."""
+        value = float(value)
         with self._family.lock:
-            self.value = float(value)
-            self.text = None
+            if value != self.value:
+                self.value = value
+                self._changed()
 
     def inc(self, amount: float = 1.0) -> None:
         """Add to the value.
@@ -45,7 +47,10 @@ class Series:
         if amount:
             with self._family.lock:
                 self.value += amount
-                self.text = None
+                self._changed()
+
+    def _changed(self) -> None:
+        self.text = self._family.text_before = None
 
     def line(self) -> str:
         """As exposed; the family's lock is held."""
@@ -68,6 +73,7 @@ class Family(Collector):
         self._head = f"# HELP {self._name} {metric.help}\n# TYPE {self._name} {metric.kind}\n"
         # By the first label's value, so that what a monitor leaves behind is found at once.
         self._series: dict[str, dict[tuple[str, ...], Series]] = {}
+        self.text_before: str | None = None  # as exposed; None since a series came, changed or went
         if not metric.labels:
             self.labels()
         registry.register(self)
@@ -82,6 +88,7 @@ class Family(Collector):
             series = self._series.setdefault(first, {}).get(key)
             if series is None:
                 series = self._series[first][key] = Series(self, self._begin(key))
+                self.text_before = None
         return series
 
     def set(self, value: float) -> None:
@@ -96,6 +103,7 @@ class Family(Collector):
         """Forget all series whose first label has this value."""
         with self.lock:
             self._series.pop(first, None)
+            self.text_before = None
 
     def collect(self) -> Iterable[Samples]:
         """As a prometheus-client registry asks for it."""
@@ -107,16 +115,17 @@ class Family(Collector):
                     family.add_metric(key, series.value)
         yield family
 
-    def text(self) -> Iterator[str]:
+    def text(self) -> str:
         """The lines as exposed."""
         with self.lock:
-            lines = [
-                series.text or series.line()
-                for some in self._series.values()
-                for series in some.values()
-            ]
-        yield self._head
-        yield from lines
+            if self.text_before is None:
+                lines = [
+                    series.text or series.line()
+                    for some in self._series.values()
+                    for series in some.values()
+                ]
+                self.text_before = self._head + "".join(lines)
+            return self.text_before
 
     def _begin(self, values: tuple[str, ...]) -> str:
         if len(values) != len(self.metric.labels):
@@ -131,8 +140,7 @@ def exposition(families: Iterable[Family], others: CollectorRegistry) -> bytes:
 
     In the text format 0.0.4, which every Prometheus reads.
     """
-    lines = [line for family in families for line in family.text()]
-    return "".join(lines).encode() + generate_latest(others)
+    return "".join(family.text() for family in families).encode() + generate_latest(others)
 
 
 def _escaped(value: str) -> str:

@@ -10,7 +10,7 @@ import yaml
 
 from aemon.alerts.fleet_rules import RECORDINGS
 from aemon.alerts.proof import proof_of
-from aemon.alerts.rules import LADDER, rule_groups, rules_text
+from aemon.alerts.rules import LADDER, annotations, rule_groups, rules_text
 from aemon.config.schema import Config, MonitorSettings
 from aemon.config.sources import HostSource
 from aemon.service.catalogue import CATALOGUE
@@ -80,10 +80,54 @@ def check_only(folder: Path, name: str) -> subprocess.CompletedProcess:
     return promtool("test", "rules", "some.yml", cwd=folder)
 
 
+def test_an_hourly_monitor_is_not_late_by_the_rules_for_one_minute(folder):
+    """Both ran last at the same time; `pumps` every minute, `belts` every hour."""
+    late = {
+        "6m": {"pumps"}, "100m": {"pumps"}, "181m": {"pumps"}, "183m": {"belts", "pumps"},
+    }  # fmt: skip
+    series = []
+    for name, pause in (("pumps", 60), ("belts", 3600)):
+        of = f'run="score", monitor="{name}", instance="host", job="aemon"'
+        series += [
+            (f"aemon_run_interval_seconds{{{of}}}", f"{pause}x190"),
+            (f"aemon_run_last_success_timestamp_seconds{{{of}}}", "0x190"),
+        ]
+    told = rule_groups(config(pumps="1m", belts="1h"), NOW)
+    alert = next(a for a in told[1].alerts if a.name == "AemonMonitorStale")
+    pauses = {"pumps": "1m", "belts": "1h"}
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in series],
+        "alert_rule_test": [
+            {
+                "eval_time": at,
+                "alertname": alert.name,
+                "exp_alerts": [
+                    {
+                        "exp_labels": {
+                            "monitor": name, "severity": "critical", "pause": pauses[name],
+                        },
+                        "exp_annotations": {
+                            key: text.replace("{{ $labels.monitor }}", name)
+                            for key, text in annotations(alert, "https://aemon.example").items()
+                        },
+                    }
+                    for name in sorted(names)
+                ],
+            }
+            for at, names in late.items()
+        ],
+    }  # fmt: skip
+    whole = {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": [test]}
+    (folder / "late.yml").write_text(yaml.safe_dump(whole))
+    tested = promtool("test", "rules", "late.yml", cwd=folder)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
 @pytest.mark.parametrize(
     ("is_so", "made_so", "fails"),
     [
-        ('job="score"}) + 120', 'job="score"}) + 120000', "AemonMonitorStale fires"),
+        ('run="score"}) + 120', 'run="score"}) + 120000', "AemonMonitorStale fires"),
         ("+ 120", "- 120", "AemonMonitorStale is silent"),
         ("aemon_lease_held == 0", "aemon_lease_held >= 0", "AemonMonitorUnwatched is silent"),
         ("for: 1d", "for: 1m", "AemonDetectorUntrained waits"),

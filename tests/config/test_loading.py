@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -149,6 +149,8 @@ def test_the_nearest_key_is_one_of_the_same_settings(problem):
         ("table: readings", "table: readings, query: SELECT 1", "3: monitors.pumps.source: give either table or query, not both"),
         ("30s", "30s\n    threshold: {false_alarm_rate: 0.1, alarm_budget: 3/day}", "5: monitors.pumps.threshold: give either false_alarm_rate or alarm_budget, not both"),
         ("30s", "30s\n    start: latr", "5: monitors.pumps.start: must be one of 'beginning' or 'now'"),
+        ("30s", "30s\n    stale_after: soon", "5: monitors.pumps.stale_after: 'soon' is not a duration; write for example 30s, 15m, 1h30m or 1d"),
+        ("30s", "30s\n    stale_after: 5", "5: monitors.pumps.stale_after: write a duration with its unit, for example 30s, 15m or 1d"),
         ("30s", "30s\n    columns: [a]", "5: monitors.pumps.columns: must hold `key: value` pairs"),
         ("30s", "30s\n    keep: 0.1\n    quiet: {least_records: 5}", "5: monitors.pumps.keep: quiet.least_records counts stored scores, and keep: 0.1 leaves some out; keep all, or leave least_records out"),
         ("30s", "30s\n    columns: {include: a}", "5: monitors.pumps.columns.include: must be a list, such as [flow, pressure]"),
@@ -295,3 +297,29 @@ def test_the_schema_tells_every_key_with_its_default():
     assert settings["train_every"]["default"] == "1d"
     assert all("description" in key or "$ref" in str(key) for key in settings.values())
     assert schema["$defs"]["SqlSource"]["properties"]["url"]["type"] == "string"
+
+
+def test_a_source_is_stale_by_its_monitors_own_pause_unless_said_otherwise(load):
+    def age(more: str):
+        monitor = load(MINIMAL.replace("score_every: 30s", more)).monitors["pumps"]
+        return monitor.stale_age(datetime(2026, 3, 2, tzinfo=UTC))
+
+    assert age("score_every: 30s") == timedelta(minutes=15)
+    assert age("score_every: 1h") == timedelta(hours=3)
+    assert age("score_every: '0 6 * * *'") == timedelta(days=3)
+    assert age("score_every: 30s\n    stale_after: 2h") == timedelta(hours=2)
+    assert age("score_every: 30s\n    stale_after: never") is None
+
+
+@pytest.mark.parametrize(
+    ("label", "why"),
+    [
+        ("monitor", "is set by aemon or Prometheus"),
+        ("a-b", "has letters, digits and '_'"),
+        ("__x", "has letters, digits and '_'"),
+    ],
+)
+def test_labels_are_ones_that_prometheus_takes(problem, label, why):
+    told = problem(f"{MINIMAL}    labels: {{{label}: water}}\n")
+    assert told.startswith("aemon.yaml:5: monitors.pumps.labels")
+    assert why in told

@@ -79,16 +79,16 @@ def value(metrics, name, **labels):
 def test_counters_start_at_zero(metrics):
     assert value(metrics, "aemon_records_scored_total", monitor="pumps") == 0
     assert value(metrics, "aemon_anomalies_total", monitor="pumps", severity="critical") == 0
-    assert value(metrics, "aemon_runs_total", monitor="pumps", job="train", outcome="failed") == 0
+    assert value(metrics, "aemon_runs_total", monitor="pumps", run="train", outcome="failed") == 0
     assert value(metrics, "aemon_episodes_total", monitor="pumps", severity="warning") == 0
     suppressed = "aemon_records_suppressed_total"
-    assert value(metrics, suppressed, monitor="pumps", reason="maintenance") == 0
-    assert value(metrics, "aemon_run_interval_seconds", monitor="pumps", job="score") == 30
+    assert value(metrics, suppressed, monitor="pumps", reason="snoozed") == 0
+    assert value(metrics, "aemon_run_interval_seconds", monitor="pumps", run="score") == 30
 
 
 def test_a_run_is_counted(metrics):
     metrics.observe(REPORT)
-    assert value(metrics, "aemon_runs_total", monitor="pumps", job="score", outcome="ok") == 1
+    assert value(metrics, "aemon_runs_total", monitor="pumps", run="score", outcome="ok") == 1
     assert value(metrics, "aemon_source_records_read_total", monitor="pumps") == 105
     assert value(metrics, "aemon_records_rejected_total", monitor="pumps", reason="no_time") == 5
     assert value(metrics, "aemon_anomalies_total", monitor="pumps", severity="warning") == 1
@@ -102,13 +102,13 @@ def test_a_run_is_counted(metrics):
     newest = value(metrics, "aemon_source_newest_record_timestamp_seconds", monitor="pumps")
     assert newest == (NOW - timedelta(seconds=10)).timestamp()
     last = "aemon_run_last_success_timestamp_seconds"
-    assert value(metrics, last, monitor="pumps", job="score") == REPORT.finished_at.timestamp()
+    assert value(metrics, last, monitor="pumps", run="score") == REPORT.finished_at.timestamp()
 
 
 def test_a_failure_is_no_success(metrics):
     metrics.observe(replace(REPORT, outcome=Outcome.FAILED))
     last = "aemon_run_last_success_timestamp_seconds"
-    assert value(metrics, last, monitor="pumps", job="score") is None
+    assert value(metrics, last, monitor="pumps", run="score") is None
 
 
 def test_the_cold_start_is_shown_until_there_is_a_detector(metrics):
@@ -229,11 +229,12 @@ def test_promtool_finds_nothing_to_say_of_them(busy):
 
 
 def test_names_and_labels_follow_the_rules():
+    """`job` and `instance` are Prometheus' own: it would call ours exported_job."""
     for metric in CATALOGUE:
         assert metric.name.startswith("aemon_")
         assert not metric.name.endswith(("_total", "_milliseconds", "_count"))
         assert set(metric.labels) <= {
-            "monitor", "job", "outcome", "reason", "severity", "version", "table", "ruling",
+            "monitor", "run", "outcome", "reason", "severity", "version", "table", "ruling",
             "source", "detector", "entity", "receiver",
         }  # fmt: skip
         assert metric.help

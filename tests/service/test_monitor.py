@@ -65,6 +65,24 @@ def test_records_learned_from_are_not_judged_and_every_later_one_is_once(trained
     assert keys(store) == [str(key) for key in range(LEARNED, LEARNED + 100)]
 
 
+def test_the_newest_record_is_told_even_where_nothing_new_comes(trained, database):
+    """After a restart, too: else a source that stays silent would be forgotten."""
+    insert(database, "readings", readings.rows(10, first=LEARNED))
+    score(trained)
+    outcome, _, tally = score(trained)
+    assert outcome is Outcome.NO_DATA
+    assert tally.newest_record == readings.START + timedelta(seconds=LEARNED + 9)
+
+
+def test_each_entity_is_told_its_exceedance_where_that_is_asked_for(trained, database):
+    insert(database, "readings", readings.rows(10, first=LEARNED))
+    assert score(trained)[2].by_entity == {}
+    trained.settings = trained.settings.model_copy(update={"entity_metrics": 3})
+    insert(database, "readings", readings.rows(10, first=LEARNED + 10))
+    _, _, tally = score(trained)
+    assert tally.by_entity == {"": tally.largest_exceedance}
+
+
 def test_a_broken_correlation_is_flagged_with_its_reasons(trained, database, store):
     """Given a record whose every value is in range, but flow does not go with current."""
     time = (readings.START + timedelta(hours=1)).isoformat()

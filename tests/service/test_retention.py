@@ -131,7 +131,7 @@ def test_a_removal_that_fails_is_a_failed_run(job, store, metrics, clock, monkey
     monkeypatch.setattr(retention.retention, "removals", away)
     job.round()
     assert metrics.registry.get_sample_value("aemon_store_errors_total") == 1
-    labels = {"monitor": "pumps", "job": "prune", "outcome": "failed"}
+    labels = {"monitor": "pumps", "run": "prune", "outcome": "failed"}
     assert metrics.registry.get_sample_value("aemon_runs_total", labels) == 1
     # A run that has failed at the store is written with the next one that has not.
     monkeypatch.undo()

@@ -16,7 +16,7 @@ def family(kind="gauge", labels=("monitor", "reason")) -> Family:
 
 
 def text(some: Family) -> str:
-    return "".join(some.text())
+    return some.text()
 
 
 def test_a_line_follows_its_value():

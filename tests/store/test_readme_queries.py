@@ -1,87 +1,16 @@
 """The queries of the README, on both databases, exactly as printed, over results of a real monitor."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
-from aemon.config.schema import MonitorSettings
 from aemon.service.once import score_monitors
-from aemon.service.training import train_once
-from aemon.store import schema
-from aemon.store.engine import open_engine
-from aemon.store.store import Store
-from tests import readings
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
 QUERIES = re.findall(r"^```sql\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-LEARNED = 200
-FIRST = datetime(2026, 11, 20, 6, tzinfo=UTC)
 ODD = 4711
-
-
-@pytest.fixture(scope="module")
-def clock():
-    class Clock:
-        now = datetime(2026, 11, 20, 8, tzinfo=UTC)
-
-        def __call__(self):
-            return self.now
-
-    return Clock()
-
-
-@pytest.fixture
-def results(store_url, clock):
-    """A store with the source table `readings` beside it, judged this morning."""
-    engine = open_engine(store_url)
-    schema.prepare(engine)
-    store = Store(engine, clock)
-    store.add_monitors(["pumps"])
-
-    def add(rows):
-        with store.writing() as connection:
-            connection.execute(
-                sa.text("INSERT INTO readings VALUES (:id, :ts, :flow, :pressure, :current)"),
-                [
-                    dict(zip(("id", "ts", "flow", "pressure", "current"), row, strict=True))
-                    for row in rows
-                ],
-            )
-
-    def at(number: int) -> str:
-        return (FIRST + timedelta(seconds=number)).isoformat()
-
-    with store.writing() as connection:
-        connection.execute(
-            sa.text(
-                "CREATE TABLE readings (id INTEGER PRIMARY KEY, ts TEXT, flow DOUBLE PRECISION,"
-                " pressure DOUBLE PRECISION, current DOUBLE PRECISION)"
-            )
-        )
-    add((n, at(n), *values) for n, _, *values in readings.rows(LEARNED))
-    settings = MonitorSettings.model_validate(
-        {
-            "source": {
-                "kind": "sql",
-                "url": store_url,
-                "table": "readings",
-                "time": "ts",
-                "key": "id",
-            },
-            "score_every": "1s",
-            "min_records": LEARNED,
-            "detector": {"steps": 60, "members": 1},
-            "threshold": {"false_alarm_rate": 0.01},
-        }
-    )
-    train_once("pumps", settings, store, clock)
-    add((n, at(n), *values) for n, _, *values in readings.rows(100, first=LEARNED))
-    add([(ODD, at(500), 9.0, 2.2, 0.8)])
-    yield store, settings
-    store.close()
 
 
 def rows_of(store, sql: str) -> list[dict]:
@@ -89,9 +18,9 @@ def rows_of(store, sql: str) -> list[dict]:
         return [dict(row) for row in connection.exec_driver_sql(sql).mappings()]
 
 
-def test_every_query_answers_on_both_databases(results, clock, monkeypatch):
+def test_every_query_answers_on_both_databases(results, morning, monkeypatch):
     store, settings = results
-    monkeypatch.setattr("aemon.service.once.utc_now", clock)
+    monkeypatch.setattr("aemon.service.once.utc_now", morning)
     score_monitors({"pumps": settings}, store)
     (said,) = (query for query in QUERIES if query.startswith("INSERT"))
     with store.writing() as connection:
@@ -124,9 +53,9 @@ def test_every_query_answers_on_both_databases(results, clock, monkeypatch):
     assert sum(row["times_first"] for row in first) == budget["flagged"]
 
 
-def test_a_flagged_record_says_all_that_was_promised(results, clock, monkeypatch):
+def test_a_flagged_record_says_all_that_was_promised(results, morning, monkeypatch):
     store, settings = results
-    monkeypatch.setattr("aemon.service.once.utc_now", clock)
+    monkeypatch.setattr("aemon.service.once.utc_now", morning)
     score_monitors({"pumps": settings}, store)
     (row,) = rows_of(store, f"SELECT * FROM flagged_records WHERE record_key = '{ODD}'")
     shares = [row[f"{place}_share"] for place in ("top", "second", "third")]
@@ -141,13 +70,13 @@ def test_a_flagged_record_says_all_that_was_promised(results, clock, monkeypatch
     assert [(run["job"], run["records_scored"]) for run in runs] == [("score", 101)]
 
 
-def test_what_was_known_before_is_not_what_is_known_now(results, clock, monkeypatch):
+def test_what_was_known_before_is_not_what_is_known_now(results, morning, monkeypatch):
     """The question of the README, asked of a record that was judged again after nine."""
     store, settings = results
-    monkeypatch.setattr("aemon.service.once.utc_now", clock)
+    monkeypatch.setattr("aemon.service.once.utc_now", morning)
     score_monitors({"pumps": settings}, store)
     before = rows_of(store, next(query for query in QUERIES if "superseded_at" in query))
-    monkeypatch.setattr(clock, "now", datetime(2026, 11, 20, 10, tzinfo=UTC))
+    monkeypatch.setattr(morning, "now", datetime(2026, 11, 20, 10, tzinfo=UTC))
     from aemon.service.once import score_monitors_again
 
     with store.writing() as connection:
