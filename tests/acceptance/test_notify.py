@@ -12,6 +12,7 @@ notify:
   ops: {{kind: webhook, url: 'http://127.0.0.1:{port}/x', timeout: 500ms, oldest: forever}}
 """
 KILLS = 2
+SERIES = 'aemon_notifications_waiting{receiver="ops"} 0'
 
 
 def told(plant: Plant, state: str) -> int:
@@ -40,9 +41,12 @@ def test_every_episode_is_told_whatever_is_killed(plant, tmp_path):
         tmp_path,
         MONITORS.format(source=plant.source),
         store=plant.store,
-        settings=SETTINGS.format(port=port),
+        settings="reload_every: 300ms",
     ) as daemon:
         daemon.wait(lambda: plant.ask("SELECT 1 FROM detectors") != [], "a detector")
+        # A receiver is configured while the daemon runs
+        daemon.config.write_text(daemon.config.read_text() + SETTINGS.format(port=port))
+        daemon.wait(lambda: SERIES in (daemon.get("/metrics") or ""), "it to be taken up")
         with receiving(port) as receiver:
             judge(daemon, plant, LEARNED, fault)
             daemon.wait(lambda: told(plant, "expected") > 0, "the first to be told")

@@ -22,6 +22,7 @@ from aemon.service.wording import message_of
 from aemon.store import delivery
 from aemon.store.dead_letters import listed, try_again
 from aemon.store.engine import open_engine
+from aemon.store.outbox import Notification, Rules, plan, waiting
 from aemon.store.snoozes import add_snooze
 from aemon.store.store import Store
 from aemon.store.tables import episodes
@@ -125,7 +126,7 @@ def test_a_message_says_what_the_store_knows_and_its_sql_runs(settings, live, da
     monitor.score_once(Tally(), Stop())
     monitor.close()
     (told,) = told_episodes(live, ["pumps"])
-    delivery_row = courier_row(live)
+    delivery_row = plan_for_ops(live)
     message = message_of(live, delivery_row, units, PAGE)
     assert (message.episode, message.records, message.page) == (
         told.id,
@@ -145,16 +146,14 @@ def test_a_message_says_what_the_store_knows_and_its_sql_runs(settings, live, da
     assert message.reason in {row["reason"] for row in found}
 
 
-def courier_row(store):
+def plan_for_ops(store) -> Notification:
     """What a look makes of the only episode there is."""
-    from aemon.store import outbox
-
-    rules = outbox.Rules(
+    rules = Rules(
         receiver="ops", since=utc_now(), oldest=None, least="warning", resolved=True,
         taken_up_is_over=False,
     )  # fmt: skip
-    outbox.plan(store, rules, {"pumps"})
-    (one,) = outbox.waiting(store, "ops", {"pumps"})
+    plan(store, rules, {"pumps"})
+    (one,) = waiting(store, "ops", {"pumps"})
     return one
 
 
@@ -236,6 +235,19 @@ def test_it_is_given_up_at_some_time(live, receiver, telling):
     heard = len(receiver.heard)
     time.sleep(0.5)
     assert len(receiver.heard) == heard, "nor is its end told"
+
+
+@IN_SQLITE
+def test_what_waited_for_a_receiver_that_was_away_for_weeks_is_no_news(live, receiver, telling):
+    """Given one that was taken out of the configuration before it was told, and is back in it."""
+    long_ago = Store(live.engine, lambda: utc_now() - timedelta(days=20))
+    outbox = telling()
+    number = begin(live)
+    plan_for_ops(long_ago)
+    outbox.adopt(configured(ops={"url": receiver.url}))
+    wait(lambda: states(live).get((number, "opened")) == "dead", "it to be given up")
+    assert listed(live)[0].last_error == "it was news too long ago"
+    assert receiver.heard == []
 
 
 @IN_SQLITE
