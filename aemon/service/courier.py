@@ -170,16 +170,22 @@ class Courier:
         message = message_of(self._store, one, units, self._page)
         if message is None:
             return True  # its row went with its episode
-        try:
-            body = payload(self.settings, message, self._store.now())
-        except TemplateError as error:
-            answer = Answer(error=f"template: {error}", permanent=True, alone=True)
-        else:
-            answer = send(self.settings, body, message.id)
+        answer = self._send(one, message)
         if answer.taken:
             self._taken(one, message, answer)
             return True
         return self._failed(one, answer)
+
+    def _send(self, one: Notification, message: Message) -> Answer:
+        now, oldest = self._store.now(), self.settings.oldest
+        if oldest is not None and now - (one.due_at or one.created_at) > oldest:
+            # Its receiver was not configured for long, or no daemon ran.
+            return Answer(error="it was news too long ago", permanent=True, alone=True)
+        try:
+            body = payload(self.settings, message, now)
+        except TemplateError as error:
+            return Answer(error=f"template: {error}", permanent=True, alone=True)
+        return send(self.settings, body, message.id)
 
     def _taken(self, one: Notification, message: Message, answer: Answer) -> None:
         self._count("sent")

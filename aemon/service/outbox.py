@@ -1,5 +1,6 @@
 """Telling receivers of episodes: beside the scoring, which waits for none of it."""
 
+import time
 from collections.abc import Callable, Collection, Mapping
 
 from aemon.config.schema import Config
@@ -30,6 +31,7 @@ class Outbox:
         self._open: dict[
             str, OpenEpisodes | None
         ] = {}  # monitor -> episodes open after its last run
+        self._asked_at: float | None = None  # monotonic
         self._around = Surroundings(store=store, metrics=metrics, monitors=self._watched, page=page)
 
     def adopt(self, config: Config) -> None:
@@ -56,14 +58,20 @@ class Outbox:
 
     def ask_to_end(self) -> None:
         """Tell no more, after what is in hand."""
+        self._asked_at = time.monotonic()
         for courier in [*self._couriers.values()]:
             courier.ask_to_end()
 
     def stop(self, wait_seconds: float) -> None:
-        """Wait for what is in hand; a receiver that hangs is told again by the next start."""
-        self.ask_to_end()
+        """Wait for what is in hand, for so long since that was asked for.
+
+        A receiver that hangs is told again by the next start.
+        """
+        if self._asked_at is None:
+            self.ask_to_end()
+        deadline = (self._asked_at or time.monotonic()) + wait_seconds
         for courier in [*self._couriers.values()]:
-            courier.join(wait_seconds / len(self._couriers))
+            courier.join(max(0.0, deadline - time.monotonic()))
         self._store.close()
 
     def _watched(self) -> Mapping[str, Mapping[str, str]]:
