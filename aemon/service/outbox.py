@@ -7,6 +7,7 @@ from aemon.config.schema import Config
 from aemon.records import OpenEpisodes, RunReport
 from aemon.service.courier import Courier, Surroundings
 from aemon.service.metrics import Metrics
+from aemon.service.wording import Words
 from aemon.store.store import Store
 
 
@@ -26,7 +27,7 @@ class Outbox:
         self._store = store
         self._metrics = metrics
         self._held = held
-        self._units: Mapping[str, Mapping[str, str]] = {}
+        self._words: Mapping[str, Words] = {}
         self._couriers: dict[str, Courier] = {}
         self._open: dict[
             str, OpenEpisodes | None
@@ -36,7 +37,10 @@ class Outbox:
 
     def adopt(self, config: Config) -> None:
         """Tell the receivers of a configuration, from now on."""
-        self._units = {name: one.columns.units for name, one in config.monitors.items()}
+        self._words = {
+            name: Words(units=one.columns.units, labels=one.labels)
+            for name, one in config.monitors.items()
+        }
         for name, courier in [*self._couriers.items()]:
             if courier.settings != config.notify.get(name):
                 courier.ask_to_end()
@@ -74,7 +78,7 @@ class Outbox:
             courier.join(max(0.0, deadline - time.monotonic()))
         self._store.close()
 
-    def _watched(self) -> Mapping[str, Mapping[str, str]]:
-        """Monitor -> units of its columns, of those watched here."""
+    def _watched(self) -> Mapping[str, Words]:
+        """What the monitors that are watched here have to say."""
         held = self._held()
-        return {name: units for name, units in self._units.items() if name in held}
+        return {name: words for name, words in self._words.items() if name in held}

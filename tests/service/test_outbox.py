@@ -18,7 +18,7 @@ from aemon.service.monitor import Monitor
 from aemon.service.outbox import Outbox
 from aemon.service.run import Stop, Tally
 from aemon.service.training import train_once
-from aemon.service.wording import message_of
+from aemon.service.wording import Words, message_of
 from aemon.store import delivery
 from aemon.store.dead_letters import listed, try_again
 from aemon.store.engine import open_engine
@@ -119,7 +119,7 @@ def counted(outbox, name, **labels) -> float | None:
 
 
 def test_a_message_says_what_the_store_knows_and_its_sql_runs(settings, live, database):
-    units = {"flow": "l/s"}
+    words = Words(units={"flow": "l/s"}, labels={"team": "water"})
     train_once("pumps", settings, live, utc_now)
     monitor = Monitor("pumps", settings, live, utc_now)
     add(database, LEARNED, "..xx.")
@@ -127,12 +127,13 @@ def test_a_message_says_what_the_store_knows_and_its_sql_runs(settings, live, da
     monitor.close()
     (told,) = told_episodes(live, ["pumps"])
     delivery_row = plan_for_ops(live)
-    message = message_of(live, delivery_row, units, PAGE)
+    message = message_of(live, delivery_row, words, PAGE)
     assert (message.episode, message.records, message.page) == (
         told.id,
         2,
         f"{PAGE}/#episode-{told.id}",
     )
+    assert message.labels == {"team": "water"}
     assert message.reason
     assert sum(one.share for one in message.columns) == pytest.approx(1)
     first, *_ = message.columns
