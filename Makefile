@@ -8,7 +8,7 @@ CONSTRAINTS := .ci/constraints.txt
 TORCH := $(shell grep '^torch==' $(CONSTRAINTS))
 SECONDS_OF_DEMO ?=
 
-.PHONY: install install-dev demo test lint types contracts pytest benchmark soak clean
+.PHONY: install install-dev demo test lint types contracts pytest benchmark image soak clean
 
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev
@@ -70,6 +70,11 @@ benchmark: install-dev
 	$(BIN)/python tests/benchmarks/bench_detection.py
 	$(BIN)/python tests/benchmarks/bench_causes.py
 	$(BIN)/python tests/benchmarks/bench_promise.py
+
+# With BUILDAH_FORMAT, podman and buildah keep the health check, too.
+image:
+	BUILDAH_FORMAT=docker $(firstword $(shell command -v docker podman buildah)) build --file deploy/Dockerfile --tag aemon \
+	  --build-arg VERSION=$(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' aemon/__init__.py) .
 
 soak: install-dev
 	$(BIN)/python -m pytest -s -m soak

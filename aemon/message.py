@@ -1,6 +1,7 @@
 """What is said to people of an episode, whoever carries it: the fields, and their plain values."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -65,6 +66,7 @@ class Message:
         page: the address of the status page, at this episode.
         sql: a query for its records.
         command: the same on the command line.
+        labels: of its monitor, to route by.
     """
 
     event: Event
@@ -87,6 +89,7 @@ class Message:
     page: str = ""
     sql: str = ""
     command: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -152,6 +155,7 @@ class Message:
             "page": self.page,
             "sql": self.sql,
             "command": self.command,
+            "labels": dict(self.labels),
         }
 
 
@@ -190,5 +194,6 @@ EXAMPLE = Message(
     page="http://127.0.0.1:9464/#episode-41",
     sql="SELECT * FROM flagged_records WHERE episode_id = 41 ORDER BY event_time;",
     command="aemon episodes show 41",
+    labels={"team": "water"},
 )
 """A made-up message: templates are tried on it, and receivers."""

@@ -63,6 +63,7 @@ def _alert(
     test = message.event is Event.TEST
     labels = {
         **settings.labels,
+        **message.labels,
         "alertname": TEST_NAME if test else ALERT_NAME,
         "monitor": message.monitor,
         "entity": message.entity,

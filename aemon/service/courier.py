@@ -17,7 +17,7 @@ from aemon.errors import AemonError, StoreError
 from aemon.message import Message
 from aemon.service.logs import log
 from aemon.service.metrics import Metrics
-from aemon.service.wording import message_of
+from aemon.service.wording import Words, message_of
 from aemon.store import delivery, outbox
 from aemon.store.outbox import Notification, Rules
 from aemon.store.store import Store
@@ -31,8 +31,8 @@ ALERTS_AT_ONCE = 64  # in one request, as Prometheus does
 
 logger = logging.getLogger(__name__)
 
-Monitors = Callable[[], Mapping[str, Mapping[str, str]]]
-"""Told when asked: monitor -> units of its columns, of those that are watched here."""
+Monitors = Callable[[], Mapping[str, Words]]
+"""Told when asked: monitor -> what it has to say, of those that are watched here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +118,7 @@ class Courier:
     def _round(self) -> None:
         self._settle()
         monitors = {
-            name: units for name, units in self._monitors().items() if self.settings.tells_of(name)
+            name: words for name, words in self._monitors().items() if self.settings.tells_of(name)
         }
         outbox.plan(self._store, self._rules(), monitors)
         self._send_waiting(monitors)
@@ -142,7 +142,7 @@ class Courier:
             taken_up_is_over=isinstance(self.settings, AlertmanagerReceiver),
         )
 
-    def _send_waiting(self, monitors: Mapping[str, Mapping[str, str]]) -> None:
+    def _send_waiting(self, monitors: Mapping[str, Words]) -> None:
         now, self._next_try = self._store.now(), None
         held_up: set[int] = set()  # episodes whose earlier news is not told yet
         for one in outbox.waiting(self._store, self.name, monitors):
@@ -162,24 +162,30 @@ class Courier:
         at = time.monotonic() + seconds
         self._next_try = at if self._next_try is None else min(self._next_try, at)
 
-    def _tell(self, one: Notification, units: Mapping[str, str]) -> bool:
+    def _tell(self, one: Notification, words: Words) -> bool:
         """Send one notification; whether nothing of its episode has to wait for it any more."""
         until = self._store.now() + 2 * self.settings.timeout + MARGIN
         if not delivery.claim(self._store, one, until):
             return False  # another replica is at it
-        message = message_of(self._store, one, units, self._page)
+        message = message_of(self._store, one, words, self._page)
         if message is None:
             return True  # its row went with its episode
-        try:
-            body = payload(self.settings, message, self._store.now())
-        except TemplateError as error:
-            answer = Answer(error=f"template: {error}", permanent=True, alone=True)
-        else:
-            answer = send(self.settings, body, message.id)
+        answer = self._send(one, message)
         if answer.taken:
             self._taken(one, message, answer)
             return True
         return self._failed(one, answer)
+
+    def _send(self, one: Notification, message: Message) -> Answer:
+        now, oldest = self._store.now(), self.settings.oldest
+        if oldest is not None and now - (one.due_at or one.created_at) > oldest:
+            # Its receiver was not configured for long, or no daemon ran.
+            return Answer(error="it was news too long ago", permanent=True, alone=True)
+        try:
+            body = payload(self.settings, message, now)
+        except TemplateError as error:
+            return Answer(error=f"template: {error}", permanent=True, alone=True)
+        return send(self.settings, body, message.id)
 
     def _taken(self, one: Notification, message: Message, answer: Answer) -> None:
         self._count("sent")
@@ -223,9 +229,7 @@ class Courier:
             self._unsettled[0]()
             self._unsettled.pop(0)
 
-    def _keep_in_mind(
-        self, settings: AlertmanagerReceiver, monitors: Mapping[str, Mapping[str, str]]
-    ) -> None:
+    def _keep_in_mind(self, settings: AlertmanagerReceiver, monitors: Mapping[str, Words]) -> None:
         """Send again what goes on: Alertmanager believes it only for a while."""
         now = time.monotonic()
         every = alertmanager.SENT_EVERY.total_seconds()

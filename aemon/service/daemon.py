@@ -49,7 +49,7 @@ logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 6.0  # a stopping daemon waits this long for commits in hand
 GIVE_BACK_SECONDS = 1.0  # and this long for its leases to be given back
-LAST_WORD_SECONDS = 1.0  # and this long for receivers to answer
+LAST_WORD_SECONDS = 1.5  # and at least this long for receivers to answer
 AWAKE_EVERY_SECONDS = 0.2
 SPREAD = timedelta(milliseconds=50)  # between the first ticks of two monitors, at most
 CLOCK_STEP_SECONDS = 5.0  # less is a clock being slewed

@@ -1,11 +1,13 @@
 """Telling receivers of episodes: beside the scoring, which waits for none of it."""
 
+import time
 from collections.abc import Callable, Collection, Mapping
 
 from aemon.config.schema import Config
 from aemon.records import OpenEpisodes, RunReport
 from aemon.service.courier import Courier, Surroundings
 from aemon.service.metrics import Metrics
+from aemon.service.wording import Words
 from aemon.store.store import Store
 
 
@@ -25,16 +27,20 @@ class Outbox:
         self._store = store
         self._metrics = metrics
         self._held = held
-        self._units: Mapping[str, Mapping[str, str]] = {}
+        self._words: Mapping[str, Words] = {}
         self._couriers: dict[str, Courier] = {}
         self._open: dict[
             str, OpenEpisodes | None
         ] = {}  # monitor -> episodes open after its last run
+        self._asked_at: float | None = None  # monotonic
         self._around = Surroundings(store=store, metrics=metrics, monitors=self._watched, page=page)
 
     def adopt(self, config: Config) -> None:
         """Tell the receivers of a configuration, from now on."""
-        self._units = {name: one.columns.units for name, one in config.monitors.items()}
+        self._words = {
+            name: Words(units=one.columns.units, labels=one.labels)
+            for name, one in config.monitors.items()
+        }
         for name, courier in [*self._couriers.items()]:
             if courier.settings != config.notify.get(name):
                 courier.ask_to_end()
@@ -56,17 +62,23 @@ class Outbox:
 
     def ask_to_end(self) -> None:
         """Tell no more, after what is in hand."""
+        self._asked_at = time.monotonic()
         for courier in [*self._couriers.values()]:
             courier.ask_to_end()
 
     def stop(self, wait_seconds: float) -> None:
-        """Wait for what is in hand; a receiver that hangs is told again by the next start."""
-        self.ask_to_end()
+        """Wait for what is in hand, for so long since that was asked for.
+
+        A receiver that hangs is told again by the next start.
+        """
+        if self._asked_at is None:
+            self.ask_to_end()
+        deadline = (self._asked_at or time.monotonic()) + wait_seconds
         for courier in [*self._couriers.values()]:
-            courier.join(wait_seconds / len(self._couriers))
+            courier.join(max(0.0, deadline - time.monotonic()))
         self._store.close()
 
-    def _watched(self) -> Mapping[str, Mapping[str, str]]:
-        """Monitor -> units of its columns, of those watched here."""
+    def _watched(self) -> Mapping[str, Words]:
+        """What the monitors that are watched here have to say."""
         held = self._held()
-        return {name: units for name, units in self._units.items() if name in held}
+        return {name: words for name, words in self._words.items() if name in held}

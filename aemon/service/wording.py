@@ -1,6 +1,7 @@
 """A notification and its episode in the store, put into the message that people get."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from aemon.detection.sentence import number_pair
 from aemon.message import Blamed, Event, Message
@@ -10,18 +11,25 @@ from aemon.store.queries import BlamedColumn, FlaggedRecord, flagged_records
 from aemon.store.store import Store
 from aemon.store.told import ToldEpisode, told_episodes
 
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Words:
+    """What a monitor's configuration has to say in its messages: units of columns, and labels."""
+
+    units: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
 MOST_COLUMNS = 3  # as a reason names at most
 
 
-def message_of(
-    store: Store, one: Notification, units: Mapping[str, str], page: str
-) -> Message | None:
+def message_of(store: Store, one: Notification, words: Words, page: str) -> Message | None:
     """What a notification says, of its episode as that is now; None if the episode is gone.
 
     Args:
         store: where both are.
         one: the notification.
-        units: of the monitor's columns.
+        words: of its monitor.
         page: the address of the status page.
 
     Raises:
@@ -57,12 +65,13 @@ def message_of(
         peak_exceedance=told.peak_exceedance,
         peak_record=told.peak_record_key,
         reason=records[0].reason if records else "",
-        columns=_columns(told, records, units),
+        columns=_columns(told, records, words.units),
         like=told.like,
         label=told.label,
         page=f"{page}/#episode-{told.id}",
         sql=sql_of(told.id),
         command=f"aemon episodes show {told.id}",
+        labels=words.labels,
     )
 
 

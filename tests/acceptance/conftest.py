@@ -3,6 +3,7 @@
 import pytest
 
 from tests.plants import Plant, PostgresPlant, SqlitePlant
+from tests.replicas import learned, several  # noqa: F401 -- fixtures
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])

@@ -111,10 +111,10 @@ def test_records_cannot_call_a_channel_together():
 
 
 def test_an_alerts_labels_are_those_of_its_life():
-    (alert,) = sent(OPENED, "alertmanager", labels={"team": "plant"})
+    (alert,) = sent(OPENED, "alertmanager", labels={"site": "north"})
     assert alert["labels"] == {
         "alertname": "AemonEpisode", "monitor": "pumps", "entity": "p4", "episode": "41",
-        "severity": "critical", "team": "plant",
+        "severity": "critical", "site": "north", "team": "water",
     }  # fmt: skip
     assert set(alert["annotations"]) == {"summary", "description", "columns", "sql", "command"}
     assert alert["generatorURL"] == OPENED.page
@@ -122,10 +122,10 @@ def test_an_alerts_labels_are_those_of_its_life():
     assert alert["endsAt"] == "2026-11-20T09:05:00.000+00:00"
     (nobodys,) = sent(replace(OPENED, entity="", reason=""), "alertmanager")
     assert "entity" not in nobodys["labels"]
-    (over,) = sent(replace(OPENED, event=Event.RESOLVED), "alertmanager", labels={"team": "plant"})
+    (over,) = sent(replace(OPENED, event=Event.RESOLVED), "alertmanager", labels={"site": "north"})
     assert over["labels"] == alert["labels"]
     assert over["endsAt"] == "2026-11-20T09:00:00.000+00:00"
-    (on,) = alertmanager.still_on(settings("alertmanager", labels={"team": "plant"}), [OPENED], NOW)
+    (on,) = alertmanager.still_on(settings("alertmanager", labels={"site": "north"}), [OPENED], NOW)
     assert on == alert
 
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from aemon.clock import utc_now
 from aemon.config.schema import Config
@@ -10,6 +11,7 @@ from aemon.service import monitor_checks, store_checks
 from aemon.service.finding import Level
 from aemon.store.leases import Replica, give_back, hold
 from aemon.store.store import Store
+from aemon.store.tables import episodes, notifications
 
 
 @pytest.fixture
@@ -57,8 +59,34 @@ def test_it_tells_who_watches(live, config):
 def test_a_clock_that_is_far_from_the_databases(live, config, store_url, monkeypatch):
     if store_url.startswith("sqlite"):
         return  # its clock is this host's
-    monkeypatch.setattr(store_checks, "utc_now", lambda: utc_now() - timedelta(minutes=5))
+    monkeypatch.setattr(store_checks, "utc_now", lambda: utc_now() - timedelta(minutes=5.5))
     found = store_checks.clocks(live, config)
     assert found.level is Level.WARNING
     assert found.what.startswith("the database's clock is 5m ahead of this host's")
     assert "NTP" in found.todo
+
+
+def test_it_tells_of_dead_letters_and_of_receivers_that_fail(live, config):
+    receivers = {name: {"kind": "slack", "url": "https://x.example/s3cret"} for name in ("a", "b")}
+    config = Config.model_validate({**config.model_dump(), "store": "x", "notify": receivers})
+    assert [one.level for one in store_checks.told(live, config)] == [Level.OK] * 2
+    now = utc_now()
+    episode = {
+        "id": 41, "monitor": "pumps", "entity": "", "state": "closed", "severity": "warning",
+        "started_at": now, "ended_at": now, "records": 3, "peak_exceedance": 2.0,
+        "peak_record_key": "7", "feature": "flow", "blame": {}, "calm_records": 0,
+        "updated_at": now, "opened_at": now,
+    }  # fmt: skip
+    row = {"monitor": "pumps", "episode_id": 41, "event": "opened", "severity": "warning",
+           "created_at": now, "due_at": now}  # fmt: skip
+    with live.writing() as connection:
+        connection.execute(sa.insert(episodes).values(episode))
+        for name, state in (("a", "waiting"), ("b", "dead")):
+            told = {"receiver": name, "state": state, "last_error": f"HTTP 50{len(state)}"}
+            connection.execute(sa.insert(notifications).values({**row, **told}))
+    failing, well, dead = store_checks.told(live, config)
+    assert (failing.level, well.level, dead.level) == (Level.WARNING, Level.OK, Level.WARNING)
+    assert failing.what == "a does not take what it is told: HTTP 507"
+    assert failing.todo == "aemon notify test a"
+    assert dead.what == "there are dead letters, the newest for b: HTTP 504"
+    assert "aemon notify retry --all" in dead.todo
