@@ -8,7 +8,6 @@ What goes on is sent again every minute, to be believed for `HELD`. So an Alertm
 its memory learns of it again, and what a dead daemon told of ends by itself.
 """
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -41,15 +40,13 @@ def news(settings: AlertmanagerReceiver, message: Message, now: datetime) -> lis
     return held
 
 
-def still_on(
-    settings: AlertmanagerReceiver, messages: Iterable[Message], now: datetime
-) -> list[Alert]:
-    """The alerts of episodes that go on, to be believed for a while longer.
+def still_on(settings: AlertmanagerReceiver, message: Message, now: datetime) -> Alert:
+    """The alert of an episode that goes on, to be believed for a while longer.
 
     Raises:
-        TemplateError: the template cannot be filled with one.
+        TemplateError: the template cannot be filled with it.
     """
-    return [_alert(settings, one, one.severity, now, ends=now + HELD) for one in messages]
+    return _alert(settings, message, message.severity, now, ends=now + HELD)
 
 
 def _alert(

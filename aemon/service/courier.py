@@ -4,7 +4,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -42,6 +42,7 @@ class Surroundings:
     store: Store
     metrics: Metrics
     monitors: Monitors
+    configured: Callable[[], Collection[str]]  # all monitors, wherever they are watched
     page: str  # address of the status page
 
 
@@ -58,6 +59,7 @@ class Courier:
         self._store = around.store
         self._metrics = around.metrics
         self._monitors = around.monitors
+        self._configured = around.configured
         self._page = around.page
         self._known_at: datetime | None = None
         self._not_before = 0.0  # monotonic: the receiver fails until then
@@ -124,7 +126,8 @@ class Courier:
         self._send_waiting(monitors)
         if isinstance(self.settings, AlertmanagerReceiver):
             self._keep_in_mind(self.settings, monitors)
-        counts = outbox.counted(self._store, self.name)
+        told = [name for name in self._configured() if self.settings.tells_of(name)]
+        counts = outbox.counted(self._store, self.name, told)
         for state, count in counts.items() if not self._over.is_set() else ():
             self._metrics[f"aemon_notifications_{state}"].labels(self.name).set(count)
 
@@ -252,10 +255,16 @@ class Courier:
                 return
 
     def _remind(self, settings: AlertmanagerReceiver, messages: Sequence[Message]) -> Answer:
-        try:
-            alerts = alertmanager.still_on(settings, messages, self._store.now())
-        except TemplateError as error:
-            return Answer(error=f"template: {error}")
+        now, alerts = self._store.now(), []
+        for message in messages:
+            try:
+                alerts.append(alertmanager.still_on(settings, message, now))
+            except TemplateError as error:  # of this one; the others go on
+                told = f"template: {error}"
+                log(
+                    logger, logging.WARNING, "notify.failed", told, receiver=self.name,
+                    monitor=message.monitor, episode=message.episode,
+                )  # fmt: skip
         return send(settings, alerts_json(alerts), messages[0].id) if alerts else Answer()
 
     def _count(self, outcome: str) -> None:

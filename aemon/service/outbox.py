@@ -33,7 +33,10 @@ class Outbox:
             str, OpenEpisodes | None
         ] = {}  # monitor -> episodes open after its last run
         self._asked_at: float | None = None  # monotonic
-        self._around = Surroundings(store=store, metrics=metrics, monitors=self._watched, page=page)
+        self._around = Surroundings(
+            store=store, metrics=metrics, page=page, monitors=self._watched,
+            configured=lambda: self._words,
+        )  # fmt: skip
 
     def adopt(self, config: Config) -> None:
         """Tell the receivers of a configuration, from now on."""

@@ -110,9 +110,17 @@ def watched(store: Store, config: Config) -> Iterator[Finding]:
 
 def told(store: Store, config: Config) -> Iterator[Finding]:
     """Whether every receiver takes what it is told, and what was given up."""
-    for name in config.notify:
+    for name, receiver in config.notify.items():
         waiting = listed(store, states=[NotificationState.WAITING], receiver=name, limit=100)
-        failing = next((one for one in waiting if one.last_error), None)
+        failing = next(
+            (
+                one
+                for one in waiting
+                if one.last_error and one.monitor in config.monitors
+                if receiver.tells_of(one.monitor)
+            ),
+            None,
+        )
         if failing is not None:
             yield warning(
                 "notify",

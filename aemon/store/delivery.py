@@ -93,11 +93,17 @@ def note_failed(
 ) -> None:
     """It was not taken: it is tried again at a time, or is dead.
 
+    Unless it has been taken up by another meanwhile, for we were long away.
+
     Raises:
         StoreError: the database fails.
     """
     state = NotificationState.WAITING if again_at else NotificationState.DEAD
     values = {"state": state, "next_try_at": again_at, "status": status, "last_error": error}
+    mine = sa.and_(
+        notifications.c.id == one.id,
+        notifications.c.state == NotificationState.WAITING,
+        notifications.c.attempts == one.attempts + 1,
+    )
     with store.writing() as connection:
-        mine = sa.update(notifications).where(notifications.c.id == one.id)
-        connection.execute(mine.values(values))
+        connection.execute(sa.update(notifications).where(mine).values(values))

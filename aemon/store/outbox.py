@@ -240,21 +240,25 @@ def active(store: Store, receiver: str, monitors: Collection[str]) -> list[Notif
         return [Notification(**row) for row in rows if row["monitor"] in monitors]
 
 
-def counted(store: Store, receiver: str) -> dict[NotificationState, int]:
-    """How many notifications of a receiver wait, and how many are dead.
+def counted(store: Store, receiver: str, monitors: Collection[str]) -> dict[NotificationState, int]:
+    """How many notifications of a receiver wait, and how many are dead, of these monitors.
+
+    What waited for a monitor that was taken out of the configuration waits for nobody.
 
     Raises:
         StoreError: the database fails.
     """
     states = (NotificationState.WAITING, NotificationState.DEAD)
     query = (
-        sa.select(notifications.c.state, sa.func.count())
+        sa.select(notifications.c.state, notifications.c.monitor, sa.func.count())
         .where(notifications.c.receiver == receiver, notifications.c.state.in_(states))
-        .group_by(notifications.c.state)
+        .group_by(notifications.c.state, notifications.c.monitor)
     )
+    found = dict.fromkeys(states, 0)
     with store.reading() as connection:
-        found = {str(state): int(count) for state, count in connection.execute(query)}
-    return {state: found.get(state, 0) for state in states}
+        for state, monitor, count in connection.execute(query):
+            found[NotificationState(state)] += count if monitor in monitors else 0
+    return found
 
 
 def _pieces(some: Sequence[int] | Sequence[str]) -> Iterator[Sequence[int] | Sequence[str]]:

@@ -262,6 +262,38 @@ def test_a_template_that_cannot_be_filled_makes_a_dead_letter(live, receiver, te
 
 
 @IN_SQLITE
+def test_what_waits_for_a_receiver_that_hears_of_its_monitor_no_more_is_not_counted(
+    live, receiver, telling
+):
+    """It would be told for ever as a receiver that takes nothing."""
+    receiver.always = (502, {}, b"")
+    outbox = telling(ops={"url": receiver.url})
+    begin(live)
+    wait(lambda: counted(outbox, "aemon_notifications_waiting") == 1, "it to wait")
+    outbox.adopt(configured(ops={"url": receiver.url, "monitors": []}))
+    time.sleep(0.5)
+    assert counted(outbox, "aemon_notifications_waiting") == 0
+
+
+@IN_SQLITE
+def test_one_that_cannot_be_told_any_more_ends_no_other_alert(live, receiver, telling, monkeypatch):
+    monkeypatch.setattr(alerting, "SENT_EVERY", timedelta(seconds=0.2))
+    receiver.always = (200, {}, b"")
+    there = {"kind": "alertmanager", "url": receiver.url, "template": "{{ 1 / (records - 9) }}"}
+    telling(ops=there)
+    first, second = begin(live), begin(live, entity="p2")
+    both = {(number, "opened"): "sent" for number in (first, second)}
+    wait(lambda: states(live) == both, "both to be told")
+    with live.writing() as connection:
+        longer = sa.update(episodes).where(episodes.c.id == first).values(records=9)
+        connection.execute(longer)
+    time.sleep(0.5)
+    heard = len(receiver.heard)
+    wait(lambda: len(receiver.heard) > heard, "the other to be sent again", 3)
+    assert [alert["labels"]["episode"] for alert in receiver.heard[-1].body] == [str(second)]
+
+
+@IN_SQLITE
 def test_a_receiver_that_hangs_keeps_no_other_waiting(live, receiver, telling):
     with receiving() as other:
         receiver.always = "hang"

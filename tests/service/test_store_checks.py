@@ -90,3 +90,7 @@ def test_it_tells_of_dead_letters_and_of_receivers_that_fail(live, config):
     assert failing.todo == "aemon notify test a"
     assert dead.what == "there are dead letters, the newest for b: HTTP 504"
     assert "aemon notify retry --all" in dead.todo
+    # What waits for who hears of its monitor no more is nobody's fault
+    receivers["a"]["monitors"] = []
+    config = Config.model_validate({**config.model_dump(), "store": "x", "notify": receivers})
+    assert next(iter(store_checks.told(live, config))).level is Level.OK
