@@ -26,6 +26,9 @@ from aemon.config.notify import ReceiverSettings
 
 MOST_READ = 2_000  # bytes of an answer; the rest is left
 MOST_TOLD = 200  # characters of it in an error
+SECRET_LETTERS = (
+    12  # a part of an address, or a word of a header, of so many is a secret of its own
+)
 LONGEST_WAIT = timedelta(hours=1)  # that a receiver may ask for
 _WAIT = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 _HIDDEN = "***"
@@ -91,14 +94,15 @@ def send(settings: ReceiverSettings, body: bytes, key: str) -> Answer:
 
 def _refused(settings: ReceiverSettings, error: urllib.error.HTTPError, said: str) -> Answer:
     told = f"HTTP {error.code}"
-    if said:
+    # Hidden before it is cut short: what is left of a secret would not be known for one.
+    if said := _without_secrets(said, settings)[:MOST_TOLD]:
         told += f": {said}"
     server_fails = error.code >= HTTPStatus.INTERNAL_SERVER_ERROR
     if HTTPStatus.MULTIPLE_CHOICES <= error.code < HTTPStatus.BAD_REQUEST:
         told = f"HTTP {error.code}: it is elsewhere now; correct the url"
     return Answer(
         status=error.code,
-        error=_without_secrets(told, settings),
+        error=told,
         permanent=not server_fails and error.code not in _WAIT,
         alone=error.code == HTTPStatus.INTERNAL_SERVER_ERROR,
         retry_after=_retry_after(error.headers.get("Retry-After", "")),
@@ -199,7 +203,7 @@ def _read(response: Any, seconds: float) -> str:
     except (OSError, http.client.HTTPException):
         pass  # the status has been told, and counts
     text = " ".join(content.decode(errors="replace").split())
-    return "".join(letter for letter in text if letter.isprintable())[:MOST_TOLD]
+    return "".join(letter for letter in text if letter.isprintable())
 
 
 def _told(reason: object) -> str:
@@ -239,3 +243,6 @@ def _secrets(settings: ReceiverSettings) -> Iterator[str]:
         given.append(settings.basic_auth.password)
     plain = [secret.get_secret_value() for secret in given if secret is not None]
     yield from (secret for secret in (url, path, *plain) if len(secret) > 1)
+    # As some answers have them: slashes escaped, or a token without the word before it.
+    for text in (path, *plain):
+        yield from (part for part in re.split(r"[/?&=\s]", text) if len(part) >= SECRET_LETTERS)

@@ -125,6 +125,27 @@ def test_an_answer_is_told_in_short_and_without_secrets(receiver):
         assert secret not in repr(answer)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "{path}",
+        175 * "x" + "{path}",  # it is told but in part
+        '{{"path": "{escaped}"}}',
+        "unknown token {token}",
+    ],
+)
+def test_no_part_of_a_secret_is_told(receiver, said):
+    secret, token = "T024BE7LD-XXXXXXXXXXXXXXXX", "eyJhbGciOiJIUzI1NiJ9"
+    url = f"{receiver.url}/{secret}"
+    path = f"/hook/s3cret/{secret}"
+    told = said.format(path=path, escaped=path.replace("/", r"\/"), token=token)
+    receiver.always = (403, {}, told.encode())
+    answer = send(settings(url, headers={"Authorization": f"Bearer {token}"}), b"{}", KEY)
+    assert answer.error.startswith("HTTP 403: ")
+    assert secret[:6] not in answer.error
+    assert token not in answer.error
+
+
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     """One for 127.0.0.1 that signs itself; with its key in the same file."""
