@@ -140,7 +140,7 @@ class WatchedAccess:
         self._taken = seen
         try:
             self.now = load_access(self._path)
-        except AemonError as error:
+        except (AemonError, OSError, ValueError) as error:  # a file may go while it is read
             message = f"the one before stays in use: {error}"
             logger.error(message, extra={"action": "web.refused"})  # noqa: TRY400 -- for people
         else:
