@@ -1,6 +1,7 @@
 """Asking the running daemon how it is, over its own HTTP; it may not be there."""
 
 import base64
+import http.client
 import json
 import ssl
 import urllib.error
@@ -95,7 +96,7 @@ def _fetch(
             why = f"{address} and this host do not agree on TLS: {reason.reason}"
             raise _NothingToldError(why) from None
         raise _NothingToldError(f"the daemon does not answer at {address}") from None
-    except (ValueError, KeyError, TypeError):
+    except (http.client.HTTPException, ValueError, KeyError, TypeError):
         raise _NothingToldError(f"what answers at {address} is no aemon") from None
     return told
 
