@@ -274,8 +274,7 @@ class Daemon:
             wanted = report.records_wanted
             enough = bool(wanted) and report.records_read >= wanted
             self._lifecycle.look_after(monitor, enough=enough)
-            waiting = self._metrics["aemon_feedback_waiting"]
-            waiting.labels(monitor.name).set(monitor.feedback_waiting)
+            self._metrics.show_feedback(monitor.name, monitor.feedback_waiting)
 
         return tick
 
@@ -286,8 +285,10 @@ class Daemon:
         except StoreError:
             self._metrics["aemon_store_errors"].inc()
             return  # the next tick asks again
-        self._metrics.show_detector(detector, realised)
-        self._shown[detector.monitor] = (detector.id, detector.threshold_id)
+        with self._watching:
+            self._metrics.show_detector(detector, realised)
+            if detector.monitor in self._monitors:  # else it went to another meanwhile
+                self._shown[detector.monitor] = (detector.id, detector.threshold_id)
 
     # -- what people ask
 

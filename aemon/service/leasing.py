@@ -10,6 +10,7 @@ from aemon.errors import AemonError, StoreError
 from aemon.service.logs import log
 from aemon.service.metrics import Metrics
 from aemon.service.replica import beat_every, is_gone
+from aemon.store.episodes import counts_open
 from aemon.store.fences import Fence
 from aemon.store.leases import Replica, give_back, hold, some_free
 from aemon.store.store import Store
@@ -52,6 +53,7 @@ class Leasing:
         self._on_lost = on_lost
         self._running = running
         self._names: tuple[str, ...] = ()
+        self._naming = threading.Lock()  # a beat tells of no monitor that was dropped meanwhile
         self._held: dict[str, Fence] = {}
         self._leaving: set[str] = set()  # held, watched no more, and not yet given back
         self._live = 1
@@ -83,10 +85,11 @@ class Leasing:
 
     def watch(self, names: Iterable[str]) -> None:
         """Hold a share of these from now on; they have their rows in `monitors`."""
-        dropped = set(self._names) - set(names := tuple(names)) - self._held.keys()
-        self._names = names
-        for name in dropped:
-            self._metrics.forget_monitor(name)
+        with self._naming:
+            dropped = set(self._names) - set(names := tuple(names)) - self._held.keys()
+            self._names = names
+            for name in dropped:
+                self._metrics.forget_monitor(name)
         self._wake.set()
 
     def stop(self, wait_seconds: float) -> None:
@@ -160,8 +163,21 @@ class Leasing:
         self._give_back_idle()
         self._live = now.live
         self._metrics["aemon_replicas_live"].set(now.live)
-        for name in names:
-            self._metrics["aemon_lease_held"].labels(name).set(name in self.held)
+        with self._naming:
+            for name in self._names:
+                self._metrics["aemon_lease_held"].labels(name).set(name in self.held)
+        self._show_episodes()
+
+    def _show_episodes(self) -> None:
+        """Show what is open: people take episodes up between runs, which may be hours apart."""
+        try:
+            with self._store.reading() as connection:
+                counts = counts_open(connection, [*self.held])
+        except StoreError as error:
+            self._failed(error)
+            return
+        for name, episodes in counts.items():
+            self._metrics.show_open(name, episodes)
 
     def _tokens(self) -> dict[str, int]:
         return {name: fence.token for name, fence in self._held.items()}

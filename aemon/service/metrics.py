@@ -1,5 +1,6 @@
 """The metrics: one catalogue, from which they are made, documented and tested."""
 
+import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -52,8 +53,11 @@ class Metrics:
         self["aemon_store_up"].set(1)
         for table in PRUNED:
             self["aemon_records_pruned"].labels(table)
+        # What is told of a monitor and its leaving wait for each other: a series that is set once more
+        # after its monitor has left would stay for ever, and alert for ever.
+        self._watching = threading.RLock()
         self._realised: dict[str, Flagged] = {}
-        self._most_entities: dict[str, int] = {}  # of every monitor that is watched here
+        self._settings: dict[str, MonitorSettings] = {}  # of every monitor that is watched here
         self._entities: dict[str, set[str]] = {}  # that are shown
 
     def exposed(self) -> bytes:
@@ -65,7 +69,11 @@ class Metrics:
 
     def add_monitor(self, monitor: str, settings: MonitorSettings) -> None:
         """Let every counter of a monitor start at 0, so that its first increase is seen."""
-        self._most_entities[monitor] = settings.entity_metrics
+        with self._watching:
+            self._add_monitor(monitor, settings)
+
+    def _add_monitor(self, monitor: str, settings: MonitorSettings) -> None:
+        self._settings[monitor] = settings
         for job in Job:
             for outcome in _ENDS[job]:
                 self["aemon_runs"].labels(monitor, job, outcome)
@@ -90,11 +98,12 @@ class Metrics:
 
     def forget_monitor(self, monitor: str) -> None:
         """Leave no series of a monitor that is not watched here any more."""
-        for metric in CATALOGUE:
-            if "monitor" in metric.labels:
-                self[metric.name].remove(monitor)
-        for kept in (self._realised, self._most_entities, self._entities):
-            kept.pop(monitor, None)
+        with self._watching:
+            for metric in CATALOGUE:
+                if "monitor" in metric.labels:
+                    self[metric.name].remove(monitor)
+            for kept in (self._realised, self._settings, self._entities):
+                kept.pop(monitor, None)
 
     def add_receiver(self, receiver: str) -> None:
         """Let every counter of a receiver start at 0."""
@@ -111,9 +120,12 @@ class Metrics:
 
     def observe(self, report: RunReport) -> None:
         """Count a finished run, unless its monitor is not watched here, or not any more."""
+        with self._watching:
+            if report.monitor in self._settings:
+                self._observe(report)
+
+    def _observe(self, report: RunReport) -> None:
         monitor = report.monitor
-        if monitor not in self._most_entities:
-            return
         self["aemon_runs"].labels(monitor, report.job, report.outcome).inc()
         self["aemon_run_duration_seconds"].labels(report.job).observe(report.seconds)
         if report.outcome in _WELL:
@@ -124,8 +136,15 @@ class Metrics:
 
     def count_source_error(self, monitor: str, reason: str) -> None:
         """Count a run that failed to read its source, for one of the reasons there are."""
-        if monitor in self._most_entities:
-            self["aemon_source_errors"].labels(monitor, reason).inc()
+        with self._watching:
+            if monitor in self._settings:
+                self["aemon_source_errors"].labels(monitor, reason).inc()
+
+    def show_feedback(self, monitor: str, waiting: int) -> None:
+        """Show how much was said of a monitor's records that no training has taken up."""
+        with self._watching:
+            if monitor in self._settings:
+                self["aemon_feedback_waiting"].labels(monitor).set(waiting)
 
     def _observe_scoring(self, monitor: str, report: RunReport) -> None:
         if report.outcome is Outcome.COLLECTING:
@@ -173,21 +192,25 @@ class Metrics:
         for level, count in report.episodes_opened:
             self["aemon_episodes"].labels(monitor, level).inc(count)
         if report.episodes_open is not None:
-            self._show_open(monitor, report.episodes_open)
+            self.show_open(monitor, report.episodes_open)
         for exceedance in report.exceedances:
             self["aemon_anomaly_exceedance_ratio"].observe(exceedance)
 
-    def _show_open(self, monitor: str, episodes: OpenEpisodes) -> None:
-        self["aemon_episodes_open"].labels(monitor, Severity.WARNING).set(episodes.warning)
-        self["aemon_episodes_open"].labels(monitor, Severity.CRITICAL).set(episodes.critical)
-        self["aemon_episodes_acknowledged"].labels(monitor).set(episodes.acknowledged)
+    def show_open(self, monitor: str, episodes: OpenEpisodes) -> None:
+        """Show which episodes of a monitor are open."""
+        with self._watching:
+            if monitor not in self._settings:
+                return
+            self["aemon_episodes_open"].labels(monitor, Severity.WARNING).set(episodes.warning)
+            self["aemon_episodes_open"].labels(monitor, Severity.CRITICAL).set(episodes.critical)
+            self["aemon_episodes_acknowledged"].labels(monitor).set(episodes.acknowledged)
 
     def _show_entities(self, monitor: str, report: RunReport) -> None:
         """The first entities that come are shown: series that come and go cost Prometheus most."""
         shown = self._entities.setdefault(monitor, set())
         name = "aemon_entity_max_exceedance_ratio"
         for entity, exceedance in report.by_entity:
-            if entity in shown or len(shown) < self._most_entities.get(monitor, 0):
+            if entity in shown or len(shown) < self._settings[monitor].entity_metrics:
                 shown.add(entity)
                 self[name].labels(monitor, entity).set(exceedance)
             else:
@@ -212,6 +235,11 @@ class Metrics:
             stored: the detector.
             realised: what it has flagged until now, by all runs that were observed.
         """
+        with self._watching:
+            if stored.monitor in self._settings:
+                self._show_detector(stored, realised)
+
+    def _show_detector(self, stored: StoredDetector, realised: Flagged) -> None:
         monitor = stored.monitor
         self["aemon_detector_info"].remove(monitor)
         self["aemon_detector_info"].labels(monitor, str(stored.version)).set(1)

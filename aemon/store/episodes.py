@@ -35,19 +35,25 @@ def open_episodes(connection: sa.Connection, monitor: str) -> dict[str, Episode]
 
 def count_open(connection: sa.Connection, monitor: str) -> OpenEpisodes:
     """How many episodes are told and not closed."""
-    columns = (episodes.c.state, episodes.c.severity)
-    query = (
-        sa.select(*columns, sa.func.count())
-        .where(
-            episodes.c.monitor == monitor,
-            episodes.c.state.in_((EpisodeState.OPEN, EpisodeState.ACKNOWLEDGED)),
+    return counts_open(connection, [monitor])[monitor]
+
+
+def counts_open(connection: sa.Connection, monitors: Sequence[str]) -> dict[str, OpenEpisodes]:
+    """The same of each of some monitors."""
+    counts: dict[str, Counter[str]] = {monitor: Counter() for monitor in monitors}
+    columns = (episodes.c.monitor, episodes.c.state, episodes.c.severity)
+    for start in range(0, len(monitors), KEYS_AT_ONCE):
+        query = (
+            sa.select(*columns, sa.func.count())
+            .where(
+                episodes.c.monitor.in_(monitors[start : start + KEYS_AT_ONCE]),
+                episodes.c.state.in_((EpisodeState.OPEN, EpisodeState.ACKNOWLEDGED)),
+            )
+            .group_by(*columns)
         )
-        .group_by(*columns)
-    )
-    counts: Counter[str] = Counter()
-    for state, severity, count in connection.execute(query):
-        counts[severity if state == EpisodeState.OPEN else state] += count
-    return OpenEpisodes(**counts)
+        for monitor, state, severity, count in connection.execute(query):
+            counts[monitor][severity if state == EpisodeState.OPEN else state] += count
+    return {monitor: OpenEpisodes(**count) for monitor, count in counts.items()}
 
 
 def told_before(

@@ -3,19 +3,26 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
 from aemon.clock import utc_now
+from aemon.config.schema import MonitorSettings
+from aemon.config.sources import HostSource
+from aemon.service import leasing
 from aemon.service.leasing import Leasing
 from aemon.service.metrics import Metrics
 from aemon.service.replica import is_gone, own_name
 from aemon.store.engine import open_engine
 from aemon.store.leases import Replica, lease_rows
 from aemon.store.store import Store
+from aemon.store.tables import episodes
+from aemon.store.told import acknowledge
 
 LEASE = timedelta(seconds=1.5)
 NAMES = ("fans", "pumps")
@@ -97,6 +104,48 @@ def test_what_is_configured_can_change(daemons, store):
     store.add_monitors(["valves"])
     one.leasing.watch(["fans", "valves"])
     wait(lambda: one.watched.keys() == {"fans", "valves"}, 3)
+
+
+def test_a_monitor_dropped_while_a_beat_goes_on_leaves_no_series(daemons, monkeypatch):
+    """It would be told for ever as watched by nobody."""
+    one, other = daemons
+    other.running = {*NAMES}
+    other.leasing.start(NAMES)
+    real = leasing.hold
+
+    def hold(*given, **named):
+        held = real(*given, **named)
+        if threading.current_thread() is threading.main_thread():
+            one.leasing.watch(["fans"])
+        return held
+
+    monkeypatch.setattr(leasing, "hold", hold)
+    one.leasing.start(NAMES)
+    assert one.metric("aemon_lease_held", monitor="fans") == 0
+    assert one.metric("aemon_lease_held", monitor="pumps") is None
+
+
+def test_what_people_do_is_shown_between_runs(daemons, store):
+    """A monitor may run once an hour; whoever took an episode up is not called until then."""
+    one, _ = daemons
+    one.metrics.add_monitor(
+        "pumps", MonitorSettings(source=HostSource(), score_every=timedelta(hours=1))
+    )
+    now = utc_now()
+    row = {
+        "monitor": "pumps", "entity": "p1", "state": "open", "severity": "critical",
+        "started_at": now, "ended_at": now, "records": 3, "peak_exceedance": 2.0,
+        "peak_record_key": "7", "feature": "flow", "blame": {"flow": 3.0},
+        "calm_records": 0, "updated_at": now, "opened_at": now,
+    }  # fmt: skip
+    with store.writing() as connection:
+        number = connection.execute(sa.insert(episodes).values(row)).inserted_primary_key[0]
+    one.leasing.start(NAMES)
+    name = "aemon_episodes_open"
+    assert one.metric(name, monitor="pumps", severity="critical") == 1, "and after a restart"
+    acknowledge(store, number)
+    wait(lambda: one.metric(name, monitor="pumps", severity="critical") == 0)
+    assert one.metric("aemon_episodes_acknowledged", monitor="pumps") == 1
 
 
 def test_a_store_that_is_away_takes_nothing_from_a_daemon(daemons, store, caplog):

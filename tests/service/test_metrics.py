@@ -130,6 +130,16 @@ def test_a_new_detector_leaves_no_series_of_the_old_one(metrics):
     assert value(metrics, "aemon_threshold", monitor="pumps") == 3.0
 
 
+def test_what_is_told_late_brings_no_series_back(metrics):
+    """A run may end, and a detector be looked up, while its monitor goes to another daemon."""
+    metrics.forget_monitor("pumps")
+    metrics.show_detector(DETECTOR, Flagged(judged=900, flagged=8))
+    metrics.show_feedback("pumps", 2)
+    metrics.observe(REPORT)
+    metrics.count_source_error("pumps", "unfit")
+    assert "pumps" not in metrics.exposed().decode()
+
+
 def test_the_realised_rate_stands_beside_the_promised_one(metrics):
     """Given a detector, a store that knows what it flagged before, and a run."""
     name = "aemon_realised_anomaly_ratio"
