@@ -124,7 +124,9 @@ def fleet_alerts(job: str) -> tuple[Alert, ...]:
             expression=lambda _scope: (
                 "sum by (receiver) "
                 '(increase(aemon_notifications_total{outcome="dead"}[1h])) > 0\n'
-                "or max by (receiver) (min_over_time(aemon_notifications_waiting[30m])) > 0"
+                "or max by (receiver) (min_over_time(aemon_notifications_waiting[30m])) > 0\n"
+                # A daemon that has just begun knows nothing of the time before.
+                "and max by (receiver) (aemon_notifications_waiting offset 30m) > 0"
             ),
             hold=_at_once,
             summary="{{ $labels.receiver }} is not told of episodes",

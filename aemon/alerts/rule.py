@@ -68,9 +68,9 @@ class Scope:
 
     def chosen(self, expression: str) -> str:
         """An expression, narrowed to the monitors that have this scope's pause between runs."""
-        bounds = [f"> {self.above.total_seconds():g}"] if self.above else []
+        bounds = [f"> {self.above.total_seconds():.12g}"] if self.above else []
         if not self.open_ended:
-            bounds.append(f"<= {self.interval.total_seconds():g}")
+            bounds.append(f"<= {self.interval.total_seconds():.12g}")
         if not self.narrow:
             return expression
         pause = self.most("aemon_run_interval_seconds", 'run="score"')

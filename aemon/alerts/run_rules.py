@@ -4,12 +4,16 @@ from datetime import timedelta
 
 from aemon.alerts.patience import MINUTE, at_once, played_pause, seconds, two_runs
 from aemon.alerts.rule import Alert, Played, Scope
+from aemon.config.schema import LATE_RUNS
 
-STALE_RUNS = 3
 STALE_SECONDS = 120
 FAILED_SHARE = 0.3
 MISSED_SHARE = 0.2
+CATCHING_UP = timedelta(minutes=30)
+"""While a source's history is read, runs are long, and the ticks meanwhile are left out."""
 REJECTED_SHARE = 0.01
+CHANCE = 1.5
+"""One run or record alone is no share of anything; `increase` may tell of it as a little more."""
 
 _SCORE = 'run="score"'
 _FAILED, _MISSED = 'outcome=~"failed|timed_out"', 'outcome=~"misfired|skipped"'
@@ -29,48 +33,72 @@ def _played_runs(scope: Scope, outcome: str, share: float) -> tuple[Played, ...]
 
 
 def _share(scope: Scope, part: tuple[str, ...], of: tuple[str, ...], share: float) -> str:
-    return f"{scope.grown(scope.window, *part)}\n> {share} * {scope.grown(scope.window, *of)}"
+    some, every = scope.grown(scope.window, *part), scope.grown(scope.window, *of)
+    return f"{some}\n> {share} * {every} + {CHANCE}"
+
+
+def _late(scope: Scope) -> str:
+    """Late by the schedule itself: one that stands still at night is not late in the morning."""
+    late = scope.most("aemon_run_late_after_timestamp_seconds")
+    return f"time() - {late} > {STALE_SECONDS}"
+
+
+def _well(scope: Scope) -> str:
+    return scope.most("aemon_run_last_success_timestamp_seconds", _SCORE)
+
+
+def _played_late(scope: Scope) -> Played:
+    """No run ends well any more."""
+    return Played("aemon_run_late_after_timestamp_seconds", {}, LATE_RUNS * seconds(scope))
+
+
+def _played_well(scope: Scope) -> tuple[Played, ...]:
+    """The last run ended two pauses ago, always."""
+    last = "aemon_run_last_success_timestamp_seconds"
+    return (
+        Played(last, {"run": "score"}, -2 * seconds(scope), 1),
+        Played("aemon_run_late_after_timestamp_seconds", {}, seconds(scope), 1),
+        played_pause(scope),
+    )
+
+
+def _late_at(scope: Scope) -> timedelta:
+    return LATE_RUNS * scope.interval + timedelta(seconds=STALE_SECONDS)
 
 
 RUN_ALERTS = (
     Alert(
         name="AemonMonitorStale",
         severity="critical",
-        expression=lambda s: (
-            f"time() - {s.most('aemon_run_last_success_timestamp_seconds', _SCORE)}\n"
-            f"> {STALE_RUNS} * {s.most('aemon_run_interval_seconds', _SCORE)} + {STALE_SECONDS}"
-        ),
+        expression=lambda s: f"{_late(s)}\nand on (monitor) {_well(s)}",
         hold=at_once,
         summary="{{ $labels.monitor }} is not watched: no scoring run has ended well lately",
-        description=f"For {STALE_RUNS} of its own pauses no run ended well: records are not judged.",
+        description="None has since three were due: records are not judged.",
         runbook="aemon doctor says what is wrong; aemon status shows the last run and its reason.",
         fires=lambda scope: (
             Played("aemon_run_last_success_timestamp_seconds", {"run": "score"}),
+            _played_late(scope),
             played_pause(scope),
         ),
-        calm=lambda scope: (
-            Played("aemon_run_last_success_timestamp_seconds", {"run": "score"}, -2 * seconds(scope), 1),
-            played_pause(scope),
-        ),
-        after=lambda scope: STALE_RUNS * scope.interval + timedelta(seconds=STALE_SECONDS),
+        calm=_played_well,
+        after=_late_at,
         waits=True,
     ),
     Alert(
         name="AemonMonitorNeverRan",
         severity="critical",
-        expression=lambda s: (
-            f"{s.most('aemon_run_interval_seconds', _SCORE)}\n"
-            f"unless on (monitor) {s.most('aemon_run_last_success_timestamp_seconds', _SCORE)}"
-        ),
-        hold=lambda scope: STALE_RUNS * scope.interval + 5 * MINUTE,
+        expression=lambda s: f"{_late(s)}\nunless on (monitor) {_well(s)}",
+        hold=lambda _scope: 3 * MINUTE,
         summary="{{ $labels.monitor }} is not watched: no scoring run has ended well since the start",
         description="The daemon lives, but no run of this monitor has ended well since it started.",
         runbook="aemon check reads its source; aemon doctor says what is wrong.",
-        fires=lambda scope: (played_pause(scope),),
+        fires=lambda scope: (_played_late(scope), played_pause(scope)),
         calm=lambda scope: (
+            Played("aemon_run_last_success_timestamp_seconds", {"run": "score"}),
+            _played_late(scope),
             played_pause(scope),
-            Played("aemon_run_last_success_timestamp_seconds", {"run": "score"}, 0, 1),
         ),
+        after=_late_at,
         waits=True,
     ),
     Alert(
@@ -115,15 +143,15 @@ RUN_ALERTS = (
         expression=lambda s: _share(
             s, ("aemon_runs_total", _SCORE, _FAILED), ("aemon_runs_total", _SCORE), FAILED_SHARE
         ),
-        hold=at_once,
+        hold=lambda _scope: MINUTE,
         summary="{{ $labels.monitor }}: many scoring runs fail",
         description=f"More than {FAILED_SHARE:.0%} of its last runs failed. What they could not read "
         "is read later.",
         runbook="The reason is in the ledger: SELECT finished_at, outcome, reason FROM runs WHERE "
         "monitor = '{{ $labels.monitor }}' ORDER BY finished_at DESC; or ask aemon doctor.",
-        fires=lambda scope: _played_runs(scope, "failed", 0.5),
+        fires=lambda scope: _played_runs(scope, "failed", 0.9),
         calm=lambda scope: _played_runs(scope, "failed", 0.1),
-        after=lambda scope: 2 * scope.interval + 10 * MINUTE,
+        after=lambda scope: 3 * scope.interval + 10 * MINUTE,
     ),
     Alert(
         name="AemonRunsMissed",
@@ -131,15 +159,15 @@ RUN_ALERTS = (
         expression=lambda s: _share(
             s, ("aemon_runs_total", _SCORE, _MISSED), ("aemon_runs_total", _SCORE), MISSED_SHARE
         ),
-        hold=at_once,
+        hold=lambda scope: max(CATCHING_UP, 2 * scope.interval),
         summary="{{ $labels.monitor }}: many ticks are not run",
         description=f"More than {MISSED_SHARE:.0%} of its last ticks were misfired or skipped: the "
         "daemon is overloaded, its store is away, or runs take longer than the pause between them.",
         runbook="aemon doctor; SELECT outcome, reason FROM runs WHERE monitor = '{{ $labels.monitor "
         "}}' ORDER BY finished_at DESC. Raise score_every, or share the work with another daemon.",
-        fires=lambda scope: _played_runs(scope, "misfired", 0.5),
+        fires=lambda scope: _played_runs(scope, "misfired", 0.9),
         calm=lambda scope: _played_runs(scope, "misfired", 0.1),
-        after=lambda scope: 2 * scope.interval + 10 * MINUTE,
+        after=lambda scope: 3 * scope.interval + 10 * MINUTE,
     ),
     Alert(
         name="AemonRecordsRejected",
@@ -162,6 +190,6 @@ RUN_ALERTS = (
             Played("aemon_records_rejected_total", {"reason": "no_time"}, 0, 0),
             Played("aemon_source_records_read_total", {}, 0, 1),
         ),
-        after=lambda scope: 2 * scope.interval + 10 * MINUTE,
+        after=lambda scope: 3 * scope.interval + 10 * MINUTE,
     ),
 )  # fmt: skip

@@ -147,6 +147,15 @@ def longest_pause(schedule: timedelta | Cron, zone: ZoneInfo, now: datetime) -> 
     return max(gaps, default=LONGEST_LOOK)
 
 
+def moment_after(schedule: timedelta | Cron, zone: ZoneInfo, now: datetime, count: int) -> datetime:
+    """The last of so many moments of a schedule that come after now."""
+    if isinstance(schedule, timedelta):
+        return now + count * schedule
+    just_after = now + timedelta(microseconds=1)
+    last = just_after + count * LONGEST_LOOK
+    return max(islice(schedule.moments(just_after, last, zone), count), default=last)
+
+
 def is_due(schedule: timedelta | Cron, since: datetime, now: datetime, zone: ZoneInfo) -> bool:
     """Whether what was done at `since` is to be done again by now."""
     if isinstance(schedule, timedelta):

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from aemon.config.cron import longest_pause
+from aemon.config.cron import longest_pause, moment_after
 from aemon.config.detector import DetectorSettings
 from aemon.config.notify import Receiver, check_receivers
 from aemon.config.quiet import QuietSettings
@@ -129,6 +129,7 @@ TAKEN_LABELS = frozenset(
         "reason",
     }
 )
+LATE_RUNS = 3
 STALE_PAUSES = 3
 STALE_AT_LEAST = timedelta(minutes=15)
 Keep = Literal["all", "flagged"] | Annotated[float, Field(gt=0, lt=1)]
@@ -217,7 +218,9 @@ class MonitorSettings(Settings):
     @field_validator("labels")
     @classmethod
     def _labels_of_its_own(cls, labels: dict[str, str]) -> dict[str, str]:
-        for name in labels:
+        for name, value in labels.items():
+            if not value or "{{" in value:  # no label to Prometheus, or a template
+                raise ValueError(f"{name}: a label's value is plain text, and not empty")
             if not LABEL.fullmatch(name) or name.startswith("__"):
                 raise ValueError(f"{name!r}: a label's name has letters, digits and '_'")
             if name in TAKEN_LABELS:
@@ -228,6 +231,14 @@ class MonitorSettings(Settings):
         """The longest pause between two runs of scoring, or of training, from now on."""
         schedule = self.score_every if job is Job.SCORE else self.train_every
         return longest_pause(schedule, ZoneInfo(self.timezone), now)
+
+    def late_after(self, now: datetime) -> datetime:
+        """When a monitor is late, if no scoring run ends well from now on: three are due by then.
+
+        And half of `score_timeout` later, for so long takes a run that reads a backlog.
+        """
+        due = moment_after(self.score_every, ZoneInfo(self.timezone), now, LATE_RUNS)
+        return due + self.score_timeout / 2
 
     def stale_age(self, now: datetime) -> timedelta | None:
         """The age of the newest record that makes the source stale; None where none does."""

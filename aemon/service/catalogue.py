@@ -56,6 +56,10 @@ CATALOGUE = (
         "when a run last ended well (ok, no_data or collecting)",
     ),
     Metric("aemon_run_interval_seconds", "gauge", ("monitor", "run"), "longest pause between runs"),
+    Metric(
+        "aemon_run_late_after_timestamp_seconds", "gauge", ("monitor",),
+        "until when a scoring run has to end well: the third one is due by then, and half of score_timeout is over",
+    ),
     Metric("aemon_source_records_read", "counter", ("monitor",), "records the source returned"),
     Metric(
         "aemon_source_errors", "counter", ("monitor", "reason"),

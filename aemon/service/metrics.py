@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
@@ -88,6 +89,7 @@ class Metrics:
         kinds = (settings.source.kind, settings.detector.kind)
         self["aemon_monitor_info"].labels(monitor, *kinds).set(1)
         now = utc_now()
+        self._show_due(monitor, now)
         for job in (Job.SCORE, Job.TRAIN):
             seconds = settings.pause(job, now).total_seconds()
             self["aemon_run_interval_seconds"].labels(monitor, job).set(seconds)
@@ -131,8 +133,14 @@ class Metrics:
         if report.outcome in _WELL:
             success = self["aemon_run_last_success_timestamp_seconds"]
             success.labels(monitor, report.job).set(report.finished_at.timestamp())
+            if report.job is Job.SCORE:
+                self._show_due(monitor, report.finished_at)
         if report.job is Job.SCORE:
             self._observe_scoring(monitor, report)
+
+    def _show_due(self, monitor: str, now: datetime) -> None:
+        late = self["aemon_run_late_after_timestamp_seconds"]
+        late.labels(monitor).set(self._settings[monitor].late_after(now).timestamp())
 
     def count_source_error(self, monitor: str, reason: str) -> None:
         """Count a run that failed to read its source, for one of the reasons there are."""

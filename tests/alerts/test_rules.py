@@ -83,7 +83,7 @@ def check_only(folder: Path, name: str) -> subprocess.CompletedProcess:
 def test_an_hourly_monitor_is_not_late_by_the_rules_for_one_minute(folder):
     """Both ran last at the same time; `pumps` every minute, `belts` every hour."""
     late = {
-        "6m": {"pumps"}, "100m": {"pumps"}, "181m": {"pumps"}, "183m": {"belts", "pumps"},
+        "4m": set(), "6m": {"pumps"}, "100m": {"pumps"}, "181m": {"pumps"}, "183m": {"belts", "pumps"},
     }  # fmt: skip
     series = []
     for name, pause in (("pumps", 60), ("belts", 3600)):
@@ -91,6 +91,7 @@ def test_an_hourly_monitor_is_not_late_by_the_rules_for_one_minute(folder):
         series += [
             (f"aemon_run_interval_seconds{{{of}}}", f"{pause}x190"),
             (f"aemon_run_last_success_timestamp_seconds{{{of}}}", "0x190"),
+            (f'aemon_run_late_after_timestamp_seconds{{monitor="{name}"}}', f"{3 * pause}x190"),
         ]
     told = rule_groups(config(pumps="1m", belts="1h"), NOW)
     alert = next(a for a in told[1].alerts if a.name == "AemonMonitorStale")
@@ -125,10 +126,86 @@ def test_an_hourly_monitor_is_not_late_by_the_rules_for_one_minute(folder):
 
 
 @pytest.mark.parametrize(
+    ("alert", "series", "at"),
+    [
+        # A host has just begun, and its database a moment after aemon.
+        (
+            "AemonRunsFail",
+            {
+                'aemon_runs_total{monitor="pumps", run="score", outcome="failed"}': "_x8 0 1x40",
+                'aemon_runs_total{monitor="pumps", run="score", outcome="ok"}': "_x8 0x4 1+0.25x40",
+            },
+            ("135s", "150s", "3m", "210s", "5m"),
+        ),
+        # The first run reads a source's history, for minutes.
+        (
+            "AemonRunsMissed",
+            {
+                'aemon_runs_total{monitor="pumps", run="score", outcome="skipped"}': "0+0.25x100",
+                'aemon_runs_total{monitor="pumps", run="score", outcome="ok"}': "0x100",
+            },
+            ("5m", "10m", "20m"),
+        ),
+        # One record in ten minutes has no time.
+        (
+            "AemonRecordsRejected",
+            {
+                'aemon_records_rejected_total{monitor="pumps", reason="no_time"}': "0x20 1x80",
+                'aemon_source_records_read_total{monitor="pumps"}': "0+1x100",
+            },
+            ("6m", "10m", "13m"),
+        ),
+        # An episode was to be told the moment after the start.
+        (
+            "AemonNotificationsFail",
+            {'aemon_notifications_waiting{receiver="ops"}': "_x8 1x8 0x20"},
+            ("135s", "3m", "210s"),
+        ),
+    ],
+)
+def test_nobody_is_called_for_what_happens_once(folder, alert, series, at):
+    test = {
+        "interval": "15s",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "alert_rule_test": [{"eval_time": time, "alertname": alert} for time in at],
+    }
+    whole = {"rule_files": ["rules.yml"], "evaluation_interval": "15s", "tests": [test]}
+    pause = 'aemon_run_interval_seconds{monitor="pumps", run="score"}'
+    test["input_series"].append({"series": pause, "values": "60x100"})
+    (folder / "once.yml").write_text(yaml.safe_dump(whole))
+    tested = promtool("test", "rules", "once.yml", cwd=folder)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def test_who_waits_for_half_an_hour_is_told_of(folder):
+    """Given a receiver that takes nothing, and two daemons of which one has just begun."""
+    of = 'aemon_notifications_waiting{receiver="ops", instance='
+    test = {
+        "interval": "1m",
+        "input_series": [
+            {"series": f'{of}"a"}}', "values": "0x5 2x60"},
+            {"series": f'{of}"b"}}', "values": "_x30 2x30"},
+        ],
+        "promql_expr_test": [
+            {
+                "expr": 'count(ALERTS{alertname="AemonNotificationsFail", receiver="ops"}) or vector(0)',
+                "eval_time": at,
+                "exp_samples": [{"value": count}],
+            }
+            for at, count in (("33m", 0), ("40m", 1))
+        ],
+    }
+    whole = {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": [test]}
+    (folder / "waits.yml").write_text(yaml.safe_dump(whole))
+    tested = promtool("test", "rules", "waits.yml", cwd=folder)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+@pytest.mark.parametrize(
     ("is_so", "made_so", "fails"),
     [
-        ('run="score"}) + 120', 'run="score"}) + 120000', "AemonMonitorStale fires"),
-        ("+ 120", "- 120", "AemonMonitorStale is silent"),
+        ("> 120", "> 120000", "AemonMonitorStale fires"),
+        ("> 120", "> -1200", "AemonMonitorStale is silent"),
         ("aemon_lease_held == 0", "aemon_lease_held >= 0", "AemonMonitorUnwatched is silent"),
         ("for: 1d", "for: 1m", "AemonDetectorUntrained waits"),
         ("severity: warning", "severity: page", "AemonRunsFail fires"),

@@ -311,6 +311,13 @@ def test_a_source_is_stale_by_its_monitors_own_pause_unless_said_otherwise(load)
     assert age("score_every: 30s\n    stale_after: never") is None
 
 
+@pytest.mark.parametrize("value", ['""', '"{{ $value }}"'])
+def test_a_label_has_a_plain_value(problem, value):
+    told = problem(f"{MINIMAL}    labels: {{team: {value}}}\n")
+    assert told.startswith("aemon.yaml:5: monitors.pumps.labels")
+    assert "team: a label's value is plain text, and not empty" in told
+
+
 @pytest.mark.parametrize(
     ("label", "why"),
     [

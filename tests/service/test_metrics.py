@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from aemon.config.cron import Cron
 from aemon.config.schema import MonitorSettings
 from aemon.config.sources import HostSource
 from aemon.records import DetectorState, DriftReport, Job, OpenEpisodes, Outcome, RunReport
@@ -109,6 +110,29 @@ def test_a_failure_is_no_success(metrics):
     metrics.observe(replace(REPORT, outcome=Outcome.FAILED))
     last = "aemon_run_last_success_timestamp_seconds"
     assert value(metrics, last, monitor="pumps", run="score") is None
+
+
+@pytest.mark.parametrize(
+    ("every", "minutes"),
+    [
+        (timedelta(minutes=1), 3),
+        # On a Friday evening, the third is due on Monday at 8:10.
+        (Cron.parse("*/5 8-18 * * 1-5"), 2 * 24 * 60 + 13 * 60 + 15),
+    ],
+)
+def test_a_monitor_is_late_by_its_own_schedule(metrics, every, minutes):
+    """Not after three of its longest pauses, which are a week of nights and weekends."""
+    metrics.add_monitor("pumps", MonitorSettings(source=HostSource(), score_every=every))
+    evening = datetime(2026, 2, 27, 18, 55, 30, tzinfo=UTC)
+    metrics.observe(replace(REPORT, finished_at=evening))
+    name, slack = "aemon_run_late_after_timestamp_seconds", timedelta(minutes=2.5)
+    shown = value(metrics, name, monitor="pumps")
+    due = datetime.fromtimestamp(shown, UTC) - slack
+    assert due - evening == timedelta(minutes=minutes) - timedelta(
+        seconds=30 if isinstance(every, Cron) else 0
+    )
+    metrics.observe(replace(REPORT, outcome=Outcome.FAILED))
+    assert value(metrics, name, monitor="pumps") == shown, "a failure puts nothing off"
 
 
 def test_the_cold_start_is_shown_until_there_is_a_detector(metrics):
