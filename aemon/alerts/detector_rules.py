@@ -5,11 +5,14 @@ from datetime import timedelta
 from aemon.alerts.patience import at_once, played_pause, two_runs
 from aemon.alerts.rule import Alert, Played, Scope
 from aemon.clock import format_duration
+from aemon.config.schema import OLD_TRAININGS
 
 BRIEF = "5m"
 """An episode that opened and closed between two scrapes is told for so long."""
 
-OLD_TRAININGS = 3
+BRIDGE = "2m"
+"""An open episode is still told while one daemon hands its monitor to another, or starts anew."""
+
 OVERSPENT = 3
 """More than three times the promise, and beyond chance."""
 
@@ -36,7 +39,7 @@ def _episode(severity: str) -> Alert:
         name="AemonEpisode",
         severity=severity,
         expression=lambda s: (
-            f"{s.most('aemon_episodes_open', of)} > 0\n"
+            f"max by (monitor) (max_over_time({s.series('aemon_episodes_open', of)}[{BRIDGE}])) > 0\n"
             f"or {s.grown(BRIEF, 'aemon_episodes_total', of)} > 0"
         ),
         hold=at_once,
@@ -93,22 +96,22 @@ DETECTOR_ALERTS = (
         severity="warning",
         expression=lambda s: (
             f"time() - {s.most('aemon_detector_trained_timestamp_seconds')}\n"
-            f"> {OLD_TRAININGS} * {s.most('aemon_run_interval_seconds', _TRAIN)} + 3600"
+            f"> {s.most('aemon_detector_stale_after_seconds')}"
         ),
         hold=lambda _scope: _HOUR,
         summary="{{ $labels.monitor }} judges with an old detector",
-        description=f"It is older than {OLD_TRAININGS} times train_every: trainings fail, or what "
-        "they make is rejected.",
+        description=f"It is older than {OLD_TRAININGS} times train_every and two trials: trainings "
+        "fail, or what they make is rejected.",
         runbook="See what became of each: aemon detectors list {{ $labels.monitor }}; aemon doctor.",
         fires=lambda _scope: (
             Played("aemon_detector_trained_timestamp_seconds"),
-            Played("aemon_run_interval_seconds", {"run": "train"}, 3600),
+            Played("aemon_detector_stale_after_seconds", {}, 3 * 3600),
         ),
         calm=lambda _scope: (
-            Played("aemon_detector_trained_timestamp_seconds", {}, -3 * 3600, 1),
-            Played("aemon_run_interval_seconds", {"run": "train"}, 3600),
+            Played("aemon_detector_trained_timestamp_seconds", {}, -2 * 3600, 1),
+            Played("aemon_detector_stale_after_seconds", {}, 3 * 3600),
         ),
-        after=lambda _scope: (OLD_TRAININGS + 1) * _HOUR,
+        after=lambda _scope: 3 * _HOUR,
     ),
     Alert(
         name="AemonDetectorUntrained",

@@ -130,6 +130,8 @@ TAKEN_LABELS = frozenset(
     }
 )
 LATE_RUNS = 3
+OLD_TRAININGS = 3
+TRAINING_TIME = timedelta(hours=1)  # more than it takes, and its wait for a worker
 STALE_PAUSES = 3
 STALE_AT_LEAST = timedelta(minutes=15)
 Keep = Literal["all", "flagged"] | Annotated[float, Field(gt=0, lt=1)]
@@ -239,6 +241,14 @@ class MonitorSettings(Settings):
         """
         due = moment_after(self.score_every, ZoneInfo(self.timezone), now, LATE_RUNS)
         return due + self.score_timeout / 2
+
+    def old_age(self, now: datetime) -> timedelta:
+        """The age of the active detector at which its successors fail, or are rejected.
+
+        Its own trial and the next one's are part of it.
+        """
+        trials = 2 * self.life.trial_longest if self.life.trial else timedelta(0)
+        return OLD_TRAININGS * self.pause(Job.TRAIN, now) + trials + TRAINING_TIME
 
     def stale_age(self, now: datetime) -> timedelta | None:
         """The age of the newest record that makes the source stale; None where none does."""

@@ -160,6 +160,10 @@ CATALOGUE = (
         "when the active detector was trained",
     ),
     Metric(
+        "aemon_detector_stale_after_seconds", "gauge", ("monitor",),
+        "an active detector older than this should have been replaced: three times train_every and two trials",
+    ),
+    Metric(
         "aemon_detector_training_records", "gauge", ("monitor",),
         "records that shaped the active detector's weights",
     ),

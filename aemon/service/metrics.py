@@ -93,6 +93,8 @@ class Metrics:
         for job in (Job.SCORE, Job.TRAIN):
             seconds = settings.pause(job, now).total_seconds()
             self["aemon_run_interval_seconds"].labels(monitor, job).set(seconds)
+        old = self["aemon_detector_stale_after_seconds"]
+        old.labels(monitor).set(settings.old_age(now).total_seconds())
         stale = settings.stale_age(now)
         if stale is not None:
             after = self["aemon_source_stale_after_seconds"]

@@ -177,6 +177,26 @@ def test_nobody_is_called_for_what_happens_once(folder, alert, series, at):
     assert tested.returncode == 0, tested.stdout + tested.stderr
 
 
+def test_an_open_episode_goes_on_while_its_monitor_changes_hands(folder):
+    """Prometheus asks each daemon in its turn, and may meet neither as the one that has it."""
+    of = 'aemon_episodes_open{monitor="pumps", severity="critical", instance='
+    pause = 'aemon_run_interval_seconds{monitor="pumps", run="score"}'
+    series = {f'{of}"a"}}': "1x8 stale", f'{of}"b"}}': "_x13 1x8 0x30", pause: "60x60"}
+    alerts = 'count(ALERTS{alertname="AemonEpisode", monitor="pumps"}) or vector(0)'
+    test = {
+        "interval": "15s",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [
+            {"expr": alerts, "eval_time": at, "exp_samples": [{"value": count}]}
+            for at, count in (("2m", 1), ("150s", 1), ("3m", 1), ("4m", 1), ("9m", 0))
+        ],
+    }
+    whole = {"rule_files": ["rules.yml"], "evaluation_interval": "15s", "tests": [test]}
+    (folder / "hands.yml").write_text(yaml.safe_dump(whole))
+    tested = promtool("test", "rules", "hands.yml", cwd=folder)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
 def test_who_waits_for_half_an_hour_is_told_of(folder):
     """Given a receiver that takes nothing, and two daemons of which one has just begun."""
     of = 'aemon_notifications_waiting{receiver="ops", instance='

@@ -135,6 +135,19 @@ def test_a_monitor_is_late_by_its_own_schedule(metrics, every, minutes):
     assert value(metrics, name, monitor="pumps") == shown, "a failure puts nothing off"
 
 
+def test_a_detector_is_not_old_while_its_successor_is_on_trial(metrics):
+    """Trained every hour, but a trial may last a day; so may its own have."""
+    hourly = MonitorSettings(
+        source=HostSource(), score_every=timedelta(minutes=1), train_every=timedelta(hours=1)
+    )
+    metrics.add_monitor("pumps", hourly)
+    age = value(metrics, "aemon_detector_stale_after_seconds", monitor="pumps")
+    assert age >= 2 * hourly.life.trial_longest.total_seconds() + 3 * 3600
+    untried = hourly.model_copy(update={"life": hourly.life.model_copy(update={"trial": False})})
+    metrics.add_monitor("pumps", untried)
+    assert value(metrics, "aemon_detector_stale_after_seconds", monitor="pumps") == 4 * 3600
+
+
 def test_the_cold_start_is_shown_until_there_is_a_detector(metrics):
     metrics.observe(
         replace(REPORT, outcome=Outcome.COLLECTING, records_read=312, records_wanted=1000)
