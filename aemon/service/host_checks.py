@@ -1,9 +1,11 @@
 """What can be wrong with a host and the configuration file on it."""
 
+import re
 import resource
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from zoneinfo import available_timezones
@@ -12,6 +14,7 @@ import psutil
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from aemon.config.notify import SlackReceiver
 from aemon.config.schema import Config
 from aemon.config.sources import SqlSource
 from aemon.service.finding import Finding, error, ok, warning
@@ -21,6 +24,7 @@ from aemon.web.connections import MOST
 FILES_A_MONITOR = 6  # a source's connection, and its share of all else
 FILES_AT_LEAST = 128 + MOST
 IMPORT_SECONDS = 60.0
+_CREDENTIALS = re.compile("auth|key|secret|token", re.IGNORECASE)  # in the name of a header
 _GROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -28,6 +32,7 @@ def secrets(config: Config, path: Path) -> Finding:
     """Whether others can read a password in the configuration file."""
     text = path.read_text(encoding="utf-8")
     passwords = [password for url in _urls(config) if (password := _password(url))]
+    passwords += _shown(config)
     open_to_others = stat.S_IMODE(path.stat().st_mode) & (stat.S_IRGRP | stat.S_IROTH)
     if open_to_others and any(password in text for password in passwords):
         return warning(
@@ -130,6 +135,18 @@ def _urls(config: Config) -> list[str]:
     sources = (monitor.source for monitor in config.monitors.values())
     urls = [source.url.get_secret_value() for source in sources if isinstance(source, SqlSource)]
     return [config.store.get_secret_value(), *urls]
+
+
+def _shown(config: Config) -> Iterator[str]:
+    """What is shown to receivers, and to the daemon itself."""
+    given = [config.http.client.token, config.http.client.password]
+    for receiver in config.notify.values():
+        given.append(receiver.bearer_token)
+        given += [value for name, value in receiver.headers.items() if _CREDENTIALS.search(name)]
+        given.append(receiver.basic_auth.password if receiver.basic_auth else None)
+        if isinstance(receiver, SlackReceiver):
+            given.append(receiver.url)  # who knows it may post there
+    yield from (secret.get_secret_value() for secret in given if secret)
 
 
 def _password(url: str) -> str:
