@@ -113,6 +113,17 @@ class Connection(H11Protocol):
         super().on_response_complete()
         self._look()
 
+    def pause_writing(self) -> None:
+        """Its answer is not read: it waits like others, and can be cut off for a newcomer."""
+        super().pause_writing()
+        self._gate.waits(self)
+
+    def resume_writing(self) -> None:
+        """It is read again."""
+        super().resume_writing()
+        if self._answering:
+            self._gate.works(self)
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is due any more."""
         self._end_in(None)

@@ -20,6 +20,7 @@ OPEN_PATH = "/healthz"  # for probes, which know nothing and learn nothing but t
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 LINGER_SECONDS = 1.0  # that somebody who still sends is given to read why they are refused
 LINGER_BYTES = 1 << 20  # of theirs that are taken meanwhile
+PART_BYTES = 1 << 18  # of a long answer that are sent at once
 TELL_EVERY_SECONDS = 60.0
 
 logger = logging.getLogger(__name__)
@@ -168,6 +169,19 @@ class _Exchange:
             await self._send({**message, "more_body": True})
             await self._linger()
             message = {"type": "http.response.body", "body": b"", "more_body": False}
+        await self._send_in_parts(message)
+
+    async def _send_in_parts(self, message: Message) -> None:
+        """One part is written when the one before has been read.
+
+        So many who do not read hold one page in memory, and not one each.
+        """
+        body = memoryview(message.get("body", b""))
+        while len(body) > PART_BYTES:
+            part = {**message, "body": bytes(body[:PART_BYTES]), "more_body": True}
+            await self._send(part)
+            body = body[PART_BYTES:]
+            message = {**message, "body": bytes(body) if len(body) <= PART_BYTES else b""}
         await self._send(message)
 
     async def _linger(self) -> None:

@@ -5,6 +5,7 @@ import threading
 import time
 from contextlib import ExitStack, contextmanager
 
+import psutil
 import pytest
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
@@ -103,6 +104,32 @@ def test_an_answer_that_nobody_reads_is_not_kept_for_ever(port):
         heard = answer_of(connection, 5)
         assert heard.startswith(b"HTTP/1.1 200")
         assert not heard.endswith(b'large{number="19999"} 0.0\n')
+
+
+def test_those_who_do_not_read_hold_one_page_in_memory_and_keep_nobody_out(monkeypatch):
+    page = b"x" * 10_000_000
+    monkeypatch.setattr(server, "Gate", lambda: connections.Gate(30))
+    listener = listen("127.0.0.1:0")
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
+    web = WebServer(listener, lambda: None, lambda: HEALTH, lambda: page)
+    web.start()
+    port = listener.getsockname()[1]
+    before = psutil.Process().memory_info().rss
+    with ExitStack() as stack:
+        for _ in range(30):
+            lazy = socket.socket()
+            lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            lazy.connect(("127.0.0.1", port))
+            lazy.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            stack.enter_context(lazy)
+        time.sleep(1)
+        assert len(web._server._gate._open) == 30
+        assert psutil.Process().memory_info().rss - before < 5 * len(page)
+        newcomer = stack.enter_context(connect(port, LAST))
+        assert answer_of(newcomer).startswith(b"HTTP/1.1 200")
+    with connect(port, b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") as reader:
+        assert answer_of(reader).endswith(b"\r\n\r\n" + page), "who reads has all of it"
+    web.stop()
 
 
 def test_an_answer_that_is_read_in_time_leaves_the_connection_in_use(port):
