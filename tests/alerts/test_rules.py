@@ -6,14 +6,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+import typer.main
 import yaml
 
 from aemon.alerts.fleet_rules import RECORDINGS
 from aemon.alerts.proof import proof_of
 from aemon.alerts.rules import LADDER, annotations, rule_groups, rules_text
+from aemon.cli.main import app
 from aemon.config.schema import Config, MonitorSettings
 from aemon.config.sources import HostSource
 from aemon.service.catalogue import CATALOGUE
+from aemon.store import schema
+from aemon.store.engine import open_engine
 from tests.lacking import needs_program
 from tests.processes import aemon
 
@@ -196,6 +201,38 @@ def test_many_pauses_are_told_in_a_few_groups():
     for number in (1, 8, 99, 10**7):
         pause = timedelta(seconds=number)
         assert sum(matches(group.scope, "m1", pause) for group in groups[1:]) == 1
+
+
+RUNBOOKS = {
+    alert.name: alert.runbook.replace("{{ $labels.monitor }}", "pumps")
+    .replace("{{ $labels.receiver }}", "chat").replace("NUMBER", "41")
+    for group in rule_groups(config(pumps="1m"), NOW)
+    for alert in group.alerts
+}  # fmt: skip
+ARGUMENTS = re.compile(r"--?[a-z-]+|pumps|chat|41|false_alarm|FILE")
+
+
+@pytest.mark.parametrize("name", RUNBOOKS)
+def test_the_command_line_takes_what_a_runbook_says(name):
+    for told in re.findall(r"\baemon ([^.;:,]+)", RUNBOOKS[name]):
+        command, words = typer.main.get_command(app), told.split()
+        while words and words[0] in getattr(command, "commands", {}):
+            command = command.commands[words.pop(0)]
+        assert not hasattr(command, "commands"), told
+        given = next((n for n, word in enumerate(words) if not ARGUMENTS.fullmatch(word)), None)
+        if words[:given]:
+            command.make_context(told, words[:given])  # raises what it would tell
+
+
+def test_the_store_takes_what_a_runbook_asks(tmp_path):
+    engine = open_engine(f"sqlite:///{tmp_path}/aemon.db")
+    schema.prepare(engine)
+    asked = [sql for text in RUNBOOKS.values() for sql in re.findall(r"SELECT [^;.]*", text)]
+    assert len(asked) >= 5
+    with engine.connect() as connection:
+        for sql in asked:
+            connection.execute(sa.text(sql))
+    engine.dispose()
 
 
 def test_a_link_is_told_where_there_is_one(folder):
