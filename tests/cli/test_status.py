@@ -14,7 +14,7 @@ def test_there_is_nothing_to_show_before_a_first_run(folder):
     assert "there are no results yet" in error
     run(folder, "db", "upgrade")
     source, *told = run(folder, "status").stdout.splitlines()
-    assert source == "the daemon does not answer at 127.0.0.1:9464: from the store"
+    assert source == "from the store, for the daemon does not answer at 127.0.0.1:9464"
     assert told == ["no monitor has run yet"]
 
 
