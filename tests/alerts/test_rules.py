@@ -248,6 +248,23 @@ def test_the_readme_tells_of_every_alert():
     assert {(name, one) for name, levels in told for one in levels.split(", ")} == alerts
 
 
+def test_prometheus_takes_the_configuration_of_the_readme(tmp_path):
+    """With the rules where the command puts them, and once more with what a secured port takes."""
+    (told,) = re.findall(r"^```yml\n(.*?)^```", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    (tmp_path / "aemon.yaml").write_text(
+        "monitors: {here: {source: {kind: host}, score_every: 30s}}", encoding="utf-8"
+    )
+    aemon("rules", "--output", "rules", cwd=tmp_path)
+    (tmp_path / "aemon.crt").write_text("")
+    (tmp_path / "aemon.token").write_text("s3cret")
+    for text in (told, re.sub(r"#(scheme|tls_config|authorization):", r"\1:", told)):
+        (tmp_path / "prometheus.yml").write_text(text, encoding="utf-8")
+        checked = promtool("check", "config", "prometheus.yml", cwd=tmp_path)
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+        assert "1 rule files found" in checked.stdout
+    assert "authorization" in yaml.safe_load(text)["scrape_configs"][0]
+
+
 def test_the_command_prints_rules_or_writes_them_with_their_tests(tmp_path):
     (tmp_path / "aemon.yaml").write_text(
         "monitors: {here: {source: {kind: host}, score_every: 30s}}", encoding="utf-8"
