@@ -57,7 +57,7 @@ def compare(old: Config, new: Config) -> Change:
     differing = [
         key
         for key in Config.model_fields
-        if key != "monitors" and getattr(old, key) != getattr(new, key)
+        if key != "monitors" and _of_the_daemon(old, key) != _of_the_daemon(new, key)
     ]
     return Change(
         added=tuple(name for name in new.monitors if name not in old.monitors),
@@ -65,6 +65,13 @@ def compare(old: Config, new: Config) -> Change:
         changed=tuple(name for name in both if old.monitors[name] != new.monitors[name]),
         restart=tuple(key for key in differing if key in TAKES_RESTART),
         others=tuple(key for key in differing if key not in TAKES_RESTART),
+    )
+
+
+def _of_the_daemon(config: Config, key: str) -> object:
+    """A key's value; `http.client` is for those who ask the daemon, and nothing to it."""
+    return (
+        config.http.model_copy(update={"client": None}) if key == "http" else getattr(config, key)
     )
 
 

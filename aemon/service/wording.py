@@ -90,7 +90,7 @@ def _columns(
     total = sum(told.blame.values()) or 1.0
     at_peak = {part.column: part for record in records for part in record.columns}
     first = sorted(told.blame, key=lambda name: -told.blame[name])[:MOST_COLUMNS]
-    columns = []
+    columns: list[Blamed] = []
     for name in first:
         if columns and told.blame[name] < LEAST_SHARE * total:
             break
