@@ -84,7 +84,7 @@ def test_an_invalid_file_changes_nothing_and_says_so_once(daemon, database):
     assert len(said(daemon, "config.refused")) == 1
     rewrite(daemon, monitor(database))
     daemon.wait(lambda: daemon.metric(failed) == 1, "the mended file to be taken up")
-    assert "not in use" not in daemon.get("/")
+    assert "was refused" not in daemon.get("/")
     assert len(detectors(daemon)) == 1
 
 
