@@ -252,6 +252,7 @@ class Daemon:
             replicas=self._leasing.live,
             held=self._leasing.held,
             health=self._condition.health(),
+            config_refused=self._reloading.refusal,
         )
 
 
