@@ -1,7 +1,6 @@
 """A real Alertmanager for tests, that tells a webhook of what it is told."""
 
 import json
-import shutil
 import subprocess
 import time
 import urllib.error
@@ -12,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.lacking import lacking
-from tests.processes import free_port
+from tests.lacking import needs_program
+from tests.processes import free_port, is_ready
 
 BINARY = "prometheus-alertmanager"
 _CONFIG = """
@@ -50,15 +49,14 @@ class Alertmanager:
 @contextmanager
 def alertmanager(folder: Path, hook: str, *, interval: str = "1s") -> Iterator[Alertmanager]:
     """An Alertmanager that tells `hook`, a group's changes every `interval`."""
-    if shutil.which(BINARY) is None:
-        lacking("Alertmanager (apt-get install prometheus-alertmanager)")
+    binary = needs_program(BINARY, BINARY)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "alertmanager.yml").write_text(_CONFIG.format(hook=hook, interval=interval))
     url = f"http://127.0.0.1:{free_port()}"
     with (folder / "alertmanager.log").open("w") as log:
         process = subprocess.Popen(
             [
-                BINARY, f"--config.file={folder}/alertmanager.yml",
+                binary, f"--config.file={folder}/alertmanager.yml",
                 f"--storage.path={folder}/data", "--cluster.listen-address=",
                 f"--web.listen-address={url.removeprefix('http://')}",
             ],
@@ -66,7 +64,7 @@ def alertmanager(folder: Path, hook: str, *, interval: str = "1s") -> Iterator[A
         )  # fmt: skip
     try:
         deadline = time.monotonic() + 30
-        while not _is_ready(url):
+        while not is_ready(url):
             said = (folder / "alertmanager.log").read_text()
             assert process.poll() is None, said
             assert time.monotonic() < deadline, said
@@ -75,11 +73,3 @@ def alertmanager(folder: Path, hook: str, *, interval: str = "1s") -> Iterator[A
     finally:
         process.kill()
         process.wait()
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/-/ready", timeout=1):
-            return True
-    except (urllib.error.URLError, OSError):
-        return False

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from tests.lacking import needs_program
-from tests.processes import free_port
+from tests.processes import free_port, is_ready
 
 SECOND = "1s"
 
@@ -103,16 +103,8 @@ def prometheus(
         )  # fmt: skip
     running = Prometheus(f"http://{url}", log)
     try:
-        running.wait(lambda: _is_ready(running.url), "Prometheus to be ready")
+        running.wait(lambda: is_ready(running.url), "Prometheus to be ready")
         yield running
     finally:
         process.kill()
         process.wait()
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/-/ready", timeout=1):
-            return True
-    except (urllib.error.URLError, OSError):
-        return False

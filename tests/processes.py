@@ -39,6 +39,15 @@ def free_port() -> int:
         return port
 
 
+def is_ready(url: str) -> bool:
+    """Whether a Prometheus or an Alertmanager says that it is."""
+    try:
+        with urllib.request.urlopen(f"{url}/-/ready", timeout=1):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
 class Daemon:
     """`aemon run` in a folder with `monitors` as YAML text; results in aemon.db beside it.
 

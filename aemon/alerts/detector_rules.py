@@ -102,7 +102,8 @@ DETECTOR_ALERTS = (
         summary="{{ $labels.monitor }} judges with an old detector",
         description=f"It is older than {OLD_TRAININGS} times train_every and two trials: trainings "
         "fail, or what they make is rejected.",
-        runbook="See what became of each: aemon detectors list {{ $labels.monitor }}; aemon doctor.",
+        runbook="See what became of each: aemon detectors list --monitor {{ $labels.monitor }}; "
+        "aemon doctor.",
         fires=lambda _scope: (
             Played("aemon_detector_trained_timestamp_seconds"),
             Played("aemon_detector_stale_after_seconds", {}, 3 * 3600),

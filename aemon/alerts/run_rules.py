@@ -124,8 +124,8 @@ RUN_ALERTS = (
         summary="{{ $labels.monitor }}: its source has no new records",
         description="The newest record is older than stale_after: whoever writes them may have "
         "stopped, or the source is read with a long delay.",
-        runbook="Look at the newest rows of the source: aemon check. Where records come only now and "
-        "then, raise stale_after, or set it to never.",
+        runbook="aemon doctor says how old the newest record is; look whether rows still come in. "
+        "Where they come only now and then, raise stale_after, or set it to never.",
         fires=lambda scope: (
             Played("aemon_source_newest_record_timestamp_seconds"),
             Played("aemon_source_stale_after_seconds", {}, _played_age(scope).total_seconds()),

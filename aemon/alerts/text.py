@@ -10,8 +10,9 @@ USUAL = """\
 {% if reason %}{{ reason }}
 {% endif %}
 {{ severity }}{% if severity_before %}, told as {{ severity_before }} before{% endif %}, {{ state }}; \
-{% if event == "resolved" %}from {{ started_at }} to {{ ended_at }}\
-{% else %}since {{ started_at }}{% endif %}, \
+{% if event != "resolved" %}since {{ started_at }}\
+{% elif started_at == ended_at %}at {{ started_at }}\
+{% else %}from {{ started_at }} to {{ ended_at }}{% endif %}, \
 {{ records }} record{% if records != 1 %}s{% endif %}, \
 at most {{ "%.1f" | format(peak_exceedance) }} x the threshold
 {% if columns %}to blame: {% for one in columns %}{{ one.told }}{% if not loop.last %}, {% endif %}\

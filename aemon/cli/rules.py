@@ -23,9 +23,9 @@ def rules(
 ) -> None:
     """Print alerting and recording rules for Prometheus, made from the configuration.
 
-    Windows and waiting times follow from each monitor's own schedule, and `labels` of
-    a monitor become labels of its alerts. Unit tests are written beside: run them with
-    promtool test rules.
+    Windows and waiting times follow from each monitor's own schedule, and
+    `labels` of a monitor become labels of its alerts. Unit tests are written
+    beside: run them with promtool test rules.
     """
     from aemon.alerts.proof import proof_of
     from aemon.alerts.rules import rule_groups, rules_text

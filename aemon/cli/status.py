@@ -75,7 +75,7 @@ def _stored(settings: "Config") -> list[dict[str, Any]]:
 def _print_daemon(answer: "Answer") -> None:
     told = answer.told
     if told is None:
-        print_words(f"{answer.why}: from the store")
+        print_words(f"from the store, for {answer.why}")
         if answer.todo:
             print_words(answer.todo, indent=INDENT)
         return

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from aemon.config.templates import TemplateError, try_template
-from aemon.config.types import Age, AtKeyError, Duration, Settings
+from aemon.config.times import Age, Duration
+from aemon.config.types import AtKeyError, Settings
 from aemon.config.urls import check_url
 
 

@@ -5,7 +5,8 @@ from typing import Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from aemon.config.types import CronText, Duration, Settings, TimeZone
+from aemon.config.times import CronText, Duration, TimeZone
+from aemon.config.types import Settings
 
 
 class Maintenance(Settings):

@@ -15,16 +15,8 @@ from aemon.config.quiet import QuietSettings
 from aemon.config.service import HttpSettings, LogSettings, ReplicaSettings, RetentionSettings
 from aemon.config.sources import Source
 from aemon.config.threshold import ThresholdSettings
-from aemon.config.types import (
-    After,
-    AtKeyError,
-    AutoAfter,
-    Duration,
-    Schedule,
-    Settings,
-    Size,
-    TimeZone,
-)
+from aemon.config.times import After, AutoAfter, Duration, Schedule, TimeZone
+from aemon.config.types import AtKeyError, Settings, Size
 from aemon.records import Job
 
 ColumnKind = Literal["numeric", "boolean", "categorical"]

@@ -5,7 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from aemon.config.types import Age, AtKeyError, Duration, FileBeside, Listen, Settings, Size
+from aemon.config.times import Age, Duration
+from aemon.config.types import AtKeyError, FileBeside, Listen, Settings, Size
 from aemon.config.urls import checked_url
 
 

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, SecretStr, model_validator
 
-from aemon.config.types import Duration, Settings, TimeZone, given
+from aemon.config.times import Duration, TimeZone
+from aemon.config.types import Settings, given
 
 
 def _kind_required(schema: dict[str, Any]) -> None:

@@ -8,25 +8,22 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import prometheus_client
 
 from aemon import __version__
 from aemon.clock import Clock, utc_now
 from aemon.config.addresses import public_address
-from aemon.config.cron import Cron
 from aemon.config.schema import Config
 from aemon.config.urls import page_url
 from aemon.errors import ExitCode, StoreError
 from aemon.records import Job, Outcome
-from aemon.service.cold_start import provisional_ones, wanted_for
+from aemon.service.cold_start import provisional_ones
 from aemon.service.condition import Condition
 from aemon.service.leasing import Leasing
 from aemon.service.lifecycle import Lifecycle
 from aemon.service.logs import log, set_up_logs
 from aemon.service.metrics import Metrics
-from aemon.service.monitor import Monitor
 from aemon.service.notify import Notifier
 from aemon.service.outbox import Outbox
 from aemon.service.reloading import Change, Reloading
@@ -34,10 +31,9 @@ from aemon.service.replica import own_name
 from aemon.service.retention import Retention
 from aemon.service.runner import Runner
 from aemon.service.scheduler import Scheduler
+from aemon.service.watching import Watching, Works
 from aemon.store import queries, schema
-from aemon.store.detectors import StoredDetector
 from aemon.store.engine import open_engine
-from aemon.store.fences import Fence
 from aemon.store.leases import Replica
 from aemon.store.store import Store
 from aemon.store.told import told_episodes
@@ -51,7 +47,6 @@ STOP_SECONDS = 6.0  # a stopping daemon waits this long for commits in hand
 GIVE_BACK_SECONDS = 1.0  # and this long for its leases to be given back
 LAST_WORD_SECONDS = 1.5  # and at least this long for receivers to answer
 AWAKE_EVERY_SECONDS = 0.2
-SPREAD = timedelta(milliseconds=50)  # between the first ticks of two monitors, at most
 CLOCK_STEP_SECONDS = 5.0  # less is a clock being slewed
 
 
@@ -81,8 +76,21 @@ class Daemon:
         self._lifecycle = Lifecycle(
             self._store_url, self._runner, self._scheduler, clock, lambda: self._asked_to_stop
         )
-        self._monitors: dict[str, Monitor] = {}
-        self._shown: dict[str, tuple[int, int]] = {}  # detector and threshold
+        self._outbox = Outbox(
+            Store(open_engine(self._store_url), clock), self._metrics,
+            held=lambda: self._leasing.held, page=page_url(
+                config.http.url, self.address, tls=self._access.now.tls is not None
+            ),
+        )  # fmt: skip
+        self._watching = Watching(
+            Works(
+                store=self._store, metrics=self._metrics, runner=self._runner,
+                scheduler=self._scheduler, lifecycle=self._lifecycle, clock=clock,
+            ),
+            config.monitors,
+            observe=self._outbox.observe,
+            stopping=lambda: self._asked_to_stop,
+        )  # fmt: skip
         self._started_at = clock()
         self._me = Replica(
             name=config.replicas.name or own_name(),
@@ -92,17 +100,12 @@ class Daemon:
         )
         self._leasing = Leasing(
             Store(open_engine(self._store_url), clock), self._me, config.replicas.lease,
-            self._metrics, on_won=self._watch, on_lost=self._unwatch, running=self._runner.running,
-        )  # fmt: skip
-        self._outbox = Outbox(
-            Store(open_engine(self._store_url), clock), self._metrics,
-            held=lambda: self._leasing.held, page=page_url(
-                config.http.url, self.address, tls=self._access.now.tls is not None
-            ),
+            self._metrics, on_won=self._watching.begin, on_lost=self._watching.end, running=self._runner.running,
         )  # fmt: skip
         self._reloading = Reloading(path, self._metrics, lambda: clock().timestamp())
-        self._watching = threading.RLock()  # monitors come and go by leases and by reloads
-        self._condition = Condition(self._store, self._scheduler, self._leasing, self._monitors)
+        self._condition = Condition(
+            self._store, self._scheduler, self._leasing, self._watching.monitors
+        )
         self._notifier = Notifier()
         self._asked_to_stop = self._asked_to_reload = False
         self._reload_thread: threading.Thread | None = None
@@ -189,18 +192,13 @@ class Daemon:
 
     def _take_up(self, new: Config, change: Change) -> None:
         self._store.add_monitors(new.monitors)
-        with self._watching:
-            self._config = new
-            for name, monitor in self._monitors.copy().items():
-                if monitor.settings != new.monitors.get(name):
-                    self._unwatch(name)
-                    if monitor.fence is not None:
-                        self._watch(name, monitor.fence)
+        self._config = new
+        self._watching.adopt(new.monitors)
         self._leasing.watch(new.monitors)
         for name in change.added:  # removed a moment ago, it may not have been given back
             fence = self._leasing.fence_of(name)
             if fence is not None:
-                self._watch(name, fence)
+                self._watching.begin(name, fence)
         self._outbox.adopt(new)
         self._retention.adopt(new.monitors, new.retention)
         self._scheduler.prune(new.retention.every, self._retention.round)
@@ -219,76 +217,10 @@ class Daemon:
         self._outbox.stop(LAST_WORD_SECONDS)
         self._leasing.stop(GIVE_BACK_SECONDS)
         web.stop()
-        for monitor in self._monitors.copy().values() if clean else ():
-            monitor.close()
+        if clean:
+            self._watching.close()
         self._store.close()
         log(logger, logging.INFO, "stopped", clean=clean)
-
-    # -- watching
-
-    def _watch(self, name: str, fence: Fence) -> None:
-        """Begin to watch a monitor whose lease was won; the first ticks of many lie apart."""
-        with self._watching:
-            settings = self._config.monitors.get(name)
-            known = self._monitors.get(name)
-            if self._asked_to_stop or settings is None or (known and known.fence == fence):
-                return
-            if known is not None:
-                self._unwatch(name)
-            place = len(self._monitors)
-            monitor = Monitor(name, settings, self._store, self._clock, fence)
-            self._monitors[name] = monitor
-            self._metrics.add_monitor(name, settings)
-            self._scheduler.every(
-                settings.score_every, name, self._score_tick(monitor),
-                zone=ZoneInfo(settings.timezone), jitter=settings.jitter, grace=settings.grace,
-                delay=_delay(settings.score_every, place, len(self._config.monitors)),
-            )  # fmt: skip
-
-    def _unwatch(self, name: str) -> None:
-        """Watch a monitor no more; a run in hand ends after its next commit."""
-        with self._watching:
-            self._scheduler.drop(name)
-            self._runner.ask_to_end(name, "the monitor is not watched here any more")
-            self._lifecycle.forget(name)
-            self._shown.pop(name, None)
-            monitor = self._monitors.pop(name, None)
-            if monitor is not None:
-                monitor.retire()
-            self._metrics.forget_monitor(name)
-
-    # -- scoring
-
-    def _score_tick(self, monitor: Monitor) -> Callable[[], None]:
-        def tick() -> None:
-            timeout = monitor.settings.score_timeout
-            report = self._runner.run(monitor.name, Job.SCORE, monitor.score_once, timeout)
-            self._outbox.observe(report)
-            if report.outcome is Outcome.TIMED_OUT:
-                monitor.replace_source()
-            if self._monitors.get(monitor.name) is not monitor:
-                return  # it went to another, or was dropped, while this run went on
-            in_use = monitor.in_use
-            if in_use and self._shown.get(monitor.name) != (in_use.id, in_use.threshold_id):
-                self._show(in_use)
-            wanted = report.records_wanted
-            enough = bool(wanted) and report.records_read >= wanted
-            self._lifecycle.look_after(monitor, enough=enough)
-            self._metrics.show_feedback(monitor.name, monitor.feedback_waiting)
-
-        return tick
-
-    def _show(self, detector: StoredDetector) -> None:
-        """Show a detector, and what it has flagged before this daemon began."""
-        try:
-            realised = queries.realised(self._store, detector)
-        except StoreError:
-            self._metrics["aemon_store_errors"].inc()
-            return  # the next tick asks again
-        with self._watching:
-            self._metrics.show_detector(detector, realised)
-            if detector.monitor in self._monitors:  # else it went to another meanwhile
-                self._shown[detector.monitor] = (detector.id, detector.threshold_id)
 
     # -- what people ask
 
@@ -309,7 +241,7 @@ class Daemon:
             version=__version__,
             now=now,
             started_at=self._started_at,
-            wanted={name: self._wanted(name) for name in configured},
+            wanted={name: self._watching.wanted(name) for name in configured},
             sources={name: settings.source.kind for name, settings in configured.items()},
             monitors=monitors,
             provisional=provisional_ones(monitors),
@@ -320,18 +252,8 @@ class Daemon:
             replicas=self._leasing.live,
             held=self._leasing.held,
             health=self._condition.health(),
+            config_refused=self._reloading.refusal,
         )
-
-    def _wanted(self, name: str) -> int:
-        monitor = self._monitors.get(name)
-        return monitor.wanted if monitor else wanted_for(0, self._config.monitors[name])
-
-
-def _delay(schedule: timedelta | Cron, place: int, monitors: int) -> timedelta:
-    """How long the first tick of the monitor at a place waits, so that not all are due at once."""
-    if isinstance(schedule, Cron):
-        return timedelta(0)
-    return place * min(SPREAD, schedule / monitors)
 
 
 def run_daemon(

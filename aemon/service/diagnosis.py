@@ -26,7 +26,9 @@ def diagnose(path: Path) -> Iterator[Finding]:
         config = load_config(path)
     except AemonError as broken:
         todo = broken.todo or "correct it; aemon config schema tells what may stand there"
-        yield error("configuration", broken.message, todo)
+        *others, last = broken.message.splitlines()  # a mistake a line
+        yield from (error("configuration", other, "") for other in others)
+        yield error("configuration", last, todo)
         return
     count = len(config.monitors)
     told = f"{count} monitor{'' if count == 1 else 's'}"

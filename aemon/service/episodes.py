@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import sqlalchemy as sa
@@ -26,6 +26,7 @@ from aemon.store.episodes import (
 from aemon.store.verdicts import Saved
 
 MOST_EARLIER = 300  # episodes that a new one is held against: 20 ms, with 50 columns
+BACKLOG = timedelta(days=7)  # what ended longer ago, by its records' own times, rings nobody
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +123,8 @@ class Telling:
                 if episode != replace(written, id=number):
                     write_episodes(connection, self.monitor, [episode], at)
                 self.news.append(News(episode=episode, like=like, opened=opened, closed=closed))
-            self.tally.episodes_opened.update({episode.severity.value: int(opened)})
+            history = ended and at - episode.ended_at > BACKLOG
+            self.tally.episodes_opened.update({episode.severity.value: int(opened and not history)})
         self.tally.episodes_open = count_open(connection, self.monitor)
         return ids
 

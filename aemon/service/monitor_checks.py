@@ -2,12 +2,10 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from zoneinfo import ZoneInfo
 
 import pandas as pd
 
 from aemon.clock import format_duration, utc_now
-from aemon.config.cron import longest_pause
 from aemon.config.schema import Config, MonitorSettings
 from aemon.config.sources import HostSource
 from aemon.errors import AemonError, ArtifactError
@@ -22,8 +20,7 @@ from aemon.store.queries import MonitorOverview, overview
 from aemon.store.store import Store
 
 LATELY = timedelta(days=1)
-PAUSES = 10  # a source whose newest record is older than so many of its scoring runs is told of
-YOUNG = timedelta(hours=1)  # whatever its schedule
+_MINUTE = timedelta(minutes=1)
 _TOLD = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.MISFIRED)
 
 
@@ -49,14 +46,14 @@ def _source(name: str, settings: MonitorSettings) -> Finding:
         todo = "nothing can be learned before records come in"
         return warning("source", f"{name}: there are no records", todo)
     newest = pd.Timestamp(frame.times[-1]).tz_localize("UTC").to_pydatetime()
-    now = utc_now()
-    pause = longest_pause(settings.score_every, ZoneInfo(settings.timezone), now)
-    if now - newest > max(PAUSES * pause, YOUNG):
+    age, stale = utc_now() - newest, settings.stale_age(utc_now())
+    if stale is not None and age > stale:
         return warning(
             "source",
-            f"{name}: the newest record is {_age(now - newest)} old, and it is looked for new "
-            f"ones every {format_duration(pause)}",
-            "see whether records still come in; a wrong time zone looks like this, too",
+            f"{name}: the newest record is {_age(age)} old, and stale_after is "
+            f"{format_duration(stale)}",
+            "see whether records still come in; a wrong time zone looks like this, too; where they "
+            "come only now and then, raise stale_after",
         )
     return ok("source", f"{name}: the newest record is of {newest:%Y-%m-%d %H:%M:%S} UTC")
 
@@ -114,4 +111,5 @@ def runs(store: Store, config: Config) -> Iterator[Finding]:
 
 
 def _age(age: timedelta) -> str:
-    return format_duration(timedelta(minutes=age.total_seconds() // 60))
+    whole = _MINUTE if age >= _MINUTE else timedelta(seconds=1)
+    return format_duration(age // whole * whole)

@@ -57,7 +57,7 @@ def compare(old: Config, new: Config) -> Change:
     differing = [
         key
         for key in Config.model_fields
-        if key != "monitors" and getattr(old, key) != getattr(new, key)
+        if key != "monitors" and _of_the_daemon(old, key) != _of_the_daemon(new, key)
     ]
     return Change(
         added=tuple(name for name in new.monitors if name not in old.monitors),
@@ -65,6 +65,13 @@ def compare(old: Config, new: Config) -> Change:
         changed=tuple(name for name in both if old.monitors[name] != new.monitors[name]),
         restart=tuple(key for key in differing if key in TAKES_RESTART),
         others=tuple(key for key in differing if key not in TAKES_RESTART),
+    )
+
+
+def _of_the_daemon(config: Config, key: str) -> object:
+    """A key's value; `http.client` is for those who ask the daemon, and nothing to it."""
+    return (
+        config.http.model_copy(update={"client": None}) if key == "http" else getattr(config, key)
     )
 
 
@@ -78,12 +85,16 @@ class Reloading:
         path: the file; None where the configuration came from elsewhere, and stays.
         metrics: to tell how it went.
         now: seconds since 1970, for the metrics.
+
+    Attributes:
+        refusal: why the file, as it is now, is not in use; empty if it is.
     """
 
     def __init__(self, path: Path | None, metrics: Metrics, now: Callable[[], float]) -> None:
         self._path = path
         self._metrics = metrics
         self._now = now
+        self.refusal = ""
         self._seen: str | None = self._fingerprint()
         for result in ("ok", "refused"):
             metrics["aemon_config_reloads"].labels(result)
@@ -113,6 +124,7 @@ class Reloading:
 
     def done(self, change: Change) -> None:
         """It was taken up."""
+        self.refusal = ""
         self._metrics["aemon_config_reloads"].labels("ok").inc()
         self._tell(well=True)
         level = logging.WARNING if change.restart else logging.INFO
@@ -127,6 +139,7 @@ class Reloading:
         self._metrics["aemon_config_reloads"].labels("refused").inc()
         self._metrics["aemon_config_last_reload_successful"].set(0)
         log(logger, logging.ERROR, "config.refused", told)
+        self.refusal = told
 
     def _tell(self, *, well: bool) -> None:
         self._metrics["aemon_config_last_reload_successful"].set(int(well))

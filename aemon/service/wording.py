@@ -21,6 +21,7 @@ class Words:
 
 
 MOST_COLUMNS = 3  # as a reason names at most
+LEAST_SHARE = 0.01  # a column with less of the blame is not to blame
 
 
 def message_of(store: Store, one: Notification, words: Words, page: str) -> Message | None:
@@ -89,8 +90,10 @@ def _columns(
     total = sum(told.blame.values()) or 1.0
     at_peak = {part.column: part for record in records for part in record.columns}
     first = sorted(told.blame, key=lambda name: -told.blame[name])[:MOST_COLUMNS]
-    columns = []
+    columns: list[Blamed] = []
     for name in first:
+        if columns and told.blame[name] < LEAST_SHARE * total:
+            break
         observed, expected, is_number = _pair(at_peak.get(name))
         columns.append(
             Blamed(

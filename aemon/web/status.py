@@ -46,6 +46,7 @@ class StatusPage:
     replicas: int = 1  # that live, this one included
     held: Collection[str] = ()  # monitors that are watched here
     health: Health | None = None
+    config_refused: str = ""  # what is wrong with the file; empty while it is in use
 
 
 def as_json(page: StatusPage) -> dict[str, Any]:
@@ -60,6 +61,7 @@ def as_json(page: StatusPage) -> dict[str, Any]:
         "started_at": page.started_at.isoformat(),
         "uptime_seconds": round((page.now - page.started_at).total_seconds(), 1),
         "health": health.told if health else None,
+        "config_refused": page.config_refused or None,
         "scheduler_lag_seconds": health.heartbeat_age_seconds if health else None,
         "monitors": [
             {

@@ -77,11 +77,14 @@ def test_an_invalid_file_changes_nothing_and_says_so_once(daemon, database):
     (line,) = said(daemon, "config.refused")
     assert "aemon.yaml" in line["message"]
     assert "monitors.plant.threshold.false_alarm_rate" in line["message"]
+    assert "monitors.plant.threshold.false_alarm_rate" in daemon.get("/")
+    assert "monitors.plant.threshold.false_alarm_rate" in daemon.get("/status.json")
     insert(database, "readings", readings.rows(20, first=LEARNED))
     daemon.wait(lambda: daemon.query("SELECT count(*) FROM scores") == [(20,)], "it to go on")
     assert len(said(daemon, "config.refused")) == 1
     rewrite(daemon, monitor(database))
     daemon.wait(lambda: daemon.metric(failed) == 1, "the mended file to be taken up")
+    assert "was refused" not in daemon.get("/")
     assert len(detectors(daemon)) == 1
 
 

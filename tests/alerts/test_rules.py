@@ -6,14 +6,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+import typer.main
 import yaml
 
 from aemon.alerts.fleet_rules import RECORDINGS
 from aemon.alerts.proof import proof_of
 from aemon.alerts.rules import LADDER, annotations, rule_groups, rules_text
+from aemon.cli.main import app
 from aemon.config.schema import Config, MonitorSettings
 from aemon.config.sources import HostSource
 from aemon.service.catalogue import CATALOGUE
+from aemon.store import schema
+from aemon.store.engine import open_engine
 from tests.lacking import needs_program
 from tests.processes import aemon
 
@@ -295,6 +300,38 @@ def test_many_pauses_are_told_in_a_few_groups():
         assert sum(matches(group.scope, "m1", pause) for group in groups[1:]) == 1
 
 
+RUNBOOKS = {
+    alert.name: alert.runbook.replace("{{ $labels.monitor }}", "pumps")
+    .replace("{{ $labels.receiver }}", "chat").replace("NUMBER", "41")
+    for group in rule_groups(config(pumps="1m"), NOW)
+    for alert in group.alerts
+}  # fmt: skip
+ARGUMENTS = re.compile(r"--?[a-z-]+|pumps|chat|41|false_alarm|FILE")
+
+
+@pytest.mark.parametrize("name", RUNBOOKS)
+def test_the_command_line_takes_what_a_runbook_says(name):
+    for told in re.findall(r"\baemon ([^.;:,]+)", RUNBOOKS[name]):
+        command, words = typer.main.get_command(app), told.split()
+        while words and words[0] in getattr(command, "commands", {}):
+            command = command.commands[words.pop(0)]
+        assert not hasattr(command, "commands"), told
+        given = next((n for n, word in enumerate(words) if not ARGUMENTS.fullmatch(word)), None)
+        if words[:given]:
+            command.make_context(told, words[:given])  # raises what it would tell
+
+
+def test_the_store_takes_what_a_runbook_asks(tmp_path):
+    engine = open_engine(f"sqlite:///{tmp_path}/aemon.db")
+    schema.prepare(engine)
+    asked = [sql for text in RUNBOOKS.values() for sql in re.findall(r"SELECT [^;.]*", text)]
+    assert len(asked) >= 5
+    with engine.connect() as connection:
+        for sql in asked:
+            connection.execute(sa.text(sql))
+    engine.dispose()
+
+
 def test_a_link_is_told_where_there_is_one(folder):
     assert "link: https://aemon.example" in (folder / "rules.yml").read_text()
     assert "link:" not in rules_text(rule_groups(config(pumps="1m"), NOW), "")
@@ -306,6 +343,23 @@ def test_the_readme_tells_of_every_alert():
     alerts = {(alert.name, alert.severity) for group in groups for alert in group.alerts}
     told = re.findall(r"^\| `(Aemon\w+)` \| ([a-z, ]+) \|", text, re.MULTILINE)
     assert {(name, one) for name, levels in told for one in levels.split(", ")} == alerts
+
+
+def test_prometheus_takes_the_configuration_of_the_readme(tmp_path):
+    """With the rules where the command puts them, and once more with what a secured port takes."""
+    (told,) = re.findall(r"^```yml\n(.*?)^```", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    (tmp_path / "aemon.yaml").write_text(
+        "monitors: {here: {source: {kind: host}, score_every: 30s}}", encoding="utf-8"
+    )
+    aemon("rules", "--output", "rules", cwd=tmp_path)
+    (tmp_path / "aemon.crt").write_text("")
+    (tmp_path / "aemon.token").write_text("s3cret")
+    for text in (told, re.sub(r"#(scheme|tls_config|authorization):", r"\1:", told)):
+        (tmp_path / "prometheus.yml").write_text(text, encoding="utf-8")
+        checked = promtool("check", "config", "prometheus.yml", cwd=tmp_path)
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+        assert "1 rule files found" in checked.stdout
+    assert "authorization" in yaml.safe_load(text)["scrape_configs"][0]
 
 
 def test_the_command_prints_rules_or_writes_them_with_their_tests(tmp_path):

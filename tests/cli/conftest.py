@@ -1,3 +1,9 @@
+"""Folders in which commands are run."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from tests import readings
@@ -15,3 +21,31 @@ def folder(tmp_path, monkeypatch):
     more = f"    min_records: {LEARNED}\n    detector: {{steps: 60, members: 1}}\n"
     add_monitor(tmp_path, "pumps", sql(tmp_path, "readings"), more)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory) -> Path:
+    """Where folders are kept that took long to make."""
+    return tmp_path_factory.mktemp("made")
+
+
+@pytest.fixture
+def once(request, folder, made) -> Callable[[Callable[[], None]], Path]:
+    """Does to the folder what takes long: the first test of a module for all others of it."""
+
+    def once(build: Callable[[], None]) -> Path:
+        kept = made / request.module.__name__.replace(".", "-")
+        if not kept.exists():
+            build()
+            shutil.copytree(folder, kept)
+            (kept / "made in").write_text(str(folder))
+            return folder
+        shutil.rmtree(folder)
+        shutil.copytree(kept, folder)
+        config = folder / "aemon.yaml"
+        text = config.read_text()
+        config.write_text(text.replace((folder / "made in").read_text(), str(folder)))
+        (folder / "made in").unlink()
+        return folder
+
+    return once

@@ -18,10 +18,13 @@ FAULT = (readings.START + timedelta(hours=1)).isoformat()
 
 
 @pytest.fixture
-def trained(folder):
-    run(folder, "train")
-    insert(folder / "plant.db", "readings", [(5000, FAULT, 9.0, 2.2, 0.8)])
-    return folder
+def trained(folder, once):
+
+    def build() -> None:
+        run(folder, "train")
+        insert(folder / "plant.db", "readings", [(5000, FAULT, 9.0, 2.2, 0.8)])
+
+    return once(build)
 
 
 def table(folder, *options):

@@ -14,15 +14,18 @@ from tests.processes import insert
 
 
 @pytest.fixture
-def trained(folder):
+def trained(folder, once):
     """A folder with results: a detector, and scored records of which one is flagged."""
-    run(folder, "train")
-    insert(folder / "plant.db", "readings", readings.rows(50, first=LEARNED))
-    time = (readings.START + timedelta(hours=1)).isoformat()
-    insert(folder / "plant.db", "readings", [(5000, time, 9.0, 2.2, 0.8)])
-    (scored,) = json.loads(run(folder, "score", "--json").stdout)
-    assert scored["records_scored"] == 51
-    return folder
+
+    def build() -> None:
+        run(folder, "train")
+        insert(folder / "plant.db", "readings", readings.rows(50, first=LEARNED))
+        time = (readings.START + timedelta(hours=1)).isoformat()
+        insert(folder / "plant.db", "readings", [(5000, time, 9.0, 2.2, 0.8)])
+        (scored,) = json.loads(run(folder, "score", "--json").stdout)
+        assert scored["records_scored"] == 51
+
+    return once(build)
 
 
 def ask(folder, query, database="aemon.db"):

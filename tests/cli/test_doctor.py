@@ -47,6 +47,10 @@ def test_a_wrong_configuration_is_found_before_all_else(folder):
     assert (found["check"], found["level"]) == ("configuration", "error")
     assert "min_recods" in found["what"]
     assert found["todo"]
+    change(folder, "source:", "sorce:")
+    found = [what for what, _ in about(findings(folder, ExitCode.FAILED), "configuration", "error")]
+    assert len(found) == 3, "a mistake each: one is missing, two are unknown"
+    assert all(what.startswith("aemon.yaml:") for what in found)
 
 
 def test_what_works_is_said_to_work(trained):
@@ -72,8 +76,10 @@ def test_a_broken_source_and_one_that_has_fallen_silent(trained):
     assert "radings" in what
     assert todo
     ((what, todo),) = about(found, "source", "warning")
-    assert re.match(r"pumps: the newest record is \d+d.* old", what)
+    assert re.match(r"pumps: the newest record is \d+d.* old, and stale_after is 15m", what)
     assert "see whether records still come in" in todo
+    change(trained, "min_records", "stale_after: never\n    min_records")
+    assert about(findings(trained, ExitCode.FAILED), "source", "warning") == []
     assert about(found, "detector", "warning")[0] == ("fans has never run", "start it: aemon run")
 
 

@@ -21,16 +21,19 @@ def strike(folder, first: int, records: int) -> None:
 
 
 @pytest.fixture
-def struck(folder):
+def struck(folder, once):
     """A folder whose plant had one fault twice, and a third time just now."""
-    run(folder, "train")
-    strike(folder, LEARNED, 3)
-    strike(folder, LEARNED + 20, 2)
-    last = LEARNED + 40
-    insert(folder / "plant.db", "readings",
-           [(last, next(readings.rows(1, first=last))[1], *ODD)])  # fmt: skip
-    run(folder, "score")
-    return folder
+
+    def build() -> None:
+        run(folder, "train")
+        strike(folder, LEARNED, 3)
+        strike(folder, LEARNED + 20, 2)
+        last = LEARNED + 40
+        insert(folder / "plant.db", "readings",
+               [(last, next(readings.rows(1, first=last))[1], *ODD)])  # fmt: skip
+        run(folder, "score")
+
+    return once(build)
 
 
 def listed(folder, *arguments) -> list[dict]:

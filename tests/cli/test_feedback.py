@@ -11,13 +11,18 @@ from tests.processes import insert
 
 
 @pytest.fixture
-def judged(folder):
+def judged(folder, once):
     """A folder with a detector and judged records, the last of them odd."""
-    run(folder, "train")
-    insert(folder / "plant.db", "readings", readings.rows(100, first=LEARNED))
-    insert(folder / "plant.db", "readings", [(5000, "2026-01-01T01:00:00+00:00", 9.0, 2.2, 0.8)])
-    run(folder, "score")
-    return folder
+
+    def build() -> None:
+        run(folder, "train")
+        insert(folder / "plant.db", "readings", readings.rows(100, first=LEARNED))
+        insert(
+            folder / "plant.db", "readings", [(5000, "2026-01-01T01:00:00+00:00", 9.0, 2.2, 0.8)]
+        )
+        run(folder, "score")
+
+    return once(build)
 
 
 def test_what_is_said_is_taken_up_at_the_next_training(judged):

@@ -25,23 +25,26 @@ def insert_pumps(folder, rows):
 
 
 @pytest.fixture
-def judged(folder):
+def judged(folder, once):
     """Two pumps in one table: record 300 of P-1 is flagged, that of P-2 is not, 301 is absent."""
-    learned = [(*row, f"P-{row[0] % 2 + 1}") for row in readings.rows(LEARNED)]
-    insert_pumps(folder, learned)
-    change(folder, sql(folder, "readings"), sql(folder, "pumps", ", entity: pump"))
-    run(folder, "train")
-    normal = learned[-1][2:5]
-    insert_pumps(
-        folder,
-        [
-            (300, FAULT, 9.0, 2.2, 0.8, "P-1"),
-            (300, FAULT, *normal, "P-2"),
-            (301, FAULT, None, None, None, "P-2"),
-        ],
-    )
-    run(folder, "score")
-    return folder
+
+    def build() -> None:
+        learned = [(*row, f"P-{row[0] % 2 + 1}") for row in readings.rows(LEARNED)]
+        insert_pumps(folder, learned)
+        change(folder, sql(folder, "readings"), sql(folder, "pumps", ", entity: pump"))
+        run(folder, "train")
+        normal = learned[-1][2:5]
+        insert_pumps(
+            folder,
+            [
+                (300, FAULT, 9.0, 2.2, 0.8, "P-1"),
+                (300, FAULT, *normal, "P-2"),
+                (301, FAULT, None, None, None, "P-2"),
+            ],
+        )
+        run(folder, "score")
+
+    return once(build)
 
 
 @pytest.mark.parametrize("command", ["anomalies", "anomalies pumps", "explain pumps 1"])

@@ -12,9 +12,12 @@ from tests.processes import insert
 
 
 @pytest.fixture
-def trained(folder):
-    run(folder, "train")
-    return folder
+def trained(folder, once):
+
+    def build() -> None:
+        run(folder, "train")
+
+    return once(build)
 
 
 def strike(folder, at: datetime) -> None:

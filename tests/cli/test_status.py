@@ -2,11 +2,19 @@
 
 import json
 
+import pytest
+
 from aemon.errors import ExitCode
-from tests.cli.commands import WIDTH, add_monitor, run, sql
+from tests.cli.commands import WIDTH, add_monitor, change, run, sql
 from tests.processes import insert
 
 FAULT = "2026-01-01T01:00:00+00:00"
+
+
+@pytest.fixture(autouse=True)
+def _no_daemon(folder):
+    """Nobody listens there, also where an aemon runs on this machine."""
+    change(folder, "monitors:\n", "http: {listen: 127.0.0.1:1}\nmonitors:\n")
 
 
 def test_there_is_nothing_to_show_before_a_first_run(folder):
@@ -14,7 +22,7 @@ def test_there_is_nothing_to_show_before_a_first_run(folder):
     assert "there are no results yet" in error
     run(folder, "db", "upgrade")
     source, *told = run(folder, "status").stdout.splitlines()
-    assert source == "the daemon does not answer at 127.0.0.1:9464: from the store"
+    assert source == "from the store, for the daemon does not answer at 127.0.0.1:1"
     assert told == ["no monitor has run yet"]
 
 

@@ -11,15 +11,18 @@ from tests.processes import insert
 
 
 @pytest.fixture
-def two(folder):
+def two(folder, once):
     """A folder in which a second detector was trained, and some records were judged by each."""
-    run(folder, "train")
-    insert(folder / "plant.db", "readings", readings.rows(100, first=LEARNED))
-    run(folder, "score")
-    run(folder, "train")
-    insert(folder / "plant.db", "readings", [(900, "2026-01-02T00:00:00Z", 9.0, 2.2, 0.8)])
-    run(folder, "score")
-    return folder
+
+    def build() -> None:
+        run(folder, "train")
+        insert(folder / "plant.db", "readings", readings.rows(100, first=LEARNED))
+        run(folder, "score")
+        run(folder, "train")
+        insert(folder / "plant.db", "readings", [(900, "2026-01-02T00:00:00Z", 9.0, 2.2, 0.8)])
+        run(folder, "score")
+
+    return once(build)
 
 
 def states(folder) -> list[str]:

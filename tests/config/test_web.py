@@ -1,5 +1,6 @@
 """The web configuration: files of Prometheus' exporters work, and what is wrong is named."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -120,7 +121,20 @@ def test_a_file_that_is_not_there_or_empty_opens_nothing(read, tmp_path):
         read_web_config(tmp_path / "other.yml")
 
 
-def test_the_example_for_deployment_is_valid_and_its_password_the_one_it_says():
+def test_the_example_for_deployment_is_valid_and_lets_nobody_in_with_a_password_all_know():
     web, _ = read_web_config(ROOT / "deploy" / "web.yml")
     assert web.tls_server_config.cert_file == ROOT / "deploy" / "tls" / "aemon.crt"
-    assert bcrypt.checkpw(b"change-me", web.basic_auth_users["operator"].encode())
+    assert (web.basic_auth_users, web.bearer_tokens) == ({}, {})
+
+
+def test_the_example_takes_what_the_commands_print(tmp_path):
+    text = (ROOT / "deploy" / "web.yml").read_text()
+    text = re.sub(r"#((basic_auth_users|bearer_tokens|permissions):)", r"\1", text)
+    hashed = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
+    text = text.replace("#operator: $2b$12$...", f"operator: {hashed}")
+    text = text.replace("#prometheus: sha256:...", f"prometheus: sha256:{'0' * 64}")
+    (tmp_path / "web.yml").write_text(text.replace("#operator: [read", "operator: [read"))
+    web, _ = read_web_config(tmp_path / "web.yml")
+    assert list(web.basic_auth_users) == ["operator"]
+    assert list(web.bearer_tokens) == ["prometheus"]
+    assert "push" in web.permissions["operator"]

@@ -49,10 +49,16 @@ def test_a_configuration_loads(file, tmp_path):
     assert ("s3cret" in config.store.get_secret_value()) == (file != "systemd")
 
 
-def test_prometheus_and_alertmanager_take_what_compose_gives_them():
+def test_prometheus_and_alertmanager_take_what_compose_gives_them(tmp_path):
     found = said("promtool", "check", "config", str(DEPLOY / "prometheus" / "prometheus.yml"))
     assert "SUCCESS" in found
     assert "SUCCESS" in said("amtool", "check-config", f"{DEPLOY}/alertmanager/alertmanager.yml")
+    receives = tmp_path / "alertmanager.yml"  # as it is once somebody is to be told
+    text = (DEPLOY / "alertmanager" / "alertmanager.yml").read_text()
+    receives.write_text(re.sub(r"^#  ", "  ", text, flags=re.MULTILINE))
+    route = ("amtool", "config", "routes", "test", f"--config.file={receives}")
+    routed = {level: said(*route, f"severity={level}").strip() for level in ("critical", "info")}
+    assert routed == {"critical": "team", "info": "nobody"}
     scraped = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
     (targets,) = [
         job["static_configs"][0]["targets"]

@@ -26,11 +26,14 @@ def test_a_dashboard_can_be_provisioned(path):
     assert "id" not in board, "Grafana gives it one"
     ids = [panel["id"] for panel in board["panels"]]
     assert len(set(ids)) == len(ids)
-    kind = next(v for v in board["templating"]["list"] if v["type"] == "datasource")["query"]
+    asked = next(v for v in board["templating"]["list"] if v["type"] == "datasource")
     for panel in board["panels"]:
         for part in (panel, *panel.get("targets", ())):
             if panel["type"] != "row":
-                assert part["datasource"] == {"type": kind, "uid": "${datasource}"}
+                assert part["datasource"] == {
+                    "type": asked["query"],
+                    "uid": f"${{{asked['name']}}}",
+                }
 
 
 @pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
@@ -60,6 +63,21 @@ def test_every_variable_that_is_used_is_one(path):
     there = {variable["name"] for variable in json.loads(text)["templating"]["list"]}
     used = set(re.findall(r"\$\{?(\w+)", text))
     assert {name for name in used if not name.startswith("__")} <= there
+
+
+def test_a_link_between_dashboards_takes_only_along_what_the_other_understands():
+    """Grafana keeps what an address says of a variable, even where it is no choice."""
+    boards = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in BOARDS}
+    for name, board in boards.items():
+        if not board["links"][0]["includeVars"]:
+            continue
+        for variable in board["templating"]["list"]:
+            assert not variable["multi"], (name, "several values are no one's choice elsewhere")
+            for other in boards.values():
+                for known in other["templating"]["list"]:
+                    if known["name"] == variable["name"] and known["type"] == "datasource":
+                        assert known["query"] == variable["query"], name
+    assert boards["aemon-monitor"]["links"][0]["includeVars"]
 
 
 def test_data_sources_have_the_kinds_that_dashboards_want():

@@ -38,7 +38,7 @@ def daemon(path):
     yield daemon
     daemon._socket.close()
     daemon._scheduler.slots.shutdown()
-    for monitor in daemon._monitors.values():
+    for monitor in daemon._watching.monitors.values():
         monitor.close()
     daemon._leasing._store.close()
     daemon._store.close()
@@ -47,7 +47,7 @@ def daemon(path):
 def win(daemon, name):
     fence = Fence(monitor=name, holder="me", token=1, lease=timedelta(seconds=30))
     daemon._leasing._held[name] = fence
-    daemon._watch(name, fence)
+    daemon._watching.begin(name, fence)
 
 
 def reload(daemon):
@@ -74,11 +74,11 @@ def test_a_store_that_hangs_holds_up_the_reload_and_nothing_else(
     daemon._begin_reload()
     daemon._begin_reload()
     assert time.monotonic() - began < 1
-    assert list(daemon._monitors) == ["pumps", "fans"]
+    assert list(daemon._watching.monitors) == ["pumps", "fans"]
     release.set()
     daemon._reload_thread.join(10)
     assert asked == [1]
-    assert list(daemon._monitors) == ["pumps"]
+    assert list(daemon._watching.monitors) == ["pumps"]
 
 
 @pytest.mark.parametrize("error", [StoreError("away"), ValueError("nobody foresaw it")])
@@ -94,10 +94,10 @@ def test_what_could_not_be_taken_up_is_tried_again_and_not_called_taken_up(
         reload(daemon)
         assert not daemon._asked_to_reload, "it waits for its turn"
     assert (reloads(daemon, "ok"), reloads(daemon, "refused")) == (0, 1)
-    assert list(daemon._monitors) == ["pumps", "fans"]
+    assert list(daemon._watching.monitors) == ["pumps", "fans"]
     reload(daemon)
     assert (reloads(daemon, "ok"), reloads(daemon, "refused")) == (1, 1)
-    assert list(daemon._monitors) == ["pumps"]
+    assert list(daemon._watching.monitors) == ["pumps"]
     reload(daemon)
     assert reloads(daemon, "ok") == 1
 
@@ -107,12 +107,14 @@ def test_one_removed_and_added_again_before_its_lease_was_given_back_is_watched(
 ):
     path.write_text(text(database, "pumps"))
     reload(daemon)
-    assert list(daemon._monitors) == ["pumps"]
+    assert list(daemon._watching.monitors) == ["pumps"]
     path.write_text(text(database, "pumps", "fans", every="2s"))
     reload(daemon)
-    assert sorted(daemon._monitors) == ["fans", "pumps"]
-    assert {one.settings.score_every for one in daemon._monitors.values()} == {timedelta(seconds=2)}
+    assert sorted(daemon._watching.monitors) == ["fans", "pumps"]
+    assert {one.settings.score_every for one in daemon._watching.monitors.values()} == {
+        timedelta(seconds=2)
+    }
     # Then winning it anew, by the same lease, changes nothing
-    before = daemon._monitors["fans"]
+    before = daemon._watching.monitors["fans"]
     win(daemon, "fans")
-    assert daemon._monitors["fans"] is before
+    assert daemon._watching.monitors["fans"] is before

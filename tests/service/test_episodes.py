@@ -136,6 +136,16 @@ def test_an_episode_is_told_and_counted_once_when_it_opens_and_when_it_ends(
     assert caplog.records[-1].getMessage().startswith("3 records, ")
 
 
+def test_an_episode_of_a_backlog_is_stored_and_not_counted(monitor, database, store, clock):
+    """A table's history, when a detector first judges it, lets no alert fire."""
+    clock.forward(timedelta(days=8))
+    tally = Tally()
+    add(database, LEARNED, ".xx" + "." * 10)
+    monitor.score_once(tally, Stop())
+    assert [e.state for e in all_episodes(store)] == ["closed"]
+    assert (+tally.episodes_opened, tally.episodes_open) == ({}, OpenEpisodes())
+
+
 def test_a_short_episode_is_told_to_nobody(monitor, database, store, caplog):
     caplog.set_level("INFO", logger="aemon")
     rules = EpisodeSettings(min_records=3)

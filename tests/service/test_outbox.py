@@ -141,6 +141,11 @@ def test_a_message_says_what_the_store_knows_and_its_sql_runs(settings, live, da
     assert first.observed is not None
     assert first.expected is not None
     assert {one.column: one.unit for one in message.columns}["flow"] == "l/s"
+    # A column without a hundredth of the blame is not called to blame
+    with live.writing() as connection:
+        blame = {"flow": 0.995, "pressure": 0.005, "current": 0.0}
+        connection.execute(sa.update(episodes).values(blame=blame))
+    assert [one.column for one in message_of(live, delivery_row, words, PAGE).columns] == ["flow"]
     with live.reading() as connection:
         found = connection.exec_driver_sql(message.sql.rstrip(";")).mappings().all()
     assert [row["record_key"] for row in found] == [str(LEARNED + 2), str(LEARNED + 3)]
