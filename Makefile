@@ -54,8 +54,8 @@ contracts: install-dev
 	$(BIN)/lint-imports
 
 export OPENBLAS_NUM_THREADS ?= 1
-# Many tests wait for processes: two at a time take little more than half as long.
-TESTS_AT_ONCE ?= 2
+# Many tests wait for processes: with three at a time two cores have always something to do.
+TESTS_AT_ONCE ?= 3
 
 pytest: install-dev
 	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) --dist worksteal $(PYTEST_ARGS)

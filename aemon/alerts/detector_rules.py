@@ -54,23 +54,24 @@ def _episode(severity: str) -> Alert:
     )
 
 
-def _played_budget(flagged: float) -> tuple[Played, ...]:
-    """Ten records a second, of which one in a thousand may be flagged."""
+def _played_budget(told: float) -> tuple[Played, ...]:
+    """Ten records a second, of which one in a thousand may be flagged; so many times that are told."""
     return (
         Played("aemon_promised_false_alarm_ratio", {}, 0.001),
         Played("aemon_records_scored_total", {}, 0, 10),
-        Played("aemon_anomalies_total", {"severity": "warning"}, 0, 0.01 * flagged),
+        Played("aemon_episodes_total", {"severity": "warning"}, 0, 0.01 * told),
     )
 
 
 def _overspent(scope: Scope) -> str:
+    """Episodes are counted, not records: a long fault is told once, and is no false alarm."""
     window = format_duration(scope.budget_window)
     promised = (
         f"{scope.most('aemon_promised_false_alarm_ratio')} "
         f"* {scope.grown(window, 'aemon_records_scored_total')}"
     )
-    flagged = scope.grown(window, "aemon_anomalies_total")
-    return f"{flagged}\n> {OVERSPENT} * ({promised}) + 3 * sqrt({promised}) + 3"
+    told = scope.grown(window, "aemon_episodes_total")
+    return f"{told}\n> {OVERSPENT} * ({promised}) + 3 * sqrt({promised}) + 3"
 
 
 DETECTOR_ALERTS = (
@@ -81,9 +82,9 @@ DETECTOR_ALERTS = (
         severity="warning",
         expression=_overspent,
         hold=two_runs,
-        summary="{{ $labels.monitor }} flags far more than it promised",
-        description=f"It flagged more than {OVERSPENT} times the promised share of records, and "
-        "more than chance explains. Either there is a long fault, or normal life has changed.",
+        summary="{{ $labels.monitor }} tells of far more episodes than it promised false alarms",
+        description=f"There were more than {OVERSPENT} times as many as records may be flagged by "
+        "the promise, and more than chance explains: normal life has changed, or faults abound.",
         runbook="Compare the days: SELECT * FROM alarm_budget WHERE monitor = '{{ $labels.monitor "
         "}}' ORDER BY day DESC. Say what were false alarms with aemon feedback; the next training "
         "learns them.",
