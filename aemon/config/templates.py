@@ -32,6 +32,8 @@ def render(source: str, variables: Mapping[str, Any]) -> str:
         line = getattr(error, "lineno", None)
         where = f" in its line {line}" if line else ""
         raise TemplateError(f"{error}{where}") from None
+    except RecursionError:
+        raise TemplateError("never ends: a macro calls itself") from None
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise TemplateError(f"{type(error).__name__}: {error}") from None
     if len(text) > LONGEST_TEXT:

@@ -53,6 +53,8 @@ def refusal(tmp_path, text) -> str:
         (f"kind: slack, {URL}, template: '{{{{ 1 / 0 }}}}'", "template: ZeroDivisionError"),
         (f"kind: slack, {URL}, template: '{{{{ columns[7].told }}}}'", "template: list object has no"),
         (f"kind: slack, {URL}, template: '{{{{ title * 9999 }}}}'", "template: becomes"),
+        (f"kind: slack, {URL}, template: '{{% macro m() %}}{{{{ m() }}}}{{% endmacro %}}{{{{ m() }}}}'",
+         "template: never ends: a macro calls itself"),
         (f"kind: webhook, {URL}, body: '{{{{ title }}}}'", "body: makes no valid JSON"),
         (f"kind: webhook, {URL}, body: '{{% if event == \"resolved\" %}}x{{% else %}}1{{% endif %}}'",
          "body: makes no valid JSON"),
