@@ -22,7 +22,7 @@ _OK, _FAILED = 'outcome="ok"', 'outcome=~"failed|timed_out"'
 
 
 def _patient(scope: Scope) -> timedelta:
-    return max(_DAY, 30 * scope.interval)
+    return max(_DAY, 30 * scope.usual)
 
 
 def _episode(severity: str) -> Alert:

@@ -14,7 +14,7 @@ def at_once(_scope: Scope) -> timedelta:
 
 def two_runs(scope: Scope) -> timedelta:
     """Two runs' time, five minutes at least."""
-    return max(5 * MINUTE, 2 * scope.interval)
+    return max(5 * MINUTE, 2 * scope.usual)
 
 
 def seconds(scope: Scope) -> float:

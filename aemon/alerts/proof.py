@@ -63,7 +63,7 @@ def _test(
     played: Iterable[Played],
     expected: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    step = min(LONGEST_STEP, max(SHORTEST_STEP, scope.interval))
+    step = min(LONGEST_STEP, max(SHORTEST_STEP, scope.usual))
     told = list(played)
     if scope.narrow and not any(map(_is_pause, told)):
         told.append(_pause(scope.interval))

@@ -20,6 +20,7 @@ class Scope:
 
     Attributes:
         interval: the longest pause between their scoring runs.
+        usual: the usual one, by which rules wait and count; a cron schedule may stand still at night.
         above: with a shorter pause, or the same, a monitor is of another scope; 0 if there is none.
         open_ended: monitors with a longer pause are of this scope, too.
         monitors: their names; empty for all but `others`.
@@ -28,6 +29,7 @@ class Scope:
     """
 
     interval: timedelta
+    usual: timedelta
     above: timedelta = timedelta(0)
     open_ended: bool = True
     monitors: tuple[str, ...] = ()
@@ -37,12 +39,12 @@ class Scope:
     @property
     def window(self) -> str:
         """Some runs' time."""
-        return format_duration(max(LEAST_WINDOW, WINDOW_RUNS * self.interval))
+        return format_duration(max(LEAST_WINDOW, WINDOW_RUNS * self.usual))
 
     @property
     def budget_window(self) -> timedelta:
         """The time after which an alarm budget can be told to be overspent."""
-        return max(LEAST_BUDGET_WINDOW, BUDGET_RUNS * self.interval)
+        return max(LEAST_BUDGET_WINDOW, BUDGET_RUNS * self.usual)
 
     def series(self, name: str, *matchers: str) -> str:
         """A selector of this scope's series; a matcher is text such as `run="score"`."""

@@ -44,7 +44,7 @@ def rule_groups(config: Config, now: datetime, job: str = "aemon") -> list[Group
         now: the longest pause of a cron schedule is looked for from here.
         job: what Prometheus calls the scrape job of the daemons.
     """
-    groups = [Group("aemon", Scope(interval=_MINUTE), fleet_alerts(job))]
+    groups = [Group("aemon", Scope(interval=_MINUTE, usual=_MINUTE), fleet_alerts(job))]
     for labels, monitors, others in _label_sets(config):
         told = "".join(f", {name}={value}" for name, value in labels.items())
         names = monitors or (set(config.monitors) - set(others))
@@ -52,8 +52,9 @@ def rule_groups(config: Config, now: datetime, job: str = "aemon") -> list[Group
         for shorter, pause in pairwise([timedelta(0), *pauses]):
             scope = Scope(
                 interval=pause,
+                usual=pauses[pause],
                 above=shorter,
-                open_ended=pause == pauses[-1],
+                open_ended=pause == max(pauses),
                 monitors=monitors,
                 others=others,
                 labels={"pause": format_duration(pause), **labels},
@@ -76,12 +77,19 @@ def _label_sets(
         yield dict(labels), tuple(names), ()
 
 
-def _pauses(config: Config, names: Iterable[str], now: datetime) -> list[timedelta]:
-    """The pauses between scoring runs that there are, ascending; at least one."""
-    found = {config.monitors[name].pause(Job.SCORE, now) for name in names} or {_MINUTE}
-    if len(found) > len(LADDER):
-        found = {min((s for s in LADDER if s >= pause), default=pause) for pause in found}
-    return sorted(found)
+def _pauses(config: Config, names: Iterable[str], now: datetime) -> dict[timedelta, timedelta]:
+    """The longest pauses between scoring runs that there are, ascending; at least one.
+
+    With each the longest of the usual ones that go with it.
+    """
+    found: dict[timedelta, timedelta] = {}
+    settings = [config.monitors[name] for name in names]
+    pairs = [(one.pause(Job.SCORE, now), one.usual_pause(now)) for one in settings]
+    many = len({longest for longest, _ in pairs}) > len(LADDER)
+    for longest, usual in sorted(pairs):
+        step = min((s for s in LADDER if s >= longest), default=longest) if many else longest
+        found[step] = max(usual, found.get(step, usual))
+    return found or {_MINUTE: _MINUTE}
 
 
 def rules_text(groups: Sequence[Group], link: str) -> str:

@@ -25,7 +25,7 @@ def _played_age(scope: Scope) -> timedelta:
 
 def _played_runs(scope: Scope, outcome: str, share: float) -> tuple[Played, ...]:
     """Scoring runs, one a pause, of which a share ended in this way."""
-    rate = 1 / scope.interval.total_seconds()
+    rate = 1 / scope.usual.total_seconds()
     return (
         Played("aemon_runs_total", {"run": "score", "outcome": "ok"}, 0, rate * (1 - share)),
         Played("aemon_runs_total", {"run": "score", "outcome": outcome}, 0, rate * share),
@@ -151,7 +151,7 @@ RUN_ALERTS = (
         "monitor = '{{ $labels.monitor }}' ORDER BY finished_at DESC; or ask aemon doctor.",
         fires=lambda scope: _played_runs(scope, "failed", 0.9),
         calm=lambda scope: _played_runs(scope, "failed", 0.1),
-        after=lambda scope: 3 * scope.interval + 10 * MINUTE,
+        after=lambda scope: 3 * scope.usual + 10 * MINUTE,
     ),
     Alert(
         name="AemonRunsMissed",
@@ -159,7 +159,7 @@ RUN_ALERTS = (
         expression=lambda s: _share(
             s, ("aemon_runs_total", _SCORE, _MISSED), ("aemon_runs_total", _SCORE), MISSED_SHARE
         ),
-        hold=lambda scope: max(CATCHING_UP, 2 * scope.interval),
+        hold=lambda scope: max(CATCHING_UP, 2 * scope.usual),
         summary="{{ $labels.monitor }}: many ticks are not run",
         description=f"More than {MISSED_SHARE:.0%} of its last ticks were misfired or skipped: the "
         "daemon is overloaded, its store is away, or runs take longer than the pause between them.",
@@ -167,7 +167,7 @@ RUN_ALERTS = (
         "}}' ORDER BY finished_at DESC. Raise score_every, or share the work with another daemon.",
         fires=lambda scope: _played_runs(scope, "misfired", 0.9),
         calm=lambda scope: _played_runs(scope, "misfired", 0.1),
-        after=lambda scope: 3 * scope.interval + 10 * MINUTE,
+        after=lambda scope: 3 * scope.usual + 10 * MINUTE,
     ),
     Alert(
         name="AemonRecordsRejected",
@@ -190,6 +190,6 @@ RUN_ALERTS = (
             Played("aemon_records_rejected_total", {"reason": "no_time"}, 0, 0),
             Played("aemon_source_records_read_total", {}, 0, 1),
         ),
-        after=lambda scope: 3 * scope.interval + 10 * MINUTE,
+        after=lambda scope: 3 * scope.usual + 10 * MINUTE,
     ),
 )  # fmt: skip

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
+from statistics import median_high
 from typing import Self
 from zoneinfo import ZoneInfo
 
@@ -140,11 +141,19 @@ LONGEST_LOOK = timedelta(days=800)  # a leap day may be that far
 
 def longest_pause(schedule: timedelta | Cron, zone: ZoneInfo, now: datetime) -> timedelta:
     """The longest time between two moments of a schedule, from now on."""
+    return max(_pauses(schedule, zone, now))
+
+
+def usual_pause(schedule: timedelta | Cron, zone: ZoneInfo, now: datetime) -> timedelta:
+    """The median of those times: of a schedule that stands still at night, the pause by day."""
+    return median_high(_pauses(schedule, zone, now))
+
+
+def _pauses(schedule: timedelta | Cron, zone: ZoneInfo, now: datetime) -> list[timedelta]:
     if isinstance(schedule, timedelta):
-        return schedule
+        return [schedule]
     moments = list(islice(schedule.moments(now, now + LONGEST_LOOK, zone), MOST_LOOKED_AT))
-    gaps = [after - before for before, after in pairwise(moments)]
-    return max(gaps, default=LONGEST_LOOK)
+    return [after - before for before, after in pairwise(moments)] or [LONGEST_LOOK]
 
 
 def moment_after(schedule: timedelta | Cron, zone: ZoneInfo, now: datetime, count: int) -> datetime:

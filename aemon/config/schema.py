@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from aemon.config.cron import longest_pause, moment_after
+from aemon.config.cron import longest_pause, moment_after, usual_pause
 from aemon.config.detector import DetectorSettings
 from aemon.config.notify import Receiver, check_receivers
 from aemon.config.quiet import QuietSettings
@@ -225,6 +225,10 @@ class MonitorSettings(Settings):
         """The longest pause between two runs of scoring, or of training, from now on."""
         schedule = self.score_every if job is Job.SCORE else self.train_every
         return longest_pause(schedule, ZoneInfo(self.timezone), now)
+
+    def usual_pause(self, now: datetime) -> timedelta:
+        """The usual pause between two scoring runs; shorter than the longest only with cron."""
+        return usual_pause(self.score_every, ZoneInfo(self.timezone), now)
 
     def late_after(self, now: datetime) -> datetime:
         """When a monitor is late, if no scoring run ends well from now on: three are due by then.

@@ -291,6 +291,20 @@ def test_windows_follow_the_pause():
     assert "pause: 2h" in text
 
 
+def test_a_schedule_that_stands_still_at_night_has_windows_of_its_days(tmp_path):
+    """On a weekend nothing runs for sixty hours; what is counted by day is counted by minutes."""
+    groups = rule_groups(config(office="*/5 8-18 * * 1-5"), NOW)
+    scope = groups[1].scope
+    assert (scope.interval, scope.usual) == (timedelta(hours=61, minutes=5), timedelta(minutes=5))
+    write(tmp_path, groups)
+    text = (tmp_path / "rules.yml").read_text()
+    assert "[50m]" in text
+    assert "pause: 2d13h5m" in text
+    for name in ("AemonMonitorUnwatched", "AemonRunsFail", "AemonMonitorStale"):
+        tested = check_only(tmp_path, name)
+        assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
 def test_many_pauses_are_told_in_a_few_groups():
     pauses = {f"m{n}": f"{n}s" for n in range(1, 200, 7)} | {"yearly": "400d"}
     groups = rule_groups(config(**pauses), NOW)
