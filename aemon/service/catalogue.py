@@ -37,6 +37,11 @@ CATALOGUE = (
         "when the scheduler last showed that it lives",
     ),
     Metric(
+        "aemon_http_refused", "counter", ("status",),
+        "HTTP requests that were refused: 401 without credentials, 403 without permission, 413 with "
+        "too large a body, 429 for there were too many",
+    ),
+    Metric(
         "aemon_lease_held", "gauge", ("monitor",),
         "1 where this daemon watches the monitor, 0 where another does or none",
     ),

@@ -123,7 +123,7 @@ class Daemon:
         signal.signal(signal.SIGHUP, self._ask_to_reload)
         web = WebServer(
             self._socket, self._status, self._condition.health, self._metrics.exposed,
-            self._access, self._config.http.max_body,
+            self._access, self._config.http.max_body, self._metrics.count_refused,
         )  # fmt: skip
         web.start()
         exposed = exposure(self._access.now.settings, self._socket.getsockname()[0])

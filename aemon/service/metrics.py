@@ -18,6 +18,7 @@ from aemon.store.detectors import StoredDetector
 from aemon.store.queries import Flagged
 
 TOLD = ("sent", "failed", "dead")
+REFUSED = (401, 403, 413, 429)
 PRUNED = ("scores", "anomalies", "episodes", "trials", "drifts", "runs", "artifacts")
 _BEGIN_WITH: Mapping[str, Iterable[str]] = {
     "aemon_source_errors": ("unreachable", "misconfigured", "unfit", "timed_out"),
@@ -54,6 +55,8 @@ class Metrics:
         self["aemon_store_up"].set(1)
         for table in PRUNED:
             self["aemon_records_pruned"].labels(table)
+        for status in REFUSED:
+            self["aemon_http_refused"].labels(status)
         # What is told of a monitor and its leaving wait for each other: a series that is set once more
         # after its monitor has left would stay for ever, and alert for ever.
         self._watching = threading.RLock()
@@ -108,6 +111,10 @@ class Metrics:
                     self[metric.name].remove(monitor)
             for kept in (self._realised, self._settings, self._entities):
                 kept.pop(monitor, None)
+
+    def count_refused(self, status: int) -> None:
+        """Count an HTTP request that was refused."""
+        self["aemon_http_refused"].labels(status).inc()
 
     def add_receiver(self, receiver: str) -> None:
         """Let every counter of a receiver start at 0."""

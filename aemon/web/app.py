@@ -32,6 +32,7 @@ def build_app(
     *,
     more: Sequence[Route] = (),
     max_body: int = MAX_BODY,
+    refused: Callable[[int], None] = lambda _status: None,
 ) -> ASGIApp:
     """The application, with its guard before it.
 
@@ -42,6 +43,7 @@ def build_app(
         access: who may ask for what; without it whoever reaches the port may read.
         more: further routes. Whoever is not allowed to use their methods does not reach them.
         max_body: a request with a larger body is refused, in bytes.
+        refused: told the status of every request that is.
     """
     templates = Environment(
         loader=PackageLoader("aemon.web"), autoescape=select_autoescape(), trim_blocks=True
@@ -93,7 +95,7 @@ def build_app(
             *more,
         ]
     )
-    return Guard(app, access or partial(load_access, None), max_body)
+    return Guard(app, access or partial(load_access, None), max_body, refused)
 
 
 def _rendered(

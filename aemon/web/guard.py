@@ -31,11 +31,18 @@ class Guard:
 
     A method that may change something takes the permission `push`, any other `read`: a route that
     is pushed to has nothing to ask for itself, and may trust that its body is no larger than
-    `max_body` bytes.
+    `max_body` bytes. Each refusal is told to `refused`, by its status.
     """
 
-    def __init__(self, app: ASGIApp, access: Callable[[], Access], max_body: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        access: Callable[[], Access],
+        max_body: int,
+        refused: Callable[[int], None],
+    ) -> None:
         self._app = app
+        self._refused = refused
         self._access = access
         self._max_body = max_body
         self._checks = PasswordChecks()
@@ -54,6 +61,7 @@ class Guard:
             await self._admit(scope, access)
             exchange.refuse_length()
         except HTTPException as refusal:
+            self._refused(refusal.status_code)
             answer = PlainTextResponse(refusal.detail, refusal.status_code, refusal.headers)
             for challenge in (
                 access.credentials.challenges

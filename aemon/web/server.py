@@ -57,6 +57,7 @@ class WebServer:
         exposed: writes what `/metrics` shows.
         access: who may ask for what.
         max_body: a request with a larger body is refused, in bytes.
+        refused: told the status of every request that is.
     """
 
     def __init__(
@@ -67,10 +68,13 @@ class WebServer:
         exposed: Callable[[], bytes],
         access: WatchedAccess | None = None,
         max_body: int = MAX_BODY,
+        refused: Callable[[int], None] = lambda _status: None,
     ) -> None:
         access = access or WatchedAccess(None)
         config = uvicorn.Config(
-            build_app(status, health, exposed, lambda: access.now, max_body=max_body),
+            build_app(
+                status, health, exposed, lambda: access.now, max_body=max_body, refused=refused
+            ),
             loop="asyncio",
             http="h11",
             ws="none",

@@ -282,7 +282,7 @@ def test_names_and_labels_follow_the_rules():
         assert not metric.name.endswith(("_total", "_milliseconds", "_count"))
         assert set(metric.labels) <= {
             "monitor", "run", "outcome", "reason", "severity", "version", "table", "ruling",
-            "source", "detector", "entity", "receiver",
+            "source", "detector", "entity", "receiver", "status",
         }  # fmt: skip
         assert metric.help
 

@@ -39,15 +39,27 @@ def broken(_request):
     raise RuntimeError("nobody foresaw this")
 
 
-def client(**settings) -> TestClient:
+def client(refused=lambda _status: None, **settings) -> TestClient:
     access = _access(WebSettings.model_validate({**KEPT, **settings}), None)
     health = Health(started=True, alive=True, heartbeat_age_seconds=1)
     app = build_app(
         lambda: None, lambda: health, bytes, lambda: access,
         more=[Route("/push", take, methods=["POST"]), Route("/broken", broken)],
-        max_body=MAX_BODY,
+        max_body=MAX_BODY, refused=refused,
     )  # fmt: skip
     return TestClient(app, raise_server_exceptions=False)
+
+
+def test_refusals_are_counted_and_nothing_else_is():
+    counted: list[int] = []
+    port = client(counted.append)
+    port.get("/metrics")
+    port.post("/push", auth=ALICE)
+    port.post("/push", content=b"x" * (MAX_BODY + 1), auth=BOB)
+    port.post("/push", content=b"x", auth=BOB)
+    port.get("/nowhere", auth=ALICE)
+    port.get("/healthz")
+    assert counted == [401, 403, 413]
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics", "/status.json", "/readyz", "/x", "/healthz/"])
