@@ -1,5 +1,6 @@
 """Settings of the daemon itself: what it serves, logs and keeps, and who shares its store."""
 
+import re
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
@@ -29,6 +30,8 @@ class ClientSettings(Settings):
                     raise AtKeyError(one, f"takes {two} beside it")
         if self.user and self.token:
             raise AtKeyError("token", "give a token, or user and password")
+        if self.token and not re.fullmatch(r"[!-~]+", self.token.get_secret_value()):
+            raise AtKeyError("token", "a token is one word without spaces, in one line")
         return self
 
 

@@ -150,6 +150,7 @@ def test_the_nearest_key_is_one_of_the_same_settings(problem):
         ("30s", "30s\n    threshold: {false_alarm_rate: 0.1, alarm_budget: 3/day}", "5: monitors.pumps.threshold: give either false_alarm_rate or alarm_budget, not both"),
         ("30s", "30s\n    start: latr", "5: monitors.pumps.start: must be one of 'beginning' or 'now'"),
         ("30s", "30s\n    stale_after: soon", "5: monitors.pumps.stale_after: 'soon' is not a duration; write for example 30s, 15m, 1h30m or 1d"),
+        ("30s", "30s\nhttp: {client: {token: two words}}", "5: http.client.token: a token is one word without spaces, in one line"),
         ("30s", "30s\n    stale_after: 5", "5: monitors.pumps.stale_after: write a duration with its unit, for example 30s, 15m or 1d"),
         ("30s", "30s\n    columns: [a]", "5: monitors.pumps.columns: must hold `key: value` pairs"),
         ("30s", "30s\n    keep: 0.1\n    quiet: {least_records: 5}", "5: monitors.pumps.keep: quiet.least_records counts stored scores, and keep: 0.1 leaves some out; keep all, or leave least_records out"),
