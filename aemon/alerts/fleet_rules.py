@@ -2,17 +2,8 @@
 
 from datetime import timedelta
 
-from aemon.alerts.rule import Alert, Played, Recording, Scope
-
-_MINUTE = timedelta(minutes=1)
-
-
-def _at_once(_scope: Scope) -> timedelta:
-    return timedelta(0)
-
-
-def _minutes(count: int) -> timedelta:
-    return count * _MINUTE
+from aemon.alerts.patience import MINUTE, at_once
+from aemon.alerts.rule import Alert, Played, Recording
 
 
 def fleet_alerts(job: str) -> tuple[Alert, ...]:
@@ -27,7 +18,7 @@ def fleet_alerts(job: str) -> tuple[Alert, ...]:
             name="AemonAbsent",
             severity="critical",
             expression=lambda _scope: "absent(aemon_build_info)",
-            hold=lambda _scope: _minutes(2),
+            hold=lambda _scope: 2 * MINUTE,
             summary="No aemon daemon is to be seen",
             description="Nothing is judged, and every other alert about anomalies is silent: no "
             "daemon runs, or Prometheus reaches none.",
@@ -41,7 +32,7 @@ def fleet_alerts(job: str) -> tuple[Alert, ...]:
             name="AemonDown",
             severity="warning",
             expression=lambda _scope: f"{up} == 0",
-            hold=lambda _scope: _minutes(2),
+            hold=lambda _scope: 2 * MINUTE,
             summary="The daemon on {{ $labels.instance }} is not reached",
             description="It has stopped, or Prometheus cannot scrape it. Where daemons share a store, "
             "another one has taken its monitors.",
@@ -54,20 +45,20 @@ def fleet_alerts(job: str) -> tuple[Alert, ...]:
             name="AemonSchedulerStands",
             severity="critical",
             expression=lambda _scope: "time() - aemon_scheduler_heartbeat_timestamp_seconds > 120",
-            hold=lambda _scope: _minutes(1),
+            hold=lambda _scope: MINUTE,
             summary="The scheduler on {{ $labels.instance }} stands still",
             description="The daemon answers, but its scheduler has not ticked for two minutes.",
             runbook="systemctl restart aemon; keep its log for whoever looks into it.",
             fires=lambda _scope: (Played("aemon_scheduler_heartbeat_timestamp_seconds"),),
             calm=lambda _scope: (Played("aemon_scheduler_heartbeat_timestamp_seconds", {}, 0, 1),),
-            after=lambda _scope: _minutes(2),
+            after=lambda _scope: 2 * MINUTE,
             carries=("instance",),
         ),
         Alert(
             name="AemonStoreDown",
             severity="critical",
             expression=lambda _scope: "aemon_store_up == 0",
-            hold=lambda _scope: _minutes(1),
+            hold=lambda _scope: MINUTE,
             summary="The daemon on {{ $labels.instance }} cannot write its store",
             description="No verdicts are stored. Nothing is lost: what was not judged is judged once "
             "the store is back.",
@@ -81,21 +72,21 @@ def fleet_alerts(job: str) -> tuple[Alert, ...]:
             name="AemonStoreErrors",
             severity="warning",
             expression=lambda _scope: "increase(aemon_store_errors_total[15m]) > 3",
-            hold=_at_once,
+            hold=at_once,
             summary="The daemon on {{ $labels.instance }} has trouble with its store",
             description="Again and again the store could not be read or written in the last quarter "
             "of an hour.",
             runbook="aemon doctor; look for lock waits and full disks at the database.",
             fires=lambda _scope: (Played("aemon_store_errors_total", {}, 0, 1 / 60),),
             calm=lambda _scope: (Played("aemon_store_errors_total", {}, 7),),
-            after=lambda _scope: _minutes(15),
+            after=lambda _scope: 15 * MINUTE,
             carries=("instance",),
         ),
         Alert(
             name="AemonLeasesLost",
             severity="warning",
             expression=lambda _scope: "increase(aemon_leases_lost_total[15m]) > 0",
-            hold=_at_once,
+            hold=at_once,
             summary="Another daemon took monitors from {{ $labels.instance }}",
             description="It had not said in time that it lives: it hung, its host slept, or the store "
             "was too slow.",
@@ -103,14 +94,14 @@ def fleet_alerts(job: str) -> tuple[Alert, ...]:
             "store is slow.",
             fires=lambda _scope: (Played("aemon_leases_lost_total", {}, 0, 1 / 60),),
             calm=lambda _scope: (Played("aemon_leases_lost_total", {}, 3),),
-            after=lambda _scope: _minutes(15),
+            after=lambda _scope: 15 * MINUTE,
             carries=("instance",),
         ),
         Alert(
             name="AemonConfigRefused",
             severity="warning",
             expression=lambda _scope: "aemon_config_last_reload_successful == 0",
-            hold=lambda _scope: _minutes(5),
+            hold=lambda _scope: 5 * MINUTE,
             summary="The configuration on {{ $labels.instance }} was refused",
             description="The file has a mistake; the configuration before goes on.",
             runbook="aemon check -c FILE names the line and what to do.",
@@ -128,7 +119,7 @@ def fleet_alerts(job: str) -> tuple[Alert, ...]:
                 # A daemon that has just begun knows nothing of the time before.
                 "and max by (receiver) (aemon_notifications_waiting offset 30m) > 0"
             ),
-            hold=_at_once,
+            hold=at_once,
             summary="{{ $labels.receiver }} is not told of episodes",
             description="A notification was given up, or has waited for half an hour: the receiver "
             "does not answer, or refuses what it is sent.",
@@ -153,7 +144,7 @@ def fleet_alerts(job: str) -> tuple[Alert, ...]:
                 "sum by (instance) "
                 '(increase(aemon_runs_total{run="prune", outcome=~"failed|timed_out"}[1d])) > 3'
             ),
-            hold=_at_once,
+            hold=at_once,
             summary="Old results are not removed by {{ $labels.instance }}",
             description="Removal failed again and again within a day: the store grows.",
             runbook="aemon db prune --dry-run says what would go; the reason is in the table runs.",

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
+from aemon.alerts.patience import played_pause
 from aemon.alerts.rule import Alert, Played, Scope
 from aemon.alerts.rules import Group, annotations, as_yaml, rule_labels
 from aemon.clock import format_duration
@@ -66,7 +67,7 @@ def _test(
     step = min(LONGEST_STEP, max(SHORTEST_STEP, scope.usual))
     told = list(played)
     if scope.narrow and not any(map(_is_pause, told)):
-        told.append(_pause(scope.interval))
+        told.append(played_pause(scope))
     steps = math.ceil(lasts / step) + 1
     return {
         "name": f"{name}, monitors every {format_duration(scope.interval)}",
@@ -98,10 +99,6 @@ def _played(alert: Alert, scope: Scope) -> dict[str, str]:
     for one in alert.fires(scope):
         values |= one.labels
     return {name: values[name] for name in alert.carries}
-
-
-def _pause(pause: timedelta) -> Played:
-    return Played("aemon_run_interval_seconds", {"run": "score"}, pause.total_seconds())
 
 
 def _is_pause(series: Played) -> bool:

@@ -70,11 +70,11 @@ class Scope:
 
     def chosen(self, expression: str) -> str:
         """An expression, narrowed to the monitors that have this scope's pause between runs."""
+        if not self.narrow:
+            return expression
         bounds = [f"> {self.above.total_seconds():.12g}"] if self.above else []
         if not self.open_ended:
             bounds.append(f"<= {self.interval.total_seconds():.12g}")
-        if not self.narrow:
-            return expression
         pause = self.most("aemon_run_interval_seconds", 'run="score"')
         return f"({expression})\nand on (monitor) ({pause} {' '.join(bounds)})"
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from aemon.alerts.patience import MINUTE, at_once, played_pause, seconds, two_runs
 from aemon.alerts.rule import Alert, Played, Scope
-from aemon.config.schema import LATE_RUNS
+from aemon.config.schema import LATE_RUNS, STALE_AT_LEAST, STALE_PAUSES
 
 STALE_SECONDS = 120
 FAILED_SHARE = 0.3
@@ -20,7 +20,7 @@ _FAILED, _MISSED = 'outcome=~"failed|timed_out"', 'outcome=~"misfired|skipped"'
 
 
 def _played_age(scope: Scope) -> timedelta:
-    return max(15 * MINUTE, 3 * scope.interval)
+    return max(STALE_AT_LEAST, STALE_PAUSES * scope.interval)
 
 
 def _played_runs(scope: Scope, outcome: str, share: float) -> tuple[Played, ...]:
@@ -35,6 +35,11 @@ def _played_runs(scope: Scope, outcome: str, share: float) -> tuple[Played, ...]
 def _share(scope: Scope, part: tuple[str, ...], of: tuple[str, ...], share: float) -> str:
     some, every = scope.grown(scope.window, *part), scope.grown(scope.window, *of)
     return f"{some}\n> {share} * {every} + {CHANCE}"
+
+
+def _counted_at(scope: Scope) -> timedelta:
+    """When enough has been counted to tell a share of it."""
+    return 3 * scope.usual + 10 * MINUTE
 
 
 def _late(scope: Scope) -> str:
@@ -151,7 +156,7 @@ RUN_ALERTS = (
         "monitor = '{{ $labels.monitor }}' ORDER BY finished_at DESC; or ask aemon doctor.",
         fires=lambda scope: _played_runs(scope, "failed", 0.9),
         calm=lambda scope: _played_runs(scope, "failed", 0.1),
-        after=lambda scope: 3 * scope.usual + 10 * MINUTE,
+        after=_counted_at,
     ),
     Alert(
         name="AemonRunsMissed",
@@ -167,7 +172,7 @@ RUN_ALERTS = (
         "}}' ORDER BY finished_at DESC. Raise score_every, or share the work with another daemon.",
         fires=lambda scope: _played_runs(scope, "misfired", 0.9),
         calm=lambda scope: _played_runs(scope, "misfired", 0.1),
-        after=lambda scope: 3 * scope.usual + 10 * MINUTE,
+        after=_counted_at,
     ),
     Alert(
         name="AemonRecordsRejected",
@@ -190,6 +195,6 @@ RUN_ALERTS = (
             Played("aemon_records_rejected_total", {"reason": "no_time"}, 0, 0),
             Played("aemon_source_records_read_total", {}, 0, 1),
         ),
-        after=lambda scope: 3 * scope.usual + 10 * MINUTE,
+        after=_counted_at,
     ),
 )  # fmt: skip
