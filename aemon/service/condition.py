@@ -65,11 +65,11 @@ class Condition:
             told.append(f"{learning} learning")
         try:
             with self._store.reading() as connection:
-                count = sum(episodes.count_open(connection, name).total for name in held)
+                counts = episodes.counts_open(connection, [*held])
         except AemonError:
             told.append("the store does not answer")
         else:
-            if count:
+            if count := sum(one.total for one in counts.values()):
                 told.append(f"{_counted(count, 'episode')} open")
         if self._leasing.live > 1:
             told.append(f"one of {self._leasing.live} replicas")
