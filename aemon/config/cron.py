@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import islice, pairwise
 from statistics import median_high
 from typing import Self
@@ -149,11 +150,15 @@ def usual_pause(schedule: timedelta | Cron, zone: ZoneInfo, now: datetime) -> ti
     return median_high(_pauses(schedule, zone, now))
 
 
-def _pauses(schedule: timedelta | Cron, zone: ZoneInfo, now: datetime) -> list[timedelta]:
-    if isinstance(schedule, timedelta):
-        return [schedule]
+def _pauses(schedule: timedelta | Cron, zone: ZoneInfo, now: datetime) -> tuple[timedelta, ...]:
+    return (schedule,) if isinstance(schedule, timedelta) else _gaps(schedule, zone, now)
+
+
+# It takes milliseconds, and a monitor's two schedules are asked again at once.
+@lru_cache(maxsize=2)
+def _gaps(schedule: Cron, zone: ZoneInfo, now: datetime) -> tuple[timedelta, ...]:
     moments = list(islice(schedule.moments(now, now + LONGEST_LOOK, zone), MOST_LOOKED_AT))
-    return [after - before for before, after in pairwise(moments)] or [LONGEST_LOOK]
+    return tuple(after - before for before, after in pairwise(moments)) or (LONGEST_LOOK,)
 
 
 def moment_after(schedule: timedelta | Cron, zone: ZoneInfo, now: datetime, count: int) -> datetime:
