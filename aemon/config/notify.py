@@ -12,6 +12,9 @@ from aemon.config.times import Age, Duration
 from aemon.config.types import AtKeyError, Settings
 from aemon.config.urls import check_url
 
+BACKLOG = timedelta(days=7)
+"""What ended longer ago, by its records' own times, is no news."""
+
 
 def _kind_required(schema: dict[str, Any]) -> None:
     schema["required"] = ["kind", *schema.get("required", ())]
@@ -47,7 +50,7 @@ class ReceiverSettings(Settings):
         timedelta(days=1), description="what could not be told for so long becomes a dead letter"
     )
     oldest: Age = Field(
-        timedelta(days=7),
+        BACKLOG,
         description="episodes that ended longer ago, by their records' own times, are not told: a "
         "backlog is no news; or forever",
     )

@@ -3,11 +3,12 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import sqlalchemy as sa
 
+from aemon.config.notify import BACKLOG
 from aemon.config.schema import EpisodeSettings
 from aemon.detection.episodes import Episodes, Flagged
 from aemon.detection.judgement import Explanation, Judgement
@@ -26,7 +27,6 @@ from aemon.store.episodes import (
 from aemon.store.verdicts import Saved
 
 MOST_EARLIER = 300  # episodes that a new one is held against: 20 ms, with 50 columns
-BACKLOG = timedelta(days=7)  # what ended longer ago, by its records' own times, rings nobody
 
 logger = logging.getLogger(__name__)
 
