@@ -7,7 +7,6 @@ import warnings
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 try:
@@ -19,15 +18,13 @@ except ImportError as error:
         "aemon.estimator needs scikit-learn 1.6 or newer: pip install 'aemon[estimator]'"
     ) from error
 
-from aemon.config.detector import DetectorSettings
-from aemon.config.schema import LearningSettings
-from aemon.config.threshold import ThresholdSettings
+from aemon.config.detector_settings import DetectorSettings
+from aemon.config.learning_settings import LearningSettings
+from aemon.config.threshold_settings import ThresholdSettings
+from aemon.detection.arrays import Rows, Values
 from aemon.detection.learning import LEAST_RECORDS, train_detector
 from aemon.errors import FrameError, TrainingError
 from aemon.frame import Frame
-
-Floats = npt.NDArray[np.float64]
-Signs = npt.NDArray[np.intp]
 
 DEFAULTS = DetectorSettings()
 """What the configuration's defaults are, this module's are too."""
@@ -114,7 +111,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.offset_ = -self.detector_.threshold.value
         return self
 
-    def score_samples(self, X: Any) -> Floats:  # noqa: N803
+    def score_samples(self, X: Any) -> Values:  # noqa: N803
         """Minus the detector's scores (N,): the higher, the more normal.
 
         A record that was learned from is held against the others (`Scorer.scores`), so that
@@ -136,11 +133,11 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         scores = detector.scorer.scores(features, mask, apart=True)
         return -scores[: len(frame)]
 
-    def decision_function(self, X: Any) -> Floats:  # noqa: N803
+    def decision_function(self, X: Any) -> Values:  # noqa: N803
         """`score_samples` above the threshold (N,): negative for anomalies; raises as that does."""
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X: Any) -> Signs:  # noqa: N803
+    def predict(self, X: Any) -> Rows:  # noqa: N803
         """-1 for anomalies and 1 for all others (N,); raises as `score_samples` does.
 
         Records that are mostly missing are predicted as others are; `detector_.judge` calls them

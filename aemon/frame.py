@@ -1,5 +1,6 @@
 """The frame contract: a table of records with event time, key and entity, checked once."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -9,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from aemon.errors import FrameError
+from aemon.records import Identity
 
 # Outside of these, what nanoseconds can hold, a time is a sentinel or a slip, such as 9999-12-31:
 # read as the newest record's time it would stand in the way of every real one.
@@ -22,6 +24,9 @@ _NO_TIME = np.datetime64("NaT", "us")
 _OFFSET = r"(?:[Zz]|[+-]\d\d(?::?\d\d)?)$"
 # Numbers below the first are counts of a unit of which the second is the microseconds.
 _EPOCH_UNITS = ((1e11, 1e6), (1e14, 1e3), (1e17, 1.0), (9e18, 1e-3))
+
+
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +61,7 @@ class Frame:
         return len(self.values)
 
     @property
-    def identities(self) -> list[tuple[str, str]]:
+    def identities(self) -> list[Identity]:
         """(entity, record key) of each of the N records."""
         return list(zip(self.entities.tolist(), self.keys.tolist(), strict=True))
 
@@ -91,6 +96,17 @@ def join_frames(first: Frame, second: Frame) -> Frame:
         values=pd.concat([first.values, second.values], ignore_index=True),
         rejected=first.rejected,
     )
+
+
+def rows_of(frame: Frame, pairs: Collection[Identity]) -> Flags:
+    """Which of N records are among these (N,)."""
+    wanted = set(pairs)
+    return flags(pair in wanted for pair in frame.identities)
+
+
+def flags(values: Iterable[bool]) -> Flags:
+    """Truths as an array (N,)."""
+    return np.array(list(values), dtype=bool)
 
 
 def in_time_order(frame: Frame) -> Frame:

@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+Identity = tuple[str, str]
+"""(entity, record key): what identifies a record of one monitor."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Watermark:

@@ -1,9 +1,9 @@
-"""Run by Alembic, on the connection `aemon.store.schema` hands over."""
+"""Run by Alembic, on the connection `aemon.store.schema.revisions` hands over."""
 
 from alembic import context
 
-from aemon.store.schema import is_ours
-from aemon.store.tables import metadata
+from aemon.store.schema.revisions import is_ours
+from aemon.store.schema.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from aemon.store import schema
+from aemon.config.schema import MonitorSettings
 from aemon.store.engine import open_engine
+from aemon.store.schema import revisions
 from aemon.store.store import Store
+from tests import readings
 from tests.lacking import lacking
 from tests.postgres import postgres_server, postgres_url  # noqa: F401 -- fixtures
+from tests.processes import insert, make_table
+from tests.readings import LEARNED
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -54,8 +58,37 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def store(store_url: str, clock: FakeClock) -> Iterator[Store]:
     """A store with its tables made and the monitor `pumps` in it."""
     engine = open_engine(store_url)
-    schema.prepare(engine)
+    revisions.prepare(engine)
     store = Store(engine, clock)
     store.add_monitors(["pumps"])
     yield store
     store.close()
+
+
+@pytest.fixture
+def database(tmp_path) -> Path:
+    """A table with the records a first detector learns from."""
+    path: Path = tmp_path / "plant.db"
+    make_table(path, "readings", ["ts TEXT", *readings.COLUMNS])
+    insert(path, "readings", readings.rows(LEARNED))
+    return path
+
+
+@pytest.fixture
+def settings(database) -> MonitorSettings:
+    return MonitorSettings.model_validate(
+        {
+            "source": {
+                "kind": "sql",
+                "url": f"sqlite:///{database}",
+                "table": "readings",
+                "time": "ts",
+                "key": "id",
+            },
+            "score_every": "1s",
+            "min_records": LEARNED,
+            "chunk_records": 40,
+            "detector": {"steps": 60, "members": 1},
+            "threshold": {"false_alarm_rate": 0.01},
+        }
+    )

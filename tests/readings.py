@@ -9,6 +9,7 @@ import pandas as pd
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 COLUMNS = ("flow REAL", "pressure REAL", "current REAL")
+LEARNED = 200  # records that a first detector learns from
 
 
 def values(count: int, *, seed: int = 0, first: int = 0) -> np.ndarray:

@@ -8,9 +8,9 @@ import yaml
 
 from aemon.config.loading import load_config
 from aemon.config.schema import Config
-from aemon.config.sources import CsvSource, HostSource, SqlSource
-from aemon.store.tables import metadata
-from aemon.store.views import VIEWS
+from aemon.config.source_settings import CsvSource, HostSource, SqlSource
+from aemon.store.schema.tables import metadata
+from aemon.store.schema.views import VIEWS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

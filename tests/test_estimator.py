@@ -10,9 +10,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import RobustScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from aemon.config.detector import DetectorSettings
-from aemon.config.schema import LearningSettings
-from aemon.config.threshold import ThresholdSettings
+from aemon.config.detector_settings import DetectorSettings
+from aemon.config.learning_settings import LearningSettings
+from aemon.config.threshold_settings import ThresholdSettings
 from aemon.detection.learning import train_detector
 from aemon.estimator import AutoencoderDetector
 from aemon.frame import Frame
@@ -125,7 +125,7 @@ def test_few_records_are_repeated_aloud():
 
 def test_nothing_else_imports_scikit_learn():
     code = (
-        "import sys; import aemon.cli.main, aemon.service.daemon, aemon.detection.learning;"
+        "import sys; import aemon.cli.main, aemon.daemon.daemon, aemon.detection.learning;"
         "print('sklearn' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 
 from aemon.clock import format_duration, utc_now
 from aemon.config.schema import MonitorSettings
-from aemon.config.sources import HostSource
-from aemon.detection.columns import named_columns
-from aemon.detection.configured import check_quiet
-from aemon.detection.features import ColumnReport, describe_columns, fit_features
-from aemon.detection.kinds.registry import KINDS
+from aemon.config.source_settings import HostSource
+from aemon.detection.autoencoders.kinds.detector_kinds import KINDS
+from aemon.detection.autoencoders.sizing import choose_shape
+from aemon.detection.features.columns import named_columns
+from aemon.detection.features.configured import check_quiet
+from aemon.detection.features.feature_fitting import ColumnReport, describe_columns, fit_features
 from aemon.detection.learning import LEAST_RECORDS
-from aemon.detection.shape import choose_shape
-from aemon.detection.threshold import false_alarm_rate_for
+from aemon.detection.thresholds.threshold import false_alarm_rate_for
 from aemon.errors import AemonError
 from aemon.frame import Frame, check_frame
-from aemon.service.cold_start import wanted_records
-from aemon.sources.registry import open_source
+from aemon.lifecycle.cold_start import wanted_records
 from aemon.sources.source import Fetched, Source
+from aemon.sources.source_kinds import open_source
 
 LIVE_RECORDS = 2
 """Two records of a live source show that its values come, and that they change."""

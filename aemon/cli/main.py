@@ -12,24 +12,24 @@ import typer
 
 from aemon import __version__
 from aemon.cli import (
-    check,
-    codes,
-    db,
-    demo,
-    detectors,
-    doctor,
-    episodes,
-    feedback,
-    kinds,
-    look,
-    notify,
-    rules,
-    settings,
-    snooze,
-    status,
-    tune,
-    web,
-    work,
+    anomaly_commands,
+    check_command,
+    codes_command,
+    config_commands,
+    demo_command,
+    detector_commands,
+    doctor_command,
+    episode_commands,
+    feedback_commands,
+    kinds_command,
+    notify_commands,
+    rules_command,
+    run_commands,
+    snooze_commands,
+    status_command,
+    store_commands,
+    tune_command,
+    web_commands,
 )
 from aemon.errors import AemonError, ExitCode
 
@@ -43,28 +43,28 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(settings.init)
-app.command()(work.run)
-app.command()(check.check)
-app.command()(work.train)
-app.command()(work.score)
-app.command()(status.status)
-app.command()(doctor.doctor)
-app.command()(rules.rules)
-app.command()(look.anomalies)
-app.command()(look.explain)
-app.command()(feedback.feedback)
-app.command()(codes.codes)
-app.command()(kinds.kinds)
-app.command()(tune.tune)
-app.command()(demo.demo)
-app.add_typer(settings.config_app, name="config")
-app.add_typer(episodes.app, name="episodes")
-app.add_typer(snooze.app, name="snooze")
-app.add_typer(notify.app, name="notify")
-app.add_typer(detectors.app, name="detectors")
-app.add_typer(db.app, name="db")
-app.add_typer(web.app, name="web")
+app.command()(config_commands.init)
+app.command()(run_commands.run)
+app.command()(check_command.check)
+app.command()(run_commands.train)
+app.command()(run_commands.score)
+app.command()(status_command.status)
+app.command()(doctor_command.doctor)
+app.command()(rules_command.rules)
+app.command()(anomaly_commands.anomalies)
+app.command()(anomaly_commands.explain)
+app.command()(feedback_commands.feedback)
+app.command()(codes_command.codes)
+app.command()(kinds_command.kinds)
+app.command()(tune_command.tune)
+app.command()(demo_command.demo)
+app.add_typer(config_commands.config_app, name="config")
+app.add_typer(episode_commands.app, name="episodes")
+app.add_typer(snooze_commands.app, name="snooze")
+app.add_typer(notify_commands.app, name="notify")
+app.add_typer(detector_commands.app, name="detectors")
+app.add_typer(store_commands.app, name="db")
+app.add_typer(web_commands.app, name="web")
 
 
 def _version(asked: bool) -> None:

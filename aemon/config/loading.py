@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from datetime import timedelta
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +68,8 @@ class _Schema(GenerateJsonSchema):
         if isinstance(dft, SecretStr):  # a default is no secret
             return dft.get_secret_value()
         return super().encode_default(dft)
+
+
+def example_text() -> str:
+    """The text of a small working `aemon.yaml` with every other key as a comment."""
+    return files("aemon.config").joinpath("example.yaml").read_text(encoding="utf-8")

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from aemon.config.addresses import read_address, read_store_address
 from aemon.config.document import Document, KeyPath
 from aemon.config.schema import Config
-from aemon.config.types import AtKeyError, Settings
+from aemon.config.values.addresses import read_address, read_store_address
+from aemon.config.values.scalars import AtKeyError, Settings
 
 _WORDS = {
     "missing": "missing; it must be given",

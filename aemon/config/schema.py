@@ -1,6 +1,5 @@
 """What a configuration may say. Every key's default and meaning stand here and only here."""
 
-import hashlib
 import re
 from datetime import datetime, timedelta
 from typing import Annotated, Literal, Self
@@ -8,103 +7,25 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from aemon.config.cron import longest_pause, moment_after, usual_pause
-from aemon.config.detector import DetectorSettings
-from aemon.config.notify import Receiver, check_receivers
-from aemon.config.quiet import QuietSettings
-from aemon.config.service import HttpSettings, LogSettings, ReplicaSettings, RetentionSettings
-from aemon.config.sources import Source
-from aemon.config.threshold import ThresholdSettings
-from aemon.config.times import After, AutoAfter, Duration, Schedule, TimeZone
-from aemon.config.types import AtKeyError, Settings, Size
+from aemon.config.column_settings import ColumnSettings
+from aemon.config.detector_settings import DetectorSettings
+from aemon.config.episode_settings import EpisodeSettings
+from aemon.config.learning_settings import LearningSettings
+from aemon.config.lifecycle_settings import LifeSettings
+from aemon.config.quiet_settings import QuietSettings
+from aemon.config.receiver_settings import Receiver, check_receivers
+from aemon.config.service_settings import (
+    HttpSettings,
+    LogSettings,
+    ReplicaSettings,
+    RetentionSettings,
+)
+from aemon.config.source_settings import Source
+from aemon.config.threshold_settings import ThresholdSettings
+from aemon.config.values.cron import longest_pause, moment_after, usual_pause
+from aemon.config.values.scalars import AtKeyError, Settings
+from aemon.config.values.times import AutoAfter, Duration, Schedule, TimeZone
 from aemon.records import Job
-
-ColumnKind = Literal["numeric", "boolean", "categorical"]
-
-
-class ColumnSettings(Settings):
-    """Which columns are judged, and as what; by default chosen from the data."""
-
-    include: tuple[str, ...] | None = Field(None, description="judge only these columns")
-    exclude: tuple[str, ...] = Field((), description="never judge these columns")
-    kinds: dict[str, ColumnKind] = Field({}, description="take a column as this kind")
-    units: dict[str, str] = Field({}, description="tell a column's numbers in this unit")
-
-    @model_validator(mode="after")
-    def _included_and_excluded_differ(self) -> Self:
-        both = sorted(set(self.include or ()) & set(self.exclude))
-        if both:
-            raise ValueError(f"{', '.join(both)}: both included and excluded; choose one")
-        return self
-
-
-class LearningSettings(Settings):
-    """All that decides what a detector learns from given records."""
-
-    columns: ColumnSettings = ColumnSettings()
-    detector: DetectorSettings = DetectorSettings()
-    threshold: ThresholdSettings = ThresholdSettings()
-
-    @property
-    def fingerprint(self) -> str:
-        """The sha256 of what is learned by; a detector trained with others is out of date.
-
-        Units are but words: nothing is learned from them. And lines can be drawn anew.
-        """
-        columns = self.columns.model_copy(update={"units": {}})
-        learned = self.model_copy(update={"columns": columns, "threshold": ThresholdSettings()})
-        return hashlib.sha256(learned.model_dump_json(exclude_defaults=True).encode()).hexdigest()
-
-
-class EpisodeSettings(Settings):
-    """How adjacent anomalies of one entity become one episode."""
-
-    gap: int = Field(5, ge=0, description="it ends when more calm records than this follow")
-    longest_gap: Duration = Field(
-        timedelta(days=1), description="or when so much time passes between two anomalies"
-    )
-    min_records: int = Field(
-        1, ge=1, description="shorter ones are stored, but told to nobody: anomalies it takes"
-    )
-    end_line: float = Field(
-        0.8,
-        gt=0,
-        le=1,
-        description="a record is calm below this share of the threshold; between the two lines an "
-        "episode neither begins nor ends",
-    )
-
-
-class LifeSettings(Settings):
-    """How detectors come and go."""
-
-    trial: bool = Field(
-        True, description="a new detector first judges in the shadow, beside the active one"
-    )
-    trial_records: int | None = Field(
-        None, ge=20, description="records of a trial; default 1 / false-alarm rate, 200 to 2000"
-    )
-    trial_longest: Duration = Field(
-        timedelta(days=1), description="a trial that saw fewer records is decided by then"
-    )
-    retrain_on_drift: bool = Field(
-        True, description="train a new detector when normal life has drifted"
-    )
-    retrain_on_feedback: int = Field(
-        5, ge=0, description="train when people said so many new things of records; 0 never"
-    )
-    learn_shift_after: After = Field(
-        timedelta(days=1),
-        description="a new level that stays so long is the new normal: it is learned, though its "
-        "records were flagged; never waits until somebody calls them false alarms",
-    )
-    recalibrate: bool = Field(
-        True, description="move the threshold as normal scores move, so that the promise is kept"
-    )
-    train_memory: Size = Field(
-        4_000_000_000, description="a training worker that takes more is killed"
-    )
-
 
 LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 TAKEN_LABELS = frozenset(

@@ -16,9 +16,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from aemon.clock import Clock, utc_now
-from aemon.demo.database import Reading, open_plant_database, path_of, text_of, write
-from aemon.demo.faults import FIRST_FAULT_SECONDS, Fault, fault_schedule, plant_faults
 from aemon.demo.plant import COLUMNS, TICKS_PER_SECOND, Plant
+from aemon.demo.plant_database import Reading, open_plant_database, path_of, text_of, write
+from aemon.demo.planted_faults import FIRST_FAULT_SECONDS, Fault, fault_schedule, plant_faults
 from aemon.demo.score_card import PlantedFault
 from aemon.errors import AemonError
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aemon.demo.database import open_plant_database
+from aemon.demo.plant_database import open_plant_database
 
 DEFAULT_PORT: Final = 9464
 

@@ -2,7 +2,7 @@
 
 One hidden load drives the columns of a pump. It has an accelerated day, a slower swing, steps
 and a valve; the valve also shifts the columns on its own. Faults are laid over the plant by
-`aemon.demo.faults`.
+`aemon.demo.planted_faults`.
 """
 
 from dataclasses import dataclass, field

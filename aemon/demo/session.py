@@ -18,13 +18,13 @@ from aemon.clock import Clock, utc_now
 from aemon.config.loading import load_config
 from aemon.config.schema import Config
 from aemon.demo.bursts import Blame, Flagged
-from aemon.demo.database import read_planted_faults
 from aemon.demo.files import DEFAULT_PORT, DemoFiles, things_to_try, write_demo_files
+from aemon.demo.plant_database import read_planted_faults
 from aemon.demo.score_card import FlaggedMoment, ScoreCard, score_card
 from aemon.demo.screen import DemoScreen, MonitorProgress
 from aemon.errors import RetriableError, StoreError
+from aemon.lifecycle.cold_start import wanted_for
 from aemon.records import Outcome
-from aemon.service.cold_start import wanted_for
 from aemon.store import queries
 from aemon.store.engine import open_engine
 from aemon.store.store import Store

@@ -4,20 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from aemon.detection.blame import blame
-from aemon.detection.codes import Compression, code_map, compression
-from aemon.detection.explanation import explain_records
-from aemon.detection.feature_map import FeatureMap
-from aemon.detection.filling import Filled, fill
-from aemon.detection.grounds import grounds
+from aemon.detection.arrays import Floats, Mask
+from aemon.detection.explaining.blame import blame
+from aemon.detection.explaining.codes import Compression, code_map, compression
+from aemon.detection.explaining.evidence import grounds
+from aemon.detection.explaining.explanation import explain_records
+from aemon.detection.explaining.imputing import Filled, fill
+from aemon.detection.features.feature_map import FeatureMap
+from aemon.detection.features.units import as_columns, with_gaps_filled
 from aemon.detection.judgement import Explanation, Judgement
-from aemon.detection.lines import Lines
 from aemon.detection.provenance import Provenance
-from aemon.detection.scorer import Scorer
+from aemon.detection.scoring.scorer import Scorer
 from aemon.detection.state import (
     feature_map_from,
     feature_map_state,
@@ -26,12 +26,9 @@ from aemon.detection.state import (
     scorer_from,
     scorer_state,
 )
-from aemon.detection.threshold import Threshold
-from aemon.detection.units import as_columns, with_gaps_filled
+from aemon.detection.thresholds.by_entity import Lines
+from aemon.detection.thresholds.threshold import Threshold
 from aemon.frame import Frame
-
-Floats = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
 
 ABSENT_SHARE = 0.5
 """A record with more than this share of its judged cells missing is absent, not odd."""

@@ -6,26 +6,25 @@ from time import perf_counter
 import numpy as np
 import numpy.typing as npt
 
-from aemon.config.detector import DetectorSettings
-from aemon.config.schema import LearningSettings
-from aemon.config.threshold import ThresholdSettings
+from aemon.config.detector_settings import DetectorSettings
+from aemon.config.learning_settings import LearningSettings
+from aemon.config.threshold_settings import ThresholdSettings
+from aemon.detection.arrays import Rows
+from aemon.detection.autoencoders.kinds.detector_kinds import KINDS
+from aemon.detection.autoencoders.kinds.kind import Progress
+from aemon.detection.autoencoders.training_set import Lesson, folds_of
 from aemon.detection.detector import ABSENT_SHARE, Detector
-from aemon.detection.feature_map import FeatureMap
-from aemon.detection.features import fit_features
-from aemon.detection.fitting import Fitted, fit_scorer, hold_out
-from aemon.detection.kinds.kind import Progress
-from aemon.detection.kinds.registry import KINDS
-from aemon.detection.lesson import Lesson, folds_of
-from aemon.detection.lines import Lines, calibrate_lines
+from aemon.detection.features.feature_fitting import fit_features
+from aemon.detection.features.feature_map import FeatureMap
 from aemon.detection.provenance import Provenance, hash_frame, versions
-from aemon.detection.scorer import Scorer
+from aemon.detection.scoring.scorer import Scorer
+from aemon.detection.scoring.scorer_fitting import Fitted, fit_scorer, hold_out
+from aemon.detection.scoring.trimming import trusted_records
 from aemon.detection.state import hash_feature_map
-from aemon.detection.threshold import false_alarm_rate_for
-from aemon.detection.trimming import trusted_records
+from aemon.detection.thresholds.by_entity import Lines, calibrate_lines
+from aemon.detection.thresholds.threshold import false_alarm_rate_for
 from aemon.errors import TrainingError
 from aemon.frame import Frame, in_time_order
-
-Rows = npt.NDArray[np.intp]
 
 LEAST_RECORDS = 20
 """Fewer records than this cannot be cut into folds that say anything."""

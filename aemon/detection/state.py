@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aemon.detection.autoencoder import Autoencoder
-from aemon.detection.columns import ColumnReport
-from aemon.detection.feature_map import FeatureMap
-from aemon.detection.lines import Lines
-from aemon.detection.methods import conformal
-from aemon.detection.neighbours import Prototypes
-from aemon.detection.outline import Outline
-from aemon.detection.outputs import Outputs
-from aemon.detection.scorer import Guard, Scorer
-from aemon.detection.space import Space
-from aemon.detection.tail import Tail
-from aemon.detection.threshold import CRITICAL_SHARE, Threshold
-from aemon.detection.views import View
+from aemon.detection.autoencoders.autoencoder import Autoencoder
+from aemon.detection.features.columns import ColumnReport
+from aemon.detection.features.feature_map import FeatureMap
+from aemon.detection.features.outputs import Outputs
+from aemon.detection.scoring.combining import View
+from aemon.detection.scoring.neighbours import Prototypes
+from aemon.detection.scoring.normal_space import Space
+from aemon.detection.scoring.outline import Outline
+from aemon.detection.scoring.scorer import Guard, Scorer
+from aemon.detection.thresholds.by_entity import Lines
+from aemon.detection.thresholds.methods import conformal
+from aemon.detection.thresholds.tail import Tail
+from aemon.detection.thresholds.threshold import CRITICAL_SHARE, Threshold
 
 Arrays = dict[str, npt.NDArray[Any]]
 Metadata = dict[str, Any]

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from aemon.store.types import Truth, UtcTime, time_text
+from aemon.store.schema.column_types import Truth, UtcTime, time_text
 
 Times = npt.NDArray[np.datetime64]
 Columns = Mapping[str, Sequence[Any] | Times]

@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from aemon.errors import ArtifactError
 from aemon.records import DetectorState, Watermark
 from aemon.store import artifacts
+from aemon.store.schema.tables import artifacts as artifacts_table
+from aemon.store.schema.tables import detectors, feedback, thresholds, watermarks
 from aemon.store.store import KEYS_AT_ONCE, Mark, StaleWatermarkError, Store
 from aemon.store.succession import begin_trial, set_state, take_turns
-from aemon.store.tables import artifacts as artifacts_table
-from aemon.store.tables import detectors, feedback, thresholds, watermarks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from aemon.frame import printable
+from aemon.store.schema.tables import drifts, live_states
 from aemon.store.store import Store
-from aemon.store.tables import drifts, live_states
 
 
 class DriftKind(StrEnum):

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from aemon.config.addresses import public_address, read_store_address, without_secrets
+from aemon.config.values.addresses import public_address, read_store_address, without_secrets
 from aemon.errors import ConfigError, RefusedError, StoreError
 
 BUSY_TIMEOUT_SECONDS = 10  # how long a SQLite writer waits for another one

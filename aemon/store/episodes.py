@@ -7,10 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aemon.records import Episode, EpisodeState, OpenEpisodes, Severity, Verdict
-from aemon.store.known import Identity, Known
+from aemon.records import Episode, EpisodeState, Identity, OpenEpisodes, Severity, Verdict
+from aemon.store.known_records import Known
+from aemon.store.schema.tables import anomalies, episodes
 from aemon.store.store import KEYS_AT_ONCE
-from aemon.store.tables import anomalies, episodes
 
 _NAMES = (
     "entity", "state", "started_at", "ended_at", "records", "severity", "peak_exceedance",

@@ -8,8 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from aemon.records import FeedbackVerdict
+from aemon.store.schema.tables import anomalies, feedback, scores
 from aemon.store.store import KEYS_AT_ONCE, Store
-from aemon.store.tables import anomalies, feedback, scores
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aemon.errors import SkipError
-from aemon.store.life_tables import leases
+from aemon.store.schema.lifecycle_tables import leases
 from aemon.store.store import Store
 
 

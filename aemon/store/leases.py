@@ -13,7 +13,7 @@ from zlib import crc32
 
 import sqlalchemy as sa
 
-from aemon.store.life_tables import leases, replicas
+from aemon.store.schema.lifecycle_tables import leases, replicas
 from aemon.store.store import KEYS_AT_ONCE, Store
 
 REMEMBERED = timedelta(days=1)  # a replica that was not seen for so long is forgotten

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from aemon.frame import printable
 from aemon.records import Outcome, RunReport
+from aemon.store.schema.tables import runs
 from aemon.store.store import Store
-from aemon.store.tables import runs
 
 _COUNTS = (
     "records_read", "records_scored", "records_absent", "records_late", "records_revised",

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 from aemon.message import Event
 from aemon.records import EpisodeState, Severity
+from aemon.store.schema.tables import episodes, notifications, snoozes
 from aemon.store.store import KEYS_AT_ONCE, Row, Store
-from aemon.store.tables import episodes, notifications, snoozes
 
 
 class NotificationState(StrEnum):

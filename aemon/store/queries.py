@@ -11,8 +11,7 @@ from aemon.records import DetectorState, Job, Verdict
 from aemon.store.detectors import StoredDetector, find_judging
 from aemon.store.drifts import open_reasons
 from aemon.store.episodes import count_open
-from aemon.store.store import KEYS_AT_ONCE, Store
-from aemon.store.tables import (
+from aemon.store.schema.tables import (
     anomalies,
     contributions,
     detectors,
@@ -22,6 +21,7 @@ from aemon.store.tables import (
     thresholds,
     watermarks,
 )
+from aemon.store.store import KEYS_AT_ONCE, Store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,13 +12,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aemon.config.service import RetentionSettings
+from aemon.config.service_settings import RetentionSettings
 from aemon.records import DetectorState, EpisodeState, Job, Verdict
 from aemon.store.drifts import OPEN
-from aemon.store.months import drop_empty_months
-from aemon.store.retired import remove_artifacts, remove_trials, unused_artifacts
-from aemon.store.store import Store
-from aemon.store.tables import (
+from aemon.store.retired_detectors import remove_artifacts, remove_trials, unused_artifacts
+from aemon.store.schema.month_removal import drop_empty_months
+from aemon.store.schema.tables import (
     anomalies,
     detectors,
     drifts,
@@ -29,6 +28,7 @@ from aemon.store.tables import (
     thresholds,
     trials,
 )
+from aemon.store.store import Store
 
 ROWS_AT_ONCE = 500
 FLAGGED_WEIGHT = 10  # a flagged record has a row for every column to blame

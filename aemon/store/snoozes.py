@@ -6,10 +6,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from aemon.records import Snooze
-from aemon.store.known import Identity
+from aemon.records import Identity, Snooze
+from aemon.store.schema.tables import scores, snoozes
 from aemon.store.store import KEYS_AT_ONCE, Store
-from aemon.store.tables import scores, snoozes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,8 +15,8 @@ from aemon.errors import SkipError
 from aemon.frame import printable
 from aemon.records import Watermark
 from aemon.store.engine import reading, store_errors
-from aemon.store.partitions import Partitions
-from aemon.store.tables import monitors, watermarks
+from aemon.store.schema.partitions import Partitions
+from aemon.store.schema.tables import monitors, watermarks
 
 KEYS_AT_ONCE = 500  # bound values in one IN list; SQLite's oldest limit is 999
 

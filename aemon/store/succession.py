@@ -10,8 +10,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from aemon.errors import DetectorError
 from aemon.frame import printable
 from aemon.records import DetectorState
+from aemon.store.schema.tables import detectors, monitors, trial_verdicts, trials
 from aemon.store.store import Row, StaleWatermarkError, Store
-from aemon.store.tables import detectors, monitors, trial_verdicts, trials
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

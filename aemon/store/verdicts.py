@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from aemon.records import RunReport, Verdict, Watermark
+from aemon.records import Identity, RunReport, Verdict, Watermark
 from aemon.store.bulk import Columns, Same, as_columns, take, write_rows
 from aemon.store.episodes import episodes_of
-from aemon.store.known import Identity, Known, known_records
+from aemon.store.known_records import Known, known_records
 from aemon.store.ledger import note_progress
+from aemon.store.schema.tables import anomalies, contributions, scores
 from aemon.store.store import KEYS_AT_ONCE, Mark, Row, Store
-from aemon.store.tables import anomalies, contributions, scores
 
 FIRST_REVISION = 1
 

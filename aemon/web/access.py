@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from aemon.config.types import AtKeyError
-from aemon.config.web import RateLimitSettings, WebSettings, read_web_config
+from aemon.config.values.scalars import AtKeyError
+from aemon.config.web_settings import RateLimitSettings, WebSettings, read_web_config
 from aemon.errors import AemonError, ConfigError
 from aemon.web.credentials import Credentials
 from aemon.web.tls import server_context

@@ -1,12 +1,15 @@
 """The web application: `/`, `/status.json`, `/metrics`, `/healthz`, `/readyz`."""
 
+import asyncio
 import gzip
 import json
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 
+import anyio.to_thread
 from jinja2 import Environment, PackageLoader, select_autoescape
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.applications import Starlette
@@ -18,7 +21,6 @@ from starlette.types import ASGIApp
 from aemon.errors import AemonError
 from aemon.web.access import Access, load_access
 from aemon.web.guard import OPEN_PATH, Guard
-from aemon.web.pages import Page
 from aemon.web.status import Health, StatusPage, as_json
 
 MAX_BODY = 10_000_000  # bytes
@@ -130,3 +132,42 @@ def _ago(moment: datetime | None, now: datetime) -> str:
         if seconds >= 2 * size:
             return f"{seconds // size} {unit} ago"
     return f"{seconds} s ago"
+
+
+REST = 3.0  # times as long as it took, no other is rendered: a page costs a quarter of a core
+PATIENCE_SECONDS = 20.0
+
+
+class Page:
+    """Renders in a thread of its own, one at a time.
+
+    Whoever asks gets a page that was begun after they asked. Those who ask while one is rendered
+    share the next.
+    """
+
+    def __init__(self, render: Callable[[], Response]) -> None:
+        self._render = render
+        self._in_hand: asyncio.Task[Response] | None = None
+        self._next: asyncio.Task[Response] | None = None
+        self._rest_until = 0.0
+
+    async def get(self) -> Response:
+        """The page.
+
+        Raises:
+            TimeoutError: it takes too long.
+        """
+        if self._next is None:
+            self._next = asyncio.create_task(self._after(self._in_hand))
+        return await asyncio.wait_for(asyncio.shield(self._next), PATIENCE_SECONDS)
+
+    async def _after(self, other: asyncio.Task[Response] | None) -> Response:
+        if other is not None and not other.done():
+            await asyncio.wait([other])
+        await asyncio.sleep(self._rest_until - time.monotonic())
+        self._in_hand, self._next = self._next, None
+        began = time.monotonic()
+        try:
+            return await anyio.to_thread.run_sync(self._render, abandon_on_cancel=True)
+        finally:
+            self._rest_until = time.monotonic() + REST * (time.monotonic() - began)

@@ -12,7 +12,7 @@ from collections import Counter, OrderedDict
 import anyio.to_thread
 import bcrypt
 
-from aemon.config.web import Permission, WebSettings
+from aemon.config.web_settings import Permission, WebSettings
 
 AN_ADDRESS = 4  # passwords that wait to be checked for one address; more are turned away
 ALTOGETHER = 16

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from aemon.config.web import Permission
+from aemon.config.web_settings import Permission
 from aemon.web.access import Access
 from aemon.web.credentials import CrowdedError, PasswordChecks
 

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from aemon.store.episode_queries import ToldEpisode
 from aemon.store.queries import FlaggedRecord, MonitorOverview
-from aemon.store.told import ToldEpisode
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from aemon.config.types import AtKeyError
-from aemon.config.web import CIPHERS, CURVES, TlsSettings
+from aemon.config.values.scalars import AtKeyError
+from aemon.config.web_settings import CIPHERS, CURVES, TlsSettings
 
 _VERIFY = {
     "NoClientCert": ssl.CERT_NONE,

@@ -1,7 +1,7 @@
 """Lineage, revisions and feedback: strict tables, scores by month, five views.
 
 Most tables change their keys or their types, so all of them are made anew and their rows carried
-over. What stands here is frozen: later revisions change `aemon.store.tables`, not this.
+over. What stands here is frozen: later revisions change `aemon.store.schema.tables`, not this.
 """
 
 import re

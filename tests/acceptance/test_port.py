@@ -11,10 +11,10 @@ import urllib.request
 import pytest
 
 from aemon.config.loading import load_config
+from aemon.doctor.daemon_client import ask_daemon
+from aemon.doctor.finding import Finding
+from aemon.doctor.host_checks import http_port
 from aemon.errors import ConfigError, ExitCode
-from aemon.service.asking import ask_daemon
-from aemon.service.finding import Finding
-from aemon.service.host_checks import http_port
 from aemon.web.access import load_access
 from tests import readings
 from tests.cli.commands import run

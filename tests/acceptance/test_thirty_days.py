@@ -11,18 +11,18 @@ import pytest
 import sqlalchemy as sa
 
 from aemon.config.schema import MonitorSettings
+from aemon.daemon.runner import Runner
+from aemon.lifecycle.training_run import train_once
+from aemon.metrics.metrics import Metrics
+from aemon.monitoring.monitor import Monitor
 from aemon.records import FeedbackVerdict, Job, Outcome
-from aemon.service.metrics import Metrics
-from aemon.service.monitor import Monitor
-from aemon.service.run import Stop, Tally
-from aemon.service.runner import Runner
-from aemon.service.training import train_once
-from aemon.store import schema
+from aemon.run import Stop, Tally
 from aemon.store.drifts import DriftKind
 from aemon.store.engine import open_engine
 from aemon.store.feedback import add_feedback
+from aemon.store.schema import revisions
+from aemon.store.schema.tables import detectors, drifts, episodes, feedback, runs, scores
 from aemon.store.store import Store
-from aemon.store.tables import detectors, drifts, episodes, feedback, runs, scores
 from tests import life
 from tests.conftest import FakeClock
 from tests.processes import insert, make_table
@@ -40,7 +40,7 @@ class Plant:
         self.database = folder / "plant.db"
         make_table(self.database, "readings", ["ts TEXT", *(f"{n} REAL" for n in life.COLUMNS)])
         self.store = Store(open_engine(f"sqlite:///{folder}/aemon.db"), self.clock)
-        schema.prepare(self.store.engine)
+        revisions.prepare(self.store.engine)
         self.store.add_monitors(["plant"])
         self.settings = MonitorSettings.model_validate(
             {

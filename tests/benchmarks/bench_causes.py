@@ -16,7 +16,7 @@ import sys
 import numpy as np
 from public_sets import AI4I_CAUSES, Stretch, ai4i_records, frame_of, series, stretches
 
-from aemon.config.schema import LearningSettings
+from aemon.config.learning_settings import LearningSettings
 from aemon.detection.detector import Detector
 from aemon.detection.learning import train_detector
 

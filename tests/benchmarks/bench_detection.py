@@ -24,7 +24,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
-from aemon.config.schema import LearningSettings
+from aemon.config.learning_settings import LearningSettings
 from aemon.detection.learning import train_detector
 
 PROMISED = 0.01

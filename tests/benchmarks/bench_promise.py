@@ -21,12 +21,17 @@ import pandas as pd
 import torch
 from public_sets import frame_of, series, univariate
 
-from aemon.config.schema import LearningSettings
-from aemon.config.threshold import ThresholdSettings
+from aemon.config.learning_settings import LearningSettings
+from aemon.config.threshold_settings import ThresholdSettings
 from aemon.detection.learning import train_detector
-from aemon.detection.lines import Lines
-from aemon.detection.methods import conformal_rank
-from aemon.detection.recalibration import Recent, every_records, recalibrate, window_records
+from aemon.detection.thresholds.by_entity import Lines
+from aemon.detection.thresholds.methods import conformal_rank
+from aemon.detection.thresholds.recalibration import (
+    Recent,
+    every_records,
+    recalibrate,
+    window_records,
+)
 
 TRAILING = 60
 WHO = ("static", f"trailing-{TRAILING}", "recalibrated")

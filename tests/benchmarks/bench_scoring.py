@@ -21,13 +21,13 @@ import sqlalchemy as sa
 
 from aemon.clock import utc_now
 from aemon.config.schema import MonitorSettings
+from aemon.daemon.once import score_monitors
+from aemon.lifecycle.training_run import train_once
 from aemon.records import Outcome
-from aemon.service.once import score_monitors
-from aemon.service.training import train_once
-from aemon.store import schema
 from aemon.store.engine import open_engine
+from aemon.store.schema import revisions
+from aemon.store.schema.tables import scores
 from aemon.store.store import Store
-from aemon.store.tables import scores
 
 TRAINING_RECORDS = 2000
 CHUNK = 10_000
@@ -62,7 +62,7 @@ def copy(database: Path, to: Path) -> None:
 
 def aemon_seconds(folder: Path, settings: MonitorSettings) -> tuple[float, Store]:
     engine = open_engine(f"sqlite:///{folder}/aemon.db")
-    schema.prepare(engine)
+    revisions.prepare(engine)
     store = Store(engine, utc_now)
     store.add_monitors(["plant"])
     train_once("plant", settings, store, utc_now)

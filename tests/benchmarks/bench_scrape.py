@@ -17,7 +17,8 @@ from datetime import UTC, datetime, timedelta
 from prometheus_client import CollectorRegistry, disable_created_metrics, generate_latest
 
 from aemon.config.schema import MonitorSettings
-from aemon.config.sources import HostSource
+from aemon.config.source_settings import HostSource
+from aemon.metrics.metrics import Metrics
 from aemon.records import (
     DetectorState,
     DriftReport,
@@ -27,7 +28,6 @@ from aemon.records import (
     RunReport,
     Severity,
 )
-from aemon.service.metrics import Metrics
 from aemon.store.detectors import StoredDetector
 from aemon.store.queries import Flagged
 from aemon.web.server import WebServer, listen

@@ -23,12 +23,12 @@ import sqlalchemy as sa
 
 from aemon.clock import utc_now
 from aemon.records import Job, Outcome, RunReport, Watermark
-from aemon.store import schema
 from aemon.store.bulk import Same
 from aemon.store.detectors import NewDetector, save_detector
 from aemon.store.engine import open_engine
+from aemon.store.schema import revisions
+from aemon.store.schema.column_types import time_text
 from aemon.store.store import Store
-from aemon.store.types import time_text
 from aemon.store.verdicts import VerdictRows, save_verdicts
 from tests.postgres import find_binaries, run_server
 
@@ -111,7 +111,7 @@ def database(kind: str):
 
 def prepared(url: str) -> Store:
     engine = open_engine(url)
-    schema.prepare(engine)
+    revisions.prepare(engine)
     store = Store(engine, utc_now)
     store.add_monitors(["ours", "floor"])
     provenance = {

@@ -16,7 +16,7 @@ from time import perf_counter
 import numpy as np
 from public_sets import frame_of
 
-from aemon.config.schema import LearningSettings
+from aemon.config.learning_settings import LearningSettings
 from aemon.detection.learning import train_detector
 
 RECORDS, COLUMNS = 50_000, 30

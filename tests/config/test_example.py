@@ -3,9 +3,8 @@ import re
 import pytest
 import yaml
 
-from aemon.config import service, sources
-from aemon.config.example import example_text
-from aemon.config.loading import config_schema, load_config
+from aemon.config import service_settings, source_settings
+from aemon.config.loading import config_schema, example_text, load_config
 
 
 def uncommented():
@@ -26,13 +25,16 @@ def load(tmp_path):
 def test_the_example_loads(load):
     config = load(example_text())
     assert list(config.monitors) == ["pumps"]
-    assert isinstance(config.monitors["pumps"].source, sources.SqlSource)
+    assert isinstance(config.monitors["pumps"].source, source_settings.SqlSource)
 
 
 def test_every_default_it_states_is_the_default(load):
     plain, full = load(example_text()), load(uncommented())
     assert full.monitors["pumps"] == plain.monitors["pumps"]
-    assert (full.http, full.log) == (service.HttpSettings(), service.LogSettings())
+    assert (full.http, full.log) == (
+        service_settings.HttpSettings(),
+        service_settings.LogSettings(),
+    )
     assert full.store.get_secret_value() == config_schema()["properties"]["store"]["default"]
     for monitor in full.monitors.values():
         source = monitor.source

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import psycopg
 
-from aemon.config.sources import CsvSource, HostSource, SqlSource
-from aemon.sources.host import Host
-from aemon.sources.registry import open_source
+from aemon.config.source_settings import CsvSource, HostSource, SqlSource
+from aemon.sources.host.source import Host
 from aemon.sources.source import Source
+from aemon.sources.source_kinds import open_source
 
 EPOCH = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aemon.demo.faults import Fault, plant_faults
 from aemon.demo.plant import TICKS_PER_SECOND, Plant
+from aemon.demo.planted_faults import Fault, plant_faults
 
 PlantTable = Callable[..., pd.DataFrame]
 

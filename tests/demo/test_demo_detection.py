@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from aemon.config.schema import Config
-from aemon.demo.faults import fault_schedule
 from aemon.demo.files import write_demo_files
 from aemon.demo.plant import Plant
+from aemon.demo.planted_faults import fault_schedule
 from aemon.demo.score_card import FlaggedMoment, PlantedFault, score_card
 from aemon.detection.learning import train_detector
 from aemon.frame import Roles, check_frame

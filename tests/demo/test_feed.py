@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aemon.demo.database import open_plant_database, path_of, read_planted_faults, write
-from aemon.demo.faults import fault_schedule
 from aemon.demo.feed import Feed, main, write_in_real_time
 from aemon.demo.plant import Plant
+from aemon.demo.plant_database import open_plant_database, path_of, read_planted_faults, write
+from aemon.demo.planted_faults import fault_schedule
 from aemon.errors import SourceConfigError
 
 START = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)

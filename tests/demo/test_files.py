@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from aemon.config.schema import Config
-from aemon.config.sources import HostSource, SqlSource
+from aemon.config.source_settings import HostSource, SqlSource
 from aemon.demo.files import DemoFiles, things_to_try, write_demo_files
 
 

@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from aemon.config.loading import load_config
-from aemon.store import schema
 from aemon.store.engine import open_engine
+from aemon.store.schema import revisions
 from tests.deploy.images import ROOT
 from tests.lacking import lacking
 from tests.postgres import find_binaries
@@ -88,7 +88,7 @@ def test_the_role_that_grafana_asks_as_reads_and_does_nothing_else(postgres_url,
     try:
         subprocess.run([DEPLOY / "initdb" / "reader.sh"], env=environment, check=True)
         engine = open_engine(postgres_url)
-        schema.prepare(engine)
+        revisions.prepare(engine)
         engine.dispose()
         as_reader = postgres_url.replace("aemon@", "aemon_reader@")
         with closing(psycopg.connect(as_reader, autocommit=True)) as connection:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aemon.service.catalogue import CATALOGUE
+from aemon.metrics.catalogue import CATALOGUE
 
 GRAFANA = Path(__file__).resolve().parents[2] / "deploy/grafana"
 BOARDS = sorted((GRAFANA / "dashboards").glob("*.json"))

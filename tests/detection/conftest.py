@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aemon.config.detector import DetectorSettings
-from aemon.config.schema import LearningSettings
-from aemon.config.threshold import ThresholdSettings
+from aemon.config.detector_settings import DetectorSettings
+from aemon.config.learning_settings import LearningSettings
+from aemon.config.threshold_settings import ThresholdSettings
 from aemon.detection.detector import Detector
 from aemon.detection.learning import train_detector
 from aemon.frame import Frame

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from public_sets import stretches
 
-from aemon.config.schema import LearningSettings
+from aemon.config.learning_settings import LearningSettings
 from aemon.detection.learning import train_detector
 
 CAUSES = {

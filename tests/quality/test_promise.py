@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aemon.config.schema import LearningSettings
+from aemon.config.learning_settings import LearningSettings
 from aemon.detection.learning import train_detector
-from aemon.detection.unexplained import unexplained
+from aemon.detection.thresholds.unlikely_bursts import unexplained
 
 PROMISED = 0.01
 RECORDS = 3000

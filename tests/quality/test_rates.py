@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aemon.config.schema import LearningSettings
+from aemon.config.learning_settings import LearningSettings
 from aemon.detection.learning import train_detector
 
 PROMISED = 0.01

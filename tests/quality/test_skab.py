@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aemon.config.schema import LearningSettings
-from aemon.config.threshold import ThresholdSettings
+from aemon.config.learning_settings import LearningSettings
+from aemon.config.threshold_settings import ThresholdSettings
 from aemon.detection.learning import train_detector
 
 TRAINED_ON = 400

@@ -6,9 +6,9 @@ import pytest
 import sqlalchemy as sa
 
 from aemon.config.schema import MonitorSettings
-from aemon.service.training import train_once
-from aemon.store import schema
+from aemon.lifecycle.training_run import train_once
 from aemon.store.engine import open_engine
+from aemon.store.schema import revisions
 from aemon.store.store import Store
 from tests import readings
 
@@ -32,7 +32,7 @@ def morning():
 def results(store_url, morning):
     """A store with the source table `readings` beside it, judged this morning."""
     engine = open_engine(store_url)
-    schema.prepare(engine)
+    revisions.prepare(engine)
     store = Store(engine, morning)
     store.add_monitors(["pumps"])
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from aemon.service.once import score_monitors
-from aemon.store.tables import feedback
+from aemon.daemon.once import score_monitors
+from aemon.store.schema.tables import feedback
 
 BOARD = Path(__file__).resolve().parents[2] / "deploy/grafana/dashboards/aemon-records.json"
 PANELS = [
@@ -38,7 +38,7 @@ def as_sent(sql: str) -> str:
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 def test_every_panel_has_rows(results, morning, monkeypatch):
     store, settings = results
-    monkeypatch.setattr("aemon.service.once.utc_now", morning)
+    monkeypatch.setattr("aemon.daemon.once.utc_now", morning)
     score_monitors({"pumps": settings}, store)
     empty = []
     with store.writing() as connection:

@@ -18,7 +18,7 @@ from aemon.store.leases import (
     share_of,
     some_free,
 )
-from aemon.store.life_tables import leases, replicas
+from aemon.store.schema.lifecycle_tables import leases, replicas
 from aemon.store.store import Mark, Store
 from aemon.store.verdicts import VerdictRows, save_verdicts, settle
 
@@ -206,10 +206,10 @@ def test_an_overtaken_writer_writes_nothing(store, clock):
 
 @pytest.mark.postgresql
 def test_a_commit_in_hand_keeps_the_lease_and_hinders_no_beat(postgres_url, clock):
-    from aemon.store import schema
+    from aemon.store.schema import revisions
 
     engine = open_engine(postgres_url)
-    schema.prepare(engine)
+    revisions.prepare(engine)
     store = Store(engine, clock)
     store.add_monitors(NAMES)
     one, other = Daemon(store, clock, "one"), Daemon(store, clock, "other")

@@ -10,16 +10,18 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.script import ScriptDirectory
 
-from aemon.store import schema
 from aemon.store.engine import open_engine
-from aemon.store.tables import metadata
-from aemon.store.views import VIEWS
+from aemon.store.schema import revisions
+from aemon.store.schema.tables import metadata
+from aemon.store.schema.views import VIEWS
 from tests.lacking import lacking
 from tests.postgres import find_binaries, run_server
 
 REVISIONS = [
     script.revision
-    for script in reversed(list(ScriptDirectory(str(schema.migrations_folder())).walk_revisions()))
+    for script in reversed(
+        list(ScriptDirectory(str(revisions.migrations_folder())).walk_revisions())
+    )
 ]
 FIRST_ROWS = {
     "monitors": [{"name": "pumps", "created_at": "2026-03-01 08:00:00.000000"}],
@@ -140,7 +142,7 @@ def engine(server, tmp_path):
 def go(engine, revision: str, *, back: bool = False) -> None:
     with engine.begin() as connection:
         move = command.downgrade if back else command.upgrade
-        move(schema._alembic(connection), revision)
+        move(revisions._alembic(connection), revision)
 
 
 def insert_first_rows(engine) -> None:
@@ -195,7 +197,7 @@ def test_rows_go_through_every_revision_and_back(engine):
     for revision in REVISIONS[1:]:
         go(engine, revision)
         assert_as_first(engine)
-    assert schema.check(engine) == []
+    assert revisions.check(engine) == []
     for revision in reversed(REVISIONS[:-1]):
         go(engine, revision, back=True)
         assert_as_first(engine)
@@ -207,15 +209,15 @@ def test_rows_go_through_every_revision_and_back(engine):
 
 
 def test_alembic_check_finds_that_tables_and_migrations_meet(engine):
-    schema.prepare(engine)
+    revisions.prepare(engine)
     with engine.begin() as connection:
-        command.check(schema._alembic(connection))
+        command.check(revisions._alembic(connection))
 
 
 def test_new_rows_are_numbered_after_those_that_were_carried_over(engine):
     go(engine, REVISIONS[0])
     insert_first_rows(engine)
-    schema.upgrade(engine)
+    revisions.upgrade(engine)
     with engine.begin() as connection:
         connection.execute(
             sa.text(
@@ -230,7 +232,7 @@ def test_new_rows_are_numbered_after_those_that_were_carried_over(engine):
 def test_what_retention_removed_does_not_stop_the_way_back(engine):
     go(engine, REVISIONS[0])
     insert_first_rows(engine)
-    schema.upgrade(engine)
+    revisions.upgrade(engine)
     with engine.begin() as connection:
         connection.execute(sa.text("UPDATE detectors SET artifact_sha256 = NULL WHERE id = 1"))
     go(engine, "0002", back=True)
@@ -248,7 +250,7 @@ def test_what_retention_removed_does_not_stop_the_way_back(engine):
 def test_the_databases_own_words_say_what_everything_is(engine):
     if engine.dialect.name == "sqlite":
         pytest.skip("SQLite has no comments")
-    schema.prepare(engine)
+    revisions.prepare(engine)
     look = sa.inspect(engine)
     for table in metadata.sorted_tables:
         assert look.get_table_comment(table.name)["text"] == table.comment
@@ -262,7 +264,7 @@ def test_the_databases_own_words_say_what_everything_is(engine):
 
 def test_views_are_as_the_code_has_them(engine):
     """A view changed in code alone would be another one for those who upgrade."""
-    schema.prepare(engine)
+    revisions.prepare(engine)
     look = sa.inspect(engine)
 
     def plain(text: str) -> str:
@@ -283,7 +285,7 @@ def test_scores_lie_in_a_partition_for_each_month_and_one_for_the_rest(engine):
         pytest.skip("SQLite has no partitions")
     go(engine, REVISIONS[0])
     insert_first_rows(engine)
-    schema.upgrade(engine)
+    revisions.upgrade(engine)
     with engine.connect() as connection:
         found = connection.execute(
             sa.text("SELECT record_key, tableoid::regclass::text FROM scores ORDER BY record_key")
@@ -302,7 +304,7 @@ def test_scores_lie_in_a_partition_for_each_month_and_one_for_the_rest(engine):
 def test_sqlite_is_strict_and_writes_ahead(engine):
     if engine.dialect.name != "sqlite":
         pytest.skip("PostgreSQL always is")
-    schema.prepare(engine)
+    revisions.prepare(engine)
     with engine.connect() as connection:
         rows = connection.exec_driver_sql("PRAGMA table_list").mappings().all()
         strict = {row["name"]: row["strict"] for row in rows if row["type"] == "table"}

@@ -7,13 +7,13 @@ from time import monotonic
 import pytest
 import sqlalchemy as sa
 
-from aemon.config.service import RetentionSettings
+from aemon.config.service_settings import RetentionSettings
 from aemon.records import Severity
 from aemon.store import dead_letters, delivery, outbox
+from aemon.store.episode_queries import acknowledge, close
 from aemon.store.outbox import NotificationState, Rules
 from aemon.store.retention import prune
-from aemon.store.tables import episodes, notifications, receivers
-from aemon.store.told import acknowledge, close
+from aemon.store.schema.tables import episodes, notifications, receivers
 
 NAMES = {"pumps"}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aemon.service.once import score_monitors
+from aemon.daemon.once import score_monitors
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
 QUERIES = re.findall(r"^```sql\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
@@ -20,7 +20,7 @@ def rows_of(store, sql: str) -> list[dict]:
 
 def test_every_query_answers_on_both_databases(results, morning, monkeypatch):
     store, settings = results
-    monkeypatch.setattr("aemon.service.once.utc_now", morning)
+    monkeypatch.setattr("aemon.daemon.once.utc_now", morning)
     score_monitors({"pumps": settings}, store)
     (said,) = (query for query in QUERIES if query.startswith("INSERT"))
     with store.writing() as connection:
@@ -55,7 +55,7 @@ def test_every_query_answers_on_both_databases(results, morning, monkeypatch):
 
 def test_a_flagged_record_says_all_that_was_promised(results, morning, monkeypatch):
     store, settings = results
-    monkeypatch.setattr("aemon.service.once.utc_now", morning)
+    monkeypatch.setattr("aemon.daemon.once.utc_now", morning)
     score_monitors({"pumps": settings}, store)
     (row,) = rows_of(store, f"SELECT * FROM flagged_records WHERE record_key = '{ODD}'")
     shares = [row[f"{place}_share"] for place in ("top", "second", "third")]
@@ -73,11 +73,11 @@ def test_a_flagged_record_says_all_that_was_promised(results, morning, monkeypat
 def test_what_was_known_before_is_not_what_is_known_now(results, morning, monkeypatch):
     """The question of the README, asked of a record that was judged again after nine."""
     store, settings = results
-    monkeypatch.setattr("aemon.service.once.utc_now", morning)
+    monkeypatch.setattr("aemon.daemon.once.utc_now", morning)
     score_monitors({"pumps": settings}, store)
     before = rows_of(store, next(query for query in QUERIES if "superseded_at" in query))
     monkeypatch.setattr(morning, "now", datetime(2026, 11, 20, 10, tzinfo=UTC))
-    from aemon.service.once import score_monitors_again
+    from aemon.daemon.once import score_monitors_again
 
     with store.writing() as connection:
         connection.exec_driver_sql(f"UPDATE readings SET flow = 4.1 WHERE id = {ODD}")

@@ -8,16 +8,15 @@ from datetime import datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from aemon.config.service import RetentionSettings
+from aemon.config.service_settings import RetentionSettings
 from aemon.records import DetectorState
-from aemon.store import retention, retired
+from aemon.store import retention, retired_detectors
 from aemon.store.bulk import as_columns, write_rows
 from aemon.store.detectors import active_detector, artifact, save_detector
 from aemon.store.drifts import Drift, DriftKind, begin_drifts, end_drifts, open_drifts
-from aemon.store.lines import save_lines
+from aemon.store.moved_thresholds import save_lines
 from aemon.store.retention import drop_empty_partitions, due_monitors, prune, removals
-from aemon.store.succession import Step, note_step, version_before
-from aemon.store.tables import (
+from aemon.store.schema.tables import (
     anomalies,
     artifacts,
     contributions,
@@ -28,6 +27,7 @@ from aemon.store.tables import (
     trial_verdicts,
     trials,
 )
+from aemon.store.succession import Step, note_step, version_before
 from tests.store.test_store import THRESHOLD, new_detector
 
 DAY = timedelta(days=1)
@@ -368,7 +368,7 @@ def test_drifts_go_by_the_age_of_flagged_records_once_they_are_over(store, clock
 
 
 def test_many_artifacts_go_a_few_at_a_time(store, clock, monkeypatch):
-    monkeypatch.setattr(retired, "ARTIFACTS_AT_ONCE", 2)
+    monkeypatch.setattr(retired_detectors, "ARTIFACTS_AT_ONCE", 2)
     retrained(store, clock, *(bytes([n]) for n in range(6)))
     removed = list(removals(store, "pumps", SETTINGS, clock() + 365 * DAY))
     assert removed == [("artifacts", 2), ("artifacts", 2), ("artifacts", 1)]

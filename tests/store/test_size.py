@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from aemon.store import schema
 from aemon.store.engine import open_engine
-from aemon.store.partitions import Partitions
+from aemon.store.schema import revisions
+from aemon.store.schema.partitions import Partitions
 
 MONITORS = 10
 DAYS = 30
@@ -122,7 +122,7 @@ def assert_indexed(engine: sa.Engine) -> None:
 
 def check(store_url: str, count: int) -> None:
     engine = open_engine(store_url)
-    schema.prepare(engine)
+    revisions.prepare(engine)
     began = time.monotonic()
     fill(engine, count)
     filled = time.monotonic() - began

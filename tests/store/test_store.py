@@ -14,11 +14,11 @@ from aemon.store import queries
 from aemon.store.bulk import as_columns
 from aemon.store.detectors import NewDetector, active_detector, artifact, save_detector
 from aemon.store.drifts import Drift, DriftKind, begin_drifts, end_drifts
-from aemon.store.history import history_count, history_records, keep_history
+from aemon.store.kept_records import history_count, history_records, keep_history
 from aemon.store.ledger import save_run
+from aemon.store.schema.tables import anomalies, contributions, detectors, runs, scores, watermarks
 from aemon.store.store import Mark, StaleWatermarkError
 from aemon.store.succession import promote
-from aemon.store.tables import anomalies, contributions, detectors, runs, scores, watermarks
 from aemon.store.verdicts import Saved, VerdictRows, save_verdicts
 
 T0 = datetime(2026, 3, 1, 8, tzinfo=UTC)

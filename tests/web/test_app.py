@@ -7,8 +7,8 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 from starlette.testclient import TestClient
 
 from aemon.errors import ConfigError, StoreError
+from aemon.store.episode_queries import ToldEpisode
 from aemon.store.queries import BlamedColumn, Flagged, FlaggedRecord, LastRun, MonitorOverview
-from aemon.store.told import ToldEpisode
 from aemon.web.app import build_app
 from aemon.web.server import WebServer, listen
 from aemon.web.status import Health, StatusPage

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from aemon.config.web import WebSettings
+from aemon.config.web_settings import WebSettings
 from aemon.web import credentials
 from aemon.web.access import _access
 from aemon.web.app import build_app

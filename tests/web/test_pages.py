@@ -10,9 +10,8 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
 from aemon.errors import StoreError
-from aemon.web import pages
-from aemon.web.app import build_app
-from aemon.web.pages import Page
+from aemon.web import app as web_app
+from aemon.web.app import Page, build_app
 from aemon.web.status import Health
 
 
@@ -68,7 +67,7 @@ def test_who_goes_away_takes_the_page_from_nobody():
 
 
 def test_a_store_that_hangs_is_told_and_keeps_nobody_from_the_rest(monkeypatch):
-    monkeypatch.setattr(pages, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(web_app, "PATIENCE_SECONDS", 0.1)
     over = threading.Event()
 
     def hang():

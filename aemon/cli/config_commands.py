@@ -1,0 +1,42 @@
+"""`aemon init`, `aemon config`: the configuration file itself."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aemon.cli.output import CONFIG_FILE, print_json
+from aemon.errors import ConfigError
+
+config_app = typer.Typer(help="About the configuration file.", no_args_is_help=True)
+
+
+def init(
+    path: Annotated[Path, typer.Argument(help="Where to write it.")] = CONFIG_FILE,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write a commented aemon.yaml to start from."""
+    from aemon.config.loading import example_text
+
+    if path.exists() and not force:
+        raise ConfigError(f"{path} is there already", todo="choose another path, or add --force")
+    try:
+        path.write_text(example_text(), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: {error.strerror}", todo="choose a path that can be written"
+        ) from error
+    typer.echo(f"wrote {path}: set its source, then run `aemon check -c {path}`")
+
+
+@config_app.callback()
+def _config() -> None:
+    pass
+
+
+@config_app.command()
+def schema() -> None:
+    """Print the JSON Schema of the configuration file, for editors."""
+    from aemon.config.loading import config_schema
+
+    print_json(config_schema())

@@ -1,0 +1,192 @@
+"""`aemon run`, `aemon train`, `aemon score`: the daemon, and its two jobs by hand."""
+
+import logging
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, print_json, read_config
+from aemon.cli.printed_tables import print_table
+from aemon.errors import AemonError, ConfigError, ExitCode
+from aemon.operations.opening import choose_monitors, opened_store
+
+if TYPE_CHECKING:
+    from aemon.lifecycle.training_run import Trained
+    from aemon.records import RunReport
+
+MonitorsArgument = Annotated[list[str] | None, typer.Argument(help="Only these monitors.")]
+
+
+def run(config: ConfigOption = CONFIG_FILE) -> None:
+    """Watch all monitors until SIGTERM or Ctrl-C."""
+    from aemon.daemon.daemon import run_daemon
+    from aemon.logs import set_up_logs
+
+    settings = read_config(config)
+    set_up_logs(settings.log.level, settings.log.format)
+    code = run_daemon(settings, path=config)
+    # A thread that hangs in a source would be waited for at a normal exit. All is written.
+    logging.shutdown()
+    os._exit(code)
+
+
+def train(
+    monitors: MonitorsArgument = None,
+    config: ConfigOption = CONFIG_FILE,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a detector now and make it the active one.
+
+    Every monitor is trained even if one fails; the exit code is that of the
+    first failure.
+    """
+    from rich.console import Console
+
+    from aemon.daemon.once import train_monitor
+
+    settings = read_config(config)
+    names = choose_monitors(settings, monitors)
+    trained: list[tuple[str, Trained]] = []
+    failed: list[tuple[str, AemonError]] = []
+    with opened_store(settings) as store:
+        for name in names:
+            try:
+                with Console(stderr=True).status(f"training {name} ..."):
+                    made = train_monitor(name, settings.monitors[name], store)
+                trained.append((name, made))
+            except AemonError as error:
+                failed.append((name, error))
+                typer.echo(f"{name}: {str(error).removeprefix(f'{name}: ')}", err=True)
+    _print_trained(trained, failed, as_json=as_json)
+    if failed:
+        raise typer.Exit(failed[0][1].exit_code)
+
+
+def _print_trained(
+    trained: "list[tuple[str, Trained]]", failed: list[tuple[str, AemonError]], *, as_json: bool
+) -> None:
+    if as_json:
+        from dataclasses import asdict
+
+        made = [{"monitor": name, **asdict(result)} for name, result in trained]
+        not_made = [
+            {"monitor": name, "error": error.message, "todo": error.todo} for name, error in failed
+        ]
+        print_json([*made, *not_made])
+        return
+    print_table(
+        ("monitor", "detector", "records", "left out", "seconds", "validation error", "threshold"),
+        [
+            (
+                name,
+                made.version,
+                made.records,
+                made.excluded,
+                f"{made.seconds:.1f}",
+                f"{made.validation_error:.4g}",
+                f"{made.threshold:.4g}",
+            )
+            for name, made in trained
+        ],
+        notes=[made.told for _, made in trained],
+    )
+
+
+def score(
+    monitors: MonitorsArgument = None,
+    config: ConfigOption = CONFIG_FILE,
+    as_json: JsonOption = False,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Judge known records again, with the detector in use now."),
+    ] = False,
+    since: Annotated[
+        datetime | None, typer.Option(help="With --again: from this event time on, in UTC.")
+    ] = None,
+) -> None:
+    """Judge all new records once, as the daemon would, and end.
+
+    With --again, known records get a new revision where their verdict, or
+    who judged it, is another one now; the old one stays and says until when
+    it held.
+    """
+    if since is not None and not again:
+        raise ConfigError("--since goes with --again", todo="add --again, or leave it out")
+    settings = read_config(config)
+    names = choose_monitors(settings, monitors)
+    chosen = {name: settings.monitors[name] for name in names}
+    with opened_store(settings) as store:
+        from aemon.daemon.once import score_monitors, score_monitors_again
+
+        _log_what_no_table_shows()
+        if again:
+            from_time = since and since.replace(tzinfo=since.tzinfo or UTC)
+            reports = score_monitors_again(chosen, store, from_time)
+        else:
+            reports = score_monitors(chosen, store)
+    _print_runs(reports, as_json=as_json)
+    if any(report.outcome in {"failed", "timed_out", "abandoned"} for report in reports):
+        raise typer.Exit(ExitCode.FAILED)
+    if all(report.outcome == "collecting" for report in reports):
+        raise typer.Exit(ExitCode.NO_DETECTOR)
+
+
+def _log_what_no_table_shows() -> None:
+    """Without this, a run's end and its anomalies would be on standard error as well."""
+    import sys
+
+    from aemon.logs import TextFormatter
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(TextFormatter())
+    shown = ("score.", "anomaly")
+    handler.addFilter(lambda record: not getattr(record, "action", "").startswith(shown))
+    logging.getLogger("aemon").addHandler(handler)
+
+
+def _reason(report: "RunReport") -> str:
+    """Why a run ended so; nobody but the person who asked will train."""
+    if report.outcome == "collecting" and report.records_read >= report.records_wanted:
+        return f"{report.records_wanted} records are there: run `aemon train`"
+    return report.reason
+
+
+def _print_runs(reports: "list[RunReport]", *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            [
+                {
+                    "monitor": report.monitor,
+                    "outcome": report.outcome,
+                    "reason": _reason(report),
+                    "records_read": report.records_read,
+                    "records_scored": report.records_scored,
+                    "records_revised": report.records_revised,
+                    "anomalies": report.anomalies,
+                    "rejected": dict(report.rejected),
+                    "seconds": report.seconds,
+                }
+                for report in reports
+            ]
+        )
+        return
+    print_table(
+        ("monitor", "outcome", "read", "scored", "revised", "flagged", "rejected", "seconds"),
+        [
+            (
+                report.monitor,
+                report.outcome,
+                report.records_read,
+                report.records_scored,
+                report.records_revised,
+                report.anomalies,
+                report.records_rejected,
+                f"{report.seconds:.2f}",
+            )
+            for report in reports
+        ],
+        notes=[_reason(report) for report in reports],
+    )

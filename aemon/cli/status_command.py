@@ -1,0 +1,136 @@
+"""`aemon status`: where every monitor stands, and whether its promise is kept."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, print_json, read_config
+from aemon.cli.printed_tables import INDENT, print_table, print_words, show_time
+from aemon.operations.opening import opened_results
+
+if TYPE_CHECKING:
+    from aemon.config.schema import Config
+    from aemon.doctor.daemon_client import Answer
+
+
+def status(config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False) -> None:
+    """Show where every monitor stands: the share of records that may be flagged, and that was.
+
+    Below it: what its last run said, whether the detector is provisional or
+    another one is on trial, what has drifted, and how many episodes are open.
+    The running daemon is asked; if it does not answer, the store is read.
+    What is promised is about normal records. Among those flagged may be true
+    anomalies: nobody has said which they are.
+    """
+    from aemon.doctor.daemon_client import ask_daemon
+
+    settings = read_config(config)
+    answer = ask_daemon(settings)
+    if answer.told is not None:
+        monitors = [{**entry, "told_by": "daemon"} for entry in answer.told["monitors"]]
+    else:
+        monitors = [{**entry, "told_by": "store"} for entry in _stored(settings)]
+    if as_json:
+        print_json(monitors)
+        return
+    _print_daemon(answer)
+    if monitors:
+        _print(monitors)
+    else:
+        typer.echo("no monitor has run yet")
+
+
+def _stored(settings: "Config") -> list[dict[str, Any]]:
+    from aemon.clock import utc_now
+    from aemon.lifecycle.cold_start import provisional_ones
+    from aemon.store import queries
+    from aemon.store.leases import lease_rows
+
+    with opened_results(settings) as store:
+        overview = queries.overview(store, settings.monitors, utc_now() - timedelta(days=1))
+        held = {row.monitor for row in lease_rows(store, settings.monitors) if row.is_held}
+    provisional = provisional_ones(overview)
+    entries = [
+        {
+            **asdict(monitor),
+            "held": monitor.name in held,
+            "provisional": monitor.name in provisional,
+        }
+        for monitor in overview
+    ]
+    text = json.dumps(entries, default=datetime.isoformat)
+    return list(json.loads(text))
+
+
+def _print_daemon(answer: "Answer") -> None:
+    told = answer.told
+    if told is None:
+        print_words(f"from the store, for {answer.why}")
+        if answer.todo:
+            print_words(answer.todo, indent=INDENT)
+        return
+    held = sum(entry["held"] for entry in told["monitors"])
+    others = f", one of {told['replicas']} replicas" if told["replicas"] > 1 else ""
+    lag = told["scheduler_lag_seconds"]
+    beat = "not started" if lag is None else f"scheduler {lag:.0f} s ago"
+    print_words(
+        f"from the daemon at {answer.address}: aemon {told['aemon']}, up for "
+        f"{_uptime(told['uptime_seconds'])}, {told['health'].partition(':')[0]} ({beat}), "
+        f"watches {held} of {len(told['monitors'])} monitors{others}"
+    )
+
+
+def _uptime(seconds: float) -> str:
+    from aemon.clock import format_duration
+
+    whole = 60 if seconds >= 60 else 1  # noqa: PLR2004 -- seconds of a minute
+    return format_duration(timedelta(seconds=seconds // whole * whole))
+
+
+def _print(monitors: Sequence[Mapping[str, Any]]) -> None:
+    print_table(
+        ("monitor", "detector", "trained (UTC)", "judged", "promised", "flagged", "last run"),
+        [
+            (
+                monitor["name"],
+                monitor["detector_version"],
+                _time(monitor["trained_at"]),
+                monitor["realised"]["judged"],
+                _percent(monitor["false_alarm_rate"]),
+                _share(monitor["realised"]),
+                monitor["last_score"]["outcome"] if monitor["last_score"] else None,
+            )
+            for monitor in monitors
+        ],
+        notes=[_note(monitor) for monitor in monitors],
+    )
+
+
+def _note(monitor: Mapping[str, Any]) -> str:
+    """What there is to say of a monitor beside its numbers; an older daemon does not know all."""
+    told = [monitor["last_score"]["reason"] if monitor["last_score"] else ""]
+    if monitor.get("provisional"):
+        told.append("provisional: too few records for the promise")
+    if monitor.get("on_trial"):
+        told.append(f"detector {monitor['on_trial']} is on trial")
+    told += [f"drift: {reason}" for reason in monitor.get("drifts", ())]
+    if count := monitor.get("episodes_open"):
+        told.append(f"{count} episode{'' if count == 1 else 's'} open")
+    return "; ".join(filter(None, told))
+
+
+def _time(text: str | None) -> str | None:
+    return show_time(datetime.fromisoformat(text)) if text else None
+
+
+def _share(realised: Mapping[str, int]) -> str | None:
+    judged = realised["judged"]
+    return _percent(realised["flagged"] / judged) if judged else None
+
+
+def _percent(share: float | None) -> str | None:
+    return None if share is None else f"{100 * share:.2g}%"

@@ -1,0 +1,25 @@
+"""What a configuration may say of columns: which are judged, and as what."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from aemon.config.values.scalars import Settings
+
+ColumnKind = Literal["numeric", "boolean", "categorical"]
+
+
+class ColumnSettings(Settings):
+    """Which columns are judged, and as what; by default chosen from the data."""
+
+    include: tuple[str, ...] | None = Field(None, description="judge only these columns")
+    exclude: tuple[str, ...] = Field((), description="never judge these columns")
+    kinds: dict[str, ColumnKind] = Field({}, description="take a column as this kind")
+    units: dict[str, str] = Field({}, description="tell a column's numbers in this unit")
+
+    @model_validator(mode="after")
+    def _included_and_excluded_differ(self) -> Self:
+        both = sorted(set(self.include or ()) & set(self.exclude))
+        if both:
+            raise ValueError(f"{', '.join(both)}: both included and excluded; choose one")
+        return self

@@ -1,0 +1,84 @@
+"""Settings of the daemon itself: what it serves, logs and keeps, and who shares its store."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from aemon.config.values.addresses import checked_url
+from aemon.config.values.scalars import AtKeyError, FileBeside, Listen, Settings, Size
+from aemon.config.values.times import Age, Duration
+
+
+class ClientSettings(Settings):
+    """What `aemon status` and `aemon doctor` show the daemon, where it takes credentials."""
+
+    token: SecretStr | None = Field(None, description="a bearer token")
+    user: str | None = Field(None, description="or a user")
+    password: SecretStr | None = Field(None, description="and its password")
+    cert_file: FileBeside | None = Field(
+        None, description="a certificate, where the daemon verifies them"
+    )
+    key_file: FileBeside | None = Field(None, description="and its key")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        for key, other in (("user", "password"), ("cert_file", "key_file")):
+            for one, two in ((key, other), (other, key)):
+                if getattr(self, one) and not getattr(self, two):
+                    raise AtKeyError(one, f"takes {two} beside it")
+        if self.user and self.token:
+            raise AtKeyError("token", "give a token, or user and password")
+        if self.token and not re.fullmatch(r"[!-~]+", self.token.get_secret_value()):
+            raise AtKeyError("token", "a token is one word without spaces, in one line")
+        return self
+
+
+class HttpSettings(Settings):
+    """Where metrics, health and the status page are served, and to whom."""
+
+    listen: Listen = Field("127.0.0.1:9464", description="host:port; loopback unless you say so")
+    web_config: FileBeside | None = Field(
+        None,
+        description="file with TLS, users and tokens, in the format of Prometheus' exporters",
+    )
+    max_body: Size = Field(10_000_000, description="a request with a larger body is refused")
+    client: ClientSettings = ClientSettings()
+    url: Annotated[str, AfterValidator(checked_url)] | None = Field(
+        None,
+        description="where people find the status page, for links to it; default http://<listen>",
+    )
+
+
+class LogSettings(Settings):
+    """How the daemon logs."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level")
+    format: Literal["text", "json"] = Field("text", description="for people or for machines")
+
+
+class RetentionSettings(Settings):
+    """How long results are kept, counted from when they were made."""
+
+    scores: Age = Field(timedelta(days=90), description="scores of records that were not flagged")
+    anomalies: Age = Field(
+        timedelta(days=1095), description="flagged records, with their scores and reasons"
+    )
+    runs: Age = Field(timedelta(days=90), description="the ledger")
+    artifacts: Age = Field(
+        timedelta(days=90), description="weights of retired detectors; what is said of them stays"
+    )
+    every: Duration = Field(timedelta(hours=1), description="pause between two rounds of removal")
+
+
+class ReplicaSettings(Settings):
+    """How several daemons share one store."""
+
+    name: str | None = Field(
+        None, min_length=1, description="this daemon's own name; default host name and process"
+    )
+    lease: Duration = Field(
+        timedelta(seconds=30),
+        description="a daemon that does not say for so long that it lives loses its monitors",
+    )

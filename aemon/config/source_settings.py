@@ -1,0 +1,80 @@
+"""Where a monitor's records come from."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, SecretStr, model_validator
+
+from aemon.config.values.scalars import Settings, given
+from aemon.config.values.times import Duration, TimeZone
+
+
+def _kind_required(schema: dict[str, Any]) -> None:
+    # A default for code that makes settings; a file must say it.
+    del schema["properties"]["kind"]["default"]
+    schema["required"] = ["kind", *schema.get("required", ())]
+
+
+def _sql_rules(schema: dict[str, Any]) -> None:
+    _kind_required(schema)
+    schema["oneOf"] = [given("table", "string"), given("query", "string")]
+
+
+class SqlSource(Settings):
+    """A table or query in any database SQLAlchemy can reach."""
+
+    model_config = ConfigDict(json_schema_extra=_sql_rules)
+
+    kind: Literal["sql"] = "sql"
+    url: SecretStr = Field(description="SQLAlchemy URL, such as sqlite:///plant.db")
+    table: str | None = Field(None, description="table or view to read, schema.table allowed")
+    query: str | None = Field(None, description="SELECT to read instead of a table")
+    time: str = Field(description="column with the event time")
+    key: str = Field(description="column that identifies a record; unique, grows within one time")
+    entity: str | None = Field(None, description="column naming the thing a record belongs to")
+    timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
+
+    @model_validator(mode="after")
+    def _one_of_table_and_query(self) -> Self:
+        if (self.table is None) == (self.query is None):
+            both = ", not both" if self.table is not None else ""
+            raise ValueError(f"give either table or query{both}")
+        return self
+
+
+class CsvSource(Settings):
+    """A CSV file that grows, or a folder of them."""
+
+    model_config = ConfigDict(json_schema_extra=_kind_required)
+
+    kind: Literal["csv"] = "csv"
+    path: Path = Field(description="a file, or a folder whose *.csv files are read in name order")
+    time: str = Field(description="column with the event time")
+    key: str | None = Field(None, description="column that identifies a record; default file:line")
+    entity: str | None = Field(None, description="column naming the thing a record belongs to")
+    separator: str = Field(",", min_length=1, max_length=1, description="field separator")
+    timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
+
+
+class HostSource(Settings):
+    """The machine aemon runs on: load, processor, memory, disk and network, by psutil."""
+
+    model_config = ConfigDict(json_schema_extra=_kind_required)
+
+    kind: Literal["host"] = "host"
+    sample_every: Duration = Field(timedelta(seconds=5), description="pause between samples")
+
+
+Source = Annotated[SqlSource | CsvSource | HostSource, Field(discriminator="kind")]
+
+_WHERE_NOT_WHAT = {"url", "timezone", "separator", "sample_every"}
+
+
+def identity(source: Source) -> str:
+    """What a source reads, as text: a position in one is none in another. It holds no secrets.
+
+    >>> identity(HostSource())
+    '{"kind":"host"}'
+    """
+    return source.model_dump_json(exclude=_WHERE_NOT_WHAT, exclude_none=True)

@@ -1,0 +1,1 @@
+"""The kinds of value a configuration holds: durations, schedules, sizes, addresses, templates."""

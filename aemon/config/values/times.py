@@ -1,0 +1,198 @@
+"""The kinds of value that tell of time: how long, how often, when, in which zone."""
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic_core import core_schema
+
+from aemon.clock import format_duration, parse_duration
+from aemon.config.values.cron import Cron
+from aemon.config.values.scalars import NOT_ZERO, pattern_of
+
+_DURATION = rf"{NOT_ZERO}\s*(?:[0-9]+(?:\.[0-9]+)?\s*(?:ms|[smhdw])\s*)+"
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, str):
+        return parse_duration(value)
+    if isinstance(value, timedelta):
+        return value
+    raise ValueError("write a duration with its unit, for example 30s, 15m or 1d")
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "examples": ["30s", "15m", "1d"],
+            "pattern": pattern_of(_DURATION),
+        }
+    ),
+]
+"""A positive length of time, written with units: `30s`, `1h30m`."""
+
+
+def _cron(value: object) -> object:
+    if isinstance(value, Cron):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(  # noqa: TRY004 -- pydantic tells people of no other
+            "write five fields of cron as text, such as '0 2 * * 1-5'"
+        )
+    return Cron.parse(value)
+
+
+_CRON = r"\s*(?:@(?:hourly|daily|weekly|monthly)|[^\s]+(?:\s+[^\s]+){4})\s*"
+
+
+class _IsCron:
+    """Takes what `_cron` has made as it is."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
+        return core_schema.is_instance_schema(Cron)
+
+
+CronText = Annotated[
+    Cron,
+    _IsCron,
+    BeforeValidator(_cron),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["0 2 * * 1-5"], "pattern": pattern_of(_CRON)}),
+]
+"""Five fields of cron; weekday 1 is Monday."""
+
+
+def _schedule(value: object) -> object:
+    """Five fields are cron, anything else a duration."""
+    if isinstance(value, str) and (len(value.split()) == CRON_FIELDS or value.startswith("@")):
+        return _cron(value)
+    return value if isinstance(value, Cron) else _duration(value)
+
+
+CRON_FIELDS = 5
+
+
+def _schedule_text(value: timedelta | Cron) -> str:
+    return str(value) if isinstance(value, Cron) else format_duration(value)
+
+
+class _IsSchedule:
+    """Takes what `_schedule` has made as it is."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
+        kinds = (Cron, timedelta)
+        return core_schema.union_schema([core_schema.is_instance_schema(kind) for kind in kinds])
+
+
+Schedule = Annotated[
+    timedelta | Cron,
+    _IsSchedule,
+    BeforeValidator(_schedule),
+    PlainSerializer(_schedule_text, return_type=str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "examples": ["5m", "*/5 8-18 * * 1-5"],
+            "pattern": pattern_of(rf"{_DURATION}|{_CRON}"),
+        }
+    ),
+]
+"""A pause such as `5m`, or five fields of cron."""
+
+
+_NEVER = "never"
+
+
+def _after(value: object) -> object:
+    return None if value in (_NEVER, None) else _duration(value)
+
+
+def _after_text(value: timedelta | None) -> str:
+    return _NEVER if value is None else format_duration(value)
+
+
+After = Annotated[
+    timedelta | None,
+    BeforeValidator(_after),
+    PlainSerializer(_after_text, return_type=str),
+    WithJsonSchema(
+        {
+            "type": ["string", "null"],
+            "examples": ["1d", _NEVER],
+            "pattern": pattern_of(rf"{_NEVER}|{_DURATION}"),
+        }
+    ),
+]
+"""A length of time after which something happens, or `never`."""
+
+_AUTO = "auto"
+
+
+def _auto_or_after(value: object) -> object:
+    return value if value == _AUTO else _after(value)
+
+
+class _AsMade:
+    """Takes what the validator before has made as it is."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
+        return core_schema.any_schema()
+
+
+AutoAfter = Annotated[
+    timedelta | Literal["auto"] | None,
+    _AsMade,
+    BeforeValidator(_auto_or_after),
+    PlainSerializer(lambda age: age if age == _AUTO else _after_text(age), return_type=str),
+    WithJsonSchema(
+        {
+            "type": ["string", "null"],
+            "examples": [_AUTO, "1d", _NEVER],
+            "pattern": pattern_of(rf"{_AUTO}|{_NEVER}|{_DURATION}"),
+        }
+    ),
+]
+"""The same, or `auto` where a rule says how long."""
+
+
+_FOREVER = "forever"
+
+
+def _age(value: object) -> object:
+    return None if value in (_FOREVER, None) else _duration(value)
+
+
+Age = Annotated[
+    timedelta | None,
+    BeforeValidator(_age),
+    PlainSerializer(lambda age: format_duration(age) if age else _FOREVER, return_type=str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "examples": ["90d", _FOREVER],
+            "pattern": pattern_of(
+                rf"{_FOREVER}|{NOT_ZERO}\s*(?:[0-9]+(?:\.[0-9]+)?\s*(?:ms|[smhdw])\s*)+"
+            ),
+        }
+    ),
+]
+"""How old something may become: a duration, or `forever` (None)."""
+
+
+def _check_zone(text: str) -> str:
+    if text not in available_timezones():
+        raise ValueError(f"{text!r} is no time zone; write for example UTC or Europe/Berlin")
+    ZoneInfo(text)
+    return text
+
+
+TimeZone = Annotated[str, AfterValidator(_check_zone)]
+"""An IANA time zone name."""

@@ -1,0 +1,274 @@
+"""The web configuration: who may ask the daemon over HTTP, and how.
+
+The format is that of Prometheus' exporters (exporter-toolkit, web-configuration.md), so that one
+file serves them and aemon alike; `bearer_tokens` and `permissions` are aemon's own.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+
+from aemon.clock import parse_duration
+from aemon.config.document import Document, read_document
+from aemon.config.problems import explain, in_order
+from aemon.config.values.scalars import AtKeyError, Settings
+from aemon.errors import ConfigError
+
+# Go's names, which the format has, and OpenSSL's. Those of TLS 1.3 are always on, in Go as here.
+CIPHERS: Mapping[str, str] = {
+    "TLS_AES_128_GCM_SHA256": "",
+    "TLS_AES_256_GCM_SHA384": "",
+    "TLS_CHACHA20_POLY1305_SHA256": "",
+    **{
+        f"TLS_ECDHE_{key}_WITH_{go}": f"ECDHE-{key}-{openssl}"
+        for key in ("ECDSA", "RSA")
+        for go, openssl in (
+            ("AES_128_GCM_SHA256", "AES128-GCM-SHA256"),
+            ("AES_256_GCM_SHA384", "AES256-GCM-SHA384"),
+            ("CHACHA20_POLY1305_SHA256", "CHACHA20-POLY1305"),
+            ("AES_128_CBC_SHA", "AES128-SHA"),
+            ("AES_256_CBC_SHA", "AES256-SHA"),
+        )
+    },
+}
+CURVES: Mapping[str, str] = {
+    "CurveP256": "prime256v1",
+    "CurveP384": "secp384r1",
+    "CurveP521": "secp521r1",
+    "X25519": "X25519",
+}
+# What the format lets a file change, and the values that are meant where not all are.
+HEADERS: Mapping[str, tuple[str, ...]] = {
+    "Strict-Transport-Security": (),
+    "X-Content-Type-Options": ("nosniff",),
+    "X-Frame-Options": ("deny", "sameorigin"),
+    "X-XSS-Protection": (),
+    "Content-Security-Policy": (),
+}
+_BCRYPT = re.compile(
+    r"\$2[abxy]\$(?:0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}"
+)
+_TOKEN = re.compile(r"sha256:[0-9a-f]{64}")
+_INLINE = {"cert": "cert_file", "key": "key_file", "client_ca": "client_ca_file"}
+
+Permission = Literal["read", "push"]
+"""`read` is for GET, HEAD and OPTIONS, `push` for every method that may change something."""
+
+ClientAuth = Literal["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"]
+
+
+class TlsSettings(Settings):
+    """What the daemon shows, and what it asks of who connects."""
+
+    cert_file: Path
+    key_file: Path
+    client_auth_type: ClientAuth = "NoClientCert"
+    client_ca_file: Path | None = None
+    client_allowed_sans: tuple[str, ...] = ()
+    min_version: Literal["TLS12", "TLS13"] = "TLS12"
+    max_version: Literal["TLS12", "TLS13"] = "TLS13"
+    cipher_suites: tuple[str, ...] = ()
+    prefer_server_cipher_suites: bool = True
+    curve_preferences: tuple[str, ...] = Field((), max_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _can_be_done(cls, given: object) -> object:
+        """What others can do and aemon cannot is said before it is called unknown."""
+        if not isinstance(given, dict):
+            return given
+        for key, instead in _INLINE.items():
+            if key in given:
+                raise AtKeyError(key, f"is read from a file only; name that in {instead}")
+        if given.get("client_auth_type") in {"RequestClientCert", "RequireAnyClientCert"}:
+            raise AtKeyError(
+                "client_auth_type",
+                "takes certificates nobody has verified; use RequireAndVerifyClientCert",
+            )
+        for key in ("min_version", "max_version"):
+            if given.get(key) in {"TLS10", "TLS11"}:
+                raise AtKeyError(key, "TLS before 1.2 is broken and not spoken; use TLS12 or TLS13")
+        curves = given.get("curve_preferences")
+        if isinstance(curves, list) and len(curves) > 1:
+            raise AtKeyError(
+                "curve_preferences", "only one can be held to; name it, or leave the key out"
+            )
+        return given
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        verifies = self.client_auth_type != "NoClientCert"
+        if self.client_ca_file and not verifies:
+            raise AtKeyError(
+                "client_ca_file",
+                "asks nothing of anybody without client_auth_type: RequireAndVerifyClientCert",
+            )
+        if verifies and not self.client_ca_file:
+            raise AtKeyError(
+                "client_auth_type", "verifies certificates against client_ca_file; name that too"
+            )
+        if self.client_allowed_sans and self.client_auth_type != "RequireAndVerifyClientCert":
+            raise AtKeyError(
+                "client_allowed_sans", "takes client_auth_type: RequireAndVerifyClientCert"
+            )
+        if self.min_version > self.max_version:
+            raise AtKeyError("min_version", "is above max_version")
+        for key, names, known in (
+            ("cipher_suites", self.cipher_suites, CIPHERS),
+            ("curve_preferences", self.curve_preferences, CURVES),
+        ):
+            for name in names:
+                if name not in known:
+                    raise AtKeyError(key, f"{name!r} is not known; there are: {', '.join(known)}")
+        return self
+
+    def beside(self, folder: Path) -> Self:
+        """The same, with its files found from a folder."""
+        files = ("cert_file", "key_file", "client_ca_file")
+        found = {key: folder / path for key in files if (path := getattr(self, key))}
+        return self.model_copy(update=found)
+
+
+class HttpServerSettings(Settings):
+    """What is said with every answer."""
+
+    http2: bool | None = None  # not spoken; a file that switches it on works all the same
+    headers: dict[str, str] = Field({})
+
+    @field_validator("headers")
+    @classmethod
+    def _may_be_set(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, value in headers.items():
+            if name not in HEADERS:
+                raise AtKeyError(name, f"cannot be set; there are: {', '.join(HEADERS)}")
+            if value and HEADERS[name] and value not in HEADERS[name]:
+                raise AtKeyError(name, f"must be {' or '.join(HEADERS[name])}")
+            if not value.isascii() or not value.isprintable() or value != value.strip():
+                raise AtKeyError(name, "must be one line of ASCII text")
+        return headers
+
+
+def _interval(value: object) -> object:
+    if isinstance(value, str) and value.strip(" 0smhd"):
+        return parse_duration(value)
+    if value == 0 or isinstance(value, str):
+        return timedelta(0)
+    raise ValueError("write a duration with its unit, for example 1s; 0 for no limit")
+
+
+class RateLimitSettings(Settings):
+    """How many requests are answered: one an interval, and so many more at once."""
+
+    interval: Annotated[timedelta, BeforeValidator(_interval)] = timedelta(0)
+    burst: int = Field(0, ge=0)
+
+
+class WebSettings(Settings):
+    """A web configuration."""
+
+    tls_server_config: TlsSettings | None = None
+    http_server_config: HttpServerSettings = HttpServerSettings()
+    basic_auth_users: dict[str, str] = Field({}, repr=False)  # name -> bcrypt hash
+    bearer_tokens: dict[str, str] = Field({}, repr=False)  # name -> sha256:hex
+    permissions: dict[str, tuple[Permission, ...]] = Field({})
+    rate_limit: RateLimitSettings = RateLimitSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_means_nothing(cls, given: object) -> object:
+        """A key without a value, and TLS without a setting, are as good as not written."""
+        if not isinstance(given, dict):
+            return given
+        nothing = [key for key in cls.model_fields if given.get(key) in (None, {})]
+        return {key: value for key, value in given.items() if key not in nothing}
+
+    @field_validator("basic_auth_users")
+    @classmethod
+    def _hashed(cls, users: dict[str, str]) -> dict[str, str]:
+        for name, kept in users.items():
+            if not name or ":" in name:
+                raise AtKeyError(name, "basic authentication ends a user's name at ':'")
+            if not _BCRYPT.fullmatch(kept):
+                raise AtKeyError(
+                    name,
+                    "is no bcrypt hash, and passwords are not kept in clear; "
+                    "`aemon web password` or `htpasswd -nB` makes one",
+                )
+        return users
+
+    @field_validator("bearer_tokens")
+    @classmethod
+    def _fingerprinted(cls, tokens: dict[str, str]) -> dict[str, str]:
+        for name, kept in tokens.items():
+            if not _TOKEN.fullmatch(kept):
+                raise AtKeyError(
+                    name,
+                    "is not sha256: and 64 hexadecimal digits, and tokens are not kept in clear; "
+                    "`aemon web token` makes one with its hash",
+                )
+        return tokens
+
+    @model_validator(mode="after")
+    def _everybody_has_one_name(self) -> Self:
+        twice = self.bearer_tokens.keys() & self.basic_auth_users
+        if twice:
+            raise AtKeyError(("bearer_tokens", min(twice)), "is a user, too; choose another name")
+        nobody = self.permissions.keys() - self.bearer_tokens.keys() - self.basic_auth_users.keys()
+        if nobody:
+            raise AtKeyError(("permissions", min(nobody)), "there is no user or token of that name")
+        return self
+
+    @property
+    def takes_credentials(self) -> bool:
+        """Whether a user or token has to be named."""
+        return bool(self.basic_auth_users or self.bearer_tokens)
+
+    @property
+    def takes_certificate(self) -> bool:
+        """Whether nobody without a certificate that was verified is heard."""
+        tls = self.tls_server_config
+        return tls is not None and tls.client_auth_type == "RequireAndVerifyClientCert"
+
+    @property
+    def ignored(self) -> str:
+        """What the file asks for that is not done; empty without such a thing."""
+        if self.http_server_config.http2:
+            return "http_server_config.http2: HTTP/2 is not spoken here; HTTP/1.1 is"
+        return ""
+
+
+def read_web_config(
+    path: Path, env: Mapping[str, str] = os.environ
+) -> tuple[WebSettings, Document]:
+    """Read and validate a web configuration; its paths start at its own folder.
+
+    Raises:
+        ConfigError: with one line `file:line: key: problem` for each thing that is wrong.
+    """
+    document = read_document(
+        path, env,
+        todo="http.web_config names it; README, `Securing the port`, shows what stands there",
+    )  # fmt: skip
+    try:
+        settings = WebSettings.model_validate(document.data)
+    except ValidationError as error:
+        problems = in_order(explain(error, document, WebSettings), document)
+        raise ConfigError("\n".join(problems)) from None
+    tls = settings.tls_server_config
+    if tls is not None:
+        settings = settings.model_copy(update={"tls_server_config": tls.beside(path.parent)})
+    return settings, document
+
+
+def serves_tls(path: Path | None) -> bool:
+    """Whether who has a web configuration speaks TLS.
+
+    Raises:
+        ConfigError: as `read_web_config`.
+    """
+    return path is not None and read_web_config(path)[0].tls_server_config is not None

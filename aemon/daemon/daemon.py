@@ -1,0 +1,271 @@
+"""The daemon: wires monitors, scheduler, workers, metrics and web together, and stops cleanly."""
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import prometheus_client
+
+from aemon import __version__
+from aemon.clock import Clock, utc_now
+from aemon.config.schema import Config
+from aemon.config.values.addresses import page_url, public_address
+from aemon.daemon.health import Condition
+from aemon.daemon.leasing import Leasing, own_name
+from aemon.daemon.pruning import Retention
+from aemon.daemon.reloading import Change, Reloading
+from aemon.daemon.runner import Runner
+from aemon.daemon.scheduler import Scheduler
+from aemon.daemon.systemd import Notifier
+from aemon.daemon.trainings import Lifecycle
+from aemon.daemon.watched_monitors import Watching, Works
+from aemon.errors import ExitCode, StoreError
+from aemon.lifecycle.cold_start import provisional_ones
+from aemon.logs import log, set_up_logs
+from aemon.metrics.metrics import Metrics
+from aemon.notify.notifier import Outbox
+from aemon.records import Job, Outcome
+from aemon.store import queries
+from aemon.store.engine import open_engine
+from aemon.store.episode_queries import told_episodes
+from aemon.store.leases import Replica
+from aemon.store.schema import revisions
+from aemon.store.store import Store
+from aemon.web.access import WatchedAccess, exposure
+from aemon.web.server import WebServer, listen
+from aemon.web.status import StatusPage
+
+logger = logging.getLogger(__name__)
+
+STOP_SECONDS = 6.0  # a stopping daemon waits this long for commits in hand
+GIVE_BACK_SECONDS = 1.0  # and this long for its leases to be given back
+LAST_WORD_SECONDS = 1.5  # and at least this long for receivers to answer
+AWAKE_EVERY_SECONDS = 0.2
+CLOCK_STEP_SECONDS = 5.0  # less is a clock being slewed
+
+
+class Daemon:
+    """Watches the configured monitors until it is told to stop.
+
+    Raises at construction what a person must see at once: an unusable store or address.
+    """
+
+    def __init__(self, config: Config, clock: Clock = utc_now, path: Path | None = None) -> None:
+        self._config = config
+        self._clock = clock
+        self._store_url = config.store.get_secret_value()
+        self._access = WatchedAccess(config.http.web_config)
+        self._socket = listen(config.http.listen)
+        engine = open_engine(self._store_url)
+        revisions.prepare(engine)
+        self._store = Store(engine, clock)
+        self._store.add_monitors(config.monitors)
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._metrics = Metrics(prometheus_client.CollectorRegistry())
+        self._runner = Runner(self._store, self._metrics, clock)
+        self._scheduler = Scheduler(self._missed)
+        self._retention = Retention(
+            self._store, self._runner, self._metrics, config.monitors, config.retention, clock
+        )
+        self._lifecycle = Lifecycle(
+            self._store_url, self._runner, self._scheduler, clock, lambda: self._asked_to_stop
+        )
+        self._outbox = Outbox(
+            Store(open_engine(self._store_url), clock), self._metrics,
+            held=lambda: self._leasing.held, page=page_url(
+                config.http.url, self.address, tls=self._access.now.tls is not None
+            ),
+        )  # fmt: skip
+        self._watching = Watching(
+            Works(
+                store=self._store, metrics=self._metrics, runner=self._runner,
+                scheduler=self._scheduler, lifecycle=self._lifecycle, clock=clock,
+            ),
+            config.monitors,
+            observe=self._outbox.observe,
+            stopping=lambda: self._asked_to_stop,
+        )  # fmt: skip
+        self._started_at = clock()
+        self._me = Replica(
+            name=config.replicas.name or own_name(),
+            address=self.address,
+            version=__version__,
+            started_at=self._started_at,
+        )
+        self._leasing = Leasing(
+            Store(open_engine(self._store_url), clock), self._me, config.replicas.lease,
+            self._metrics, on_won=self._watching.begin, on_lost=self._watching.end, running=self._runner.running,
+        )  # fmt: skip
+        self._reloading = Reloading(path, self._metrics, lambda: clock().timestamp())
+        self._condition = Condition(
+            self._store, self._scheduler, self._leasing, self._watching.monitors
+        )
+        self._notifier = Notifier()
+        self._asked_to_stop = self._asked_to_reload = False
+        self._reload_thread: threading.Thread | None = None
+
+    @property
+    def address(self) -> str:
+        """`host:port` that is being listened on."""
+        host, port = self._socket.getsockname()[:2]
+        return f"{host}:{port}"
+
+    def run(self) -> ExitCode:
+        """Work until SIGTERM or SIGINT, then end within ten seconds."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask_to_stop)
+        signal.signal(signal.SIGHUP, self._ask_to_reload)
+        web = WebServer(
+            self._socket, self._status, self._condition.health, self._metrics.exposed,
+            self._access, self._config.http.max_body, self._metrics.count_refused,
+        )  # fmt: skip
+        web.start()
+        exposed = exposure(self._access.now.settings, self._socket.getsockname()[0])
+        if exposed:
+            log(logger, logging.WARNING, "web.open", exposed, http=self.address)
+        self._leasing.start(self._config.monitors)
+        self._outbox.adopt(self._config)
+        self._retention.end_lost_runs()
+        self._scheduler.prune(self._config.retention.every, self._retention.round)
+        self._scheduler.start(self._heartbeat)
+        log(
+            logger, logging.INFO, "started", version=__version__,
+            monitors=len(self._config.monitors), http=self.address,
+        )  # fmt: skip
+        self._notifier.ready()
+        self._notifier.keep_telling(self._condition.line)
+        # No lock is waited for here: a handler that runs while this thread holds the lock of an
+        # Event would wait for itself, and a lock's wait may miss a signal another thread got.
+        ahead = time.time() - time.monotonic()
+        looked_at = time.monotonic()
+        while not self._asked_to_stop:
+            time.sleep(AWAKE_EVERY_SECONDS)
+            self._notifier.feed_watchdog(lambda: self._condition.alive)
+            pause = self._config.reload_every.total_seconds()
+            if self._asked_to_reload or time.monotonic() - looked_at >= pause:
+                looked_at = time.monotonic()
+                self._begin_reload()
+            step = time.time() - time.monotonic() - ahead
+            if abs(step) > CLOCK_STEP_SECONDS:
+                log(logger, logging.WARNING, "clock.set", "the clock was set", seconds=step)
+                self._scheduler.start_over()
+                ahead += step
+        self._stop(web)
+        return ExitCode.OK
+
+    def _ask_to_stop(self, _number: int, _frame: object) -> None:
+        self._asked_to_stop = True
+
+    def _ask_to_reload(self, _number: int, _frame: object) -> None:
+        self._asked_to_reload = True
+
+    def _begin_reload(self) -> None:
+        """Reload in a thread, unless one does: the store it asks may hang, and the watchdog waits."""
+        if self._reload_thread is None or not self._reload_thread.is_alive():
+            self._reload_thread = threading.Thread(target=self._reload, name="reload", daemon=True)
+            self._reload_thread.start()
+
+    def _reload(self) -> None:
+        """Take up a changed configuration, as far as that goes without a restart."""
+        told_to, self._asked_to_reload = self._asked_to_reload, False
+        if told_to:
+            self._notifier.reloading()
+        try:
+            found = self._reloading.look(self._config, told_to=told_to)
+            if found is not None:
+                self._take_up(*found)
+        except StoreError as error:
+            self._metrics["aemon_store_errors"].inc()
+            self._reloading.put_off(str(error))
+        except Exception as error:
+            logger.exception("", extra={"action": "config.refused"})
+            self._reloading.put_off(repr(error))
+        finally:
+            if told_to:
+                self._notifier.ready()
+
+    def _take_up(self, new: Config, change: Change) -> None:
+        self._store.add_monitors(new.monitors)
+        self._config = new
+        self._watching.adopt(new.monitors)
+        self._leasing.watch(new.monitors)
+        for name in change.added:  # removed a moment ago, it may not have been given back
+            fence = self._leasing.fence_of(name)
+            if fence is not None:
+                self._watching.begin(name, fence)
+        self._outbox.adopt(new)
+        self._retention.adopt(new.monitors, new.retention)
+        self._scheduler.prune(new.retention.every, self._retention.round)
+        if "log" in change.others:
+            set_up_logs(new.log.level, new.log.format)
+        self._reloading.done(change)
+
+    def _stop(self, web: WebServer) -> None:
+        log(logger, logging.INFO, "stopping")
+        self._notifier.stopping()
+        self._scheduler.stop()
+        self._runner.refuse("aemon is stopping")
+        self._lifecycle.stop()
+        self._outbox.ask_to_end()
+        clean = self._runner.stop(STOP_SECONDS)
+        self._outbox.stop(LAST_WORD_SECONDS)
+        self._leasing.stop(GIVE_BACK_SECONDS)
+        web.stop()
+        if clean:
+            self._watching.close()
+        self._store.close()
+        log(logger, logging.INFO, "stopped", clean=clean)
+
+    # -- what people ask
+
+    def _missed(self, monitor: str, job: Job, outcome: Outcome, reason: str) -> None:
+        self._runner.note(monitor, job, outcome, reason)
+
+    def _heartbeat(self) -> None:
+        self._condition.beat()
+        heartbeat = self._metrics["aemon_scheduler_heartbeat_timestamp_seconds"]
+        heartbeat.set(self._clock().timestamp())
+
+    def _status(self) -> StatusPage:
+        now = self._clock()
+        since = now - timedelta(days=1)
+        configured = self._config.monitors
+        monitors = queries.overview(self._store, configured, since)
+        return StatusPage(
+            version=__version__,
+            now=now,
+            started_at=self._started_at,
+            wanted={name: self._watching.wanted(name) for name in configured},
+            sources={name: settings.source.kind for name, settings in configured.items()},
+            monitors=monitors,
+            provisional=provisional_ones(monitors),
+            episodes=told_episodes(self._store, configured, open_only=True),
+            flagged=queries.flagged_records(self._store, since=since, limit=20),
+            store=public_address(self._store.engine.url),
+            replica=self._me.name,
+            replicas=self._leasing.live,
+            held=self._leasing.held,
+            health=self._condition.health(),
+            config_refused=self._reloading.refusal,
+        )
+
+
+def run_daemon(
+    config: Config, ready: Callable[[str], Any] | None = None, path: Path | None = None
+) -> ExitCode:
+    """Run the daemon of a configuration; `ready` is told its address first.
+
+    Args:
+        config: as it is now.
+        ready: told `host:port` once that is listened on.
+        path: where it was read from, to be looked at for changes.
+    """
+    daemon = Daemon(config, path=path)
+    if ready:
+        ready(daemon.address)
+    return daemon.run()

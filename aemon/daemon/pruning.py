@@ -1,0 +1,111 @@
+"""The prune job: removes old results, and ends in the ledger the runs that were lost."""
+
+import logging
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from aemon.clock import Clock
+from aemon.config.schema import MonitorSettings
+from aemon.config.service_settings import RetentionSettings
+from aemon.daemon.runner import Runner
+from aemon.errors import StoreError
+from aemon.logs import log
+from aemon.metrics.metrics import Metrics
+from aemon.records import Job, Outcome
+from aemon.run import Stop, Tally, Work
+from aemon.store import retention
+from aemon.store.ledger import end_lost_runs
+from aemon.store.store import Store
+
+logger = logging.getLogger(__name__)
+
+ENOUGH_SECONDS = 300.0  # a monitor's turn; the next round goes on
+LONGEST = timedelta(seconds=2 * ENOUGH_SECONDS)  # then the store hangs
+LOST_AFTER_TIMEOUTS = 2  # of a run that is still going by then, nobody knows any more
+
+
+class Retention:
+    """Rounds of removal over all monitors that the store knows, configured or not.
+
+    A monitor has a row in the ledger for each round that found something of it to remove.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        runner: Runner,
+        metrics: Metrics,
+        monitors: Mapping[str, MonitorSettings],
+        settings: RetentionSettings,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._runner = runner
+        self._metrics = metrics
+        self._monitors = monitors
+        self._settings = settings
+        self._clock = clock
+
+    def adopt(self, monitors: Mapping[str, MonitorSettings], settings: RetentionSettings) -> None:
+        """Go on by other settings, from the next round on."""
+        self._monitors, self._settings = monitors, settings
+
+    def round(self) -> None:
+        """Remove what has become too old; a store that fails is tried again by the next round."""
+        now = self._clock()
+        self.end_lost_runs()
+        try:
+            due = retention.due_monitors(self._store, self._settings, now)
+        except StoreError as error:
+            self._failed(error)
+            return
+        for monitor in due:
+            report = self._runner.run(monitor, Job.PRUNE, self._work(monitor, now), LONGEST)
+            if report.outcome not in {Outcome.OK, Outcome.FAILED}:
+                return  # the daemon stops, or the store is away: it would be so for all others
+        try:
+            retention.drop_empty_partitions(self._store, self._settings, now)
+        except StoreError as error:
+            self._failed(error)
+
+    def end_lost_runs(self) -> None:
+        """Say in the ledger which runs ended with the aemon that ran them."""
+        try:
+            for name, settings in self._monitors.items():
+                longest = max(settings.score_timeout, settings.train_timeout)
+                begun_before = self._clock() - LOST_AFTER_TIMEOUTS * longest
+                lost = end_lost_runs(self._store, name, begun_before)
+                if lost:
+                    log(logger, logging.WARNING, "runs.lost", monitor=name, runs=lost)
+        except StoreError as error:
+            self._failed(error)
+
+    def _work(self, monitor: str, now: datetime) -> Work:
+        def work(tally: Tally, stop: Stop) -> tuple[Outcome, str]:  # noqa: ARG001 -- no records read
+            removed = dict.fromkeys(retention.TABLES, 0)
+            enough = time.monotonic() + ENOUGH_SECONDS
+            for what, count in retention.removals(self._store, monitor, self._settings, now):
+                removed[what] += count
+                self._metrics["aemon_records_pruned"].labels(what).inc(count)
+                if stop.asked():
+                    return Outcome.ABANDONED, f"{stop.reason}: {_told(removed)}"
+                if time.monotonic() > enough:
+                    return Outcome.OK, f"{_told(removed)}; the next round goes on"
+            return Outcome.OK, _told(removed)
+
+        return work
+
+    def _failed(self, error: StoreError) -> None:
+        self._metrics["aemon_store_errors"].inc()
+        log(logger, logging.ERROR, "prune.failed", str(error))
+
+
+def _told(removed: Mapping[str, int]) -> str:
+    """What was removed, in words.
+
+    >>> _told({"scores": 1200, "anomalies": 0, "runs": 7})
+    'removed 1,200 scores, 7 runs'
+    """
+    some = ", ".join(f"{count:,} {what}" for what, count in removed.items() if count)
+    return f"removed {some or 'nothing'}"

@@ -1,0 +1,141 @@
+"""When detectors are trained, and what becomes of a training: one at a time, each in a worker."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from aemon.clock import Clock
+from aemon.daemon.runner import Runner
+from aemon.daemon.scheduler import Scheduler
+from aemon.daemon.workers import WorkerExecutor
+from aemon.errors import WorkerError
+from aemon.lifecycle.training_run import Trained, train_in_worker
+from aemon.logs import log
+from aemon.monitoring.monitor import Monitor
+from aemon.records import Job, Outcome
+from aemon.run import Stop, Tally
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+GRACE = timedelta(seconds=6)  # for a daemon that cannot end a worker whose time is up
+FIRST_RETRY = timedelta(seconds=10)  # after a failed training; doubles up to an hour
+LONGEST_RETRY = timedelta(hours=1)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class _Training:
+    """Whether a monitor is to be trained, and when it may again after it failed."""
+
+    asked: bool = False  # waiting for a worker, or being trained
+    failures: int = 0
+    not_before: datetime | None = field(default=None)
+
+
+class Lifecycle:
+    """Trains the detectors of monitors that ask for one.
+
+    Args:
+        store_url: where workers put what they trained.
+        runner: runs trainings, so that each leaves a row in the ledger.
+        scheduler: tells when a worker is free.
+        clock: the time.
+        stopping: whether the daemon is.
+    """
+
+    def __init__(
+        self,
+        store_url: str,
+        runner: Runner,
+        scheduler: Scheduler,
+        clock: Clock,
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._store_url = store_url
+        self._runner = runner
+        self._scheduler = scheduler
+        self._clock = clock
+        self._stopping = stopping
+        self._workers = WorkerExecutor()
+        self._trainings: dict[str, _Training] = {}
+        self._working: dict[str, Future[Trained]] = {}
+
+    def look_after(self, monitor: Monitor, *, enough: bool) -> None:
+        """Ask for a training where one is due.
+
+        Args:
+            monitor: that was just scored.
+            enough: its cold start has come to its end.
+        """
+        training = self._trainings.setdefault(monitor.name, _Training())
+        now = self._clock()
+        if training.asked or (training.not_before is not None and now < training.not_before):
+            return
+        why = "first: there are enough records" if enough else monitor.wants_training(now)
+        if why:
+            training.asked = True
+            self._scheduler.once(monitor.name, lambda: self._tick(monitor, training, why))
+
+    def forget(self, name: str) -> None:
+        """A monitor is no longer watched here: its training, whose detector nobody wants, ends."""
+        self._trainings.pop(name, None)
+        self._scheduler.drop_training(name)
+        future = self._working.pop(name, None)
+        if future is not None:
+            self._workers.kill(future)
+
+    def stop(self) -> None:
+        """End all workers."""
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    def _tick(self, monitor: Monitor, training: _Training, why: str) -> None:
+        if self._trainings.get(monitor.name) is not training:
+            return  # forgotten while it waited for a worker
+        try:
+            self._train_in_turn(monitor, training, why)
+        finally:
+            training.asked = False
+
+    def _train_in_turn(self, monitor: Monitor, training: _Training, why: str) -> None:
+        report = self._runner.run(
+            monitor.name, Job.TRAIN, lambda tally, stop: self._train(monitor, why, tally, stop),
+            monitor.settings.train_timeout + GRACE,
+        )  # fmt: skip
+        if report.outcome is Outcome.OK:
+            training.failures, training.not_before = 0, None
+            return
+        pause = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(training.failures, 10))
+        training.failures += 1
+        training.not_before = self._clock() + pause
+
+    def _train(self, monitor: Monitor, why: str, tally: Tally, stop: Stop) -> tuple[Outcome, str]:
+        """Wait for a worker to train a detector; kill it when its time is up or aemon stops."""
+        settings = monitor.settings
+        log(logger, logging.INFO, "train.started", why, monitor=monitor.name)
+        future = self._workers.submit_within(
+            settings.life.train_memory,
+            train_in_worker, monitor.name, settings, self._store_url, why, monitor.fence,
+        )  # fmt: skip
+        self._working[monitor.name] = future
+        seconds = settings.train_timeout.total_seconds()
+        try:
+            trained: Trained = future.result(seconds)
+        except TimeoutError:
+            self._workers.kill(future)
+            return Outcome.TIMED_OUT, f"the training was not done after {seconds:g} s"
+        except WorkerError:
+            if stop.asked():
+                return Outcome.ABANDONED, stop.reason
+            if self._stopping():
+                return Outcome.ABANDONED, "aemon is stopping"
+            raise
+        finally:
+            if self._working.get(monitor.name) is future:
+                del self._working[monitor.name]
+        tally.records_read = trained.records
+        tally.detector_id, tally.threshold_id = trained.id, trained.threshold_id
+        return Outcome.OK, trained.sentence

@@ -1,0 +1,150 @@
+"""The monitors that are watched here: they come and go by leases and by reloads, and are scored."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from aemon.clock import Clock
+from aemon.config.schema import MonitorSettings
+from aemon.config.values.cron import Cron
+from aemon.daemon.runner import Runner
+from aemon.daemon.scheduler import Scheduler
+from aemon.daemon.trainings import Lifecycle
+from aemon.errors import StoreError
+from aemon.lifecycle.cold_start import wanted_for
+from aemon.metrics.metrics import Metrics
+from aemon.monitoring.monitor import Monitor
+from aemon.records import Job, Outcome, RunReport
+from aemon.store import queries
+from aemon.store.detectors import StoredDetector
+from aemon.store.fences import Fence
+from aemon.store.store import Store
+
+SPREAD = timedelta(milliseconds=50)  # between the first ticks of two monitors, at most
+
+
+@dataclass(frozen=True, kw_only=True)
+class Works:
+    """What it takes to watch."""
+
+    store: Store
+    metrics: Metrics
+    runner: Runner
+    scheduler: Scheduler
+    lifecycle: Lifecycle
+    clock: Clock
+
+
+class Watching:
+    """Begins and ends to watch monitors.
+
+    Args:
+        works: to watch with.
+        configured: the monitors there are, watched here or elsewhere.
+        observe: told how every scoring run ended.
+        stopping: whether the daemon is.
+    """
+
+    def __init__(
+        self,
+        works: Works,
+        configured: Mapping[str, MonitorSettings],
+        *,
+        observe: Callable[[RunReport], None],
+        stopping: Callable[[], bool],
+    ) -> None:
+        self.monitors: dict[str, Monitor] = {}
+        self._works = works
+        self._configured = configured
+        self._observe = observe
+        self._stopping = stopping
+        self._shown: dict[str, tuple[int, int]] = {}  # detector and threshold
+        self._lock = threading.RLock()  # leases and reloads come from threads of their own
+
+    def adopt(self, configured: Mapping[str, MonitorSettings]) -> None:
+        """Watch what is watched here by other settings, or not any more."""
+        with self._lock:
+            self._configured = configured
+            for name, monitor in self.monitors.copy().items():
+                if monitor.settings != configured.get(name):
+                    self.end(name)
+                    if monitor.fence is not None:
+                        self.begin(name, monitor.fence)
+
+    def begin(self, name: str, fence: Fence) -> None:
+        """Watch a monitor whose lease was won; the first ticks of many lie apart."""
+        with self._lock:
+            settings = self._configured.get(name)
+            known = self.monitors.get(name)
+            if self._stopping() or settings is None or (known and known.fence == fence):
+                return
+            if known is not None:
+                self.end(name)
+            place = len(self.monitors)
+            monitor = Monitor(name, settings, self._works.store, self._works.clock, fence)
+            self.monitors[name] = monitor
+            self._works.metrics.add_monitor(name, settings)
+            self._works.scheduler.every(
+                settings.score_every, name, lambda: self._tick(monitor),
+                zone=ZoneInfo(settings.timezone), jitter=settings.jitter, grace=settings.grace,
+                delay=_delay(settings.score_every, place, len(self._configured)),
+            )  # fmt: skip
+
+    def end(self, name: str) -> None:
+        """Watch a monitor no more; a run in hand ends after its next commit."""
+        with self._lock:
+            self._works.scheduler.drop(name)
+            self._works.runner.ask_to_end(name, "the monitor is not watched here any more")
+            self._works.lifecycle.forget(name)
+            self._shown.pop(name, None)
+            monitor = self.monitors.pop(name, None)
+            if monitor is not None:
+                monitor.retire()
+            self._works.metrics.forget_monitor(name)
+
+    def wanted(self, name: str) -> int:
+        """How many records end the cold start of a configured monitor."""
+        monitor = self.monitors.get(name)
+        return monitor.wanted if monitor else wanted_for(0, self._configured[name])
+
+    def close(self) -> None:
+        """Let go of all sources; no run may be in hand."""
+        for monitor in self.monitors.copy().values():
+            monitor.close()
+
+    def _tick(self, monitor: Monitor) -> None:
+        timeout = monitor.settings.score_timeout
+        report = self._works.runner.run(monitor.name, Job.SCORE, monitor.score_once, timeout)
+        self._observe(report)
+        if report.outcome is Outcome.TIMED_OUT:
+            monitor.replace_source()
+        if self.monitors.get(monitor.name) is not monitor:
+            return  # it went to another, or was dropped, while this run went on
+        in_use = monitor.in_use
+        if in_use and self._shown.get(monitor.name) != (in_use.id, in_use.threshold_id):
+            self._show(in_use)
+        wanted = report.records_wanted
+        enough = bool(wanted) and report.records_read >= wanted
+        self._works.lifecycle.look_after(monitor, enough=enough)
+        self._works.metrics.show_feedback(monitor.name, monitor.feedback_waiting)
+
+    def _show(self, detector: StoredDetector) -> None:
+        """Show a detector, and what it has flagged before this daemon began."""
+        try:
+            realised = queries.realised(self._works.store, detector)
+        except StoreError:
+            self._works.metrics["aemon_store_errors"].inc()
+            return  # the next tick asks again
+        with self._lock:
+            self._works.metrics.show_detector(detector, realised)
+            if detector.monitor in self.monitors:  # else it went to another meanwhile
+                self._shown[detector.monitor] = (detector.id, detector.threshold_id)
+
+
+def _delay(schedule: timedelta | Cron, place: int, monitors: int) -> timedelta:
+    """How long the first tick of the monitor at a place waits, so that not all are due at once."""
+    if isinstance(schedule, Cron):
+        return timedelta(0)
+    return place * min(SPREAD, schedule / monitors)

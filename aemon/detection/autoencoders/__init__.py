@@ -1,0 +1,1 @@
+"""Autoencoders: the network, its training set and its training."""

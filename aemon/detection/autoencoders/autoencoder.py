@@ -1,0 +1,123 @@
+"""The autoencoder: layers of several members at once, in NumPy; what every kind becomes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from aemon.detection.arrays import Floats
+from aemon.detection.features.outputs import Outputs
+
+Activation = Literal["linear", "silu", "tanh", "sigmoid"]
+
+DRAWS = 8
+"""Codes drawn for each record where the code is a distribution; always the same normal numbers,
+so that a record's score does not depend on when it is judged or beside which others."""
+
+MOST_LOG_VARIANCE = 10.0
+"""A code's log variance is held within this, here as in training."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Autoencoder:
+    """M autoencoders of one shape, trained side by side. L layers, the first of them the encoder.
+
+    Attributes:
+        weights: L layers (M, in, out), float32.
+        biases: L layers (M, 1, out), float32.
+        activations: of the L layers.
+        encoder_layers: how many of the layers are the encoder; its output is the code.
+        outputs: what makes features of the last layer's numbers.
+        spread: a variational code's log variance: weights (M, in, C) and biases (M, 1, C) beside
+            the encoder's last layer, which then gives its mean.
+    """
+
+    weights: tuple[Floats, ...]
+    biases: tuple[Floats, ...]
+    activations: tuple[Activation, ...]
+    encoder_layers: int
+    outputs: Outputs
+    spread: tuple[Floats, Floats] | None = None
+
+    @property
+    def members(self) -> int:
+        """How many autoencoders there are, M."""
+        return int(self.weights[0].shape[0])
+
+    @property
+    def code_size(self) -> int:
+        """Width of the code, C."""
+        return int(self.weights[self.encoder_layers - 1].shape[2])
+
+    def member(self, m: int) -> "Autoencoder":
+        """The m-th autoencoder alone."""
+        return Autoencoder(
+            weights=tuple(w[m : m + 1] for w in self.weights),
+            biases=tuple(b[m : m + 1] for b in self.biases),
+            activations=self.activations,
+            encoder_layers=self.encoder_layers,
+            outputs=self.outputs,
+            spread=self.spread and (self.spread[0][m : m + 1], self.spread[1][m : m + 1]),
+        )
+
+    def encode(self, X: Floats) -> Floats:  # noqa: N803 -- X (N, F), as in the literature
+        """Code (M, N, C) of features X, (N, F) or (M, N, F); of a distribution its mean."""
+        return self._through(X, 0, self.encoder_layers)
+
+    def deviations(self, X: Floats) -> Floats:  # noqa: N803
+        """Standard deviations (M, N, C) of a variational code of features X; 0 for any other."""
+        inner = self._through(X, 0, self.encoder_layers - 1)
+        if self.spread is None:
+            return np.zeros((self.members, X.shape[-2], self.code_size), dtype=np.float32)
+        weight, bias = self.spread
+        log_variances = np.clip(inner @ weight + bias, -MOST_LOG_VARIANCE, MOST_LOG_VARIANCE)
+        deviations: Floats = np.exp(log_variances / 2)
+        return deviations
+
+    def decode(self, code: Floats) -> Floats:
+        """Reconstruction (M, N, F) of a code (M, N, C)."""
+        return self.outputs(self._through(code, self.encoder_layers, len(self.weights)))
+
+    def __call__(self, X: Floats) -> Floats:  # noqa: N803
+        """Reconstructions (D, N, F) of features X, (N, F) or (M, N, F).
+
+        D is M, or M times `DRAWS` where the code is a distribution: each is decoded from a draw.
+        """
+        code = self.encode(X)
+        if self.spread is None:
+            return self.decode(code)
+        deviations = self.deviations(X)
+        draws = np.random.default_rng(DRAWS).standard_normal((DRAWS, self.code_size), np.float32)
+        return np.concatenate([self.decode(code + draw * deviations) for draw in draws])
+
+    def _through(self, values: Floats, first: int, last: int) -> Floats:
+        for layer in range(first, last):
+            # (M, N, in) x (M, in, out) -> (M, N, out)
+            values = values @ self.weights[layer]
+            values += self.biases[layer]
+            values = ACTIVATIONS[self.activations[layer]](values)
+        return values
+
+
+def silu(x: Floats) -> Floats:
+    """SiLU, x * sigmoid(x) (Elfwing et al. 2018), in the form that cannot overflow."""
+    gate = sigmoid(x)
+    gate *= x
+    return gate
+
+
+def sigmoid(x: Floats) -> Floats:
+    """1 / (1 + exp(-x)), in the form that cannot overflow."""
+    gate: Floats = np.tanh(np.float32(0.5) * x)
+    gate += 1
+    gate *= 0.5
+    return gate
+
+
+ACTIVATIONS: dict[Activation, Callable[[Floats], Floats]] = {
+    "linear": lambda x: x,
+    "silu": silu,
+    "tanh": np.tanh,
+    "sigmoid": sigmoid,
+}

@@ -1,0 +1,60 @@
+"""Learning at once, in NumPy: for kinds whose weights are the solution of an equation."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from aemon.detection.arrays import Floats, Values
+from aemon.detection.autoencoders.autoencoder import Autoencoder
+from aemon.detection.autoencoders.training_set import Lesson
+
+Solve = Callable[[Values, int], Autoencoder]
+
+FILL_ROUNDS = 8
+"""How often missing cells are filled with their reconstruction, and all is solved again."""
+
+
+def learn_members(
+    lesson: Lesson, solve: Solve, progress: Callable[[float], None] | None = None
+) -> Autoencoder:
+    """M autoencoders, each solved from the records outside its own fold.
+
+    Missing cells start as 0, the mean of their feature, and are then filled with what was
+    learned, by turns. So each turn of least squares lessens the error of the observed cells
+    alone (Kiers 1997, by majorization).
+
+    Args:
+        lesson: what is learned from.
+        solve: (X (n, F) without gaps, m) -> the m-th autoencoder, alone.
+        progress: called with the share of the members done.
+    """
+    members: list[Autoencoder] = []
+    for m, rows in enumerate(lesson.pools):
+        X, mask = lesson.features[rows].astype(np.float64), lesson.mask[rows]  # noqa: N806
+        member = solve(X, m)
+        for _ in range(0 if mask.all() else FILL_ROUNDS):
+            X = np.where(mask, X, member(X.astype(np.float32))[0])  # noqa: N806
+            member = solve(X, m)
+        members.append(member)
+        if progress is not None:
+            progress((m + 1) / lesson.members)
+    return stack(members)
+
+
+def stack(members: list[Autoencoder]) -> Autoencoder:
+    """Autoencoders of one shape as the members of one."""
+    first = members[0]
+    layers = range(len(first.weights))
+    return Autoencoder(
+        weights=tuple(np.concatenate([each.weights[i] for each in members]) for i in layers),
+        biases=tuple(np.concatenate([each.biases[i] for each in members]) for i in layers),
+        activations=first.activations,
+        encoder_layers=first.encoder_layers,
+        outputs=first.outputs,
+    )
+
+
+def as_layer(matrix: Values) -> Floats:
+    """A layer's weights (1, in, out) or biases (1, 1, out) of a matrix, for a single member."""
+    layer: Floats = np.atleast_2d(matrix)[None].astype(np.float32)
+    return layer

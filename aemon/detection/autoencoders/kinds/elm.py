@@ -1,0 +1,64 @@
+"""Extreme learning machine: a random encoder that stays random, and a decoder solved at once."""
+
+import numpy as np
+
+from aemon.config.detector_settings import DetectorSettings
+from aemon.detection.arrays import Values
+from aemon.detection.autoencoders.autoencoder import Autoencoder, sigmoid
+from aemon.detection.autoencoders.closed_form import as_layer, learn_members
+from aemon.detection.autoencoders.kinds.kind import Kind, Progress
+from aemon.detection.autoencoders.sizing import choose_shape
+from aemon.detection.autoencoders.training_set import Lesson
+from aemon.detection.features.outputs import Outputs
+
+TINY = 1e-9
+
+
+def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progress) -> Autoencoder:
+    """Draw an orthogonal layer of sigmoids, and solve for the way back.
+
+    The encoder is not learned: H = sigmoid(X A + b) with A'A = I and |b| = 1, drawn at random
+    (Kasun et al. 2013). The decoder is the ridge regression of the features on it,
+    (H'H/n + ridge I) W = H'X/n with H and X centred (Huang, Zhu & Siew 2006; Hoerl & Kennard
+    1970, equation 2.1), so one pass over the records is enough. Truths and categories are
+    numbers here. Missing cells are filled by turns, as `learn_members` tells.
+
+    Raises:
+        TrainingError: the code would be as wide as the input, or hidden layers are configured.
+    """
+    features = lesson.features.shape[1]
+    shape = choose_shape(features, settings, width=lesson.width, hidden=())
+
+    def solve(X: Values, m: int) -> Autoencoder:  # noqa: N803 -- (n, F)
+        rng = np.random.default_rng((seed, m))
+        into = np.linalg.qr(rng.standard_normal((features, shape.code)))[0]  # A (F, C)
+        bias = rng.standard_normal(shape.code)
+        bias /= max(float(np.linalg.norm(bias)), TINY)
+        code = sigmoid((X @ into + bias).astype(np.float32)).astype(np.float64)  # H (n, C)
+        back, away = solve_ridge(code, X, settings.ridge)
+        return Autoencoder(
+            weights=(as_layer(into), as_layer(back)),
+            biases=(as_layer(bias), as_layer(away)),
+            activations=("sigmoid", "linear"),
+            encoder_layers=1,
+            outputs=Outputs.linear(features),
+        )
+
+    return learn_members(lesson, solve, progress)
+
+
+def solve_ridge(code: Values, wanted: Values, ridge: float) -> tuple[Values, Values]:
+    """Weights (C, F) and biases (F,) of the ridge regression of (n, F) on a code (n, C)."""
+    middle, target = code.mean(axis=0), wanted.mean(axis=0)
+    centred = code - middle
+    square = centred.T @ centred / len(code) + ridge * np.eye(code.shape[1])
+    weights = np.linalg.solve(square, centred.T @ (wanted - target) / len(code))
+    return weights, target - middle @ weights
+
+
+KIND = Kind(
+    summary="a random encoder and a decoder solved at once",
+    learn=learn,
+    hidden_layers=False,
+    at_once=True,
+)

@@ -1,0 +1,73 @@
+"""Principal components: the linear autoencoder, solved at once."""
+
+import numpy as np
+
+from aemon.config.detector_settings import DetectorSettings
+from aemon.detection.arrays import Values
+from aemon.detection.autoencoders.autoencoder import Autoencoder
+from aemon.detection.autoencoders.closed_form import as_layer, learn_members
+from aemon.detection.autoencoders.kinds.kind import Kind, Progress
+from aemon.detection.autoencoders.sizing import choose_shape
+from aemon.detection.autoencoders.training_set import Lesson
+from aemon.detection.features.outputs import Outputs
+
+EXPLAINED = 0.9
+"""Share of the variance that a default code need not exceed. Components beyond it may be noise of
+single columns: with them in the code, a missing cell is copied, not told from the others."""
+
+
+def learn(
+    lesson: Lesson,
+    settings: DetectorSettings,
+    seed: int,  # noqa: ARG001 -- nothing is drawn
+    progress: Progress,
+) -> Autoencoder:
+    """Project the features on their first principal components, and back.
+
+    Of all linear autoencoders this one has the least squared error (Eckart & Young 1936; Baldi
+    & Hornik 1989, fact 4). A feature's weight counts in the error: features are multiplied by
+    its root before the singular value decomposition and divided after (Jolliffe 2002, section
+    14.2.1); constants and context, of weight 0, have no part. Truths and categories are numbers
+    here. The default code is as wide as that of `undercomplete`, or less where fewer components
+    explain nine tenths of the variance (Jolliffe 2002, section 6.1.1). Missing cells are filled
+    by turns, as `learn_members` tells.
+
+    Raises:
+        TrainingError: the code would be as wide as the input, or hidden layers are configured.
+    """
+    features = lesson.features.shape[1]
+    shape = choose_shape(features, settings, width=lesson.width, hidden=())
+    code = min(shape.code, lesson.pools.shape[1])
+    if settings.code_size is None:
+        code = min(code, _explaining(lesson))
+    roots = np.sqrt(lesson.weights.astype(np.float64))
+    inverse = np.divide(1, roots, out=np.zeros_like(roots), where=roots > 0)
+
+    def solve(X: Values, _: int) -> Autoencoder:  # noqa: N803 -- (n, F)
+        centre = X.mean(axis=0)
+        directions = np.linalg.svd((X - centre) * roots, full_matrices=False)[2][:code].T  # (F, C)
+        into, back = roots[:, None] * directions, directions.T * inverse
+        return Autoencoder(
+            weights=(as_layer(into), as_layer(back)),
+            biases=(as_layer(-centre @ into), as_layer(centre)),
+            activations=("linear", "linear"),
+            encoder_layers=1,
+            outputs=Outputs.linear(features),
+        )
+
+    return learn_members(lesson, solve, progress)
+
+
+def _explaining(lesson: Lesson) -> int:
+    """How many components explain enough of the variance."""
+    scaled = lesson.features * np.sqrt(lesson.weights)
+    variances = np.linalg.svd(scaled - scaled.mean(axis=0), compute_uv=False) ** 2
+    return int((variances.cumsum() < EXPLAINED * variances.sum()).sum()) + 1
+
+
+KIND = Kind(
+    summary="principal components, solved at once",
+    learn=learn,
+    hidden_layers=False,
+    at_once=True,
+)

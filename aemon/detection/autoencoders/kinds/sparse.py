@@ -1,0 +1,62 @@
+"""A code wider than its input, of which few units are active at a time."""
+
+from dataclasses import replace
+
+from aemon.config.detector_settings import DetectorSettings
+from aemon.detection.autoencoders.autoencoder import Autoencoder
+from aemon.detection.autoencoders.kinds.kind import Kind, Progress
+from aemon.detection.autoencoders.sizing import choose_shape, widened
+from aemon.detection.autoencoders.training_plan import Sparsity, make_plan
+from aemon.detection.autoencoders.training_set import Lesson
+
+LEAST_STEPS = 1_000
+LEARNING_RATE = 0.03
+
+CODE_FACTOR = 2
+"""Default width of the code, as a multiple of the features."""
+
+WEIGHTS = {"kl": 3.0, "l1": 1.0}
+"""Of the penalty beside the error."""
+
+
+def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progress) -> Autoencoder:
+    """Say each record with few of many sigmoids, and learn to get it back from them.
+
+    The error plus the penalty that `Sparsity` describes: each unit's mean activation is drawn
+    to a low rate by a KL divergence (Ng 2011, CS294A lecture notes, section 3), or all
+    activations to 0 by their size. So the code may be wider than the input and still not copy
+    whatever it is given. No noise unless it is configured: sparsity alone regularises.
+
+    Raises:
+        TrainingError: hidden layers are configured.
+    """
+    from aemon.detection.autoencoders.training import train_autoencoder
+
+    features = lesson.features.shape[1]
+    shape = choose_shape(
+        features,
+        settings,
+        width=lesson.width,
+        hidden=(),
+        code=widened(features, CODE_FACTOR),
+        regularised=True,
+    )
+    plan = make_plan(
+        shape,
+        len(lesson),
+        settings,
+        activations=("sigmoid", "linear"),
+        least_steps=LEAST_STEPS,
+        learning_rate=LEARNING_RATE,
+    )
+    norm, weight = settings.sparsity, settings.sparsity_weight
+    sparsity = Sparsity(norm=norm, target=settings.sparsity_target, weight=weight or WEIGHTS[norm])
+    return train_autoencoder(lesson, replace(plan, sparsity=sparsity), seed=seed, progress=progress)
+
+
+KIND = Kind(
+    summary="a wide code of which few units are active at a time",
+    learn=learn,
+    hidden_layers=False,
+    regularised=True,
+)

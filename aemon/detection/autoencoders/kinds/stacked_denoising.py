@@ -1,0 +1,124 @@
+"""Denoising autoencoders, each of the code of the one below, then trained as one."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from aemon.config.detector_settings import DetectorSettings
+from aemon.detection.autoencoders.autoencoder import Autoencoder
+from aemon.detection.autoencoders.kinds.denoising import LEARNING_RATE, MASKING, NOISE
+from aemon.detection.autoencoders.kinds.kind import Kind, Progress
+from aemon.detection.autoencoders.sizing import choose_shape, widened
+from aemon.detection.autoencoders.training_plan import Plan, make_plan
+from aemon.detection.autoencoders.training_set import Lesson
+from aemon.detection.features.outputs import Outputs
+
+LEAST_STEPS = 300
+
+PRETRAINING = 0.5
+"""Steps of each layer's own training, as a share of those of the whole."""
+
+WIDTH_FACTORS, LEAST_WIDTH = (4, 2), 32
+"""Default widths of the two hidden layers: so many times the features, and at least so wide."""
+
+
+def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progress) -> Autoencoder:
+    """Learn layer by layer, each to denoise what the layer below makes of clean records.
+
+    Greedy pretraining (Bengio et al. 2007; with noise Vincent et al. 2010, section 3.5), then
+    the layers are unrolled to one deep autoencoder and trained on (Hinton & Salakhutdinov 2006,
+    figure 1), still denoising, for its code is as wide as the input.
+    """
+    from aemon.detection.autoencoders.training import train_autoencoder
+
+    whole = plan_whole(lesson, settings)
+    pairs = pretrain(lesson, whole, seed, progress)
+    told = _told(progress, len(pairs), len(pairs) + 1)
+    return train_autoencoder(lesson, whole, seed=seed, start=unroll(pairs), progress=told)
+
+
+def plan_whole(lesson: Lesson, settings: DetectorSettings) -> Plan:
+    """The plan of the deep autoencoder: 4F and 2F wide, a code of F, unless configured."""
+    features = lesson.features.shape[1]
+    shape = choose_shape(
+        features,
+        settings,
+        width=lesson.width,
+        hidden=tuple(max(widened(features, factor), LEAST_WIDTH) for factor in WIDTH_FACTORS),
+        code=features,
+        regularised=True,
+    )
+    return make_plan(
+        shape,
+        len(lesson),
+        settings,
+        least_steps=LEAST_STEPS,
+        learning_rate=LEARNING_RATE,
+        noise=NOISE,
+        masking=MASKING,
+    )
+
+
+def pretrain(
+    lesson: Lesson, whole: Plan, seed: int, progress: Progress = None
+) -> list[Autoencoder]:
+    """One autoencoder for each layer of the whole's encoder and its mirror, the outermost first.
+
+    The first learns from the features, each other from the clean code of the one below it, with
+    noise in the spreads of that code.
+    """
+    from aemon.detection.autoencoders.training import train_autoencoder
+
+    pairs: list[Autoencoder] = []
+    for layer in range(whole.encoder_layers):
+        spread = float(lesson.features.std()) if pairs else 1.0
+        plan = replace(
+            whole,
+            widths=(whole.widths[layer], whole.widths[layer + 1], whole.widths[layer]),
+            activations=(whole.activations[layer], whole.activations[whole.layers - 1 - layer]),
+            encoder_layers=1,
+            steps=max(1, round(PRETRAINING * whole.steps)),
+            noise=whole.noise * spread,
+        )
+        told = _told(progress, layer, whole.encoder_layers + 1)
+        pairs.append(train_autoencoder(lesson, plan, seed=seed + layer, progress=told))
+        lesson = above(lesson, pairs[-1])
+    return pairs
+
+
+def above(lesson: Lesson, pair: Autoencoder) -> Lesson:
+    """The lesson of the next layer: each member's own code of the records (M, N, C)."""
+    code = pair.encode(lesson.features)
+    width = code.shape[-1]
+    return replace(
+        lesson,
+        features=code,
+        mask=np.ones(code.shape[1:], dtype=np.bool_),
+        weights=np.ones(width, dtype=np.float32),
+        outputs=Outputs.linear(width),
+        width=width,
+    )
+
+
+def unroll(pairs: list[Autoencoder]) -> Autoencoder:
+    """The deep autoencoder: all encoders upwards, then all decoders down again."""
+    ways = [(pair, 0) for pair in pairs] + [(pair, 1) for pair in reversed(pairs)]
+    return Autoencoder(
+        weights=tuple(pair.weights[way] for pair, way in ways),
+        biases=tuple(pair.biases[way] for pair, way in ways),
+        activations=tuple(pair.activations[way] for pair, way in ways),
+        encoder_layers=len(pairs),
+        outputs=pairs[0].outputs,
+    )
+
+
+def _told(progress: Progress, part: int, parts: int) -> Progress:
+    """Progress of one part of several, told as progress of the whole."""
+    return None if progress is None else lambda done: progress((part + done) / parts)
+
+
+KIND = Kind(
+    summary="denoising layers learned one by one, then together",
+    learn=learn,
+    regularised=True,
+)

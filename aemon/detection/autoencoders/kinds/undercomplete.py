@@ -1,0 +1,39 @@
+"""A symmetric hourglass whose code is narrower than its input."""
+
+from aemon.config.detector_settings import DetectorSettings
+from aemon.detection.autoencoders.autoencoder import Autoencoder
+from aemon.detection.autoencoders.hourglass import train_hourglass
+from aemon.detection.autoencoders.kinds.kind import Kind, Progress
+from aemon.detection.autoencoders.sizing import choose_shape
+from aemon.detection.autoencoders.training_set import Lesson
+
+LEAST_STEPS = 150
+LEARNING_RATE = 0.02
+NOISE = 0.5
+
+
+def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progress) -> Autoencoder:
+    """Squeeze the features through the code and learn to get them back.
+
+    With linear activations, squared error and no noise the code spans the subspace of the first
+    principal components (Baldi & Hornik 1989, fact 4). Here the layers around the code bend
+    (SiLU), and inputs are slightly noisy in training, which raised detection most of all
+    (QUALITY.md part A).
+
+    Raises:
+        TrainingError: the code would be as wide as the input.
+    """
+    shape = choose_shape(lesson.features.shape[1], settings, width=lesson.width)
+    return train_hourglass(
+        lesson,
+        shape,
+        settings,
+        seed,
+        progress,
+        least_steps=LEAST_STEPS,
+        learning_rate=LEARNING_RATE,
+        noise=NOISE,
+    )
+
+
+KIND = Kind(summary="a symmetric hourglass with a narrow code", learn=learn)

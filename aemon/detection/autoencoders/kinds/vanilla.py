@@ -1,0 +1,48 @@
+"""The textbook autoencoder: one hidden layer, tied weights, gradient descent with momentum."""
+
+from dataclasses import replace
+
+from aemon.config.detector_settings import DetectorSettings
+from aemon.detection.autoencoders.autoencoder import Autoencoder
+from aemon.detection.autoencoders.kinds.kind import Kind, Progress
+from aemon.detection.autoencoders.sizing import choose_shape
+from aemon.detection.autoencoders.training_plan import make_plan
+from aemon.detection.autoencoders.training_set import Lesson
+
+LEAST_STEPS = 2_000
+"""Plain gradient descent walks slowly; its steps are quick."""
+
+LEARNING_RATE = 0.3
+
+
+def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progress) -> Autoencoder:
+    """Squeeze the features through one layer of sigmoids and learn to get them back.
+
+    The code is sigmoid(x W + b), the reconstruction code W' + c: one matrix both ways (Vincent
+    et al. 2010, section 2.2). What is lessened is the squared error (for truths and categories
+    their cross-entropy), by back-propagation with momentum at a constant rate (Rumelhart,
+    Hinton & Williams 1986, equation 9). No noise unless it is configured.
+
+    Raises:
+        TrainingError: the code would be as wide as the input, or hidden layers are configured.
+    """
+    from aemon.detection.autoencoders.training import train_autoencoder
+
+    shape = choose_shape(lesson.features.shape[1], settings, width=lesson.width, hidden=())
+    plan = make_plan(
+        shape,
+        len(lesson),
+        settings,
+        activations=("sigmoid", "linear"),
+        least_steps=LEAST_STEPS,
+        learning_rate=LEARNING_RATE,
+    )
+    plan = replace(plan, optimizer="momentum", tied=True)
+    return train_autoencoder(lesson, plan, seed=seed, progress=progress)
+
+
+KIND = Kind(
+    summary="one sigmoid layer, tied weights, gradient descent with momentum",
+    learn=learn,
+    hidden_layers=False,
+)

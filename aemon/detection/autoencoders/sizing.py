@@ -1,0 +1,107 @@
+"""How wide, deep and long: an autoencoder's size and training, chosen from the records."""
+
+from dataclasses import dataclass
+from math import ceil
+
+from aemon.config.detector_settings import DetectorSettings
+from aemon.errors import TrainingError
+
+CODE_SHARE = 0.75
+"""Default width of the code, as a share of the independent features (QUALITY.md part A)."""
+
+HIDDEN_FACTOR = 3
+"""Default width of the hidden layers, as a multiple of the features (QUALITY.md part A)."""
+
+MOST_HIDDEN = 512
+"""Widest hidden layer chosen: beyond it a training takes longer than it gains."""
+
+PASSES = 3
+"""How often training sees each record at least, where no steps are configured."""
+
+MOST_STEPS = 3_000
+"""Steps chosen at most."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shape:
+    """Widths of the layers of a symmetric hourglass: features, hidden layers, code, and back."""
+
+    features: int
+    hidden: tuple[int, ...]
+    code: int
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Widths from features to features."""
+        return (self.features, *self.hidden, self.code, *reversed(self.hidden), self.features)
+
+    @property
+    def encoder_layers(self) -> int:
+        """How many layers the encoder has."""
+        return len(self.hidden) + 1
+
+
+def choose_shape(
+    features: int,
+    settings: DetectorSettings,
+    *,
+    width: int | None = None,
+    hidden: tuple[int, ...] | None = None,
+    code: int | None = None,
+    regularised: bool = False,
+) -> Shape:
+    """The widths for F features, of which `width` vary independently and are judged.
+
+    One feature alone has a code of width 0: its reconstruction is a constant, and its error
+    the distance from the middle.
+
+    Args:
+        features: how many there are, F.
+        settings: what is configured goes before what is chosen.
+        width: how many of them are independent; F if not given.
+        hidden: the kind's own choice of hidden layers, outermost first; () where it has none.
+        code: the kind's own choice of code.
+        regularised: whether something but the code's width keeps it from copying its input.
+
+    Raises:
+        TrainingError: the code would be as wide as the input, so nothing need be learned; or
+            hidden layers are configured for a kind that has none.
+    """
+    width = features if width is None else width
+    if hidden == () and settings.hidden_sizes:
+        raise TrainingError(
+            f"detector.hidden_sizes is given, but a detector of kind {settings.kind} has no layers "
+            "between features and code",
+            todo="leave detector.hidden_sizes out, or choose another detector.kind",
+        )
+    if hidden is None:
+        hidden = (widened(features, HIDDEN_FACTOR),)
+    if settings.hidden_sizes is not None:
+        hidden = settings.hidden_sizes
+    if code is None:
+        code = min(ceil(CODE_SHARE * width), width - 1)
+    if settings.code_size is not None:
+        code = settings.code_size
+    if code >= width and not regularised and not (width == 1 and code == 0):
+        raise TrainingError(
+            f"detector.code_size is {code}, but the records have only {width} independent "
+            "features that vary: a code as wide as its input could copy anything",
+            todo=f"set detector.code_size to at most {width - 1}, or leave it out, or choose a "
+            "regularised detector.kind: sparse, denoising, stacked_denoising or variational"
+            if width > 1
+            else "leave detector.code_size out: a single feature needs no code",
+        )
+    return Shape(features=features, hidden=hidden, code=code)
+
+
+def widened(features: int, factor: int) -> int:
+    """A layer `factor` times as wide as F features, within what training has time for."""
+    return min(factor * features, max(MOST_HIDDEN, features))
+
+
+def choose_steps(records: int, settings: DetectorSettings, least: int) -> int:
+    """Training steps for N records: the kind's least, or more where that is under `PASSES`."""
+    if settings.steps is not None:
+        return settings.steps
+    passes = ceil(PASSES * records / settings.batch_records)
+    return min(max(least, passes), MOST_STEPS)

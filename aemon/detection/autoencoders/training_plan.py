@@ -1,0 +1,104 @@
+"""What is trained by gradient descent, and how: what a kind hands to `training`."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from aemon.config.detector_settings import DetectorSettings
+from aemon.detection.autoencoders.autoencoder import Activation
+from aemon.detection.autoencoders.sizing import Shape, choose_steps
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sparsity:
+    """What a busy code costs, beside the error.
+
+    `kl`: weight times the mean over the code's units of KL(target || mean activation), both as
+    rates of a coin (Ng 2011, CS294A lecture notes, section 3); for activations from 0 to 1.
+    `l1`: weight times the mean absolute activation.
+    """
+
+    norm: Literal["kl", "l1"]
+    target: float
+    weight: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is trained, and how.
+
+    Attributes:
+        widths: of features, the layers between, and features again.
+        activations: one for each layer, so one fewer than `widths`.
+        encoder_layers: how many layers the encoder has.
+        steps: of the optimizer.
+        batch_records: records in a step, for each member.
+        learning_rate: its peak with `adam`, its constant value with `momentum`.
+        optimizer: Adam (Kingma & Ba 2015, algorithm 1) on a one-cycle schedule, or gradient
+            descent with momentum (Rumelhart, Hinton & Williams 1986, equation 9).
+        momentum: share of the last step taken again; for `momentum` alone.
+        noise: most Gaussian noise on inputs, in spreads; each record draws its level below it.
+        masking: most cells set to 0; each record draws its share below it.
+        tied: the decoder's weights are the encoder's, transposed.
+        sparsity: penalty on the code.
+        divergence: where given, the code is a distribution, and so many times its divergence
+            from N(0, 1) is paid beside the error.
+    """
+
+    widths: tuple[int, ...]
+    activations: tuple[Activation, ...]
+    encoder_layers: int
+    steps: int
+    batch_records: int
+    learning_rate: float
+    optimizer: Literal["adam", "momentum"] = "adam"
+    momentum: float = 0.9
+    noise: float = 0.0
+    masking: float = 0.0
+    tied: bool = False
+    sparsity: Sparsity | None = None
+    divergence: float | None = None
+
+    @property
+    def layers(self) -> int:
+        """How many layers there are, L."""
+        return len(self.widths) - 1
+
+    @property
+    def code(self) -> int:
+        """Width of the code, C."""
+        return self.widths[self.encoder_layers]
+
+    @property
+    def variational(self) -> bool:
+        """Whether the code is a distribution."""
+        return self.divergence is not None
+
+
+def make_plan(
+    shape: Shape,
+    records: int,
+    settings: DetectorSettings,
+    *,
+    activations: tuple[Activation, ...] | None = None,
+    least_steps: int,
+    learning_rate: float,
+    noise: float = 0.0,
+    masking: float = 0.0,
+) -> Plan:
+    """A plan for N records: what is configured goes before what the kind chooses.
+
+    Unless the kind says otherwise, it is an hourglass that bends everywhere but in the linear
+    code and output.
+    """
+    side = (settings.activation,) * len(shape.hidden)
+    return Plan(
+        widths=shape.widths,
+        activations=activations or (*side, "linear", *side, "linear"),
+        encoder_layers=shape.encoder_layers,
+        steps=choose_steps(records, settings, least_steps),
+        batch_records=settings.batch_records,
+        learning_rate=settings.learning_rate or learning_rate,
+        momentum=settings.momentum,
+        noise=noise if settings.noise is None else settings.noise,
+        masking=masking if settings.masking is None else settings.masking,
+    )

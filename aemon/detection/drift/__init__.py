@@ -1,0 +1,1 @@
+"""Drift: how far scores and columns have moved from the training records."""

@@ -1,0 +1,127 @@
+"""Explaining records: features back into columns, and each column's part in the blame."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from aemon.detection.arrays import Floats, Values
+from aemon.detection.explaining.blame import Blame
+from aemon.detection.explaining.sentence import sentence
+from aemon.detection.features.cells import read_texts
+from aemon.detection.features.columns import named_columns
+from aemon.detection.features.feature_map import FeatureMap
+from aemon.detection.features.units import cells_of
+from aemon.detection.judgement import Contribution, Explanation, Value
+from aemon.frame import Frame
+
+SURE = 0.9
+"""A boolean is reconstructed as true or false from this probability on, as a number below."""
+
+
+def explain_records(
+    feature_map: FeatureMap,
+    frame: Frame,
+    errors: Floats,
+    blame: Blame,
+    given: list[list[int]],
+    units: Mapping[str, str],
+) -> list[Explanation]:
+    """One explanation for each of a few records.
+
+    Ranks and the sentence follow one order: the blamed columns as they were found, then the
+    others by their errors. No column is told a larger error than one ranked before it: beside a
+    wrong value right ones look wrong, too, but that is none of their fault.
+
+    Args:
+        feature_map: where the features came from.
+        frame: the N records.
+        errors: (N, F) squared gaps, shared out by blame.
+        blame: which columns, and what was expected of them.
+        given: for each record what the expectation of its first blamed column rests on, as
+            places among the judged columns.
+        units: of numeric columns.
+    """
+    observed = _observed(feature_map, frame)
+    reconstructed = _reconstructed(feature_map, blame.reconstruction)
+    names = [name for name, _ in feature_map.judged]
+    by_column = np.stack([errors[:, place].sum(axis=1) for _, place in feature_map.judged], axis=1)
+    explanations = []
+    for row, column_errors in enumerate(by_column.astype(np.float64)):
+        blamed = blame.columns[row]
+        order = [
+            *blamed,
+            *(i for i in np.argsort(-column_errors, kind="stable") if i not in blamed),
+        ]
+        shares = _shares(column_errors[order])
+        total = float(column_errors.sum())
+        contributions = tuple(
+            Contribution(
+                column=names[place],
+                observed=observed[names[place]][row],
+                reconstructed=reconstructed[names[place]][row],
+                error=float(share) * total,
+                share=float(share),
+                rank=rank,
+            )
+            for rank, (place, share) in enumerate(zip(order, shares, strict=True), start=1)
+        )
+        if all(part.observed is None for part in contributions):
+            reason = "every value is missing"
+        else:
+            reason = sentence(
+                contributions[: len(blamed)],
+                [names[place] for place in given[row]],
+                dict(feature_map.categorical),
+                units,
+            )
+        explanations.append(
+            Explanation(
+                observed={name: cells[row] for name, cells in observed.items()},
+                reconstructed={name: cells[row] for name, cells in reconstructed.items()},
+                contributions=contributions,
+                reason=reason,
+            )
+        )
+    return explanations
+
+
+def _shares(errors: Values) -> Values:
+    """Shares (K,) of the errors of columns in the order of their ranks; none below a later one."""
+    lifted = np.maximum.accumulate(errors[::-1])[::-1]
+    total = lifted.sum()
+    return lifted / total if total > 0 else np.full(len(errors), 1 / len(errors))
+
+
+def _observed(feature_map: FeatureMap, frame: Frame) -> dict[str, list[Value]]:
+    """Every learned column's cells, None where missing."""
+    values = named_columns(frame.values)
+    numbers = feature_map.numbers(values)
+    observed: dict[str, list[Value]] = {}
+    for place, name in enumerate(feature_map.scaled):
+        cells = numbers[:, place]
+        boolean = name in feature_map.booleans
+        observed[name] = [
+            None if np.isnan(cell) else bool(cell) if boolean and cell in (0, 1) else float(cell)
+            for cell in cells
+        ]
+    for name, _ in feature_map.categorical:
+        texts, codes = read_texts(values.get(name, pd.Series([None] * len(frame), dtype=object)))
+        observed[name] = [texts[code] if code >= 0 else None for code in codes]
+    return observed
+
+
+def _reconstructed(feature_map: FeatureMap, reconstruction: Floats) -> dict[str, list[Value]]:
+    """Every learned column as the autoencoder expects it, numbers no further than plausible."""
+    return {
+        name: [_boolean(cell) for cell in cells] if name in feature_map.booleans else cells.tolist()
+        for name, cells in cells_of(feature_map, reconstruction).items()
+    }
+
+
+def _boolean(probability: float) -> bool | float:
+    if probability >= SURE:
+        return True
+    if probability <= 1 - SURE:
+        return False
+    return round(float(probability), 2)

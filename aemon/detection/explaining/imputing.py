@@ -1,0 +1,47 @@
+"""Missing cells, estimated: from normal records alike, then through the autoencoder."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from aemon.detection.arrays import Floats, Mask
+from aemon.detection.scoring.normal_space import BLOCK_RECORDS
+from aemon.detection.scoring.residuals import residuals_of
+from aemon.detection.scoring.scorer import Scorer
+
+PASSES = 2
+"""How often a filled record is read by the autoencoder. The root mean squared error of 20 % of the
+cells of 40_vowels, 12_fault, 41_Waveform, 6_cardio, over that of column means: 0.54, 0.48, 0.81,
+0.67 from means in 5 passes; 0.46, 0.48, 0.81, 0.65 of the nearest five records alone; 0.46, 0.42,
+0.79, 0.61 from those in 2 passes; more make it worse again."""
+
+
+class Filled(NamedTuple):
+    """N records without gaps, and what the autoencoder makes of them."""
+
+    features: Floats  # (N, F): observed cells as they were, missing ones estimated
+    reconstruction: Floats  # (N, F), mean over the members
+
+
+def fill(scorer: Scorer, X: Floats, mask: Mask) -> Filled:  # noqa: N803 -- (N, F)
+    """Estimate the missing judged cells of N records.
+
+    A missing cell starts as the mean of the `NEIGHBOURS` normal records that are nearest in the
+    cells observed, and is replaced by its reconstruction `PASSES` times.
+
+    Args:
+        scorer: of the detector.
+        X: (N, F), 0 where missing.
+        mask: (N, F), which cells were observed.
+    """
+    known = mask | (scorer.space.weights <= 0)
+    features = scorer.space.guess(X, mask)
+    reconstruction = np.empty_like(features)
+    for start in range(0, len(X), BLOCK_RECORDS):
+        block = slice(start, start + BLOCK_RECORDS)
+        found = residuals_of(
+            scorer.autoencoder, features[block], known[block], rounds=PASSES - 1
+        ).reconstruction
+        reconstruction[block] = found
+        features[block] = np.where(known[block], features[block], found)
+    return Filled(features, reconstruction)

@@ -1,0 +1,90 @@
+"""Why a record was flagged, in one plain sentence."""
+
+from collections.abc import Mapping, Sequence
+from math import floor, log10
+
+from aemon.detection.features.columns import listed
+from aemon.detection.judgement import Contribution
+
+LARGEST_PLAIN = 1e9
+"""From here on numbers are written with an exponent."""
+
+_MOST_DECIMALS = 6  # more, and an exponent is easier to read
+_DIGITS, _MOST_DIGITS = 3, 12  # of numbers with an exponent; beyond 12 it is binary noise
+
+
+def sentence(
+    blamed: Sequence[Contribution],
+    given: Sequence[str],
+    categories: Mapping[str, tuple[str, ...]],
+    units: Mapping[str, str],
+) -> str:
+    """What was seen where something else was expected, a clause for each column to blame.
+
+    Args:
+        blamed: their columns, the first to blame first.
+        given: the columns that the first one's expectation rests on.
+        categories: those learned, of each categorical column.
+        units: of numeric columns; others have none.
+    """
+    clauses = []
+    for part in blamed:
+        because = f", given {listed(given)}" if given and part is blamed[0] else ""
+        clauses.append(_clause(part, categories.get(part.column), units.get(part.column), because))
+    return "; ".join(clauses) or "every value is as expected"
+
+
+def _clause(
+    part: Contribution, categories: tuple[str, ...] | None, unit: str | None, because: str
+) -> str:
+    if categories is not None and part.observed not in categories:
+        return f"{part.column} {part.observed!r} never seen in training"
+    if isinstance(part.observed, bool) or categories is not None:
+        observed, expected = _word(part.observed), _word(part.reconstructed)
+        seen = observed
+    else:
+        pair = float(part.observed or 0), float(part.reconstructed or 0)
+        observed, expected = number_pair(*pair)
+        seen = f"{observed} {unit}" if unit else observed
+    if observed == expected:
+        return f"{part.column} {seen} unusual beside the other columns"
+    return f"{part.column} {seen} where {expected} was expected{because}"
+
+
+def _word(value: object) -> str:
+    """A category or a truth; a number is how likely the truth is."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"true with probability {value}" if isinstance(value, float) else str(value)
+
+
+def number_pair(observed: float, expected: float) -> tuple[str, str]:
+    """Two numbers with as many decimals, equally many, as tell two digits of their difference.
+
+    >>> number_pair(2.1, 4.0137)
+    ('2.1', '4.0')
+    >>> number_pair(1013.25, 1013.41)
+    ('1013.25', '1013.41')
+    >>> number_pair(1551, 1408.3)
+    ('1551', '1408')
+    """
+    gap, largest = abs(observed - expected), max(abs(observed), abs(expected))
+    if gap > largest * 10**-_MOST_DIGITS and largest < LARGEST_PLAIN:
+        decimals = max(0, 1 - floor(log10(gap)))
+        if decimals <= _MOST_DECIMALS:
+            return _plain(observed, decimals), _plain(expected, decimals)
+    for digits in range(_DIGITS, _MOST_DIGITS):
+        pair = _with_digits(observed, digits), _with_digits(expected, digits)
+        if pair[0] != pair[1]:
+            break
+    return pair
+
+
+def _plain(number: float, decimals: int) -> str:
+    return f"{round(number, decimals) + 0.0:.{decimals}f}"  # + 0.0: never -0
+
+
+def _with_digits(number: float, digits: int) -> str:
+    """A number with so many digits, though never 1.23e+03 where 1234 can be said."""
+    whole = len(str(int(abs(number)))) if abs(number) < LARGEST_PLAIN else 0
+    return f"{number:.{max(digits, whole)}g}"

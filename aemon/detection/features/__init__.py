@@ -1,0 +1,1 @@
+"""From a frame's columns to features, and back."""

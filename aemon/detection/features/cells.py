@@ -1,0 +1,216 @@
+"""Reading a column's cells as numbers, truths or texts: what cannot be read is missing."""
+
+from dataclasses import dataclass
+from datetime import date, time, timedelta
+from decimal import Decimal
+from math import inf
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from aemon.detection.arrays import Mask, Values
+
+Sort = Literal["boolean", "number", "text", "time", "duration", "complex", "nested", "binary"]
+
+LARGEST_NUMBER = 1e100
+"""Beyond this a number is a sentinel, not a measurement; its square would leave float64."""
+
+OPAQUE: tuple[Sort, ...] = ("nested", "binary")
+"""Cells of these sorts have no name that a category could go by."""
+
+_LEGIBLE: tuple[Sort, ...] = ("number", "boolean", "text")
+
+EXAMPLE_LENGTH = 60
+"""Characters of an unreadable cell that an error shows."""
+
+_UNREAD_DTYPES: dict[str, Sort] = {"M": "time", "m": "duration", "c": "complex"}
+"""Types of NumPy, by the letter of their kind, whose cells are no measurements."""
+
+_NOT_A_NUMBER = frozenset({"", "nan", "+nan", "-nan"})
+_INFINITE = frozenset({"inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"})
+_TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
+_FALSE = frozenset({"false", "f", "no", "n", "off", "0"})
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cells:
+    """A column's N cells read as numbers.
+
+    Attributes:
+        numbers: (N,) NaN where the cell holds none.
+        missing: (N,) it holds nothing: null, blank or "nan".
+        infinite: (N,) it holds an infinity or a sentinel, which is a missing cell too.
+    """
+
+    numbers: Values
+    missing: Mask
+    infinite: Mask
+
+    @property
+    def present(self) -> Mask:
+        """Which cells hold something that ought to be a number (N,)."""
+        return ~(self.missing | self.infinite)
+
+    @property
+    def unreadable(self) -> Mask:
+        """Which cells hold something that is no number (N,)."""
+        return self.present & np.isnan(self.numbers)
+
+
+def read_cells(values: "pd.Series[Any]", *, truths: bool = False) -> Cells:
+    """Cells as numbers, with words such as yes and off as 1 and 0 where `truths` are read."""
+    raw = _raw_numbers(values)
+    infinite = np.abs(raw) > LARGEST_NUMBER
+    missing = values.isna().to_numpy(dtype=bool, copy=True)
+    if not is_plain(values):
+        for row in np.flatnonzero(np.isnan(raw) & ~missing):
+            word = values.iloc[row]
+            word = word.strip().lower() if isinstance(word, str) else "a thing"
+            missing[row] = word in _NOT_A_NUMBER
+            infinite[row] = word in _INFINITE
+    numbers = finite(raw)
+    return Cells(
+        numbers=_with_words(values, numbers) if truths else numbers,
+        missing=missing,
+        infinite=infinite,
+    )
+
+
+def read_numbers(values: "pd.Series[Any]") -> Values:
+    """Cells as numbers (N,); NaN where a cell is missing, unreadable, infinite or a sentinel."""
+    return finite(_raw_numbers(values))
+
+
+def read_booleans(values: "pd.Series[Any]") -> Values:
+    """Cells as 0.0 and 1.0 (N,), words such as yes and off included; NaN where unreadable."""
+    return _with_words(values, read_numbers(values))
+
+
+def read_texts(values: "pd.Series[Any]") -> tuple[list[str], npt.NDArray[np.intp]]:
+    """The different texts of a column, and each cell's place among them (N,), -1 for missing."""
+    codes, found = pd.factorize(values.astype(object).mask(are_opaque(values), None))
+    places: dict[str, int] = {}
+    place_of = np.full(len(found) + 1, -1, dtype=np.intp)  # the last stays for missing cells
+    for code, value in enumerate(found):
+        text = text_of(value)
+        if text:
+            place_of[code] = places.setdefault(text, len(places))
+    return list(places), place_of[codes]
+
+
+def text_of(value: object) -> str:
+    """One category's name: 1, 1.0 and "1" are the same, for a null turns integers to floats."""
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return str(int(value))
+    return str(value).strip()
+
+
+def is_absent(values: "pd.Series[Any]") -> Mask:
+    """Which cells hold nothing (N,): null, or text of blanks alone."""
+    absent = values.isna().to_numpy(dtype=bool, copy=True)
+    if not is_plain(values):
+        blank = [isinstance(value, str) and not value.strip() for value in values]
+        absent |= np.array(blank, dtype=bool)
+    return absent
+
+
+def finite(numbers: Values) -> Values:
+    """Replace in place what is infinite or beyond `LARGEST_NUMBER` by NaN, the missing cell."""
+    with np.errstate(invalid="ignore"):
+        numbers[~(np.abs(numbers) <= LARGEST_NUMBER)] = np.nan
+    return numbers
+
+
+def sort_of(cell: type) -> Sort:  # noqa: PLR0911 -- a table, read from the top
+    """What sort of thing a cell of this type holds; whatever has a name counts as text."""
+    if issubclass(cell, str):
+        return "text"
+    if issubclass(cell, bool | np.bool_):
+        return "boolean"
+    if issubclass(cell, complex | np.complexfloating):
+        return "complex"
+    if issubclass(cell, timedelta | np.timedelta64):  # before numbers: NumPy's is an integer
+        return "duration"
+    if issubclass(cell, int | float | Decimal | np.number):
+        return "number"
+    if issubclass(cell, date | time | np.datetime64 | pd.Period):
+        return "time"
+    if issubclass(cell, bytes | bytearray | memoryview):
+        return "binary"
+    if issubclass(cell, tuple | frozenset) or cell.__hash__ is None:  # lists, dicts, arrays
+        return "nested"
+    return "text"
+
+
+def sorts_of(values: "pd.Series[Any]") -> npt.NDArray[np.object_]:
+    """What sort of thing each cell holds (N,); all the same where the column's type says so."""
+    unread = unread_dtype(values)
+    if unread:
+        return np.full(len(values), unread, dtype=object)
+    if isinstance(values.dtype, pd.StringDtype):
+        return np.full(len(values), "text", dtype=object)
+    types = [type(value) for value in values]
+    known = {cell: sort_of(cell) for cell in set(types)}
+    return np.array([known[cell] for cell in types], dtype=object)
+
+
+def are_opaque(values: "pd.Series[Any]") -> Mask:
+    """Which cells have no name that a category could go by (N,)."""
+    if is_plain(values):
+        return np.zeros(len(values), dtype=bool)
+    return _any_of(sorts_of(values), OPAQUE)
+
+
+def _any_of(sorts: npt.NDArray[np.object_], wanted: tuple[Sort, ...]) -> Mask:
+    found = np.zeros(len(sorts), dtype=bool)
+    for sort in wanted:
+        found |= sorts == sort
+    return found
+
+
+def unread_dtype(values: "pd.Series[Any]") -> Sort | None:
+    """The sort of a column whose type alone says that it holds no measurements."""
+    return _UNREAD_DTYPES.get(values.dtype.kind)
+
+
+def is_plain(values: "pd.Series[Any]") -> bool:
+    """Whether the column's type alone says that its cells are numbers or booleans."""
+    dtype = values.dtype
+    return bool(pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype))
+
+
+def example_of(values: "pd.Series[Any]", rows: Mask) -> str:
+    """The first cell at these rows, short enough for an error."""
+    value = values[rows].iloc[0]
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= EXAMPLE_LENGTH else f"{text[:EXAMPLE_LENGTH]}..."
+
+
+def _raw_numbers(values: "pd.Series[Any]") -> Values:
+    """Cells as numbers (N,), infinities included."""
+    if unread_dtype(values):  # to_numeric would take a time as so many nanoseconds
+        return np.full(len(values), np.nan)
+    if not is_plain(values):
+        legible = _any_of(sorts_of(values), _LEGIBLE)  # pandas reads b"1.5" as a number
+        cells = values.astype(object).where(legible, None)
+        try:
+            values = pd.to_numeric(cells, errors="coerce")
+        except OverflowError:  # whole numbers that no float can hold
+            values = pd.to_numeric(cells.map(_bounded), errors="coerce")
+    return values.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+
+
+def _bounded(value: object) -> object:
+    return inf if isinstance(value, int) and abs(value) > LARGEST_NUMBER else value
+
+
+def _with_words(values: "pd.Series[Any]", numbers: Values) -> Values:
+    """Numbers (N,), where they are missing replaced by 1.0 for yes and 0.0 for no."""
+    if is_plain(values):
+        return numbers
+    texts, codes = read_texts(values)
+    known = [1.0 if t.lower() in _TRUE else 0.0 if t.lower() in _FALSE else np.nan for t in texts]
+    words = np.array([*known, np.nan])[codes]
+    return np.where(np.isnan(numbers), words, numbers)

@@ -1,0 +1,232 @@
+"""Fitting a feature map: which columns are judged, as what, and on which scale."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aemon.config.column_settings import ColumnSettings
+from aemon.detection.features.cells import read_booleans, read_numbers, read_texts
+from aemon.detection.features.columns import (
+    CONSTANT,
+    FEW_RECORDS,
+    MOST_CATEGORIES,
+    ONE_SO_FAR,
+    ColumnReport,
+    Kind,
+    listed,
+    named_columns,
+)
+from aemon.detection.features.configured import check_configured, kind_of
+from aemon.detection.features.feature_map import FeatureMap
+from aemon.errors import TrainingError
+from aemon.frame import Frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ColumnReport", "FeatureMap", "describe_columns", "fit_features"]
+
+ENTITIES = range(2, 51)
+"""How many entities may be context: one says nothing, more than 50 leave too few records each."""
+
+RELATIVE_SPREAD_FLOOR = 1e-9
+"""Of a column's largest value: a smaller spread is rounding, so the column is constant."""
+
+NUMERIC_FLOOR = 0.02
+"""In spreads: the least normal residual believed of a number, though it was learned better."""
+
+PLACE_SPREAD_FLOOR = 0.3
+"""Of a 0/1 feature. A category with share p then errs by at most (1 / 0.3)^2 = 11, which is the
+-2 ln p of p = 0.004: rare is odd, but no rarer than a likelihood would have it."""
+
+UNSEEN_FLOOR = 0.1
+"""Of the place for categories never seen: one record there errs by (1 / 0.1)^2 = 100."""
+
+
+@dataclass
+class _Features:
+    """Features gathered one by one."""
+
+    means: list[float] = field(default_factory=list)
+    spreads: list[float] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+    floors: list[float] = field(default_factory=list)
+    lows: list[float] = field(default_factory=list)
+    highs: list[float] = field(default_factory=list)
+
+    def add(
+        self,
+        *,
+        mean: float,
+        spread: float,
+        weight: float,
+        floor: float,
+        low: float = 0,
+        high: float = 1,
+    ) -> None:
+        self.means.append(mean)
+        self.spreads.append(spread)
+        self.weights.append(weight)
+        self.floors.append(floor)
+        self.lows.append(low)
+        self.highs.append(high)
+
+
+@dataclass
+class _Learned:
+    """A feature map in the making, column by column."""
+
+    reports: list[ColumnReport] = field(default_factory=list)
+    scaled: list[str] = field(default_factory=list)
+    booleans: set[str] = field(default_factory=set)
+    categorical: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    numbers: _Features = field(default_factory=_Features)
+    places: _Features = field(default_factory=_Features)
+    width: int = 0
+
+    def add(self, values: "pd.Series[Any]", kind: Kind, reason: str) -> None:
+        name, varies = str(values.name), True
+        if kind in ("numeric", "boolean"):
+            varies = _add_number(self.numbers, values, kind)
+            self.scaled.append(name)
+            self.width += varies
+            if kind == "boolean":
+                self.booleans.add(name)
+        elif kind == "categorical":
+            categories, varies = _add_categories(self.places, values)
+            self.categorical.append((name, categories))
+            self.width += len(categories) - 1 if varies else 0
+        if not varies:
+            reason = CONSTANT if len(values) >= FEW_RECORDS else ONE_SO_FAR
+        self.reports.append(ColumnReport(column=name, kind=kind, reason=reason))
+
+
+def fit_features(frame: Frame, columns: ColumnSettings) -> FeatureMap:
+    """Learn from normal records how their columns become features.
+
+    Raises:
+        FrameError: a configured column is not there or is not of its configured kind.
+        TrainingError: no column is left that varies.
+    """
+    learned = _learn_columns(frame, columns)
+    entities, entity_report = _entities(frame.entities)
+    numbers, places = learned.numbers, learned.places
+    for entity in entities:
+        share = float((frame.entities == entity).mean())
+        spread = max((share * (1 - share)) ** 0.5, PLACE_SPREAD_FLOOR)
+        places.add(mean=share, spread=spread, weight=0, floor=1)
+    if learned.width == 0:
+        _refuse(learned.reports)
+    return FeatureMap(
+        columns=(*learned.reports, *entity_report),
+        scaled=tuple(learned.scaled),
+        booleans=frozenset(learned.booleans),
+        categorical=tuple(learned.categorical),
+        entities=entities,
+        means=np.array(numbers.means + places.means),
+        spreads=np.array(numbers.spreads + places.spreads),
+        weights=np.array(numbers.weights + places.weights, dtype=np.float32),
+        floors=np.array(numbers.floors + places.floors, dtype=np.float32),
+        lows=np.array(numbers.lows + places.lows, dtype=np.float64),
+        highs=np.array(numbers.highs + places.highs, dtype=np.float64),
+        width=learned.width,
+    )
+
+
+def describe_columns(frame: Frame, columns: ColumnSettings) -> tuple[ColumnReport, ...]:
+    """What each column is taken for and why, however few the records and even if none varies.
+
+    Raises:
+        FrameError: a configured column is not there or is not of its configured kind.
+    """
+    return (*_learn_columns(frame, columns).reports, *_entities(frame.entities)[1])
+
+
+def _learn_columns(frame: Frame, columns: ColumnSettings) -> _Learned:
+    values = named_columns(frame.values)
+    check_configured(columns, list(values.columns))
+    learned = _Learned()
+    for name in values.columns:
+        kind, reason = kind_of(values[name], name, columns)
+        learned.add(values[name], kind, reason)
+    return learned
+
+
+def _add_number(features: _Features, values: "pd.Series[Any]", kind: Kind) -> bool:
+    """Add one scaled feature; False when it is constant."""
+    cells = read_booleans(values) if kind == "boolean" else read_numbers(values)
+    cells = cells[~np.isnan(cells)]
+    mean = float(cells.mean()) if cells.size else 0.0
+    spread = float(cells.std()) if cells.size else 0.0
+    low, high = (float(cells.min()), float(cells.max())) if cells.size else (0.0, 0.0)
+    weight, floor = 1, NUMERIC_FLOOR
+    if spread <= RELATIVE_SPREAD_FLOOR * max(abs(low), abs(high)):
+        spread, weight, floor = 0, 0, 1
+    elif kind == "boolean":
+        spread = max(spread, PLACE_SPREAD_FLOOR)
+        floor = PLACE_SPREAD_FLOOR / spread
+    features.add(mean=mean, spread=spread, weight=weight, floor=floor, low=low, high=high)
+    return weight > 0
+
+
+def _add_categories(features: _Features, values: "pd.Series[Any]") -> tuple[tuple[str, ...], bool]:
+    """Add a place for each common category and one for the rest; False when there is but one.
+
+    K places say one thing together: beyond two they share a weight of 2, so that a column of
+    many categories does not drown the numbers beside it.
+    """
+    texts, codes = read_texts(values)
+    counts = np.bincount(codes[codes >= 0], minlength=len(texts))
+    order = sorted(range(len(texts)), key=lambda i: (-counts[i], texts[i]))[:MOST_CATEGORIES]
+    total = max(int(counts.sum()), 1)
+    varies = len(texts) > 1
+    shares = [counts[i] / total for i in order]
+    rest = max(0.0, 1 - sum(shares))
+    for share in shares:
+        spread = max((share * (1 - share)) ** 0.5, PLACE_SPREAD_FLOOR)
+        features.add(
+            mean=share,
+            spread=spread if varies else 0,
+            weight=min(1.0, 2 / len(shares)) if varies else 0,
+            floor=PLACE_SPREAD_FLOOR / spread,
+        )
+    spread = max((rest * (1 - rest)) ** 0.5, PLACE_SPREAD_FLOOR)
+    features.add(
+        mean=rest,
+        spread=spread if varies else 0,
+        weight=1 if varies else 0,
+        floor=UNSEEN_FLOOR / spread,
+    )
+    return tuple(texts[i] for i in order), varies
+
+
+def _entities(
+    entities: npt.NDArray[np.object_],
+) -> tuple[tuple[str, ...], tuple[ColumnReport, ...]]:
+    found = Counter(entity for entity in entities if entity)
+    if not found:
+        return (), ()
+    if len(found) in ENTITIES:
+        reason = f"the entity, {len(found)} different: read but not judged"
+        return tuple(sorted(found)), (_entity_report("context", reason),)
+    reason = f"the entity, {len(found)} different: context takes {ENTITIES[0]} to {ENTITIES[-1]}"
+    return (), (_entity_report("ignored", reason),)
+
+
+def _entity_report(kind: Kind, reason: str) -> ColumnReport:
+    return ColumnReport(column="(entity)", kind=kind, reason=reason)
+
+
+def _refuse(reports: list[ColumnReport]) -> None:
+    columns_by_reason: dict[str, list[str]] = {}
+    for report in reports:
+        columns_by_reason.setdefault(report.reason.split(": ")[0], []).append(report.column)
+    told = "; ".join(f"{listed(names)} ({reason})" for reason, names in columns_by_reason.items())
+    raise TrainingError(
+        f"nothing to learn from: {told or 'the records have no columns to judge'}",
+        todo="select columns whose values vary and come back, "
+        "or say under columns.kinds what they are",
+    )

@@ -1,0 +1,187 @@
+"""Where normal records lie: what is measured of a record against them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from aemon.detection.arrays import Floats, Mask, Rows, Values
+from aemon.detection.scoring.neighbours import Prototypes
+from aemon.detection.scoring.residuals import reconstruction_errors
+
+MEASURES = ("residual", "neighbour", "density", "joint")
+"""What can be measured of a record, as `Space.measure` says."""
+
+RESIDUAL_WEIGHT = 0.5
+"""Of a whitened residual beside a feature, in the joint space (QUALITY.md part A)."""
+
+NEIGHBOURS = 5
+"""Nearest normal records whose mean distance tells how crowded a place is."""
+
+CONTEXT_WEIGHT = 4.0
+"""Of an entity's place in distances: the neighbours of a record are those of its own entity, as
+long as there are any within several spreads."""
+
+BLOCK_RECORDS = 2_048
+"""Records worked on at once: the temporaries of a block stay in the processor's cache."""
+
+NEAREST = 1e-4
+"""The least squared distance believed, a unit of weight: 1 % of a spread is a repetition."""
+
+
+class Measures(NamedTuple):
+    """What was measured of N records, and what it was measured against."""
+
+    values: dict[str, Values]  # (N,) logarithms
+    errors: Floats  # (N, F), of the residual
+    nearest: Rows  # (N,), the nearest prototype
+    joint: Rows  # (N,), the same in the joint space; empty where it was not wanted
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Space:
+    """Normal records and their residuals, to hold others against.
+
+    Attributes:
+        weights: (F,) a feature's weight in errors.
+        whitening: (F, F) from residuals to the scale of normal residuals.
+        usual: (F,) a feature's usual error, scaled to add up to the weight of all: a record that
+            lacks a feature lacks that much.
+        prototypes: P normal records, scaled.
+        joint: the same beside their whitened residuals (P, 2F); empty where nobody asks.
+        densities: (P,) mean log squared distance from each prototype to those around it.
+        vouchers: how many prototypes must be near, for a record to be near to normal ones; more
+            than 1 where some of them may be anomalies.
+    """
+
+    weights: Floats
+    whitening: Floats
+    usual: Floats
+    prototypes: Prototypes
+    joint: Prototypes
+    densities: Floats
+    vouchers: int = 1
+
+    def measure(
+        self,
+        X: Floats,  # noqa: N803 -- (N, F)
+        mask: Mask,
+        residuals: Floats,
+        wanted: tuple[str, ...],
+        *,
+        whitening: Floats | None = None,
+        without: Rows | None = None,
+    ) -> Measures:
+        """Logarithms, a unit of observed weight, of what is wanted of N records.
+
+        - `residual`: the Mahalanobis distance of the residual;
+        - `neighbour`: the squared distance to the nearest normal record;
+        - `density`: the squared distance to the five nearest, over theirs to the five nearest
+          to them (after the local outlier factor, Breunig et al. 2000);
+        - `joint`: as `neighbour`, in the space of the features and their whitened residuals.
+
+        Args:
+            X: (N, F), 0 where missing.
+            mask: (N, F), which cells were observed.
+            residuals: (D, N, F), 0 where missing.
+            wanted: names of measures; `residual` and `neighbour` are always taken.
+            whitening: another than the space's own.
+            without: (N,) the prototype a record must not be held against, or -1.
+        """
+        whitening = self.whitening if whitening is None else whitening
+        errors = reconstruction_errors(residuals, mask, whitening, self.weights)
+        total = errors.sum(axis=1, keepdims=True, dtype=np.float64)
+        gaps = None if mask.all() else mask
+        k = max(NEIGHBOURS if "density" in wanted else 1, self.vouchers)
+        distances, rows = self.prototypes.nearest(self.scaled(X), gaps, k=k, without=without)
+        logs = self.logarithms(distances, mask)
+        values = {
+            "residual": self.logarithms(total, mask, self.usual)[:, 0],
+            "neighbour": logs[:, self.last_voucher],
+        }
+        if "density" in wanted:
+            values["density"] = (logs - self.densities[rows])[:, :NEIGHBOURS].mean(axis=1)
+        joint = np.empty(0, dtype=np.intp)
+        if "joint" in wanted:
+            both = self.beside(X, residuals.mean(axis=0) @ whitening)
+            double = None if gaps is None else np.concatenate([gaps, gaps], axis=1)
+            beside, places = self.joint.nearest(both, double, k=self.vouchers, without=without)
+            joint, values["joint"] = places[:, -1], self.logarithms(beside, mask)[:, -1]
+        return Measures(values, errors, rows[:, self.last_voucher], joint)
+
+    @property
+    def normal_records(self) -> Floats:
+        """The prototypes as features (P, F)."""
+        normal: Floats = self.prototypes.points / self.roots
+        return normal
+
+    def guess(self, X: Floats, mask: Mask) -> Floats:  # noqa: N803 -- (N, F)
+        """Features (N, F) with missing cells as in the nearest normal records, on average.
+
+        A record with nothing in it stays as it is, and so does a context that is not known.
+        """
+        known = mask | (self.weights <= 0)
+        rows = np.flatnonzero(~known.all(axis=1) & mask[:, self.weights > 0].any(axis=1))
+        if not rows.size:
+            return X
+        filled, records = X.copy(), self.normal_records
+        for start in range(0, len(rows), BLOCK_RECORDS):
+            part = rows[start : start + BLOCK_RECORDS]
+            _, nearest = self.prototypes.nearest(self.scaled(X[part]), mask[part], k=NEIGHBOURS)
+            filled[part] = np.where(known[part], X[part], records[nearest].mean(axis=1))
+        return filled
+
+    def own_prototypes(self, X: Floats, mask: Mask) -> Rows:  # noqa: N803 -- (N, F)
+        """The prototype (N,) that is a record itself, equal in all cells observed; -1 for none."""
+        scaled = self.scaled(X)
+        _, nearest = self.prototypes.nearest(scaled, mask)
+        rows = nearest[:, 0]
+        same = (self.prototypes.points[rows] == scaled) | ~mask
+        return np.where(same.all(axis=1), rows, -1)
+
+    def gaps(self, X: Floats, mask: Mask, rows: Rows) -> Floats:  # noqa: N803 -- (N, F)
+        """Squared gaps (N, F) between records and the prototypes they are nearest to."""
+        gaps: Floats = (self.scaled(X) - self.prototypes.points[rows]) ** 2
+        return gaps * (mask & (self.weights > 0))
+
+    def joint_gaps(self, X: Floats, mask: Mask, residuals: Floats, rows: Rows) -> Floats:  # noqa: N803
+        """The same in the joint space, each feature's two gaps taken together (N, F)."""
+        both = self.beside(X, residuals.mean(axis=0) @ self.whitening)
+        squares = (both - self.joint.points[rows]) ** 2
+        gaps: Floats = squares[:, : X.shape[1]] + squares[:, X.shape[1] :]
+        return gaps * (mask & (self.weights > 0))
+
+    @property
+    def last_voucher(self) -> int:
+        """Place, among the nearest prototypes, of the one that is held against."""
+        return min(self.vouchers, len(self.prototypes)) - 1
+
+    @cached_property
+    def roots(self) -> Floats:
+        """(F,) What a feature is scaled by: squares of differences then add up by weight.
+
+        Context carries no blame, but records of another entity are far away.
+        """
+        roots: Floats = np.sqrt(np.where(self.weights > 0, self.weights, CONTEXT_WEIGHT))
+        return roots.astype(np.float32)
+
+    def scaled(self, X: Floats) -> Floats:  # noqa: N803 -- (N, F)
+        """Features (N, F) as distances are measured in."""
+        scaled: Floats = X * self.roots
+        return scaled
+
+    def beside(self, X: Floats, whitened: Floats) -> Floats:  # noqa: N803 -- (N, F)
+        """The joint space (N, 2F): scaled features beside their whitened residuals."""
+        return np.concatenate([self.scaled(X), RESIDUAL_WEIGHT * self.scaled(whitened)], axis=1)
+
+    def logarithms(
+        self, totals: npt.NDArray[np.floating], mask: Mask, weights: Floats | None = None
+    ) -> Values:
+        """Logarithms of totals (N, k), a unit of observed weight."""
+        weights = self.weights if weights is None else weights
+        observed = mask @ weights.astype(np.float64)
+        observed = np.where(observed > 0, observed, 1.0)[:, None]
+        logs: Values = np.log(np.maximum(totals / observed, NEAREST))
+        return logs

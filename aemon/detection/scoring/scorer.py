@@ -1,0 +1,175 @@
+"""The scorer: from features to one score a record, and each feature's part in it."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from aemon.detection.arrays import Floats, Mask, Values
+from aemon.detection.autoencoders.autoencoder import Autoencoder
+from aemon.detection.scoring.combining import View, mean_surprise
+from aemon.detection.scoring.normal_space import BLOCK_RECORDS, Measures, Space
+from aemon.detection.scoring.outline import Outline
+from aemon.detection.scoring.residuals import FILL_ROUNDS, Residuals, residuals_of
+
+FARTHEST = 600.0
+"""Bounds the logarithm of a score."""
+
+
+class Parts(NamedTuple):
+    """The scores of N records, taken apart."""
+
+    scores: Values  # (N,)
+    errors: Floats  # (N, F), squared gaps in usual gaps, shared out by blame
+    reconstruction: Floats  # (N, F)
+
+
+class _Seen(NamedTuple):
+    """All there is to see of N records at once."""
+
+    guessed: Floats  # (N, F), features with missing cells as in records alike
+    left: Residuals
+    measures: Measures
+    own: Values  # (N,), scores by the views
+    guarded: Values  # (N,), scores by the guard
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Guard:
+    """A record unlike anything seen is odd, even where the autoencoder happens to extend to it.
+
+    Autoencoders reconstruct some far anomalies perfectly (Bouman & Heskes 2025).
+
+    Attributes:
+        radius: log of the largest squared distance of a normal record to the nearest other.
+        ceiling: the largest score of a held-out normal record.
+    """
+
+    radius: float
+    ceiling: float
+
+    def scores(self, neighbour: Values) -> Values:
+        """The least scores (N,) of records so far from all prototypes; 0 within the radius."""
+        beyond = np.clip(neighbour - self.radius, 0.0, FARTHEST)
+        scores: Values = np.where(beyond > 0, self.ceiling * np.exp(beyond), 0.0)
+        return scores
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scorer:
+    """How odd records are. Made by `fit_scorer`.
+
+    With one view, its measure is the score, and the guard sees to what that view is blind to.
+    Several are averaged by their surprise; the score is then what a mean view would measure of
+    a record as surprising, so that it still reads as a squared distance, 1 and less for a usual
+    record.
+
+    Attributes:
+        autoencoder: from features to their reconstruction.
+        space: where normal records lie.
+        views: of what is measured, one or several.
+        guard: for the distance to anything seen.
+        outline: what a coarse expectation makes of a record.
+    """
+
+    autoencoder: Autoencoder
+    space: Space
+    views: tuple[View, ...]
+    guard: Guard
+    outline: Outline
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The measures that are taken of a record."""
+        return tuple(view.name for view in self.views)
+
+    def scores(
+        self,
+        X: Floats,  # noqa: N803 -- (N, F)
+        mask: Mask,
+        *,
+        rounds: int = FILL_ROUNDS,
+        apart: bool = False,
+    ) -> Values:
+        """Scores (N,) of features, a block of records at a time.
+
+        Args:
+            X: (N, F), 0 where missing.
+            mask: (N, F), which cells were observed.
+            rounds: how often missing cells are filled in.
+            apart: whether a record that was learned from is held against the others alone, as
+                the threshold was calibrated. It lies at distance 0 from itself, so that it would
+                never look odd.
+        """
+        found = np.zeros(len(X))
+        for start in range(0, len(X), BLOCK_RECORDS):
+            block = slice(start, start + BLOCK_RECORDS)
+            seen = self._look(X[block], mask[block], rounds, apart=apart)
+            found[block] = np.maximum(seen.own, seen.guarded)
+        return found
+
+    def parts(self, X: Floats, mask: Mask, *, rounds: int = FILL_ROUNDS) -> Parts:  # noqa: N803
+        """The scores of a few records, taken apart.
+
+        A feature is to blame as far as both say so: what the score is made of, and the gap to
+        the outline, which is not misled by the very values it is to judge. So shares are the
+        geometric mean of the two, the outline counting double, and a record's errors add up to
+        its squared gap to the outline. (Alone, the former names 56 % of the true causes of SMD,
+        the latter 75 %; of AI4I a true cause comes first in 79 % and 82 %, together in 89 %.)
+
+        Args:
+            X: (N, F), 0 where missing.
+            mask: (N, F), which cells were observed.
+            rounds: how often missing cells are filled in.
+        """
+        seen = self._look(X, mask, rounds)
+        shares = self._shares(X, mask, seen.left.residuals, seen.measures)
+        far = _shares(self.space.gaps(X, mask, seen.measures.nearest))
+        shares = np.where((seen.guarded > seen.own)[:, None], far, shares)
+        coarse = self.outline.errors(seen.guessed, mask)
+        both = _shares(np.cbrt(shares * _shares(coarse) ** 2))
+        shares = np.where(both.any(axis=1, keepdims=True), both, shares)
+        size = coarse.sum(axis=1, keepdims=True)
+        scores = np.maximum(seen.own, seen.guarded)
+        return Parts(scores, shares * size, seen.left.reconstruction)
+
+    def _look(self, X: Floats, mask: Mask, rounds: int, *, apart: bool = False) -> _Seen:  # noqa: N803
+        guessed = self.space.guess(X, mask)
+        left = residuals_of(self.autoencoder, guessed, mask, rounds=rounds)
+        without = self.space.own_prototypes(X, mask) if apart else None
+        measures = self.space.measure(X, mask, left.residuals, self.wanted, without=without)
+        own = combine(self.views, measures.values)
+        return _Seen(guessed, left, measures, own, self.guard.scores(measures.values["neighbour"]))
+
+    def _shares(self, X: Floats, mask: Mask, residuals: Floats, measures: Measures) -> Floats:  # noqa: N803
+        """Each feature's share (N, F) in what the views measured."""
+        _, parts = mean_surprise(self.views, measures.values)
+        total = np.zeros_like(X)
+        for place, view in enumerate(self.views):
+            if view.name == "residual":
+                gaps = measures.errors
+            elif view.name == "joint":
+                gaps = self.space.joint_gaps(X, mask, residuals, measures.joint)
+            else:
+                gaps = self.space.gaps(X, mask, measures.nearest)
+            total += parts[:, place : place + 1].astype(np.float32) * _shares(gaps)
+        return total
+
+
+def combine(views: tuple[View, ...], values: dict[str, Values]) -> Values:
+    """Scores (N,) of measures (N,) by name."""
+    if len(views) == 1:
+        return np.exp(np.minimum(values[views[0].name], FARTHEST))
+    surprise, _ = mean_surprise(views, values)
+    scale = float(np.mean([view.scale for view in views]))
+    start = float(np.mean([view.start for view in views]))
+    usual = float(np.mean([view.surprise(np.array([view.start]))[0] for view in views]))
+    scores: Values = np.exp(np.minimum(start + scale * (surprise - usual), FARTHEST))
+    return scores
+
+
+def _shares(gaps: Floats) -> Floats:
+    """Rows (N, F) divided by their sums; 0 where a row has none."""
+    total = gaps.sum(axis=1, keepdims=True)
+    shares: Floats = np.divide(gaps, total, out=np.zeros_like(gaps), where=total > 0)
+    return shares

@@ -1,0 +1,217 @@
+"""Fitting a scorer: held-out residuals, the space of normal records, views, calibration scores."""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from aemon.detection.arrays import Floats, Mask, Rows, Values
+from aemon.detection.autoencoders.autoencoder import Autoencoder
+from aemon.detection.autoencoders.training_set import Lesson, contiguous_folds
+from aemon.detection.scoring.combining import fit_view
+from aemon.detection.scoring.neighbours import MOST_PROTOTYPES, Prototypes, choose_prototypes
+from aemon.detection.scoring.normal_space import MEASURES, NEIGHBOURS, Space
+from aemon.detection.scoring.outline import fit_outline
+from aemon.detection.scoring.residuals import fit_whitening, reconstruction_errors, residuals_of
+from aemon.detection.scoring.scorer import Guard, Scorer, combine
+
+VOUCHED_BY = 20
+"""One in so many prototypes must be near, where some of them may be anomalies."""
+
+GUARD_PROTOTYPES = 500
+"""Prototypes where distance is a guard alone."""
+
+MOST_STRETCH = 1.5
+"""Residuals of seen records this many times smaller than those of unseen ones say too little
+about the latter. Found by realised false-alarm rates alone."""
+
+PARTS = 5
+"""The fold of a single member is cut into so many, each whitened by the residuals of the others:
+whitened by their own, records look too normal, and 13 % were flagged where 10 % were promised."""
+
+UPPER = 0.9
+"""Quantile at which sizes of residuals are compared: lines are drawn through upper tails."""
+
+TINY = 1e-9  # keeps a quotient finite
+
+
+class HeldOut(NamedTuple):
+    """What members make of records they have not seen."""
+
+    residuals: Floats  # (D, N, F)
+    filled: Floats  # (N, F), features with missing cells reconstructed
+
+
+class Fitted(NamedTuple):
+    """A scorer, and what it makes of held-out normal records."""
+
+    scorer: Scorer
+    rows: Rows  # (n,) of the lesson, which were held out
+    scores: Values  # (n,) theirs
+    error: float  # weighted mean squared residual of theirs
+
+
+def hold_out(autoencoder: Autoencoder, lesson: Lesson) -> HeldOut:
+    """Residuals of each record as if no member had seen it.
+
+    A later record is judged by all M members, whose mean varies less than any one of them; of a
+    held-out record only one member knows nothing. So the others' residuals of it are taken, too,
+    stretched to the size that residuals of unseen records have; but not where members know their
+    own records so well that stretching would say little (`MOST_STRETCH`).
+    """
+    residuals, reconstruction = residuals_of(autoencoder, lesson.features, lesson.mask)
+    filled = np.where(lesson.mask, lesson.features, reconstruction)
+    per_member = residuals.reshape(-1, lesson.members, *lesson.features.shape)
+    unseen = lesson.unseen
+    if lesson.members == 1 or not unseen.any():
+        return HeldOut(residuals, filled)
+    sizes = ((per_member**2).mean(axis=0) @ lesson.weights) ** 0.5  # (M, N)
+    fresh, known = (np.quantile(sizes[which], UPPER) for which in (unseen, ~unseen))
+    stretch = float(fresh / max(known, TINY))
+    if stretch > MOST_STRETCH:
+        honest = per_member[:, lesson.folds, np.arange(len(lesson))]  # (draws, N, F)
+        return HeldOut(honest, filled)
+    per_member *= np.where(unseen[..., None], 1.0, max(stretch, 1.0)).astype(np.float32)
+    return HeldOut(residuals, filled)
+
+
+def fit_scorer(
+    autoencoder: Autoencoder,
+    lesson: Lesson,
+    held_out: HeldOut,
+    floors: Floats,
+    views: tuple[str, ...],
+    *,
+    diagonal: bool = False,
+    seed: int = 0,
+) -> Fitted:
+    """A scorer for records like the lesson's, and the scores that calibrate its threshold.
+
+    Every record is scored as a new one would be: by a member that never saw it, whitened by the
+    residuals of the other folds (of a single member, of other parts of its fold), and held
+    against prototypes without itself; in a series, without its whole fold, for its neighbours in
+    time are no strangers to it.
+
+    Args:
+        autoencoder: what was learned.
+        lesson: what it was learned from.
+        held_out: of the members, on the lesson.
+        floors: (F,) the least spread believed of a residual.
+        views: names of measures, one or several.
+        diagonal: whether to leave correlations of residuals out.
+        seed: of the choice of prototypes.
+    """
+    ground = _Ground(lesson, *held_out, floors=floors, views=views, diagonal=diagonal)
+    folds, teachers = lesson.folds, lesson.teachers
+    rows = np.flatnonzero(folds >= 0)
+    tried = np.intersect1d(rows, teachers)
+    chosen = choose_prototypes(
+        teachers, MOST_PROTOTYPES if len(views) > 1 else GUARD_PROTOTYPES, seed=seed
+    )
+    space = ground.space(tried, chosen)
+    place = np.full(len(lesson), -1)
+    place[chosen] = np.arange(len(chosen))
+    logs = {name: np.zeros(len(lesson)) for name in MEASURES}
+    parts = np.full(len(lesson), -1)
+    parts[rows] = folds[rows] if lesson.members > 1 else contiguous_folds(len(rows), PARTS)
+    for part in np.unique(parts[rows]):
+        here = rows[parts[rows] == part]
+        others, apart = tried[parts[tried] != part], chosen[folds[chosen] != folds[here[0]]]
+        whitening = ground.whitening(others) if others.size else space.whitening
+        own = lesson.series and len(apart) > NEIGHBOURS
+        found = (ground.space(tried, apart) if own else space).measure(
+            lesson.features[here],
+            lesson.mask[here],
+            held_out.residuals[:, here],
+            views,
+            whitening=whitening,
+            without=None if own else place[here],
+        )
+        for name, values in found.values.items():
+            logs[name][here] = values
+    kept = {name: values[rows] for name, values in logs.items()}
+    fitted = tuple(fit_view(name, kept[name]) for name in views)
+    scores = combine(fitted, kept)
+    guard = Guard(radius=float(kept["neighbour"].max()), ceiling=float(scores.max()))
+    scorer = Scorer(
+        autoencoder=autoencoder,
+        space=space,
+        views=fitted,
+        guard=guard,
+        outline=fit_outline(held_out.filled[teachers], lesson.weights),
+    )
+    return Fitted(scorer, rows, _guarded(scores, kept["neighbour"]), ground.error(rows))
+
+
+def _guarded(scores: Values, neighbour: Values) -> Values:
+    """Scores (n,) with the guard's say, where each record is held against the n - 1 others.
+
+    Only the farthest is beyond the radius of the others. Without its being so, the guard would
+    flag one normal record in n + 1 on top of what is promised.
+    """
+    far = int(neighbour.argmax())
+    others = np.arange(len(scores)) != far
+    guard = Guard(radius=float(neighbour[others].max()), ceiling=float(scores[others].max()))
+    return np.where(others, scores, np.maximum(scores, guard.scores(neighbour)))
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """Held-out normal records, and what spaces are made of them."""
+
+    lesson: Lesson
+    residuals: Floats  # (D, N, F)
+    filled: Floats  # (N, F)
+    floors: Floats
+    views: tuple[str, ...]
+    diagonal: bool
+
+    def whitening(self, rows: Rows) -> Floats:
+        """Fitted to the residuals of these records."""
+        mask, weights = self.lesson.mask[rows], self.lesson.weights
+        return fit_whitening(
+            self.residuals[:, rows], mask, weights, self.floors, diagonal=self.diagonal
+        )
+
+    def error(self, rows: Rows) -> float:
+        """Weighted mean squared residual of these records."""
+        observed = self.lesson.mask[rows] * self.lesson.weights
+        squares = (self.residuals[:, rows] ** 2).mean(axis=0) * observed
+        return float(squares.sum() / max(observed.sum(), TINY))
+
+    def space(self, tried: Rows, chosen: Rows) -> Space:
+        """The space whitened by `tried` records, with `chosen` ones as prototypes."""
+        lesson, weights = self.lesson, self.lesson.weights
+        whitening = self.whitening(tried)
+        nobody = Prototypes(points=np.zeros((0, 2 * len(weights)), dtype=np.float32))
+        bare = Space(
+            weights=weights,
+            whitening=whitening,
+            usual=_usual(self.residuals[:, tried], lesson.mask[tried], whitening, weights),
+            prototypes=nobody,
+            joint=nobody,
+            densities=np.zeros(0, dtype=np.float32),
+            vouchers=1 if lesson.trusted is None else max(1, len(chosen) // VOUCHED_BY),
+        )
+        points = self.filled[chosen]
+        prototypes = Prototypes(points=bare.scaled(points))
+        k = min(NEIGHBOURS, len(points) - 1)
+        distances, _ = prototypes.nearest(prototypes.points, k=k, without=np.arange(len(points)))
+        seen = np.ones(points.shape, dtype=bool)
+        densities = bare.logarithms(distances, seen).mean(axis=1).astype(np.float32)
+        joint = nobody
+        if "joint" in self.views:
+            whitened = self.residuals[:, chosen].mean(axis=0) @ whitening
+            joint = Prototypes(points=bare.beside(points, whitened))
+        return replace(bare, prototypes=prototypes, joint=joint, densities=densities)
+
+
+def _usual(residuals: Floats, mask: Mask, whitening: Floats, weights: Floats) -> Floats:
+    """The mean error of each feature (F,), scaled to add up to the weight of all."""
+    errors = reconstruction_errors(residuals, mask, whitening, weights)
+    means = errors.sum(axis=0) / np.maximum(mask.sum(axis=0), 1)
+    total = float(means.sum())
+    if total <= 0:
+        return weights
+    usual: Floats = means * (weights.sum() / total)
+    return usual

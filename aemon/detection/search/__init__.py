@@ -1,0 +1,1 @@
+"""The search for settings without labels, by planted anomalies."""

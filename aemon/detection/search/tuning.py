@@ -1,0 +1,235 @@
+"""Searching for settings without labels: by how well planted anomalies are told from records."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from aemon.config.detector_settings import DetectorSettings
+from aemon.config.learning_settings import LearningSettings
+from aemon.detection.arrays import Values
+from aemon.detection.autoencoders.kinds.detector_kinds import KINDS
+from aemon.detection.autoencoders.training_set import contiguous_folds
+from aemon.detection.features.feature_fitting import fit_features
+from aemon.detection.learning import train_detector
+from aemon.detection.search.planting import Records, plantings
+from aemon.errors import TrainingError
+from aemon.frame import Frame
+
+FOLDS = 3
+"""Stretches of time; each is judged once by a detector that learned from the others."""
+
+LEAST_RECORDS = 100
+"""Fewer leave folds in which nothing can be told apart."""
+
+CODE_SHARES = (0.25, 0.5, 0.9)
+"""Of the independent features: widths of the code that are tried."""
+
+NOISES = (0.0, 0.25, 0.5, 1.0)
+HIDDEN_FACTORS = (1, 6)
+STEPS = (600, 1500)
+
+Changes = dict[str, Any]
+Tell = Callable[["Trial"], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """Settings that were tried, and how they did.
+
+    Attributes:
+        changes: key of `detector` -> value, where it differs from the present settings.
+        criterion: mean AUROC over plantings and folds; NaN where training was refused.
+        error: its standard error, of the folds.
+        by_planting: the mean AUROC of each planting.
+        false_alarm_rate: share of held-out normal records flagged.
+        seconds: it took.
+        refusal: why nothing could be learned with these settings; empty where it could.
+    """
+
+    changes: Changes
+    criterion: float = float("nan")
+    error: float = float("nan")
+    by_planting: dict[str, float] = field(default_factory=dict)
+    false_alarm_rate: float = float("nan")
+    seconds: float = 0.0
+    refusal: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """All that was tried, the present settings first.
+
+    Attributes:
+        trials: in the order they were tried.
+        finished: whether all was tried that was planned; otherwise the time was up.
+    """
+
+    trials: tuple[Trial, ...]
+    finished: bool
+
+    @property
+    def best(self) -> Trial:
+        """The trial with the largest criterion."""
+        return max(
+            (trial for trial in self.trials if not trial.refusal), key=lambda trial: trial.criterion
+        )
+
+    @property
+    def advice(self) -> Trial:
+        """Of the trials within one standard error of the best, that with the fewest changes.
+
+        The one-standard-error rule (Breiman et al. 1984, section 3.4.3): what cannot be told
+        apart is decided for the simpler; the present settings, where they are among them.
+        """
+        best = self.best
+        alike = [trial for trial in self.trials if trial.criterion >= best.criterion - best.error]
+        return min(alike or [best], key=lambda trial: (len(trial.changes), -trial.criterion))
+
+
+def tune(
+    frame: Frame,
+    settings: LearningSettings,
+    *,
+    seed: int = 0,
+    seconds: float = float("inf"),
+    tell: Tell | None = None,
+    clock: Callable[[], float] = perf_counter,
+) -> Tuning:
+    """Try all kinds, then steps, hidden layers, noise and widths of the code, one by one.
+
+    Each of these goes on from what would be advised so far, so that only what clearly helps is
+    built upon.
+
+    Args:
+        frame: normal records; not modified.
+        settings: the present ones.
+        seed: of the trainings and the plantings, which are the same for all that is tried.
+        seconds: no new trial is begun after so many; the present settings are always tried.
+        tell: is called with every trial as it ends.
+        clock: seconds that pass.
+
+    Raises:
+        FrameError: a configured column is not there or is not of its configured kind.
+        TrainingError: there is too little to learn from, or the present settings do not fit.
+    """
+    if len(frame) < LEAST_RECORDS:
+        raise TrainingError(
+            f"{len(frame)} records are too few to tune with; it takes {LEAST_RECORDS}",
+            todo="wait for more records",
+        )
+    began = clock()
+    frame = frame.take(np.argsort(frame.times, kind="stable"))
+    trials: list[Trial] = []
+
+    def attempt(changes: Changes) -> None:
+        trials.append(_attempt(frame, settings, changes, seed, clock))
+        if tell is not None:
+            tell(trials[-1])
+
+    attempt({})
+    if trials[0].refusal:
+        raise TrainingError(trials[0].refusal)
+    features = fit_features(frame, settings.columns)
+    for step in (_kinds, _steps, _hidden, _noises, _codes):
+        base = Tuning(trials=tuple(trials), finished=False).advice.changes
+        present = _changed(settings.detector, base)
+        for key, value in step(present, features.width, len(features)):
+            if clock() - began > seconds:
+                return Tuning(trials=tuple(trials), finished=False)
+            attempt(_differing(settings.detector, {**base, key: value}))
+    return Tuning(trials=tuple(trials), finished=True)
+
+
+def auroc(normal: Values, planted: Values) -> float:
+    """How often a planted record scores above a normal one, ties counted half.
+
+    The area under the receiver operating characteristic (Hanley & McNeil 1982).
+
+    >>> auroc(np.array([1.0, 2.0]), np.array([2.0, 3.0]))
+    0.875
+    """
+    ordered = np.sort(normal)
+    below = np.searchsorted(ordered, planted, side="left")
+    upto = np.searchsorted(ordered, planted, side="right")
+    return float((below + upto).mean() / (2 * len(normal)))
+
+
+Step = Iterator[tuple[str, Any]]
+
+
+def _kinds(present: DetectorSettings, _width: int, _features: int) -> Step:
+    yield from (("kind", kind) for kind in KINDS if kind != present.kind)
+
+
+def _codes(_present: DetectorSettings, width: int, _features: int) -> Step:
+    codes = {max(1, round(share * width)) for share in CODE_SHARES}
+    yield from (("code_size", code) for code in sorted(codes) if code < width)
+
+
+def _noises(present: DetectorSettings, _width: int, _features: int) -> Step:
+    if not KINDS[present.kind].at_once:  # what is solved at once sees no noise
+        yield from (("noise", noise) for noise in NOISES if noise != present.noise)
+
+
+def _hidden(present: DetectorSettings, _width: int, features: int) -> Step:
+    if not KINDS[present.kind].at_once:
+        yield from (("hidden_sizes", (factor * features,)) for factor in HIDDEN_FACTORS)
+
+
+def _steps(present: DetectorSettings, _width: int, _features: int) -> Step:
+    if not KINDS[present.kind].at_once:
+        yield from (("steps", steps) for steps in STEPS if steps != present.steps)
+
+
+def _attempt(
+    frame: Frame,
+    settings: LearningSettings,
+    changes: Changes,
+    seed: int,
+    clock: Callable[[], float],
+) -> Trial:
+    """One trial, over all folds."""
+    began = clock()
+    learning = settings.model_copy(update={"detector": _changed(settings.detector, changes)})
+    folds = contiguous_folds(len(frame), FOLDS)
+    found: list[dict[str, float]] = []
+    flagged = 0
+    try:
+        for fold in range(FOLDS):
+            detector = train_detector(frame.take(folds != fold), learning, seed)
+            held_out = frame.take(folds == fold)
+            judged = detector.judge(held_out)
+            flagged += int(judged.anomalous.sum())
+            records = Records(*detector.feature_map.transform(held_out))
+            found.append({})
+            for place, (name, plant) in enumerate(plantings(detector.feature_map).items()):
+                planted = plant(
+                    detector.feature_map, records, np.random.default_rng((seed, fold, place))
+                )
+                found[-1][name] = auroc(judged.scores, detector.scorer.scores(*planted))
+    except TrainingError as error:
+        return Trial(changes=changes, refusal=str(error), seconds=clock() - began)
+    means = np.array([np.mean(list(each.values())) for each in found])
+    return Trial(
+        changes=changes,
+        criterion=float(means.mean()),
+        error=float(means.std(ddof=1) / np.sqrt(FOLDS)),
+        by_planting={
+            name: float(np.mean([each[name] for each in found if name in each]))
+            for name in found[0]
+        },
+        false_alarm_rate=flagged / len(frame),
+        seconds=clock() - began,
+    )
+
+
+def _changed(detector: DetectorSettings, changes: Changes) -> DetectorSettings:
+    return DetectorSettings.model_validate({**detector.model_dump(), **changes})
+
+
+def _differing(detector: DetectorSettings, changes: Changes) -> Changes:
+    """The changes that change anything."""
+    return {key: value for key, value in changes.items() if getattr(detector, key) != value}

@@ -1,0 +1,1 @@
+"""Thresholds: calibration, recalibration, one for each entity."""

@@ -1,0 +1,1 @@
+"""`aemon doctor`: checks of the host, the store and the monitors."""

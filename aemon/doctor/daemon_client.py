@@ -1,0 +1,124 @@
+"""Asking the running daemon how it is, over its own HTTP; it may not be there."""
+
+import base64
+import http.client
+import json
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from aemon.config.schema import Config
+from aemon.config.service_settings import ClientSettings
+from aemon.config.values.addresses import public_address
+from aemon.config.web_settings import read_web_config
+from aemon.errors import ConfigError
+from aemon.store.engine import store_url
+from aemon.web.tls import client_context
+
+PATIENCE_SECONDS = 2.0
+_ANY_HOST = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 -- asked, not listened on
+_SHOW = "http.client says what to show; the web configuration, whom that is"
+_REFUSED: Mapping[int, str] = {HTTPStatus.UNAUTHORIZED: _SHOW, HTTPStatus.FORBIDDEN: _SHOW}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a daemon told, or why there is none to be had.
+
+    Attributes:
+        address: `host:port` that was asked.
+        told: `/status.json`; None without a daemon.
+        why: what was heard instead of it.
+        todo: what to do about that, where it is known.
+    """
+
+    address: str
+    told: Mapping[str, Any] | None
+    why: str = ""
+    todo: str = ""
+
+
+class _NothingToldError(Exception):
+    def __init__(self, why: str, todo: str = "") -> None:
+        super().__init__(why)
+        self.todo = todo
+
+
+def ask_daemon(config: Config) -> Answer:
+    """Ask at the configured address; of whatever goes wrong, the answer tells.
+
+    With the credentials of `http.client`. A daemon with TLS is known by the certificate of its web
+    configuration, whatever names that bears.
+    """
+    host, _, port = config.http.listen.rpartition(":")
+    address = f"{_ANY_HOST.get(host, host)}:{port}"
+    if port.strip("0") == "":
+        return Answer(address=address, told=None, why="http.listen names no port to ask at")
+    try:
+        told = _fetch(address, _tls(config), _credentials(config.http.client))
+    except _NothingToldError as nothing:
+        return Answer(address=address, told=None, why=str(nothing), todo=nothing.todo)
+    if told["store"] != public_address(store_url(config.store.get_secret_value())):
+        why = f"the daemon at {address} has another store, {told['store']}"
+        return Answer(address=address, told=None, why=why)
+    return Answer(address=address, told=told)
+
+
+def _fetch(
+    address: str, context: ssl.SSLContext | None, credentials: Mapping[str, str]
+) -> Mapping[str, Any]:
+    # No proxy of the environment stands between a host and itself, and no redirection is followed.
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(context=context),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.HTTPDefaultErrorHandler(),
+    ):
+        opener.add_handler(handler)
+    url = f"{'https' if context else 'http'}://{address}/status.json"
+    request = urllib.request.Request(url, headers=dict(credentials))  # noqa: S310 -- see the line above
+    try:
+        with opener.open(request, timeout=PATIENCE_SECONDS) as answer:
+            told: dict[str, Any] = json.load(answer)
+            told["store"]
+    except urllib.error.HTTPError as error:
+        with error:
+            why = f"{address} answers, but tells nothing: {error.code} {error.reason}"
+            raise _NothingToldError(why, _REFUSED.get(error.code, "")) from None
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        if isinstance(reason, ssl.SSLError):
+            why = f"{address} and this host do not agree on TLS: {reason.reason}"
+            raise _NothingToldError(why) from None
+        raise _NothingToldError(f"the daemon does not answer at {address}") from None
+    except (http.client.HTTPException, ValueError, KeyError, TypeError):
+        raise _NothingToldError(f"what answers at {address} is no aemon") from None
+    return told
+
+
+def _tls(config: Config) -> ssl.SSLContext | None:
+    if config.http.web_config is None:
+        return None
+    client = config.http.client
+    shown = (client.cert_file, client.key_file) if client.cert_file and client.key_file else None
+    try:
+        settings = read_web_config(config.http.web_config)[0].tls_server_config
+        return None if settings is None else client_context(settings, shown)
+    except ConfigError as error:
+        raise _NothingToldError(error.message, error.todo) from None
+    except OSError as error:
+        raise _NothingToldError(f"cannot ask over TLS: {error}") from None
+
+
+def _credentials(client: ClientSettings) -> dict[str, str]:
+    if client.token:
+        return {"Authorization": f"Bearer {client.token.get_secret_value()}"}
+    if client.user and client.password:
+        shown = f"{client.user}:{client.password.get_secret_value()}".encode()
+        return {"Authorization": f"Basic {base64.b64encode(shown).decode()}"}
+    return {}

@@ -1,0 +1,92 @@
+"""Finding what is wrong with an installation: every check is one function, and none stops others."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import ParamSpec
+
+from aemon import __version__
+from aemon.clock import utc_now
+from aemon.config.loading import load_config
+from aemon.config.schema import Config
+from aemon.config.values.addresses import public_address
+from aemon.doctor import host_checks, monitor_checks, store_checks
+from aemon.doctor.daemon_client import ask_daemon
+from aemon.doctor.finding import Finding, error, ok, warning
+from aemon.errors import AemonError
+from aemon.store.engine import open_engine
+from aemon.store.schema import revisions
+from aemon.store.store import Store
+
+P = ParamSpec("P")
+
+
+def diagnose(path: Path) -> Iterator[Finding]:
+    """What every check finds, in the order of what rests on what."""
+    try:
+        config = load_config(path)
+    except AemonError as broken:
+        todo = broken.todo or "correct it; aemon config schema tells what may stand there"
+        *others, last = broken.message.splitlines()  # a mistake a line
+        yield from (error("configuration", other, "") for other in others)
+        yield error("configuration", last, todo)
+        return
+    count = len(config.monitors)
+    told = f"{count} monitor{'' if count == 1 else 's'}"
+    yield ok("configuration", f"{path} is valid, with {told}")
+    for check in host_checks.CHECKS:
+        yield from _found(check.__name__, check, config, path)
+    yield from _found("source", monitor_checks.sources, config)
+    yield from _store(config)
+    yield from _found("daemon", _daemon, config)
+
+
+def _found(
+    name: str, check: Callable[P, Finding | Iterable[Finding]], *args: P.args, **kwargs: P.kwargs
+) -> Iterator[Finding]:
+    """What a check finds; that it cannot look is a finding, too."""
+    try:
+        found = check(*args, **kwargs)
+        yield from [found] if isinstance(found, Finding) else found
+    except AemonError as broken:
+        yield error(name.replace("_", " "), broken.message, broken.todo)
+    except OSError as broken:
+        yield error(name.replace("_", " "), f"cannot look: {broken}", "see who runs this command")
+
+
+def _store(config: Config) -> Iterator[Finding]:
+    try:
+        engine = open_engine(config.store.get_secret_value())
+        revision = revisions.current_revision(engine)
+    except AemonError as broken:
+        yield error("store", broken.message, broken.todo)
+        return
+    store = Store(engine, utc_now)
+    address = public_address(engine.url)
+    try:
+        if revision is None:
+            yield warning("store", f"there is nothing yet in {address}", "start it: aemon run")
+            return
+        yield ok("store", f"{address} answers")
+        if revision != revisions.HEAD_REVISION:
+            told = f"schema {revision}, and this aemon has {revisions.HEAD_REVISION}"
+            yield error("schema", told, "back it up, then: aemon db upgrade")
+            return
+        for check in (*store_checks.CHECKS, monitor_checks.detectors, monitor_checks.runs):
+            yield from _found(check.__name__, check, store, config)
+    finally:
+        store.close()
+
+
+def _daemon(config: Config) -> Finding:
+    answer = ask_daemon(config)
+    if answer.told is None:
+        todo = "start it: aemon run; or correct http.listen, if another program is there"
+        return warning("daemon", answer.why, answer.todo or todo)
+    version = answer.told["aemon"]
+    if version != __version__:
+        what = f"the daemon at {answer.address} is aemon {version}, and this is {__version__}"
+        return warning("daemon", what, "restart it, so that it is what is installed")
+    health = str(answer.told["health"])
+    if health.startswith("dead"):
+        return error("daemon", f"{answer.address}: {health}", "restart it, and report this")
+    return ok("daemon", f"{answer.address}: {health}")

@@ -1,0 +1,156 @@
+"""What can be wrong with a host and the configuration file on it."""
+
+import re
+import resource
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from zoneinfo import available_timezones
+
+import psutil
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from aemon.config.receiver_settings import SlackReceiver
+from aemon.config.schema import Config
+from aemon.config.source_settings import SqlSource
+from aemon.doctor.finding import Finding, error, ok, warning
+from aemon.web.access import exposure, load_access
+from aemon.web.connections import MOST
+
+FILES_A_MONITOR = 6  # a source's connection, and its share of all else
+FILES_AT_LEAST = 128 + MOST
+IMPORT_SECONDS = 60.0
+_CREDENTIALS = re.compile("auth|key|secret|token", re.IGNORECASE)  # in the name of a header
+_GROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+
+def secrets(config: Config, path: Path) -> Finding:
+    """Whether others can read a password in the configuration file."""
+    text = path.read_text(encoding="utf-8")
+    passwords = [password for url in _urls(config) if (password := _password(url))]
+    passwords += _shown(config)
+    open_to_others = stat.S_IMODE(path.stat().st_mode) & (stat.S_IRGRP | stat.S_IROTH)
+    if open_to_others and any(password in text for password in passwords):
+        return warning(
+            "secrets",
+            f"{path} holds a password, and others on this host can read it",
+            f"chmod 600 {path}, or write ${{file:/run/secrets/x}} in its place",
+        )
+    return ok("secrets", f"no password in {path} is open to others")
+
+
+def drivers(config: Config, _path: Path) -> Finding:
+    """Whether the driver of PostgreSQL is there, if it is needed."""
+    needed = any(url.startswith("postgresql") for url in _urls(config))
+    if needed and find_spec("psycopg") is None:
+        return error("drivers", "psycopg is not installed", "pip install 'aemon[postgresql]'")
+    return ok("drivers", "what the store needs is installed")
+
+
+def time_zones(_config: Config, _path: Path) -> Finding:
+    """Whether there is a time zone database."""
+    count = len(available_timezones())
+    if not count:
+        return error(
+            "time zones", "there is no time zone database", "install tzdata: pip install tzdata"
+        )
+    return ok("time zones", f"{count} are known")
+
+
+def training(_config: Config, _path: Path) -> Finding:
+    """Whether a worker could train: torch loads in a process of its own."""
+    command = [sys.executable, "-c", "import torch; print(torch.__version__)"]
+    try:
+        done = subprocess.run(  # noqa: S603 -- this interpreter
+            command, capture_output=True, text=True, timeout=IMPORT_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        what = f"torch did not load within {IMPORT_SECONDS:g} s"
+        return warning("training", what, "look for what keeps this host busy")
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        return error("training", f"torch does not load: {last}", "pip install torch")
+    return ok("training", f"torch {done.stdout.strip()} loads")
+
+
+def memory(config: Config, _path: Path) -> Finding:
+    """Whether a training worker may take more than there is."""
+    wanted = max(monitor.life.train_memory for monitor in config.monitors.values())
+    there = psutil.virtual_memory().available
+    try:
+        limit = _GROUP_LIMIT.read_text().strip()
+    except OSError:
+        limit = ""
+    if limit.isdigit():
+        there = min(there, int(limit))
+    told = f"{there / 1e9:.1f} GB are available"
+    if wanted > there:
+        return warning(
+            "memory",
+            f"a training may take up to {wanted / 1e9:.1f} GB; {told}",
+            "lower life.train_memory, so that a training that grows is ended before the host "
+            "runs out of memory",
+        )
+    return ok("memory", told)
+
+
+def open_files(config: Config, _path: Path) -> Finding:
+    """Whether the daemon may open as many files as its monitors need."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    count = len(config.monitors)
+    needed = FILES_AT_LEAST + FILES_A_MONITOR * count
+    if limit != resource.RLIM_INFINITY and limit < needed:
+        return warning(
+            "open files",
+            f"{limit} may be open at once; {count} monitors need up to {needed}",
+            f"ulimit -n {needed}, or LimitNOFILE={needed} in the systemd unit",
+        )
+    return ok("open files", f"{limit} may be open at once, {needed} are needed at most")
+
+
+def http_port(config: Config, _path: Path) -> Finding:
+    """Whether more can be seen on the port than should be."""
+    access = load_access(config.http.web_config)
+    exposed = exposure(access.settings, config.http.listen.rpartition(":")[0])
+    key = access.settings.tls_server_config and access.settings.tls_server_config.key_file
+    if exposed:
+        todo = "see `Securing the port` in the README, or listen on 127.0.0.1"
+        return warning("http port", exposed, todo)
+    if key and key.stat().st_mode & stat.S_IROTH:
+        return warning("http port", f"everybody on this host can read {key}", f"chmod 640 {key}")
+    if access.settings.ignored:
+        return warning("http port", access.settings.ignored, "leave the key out, or live with it")
+    told = "takes credentials" if access.settings.takes_credentials else "takes no credentials"
+    return ok("http port", f"{config.http.listen} {told}")
+
+
+CHECKS = (secrets, drivers, time_zones, training, memory, open_files, http_port)
+
+
+def _urls(config: Config) -> list[str]:
+    sources = (monitor.source for monitor in config.monitors.values())
+    urls = [source.url.get_secret_value() for source in sources if isinstance(source, SqlSource)]
+    return [config.store.get_secret_value(), *urls]
+
+
+def _shown(config: Config) -> Iterator[str]:
+    """What is shown to receivers, and to the daemon itself."""
+    given = [config.http.client.token, config.http.client.password]
+    for receiver in config.notify.values():
+        given.append(receiver.bearer_token)
+        given += [value for name, value in receiver.headers.items() if _CREDENTIALS.search(name)]
+        given.append(receiver.basic_auth.password if receiver.basic_auth else None)
+        if isinstance(receiver, SlackReceiver):
+            given.append(receiver.url)  # who knows it may post there
+    yield from (secret.get_secret_value() for secret in given if secret)
+
+
+def _password(url: str) -> str:
+    try:
+        return str(make_url(url).password or "")
+    except ArgumentError:
+        return ""

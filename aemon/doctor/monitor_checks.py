@@ -1,0 +1,115 @@
+"""What can be wrong with what is watched: sources, detectors, and how their runs ended."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pandas as pd
+
+from aemon.clock import format_duration, utc_now
+from aemon.config.schema import Config, MonitorSettings
+from aemon.config.source_settings import HostSource
+from aemon.doctor.finding import Finding, error, ok, warning
+from aemon.errors import AemonError, ArtifactError
+from aemon.frame import check_frame
+from aemon.lifecycle.loaded_detector import load
+from aemon.records import Outcome
+from aemon.sources.source_kinds import open_source
+from aemon.store.detectors import active_detector
+from aemon.store.ledger import bad_ends, lost_runs
+from aemon.store.queries import MonitorOverview, overview
+from aemon.store.store import Store
+
+LATELY = timedelta(days=1)
+_MINUTE = timedelta(minutes=1)
+_TOLD = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.MISFIRED)
+
+
+def sources(config: Config) -> Iterator[Finding]:
+    """Whether each source can be read, and delivers."""
+    for name, settings in config.monitors.items():
+        try:
+            yield _source(name, settings)
+        except AemonError as broken:
+            todo = broken.todo or f"aemon check {name} shows what it would read"
+            yield error("source", f"{name}: {broken.message}", todo)
+
+
+def _source(name: str, settings: MonitorSettings) -> Finding:
+    if isinstance(settings.source, HostSource):
+        return ok("source", f"{name}: this machine")
+    source = open_source(settings.source, clock=utc_now)
+    try:
+        frame = check_frame(source.newest(None, 1).table, source.roles)
+    finally:
+        source.close()
+    if not len(frame):
+        todo = "nothing can be learned before records come in"
+        return warning("source", f"{name}: there are no records", todo)
+    newest = pd.Timestamp(frame.times[-1]).tz_localize("UTC").to_pydatetime()
+    age, stale = utc_now() - newest, settings.stale_age(utc_now())
+    if stale is not None and age > stale:
+        return warning(
+            "source",
+            f"{name}: the newest record is {_age(age)} old, and stale_after is "
+            f"{format_duration(stale)}",
+            "see whether records still come in; a wrong time zone looks like this, too; where they "
+            "come only now and then, raise stale_after",
+        )
+    return ok("source", f"{name}: the newest record is of {newest:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def detectors(store: Store, config: Config) -> Iterator[Finding]:
+    """Which monitors have no detector and why, and whose cannot be read."""
+    known = overview(store, config.monitors, utc_now() - LATELY)
+    for name in sorted(set(config.monitors) - {monitor.name for monitor in known}):
+        yield warning("detector", f"{name} has never run", "start it: aemon run")
+    for monitor in known:
+        if monitor.detector_version is None:
+            yield _none_yet(monitor)
+            continue
+        stored = active_detector(store, monitor.name)
+        try:
+            if stored is not None:
+                load(store, stored)
+        except ArtifactError as broken:
+            what = f"{monitor.name}: detector {monitor.detector_version}: {broken.message}"
+            yield error("detector", what, f"aemon train {monitor.name}")
+        else:
+            yield ok("detector", f"{monitor.name}: detector {monitor.detector_version}")
+
+
+def _none_yet(monitor: MonitorOverview) -> Finding:
+    train, score, name = monitor.last_train, monitor.last_score, monitor.name
+    if train is not None and train.outcome != Outcome.OK:
+        what = f"{name} has no detector: the last training {train.outcome}: {train.reason}"
+        return error("detector", what, f"aemon check {name}, then aemon train {name}")
+    if score is None:
+        return warning("detector", f"{name} has never run", "start it: aemon run")
+    todo = "it is trained by itself when there are enough; fewer will do with min_records"
+    return warning("detector", f"{name} has no detector yet: {score.reason}", todo)
+
+
+def runs(store: Store, config: Config) -> Iterator[Finding]:
+    """Which runs of the last day ended badly, or were lost."""
+    since = utc_now() - LATELY
+    fine = True
+    for bad in bad_ends(store, since, _TOLD):
+        if bad.monitor in config.monitors:
+            fine = False
+            what = f"{bad.monitor}: {bad.count} {bad.job} runs {bad.outcome} in the last day"
+            told = f"the last: {bad.reason}" if bad.reason else "see the table runs"
+            yield warning("runs", what, told)
+    for name, settings in config.monitors.items():
+        longest = max(settings.score_timeout, settings.train_timeout)
+        count = lost_runs(store, name, since, utc_now() - 2 * longest)
+        if count:
+            fine = False
+            what = f"{name}: {count} runs were lost in the last day with the aemon that ran them"
+            yield warning("runs", what, "see why it ended: killed, out of memory, power cut?")
+    if fine:
+        yield ok("runs", "none of the last day failed, timed out, came too late or was lost")
+
+
+def _age(age: timedelta) -> str:
+    whole = _MINUTE if age >= _MINUTE else timedelta(seconds=1)
+    return format_duration(age // whole * whole)

@@ -1,0 +1,155 @@
+"""What can be wrong with a results database, and with the daemons that share it."""
+
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import psutil
+import sqlalchemy as sa
+
+from aemon.clock import format_duration, utc_now
+from aemon.config.schema import Config
+from aemon.doctor.finding import Finding, error, ok, warning
+from aemon.store.delivery import listed
+from aemon.store.engine import READ_ONLY, store_errors
+from aemon.store.leases import database_time, lease_rows, seen_replicas
+from aemon.store.outbox import NotificationState
+from aemon.store.schema import revisions
+from aemon.store.schema.tables import monitors
+from aemon.store.store import Store
+
+LITTLE_SPACE, TOO_LITTLE_SPACE = 2_000_000_000, 200_000_000  # bytes
+MOST_SKEW = timedelta(seconds=5)
+_NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "fuse.sshfs", "afs"}
+
+
+def tables(store: Store, _config: Config) -> Finding:
+    """Whether the schema is this version's."""
+    differences = revisions.check(store.engine)
+    if differences:
+        return error("schema", "; ".join(differences), "aemon db upgrade, or restore a backup")
+    return ok("schema", f"revision {revisions.HEAD_REVISION}")
+
+
+def writable(store: Store, _config: Config) -> Finding:
+    """Whether a row can be written; it is taken back."""
+    probe = sa.insert(monitors).values(name="aemon doctor was here", created_at=utc_now())
+    with store_errors(store.engine), store.engine.connect() as connection:
+        connection.execute(probe)
+        connection.rollback()
+    return ok("writing", "the store takes what is written")
+
+
+def space(store: Store, _config: Config) -> Iterator[Finding]:
+    """Whether there is room for more, and whether the disk is one that SQLite can be on."""
+    if store.engine.url.get_backend_name() != "sqlite":
+        yield ok("space", "the database server looks after it")
+        return
+    file = Path(str(store.engine.url.database)).resolve()
+    free = shutil.disk_usage(file.parent).free
+    told = f"{free / 1e9:.1f} GB are free in {file.parent}"
+    todo = "make room, or keep less: retention and keep in the configuration"
+    if free < TOO_LITTLE_SPACE:
+        yield error("space", told, todo)
+    elif free < LITTLE_SPACE:
+        yield warning("space", told, todo)
+    else:
+        yield ok("space", told)
+    kind = _file_system(file)
+    if kind in _NETWORK:
+        yield warning(
+            "file system",
+            f"{file} is on a network file system ({kind}), whose locks SQLite cannot rely on",
+            "put the store on a local disk, or use PostgreSQL",
+        )
+
+
+def clocks(store: Store, _config: Config) -> Finding:
+    """Whether this host's clock and the database's agree."""
+    with store_errors(store.engine), store.engine.connect() as plain:
+        connection = plain.execution_options(**{READ_ONLY: True})
+        began = utc_now()
+        theirs = database_time(connection, store)
+        skew = theirs - (began + (utc_now() - began) / 2)
+    if abs(skew) > MOST_SKEW:
+        way = "ahead of" if skew > timedelta(0) else "behind"
+        return warning(
+            "clocks",
+            f"the database's clock is {_rounded(abs(skew))} {way} this host's",
+            "set both by NTP: verdicts and runs carry this host's time",
+        )
+    return ok("clocks", "the database's clock and this host's agree")
+
+
+def watched(store: Store, config: Config) -> Iterator[Finding]:
+    """Whether every monitor is held by a replica that lives, and which replicas fell silent."""
+    lease = config.replicas.lease
+    seen = seen_replicas(store)
+    silent = {name: age for name, (_, _, age) in seen.items() if age >= lease}
+    live = len(seen) - len(silent)
+    for name, age in sorted(silent.items()):
+        yield warning(
+            "replicas",
+            f"{name} has not said for {_rounded(age)} that it lives",
+            "if it is not gone on purpose, look at its log; it is forgotten after a day",
+        )
+    held = {row.monitor for row in lease_rows(store, config.monitors) if row.is_held}
+    nobody = sorted(set(config.monitors) - held)
+    if nobody and live:
+        yield error(
+            "leases",
+            f"nobody watches {', '.join(nobody)}; replicas that live: {live}",
+            "do all replicas have the same configuration? look for lease.failed in their logs",
+        )
+    elif nobody:
+        yield warning("leases", f"nobody watches {', '.join(nobody)}", "start it: aemon run")
+    else:
+        yield ok("leases", f"all monitors are watched, by {live} replica{'' if live == 1 else 's'}")
+
+
+def told(store: Store, config: Config) -> Iterator[Finding]:
+    """Whether every receiver takes what it is told, and what was given up."""
+    for name, receiver in config.notify.items():
+        waiting = listed(store, states=[NotificationState.WAITING], receiver=name, limit=100)
+        failing = next(
+            (
+                one
+                for one in waiting
+                if one.last_error and one.monitor in config.monitors
+                if receiver.tells_of(one.monitor)
+            ),
+            None,
+        )
+        if failing is not None:
+            yield warning(
+                "notify",
+                f"{name} does not take what it is told: {failing.last_error}",
+                f"aemon notify test {name}",
+            )
+        else:
+            yield ok("notify", f"nothing waits that {name} did not take")
+    dead = listed(store, states=[NotificationState.DEAD], limit=1)
+    if dead:
+        yield warning(
+            "notify",
+            f"there are dead letters, the newest for {dead[0].receiver}: {dead[0].last_error}",
+            "aemon notify list --dead; once it is mended: aemon notify retry --all",
+        )
+
+
+CHECKS = (tables, writable, space, clocks, watched, told)
+
+
+def _file_system(file: Path) -> str:
+    """The kind of file system that a file is on; empty if unknown."""
+    mounts = [
+        part for part in psutil.disk_partitions(all=True) if file.is_relative_to(part.mountpoint)
+    ]
+    best = max(mounts, key=lambda part: len(part.mountpoint), default=None)
+    return best.fstype if best else ""
+
+
+def _rounded(age: timedelta) -> str:
+    whole = 60 if age >= timedelta(minutes=2) else 1
+    return format_duration(timedelta(seconds=age.total_seconds() // whole * whole))

@@ -1,0 +1,1 @@
+"""How detectors come and go: trained, tried, promoted, recalibrated, replaced."""

@@ -1,0 +1,69 @@
+"""How many records the first detector waits for: a rule of columns, unless a number is given."""
+
+from collections.abc import Iterable
+
+from aemon.config.column_settings import ColumnSettings
+from aemon.config.schema import MonitorSettings
+from aemon.detection.thresholds.threshold import records_to_show
+from aemon.frame import Roles
+from aemon.sources.source import Source
+from aemon.store.detectors import StoredDetector
+from aemon.store.queries import MonitorOverview
+
+RECORDS_A_COLUMN = 30
+"""Fewer, and what one column has to do with another is mostly chance."""
+
+LEAST_WANTED, MOST_WANTED = 200, 5_000
+"""Fewer records draw no line; for more, nobody waits. The detector grows with what comes."""
+
+
+def wanted_records(settings: MonitorSettings, source: Source) -> int:
+    """How many records end a cold start: `min_records`, or else 30 for every judged column.
+
+    Raises:
+        AemonError: the source cannot be read.
+    """
+    if settings.min_records is not None:
+        return settings.min_records
+    first = source.fetch(None, 1).table
+    return wanted_for(
+        len(judged_columns([str(name) for name in first], source.roles, settings.columns)), settings
+    )
+
+
+def wanted_for(columns: int, settings: MonitorSettings) -> int:
+    """The rule, for a number of judged columns."""
+    if settings.min_records is not None:
+        return settings.min_records
+    wanted = min(max(LEAST_WANTED, RECORDS_A_COLUMN * columns), MOST_WANTED)
+    return min(wanted, settings.max_training_records)
+
+
+def judged_columns(names: list[str], roles: Roles, settings: ColumnSettings) -> list[str]:
+    """Those that may be judged, by name; what is in them may exclude some more."""
+    apart = {roles.time, roles.key, roles.entity, *settings.exclude}
+    chosen = settings.include if settings.include is not None else names
+    return [name for name in chosen if name in names and name not in apart]
+
+
+def is_provisional(stored: StoredDetector) -> bool:
+    """Whether a line was drawn from too few records to show its promise.
+
+    A rate that not even `MOST_WANTED` records can show is a fitted tail's, and stays so.
+    """
+    return _falls_short(stored.calibration_records, stored.false_alarm_rate)
+
+
+def provisional_ones(known: Iterable[MonitorOverview]) -> frozenset[str]:
+    """The monitors whose active detector has such a line."""
+    return frozenset(
+        one.name
+        for one in known
+        if one.calibration_records is not None
+        and one.false_alarm_rate is not None
+        and _falls_short(one.calibration_records, one.false_alarm_rate)
+    )
+
+
+def _falls_short(records: int, rate: float) -> bool:
+    return records + 1 < min(records_to_show(rate), MOST_WANTED)

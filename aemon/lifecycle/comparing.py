@@ -1,0 +1,154 @@
+"""Two detectors on the same records: what both flag, and where they differ."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from aemon.clock import Clock
+from aemon.config.schema import MonitorSettings
+from aemon.detection.judgement import Judgement
+from aemon.errors import DetectorError, FrameError
+from aemon.frame import Frame, check_frame
+from aemon.lifecycle.loaded_detector import load
+from aemon.lifecycle.rebuilding import find_detector
+from aemon.lifecycle.training_run import open_replayable
+from aemon.store.detectors import active_detector, stored_detector
+from aemon.store.store import Store
+from aemon.store.succession import find_trial
+
+MOST_DIFFERING = 20  # records that are told; those furthest apart
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """One of the two."""
+
+    version: int
+    state: str
+    trained_at: datetime
+    validation_error: float
+    threshold: float
+    false_alarm_rate: float
+    flagged: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Differing:
+    """A record that one of the two flags; score over threshold by each."""
+
+    record_key: str
+    entity: str
+    event_time: datetime
+    first: float
+    second: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """Two detectors on the newest records that were judged."""
+
+    records: int
+    first: Side
+    second: Side
+    flagged_by_both: int
+    rank_correlation: float
+    trial: str  # how the first one's trial stands or went; empty if it had none
+    differing: tuple[Differing, ...]
+
+
+def compare_detectors(
+    name: str,
+    settings: MonitorSettings,
+    store: Store,
+    clock: Clock,
+    version: int,
+    other: int | None,
+    records: int,
+) -> Compared:
+    """Judge the newest judged records with two detectors; nothing is stored.
+
+    Raises:
+        DetectorError: one of them is not there, or its weights are not, or there are no records.
+        FrameError: the records have no longer the columns one of them learned from.
+        AemonError: the source or the store is at fault.
+    """
+    if other is None:
+        active = active_detector(store, name)
+        if active is None:
+            raise DetectorError(f"{name} has no active detector", todo="name the other version")
+        other = active.version
+    if other == version:
+        raise DetectorError(
+            f"{name}: detector {version} would be compared with itself",
+            todo="name two versions; `aemon detectors list` shows what there is",
+        )
+    rows = [find_detector(store, name, each) for each in (version, other)]
+    frame = _newest(name, settings, store, clock, records)
+    judged = [_judge(store, name, row, frame) for row in rows]
+    flagged = [one.anomalous for one in judged]
+    apart = np.flatnonzero(flagged[0] != flagged[1])
+    gaps = np.abs(np.log(judged[0].exceedances[apart] / judged[1].exceedances[apart]))
+    ranks = [pd.Series(one.scores).rank() for one in judged]
+    correlation = float(ranks[0].corr(ranks[1])) if len(frame) > 1 else float("nan")
+    return Compared(
+        records=len(frame),
+        first=_side(rows[0], flagged[0]),
+        second=_side(rows[1], flagged[1]),
+        flagged_by_both=int((flagged[0] & flagged[1]).sum()),
+        rank_correlation=correlation,
+        trial=_trial(store, rows[0]),
+        differing=tuple(
+            Differing(
+                record_key=frame.keys[row],
+                entity=frame.entities[row],
+                event_time=frame.aware_time(row),
+                first=float(judged[0].exceedances[row]),
+                second=float(judged[1].exceedances[row]),
+            )
+            for row in apart[np.argsort(-gaps)][:MOST_DIFFERING].tolist()
+        ),
+    )
+
+
+def _newest(
+    name: str, settings: MonitorSettings, store: Store, clock: Clock, records: int
+) -> Frame:
+    source = open_replayable(name, settings, store, clock)
+    try:
+        fetched = source.newest(store.mark(name).watermark, records)
+        frame = check_frame(fetched.table, source.roles)
+    finally:
+        source.close()
+    if not len(frame):
+        raise DetectorError(f"{name} has judged no records yet", todo="wait for the next run")
+    return frame
+
+
+def _judge(store: Store, name: str, row: dict[str, Any], frame: Frame) -> Judgement:
+    if row["artifact_sha256"] is None:
+        raise DetectorError(
+            f"{name}: the weights of detector {row['version']} were removed by retention",
+            todo="`aemon detectors rebuild` trains it again; or compare with a newer one",
+        )
+    try:
+        return load(store, stored_detector(row)).detector.judge(frame)
+    except FrameError as error:
+        raise FrameError(f"detector {row['version']}: {error.message}", todo=error.todo) from error
+
+
+def _side(row: dict[str, Any], flagged: Any) -> Side:
+    names = ("version", "state", "trained_at", "validation_error", "threshold", "false_alarm_rate")
+    return Side(**{name: row[name] for name in names}, flagged=int(flagged.sum()))
+
+
+def _trial(store: Store, row: dict[str, Any]) -> str:
+    trial = find_trial(store, row["id"])
+    if trial is None:
+        return ""
+    return (
+        f"{trial.records} records in the shadow, {trial.flagged} flagged, the active one "
+        f"{trial.flagged_by_active}, both {trial.flagged_by_both}; {row['state_reason']}"
+    )

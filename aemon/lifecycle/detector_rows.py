@@ -1,0 +1,29 @@
+"""A trained detector as rows of the store: plain conversion, nothing is read or written."""
+
+from aemon.detection.detector import Detector
+from aemon.records import Watermark
+from aemon.store.artifacts import pack
+from aemon.store.detectors import NewDetector
+
+
+def detector_rows(detector: Detector, watermark: Watermark | None, source: str) -> NewDetector:
+    """A trained detector as the store keeps it; `source` is whose watermark it is."""
+    arrays, metadata = detector.state()
+    provenance = detector.provenance
+    names = (
+        "trained_from", "trained_until", "training_records", "validation_records",
+        "calibration_records", "seed", "validation_error", "settings_hash", "feature_map_hash",
+        "data_hash", "versions",
+    )  # fmt: skip
+    return NewDetector(
+        artifact=pack(arrays, metadata),
+        columns={name: getattr(provenance, name) for name in names},
+        threshold={
+            "value": detector.threshold.value,
+            "method": detector.threshold.method,
+            "false_alarm_rate": detector.threshold.false_alarm_rate,
+            "calibration_records": provenance.calibration_records,
+        },
+        watermark=watermark,
+        source=source,
+    )

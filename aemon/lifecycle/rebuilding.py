@@ -1,0 +1,116 @@
+"""Training a detector again from its manifest, and saying how like the first one it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from aemon.clock import Clock
+from aemon.config.schema import MonitorSettings
+from aemon.config.source_settings import identity
+from aemon.detection.detector import Detector
+from aemon.detection.provenance import versions
+from aemon.errors import ConfigError, DetectorError
+from aemon.frame import Frame
+from aemon.lifecycle.training_records import choose_again
+from aemon.lifecycle.training_run import learn_again, open_replayable
+from aemon.store.artifacts import unpack
+from aemon.store.detectors import artifact, detector_row
+from aemon.store.store import Store
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rebuilt:
+    """What came of training a detector again.
+
+    Attributes:
+        records: how many it learned from this time.
+        same_records: whether they are the very same, by their hash.
+        same_features: whether the feature map is.
+        largest_gap: the largest difference of two scores of these records, relative to the
+            score; None if the first detector's weights are no longer kept.
+        same_line: whether the threshold is the same.
+        other_versions: libraries that have another version now: (then, now).
+    """
+
+    version: int
+    records: int
+    same_records: bool
+    same_features: bool
+    largest_gap: float | None
+    same_line: bool
+    other_versions: Mapping[str, tuple[str, str]]
+
+    @property
+    def same(self) -> bool:
+        """Whether it is the same detector, as far as that can be seen."""
+        return self.same_records and self.same_features and self.same_line and not self.largest_gap
+
+
+def rebuild(
+    name: str, settings: MonitorSettings, store: Store, clock: Clock, version: int
+) -> Rebuilt:
+    """Train one of a monitor's detectors again, from what its manifest names; nothing is stored.
+
+    Raises:
+        DetectorError: there is no such detector, or none that says what it was trained on.
+        ConfigError: the monitor reads another source now.
+        AemonError: the source or the store is at fault.
+    """
+    row = find_detector(store, name, version)
+    manifest = row["manifest"]
+    if manifest is None:
+        raise DetectorError(
+            f"{name}: detector {version} was trained before aemon wrote manifests",
+            todo="train again with `aemon train`",
+        )
+    if manifest["source"] != identity(settings.source):
+        raise ConfigError(
+            f"{name}: detector {version} learned from another source: {manifest['source']}",
+            todo="point the monitor at that source again to rebuild it",
+        )
+    source = open_replayable(name, settings, store, clock)
+    try:
+        frame = choose_again(source, store, name, row)
+    finally:
+        source.close()
+    again = learn_again(frame, manifest, row["seed"])
+    now = versions()
+    return Rebuilt(
+        version=version,
+        records=len(frame),
+        same_records=again.provenance.data_hash == row["data_hash"],
+        same_features=again.provenance.feature_map_hash == row["feature_map_hash"],
+        largest_gap=_largest_gap(store, row["artifact_sha256"], again, frame),
+        same_line=again.threshold.value == manifest["lines"]["drawn"]["pooled"],
+        other_versions={
+            library: (then, now[library])
+            for library, then in row["versions"].items()
+            if now.get(library, then) != then
+        },
+    )
+
+
+def find_detector(store: Store, name: str, version: int) -> dict[str, Any]:
+    """All that the store says of a detector.
+
+    Raises:
+        DetectorError: there is none of that version.
+        StoreError: the database fails.
+    """
+    row = detector_row(store, name, version)
+    if row is None:
+        raise DetectorError(
+            f"{name} has no detector {version}", todo="`aemon detectors list` shows what there is"
+        )
+    return row
+
+
+def _largest_gap(store: Store, sha256: str | None, again: Detector, frame: Frame) -> float | None:
+    if sha256 is None:
+        return None
+    arrays, metadata = unpack(artifact(store, sha256), sha256)
+    first = Detector.from_state(arrays, metadata).judge(frame).scores
+    gaps = np.abs(again.judge(frame).scores - first) / np.maximum(np.abs(first), 1e-12)
+    return float(np.nanmax(gaps, initial=0.0))

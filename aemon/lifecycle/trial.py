@@ -1,0 +1,189 @@
+"""A detector in the shadow: it judges what the active one judges, and a written rule decides."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import sqlalchemy as sa
+
+from aemon.clock import Clock
+from aemon.config.schema import MonitorSettings
+from aemon.config.threshold_settings import ThresholdSettings
+from aemon.detection.detector import Detector
+from aemon.detection.judgement import Judgement
+from aemon.detection.promotion import (
+    Decision,
+    Evidence,
+    Ruling,
+    decide,
+    least_records,
+    trial_records,
+    unfit,
+)
+from aemon.errors import FrameError
+from aemon.frame import Frame
+from aemon.lifecycle.feedback_frames import last_words, only, stored_records
+from aemon.logs import log
+from aemon.records import FeedbackVerdict
+from aemon.store.detectors import StoredDetector
+from aemon.store.feedback import read_feedback
+from aemon.store.store import Store
+from aemon.store.succession import COUNTS, Step, begin_trial, find_trial, note_step, promote, reject
+
+MOST_ROWS = 1_000  # flagged records of one commit that a trial writes down
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True, eq=False)
+class Shadow:
+    """A detector on trial, ready to judge.
+
+    Attributes:
+        stored: its row.
+        detector: it.
+        trained_by: the settings its lines were drawn by; None if nobody wrote them down.
+        unfit: why records that the active one judges do not fit it; empty while they do.
+    """
+
+    stored: StoredDetector
+    detector: Detector
+    trained_by: ThresholdSettings | None = None
+    unfit: str = ""
+
+    def learned_by(self, settings: MonitorSettings) -> bool:
+        """Whether these are the settings it was trained with."""
+        same = self.stored.settings_hash == settings.learning.fingerprint
+        return same and self.trained_by in (None, settings.threshold)
+
+    def judge(self, frame: Frame) -> Judgement | None:
+        """What it says; None of records that no longer fit it, which ends its trial."""
+        try:
+            return self.detector.judge(frame)
+        except FrameError as error:
+            self.unfit = error.message
+            return None
+
+    def write(
+        self,
+        connection: sa.Connection,
+        frame: Frame,
+        active: Judgement,
+        judged: Judgement | None,
+        rows: npt.NDArray[np.bool_],
+        at: datetime,
+    ) -> None:
+        """Count what both said of some of N records.
+
+        Args:
+            connection: of the transaction that their verdicts are written in.
+            frame: the records.
+            active: what the active detector says, nothing suppressed.
+            judged: what this one says.
+            rows: (N,) those that count: judged for the first time, in normal times.
+            at: now.
+        """
+        if judged is None:
+            return
+        seen = rows & ~judged.absent
+        mine, theirs = judged.anomalous & seen, active.anomalous & seen
+        critical = active.critical & seen
+        flagged = np.flatnonzero(mine | theirs)[:MOST_ROWS]
+        verdicts: list[dict[str, Any]] = [
+            {
+                "record_key": frame.keys[row],
+                "entity": frame.entities[row],
+                "event_time": frame.aware_time(row),
+                "exceedance": float(judged.exceedances[row]),
+                "active_exceedance": float(active.exceedances[row]),
+            }
+            for row in flagged.tolist()
+        ]
+        step = Step(
+            records=int(seen.sum()),
+            flagged=int(mine.sum()),
+            flagged_by_active=int(theirs.sum()),
+            flagged_by_both=int((mine & theirs).sum()),
+            critical_by_active=int(critical.sum()),
+            critical_kept=int((critical & mine).sum()),
+            verdicts=verdicts,
+        )
+        note_step(connection, self.stored.id, step, at)
+
+
+def rule_on(
+    store: Store,
+    name: str,
+    settings: MonitorSettings,
+    clock: Clock,
+    active: tuple[StoredDetector, Detector],
+    shadow: Shadow,
+    *,
+    drifted: bool,
+) -> Decision | None:
+    """Decide a monitor's trial if it can be, and do what was decided; None while it goes on.
+
+    Raises:
+        StaleWatermarkError: its detectors changed meanwhile.
+        StoreError: the database fails.
+    """
+    if shadow.unfit:
+        return _end(store, name, active[0], shadow, unfit(shadow.unfit))
+    trial = find_trial(store, shadow.stored.id)
+    if trial is None:  # without a count there would be no end, and no other training before it
+        with store.writing() as connection:
+            begin_trial(connection, shadow.stored.id, active[0].id, store.now())
+        return None
+    wanted = trial_records(shadow.stored.false_alarm_rate, settings.life.trial_records)
+    overdue = clock() - trial.began_at >= settings.life.trial_longest
+    if trial.records < least_records(wanted, overdue=overdue):
+        return None  # and nothing is judged for it at every tick
+    confirmed, lost = _confirmed(store, name, active[1], shadow.detector)
+    evidence = Evidence(
+        **{count: getattr(trial, count) for count in COUNTS},
+        rate=shadow.stored.false_alarm_rate,
+        error=shadow.stored.validation_error,
+        active_error=active[0].validation_error,
+        confirmed=confirmed,
+        confirmed_lost=lost,
+        drifted=drifted,
+        alike=active[0].settings_hash == shadow.stored.settings_hash,
+    )
+    decision = decide(evidence, wanted, overdue=overdue)
+    if decision.ruling is Ruling.WAIT:
+        return None
+    return _end(store, name, active[0], shadow, decision)
+
+
+def _end(
+    store: Store, name: str, active: StoredDetector, shadow: Shadow, decision: Decision
+) -> Decision:
+    """Do what was decided."""
+    of, reason = shadow.stored, decision.reason
+    if decision.ruling is Ruling.PROMOTE:
+        promote(store, name, of.id, reason, instead_of=active.id)
+        level, action = logging.INFO, "detector.promoted"
+    else:
+        reject(store, name, of.id, reason)
+        level, action = logging.WARNING, "detector.rejected"
+    log(logger, level, action, reason, monitor=name, version=of.version)
+    return decision
+
+
+def _confirmed(store: Store, name: str, active: Detector, shadow: Detector) -> tuple[int, int]:
+    """How many confirmed anomalies the active detector flags, and how many the other does not."""
+    said = read_feedback(store, name)
+    about = last_words(said)
+    kept = stored_records(name, store, said, about)
+    frame = only(kept, about, FeedbackVerdict.CONFIRMED)
+    if not len(frame):
+        return 0, 0
+    try:
+        caught = active.judge(frame).anomalous
+        lost = caught & ~shadow.judge(frame).anomalous
+    except FrameError:  # these old records have not all columns that are judged now
+        return 0, 0
+    return int(caught.sum()), int(lost.sum())

@@ -1,0 +1,165 @@
+"""What a monitor does for its detector after every run: keep the promise, and tell of drift."""
+
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from aemon.clock import format_duration
+from aemon.config.schema import MonitorSettings
+from aemon.detection.drift.column_drift import HALF_LIFE, drifted_columns
+from aemon.detection.thresholds.by_entity import Lines
+from aemon.detection.thresholds.false_alarms import bounded
+from aemon.detection.thresholds.recalibration import recalibrate
+from aemon.lifecycle.loaded_detector import Loaded, packed_lines
+from aemon.lifecycle.recent_records import Memory
+from aemon.logs import log
+from aemon.store.drifts import Drift, DriftKind, begin_drifts, end_drifts, write_live_state
+from aemon.store.moved_thresholds import save_lines
+from aemon.store.store import Store
+
+SHIFT_RECORDS = 50
+"""A level that stays must have been seen in so many records."""
+
+SHIFT_TIME = timedelta(days=1)
+"""And for so long, where no other time is given."""
+
+SETTLED = 0.1
+"""A column whose index is below this has not drifted any more; between the two it is left."""
+
+logger = logging.getLogger(__name__)
+
+
+def keep_promise(store: Store, loaded: Loaded, memory: Memory, settings: MonitorSettings) -> None:
+    """Move the lines where the last records contradict them.
+
+    Raises:
+        StaleWatermarkError: another daemon has moved them.
+        StoreError: the database fails.
+    """
+    current = loaded.detector.lines
+    recent = memory.recent() if settings.life.recalibrate else None
+    if recent is None:
+        return
+    moved = recalibrate(memory.base, current, recent, settings.threshold)
+    if moved is None:
+        return
+    # What a fault has left among the last records must make no line blind.
+    moved = bounded(moved, current, memory.base)
+    was, now = current.pooled.value, moved.pooled.value
+    reason = f"recalibrated on {len(recent.scores)} records: from {was:.4g} to {now:.4g}"
+    draw(store, loaded, moved, settings, reason)
+
+
+def draw(
+    store: Store, loaded: Loaded, lines: Lines, settings: MonitorSettings, reason: str
+) -> None:
+    """Put new lines in force from the next run on.
+
+    Raises:
+        StaleWatermarkError: another daemon has moved them.
+        StoreError: the database fails.
+    """
+    content, columns = packed_lines(lines, settings.threshold)
+    save_lines(store, loaded.stored, content, columns, reason)
+    name, version = loaded.stored.monitor, loaded.stored.version
+    log(logger, logging.INFO, "threshold.moved", reason, monitor=name, version=version)
+
+
+def tell_drift(store: Store, name: str, memory: Memory, settings: MonitorSettings) -> int:
+    """Write down what has drifted since the last look, and what has come back; how much is new.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    found = _found(memory, settings)
+    known = {drift.about for drift in memory.drifts}
+    new = [drift for drift in found if drift.about not in known]
+    over = [drift for drift in memory.drifts if _is_over(drift, memory)]
+    if new:
+        begin_drifts(store, name, memory.detector_id, new)
+        for drift in new:
+            log(logger, logging.WARNING, "drift.found", drift.reason, monitor=name)
+        _count_from_here(store, name, memory, new)
+    if over:
+        end_drifts(store, name, over, "it came back by itself")
+        for drift in over:
+            log(logger, logging.INFO, "drift.over", drift.reason, monitor=name)
+    memory.drifts = [drift for drift in [*memory.drifts, *new] if drift not in over]
+    return len(new)
+
+
+def _count_from_here(store: Store, name: str, memory: Memory, new: list[Drift]) -> None:
+    """A shift's records count from its beginning, those of other drift from when it was found."""
+    shifted = max((int(d.measure) for d in new if d.kind is DriftKind.SHIFT), default=0)
+    if shifted > memory.life.since_drift:
+        memory.life = replace(memory.life, since_drift=shifted)
+        with store.writing() as connection:
+            write_live_state(
+                connection, name, memory.detector_id, memory.life.as_json(), store.now()
+            )
+
+
+def _found(memory: Memory, settings: MonitorSettings) -> list[Drift]:
+    life, found = memory.life, []
+    lately = _lately(memory)
+    if life.scores.has_grown():
+        found.append(
+            Drift(
+                kind=DriftKind.SCORES,
+                started_at=lately,
+                measure=life.scores.log10_grown,
+                reason="records have become odder than those learned from",
+            )
+        )
+    indices = memory.column_drift()
+    if memory.reference is not None:
+        found += [
+            Drift(
+                kind=DriftKind.COLUMN,
+                feature=column,
+                started_at=lately,
+                measure=indices[column],
+                reason=f"{column} is spread otherwise than in the records learned from",
+            )
+            for column in drifted_columns(memory.reference, indices)
+        ]
+    least = settings.life.learn_shift_after or SHIFT_TIME
+    for entity, shift in life.shifts.items():
+        if shift.stays(SHIFT_RECORDS, least) and shift.since and shift.until:
+            whose = f"of {entity} " if entity else ""
+            lasted = format_duration(_whole_minutes(shift.until - shift.since))
+            found.append(
+                Drift(
+                    kind=DriftKind.SHIFT,
+                    entity=entity,
+                    started_at=shift.since,
+                    measure=float(shift.records),
+                    reason=f"a new level {whose}has stayed for {lasted}: {shift.flagged} of "
+                    f"{shift.records} records were flagged",
+                )
+            )
+    return found
+
+
+def _is_over(drift: Drift, memory: Memory) -> bool:
+    if drift.kind is DriftKind.SHIFT:
+        return drift.entity not in memory.life.shifts
+    if drift.kind is DriftKind.COLUMN:
+        index = memory.column_drift().get(drift.feature)
+        return index is not None and index < SETTLED
+    return False  # evidence is not unseen; a new detector begins without any
+
+
+def _lately(memory: Memory) -> datetime:
+    """Since when, at the latest, life is another: as far as counts of columns remember."""
+    times = memory.times()
+    if not len(times):
+        return datetime.now(UTC)
+    first: datetime = times[-min(len(times), round(HALF_LIFE))].item()
+    return first.replace(tzinfo=UTC)
+
+
+def _whole_minutes(length: timedelta) -> timedelta:
+    return timedelta(minutes=max(1, round(np.float64(length / timedelta(minutes=1)))))

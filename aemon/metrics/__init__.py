@@ -1,0 +1,1 @@
+"""The Prometheus metrics: one catalogue, from which they are made, documented and tested."""

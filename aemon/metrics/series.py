@@ -1,0 +1,147 @@
+"""Counters and gauges that thousands of series can be scraped from in milliseconds.
+
+prometheus-client writes every line of every scrape anew: 0.4 s for 60,000 series, in which the
+daemon's threads wait for each other. Here a series keeps its line until its value changes. In all
+else these are collectors of a prometheus-client registry like others.
+"""
+
+import threading
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric as Samples
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+
+from aemon.metrics.catalogue import Metric
+
+
+class Series:
+    """One line: a value under a name and labels."""
+
+    __slots__ = ("_begin", "_family", "text", "value")
+
+    def __init__(self, family: "Family", begin: str) -> None:
+        self._family = family
+        self._begin = begin
+        self.value = 0.0
+        self.text: str | None = None  # as exposed; None since the value changed
+
+    def set(self, value: float) -> None:
+        """Replace the value."""
+        value = float(value)
+        with self._family.lock:
+            if value != self.value:
+                self.value = value
+                self._changed()
+
+    def inc(self, amount: float = 1.0) -> None:
+        """Add to the value.
+
+        Raises:
+            ValueError: a counter would go down.
+        """
+        if amount < 0 and self._family.metric.kind == "counter":
+            raise ValueError(f"{self._family.metric.name} only counts up, not by {amount}")
+        if amount:
+            with self._family.lock:
+                self.value += amount
+                self._changed()
+
+    def _changed(self) -> None:
+        self.text = self._family.text_before = None
+
+    def line(self) -> str:
+        """As exposed; the family's lock is held."""
+        told = floatToGoString(self.value)  # type: ignore[no-untyped-call]
+        self.text = f"{self._begin} {told}\n"
+        return self.text
+
+
+class Family(Collector):
+    """All series of one counter or gauge of the catalogue.
+
+    Without labels it has one series, and its `set` and `inc`; with labels, `labels` finds each.
+    """
+
+    def __init__(self, metric: Metric, registry: CollectorRegistry) -> None:
+        self.metric = metric
+        self.lock = threading.Lock()
+        counts = metric.kind == "counter"
+        self._name = f"{metric.name}_total" if counts else metric.name
+        self._head = f"# HELP {self._name} {metric.help}\n# TYPE {self._name} {metric.kind}\n"
+        # By the first label's value, so that what a monitor leaves behind is found at once.
+        self._series: dict[str, dict[tuple[str, ...], Series]] = {}
+        self.text_before: str | None = None  # as exposed; None since a series came, changed or went
+        if not metric.labels:
+            self.labels()
+        registry.register(self)
+
+    def labels(self, *values: object, **named: object) -> Series:
+        """The series with these label values, in the catalogue's order or by name; at first 0."""
+        if named:
+            values = (*values, *(named[name] for name in self.metric.labels[len(values) :]))
+        key = tuple(map(str, values))
+        first = key[0] if key else ""
+        with self.lock:
+            series = self._series.setdefault(first, {}).get(key)
+            if series is None:
+                series = self._series[first][key] = Series(self, self._begin(key))
+                self.text_before = None
+        return series
+
+    def set(self, value: float) -> None:
+        """Replace the value of the one series of a family without labels."""
+        self.labels().set(value)
+
+    def inc(self, amount: float = 1.0) -> None:
+        """Add to the value of the one series of a family without labels."""
+        self.labels().inc(amount)
+
+    def remove(self, first: str) -> None:
+        """Forget all series whose first label has this value."""
+        with self.lock:
+            self._series.pop(first, None)
+            self.text_before = None
+
+    def collect(self) -> Iterable[Samples]:
+        """As a prometheus-client registry asks for it."""
+        kind = CounterMetricFamily if self.metric.kind == "counter" else GaugeMetricFamily
+        family = kind(self.metric.name, self.metric.help, labels=self.metric.labels)
+        with self.lock:
+            for some in self._series.values():
+                for key, series in some.items():
+                    family.add_metric(key, series.value)
+        yield family
+
+    def text(self) -> str:
+        """The lines as exposed."""
+        with self.lock:
+            if self.text_before is None:
+                lines = [
+                    series.text or series.line()
+                    for some in self._series.values()
+                    for series in some.values()
+                ]
+                self.text_before = self._head + "".join(lines)
+            return self.text_before
+
+    def _begin(self, values: tuple[str, ...]) -> str:
+        if len(values) != len(self.metric.labels):
+            raise ValueError(f"{self.metric.name} has the labels {self.metric.labels}")
+        pairs = zip(self.metric.labels, values, strict=True)
+        told = ",".join(f'{name}="{_escaped(value)}"' for name, value in pairs)
+        return f"{self._name}{{{told}}}" if told else self._name
+
+
+def exposition(families: Iterable[Family], others: CollectorRegistry) -> bytes:
+    """What Prometheus scrapes: the families, then whatever else is in a registry.
+
+    In the text format 0.0.4, which every Prometheus reads.
+    """
+    return "".join(family.text() for family in families).encode() + generate_latest(others)
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")

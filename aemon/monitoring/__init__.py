@@ -1,0 +1,1 @@
+"""One scoring run of one monitor: read, judge, commit."""

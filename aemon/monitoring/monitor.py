@@ -1,0 +1,223 @@
+"""One monitor's work: read new records, judge them, commit verdicts and watermark together."""
+
+import time
+from dataclasses import replace
+from datetime import datetime
+
+from aemon.clock import Clock
+from aemon.config.schema import MonitorSettings
+from aemon.config.source_settings import identity
+from aemon.errors import SourceConfigError
+from aemon.frame import check_frame
+from aemon.lifecycle.active_detector import InUse
+from aemon.lifecycle.cold_start import wanted_for, wanted_records
+from aemon.monitoring.judging import Judge
+from aemon.monitoring.review import Review, judge_again
+from aemon.monitoring.suppression import Hush
+from aemon.reading.inbox import HistorySource
+from aemon.records import Outcome
+from aemon.run import Stop, Tally
+from aemon.sources.source import Source
+from aemon.sources.source_kinds import open_source
+from aemon.store.detectors import StoredDetector
+from aemon.store.episodes import count_open
+from aemon.store.fences import Fence, fenced
+from aemon.store.snoozes import snoozes_of
+from aemon.store.store import Mark, Store
+
+ENOUGH_SHARE = 0.5
+"""Of its timeout a run takes this much, then leaves a backlog's rest to the next run."""
+
+_REST = "the rest is judged by the next run"
+
+
+class Monitor:
+    """A configured unit that is watched.
+
+    Holds the open source and the detector in use between runs. One run at a time.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: MonitorSettings,
+        store: Store,
+        clock: Clock,
+        fence: Fence | None = None,
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self.fence = fence  # of the lease under which it is watched, if under one
+        self._store = fenced(store, fence)
+        self._clock = clock
+        self._source: Source | None = None
+        self._in_use = InUse(name, settings, self._store, clock)
+        self._busy = self._retired = False
+        self._review = Review()
+        self.wanted = wanted_for(0, settings)  # records that end its cold start, as far as known
+
+    def score_once(self, tally: Tally, stop: Stop) -> tuple[Outcome, str]:
+        """`_score`, and the last one of a monitor that is retired lets go of the source."""
+        self._busy = True
+        try:
+            return self._score(tally, stop)
+        finally:
+            self._busy = False
+            if self._retired:
+                self.close()
+
+    def _score(self, tally: Tally, stop: Stop) -> tuple[Outcome, str]:
+        """Judge every record the source has after the watermark, a chunk a commit.
+
+        Then, with `lateness`, what came in behind it.
+
+        Returns:
+            How it ended: collecting or skipped while there is no detector.
+
+        Raises:
+            AemonError: the source, the records or the store are at fault; what was committed
+                before stays, the rest is judged by the next run.
+        """
+        source = self._open_source()
+        if isinstance(source, HistorySource):
+            source.drain()
+        judge = self._judge(source, tally, stop)
+        if judge is None:
+            return self._cold_start(source, tally)
+        mark = self._mark()
+        if mark.watermark is not None:  # told after a restart, too, though nothing new comes
+            tally.newest_record = mark.watermark.event_time
+        enough = time.monotonic() + ENOUGH_SHARE * self.settings.score_timeout.total_seconds()
+        more, waiting = True, 0
+        while more:
+            fetched = source.fetch(mark.watermark, self.settings.chunk_records)
+            more, waiting = fetched.more, fetched.waiting
+            if fetched.watermark is None or fetched.watermark == mark.watermark:
+                break
+            frame = check_frame(fetched.table, source.roles)
+            stop.check()
+            mark = judge.read(frame, len(fetched.table), mark, fetched.watermark)
+            if more and stop.asked():
+                return Outcome.ABANDONED, f"{stop.reason}: {_REST}"
+            if more and time.monotonic() > enough:
+                tally.unfinished = True
+                return Outcome.OK, _REST
+        if self._review.due(judge):
+            self._review.look(source, judge, mark, enough)
+        self._in_use.look_after(tally)
+        waits = f"{waiting} wait: their time is unreadable or too far ahead" if waiting else ""
+        if tally.records_read == 0:
+            return Outcome.NO_DATA, f"no new records; {waits}" if waits else "no new records"
+        return Outcome.OK, waits
+
+    def score_again(
+        self, tally: Tally, stop: Stop, *, since: datetime | None = None
+    ) -> tuple[Outcome, str]:
+        """Judge known records again, with the detector in use; changed verdicts are new revisions.
+
+        Raises:
+            AemonError: as `score_once`.
+        """
+        source = self._open_source()
+        judge = self._judge(source, tally, stop)
+        if judge is None:
+            return self._cold_start(source, tally)
+        self._mark()
+        judge_again(source, judge, since)
+        told = f"{tally.records_revised} verdicts are others now, {tally.records_reviewed} the same"
+        return Outcome.OK, told
+
+    def _judge(self, source: Source, tally: Tally, stop: Stop) -> Judge | None:
+        loaded = self._in_use.refresh()
+        if loaded is None:
+            return None
+        with self._store.reading() as connection:
+            snoozes = snoozes_of(connection, self.name)
+            tally.episodes_open = count_open(connection, self.name)
+        quiet = self.settings.quiet
+        memory = self._in_use.memory
+        shifts = memory.shifts if memory is not None else ()
+        hush = Hush(
+            monitor=self.name, settings=quiet, snoozes=snoozes, store=self._store, shifts=shifts
+        )
+        return Judge(
+            shadow=self._in_use.shadow,
+            memory=memory,
+            monitor=self.name,
+            settings=self.settings,
+            store=self._store,
+            clock=self._clock,
+            stored=loaded.stored,
+            detector=loaded.detector,
+            tally=tally,
+            stop=stop,
+            hush=hush,
+            reviewed=self.settings.lateness is not None and not source.in_order_of_arrival,
+        )
+
+    def _mark(self) -> Mark:
+        """How far the source has been read.
+
+        Raises:
+            SourceConfigError: it was another source that was read so far.
+        """
+        mark = self._store.mark(self.name)
+        now = identity(self.settings.source)
+        if mark.generation and mark.source != now:
+            raise SourceConfigError(
+                f"{self.name} has read another source so far: {mark.source}",
+                todo="give the monitor a new name, so that it begins anew; its results stay",
+            )
+        return replace(mark, source=now)
+
+    def _cold_start(self, source: Source, tally: Tally) -> tuple[Outcome, str]:
+        wanted = self.wanted = wanted_records(self.settings, source)
+        there = source.count(wanted)
+        tally.records_read = there
+        tally.records_wanted = wanted
+        if there < wanted:
+            return Outcome.COLLECTING, f"collecting {there} of {wanted} records"
+        return Outcome.COLLECTING, f"{wanted} records are there: the first training comes next"
+
+    @property
+    def in_use(self) -> StoredDetector | None:
+        """The detector that judged last, if one has."""
+        return self._in_use.active.stored if self._in_use.active else None
+
+    @property
+    def feedback_waiting(self) -> int:
+        """How many things were said that no training has taken up, when it was last looked."""
+        return self._in_use.feedback_waiting
+
+    def wants_training(self, now: datetime) -> str:
+        """What asks for a new detector, and why; empty if nothing does."""
+        return self._in_use.wants_training(now)
+
+    def _open_source(self) -> Source:
+        if self._source is None:
+            source = open_source(self.settings.source, clock=self._clock)
+            if not source.replayable:
+                keep = max(self.settings.max_training_records, self.settings.min_records or 0)
+                source = HistorySource(source, self._store, self.name, keep)
+            self._source = source
+        return self._source
+
+    def replace_source(self) -> None:
+        """Forget a source that hangs; the next run opens a new one.
+
+        One that cannot be read twice stays: it holds records nobody else has.
+        """
+        if not isinstance(self._source, HistorySource):
+            self._source = None
+
+    def retire(self) -> None:
+        """Let go of the source, now or once the run in hand has ended."""
+        self._retired = True
+        if not self._busy:
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the source."""
+        if self._source is not None:
+            self._source.close()
+            self._source = None

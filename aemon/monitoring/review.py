@@ -1,0 +1,184 @@
+"""Reading again what lies behind the watermark: for late and corrected records, or by choice."""
+
+import time
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from aemon.frame import Frame, check_frame, event_times, flags, naive_utc, rows_of
+from aemon.monitoring.judging import Judge, older_than_settled
+from aemon.monitoring.verdict_rows import record_hashes
+from aemon.records import Identity, Watermark
+from aemon.sources.source import Fetched, Source
+from aemon.store.known_records import Known, known_records
+from aemon.store.store import Mark, StaleWatermarkError
+from aemon.store.verdicts import settle
+
+SHARE_OF_TIME = 0.1
+"""Looking for late records takes at most this share of the time, however many there are."""
+
+
+TURNS = 20
+"""A daemon that moves the watermark meanwhile is given way to so often, for one chunk."""
+
+
+class Review:
+    """One monitor's looks at what came in late, from `settled` up to the watermark.
+
+    Every look begins where no record is looked for any more. When it has come to the end, that
+    place moves up to the newest record that is older than the watermark by more than lateness. So
+    whatever becomes visible within its lateness is met by the next look, whenever that is.
+    """
+
+    def __init__(self) -> None:
+        self._next_at = 0.0  # monotonic
+        self._begin_anew()
+        self._doubled: set[Identity] = set()
+
+    def _begin_anew(self) -> None:
+        # Of a look that ran out of its time, and goes on in a later run:
+        self._reached: Watermark | None = None
+        self._line: datetime | None = None  # what it settles, as of its beginning
+        self._settled: Watermark | None = None  # the newest record up to that line, so far
+        self._moved_back: set[Identity] = set()
+
+    def due(self, judge: Judge) -> bool:
+        """Whether it is time to look again."""
+        return judge.reviewed and time.monotonic() >= self._next_at
+
+    def look(self, source: Source, judge: Judge, mark: Mark, enough: float) -> Mark:
+        """Judge what is new or corrected behind the watermark; where the monitor stands then.
+
+        Args:
+            source: the records.
+            judge: the detector at work.
+            mark: where the monitor stands.
+            enough: monotonic time at which the rest is left to the next run.
+        """
+        if mark.watermark is None or mark.watermark.event_time is None:
+            return mark
+        if mark.settled is None:  # of an aemon that knew no lateness: it begins here
+            return settle(judge.store, judge.monitor, mark, mark.watermark, 1.0)
+        began = time.monotonic()
+        if self._line is None:
+            # What comes in behind a look, however long it takes, is not older than this.
+            self._line = mark.watermark.event_time - (judge.settings.lateness or timedelta(0))
+        position, more = self._reached or mark.settled, True
+        self._reached = None
+        while more:
+            fetched = source.fetch(position, judge.settings.chunk_records)
+            frame = _until(check_frame(fetched.table, source.roles), mark.watermark)
+            mark = self._judge_news(frame.take(~older_than_settled(frame, mark)), judge, mark)
+            if fetched.watermark is None or fetched.watermark == position:
+                break
+            self._settled = _settled(source, position, fetched, self._line) or self._settled
+            more = fetched.more and _before(fetched.watermark, mark.watermark)
+            position = fetched.watermark
+            if more and time.monotonic() > enough:
+                self._reached = position
+                break
+        self._next_at = time.monotonic() + (time.monotonic() - began) / SHARE_OF_TIME
+        if self._reached is not None:
+            return mark
+        settled = self._settled
+        self._begin_anew()
+        if settled is not None and settled != mark.settled:
+            mark = settle(judge.store, judge.monitor, mark, settled, judge.settings.keep_share)
+        return mark
+
+    def _judge_news(self, frame: Frame, judge: Judge, mark: Mark) -> Mark:
+        judge.stop.check()
+        known = _known(judge, frame)
+        hashes = record_hashes(frame.values).tolist()
+        news = [
+            self._is_news(identity, known.get(identity), frame.aware_time(place), hashes[place])
+            for place, identity in enumerate(frame.identities)
+        ]
+        judge.tally.records_reviewed += len(news) - sum(news)
+        rows = flags(news)
+        return judge.review(frame.take(rows), mark) if rows.any() else mark
+
+    def _is_news(
+        self, identity: Identity, was: Known | None, event_time: datetime, record_hash: int
+    ) -> bool:
+        """Whether a record is to be judged; of two that share a key, the later in time is it."""
+        if was is None or not was.is_current:
+            return True
+        if identity in self._doubled and event_time < was.event_time:
+            return False
+        changed = was.changed(event_time, record_hash)
+        if changed and event_time < was.event_time:
+            self._moved_back.add(identity)
+        elif changed and identity in self._moved_back:
+            self._doubled.add(identity)  # it is at both times: nobody moved it
+        return changed
+
+
+def judge_again(source: Source, judge: Judge, since: datetime | None) -> None:
+    """Judge known records again with the detector in use.
+
+    A record gets a new revision if its detector, its line or its values are others now. The
+    source is read from its beginning; what has no verdict gets none. A daemon may go on beside
+    it: who comes second reads where the monitor stands, and tries again.
+    """
+    position: Watermark | None = None
+    more = True
+    while more:
+        fetched = source.fetch(position, judge.settings.chunk_records)
+        frame = check_frame(fetched.table, source.roles)
+        if since is not None:
+            frame = frame.take(frame.times >= naive_utc(since))
+        known = _known(judge, frame)
+        there = rows_of(frame, [pair for pair, was in known.items() if was.is_current])
+        judge.stop.check()
+        if there.any():
+            _judge_in_turn(frame.take(there), judge)
+        more = fetched.more and fetched.watermark != position
+        position = fetched.watermark
+
+
+def _judge_in_turn(frame: Frame, judge: Judge) -> None:
+    for left in reversed(range(TURNS)):
+        try:
+            judge.review(frame, judge.store.mark(judge.monitor), again=True)
+        except StaleWatermarkError:
+            if not left:
+                raise
+        else:
+            return
+
+
+def _known(judge: Judge, frame: Frame) -> dict[tuple[str, str], Known]:
+    with judge.store.reading() as connection:
+        return known_records(connection, judge.monitor, frame.identities)
+
+
+def _until(frame: Frame, watermark: Watermark) -> Frame:
+    """The records older than the watermark: what comes after it is for reading, not reviewing.
+
+    One of the same time may lie on either side. A late one is met once the watermark moved on.
+    """
+    if watermark.event_time is None:
+        return frame
+    return frame.take(np.asarray(frame.times < naive_utc(watermark.event_time), dtype=bool))
+
+
+def _before(position: Watermark | None, watermark: Watermark | None) -> bool:
+    if position is None or watermark is None:
+        return False
+    if position.event_time is None or watermark.event_time is None:
+        return True
+    return position.event_time <= watermark.event_time
+
+
+def _settled(
+    source: Source, position: Watermark, fetched: Fetched, line: datetime
+) -> Watermark | None:
+    """The watermark behind the leading records that are older than a line; None without any."""
+    at = naive_utc(line)
+    times = event_times(fetched.table[source.roles.time], source.roles.timezone)
+    young = np.flatnonzero(times > at)
+    if not len(young):
+        return fetched.watermark
+    # Only a source can tell the watermark behind a record: it is asked for just these.
+    return source.fetch(position, int(young[0])).watermark if young[0] else None

@@ -1,0 +1,105 @@
+"""Why records over the line are kept quiet: by the calendar, by people, by rules."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from aemon.config.quiet_settings import QuietSettings
+from aemon.detection.judgement import Explanation, Judgement
+from aemon.detection.quiet_rules import in_maintenance, in_snooze, records_before, uncounted
+from aemon.frame import Frame, naive_utc
+from aemon.records import Quiet, Snooze
+from aemon.store.drifts import Drift
+from aemon.store.snoozes import records_between
+from aemon.store.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hush:
+    """All that decides what is kept quiet, for one run of one monitor.
+
+    Attributes:
+        monitor: whose.
+        settings: the configured calendar and rules.
+        snoozes: what people said.
+        store: knows the records before those that are judged.
+        shifts: new levels that were told as drift already.
+    """
+
+    monitor: str
+    settings: QuietSettings
+    snoozes: tuple[Snooze, ...]
+    store: Store
+    shifts: tuple[Drift, ...] = ()
+
+    def apart(self, frame: Frame) -> npt.NDArray[np.bool_]:
+        """Which of N records lie in stretches that say nothing of normal life (N,)."""
+        return in_maintenance(frame, self.settings.maintenance) | in_snooze(frame, self.snoozes)
+
+    def __call__(
+        self, frame: Frame, judgement: Judgement, explanations: Sequence[Explanation]
+    ) -> Judgement:
+        """The judgement of N records, with those anomalies suppressed that are to be quiet.
+
+        Args:
+            frame: the records.
+            judgement: of them, nothing suppressed yet.
+            explanations: of the anomalies, in order.
+
+        Raises:
+            StoreError: the database fails.
+        """
+        rows = np.flatnonzero(judgement.anomalous)
+        if not len(rows):
+            return judgement
+        flagged = frame.take(rows)
+        maintained = in_maintenance(flagged, self.settings.maintenance)
+        snoozed = in_snooze(flagged, self.snoozes)
+        shifted = np.zeros(len(rows), dtype=bool)
+        for drift in self.shifts:
+            since = flagged.times >= naive_utc(drift.started_at)
+            shifted |= since & (flagged.entities == drift.entity)
+        few = self._few(frame, rows)
+        quiet: dict[int, Quiet] = {}
+        for place, (row, explanation) in enumerate(zip(rows.tolist(), explanations, strict=True)):
+            reasons = (
+                Quiet.MAINTENANCE if maintained[place] else None,
+                Quiet.SNOOZED if snoozed[place] else None,
+                Quiet.DRIFT if shifted[place] else None,
+                uncounted(explanation.contributions, self.settings),
+                Quiet.FEW if few[place] else None,
+            )
+            reason = next(filter(None, reasons), None)
+            if reason is not None:
+                quiet[row] = reason
+        return judgement.suppress(quiet) if quiet else judgement
+
+    def _few(self, frame: Frame, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+        """Which of the K records at these rows have too few of their entity before them (K,)."""
+        least, window = self.settings.least_records, self.settings.window
+        if not least:
+            return np.zeros(len(rows), dtype=bool)
+
+        def few(times: npt.NDArray[np.datetime64], row: int) -> bool:
+            return records_before(times, frame.times[row], window) < least
+
+        entities = frame.entities
+        here = {name: frame.times[entities == name] for name in set(entities[rows])}
+        short = [row for row in rows.tolist() if few(here[entities[row]], row)]
+        if short:  # the window may reach back before the frame
+            moments = [frame.aware_time(row) for row in short]
+            names = {entities[row] for row in short}
+            known = records_between(
+                self.store, self.monitor, names, min(moments) - window, max(moments)
+            )
+            again = set(frame.identities)
+            for name in names:
+                before = [
+                    naive_utc(time)
+                    for (entity, key), time in known.items()
+                    if entity == name and (entity, key) not in again
+                ]
+                here[name] = np.concatenate([here[name], np.array(before, dtype="datetime64[us]")])
+        return np.array([few(here[entities[row]], row) for row in rows.tolist()], dtype=bool)

@@ -1,0 +1,150 @@
+"""Judgements as rows of the store: plain conversion, nothing is read or written."""
+
+import math
+import zlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from aemon.detection.judgement import Explanation, Judgement
+from aemon.frame import Frame, printable
+from aemon.lifecycle.cold_start import is_provisional
+from aemon.store.bulk import Same
+from aemon.store.detectors import StoredDetector
+from aemon.store.verdicts import VerdictRows
+
+if TYPE_CHECKING:
+    from aemon.store.store import Row
+
+
+def verdict_rows(
+    frame: Frame,
+    judgement: Judgement,
+    explanations: Sequence[Explanation],
+    *,
+    stored: StoredDetector,
+    hashes: npt.NDArray[np.int64],
+    late: npt.NDArray[np.bool_],
+    scored_at: datetime,
+) -> VerdictRows:
+    """Rows for one judged frame; `explanations` are those of all over the line, in order."""
+    count = len(frame)
+    scores = {
+        "record_key": frame.keys.tolist(),
+        "entity": frame.entities.tolist(),
+        "event_time": frame.times,
+        "scored_at": Same(scored_at, count),
+        "score": _nullable(judgement.scores, judgement.absent),
+        "p_value": _nullable(judgement.p_values, judgement.absent),
+        "exceedance": _nullable(judgement.exceedances, judgement.absent),
+        "verdict": judgement.verdicts.tolist(),
+        "detector_id": Same(stored.id, count),
+        "threshold_id": Same(stored.threshold_id, count),
+        "provisional": Same(is_provisional(stored), count),
+        "late": late.tolist(),
+        "imputed_share": judgement.imputed_shares.tolist(),
+        "record_hash": hashes.tolist(),
+    }
+    anomalies: list[Row] = []
+    contributions: list[Row] = []
+    for row, explanation in zip(
+        np.flatnonzero(judgement.over_the_line).tolist(), explanations, strict=True
+    ):
+        identity = {"record_key": frame.keys[row], "entity": frame.entities[row]}
+        anomalies.append(
+            {
+                **identity,
+                "event_time": frame.aware_time(row),
+                "severity": judgement.severity(row).value,
+                "reason": printable(explanation.reason),
+                "observed": _jsonable(explanation.observed),
+                "reconstructed": _jsonable(explanation.reconstructed),
+                "quiet": judgement.quiet[row].value if row in judgement.quiet else None,
+            }
+        )
+        contributions += [
+            {
+                **identity,
+                "rank": part.rank,
+                "feature": printable(part.column),
+                "observed": _number(part.observed),
+                "reconstructed": _number(part.reconstructed),
+                "observed_text": _text(part.observed),
+                "reconstructed_text": _text(part.reconstructed),
+                "error": part.error,
+                "share": part.share,
+            }
+            for part in explanation.contributions
+        ]
+    return VerdictRows(scores=scores, anomalies=anomalies, contributions=contributions)
+
+
+def _nullable(values: npt.NDArray[np.float64], absent: npt.NDArray[np.bool_]) -> list[Any]:
+    """Numbers a database may hold: PostgreSQL calls NaN larger than every number."""
+    known = np.isfinite(values) & ~absent
+    return [value if there else None for value, there in zip(values.tolist(), known, strict=True)]
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def _text(value: object) -> str | None:
+    """A value for people: six significant digits, so that binary noise is not shown."""
+    if value is None:
+        return None
+    return f"{value:.6g}" if isinstance(value, float) else printable(str(value))
+
+
+def _jsonable(values: dict[str, Any]) -> dict[str, Any]:
+    return {printable(name): _jsonable_cell(value) for name, value in values.items()}
+
+
+def _jsonable_cell(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return printable(value) if isinstance(value, str) else value
+
+
+Hashes = npt.NDArray[np.int64]
+
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: spreads what is added up
+
+
+def record_hashes(values: pd.DataFrame) -> Hashes:
+    """A 64-bit fingerprint (N,) of each of N records, over all columns.
+
+    It does not depend on what else was fetched: a whole number reads as the same where a missing
+    neighbour made its column floating, and columns count by name, in any order. It guards against
+    mistakes, not against forgers.
+    """
+    total = np.zeros(len(values), dtype=np.uint64)
+    with np.errstate(over="ignore"):  # wrapping is the point
+        for name, column in values.items():
+            total += _hash_cells(column) * (_ODD ^ np.uint64(zlib.crc32(str(name).encode()) | 1))
+    return total.view(np.int64)
+
+
+def _hash_cells(column: "pd.Series[Any]") -> npt.NDArray[np.uint64]:
+    missing = column.isna().to_numpy(dtype=bool)
+    plain = column.astype(object) if column.dtype.kind not in "iuf" else column
+    numbers = pd.to_numeric(plain, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    # Adding 0 makes one zero of two.
+    hashes = pd.util.hash_array(numbers + 0.0)
+    words = np.isnan(numbers) & ~missing
+    if words.any():
+        texts = np.array([_written(cell) for cell in column[words]], dtype=object)
+        hashes[words] = pd.util.hash_array(texts, categorize=True)
+    hashes[missing] = 0
+    return np.asarray(hashes, dtype=np.uint64)
+
+
+def _written(cell: object) -> str:
+    """A cell as text, the same whenever and wherever it is read."""
+    return repr(bytes(cell)) if isinstance(cell, memoryview) else str(cell)

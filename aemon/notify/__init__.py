@@ -1,0 +1,1 @@
+"""Notifications: episodes are sent to receivers by aemon itself."""

@@ -1,0 +1,118 @@
+"""A notification and its episode in the store, put into the message that people get."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from aemon.detection.explaining.sentence import number_pair
+from aemon.message import Blamed, Event, Message
+from aemon.records import EpisodeState, Severity
+from aemon.store.episode_queries import ToldEpisode, told_episodes
+from aemon.store.outbox import Notification
+from aemon.store.queries import BlamedColumn, FlaggedRecord, flagged_records
+from aemon.store.store import Store
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Words:
+    """What a monitor's configuration has to say in its messages: units of columns, and labels."""
+
+    units: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+MOST_COLUMNS = 3  # as a reason names at most
+LEAST_SHARE = 0.01  # a column with less of the blame is not to blame
+
+
+def message_of(store: Store, one: Notification, words: Words, page: str) -> Message | None:
+    """What a notification says, of its episode as that is now; None if the episode is gone.
+
+    Args:
+        store: where both are.
+        one: the notification.
+        words: of its monitor.
+        page: the address of the status page.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    found = told_episodes(store, [one.monitor], number=one.episode_id)
+    if not found:
+        return None
+    (told,) = found
+    records = flagged_records(
+        store,
+        monitor=told.monitor,
+        entity=told.entity,
+        record_key=told.peak_record_key,
+        episode=told.id,
+        limit=1,
+    )
+    event = Event(one.event)
+    # The end is told of what was told before: an escalation may have been given up.
+    severity = one.severity if event is Event.RESOLVED else told.severity
+    return Message(
+        event=event,
+        episode=told.id,
+        monitor=told.monitor,
+        entity=told.entity,
+        severity=Severity(severity),
+        before=Severity.WARNING if event is Event.ESCALATED else None,
+        state=EpisodeState(told.state),
+        started_at=told.started_at,
+        ended_at=told.ended_at,
+        opened_at=told.opened_at,
+        records=told.records,
+        peak_exceedance=told.peak_exceedance,
+        peak_record=told.peak_record_key,
+        reason=records[0].reason if records else "",
+        columns=_columns(told, records, words.units),
+        like=told.like,
+        label=told.label,
+        page=f"{page}/#episode-{told.id}",
+        sql=sql_of(told.id),
+        command=f"aemon episodes show {told.id}",
+        labels=words.labels,
+    )
+
+
+def sql_of(episode: int) -> str:
+    """A query for an episode's records, the same on SQLite and PostgreSQL."""
+    return (
+        "SELECT event_time, entity, record_key, severity, exceedance, reason, top_column, observed,"  # noqa: S608 -- a whole number
+        f" expected FROM flagged_records WHERE episode_id = {episode:d} ORDER BY event_time;"
+    )
+
+
+def _columns(
+    told: ToldEpisode, records: Sequence[FlaggedRecord], units: Mapping[str, str]
+) -> tuple[Blamed, ...]:
+    total = sum(told.blame.values()) or 1.0
+    at_peak = {part.column: part for record in records for part in record.columns}
+    first = sorted(told.blame, key=lambda name: -told.blame[name])[:MOST_COLUMNS]
+    columns: list[Blamed] = []
+    for name in first:
+        if columns and told.blame[name] < LEAST_SHARE * total:
+            break
+        observed, expected, is_number = _pair(at_peak.get(name))
+        columns.append(
+            Blamed(
+                column=name,
+                share=told.blame[name] / total,
+                observed=observed,
+                expected=expected,
+                unit=units.get(name, "") if is_number else "",
+            )
+        )
+    return tuple(columns)
+
+
+def _pair(part: BlamedColumn | None) -> tuple[str | None, str | None, bool]:
+    """Observed and expected as people read them, and whether they are numbers."""
+    if part is None:
+        return None, None, False
+    try:
+        pair = number_pair(float(part.observed or ""), float(part.expected or ""))
+    except ValueError:
+        return part.observed, part.expected, False
+    return *pair, True

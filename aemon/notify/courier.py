@@ -1,0 +1,285 @@
+"""Telling one receiver: in a thread of its own, so that one that hangs keeps nobody waiting."""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from aemon.config.receiver_settings import AlertmanagerReceiver, ReceiverSettings
+from aemon.config.values.templates import TemplateError
+from aemon.errors import AemonError, StoreError
+from aemon.logs import log
+from aemon.message import Message
+from aemon.metrics.metrics import Metrics
+from aemon.notify.composing import Words, message_of
+from aemon.notify.payloads import alerts_json, payload
+from aemon.notify.receivers import alertmanager
+from aemon.notify.sending import Answer, send
+from aemon.store import delivery, outbox
+from aemon.store.outbox import Notification, Rules
+from aemon.store.store import Store
+
+LOOK_EVERY_SECONDS = 10.0  # for what people did: no run tells of that
+LEAST_PAUSE_SECONDS = 0.2  # between two looks, however many runs end
+FIRST_PAUSE = timedelta(seconds=1)  # after a failure; doubles
+LONGEST_PAUSE = timedelta(minutes=5)
+MARGIN = timedelta(seconds=2)  # beyond its timeouts, for what a try takes beside the sending
+ALERTS_AT_ONCE = 64  # in one request, as Prometheus does
+
+logger = logging.getLogger(__name__)
+
+Monitors = Callable[[], Mapping[str, Words]]
+"""Told when asked: monitor -> what it has to say, of those that are watched here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What every courier works with."""
+
+    store: Store
+    metrics: Metrics
+    monitors: Monitors
+    configured: Callable[[], Collection[str]]  # all monitors, wherever they are watched
+    page: str  # address of the status page
+
+
+class Courier:
+    """Tells one receiver what there is to tell.
+
+    A message is sent at least once: who dies between the receiver's answer and its commit sends it
+    again, with the same id.
+    """
+
+    def __init__(self, name: str, settings: ReceiverSettings, around: Surroundings) -> None:
+        self.name = name
+        self.settings = settings
+        self._store = around.store
+        self._metrics = around.metrics
+        self._monitors = around.monitors
+        self._configured = around.configured
+        self._page = around.page
+        self._known_at: datetime | None = None
+        self._not_before = 0.0  # monotonic: the receiver fails until then
+        self._next_try: float | None = None  # monotonic
+        self._minded_at: float | None = None  # monotonic: when it was told last what goes on
+        self._unsettled: list[Callable[[], None]] = []  # sent, and the store does not know
+        self._store_fails = False
+        self._wake = threading.Event()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._work, name=f"notify:{name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to tell."""
+        self._metrics.add_receiver(self.name)
+        self._wake.set()
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look at once: something has happened."""
+        self._wake.set()
+
+    def ask_to_end(self) -> None:
+        """Tell no more, after what is in hand."""
+        self._over.set()
+        self._wake.set()
+
+    def join(self, wait_seconds: float) -> None:
+        """Wait for the end; what hangs is left."""
+        if self._thread.is_alive():
+            self._thread.join(wait_seconds)
+
+    def _work(self) -> None:
+        while not self._over.is_set():
+            self._wake.wait(self._pause_seconds())
+            self._wake.clear()
+            began = time.monotonic()
+            try:
+                if not self._over.is_set():
+                    self._round()
+                    self._store_fails = False
+            except StoreError as error:
+                self._store_failed(error)
+            except Exception:
+                logger.exception("", extra={"action": "notify.crashed", "receiver": self.name})
+            self._over.wait(max(0.0, LEAST_PAUSE_SECONDS - (time.monotonic() - began)))
+        try:
+            self._settle()
+        except StoreError as error:
+            self._store_failed(error)
+
+    def _pause_seconds(self) -> float:
+        """Until there may be something to do that nobody wakes us for."""
+        if self._next_try is None:
+            return LOOK_EVERY_SECONDS
+        left = max(self._next_try, self._not_before) - time.monotonic()
+        return min(max(left, 0.0), LOOK_EVERY_SECONDS)
+
+    def _round(self) -> None:
+        self._settle()
+        monitors = {
+            name: words for name, words in self._monitors().items() if self.settings.tells_of(name)
+        }
+        outbox.plan(self._store, self._rules(), monitors)
+        self._send_waiting(monitors)
+        if isinstance(self.settings, AlertmanagerReceiver):
+            self._keep_in_mind(self.settings, monitors)
+        told = [name for name in self._configured() if self.settings.tells_of(name)]
+        counts = outbox.counted(self._store, self.name, told)
+        for state, count in counts.items() if not self._over.is_set() else ():
+            self._metrics[f"aemon_notifications_{state}"].labels(self.name).set(count)
+
+    def _rules(self) -> Rules:
+        """What it is told; of what is over, nothing that would have been given up by now."""
+        if self._known_at is None:
+            self._known_at = delivery.known_since(self._store, self.name)
+        now, oldest = self._store.now(), self.settings.oldest
+        return Rules(
+            receiver=self.name,
+            since=max(self._known_at, now - self.settings.give_up_after),
+            oldest=None if oldest is None else now - oldest,
+            least=self.settings.severity,
+            resolved=getattr(self.settings, "resolved", True),
+            taken_up_is_over=isinstance(self.settings, AlertmanagerReceiver),
+        )
+
+    def _send_waiting(self, monitors: Mapping[str, Words]) -> None:
+        now, self._next_try = self._store.now(), None
+        held_up: set[int] = set()  # episodes whose earlier news is not told yet
+        for one in outbox.waiting(self._store, self.name, monitors):
+            if self._over.is_set():
+                return
+            if one.episode_id in held_up:
+                continue
+            due = one.next_try_at is None or one.next_try_at <= now
+            if not due or time.monotonic() < self._not_before:
+                wait = (one.next_try_at - now).total_seconds() if one.next_try_at else 0.0
+                self._try_in(wait)
+            elif self._tell(one, monitors[one.monitor]):
+                continue
+            held_up.add(one.episode_id)
+
+    def _try_in(self, seconds: float) -> None:
+        at = time.monotonic() + seconds
+        self._next_try = at if self._next_try is None else min(self._next_try, at)
+
+    def _tell(self, one: Notification, words: Words) -> bool:
+        """Send one notification; whether nothing of its episode has to wait for it any more."""
+        until = self._store.now() + 2 * self.settings.timeout + MARGIN
+        if not delivery.claim(self._store, one, until):
+            return False  # another replica is at it
+        message = message_of(self._store, one, words, self._page)
+        if message is None:
+            return True  # its row went with its episode
+        answer = self._send(one, message)
+        if answer.taken:
+            self._taken(one, message, answer)
+            return True
+        return self._failed(one, answer)
+
+    def _send(self, one: Notification, message: Message) -> Answer:
+        now, oldest = self._store.now(), self.settings.oldest
+        if oldest is not None and now - (one.due_at or one.created_at) > oldest:
+            # Its receiver was not configured for long, or no daemon ran.
+            return Answer(error="it was news too long ago", permanent=True, alone=True)
+        try:
+            body = payload(self.settings, message, now)
+        except TemplateError as error:
+            return Answer(error=f"template: {error}", permanent=True, alone=True)
+        return send(self.settings, body, message.id)
+
+    def _taken(self, one: Notification, message: Message, answer: Answer) -> None:
+        self._count("sent")
+        log(
+            logger, logging.INFO, "notify.sent", message.title, receiver=self.name, monitor=one.monitor,
+            episode=one.episode_id, event=one.event,
+        )  # fmt: skip
+        self._unsettled.append(
+            lambda: delivery.note_sent(self._store, one, message.severity, answer.status)
+        )
+        self._settle()
+        self.wake()  # its end may have come already
+
+    def _failed(self, one: Notification, answer: Answer) -> bool:
+        pause = answer.retry_after or _pause(one.attempts)
+        overdue = self._store.now() - (one.due_at or one.created_at)
+        dead = answer.permanent or overdue >= self.settings.give_up_after
+        again_at = None if dead else self._store.now() + pause
+        outcome = "dead" if dead else "failed"
+        self._count(outcome)
+        level, action = (
+            (logging.ERROR, "notify.dead") if dead else (logging.WARNING, "notify.failed")
+        )
+        log(
+            logger, level, action, answer.error, receiver=self.name, monitor=one.monitor,
+            episode=one.episode_id, event=one.event,
+        )  # fmt: skip
+        if not (dead or answer.alone):
+            self._not_before = time.monotonic() + pause.total_seconds()
+        if not dead:
+            self._try_in(pause.total_seconds())
+        self._unsettled.append(
+            lambda: delivery.note_failed(self._store, one, answer.error, answer.status, again_at)
+        )
+        self._settle()
+        return dead
+
+    def _settle(self) -> None:
+        """Write down what became of what was sent; a store that is away is told when it is back."""
+        while self._unsettled:
+            self._unsettled[0]()
+            self._unsettled.pop(0)
+
+    def _keep_in_mind(self, settings: AlertmanagerReceiver, monitors: Mapping[str, Words]) -> None:
+        """Send again what goes on: Alertmanager believes it only for a while."""
+        now = time.monotonic()
+        every = alertmanager.SENT_EVERY.total_seconds()
+        if (self._minded_at is not None and now - self._minded_at < every) or (
+            now < self._not_before
+        ):
+            return
+        self._minded_at = now
+        going_on = outbox.active(self._store, self.name, monitors)
+        for start in range(0, len(going_on), ALERTS_AT_ONCE):
+            messages = [
+                message
+                for one in going_on[start : start + ALERTS_AT_ONCE]
+                if (message := message_of(self._store, one, monitors[one.monitor], self._page))
+            ]
+            answer = self._remind(settings, messages)
+            if not answer.taken:
+                self._count("failed")
+                log(logger, logging.WARNING, "notify.failed", answer.error, receiver=self.name)
+                return
+
+    def _remind(self, settings: AlertmanagerReceiver, messages: Sequence[Message]) -> Answer:
+        now, alerts = self._store.now(), []
+        for message in messages:
+            try:
+                alerts.append(alertmanager.still_on(settings, message, now))
+            except TemplateError as error:  # of this one; the others go on
+                told = f"template: {error}"
+                log(
+                    logger, logging.WARNING, "notify.failed", told, receiver=self.name,
+                    monitor=message.monitor, episode=message.episode,
+                )  # fmt: skip
+        return send(settings, alerts_json(alerts), messages[0].id) if alerts else Answer()
+
+    def _count(self, outcome: str) -> None:
+        if not self._over.is_set():
+            self._metrics["aemon_notifications"].labels(self.name, outcome).inc()
+
+    def _store_failed(self, error: AemonError) -> None:
+        """Say once that the store does not answer; the next look asks it again."""
+        self._metrics["aemon_store_errors"].inc()
+        if not self._store_fails:
+            log(logger, logging.WARNING, "notify.failed", str(error), receiver=self.name)
+        self._store_fails = True
+
+
+def _pause(attempts: int) -> timedelta:
+    """How long to wait after so many failures, and one more."""
+    longest: timedelta = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempts, 20))
+    return longest * random.uniform(0.8, 1.2)  # noqa: S311 -- replicas come back apart

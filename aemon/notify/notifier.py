@@ -1,0 +1,87 @@
+"""Telling receivers of episodes: beside the scoring, which waits for none of it."""
+
+import time
+from collections.abc import Callable, Collection, Mapping
+
+from aemon.config.schema import Config
+from aemon.metrics.metrics import Metrics
+from aemon.notify.composing import Words
+from aemon.notify.courier import Courier, Surroundings
+from aemon.records import OpenEpisodes, RunReport
+from aemon.store.store import Store
+
+
+class Outbox:
+    """Has a courier for each configured receiver; without any, it does nothing at all.
+
+    Args:
+        store: one of its own, so that no scoring run waits for a connection.
+        metrics: where it is told what is sent.
+        held: tells which monitors are watched here; others are told of by whoever watches them.
+        page: the address of the status page.
+    """
+
+    def __init__(
+        self, store: Store, metrics: Metrics, held: Callable[[], Collection[str]], page: str
+    ) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._held = held
+        self._words: Mapping[str, Words] = {}
+        self._couriers: dict[str, Courier] = {}
+        self._open: dict[
+            str, OpenEpisodes | None
+        ] = {}  # monitor -> episodes open after its last run
+        self._asked_at: float | None = None  # monotonic
+        self._around = Surroundings(
+            store=store, metrics=metrics, page=page, monitors=self._watched,
+            configured=lambda: self._words,
+        )  # fmt: skip
+
+    def adopt(self, config: Config) -> None:
+        """Tell the receivers of a configuration, from now on."""
+        self._words = {
+            name: Words(units=one.columns.units, labels=one.labels)
+            for name, one in config.monitors.items()
+        }
+        for name, courier in [*self._couriers.items()]:
+            if courier.settings != config.notify.get(name):
+                courier.ask_to_end()
+                del self._couriers[name]
+                if name not in config.notify:
+                    self._metrics.forget_receiver(name)
+        for name, settings in config.notify.items():
+            if name not in self._couriers:
+                self._couriers[name] = Courier(name, settings, self._around)
+                self._couriers[name].start()
+
+    def observe(self, report: RunReport) -> None:
+        """Look at once if a run may have opened, changed or closed an episode."""
+        before = self._open.get(report.monitor)
+        self._open[report.monitor] = report.episodes_open
+        if report.anomalies or report.episodes_opened or report.episodes_open != before:
+            for courier in [*self._couriers.values()]:
+                courier.wake()
+
+    def ask_to_end(self) -> None:
+        """Tell no more, after what is in hand."""
+        self._asked_at = time.monotonic()
+        for courier in [*self._couriers.values()]:
+            courier.ask_to_end()
+
+    def stop(self, wait_seconds: float) -> None:
+        """Wait for what is in hand, for so long since that was asked for.
+
+        A receiver that hangs is told again by the next start.
+        """
+        if self._asked_at is None:
+            self.ask_to_end()
+        deadline = (self._asked_at or time.monotonic()) + wait_seconds
+        for courier in [*self._couriers.values()]:
+            courier.join(max(0.0, deadline - time.monotonic()))
+        self._store.close()
+
+    def _watched(self) -> Mapping[str, Words]:
+        """What the monitors that are watched here have to say."""
+        held = self._held()
+        return {name: words for name, words in self._words.items() if name in held}

@@ -1,0 +1,248 @@
+"""Sending over HTTP, and what the answer means: taken, to be tried again, or never.
+
+By the standard library: a few messages an hour are worth no further dependency. Proxies are those
+of the environment. A redirection is not followed: it would take the credentials along.
+"""
+
+import base64
+import http.client
+import re
+import socket
+import ssl
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+
+from aemon import __version__
+from aemon.config.receiver_settings import ReceiverSettings
+from aemon.notify.payloads import address
+
+MOST_READ = 2_000  # bytes of an answer; the rest is left
+MOST_TOLD = 200  # characters of it in an error
+SECRET_LETTERS = (
+    12  # a part of an address, or a word of a header, of so many is a secret of its own
+)
+LONGEST_WAIT = timedelta(hours=1)  # that a receiver may ask for
+_WAIT = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+_HIDDEN = "***"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What became of a try.
+
+    Attributes:
+        status: of HTTP; None where there was no answer.
+        error: what went wrong, without secrets; empty if it was taken.
+        permanent: trying again will not help.
+        alone: the receiver is there: only this message is at fault, or cannot be told now.
+        retry_after: how long the receiver asks to wait; None if it does not.
+    """
+
+    status: int | None = None
+    error: str = ""
+    permanent: bool = False
+    alone: bool = False
+    retry_after: timedelta | None = None
+
+    @property
+    def taken(self) -> bool:
+        """Whether the receiver has it."""
+        return not self.error
+
+
+def send(settings: ReceiverSettings, body: bytes, key: str) -> Answer:
+    """Send JSON to a receiver and wait for its answer, for no longer than its timeout.
+
+    Args:
+        settings: of the receiver.
+        body: the JSON.
+        key: sent along, so that a receiver can drop what it has already.
+    """
+    seconds = settings.timeout.total_seconds()
+    cutter = _Cutter()
+    # What trickles in byte by byte would keep every single wait short, and the whole endless.
+    timer = threading.Timer(seconds, cutter.cut)
+    timer.daemon = True
+    try:
+        request = urllib.request.Request(  # noqa: S310 -- the scheme is that of the configuration, HTTP's
+            address(settings), data=body, headers=_headers(settings, key), method="POST"
+        )
+        opener = _opener(settings, cutter)
+        timer.start()
+        with opener.open(request, timeout=seconds) as response:
+            _read(response, seconds)
+            return Answer(status=response.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return _refused(settings, error, _read(error.fp, seconds))
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        late = cutter.was_cut or isinstance(reason, TimeoutError)
+        told = f"no answer within {seconds:g} s" if late else _told(reason)
+        return Answer(error=_without_secrets(told, settings))
+    finally:
+        timer.cancel()
+
+
+def _refused(settings: ReceiverSettings, error: urllib.error.HTTPError, said: str) -> Answer:
+    told = f"HTTP {error.code}"
+    # Hidden before it is cut short: what is left of a secret would not be known for one.
+    if said := _without_secrets(said, settings)[:MOST_TOLD]:
+        told += f": {said}"
+    server_fails = error.code >= HTTPStatus.INTERNAL_SERVER_ERROR
+    if HTTPStatus.MULTIPLE_CHOICES <= error.code < HTTPStatus.BAD_REQUEST:
+        told = f"HTTP {error.code}: it is elsewhere now; correct the url"
+    return Answer(
+        status=error.code,
+        error=told,
+        permanent=not server_fails and error.code not in _WAIT,
+        alone=error.code == HTTPStatus.INTERNAL_SERVER_ERROR,
+        retry_after=_retry_after(error.headers.get("Retry-After", "")),
+    )
+
+
+def _headers(settings: ReceiverSettings, key: str) -> dict[str, str]:
+    headers = {
+        "User-Agent": f"aemon/{__version__}",
+        "Content-Type": "application/json",
+        "Idempotency-Key": key,
+    }
+    if settings.bearer_token is not None:
+        headers["Authorization"] = f"Bearer {settings.bearer_token.get_secret_value()}"
+    if settings.basic_auth is not None:
+        user = settings.basic_auth
+        pair = f"{user.username}:{user.password.get_secret_value()}".encode()
+        headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+    return headers | {name: text.get_secret_value() for name, text in settings.headers.items()}
+
+
+class _StayHere(urllib.request.HTTPRedirectHandler):
+    """Follows no redirection."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """None: it is an answer like any other."""
+
+
+class _Cutter:
+    """Cuts the connections of a request that takes too long."""
+
+    def __init__(self) -> None:
+        self.was_cut = False
+        self._connections: list[http.client.HTTPConnection] = []
+
+    def made(self, connection: http.client.HTTPConnection) -> http.client.HTTPConnection:
+        """One of them."""
+        self._connections.append(connection)
+        return connection
+
+    def cut(self) -> None:
+        """Whoever waits for them waits no more."""
+        self.was_cut = True
+        for connection in self._connections:
+            try:
+                if connection.sock is not None:
+                    connection.sock.shutdown(socket.SHUT_RDWR)
+            except OSError:  # it is gone already
+                continue
+
+
+def _opener(settings: ReceiverSettings, cutter: _Cutter) -> urllib.request.OpenerDirector:
+    secure = address(settings).startswith("https:")
+    context = ssl.create_default_context(cafile=settings.ca_file) if secure else None
+
+    def plain(host: str, **options: Any) -> http.client.HTTPConnection:
+        return cutter.made(http.client.HTTPConnection(host, **options))
+
+    def tls(host: str, **options: Any) -> http.client.HTTPConnection:
+        return cutter.made(http.client.HTTPSConnection(host, context=context, **options))
+
+    return urllib.request.build_opener(_StayHere(), _Http(plain), _Https(tls))
+
+
+class _Http(urllib.request.HTTPHandler):
+    """Connects by a function of ours."""
+
+    def __init__(self, connect: Callable[..., http.client.HTTPConnection]) -> None:
+        super().__init__()
+        self._connect = connect
+
+    def http_open(self, req: urllib.request.Request) -> Any:
+        """Called by the opener."""
+        return self.do_open(self._connect, req)
+
+
+class _Https(urllib.request.HTTPSHandler):
+    """The same, by TLS."""
+
+    def __init__(self, connect: Callable[..., http.client.HTTPConnection]) -> None:
+        super().__init__()
+        self._connect = connect
+
+    def https_open(self, req: urllib.request.Request) -> Any:
+        """Called by the opener."""
+        return self.do_open(self._connect, req)
+
+
+def _read(response: Any, seconds: float) -> str:
+    """The beginning of an answer on one line; empty if it cannot be had in time."""
+    deadline, content = time.monotonic() + seconds, b""
+    try:
+        while len(content) < MOST_READ and time.monotonic() < deadline:
+            more = response.read1(MOST_READ - len(content))
+            if not more:
+                break
+            content += more
+    except (OSError, http.client.HTTPException):
+        pass  # the status has been told, and counts
+    text = " ".join(content.decode(errors="replace").split())
+    return "".join(letter for letter in text if letter.isprintable())
+
+
+def _told(reason: object) -> str:
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {reason.verify_message}"
+    if isinstance(reason, OSError):
+        file = f"{reason.filename}: " if reason.filename else ""
+        return file + (reason.strerror or str(reason) or type(reason).__name__)
+    return f"{type(reason).__name__}: {reason}" if str(reason) else type(reason).__name__
+
+
+def _retry_after(text: str) -> timedelta | None:
+    """A header's wish: seconds, or a time."""
+    try:
+        wait = (
+            timedelta(seconds=int(text))
+            if text.strip().isdigit()
+            else parsedate_to_datetime(text) - datetime.now(UTC)
+        )
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return min(max(wait, timedelta(0)), LONGEST_WAIT)
+
+
+def _without_secrets(text: str, settings: ReceiverSettings) -> str:
+    """A receiver's words, without what it was told in confidence."""
+    for secret in _secrets(settings):
+        text = text.replace(secret, _HIDDEN)
+    return text
+
+
+def _secrets(settings: ReceiverSettings) -> Iterator[str]:
+    url = settings.url.get_secret_value()
+    path = re.sub(r"^https?://[^/]*", "", url)
+    given = [settings.bearer_token, *settings.headers.values()]
+    if settings.basic_auth is not None:
+        given.append(settings.basic_auth.password)
+    plain = [secret.get_secret_value() for secret in given if secret is not None]
+    yield from (secret for secret in (url, path, *plain) if len(secret) > 1)
+    # As some answers have them: slashes escaped, or a token without the word before it.
+    for text in (path, *plain):
+        yield from (part for part in re.split(r"[/?&=\s]", text) if len(part) >= SECRET_LETTERS)

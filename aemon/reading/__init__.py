@@ -1,0 +1,1 @@
+"""From what a source returns to frames of records."""

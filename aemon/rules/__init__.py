@@ -1,0 +1,1 @@
+"""Prometheus rules, and their promtool tests, from a configuration."""

@@ -1,0 +1,117 @@
+"""Unit tests for generated rules, to be run by `promtool test rules`."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+from aemon.clock import format_duration
+from aemon.rules.rule import Alert, Played, Scope, played_pause
+from aemon.rules.rule_files import Group, annotations, as_yaml, rule_labels
+
+SHORTEST_STEP = timedelta(seconds=15)
+LONGEST_STEP = timedelta(minutes=4)
+"""Prometheus takes a series for gone when it has not been seen for five minutes."""
+
+EVALUATIONS = 300
+"""The longest test asks the rules about so often: with a monthly monitor, it lasts for months."""
+
+HOST = "host:9464"
+MONITOR = "a_monitor"
+
+
+def proof_of(groups: Sequence[Group], rules_file: str, link: str) -> str:
+    """For each alert of each group, that it fires when it must and is silent when it must be.
+
+    Args:
+        groups: as the rules were made from.
+        rules_file: the name of their file, which lies beside.
+        link: as the rules were made with.
+
+    Returns:
+        The file for promtool.
+    """
+    pairs = [(alert, group.scope) for group in groups for alert in group.alerts]
+    longest = max(alert.after(scope) + alert.hold(scope) for alert, scope in pairs)
+    every = timedelta(seconds=math.ceil(max(SHORTEST_STEP, longest / EVALUATIONS).total_seconds()))
+    document = {
+        "rule_files": [rules_file],
+        "evaluation_interval": format_duration(every),
+        "tests": [test for pair in pairs for test in _tests(*pair, every, link)],
+    }
+    return "# Made by `aemon rules` beside the rules: promtool test rules FILE\n" + as_yaml(
+        document
+    )
+
+
+def _tests(alert: Alert, scope: Scope, every: timedelta, link: str) -> Iterator[dict[str, Any]]:
+    labels = {**_played(alert, scope), **rule_labels(alert, scope)}
+    fired = {"exp_labels": labels, "exp_annotations": _filled(annotations(alert, link), labels)}
+    late = alert.after(scope) + alert.hold(scope) + 3 * every
+    yield _test(f"{alert.name} fires", alert, scope, late, alert.fires(scope), [fired])
+    yield _test(f"{alert.name} is silent", alert, scope, late, alert.calm(scope), [])
+    if alert.waits:
+        half = (alert.after(scope) + alert.hold(scope)) / 2
+        yield _test(f"{alert.name} waits", alert, scope, half, alert.fires(scope), [])
+
+
+def _test(
+    name: str,
+    alert: Alert,
+    scope: Scope,
+    lasts: timedelta,
+    played: Iterable[Played],
+    expected: list[dict[str, Any]],
+) -> dict[str, Any]:
+    step = min(LONGEST_STEP, max(SHORTEST_STEP, scope.usual))
+    told = list(played)
+    if scope.narrow and not any(map(_is_pause, told)):
+        told.append(played_pause(scope))
+    steps = math.ceil(lasts / step) + 1
+    return {
+        "name": f"{name}, monitors every {format_duration(scope.interval)}",
+        "interval": format_duration(step),
+        "input_series": [_series(one, alert, scope, step, steps) for one in told],
+        "alert_rule_test": [
+            {
+                "eval_time": format_duration(lasts),
+                "alertname": alert.name,
+                **({"exp_alerts": expected} if expected else {}),
+            }
+        ],
+    }
+
+
+def _series(
+    series: Played, alert: Alert, scope: Scope, step: timedelta, steps: int
+) -> dict[str, str]:
+    labels = {**_played(alert, scope), "instance": HOST, **series.labels}
+    told = ", ".join(f'{name}="{value}"' for name, value in labels.items())
+    growth = series.slope * step.total_seconds()
+    values = f"{_number(series.start)}+{_number(growth)}x{steps}"
+    return {"series": f"{series.metric}{{{told}}}", "values": values}
+
+
+def _played(alert: Alert, scope: Scope) -> dict[str, str]:
+    """The labels of an alert's result."""
+    values = {"monitor": (*scope.monitors, MONITOR)[0], "instance": HOST}
+    for one in alert.fires(scope):
+        values |= one.labels
+    return {name: values[name] for name in alert.carries}
+
+
+def _is_pause(series: Played) -> bool:
+    return series.metric == "aemon_run_interval_seconds" and series.labels["run"] == "score"
+
+
+def _filled(told: dict[str, str], labels: dict[str, str]) -> dict[str, str]:
+    """Annotations as Prometheus writes them for an alert with these labels."""
+    filled = dict(told)
+    for name, value in labels.items():
+        stands = f"{{{{ $labels.{name} }}}}"
+        filled = {key: text.replace(stands, value) for key, text in filled.items()}
+    return filled
+
+
+def _number(value: float) -> str:
+    return f"{value:.9f}".rstrip("0").rstrip(".")

@@ -1,1 +1,0 @@
-"""The daemon: monitors that read, judge and learn on a schedule."""

@@ -1,0 +1,1 @@
+"""Records of the machine on which aemon runs."""

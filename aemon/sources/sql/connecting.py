@@ -1,0 +1,135 @@
+"""Reaching somebody else's database: read-only, with time limits and without telling passwords."""
+
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from aemon.config.values.addresses import public_address, without_secrets
+from aemon.errors import PermanentError, SourceConfigError, SourceError
+
+_CONNECT_SECONDS = 10
+_BUSY_SECONDS = 5.0  # a SQLite writer is waited for this long
+_RECYCLE_SECONDS = 1800  # firewalls forget connections that idle longer
+_PACKAGES = {
+    "psycopg": "aemon[postgresql]",
+    "psycopg2": "psycopg2-binary",
+    "MySQLdb": "mysqlclient",
+}
+
+
+class Database:
+    """A database that is only read.
+
+    Raises:
+        SourceConfigError: the URL cannot be understood, or its driver is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._url = sa.make_url(url)
+        except (ArgumentError, ValueError):
+            raise SourceConfigError(
+                "the source's url is no database URL",
+                todo="write for example sqlite:///plant.db or postgresql://user@host/database",
+            ) from None
+        self._sqlite = self._url.drivername in {"sqlite", "sqlite+pysqlite"}
+        if self._sqlite and self._url.database in {None, "", ":memory:"}:
+            raise SourceConfigError(
+                f"{self.name} is a database in memory, which nobody else can write",
+                todo="name a file: sqlite:///plant.db",
+            )
+        if self._sqlite and str(self._url.database).startswith("file:"):
+            raise SourceConfigError(
+                f"{self.name}: SQLite's own file: addresses are not taken",
+                todo="write the plain path: sqlite:///plant.db",
+            )
+        self.engine = self._make_engine()
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What connecting and reading may raise; the driver's own where its cursor is used."""
+        driver = self.engine.dialect.dbapi
+        return (SQLAlchemyError, OSError, *((driver.Error,) if driver else ()))
+
+    @property
+    def name(self) -> str:
+        """The address without password and options."""
+        return public_address(self._url)
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self.engine.dispose()
+
+    def clean(self, error: BaseException) -> str:
+        """What the driver says, on one line and without the password."""
+        cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+        return without_secrets(str(cause), self._url)
+
+    def trouble(self, error: BaseException) -> PermanentError | SourceError:
+        """An error of connecting or reading, as what a person can do about it."""
+        if isinstance(error, FileNotFoundError):
+            return SourceConfigError(
+                f"{self.name}: no such file",
+                todo="a relative path starts at the folder aemon was started in",
+            )
+        text = self.clean(error)
+        if "does not exist" in text and f'database "{self._url.database}"' in text:
+            return SourceConfigError(f"{self.name}: {text}", todo="name a database that is there")
+        return SourceError(f"{self.name}: {text}")
+
+    def _make_engine(self) -> sa.Engine:
+        try:
+            if self._sqlite:
+                return sa.create_engine("sqlite://", creator=self._open_sqlite, poolclass=NullPool)
+            # No transaction stays open between reads: one would hold back vacuum.
+            return sa.create_engine(
+                self._url,
+                pool_size=1,
+                max_overflow=3,
+                pool_pre_ping=True,
+                pool_recycle=_RECYCLE_SECONDS,
+                isolation_level="AUTOCOMMIT",
+                hide_parameters=True,
+                connect_args=self._connect_arguments(),
+            )
+        except ModuleNotFoundError as error:
+            package = _PACKAGES.get(error.name or "", error.name)
+            raise SourceConfigError(
+                f"{self.name}: the driver {error.name} is not installed",
+                todo=f"pip install '{package}'",
+            ) from None
+        except NoSuchModuleError:
+            raise SourceConfigError(
+                f"{self.name}: SQLAlchemy knows no {self._url.drivername!r}",
+                todo="correct the part of the url before :// or install its dialect",
+            ) from None
+        except (ArgumentError, TypeError, ValueError) as error:
+            raise SourceConfigError(f"{self.name}: {self.clean(error)}") from None
+
+    def _connect_arguments(self) -> dict[str, object]:
+        if self._url.get_backend_name() == "postgresql" and self._url.get_driver_name() in {
+            "psycopg",
+            "psycopg2",
+        }:
+            name = self._url.query.get("application_name", "aemon")
+            return {"connect_timeout": _CONNECT_SECONDS, "application_name": name}
+        if self._url.get_backend_name() in {"mysql", "mariadb"}:
+            return {"connect_timeout": _CONNECT_SECONDS}
+        return {}
+
+    def _open_sqlite(self) -> sqlite3.Connection:
+        """A read-only connection: never makes a file, never holds a lock between two reads."""
+        file = Path(str(self._url.database)).absolute()
+        if not file.is_file():
+            raise FileNotFoundError(file)
+        return sqlite3.connect(
+            f"file:{quote(str(file))}?mode=ro",
+            uri=True,
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )

@@ -1,0 +1,165 @@
+"""Episodes as people meet them: listed, taken up, closed and labelled."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from aemon.records import EpisodeState, FeedbackVerdict, Identity, told_like
+from aemon.store.schema.tables import anomalies, episodes, feedback, scores
+from aemon.store.store import Store
+
+_MAY_CLOSE = (EpisodeState.OPEN, EpisodeState.ACKNOWLEDGED)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToldEpisode:
+    """An episode that was long enough to be told.
+
+    Attributes:
+        blame: column -> its shares of the blame, summed over the anomalies.
+        like_id: an earlier episode that looked the same; `like_label` what that is called.
+    """
+
+    id: int
+    monitor: str
+    entity: str
+    state: str
+    severity: str
+    started_at: datetime
+    ended_at: datetime
+    opened_at: datetime
+    acknowledged_at: datetime | None
+    records: int
+    peak_exceedance: float
+    peak_record_key: str
+    feature: str
+    blame: dict[str, float]
+    label: str
+    note: str
+    like_id: int | None
+    like_label: str | None
+    likeness: float | None
+
+    @property
+    def like(self) -> str:
+        """The earlier episode it looks like, in words; empty if there is none."""
+        return "" if self.like_id is None else told_like(self.like_id, self.like_label or "")
+
+
+def told_episodes(
+    store: Store,
+    monitors: Collection[str],
+    *,
+    number: int | None = None,
+    open_only: bool = False,
+    limit: int = 20,
+) -> list[ToldEpisode]:
+    """The newest told episodes of these monitors, newest first; with `number` that one alone.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    earlier = episodes.alias("earlier")
+    names = [name for name in ToldEpisode.__slots__ if name != "like_label"]
+    query = (
+        sa.select(*(episodes.c[name] for name in names), earlier.c.label.label("like_label"))
+        .outerjoin(earlier, earlier.c.id == episodes.c.like_id)
+        .where(episodes.c.monitor.in_(monitors), episodes.c.opened_at.is_not(None))
+        .order_by(episodes.c.started_at.desc(), episodes.c.id.desc())
+        .limit(limit)
+    )
+    if number is not None:
+        query = query.where(episodes.c.id == number)
+    if open_only:
+        query = query.where(episodes.c.state.in_(_MAY_CLOSE))
+    with store.reading() as connection:
+        return [ToldEpisode(**row) for row in connection.execute(query).mappings()]
+
+
+def acknowledge(store: Store, number: int, note: str = "") -> None:
+    """Note that a person has taken an episode up; it goes on as an open one does.
+
+    A closed one stays closed. The first word counts as to when, the last as to the note.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    state = sa.case(
+        (episodes.c.state == EpisodeState.OPEN, EpisodeState.ACKNOWLEDGED.value),
+        else_=episodes.c.state,
+    )
+    at = sa.func.coalesce(
+        episodes.c.acknowledged_at, sa.literal(store.now(), episodes.c.acknowledged_at.type)
+    )
+    _change(store, number, {"state": state, "acknowledged_at": at, **_noted(note)})
+
+
+def close(store: Store, number: int, note: str = "") -> None:
+    """End an episode by hand: the next anomaly begins another.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    _change(store, number, {"state": EpisodeState.CLOSED.value, **_noted(note)})
+
+
+def label(store: Store, number: int, text: str) -> None:
+    """Call an episode by a name; later ones that look like it are told with that.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    _change(store, number, {"label": text})
+
+
+def _noted(note: str) -> dict[str, str]:
+    return {"note": note} if note else {}
+
+
+def _change(store: Store, number: int, values: dict[str, Any]) -> None:
+    # A run that carries the episode on holds its row: what it writes is not what is changed here.
+    with store.writing() as connection:
+        connection.execute(sa.update(episodes).where(episodes.c.id == number).values(values))
+
+
+def records_of(connection: sa.Connection, number: int) -> list[Identity]:
+    """(entity, record key) of the records of an episode that are flagged as far as we know now."""
+    same = (
+        anomalies.c[name] == scores.c[name]
+        for name in ("monitor", "record_key", "entity", "revision", "event_time")
+    )
+    query = (
+        sa.select(anomalies.c.entity, anomalies.c.record_key)
+        .join(scores, sa.and_(*same, scores.c.superseded_at.is_(None)))
+        .where(anomalies.c.episode_id == number)
+        .order_by(anomalies.c.event_time, anomalies.c.record_key)
+    )
+    return [(entity, key) for entity, key in connection.execute(query)]
+
+
+def say_of_episode(
+    store: Store, episode: ToldEpisode, verdict: FeedbackVerdict, note: str = ""
+) -> int:
+    """Say the same of every record of an episode, in one transaction; how many there are.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    with store.writing() as connection:
+        rows = [
+            {
+                "monitor": episode.monitor,
+                "record_key": key,
+                "entity": entity,
+                "verdict": verdict,
+                "note": note,
+                "created_at": store.now(),
+            }
+            for entity, key in records_of(connection, episode.id)
+        ]
+        if rows:
+            connection.execute(sa.insert(feedback), rows)
+    return len(rows)

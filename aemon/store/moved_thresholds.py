@@ -1,0 +1,114 @@
+"""Lines drawn after the training, in the store; and the scores they are drawn from."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from aemon.records import Verdict
+from aemon.store import artifacts
+from aemon.store.detectors import StoredDetector
+from aemon.store.schema.tables import artifacts as artifacts_table
+from aemon.store.schema.tables import detectors, scores, thresholds
+from aemon.store.store import StaleWatermarkError, Store
+
+_COUNTED = (Verdict.NORMAL.value, Verdict.ANOMALY.value)
+
+
+class JudgedScore(NamedTuple):
+    """A record's score, as far as lines are drawn from it."""
+
+    event_time: datetime
+    entity: str
+    score: float
+    exceedance: float  # by the line that judged it
+
+
+def save_lines(
+    store: Store, stored: StoredDetector, content: bytes, columns: Mapping[str, Any], reason: str
+) -> int:
+    """Put new lines in force for a detector; the id of its threshold.
+
+    The lines before them are let go of, but for their value and why they were drawn.
+
+    Args:
+        store: where.
+        stored: the detector, with the threshold that is replaced.
+        content: the lines as an artifact.
+        columns: of `thresholds`: value, method, rate, calibration records.
+        reason: why they were drawn, in plain words.
+
+    Raises:
+        StaleWatermarkError: another daemon has drawn lines meanwhile.
+        StoreError: the database fails.
+    """
+    sha256, now = artifacts.digest(content), store.now()
+    mine = thresholds.c.detector_id == stored.id
+    with store.writing() as connection:
+        connection.execute(
+            sa.select(detectors.c.id).where(detectors.c.id == stored.id).with_for_update()
+        )
+        newest = connection.execute(sa.select(sa.func.max(thresholds.c.id)).where(mine)).scalar()
+        if newest != stored.threshold_id:
+            raise StaleWatermarkError(f"{stored.monitor}: another daemon has moved the threshold")
+        row = {
+            "sha256": sha256,
+            "format_version": artifacts.FORMAT_VERSION,
+            "content": content,
+        }
+        connection.execute(store.insert_or_ignore(artifacts_table), row)
+        line = {
+            "detector_id": stored.id, "created_at": now, "artifact_sha256": sha256,
+            "reason": reason, **columns,
+        }  # fmt: skip
+        made = connection.execute(sa.insert(thresholds).values(line)).inserted_primary_key
+        _let_go(connection, mine, sha256)
+    return int(made[0]) if made else 0
+
+
+def _let_go(connection: sa.Connection, mine: sa.ColumnElement[bool], kept: str) -> None:
+    """Forget the artifacts of a detector's earlier lines, where nothing else refers to them."""
+    earlier = sa.and_(mine, thresholds.c.artifact_sha256 != kept)
+    gone = set(connection.execute(sa.select(thresholds.c.artifact_sha256).where(earlier)).scalars())
+    if not gone:
+        return
+    connection.execute(sa.update(thresholds).where(earlier).values(artifact_sha256=None))
+    used = sa.union_all(
+        sa.select(detectors.c.artifact_sha256).where(detectors.c.artifact_sha256.in_(gone)),
+        sa.select(thresholds.c.artifact_sha256).where(thresholds.c.artifact_sha256.in_(gone)),
+    )
+    free = gone - set(connection.execute(used).scalars())
+    connection.execute(sa.delete(artifacts_table).where(artifacts_table.c.sha256.in_(free)))
+
+
+def newest_scores(store: Store, stored: StoredDetector, limit: int) -> list[JudgedScore]:
+    """What a detector said of those of the newest records that it judged, oldest first.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    # Whoever judged: a detector that is new would else be looked for among all there ever were.
+    newest = (
+        sa.select(
+            *(scores.c[name] for name in JudgedScore._fields),
+            scores.c.detector_id,
+        )
+        .where(
+            scores.c.monitor == stored.monitor,
+            scores.c.superseded_at.is_(None),
+            scores.c.score.is_not(None),
+            scores.c.verdict.in_(_COUNTED),
+        )
+        .order_by(scores.c.event_time.desc())
+        .limit(limit)
+        .subquery()
+    )
+    query = (
+        sa.select(*(newest.c[name] for name in JudgedScore._fields))
+        .where(newest.c.detector_id == stored.id)
+        .order_by(newest.c.event_time.desc())
+    )
+    with store.reading() as connection:
+        rows = connection.execute(query).all()
+    return [JudgedScore(*row) for row in reversed(rows)]

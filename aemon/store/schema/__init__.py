@@ -1,0 +1,1 @@
+"""The tables, views and column types of the results database, and its migrations."""

@@ -1,0 +1,192 @@
+"""Which schema a store has, and bringing it up to this version's."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+
+from aemon.config.values.addresses import public_address
+from aemon.errors import SchemaError
+from aemon.store.engine import reading, store_errors
+from aemon.store.schema.tables import detectors, metadata, scores, thresholds
+from aemon.store.schema.views import VIEWS
+
+if TYPE_CHECKING:
+    from alembic.config import Config as AlembicConfig
+
+HEAD_REVISION = "0005"
+"""The newest revision in `migrations/`: a constant, so that starting up need not load Alembic."""
+
+
+def migrations_folder() -> Path:
+    """Where the migrations are: inside an installed wheel, or beside a checkout's package."""
+    package = Path(__file__).resolve().parents[2]
+    inside = package / "migrations"
+    return inside if inside.is_dir() else package.parent / "migrations"
+
+
+def current_revision(engine: sa.Engine) -> str | None:
+    """The store's revision; None if nothing has been made in it. Asking makes no file.
+
+    Raises:
+        StoreError: the database cannot be reached.
+    """
+    if is_file_missing(engine):
+        return None
+    with store_errors(engine), reading(engine) as connection:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def is_file_missing(engine: sa.Engine) -> bool:
+    """Whether the store is a SQLite file that is not there yet; a connection would make it."""
+    url = engine.url
+    return url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists()
+
+
+def upgrade(engine: sa.Engine) -> None:
+    """Bring the store to the newest revision, making its tables if there are none.
+
+    Raises:
+        SchemaError: the store is newer than this version of aemon.
+        StoreError: the database cannot be reached, or holds another program's tables.
+    """
+    from alembic import command
+
+    revision = current_revision(engine)
+    if revision is not None and revision not in _known_revisions():
+        raise _other_version(engine, revision)
+    with store_errors(engine), engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            # Two daemons that start on an empty database take turns; SQLite's do so anyway.
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('aemon.schema'))"))
+        command.upgrade(_alembic(connection), "head")
+
+
+def check(engine: sa.Engine) -> list[str]:
+    """Where the store's tables differ from what this version expects, a sentence each.
+
+    Tables of other programs beside them are no difference.
+
+    Raises:
+        SchemaError: there is no schema yet, or that of another version of aemon.
+        StoreError: the database cannot be reached.
+    """
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    revision = current_revision(engine)
+    if revision is None:
+        raise SchemaError(
+            f"the store {public_address(engine.url)}: there is no schema yet",
+            todo="run `aemon db upgrade`",
+        )
+    _check_revision(engine, revision)
+    options = {"compare_type": True, "include_object": is_ours}
+    with store_errors(engine), engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts=options)
+        found = compare_metadata(context, metadata)
+        views = sa.inspect(connection).get_view_names()
+        lost = _orphans(connection) if not found else []
+    steps = [step for entry in found for step in (entry if isinstance(entry, list) else [entry])]
+    missing = [f"view {view.name} is missing" for view in VIEWS if view.name not in views]
+    told = [_sentence(step, engine.dialect) for step in steps]
+    return [*dict.fromkeys(told), *missing, *lost]
+
+
+def _orphans(connection: sa.Connection) -> list[str]:
+    """Scores whose judge is not there: what no foreign key watches."""
+    return [
+        f"table scores: {count} rows of a {name[:-3]} that is not there"
+        for name, table in (("detector_id", detectors), ("threshold_id", thresholds))
+        if (
+            count := connection.execute(
+                sa.select(sa.func.count()).where(scores.c[name].not_in(sa.select(table.c.id)))
+            ).scalar_one()
+        )
+    ]
+
+
+def prepare(engine: sa.Engine) -> None:
+    """Make the tables of an empty store; refuse a store of another version.
+
+    Raises:
+        SchemaError: the store is older or newer than this version of aemon.
+        StoreError: the database cannot be reached.
+    """
+    revision = current_revision(engine)
+    if revision is None:
+        upgrade(engine)
+    else:
+        _check_revision(engine, revision)
+
+
+def _check_revision(engine: sa.Engine, revision: str) -> None:
+    if revision != HEAD_REVISION:
+        raise _other_version(engine, revision)
+
+
+def is_ours(subject: Any, name: str | None, kind: str, _reflected: bool, _compared: object) -> bool:
+    """Whether Alembic is to compare something it found: no partitions, no other program's tables.
+
+    PostgreSQL repeats a foreign key to a partitioned table for every partition.
+    """
+    if kind == "foreign_key_constraint":
+        return all(key.target_fullname.split(".")[0] in metadata.tables for key in subject.elements)
+    return kind != "table" or name in metadata.tables
+
+
+def _sentence(step: tuple[Any, ...], dialect: Dialect) -> str:
+    """One of Alembic's differences, told from the side of the database."""
+    action, subject, *more = step
+    match action.partition("_"):
+        case ("add" | "remove") as what, _, "table":
+            return f"table {subject.name} {_LACK[what]}"
+        case ("add" | "remove") as what, _, "column":
+            return f"table {more[0]}: column {more[1].name} {_LACK[what]}"
+        case "modify", _, ("comment" | "default" | "nullable" | "type") as what:
+            return (
+                f"table {more[0]}: column {more[1]} {_changed(what, more[-2], more[-1], dialect)}"
+            )
+        case ("add" | "remove") as what, _, "table_comment":
+            return f"table {subject.name}: its comment is not as expected"
+        case ("add" | "remove") as what, _, kind:
+            columns = ", ".join(column.name for column in subject.columns)
+            kind = {"fk": "foreign key"}.get(kind, kind)
+            return f"table {subject.table.name}: {kind} on {columns} {_LACK[what]}"
+    return f"table {getattr(subject, 'name', subject)}: {action.replace('_', ' ')}"
+
+
+_LACK = {"add": "is missing", "remove": "is not expected"}
+
+
+def _changed(what: str, there: Any, expected: Any, dialect: Dialect) -> str:
+    if what == "type":
+        return f"is {there}, not {expected.compile(dialect=dialect)}"
+    if what == "nullable":
+        return "may be null, and must not" if there else "must not be null, and should"
+    return f"has another {what} than expected"
+
+
+def _known_revisions() -> set[str]:
+    return {path.name.split("_")[0] for path in (migrations_folder() / "versions").glob("*.py")}
+
+
+def _other_version(engine: sa.Engine, revision: str) -> SchemaError:
+    known = revision in _known_revisions()
+    return SchemaError(
+        f"the store {public_address(engine.url)} has schema {revision}, "
+        f"this aemon needs {HEAD_REVISION}",
+        todo="run `aemon db upgrade`" if known else "install a newer aemon",
+    )
+
+
+def _alembic(connection: sa.Connection) -> "AlembicConfig":
+    from alembic.config import Config as AlembicConfig
+
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config

@@ -1,0 +1,120 @@
+"""A daemon takes up a changed configuration beside its other work, whatever the store does."""
+
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+
+from aemon.config.loading import load_config
+from aemon.daemon.daemon import Daemon
+from aemon.errors import StoreError
+from aemon.store.fences import Fence
+
+
+def text(database, *names, every="1s") -> str:
+    source = f"{{kind: sql, url: 'sqlite:///{database}', table: readings, time: ts, key: id}}"
+    monitors = "".join(f"  {name}: {{score_every: {every}, source: {source}}}\n" for name in names)
+    return f"store: sqlite:///{database.parent}/aemon.db\nmonitors:\n{monitors}"
+
+
+@pytest.fixture
+def path(tmp_path, database):
+    path = tmp_path / "aemon.yaml"
+    path.write_text(text(database, "pumps", "fans"))
+    return path
+
+
+@pytest.fixture
+def daemon(path):
+    """Wired and not running: it holds both monitors."""
+    config = load_config(path)
+    config = config.model_copy(
+        update={"http": config.http.model_copy(update={"listen": "127.0.0.1:0"})}
+    )
+    daemon = Daemon(config, path=path)
+    for name in config.monitors:
+        win(daemon, name)
+    yield daemon
+    daemon._socket.close()
+    daemon._scheduler.slots.shutdown()
+    for monitor in daemon._watching.monitors.values():
+        monitor.close()
+    daemon._leasing._store.close()
+    daemon._store.close()
+
+
+def win(daemon, name):
+    fence = Fence(monitor=name, holder="me", token=1, lease=timedelta(seconds=30))
+    daemon._leasing._held[name] = fence
+    daemon._watching.begin(name, fence)
+
+
+def reload(daemon):
+    daemon._begin_reload()
+    daemon._reload_thread.join(10)
+
+
+def reloads(daemon, outcome) -> float | None:
+    labels = {"outcome": outcome}
+    return daemon._metrics.registry.get_sample_value("aemon_config_reloads_total", labels)
+
+
+def test_a_store_that_hangs_holds_up_the_reload_and_nothing_else(
+    daemon, path, database, monkeypatch
+):
+    # Given a store that does not answer
+    release, asked = threading.Event(), []
+    monkeypatch.setattr(
+        daemon._store, "add_monitors", lambda _names: asked.append(1) or release.wait(10)
+    )
+    path.write_text(text(database, "pumps"))
+    # When the configuration is read, then nobody waits, and one try is under way
+    began = time.monotonic()
+    daemon._begin_reload()
+    daemon._begin_reload()
+    assert time.monotonic() - began < 1
+    assert list(daemon._watching.monitors) == ["pumps", "fans"]
+    release.set()
+    daemon._reload_thread.join(10)
+    assert asked == [1]
+    assert list(daemon._watching.monitors) == ["pumps"]
+
+
+@pytest.mark.parametrize("error", [StoreError("away"), ValueError("nobody foresaw it")])
+def test_what_could_not_be_taken_up_is_tried_again_and_not_called_taken_up(
+    daemon, path, database, monkeypatch, error
+):
+    def refuse(_names):
+        raise error
+
+    path.write_text(text(database, "pumps"))
+    with monkeypatch.context() as patch:
+        patch.setattr(daemon._store, "add_monitors", refuse)
+        reload(daemon)
+        assert not daemon._asked_to_reload, "it waits for its turn"
+    assert (reloads(daemon, "ok"), reloads(daemon, "refused")) == (0, 1)
+    assert list(daemon._watching.monitors) == ["pumps", "fans"]
+    reload(daemon)
+    assert (reloads(daemon, "ok"), reloads(daemon, "refused")) == (1, 1)
+    assert list(daemon._watching.monitors) == ["pumps"]
+    reload(daemon)
+    assert reloads(daemon, "ok") == 1
+
+
+def test_one_removed_and_added_again_before_its_lease_was_given_back_is_watched(
+    daemon, path, database
+):
+    path.write_text(text(database, "pumps"))
+    reload(daemon)
+    assert list(daemon._watching.monitors) == ["pumps"]
+    path.write_text(text(database, "pumps", "fans", every="2s"))
+    reload(daemon)
+    assert sorted(daemon._watching.monitors) == ["fans", "pumps"]
+    assert {one.settings.score_every for one in daemon._watching.monitors.values()} == {
+        timedelta(seconds=2)
+    }
+    # Then winning it anew, by the same lease, changes nothing
+    before = daemon._watching.monitors["fans"]
+    win(daemon, "fans")
+    assert daemon._watching.monitors["fans"] is before

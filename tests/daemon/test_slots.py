@@ -1,0 +1,66 @@
+"""Slots: bounded, in turn, and not held up by runs that hang."""
+
+import threading
+import time
+
+import pytest
+
+from aemon.daemon.slots import Slots
+
+
+@pytest.fixture
+def release():
+    release = threading.Event()
+    yield release
+    release.set()
+
+
+def test_no_more_run_at_once_than_there_are_slots_and_in_the_order_they_came():
+    slots, order, most, running = Slots(2, "test"), [], [], []
+    lock = threading.Lock()
+
+    def work(number):
+        with lock:
+            running.append(number)
+            most.append(len(running))
+            order.append(number)
+        time.sleep(0.02)
+        with lock:
+            running.remove(number)
+        return number
+
+    futures = [slots.submit(work, number) for number in range(10)]
+    assert [future.result(5) for future in futures] == list(range(10))
+    assert max(most) == 2
+    assert all(abs(place - number) <= 1 for place, number in enumerate(order))
+
+
+def test_runs_that_hang_give_their_slots_to_others_after_a_while(release):
+    slots = Slots(2, "test", patience_seconds=0.2)
+    hanging = [slots.submit(release.wait, 30) for _ in range(2)]
+    began = time.monotonic()
+    quick = [slots.submit(int, number) for number in range(50)]
+    assert [future.result(5) for future in quick] == list(range(50))
+    assert 0.15 < time.monotonic() - began < 2
+    deadline = time.monotonic() + 5
+    while slots.busy() != (0, 2, 0):  # the last of them is on its way out
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert not any(future.done() for future in hanging)
+
+
+def test_a_run_that_fails_frees_its_slot():
+    slots = Slots(1, "test")
+    with pytest.raises(ZeroDivisionError):
+        slots.submit(lambda: 1 // 0).result(5)
+    assert slots.submit(int, 7).result(5) == 7
+
+
+def test_what_waits_is_dropped_when_it_stops_and_nothing_is_taken_any_more(release):
+    slots = Slots(1, "test")
+    slots.submit(release.wait, 30)
+    waiting = slots.submit(int, 1)
+    slots.shutdown(wait=False, cancel_futures=True)
+    assert waiting.cancelled()
+    with pytest.raises(RuntimeError, match="shut down"):
+        slots.submit(int, 1)

@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from aemon.detection.autoencoders.training_set import contiguous_folds, folds_of, is_series
+from tests.detection.training_sets import lesson_of, records, wandering
+
+
+@pytest.mark.parametrize(("count", "members"), [(100, 3), (25, 4), (20, 20), (7, 2)])
+def test_folds_are_stretches_of_equal_length_in_the_order_of_time(count, members):
+    folds = contiguous_folds(count, members)
+    assert (np.diff(folds) >= 0).all()
+    sizes = np.bincount(folds, minlength=members)
+    assert sizes.sum() == count
+    assert np.ptp(sizes) <= 1
+
+
+def test_a_single_member_is_tried_on_the_newest_fifth():
+    np.testing.assert_array_equal(contiguous_folds(10, 1), [-1] * 8 + [0] * 2)
+
+
+def test_no_member_learns_from_its_own_fold():
+    lesson = lesson_of(records(100, 0), members=3)
+    assert len(lesson) == 100
+    for m, pool in enumerate(lesson.pools):
+        assert not (lesson.folds[pool] == m).any()
+        assert len(set(pool)) == len(pool) == 66
+
+
+class TestSeries:
+    @pytest.mark.parametrize("seed", range(5))
+    def test_records_that_follow_from_the_last_are_one_and_the_same_in_any_order_are_not(
+        self, seed
+    ):
+        series = wandering(200, seed)
+        assert is_series(series)
+        assert not is_series(np.random.default_rng(seed).permutation(series))
+
+    def test_chance_seldom_makes_one(self):
+        found = [is_series(records(100, seed)) for seed in range(500)]
+        assert np.mean(found) < 0.01
+
+    def test_most_features_have_to_follow(self):
+        walk, noise = wandering(200, 0), records(200, 0, features=40)
+        assert is_series(np.concatenate([walk, noise[:, :4]], axis=1))
+        assert not is_series(np.concatenate([walk[:, :1], noise], axis=1))
+
+    @pytest.mark.parametrize(
+        "found", [np.zeros((50, 3)), np.zeros((50, 0))], ids=["constants", "nothing judged"]
+    )
+    def test_what_never_changes_is_none(self, found):
+        assert not is_series(found)
+
+
+def test_each_entity_is_cut_on_its_own_and_those_with_few_records_together():
+    """Given one pump that is there all the time, one that is new, and visitors."""
+    entities = np.array(["old"] * 300 + ["old", "new"] * 150 + ["visitor 1", "visitor 2"], object)
+    folds = folds_of(entities, 3)
+    for name, count in (("old", 450), ("new", 150)):
+        own = folds[entities == name]
+        assert np.bincount(own).tolist() == [count // 3] * 3
+        assert (np.diff(own) >= 0).all()
+    assert len(folds_of(np.array(["a"] * 90, object), 3)) == 90
+    assert (folds_of(np.full(90, "", object), 3) == contiguous_folds(90, 3)).all()

@@ -1,0 +1,32 @@
+"""The doctor's looks at the configuration file on its host."""
+
+import pytest
+
+from aemon.config.loading import load_config
+from aemon.doctor.finding import Level
+from aemon.doctor.host_checks import secrets
+
+URL = "url: https://hooks.example/services/s3cret"
+
+
+@pytest.mark.parametrize(
+    ("more", "level"),
+    [
+        (f"notify: {{chat: {{kind: slack, {URL}}}}}", Level.WARNING),
+        (f"notify: {{x: {{kind: webhook, {URL}, bearer_token: s3cr3t}}}}", Level.WARNING),
+        (f"notify: {{x: {{kind: webhook, {URL}, headers: {{X-Api-Key: s3cr3t}}}}}}", Level.WARNING),
+        ("http: {client: {token: s3cr3t}}", Level.WARNING),
+        (f"notify: {{x: {{kind: webhook, {URL}, headers: {{X-Team: plant}}}}}}", Level.OK),
+        (f"notify: {{x: {{kind: webhook, {URL}, bearer_token: '${{file:token}}'}}}}", Level.OK),
+    ],
+)
+def test_what_is_shown_to_others_is_a_secret_like_any_password(tmp_path, more, level):
+    (tmp_path / "token").write_text("s3cr3t")
+    path = tmp_path / "aemon.yaml"
+    path.write_text(f"{more}\nmonitors: {{here: {{source: {{kind: host}}, score_every: 1m}}}}\n")
+    path.chmod(0o644)
+    found = secrets(load_config(path), path)
+    assert found.level is level
+    assert "s3cr" not in repr(found)
+    path.chmod(0o600)
+    assert secrets(load_config(path), path).level is Level.OK

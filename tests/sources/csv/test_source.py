@@ -1,0 +1,212 @@
+import logging
+
+import pytest
+
+from aemon.config.source_settings import CsvSource
+from aemon.errors import SourceConfigError, SourceError
+from aemon.frame import check_frame
+from aemon.sources.csv.source import CsvFiles
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "plant.csv"
+
+
+def opened(path, **settings):
+    return CsvFiles(CsvSource(path=path, **({"time": "ts"} | settings)))
+
+
+def keys(fetched):
+    return list(fetched.table["file:line"])
+
+
+def test_lines_are_numbered_as_an_editor_does(file):
+    file.write_text("\nts,flow\n1,2\n\n3,4\n")
+    assert keys(opened(file).fetch(None, 10)) == ["plant.csv:3", "plant.csv:5"]
+
+
+def test_values_get_their_types(file):
+    file.write_text("ts,id,n,x,b,s,e\n1,007,1,1.5,true,on,\n2,008,,NaN,false,NA,\n")
+    source = opened(file, key="id")
+    table = source.fetch(None, 10).table
+    assert list(table["id"]) == ["007", "008"]
+    assert [str(table[name].dtype) for name in "nxbe"] == ["float64", "float64", "bool", "float64"]
+    assert list(table["s"].isna()) == [False, True]
+    assert list(check_frame(table, source.roles).keys) == ["007", "008"]
+
+
+def test_an_entity_may_be_called_na(file):
+    file.write_text("ts,place\n1,NA\n2,\n")
+    source = opened(file, entity="place")
+    assert list(check_frame(source.fetch(None, 10).table, source.roles).entities) == ["NA", ""]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbfts,flow\n1,2\n3,4\n",
+        b"ts,flow\r\n1,2\r\n3,4\r\n",
+        b"\n\nts,flow\n\n1,2\n  \n3,4\n\n",
+        b'"ts","flow"\n"1","2"\n"3","4"\n',
+        b" ts , flow\n1,2\n3,4\n",
+    ],
+    ids=["byte order mark", "windows", "blank lines", "quotes", "spaces"],
+)
+def test_the_usual_dialects_are_read(file, content):
+    file.write_bytes(content)
+    table = opened(file).fetch(None, 10).table
+    assert list(table["ts"]) == ["1", "3"]
+    assert list(table["flow"]) == [2, 4]
+
+
+def test_quoted_fields_may_hold_separators_and_quotes(file):
+    file.write_text('ts,note\n1,"a, ""b"""\n2,5" pipe\n')
+    assert list(opened(file).fetch(None, 10).table["note"]) == ['a, "b"', '5" pipe']
+
+
+def test_another_separator_is_configured(file):
+    file.write_text("ts;flow\n1;2,5\n")
+    assert list(opened(file, separator=";").fetch(None, 10).table["flow"]) == ["2,5"]
+
+
+def test_a_line_that_is_being_written_is_left_for_later(file):
+    file.write_text("ts,flow\n1,2\n3,")
+    source = opened(file)
+    first = source.fetch(None, 10)
+    assert keys(first) == ["plant.csv:2"]
+    assert source.count(10) == 1
+    with file.open("a") as stream:
+        stream.write("4\n")
+    assert keys(source.fetch(first.watermark, 10)) == ["plant.csv:3"]
+
+
+def test_a_header_that_is_being_written_is_waited_for(file):
+    file.write_text("ts,fl")
+    fetched = opened(file).fetch(None, 10)
+    assert len(fetched.table) == 0
+    assert fetched.watermark is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["2", "2,3,4", '2,"open', '2,"a\nb"', '2,"a"b'],
+    ids=["few", "many", "open", "break", "after"],
+)
+def test_a_line_that_does_not_fit_is_rejected_and_told(file, line, caplog):
+    file.write_text(f"ts,flow\n1,2\n{line}\n3,4\n")
+    source = opened(file)
+    frame = check_frame(source.fetch(None, 10).table, source.roles)
+    assert list(frame.values["flow"]) == [2, 4]
+    assert frame.rejected == {"no_time": line.count("\n") + 1}
+    assert "plant.csv:3: 2 fields are expected" in caplog.text
+
+
+def test_time_that_goes_backwards_is_read_in_the_order_of_the_file(file):
+    file.write_text("ts,flow\n2020-01-03,1\n2020-01-01,2\n2020-01-02,3\n")
+    source = opened(file)
+    first = source.fetch(None, 1)
+    assert list(source.fetch(first.watermark, 10).table["flow"]) == [2, 3]
+
+
+def test_a_truncated_file_is_read_anew_with_other_keys(file, caplog):
+    file.write_text("ts,flow\n1,2\n3,4\n")
+    source = opened(file)
+    mark = source.fetch(None, 10).watermark
+    file.write_text("ts,flow\n5,6\n")
+    with caplog.at_level(logging.WARNING):
+        fetched = source.fetch(mark, 10)
+    assert keys(fetched) == ["plant.csv#1:2"]
+    assert "truncated or replaced" in caplog.text
+    assert len(source.fetch(fetched.watermark, 10).table) == 0
+
+
+def test_a_replaced_file_is_noticed_though_it_is_longer(file, caplog):
+    file.write_text("ts,flow\n1,2\n3,4\n")
+    source = opened(file)
+    mark = source.fetch(None, 10).watermark
+    file.write_text("ts,flow\n5,6\n7,8\n9,0\n")
+    assert list(source.fetch(mark, 10).table["flow"]) == [6, 8, 0]
+
+
+def test_a_folder_is_read_in_name_order_and_its_columns_are_joined(tmp_path):
+    (tmp_path / "b.csv").write_text("ts,pressure\n3,30\n")
+    (tmp_path / "a.csv").write_text("ts,flow\n1,10\n2,20\n")
+    (tmp_path / "notes.txt").write_text("no records\n")
+    source = opened(tmp_path)
+    table = source.fetch(None, 10).table
+    assert list(table["file:line"]) == ["a.csv:2", "a.csv:3", "b.csv:2"]
+    assert list(table.columns) == ["ts", "flow", "file:line", "pressure"]
+    assert str(table["flow"].dtype) == "float64"
+    assert list(source.newest(None, 2).table["file:line"]) == ["a.csv:3", "b.csv:2"]
+
+
+def test_the_limit_holds_across_files(tmp_path):
+    for name in "abc":
+        (tmp_path / f"{name}.csv").write_text("ts\n1\n2\n")
+    source = opened(tmp_path)
+    first = source.fetch(None, 3)
+    assert keys(first) == ["a.csv:2", "a.csv:3", "b.csv:2"]
+    assert first.more
+    second = source.fetch(first.watermark, 3)
+    assert keys(second) == ["b.csv:3", "c.csv:2", "c.csv:3"]
+    assert not second.more
+
+
+def test_a_file_that_comes_early_in_the_alphabet_but_late_is_read_too(tmp_path):
+    (tmp_path / "b.csv").write_text("ts\n1\n")
+    source = opened(tmp_path)
+    mark = source.fetch(None, 10).watermark
+    (tmp_path / "a.csv").write_text("ts\n2\n")
+    assert keys(source.fetch(mark, 10)) == ["a.csv:2"]
+
+
+def test_an_empty_folder_is_an_empty_table(tmp_path):
+    fetched = opened(tmp_path).fetch(None, 10)
+    assert list(fetched.table.columns) == ["ts", "file:line"]
+    assert len(fetched.table) == 0
+
+
+def test_an_empty_file_is_an_empty_table(file):
+    file.touch()
+    assert len(opened(file).fetch(None, 10).table) == 0
+    assert len(opened(file).newest(None, 10).table) == 0
+
+
+def test_a_missing_file_may_still_come(file):
+    source = opened(file)
+    for call in (lambda: source.fetch(None, 1), lambda: source.count(1)):
+        with pytest.raises(SourceError, match=r"plant\.csv: no such file or folder"):
+            call()
+
+
+@pytest.mark.parametrize("role", ["time", "key", "entity"])
+def test_a_missing_column_is_told_with_those_that_are_there(file, role):
+    file.write_text("ts,flow\n")
+    with pytest.raises(
+        SourceConfigError,
+        match=r"plant\.csv: no column 'flw' .did you mean flow\? There are: flow, ts",
+    ):
+        opened(file, **{role: "flw"}).fetch(None, 1)
+
+
+def test_a_wrong_separator_shows_in_the_message(file):
+    file.write_text("ts;flow\n1;2\n")
+    with pytest.raises(SourceConfigError, match=r"there are: ts;flow; the separator is ','"):
+        opened(file).fetch(None, 1)
+
+
+def test_two_columns_of_one_name_are_refused(file):
+    file.write_text("ts,flow,flow\n")
+    with pytest.raises(SourceConfigError, match="more than one column 'flow'"):
+        opened(file).fetch(None, 1)
+
+
+def test_a_separator_outside_of_ascii_is_refused(file):
+    with pytest.raises(SourceConfigError, match="one ASCII character"):
+        opened(file, separator="§")
+
+
+def test_bytes_that_are_no_utf8_do_not_stop_the_reading(file):
+    file.write_bytes(b"ts,name\n1,M\xfcller\n2,x\n")
+    assert len(opened(file).fetch(None, 10).table) == 2
