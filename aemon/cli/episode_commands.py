@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from aemon.config.schema import Config
-    from aemon.store.episode_queries import ToldEpisode
+    from aemon.store.episode_queries import EpisodeSummary
     from aemon.store.queries import FlaggedRecord
     from aemon.store.store import Store
 
@@ -38,12 +38,12 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """List episodes, newest first."""
-    from aemon.store.episode_queries import told_episodes
+    from aemon.store.episode_queries import episode_summaries
 
     settings = read_config(config)
     names = choose_monitors(settings, [monitor] if monitor else None)
     with opened_results(settings) as store:
-        told = told_episodes(store, names, open_only=only_open, limit=limit)
+        told = episode_summaries(store, names, open_only=only_open, limit=limit)
     if as_json:
         print_json(told)
     elif told:
@@ -131,15 +131,15 @@ def _change(
         _print_list([told])
 
 
-def find_episode(store: "Store", monitors: "Collection[str]", number: int) -> "ToldEpisode":
+def find_episode(store: "Store", monitors: "Collection[str]", number: int) -> "EpisodeSummary":
     """The told episode of this number, of one of these monitors.
 
     Raises:
         AemonError: there is none.
     """
-    from aemon.store.episode_queries import told_episodes
+    from aemon.store.episode_queries import episode_summaries
 
-    found = told_episodes(store, list(monitors), number=number)
+    found = episode_summaries(store, list(monitors), number=number)
     if not found:
         whose = " or ".join(monitors)
         raise _UnknownEpisodeError(
@@ -148,7 +148,7 @@ def find_episode(store: "Store", monitors: "Collection[str]", number: int) -> "T
     return found[0]
 
 
-def _print_list(told: "list[ToldEpisode]") -> None:
+def _print_list(told: "list[EpisodeSummary]") -> None:
     columns = {
         "id": [str(one.id) for one in told],
         "started (UTC)": [show_time(one.started_at) for one in told],
@@ -168,7 +168,7 @@ def _print_list(told: "list[ToldEpisode]") -> None:
     print_table(list(columns), list(zip(*columns.values(), strict=True)), notes=notes)
 
 
-def _print_episode(told: "ToldEpisode", records: "list[FlaggedRecord]") -> None:
+def _print_episode(told: "EpisodeSummary", records: "list[FlaggedRecord]") -> None:
     whose = f"{told.monitor}, {told.entity}" if told.entity else told.monitor
     print_words(f"episode {told.id} of {whose}: {told.severity}, {told.state}")
     until = show_time(told.ended_at)
@@ -204,7 +204,7 @@ def _print_episode(told: "ToldEpisode", records: "list[FlaggedRecord]") -> None:
         typer.echo(f"and {len(records) - MOST_RECORDS} earlier ones")
 
 
-def _fields(told: "ToldEpisode") -> dict[str, object]:
+def _fields(told: "EpisodeSummary") -> dict[str, object]:
     from dataclasses import asdict
 
     return asdict(told)

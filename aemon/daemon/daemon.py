@@ -32,7 +32,7 @@ from aemon.notify.notifier import Outbox
 from aemon.records import Job, Outcome
 from aemon.store import queries
 from aemon.store.engine import open_engine
-from aemon.store.episode_queries import told_episodes
+from aemon.store.episode_queries import episode_summaries
 from aemon.store.leases import Replica
 from aemon.store.schema import revisions
 from aemon.store.store import Store
@@ -244,7 +244,7 @@ class Daemon:
             sources={name: settings.source.kind for name, settings in configured.items()},
             monitors=monitors,
             provisional=provisional_ones(monitors),
-            episodes=told_episodes(self._store, configured, open_only=True),
+            episodes=episode_summaries(self._store, configured, open_only=True),
             flagged=queries.flagged_records(self._store, since=since, limit=20),
             store=public_address(self._store.engine.url),
             replica=self._me.name,

@@ -21,12 +21,12 @@ from aemon.detection.scoring.scorer import Scorer
 from aemon.detection.state import (
     feature_map_from,
     feature_map_state,
-    lines_from,
-    lines_state,
     scorer_from,
     scorer_state,
+    thresholds_from,
+    thresholds_state,
 )
-from aemon.detection.thresholds.by_entity import Lines
+from aemon.detection.thresholds.by_entity import Thresholds
 from aemon.detection.thresholds.threshold import Threshold
 from aemon.frame import Frame
 
@@ -41,19 +41,19 @@ class Detector:
     Attributes:
         feature_map: from columns to features.
         scorer: from features to scores.
-        lines: from scores to verdicts.
+        thresholds: from scores to verdicts.
         provenance: what it was trained on.
     """
 
     feature_map: FeatureMap
     scorer: Scorer
-    lines: Lines
+    thresholds: Thresholds
     provenance: Provenance
 
     @property
     def threshold(self) -> Threshold:
         """The line for all records that have none of their own."""
-        return self.lines.pooled
+        return self.thresholds.pooled
 
     def judge(self, frame: Frame) -> Judgement:
         """The verdicts on N records that were fetched together.
@@ -67,7 +67,7 @@ class Detector:
         missing = self.feature_map.missing(mask)
         imputed_shares = missing.mean(axis=1)
         absent = imputed_shares > ABSENT_SHARE
-        judged = self.lines.judge(found, frame.entities, absent)
+        judged = self.thresholds.judge(found, frame.entities, absent)
         return Judgement(
             scores=found,
             p_values=judged.p_values,
@@ -91,8 +91,8 @@ class Detector:
         """
         X, mask = self.feature_map.transform(frame)  # noqa: N806 -- (N, F)
         errors = self.scorer.parts(X, mask).errors
-        lines = self.lines.values(frame.entities)
-        found = blame(self.feature_map, self.scorer, lines, X, mask)
+        thresholds = self.thresholds.values(frame.entities)
+        found = blame(self.feature_map, self.scorer, thresholds, X, mask)
         given = grounds(self.feature_map, self.scorer, X, found)
         return explain_records(self.feature_map, frame, errors, found, given, units or {})
 
@@ -150,14 +150,14 @@ class Detector:
         """Everything as named arrays and JSON-able metadata; `from_state` takes them back."""
         map_arrays, map_metadata = feature_map_state(self.feature_map)
         scorer_arrays, scorer_metadata = scorer_state(self.scorer)
-        line_arrays, line_metadata = lines_state(self.lines)
+        threshold_arrays, threshold_metadata = thresholds_state(self.thresholds)
         metadata = {
             "feature_map": map_metadata,
             "scorer": scorer_metadata,
-            "lines": line_metadata,
+            "lines": threshold_metadata,
             "provenance": self.provenance.to_metadata(),
         }
-        return {**map_arrays, **scorer_arrays, **line_arrays}, metadata
+        return {**map_arrays, **scorer_arrays, **threshold_arrays}, metadata
 
     @classmethod
     def from_state(
@@ -172,6 +172,6 @@ class Detector:
         return cls(
             feature_map=feature_map,
             scorer=scorer_from(arrays, metadata["scorer"], feature_map),
-            lines=lines_from(arrays, metadata["lines"]),
+            thresholds=thresholds_from(arrays, metadata["lines"]),
             provenance=Provenance.from_metadata(metadata["provenance"]),
         )

@@ -53,7 +53,7 @@ class Judgement:
         return found
 
     @property
-    def over_the_line(self) -> npt.NDArray[np.bool_]:
+    def over_threshold(self) -> npt.NDArray[np.bool_]:
         """Anomalous or suppressed (N,)."""
         return self.anomalous | self.suppressed
 

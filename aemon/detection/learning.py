@@ -12,7 +12,7 @@ from aemon.config.threshold_settings import ThresholdSettings
 from aemon.detection.arrays import Rows
 from aemon.detection.autoencoders.kinds.detector_kinds import KINDS
 from aemon.detection.autoencoders.kinds.kind import Progress
-from aemon.detection.autoencoders.training_set import Lesson, folds_of
+from aemon.detection.autoencoders.training_set import TrainingSet, folds_of
 from aemon.detection.detector import ABSENT_SHARE, Detector
 from aemon.detection.features.feature_fitting import fit_features
 from aemon.detection.features.feature_map import FeatureMap
@@ -21,7 +21,7 @@ from aemon.detection.scoring.scorer import Scorer
 from aemon.detection.scoring.scorer_fitting import Fitted, fit_scorer, hold_out
 from aemon.detection.scoring.trimming import trusted_records
 from aemon.detection.state import hash_feature_map
-from aemon.detection.thresholds.by_entity import Lines, calibrate_lines
+from aemon.detection.thresholds.by_entity import Thresholds, calibrate_thresholds
 from aemon.detection.thresholds.threshold import false_alarm_rate_for
 from aemon.errors import TrainingError
 from aemon.frame import Frame, in_time_order
@@ -58,25 +58,25 @@ class Learned:
     threshold: ThresholdSettings
     rate: float
 
-    def detector(self, lines: Lines | None = None) -> Detector:
+    def detector(self, thresholds: Thresholds | None = None) -> Detector:
         """The detector with these lines; by default those of all calibration records."""
         return Detector(
             feature_map=self.feature_map,
             scorer=self.scorer,
-            lines=lines or self.lines(self.scores),
+            thresholds=thresholds or self.thresholds(self.scores),
             provenance=self.provenance,
         )
 
-    def lines(
+    def thresholds(
         self, scores: npt.NDArray[np.float64], among: npt.NDArray[np.bool_] | None = None
-    ) -> Lines:
+    ) -> Thresholds:
         """The lines drawn from scores (n,) of the calibration records, or of some `among` them.
 
         Raises:
             TrainingError: there are no scores left.
         """
         rows = np.ones(len(scores), dtype=bool) if among is None else among
-        return calibrate_lines(
+        return calibrate_thresholds(
             scores[rows], self.records.times[rows], self.records.entities[rows],
             self.threshold, self.rate,
         )  # fmt: skip
@@ -122,19 +122,19 @@ def learn(
     rate = false_alarm_rate_for(settings.threshold, frame.times)
     frame = in_time_order(frame)
     feature_map = fit_features(frame, settings.columns)
-    frame, lesson = make_lesson(frame, feature_map, settings.detector, seed)
+    frame, training_set = make_training_set(frame, feature_map, settings.detector, seed)
     kind = KINDS[settings.detector.kind]
-    autoencoder = kind.learn(lesson, settings.detector, seed, progress)
+    autoencoder = kind.learn(training_set, settings.detector, seed, progress)
     fitted = fit_scorer(
-        autoencoder, lesson, hold_out(autoencoder, lesson), feature_map.floors, kind.views,
+        autoencoder, training_set, hold_out(autoencoder, training_set), feature_map.floors, kind.views,
         diagonal=kind.diagonal, seed=seed,
     )  # fmt: skip
-    calibrating = _calibrating(lesson, fitted)
+    calibrating = _calibrating(training_set, fitted)
     rows = fitted.rows[calibrating]
     provenance = Provenance(
         trained_from=frame.aware_time(0),
         trained_until=frame.aware_time(-1),
-        training_records=int((lesson.folds < 0).sum()) or len(frame),
+        training_records=int((training_set.folds < 0).sum()) or len(frame),
         validation_records=len(fitted.rows),
         calibration_records=len(rows),
         seed=seed,
@@ -152,9 +152,9 @@ def learn(
     )  # fmt: skip
 
 
-def make_lesson(
+def make_training_set(
     frame: Frame, feature_map: FeatureMap, settings: DetectorSettings, seed: int
-) -> tuple[Frame, Lesson]:
+) -> tuple[Frame, TrainingSet]:
     """A frame's records, in the order of time, as features to learn from.
 
     Absent records are left out of both: they are never flagged, so no line is for them.
@@ -174,7 +174,7 @@ def make_lesson(
         frame, X, mask = frame.take(there), X[there], mask[there]  # noqa: N806
     share = settings.suspect_share
     weights = feature_map.weights
-    return frame, Lesson(
+    return frame, TrainingSet(
         features=X,
         mask=mask,
         weights=weights,
@@ -186,18 +186,18 @@ def make_lesson(
     )
 
 
-def _calibrating(lesson: Lesson, fitted: Fitted) -> Rows:
+def _calibrating(training_set: TrainingSet, fitted: Fitted) -> Rows:
     """Which of the held-out scores set the line (K,): all, or the newest where normal life moves.
 
     The newest fold alone is tried as later records will be, by members that know only what was
     before. Where it is odder than the rest by more than chance, the rest would promise too much.
     """
-    folds = lesson.folds[fitted.rows]
+    folds = training_set.folds[fitted.rows]
     newest = folds == folds.max()
     everyone = np.arange(len(folds))
-    if newest.all() or not lesson.series:
+    if newest.all() or not training_set.series:
         return everyone
-    line = np.quantile(fitted.scores[~newest], 1 - UPPER_SHARE)
-    over = (fitted.scores[newest] > line).mean()
+    threshold = np.quantile(fitted.scores[~newest], 1 - UPPER_SHARE)
+    over = (fitted.scores[newest] > threshold).mean()
     chance = np.sqrt(UPPER_SHARE * (1 - UPPER_SHARE) / newest.sum())
     return everyone[newest] if over > UPPER_SHARE + DRIFT * chance else everyone

@@ -17,7 +17,7 @@ from aemon.detection.scoring.neighbours import Prototypes
 from aemon.detection.scoring.normal_space import Space
 from aemon.detection.scoring.outline import Outline
 from aemon.detection.scoring.scorer import Guard, Scorer
-from aemon.detection.thresholds.by_entity import Lines
+from aemon.detection.thresholds.by_entity import Thresholds
 from aemon.detection.thresholds.methods import conformal
 from aemon.detection.thresholds.tail import Tail
 from aemon.detection.thresholds.threshold import CRITICAL_SHARE, Threshold
@@ -154,27 +154,27 @@ def threshold_from(arrays: Arrays, metadata: Metadata) -> Threshold:
     return Threshold(kept=kept, at_or_above=arrays["threshold.at_or_above"], tail=tail, **numbers)
 
 
-def lines_state(lines: Lines) -> tuple[Arrays, Metadata]:
+def thresholds_state(thresholds: Thresholds) -> tuple[Arrays, Metadata]:
     """Arrays and JSON of all lines; the scores of the entities' own one behind the other."""
-    arrays, metadata = threshold_state(lines.pooled)
-    own = [(name, *threshold_state(line)) for name, line in lines.own.items()]
+    arrays, metadata = threshold_state(thresholds.pooled)
+    own = [(name, *threshold_state(threshold)) for name, threshold in thresholds.own.items()]
     for name in tuple(arrays) if own else ():
         arrays[f"own.{name}"] = np.concatenate([parts[name] for _, parts, _ in own])
     return arrays, {
         **metadata,
-        "batch_fdr": lines.batch_fdr,
-        "own": [[name, len(parts["threshold.kept"]), line] for name, parts, line in own],
+        "batch_fdr": thresholds.batch_fdr,
+        "own": [[name, len(parts["threshold.kept"]), threshold] for name, parts, threshold in own],
     }
 
 
-def lines_from(arrays: Arrays, metadata: Metadata) -> Lines:
-    """The inverse of `lines_state`; a detector stored before entities had lines has one for all."""
+def thresholds_from(arrays: Arrays, metadata: Metadata) -> Thresholds:
+    """The inverse of `thresholds_state`; a detector stored before entities had lines has one for all."""
     own: dict[str, Threshold] = {}
     start = 0
-    for name, size, line in metadata.get("own", ()):
+    for name, size, threshold in metadata.get("own", ()):
         part = slice(start, start := start + size)
         stored = ("threshold.kept", "threshold.at_or_above")
-        own[name] = threshold_from({key: arrays[f"own.{key}"][part] for key in stored}, line)
-    return Lines(
+        own[name] = threshold_from({key: arrays[f"own.{key}"][part] for key in stored}, threshold)
+    return Thresholds(
         pooled=threshold_from(arrays, metadata), own=own, batch_fdr=metadata.get("batch_fdr")
     )

@@ -9,14 +9,14 @@ from zoneinfo import ZoneInfo
 from aemon.clock import Clock
 from aemon.config.schema import MonitorSettings
 from aemon.config.values.cron import is_due
-from aemon.detection.thresholds.by_entity import Lines, redraw
+from aemon.detection.thresholds.by_entity import Thresholds, redraw
 from aemon.detection.thresholds.threshold import false_alarm_rate_for
 from aemon.errors import ArtifactError, TrainingError
 from aemon.lifecycle.cold_start import is_provisional, wanted_for
-from aemon.lifecycle.loaded_detector import Loaded, lines_drawn_by, load
-from aemon.lifecycle.recent_records import Memory
+from aemon.lifecycle.loaded_detector import Loaded, drawn_by_settings, load
+from aemon.lifecycle.recent_records import RecentRecords
 from aemon.lifecycle.trial import Shadow, rule_on
-from aemon.lifecycle.upkeep import draw, keep_promise, tell_drift
+from aemon.lifecycle.upkeep import draw, keep_promise, note_drift
 from aemon.logs import log
 from aemon.records import DriftReport
 from aemon.run import Tally
@@ -28,7 +28,7 @@ from aemon.store.detectors import (
     newest_learning,
 )
 from aemon.store.drifts import DriftKind, end_drifts
-from aemon.store.feedback import count_unheeded
+from aemon.store.feedback import count_unused_feedback
 from aemon.store.store import Store
 from aemon.store.succession import reject
 
@@ -37,7 +37,7 @@ LOOK_SECONDS = 15.0  # between two looks for new feedback
 logger = logging.getLogger(__name__)
 
 
-class InUse:
+class ActiveDetector:
     """Loads detectors when they change, and looks after them when a run is over."""
 
     def __init__(self, name: str, settings: MonitorSettings, store: Store, clock: Clock) -> None:
@@ -47,12 +47,12 @@ class InUse:
         self._clock = clock
         self.active: Loaded | None = None
         self.shadow: Shadow | None = None
-        self.memory: Memory | None = None
+        self.memory: RecentRecords | None = None
         self._learned_by = settings.learning.fingerprint  # asked for at every tick
         self._unreadable = False
         self._needs_training = False  # only that can draw lines as the settings want
         self._looked_at: float | None = None  # monotonic
-        self._unheeded = 0
+        self._unused_feedback = 0
 
     def refresh(self) -> Loaded | None:
         """The active detector; it and its shadow are loaded anew only when they changed.
@@ -97,9 +97,9 @@ class InUse:
         """Judge with a detector, or with new lines, from now on; whether others were drawn."""
         memory = self.memory
         if memory is None or memory.detector_id != loaded.stored.id:
-            memory = self.memory = Memory(self._store, loaded)
+            memory = self.memory = RecentRecords(self._store, loaded)
             self._end_earlier_drifts(memory, loaded)
-        base = self._lines_by_settings(loaded, memory)
+        base = self._thresholds_by_settings(loaded, memory)
         self._needs_training = base is None
         memory.base = base or loaded.trained
         others = base is not None and loaded.drawn_by != self._settings.threshold
@@ -108,7 +108,7 @@ class InUse:
         self.active = loaded  # not before: lines that could not be drawn are drawn by the next run
         return others
 
-    def _lines_by_settings(self, loaded: Loaded, memory: Memory) -> Lines | None:
+    def _thresholds_by_settings(self, loaded: Loaded, memory: RecentRecords) -> Thresholds | None:
         """The lines of the training as today's settings draw them; None if only a new one can."""
         wanted = self._settings.threshold
         if loaded.trained_by is None or loaded.trained_by == wanted:
@@ -120,7 +120,7 @@ class InUse:
         entities = max(1, len(loaded.detector.feature_map.entities))
         return redraw(loaded.trained, wanted, rate, entities=entities)
 
-    def _end_earlier_drifts(self, memory: Memory, loaded: Loaded) -> None:
+    def _end_earlier_drifts(self, memory: RecentRecords, loaded: Loaded) -> None:
         """What life has moved away from judges no more."""
         earlier = [drift for drift in memory.drifts if drift.detector_id != memory.detector_id]
         known = set(loaded.shifts)
@@ -142,7 +142,7 @@ class InUse:
         """
         if self.active is None or self.memory is None:
             return
-        found = tell_drift(self._store, self._name, self.memory, self._settings)
+        found = note_drift(self._store, self._name, self.memory, self._settings)
         indices = self.memory.column_drift()
         tally.drift = DriftReport(
             evidence=self.memory.life.scores.log10_grown,
@@ -196,9 +196,9 @@ class InUse:
         )
         if not undecided and is_due(self._settings.train_every, stored.state_at, now, zone):
             yield "schedule: the detector is old enough"
-        unheeded = self._feedback() if life.retrain_on_feedback else 0
-        if unheeded and unheeded >= life.retrain_on_feedback:
-            yield f"feedback: {unheeded} things were said that no training has taken up"
+        unused = self._feedback() if life.retrain_on_feedback else 0
+        if unused and unused >= life.retrain_on_feedback:
+            yield f"feedback: {unused} things were said that no training has taken up"
 
     def _settings_tried(self) -> bool:
         """Whether the newest detector was trained by today's settings.
@@ -211,7 +211,7 @@ class InUse:
         if not self._needs_training:
             return True
         manifest = manifest_of(self._store, newest[0]) or {}
-        return lines_drawn_by(manifest) == self._settings.threshold
+        return drawn_by_settings(manifest) == self._settings.threshold
 
     def _enough_since_drift(self) -> bool:
         if self.active is None or self.memory is None:
@@ -223,11 +223,11 @@ class InUse:
     @property
     def feedback_waiting(self) -> int:
         """How many things were said that no training has taken up, when it was last looked."""
-        return self._unheeded
+        return self._unused_feedback
 
     def _feedback(self) -> int:
         now = time.monotonic()
         if self._looked_at is None or now - self._looked_at >= LOOK_SECONDS:
             self._looked_at = now
-            self._unheeded = count_unheeded(self._store, self._name)
-        return self._unheeded
+            self._unused_feedback = count_unused_feedback(self._store, self._name)
+        return self._unused_feedback

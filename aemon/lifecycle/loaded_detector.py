@@ -7,8 +7,8 @@ from typing import Any
 from aemon.config.threshold_settings import ThresholdSettings
 from aemon.detection.detector import Detector
 from aemon.detection.drift.column_drift import Reference
-from aemon.detection.state import lines_from, lines_state
-from aemon.detection.thresholds.by_entity import Lines
+from aemon.detection.state import thresholds_from, thresholds_state
+from aemon.detection.thresholds.by_entity import Thresholds
 from aemon.errors import ArtifactError
 from aemon.store.artifacts import pack, unpack
 from aemon.store.detectors import StoredDetector, artifact, manifest_of
@@ -33,7 +33,7 @@ class Loaded:
 
     stored: StoredDetector
     detector: Detector
-    trained: Lines
+    trained: Thresholds
     trained_by: ThresholdSettings | None
     drawn_by: ThresholdSettings | None
     reference: Reference | None
@@ -63,17 +63,17 @@ def _loaded(
     stored: StoredDetector, content: bytes, manifest: Mapping[str, Any], drawn: bytes | None
 ) -> Loaded:
     detector = Detector.from_state(*unpack(content, stored.artifact_sha256))
-    trained_by = lines_drawn_by(manifest)
+    trained_by = drawn_by_settings(manifest)
     noted = manifest.get("reference")
-    lines, drawn_by = detector.lines, trained_by
+    thresholds, drawn_by = detector.thresholds, trained_by
     if drawn is not None and stored.lines_sha256 is not None:
         arrays, metadata = unpack(drawn, stored.lines_sha256)
-        lines = lines_from(arrays, metadata)
+        thresholds = thresholds_from(arrays, metadata)
         drawn_by = ThresholdSettings.model_validate(metadata[_SETTINGS])
     return Loaded(
         stored=stored,
-        detector=replace(detector, lines=lines),
-        trained=detector.lines,
+        detector=replace(detector, thresholds=thresholds),
+        trained=detector.thresholds,
         trained_by=trained_by,
         drawn_by=drawn_by,
         reference=Reference.from_json(noted) if noted else None,
@@ -81,17 +81,19 @@ def _loaded(
     )
 
 
-def lines_drawn_by(manifest: Mapping[str, Any]) -> ThresholdSettings | None:
+def drawn_by_settings(manifest: Mapping[str, Any]) -> ThresholdSettings | None:
     """The settings a training drew its lines by; None if nobody wrote them down."""
     by = manifest.get("settings", {}).get("threshold")
     return ThresholdSettings.model_validate(by) if by else None
 
 
-def packed_lines(lines: Lines, settings: ThresholdSettings) -> tuple[bytes, dict[str, Any]]:
+def packed_thresholds(
+    thresholds: Thresholds, settings: ThresholdSettings
+) -> tuple[bytes, dict[str, Any]]:
     """Lines as an artifact, and what `thresholds` says of them."""
-    arrays, metadata = lines_state(lines)
+    arrays, metadata = thresholds_state(thresholds)
     drawn = {**metadata, _SETTINGS: settings.model_dump(mode="json")}
-    pooled = lines.pooled
+    pooled = thresholds.pooled
     return pack(arrays, drawn), {
         "value": pooled.value,
         "method": pooled.method,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import sqlalchemy as sa
 
 from aemon.detection.arrays import Mask
-from aemon.detection.drift.observed_history import Life, new_life, rows_of
+from aemon.detection.drift.observed_history import ObservedHistory, new_history, rows_of
 from aemon.detection.judgement import Judgement
 from aemon.detection.thresholds.recalibration import Recent, every_records, window_records
 from aemon.detection.thresholds.unlikely_bursts import in_faults
@@ -22,14 +22,14 @@ from aemon.store.store import Store
 from aemon.store.verdicts import Saved
 
 if TYPE_CHECKING:
-    from aemon.detection.thresholds.by_entity import Lines
+    from aemon.detection.thresholds.by_entity import Thresholds
 
 
 LONG_STRETCH = 30  # records; shorter ones are bursts, of which false alarms come, too
 MOST_KEPT = 50_000  # scores in memory, for all lines of a monitor together
 
 
-class Memory:
+class RecentRecords:
     """One detector's records of late. It lives as long as the detector judges.
 
     Args:
@@ -40,7 +40,7 @@ class Memory:
     def __init__(self, store: Store, loaded: Loaded) -> None:
         stored = loaded.stored
         self.detector_id = stored.id
-        self.base: Lines = loaded.trained  # as today's settings would have drawn them
+        self.base: Thresholds = loaded.trained  # as today's settings would have drawn them
         self.reference = loaded.reference
         self.life = _life(store, loaded)
         self.drifts: list[Drift] = open_drifts(store, stored.monitor)
@@ -54,7 +54,7 @@ class Memory:
         self._entities = deque((one.entity for one in kept), wanted)
         self._exceedances = deque((one.exceedance for one in kept), wanted)
         self._times = deque((np.datetime64(naive_utc(one.event_time)) for one in kept), wanted)
-        self._indexed: tuple[Life, dict[str, float]] | None = None
+        self._indexed: tuple[ObservedHistory, dict[str, float]] | None = None
 
     @property
     def shifts(self) -> tuple[Drift, ...]:
@@ -80,18 +80,18 @@ class Memory:
             self._indexed = (self.life, self.life.column_drift(self.reference))
         return self._indexed[1]
 
-    def after(self, frame: Frame, judged: Judgement, rows: Mask) -> Life:
+    def after(self, frame: Frame, judged: Judgement, rows: Mask) -> ObservedHistory:
         """What would be remembered after some of N records."""
         return self.life.after(
             frame.take(rows), rows_of(judged, rows), self.base, self.reference,
             drifting=bool(self.drifts),
         )  # fmt: skip
 
-    def write(self, connection: sa.Connection, life: Life, saved: Saved) -> None:
+    def write(self, connection: sa.Connection, life: ObservedHistory, saved: Saved) -> None:
         """Write it down, in the transaction of the verdicts."""
         write_live_state(connection, self._monitor, self.detector_id, life.as_json(), saved.at)
 
-    def adopt(self, life: Life, frame: Frame, judged: Judgement, rows: Mask) -> None:
+    def adopt(self, life: ObservedHistory, frame: Frame, judged: Judgement, rows: Mask) -> None:
         """Remember what was committed."""
         self.life = life
         rows = rows & ~(self._in_stretches(frame) & self._over(frame, judged))
@@ -116,8 +116,8 @@ class Memory:
     def _over(self, frame: Frame, judged: Judgement) -> Mask:
         """Which of N records are over the lines of the training (N,)."""
         found = np.zeros(len(frame), dtype=bool)
-        for line, rows in self.base.parts(frame.entities):
-            found[rows] = judged.scores[rows] > line.value
+        for threshold, rows in self.base.parts(frame.entities):
+            found[rows] = judged.scores[rows] > threshold.value
         return found
 
     def recent(self) -> Recent | None:
@@ -142,17 +142,17 @@ class Memory:
         return np.array(self._times, dtype="datetime64[us]")
 
 
-def _life(store: Store, loaded: Loaded) -> Life:
+def _life(store: Store, loaded: Loaded) -> ObservedHistory:
     """What is remembered: all of it of this detector, and of an earlier one only its stretches.
 
     Those are about the records: a detector that took over meanwhile may flag on.
     """
     noted = live_state(store, loaded.stored.monitor)
-    begun = new_life(loaded.trained, loaded.reference)
+    begun = new_history(loaded.trained, loaded.reference)
     if noted is None:
         return begun
     try:
-        before = Life.from_json(noted[1])
+        before = ObservedHistory.from_json(noted[1])
     except (KeyError, TypeError, ValueError):  # another version of aemon wrote it
         return begun
     if noted[0] == loaded.stored.id:

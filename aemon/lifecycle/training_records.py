@@ -87,7 +87,7 @@ class TrainingRecords:
     brought_back: list[Identity]
     false_alarms: Frame
     confirmed: Frame
-    heeded: tuple[int, ...] = ()
+    applied: tuple[int, ...] = ()
     spoken: tuple[int, ...] = ()
     shifts: tuple[Drift, ...] = ()
 
@@ -149,7 +149,7 @@ def choose_records(
         brought_back=back.identities,
         false_alarms=only(whole, about, FeedbackVerdict.FALSE_ALARM),
         confirmed=only(whole, about, FeedbackVerdict.CONFIRMED),
-        heeded=tuple(one.id for one in said if one.detector_id is None),
+        applied=tuple(one.id for one in said if one.detector_id is None),
         spoken=tuple(one.id for one in said),
         shifts=shifts,
     )
@@ -315,8 +315,8 @@ def _p_values(
     flagged = ~np.isnan(exceedances)
     found = np.where(flagged, active.false_alarm_rate, np.nan)
     try:
-        line = load(store, active).detector.threshold
+        threshold = load(store, active).detector.threshold
     except ArtifactError:  # then none is told from the others; as many as promised stay
         return found
-    found[flagged] = line.judge(exceedances[flagged] * line.value, extrapolate=True)
+    found[flagged] = threshold.judge(exceedances[flagged] * threshold.value, extrapolate=True)
     return found

@@ -11,8 +11,8 @@ from aemon.config.source_settings import identity
 from aemon.detection.detector import Detector
 from aemon.detection.drift.column_drift import reference
 from aemon.detection.learning import learn
-from aemon.detection.thresholds.by_entity import Lines
-from aemon.detection.thresholds.false_alarms import Heeded, at_least, cap, heed
+from aemon.detection.thresholds.by_entity import Thresholds
+from aemon.detection.thresholds.false_alarms import AppliedFeedback, apply_feedback, at_least, cap
 from aemon.errors import ArtifactError
 from aemon.frame import Frame, in_time_order, rows_of
 from aemon.lifecycle.detector_rows import detector_rows
@@ -85,8 +85,8 @@ def train_once(
         source.close()
     learned = learn(chosen.frame, settings.learning, settings.detector.seed)
     called_normal = rows_of(learned.records, chosen.false_alarms.identities)
-    heeded = heed(learned, called_normal, chosen.false_alarms, chosen.confirmed)
-    detector = heeded.detector
+    applied = apply_feedback(learned, called_normal, chosen.false_alarms, chosen.confirmed)
+    detector = applied.detector
     manifest = {
         "settings": settings.learning.model_dump(mode="json"),
         "source": identity(settings.source),
@@ -99,15 +99,15 @@ def train_once(
         "shifts": [[one.entity, one.started_at.isoformat()] for one in chosen.shifts],
         "reference": reference(in_time_order(chosen.frame), learned.feature_map).as_json(),
         "lines": {
-            "without_feedback": line_values(heeded.without),
-            "drawn": line_values(detector.lines),
+            "without_feedback": threshold_values(applied.without),
+            "drawn": threshold_values(detector.thresholds),
         },
     }
     new = detector_rows(detector, chosen.watermark, identity(settings.source))
     new = replace(
         new,
         columns={**new.columns, "manifest": manifest},
-        heeded=chosen.heeded,
+        applied=chosen.applied,
         asked_by=why,
         on_trial=trial and _judges(name, store),
     )
@@ -118,12 +118,12 @@ def train_once(
         version=saved.version,
         records=len(chosen.frame),
         excluded=sum(len(pairs) for pairs in chosen.left_out.values()),
-        told=", ".join(filter(None, (chosen.told, _raised(heeded)))),
+        told=", ".join(filter(None, (chosen.told, _raised(applied)))),
         seconds=detector.provenance.seconds,
         validation_error=detector.provenance.validation_error,
         threshold=detector.threshold.value,
         on_trial=saved.state is DetectorState.SHADOW,
-        note=detector.lines.note,
+        note=detector.thresholds.note,
     )
 
 
@@ -176,29 +176,33 @@ def learn_again(frame: Frame, manifest: Mapping[str, Any], seed: int) -> Detecto
     learned = learn(frame, LearningSettings.model_validate(manifest["settings"]), seed)
     named = [(entity, key) for entity, key in manifest["called_normal"]]
     capped, without = cap(learned, rows_of(learned.records, named))
-    lines = learned.lines(capped)
-    if line_values(without) != manifest["lines"]["without_feedback"]:
-        return learned.detector(lines)
+    thresholds = learned.thresholds(capped)
+    if threshold_values(without) != manifest["lines"]["without_feedback"]:
+        return learned.detector(thresholds)
     drawn = manifest["lines"]["drawn"]
-    own = {name: at_least(line, drawn["own"][name]) for name, line in lines.own.items()}
-    return learned.detector(replace(lines, pooled=at_least(lines.pooled, drawn["pooled"]), own=own))
+    own = {
+        name: at_least(threshold, drawn["own"][name]) for name, threshold in thresholds.own.items()
+    }
+    return learned.detector(
+        replace(thresholds, pooled=at_least(thresholds.pooled, drawn["pooled"]), own=own)
+    )
 
 
-def line_values(lines: Lines) -> dict[str, Any]:
+def threshold_values(thresholds: Thresholds) -> dict[str, Any]:
     """Every line, for a manifest."""
-    own = {name: line.value for name, line in lines.own.items()}
-    return {"pooled": lines.pooled.value, "own": own}
+    own = {name: threshold.value for name, threshold in thresholds.own.items()}
+    return {"pooled": thresholds.pooled.value, "own": own}
 
 
-def _raised(heeded: Heeded) -> str:
-    before, after = heeded.without, heeded.detector.lines
+def _raised(applied: AppliedFeedback) -> str:
+    before, after = applied.without, applied.detector.thresholds
     told = []
     if after.pooled.value > before.pooled.value:
         values = f"from {before.pooled.value:.4g} to {after.pooled.value:.4g}"
         told.append(f"false alarms raised the threshold {values}")
     own = sum(
-        line.value > before.own[name].value
-        for name, line in after.own.items()
+        threshold.value > before.own[name].value
+        for name, threshold in after.own.items()
         if name in before.own
     )
     if own:

@@ -9,14 +9,14 @@ import numpy as np
 from aemon.clock import format_duration
 from aemon.config.schema import MonitorSettings
 from aemon.detection.drift.column_drift import HALF_LIFE, drifted_columns
-from aemon.detection.thresholds.by_entity import Lines
+from aemon.detection.thresholds.by_entity import Thresholds
 from aemon.detection.thresholds.false_alarms import bounded
 from aemon.detection.thresholds.recalibration import recalibrate
-from aemon.lifecycle.loaded_detector import Loaded, packed_lines
-from aemon.lifecycle.recent_records import Memory
+from aemon.lifecycle.loaded_detector import Loaded, packed_thresholds
+from aemon.lifecycle.recent_records import RecentRecords
 from aemon.logs import log
 from aemon.store.drifts import Drift, DriftKind, begin_drifts, end_drifts, write_live_state
-from aemon.store.moved_thresholds import save_lines
+from aemon.store.moved_thresholds import save_thresholds
 from aemon.store.store import Store
 
 SHIFT_RECORDS = 50
@@ -31,14 +31,16 @@ SETTLED = 0.1
 logger = logging.getLogger(__name__)
 
 
-def keep_promise(store: Store, loaded: Loaded, memory: Memory, settings: MonitorSettings) -> None:
+def keep_promise(
+    store: Store, loaded: Loaded, memory: RecentRecords, settings: MonitorSettings
+) -> None:
     """Move the lines where the last records contradict them.
 
     Raises:
         StaleWatermarkError: another daemon has moved them.
         StoreError: the database fails.
     """
-    current = loaded.detector.lines
+    current = loaded.detector.thresholds
     recent = memory.recent() if settings.life.recalibrate else None
     if recent is None:
         return
@@ -53,7 +55,7 @@ def keep_promise(store: Store, loaded: Loaded, memory: Memory, settings: Monitor
 
 
 def draw(
-    store: Store, loaded: Loaded, lines: Lines, settings: MonitorSettings, reason: str
+    store: Store, loaded: Loaded, thresholds: Thresholds, settings: MonitorSettings, reason: str
 ) -> None:
     """Put new lines in force from the next run on.
 
@@ -61,13 +63,13 @@ def draw(
         StaleWatermarkError: another daemon has moved them.
         StoreError: the database fails.
     """
-    content, columns = packed_lines(lines, settings.threshold)
-    save_lines(store, loaded.stored, content, columns, reason)
+    content, columns = packed_thresholds(thresholds, settings.threshold)
+    save_thresholds(store, loaded.stored, content, columns, reason)
     name, version = loaded.stored.monitor, loaded.stored.version
     log(logger, logging.INFO, "threshold.moved", reason, monitor=name, version=version)
 
 
-def tell_drift(store: Store, name: str, memory: Memory, settings: MonitorSettings) -> int:
+def note_drift(store: Store, name: str, memory: RecentRecords, settings: MonitorSettings) -> int:
     """Write down what has drifted since the last look, and what has come back; how much is new.
 
     Raises:
@@ -90,7 +92,7 @@ def tell_drift(store: Store, name: str, memory: Memory, settings: MonitorSetting
     return len(new)
 
 
-def _count_from_here(store: Store, name: str, memory: Memory, new: list[Drift]) -> None:
+def _count_from_here(store: Store, name: str, memory: RecentRecords, new: list[Drift]) -> None:
     """A shift's records count from its beginning, those of other drift from when it was found."""
     shifted = max((int(d.measure) for d in new if d.kind is DriftKind.SHIFT), default=0)
     if shifted > memory.life.since_drift:
@@ -101,7 +103,7 @@ def _count_from_here(store: Store, name: str, memory: Memory, new: list[Drift]) 
             )
 
 
-def _found(memory: Memory, settings: MonitorSettings) -> list[Drift]:
+def _found(memory: RecentRecords, settings: MonitorSettings) -> list[Drift]:
     life, found = memory.life, []
     lately = _lately(memory)
     if life.scores.has_grown():
@@ -143,7 +145,7 @@ def _found(memory: Memory, settings: MonitorSettings) -> list[Drift]:
     return found
 
 
-def _is_over(drift: Drift, memory: Memory) -> bool:
+def _is_over(drift: Drift, memory: RecentRecords) -> bool:
     if drift.kind is DriftKind.SHIFT:
         return drift.entity not in memory.life.shifts
     if drift.kind is DriftKind.COLUMN:
@@ -152,7 +154,7 @@ def _is_over(drift: Drift, memory: Memory) -> bool:
     return False  # evidence is not unseen; a new detector begins without any
 
 
-def _lately(memory: Memory) -> datetime:
+def _lately(memory: RecentRecords) -> datetime:
     """Since when, at the latest, life is another: as far as counts of columns remember."""
     times = memory.times()
     if not len(times):

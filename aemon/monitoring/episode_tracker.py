@@ -42,7 +42,7 @@ class News:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Telling:
+class EpisodeTracker:
     """The anomalies of one judged frame, ready to be told as episodes.
 
     Attributes:
@@ -67,7 +67,7 @@ class Telling:
 
     def write(self, connection: sa.Connection, saved: Saved) -> dict[int, int]:
         """Write the episodes; row -> episode, of every newly flagged record."""
-        rows = np.flatnonzero(self.judgement.over_the_line).tolist()
+        rows = np.flatnonzero(self.judgement.over_threshold).tolist()
         flagged = {
             row: self._flagged(row, explanation)
             for row, explanation in zip(rows, self.explanations, strict=True)

@@ -15,11 +15,11 @@ from aemon.config.schema import MonitorSettings
 from aemon.detection.detector import Detector
 from aemon.detection.judgement import Judgement
 from aemon.frame import Frame, naive_utc
-from aemon.lifecycle.recent_records import Memory
+from aemon.lifecycle.recent_records import RecentRecords
 from aemon.lifecycle.trial import Shadow
 from aemon.logs import log
-from aemon.monitoring.episode_tracker import Telling, log_news
-from aemon.monitoring.suppression import Hush
+from aemon.monitoring.episode_tracker import EpisodeTracker, log_news
+from aemon.monitoring.suppression import Suppression
 from aemon.monitoring.verdict_rows import record_hashes, verdict_rows
 from aemon.records import Job, Outcome, RunReport, Watermark
 from aemon.run import Stop, Tally
@@ -28,7 +28,7 @@ from aemon.store.store import Mark, Row, Store
 from aemon.store.verdicts import Saved, save_verdicts
 
 if TYPE_CHECKING:
-    from aemon.detection.drift.observed_history import Life
+    from aemon.detection.drift.observed_history import ObservedHistory
 
 MOST_TOLD = 20  # flagged records in the log, of one commit
 
@@ -47,9 +47,9 @@ class Judge:
     detector: Detector
     tally: Tally
     stop: Stop
-    hush: Hush
+    hush: Suppression
     shadow: Shadow | None = None
-    memory: Memory | None = None
+    memory: RecentRecords | None = None
     reviewed: bool = False  # late records are looked for behind the watermark
 
     def read(self, frame: Frame, fetched: int, mark: Mark, to: Watermark) -> Mark:
@@ -128,9 +128,9 @@ class Judge:
             times = (counted.started_at or self.clock(), self.clock())
             return counted.report(self.monitor, Job.SCORE, Outcome.RUNNING, "", times)
 
-        lifelike = ~raw.absent & ~self.hush.apart(frame)
+        representative = ~raw.absent & ~self.hush.apart(frame)
         tried = self.shadow.judge(frame) if self.shadow is not None else None
-        telling = Telling(
+        telling = EpisodeTracker(
             monitor=self.monitor,
             frame=frame,
             judgement=judgement,
@@ -141,13 +141,15 @@ class Judge:
         )
 
         memory = self.memory if remembered else None
-        remember: list[tuple[Life, npt.NDArray[np.bool_]]] = []
+        remember: list[tuple[ObservedHistory, npt.NDArray[np.bool_]]] = []
 
         def beside(connection: sa.Connection, saved: Saved) -> Mapping[int, int]:
             if self.shadow is not None:
-                self.shadow.write(connection, frame, raw, tried, saved.fresh & lifelike, saved.at)
+                self.shadow.write(
+                    connection, frame, raw, tried, saved.fresh & representative, saved.at
+                )
             if memory is not None:
-                lived = saved.fresh & lifelike
+                lived = saved.fresh & representative
                 remember.append((memory.after(frame, raw, lived), lived))
                 memory.write(connection, remember[0][0], saved)
             return telling.write(connection, saved)

@@ -9,11 +9,11 @@ from aemon.config.schema import MonitorSettings
 from aemon.config.source_settings import identity
 from aemon.errors import SourceConfigError
 from aemon.frame import check_frame
-from aemon.lifecycle.active_detector import InUse
+from aemon.lifecycle.active_detector import ActiveDetector
 from aemon.lifecycle.cold_start import wanted_for, wanted_records
 from aemon.monitoring.judging import Judge
 from aemon.monitoring.review import Review, judge_again
-from aemon.monitoring.suppression import Hush
+from aemon.monitoring.suppression import Suppression
 from aemon.reading.inbox import HistorySource
 from aemon.records import Outcome
 from aemon.run import Stop, Tally
@@ -51,7 +51,7 @@ class Monitor:
         self._store = fenced(store, fence)
         self._clock = clock
         self._source: Source | None = None
-        self._in_use = InUse(name, settings, self._store, clock)
+        self._active_detector = ActiveDetector(name, settings, self._store, clock)
         self._busy = self._retired = False
         self._review = Review()
         self.wanted = wanted_for(0, settings)  # records that end its cold start, as far as known
@@ -104,7 +104,7 @@ class Monitor:
                 return Outcome.OK, _REST
         if self._review.due(judge):
             self._review.look(source, judge, mark, enough)
-        self._in_use.look_after(tally)
+        self._active_detector.look_after(tally)
         waits = f"{waiting} wait: their time is unreadable or too far ahead" if waiting else ""
         if tally.records_read == 0:
             return Outcome.NO_DATA, f"no new records; {waits}" if waits else "no new records"
@@ -128,20 +128,20 @@ class Monitor:
         return Outcome.OK, told
 
     def _judge(self, source: Source, tally: Tally, stop: Stop) -> Judge | None:
-        loaded = self._in_use.refresh()
+        loaded = self._active_detector.refresh()
         if loaded is None:
             return None
         with self._store.reading() as connection:
             snoozes = snoozes_of(connection, self.name)
             tally.episodes_open = count_open(connection, self.name)
         quiet = self.settings.quiet
-        memory = self._in_use.memory
+        memory = self._active_detector.memory
         shifts = memory.shifts if memory is not None else ()
-        hush = Hush(
+        hush = Suppression(
             monitor=self.name, settings=quiet, snoozes=snoozes, store=self._store, shifts=shifts
         )
         return Judge(
-            shadow=self._in_use.shadow,
+            shadow=self._active_detector.shadow,
             memory=memory,
             monitor=self.name,
             settings=self.settings,
@@ -182,16 +182,16 @@ class Monitor:
     @property
     def in_use(self) -> StoredDetector | None:
         """The detector that judged last, if one has."""
-        return self._in_use.active.stored if self._in_use.active else None
+        return self._active_detector.active.stored if self._active_detector.active else None
 
     @property
     def feedback_waiting(self) -> int:
         """How many things were said that no training has taken up, when it was last looked."""
-        return self._in_use.feedback_waiting
+        return self._active_detector.feedback_waiting
 
     def wants_training(self, now: datetime) -> str:
         """What asks for a new detector, and why; empty if nothing does."""
-        return self._in_use.wants_training(now)
+        return self._active_detector.wants_training(now)
 
     def _open_source(self) -> Source:
         if self._source is None:

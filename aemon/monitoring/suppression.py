@@ -17,7 +17,7 @@ from aemon.store.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hush:
+class Suppression:
     """All that decides what is kept quiet, for one run of one monitor.
 
     Attributes:

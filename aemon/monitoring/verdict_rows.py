@@ -52,7 +52,7 @@ def verdict_rows(
     anomalies: list[Row] = []
     contributions: list[Row] = []
     for row, explanation in zip(
-        np.flatnonzero(judgement.over_the_line).tolist(), explanations, strict=True
+        np.flatnonzero(judgement.over_threshold).tolist(), explanations, strict=True
     ):
         identity = {"record_key": frame.keys[row], "entity": frame.entities[row]}
         anomalies.append(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from aemon.detection.explaining.sentence import number_pair
 from aemon.message import Blamed, Event, Message
 from aemon.records import EpisodeState, Severity
-from aemon.store.episode_queries import ToldEpisode, told_episodes
+from aemon.store.episode_queries import EpisodeSummary, episode_summaries
 from aemon.store.outbox import Notification
 from aemon.store.queries import BlamedColumn, FlaggedRecord, flagged_records
 from aemon.store.store import Store
@@ -36,7 +36,7 @@ def message_of(store: Store, one: Notification, words: Words, page: str) -> Mess
     Raises:
         StoreError: the database fails.
     """
-    found = told_episodes(store, [one.monitor], number=one.episode_id)
+    found = episode_summaries(store, [one.monitor], number=one.episode_id)
     if not found:
         return None
     (told,) = found
@@ -85,7 +85,7 @@ def sql_of(episode: int) -> str:
 
 
 def _columns(
-    told: ToldEpisode, records: Sequence[FlaggedRecord], units: Mapping[str, str]
+    told: EpisodeSummary, records: Sequence[FlaggedRecord], units: Mapping[str, str]
 ) -> tuple[Blamed, ...]:
     total = sum(told.blame.values()) or 1.0
     at_peak = {part.column: part for record in records for part in record.columns}

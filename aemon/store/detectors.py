@@ -25,7 +25,7 @@ class NewDetector:
     threshold: Mapping[str, Any]  # of `thresholds`
     watermark: Watermark | None = None  # set where the monitor has none: later records are judged
     source: str = ""  # whose watermark it is
-    heeded: tuple[int, ...] = ()  # ids of the feedback that its training took up
+    applied: tuple[int, ...] = ()  # ids of the feedback that its training took up
     asked_by: str = ""  # why it was trained
     on_trial: bool = False  # a shadow, if there is an active one
 
@@ -135,8 +135,8 @@ def save_detector(
         threshold_id = _inserted(connection, sa.insert(thresholds).values(line))
         if state is DetectorState.SHADOW and active_id is not None:
             begin_trial(connection, detector_id, active_id, now)
-        for start in range(0, len(new.heeded), KEYS_AT_ONCE):
-            some = feedback.c.id.in_(new.heeded[start : start + KEYS_AT_ONCE])
+        for start in range(0, len(new.applied), KEYS_AT_ONCE):
+            some = feedback.c.id.in_(new.applied[start : start + KEYS_AT_ONCE])
             connection.execute(
                 sa.update(feedback)
                 .where(some, feedback.c.detector_id.is_(None))

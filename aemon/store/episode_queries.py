@@ -15,7 +15,7 @@ _MAY_CLOSE = (EpisodeState.OPEN, EpisodeState.ACKNOWLEDGED)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ToldEpisode:
+class EpisodeSummary:
     """An episode that was long enough to be told.
 
     Attributes:
@@ -49,21 +49,21 @@ class ToldEpisode:
         return "" if self.like_id is None else told_like(self.like_id, self.like_label or "")
 
 
-def told_episodes(
+def episode_summaries(
     store: Store,
     monitors: Collection[str],
     *,
     number: int | None = None,
     open_only: bool = False,
     limit: int = 20,
-) -> list[ToldEpisode]:
+) -> list[EpisodeSummary]:
     """The newest told episodes of these monitors, newest first; with `number` that one alone.
 
     Raises:
         StoreError: the database fails.
     """
     earlier = episodes.alias("earlier")
-    names = [name for name in ToldEpisode.__slots__ if name != "like_label"]
+    names = [name for name in EpisodeSummary.__slots__ if name != "like_label"]
     query = (
         sa.select(*(episodes.c[name] for name in names), earlier.c.label.label("like_label"))
         .outerjoin(earlier, earlier.c.id == episodes.c.like_id)
@@ -76,7 +76,7 @@ def told_episodes(
     if open_only:
         query = query.where(episodes.c.state.in_(_MAY_CLOSE))
     with store.reading() as connection:
-        return [ToldEpisode(**row) for row in connection.execute(query).mappings()]
+        return [EpisodeSummary(**row) for row in connection.execute(query).mappings()]
 
 
 def acknowledge(store: Store, number: int, note: str = "") -> None:
@@ -141,7 +141,7 @@ def records_of(connection: sa.Connection, number: int) -> list[Identity]:
 
 
 def say_of_episode(
-    store: Store, episode: ToldEpisode, verdict: FeedbackVerdict, note: str = ""
+    store: Store, episode: EpisodeSummary, verdict: FeedbackVerdict, note: str = ""
 ) -> int:
     """Say the same of every record of an episode, in one transaction; how many there are.
 

@@ -105,7 +105,7 @@ def read_feedback(store: Store, monitor: str) -> list[Feedback]:
     return [Feedback(**{**row, "verdict": FeedbackVerdict(row["verdict"])}) for row in rows]
 
 
-def count_unheeded(store: Store, monitor: str) -> int:
+def count_unused_feedback(store: Store, monitor: str) -> int:
     """How many things were said of a monitor's records that no training has taken up.
 
     Raises:

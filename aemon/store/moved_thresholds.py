@@ -25,7 +25,7 @@ class JudgedScore(NamedTuple):
     exceedance: float  # by the line that judged it
 
 
-def save_lines(
+def save_thresholds(
     store: Store, stored: StoredDetector, content: bytes, columns: Mapping[str, Any], reason: str
 ) -> int:
     """Put new lines in force for a detector; the id of its threshold.
@@ -58,11 +58,11 @@ def save_lines(
             "content": content,
         }
         connection.execute(store.insert_or_ignore(artifacts_table), row)
-        line = {
+        threshold = {
             "detector_id": stored.id, "created_at": now, "artifact_sha256": sha256,
             "reason": reason, **columns,
         }  # fmt: skip
-        made = connection.execute(sa.insert(thresholds).values(line)).inserted_primary_key
+        made = connection.execute(sa.insert(thresholds).values(threshold)).inserted_primary_key
         _let_go(connection, mine, sha256)
     return int(made[0]) if made else 0
 

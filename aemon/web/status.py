@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from aemon.store.episode_queries import ToldEpisode
+from aemon.store.episode_queries import EpisodeSummary
 from aemon.store.queries import FlaggedRecord, MonitorOverview
 
 
@@ -39,7 +39,7 @@ class StatusPage:
     sources: Mapping[str, str]  # monitor -> kind of source
     monitors: Sequence[MonitorOverview]
     flagged: Sequence[FlaggedRecord]  # newest first
-    episodes: Sequence[ToldEpisode] = ()  # not closed, newest first
+    episodes: Sequence[EpisodeSummary] = ()  # not closed, newest first
     provisional: Collection[str] = ()  # monitors whose line rests on too few records
     store: str = ""  # its address, without a password
     replica: str = ""  # what this daemon is called

@@ -24,7 +24,7 @@ from public_sets import frame_of, series, univariate
 from aemon.config.learning_settings import LearningSettings
 from aemon.config.threshold_settings import ThresholdSettings
 from aemon.detection.learning import train_detector
-from aemon.detection.thresholds.by_entity import Lines
+from aemon.detection.thresholds.by_entity import Thresholds
 from aemon.detection.thresholds.methods import conformal_rank
 from aemon.detection.thresholds.recalibration import (
     Recent,
@@ -38,11 +38,11 @@ WHO = ("static", f"trailing-{TRAILING}", "recalibrated")
 MOST_MEDIAN = 2.0  # times the promise
 
 
-def static(lines: Lines, scores: np.ndarray) -> np.ndarray:
+def static(lines: Thresholds, scores: np.ndarray) -> np.ndarray:
     return scores > lines.pooled.value
 
 
-def trailing(lines: Lines, scores: np.ndarray) -> np.ndarray:
+def trailing(lines: Thresholds, scores: np.ndarray) -> np.ndarray:
     """Redrawn every sixty records as the quantile of the sixty before, whatever they were."""
     flagged = scores > lines.pooled.value
     rank = max(1, conformal_rank(TRAILING, lines.pooled.false_alarm_rate))
@@ -53,7 +53,7 @@ def trailing(lines: Lines, scores: np.ndarray) -> np.ndarray:
 
 
 def recalibrated(
-    lines: Lines, scores: np.ndarray, settings: ThresholdSettings | None = None
+    lines: Thresholds, scores: np.ndarray, settings: ThresholdSettings | None = None
 ) -> np.ndarray:
     """As a daemon does: redrawn from what came before, at every step of `every_records`."""
     rate = lines.pooled.false_alarm_rate
@@ -94,7 +94,7 @@ def measure(folder: str, rate: float, seed: int, kind: str, steps: int | None) -
         scores, labels = found.judge(frame_of(test)).scores, label.astype(bool)
         for who, way in WAYS.items():
             started = perf_counter()
-            flagged = way(found.lines, scores)
+            flagged = way(found.thresholds, scores)
             rows.append(
                 {
                     "series": name,

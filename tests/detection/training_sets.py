@@ -6,7 +6,7 @@ import numpy as np
 
 from aemon.config.detector_settings import DetectorSettings
 from aemon.detection.autoencoders.kinds.detector_kinds import KINDS
-from aemon.detection.autoencoders.training_set import Lesson, contiguous_folds
+from aemon.detection.autoencoders.training_set import TrainingSet, contiguous_folds
 from aemon.detection.features.outputs import Outputs
 from aemon.detection.scoring.scorer_fitting import fit_scorer, hold_out
 
@@ -23,7 +23,7 @@ def records(count, seed, *, features=9, causes=3, noise=0.05):
 def lesson_of(features, *, mask=None, weights=None, outputs=None, members=1):
     """A lesson of features (N, F), or (M, N, F)."""
     count, width = features.shape[-2:]
-    return Lesson(
+    return TrainingSet(
         features=features,
         mask=np.ones((count, width), dtype=bool) if mask is None else mask,
         weights=np.ones(width, dtype=np.float32) if weights is None else weights,
@@ -36,21 +36,21 @@ def lesson_of(features, *, mask=None, weights=None, outputs=None, members=1):
 
 def fit(kind, features, *, members=3, trusted=None, settings=None, seed=0):
     """What a kind makes of records (N, F), each cell of which may err by 0.02 at least."""
-    lesson = replace(lesson_of(features, members=members), trusted=trusted)
+    training_set = replace(lesson_of(features, members=members), trusted=trusted)
     settings = settings or DetectorSettings(kind=kind, members=members, steps=150)
-    autoencoder = KINDS[kind].learn(lesson, settings, seed, None)
+    autoencoder = KINDS[kind].learn(training_set, settings, seed, None)
     floors = np.full(features.shape[1], 0.02, dtype=np.float32)
-    held_out = hold_out(autoencoder, lesson)
-    return fit_scorer(autoencoder, lesson, held_out, floors, KINDS[kind].views, seed=seed)
+    held_out = hold_out(autoencoder, training_set)
+    return fit_scorer(autoencoder, training_set, held_out, floors, KINDS[kind].views, seed=seed)
 
 
 def mean_square(gaps):
     return float((np.asarray(gaps, dtype=float) ** 2).mean())
 
 
-def whole(lesson: Lesson) -> Lesson:
+def whole(training_set: TrainingSet) -> TrainingSet:
     """The same records, all of them for a single member."""
-    return replace(lesson, folds=np.full(len(lesson), -1), members=1)
+    return replace(training_set, folds=np.full(len(training_set), -1), members=1)
 
 
 def wandering(count, seed):

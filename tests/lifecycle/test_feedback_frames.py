@@ -17,8 +17,7 @@ from aemon.store.feedback import add_feedback, read_feedback, stored_anomalies
 from aemon.store.schema.tables import scores
 from tests import readings
 from tests.processes import insert
-
-from .conftest import LEARNED
+from tests.readings import LEARNED
 
 ODD = 5000
 ODD_AT = readings.START + timedelta(hours=1)

@@ -42,13 +42,13 @@ def more(monitor, database, count, first) -> Tally:
 
 def stretch(monitor, *, ended: timedelta) -> Shift:
     """A stretch of flagged records of another entity, that ended before the newest record."""
-    newest = monitor._in_use.memory.times()[-1].item().replace(tzinfo=UTC)
+    newest = monitor._active_detector.memory.times()[-1].item().replace(tzinfo=UTC)
     until = newest - ended
     return Shift(level=20, since=until - 2 * DAY, until=until, records=100, flagged=100)
 
 
 def remember(monitor, *, drifts=(), **life):
-    memory = monitor._in_use.memory
+    memory = monitor._active_detector.memory
     memory.life = replace(memory.life, **life)
     memory.drifts = list(drifts)
 
@@ -66,7 +66,7 @@ def test_an_entity_that_vanished_amid_a_stretch_holds_up_no_training(
 
 
 def shift(monitor) -> Drift:
-    since = monitor._in_use.memory.times()[0].item().replace(tzinfo=UTC)
+    since = monitor._active_detector.memory.times()[0].item().replace(tzinfo=UTC)
     return Drift(kind=DriftKind.SHIFT, started_at=since, measure=900.0, reason="a new level")
 
 
@@ -94,7 +94,7 @@ def test_a_new_level_is_learned_by_the_schedule_where_drift_asks_for_none(
 def test_a_line_that_had_sunk_comes_back_though_all_is_flagged(settings, store, clock, database):
     monitor = begin(settings, store, clock, database, learn_shift_after=None)
     # Given a line that was drawn from scores far below those of the training
-    active = monitor._in_use.active
+    active = monitor._active_detector.active
     line = active.trained.pooled
     pooled = replace(
         line, value=line.value / 1e3, critical_value=line.critical_value / 1e3,
@@ -119,7 +119,7 @@ def test_what_another_version_remembered_is_begun_anew(settings, store, clock, d
         connection.execute(sa.update(live_states).values(state={"of": "old"}))
     again = Monitor("pumps", monitor.settings, store, clock)
     assert more(again, database, 10, LEARNED + 50).records_scored == 10
-    assert again._in_use.memory.life.records == 10
+    assert again._active_detector.memory.life.records == 10
     again.close()
 
 
@@ -127,7 +127,7 @@ def test_columns_are_held_against_their_reference_only_when_records_came(
     settings, store, clock, database, monkeypatch
 ):
     monitor = begin(settings, store, clock, database)
-    memory, asked = monitor._in_use.memory, []
+    memory, asked = monitor._active_detector.memory, []
     life = type(memory.life)
     worked_out = life.column_drift
     monkeypatch.setattr(

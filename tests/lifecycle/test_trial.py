@@ -168,9 +168,9 @@ def test_after_going_back_the_schedule_begins_anew(monitor, settings, store, clo
     score(monitor)
     clock.forward(timedelta(hours=23))
     score(monitor)
-    assert old_enough not in monitor._in_use._reasons(clock())
+    assert old_enough not in monitor._active_detector._reasons(clock())
     clock.forward(timedelta(hours=1))
-    assert old_enough in monitor._in_use._reasons(clock())
+    assert old_enough in monitor._active_detector._reasons(clock())
 
 
 def test_two_that_promote_at_once_make_one_active(monitor, settings, store, clock):
@@ -261,7 +261,7 @@ def test_one_on_trial_that_the_records_do_not_fit_any_more_is_rejected(
     def refuse(frame):
         raise FrameError(unfit)
 
-    shadow = monitor._in_use.shadow
+    shadow = monitor._active_detector.shadow
     shadow.detector = Mock(wraps=shadow.detector, judge=refuse)
     more(database, 1, 2 * LEARNED)
     score(monitor)

@@ -163,17 +163,17 @@ def test_maintenance_says_nothing_of_normal_life(database, store, settings, cloc
     tally = score(monitor)
     assert sum(tally.suppressed.values()) == 300
     assert open_drifts(store, "pumps") == []
-    assert monitor._in_use.memory.life.records == 0
+    assert monitor._active_detector.memory.life.records == 0
     monitor.close()
 
 
 def test_what_is_remembered_survives_a_restart(monitor, database, store, settings, clock):
     come(database, 300, LEARNED, shift=6.0)
     score(monitor)
-    before = monitor._in_use.memory
+    before = monitor._active_detector.memory
     other = Monitor("pumps", settings, store, clock)
     score(other)
-    after = other._in_use.memory
+    after = other._active_detector.memory
     assert after.life == before.life
     assert list(after._scores) == list(before._scores) or len(after._scores) >= len(before._scores)
     other.close()
@@ -275,4 +275,4 @@ def test_shifts_are_told_by_time_as_well_as_by_count(monitor, database, store):
     score(monitor)
     assert open_drifts(store, "pumps") == []  # a minute is less than two
     assert upkeep.SHIFT_RECORDS < 60
-    assert monitor._in_use.memory.life.shifts[""].records == 60
+    assert monitor._active_detector.memory.life.shifts[""].records == 60

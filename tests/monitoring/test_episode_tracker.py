@@ -10,13 +10,12 @@ from aemon.lifecycle.training_run import train_once
 from aemon.monitoring.monitor import Monitor
 from aemon.records import FeedbackVerdict, OpenEpisodes
 from aemon.run import AbandonedError, Stop, Tally
-from aemon.store.episode_queries import acknowledge, close, label, say_of_episode, told_episodes
+from aemon.store.episode_queries import acknowledge, close, episode_summaries, label, say_of_episode
 from aemon.store.feedback import read_feedback
 from aemon.store.schema.tables import anomalies, episodes
 from tests import readings
 from tests.processes import insert
-
-from .conftest import LEARNED
+from tests.readings import LEARNED
 
 ODD = (9.0, 2.2, 0.8)
 NORMAL = (5.0, 3.0, 1.5)
@@ -160,10 +159,10 @@ def test_a_short_episode_is_told_to_nobody(monitor, database, store, caplog):
         OpenEpisodes(),
         [],
     )
-    assert told_episodes(store, ["pumps"]) == []
+    assert episode_summaries(store, ["pumps"]) == []
     add(database, LEARNED + 14, "x")
     monitor.score_once(tally, Stop())
-    (told,) = told_episodes(store, ["pumps"])
+    (told,) = episode_summaries(store, ["pumps"])
     assert (told.state, told.records, tally.episodes_open.total) == ("open", 3, 1)
     assert actions(caplog) == ["episode.opened"]
 
@@ -190,7 +189,7 @@ def test_the_same_fault_again_is_named_after_the_first(monitor, database, store,
     label(store, first.id, "stuck sensor")
     add(database, LEARNED + 12, "x." + "." * 10 + "x" + "." * 10)
     monitor.score_once(Tally(), Stop())
-    _, second, third = told_episodes(store, ["pumps"])[::-1]
+    _, second, third = episode_summaries(store, ["pumps"])[::-1]
     for again in (second, third):
         assert again.like == f"like episode {first.id}, labelled stuck sensor"
         assert again.likeness == pytest.approx(1, abs=0.05)
@@ -200,7 +199,7 @@ def test_the_same_fault_again_is_named_after_the_first(monitor, database, store,
 def test_people_take_up_close_label_and_answer_an_episode(monitor, database, store, clock):
     add(database, LEARNED, ".xx")
     monitor.score_once(Tally(), Stop())
-    (told,) = told_episodes(store, ["pumps"], open_only=True)
+    (told,) = episode_summaries(store, ["pumps"], open_only=True)
     assert (told.opened_at, told.acknowledged_at, told.blame.keys()) == (
         clock(), None, {"flow", "pressure", "current"})  # fmt: skip
     acknowledge(store, told.id, "on my way")
@@ -208,11 +207,11 @@ def test_people_take_up_close_label_and_answer_an_episode(monitor, database, sto
     acknowledge(store, told.id)
     add(database, LEARNED + 3, "x")
     monitor.score_once(Tally(), Stop())
-    (told,) = told_episodes(store, ["pumps"], number=told.id)
+    (told,) = episode_summaries(store, ["pumps"], number=told.id)
     assert (told.state, told.records, told.note) == ("acknowledged", 3, "on my way")
     assert told.acknowledged_at == clock() - timedelta(hours=1)
     close(store, told.id, "valve replaced")
-    assert told_episodes(store, ["pumps"], open_only=True) == []
+    assert episode_summaries(store, ["pumps"], open_only=True) == []
     tally = Tally()
     add(database, LEARNED + 4, "x")
     monitor.score_once(tally, Stop())
@@ -220,7 +219,7 @@ def test_people_take_up_close_label_and_answer_an_episode(monitor, database, sto
     assert say_of_episode(store, told, FeedbackVerdict.CONFIRMED, "leak") == 3
     assert [(one.record_key, one.entity, one.note) for one in read_feedback(store, "pumps")] == [
         (str(LEARNED + n), "", "leak") for n in (1, 2, 3)]  # fmt: skip
-    assert told_episodes(store, ["another"]) == []
+    assert episode_summaries(store, ["another"]) == []
 
 
 def test_what_is_not_flagged_any_more_is_not_answered(monitor, database, store):
@@ -228,7 +227,7 @@ def test_what_is_not_flagged_any_more_is_not_answered(monitor, database, store):
 
     add(database, LEARNED, ".xx")
     monitor.score_once(Tally(), Stop())
-    (told,) = told_episodes(store, ["pumps"])
+    (told,) = episode_summaries(store, ["pumps"])
     connection = sqlite3.connect(database)
     with connection:
         connection.execute(

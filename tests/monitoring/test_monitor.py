@@ -18,8 +18,7 @@ from aemon.store.succession import reject
 from aemon.store.verdicts import save_verdicts
 from tests import readings
 from tests.processes import insert, make_table
-
-from .conftest import LEARNED
+from tests.readings import LEARNED
 
 
 @pytest.fixture

@@ -18,8 +18,7 @@ from aemon.store.retention import prune
 from aemon.store.schema.tables import runs, scores
 from tests import readings
 from tests.processes import insert, make_table
-
-from .conftest import LEARNED
+from tests.readings import LEARNED
 
 LATENESS = timedelta(seconds=60)
 

@@ -16,9 +16,8 @@ from aemon.store.ledger import save_run
 from aemon.store.schema.tables import scores
 from aemon.store.snoozes import add_snooze, all_snoozes, end_snooze
 from tests import readings
-
-from .conftest import LEARNED
-from .test_episodes import add
+from tests.monitoring.test_episode_tracker import add
+from tests.readings import LEARNED
 
 
 def time_of(number: int):

@@ -22,16 +22,15 @@ from aemon.run import Stop, Tally
 from aemon.store import delivery
 from aemon.store.delivery import listed, try_again
 from aemon.store.engine import open_engine
-from aemon.store.episode_queries import acknowledge, close, told_episodes
+from aemon.store.episode_queries import acknowledge, close, episode_summaries
 from aemon.store.outbox import Notification, Rules, plan, waiting
 from aemon.store.schema.tables import episodes
 from aemon.store.snoozes import add_snooze
 from aemon.store.store import Store
 from tests.alertmanager import alertmanager
 from tests.monitoring.test_episode_tracker import add
+from tests.readings import LEARNED
 from tests.receivers import receiving
-
-from .conftest import LEARNED
 
 PAGE = "http://aemon.example"
 # What is asked of the store is tested on both in tests/store.
@@ -125,7 +124,7 @@ def test_a_message_says_what_the_store_knows_and_its_sql_runs(settings, live, da
     add(database, LEARNED, "..xx.")
     monitor.score_once(Tally(), Stop())
     monitor.close()
-    (told,) = told_episodes(live, ["pumps"])
+    (told,) = episode_summaries(live, ["pumps"])
     delivery_row = plan_for_ops(live)
     message = message_of(live, delivery_row, words, PAGE)
     assert (message.episode, message.records, message.page) == (

@@ -14,7 +14,7 @@ from aemon.store import retention, retired_detectors
 from aemon.store.bulk import as_columns, write_rows
 from aemon.store.detectors import active_detector, artifact, save_detector
 from aemon.store.drifts import Drift, DriftKind, begin_drifts, end_drifts, open_drifts
-from aemon.store.moved_thresholds import save_lines
+from aemon.store.moved_thresholds import save_thresholds
 from aemon.store.retention import drop_empty_partitions, due_monitors, prune, removals
 from aemon.store.schema.tables import (
     anomalies,
@@ -315,11 +315,11 @@ def test_the_weights_of_what_judged_until_just_now_stay_however_old_they_are(sto
 
 def test_moved_lines_go_with_the_weights_and_stay_as_long_as_those(store, clock):
     retrained(store, clock, b"1")
-    save_lines(store, active_detector(store, "pumps"), b"lines", THRESHOLD, "moved")
+    save_thresholds(store, active_detector(store, "pumps"), b"lines", THRESHOLD, "moved")
     assert at_once(store, None, SETTINGS, clock() + 4000 * DAY) == NOTHING
     retrained(store, clock, b"2")
     # Given another one whose lines are the very same
-    save_lines(store, active_detector(store, "pumps"), b"lines", THRESHOLD, "moved")
+    save_thresholds(store, active_detector(store, "pumps"), b"lines", THRESHOLD, "moved")
     later = clock() + 40 * DAY
     for count, contents in ((1, [b"2", b"lines"]), (2, [b"3"])):
         counted = at_once(store, None, SETTINGS, later, dry_run=True)

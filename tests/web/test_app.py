@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 from starlette.testclient import TestClient
 
 from aemon.errors import ConfigError, StoreError
-from aemon.store.episode_queries import ToldEpisode
+from aemon.store.episode_queries import EpisodeSummary
 from aemon.store.queries import BlamedColumn, Flagged, FlaggedRecord, LastRun, MonitorOverview
 from aemon.web.app import build_app
 from aemon.web.server import WebServer, listen
@@ -64,7 +64,7 @@ FLAGGED = FlaggedRecord(
 )
 
 
-EPISODE = ToldEpisode(
+EPISODE = EpisodeSummary(
     id=41,
     monitor="pumps",
     entity="p2",

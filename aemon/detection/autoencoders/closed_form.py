@@ -6,7 +6,7 @@ import numpy as np
 
 from aemon.detection.arrays import Floats, Values
 from aemon.detection.autoencoders.autoencoder import Autoencoder
-from aemon.detection.autoencoders.training_set import Lesson
+from aemon.detection.autoencoders.training_set import TrainingSet
 
 Solve = Callable[[Values, int], Autoencoder]
 
@@ -15,7 +15,7 @@ FILL_ROUNDS = 8
 
 
 def learn_members(
-    lesson: Lesson, solve: Solve, progress: Callable[[float], None] | None = None
+    training_set: TrainingSet, solve: Solve, progress: Callable[[float], None] | None = None
 ) -> Autoencoder:
     """M autoencoders, each solved from the records outside its own fold.
 
@@ -24,20 +24,20 @@ def learn_members(
     alone (Kiers 1997, by majorization).
 
     Args:
-        lesson: what is learned from.
+        training_set: what is learned from.
         solve: (X (n, F) without gaps, m) -> the m-th autoencoder, alone.
         progress: called with the share of the members done.
     """
     members: list[Autoencoder] = []
-    for m, rows in enumerate(lesson.pools):
-        X, mask = lesson.features[rows].astype(np.float64), lesson.mask[rows]  # noqa: N806
+    for m, rows in enumerate(training_set.pools):
+        X, mask = training_set.features[rows].astype(np.float64), training_set.mask[rows]  # noqa: N806
         member = solve(X, m)
         for _ in range(0 if mask.all() else FILL_ROUNDS):
             X = np.where(mask, X, member(X.astype(np.float32))[0])  # noqa: N806
             member = solve(X, m)
         members.append(member)
         if progress is not None:
-            progress((m + 1) / lesson.members)
+            progress((m + 1) / training_set.members)
     return stack(members)
 
 

@@ -7,11 +7,11 @@ from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.autoencoders.kinds.kind import Progress
 from aemon.detection.autoencoders.sizing import Shape
 from aemon.detection.autoencoders.training_plan import make_plan
-from aemon.detection.autoencoders.training_set import Lesson
+from aemon.detection.autoencoders.training_set import TrainingSet
 
 
 def train_hourglass(
-    lesson: Lesson,
+    training_set: TrainingSet,
     shape: Shape,
     settings: DetectorSettings,
     seed: int,
@@ -28,7 +28,7 @@ def train_hourglass(
 
     plan = make_plan(
         shape,
-        len(lesson),
+        len(training_set),
         settings,
         least_steps=least_steps,
         learning_rate=learning_rate,
@@ -36,4 +36,4 @@ def train_hourglass(
         masking=masking,
     )
     plan = replace(plan, divergence=divergence)
-    return train_autoencoder(lesson, plan, seed=seed, progress=progress)
+    return train_autoencoder(training_set, plan, seed=seed, progress=progress)

@@ -9,7 +9,7 @@ import torch
 
 from aemon.detection.autoencoders.autoencoder import MOST_LOG_VARIANCE, Activation, Autoencoder
 from aemon.detection.autoencoders.training_plan import Plan, Sparsity
-from aemon.detection.autoencoders.training_set import Lesson
+from aemon.detection.autoencoders.training_set import TrainingSet
 from aemon.detection.features.outputs import Outputs
 
 CHECKS = 24
@@ -28,7 +28,7 @@ Parameters = list[torch.Tensor]
 
 
 def train_autoencoder(
-    lesson: Lesson,
+    training_set: TrainingSet,
     plan: Plan,
     *,
     seed: int,
@@ -41,7 +41,7 @@ def train_autoencoder(
     torch.
 
     Args:
-        lesson: what is learned from.
+        training_set: what is learned from.
         plan: what is trained, and how.
         seed: of the initial weights, the choice of records and the noise.
         start: weights to go on from, instead of random ones.
@@ -53,14 +53,14 @@ def train_autoencoder(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # a busy neighbour makes two threads 10-20 times slower than one
     try:
-        return _Training(lesson, plan, seed, start).run(progress)
+        return _Training(training_set, plan, seed, start).run(progress)
     finally:
         torch.set_num_threads(threads)
 
 
 @dataclass(eq=False)
 class _Training:
-    lesson: Lesson
+    training_set: TrainingSet
     plan: Plan
     seed: int
     start: Autoencoder | None
@@ -70,22 +70,22 @@ class _Training:
         self.generator = torch.Generator().manual_seed(self.seed)
 
     def run(self, progress: Progress) -> Autoencoder:
-        plan, lesson = self.plan, self.lesson
-        members = lesson.members
+        plan, training_set = self.plan, self.training_set
+        members = training_set.members
         parameters = self._initial() if self.start is None else self._given(self.start)
         optimizer = _optimizer(plan, parameters)
-        features = torch.tensor(lesson.features)  # copies: frames may be read-only
-        weighted = torch.tensor(lesson.mask * lesson.weights)
-        complete = bool(lesson.mask.all())
-        corruptible = torch.tensor(lesson.weights > 0)  # context stays as it is
-        pools = torch.tensor(lesson.pools)  # (M, n)
+        features = torch.tensor(training_set.features)  # copies: frames may be read-only
+        weighted = torch.tensor(training_set.mask * training_set.weights)
+        complete = bool(training_set.mask.all())
+        corruptible = torch.tensor(training_set.weights > 0)  # context stays as it is
+        pools = torch.tensor(training_set.pools)  # (M, n)
         if features.ndim > weighted.ndim:  # each member's own, one behind the other
-            pools += len(lesson) * torch.arange(members)[:, None]
+            pools += len(training_set) * torch.arange(members)[:, None]
             features, weighted = features.flatten(0, 1), weighted.repeat(members, 1)
         batch = min(plan.batch_records, pools.shape[1])
-        outputs = _Outputs(lesson.outputs)
-        flat_weights = torch.tensor(lesson.weights)
-        features_weight = max(float(lesson.weights.sum()), TINY)
+        outputs = _Outputs(training_set.outputs)
+        flat_weights = torch.tensor(training_set.weights)
+        features_weight = max(float(training_set.weights.sum()), TINY)
         check_every = max(1, plan.steps // CHECKS)
         for step in range(1, plan.steps + 1):
             drawn = torch.randint(pools.shape[1], (members, batch), generator=self.generator)
@@ -162,7 +162,10 @@ class _Training:
         for layer, (rows, columns) in enumerate(zip(plan.widths, plan.widths[1:], strict=False)):
             doubled = plan.variational and layer == plan.encoder_layers - 1
             width = columns * (2 if doubled else 1)
-            shapes += [(self.lesson.members, rows, width), (self.lesson.members, 1, width)]
+            shapes += [
+                (self.training_set.members, rows, width),
+                (self.training_set.members, 1, width),
+            ]
         return shapes
 
     def _initial(self) -> Parameters:
@@ -202,7 +205,7 @@ class _Training:
             biases=tuple(biases),
             activations=plan.activations,
             encoder_layers=plan.encoder_layers,
-            outputs=self.lesson.outputs,
+            outputs=self.training_set.outputs,
             spread=spread,
         )
 

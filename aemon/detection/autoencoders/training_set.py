@@ -21,7 +21,7 @@ ALIKE = 4.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Lesson:
+class TrainingSet:
     """N records to learn from.
 
     Attributes:

@@ -11,7 +11,7 @@ from aemon.detection.drift.column_drift import ColumnCounts, Reference, first_co
 from aemon.detection.drift.level_shift import Shift
 from aemon.detection.drift.score_drift import ScoreDrift, bulk_p_values, watch_scores
 from aemon.detection.judgement import Judgement
-from aemon.detection.thresholds.by_entity import Lines
+from aemon.detection.thresholds.by_entity import Thresholds
 from aemon.frame import Frame
 
 MOST_SHIFTING = 1_000
@@ -19,8 +19,8 @@ MOST_SHIFTING = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Life:
-    """A detector's records so far, in a few hundred numbers. Begun by `new_life`.
+class ObservedHistory:
+    """A detector's records so far, in a few hundred numbers. Begun by `new_history`.
 
     Attributes:
         scores: evidence that their scores have drifted.
@@ -40,11 +40,11 @@ class Life:
         self,
         frame: Frame,
         judged: Judgement,
-        base: Lines,
+        base: Thresholds,
         reference: Reference | None,
         *,
         drifting: bool,
-    ) -> "Life":
+    ) -> "ObservedHistory":
         """The same after N more records, none of them absent.
 
         Args:
@@ -61,7 +61,7 @@ class Life:
             if now.level and len(shifts) < MOST_SHIFTING:
                 shifts[entity] = now
         known = self.columns is not None and reference is not None
-        return Life(
+        return ObservedHistory(
             scores=self.scores.after(bulk_p_values(base, judged.scores, frame.entities)),
             columns=self.columns.after(reference, frame) if known else None,  # type: ignore[union-attr, arg-type]
             shifts=shifts,
@@ -86,7 +86,7 @@ class Life:
         }
 
     @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> "Life":
+    def from_json(cls, stored: Mapping[str, Any]) -> "ObservedHistory":
         """The inverse of `as_json`."""
         columns = stored["columns"]
         return cls(
@@ -98,14 +98,14 @@ class Life:
         )
 
 
-def new_life(base: Lines, reference: Reference | None) -> Life:
+def new_history(base: Thresholds, reference: Reference | None) -> ObservedHistory:
     """Nothing was judged yet.
 
     Args:
         base: the lines as drawn at training.
         reference: how the columns were spread in training.
     """
-    return Life(
+    return ObservedHistory(
         scores=watch_scores(base.pooled),
         columns=first_counts(reference) if reference is not None else None,
         shifts={},

@@ -25,7 +25,7 @@ from typing import Any, Literal
 import numpy as np
 
 from aemon.detection.arrays import Texts, Values
-from aemon.detection.thresholds.by_entity import Lines
+from aemon.detection.thresholds.by_entity import Thresholds
 from aemon.detection.thresholds.threshold import Threshold
 
 CALIBRATION_CHANCE = 0.01
@@ -121,33 +121,33 @@ class ScoreDrift:
         return cls(**stored)
 
 
-def watch_scores(line: Threshold) -> ScoreDrift:
+def watch_scores(threshold: Threshold) -> ScoreDrift:
     """No evidence yet, for scores whose calibration is that of a line, as drawn at training."""
-    slack = sqrt(log(2 / CALIBRATION_CHANCE) / (6 * line.independent))
+    slack = sqrt(log(2 / CALIBRATION_CHANCE) / (6 * threshold.independent))
     return ScoreDrift(
-        every=max(1, ceil(line.records / line.independent)), slack=min(slack, MOST_SLACK)
+        every=max(1, ceil(threshold.records / threshold.independent)), slack=min(slack, MOST_SLACK)
     )
 
 
-def bulk_p_values(lines: Lines, scores: Values, entities: Texts) -> Values:
+def bulk_p_values(thresholds: Thresholds, scores: Values, entities: Texts) -> Values:
     """p-values (N,) of scores given that they are not over their line; NaN where they are.
 
     Uniform on (0, 1) for normal records. Of a score that occurs in the calibration the middle of
     its p-values is taken, so that equal scores move the mean neither up nor down.
 
     Args:
-        lines: as drawn at training: drift is away from what it saw.
+        thresholds: as drawn at training: drift is away from what it saw.
         scores: (N,).
         entities: (N,).
     """
     found = np.full(len(scores), np.nan)
-    for line, rows in lines.parts(entities):
+    for threshold, rows in thresholds.parts(entities):
         part = scores[rows]
-        at = line.judge(np.array([np.nextafter(line.value, np.inf)]))[0]
-        above = line.judge(np.nextafter(part, np.inf))
-        middle = (line.judge(part) + above - 1.0 / (line.records + 1.0)) / 2
+        at = threshold.judge(np.array([np.nextafter(threshold.value, np.inf)]))[0]
+        above = threshold.judge(np.nextafter(part, np.inf))
+        middle = (threshold.judge(part) + above - 1.0 / (threshold.records + 1.0)) / 2
         given = np.clip((middle - at) / (1.0 - at), 0.0, 1.0)
-        found[rows] = np.where(part > line.value, np.nan, given)
+        found[rows] = np.where(part > threshold.value, np.nan, given)
     return found
 
 

@@ -32,7 +32,7 @@ class Blame(NamedTuple):
 def blame(
     feature_map: FeatureMap,
     scorer: Scorer,
-    lines: Values,
+    thresholds: Values,
     X: Floats,  # noqa: N803 -- (N, F)
     mask: Mask,
 ) -> Blame:
@@ -47,7 +47,7 @@ def blame(
     Args:
         feature_map: where the features came from.
         scorer: of the detector.
-        lines: (N,) the score that each record is held against.
+        thresholds: (N,) the score that each record is held against.
         X: (N, F), 0 where missing.
         mask: (N, F), which cells were observed.
     """
@@ -65,7 +65,7 @@ def blame(
             for i, row in enumerate(rows)
             if errors[i].any()
             and len(blamed[row]) < MOST_BLAMED
-            and (found.scores[i] > lines[row] or not blamed[row])
+            and (found.scores[i] > thresholds[row] or not blamed[row])
         ]
         rows, errors = rows[further], errors[further]
         if not rows.size:

@@ -7,7 +7,7 @@ import numpy as np
 
 from aemon.detection.arrays import Floats, Mask, Rows, Values
 from aemon.detection.autoencoders.autoencoder import Autoencoder
-from aemon.detection.autoencoders.training_set import Lesson, contiguous_folds
+from aemon.detection.autoencoders.training_set import TrainingSet, contiguous_folds
 from aemon.detection.scoring.combining import fit_view
 from aemon.detection.scoring.neighbours import MOST_PROTOTYPES, Prototypes, choose_prototypes
 from aemon.detection.scoring.normal_space import MEASURES, NEIGHBOURS, Space
@@ -51,7 +51,7 @@ class Fitted(NamedTuple):
     error: float  # weighted mean squared residual of theirs
 
 
-def hold_out(autoencoder: Autoencoder, lesson: Lesson) -> HeldOut:
+def hold_out(autoencoder: Autoencoder, training_set: TrainingSet) -> HeldOut:
     """Residuals of each record as if no member had seen it.
 
     A later record is judged by all M members, whose mean varies less than any one of them; of a
@@ -59,17 +59,17 @@ def hold_out(autoencoder: Autoencoder, lesson: Lesson) -> HeldOut:
     stretched to the size that residuals of unseen records have; but not where members know their
     own records so well that stretching would say little (`MOST_STRETCH`).
     """
-    residuals, reconstruction = residuals_of(autoencoder, lesson.features, lesson.mask)
-    filled = np.where(lesson.mask, lesson.features, reconstruction)
-    per_member = residuals.reshape(-1, lesson.members, *lesson.features.shape)
-    unseen = lesson.unseen
-    if lesson.members == 1 or not unseen.any():
+    residuals, reconstruction = residuals_of(autoencoder, training_set.features, training_set.mask)
+    filled = np.where(training_set.mask, training_set.features, reconstruction)
+    per_member = residuals.reshape(-1, training_set.members, *training_set.features.shape)
+    unseen = training_set.unseen
+    if training_set.members == 1 or not unseen.any():
         return HeldOut(residuals, filled)
-    sizes = ((per_member**2).mean(axis=0) @ lesson.weights) ** 0.5  # (M, N)
+    sizes = ((per_member**2).mean(axis=0) @ training_set.weights) ** 0.5  # (M, N)
     fresh, known = (np.quantile(sizes[which], UPPER) for which in (unseen, ~unseen))
     stretch = float(fresh / max(known, TINY))
     if stretch > MOST_STRETCH:
-        honest = per_member[:, lesson.folds, np.arange(len(lesson))]  # (draws, N, F)
+        honest = per_member[:, training_set.folds, np.arange(len(training_set))]  # (draws, N, F)
         return HeldOut(honest, filled)
     per_member *= np.where(unseen[..., None], 1.0, max(stretch, 1.0)).astype(np.float32)
     return HeldOut(residuals, filled)
@@ -77,7 +77,7 @@ def hold_out(autoencoder: Autoencoder, lesson: Lesson) -> HeldOut:
 
 def fit_scorer(
     autoencoder: Autoencoder,
-    lesson: Lesson,
+    training_set: TrainingSet,
     held_out: HeldOut,
     floors: Floats,
     views: tuple[str, ...],
@@ -94,34 +94,34 @@ def fit_scorer(
 
     Args:
         autoencoder: what was learned.
-        lesson: what it was learned from.
+        training_set: what it was learned from.
         held_out: of the members, on the lesson.
         floors: (F,) the least spread believed of a residual.
         views: names of measures, one or several.
         diagonal: whether to leave correlations of residuals out.
         seed: of the choice of prototypes.
     """
-    ground = _Ground(lesson, *held_out, floors=floors, views=views, diagonal=diagonal)
-    folds, teachers = lesson.folds, lesson.teachers
+    ground = _Ground(training_set, *held_out, floors=floors, views=views, diagonal=diagonal)
+    folds, teachers = training_set.folds, training_set.teachers
     rows = np.flatnonzero(folds >= 0)
     tried = np.intersect1d(rows, teachers)
     chosen = choose_prototypes(
         teachers, MOST_PROTOTYPES if len(views) > 1 else GUARD_PROTOTYPES, seed=seed
     )
     space = ground.space(tried, chosen)
-    place = np.full(len(lesson), -1)
+    place = np.full(len(training_set), -1)
     place[chosen] = np.arange(len(chosen))
-    logs = {name: np.zeros(len(lesson)) for name in MEASURES}
-    parts = np.full(len(lesson), -1)
-    parts[rows] = folds[rows] if lesson.members > 1 else contiguous_folds(len(rows), PARTS)
+    logs = {name: np.zeros(len(training_set)) for name in MEASURES}
+    parts = np.full(len(training_set), -1)
+    parts[rows] = folds[rows] if training_set.members > 1 else contiguous_folds(len(rows), PARTS)
     for part in np.unique(parts[rows]):
         here = rows[parts[rows] == part]
         others, apart = tried[parts[tried] != part], chosen[folds[chosen] != folds[here[0]]]
         whitening = ground.whitening(others) if others.size else space.whitening
-        own = lesson.series and len(apart) > NEIGHBOURS
+        own = training_set.series and len(apart) > NEIGHBOURS
         found = (ground.space(tried, apart) if own else space).measure(
-            lesson.features[here],
-            lesson.mask[here],
+            training_set.features[here],
+            training_set.mask[here],
             held_out.residuals[:, here],
             views,
             whitening=whitening,
@@ -138,7 +138,7 @@ def fit_scorer(
         space=space,
         views=fitted,
         guard=guard,
-        outline=fit_outline(held_out.filled[teachers], lesson.weights),
+        outline=fit_outline(held_out.filled[teachers], training_set.weights),
     )
     return Fitted(scorer, rows, _guarded(scores, kept["neighbour"]), ground.error(rows))
 
@@ -159,7 +159,7 @@ def _guarded(scores: Values, neighbour: Values) -> Values:
 class _Ground:
     """Held-out normal records, and what spaces are made of them."""
 
-    lesson: Lesson
+    training_set: TrainingSet
     residuals: Floats  # (D, N, F)
     filled: Floats  # (N, F)
     floors: Floats
@@ -168,30 +168,30 @@ class _Ground:
 
     def whitening(self, rows: Rows) -> Floats:
         """Fitted to the residuals of these records."""
-        mask, weights = self.lesson.mask[rows], self.lesson.weights
+        mask, weights = self.training_set.mask[rows], self.training_set.weights
         return fit_whitening(
             self.residuals[:, rows], mask, weights, self.floors, diagonal=self.diagonal
         )
 
     def error(self, rows: Rows) -> float:
         """Weighted mean squared residual of these records."""
-        observed = self.lesson.mask[rows] * self.lesson.weights
+        observed = self.training_set.mask[rows] * self.training_set.weights
         squares = (self.residuals[:, rows] ** 2).mean(axis=0) * observed
         return float(squares.sum() / max(observed.sum(), TINY))
 
     def space(self, tried: Rows, chosen: Rows) -> Space:
         """The space whitened by `tried` records, with `chosen` ones as prototypes."""
-        lesson, weights = self.lesson, self.lesson.weights
+        training_set, weights = self.training_set, self.training_set.weights
         whitening = self.whitening(tried)
         nobody = Prototypes(points=np.zeros((0, 2 * len(weights)), dtype=np.float32))
         bare = Space(
             weights=weights,
             whitening=whitening,
-            usual=_usual(self.residuals[:, tried], lesson.mask[tried], whitening, weights),
+            usual=_usual(self.residuals[:, tried], training_set.mask[tried], whitening, weights),
             prototypes=nobody,
             joint=nobody,
             densities=np.zeros(0, dtype=np.float32),
-            vouchers=1 if lesson.trusted is None else max(1, len(chosen) // VOUCHED_BY),
+            vouchers=1 if training_set.trusted is None else max(1, len(chosen) // VOUCHED_BY),
         )
         points = self.filled[chosen]
         prototypes = Prototypes(points=bare.scaled(points))

@@ -24,8 +24,8 @@ class Judged(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Lines:
-    """Every line a detector judges by. Made by `calibrate_lines`.
+class Thresholds:
+    """Every line a detector judges by. Made by `calibrate_thresholds`.
 
     A promise about all records may be broken for one entity and overfulfilled for another; with
     lines of its own it is kept for each (Mondrian conformal prediction, Vovk et al. 2003).
@@ -50,8 +50,8 @@ class Lines:
     def values(self, entities: Texts) -> Values:
         """The line (N,) that each of N records is held against."""
         values = np.empty(len(entities))
-        for line, rows in self.parts(entities):
-            values[rows] = line.value
+        for threshold, rows in self.parts(entities):
+            values[rows] = threshold.value
         return values
 
     def judge(self, scores: Values, entities: Texts, absent: Mask) -> Judged:
@@ -63,9 +63,9 @@ class Lines:
         10,000, but 0.2 to 0.45 of the batches of 2,000 and more normal records had one flagged.
         """
         p_values, values, criticals = np.empty((3, len(scores)))
-        for line, rows in self.parts(entities):
-            p_values[rows] = line.judge(scores[rows], extrapolate=self.batch_fdr is not None)
-            values[rows], criticals[rows] = line.value, line.critical_value
+        for threshold, rows in self.parts(entities):
+            p_values[rows] = threshold.judge(scores[rows], extrapolate=self.batch_fdr is not None)
+            values[rows], criticals[rows] = threshold.value, threshold.critical_value
         if self.batch_fdr is None:
             anomalous = (scores > values) & ~absent
         else:
@@ -87,13 +87,13 @@ class Lines:
             yield self.own.get(name, self.pooled), rows
 
 
-def calibrate_lines(
+def calibrate_thresholds(
     scores: Values,
     times: npt.NDArray[np.datetime64],
     entities: Texts,
     settings: ThresholdSettings,
     rate: float,
-) -> Lines:
+) -> Thresholds:
     """The lines that normal records cross at the promised rate.
 
     An entity has a line of its own from 1 / rate calibration records on, which a conformal line
@@ -115,7 +115,7 @@ def calibrate_lines(
     # One entity's records follow each other in time; those of two are taken for independent.
     worth = {name: independent_records(series) for name, series in groups}
 
-    def line(series: Values, independent: float) -> Threshold:
+    def threshold(series: Values, independent: float) -> Threshold:
         return calibrate(
             series,
             rate,
@@ -127,10 +127,10 @@ def calibrate_lines(
 
     wanted = settings.per_entity and settings.method != "fixed" and len(groups) > 1
     enough = records_to_show(rate)
-    return Lines(
-        pooled=line(scores[rows], sum(worth.values())),
+    return Thresholds(
+        pooled=threshold(scores[rows], sum(worth.values())),
         own={
-            name: line(series, worth[name])
+            name: threshold(series, worth[name])
             for name, series in groups
             if wanted and len(series) >= enough
         },
@@ -171,28 +171,30 @@ def _by_entity(entities: Texts) -> Iterator[tuple[str, Rows]]:
 
 
 def redraw(
-    lines: Lines, settings: ThresholdSettings, rate: float, *, entities: int = 1
-) -> Lines | None:
+    thresholds: Thresholds, settings: ThresholdSettings, rate: float, *, entities: int = 1
+) -> Thresholds | None:
     """The lines that a training with these settings would have drawn from the same scores.
 
     None where only a training can tell: where the scores kept are not all there were, or where
     entities might get lines of their own whose scores nobody kept apart.
 
     Args:
-        lines: as drawn at training; the ones in force may have moved since.
+        thresholds: as drawn at training; the ones in force may have moved since.
         settings: the new ones.
         rate: the new promise, `false_alarm_rate_for(settings, ...)`.
         entities: how many the detector knows.
     """
     apart = settings.per_entity and settings.method != "fixed"
-    own = lines.own if apart else {}
-    if any(line.records > len(line.kept) for line in (lines.pooled, *own.values())):
+    own = thresholds.own if apart else {}
+    if any(
+        threshold.records > len(threshold.kept) for threshold in (thresholds.pooled, *own.values())
+    ):
         return None
-    rarer = bool(own) and rate <= lines.pooled.false_alarm_rate
+    rarer = bool(own) and rate <= thresholds.pooled.false_alarm_rate
     if apart and len(own) < entities and entities > 1 and not rarer:
         return None
 
-    def line(old: Threshold) -> Threshold:
+    def threshold(old: Threshold) -> Threshold:
         return calibrate(
             old.kept,
             rate,
@@ -203,8 +205,8 @@ def redraw(
         )
 
     enough = records_to_show(rate)
-    return Lines(
-        pooled=line(lines.pooled),
-        own={name: line(old) for name, old in own.items() if old.records >= enough},
+    return Thresholds(
+        pooled=threshold(thresholds.pooled),
+        own={name: threshold(old) for name, old in own.items() if old.records >= enough},
         batch_fdr=settings.batch_fdr,
     )

@@ -14,7 +14,7 @@ import numpy as np
 from aemon.detection.arrays import Mask, Texts, Values
 from aemon.detection.detector import Detector
 from aemon.detection.learning import Learned
-from aemon.detection.thresholds.by_entity import Lines
+from aemon.detection.thresholds.by_entity import Thresholds
 from aemon.detection.thresholds.threshold import Threshold
 from aemon.errors import FrameError, TrainingError
 from aemon.frame import Frame
@@ -26,7 +26,7 @@ MOST_RAISED = 2.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Heeded:
+class AppliedFeedback:
     """A detector that has heard what people said.
 
     Attributes:
@@ -35,10 +35,12 @@ class Heeded:
     """
 
     detector: Detector
-    without: Lines
+    without: Thresholds
 
 
-def heed(learned: Learned, called_normal: Mask, false_alarms: Frame, confirmed: Frame) -> Heeded:
+def apply_feedback(
+    learned: Learned, called_normal: Mask, false_alarms: Frame, confirmed: Frame
+) -> AppliedFeedback:
     """Draw the lines of a detector by what people said.
 
     Args:
@@ -51,31 +53,33 @@ def heed(learned: Learned, called_normal: Mask, false_alarms: Frame, confirmed: 
         TrainingError: there are no scores to draw a line from.
     """
     capped, without = cap(learned, called_normal)
-    detector = learned.detector(learned.lines(capped))
+    detector = learned.detector(learned.thresholds(capped))
     said = [_scored(detector, part) for part in (false_alarms, confirmed)]
-    lines = raise_lines(detector.lines, without, *said)
-    return Heeded(detector=learned.detector(lines), without=without)
+    thresholds = raise_thresholds(detector.thresholds, without, *said)
+    return AppliedFeedback(detector=learned.detector(thresholds), without=without)
 
 
-def cap(learned: Learned, called_normal: Mask) -> tuple[Values, Lines]:
+def cap(learned: Learned, called_normal: Mask) -> tuple[Values, Thresholds]:
     """Calibration scores (n,) with those of false alarms bounded, and the lines without them."""
     if called_normal.all():
         raise TrainingError(
             "every calibration record was called a false alarm", todo="take some of that back"
         )
-    without = learned.lines(learned.scores, ~called_normal)
+    without = learned.thresholds(learned.scores, ~called_normal)
     bounds = MOST_RAISED * without.values(learned.records.entities)
     capped = np.where(called_normal, np.minimum(learned.scores, bounds), learned.scores)
     return capped, without
 
 
-def raise_lines(lines: Lines, without: Lines, false_alarms: Scored, confirmed: Scored) -> Lines:
+def raise_thresholds(
+    thresholds: Thresholds, without: Thresholds, false_alarms: Scored, confirmed: Scored
+) -> Thresholds:
     """The lines after feedback; the same ones where it moves none.
 
     A fixed line is a person's own, and stays.
 
     Args:
-        lines: as calibrated.
+        thresholds: as calibrated.
         without: as calibrated without false alarms.
         false_alarms: scores (A,) and entities (A,) of records that were normal after all.
         confirmed: scores (B,) and entities (B,) of records that were anomalies.
@@ -83,52 +87,56 @@ def raise_lines(lines: Lines, without: Lines, false_alarms: Scored, confirmed: S
 
     def judged_by(name: str | None, part: Scored) -> Values:
         scores, entities = part
-        mine = [(entity if entity in lines.own else None) == name for entity in entities]
+        mine = [(entity if entity in thresholds.own else None) == name for entity in entities]
         chosen: Values = scores[np.array(mine, dtype=bool)]
         return chosen
 
-    def after(name: str | None, line: Threshold) -> Threshold:
+    def after(name: str | None, threshold: Threshold) -> Threshold:
         bound = MOST_RAISED * _of(without, name).value
-        return _raised(line, bound, judged_by(name, false_alarms), judged_by(name, confirmed))
+        return _raised(threshold, bound, judged_by(name, false_alarms), judged_by(name, confirmed))
 
-    own = {name: after(name, line) for name, line in lines.own.items()}
-    return replace(lines, pooled=after(None, lines.pooled), own=own)
-
-
-def _of(lines: Lines, name: str | None) -> Threshold:
-    return lines.pooled if name is None else lines.own.get(name, lines.pooled)
+    own = {name: after(name, threshold) for name, threshold in thresholds.own.items()}
+    return replace(thresholds, pooled=after(None, thresholds.pooled), own=own)
 
 
-def _raised(line: Threshold, bound: float, false_alarms: Values, confirmed: Values) -> Threshold:
-    caught = confirmed[confirmed > line.value]
+def _of(thresholds: Thresholds, name: str | None) -> Threshold:
+    return thresholds.pooled if name is None else thresholds.own.get(name, thresholds.pooled)
+
+
+def _raised(
+    threshold: Threshold, bound: float, false_alarms: Values, confirmed: Values
+) -> Threshold:
+    caught = confirmed[confirmed > threshold.value]
     ceiling = min(caught, default=np.inf)
     within = false_alarms[
-        (false_alarms > line.value) & (false_alarms <= bound) & (false_alarms < ceiling)
+        (false_alarms > threshold.value) & (false_alarms <= bound) & (false_alarms < ceiling)
     ]
-    if not len(within) or line.method == "fixed":
-        return line
-    return at_least(line, float(within.max()))
+    if not len(within) or threshold.method == "fixed":
+        return threshold
+    return at_least(threshold, float(within.max()))
 
 
-def at_least(line: Threshold, value: float) -> Threshold:
+def at_least(threshold: Threshold, value: float) -> Threshold:
     """A line at a value, and its critical line not below it."""
-    return replace(line, value=value, critical_value=max(line.critical_value, value))
+    return replace(threshold, value=value, critical_value=max(threshold.critical_value, value))
 
 
-def bounded(lines: Lines, before: Lines, base: Lines) -> Lines:
+def bounded(thresholds: Thresholds, before: Thresholds, base: Thresholds) -> Thresholds:
     """The lines, none of them at more than `MOST_RAISED` times what it was before.
 
     One that had sunk below that of the training, `base`, may come back to it at once.
     """
 
-    def within(line: Threshold, name: str | None) -> Threshold:
+    def within(threshold: Threshold, name: str | None) -> Threshold:
         old, first = _of(before, name), _of(base, name)
-        value = min(line.value, MOST_RAISED * max(old.value, first.value))
+        value = min(threshold.value, MOST_RAISED * max(old.value, first.value))
         most = MOST_RAISED * max(old.critical_value, first.critical_value)
-        return replace(line, value=value, critical_value=max(min(line.critical_value, most), value))
+        return replace(
+            threshold, value=value, critical_value=max(min(threshold.critical_value, most), value)
+        )
 
-    own = {name: within(line, name) for name, line in lines.own.items()}
-    return replace(lines, pooled=within(lines.pooled, None), own=own)
+    own = {name: within(threshold, name) for name, threshold in thresholds.own.items()}
+    return replace(thresholds, pooled=within(thresholds.pooled, None), own=own)
 
 
 def _scored(detector: Detector, frame: Frame) -> Scored:

@@ -17,7 +17,7 @@ import numpy as np
 
 from aemon.config.threshold_settings import ThresholdSettings
 from aemon.detection.arrays import Mask, Texts, Values
-from aemon.detection.thresholds.by_entity import Lines, of_entities
+from aemon.detection.thresholds.by_entity import Thresholds, of_entities
 from aemon.detection.thresholds.tail import TINY
 from aemon.detection.thresholds.threshold import Threshold, calibrate
 from aemon.detection.thresholds.unlikely_bursts import unexplained
@@ -90,13 +90,13 @@ def every_records(rate: float) -> int:
 
 
 def recalibrate(
-    base: Lines,
-    current: Lines,
+    base: Thresholds,
+    current: Thresholds,
     recent: Recent,
     settings: ThresholdSettings,
     *,
     allowed: Mask | None = None,
-) -> Lines | None:
+) -> Thresholds | None:
     """The lines as the last records want them; None where they stay as they are.
 
     Each line is held against the newest `window_records` of the records that it judges: its
@@ -119,12 +119,14 @@ def recalibrate(
     for name, rows in of_entities(recent.entities, own.keys()):
         first, now = (base.pooled, pooled) if name is None else (base.own[name], own[name])
         newest = rows[-window_records(now.false_alarm_rate) :]
-        line = _moved(first, now, recent.scores[newest], allowed[newest], settings)
+        threshold = _moved(first, now, recent.scores[newest], allowed[newest], settings)
         if name is None:
-            pooled = line
+            pooled = threshold
         else:
-            own[name] = line
-    if pooled is current.pooled and all(line is current.own[name] for name, line in own.items()):
+            own[name] = threshold
+    if pooled is current.pooled and all(
+        threshold is current.own[name] for name, threshold in own.items()
+    ):
         return None
     return replace(current, pooled=pooled, own=own)
 
@@ -153,17 +155,17 @@ def _moved(
     return new if wanted * change >= MATERIAL else now
 
 
-def _contradiction(line: Threshold, scores: Values) -> int:
+def _contradiction(threshold: Threshold, scores: Values) -> int:
     """Whether more of n scores are above a line than it promised (1), fewer (-1), or neither (0).
 
     Normal records make a Poisson number of false alarms. A promise so rare that none at all would
     be likely is looked at through the line of ten times its rate as well.
     """
-    rate = line.false_alarm_rate
-    found = _unlikely(float((scores > line.value).sum()), rate * len(scores))
+    rate = threshold.false_alarm_rate
+    found = _unlikely(float((scores > threshold.value).sum()), rate * len(scores))
     if found or rate * window_records(rate) > TOO_FEW**2:
         return found
-    above = float((line.judge(scores) <= WIDER * rate).sum())
+    above = float((threshold.judge(scores) <= WIDER * rate).sum())
     return _unlikely(above, WIDER * rate * len(scores))
 
 
@@ -187,25 +189,25 @@ def _left_out(base: Threshold, now: Threshold, scores: Values, allowed: Mask) ->
         if not len(newest):
             break
         middle = float(np.median(newest))
-        line, shift = base, _shift(middle, base)
+        threshold, shift = base, _shift(middle, base)
         if now.value * max(1.0, _shift(middle, now)) < base.value * shift:
-            line, shift = now, max(1.0, _shift(middle, now))
-        over = (scores > line.value * shift) & ~allowed
+            threshold, shift = now, max(1.0, _shift(middle, now))
+        over = (scores > threshold.value * shift) & ~allowed
         p_values = np.full(len(scores), np.nan)
-        p_values[over] = line.judge(scores[over] / shift, extrapolate=True)
-        expected = line.false_alarm_rate * len(scores)
+        p_values[over] = threshold.judge(scores[over] / shift, extrapolate=True)
+        expected = threshold.false_alarm_rate * len(scores)
         fault = over.sum() > expected + FAULT * sqrt(expected)
-        out = unexplained(p_values, line.false_alarm_rate, 0.0 if fault else BELIEVED)
+        out = unexplained(p_values, threshold.false_alarm_rate, 0.0 if fault else BELIEVED)
     return out
 
 
-def _shift(middle: float, line: Threshold) -> float:
+def _shift(middle: float, threshold: Threshold) -> float:
     """How many times the bulk that a line was drawn from the bulk of late is."""
-    usual = _middle(line)
+    usual = _middle(threshold)
     return middle / usual if min(middle, usual) > TINY else 1.0  # zeros tell no scale
 
 
-def _middle(line: Threshold) -> float:
+def _middle(threshold: Threshold) -> float:
     """The median of the calibration scores, which a line keeps thinned."""
-    place = np.searchsorted(-line.at_or_above, -line.records / 2)
-    return float(line.kept[min(int(place), len(line.kept) - 1)])
+    place = np.searchsorted(-threshold.at_or_above, -threshold.records / 2)
+    return float(threshold.kept[min(int(place), len(threshold.kept) - 1)])

@@ -147,17 +147,17 @@ def calibrate(
     if method == "fixed":
         if value is None:
             raise ValueError("a fixed line takes its value")
-        line = float(value)
-        false_alarm_rate = float(1 + (ordered > line).sum()) / (n + 1)
+        threshold = float(value)
+        false_alarm_rate = float(1 + (ordered > threshold).sum()) / (n + 1)
     else:
-        line, drawn = draw(method, ordered, tail, false_alarm_rate)
+        threshold, drawn = draw(method, ordered, tail, false_alarm_rate)
     critical_rate = critical_rate or CRITICAL_SHARE * false_alarm_rate
     alike: Method = "conformal" if method in ("quantile", "fixed") else method
     critical, _ = draw(alike, ordered, tail, critical_rate)
     kept, at_or_above = _thin(ordered)
     return Threshold(
-        value=max(line, TINY),  # an exceedance divides by it
-        critical_value=max(critical, line, TINY),
+        value=max(threshold, TINY),  # an exceedance divides by it
+        critical_value=max(critical, threshold, TINY),
         method=drawn,
         false_alarm_rate=false_alarm_rate,
         critical_rate=critical_rate,

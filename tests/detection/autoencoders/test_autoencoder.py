@@ -68,8 +68,8 @@ def torch_reconstructs(autoencoder, cells):
 @pytest.fixture(scope="module", params=sorted(KINDS))
 def learned(request):
     settings = DetectorSettings(kind=request.param, steps=40)
-    lesson = lesson_of(mixed(300, 1), outputs=MIXED, members=2)
-    return KINDS[request.param].learn(lesson, settings, 0, None)
+    training_set = lesson_of(mixed(300, 1), outputs=MIXED, members=2)
+    return KINDS[request.param].learn(training_set, settings, 0, None)
 
 
 def test_numpy_reconstructs_what_torch_reconstructs(learned):

@@ -25,9 +25,9 @@ def normal(count, seed=0):
     return records(count, seed, features=F)
 
 
-def train(lesson=None, seed=0, **changes):
-    lesson = lesson_of(normal(400), members=2) if lesson is None else lesson
-    return train_autoencoder(lesson, replace(PLAN, **changes), seed=seed)
+def train(training_set=None, seed=0, **changes):
+    training_set = lesson_of(normal(400), members=2) if training_set is None else training_set
+    return train_autoencoder(training_set, replace(PLAN, **changes), seed=seed)
 
 
 def parameters(autoencoder):
@@ -54,10 +54,10 @@ def test_the_same_lesson_plan_and_seed_give_the_same_weights_bit_for_bit(changes
 
 @pytest.mark.parametrize("changes", [{}, {"tied": True}], ids=["free", "tied"])
 def test_numpy_reads_on_as_torch_learned(changes):
-    lesson, cells = lesson_of(normal(400), members=2), normal(50, 2)
-    training = _Training(lesson, replace(PLAN, **changes), 0, None)
+    training_set, cells = lesson_of(normal(400), members=2), normal(50, 2)
+    training = _Training(training_set, replace(PLAN, **changes), 0, None)
     autoencoder = training.run(None)
-    again = _Training(lesson, replace(PLAN, **changes), 0, autoencoder)
+    again = _Training(training_set, replace(PLAN, **changes), 0, autoencoder)
     with torch.no_grad():
         raw, code, _ = again._through(
             torch.tensor(cells).expand(2, 50, F), again._given(autoencoder)
@@ -73,9 +73,9 @@ def test_training_learns_the_structure():
 
 def test_members_differ_and_learn_from_different_records():
     # Given two members, of which the second never sees the records of another world
-    lesson = lesson_of(normal(400), members=2)
-    lesson.features[200:] = lesson.features[200:, ::-1].copy()
-    autoencoder = train(lesson, steps=400)
+    training_set = lesson_of(normal(400), members=2)
+    training_set.features[200:] = training_set.features[200:, ::-1].copy()
+    autoencoder = train(training_set, steps=400)
     # When both reconstruct what each of them learned from
     first, second = autoencoder(normal(200, 1)[:, ::-1].copy())
     # Then the first, whose fold is the old half, knows the newer world better
@@ -132,17 +132,17 @@ def test_tied_weights_are_the_encoders_transposed():
 def test_momentum_steps_as_its_formula_says():
     # Given a lesson of one record, so that every step sees the same
     cells = normal(1)
-    lesson = replace(lesson_of(cells), folds=np.array([-1]))
+    training_set = replace(lesson_of(cells), folds=np.array([-1]))
     changes = {"optimizer": "momentum", "learning_rate": 0.05, "momentum": 0.9}
     plan = replace(
         PLAN, widths=(F, 3, F), activations=("linear", "linear"), encoder_layers=1, **changes
     )
     trained = [
-        train_autoencoder(lesson, replace(plan, steps=steps), seed=0).weights[0][0]
+        train_autoencoder(training_set, replace(plan, steps=steps), seed=0).weights[0][0]
         for steps in (1, 2, 3)
     ]
     # When the gradient of the mean squared error is worked out by hand after two steps
-    after = train_autoencoder(lesson, replace(plan, steps=2), seed=0)
+    after = train_autoencoder(training_set, replace(plan, steps=2), seed=0)
     gap = after(cells)[0] - cells  # (1, F)
     gradient = cells.T @ (2 / F * gap @ after.weights[1][0].T)
     # Then the third is 0.9 times the second less the rate times the gradient
@@ -179,8 +179,8 @@ def test_a_drawn_code_is_as_far_from_the_standard_normal_as_the_formula_says():
 
 def corrupted(cells, weights, mask=None, **changes):
     weights = np.array(weights, dtype=np.float32)
-    lesson = lesson_of(cells, weights=weights)
-    training = _Training(lesson, replace(PLAN, **changes), 0, None)
+    training_set = lesson_of(cells, weights=weights)
+    training = _Training(training_set, replace(PLAN, **changes), 0, None)
     seen = np.ones(cells.shape, dtype=bool) if mask is None else mask
     batch, weighted = torch.tensor(cells)[None], torch.tensor(seen * weights)[None]
     return training._corrupted(batch, weighted, torch.tensor(weights > 0))[0].numpy()
@@ -206,37 +206,37 @@ def test_masking_hides_a_share_of_the_cells_and_spares_context():
 
 
 def test_training_goes_on_from_given_weights():
-    lesson = lesson_of(normal(400), members=2)
-    once = train(lesson, steps=200)
+    training_set = lesson_of(normal(400), members=2)
+    once = train(training_set, steps=200)
     further = train_autoencoder(
-        lesson, replace(PLAN, steps=200, learning_rate=1e-3), seed=1, start=once
+        training_set, replace(PLAN, steps=200, learning_rate=1e-3), seed=1, start=once
     )
     unseen = normal(200, 1)
     assert mean_square(further(unseen) - unseen) < mean_square(once(unseen) - unseen)
 
 
 def test_a_variational_autoencoder_goes_on_as_one():
-    lesson = lesson_of(normal(100), members=2)
+    training_set = lesson_of(normal(100), members=2)
     plan = replace(PLAN, divergence=1.0)
-    once = train_autoencoder(lesson, plan, seed=0)
+    once = train_autoencoder(training_set, plan, seed=0)
     still = replace(plan, learning_rate=1e-12, steps=1)
-    again = train_autoencoder(lesson, still, seed=1, start=once)
+    again = train_autoencoder(training_set, still, seed=1, start=once)
     for before, after in zip(once.spread, again.spread, strict=True):
         np.testing.assert_allclose(before, after, atol=1e-6)
 
 
 def test_weights_of_another_shape_are_no_start():
-    lesson = lesson_of(normal(100), members=2)
-    other = train_autoencoder(lesson, replace(PLAN, widths=(F, 12, 3, 12, F)), seed=0)
+    training_set = lesson_of(normal(100), members=2)
+    other = train_autoencoder(training_set, replace(PLAN, widths=(F, 12, 3, 12, F)), seed=0)
     with pytest.raises(ValueError, match="other shapes to start from"):
-        train_autoencoder(lesson, PLAN, seed=0, start=other)
+        train_autoencoder(training_set, PLAN, seed=0, start=other)
 
 
 def test_members_may_learn_from_features_of_their_own():
     # Given two members, each with the features of another world
     worlds = np.stack([normal(400), normal(400)[:, ::-1]])
-    lesson = replace(lesson_of(worlds, members=2), folds=contiguous_folds(400, 2))
-    first, second = train(lesson, steps=400)(normal(200, 1))
+    training_set = replace(lesson_of(worlds, members=2), folds=contiguous_folds(400, 2))
+    first, second = train(training_set, steps=400)(normal(200, 1))
     # Then only the first knows the first world
     expected = normal(200, 1)
     assert mean_square(first - expected) < 0.3 * mean_square(second - expected)

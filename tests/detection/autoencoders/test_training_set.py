@@ -19,10 +19,10 @@ def test_a_single_member_is_tried_on_the_newest_fifth():
 
 
 def test_no_member_learns_from_its_own_fold():
-    lesson = lesson_of(records(100, 0), members=3)
-    assert len(lesson) == 100
-    for m, pool in enumerate(lesson.pools):
-        assert not (lesson.folds[pool] == m).any()
+    training_set = lesson_of(records(100, 0), members=3)
+    assert len(training_set) == 100
+    for m, pool in enumerate(training_set.pools):
+        assert not (training_set.folds[pool] == m).any()
         assert len(set(pool)) == len(pool) == 66
 
 

@@ -11,27 +11,27 @@ from aemon.detection.drift.score_drift import (
     bulk_p_values,
     watch_scores,
 )
-from aemon.detection.thresholds.by_entity import Lines, calibrate_lines
+from aemon.detection.thresholds.by_entity import Thresholds, calibrate_thresholds
 from aemon.detection.thresholds.threshold import calibrate
 from tests.detection.thresholds.test_effective_size import autoregressive
 
 ALPHA = 0.05
 
 
-def lines_of(scores, rate=0.01) -> Lines:
-    return Lines(pooled=calibrate(scores, rate), own={})
+def lines_of(scores, rate=0.01) -> Thresholds:
+    return Thresholds(pooled=calibrate(scores, rate), own={})
 
 
 def nobody(n):
     return np.full(n, "", dtype=object)
 
 
-def watched(lines: Lines, scores, state=None) -> ScoreDrift:
+def watched(lines: Thresholds, scores, state=None) -> ScoreDrift:
     found = bulk_p_values(lines, scores, nobody(len(scores)))
     return (state or watch_scores(lines.pooled)).after(found)
 
 
-def ever_drifted(lines: Lines, scores, alpha=ALPHA) -> bool:
+def ever_drifted(lines: Thresholds, scores, alpha=ALPHA) -> bool:
     """Whether the evidence was ever enough, looked at after every fifty records."""
     state = watch_scores(lines.pooled)
     for start in range(0, len(scores), 50):
@@ -154,7 +154,7 @@ def test_each_entity_is_held_against_its_own_calibration():
     times = np.datetime64("2026-01-01", "us") + np.arange(4000).astype("timedelta64[s]")
     from aemon.config.threshold_settings import ThresholdSettings
 
-    lines = calibrate_lines(scores, times, names, ThresholdSettings(), 0.01)
+    lines = calibrate_thresholds(scores, times, names, ThresholdSettings(), 0.01)
     coming = rng.lognormal(size=4000)
     coming[names == "b"] *= 50
     found = bulk_p_values(lines, coming, names)

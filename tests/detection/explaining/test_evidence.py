@@ -15,7 +15,7 @@ def named_grounds(detector, frame):
     feature_map = detector.feature_map
     names = [name for name, _ in feature_map.judged]
     features, mask = feature_map.transform(frame)
-    lines = detector.lines.values(frame.entities)
+    lines = detector.thresholds.values(frame.entities)
     found = blame(feature_map, detector.scorer, lines, features, mask)
     given = grounds(feature_map, detector.scorer, features, found)
     return [

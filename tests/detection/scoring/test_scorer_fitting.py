@@ -35,11 +35,13 @@ def farthest_from_others(found, folds):
 class TestHoldOut:
     def test_what_members_know_by_heart_says_nothing_of_what_is_new(self):
         # Given members that know their own records by heart
-        lesson = lesson_of(NOISE, members=3)
-        autoencoder = KINDS["linear"].learn(lesson, BY_HEART, 0, None)
-        known = sizes(residuals_of(autoencoder, NOISE, lesson.mask).residuals)[~lesson.unseen]
+        training_set = lesson_of(NOISE, members=3)
+        autoencoder = KINDS["linear"].learn(training_set, BY_HEART, 0, None)
+        known = sizes(residuals_of(autoencoder, NOISE, training_set.mask).residuals)[
+            ~training_set.unseen
+        ]
         # When each record is held out
-        held_out = sizes(hold_out(autoencoder, lesson).residuals)
+        held_out = sizes(hold_out(autoencoder, training_set).residuals)
         # Then its residual is that of the one member that never saw it, like that of a new one
         new = np.random.default_rng(1).normal(size=(500, 40)).astype(np.float32)
         fresh = sizes(residuals_of(autoencoder, new, np.ones(new.shape, dtype=bool)).residuals)
@@ -49,34 +51,37 @@ class TestHoldOut:
 
     def test_residuals_of_seen_records_are_stretched_to_the_size_of_those_of_unseen_ones(self):
         # Given members that know their own records a little better than others
-        lesson = lesson_of(NORMAL, members=3)
+        training_set = lesson_of(NORMAL, members=3)
         settings = DetectorSettings(kind="linear", code_size=6)
-        autoencoder = KINDS["linear"].learn(lesson, settings, 0, None)
-        plain = residuals_of(autoencoder, NORMAL, lesson.mask).residuals
+        autoencoder = KINDS["linear"].learn(training_set, settings, 0, None)
+        plain = residuals_of(autoencoder, NORMAL, training_set.mask).residuals
         # When records are held out
-        held_out = hold_out(autoencoder, lesson).residuals
+        held_out = hold_out(autoencoder, training_set).residuals
         # Then those of the members that saw them are larger by one factor, the others as they were
-        factor = (held_out / plain)[~lesson.unseen]
-        np.testing.assert_array_equal(held_out[lesson.unseen], plain[lesson.unseen])
+        factor = (held_out / plain)[~training_set.unseen]
+        np.testing.assert_array_equal(held_out[training_set.unseen], plain[training_set.unseen])
         np.testing.assert_allclose(factor, factor.mean(), rtol=1e-4)
         assert 1.01 < factor.mean() <= MOST_STRETCH
-        upper = [np.quantile(sizes(held_out)[w], UPPER) for w in (lesson.unseen, ~lesson.unseen)]
+        upper = [
+            np.quantile(sizes(held_out)[w], UPPER)
+            for w in (training_set.unseen, ~training_set.unseen)
+        ]
         assert upper[0] == pytest.approx(upper[1], rel=1e-4)
 
     def test_of_a_single_member_nothing_is_made_of_what_it_saw(self):
-        lesson = lesson_of(NORMAL, members=1)
-        autoencoder = KINDS["linear"].learn(lesson, DetectorSettings(kind="linear"), 0, None)
+        training_set = lesson_of(NORMAL, members=1)
+        autoencoder = KINDS["linear"].learn(training_set, DetectorSettings(kind="linear"), 0, None)
         np.testing.assert_array_equal(
-            hold_out(autoencoder, lesson).residuals,
-            residuals_of(autoencoder, NORMAL, lesson.mask).residuals,
+            hold_out(autoencoder, training_set).residuals,
+            residuals_of(autoencoder, NORMAL, training_set.mask).residuals,
         )
 
     def test_missing_cells_are_filled_and_the_others_stay(self):
         mask = np.random.default_rng(0).random(NORMAL.shape) < 0.9
         found = np.where(mask, NORMAL, 0)
-        lesson = lesson_of(found, mask=mask, members=3)
-        autoencoder = KINDS["linear"].learn(lesson, DetectorSettings(kind="linear"), 0, None)
-        filled = hold_out(autoencoder, lesson).filled
+        training_set = lesson_of(found, mask=mask, members=3)
+        autoencoder = KINDS["linear"].learn(training_set, DetectorSettings(kind="linear"), 0, None)
+        filled = hold_out(autoencoder, training_set).filled
         np.testing.assert_array_equal(filled[mask], NORMAL[mask])
         assert np.abs(filled - NORMAL)[~mask].mean() < 0.5 * np.abs(NORMAL)[~mask].mean()
 

@@ -8,8 +8,12 @@ from hypothesis import strategies as st
 from scipy.stats import false_discovery_control
 
 from aemon.config.threshold_settings import ThresholdSettings
-from aemon.detection.state import lines_from, lines_state, threshold_state
-from aemon.detection.thresholds.by_entity import Lines, benjamini_hochberg, calibrate_lines
+from aemon.detection.state import threshold_state, thresholds_from, thresholds_state
+from aemon.detection.thresholds.by_entity import (
+    Thresholds,
+    benjamini_hochberg,
+    calibrate_thresholds,
+)
 from aemon.detection.thresholds.threshold import calibrate
 from aemon.errors import TrainingError
 
@@ -40,9 +44,11 @@ def settings_of(rate, asked) -> ThresholdSettings:
     return ThresholdSettings(**promise, **asked)
 
 
-def lines_of(scores, entities=None, rate=RATE, **asked) -> Lines:
+def lines_of(scores, entities=None, rate=RATE, **asked) -> Thresholds:
     entities = texts([""] * len(scores)) if entities is None else entities
-    return calibrate_lines(scores, times(len(scores)), entities, settings_of(rate, asked), rate)
+    return calibrate_thresholds(
+        scores, times(len(scores)), entities, settings_of(rate, asked), rate
+    )
 
 
 class TestEntities:
@@ -112,7 +118,7 @@ class TestEntities:
         levels = np.repeat(rng.lognormal(size=(n // 100, 2)), 50, axis=0).ravel()
         entities = texts(["a", "b"] * (n // 2))
         order = rng.permutation(n)
-        lines = calibrate_lines(
+        lines = calibrate_thresholds(
             levels[order], times(n)[order], entities[order], ThresholdSettings(), RATE
         )
         # Then all together are worth the few levels there were
@@ -221,8 +227,8 @@ class TestState:
         # Given the state of lines, sent through JSON
         scores, entities = machines(np.random.default_rng(0), 1000)
         lines = lines_of(scores, entities, **asked)
-        arrays, metadata = lines_state(lines)
-        again = lines_from(arrays, json.loads(json.dumps(metadata)))
+        arrays, metadata = thresholds_state(lines)
+        again = thresholds_from(arrays, json.loads(json.dumps(metadata)))
         # Then they say the same of every record
         judged, whose = machines(np.random.default_rng(1), 1000)
         whose[:100] = "new"
@@ -234,7 +240,7 @@ class TestState:
             np.testing.assert_array_equal(a, b)
         assert set(again.own) == set(lines.own)
         assert again.pooled.note == lines.pooled.note
-        assert lines_state(again)[1] == metadata
+        assert thresholds_state(again)[1] == metadata
 
     @pytest.mark.parametrize("n", [50, 500, 5000])
     def test_those_of_a_detector_stored_before_are_one_line(self, n):
@@ -246,7 +252,7 @@ class TestState:
             for name in ("value", "method", "false_alarm_rate", "records", "tail")
         }
         # When it is read
-        again = lines_from(arrays, older)
+        again = thresholds_from(arrays, older)
         # Then it has the critical line that it would be given today
         assert (again.own, again.batch_fdr) == ({}, None)
         assert again.pooled.value == line.value

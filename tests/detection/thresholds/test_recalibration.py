@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aemon.config.threshold_settings import ThresholdSettings
-from aemon.detection.thresholds.by_entity import Lines, calibrate_lines
+from aemon.detection.thresholds.by_entity import Thresholds, calibrate_thresholds
 from aemon.detection.thresholds.recalibration import (
     Recent,
     every_records,
@@ -20,10 +20,10 @@ WINDOW = window_records(RATE)
 SETTINGS = ThresholdSettings(false_alarm_rate=RATE)
 
 
-def lines_of(scores, entities=None, settings=SETTINGS, rate=RATE) -> Lines:
+def lines_of(scores, entities=None, settings=SETTINGS, rate=RATE) -> Thresholds:
     n = len(scores)
     times = np.datetime64("2026-01-01", "us") + np.arange(n).astype("timedelta64[s]")
-    return calibrate_lines(scores, times, nobody(n) if entities is None else entities,
+    return calibrate_thresholds(scores, times, nobody(n) if entities is None else entities,
                            settings, rate)  # fmt: skip
 
 
@@ -39,7 +39,7 @@ def usual(n, rng, sigma=0.7):
     return rng.lognormal(sigma=sigma, size=n)
 
 
-def live(base: Lines, scores, settings=SETTINGS):
+def live(base: Thresholds, scores, settings=SETTINGS):
     """Which scores are flagged, and the line each was held against, as records come in."""
     rate = base.pooled.false_alarm_rate
     window, step = window_records(rate), every_records(rate)

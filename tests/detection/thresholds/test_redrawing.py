@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from aemon.config.threshold_settings import ThresholdSettings
-from aemon.detection.thresholds.by_entity import calibrate_lines, redraw
+from aemon.detection.thresholds.by_entity import calibrate_thresholds, redraw
 from aemon.detection.thresholds.threshold import MOST_KEPT
 
 SETTINGS = ThresholdSettings(false_alarm_rate=0.01)
@@ -12,7 +12,7 @@ def lines_of(n, settings=SETTINGS, rate=0.01, names=("",)):
     scores = np.random.default_rng(0).lognormal(size=n)
     times = np.datetime64("2026-01-01", "us") + np.arange(n).astype("timedelta64[s]")
     entities = np.array([names[i % len(names)] for i in range(n)], dtype=object)
-    return calibrate_lines(scores, times, entities, settings, rate)
+    return calibrate_thresholds(scores, times, entities, settings, rate)
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,15 @@ from aemon.detection.autoencoders.hourglass import train_hourglass
 from aemon.detection.autoencoders.kinds.kind import Kind, Progress
 from aemon.detection.autoencoders.kinds.undercomplete import NOISE
 from aemon.detection.autoencoders.sizing import choose_shape
-from aemon.detection.autoencoders.training_set import Lesson
+from aemon.detection.autoencoders.training_set import TrainingSet
 
 LEAST_STEPS = 300
 LEARNING_RATE = 0.01
 
 
-def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progress) -> Autoencoder:
+def learn(
+    training_set: TrainingSet, settings: DetectorSettings, seed: int, progress: Progress
+) -> Autoencoder:
     """As `undercomplete`, trained longer: its residuals are measured twice.
 
     Four views of a record are averaged: the Mahalanobis distance of its residual; the distance
@@ -24,9 +26,9 @@ def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progr
     Raises:
         TrainingError: the code would be as wide as the input.
     """
-    shape = choose_shape(lesson.features.shape[1], settings, width=lesson.width)
+    shape = choose_shape(training_set.features.shape[1], settings, width=training_set.width)
     return train_hourglass(
-        lesson,
+        training_set,
         shape,
         settings,
         seed,

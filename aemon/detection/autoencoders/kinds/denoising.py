@@ -5,7 +5,7 @@ from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.autoencoders.hourglass import train_hourglass
 from aemon.detection.autoencoders.kinds.kind import Kind, Progress
 from aemon.detection.autoencoders.sizing import choose_shape, widened
-from aemon.detection.autoencoders.training_set import Lesson
+from aemon.detection.autoencoders.training_set import TrainingSet
 
 LEAST_STEPS = 300
 LEARNING_RATE = 0.01
@@ -16,7 +16,9 @@ WIDTH_FACTOR, LEAST_WIDTH = 4, 64
 """Default width of the hidden layers: so many times the features, and at least so wide."""
 
 
-def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progress) -> Autoencoder:
+def learn(
+    training_set: TrainingSet, settings: DetectorSettings, seed: int, progress: Progress
+) -> Autoencoder:
     """Corrupt each record, and learn to get the clean one back.
 
     Gaussian noise and masking, each at a level drawn for every record (Vincent et al. 2008,
@@ -25,17 +27,17 @@ def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progr
     of the input will not do: the code may be as wide as the input, and is by default. The
     widths and the noise are those measured in QUALITY.md part A.
     """
-    features = lesson.features.shape[1]
+    features = training_set.features.shape[1]
     shape = choose_shape(
         features,
         settings,
-        width=lesson.width,
+        width=training_set.width,
         hidden=(max(widened(features, WIDTH_FACTOR), LEAST_WIDTH),),
         code=features,
         regularised=True,
     )
     return train_hourglass(
-        lesson,
+        training_set,
         shape,
         settings,
         seed,

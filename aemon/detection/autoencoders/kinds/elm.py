@@ -8,13 +8,15 @@ from aemon.detection.autoencoders.autoencoder import Autoencoder, sigmoid
 from aemon.detection.autoencoders.closed_form import as_layer, learn_members
 from aemon.detection.autoencoders.kinds.kind import Kind, Progress
 from aemon.detection.autoencoders.sizing import choose_shape
-from aemon.detection.autoencoders.training_set import Lesson
+from aemon.detection.autoencoders.training_set import TrainingSet
 from aemon.detection.features.outputs import Outputs
 
 TINY = 1e-9
 
 
-def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progress) -> Autoencoder:
+def learn(
+    training_set: TrainingSet, settings: DetectorSettings, seed: int, progress: Progress
+) -> Autoencoder:
     """Draw an orthogonal layer of sigmoids, and solve for the way back.
 
     The encoder is not learned: H = sigmoid(X A + b) with A'A = I and |b| = 1, drawn at random
@@ -26,8 +28,8 @@ def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progr
     Raises:
         TrainingError: the code would be as wide as the input, or hidden layers are configured.
     """
-    features = lesson.features.shape[1]
-    shape = choose_shape(features, settings, width=lesson.width, hidden=())
+    features = training_set.features.shape[1]
+    shape = choose_shape(features, settings, width=training_set.width, hidden=())
 
     def solve(X: Values, m: int) -> Autoencoder:  # noqa: N803 -- (n, F)
         rng = np.random.default_rng((seed, m))
@@ -44,7 +46,7 @@ def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progr
             outputs=Outputs.linear(features),
         )
 
-    return learn_members(lesson, solve, progress)
+    return learn_members(training_set, solve, progress)
 
 
 def solve_ridge(code: Values, wanted: Values, ridge: float) -> tuple[Values, Values]:

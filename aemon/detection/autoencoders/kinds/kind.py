@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from aemon.config.detector_settings import DetectorSettings
 from aemon.detection.autoencoders.autoencoder import Autoencoder
-from aemon.detection.autoencoders.training_set import Lesson
+from aemon.detection.autoencoders.training_set import TrainingSet
 
 Progress = Callable[[float], None] | None
-Learn = Callable[[Lesson, DetectorSettings, int, Progress], Autoencoder]
+Learn = Callable[[TrainingSet, DetectorSettings, int, Progress], Autoencoder]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.autoencoders.closed_form import as_layer, learn_members
 from aemon.detection.autoencoders.kinds.kind import Kind, Progress
 from aemon.detection.autoencoders.sizing import choose_shape
-from aemon.detection.autoencoders.training_set import Lesson
+from aemon.detection.autoencoders.training_set import TrainingSet
 from aemon.detection.features.outputs import Outputs
 
 EXPLAINED = 0.9
@@ -17,7 +17,7 @@ single columns: with them in the code, a missing cell is copied, not told from t
 
 
 def learn(
-    lesson: Lesson,
+    training_set: TrainingSet,
     settings: DetectorSettings,
     seed: int,  # noqa: ARG001 -- nothing is drawn
     progress: Progress,
@@ -35,12 +35,12 @@ def learn(
     Raises:
         TrainingError: the code would be as wide as the input, or hidden layers are configured.
     """
-    features = lesson.features.shape[1]
-    shape = choose_shape(features, settings, width=lesson.width, hidden=())
-    code = min(shape.code, lesson.pools.shape[1])
+    features = training_set.features.shape[1]
+    shape = choose_shape(features, settings, width=training_set.width, hidden=())
+    code = min(shape.code, training_set.pools.shape[1])
     if settings.code_size is None:
-        code = min(code, _explaining(lesson))
-    roots = np.sqrt(lesson.weights.astype(np.float64))
+        code = min(code, _explaining(training_set))
+    roots = np.sqrt(training_set.weights.astype(np.float64))
     inverse = np.divide(1, roots, out=np.zeros_like(roots), where=roots > 0)
 
     def solve(X: Values, _: int) -> Autoencoder:  # noqa: N803 -- (n, F)
@@ -55,12 +55,12 @@ def learn(
             outputs=Outputs.linear(features),
         )
 
-    return learn_members(lesson, solve, progress)
+    return learn_members(training_set, solve, progress)
 
 
-def _explaining(lesson: Lesson) -> int:
+def _explaining(training_set: TrainingSet) -> int:
     """How many components explain enough of the variance."""
-    scaled = lesson.features * np.sqrt(lesson.weights)
+    scaled = training_set.features * np.sqrt(training_set.weights)
     variances = np.linalg.svd(scaled - scaled.mean(axis=0), compute_uv=False) ** 2
     return int((variances.cumsum() < EXPLAINED * variances.sum()).sum()) + 1
 

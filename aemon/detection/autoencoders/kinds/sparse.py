@@ -7,7 +7,7 @@ from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.autoencoders.kinds.kind import Kind, Progress
 from aemon.detection.autoencoders.sizing import choose_shape, widened
 from aemon.detection.autoencoders.training_plan import Sparsity, make_plan
-from aemon.detection.autoencoders.training_set import Lesson
+from aemon.detection.autoencoders.training_set import TrainingSet
 
 LEAST_STEPS = 1_000
 LEARNING_RATE = 0.03
@@ -19,7 +19,9 @@ WEIGHTS = {"kl": 3.0, "l1": 1.0}
 """Of the penalty beside the error."""
 
 
-def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progress) -> Autoencoder:
+def learn(
+    training_set: TrainingSet, settings: DetectorSettings, seed: int, progress: Progress
+) -> Autoencoder:
     """Say each record with few of many sigmoids, and learn to get it back from them.
 
     The error plus the penalty that `Sparsity` describes: each unit's mean activation is drawn
@@ -32,18 +34,18 @@ def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progr
     """
     from aemon.detection.autoencoders.training import train_autoencoder
 
-    features = lesson.features.shape[1]
+    features = training_set.features.shape[1]
     shape = choose_shape(
         features,
         settings,
-        width=lesson.width,
+        width=training_set.width,
         hidden=(),
         code=widened(features, CODE_FACTOR),
         regularised=True,
     )
     plan = make_plan(
         shape,
-        len(lesson),
+        len(training_set),
         settings,
         activations=("sigmoid", "linear"),
         least_steps=LEAST_STEPS,
@@ -51,7 +53,9 @@ def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progr
     )
     norm, weight = settings.sparsity, settings.sparsity_weight
     sparsity = Sparsity(norm=norm, target=settings.sparsity_target, weight=weight or WEIGHTS[norm])
-    return train_autoencoder(lesson, replace(plan, sparsity=sparsity), seed=seed, progress=progress)
+    return train_autoencoder(
+        training_set, replace(plan, sparsity=sparsity), seed=seed, progress=progress
+    )
 
 
 KIND = Kind(

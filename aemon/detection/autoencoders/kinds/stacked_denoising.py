@@ -10,7 +10,7 @@ from aemon.detection.autoencoders.kinds.denoising import LEARNING_RATE, MASKING,
 from aemon.detection.autoencoders.kinds.kind import Kind, Progress
 from aemon.detection.autoencoders.sizing import choose_shape, widened
 from aemon.detection.autoencoders.training_plan import Plan, make_plan
-from aemon.detection.autoencoders.training_set import Lesson
+from aemon.detection.autoencoders.training_set import TrainingSet
 from aemon.detection.features.outputs import Outputs
 
 LEAST_STEPS = 300
@@ -22,7 +22,9 @@ WIDTH_FACTORS, LEAST_WIDTH = (4, 2), 32
 """Default widths of the two hidden layers: so many times the features, and at least so wide."""
 
 
-def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progress) -> Autoencoder:
+def learn(
+    training_set: TrainingSet, settings: DetectorSettings, seed: int, progress: Progress
+) -> Autoencoder:
     """Learn layer by layer, each to denoise what the layer below makes of clean records.
 
     Greedy pretraining (Bengio et al. 2007; with noise Vincent et al. 2010, section 3.5), then
@@ -31,26 +33,26 @@ def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progr
     """
     from aemon.detection.autoencoders.training import train_autoencoder
 
-    whole = plan_whole(lesson, settings)
-    pairs = pretrain(lesson, whole, seed, progress)
+    whole = plan_whole(training_set, settings)
+    pairs = pretrain(training_set, whole, seed, progress)
     told = _told(progress, len(pairs), len(pairs) + 1)
-    return train_autoencoder(lesson, whole, seed=seed, start=unroll(pairs), progress=told)
+    return train_autoencoder(training_set, whole, seed=seed, start=unroll(pairs), progress=told)
 
 
-def plan_whole(lesson: Lesson, settings: DetectorSettings) -> Plan:
+def plan_whole(training_set: TrainingSet, settings: DetectorSettings) -> Plan:
     """The plan of the deep autoencoder: 4F and 2F wide, a code of F, unless configured."""
-    features = lesson.features.shape[1]
+    features = training_set.features.shape[1]
     shape = choose_shape(
         features,
         settings,
-        width=lesson.width,
+        width=training_set.width,
         hidden=tuple(max(widened(features, factor), LEAST_WIDTH) for factor in WIDTH_FACTORS),
         code=features,
         regularised=True,
     )
     return make_plan(
         shape,
-        len(lesson),
+        len(training_set),
         settings,
         least_steps=LEAST_STEPS,
         learning_rate=LEARNING_RATE,
@@ -60,7 +62,7 @@ def plan_whole(lesson: Lesson, settings: DetectorSettings) -> Plan:
 
 
 def pretrain(
-    lesson: Lesson, whole: Plan, seed: int, progress: Progress = None
+    training_set: TrainingSet, whole: Plan, seed: int, progress: Progress = None
 ) -> list[Autoencoder]:
     """One autoencoder for each layer of the whole's encoder and its mirror, the outermost first.
 
@@ -71,7 +73,7 @@ def pretrain(
 
     pairs: list[Autoencoder] = []
     for layer in range(whole.encoder_layers):
-        spread = float(lesson.features.std()) if pairs else 1.0
+        spread = float(training_set.features.std()) if pairs else 1.0
         plan = replace(
             whole,
             widths=(whole.widths[layer], whole.widths[layer + 1], whole.widths[layer]),
@@ -81,17 +83,17 @@ def pretrain(
             noise=whole.noise * spread,
         )
         told = _told(progress, layer, whole.encoder_layers + 1)
-        pairs.append(train_autoencoder(lesson, plan, seed=seed + layer, progress=told))
-        lesson = above(lesson, pairs[-1])
+        pairs.append(train_autoencoder(training_set, plan, seed=seed + layer, progress=told))
+        training_set = above(training_set, pairs[-1])
     return pairs
 
 
-def above(lesson: Lesson, pair: Autoencoder) -> Lesson:
+def above(training_set: TrainingSet, pair: Autoencoder) -> TrainingSet:
     """The lesson of the next layer: each member's own code of the records (M, N, C)."""
-    code = pair.encode(lesson.features)
+    code = pair.encode(training_set.features)
     width = code.shape[-1]
     return replace(
-        lesson,
+        training_set,
         features=code,
         mask=np.ones(code.shape[1:], dtype=np.bool_),
         weights=np.ones(width, dtype=np.float32),

@@ -5,14 +5,16 @@ from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.autoencoders.hourglass import train_hourglass
 from aemon.detection.autoencoders.kinds.kind import Kind, Progress
 from aemon.detection.autoencoders.sizing import choose_shape
-from aemon.detection.autoencoders.training_set import Lesson
+from aemon.detection.autoencoders.training_set import TrainingSet
 
 LEAST_STEPS = 150
 LEARNING_RATE = 0.02
 NOISE = 0.5
 
 
-def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progress) -> Autoencoder:
+def learn(
+    training_set: TrainingSet, settings: DetectorSettings, seed: int, progress: Progress
+) -> Autoencoder:
     """Squeeze the features through the code and learn to get them back.
 
     With linear activations, squared error and no noise the code spans the subspace of the first
@@ -23,9 +25,9 @@ def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progr
     Raises:
         TrainingError: the code would be as wide as the input.
     """
-    shape = choose_shape(lesson.features.shape[1], settings, width=lesson.width)
+    shape = choose_shape(training_set.features.shape[1], settings, width=training_set.width)
     return train_hourglass(
-        lesson,
+        training_set,
         shape,
         settings,
         seed,

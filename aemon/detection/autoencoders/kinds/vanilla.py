@@ -7,7 +7,7 @@ from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.autoencoders.kinds.kind import Kind, Progress
 from aemon.detection.autoencoders.sizing import choose_shape
 from aemon.detection.autoencoders.training_plan import make_plan
-from aemon.detection.autoencoders.training_set import Lesson
+from aemon.detection.autoencoders.training_set import TrainingSet
 
 LEAST_STEPS = 2_000
 """Plain gradient descent walks slowly; its steps are quick."""
@@ -15,7 +15,9 @@ LEAST_STEPS = 2_000
 LEARNING_RATE = 0.3
 
 
-def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progress) -> Autoencoder:
+def learn(
+    training_set: TrainingSet, settings: DetectorSettings, seed: int, progress: Progress
+) -> Autoencoder:
     """Squeeze the features through one layer of sigmoids and learn to get them back.
 
     The code is sigmoid(x W + b), the reconstruction code W' + c: one matrix both ways (Vincent
@@ -28,17 +30,19 @@ def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progr
     """
     from aemon.detection.autoencoders.training import train_autoencoder
 
-    shape = choose_shape(lesson.features.shape[1], settings, width=lesson.width, hidden=())
+    shape = choose_shape(
+        training_set.features.shape[1], settings, width=training_set.width, hidden=()
+    )
     plan = make_plan(
         shape,
-        len(lesson),
+        len(training_set),
         settings,
         activations=("sigmoid", "linear"),
         least_steps=LEAST_STEPS,
         learning_rate=LEARNING_RATE,
     )
     plan = replace(plan, optimizer="momentum", tied=True)
-    return train_autoencoder(lesson, plan, seed=seed, progress=progress)
+    return train_autoencoder(training_set, plan, seed=seed, progress=progress)
 
 
 KIND = Kind(

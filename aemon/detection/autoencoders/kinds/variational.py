@@ -5,7 +5,7 @@ from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.autoencoders.hourglass import train_hourglass
 from aemon.detection.autoencoders.kinds.kind import Kind, Progress
 from aemon.detection.autoencoders.sizing import choose_shape
-from aemon.detection.autoencoders.training_set import Lesson
+from aemon.detection.autoencoders.training_set import TrainingSet
 
 LEAST_STEPS = 300
 LEARNING_RATE = 0.01
@@ -14,7 +14,9 @@ DIVERGENCE = 1.0
 """Weight of the code's divergence beside the error: the description length as it is."""
 
 
-def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progress) -> Autoencoder:
+def learn(
+    training_set: TrainingSet, settings: DetectorSettings, seed: int, progress: Progress
+) -> Autoencoder:
     """Tell each record in as few nats as possible: of the code, and of what it leaves over.
 
     The sum of both is the description length of a record (Hinton & Zemel 1994), less a constant
@@ -27,9 +29,11 @@ def learn(lesson: Lesson, settings: DetectorSettings, seed: int, progress: Progr
     That is the reconstruction probability of An & Cho 2015, algorithm 4. The code's own noise
     regularises, so it may be as wide as the input; inputs have none unless it is configured.
     """
-    shape = choose_shape(lesson.features.shape[1], settings, width=lesson.width, regularised=True)
+    shape = choose_shape(
+        training_set.features.shape[1], settings, width=training_set.width, regularised=True
+    )
     return train_hourglass(
-        lesson,
+        training_set,
         shape,
         settings,
         seed,

@@ -58,8 +58,8 @@ def test_it_reconstructs_what_is_normal_and_not_what_is_not(learned):
 
 
 def test_members_and_seeds_draw_different_layers_and_the_same_seed_the_same():
-    lesson = lesson_of(CELLS, members=2)
-    first, again, other = (learn(lesson, SETTINGS, seed, None) for seed in (0, 0, 1))
+    training_set = lesson_of(CELLS, members=2)
+    first, again, other = (learn(training_set, SETTINGS, seed, None) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first.weights[0], again.weights[0])
     np.testing.assert_array_equal(first.weights[1], again.weights[1])
     assert not np.allclose(first.weights[0], other.weights[0])
@@ -67,12 +67,12 @@ def test_members_and_seeds_draw_different_layers_and_the_same_seed_the_same():
 
 
 def test_it_learns_in_far_less_time_than_undercomplete():
-    lesson = lesson_of(records(2000, 0), members=3)
-    undercomplete.learn(lesson, DetectorSettings(steps=1), 0, None)  # torch is loaded
+    training_set = lesson_of(records(2000, 0), members=3)
+    undercomplete.learn(training_set, DetectorSettings(steps=1), 0, None)  # torch is loaded
 
     def seconds(learn, settings):
         started = perf_counter()
-        learn(lesson, settings, 0, None)
+        learn(training_set, settings, 0, None)
         return perf_counter() - started
 
     slow = seconds(undercomplete.learn, DetectorSettings())

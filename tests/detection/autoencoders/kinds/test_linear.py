@@ -28,9 +28,9 @@ def test_it_is_exactly_pca(components):
 
 def test_each_member_is_the_pca_of_the_records_outside_its_fold():
     cells = records(300, 0, noise=0.5)
-    lesson = lesson_of(cells, members=3)
-    autoencoder = learn(lesson, THREE, 0, None)
-    for m, pool in enumerate(lesson.pools):
+    training_set = lesson_of(cells, members=3)
+    autoencoder = learn(training_set, THREE, 0, None)
+    for m, pool in enumerate(training_set.pools):
         np.testing.assert_allclose(
             autoencoder(cells)[m, pool], principal(cells[pool], 3), atol=1e-5
         )
@@ -48,11 +48,11 @@ def test_a_feature_counts_by_its_weight():
 def test_features_without_weight_have_no_part():
     cells = records(500, 0)
     weights = np.array([0, *[1] * 8], dtype=np.float32)
-    lesson = whole(lesson_of(cells, weights=weights))
+    training_set = whole(lesson_of(cells, weights=weights))
     noisy = cells.copy()
     noisy[:, 0] = np.random.default_rng(0).normal(0, 100, 500)
-    first = learn(lesson, THREE, 0, None)(cells)
-    second = learn(replace(lesson, features=noisy), THREE, 0, None)(noisy)
+    first = learn(training_set, THREE, 0, None)(cells)
+    second = learn(replace(training_set, features=noisy), THREE, 0, None)(noisy)
     np.testing.assert_allclose(first[..., 1:], second[..., 1:], atol=1e-5)
 
 
@@ -79,13 +79,13 @@ def test_the_default_code_explains_nine_tenths_of_the_variance():
 
 
 def test_the_default_code_is_never_wider_than_that_of_undercomplete():
-    lesson = lesson_of(np.random.default_rng(0).normal(size=(500, 9)).astype(np.float32))
-    assert learn(lesson, DetectorSettings(kind="linear"), 0, None).code_size == 7
+    training_set = lesson_of(np.random.default_rng(0).normal(size=(500, 9)).astype(np.float32))
+    assert learn(training_set, DetectorSettings(kind="linear"), 0, None).code_size == 7
 
 
 def test_more_features_than_records_leave_a_code_of_what_there_is():
-    lesson = lesson_of(records(24, 0, features=60, causes=60), members=3)
+    training_set = lesson_of(records(24, 0, features=60, causes=60), members=3)
     settings = DetectorSettings(kind="linear", code_size=50)
-    autoencoder = learn(lesson, settings, 0, None)
+    autoencoder = learn(training_set, settings, 0, None)
     assert autoencoder.code_size == 16
     assert np.isfinite(autoencoder(records(10, 1, features=60, causes=60))).all()

@@ -54,8 +54,8 @@ def test_it_copies_less_than_one_whose_code_is_as_wide_and_free(learned):
 
 def test_an_l1_penalty_makes_most_activations_small():
     settings = KL.model_copy(update={"sparsity": "l1"})
-    lesson = whole(lesson_of(USUAL))
+    training_set = whole(lesson_of(USUAL))
     weak = settings.model_copy(update={"sparsity_weight": 1e-6})
-    strict, loose = (learn(lesson, each, 0, None).encode(USUAL) for each in (settings, weak))
+    strict, loose = (learn(training_set, each, 0, None).encode(USUAL) for each in (settings, weak))
     assert strict.mean() < 0.5 * loose.mean()
     assert np.median(strict) < 0.05

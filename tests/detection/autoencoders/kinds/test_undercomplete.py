@@ -19,8 +19,8 @@ def test_a_linear_one_spans_the_first_principal_components(hidden):
     settings = DetectorSettings(
         activation="linear", noise=0.0, code_size=3, hidden_sizes=hidden, steps=3000
     )
-    lesson = whole(lesson_of(cells))
-    autoencoder = learn(lesson, settings, 0, None)
+    training_set = whole(lesson_of(cells))
+    autoencoder = learn(training_set, settings, 0, None)
     # Then what it can say is the subspace of the first three principal components
     components = np.linalg.svd(cells - cells.mean(axis=0), full_matrices=False)[2][:3].T
     said = np.linalg.multi_dot([w[0] for w in autoencoder.weights]).T

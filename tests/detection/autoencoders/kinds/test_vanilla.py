@@ -34,12 +34,12 @@ def test_nine_features_of_three_causes_pass_through_five_units(learned):
 
 
 def test_the_rate_stays_and_momentum_counts():
-    lesson = lesson_of(records(300, 0))
+    training_set = lesson_of(records(300, 0))
     unseen = records(300, 1)
 
     def error(**changes):
         settings = NINE_FIVE_NINE.model_copy(update={"steps": 100, **changes})
-        return mean_square(learn(lesson, settings, 0, None)(unseen) - unseen)
+        return mean_square(learn(training_set, settings, 0, None)(unseen) - unseen)
 
     assert error() < error(momentum=0.0)
     assert error(learning_rate=0.1) < error(learning_rate=0.001)

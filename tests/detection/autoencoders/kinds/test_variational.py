@@ -20,13 +20,13 @@ UNSEEN = records(1000, 1, noise=0.2)
 
 
 @pytest.fixture(scope="module")
-def lesson():
+def training_set():
     return lesson_of(records(1500, 0, noise=0.2), members=2)
 
 
 @pytest.fixture(scope="module")
-def learned(lesson):
-    return learn(lesson, SETTINGS, 0, None)
+def learned(training_set):
+    return learn(training_set, SETTINGS, 0, None)
 
 
 def nats(autoencoder, cells):
@@ -57,7 +57,7 @@ def test_a_code_takes_only_the_units_it_needs(learned):
     assert (needed[:, 0] < 0.5 * needed[:, 1]).all()
 
 
-def test_the_more_a_nat_costs_the_fewer_are_told_and_the_more_is_left_over(lesson):
+def test_the_more_a_nat_costs_the_fewer_are_told_and_the_more_is_left_over(training_set):
     plan = Plan(
         widths=(9, 27, 4, 27, 9),
         activations=("silu", "linear", "silu", "linear"),
@@ -68,7 +68,7 @@ def test_the_more_a_nat_costs_the_fewer_are_told_and_the_more_is_left_over(lesso
     )
     told, left = [], []
     for divergence in (0.1, 1, 5):
-        each = train_autoencoder(lesson, replace(plan, divergence=divergence), seed=0)
+        each = train_autoencoder(training_set, replace(plan, divergence=divergence), seed=0)
         told.append(nats(each, UNSEEN).sum(axis=-1).mean())
         left.append(mean_square(each(UNSEEN) - UNSEEN))
     assert told == sorted(told, reverse=True)
@@ -83,13 +83,13 @@ def test_a_record_is_decoded_from_several_draws_of_its_code(learned):
     np.testing.assert_allclose(found[:, :7], learned(UNSEEN[:7]), atol=1e-5)
 
 
-def test_the_score_is_minus_the_mean_log_likelihood_but_for_constants(lesson, learned):
+def test_the_score_is_minus_the_mean_log_likelihood_but_for_constants(training_set, learned):
     # Given a scorer fitted as the kind asks, and the spreads of held-out residuals
-    held_out = hold_out(learned, lesson)
+    held_out = hold_out(learned, training_set)
     floors = np.full(9, 0.02, dtype=np.float32)
     kind = KINDS["variational"]
     scorer = fit_scorer(
-        learned, lesson, held_out, floors, kind.views, diagonal=kind.diagonal
+        learned, training_set, held_out, floors, kind.views, diagonal=kind.diagonal
     ).scorer
     spreads = np.sqrt((held_out.residuals.astype(float) ** 2).mean(axis=(0, 1)))
     # When the log-likelihood of records is averaged over the draws of their code, by hand
