@@ -3,13 +3,91 @@
 import json
 import logging
 import sys
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any, Literal, Self
 
 from aemon.records import Job, Outcome
 
 _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class Action(StrEnum):
+    """The vocabulary of the logs: every `action`, with what it means.
+
+    The end of a run is logged as `job.outcome`, such as `score.ok` or `train.timed_out`.
+    """
+
+    meaning: str
+
+    def __new__(cls, word: str, meaning: str) -> Self:
+        """Make a member that carries its meaning."""
+        action = str.__new__(cls, word)
+        action._value_ = word
+        action.meaning = meaning
+        return action
+
+    STARTED = "started", "the daemon watches"
+    STOPPING = "stopping", "it was told to end"
+    STOPPED = "stopped", "it has ended; `clean` if every run had"
+    CLOCK_SET = "clock.set", "the clock was set by some seconds: all jobs tick now"
+    ANOMALY = "anomaly", "a record was flagged, with its reason"
+    EPISODE_OPENED = "episode.opened", "anomalies in a row have become an episode"
+    EPISODE_CLOSED = "episode.closed", "an episode is over: enough calm records followed"
+    NOTIFY_SENT = "notify.sent", "a receiver was told of an episode"
+    NOTIFY_FAILED = "notify.failed", "a receiver could not be told; it is tried again"
+    NOTIFY_DEAD = "notify.dead", "a receiver will not be told: see `aemon notify list --dead`"
+    NOTIFY_CRASHED = (
+        "notify.crashed",
+        "telling failed in a way that nobody foresaw; the traceback follows",
+    )
+    RUN_CRASHED = "run.crashed", "a run failed in a way that nobody foresaw; the traceback follows"
+    RUNS_LOST = (
+        "runs.lost",
+        "runs that ended with an earlier daemon are called abandoned in the ledger",
+    )
+    TRAIN_STARTED = "train.started", "a worker trains a detector, for the reason told"
+    DETECTOR_PROMOTED = "detector.promoted", "the detector on trial became the active one"
+    DETECTOR_REJECTED = "detector.rejected", "the detector on trial was no better"
+    DETECTOR_UNREADABLE = "detector.unreadable", "a stored detector cannot be read"
+    THRESHOLD_MOVED = "threshold.moved", "the lines of a detector were drawn anew"
+    DRIFT_FOUND = "drift.found", "normal life has moved"
+    DRIFT_OVER = "drift.over", "it came back by itself"
+    CONFIG_RELOADED = (
+        "config.reloaded",
+        "the configuration was read again, and what of it is another",
+    )
+    CONFIG_REFUSED = "config.refused", "the configuration is wrong: nothing was changed"
+    WEB_OPEN = (
+        "web.open",
+        "the port can be reached from elsewhere without credentials, or without TLS",
+    )
+    WEB_RELOADED = "web.reloaded", "the web configuration or a certificate was read again"
+    WEB_REFUSED = (
+        "web.refused",
+        "the web configuration or a certificate is wrong: what was in use stays so",
+    )
+    WEB_IGNORED = "web.ignored", "a key of the web configuration has no effect here"
+    WEB_DENIED = (
+        "web.denied",
+        "wrong credentials were shown; told once a minute, with how many `times` since",
+    )
+    WEB_STALLED = "web.stalled", "no connection can be accepted, for the reason told"
+    LEASE_TAKEN = "lease.taken", "monitors are watched here from now on"
+    LEASE_LOST = (
+        "lease.lost",
+        "another replica took monitors, for this one had not said that it lives",
+    )
+    LEASE_RETURNED = "lease.returned", "monitors were given back, for others to watch"
+    LEASE_FAILED = "lease.failed", "the store was not reached to say that this replica lives"
+    STORE_BACK = "store.back", "the store can be written again"
+    LEDGER_FAILED = "ledger.failed", "an ended run cannot be written into the ledger; it waits"
+    LEDGER_DROPPED = "ledger.dropped", "an ended run will never be in the ledger"
+    PRUNE_FAILED = "prune.failed", "old results were not removed; the next round tries again"
+
+
+RUN_ENDS = tuple(f"{job}.{outcome}" for job in Job for outcome in Outcome if outcome != "running")
+"""What a run's end is called in the logs."""
 
 
 def log(logger: logging.Logger, level: int, action: str, message: str = "", **fields: Any) -> None:
@@ -70,46 +148,3 @@ def set_up_logs(level: str, form: Literal["text", "json"]) -> None:
 def _plain(value: Any) -> str:
     text = f"{value:.4g}" if isinstance(value, float) else str(value)
     return json.dumps(text) if " " in text or not text or not text.isprintable() else text
-
-
-ACTIONS: Mapping[str, str] = {
-    "started": "the daemon watches",
-    "stopping": "it was told to end",
-    "stopped": "it has ended; `clean` if every run had",
-    "clock.set": "the clock was set by some seconds: all jobs tick now",
-    "anomaly": "a record was flagged, with its reason",
-    "episode.opened": "anomalies in a row have become an episode",
-    "episode.closed": "an episode is over: enough calm records followed",
-    "notify.sent": "a receiver was told of an episode",
-    "notify.failed": "a receiver could not be told; it is tried again",
-    "notify.dead": "a receiver will not be told: see `aemon notify list --dead`",
-    "notify.crashed": "telling failed in a way that nobody foresaw; the traceback follows",
-    "run.crashed": "a run failed in a way that nobody foresaw; the traceback follows",
-    "runs.lost": "runs that ended with an earlier daemon are called abandoned in the ledger",
-    "train.started": "a worker trains a detector, for the reason told",
-    "detector.promoted": "the detector on trial became the active one",
-    "detector.rejected": "the detector on trial was no better",
-    "detector.unreadable": "a stored detector cannot be read",
-    "threshold.moved": "the lines of a detector were drawn anew",
-    "drift.found": "normal life has moved",
-    "drift.over": "it came back by itself",
-    "config.reloaded": "the configuration was read again, and what of it is another",
-    "config.refused": "the configuration is wrong: nothing was changed",
-    "web.open": "the port can be reached from elsewhere without credentials, or without TLS",
-    "web.reloaded": "the web configuration or a certificate was read again",
-    "web.refused": "the web configuration or a certificate is wrong: what was in use stays so",
-    "web.ignored": "a key of the web configuration has no effect here",
-    "web.denied": "wrong credentials were shown; told once a minute, with how many `times` since",
-    "web.stalled": "no connection can be accepted, for the reason told",
-    "lease.taken": "monitors are watched here from now on",
-    "lease.lost": "another replica took monitors, for this one had not said that it lives",
-    "lease.returned": "monitors were given back, for others to watch",
-    "lease.failed": "the store was not reached to say that this replica lives",
-    "store.back": "the store can be written again",
-    "ledger.failed": "an ended run cannot be written into the ledger; it waits",
-    "ledger.dropped": "an ended run will never be in the ledger",
-    "prune.failed": "old results were not removed; the next round tries again",
-}
-
-RUN_ENDS = tuple(f"{job}.{outcome}" for job in Job for outcome in Outcome if outcome != "running")
-"""What a run's end is called in the logs."""

@@ -1,47 +1,56 @@
 """The logs speak one vocabulary, all of which is documented, and nothing else."""
 
 import ast
-import re
 from pathlib import Path
 
-from aemon.logs import ACTIONS, RUN_ENDS
+from aemon.logs import RUN_ENDS, Action
 from aemon.records import Job, Outcome
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-TWO_WORDS = re.compile(r"[a-z]+\.[a-z_]+")
+A_RUNS_END = "f'{report.job}.{report.outcome}'"
+
+
+def modules() -> list[ast.Module]:
+    return [
+        ast.parse(path.read_text(encoding="utf-8"))
+        for path in sorted((ROOT / "aemon").rglob("*.py"))
+        if path.name != "logs.py"
+    ]
 
 
 def spoken() -> set[str]:
-    """Every action that the source logs; of one that is chosen first, all that can be chosen."""
+    """The name of every action that the source mentions."""
     return {
-        action
-        for path in sorted((ROOT / "aemon").rglob("*.py"))
-        for tree in [ast.parse(path.read_text(encoding="utf-8"))]
+        node.attr
+        for tree in modules()
         for node in ast.walk(tree)
-        for action in said_by(node, tree)
-        if path.name != "logs.py"
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "Action"
     }
 
 
-def said_by(node: ast.AST, tree: ast.Module) -> set[str]:
-    match node:
-        case ast.Call(func=ast.Name(id="log"), args=[_, _, ast.Constant(value=str(action)), *_]):
-            return {action}
-        case ast.Call(func=ast.Name(id="log"), args=[_, _, ast.Name(), *_]):
-            texts = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)}
-            return {text for text in texts if TWO_WORDS.fullmatch(str(text))}
-        case ast.Call(func=ast.Name(id="log"), args=[_, _, other, *_]):
-            assert ast.unparse(other) == "f'{report.job}.{report.outcome}'"
-        case ast.Dict(
-            keys=[ast.Constant(value="action"), *_], values=[ast.Constant(value=str(action)), *_]
-        ):
-            return {action}
-    return set()
+def written_out() -> list[str]:
+    """Actions that are text where a constant is meant."""
+    words = {str(action) for action in Action if "." in action}
+    found = []
+    for tree in modules():
+        for node in ast.walk(tree):
+            match node:
+                case ast.Call(func=ast.Name(id="log"), args=[_, _, ast.Constant() as action, *_]):
+                    found.append(ast.unparse(action))
+                case ast.Call(func=ast.Name(id="log"), args=[_, _, ast.JoinedStr() as action, *_]):
+                    found += [ast.unparse(action)] if ast.unparse(action) != A_RUNS_END else []
+                case ast.Constant(value=str(text)) if text in words:
+                    found.append(text)
+    return found
 
 
 def test_what_is_logged_is_in_the_vocabulary_and_the_other_way_round():
-    assert spoken() == set(ACTIONS)
+    assert spoken() == {action.name for action in Action}
+
+
+def test_no_action_is_written_out_where_it_is_logged():
+    assert written_out() == []
 
 
 def test_the_ends_of_runs_are_told_as_job_and_outcome():
@@ -51,6 +60,6 @@ def test_the_ends_of_runs_are_told_as_job_and_outcome():
 
 
 def test_every_action_is_documented():
-    for action, meaning in ACTIONS.items():
-        assert f"| `{action}` | {meaning} |" in README
+    for action in Action:
+        assert f"| `{action}` | {action.meaning} |" in README
     assert "`score.ok`" in README

@@ -26,7 +26,7 @@ from aemon.daemon.trainings import Lifecycle
 from aemon.daemon.watched_monitors import Watching, Works
 from aemon.errors import ExitCode, StoreError
 from aemon.lifecycle.cold_start import provisional_ones
-from aemon.logs import log, set_up_logs
+from aemon.logs import Action, log, set_up_logs
 from aemon.metrics.metrics import Metrics
 from aemon.notify.notifier import Outbox
 from aemon.records import Job, Outcome
@@ -127,14 +127,14 @@ class Daemon:
         web.start()
         exposed = exposure(self._access.now.settings, self._socket.getsockname()[0])
         if exposed:
-            log(logger, logging.WARNING, "web.open", exposed, http=self.address)
+            log(logger, logging.WARNING, Action.WEB_OPEN, exposed, http=self.address)
         self._leasing.start(self._config.monitors)
         self._outbox.adopt(self._config)
         self._retention.end_lost_runs()
         self._scheduler.prune(self._config.retention.every, self._retention.round)
         self._scheduler.start(self._heartbeat)
         log(
-            logger, logging.INFO, "started", version=__version__,
+            logger, logging.INFO, Action.STARTED, version=__version__,
             monitors=len(self._config.monitors), http=self.address,
         )  # fmt: skip
         self._notifier.ready()
@@ -152,7 +152,7 @@ class Daemon:
                 self._begin_reload()
             step = time.time() - time.monotonic() - ahead
             if abs(step) > CLOCK_STEP_SECONDS:
-                log(logger, logging.WARNING, "clock.set", "the clock was set", seconds=step)
+                log(logger, logging.WARNING, Action.CLOCK_SET, "the clock was set", seconds=step)
                 self._scheduler.start_over()
                 ahead += step
         self._stop(web)
@@ -183,7 +183,7 @@ class Daemon:
             self._metrics["aemon_store_errors"].inc()
             self._reloading.put_off(str(error))
         except Exception as error:
-            logger.exception("", extra={"action": "config.refused"})
+            logger.exception("", extra={"action": Action.CONFIG_REFUSED})
             self._reloading.put_off(repr(error))
         finally:
             if told_to:
@@ -206,7 +206,7 @@ class Daemon:
         self._reloading.done(change)
 
     def _stop(self, web: WebServer) -> None:
-        log(logger, logging.INFO, "stopping")
+        log(logger, logging.INFO, Action.STOPPING)
         self._notifier.stopping()
         self._scheduler.stop()
         self._runner.refuse("aemon is stopping")
@@ -219,7 +219,7 @@ class Daemon:
         if clean:
             self._watching.close()
         self._store.close()
-        log(logger, logging.INFO, "stopped", clean=clean)
+        log(logger, logging.INFO, Action.STOPPED, clean=clean)
 
     # -- what people ask
 

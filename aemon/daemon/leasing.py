@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from aemon.errors import AemonError, StoreError
-from aemon.logs import log
+from aemon.logs import Action, log
 from aemon.metrics.metrics import Metrics
 from aemon.store.episodes import counts_open
 from aemon.store.fences import Fence
@@ -119,7 +119,7 @@ class Leasing:
         try:
             tokens = self._tokens()
             give_back(self._store, self._me, tokens, leave=True)
-            self._tell("lease.returned", tokens)
+            self._tell(Action.LEASE_RETURNED, tokens)
         except AemonError as error:
             self._failed(error)
         self._store.close()
@@ -155,14 +155,14 @@ class Leasing:
             self._unwatch(name)
             self._leaving.discard(name)
             self._metrics["aemon_leases_lost"].inc()
-        self._tell("lease.lost", lost)
+        self._tell(Action.LEASE_LOST, lost)
         won = [name for name in now.tokens if name not in self._held]
         for name in won:
             self._held[name] = Fence(
                 monitor=name, holder=self._me.name, token=now.tokens[name], lease=self._lease
             )
             self._on_won(name, self._held[name])
-        self._tell("lease.taken", won)
+        self._tell(Action.LEASE_TAKEN, won)
         for name in now.excess:
             self._unwatch(name)
         self._give_back_idle()
@@ -205,20 +205,20 @@ class Leasing:
         for name in idle:
             del self._held[name]
             self._leaving.discard(name)
-        self._tell("lease.returned", idle)
+        self._tell(Action.LEASE_RETURNED, idle)
 
     def _failed(self, error: Exception) -> None:
         """Say once that the store does not answer."""
         if not self._fails:
             told = str(error) if isinstance(error, AemonError) else repr(error)
-            log(logger, logging.WARNING, "lease.failed", told)
+            log(logger, logging.WARNING, Action.LEASE_FAILED, told)
         self._fails = True
 
-    def _tell(self, action: str, names: Collection[str]) -> None:
+    def _tell(self, action: Action, names: Collection[str]) -> None:
         if names:
             some = ", ".join(sorted(names)[:MOST_NAMED])
             more = ", ..." if len(names) > MOST_NAMED else ""
-            level = logging.WARNING if action == "lease.lost" else logging.INFO
+            level = logging.WARNING if action is Action.LEASE_LOST else logging.INFO
             log(logger, level, action, some + more, monitors=len(names), replica=self._me.name)
 
 

@@ -10,7 +10,7 @@ from aemon.config.schema import MonitorSettings
 from aemon.config.service_settings import RetentionSettings
 from aemon.daemon.runner import Runner
 from aemon.errors import StoreError
-from aemon.logs import log
+from aemon.logs import Action, log
 from aemon.metrics.metrics import Metrics
 from aemon.records import Job, Outcome
 from aemon.run import Stop, Tally, Work
@@ -77,7 +77,7 @@ class Retention:
                 begun_before = self._clock() - LOST_AFTER_TIMEOUTS * longest
                 lost = end_lost_runs(self._store, name, begun_before)
                 if lost:
-                    log(logger, logging.WARNING, "runs.lost", monitor=name, runs=lost)
+                    log(logger, logging.WARNING, Action.RUNS_LOST, monitor=name, runs=lost)
         except StoreError as error:
             self._failed(error)
 
@@ -98,7 +98,7 @@ class Retention:
 
     def _failed(self, error: StoreError) -> None:
         self._metrics["aemon_store_errors"].inc()
-        log(logger, logging.ERROR, "prune.failed", str(error))
+        log(logger, logging.ERROR, Action.PRUNE_FAILED, str(error))
 
 
 def _told(removed: Mapping[str, int]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from aemon.config.loading import load_config
 from aemon.config.schema import Config
 from aemon.errors import AemonError, ConfigError
-from aemon.logs import log
+from aemon.logs import Action, log
 from aemon.metrics.metrics import Metrics
 
 TAKES_RESTART = ("store", "http", "replicas")
@@ -128,7 +128,7 @@ class Reloading:
         self._metrics["aemon_config_reloads"].labels("ok").inc()
         self._tell(well=True)
         level = logging.WARNING if change.restart else logging.INFO
-        log(logger, level, "config.reloaded", str(change))
+        log(logger, level, Action.CONFIG_RELOADED, str(change))
 
     def put_off(self, why: str) -> None:
         """It could not be taken up: the next look finds it again."""
@@ -138,7 +138,7 @@ class Reloading:
     def _refused(self, told: str) -> None:
         self._metrics["aemon_config_reloads"].labels("refused").inc()
         self._metrics["aemon_config_last_reload_successful"].set(0)
-        log(logger, logging.ERROR, "config.refused", told)
+        log(logger, logging.ERROR, Action.CONFIG_REFUSED, told)
         self.refusal = told
 
     def _tell(self, *, well: bool) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from aemon.clock import Clock
 from aemon.daemon.store_backoff import Ledger, Outage
 from aemon.errors import AemonError, FrameError, SourceConfigError, SourceError, StoreError
-from aemon.logs import log
+from aemon.logs import Action, log
 from aemon.metrics.metrics import Metrics
 from aemon.records import Job, Outcome, RunReport
 from aemon.run import AbandonedError, Stop, Tally, Work
@@ -123,7 +123,7 @@ class Runner:
         except Exception as error:
             run.outcome = Outcome.FAILED
             run.reason = f"unexpected {type(error).__name__}: {error} (please report this)"
-            logging.getLogger(__name__).exception("", extra={"action": "run.crashed"})
+            logging.getLogger(__name__).exception("", extra={"action": Action.RUN_CRASHED})
         finally:
             with self._lock:
                 run.ended = True

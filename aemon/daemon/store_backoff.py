@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from aemon.clock import Clock, format_duration
 from aemon.errors import AemonError, StoreError
-from aemon.logs import log
+from aemon.logs import Action, log
 from aemon.metrics.metrics import Metrics
 from aemon.records import RunReport
 from aemon.store.engine import BUSY_TIMEOUT_SECONDS
@@ -82,7 +82,7 @@ class Outage:
                 self._metrics["aemon_store_up"].set(1)
                 self._metrics["aemon_store_retry_timestamp_seconds"].set(0)
         if was_away:
-            log(logger, logging.INFO, "store.back", "the store can be written again")
+            log(logger, logging.INFO, Action.STORE_BACK, "the store can be written again")
 
     def _wait_from(self, now: datetime) -> None:
         self._not_before = now + self._pause()
@@ -117,7 +117,7 @@ class Ledger:
                 log(
                     logger,
                     logging.ERROR,
-                    "ledger.dropped",
+                    Action.LEDGER_DROPPED,
                     "too many ended runs wait for the store",
                 )
             self._waiting.append((report, run_id))
@@ -168,11 +168,11 @@ class Ledger:
             save_run(self._store, report, run_id)
         except StoreError as error:
             self._outage.failed()
-            log(logger, logging.ERROR, "ledger.failed", str(error), monitor=report.monitor)
+            log(logger, logging.ERROR, Action.LEDGER_FAILED, str(error), monitor=report.monitor)
             return False
         except Exception as error:  # noqa: BLE001 -- one odd row must not hold up all others
             told = str(error) if isinstance(error, AemonError) else repr(error)
-            log(logger, logging.ERROR, "ledger.dropped", told, monitor=report.monitor)
+            log(logger, logging.ERROR, Action.LEDGER_DROPPED, told, monitor=report.monitor)
         with self._state:
             if self._waiting[0] is entry:  # not if it was dropped for being one too many
                 self._waiting.popleft()

@@ -12,7 +12,7 @@ from aemon.daemon.scheduler import Scheduler
 from aemon.daemon.workers import WorkerExecutor
 from aemon.errors import WorkerError
 from aemon.lifecycle.training_run import Trained, train_in_worker
-from aemon.logs import log
+from aemon.logs import Action, log
 from aemon.monitoring.monitor import Monitor
 from aemon.records import Job, Outcome
 from aemon.run import Stop, Tally
@@ -115,7 +115,7 @@ class Lifecycle:
     def _train(self, monitor: Monitor, why: str, tally: Tally, stop: Stop) -> tuple[Outcome, str]:
         """Wait for a worker to train a detector; kill it when its time is up or aemon stops."""
         settings = monitor.settings
-        log(logger, logging.INFO, "train.started", why, monitor=monitor.name)
+        log(logger, logging.INFO, Action.TRAIN_STARTED, why, monitor=monitor.name)
         future = self._workers.submit_within(
             settings.life.train_memory,
             train_in_worker, monitor.name, settings, self._store_url, why, monitor.fence,

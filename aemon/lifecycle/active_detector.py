@@ -17,7 +17,7 @@ from aemon.lifecycle.loaded_detector import Loaded, drawn_by_settings, load
 from aemon.lifecycle.recent_records import RecentRecords
 from aemon.lifecycle.trial import Shadow, rule_on
 from aemon.lifecycle.upkeep import draw, keep_promise, note_drift
-from aemon.logs import log
+from aemon.logs import Action, log
 from aemon.records import DriftReport
 from aemon.run import Tally
 from aemon.store.detectors import (
@@ -88,7 +88,7 @@ class ActiveDetector:
         try:
             loaded = load(self._store, on_trial)
         except ArtifactError as error:  # the active one judges on, and another can be trained
-            log(logger, logging.ERROR, "detector.unreadable", str(error), monitor=self._name)
+            log(logger, logging.ERROR, Action.DETECTOR_UNREADABLE, str(error), monitor=self._name)
             reject(self._store, self._name, on_trial.id, f"rejected: it cannot be read: {error}")
             return None
         return Shadow(stored=on_trial, detector=loaded.detector, trained_by=loaded.trained_by)

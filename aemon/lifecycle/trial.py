@@ -26,7 +26,7 @@ from aemon.detection.promotion import (
 from aemon.errors import FrameError
 from aemon.frame import Frame
 from aemon.lifecycle.feedback_frames import last_words, only, stored_records
-from aemon.logs import log
+from aemon.logs import Action, log
 from aemon.records import FeedbackVerdict
 from aemon.store.detectors import StoredDetector
 from aemon.store.feedback import read_feedback
@@ -165,10 +165,10 @@ def _end(
     of, reason = shadow.stored, decision.reason
     if decision.ruling is Ruling.PROMOTE:
         promote(store, name, of.id, reason, instead_of=active.id)
-        level, action = logging.INFO, "detector.promoted"
+        level, action = logging.INFO, Action.DETECTOR_PROMOTED
     else:
         reject(store, name, of.id, reason)
-        level, action = logging.WARNING, "detector.rejected"
+        level, action = logging.WARNING, Action.DETECTOR_REJECTED
     log(logger, level, action, reason, monitor=name, version=of.version)
     return decision
 

@@ -14,7 +14,7 @@ from aemon.detection.thresholds.false_alarms import bounded
 from aemon.detection.thresholds.recalibration import recalibrate
 from aemon.lifecycle.loaded_detector import Loaded, packed_thresholds
 from aemon.lifecycle.recent_records import RecentRecords
-from aemon.logs import log
+from aemon.logs import Action, log
 from aemon.store.drifts import Drift, DriftKind, begin_drifts, end_drifts, write_live_state
 from aemon.store.moved_thresholds import save_thresholds
 from aemon.store.store import Store
@@ -66,7 +66,7 @@ def draw(
     content, columns = packed_thresholds(thresholds, settings.threshold)
     save_thresholds(store, loaded.stored, content, columns, reason)
     name, version = loaded.stored.monitor, loaded.stored.version
-    log(logger, logging.INFO, "threshold.moved", reason, monitor=name, version=version)
+    log(logger, logging.INFO, Action.THRESHOLD_MOVED, reason, monitor=name, version=version)
 
 
 def note_drift(store: Store, name: str, memory: RecentRecords, settings: MonitorSettings) -> int:
@@ -82,12 +82,12 @@ def note_drift(store: Store, name: str, memory: RecentRecords, settings: Monitor
     if new:
         begin_drifts(store, name, memory.detector_id, new)
         for drift in new:
-            log(logger, logging.WARNING, "drift.found", drift.reason, monitor=name)
+            log(logger, logging.WARNING, Action.DRIFT_FOUND, drift.reason, monitor=name)
         _count_from_here(store, name, memory, new)
     if over:
         end_drifts(store, name, over, "it came back by itself")
         for drift in over:
-            log(logger, logging.INFO, "drift.over", drift.reason, monitor=name)
+            log(logger, logging.INFO, Action.DRIFT_OVER, drift.reason, monitor=name)
     memory.drifts = [drift for drift in [*memory.drifts, *new] if drift not in over]
     return len(new)
 

@@ -14,7 +14,7 @@ from aemon.detection.episode_forming import Episodes, Flagged
 from aemon.detection.judgement import Explanation, Judgement
 from aemon.detection.similar_episodes import Earlier, Like, most_like, signed_shares
 from aemon.frame import Frame
-from aemon.logs import log
+from aemon.logs import Action, log
 from aemon.records import Episode, EpisodeState
 from aemon.run import Tally
 from aemon.store.episodes import (
@@ -157,8 +157,8 @@ def log_news(monitor: str, news: Sequence[News]) -> None:
     for one in news:
         episode = one.episode
         for level, action, happened in (
-            (logging.WARNING, "episode.opened", one.opened),
-            (logging.INFO, "episode.closed", one.closed),
+            (logging.WARNING, Action.EPISODE_OPENED, one.opened),
+            (logging.INFO, Action.EPISODE_CLOSED, one.closed),
         ):
             if happened:
                 log(

@@ -17,7 +17,7 @@ from aemon.detection.judgement import Judgement
 from aemon.frame import Frame, naive_utc
 from aemon.lifecycle.recent_records import RecentRecords
 from aemon.lifecycle.trial import Shadow
-from aemon.logs import log
+from aemon.logs import Action, log
 from aemon.monitoring.episode_tracker import EpisodeTracker, log_news
 from aemon.monitoring.suppression import Suppression
 from aemon.monitoring.verdict_rows import record_hashes, verdict_rows
@@ -208,7 +208,7 @@ class Judge:
             log(
                 logger,
                 logging.WARNING,
-                "anomaly",
+                Action.ANOMALY,
                 row["reason"],
                 monitor=self.monitor,
                 **whose,
@@ -218,7 +218,7 @@ class Judge:
             )
         if len(told) > MOST_TOLD:
             more = f"{len(told) - MOST_TOLD} more flagged records"
-            log(logger, logging.WARNING, "anomaly", more, monitor=self.monitor)
+            log(logger, logging.WARNING, Action.ANOMALY, more, monitor=self.monitor)
 
 
 def _count_verdicts(

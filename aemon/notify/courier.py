@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from aemon.config.receiver_settings import AlertmanagerReceiver, ReceiverSettings
 from aemon.config.values.templates import TemplateError
 from aemon.errors import AemonError, StoreError
-from aemon.logs import log
+from aemon.logs import Action, log
 from aemon.message import Message
 from aemon.metrics.metrics import Metrics
 from aemon.notify.composing import Words, message_of
@@ -103,7 +103,7 @@ class Courier:
             except StoreError as error:
                 self._store_failed(error)
             except Exception:
-                logger.exception("", extra={"action": "notify.crashed", "receiver": self.name})
+                logger.exception("", extra={"action": Action.NOTIFY_CRASHED, "receiver": self.name})
             self._over.wait(max(0.0, LEAST_PAUSE_SECONDS - (time.monotonic() - began)))
         try:
             self._settle()
@@ -193,7 +193,7 @@ class Courier:
     def _taken(self, one: Notification, message: Message, answer: Answer) -> None:
         self._count("sent")
         log(
-            logger, logging.INFO, "notify.sent", message.title, receiver=self.name, monitor=one.monitor,
+            logger, logging.INFO, Action.NOTIFY_SENT, message.title, receiver=self.name, monitor=one.monitor,
             episode=one.episode_id, event=one.event,
         )  # fmt: skip
         self._unsettled.append(
@@ -210,7 +210,7 @@ class Courier:
         outcome = "dead" if dead else "failed"
         self._count(outcome)
         level, action = (
-            (logging.ERROR, "notify.dead") if dead else (logging.WARNING, "notify.failed")
+            (logging.ERROR, Action.NOTIFY_DEAD) if dead else (logging.WARNING, Action.NOTIFY_FAILED)
         )
         log(
             logger, level, action, answer.error, receiver=self.name, monitor=one.monitor,
@@ -251,7 +251,7 @@ class Courier:
             answer = self._remind(settings, messages)
             if not answer.taken:
                 self._count("failed")
-                log(logger, logging.WARNING, "notify.failed", answer.error, receiver=self.name)
+                log(logger, logging.WARNING, Action.NOTIFY_FAILED, answer.error, receiver=self.name)
                 return
 
     def _remind(self, settings: AlertmanagerReceiver, messages: Sequence[Message]) -> Answer:
@@ -262,7 +262,7 @@ class Courier:
             except TemplateError as error:  # of this one; the others go on
                 told = f"template: {error}"
                 log(
-                    logger, logging.WARNING, "notify.failed", told, receiver=self.name,
+                    logger, logging.WARNING, Action.NOTIFY_FAILED, told, receiver=self.name,
                     monitor=message.monitor, episode=message.episode,
                 )  # fmt: skip
         return send(settings, alerts_json(alerts), messages[0].id) if alerts else Answer()
@@ -275,7 +275,7 @@ class Courier:
         """Say once that the store does not answer; the next look asks it again."""
         self._metrics["aemon_store_errors"].inc()
         if not self._store_fails:
-            log(logger, logging.WARNING, "notify.failed", str(error), receiver=self.name)
+            log(logger, logging.WARNING, Action.NOTIFY_FAILED, str(error), receiver=self.name)
         self._store_fails = True
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from aemon.config.values.scalars import AtKeyError
 from aemon.config.web_settings import RateLimitSettings, WebSettings, read_web_config
 from aemon.errors import AemonError, ConfigError
+from aemon.logs import Action
 from aemon.web.credentials import Credentials
 from aemon.web.tls import server_context
 
@@ -129,7 +130,7 @@ class WatchedAccess:
         self.now = load_access(path)
         self._taken = self._before = self._content()
         if self.now.settings.ignored:
-            logger.warning(self.now.settings.ignored, extra={"action": "web.ignored"})
+            logger.warning(self.now.settings.ignored, extra={"action": Action.WEB_IGNORED})
 
     def look(self) -> None:
         """Take up a change that two looks have seen, so that a file half written is not."""
@@ -142,9 +143,9 @@ class WatchedAccess:
             self.now = load_access(self._path)
         except (AemonError, OSError, ValueError) as error:  # a file may go while it is read
             message = f"the one before stays in use: {error}"
-            logger.error(message, extra={"action": "web.refused"})  # noqa: TRY400 -- for people
+            logger.error(message, extra={"action": Action.WEB_REFUSED})  # noqa: TRY400 -- for people
         else:
-            logger.info("", extra={"action": "web.reloaded"})
+            logger.info("", extra={"action": Action.WEB_RELOADED})
 
     def _content(self) -> str:
         """What the files say, or what is wrong with them."""

@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aemon.config.web_settings import Permission
+from aemon.logs import Action
 from aemon.web.access import Access
 from aemon.web.credentials import CrowdedError, PasswordChecks
 
@@ -108,7 +109,7 @@ class Guard:
             return
         self._tell_at = time.monotonic() + TELL_EVERY_SECONDS
         logger.warning(
-            "", extra={"action": "web.denied", "address": address, "times": self._denied}
+            "", extra={"action": Action.WEB_DENIED, "address": address, "times": self._denied}
         )
         self._denied = 0
 

@@ -11,6 +11,7 @@ import anyio.to_thread
 import uvicorn
 
 from aemon.errors import ConfigError
+from aemon.logs import Action
 from aemon.web.access import WatchedAccess
 from aemon.web.app import MAX_BODY, build_app
 from aemon.web.connections import HEAD_BYTES, IDLE_SECONDS, Connection, Gate
@@ -149,7 +150,7 @@ class _Server(uvicorn.Server):
             try:
                 accepted, _ = await loop.sock_accept(listener)
             except OSError as error:  # too many open files, most likely: some may be closed soon
-                logger.error(str(error), extra={"action": "web.stalled"})  # noqa: TRY400
+                logger.error(str(error), extra={"action": Action.WEB_STALLED})  # noqa: TRY400
                 await asyncio.sleep(1)
                 continue
             connection = Connection(
