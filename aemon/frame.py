@@ -1,7 +1,7 @@
 """The frame contract: a table of records with event time, key and entity, checked once."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -49,6 +49,7 @@ class Frame:
         entities: (N,) text; empty where the source names none.
         values: (N, columns) the columns that may be judged, index 0..N-1.
         rejected: how many records were left out of the frame, by reason.
+        context: (N,) context rows: there to be seen, not to be judged; None means no row is.
     """
 
     times: npt.NDArray[np.datetime64]
@@ -56,6 +57,7 @@ class Frame:
     entities: npt.NDArray[np.object_]
     values: pd.DataFrame
     rejected: dict[str, int] = field(default_factory=dict)
+    context: Flags | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -70,14 +72,28 @@ class Frame:
         time: datetime = self.times[row].astype("datetime64[us]").item()
         return time.replace(tzinfo=UTC)
 
+    @property
+    def to_judge(self) -> Flags:
+        """Which of the N rows are to be judged (N,): all but the context rows."""
+        return np.ones(len(self), dtype=bool) if self.context is None else ~self.context
+
     def take(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.intp] | slice) -> "Frame":
-        """The records at these rows, with nothing counted as rejected."""
+        """The records at these rows, with nothing counted as rejected; context rows stay such."""
         return Frame(
             times=self.times[rows],
             keys=self.keys[rows],
             entities=self.entities[rows],
             values=self.values.iloc[rows].reset_index(drop=True),
+            context=None if self.context is None else self.context[rows],
         )
+
+    def without_context(self) -> "Frame":
+        """The records that are to be judged."""
+        return self if self.context is None else replace(self.take(~self.context), context=None)
+
+    def as_context(self) -> "Frame":
+        """The same records, all of them context rows."""
+        return replace(self, context=np.ones(len(self), dtype=bool))
 
 
 def naive_utc(time: datetime) -> np.datetime64:
@@ -95,6 +111,9 @@ def join_frames(first: Frame, second: Frame) -> Frame:
         entities=np.concatenate([first.entities, second.entities]),
         values=pd.concat([first.values, second.values], ignore_index=True),
         rejected=first.rejected,
+        context=context
+        if (context := ~np.concatenate([first.to_judge, second.to_judge])).any()
+        else None,
     )
 
 

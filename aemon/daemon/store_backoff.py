@@ -11,7 +11,7 @@ from aemon.clock import Clock, format_duration
 from aemon.errors import AemonError, StoreError
 from aemon.logs import Action, log
 from aemon.metrics.metrics import Metrics
-from aemon.records import RunReport
+from aemon.run_report import RunReport
 from aemon.store.engine import BUSY_TIMEOUT_SECONDS
 from aemon.store.ledger import save_run
 from aemon.store.store import Store

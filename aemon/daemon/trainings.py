@@ -15,7 +15,7 @@ from aemon.lifecycle.training_run import Trained, train_in_worker
 from aemon.logs import Action, log
 from aemon.monitoring.monitor import Monitor
 from aemon.records import Job, Outcome
-from aemon.run import Stop, Tally
+from aemon.run import Run, Stop
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -102,7 +102,7 @@ class Lifecycle:
 
     def _train_in_turn(self, monitor: Monitor, training: _Training, why: str) -> None:
         report = self._runner.run(
-            monitor.name, Job.TRAIN, lambda tally, stop: self._train(monitor, why, tally, stop),
+            monitor.name, Job.TRAIN, lambda run, stop: self._train(monitor, why, run, stop),
             monitor.settings.train_timeout + GRACE,
         )  # fmt: skip
         if report.outcome is Outcome.OK:
@@ -112,7 +112,7 @@ class Lifecycle:
         training.failures += 1
         training.not_before = self._clock() + pause
 
-    def _train(self, monitor: Monitor, why: str, tally: Tally, stop: Stop) -> tuple[Outcome, str]:
+    def _train(self, monitor: Monitor, why: str, run: Run, stop: Stop) -> tuple[Outcome, str]:
         """Wait for a worker to train a detector; kill it when its time is up or aemon stops."""
         settings = monitor.settings
         log(logger, logging.INFO, Action.TRAIN_STARTED, why, monitor=monitor.name)
@@ -136,6 +136,6 @@ class Lifecycle:
         finally:
             if self._working.get(monitor.name) is future:
                 del self._working[monitor.name]
-        tally.records_read = trained.records
-        tally.detector_id, tally.threshold_id = trained.id, trained.threshold_id
+        run.count(records_read=trained.records)
+        run.detector_id, run.threshold_id = trained.id, trained.threshold_id
         return Outcome.OK, trained.sentence

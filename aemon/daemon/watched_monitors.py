@@ -16,7 +16,8 @@ from aemon.errors import StoreError
 from aemon.lifecycle.cold_start import wanted_for
 from aemon.metrics.metrics import Metrics
 from aemon.monitoring.monitor import Monitor
-from aemon.records import Job, Outcome, RunReport
+from aemon.records import Job, Outcome
+from aemon.run_report import RunReport
 from aemon.store import queries
 from aemon.store.detectors import StoredDetector
 from aemon.store.fences import Fence
@@ -125,8 +126,8 @@ class Watching:
         in_use = monitor.in_use
         if in_use and self._shown.get(monitor.name) != (in_use.id, in_use.threshold_id):
             self._show(in_use)
-        wanted = report.records_wanted
-        enough = bool(wanted) and report.records_read >= wanted
+        wanted = report.counts.records_wanted
+        enough = bool(wanted) and report.counts.records_read >= wanted
         self._works.lifecycle.look_after(monitor, enough=enough)
         self._works.metrics.show_feedback(monitor.name, monitor.feedback_waiting)
 

@@ -10,8 +10,8 @@ from aemon.config.schema import Config, MonitorSettings
 from aemon.config.source_settings import HostSource
 from aemon.doctor.finding import Finding, error, ok, warning
 from aemon.errors import AemonError, ArtifactError
-from aemon.frame import check_frame
 from aemon.lifecycle.loaded_detector import load
+from aemon.reading.reader import Reader
 from aemon.records import Outcome
 from aemon.sources.source_kinds import open_source
 from aemon.store.detectors import active_detector
@@ -39,7 +39,7 @@ def _source(name: str, settings: MonitorSettings) -> Finding:
         return ok("source", f"{name}: this machine")
     source = open_source(settings.source, clock=utc_now)
     try:
-        frame = check_frame(source.newest(None, 1).table, source.roles)
+        frame = Reader(source).newest(None, 1).frame
     finally:
         source.close()
     if not len(frame):

@@ -19,7 +19,7 @@ from aemon.lifecycle.trial import Shadow, rule_on
 from aemon.lifecycle.upkeep import draw, keep_promise, note_drift
 from aemon.logs import Action, log
 from aemon.records import DriftReport
-from aemon.run import Tally
+from aemon.run import Run
 from aemon.store.detectors import (
     StoredDetector,
     active_detector,
@@ -133,7 +133,7 @@ class ActiveDetector:
             end_drifts(self._store, self._name, others, f"{told} took over")
         memory.drifts = [one for one in memory.drifts if one not in learned + others]
 
-    def look_after(self, tally: Tally) -> None:
+    def look_after(self, run: Run) -> None:
         """After a run: keep the promise, tell of drift, and rule on a trial.
 
         Raises:
@@ -144,13 +144,14 @@ class ActiveDetector:
             return
         found = note_drift(self._store, self._name, self.memory, self._settings)
         indices = self.memory.column_drift()
-        tally.drift = DriftReport(
+        drift = DriftReport(
             evidence=self.memory.life.scores.log10_grown,
             largest_index=max(indices.values(), default=None),
             open=len(self.memory.drifts),
             found=found,
             provisional=is_provisional(self.active.stored),
         )
+        run.count(drift=drift)
         if self.shadow is not None:
             drifted = bool(self.memory.drifts)
             active = (self.active.stored, self.active.detector)
@@ -158,7 +159,7 @@ class ActiveDetector:
                 self._store, self._name, self._settings, self._clock, active, self.shadow,
                 drifted=drifted,
             )  # fmt: skip
-            tally.ruling = decision.ruling if decision else ""
+            run.count(ruling=decision.ruling if decision else "")
         keep_promise(self._store, self.active, self.memory, self._settings)
 
     def wants_training(self, now: datetime) -> str:

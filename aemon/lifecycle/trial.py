@@ -2,16 +2,14 @@
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import sqlalchemy as sa
 
 from aemon.clock import Clock
 from aemon.config.schema import MonitorSettings
 from aemon.config.threshold_settings import ThresholdSettings
+from aemon.detection.arrays import Mask
 from aemon.detection.detector import Detector
 from aemon.detection.judgement import Judgement
 from aemon.detection.promotion import (
@@ -30,7 +28,7 @@ from aemon.logs import Action, log
 from aemon.records import FeedbackVerdict
 from aemon.store.detectors import StoredDetector
 from aemon.store.feedback import read_feedback
-from aemon.store.store import Store
+from aemon.store.store import Commit, Store
 from aemon.store.succession import COUNTS, Step, begin_trial, find_trial, note_step, promote, reject
 
 MOST_ROWS = 1_000  # flagged records of one commit that a trial writes down
@@ -67,24 +65,17 @@ class Shadow:
             self.unfit = error.message
             return None
 
-    def write(
-        self,
-        connection: sa.Connection,
-        frame: Frame,
-        active: Judgement,
-        judged: Judgement | None,
-        rows: npt.NDArray[np.bool_],
-        at: datetime,
+    def record(
+        self, commit: Commit, frame: Frame, active: Judgement, judged: Judgement | None, rows: Mask
     ) -> None:
-        """Count what both said of some of N records.
+        """Count what both detectors say of some of N records.
 
         Args:
-            connection: of the transaction that their verdicts are written in.
+            commit: in which their verdicts are written.
             frame: the records.
             active: what the active detector says, nothing suppressed.
             judged: what this one says.
             rows: (N,) those that count: judged for the first time, in normal times.
-            at: now.
         """
         if judged is None:
             return
@@ -111,7 +102,7 @@ class Shadow:
             critical_kept=int((critical & mine).sum()),
             verdicts=verdicts,
         )
-        note_step(connection, self.stored.id, step, at)
+        note_step(commit.connection, self.stored.id, step, commit.store.now())
 
 
 def rule_on(

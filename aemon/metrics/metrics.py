@@ -13,7 +13,8 @@ from aemon.config.quiet_settings import QuietSettings
 from aemon.config.schema import MonitorSettings
 from aemon.metrics.catalogue import CATALOGUE, Metric
 from aemon.metrics.series import Family, exposition
-from aemon.records import DriftReport, Job, OpenEpisodes, Outcome, Quiet, RunReport, Severity
+from aemon.records import DriftReport, Job, OpenEpisodes, Outcome, Quiet, Severity
+from aemon.run_report import RunReport
 from aemon.store.detectors import StoredDetector
 from aemon.store.queries import Flagged
 
@@ -165,52 +166,54 @@ class Metrics:
 
     def _observe_scoring(self, monitor: str, report: RunReport) -> None:
         if report.outcome is Outcome.COLLECTING:
-            self["aemon_cold_start_records"].labels(monitor).set(report.records_read)
-            self["aemon_cold_start_wanted_records"].labels(monitor).set(report.records_wanted)
+            self["aemon_cold_start_records"].labels(monitor).set(report.counts.records_read)
+            self["aemon_cold_start_wanted_records"].labels(monitor).set(
+                report.counts.records_wanted
+            )
             return
-        self["aemon_source_records_read"].labels(monitor).inc(report.records_read)
-        self["aemon_records_scored"].labels(monitor).inc(report.records_scored)
-        self["aemon_records_late"].labels(monitor).inc(report.records_late)
-        self["aemon_records_revised"].labels(monitor).inc(report.records_revised)
-        self["aemon_records_reviewed"].labels(monitor).inc(report.records_reviewed)
-        self["aemon_cells_imputed"].labels(monitor).inc(report.cells_imputed)
-        for reason, count in report.rejected:
+        self["aemon_source_records_read"].labels(monitor).inc(report.counts.records_read)
+        self["aemon_records_scored"].labels(monitor).inc(report.counts.records_scored)
+        self["aemon_records_late"].labels(monitor).inc(report.counts.records_late)
+        self["aemon_records_revised"].labels(monitor).inc(report.counts.records_revised)
+        self["aemon_records_reviewed"].labels(monitor).inc(report.counts.records_reviewed)
+        self["aemon_cells_imputed"].labels(monitor).inc(report.counts.cells_imputed)
+        for reason, count in report.counts.rejected.items():
             self["aemon_records_rejected"].labels(monitor, reason).inc(count)
         self._observe_flagged(monitor, report)
-        for seconds in report.store_seconds:
+        for seconds in report.counts.store_seconds:
             self["aemon_store_write_duration_seconds"].observe(seconds)
-        if report.largest_exceedance is not None:
+        if report.counts.largest_exceedance is not None:
             largest = self["aemon_last_run_max_exceedance_ratio"]
-            largest.labels(monitor).set(report.largest_exceedance)
+            largest.labels(monitor).set(report.counts.largest_exceedance)
         self._show_entities(monitor, report)
         before = self._realised.get(monitor)
         if before is not None:
-            judged = before.judged + report.records_scored + report.records_revised
-            judged -= report.records_absent
-            flagged = before.flagged + report.anomalies
+            judged = before.judged + report.counts.records_scored + report.counts.records_revised
+            judged -= report.counts.records_absent
+            flagged = before.flagged + report.counts.anomalies
             self._show_realised(monitor, Flagged(judged=judged, flagged=flagged))
-        if report.ruling:
-            self["aemon_trials"].labels(monitor, report.ruling).inc()
-        if report.drift is not None:
-            self._show_drift(monitor, report.drift)
-        if report.newest_record is not None:
+        if report.counts.ruling:
+            self["aemon_trials"].labels(monitor, report.counts.ruling).inc()
+        if report.counts.drift is not None:
+            self._show_drift(monitor, report.counts.drift)
+        if report.counts.newest_record is not None:
             newest = self["aemon_source_newest_record_timestamp_seconds"]
-            newest.labels(monitor).set(report.newest_record.timestamp())
+            newest.labels(monitor).set(report.counts.newest_record.timestamp())
 
     def _observe_flagged(self, monitor: str, report: RunReport) -> None:
         counts = {
-            Severity.CRITICAL: report.critical,
-            Severity.WARNING: report.anomalies - report.critical,
+            Severity.CRITICAL: report.counts.critical,
+            Severity.WARNING: report.counts.anomalies - report.counts.critical,
         }
         for severity, count in counts.items():
             self["aemon_anomalies"].labels(monitor, severity).inc(count)
-        for reason, count in report.suppressed:
+        for reason, count in report.counts.suppressed.items():
             self["aemon_records_suppressed"].labels(monitor, reason).inc(count)
-        for level, count in report.episodes_opened:
+        for level, count in report.counts.episodes_opened.items():
             self["aemon_episodes"].labels(monitor, level).inc(count)
-        if report.episodes_open is not None:
-            self.show_open(monitor, report.episodes_open)
-        for exceedance in report.exceedances:
+        if report.counts.episodes_open is not None:
+            self.show_open(monitor, report.counts.episodes_open)
+        for exceedance in report.counts.exceedances:
             self["aemon_anomaly_exceedance_ratio"].observe(exceedance)
 
     def show_open(self, monitor: str, episodes: OpenEpisodes) -> None:
@@ -226,7 +229,7 @@ class Metrics:
         """The first entities that come are shown: series that come and go cost Prometheus most."""
         shown = self._entities.setdefault(monitor, set())
         name = "aemon_entity_max_exceedance_ratio"
-        for entity, exceedance in report.by_entity:
+        for entity, exceedance in report.counts.by_entity.items():
             if entity in shown or len(shown) < self._settings[monitor].entity_metrics:
                 shown.add(entity)
                 self[name].labels(monitor, entity).set(exceedance)

@@ -2,13 +2,17 @@
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING
 
 from aemon.config.schema import Config
 from aemon.metrics.metrics import Metrics
 from aemon.notify.composing import Words
 from aemon.notify.courier import Courier, Surroundings
-from aemon.records import OpenEpisodes, RunReport
+from aemon.run_report import RunReport
 from aemon.store.store import Store
+
+if TYPE_CHECKING:
+    from aemon.records import OpenEpisodes
 
 
 class Outbox:
@@ -58,8 +62,12 @@ class Outbox:
     def observe(self, report: RunReport) -> None:
         """Look at once if a run may have opened, changed or closed an episode."""
         before = self._open.get(report.monitor)
-        self._open[report.monitor] = report.episodes_open
-        if report.anomalies or report.episodes_opened or report.episodes_open != before:
+        self._open[report.monitor] = report.counts.episodes_open
+        if (
+            report.counts.anomalies
+            or report.counts.episodes_opened
+            or report.counts.episodes_open != before
+        ):
             for courier in [*self._couriers.values()]:
                 courier.wake()
 

@@ -15,7 +15,8 @@ from aemon.config.source_settings import HostSource
 from aemon.config.values.cron import Cron
 from aemon.metrics.catalogue import CATALOGUE
 from aemon.metrics.metrics import Metrics
-from aemon.records import DetectorState, DriftReport, Job, OpenEpisodes, Outcome, RunReport
+from aemon.records import DetectorState, DriftReport, Job, OpenEpisodes, Outcome
+from aemon.run_report import RunCounts, RunReport
 from aemon.store.detectors import StoredDetector
 from aemon.store.queries import Flagged
 from tests.lacking import needs_program
@@ -28,16 +29,18 @@ REPORT = RunReport(
     outcome=Outcome.OK,
     started_at=NOW,
     finished_at=NOW + timedelta(seconds=2),
-    records_read=105,
-    records_scored=100,
-    rejected=(("no_time", 5),),
-    exceedances=(1.5, 4.0),
-    critical=1,
-    suppressed=(("snoozed", 3),),
-    episodes_opened=(("critical", 1),),
-    episodes_open=OpenEpisodes(critical=2, acknowledged=1),
-    largest_exceedance=4.0,
-    newest_record=NOW - timedelta(seconds=10),
+    counts=RunCounts(
+        records_read=105,
+        records_scored=100,
+        rejected={"no_time": 5},
+        exceedances=(1.5, 4.0),
+        critical=1,
+        suppressed={"snoozed": 3},
+        episodes_opened={"critical": 1},
+        episodes_open=OpenEpisodes(critical=2, acknowledged=1),
+        largest_exceedance=4.0,
+        newest_record=NOW - timedelta(seconds=10),
+    ),
 )
 DRIFT = DriftReport(evidence=0.5, largest_index=0.1, open=1, found=1, provisional=False)
 DETECTOR = StoredDetector(
@@ -57,6 +60,11 @@ DETECTOR = StoredDetector(
     calibration_records=1000,
     lines_sha256=None,
 )
+
+
+def counting(outcome: Outcome = Outcome.OK, **counts) -> RunReport:
+    """The report, with other counts."""
+    return replace(REPORT, outcome=outcome, counts=replace(REPORT.counts, **counts))
 
 
 def documented_names() -> list[str]:
@@ -149,9 +157,7 @@ def test_a_detector_is_not_old_while_its_successor_is_on_trial(metrics):
 
 
 def test_the_cold_start_is_shown_until_there_is_a_detector(metrics):
-    metrics.observe(
-        replace(REPORT, outcome=Outcome.COLLECTING, records_read=312, records_wanted=1000)
-    )
+    metrics.observe(counting(outcome=Outcome.COLLECTING, records_read=312, records_wanted=1000))
     assert value(metrics, "aemon_cold_start_records", monitor="pumps") == 312
     assert value(metrics, "aemon_cold_start_wanted_records", monitor="pumps") == 1000
     assert value(metrics, "aemon_source_records_read_total", monitor="pumps") == 0
@@ -186,7 +192,7 @@ def test_the_realised_rate_stands_beside_the_promised_one(metrics):
     assert value(metrics, name, monitor="pumps") is None, "it has judged nothing"
     metrics.show_detector(DETECTOR, Flagged(judged=900, flagged=8))
     assert value(metrics, name, monitor="pumps") == 8 / 900
-    metrics.observe(replace(REPORT, records_scored=110, records_absent=10))
+    metrics.observe(counting(records_scored=110, records_absent=10))
     assert value(metrics, name, monitor="pumps") == 10 / 1000
     assert value(metrics, "aemon_promised_false_alarm_ratio", monitor="pumps") == 0.001
     metrics.show_detector(replace(DETECTOR, id=4, version=2))
@@ -198,7 +204,7 @@ def busy(metrics):
     """Metrics of which each has been used."""
     settings = MonitorSettings(source=HostSource(), score_every="30s", entity_metrics=2)
     metrics.add_monitor("pumps", settings)
-    metrics.observe(replace(REPORT, by_entity=(("p1", 1.5), ("p2", 0.5)), drift=DRIFT))
+    metrics.observe(counting(by_entity={"p1": 1.5, "p2": 0.5}, drift=DRIFT))
     metrics.show_detector(DETECTOR, Flagged(judged=100, flagged=2))
     metrics.observe(replace(REPORT, outcome=Outcome.COLLECTING))
     for metric in CATALOGUE:
@@ -254,14 +260,14 @@ def test_entities_are_shown_where_they_are_asked_for_and_no_more_of_them(metrics
         found = samples(metrics.exposed()).items()
         return {dict(key[1:])["entity"]: number for key, number in found if key[0] == name}
 
-    first = replace(REPORT, by_entity=(("p1", 1.5), ("p2", 0.5)))
+    first = counting(by_entity={"p1": 1.5, "p2": 0.5})
     metrics.observe(first)
     assert entities() == {}
     settings = MonitorSettings(source=HostSource(), score_every="30s", entity_metrics=2)
     metrics.add_monitor("pumps", settings)
     metrics.observe(first)
     assert entities() == {"p1": 1.5, "p2": 0.5}
-    metrics.observe(replace(REPORT, by_entity=(("p3", 9.0), ("p2", 0.7))))
+    metrics.observe(counting(by_entity={"p3": 9.0, "p2": 0.7}))
     assert entities() == {"p1": 1.5, "p2": 0.7}
     left_out = "aemon_entity_series_left_out_total"
     assert value(metrics, left_out, monitor="pumps") == 3, "two before they were asked for"
