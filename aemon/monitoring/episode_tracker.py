@@ -76,7 +76,7 @@ class EpisodeTracker:
         Args:
             commit: in which the verdicts are written.
             saved: which of the N records are newly flagged.
-            judged: the N records; those found behind the watermark go on with nothing.
+            judged: the N records; where all of them are late they go on with nothing.
 
         Raises:
             StoreError: the database fails.
@@ -88,7 +88,7 @@ class EpisodeTracker:
             if saved.flagged[row]
         }
         rules = Episodes(settings=self.settings, at=saved.at)
-        if judged.behind:
+        if judged.all_late:
             return self._one_by_one(commit, judged, flagged, rules)
         going_on = open_episodes(commit.connection, self.monitor)
         if not flagged and not going_on:

@@ -31,3 +31,8 @@ class Judged:
     explanations: Sequence[Explanation]
     tried: Judgement | None
     representative: Mask
+
+    @property
+    def all_late(self) -> bool:
+        """Whether every record is late: such records go on with no open episode."""
+        return bool(len(self.late) and self.late.all())

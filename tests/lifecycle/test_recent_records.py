@@ -104,7 +104,7 @@ def test_a_line_that_had_sunk_comes_back_though_all_is_flagged(settings, store, 
     upkeep.draw(store, active, sunk, monitor.settings, "a long calm")
     # When records come that are as those learned from
     first = more(monitor, database, 400, LEARNED + 50)
-    assert len(first.exceedances) == 400
+    assert len(first.counts.exceedances) == 400
     # Then they are flagged no longer than it takes to see that they are many
     more(monitor, database, 400, LEARNED + 450)
     assert active_detector(store, "pumps").threshold > active.trained.pooled.value / 10
