@@ -2,28 +2,21 @@
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 
-from aemon.clock import Clock
 from aemon.config.schema import MonitorSettings
 from aemon.config.threshold_settings import ThresholdSettings
 from aemon.detection.arrays import Mask
 from aemon.detection.detector import Detector
 from aemon.detection.judgement import Judgement
-from aemon.detection.promotion import (
-    Decision,
-    Evidence,
-    Ruling,
-    decide,
-    least_records,
-    trial_records,
-    unfit,
-)
+from aemon.detection.promotion import Decision, Evidence, Ruling
 from aemon.errors import FrameError
 from aemon.frame import Frame
 from aemon.lifecycle.feedback_frames import last_words, only, stored_records
+from aemon.lifecycle.policy import ruling_on, stage_of
 from aemon.logs import Action, log
 from aemon.records import FeedbackVerdict
 from aemon.store.detectors import StoredDetector
@@ -107,51 +100,59 @@ class Shadow:
 
 def rule_on(
     store: Store,
-    name: str,
     settings: MonitorSettings,
-    clock: Clock,
     active: tuple[StoredDetector, Detector],
     shadow: Shadow,
+    now: datetime,
     *,
     drifted: bool,
 ) -> Decision | None:
     """Decide a monitor's trial if it can be, and do what was decided; None while it goes on.
 
+    Args:
+        store: where the trial is counted.
+        settings: of the monitor.
+        active: the detector that judges.
+        shadow: the detector on trial.
+        now: aware UTC.
+        drifted: whether the records have drifted from those that the active one learned from.
+
     Raises:
         StaleWatermarkError: its detectors changed meanwhile.
         StoreError: the database fails.
     """
-    if shadow.unfit:
-        return _end(store, name, active[0], shadow, unfit(shadow.unfit))
+    name = shadow.stored.monitor
     trial = find_trial(store, shadow.stored.id)
-    if trial is None:  # without a count there would be no end, and no other training before it
+    if trial is None and not shadow.unfit:
+        # Without a count there would be no end, and no other training before it.
         with store.writing() as connection:
             begin_trial(connection, shadow.stored.id, active[0].id, store.now())
         return None
-    wanted = trial_records(shadow.stored.false_alarm_rate, settings.life.trial_records)
-    overdue = clock() - trial.began_at >= settings.life.trial_longest
-    if trial.records < least_records(wanted, overdue=overdue):
-        return None  # and nothing is judged for it at every tick
-    confirmed, lost = _confirmed(store, name, active[1], shadow.detector)
-    evidence = Evidence(
-        **{count: getattr(trial, count) for count in COUNTS},
-        rate=shadow.stored.false_alarm_rate,
-        error=shadow.stored.validation_error,
-        active_error=active[0].validation_error,
-        confirmed=confirmed,
-        confirmed_lost=lost,
-        drifted=drifted,
-        alike=active[0].settings_hash == shadow.stored.settings_hash,
-    )
-    decision = decide(evidence, wanted, overdue=overdue)
-    if decision.ruling is Ruling.WAIT:
-        return None
-    return _end(store, name, active[0], shadow, decision)
+    rate = shadow.stored.false_alarm_rate
+    records, began_at = (trial.records, trial.began_at) if trial else (0, now)
+    stage = stage_of(records, began_at, rate, settings.life, now)
+    evidence = None
+    if trial is not None and stage.ripe and not shadow.unfit:  # else nothing is judged for it
+        confirmed, lost = _confirmed(store, name, active[1], shadow.detector)
+        evidence = Evidence(
+            **{count: getattr(trial, count) for count in COUNTS},
+            rate=rate,
+            error=shadow.stored.validation_error,
+            active_error=active[0].validation_error,
+            confirmed=confirmed,
+            confirmed_lost=lost,
+            drifted=drifted,
+            alike=active[0].settings_hash == shadow.stored.settings_hash,
+        )
+    decision = ruling_on(evidence, stage, unfit=shadow.unfit)
+    if decision is not None:
+        _carry_out(store, name, active[0], shadow, decision)
+    return decision
 
 
-def _end(
+def _carry_out(
     store: Store, name: str, active: StoredDetector, shadow: Shadow, decision: Decision
-) -> Decision:
+) -> None:
     """Do what was decided."""
     of, reason = shadow.stored, decision.reason
     if decision.ruling is Ruling.PROMOTE:
@@ -161,7 +162,6 @@ def _end(
         reject(store, name, of.id, reason)
         level, action = logging.WARNING, Action.DETECTOR_REJECTED
     log(logger, level, action, reason, monitor=name, version=of.version)
-    return decision
 
 
 def _confirmed(store: Store, name: str, active: Detector, shadow: Detector) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from aemon.config.lifecycle_settings import LifeSettings
 from aemon.config.quiet_settings import Maintenance, QuietSettings
 from aemon.config.threshold_settings import ThresholdSettings
 from aemon.lifecycle import active_detector as active
-from aemon.lifecycle import upkeep
+from aemon.lifecycle import policy
 from aemon.lifecycle.cold_start import wanted_for
 from aemon.lifecycle.recent_records import LONG_STRETCH
 from aemon.lifecycle.training_run import train_once
@@ -274,5 +274,5 @@ def test_shifts_are_told_by_time_as_well_as_by_count(monitor, database, store):
     come(database, 60, LEARNED, shift=6.0)
     score(monitor)
     assert open_drifts(store, "pumps") == []  # a minute is less than two
-    assert upkeep.SHIFT_RECORDS < 60
+    assert policy.SHIFT_RECORDS < 60
     assert monitor._active_detector.memory.life.shifts[""].records == 60
