@@ -14,10 +14,10 @@ import psutil
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from aemon.config.receiver_settings import SlackReceiver
 from aemon.config.schema import Config
 from aemon.config.source_settings import SqlSource
 from aemon.doctor.finding import Finding, error, ok, warning
+from aemon.notify.receivers.receiver_kinds import receiver_of
 from aemon.web.access import exposure, load_access
 from aemon.web.connections import MOST
 
@@ -144,8 +144,8 @@ def _shown(config: Config) -> Iterator[str]:
         given.append(receiver.bearer_token)
         given += [value for name, value in receiver.headers.items() if _CREDENTIALS.search(name)]
         given.append(receiver.basic_auth.password if receiver.basic_auth else None)
-        if isinstance(receiver, SlackReceiver):
-            given.append(receiver.url)  # who knows it may post there
+        if receiver_of(receiver).address_is_secret:
+            given.append(receiver.url)
     yield from (secret.get_secret_value() for secret in given if secret)
 
 

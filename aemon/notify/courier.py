@@ -4,19 +4,18 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from aemon.config.receiver_settings import AlertmanagerReceiver, ReceiverSettings
 from aemon.config.values.templates import TemplateError
 from aemon.errors import AemonError, StoreError
 from aemon.logs import Action, log
 from aemon.message import Message
 from aemon.metrics.metrics import Metrics
 from aemon.notify.composing import Words, message_of
-from aemon.notify.payloads import alerts_json, payload
-from aemon.notify.receivers import alertmanager
+from aemon.notify.receivers.receiver import Receiver
+from aemon.notify.reminding import Reminders
 from aemon.notify.sending import Answer, send
 from aemon.store import delivery, outbox
 from aemon.store.outbox import Notification, Rules
@@ -27,7 +26,6 @@ LEAST_PAUSE_SECONDS = 0.2  # between two looks, however many runs end
 FIRST_PAUSE = timedelta(seconds=1)  # after a failure; doubles
 LONGEST_PAUSE = timedelta(minutes=5)
 MARGIN = timedelta(seconds=2)  # beyond its timeouts, for what a try takes beside the sending
-ALERTS_AT_ONCE = 64  # in one request, as Prometheus does
 
 logger = logging.getLogger(__name__)
 
@@ -53,9 +51,10 @@ class Courier:
     again, with the same id.
     """
 
-    def __init__(self, name: str, settings: ReceiverSettings, around: Surroundings) -> None:
+    def __init__(self, name: str, receiver: Receiver, around: Surroundings) -> None:
         self.name = name
-        self.settings = settings
+        self.receiver = receiver
+        self.settings = receiver.settings
         self._store = around.store
         self._metrics = around.metrics
         self._monitors = around.monitors
@@ -64,7 +63,7 @@ class Courier:
         self._known_at: datetime | None = None
         self._not_before = 0.0  # monotonic: the receiver fails until then
         self._next_try: float | None = None  # monotonic
-        self._minded_at: float | None = None  # monotonic: when it was told last what goes on
+        self._reminders = Reminders(name, receiver, around.store, around.page)
         self._unsettled: list[Callable[[], None]] = []  # sent, and the store does not know
         self._store_fails = False
         self._wake = threading.Event()
@@ -124,8 +123,7 @@ class Courier:
         }
         outbox.plan(self._store, self._rules(), monitors)
         self._send_waiting(monitors)
-        if isinstance(self.settings, AlertmanagerReceiver):
-            self._keep_in_mind(self.settings, monitors)
+        self._remind(monitors)
         told = [name for name in self._configured() if self.settings.tells_of(name)]
         counts = outbox.counted(self._store, self.name, told)
         for state, count in counts.items() if not self._over.is_set() else ():
@@ -141,8 +139,8 @@ class Courier:
             since=max(self._known_at, now - self.settings.give_up_after),
             oldest=None if oldest is None else now - oldest,
             least=self.settings.severity,
-            resolved=getattr(self.settings, "resolved", True),
-            taken_up_is_over=isinstance(self.settings, AlertmanagerReceiver),
+            resolved=self.receiver.notifies_end,
+            taken_up_is_over=self.receiver.acknowledged_is_over,
         )
 
     def _send_waiting(self, monitors: Mapping[str, Words]) -> None:
@@ -185,10 +183,10 @@ class Courier:
             # Its receiver was not configured for long, or no daemon ran.
             return Answer(error="it was news too long ago", permanent=True, alone=True)
         try:
-            body = payload(self.settings, message, now)
+            body = self.receiver.payload(message, now)
         except TemplateError as error:
             return Answer(error=f"template: {error}", permanent=True, alone=True)
-        return send(self.settings, body, message.id)
+        return send(self.receiver, body, message.id)
 
     def _taken(self, one: Notification, message: Message, answer: Answer) -> None:
         self._count("sent")
@@ -232,40 +230,14 @@ class Courier:
             self._unsettled[0]()
             self._unsettled.pop(0)
 
-    def _keep_in_mind(self, settings: AlertmanagerReceiver, monitors: Mapping[str, Words]) -> None:
-        """Send again what goes on: Alertmanager believes it only for a while."""
-        now = time.monotonic()
-        every = alertmanager.SENT_EVERY.total_seconds()
-        if (self._minded_at is not None and now - self._minded_at < every) or (
-            now < self._not_before
-        ):
+    def _remind(self, monitors: Mapping[str, Words]) -> None:
+        """Send open episodes again to a receiver that would forget them, unless it fails."""
+        if time.monotonic() < self._not_before:
             return
-        self._minded_at = now
-        going_on = outbox.active(self._store, self.name, monitors)
-        for start in range(0, len(going_on), ALERTS_AT_ONCE):
-            messages = [
-                message
-                for one in going_on[start : start + ALERTS_AT_ONCE]
-                if (message := message_of(self._store, one, monitors[one.monitor], self._page))
-            ]
-            answer = self._remind(settings, messages)
-            if not answer.taken:
-                self._count("failed")
-                log(logger, logging.WARNING, Action.NOTIFY_FAILED, answer.error, receiver=self.name)
-                return
-
-    def _remind(self, settings: AlertmanagerReceiver, messages: Sequence[Message]) -> Answer:
-        now, alerts = self._store.now(), []
-        for message in messages:
-            try:
-                alerts.append(alertmanager.still_on(settings, message, now))
-            except TemplateError as error:  # of this one; the others go on
-                told = f"template: {error}"
-                log(
-                    logger, logging.WARNING, Action.NOTIFY_FAILED, told, receiver=self.name,
-                    monitor=message.monitor, episode=message.episode,
-                )  # fmt: skip
-        return send(settings, alerts_json(alerts), messages[0].id) if alerts else Answer()
+        answer = self._reminders.send_due(monitors)
+        if not answer.taken:
+            self._count("failed")
+            log(logger, logging.WARNING, Action.NOTIFY_FAILED, answer.error, receiver=self.name)
 
     def _count(self, outcome: str) -> None:
         if not self._over.is_set():

@@ -7,6 +7,7 @@ from aemon.config.schema import Config
 from aemon.metrics.metrics import Metrics
 from aemon.notify.composing import Words
 from aemon.notify.courier import Courier, Surroundings
+from aemon.notify.receivers.receiver_kinds import receiver_of
 from aemon.records import OpenEpisodes, RunReport
 from aemon.store.store import Store
 
@@ -52,7 +53,7 @@ class Outbox:
                     self._metrics.forget_receiver(name)
         for name, settings in config.notify.items():
             if name not in self._couriers:
-                self._couriers[name] = Courier(name, settings, self._around)
+                self._couriers[name] = Courier(name, receiver_of(settings), self._around)
                 self._couriers[name].start()
 
     def observe(self, report: RunReport) -> None:

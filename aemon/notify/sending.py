@@ -22,7 +22,7 @@ from typing import Any
 
 from aemon import __version__
 from aemon.config.receiver_settings import ReceiverSettings
-from aemon.notify.payloads import address
+from aemon.notify.receivers.receiver import Receiver
 
 MOST_READ = 2_000  # bytes of an answer; the rest is left
 MOST_TOLD = 200  # characters of it in an error
@@ -58,14 +58,15 @@ class Answer:
         return not self.error
 
 
-def send(settings: ReceiverSettings, body: bytes, key: str) -> Answer:
+def send(receiver: Receiver, body: bytes, key: str) -> Answer:
     """Send JSON to a receiver and wait for its answer, for no longer than its timeout.
 
     Args:
-        settings: of the receiver.
+        receiver: where to, and with which credentials.
         body: the JSON.
         key: sent along, so that a receiver can drop what it has already.
     """
+    settings = receiver.settings
     seconds = settings.timeout.total_seconds()
     cutter = _Cutter()
     # What trickles in byte by byte would keep every single wait short, and the whole endless.
@@ -73,9 +74,9 @@ def send(settings: ReceiverSettings, body: bytes, key: str) -> Answer:
     timer.daemon = True
     try:
         request = urllib.request.Request(  # noqa: S310 -- the scheme is that of the configuration, HTTP's
-            address(settings), data=body, headers=_headers(settings, key), method="POST"
+            receiver.address, data=body, headers=_headers(settings, key), method="POST"
         )
-        opener = _opener(settings, cutter)
+        opener = _opener(receiver, cutter)
         timer.start()
         with opener.open(request, timeout=seconds) as response:
             _read(response, seconds)
@@ -154,9 +155,9 @@ class _Cutter:
                 continue
 
 
-def _opener(settings: ReceiverSettings, cutter: _Cutter) -> urllib.request.OpenerDirector:
-    secure = address(settings).startswith("https:")
-    context = ssl.create_default_context(cafile=settings.ca_file) if secure else None
+def _opener(receiver: Receiver, cutter: _Cutter) -> urllib.request.OpenerDirector:
+    secure = receiver.address.startswith("https:")
+    context = ssl.create_default_context(cafile=receiver.settings.ca_file) if secure else None
 
     def plain(host: str, **options: Any) -> http.client.HTTPConnection:
         return cutter.made(http.client.HTTPConnection(host, **options))
