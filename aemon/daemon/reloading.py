@@ -12,7 +12,7 @@ from aemon.errors import AemonError, ConfigError
 from aemon.logs import Action, log
 from aemon.metrics.metrics import Metrics
 
-TAKES_RESTART = ("store", "http", "replicas")
+TAKES_RESTART = ("store", "http", "replicas", "trainings_at_once")
 """Keys whose change is told, and taken up by the next start."""
 
 logger = logging.getLogger(__name__)

@@ -79,7 +79,9 @@ def training(_config: Config, _path: Path) -> Finding:
 
 def memory(config: Config, _path: Path) -> Finding:
     """Whether a training worker may take more than there is."""
-    wanted = max(monitor.life.train_memory for monitor in config.monitors.values())
+    limits = sorted((one.life.train_memory for one in config.monitors.values()), reverse=True)
+    largest = limits[: config.trainings_at_once]
+    wanted = sum(largest)
     there = psutil.virtual_memory().available
     try:
         limit = _GROUP_LIMIT.read_text().strip()
@@ -89,9 +91,10 @@ def memory(config: Config, _path: Path) -> Finding:
         there = min(there, int(limit))
     told = f"{there / 1e9:.1f} GB are available"
     if wanted > there:
+        trainings = "a training" if len(largest) == 1 else f"{len(largest)} trainings at once"
         return warning(
             "memory",
-            f"a training may take up to {wanted / 1e9:.1f} GB; {told}",
+            f"{trainings} may take up to {wanted / 1e9:.1f} GB; {told}",
             "lower life.train_memory, so that a training that grows is ended before the host "
             "runs out of memory",
         )
