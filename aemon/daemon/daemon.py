@@ -183,7 +183,7 @@ class Daemon:
             if found is not None:
                 self._take_up(*found)
         except StoreError as error:
-            self._metrics["aemon_store_errors"].inc()
+            self._metrics.store_errors.inc()
             self._reloading.put_off(str(error))
         except Exception as error:
             logger.exception("", extra={"action": Action.CONFIG_REFUSED})
@@ -231,7 +231,7 @@ class Daemon:
 
     def _heartbeat(self) -> None:
         self._condition.beat()
-        heartbeat = self._metrics["aemon_scheduler_heartbeat_timestamp_seconds"]
+        heartbeat = self._metrics.scheduler_heartbeat_timestamp_seconds
         heartbeat.set(self._clock().timestamp())
 
     def _status(self) -> StatusPage:

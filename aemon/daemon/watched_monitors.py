@@ -135,7 +135,7 @@ class Watching:
         try:
             realised = queries.realised(self._works.store, detector)
         except StoreError:
-            self._works.metrics["aemon_store_errors"].inc()
+            self._works.metrics.store_errors.inc()
             return  # the next tick asks again
         with self._lock:
             self._works.metrics.show_detector(detector, realised)

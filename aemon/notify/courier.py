@@ -18,7 +18,7 @@ from aemon.notify.receivers.receiver import Receiver
 from aemon.notify.reminding import Reminders
 from aemon.notify.sending import Answer, send
 from aemon.store import delivery, outbox
-from aemon.store.outbox import Notification, Rules
+from aemon.store.outbox import Notification, NotificationState, Rules
 from aemon.store.store import Store
 
 LOOK_EVERY_SECONDS = 10.0  # for what people did: no run tells of that
@@ -126,8 +126,12 @@ class Courier:
         self._remind(monitors)
         told = [name for name in self._configured() if self.settings.tells_of(name)]
         counts = outbox.counted(self._store, self.name, told)
-        for state, count in counts.items() if not self._over.is_set() else ():
-            self._metrics[f"aemon_notifications_{state}"].labels(self.name).set(count)
+        if not self._over.is_set():
+            self._metrics.show_notifications(
+                self.name,
+                waiting=counts[NotificationState.WAITING],
+                dead=counts[NotificationState.DEAD],
+            )
 
     def _rules(self) -> Rules:
         """What it is told; of what is over, nothing that would have been given up by now."""
@@ -241,11 +245,11 @@ class Courier:
 
     def _count(self, outcome: str) -> None:
         if not self._over.is_set():
-            self._metrics["aemon_notifications"].labels(self.name, outcome).inc()
+            self._metrics.notifications.labels(self.name, outcome).inc()
 
     def _store_failed(self, error: AemonError) -> None:
         """Say once that the store does not answer; the next look asks it again."""
-        self._metrics["aemon_store_errors"].inc()
+        self._metrics.store_errors.inc()
         if not self._store_fails:
             log(logger, logging.WARNING, Action.NOTIFY_FAILED, str(error), receiver=self.name)
         self._store_fails = True
