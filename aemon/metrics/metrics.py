@@ -28,19 +28,19 @@ class Metrics(Catalogue):
         self.build_info.labels(version=__version__).set(1)
         self.store_up.set(1)
         begin_daemon(self)
-        # What is told of a monitor and its leaving wait for each other: a series that is set once more
-        # after its monitor has left would stay for ever, and alert for ever.
+        # Setting a monitor's series and forgetting them exclude each other: a series that is set once
+        # more after its monitor has left would stay for ever, and alert for ever.
         self._watching = threading.RLock()
         self._realised: dict[str, Flagged] = {}
         self._settings: dict[str, MonitorSettings] = {}  # of every monitor that is watched here
-        self._entities: dict[str, set[str]] = {}  # that are shown
+        self._entities: dict[str, set[str]] = {}  # shown, by monitor
 
     def exposed(self) -> bytes:
-        """What Prometheus scrapes, in the text format."""
+        """Return what Prometheus scrapes, in the text format."""
         return exposition(self.families, self.others)
 
     def add_monitor(self, monitor: str, settings: MonitorSettings) -> None:
-        """Let every counter of a monitor start at 0, so that its first increase is seen."""
+        """Show a monitor: its schedule, its kinds, and every counter at 0."""
         with self._watching:
             self._add_monitor(monitor, settings)
 
@@ -75,7 +75,7 @@ class Metrics(Catalogue):
         self.http_refused.labels(status).inc()
 
     def add_receiver(self, receiver: str) -> None:
-        """Let every counter of a receiver start at 0."""
+        """Show a receiver, with every counter at 0."""
         begin_receiver(self, receiver)
 
     def show_notifications(self, receiver: str, *, waiting: int, dead: int) -> None:
@@ -84,7 +84,7 @@ class Metrics(Catalogue):
         self.notifications_dead.labels(receiver).set(dead)
 
     def forget_receiver(self, receiver: str) -> None:
-        """Leave no series of a receiver that is not told any more."""
+        """Leave no series of a receiver that is not notified any more."""
         for family in self.families:
             if "receiver" in family.metric.labels:
                 family.remove(receiver)
@@ -112,13 +112,13 @@ class Metrics(Catalogue):
         late.labels(monitor).set(self._settings[monitor].late_after(now).timestamp())
 
     def count_source_error(self, monitor: str, reason: str) -> None:
-        """Count a run that failed to read its source, for one of the reasons there are."""
+        """Count a run that failed to read its source, by reason."""
         with self._watching:
             if monitor in self._settings:
                 self.source_errors.labels(monitor, reason).inc()
 
     def show_feedback(self, monitor: str, waiting: int) -> None:
-        """Show how much was said of a monitor's records that no training has taken up."""
+        """Show how many feedback entries of a monitor are not yet used in training."""
         with self._watching:
             if monitor in self._settings:
                 self.feedback_waiting.labels(monitor).set(waiting)
@@ -183,7 +183,7 @@ class Metrics(Catalogue):
             self.episodes_acknowledged.labels(monitor).set(episodes.acknowledged)
 
     def _show_entities(self, monitor: str, report: RunReport) -> None:
-        """The first entities that come are shown: series that come and go cost Prometheus most."""
+        """Show the first entities that come: series that come and go cost Prometheus most."""
         shown = self._entities.setdefault(monitor, set())
         for entity, exceedance in report.by_entity:
             if entity in shown or len(shown) < self._settings[monitor].entity_metrics:
@@ -201,11 +201,11 @@ class Metrics(Catalogue):
             self.drift_psi.labels(monitor).set(drift.largest_index)
 
     def show_detector(self, stored: StoredDetector, realised: Flagged = _NOTHING) -> None:
-        """Describe a monitor's active detector; the one before leaves no series behind.
+        """Show a monitor's active detector; its predecessor leaves no series behind.
 
         Args:
             stored: the detector.
-            realised: what it has flagged until now, by all runs that were observed.
+            realised: what it has judged and flagged until now, observed runs included.
         """
         with self._watching:
             if stored.monitor in self._settings:

@@ -1,4 +1,4 @@
-"""Telling one receiver: in a thread of its own, so that one that hangs keeps nobody waiting."""
+"""Notifying one receiver, in a thread of its own: a receiver that hangs delays no other."""
 
 import logging
 import random
@@ -21,16 +21,16 @@ from aemon.store import delivery, outbox
 from aemon.store.outbox import Notification, NotificationState, Rules
 from aemon.store.store import Store
 
-LOOK_EVERY_SECONDS = 10.0  # for what people did: no run tells of that
+LOOK_EVERY_SECONDS = 10.0  # for what people did to episodes: no run wakes a courier for that
 LEAST_PAUSE_SECONDS = 0.2  # between two looks, however many runs end
 FIRST_PAUSE = timedelta(seconds=1)  # after a failure; doubles
 LONGEST_PAUSE = timedelta(minutes=5)
-MARGIN = timedelta(seconds=2)  # beyond its timeouts, for what a try takes beside the sending
+MARGIN = timedelta(seconds=2)  # of a claim, beyond the timeouts, for the store and the template
 
 logger = logging.getLogger(__name__)
 
 Monitors = Callable[[], Mapping[str, Words]]
-"""Told when asked: monitor -> what it has to say, of those that are watched here."""
+"""Returns the monitors that are watched here: name -> units and labels for its messages."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +45,10 @@ class Surroundings:
 
 
 class Courier:
-    """Tells one receiver what there is to tell.
+    """Sends one receiver its notifications.
 
-    A message is sent at least once: who dies between the receiver's answer and its commit sends it
-    again, with the same id.
+    A message is sent at least once: a daemon that dies between the receiver's answer and the commit
+    sends it again after its next start, with the same id.
     """
 
     def __init__(self, name: str, receiver: Receiver, around: Surroundings) -> None:
@@ -61,32 +61,32 @@ class Courier:
         self._configured = around.configured
         self._page = around.page
         self._known_at: datetime | None = None
-        self._not_before = 0.0  # monotonic: the receiver fails until then
+        self._not_before = 0.0  # monotonic: the receiver failed, and is not tried before
         self._next_try: float | None = None  # monotonic
         self._reminders = Reminders(name, receiver, around.store, around.page)
-        self._unsettled: list[Callable[[], None]] = []  # sent, and the store does not know
+        self._unsettled: list[Callable[[], None]] = []  # outcomes that are not in the store yet
         self._store_fails = False
         self._wake = threading.Event()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._work, name=f"notify:{name}", daemon=True)
 
     def start(self) -> None:
-        """Begin to tell."""
+        """Start the thread."""
         self._metrics.add_receiver(self.name)
         self._wake.set()
         self._thread.start()
 
     def wake(self) -> None:
-        """Look at once: something has happened."""
+        """Look for notifications at once, because something has happened."""
         self._wake.set()
 
     def ask_to_end(self) -> None:
-        """Tell no more, after what is in hand."""
+        """Ask the thread to end after the message in hand."""
         self._over.set()
         self._wake.set()
 
     def join(self, wait_seconds: float) -> None:
-        """Wait for the end; what hangs is left."""
+        """Wait for the thread to end, at most this long; a thread that hangs is left behind."""
         if self._thread.is_alive():
             self._thread.join(wait_seconds)
 
@@ -110,7 +110,7 @@ class Courier:
             self._store_failed(error)
 
     def _pause_seconds(self) -> float:
-        """Until there may be something to do that nobody wakes us for."""
+        """Return how long to wait, unless something wakes the thread earlier."""
         if self._next_try is None:
             return LOOK_EVERY_SECONDS
         left = max(self._next_try, self._not_before) - time.monotonic()
@@ -134,7 +134,7 @@ class Courier:
             )
 
     def _rules(self) -> Rules:
-        """What it is told; of what is over, nothing that would have been given up by now."""
+        """Return which episodes to report: of ended ones, none that would have been given up by now."""
         if self._known_at is None:
             self._known_at = delivery.known_since(self._store, self.name)
         now, oldest = self._store.now(), self.settings.oldest
@@ -149,7 +149,7 @@ class Courier:
 
     def _send_waiting(self, monitors: Mapping[str, Words]) -> None:
         now, self._next_try = self._store.now(), None
-        held_up: set[int] = set()  # episodes whose earlier news is not told yet
+        held_up: set[int] = set()  # episodes with an earlier notification that is not sent yet
         for one in outbox.waiting(self._store, self.name, monitors):
             if self._over.is_set():
                 return
@@ -168,13 +168,13 @@ class Courier:
         self._next_try = at if self._next_try is None else min(self._next_try, at)
 
     def _tell(self, one: Notification, words: Words) -> bool:
-        """Send one notification; whether nothing of its episode has to wait for it any more."""
+        """Send one notification; return whether later ones of its episode may be sent."""
         until = self._store.now() + 2 * self.settings.timeout + MARGIN
         if not delivery.claim(self._store, one, until):
-            return False  # another replica is at it
+            return False  # another replica is sending it
         message = message_of(self._store, one, words, self._page)
         if message is None:
-            return True  # its row went with its episode
+            return True  # the episode was removed, and the notification with it
         answer = self._send(one, message)
         if answer.taken:
             self._taken(one, message, answer)
@@ -184,7 +184,7 @@ class Courier:
     def _send(self, one: Notification, message: Message) -> Answer:
         now, oldest = self._store.now(), self.settings.oldest
         if oldest is not None and now - (one.due_at or one.created_at) > oldest:
-            # Its receiver was not configured for long, or no daemon ran.
+            # The receiver was not configured for a long time, or no daemon ran.
             return Answer(error="it was news too long ago", permanent=True, alone=True)
         try:
             body = self.receiver.payload(message, now)
@@ -202,7 +202,7 @@ class Courier:
             lambda: delivery.note_sent(self._store, one, message.severity, answer.status)
         )
         self._settle()
-        self.wake()  # its end may have come already
+        self.wake()  # the end of the episode may be due already
 
     def _failed(self, one: Notification, answer: Answer) -> bool:
         pause = answer.retry_after or _pause(one.attempts)
@@ -229,7 +229,7 @@ class Courier:
         return dead
 
     def _settle(self) -> None:
-        """Write down what became of what was sent; a store that is away is told when it is back."""
+        """Store what became of sent messages; what the store does not take is kept for the next time."""
         while self._unsettled:
             self._unsettled[0]()
             self._unsettled.pop(0)
@@ -248,7 +248,7 @@ class Courier:
             self._metrics.notifications.labels(self.name, outcome).inc()
 
     def _store_failed(self, error: AemonError) -> None:
-        """Say once that the store does not answer; the next look asks it again."""
+        """Log once that the store does not answer; the next round asks it again."""
         self._metrics.store_errors.inc()
         if not self._store_fails:
             log(logger, logging.WARNING, Action.NOTIFY_FAILED, str(error), receiver=self.name)
@@ -256,6 +256,6 @@ class Courier:
 
 
 def _pause(attempts: int) -> timedelta:
-    """How long to wait after so many failures, and one more."""
+    """Return how long to wait after a failure that follows this many others."""
     longest: timedelta = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempts, 20))
-    return longest * random.uniform(0.8, 1.2)  # noqa: S311 -- replicas come back apart
+    return longest * random.uniform(0.8, 1.2)  # noqa: S311 -- so that replicas do not try at the same moment
