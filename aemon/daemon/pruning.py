@@ -87,7 +87,7 @@ class Retention:
             enough = time.monotonic() + ENOUGH_SECONDS
             for what, count in retention.removals(self._store, monitor, self._settings, now):
                 removed[what] += count
-                self._metrics["aemon_records_pruned"].labels(what).inc(count)
+                self._metrics.records_pruned.labels(what).inc(count)
                 if stop.asked():
                     return Outcome.ABANDONED, f"{stop.reason}: {_told(removed)}"
                 if time.monotonic() > enough:
@@ -97,7 +97,7 @@ class Retention:
         return work
 
     def _failed(self, error: StoreError) -> None:
-        self._metrics["aemon_store_errors"].inc()
+        self._metrics.store_errors.inc()
         log(logger, logging.ERROR, Action.PRUNE_FAILED, str(error))
 
 

@@ -11,7 +11,7 @@ from aemon.config.schema import MonitorSettings
 from aemon.config.values.cron import Cron
 from aemon.daemon.runner import Runner
 from aemon.daemon.scheduler import Scheduler
-from aemon.daemon.trainings import Lifecycle
+from aemon.daemon.trainings import Trainings
 from aemon.errors import StoreError
 from aemon.lifecycle.cold_start import wanted_for
 from aemon.metrics.metrics import Metrics
@@ -34,7 +34,7 @@ class Works:
     metrics: Metrics
     runner: Runner
     scheduler: Scheduler
-    lifecycle: Lifecycle
+    trainings: Trainings
     clock: Clock
 
 
@@ -98,7 +98,7 @@ class Watching:
         with self._lock:
             self._works.scheduler.drop(name)
             self._works.runner.ask_to_end(name, "the monitor is not watched here any more")
-            self._works.lifecycle.forget(name)
+            self._works.trainings.forget(name)
             self._shown.pop(name, None)
             monitor = self.monitors.pop(name, None)
             if monitor is not None:
@@ -128,7 +128,7 @@ class Watching:
             self._show(in_use)
         wanted = report.counts.records_wanted
         enough = bool(wanted) and report.counts.records_read >= wanted
-        self._works.lifecycle.look_after(monitor, enough=enough)
+        self._works.trainings.look_after(monitor, enough=enough)
         self._works.metrics.show_feedback(monitor.name, monitor.feedback_waiting)
 
     def _show(self, detector: StoredDetector) -> None:
@@ -136,7 +136,7 @@ class Watching:
         try:
             realised = queries.realised(self._works.store, detector)
         except StoreError:
-            self._works.metrics["aemon_store_errors"].inc()
+            self._works.metrics.store_errors.inc()
             return  # the next tick asks again
         with self._lock:
             self._works.metrics.show_detector(detector, realised)

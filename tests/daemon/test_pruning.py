@@ -13,7 +13,8 @@ from aemon.daemon import pruning
 from aemon.daemon.pruning import Retention
 from aemon.daemon.runner import Runner
 from aemon.errors import StoreError
-from aemon.metrics.metrics import PRUNED, Metrics
+from aemon.metrics.metrics import Metrics
+from aemon.metrics.starting_counts import PRUNED
 from aemon.records import Job, Outcome
 from aemon.run_report import RunReport
 from aemon.store.ledger import note_progress, save_run

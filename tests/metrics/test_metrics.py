@@ -1,5 +1,6 @@
 """The metrics: named as documented, from 0, without leftovers."""
 
+import ast
 import re
 import subprocess
 from dataclasses import replace
@@ -13,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from aemon.config.schema import MonitorSettings
 from aemon.config.source_settings import HostSource
 from aemon.config.values.cron import Cron
-from aemon.metrics.catalogue import CATALOGUE
+from aemon.metrics.catalogue import CATALOGUE, Catalogue
 from aemon.metrics.metrics import Metrics
 from aemon.records import DetectorState, DriftReport, Job, OpenEpisodes, Outcome
 from aemon.run_report import RunCounts, RunReport
@@ -22,7 +23,8 @@ from aemon.store.queries import Flagged
 from tests.lacking import needs_program
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-README = Path(__file__).resolve().parents[2] / "README.md"
+ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
 REPORT = RunReport(
     monitor="pumps",
     job=Job.SCORE,
@@ -81,8 +83,48 @@ def metrics():
     return metrics
 
 
+def attribute(metrics, metric):
+    return getattr(metrics, metric.name.removeprefix("aemon_"))
+
+
 def value(metrics, name, **labels):
     return metrics.registry.get_sample_value(name, labels)
+
+
+def test_a_metric_is_the_attribute_of_its_name(metrics):
+    for metric in CATALOGUE:
+        assert hasattr(Catalogue, metric.name.removeprefix("aemon_")), metric.name
+        made = attribute(metrics, metric)
+        assert getattr(made, "metric", metric) == metric
+    assert len({metric.name for metric in CATALOGUE}) == len(CATALOGUE)
+
+
+def test_a_metric_cannot_be_used_before_it_is_made():
+    with pytest.raises(AttributeError, match="aemon_store_errors is not made yet"):
+        _ = object.__new__(Catalogue).store_errors
+
+
+def test_no_metric_is_looked_up_by_its_name():
+    """A misspelt attribute is found by mypy; misspelt text only in the middle of an outage."""
+
+    def names_a_metric(node):
+        parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+        first = parts[0] if parts else None
+        text = first.value if isinstance(first, ast.Constant) else None
+        return isinstance(text, str) and text.startswith("aemon_")
+
+    found = []
+    for path in (ROOT / "aemon").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            looked_up = []
+            if isinstance(node, ast.Subscript):
+                looked_up = [node.slice]
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                looked_up = node.args if node.func.id in {"getattr", "hasattr"} else []
+            found += [f"{path}:{node.lineno}" for part in looked_up if names_a_metric(part)]
+    assert found == []
+    assert not hasattr(Metrics, "__getitem__")
+    assert not hasattr(Metrics, "__getattr__")
 
 
 def test_counters_start_at_zero(metrics):
@@ -209,10 +251,10 @@ def busy(metrics):
     metrics.observe(replace(REPORT, outcome=Outcome.COLLECTING))
     for metric in CATALOGUE:
         if metric.kind != "histogram" and metric.labels in {(), ("monitor",)}:
-            metrics[metric.name].labels(*("pumps" for _ in metric.labels)).inc()
+            attribute(metrics, metric).labels(*("pumps" for _ in metric.labels)).inc()
     metrics.add_receiver("ops")
-    metrics["aemon_config_reloads"].labels("ok").inc()
-    metrics["aemon_records_pruned"].labels("runs").inc(7)
+    metrics.config_reloads.labels("ok").inc()
+    metrics.records_pruned.labels("runs").inc(7)
     return metrics
 
 
