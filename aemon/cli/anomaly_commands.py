@@ -9,19 +9,13 @@ from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, print_json, 
 from aemon.cli.printed_tables import print_table, print_words, short_key, show_time
 from aemon.errors import AemonError, ExitCode
 from aemon.operations.opening import choose_monitors, opened_results
+from aemon.records import Quiet
 
 if TYPE_CHECKING:
     from aemon.store.queries import FlaggedRecord, JudgedRecord
     from aemon.store.store import Store
 
 _SHORT_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
-QUIET_TOLD = {
-    "maintenance": "it lies in a stretch of the maintenance calendar",
-    "snoozed": "it lies in a stretch that was snoozed",
-    "direction": "its columns deviate to the side that does not matter",
-    "small": "its columns deviate by less than matters",
-    "few": "its entity had too few records in the window before it",
-}
 _MOST_NAMED = 10  # of the records or entities a key may mean
 
 
@@ -162,7 +156,7 @@ def _print_reasons(record: "FlaggedRecord") -> None:
     )
     print_words(record.reason)
     if record.quiet:
-        print_words(f"suppressed: {QUIET_TOLD[record.quiet]}")
+        print_words(f"suppressed: {Quiet(record.quiet).words}")
     print_words(
         f"score {record.score:.4g}, {record.exceedance:.2f} x the threshold {record.threshold:.4g}; "
         f"p-value {record.p_value:.2g}; detector {record.detector_version}"

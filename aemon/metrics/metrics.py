@@ -9,7 +9,6 @@ from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
 
 from aemon import __version__
 from aemon.clock import utc_now
-from aemon.config.quiet_settings import QuietSettings
 from aemon.config.schema import MonitorSettings
 from aemon.metrics.catalogue import CATALOGUE, Metric
 from aemon.metrics.series import Family, exposition
@@ -87,7 +86,7 @@ class Metrics:
         for name, values in _BEGIN_WITH.items():
             for value in values:
                 self[name].labels(monitor, value)
-        for why in _quiet_reasons(settings.quiet):
+        for why in filter(settings.quiet.may_apply, Quiet):
             self["aemon_records_suppressed"].labels(monitor, why)
         kinds = (settings.source.kind, settings.detector.kind)
         self["aemon_monitor_info"].labels(monitor, *kinds).set(1)
@@ -291,16 +290,3 @@ class Metrics:
         )
         self.registry.register(histogram)
         return histogram
-
-
-def _quiet_reasons(settings: QuietSettings) -> list[Quiet]:
-    """Why anomalies may be kept quiet by these settings."""
-    asked_for = {
-        Quiet.MAINTENANCE: settings.maintenance,
-        Quiet.SNOOZED: True,
-        Quiet.DRIFT: True,
-        Quiet.DIRECTION: settings.directions,
-        Quiet.SMALL: settings.least_gaps,
-        Quiet.FEW: settings.least_records,
-    }
-    return [why for why, asked in asked_for.items() if asked]
