@@ -118,3 +118,13 @@ def test_one_removed_and_added_again_before_its_lease_was_given_back_is_watched(
     before = daemon._watching.monitors["fans"]
     win(daemon, "fans")
     assert daemon._watching.monitors["fans"] is before
+
+
+def test_its_status_says_of_each_monitor_whether_it_is_watched_here(daemon):
+    page = daemon._status()
+    assert {monitor.name: monitor.held for monitor in page.monitors} == {
+        "pumps": True,
+        "fans": True,
+    }
+    assert set(page.wanted) == set(page.sources) == {"pumps", "fans"}
+    assert page.as_json()["health"] == "dead: no heartbeat yet"
