@@ -82,6 +82,24 @@ class DetectorError(PermanentError):
     exit_code = ExitCode.NO_DETECTOR
 
 
+class NoResultsError(PermanentError):
+    """There are no results to read yet, or no detector to read them with."""
+
+    exit_code = ExitCode.NO_DETECTOR
+
+
+class NotFoundError(PermanentError):
+    """The store has no such record, episode, snooze or notification."""
+
+    exit_code = ExitCode.DATA
+
+
+class AmbiguousError(PermanentError):
+    """Several records fit what was asked for."""
+
+    exit_code = ExitCode.USAGE
+
+
 class SchemaError(PermanentError):
     """The results database has another schema than this version of aemon."""
 

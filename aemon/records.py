@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
 Identity = tuple[str, str]
 """(entity, record key): what identifies a record of one monitor."""
@@ -72,14 +73,32 @@ class Severity(StrEnum):
 
 
 class Quiet(StrEnum):
-    """Why a record over the line is suppressed; the first that applies, in this order."""
+    """Why a record over the threshold is suppressed; the first that applies, in this order.
 
-    MAINTENANCE = "maintenance"  # within a stretch of the configured calendar
-    SNOOZED = "snoozed"  # somebody said so
-    DRIFT = "drift"  # of a new level that was told as drift already, and is being learned
-    DIRECTION = "direction"  # its columns deviate to the side that does not matter
-    SMALL = "small"  # and less than matters
-    FEW = "few"  # there were too few records of its entity around it
+    Each member carries its `words`: the reason as the end of the sentence "suppressed: ...".
+    """
+
+    words: str
+
+    def __new__(cls, reason: str, words: str = "") -> Self:
+        """Make a member that carries its words.
+
+        Raises:
+            TypeError: the member has no words. (`Quiet("drift")` finds a member and makes none.)
+        """
+        if not words:
+            raise TypeError(f"{cls.__name__} {reason} has no words")
+        member = str.__new__(cls, reason)
+        member._value_ = reason
+        member.words = words
+        return member
+
+    MAINTENANCE = "maintenance", "it lies in a stretch of the maintenance calendar"
+    SNOOZED = "snoozed", "it lies in a stretch that was snoozed"
+    DRIFT = "drift", "it is of a new level that was reported as drift and is being learned"
+    DIRECTION = "direction", "its columns deviate to the side that does not matter"
+    SMALL = "small", "its columns deviate by less than matters"
+    FEW = "few", "its entity had too few records in the window before it"
 
 
 class EpisodeState(StrEnum):

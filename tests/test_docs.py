@@ -9,6 +9,7 @@ import yaml
 from aemon.config.loading import load_config
 from aemon.config.schema import Config
 from aemon.config.source_settings import CsvSource, HostSource, SqlSource
+from aemon.records import Quiet
 from aemon.store.schema.tables import metadata
 from aemon.store.schema.views import VIEWS
 
@@ -53,3 +54,8 @@ def test_it_names_every_table_view_and_source_key():
     for settings in (SqlSource, CsvSource, HostSource):
         for key in settings.model_fields:
             assert key == "kind" or f"`{key}`" in README, key
+
+
+def test_it_names_every_reason_to_suppress_an_anomaly():
+    for reason in Quiet:
+        assert f"\n| `{reason}` |" in README, reason

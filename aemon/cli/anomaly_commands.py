@@ -1,28 +1,16 @@
 """`aemon anomalies`, `aemon explain`: what was flagged, and why."""
 
-import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, print_json, read_config
+from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, installed, print_json
 from aemon.cli.printed_tables import print_table, print_words, short_key, show_time
-from aemon.errors import AemonError, ExitCode
-from aemon.operations.opening import choose_monitors, opened_results
+from aemon.records import Quiet
 
 if TYPE_CHECKING:
     from aemon.store.queries import FlaggedRecord, JudgedRecord
-    from aemon.store.store import Store
-
-_SHORT_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
-QUIET_TOLD = {
-    "maintenance": "it lies in a stretch of the maintenance calendar",
-    "snoozed": "it lies in a stretch that was snoozed",
-    "direction": "its columns deviate to the side that does not matter",
-    "small": "its columns deviate by less than matters",
-    "few": "its entity had too few records in the window before it",
-}
-_MOST_NAMED = 10  # of the records or entities a key may mean
 
 
 def anomalies(
@@ -39,18 +27,15 @@ def anomalies(
 ) -> None:
     """List flagged records, newest first."""
     from aemon.clock import parse_duration, utc_now
-    from aemon.store import queries
+    from aemon.operations.flagged_records import list_flagged_records
 
     try:
         oldest = utc_now() - parse_duration(since) if since else None
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--since") from error
-    settings = read_config(config)
-    if monitor is not None:
-        choose_monitors(settings, [monitor])
-    with opened_results(settings) as store:
-        flagged = queries.flagged_records(
-            store, monitor=monitor, since=oldest, limit=limit, suppressed=suppressed
+    with installed(config) as installation:
+        flagged = list_flagged_records(
+            installation, monitor, since=oldest, limit=limit, suppressed=suppressed
         )
     if as_json:
         print_json(flagged)
@@ -63,7 +48,7 @@ def anomalies(
         )
 
 
-def _print_flagged(flagged: "list[FlaggedRecord]", *, one_monitor: bool) -> None:
+def _print_flagged(flagged: "Sequence[FlaggedRecord]", *, one_monitor: bool) -> None:
     columns: dict[str, list[str | None]] = {
         "time (UTC)": [show_time(record.event_time) for record in flagged],
         "monitor": [record.monitor for record in flagged],
@@ -91,68 +76,17 @@ def explain(
     as_json: JsonOption = False,
 ) -> None:
     """Say why a record was flagged: each column's part, what was seen and what was expected."""
-    from aemon.records import Verdict
-    from aemon.store import queries
+    from aemon.operations.flagged_records import explain_record
+    from aemon.store.queries import FlaggedRecord
 
-    settings = read_config(config)
-    choose_monitors(settings, [monitor])
-    with opened_results(settings) as store:
-        judged = _one_record(store, monitor, record_key, entity)
-        found = queries.flagged_records(
-            store,
-            monitor=monitor,
-            entity=judged.entity,
-            record_key=judged.record_key,
-            suppressed=judged.verdict == Verdict.SUPPRESSED,
-            limit=1,
-        )
-    if found:
-        if as_json:
-            print_json(found[0])
-        else:
-            _print_reasons(found[0])
-    elif as_json:
-        print_json({"monitor": monitor, **_fields(judged)})
+    with installed(config) as installation:
+        record = explain_record(installation, monitor, record_key, entity)
+    if as_json:
+        print_json(record)
+    elif isinstance(record, FlaggedRecord):
+        _print_reasons(record)
     else:
-        _print_not_flagged(judged)
-
-
-def _one_record(store: "Store", monitor: str, key: str, entity: str | None) -> "JudgedRecord":
-    """The record a person means.
-
-    Raises:
-        _UnknownRecordError: none was judged, or it cannot be told which.
-    """
-    from aemon.store.queries import judged_records
-
-    found = judged_records(store, monitor, key)
-    if not found and _SHORT_TIME.fullmatch(key):  # a time as it is shown, without its fraction
-        found = judged_records(store, monitor, f"{key}.", prefix=True)
-    if entity is not None:
-        found = [record for record in found if record.entity == entity]
-    if not found:
-        whose = f" of {entity!r}" if entity is not None else ""
-        raise _UnknownRecordError(
-            f"{monitor} has judged no record {key!r}{whose}",
-            todo="the records its first detector learned from are not judged; "
-            "`aemon anomalies` lists those that were flagged",
-        )
-    if len(found) == 1:
-        return found[0]
-    keys = {record.record_key for record in found}
-    entities = {record.entity for record in found}
-    many = keys if len(entities) == 1 else entities
-    names = ", ".join(repr(name) for name in sorted(many)[:_MOST_NAMED])
-    more = f" and {len(many) - _MOST_NAMED} more" if len(many) > _MOST_NAMED else ""
-    if len(entities) == 1:
-        raise _UnclearRecordError(
-            f"{monitor} has judged {len(found)} records {key!r}: {names}{more}",
-            todo="give the whole key of one",
-        )
-    raise _UnclearRecordError(
-        f"{monitor} has judged a record {key!r} of {len(entities)} entities: {names}{more}",
-        todo="say which one with --entity",
-    )
+        _print_not_flagged(record)
 
 
 def _print_reasons(record: "FlaggedRecord") -> None:
@@ -162,7 +96,7 @@ def _print_reasons(record: "FlaggedRecord") -> None:
     )
     print_words(record.reason)
     if record.quiet:
-        print_words(f"suppressed: {QUIET_TOLD[record.quiet]}")
+        print_words(f"suppressed: {Quiet(record.quiet).words}")
     print_words(
         f"score {record.score:.4g}, {record.exceedance:.2f} x the threshold {record.threshold:.4g}; "
         f"p-value {record.p_value:.2g}; detector {record.detector_version}"
@@ -196,17 +130,3 @@ def _print_not_flagged(record: "JudgedRecord") -> None:
             f"score {record.score:.4g}, {record.exceedance:.2f} x the threshold; "
             f"p-value {record.p_value:.2g}"
         )
-
-
-def _fields(record: "JudgedRecord") -> dict[str, object]:
-    from dataclasses import asdict
-
-    return asdict(record)
-
-
-class _UnknownRecordError(AemonError):
-    exit_code = ExitCode.DATA
-
-
-class _UnclearRecordError(AemonError):
-    exit_code = ExitCode.USAGE

@@ -1,14 +1,17 @@
 """`aemon detectors`: what was trained, on what, and whether it can be had again."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from aemon.cli import succession_commands
-from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, print_json, read_config
+from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, installed, print_json
 from aemon.cli.printed_tables import print_table, print_words, show_time
 from aemon.errors import ExitCode
-from aemon.operations.opening import choose_monitors, one_monitor, opened_results
+
+if TYPE_CHECKING:
+    from aemon.lifecycle.rebuilding import Rebuilt
+    from aemon.operations.detector_listing import DetectorDescription
 
 app = typer.Typer(help="About trained detectors.", no_args_is_help=True)
 app.command()(succession_commands.promote)
@@ -26,30 +29,27 @@ def list_(
     config: ConfigOption = CONFIG_FILE, monitor: MonitorOption = None, as_json: JsonOption = False
 ) -> None:
     """List every detector that was trained."""
-    from aemon.store.detectors import detector_rows
+    from aemon.operations.detector_listing import list_detectors
 
-    settings = read_config(config)
-    names = choose_monitors(settings, [monitor] if monitor else None)
-    with opened_results(settings) as store:
-        rows = [row for name in names for row in detector_rows(store, name)]
+    with installed(config) as installation:
+        listed = list_detectors(installation, monitor)
     if as_json:
         shown = (
             "monitor", "version", "state", "state_reason", "asked_by", "trained_at",
             "training_records", "threshold",
         )  # fmt: skip
-        print_json([{name: row[name] for name in shown} for row in rows])
+        print_json([{name: getattr(one, name) for name in shown} for one in listed])
         return
     print_table(
         ("monitor", "detector", "state", "trained at", "records", "threshold", "promised"),
         [
             (
-                row["monitor"], row["version"], row["state"], show_time(row["trained_at"]),
-                row["training_records"], f"{row['threshold']:.4g}",
-                f"{row['false_alarm_rate']:.3g}",
+                one.monitor, one.version, one.state, show_time(one.trained_at),
+                one.training_records, f"{one.threshold:.4g}", f"{one.false_alarm_rate:.3g}",
             )
-            for row in rows
+            for one in listed
         ],
-        notes=[row["state_reason"] for row in rows],
+        notes=[one.state_reason for one in listed],
     )  # fmt: skip
 
 
@@ -61,16 +61,14 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Print what a detector was trained on: its manifest."""
-    from aemon.lifecycle.rebuilding import find_detector
+    from aemon.operations.detector_listing import show_detector
 
-    settings = read_config(config)
-    name = one_monitor(settings, monitor)
-    with opened_results(settings) as store:
-        row = find_detector(store, name, version)
+    with installed(config) as installation:
+        detector = show_detector(installation, version, monitor)
     if as_json:
-        print_json(row)
+        print_json(detector)
         return
-    for key, value in _shown(row).items():
+    for key, value in _shown(detector).items():
         print_words(f"{key}: {value}")
 
 
@@ -85,26 +83,24 @@ def rebuild(
 
     Fails if it does not come to the same scores, and says what differs.
     """
-    from dataclasses import asdict
-
     from rich.console import Console
 
-    from aemon.clock import utc_now
-    from aemon.lifecycle import rebuilding
+    from aemon.operations.json_form import plain
+    from aemon.operations.succession_by_hand import rebuild_detector
 
-    settings = read_config(config)
-    name = one_monitor(settings, monitor)
-    with opened_results(settings) as store, Console(stderr=True).status("training ..."):
-        made = rebuilding.rebuild(name, settings.monitors[name], store, utc_now, version)
+    with installed(config) as installation:
+        name = installation.monitor(monitor)
+        with Console(stderr=True).status("training ..."):
+            made = rebuild_detector(installation, version, name)
     if as_json:
-        print_json({**asdict(made), "same": made.same})
+        print_json({**plain(made), "same": made.same})
     else:
         print_words(f"detector {version} of {name}: {_verdict(made)}")
     if not made.same:
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _verdict(made: Any) -> str:
+def _verdict(made: "Rebuilt") -> str:
     if made.same:
         gap = "the same scores" if made.largest_gap is not None else "the same line"
         return f"rebuilt from the same {made.records} records, {gap}"
@@ -121,19 +117,19 @@ def _verdict(made: Any) -> str:
     return "; ".join(told)
 
 
-def _shown(row: dict[str, Any]) -> dict[str, str]:
-    """A detector's row for people."""
-    manifest = row["manifest"] or {}
+def _shown(detector: "DetectorDescription") -> dict[str, str]:
+    """Return what there is to say of a detector, for people."""
+    manifest = detector.manifest or {}
     left_out = manifest.get("left_out", {})
     lines = manifest.get("lines", {})
     shown = {
-        "monitor": row["monitor"],
-        "detector": f"{row['version']}, {row['state']}, trained at {show_time(row['trained_at'])}",
-        "asked for by": row["asked_by"] or "not written down",
-        "state": row["state_reason"] or "not written down",
-        "records": f"{row['training_records']} for the weights, {row['validation_records']} to try "
-        f"it on, {row['calibration_records']} for the threshold",
-        "event times": f"{show_time(row['trained_from'])} to {show_time(row['trained_until'])}",
+        "monitor": detector.monitor,
+        "detector": f"{detector.version}, {detector.state}, trained at {show_time(detector.trained_at)}",
+        "asked for by": detector.asked_by or "not written down",
+        "state": detector.state_reason or "not written down",
+        "records": f"{detector.training_records} for the weights, {detector.validation_records} to try "
+        f"it on, {detector.calibration_records} for the threshold",
+        "event times": f"{show_time(detector.trained_from)} to {show_time(detector.trained_until)}",
         "source": manifest.get("source", "not written down"),
         "left out": ", ".join(f"{len(pairs)} {why}" for why, pairs in left_out.items()) or "none",
         "brought back": f"{len(manifest.get('brought_back', []))} false alarms",
@@ -142,14 +138,14 @@ def _shown(row: dict[str, Any]) -> dict[str, str]:
         )
         or "none",
         "feedback": f"{len(manifest.get('feedback', []))} taken up",
-        "seed": str(row["seed"]),
-        "threshold": f"{row['threshold']:.6g} by {row['method']}, for a false-alarm rate of "
-        f"{row['false_alarm_rate']:.3g}",
+        "seed": str(detector.seed),
+        "threshold": f"{detector.threshold:.6g} by {detector.method}, for a false-alarm rate of "
+        f"{detector.false_alarm_rate:.3g}",
     }
     calibrated = lines.get("without_feedback", {}).get("pooled")
-    if calibrated is not None and calibrated != row["threshold"]:
+    if calibrated is not None and calibrated != detector.threshold:
         shown["threshold"] += f"; raised by false alarms from {calibrated:.6g}"
     for name in ("settings_hash", "feature_map_hash", "data_hash", "artifact_sha256"):
-        shown[name.replace("_", " ")] = row[name] or "removed by retention"
-    shown["versions"] = ", ".join(f"{name} {number}" for name, number in row["versions"].items())
+        shown[name.replace("_", " ")] = getattr(detector, name) or "removed by retention"
+    shown["versions"] = ", ".join(f"{name} {number}" for name, number in detector.versions.items())
     return shown

@@ -1,21 +1,16 @@
 """`aemon episodes`: what happened, told once; taking it up, closing it, calling it by a name."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, print_json, read_config
+from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, installed, print_json
 from aemon.cli.printed_tables import print_table, print_words, show_time
-from aemon.errors import AemonError, ExitCode
-from aemon.operations.opening import choose_monitors, opened_results
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
-
-    from aemon.config.schema import Config
+    from aemon.operations.episode_handling import EpisodeDetails
     from aemon.store.episode_queries import EpisodeSummary
-    from aemon.store.queries import FlaggedRecord
-    from aemon.store.store import Store
 
 app = typer.Typer(help="About episodes: anomalies that hang together.", no_args_is_help=True)
 
@@ -38,16 +33,14 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """List episodes, newest first."""
-    from aemon.store.episode_queries import episode_summaries
+    from aemon.operations.episode_handling import list_episodes
 
-    settings = read_config(config)
-    names = choose_monitors(settings, [monitor] if monitor else None)
-    with opened_results(settings) as store:
-        told = episode_summaries(store, names, open_only=only_open, limit=limit)
+    with installed(config) as installation:
+        episodes = list_episodes(installation, monitor, open_only=only_open, limit=limit)
     if as_json:
-        print_json(told)
-    elif told:
-        _print_list(told)
+        print_json(episodes)
+    elif episodes:
+        _print_list(episodes)
     else:
         typer.echo("no episode is open" if only_open else "there was no episode")
 
@@ -57,16 +50,14 @@ def show(
     number: IdArgument, config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False
 ) -> None:
     """Show an episode: its records, the columns to blame, and an earlier one it looks like."""
-    from aemon.store.queries import flagged_records
+    from aemon.operations.episode_handling import show_episode
 
-    settings = read_config(config)
-    with opened_results(settings) as store:
-        told = find_episode(store, settings.monitors, number)
-        records = flagged_records(store, episode=number, limit=max(told.records, 1))
+    with installed(config) as installation:
+        episode = show_episode(installation, number)
     if as_json:
-        print_json({**_fields(told), "flagged_records": records})
+        print_json(episode)
     else:
-        _print_episode(told, records)
+        _print_episode(episode)
 
 
 @app.command()
@@ -77,9 +68,10 @@ def ack(
     as_json: JsonOption = False,
 ) -> None:
     """Take an episode up: it is acknowledged, and goes on until it is calm."""
-    from aemon.store.episode_queries import acknowledge
+    from aemon.operations.episode_handling import acknowledge_episode
 
-    _change(read_config(config), number, lambda store: acknowledge(store, number, note), as_json)
+    with installed(config) as installation:
+        _print_changed(acknowledge_episode(installation, number, note), as_json=as_json)
 
 
 @app.command()
@@ -90,14 +82,10 @@ def close(
     as_json: JsonOption = False,
 ) -> None:
     """Close an episode by hand; the next anomaly begins another."""
-    from aemon.store import episode_queries
+    from aemon.operations.episode_handling import close_episode
 
-    _change(
-        read_config(config),
-        number,
-        lambda store: episode_queries.close(store, number, note),
-        as_json,
-    )
+    with installed(config) as installation:
+        _print_changed(close_episode(installation, number, note), as_json=as_json)
 
 
 @app.command()
@@ -108,47 +96,20 @@ def label(
     as_json: JsonOption = False,
 ) -> None:
     """Call an episode by a name, which later ones that look like it are told with."""
-    from aemon.store import episode_queries
+    from aemon.operations.episode_handling import label_episode
 
-    _change(
-        read_config(config),
-        number,
-        lambda store: episode_queries.label(store, number, text),
-        as_json,
-    )
+    with installed(config) as installation:
+        _print_changed(label_episode(installation, number, text), as_json=as_json)
 
 
-def _change(
-    settings: "Config", number: int, change: "Callable[[Store], None]", as_json: bool
-) -> None:
-    with opened_results(settings) as store:
-        find_episode(store, settings.monitors, number)
-        change(store)
-        told = find_episode(store, settings.monitors, number)
+def _print_changed(episode: "EpisodeSummary", *, as_json: bool) -> None:
     if as_json:
-        print_json(told)
+        print_json(episode)
     else:
-        _print_list([told])
+        _print_list([episode])
 
 
-def find_episode(store: "Store", monitors: "Collection[str]", number: int) -> "EpisodeSummary":
-    """The told episode of this number, of one of these monitors.
-
-    Raises:
-        AemonError: there is none.
-    """
-    from aemon.store.episode_queries import episode_summaries
-
-    found = episode_summaries(store, list(monitors), number=number)
-    if not found:
-        whose = " or ".join(monitors)
-        raise _UnknownEpisodeError(
-            f"there is no episode {number} of {whose}", todo="`aemon episodes list` lists them"
-        )
-    return found[0]
-
-
-def _print_list(told: "list[EpisodeSummary]") -> None:
+def _print_list(told: "Sequence[EpisodeSummary]") -> None:
     columns = {
         "id": [str(one.id) for one in told],
         "started (UTC)": [show_time(one.started_at) for one in told],
@@ -168,7 +129,8 @@ def _print_list(told: "list[EpisodeSummary]") -> None:
     print_table(list(columns), list(zip(*columns.values(), strict=True)), notes=notes)
 
 
-def _print_episode(told: "EpisodeSummary", records: "list[FlaggedRecord]") -> None:
+def _print_episode(told: "EpisodeDetails") -> None:
+    records = told.flagged_records
     whose = f"{told.monitor}, {told.entity}" if told.entity else told.monitor
     print_words(f"episode {told.id} of {whose}: {told.severity}, {told.state}")
     until = show_time(told.ended_at)
@@ -202,13 +164,3 @@ def _print_episode(told: "EpisodeSummary", records: "list[FlaggedRecord]") -> No
     )
     if len(records) > MOST_RECORDS:
         typer.echo(f"and {len(records) - MOST_RECORDS} earlier ones")
-
-
-def _fields(told: "EpisodeSummary") -> dict[str, object]:
-    from dataclasses import asdict
-
-    return asdict(told)
-
-
-class _UnknownEpisodeError(AemonError):
-    exit_code = ExitCode.DATA

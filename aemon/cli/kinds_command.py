@@ -6,11 +6,10 @@ from aemon.cli.printed_tables import print_table
 
 def kinds(as_json: JsonOption = False) -> None:
     """List the kinds of detector and what each of them does."""
-    from aemon.detection.autoencoders.kinds.detector_kinds import KINDS
+    from aemon.operations.detector_listing import list_kinds
 
+    listed = list_kinds()
     if as_json:
-        print_json([{"kind": name, "summary": kind.summary} for name, kind in KINDS.items()])
+        print_json(listed)
     else:
-        print_table(
-            ("kind", "what it does"), [(name, kind.summary) for name, kind in KINDS.items()]
-        )
+        print_table(("kind", "what it does"), [(one.kind, one.summary) for one in listed])

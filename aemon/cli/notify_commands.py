@@ -1,18 +1,16 @@
 """`aemon notify`: what receivers were told of episodes; trying again; trying a receiver."""
 
+from collections.abc import Sequence
 from datetime import UTC
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, print_json, read_config
+from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, installed, print_json
 from aemon.cli.printed_tables import print_table, print_words, show_time
-from aemon.errors import AemonError, ConfigError, ExitCode
-from aemon.operations.opening import opened_results
+from aemon.errors import ExitCode
 
 if TYPE_CHECKING:
-    from aemon.config.schema import Config
-    from aemon.notify.sending import Answer
     from aemon.store.outbox import Notification
 
 app = typer.Typer(help="About telling people: receivers and messages.", no_args_is_help=True)
@@ -31,13 +29,10 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """List what receivers were told, newest first, and what waits to be sent."""
-    from aemon.store.delivery import listed
-    from aemon.store.outbox import NotificationState
+    from aemon.operations.notification_handling import list_notifications
 
-    settings = read_config(config)
-    states = [NotificationState.DEAD] if dead else None
-    with opened_results(settings) as store:
-        found = listed(store, states=states, receiver=receiver, limit=limit)
+    with installed(config) as installation:
+        found = list_notifications(installation, dead=dead, receiver=receiver, limit=limit)
     if as_json:
         print_json(found)
     elif found:
@@ -59,21 +54,16 @@ def retry(
 
     One that waits for its next try is tried at once.
     """
-    from aemon.store.delivery import try_again
+    from aemon.operations.notification_handling import retry_notifications
 
     if (number is None) == (not every):
         raise typer.BadParameter("name one notification, or --all")
-    with opened_results(read_config(config)) as store:
-        count = try_again(store, number)
-    if number is not None and not count:
-        raise _UnknownNotificationError(
-            f"there is no notification {number} that is dead or waits",
-            todo="`aemon notify list` lists them",
-        )
+    with installed(config) as installation:
+        retried = retry_notifications(installation, number)
     if as_json:
-        print_json({"tried_again": count})
+        print_json(retried)
     else:
-        typer.echo(f"{count} to be tried again")
+        typer.echo(f"{retried.tried_again} to be tried again")
 
 
 @app.command("test")
@@ -88,56 +78,22 @@ def try_(
 
     It tells of a made-up episode, and says so. Nothing is stored.
     """
-    settings = read_config(config)
-    answers = {name: _try(settings, name) for name in _chosen(settings, names)}
+    from aemon.operations.notification_handling import try_receivers
+
+    with installed(config) as installation:
+        tried = try_receivers(installation, names)
     if as_json:
-        print_json(
-            [
-                {"receiver": name, "status": answer.status, "error": answer.error}
-                for name, answer in answers.items()
-            ]
-        )
-    for name, answer in answers.items() if not as_json else ():
-        if answer.taken:
-            print_words(f"{name}: taken (HTTP {answer.status})")
+        print_json(tried)
+    for one in tried if not as_json else ():
+        if one.error:
+            print_words(f"{one.receiver}: {one.error}", colour="red")
         else:
-            print_words(f"{name}: {answer.error}", colour="red")
-    if not all(answer.taken for answer in answers.values()):
+            print_words(f"{one.receiver}: taken (HTTP {one.status})")
+    if any(one.error for one in tried):
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _chosen(settings: "Config", names: list[str] | None) -> list[str]:
-    if not settings.notify:
-        raise ConfigError(
-            "there are no receivers", todo="name some under `notify` in the configuration"
-        )
-    for name in names or ():
-        if name not in settings.notify:
-            there = ", ".join(settings.notify)
-            raise ConfigError(f"there is no receiver {name!r}", todo=f"there are: {there}")
-    return list(names or settings.notify)
-
-
-def _try(settings: "Config", name: str) -> "Answer":
-    from dataclasses import replace
-
-    from aemon.clock import utc_now
-    from aemon.config.values.addresses import page_url
-    from aemon.config.web_settings import serves_tls
-    from aemon.message import EXAMPLE
-    from aemon.notify.receivers.receiver_kinds import receiver_of
-    from aemon.notify.sending import send
-
-    receiver = receiver_of(settings.notify[name])
-    now = utc_now()
-    page = page_url(
-        settings.http.url, settings.http.listen, tls=serves_tls(settings.http.web_config)
-    )
-    example = replace(EXAMPLE, page=page, started_at=now, ended_at=now, opened_at=now)
-    return send(receiver, receiver.payload(example, now), example.id)
-
-
-def _print_list(found: "list[Notification]") -> None:
+def _print_list(found: "Sequence[Notification]") -> None:
     print_table(
         ("id", "due (UTC)", "receiver", "event", "monitor", "episode", "state", "tries"),
         [
@@ -155,9 +111,3 @@ def _print_list(found: "list[Notification]") -> None:
         ],
         notes=[one.last_error for one in found],
     )
-
-
-class _UnknownNotificationError(AemonError):
-    """There is no such notification."""
-
-    exit_code = ExitCode.DATA

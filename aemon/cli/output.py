@@ -1,8 +1,5 @@
 """Printing for people or, with --json, for machines; and opening what most commands need."""
 
-import json
-from collections.abc import Callable
-from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +7,7 @@ import typer
 
 if TYPE_CHECKING:
     from aemon.config.schema import Config
+    from aemon.operations.installation import Installation
 
 ConfigOption = Annotated[
     Path,
@@ -26,13 +24,15 @@ def read_config(path: Path) -> "Config":
     return load_config(path)
 
 
+def installed(path: Path) -> "Installation":
+    """Return what the operations work on: the configuration of this file and its results."""
+    from aemon.operations.installation import Installation
+
+    return Installation(read_config(path))
+
+
 def print_json(value: Any) -> None:
     """Print a value as JSON; dataclasses become objects, times ISO text."""
-    typer.echo(json.dumps(value, default=_plain, indent=2))
+    from aemon.operations.json_form import to_json
 
-
-def _plain(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    isoformat: Callable[[], str] | None = getattr(value, "isoformat", None)
-    return isoformat() if isoformat else str(value)
+    typer.echo(to_json(value, indent=2))

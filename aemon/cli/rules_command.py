@@ -5,16 +5,16 @@ from typing import Annotated
 
 import typer
 
-from aemon.cli.output import CONFIG_FILE, ConfigOption, read_config
+from aemon.cli.output import CONFIG_FILE, ConfigOption, installed
 from aemon.errors import ConfigError
 
-RULES, TESTS = "aemon.rules.yml", "aemon.rules.test.yml"
+TESTS = "aemon.rules.test.yml"
 
 
 def rules(
     output: Annotated[
         Path | None,
-        typer.Option(help=f"Write {RULES}, and tests for it, into this folder."),
+        typer.Option(help="Write aemon.rules.yml, and tests for it, into this folder."),
     ] = None,
     job: Annotated[
         str, typer.Option(help="What Prometheus calls the scrape job of the daemons.")
@@ -27,26 +27,22 @@ def rules(
     `labels` of a monitor become labels of its alerts. Unit tests are written
     beside: run them with promtool test rules.
     """
-    from aemon.clock import utc_now
-    from aemon.rules.promtool_tests import proof_of
-    from aemon.rules.rule_files import rule_groups, rules_text
+    from aemon.operations.alert_rules import RULES_FILE, alert_rules
 
-    settings = read_config(config)
-    groups = rule_groups(settings, utc_now(), job)
-    link = settings.http.url or ""
-    text = rules_text(groups, link)
+    with installed(config) as installation:
+        made = alert_rules(installation, job, with_tests=output is not None)
     if output is None:
-        typer.echo(text, nl=False)
+        typer.echo(made.rules, nl=False)
         return
     try:
         output.mkdir(parents=True, exist_ok=True)
-        (output / RULES).write_text(text, encoding="utf-8")
-        (output / TESTS).write_text(proof_of(groups, RULES, link), encoding="utf-8")
+        (output / RULES_FILE).write_text(made.rules, encoding="utf-8")
+        (output / TESTS).write_text(made.tests, encoding="utf-8")
     except OSError as error:
         raise ConfigError(
             f"{error.filename}: {error.strerror}", todo="choose a folder that can be written"
         ) from error
-    count = sum(len(group.alerts) for group in groups)
     typer.echo(
-        f"wrote {output / RULES}, {count} alerts, and {TESTS}: promtool test rules {output / TESTS}"
+        f"wrote {output / RULES_FILE}, {made.alerts} alerts, and {TESTS}: "
+        f"promtool test rules {output / TESTS}"
     )

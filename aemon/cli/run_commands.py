@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, print_json, read_config
+from aemon.cli.output import (
+    CONFIG_FILE,
+    ConfigOption,
+    JsonOption,
+    installed,
+    print_json,
+    read_config,
+)
 from aemon.cli.printed_tables import print_table
 from aemon.errors import AemonError, ConfigError, ExitCode
-from aemon.operations.opening import choose_monitors, opened_store
 
 if TYPE_CHECKING:
     from aemon.lifecycle.training_run import Trained
@@ -44,17 +50,18 @@ def train(
     """
     from rich.console import Console
 
-    from aemon.daemon.once import train_monitor
+    from aemon.operations.installation import choose_monitors
+    from aemon.operations.training_by_hand import train_detector
 
-    settings = read_config(config)
-    names = choose_monitors(settings, monitors)
     trained: list[tuple[str, Trained]] = []
     failed: list[tuple[str, AemonError]] = []
-    with opened_store(settings) as store:
+    with installed(config) as installation:
+        names = choose_monitors(installation.config, monitors)
+        installation.prepare()  # a store that is unusable fails once, not for every monitor
         for name in names:
             try:
                 with Console(stderr=True).status(f"training {name} ..."):
-                    made = train_monitor(name, settings.monitors[name], store)
+                    made = train_detector(installation, name)
                 trained.append((name, made))
             except AemonError as error:
                 failed.append((name, error))
@@ -114,12 +121,14 @@ def score(
     """
     if since is not None and not again:
         raise ConfigError("--since goes with --again", todo="add --again, or leave it out")
-    settings = read_config(config)
-    names = choose_monitors(settings, monitors)
-    chosen = {name: settings.monitors[name] for name in names}
-    with opened_store(settings) as store:
-        from aemon.daemon.once import score_monitors, score_monitors_again
+    from aemon.daemon.once import score_monitors, score_monitors_again
+    from aemon.operations.installation import choose_monitors
 
+    with installed(config) as installation:
+        settings = installation.config.monitors
+        chosen = {name: settings[name] for name in choose_monitors(installation.config, monitors)}
+        store = installation.prepare()
+        store.add_monitors(settings)
         _log_what_no_table_shows()
         if again:
             from_time = since and since.replace(tzinfo=since.tzinfo or UTC)

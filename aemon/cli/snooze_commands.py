@@ -1,15 +1,14 @@
 """`aemon snooze`: anomalies that nobody wants to hear of for a while; they are stored as suppressed."""
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, print_json, read_config
+from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, installed, print_json
 from aemon.cli.printed_tables import print_table, show_time
-from aemon.errors import AemonError, ConfigError, ExitCode
-from aemon.operations.opening import choose_monitors, opened_results
 
 if TYPE_CHECKING:
     from aemon.store.snoozes import StoredSnooze
@@ -49,18 +48,13 @@ def add(
 
     They are judged and stored with their reasons, and teach nothing. Event times count.
     """
-    from aemon.clock import utc_now
-    from aemon.records import Snooze
-    from aemon.store.snoozes import add_snooze, all_snoozes
+    from aemon.operations.snoozing import snooze_anomalies
 
-    settings = read_config(config)
-    (name,) = choose_monitors(settings, [monitor])
-    now = utc_now()
-    snooze = Snooze(since=now, until=_end(now, lasts, until), entity=entity)
-    with opened_results(settings) as store:
-        number = add_snooze(store, name, snooze, note)
-        said = [one for one in all_snoozes(store, [name]) if one.id == number]
-    _print(said, as_json=as_json)
+    with installed(config) as installation:
+        snooze = snooze_anomalies(
+            installation, monitor, lasts=_duration(lasts), until=until, entity=entity, note=note
+        )
+    _print([snooze], as_json=as_json)
 
 
 @app.command("list")
@@ -73,13 +67,10 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """List the snoozes that are not over, newest first."""
-    from aemon.store.snoozes import all_snoozes
+    from aemon.operations.snoozing import list_snoozes
 
-    settings = read_config(config)
-    names = choose_monitors(settings, [monitor] if monitor else None)
-    with opened_results(settings) as store:
-        said = all_snoozes(store, names, until=None if every else store.now())
-    _print(said, as_json=as_json)
+    with installed(config) as installation:
+        _print(list_snoozes(installation, monitor, ended=every), as_json=as_json)
 
 
 @app.command()
@@ -89,46 +80,31 @@ def end(
     as_json: JsonOption = False,
 ) -> None:
     """End a snooze now."""
-    from aemon.store.snoozes import all_snoozes, end_snooze
+    from aemon.operations.snoozing import end_snooze
 
-    settings = read_config(config)
-    with opened_results(settings) as store:
-        if not end_snooze(store, number):
-            raise _NotGoingOnError(
-                f"there is no snooze {number} to end", todo="`aemon snooze list` lists them"
-            )
-        said = [one for one in all_snoozes(store, list(settings.monitors)) if one.id == number]
-    _print(said, as_json=as_json)
+    with installed(config) as installation:
+        _print([end_snooze(installation, number)], as_json=as_json)
 
 
-def _end(now: datetime, lasts: str | None, until: datetime | None) -> datetime:
-    """When a snooze that begins now ends.
+def _duration(lasts: str | None) -> timedelta | None:
+    """Read how long a snooze lasts.
 
     Raises:
-        ConfigError: it is not said when, or twice, or before now.
+        BadParameter: the text is no duration, or the calendar ends before.
     """
-    from aemon.clock import parse_duration
+    from aemon.clock import parse_duration, utc_now
 
-    if (lasts is None) == (until is None):
-        raise ConfigError(
-            "a snooze needs either --for or --until",
-            todo="aemon snooze MONITOR --for 2h, or --until 2026-11-30T12:00:00",
-        )
-    if lasts is not None:
-        try:
-            return now + parse_duration(lasts)
-        except (ValueError, OverflowError) as error:
-            raise typer.BadParameter(str(error), param_hint="--for") from error
-    ends = until or now
-    ends = ends if ends.tzinfo else ends.replace(tzinfo=UTC)
-    if ends <= now:
-        raise ConfigError(
-            f"--until {ends:%Y-%m-%dT%H:%M:%S} is over", todo="give a time to come, in UTC"
-        )
-    return ends
+    if lasts is None:
+        return None
+    try:
+        duration = parse_duration(lasts)
+        utc_now() + duration  # a time that cannot be written is refused here
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(str(error), param_hint="--for") from error
+    return duration
 
 
-def _print(said: "list[StoredSnooze]", *, as_json: bool) -> None:
+def _print(said: "Sequence[StoredSnooze]", *, as_json: bool) -> None:
     if as_json:
         print_json(said)
     elif said:
@@ -144,7 +120,3 @@ def _print(said: "list[StoredSnooze]", *, as_json: bool) -> None:
         )  # fmt: skip
     else:
         typer.echo("nothing is snoozed")
-
-
-class _NotGoingOnError(AemonError):
-    exit_code = ExitCode.DATA

@@ -1,19 +1,15 @@
 """`aemon status`: where every monitor stands, and whether its promise is kept."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, print_json, read_config
+from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, installed, print_json
 from aemon.cli.printed_tables import INDENT, print_table, print_words, show_time
-from aemon.operations.opening import opened_results
 
 if TYPE_CHECKING:
-    from aemon.config.schema import Config
     from aemon.doctor.daemon_client import Answer
 
 
@@ -28,12 +24,16 @@ def status(config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False) -> N
     """
     from aemon.doctor.daemon_client import ask_daemon
 
-    settings = read_config(config)
-    answer = ask_daemon(settings)
-    if answer.told is not None:
-        monitors = [{**entry, "told_by": "daemon"} for entry in answer.told["monitors"]]
-    else:
-        monitors = [{**entry, "told_by": "store"} for entry in _stored(settings)]
+    with installed(config) as installation:
+        answer = ask_daemon(installation.config)
+        if answer.told is not None:
+            monitors = [{**entry, "told_by": "daemon"} for entry in answer.told["monitors"]]
+        else:
+            from aemon.operations.json_form import plain
+            from aemon.operations.status_report import stored_status
+
+            known = plain(stored_status(installation))
+            monitors = [{**entry, "told_by": "store"} for entry in known]
     if as_json:
         print_json(monitors)
         return
@@ -42,28 +42,6 @@ def status(config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False) -> N
         _print(monitors)
     else:
         typer.echo("no monitor has run yet")
-
-
-def _stored(settings: "Config") -> list[dict[str, Any]]:
-    from aemon.clock import utc_now
-    from aemon.lifecycle.cold_start import provisional_ones
-    from aemon.store import queries
-    from aemon.store.leases import lease_rows
-
-    with opened_results(settings) as store:
-        overview = queries.overview(store, settings.monitors, utc_now() - timedelta(days=1))
-        held = {row.monitor for row in lease_rows(store, settings.monitors) if row.is_held}
-    provisional = provisional_ones(overview)
-    entries = [
-        {
-            **asdict(monitor),
-            "held": monitor.name in held,
-            "provisional": monitor.name in provisional,
-        }
-        for monitor in overview
-    ]
-    text = json.dumps(entries, default=datetime.isoformat)
-    return list(json.loads(text))
 
 
 def _print_daemon(answer: "Answer") -> None:

@@ -2,60 +2,51 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, print_json, read_config
+from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, installed, print_json
 from aemon.cli.printed_tables import print_table, print_words
 from aemon.errors import ExitCode
-from aemon.operations.opening import opened_results
-
-if TYPE_CHECKING:
-    import sqlalchemy as sa
 
 app = typer.Typer(help="About the results database.", no_args_is_help=True)
-
-
-def _engine(config: Path) -> "sa.Engine":
-    from aemon.store.engine import open_engine
-
-    return open_engine(read_config(config).store.get_secret_value())
 
 
 @app.command()
 def upgrade(config: ConfigOption = CONFIG_FILE) -> None:
     """Bring the schema to this version's, making the tables if there are none."""
-    from aemon.store.schema import revisions
+    from aemon.operations.store_upkeep import upgrade_schema
 
-    engine = _engine(config)
-    before = revisions.current_revision(engine)
-    revisions.upgrade(engine)
-    typer.echo(f"schema {before or 'none'} -> {revisions.current_revision(engine)}")
+    with installed(config) as installation:
+        done = upgrade_schema(installation)
+    typer.echo(f"schema {done.before or 'none'} -> {done.after}")
 
 
 @app.command()
 def current(config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False) -> None:
     """Print the schema's revision and the one this version needs."""
-    from aemon.store.schema import revisions
+    from aemon.operations.store_upkeep import schema_revision
 
-    revision = revisions.current_revision(_engine(config))
+    with installed(config) as installation:
+        revision = schema_revision(installation)
     if as_json:
-        print_json({"current": revision, "needed": revisions.HEAD_REVISION})
+        print_json(revision)
     else:
-        typer.echo(f"current {revision or 'none'}, needed {revisions.HEAD_REVISION}")
+        typer.echo(f"current {revision.current or 'none'}, needed {revision.needed}")
 
 
 @app.command()
 def check(config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False) -> None:
     """Compare the tables with what this version expects; fails if they differ."""
-    from aemon.store.schema import revisions
+    from aemon.operations.store_upkeep import check_schema
 
-    differences = revisions.check(_engine(config))
+    with installed(config) as installation:
+        differences = check_schema(installation)
     if as_json:
         print_json(differences)
     else:
-        for difference in differences or ["the tables are as expected"]:
+        for difference in differences or ("the tables are as expected",):
             print_words(difference)
     if differences:
         raise typer.Exit(ExitCode.STORE)
@@ -72,11 +63,11 @@ def export(
 
     A daemon may go on meanwhile: the file holds the results of one moment.
     """
-    from aemon.store.transfer import moving
+    from aemon.operations.store_upkeep import export_results
 
-    with opened_results(read_config(config)) as store:
-        counts = moving.export(store, file, force=force)
-    _print_counts(counts, as_json)
+    with installed(config) as installation:
+        counts = export_results(installation, file, force=force)
+    _print_counts(counts.rows, as_json)
 
 
 @app.command("import")
@@ -89,20 +80,11 @@ def import_(
 
     Monitors go on where they stood. Stop a daemon that writes to the database.
     """
-    from aemon.clock import utc_now
-    from aemon.store.schema import revisions
-    from aemon.store.store import Store
-    from aemon.store.transfer import moving
+    from aemon.operations.store_upkeep import import_results
 
-    moving.check(file)  # before a database is made for nothing
-    engine = _engine(config)
-    revisions.prepare(engine)
-    store = Store(engine, utc_now)
-    try:
-        counts = moving.import_(store, file)
-    finally:
-        store.close()
-    _print_counts(counts, as_json)
+    with installed(config) as installation:
+        counts = import_results(installation, file)
+    _print_counts(counts.rows, as_json)
 
 
 @app.command()
@@ -117,14 +99,11 @@ def prune(
 
     The daemon does so by itself, every `retention.every`.
     """
-    from aemon.store import retention
+    from aemon.operations.store_upkeep import prune_results
 
-    settings = read_config(config)
-    with opened_results(settings) as store:
-        counts = retention.prune(store, None, settings.retention, store.now(), dry_run=dry_run)
-        if not dry_run:
-            retention.drop_empty_partitions(store, settings.retention, store.now())
-    _print_counts(counts, as_json)
+    with installed(config) as installation:
+        counts = prune_results(installation, dry_run=dry_run)
+    _print_counts(counts.rows, as_json)
 
 
 def _print_counts(counts: Mapping[str, int], as_json: bool) -> None:

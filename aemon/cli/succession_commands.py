@@ -1,15 +1,15 @@
 """`aemon detectors promote`, `rollback` and `compare`: who judges, by hand."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, print_json, read_config
+from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, installed, print_json
 from aemon.cli.printed_tables import print_table, print_words, show_time
-from aemon.operations.opening import one_monitor, opened_results
 
 if TYPE_CHECKING:
     from aemon.lifecycle.comparing import Compared
+    from aemon.operations.succession_by_hand import Promotion
 
 VersionArgument = Annotated[int, typer.Argument(help="The detector's version within its monitor.")]
 MonitorOption = Annotated[
@@ -25,13 +25,10 @@ def promote(
     The next scoring run judges with it. One that was retired or rejected can
     be taken, too, while its weights are kept.
     """
-    from aemon.lifecycle.rebuilding import find_detector
+    from aemon.operations.succession_by_hand import promote_detector
 
-    settings = read_config(config)
-    name = one_monitor(settings, monitor)
-    with opened_results(settings) as store:
-        row = find_detector(store, name, version)
-        _make_active(store, name, row["id"], version, "promoted by a person")
+    with installed(config) as installation:
+        _print_promotion(promote_detector(installation, version, monitor))
 
 
 def rollback(config: ConfigOption = CONFIG_FILE, monitor: MonitorOption = None) -> None:
@@ -39,13 +36,15 @@ def rollback(config: ConfigOption = CONFIG_FILE, monitor: MonitorOption = None) 
 
     The next scoring run judges with it. A detector on trial stays on trial.
     """
-    from aemon.store.succession import version_before
+    from aemon.operations.succession_by_hand import roll_back_detector
 
-    settings = read_config(config)
-    name = one_monitor(settings, monitor)
-    with opened_results(settings) as store:
-        detector_id, version = version_before(store, name)
-        _make_active(store, name, detector_id, version, "rolled back to by a person")
+    with installed(config) as installation:
+        _print_promotion(roll_back_detector(installation, monitor))
+
+
+def _print_promotion(done: "Promotion") -> None:
+    before = f" instead of detector {done.instead_of}" if done.instead_of is not None else ""
+    print_words(f"{done.monitor}: detector {done.version} judges from the next run on{before}")
 
 
 def compare(
@@ -62,19 +61,12 @@ def compare(
 
     Nothing is stored.
     """
-    from dataclasses import asdict
+    from aemon.operations.succession_by_hand import compare_detectors
 
-    from aemon.clock import utc_now
-    from aemon.lifecycle.comparing import compare_detectors
-
-    settings = read_config(config)
-    name = one_monitor(settings, monitor)
-    with opened_results(settings) as store:
-        found = compare_detectors(
-            name, settings.monitors[name], store, utc_now, version, other, records
-        )
+    with installed(config) as installation:
+        found = compare_detectors(installation, version, other, monitor=monitor, records=records)
     if as_json:
-        print_json(asdict(found))
+        print_json(found)
     else:
         _print(found)
 
@@ -110,26 +102,3 @@ def _print(found: "Compared") -> None:
             ],
         )  # fmt: skip
         print_words("score over threshold of the records that one of them flags: 1 is the line")
-
-
-def _make_active(store: Any, name: str, detector_id: int, version: int, reason: str) -> None:
-    from aemon.errors import DetectorError
-    from aemon.store.detectors import active_detector
-    from aemon.store.store import StaleWatermarkError
-    from aemon.store.succession import promote as make_active
-
-    active = active_detector(store, name)
-    if active is not None and active.id == detector_id:
-        raise DetectorError(
-            f"{name}: detector {version} is the active one", todo="nothing is to be done"
-        )
-    try:
-        make_active(store, name, detector_id, reason, instead_of=active.id if active else None)
-    except StaleWatermarkError as error:
-        raise DetectorError(
-            f"{name}: detector {version} cannot be made active: its weights were removed, or "
-            "another became active just now",
-            todo="see `aemon detectors list`",
-        ) from error
-    before = f" instead of detector {active.version}" if active else ""
-    print_words(f"{name}: detector {version} judges from the next run on{before}")

@@ -1,18 +1,16 @@
 """`aemon tune`: which settings tell planted anomalies from a monitor's own records best."""
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, print_json, read_config
+from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, installed, print_json
 from aemon.cli.printed_tables import print_table, print_words
-from aemon.operations.newest_records import newest_records
-from aemon.operations.opening import choose_monitors
 
 if TYPE_CHECKING:
-    from aemon.config.detector_settings import DetectorSettings
-    from aemon.detection.search.tuning import Trial, Tuning
+    from aemon.detection.search.tuning import Trial
+    from aemon.operations.detector_tuning import TunedDetector
 
 
 def tune(
@@ -34,41 +32,40 @@ def tune(
     """
     from rich.console import Console
 
-    from aemon.detection.search.tuning import tune as search
+    from aemon.operations.detector_tuning import tune_detector
 
-    settings = read_config(config)
-    choose_monitors(settings, [monitor])
-    present = settings.monitors[monitor]
-    frame = newest_records(settings, monitor, records)
-    with Console(stderr=True).status("trying the present settings ...") as status:
+    with (
+        installed(config) as installation,
+        Console(stderr=True).status("trying the present settings ...") as status,
+    ):
 
         def tell(trial: "Trial") -> None:
             status.update(f"trying others; {_words(trial)}: {_number(trial.criterion)} ...")
 
-        found = search(frame, present.learning, seed=seed, seconds=seconds, tell=tell)
-    changes = found.advice.changes
-    if as_json:
-        trials = [_plain(trial) for trial in found.trials]
-        told = {"records": len(frame), "finished": found.finished, "changes": changes}
-        print_json({"monitor": monitor, **told, "trials": trials})
-        return
-    _print_trials(found)
-    typer.echo()
-    if not found.finished:
-        print_words(f"{seconds:g} seconds were up before all was tried: --seconds gives it more")
-    if changes:
-        print_words(
-            f"{_number(found.advice.criterion)} instead of {_number(found.trials[0].criterion)}; "
-            "what to write into the configuration:"
+        tuned = tune_detector(
+            installation, monitor, records=records, seed=seed, seconds=seconds, tell=tell
         )
-        typer.echo(f"\n{_snippet(monitor, present.detector, changes)}", nl=False)
+    if as_json:
+        shown = ("monitor", "records", "finished", "changes", "trials")
+        print_json({name: getattr(tuned, name) for name in shown})
+        return
+    _print_trials(tuned)
+    typer.echo()
+    if not tuned.finished:
+        print_words(f"{seconds:g} seconds were up before all was tried: --seconds gives it more")
+    if tuned.changes:
+        print_words(
+            f"{_number(tuned.advised.criterion)} instead of "
+            f"{_number(tuned.trials[0].criterion)}; what to write into the configuration:"
+        )
+        typer.echo(f"\n{tuned.snippet}", nl=False)
     else:
         print_words(
             "change nothing: the present settings are within one standard error of the best"
         )
 
 
-def _print_trials(found: "Tuning") -> None:
+def _print_trials(found: "TunedDetector") -> None:
     best = found.best
     print_table(
         ("AUROC", "error", "flagged", "seconds", "settings"),
@@ -96,21 +93,3 @@ def _words(trial: "Trial") -> str:
 
 def _number(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.4f}"
-
-
-def _plain(trial: "Trial") -> dict[str, Any]:
-    """A trial as JSON has it, which knows no NaN."""
-    fields = {key: getattr(trial, key) for key in trial.__dataclass_fields__}
-    return {
-        key: None if isinstance(value, float) and math.isnan(value) else value
-        for key, value in fields.items()
-    }
-
-
-def _snippet(monitor: str, present: "DetectorSettings", changes: dict[str, Any]) -> str:
-    """The monitor's whole `detector` part as it should be."""
-    import yaml
-
-    detector = present.model_copy(update=changes).model_dump(mode="json", exclude_defaults=True)
-    part = {"monitors": {monitor: {"detector": detector}}}
-    return yaml.safe_dump(part, sort_keys=False, default_flow_style=None)

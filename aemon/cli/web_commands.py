@@ -1,9 +1,7 @@
 """`aemon web`: what to write into a web configuration."""
 
 import getpass
-import hashlib
 import json
-import secrets
 import sys
 from typing import Annotated
 
@@ -14,10 +12,6 @@ from aemon.errors import ConfigError
 
 app = typer.Typer(help="Make the hashes that a web configuration holds.", no_args_is_help=True)
 
-COST = 12  # of bcrypt: a fifth of a second for each guess
-LONGEST_BYTES = 72  # bcrypt sees no more
-_TOKEN_BYTES = 32
-
 
 @app.command()
 def password(
@@ -27,23 +21,13 @@ def password(
 
     Without a terminal, the password is the first line of standard input.
     """
-    import bcrypt
+    from aemon.operations.web_hashes import hash_password
 
-    chosen = _ask()
-    if not chosen:
-        raise ConfigError("the password is empty", todo="choose another one")
-    if len(chosen.encode()) > LONGEST_BYTES:
-        raise ConfigError(
-            f"the password is longer than {LONGEST_BYTES} bytes, and bcrypt sees no more",
-            todo="choose a shorter one",
-        )
-    if not name or ":" in name:
-        raise ConfigError("a user's name must not be empty or hold ':'", todo="choose another one")
-    kept = bcrypt.hashpw(chosen.encode(), bcrypt.gensalt(COST)).decode()
+    hashed = hash_password(name, _ask())
     if as_json:
-        print_json({"user": name, "hash": kept})
+        print_json(hashed)
         return
-    typer.echo(f"basic_auth_users:\n  {_key(name)}: {kept}")
+    typer.echo(f"basic_auth_users:\n  {_key(name)}: {hashed.hash}")
 
 
 @app.command()
@@ -52,14 +36,15 @@ def token(
     as_json: JsonOption = False,
 ) -> None:
     """Make a bearer token, and print it with the line that holds its hash."""
-    made = f"aemon_{secrets.token_urlsafe(_TOKEN_BYTES)}"
-    kept = f"sha256:{hashlib.sha256(made.encode()).hexdigest()}"
+    from aemon.operations.web_hashes import make_token
+
+    made = make_token(name)
     if as_json:
-        print_json({"name": name, "token": made, "hash": kept})
+        print_json(made)
         return
     # Not where the rest goes: that may be a file, and the token itself must not stand in it.
-    typer.echo(f"the token, which is shown now and never again: {made}", err=True)
-    typer.echo(f"bearer_tokens:\n  {_key(name)}: {kept}")
+    typer.echo(f"the token, which is shown now and never again: {made.token}", err=True)
+    typer.echo(f"bearer_tokens:\n  {_key(name)}: {made.hash}")
 
 
 def _ask() -> str:

@@ -1,12 +1,13 @@
 """What a configuration may say of when anomalies are not to be told."""
 
 from datetime import datetime, timedelta
-from typing import Literal, Self
+from typing import Literal, Self, assert_never
 
 from pydantic import AwareDatetime, Field, model_validator
 
 from aemon.config.values.scalars import Settings
 from aemon.config.values.times import CronText, Duration, TimeZone
+from aemon.records import Quiet
 
 
 class Maintenance(Settings):
@@ -56,6 +57,22 @@ class QuietSettings(Settings):
         0, ge=0, description="anomalies count only with so many records of the entity in `window`"
     )
     window: Duration = Field(timedelta(hours=1), description="that window, up to the anomaly")
+
+    def may_apply(self, reason: Quiet) -> bool:
+        """Return whether anomalies may be suppressed for this reason under these settings."""
+        match reason:
+            case Quiet.MAINTENANCE:
+                return bool(self.maintenance)
+            case Quiet.SNOOZED | Quiet.DRIFT:
+                return True
+            case Quiet.DIRECTION:
+                return bool(self.directions)
+            case Quiet.SMALL:
+                return bool(self.least_gaps)
+            case Quiet.FEW:
+                return bool(self.least_records)
+            case _:
+                assert_never(reason)
 
 
 def is_over(one: Maintenance, now: datetime) -> bool:

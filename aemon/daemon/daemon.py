@@ -5,7 +5,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import prometheus_client
 from aemon import __version__
 from aemon.clock import Clock, utc_now
 from aemon.config.schema import Config
-from aemon.config.values.addresses import page_url, public_address
+from aemon.config.values.addresses import page_url
 from aemon.daemon.health import Condition
 from aemon.daemon.leasing import Leasing, own_name
 from aemon.daemon.local_workers import LocalWorkers
@@ -26,20 +25,18 @@ from aemon.daemon.systemd import Notifier
 from aemon.daemon.trainings import Trainings
 from aemon.daemon.watched_monitors import Watching, Works
 from aemon.errors import ExitCode, StoreError
-from aemon.lifecycle.cold_start import provisional_ones
 from aemon.logs import Action, log, set_up_logs
 from aemon.metrics.metrics import Metrics
 from aemon.notify.notifier import Outbox
+from aemon.operations.installation import Installation
+from aemon.operations.status_report import DaemonState, StatusPage, status_page
 from aemon.records import Job, Outcome
-from aemon.store import queries
 from aemon.store.engine import open_engine
-from aemon.store.episode_queries import episode_summaries
 from aemon.store.leases import Replica
 from aemon.store.schema import revisions
 from aemon.store.store import Store
 from aemon.web.access import WatchedAccess, exposure
 from aemon.web.server import WebServer, listen
-from aemon.web.status import StatusPage
 
 logger = logging.getLogger(__name__)
 
@@ -235,27 +232,16 @@ class Daemon:
         heartbeat.set(self._clock().timestamp())
 
     def _status(self) -> StatusPage:
-        now = self._clock()
-        since = now - timedelta(days=1)
-        configured = self._config.monitors
-        monitors = queries.overview(self._store, configured, since)
-        return StatusPage(
-            version=__version__,
-            now=now,
+        state = DaemonState(
             started_at=self._started_at,
-            wanted={name: self._watching.wanted(name) for name in configured},
-            sources={name: settings.source.kind for name, settings in configured.items()},
-            monitors=monitors,
-            provisional=provisional_ones(monitors),
-            episodes=episode_summaries(self._store, configured, open_only=True),
-            flagged=queries.flagged_records(self._store, since=since, limit=20),
-            store=public_address(self._store.engine.url),
             replica=self._me.name,
             replicas=self._leasing.live,
             held=self._leasing.held,
+            wanted={name: self._watching.wanted(name) for name in self._config.monitors},
             health=self._condition.health(),
             config_refused=self._reloading.refusal,
         )
+        return status_page(Installation(self._config, self._store, self._clock), state)
 
 
 def run_daemon(

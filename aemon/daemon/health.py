@@ -7,9 +7,9 @@ from aemon.daemon.leasing import Leasing
 from aemon.daemon.scheduler import HEARTBEAT_SECONDS, SCORING_AT_ONCE, Scheduler
 from aemon.errors import AemonError
 from aemon.monitoring.monitor import Monitor
+from aemon.operations.status_report import Health
 from aemon.store import episodes
 from aemon.store.store import Store
-from aemon.web.status import Health
 
 HEARTBEAT_LOST_SECONDS = 6 * HEARTBEAT_SECONDS
 

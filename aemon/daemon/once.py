@@ -9,14 +9,11 @@ from prometheus_client import CollectorRegistry
 from aemon.clock import utc_now
 from aemon.config.schema import MonitorSettings
 from aemon.daemon.runner import Runner
-from aemon.errors import AemonError
-from aemon.lifecycle.training_run import Trained, train_once
 from aemon.metrics.metrics import Metrics
 from aemon.monitoring.monitor import Monitor
-from aemon.records import Job, Outcome
-from aemon.run import Run, Work
+from aemon.records import Job
+from aemon.run import Work
 from aemon.run_report import RunReport
-from aemon.store.ledger import save_run
 from aemon.store.store import Store
 
 LONGEST_AGAIN = timedelta(days=7)
@@ -41,28 +38,6 @@ def score_monitors_again(
         return partial(monitor.score_again, since=since)
 
     return _run(monitors, store, work, LONGEST_AGAIN)
-
-
-def train_monitor(name: str, settings: MonitorSettings, store: Store) -> Trained:
-    """Train a monitor's detector here and now, and write it into the ledger, failed or not.
-
-    Raises:
-        AemonError: as `train_once`.
-    """
-    run, began = Run(), utc_now()
-
-    def note(outcome: Outcome, reason: str) -> None:
-        save_run(store, run.report(name, Job.TRAIN, outcome, reason, (began, utc_now())))
-
-    try:
-        trained = train_once(name, settings, store, utc_now)
-    except AemonError as error:
-        note(Outcome.FAILED, str(error))
-        raise
-    run.count(records_read=trained.records)
-    run.detector_id, run.threshold_id = trained.id, trained.threshold_id
-    note(Outcome.OK, trained.sentence)
-    return trained
 
 
 def _run(

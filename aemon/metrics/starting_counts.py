@@ -50,20 +50,7 @@ def begin_monitor(metrics: Catalogue, monitor: str, quiet: QuietSettings) -> Non
         (metrics.anomalies, tuple(Severity)),
         (metrics.episodes, tuple(Severity)),
         (metrics.trials, _RULINGS),
-        (metrics.records_suppressed, _quiet_reasons(quiet)),
+        (metrics.records_suppressed, tuple(filter(quiet.may_apply, Quiet))),
     ):
         for value in values:
             family.labels(monitor, value)
-
-
-def _quiet_reasons(settings: QuietSettings) -> tuple[Quiet, ...]:
-    """Return why anomalies may be suppressed by these settings."""
-    asked_for = {
-        Quiet.MAINTENANCE: settings.maintenance,
-        Quiet.SNOOZED: True,
-        Quiet.DRIFT: True,
-        Quiet.DIRECTION: settings.directions,
-        Quiet.SMALL: settings.least_gaps,
-        Quiet.FEW: settings.least_records,
-    }
-    return tuple(why for why, asked in asked_for.items() if asked)

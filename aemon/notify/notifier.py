@@ -2,15 +2,18 @@
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING
 
 from aemon.config.schema import Config
 from aemon.metrics.metrics import Metrics
 from aemon.notify.composing import Words
 from aemon.notify.courier import Courier, Surroundings
 from aemon.notify.receivers.receiver_kinds import receiver_of
-from aemon.records import OpenEpisodes
 from aemon.run_report import RunReport
 from aemon.store.store import Store
+
+if TYPE_CHECKING:
+    from aemon.records import OpenEpisodes
 
 
 class Outbox:

@@ -303,6 +303,7 @@ def judged_later(
 class JudgedRecord:
     """The newest verdict on one record."""
 
+    monitor: str
     entity: str
     record_key: str
     event_time: datetime

@@ -73,6 +73,20 @@ def all_snoozes(
         return [StoredSnooze(**row) for row in connection.execute(query).mappings()]
 
 
+def find_snooze(store: Store, number: int) -> StoredSnooze | None:
+    """Return the snooze of this number, if there is one.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    query = sa.select(*(snoozes.c[name] for name in StoredSnooze.__slots__)).where(
+        snoozes.c.id == number
+    )
+    with store.reading() as connection:
+        row = connection.execute(query).mappings().first()
+    return None if row is None else StoredSnooze(**row)
+
+
 def snoozes_of(
     connection: sa.Connection, monitor: str, since: datetime | None = None
 ) -> tuple[Snooze, ...]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
@@ -19,9 +18,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from aemon.errors import AemonError
+from aemon.operations.json_form import to_json
+from aemon.operations.status_report import Health, StatusPage
 from aemon.web.access import Access, load_access
 from aemon.web.guard import OPEN_PATH, Guard
-from aemon.web.status import Health, StatusPage, as_json
 
 MAX_BODY = 10_000_000  # bytes
 
@@ -62,7 +62,7 @@ def build_app(
 
     def status_json() -> Response:
         try:
-            text = json.dumps(as_json(status()), default=datetime.isoformat)
+            text = to_json(status().as_json())
         except AemonError as error:
             return PlainTextResponse(f"{error}\n", HTTPStatus.SERVICE_UNAVAILABLE)
         return Response(text, media_type="application/json")

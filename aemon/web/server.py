@@ -12,10 +12,10 @@ import uvicorn
 
 from aemon.errors import ConfigError
 from aemon.logs import Action
+from aemon.operations.status_report import Health, StatusPage
 from aemon.web.access import WatchedAccess
 from aemon.web.app import MAX_BODY, build_app
 from aemon.web.connections import HEAD_BYTES, IDLE_SECONDS, Connection, Gate
-from aemon.web.status import Health, StatusPage
 
 HANDSHAKE_SECONDS = 5.0
 LOOK_EVERY_SECONDS = 1.0  # at the web configuration and the certificate

@@ -19,12 +19,12 @@ from prometheus_client import CollectorRegistry, disable_created_metrics, genera
 from aemon.config.schema import MonitorSettings
 from aemon.config.source_settings import HostSource
 from aemon.metrics.metrics import Metrics
+from aemon.operations.status_report import Health
 from aemon.records import DetectorState, DriftReport, Job, OpenEpisodes, Outcome, Severity
 from aemon.run_report import RunCounts, RunReport
 from aemon.store.detectors import StoredDetector
 from aemon.store.queries import Flagged
 from aemon.web.server import WebServer, listen
-from aemon.web.status import Health
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PAUSE = 0.5  # before each scrape: the server rests after a page, so that no flood takes its core

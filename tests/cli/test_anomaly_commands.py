@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from aemon.errors import ExitCode
+from aemon.records import Quiet
 from tests import readings
 from tests.cli.commands import LEARNED, WIDTH, change, run, sql
 from tests.processes import insert
@@ -135,3 +136,14 @@ def test_a_time_as_key_may_be_given_as_it_is_shown(folder):
     assert f"record {key}" in run(folder, "explain", "pumps", key).stdout
     error = run(folder, "explain", "pumps", "2026-01-01T01:00:01", code=ExitCode.DATA).stderr
     assert "judged no record" in error
+
+
+@pytest.mark.parametrize("reason", Quiet)
+def test_a_suppressed_record_is_explained_whatever_suppressed_it(judged, reason):
+    connection = sqlite3.connect(judged / "aemon.db")
+    with connection:
+        connection.execute("UPDATE scores SET verdict = 'suppressed' WHERE verdict = 'anomaly'")
+        connection.execute("UPDATE anomalies SET quiet = ?", (reason.value,))
+    connection.close()
+    text = " ".join(run(judged, "explain", "pumps", "300", "--entity", "P-1").stdout.split())
+    assert f"suppressed: {reason.words}" in text

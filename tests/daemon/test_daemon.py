@@ -150,3 +150,13 @@ def test_it_begins_as_many_trainings_at_once_as_configured(path):
         both.abort()
         release.set()
         daemon._scheduler.stop()
+
+
+def test_its_status_says_of_each_monitor_whether_it_is_watched_here(daemon):
+    page = daemon._status()
+    assert {monitor.name: monitor.held for monitor in page.monitors} == {
+        "pumps": True,
+        "fans": True,
+    }
+    assert set(page.wanted) == set(page.sources) == {"pumps", "fans"}
+    assert page.as_json()["health"] == "dead: no heartbeat yet"

@@ -7,11 +7,11 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 from starlette.testclient import TestClient
 
 from aemon.errors import ConfigError, StoreError
+from aemon.operations.status_report import Health, MonitorStatus, StatusPage
 from aemon.store.episode_queries import EpisodeSummary
-from aemon.store.queries import BlamedColumn, Flagged, FlaggedRecord, LastRun, MonitorOverview
+from aemon.store.queries import BlamedColumn, Flagged, FlaggedRecord, LastRun
 from aemon.web.app import build_app
 from aemon.web.server import WebServer, listen
-from aemon.web.status import Health, StatusPage
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -20,7 +20,7 @@ def run(outcome="ok", reason="", records=0) -> LastRun:
     return LastRun(outcome=outcome, reason=reason, finished_at=NOW, records_read=records)
 
 
-def monitor(name: str, **changes) -> MonitorOverview:
+def monitor(name: str, **changes) -> MonitorStatus:
     known = {
         "name": name,
         "detector_version": 2,
@@ -40,7 +40,7 @@ def monitor(name: str, **changes) -> MonitorOverview:
         "last_score": run(),
         "last_train": run(),
     }
-    return MonitorOverview(**{**known, **changes})
+    return MonitorStatus(**{**known, **changes})
 
 
 FLAGGED = FlaggedRecord(
@@ -141,8 +141,9 @@ def test_what_a_person_should_know_of_a_monitor_stands_beside_its_state():
         on_trial=3,
         drifts=("flow is spread otherwise than in the records learned from",),
         episodes_open=1,
+        provisional=True,
     )
-    page = client([pumps, monitor("fans")], episodes=[EPISODE], provisional={"pumps"}).get("/").text
+    page = client([pumps, monitor("fans")], episodes=[EPISODE]).get("/").text
     # Then the one says so, once, and the other nothing of it
     assert page.count("provisional") == page.count("on trial") == page.count(">drift<") == 1
     assert "flow is spread otherwise" in page
@@ -153,7 +154,7 @@ def test_what_a_person_should_know_of_a_monitor_stands_beside_its_state():
 
 
 def test_a_program_is_told_the_same():
-    page = client([monitor("pumps", drifts=("odder",), on_trial=3)], provisional={"pumps"})
+    page = client([monitor("pumps", drifts=("odder",), on_trial=3, provisional=True)])
     (told,) = page.get("/status.json").json()["monitors"]
     assert (told["provisional"], told["drifts"], told["on_trial"]) == (True, ["odder"], 3)
 

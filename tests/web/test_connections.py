@@ -9,9 +9,9 @@ import psutil
 import pytest
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
+from aemon.operations.status_report import Health
 from aemon.web import connections, server
 from aemon.web.server import WebServer, listen
-from aemon.web.status import Health
 from tests.web_security import answer_of, ended_after
 
 MOST = 5

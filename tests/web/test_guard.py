@@ -12,11 +12,11 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from aemon.config.web_settings import WebSettings
+from aemon.operations.status_report import Health
 from aemon.web import credentials
 from aemon.web.access import _access
 from aemon.web.app import build_app
 from aemon.web.credentials import CrowdedError, PasswordChecks
-from aemon.web.status import Health
 
 QUICK = 4  # bcrypt's least cost
 HASH = bcrypt.hashpw(b"open sesame", bcrypt.gensalt(QUICK)).decode()

@@ -10,9 +10,9 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
 from aemon.errors import StoreError
+from aemon.operations.status_report import Health
 from aemon.web import app as web_app
 from aemon.web.app import Page, build_app
-from aemon.web.status import Health
 
 
 def counting(seconds: float = 0.0):

@@ -6,6 +6,7 @@ which monitor it means. Event times are UTC: `timestamptz` on PostgreSQL, ISO te
 
 import sqlalchemy as sa
 
+from aemon.records import Quiet
 from aemon.store.schema import episode_tables, lifecycle_tables, table_parts
 from aemon.store.schema.column_types import Json, Number, Truth, UtcTime, Whole
 from aemon.store.schema.table_parts import column, monitor, of_monitors, record_identity, table
@@ -228,7 +229,7 @@ anomalies = table(
     column(
         "quiet",
         sa.Text,
-        "why it was suppressed: maintenance, snoozed, drift, direction, small or few; null if it was not",
+        f"why it was suppressed: {', '.join([*Quiet][:-1])} or {[*Quiet][-1]}; null if it was not",
         nullable=True,
     ),
     column(

@@ -1,0 +1,45 @@
+"""Prometheus rules for the configured monitors, as text."""
+
+from dataclasses import dataclass
+
+from aemon.operations.installation import Installation
+from aemon.rules.promtool_tests import proof_of
+from aemon.rules.rule_files import rule_groups, rules_text
+
+RULES_FILE = "aemon.rules.yml"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AlertRules:
+    """Alerting and recording rules, and their tests.
+
+    Attributes:
+        rules: a rule file, in YAML.
+        tests: a file for `promtool test rules`, which names the rule file `aemon.rules.yml`;
+            empty unless asked for.
+        alerts: how many alerting rules there are.
+    """
+
+    rules: str
+    tests: str
+    alerts: int
+
+
+def alert_rules(
+    installation: Installation, job: str = "aemon", *, with_tests: bool = False
+) -> AlertRules:
+    """Return rules whose windows and waiting times follow from each monitor's own schedule.
+
+    Args:
+        installation: whose monitors.
+        job: what Prometheus calls the scrape job of the daemons.
+        with_tests: whether tests are made as well.
+    """
+    config = installation.config
+    groups = rule_groups(config, installation.clock(), job)
+    link = config.http.url or ""
+    return AlertRules(
+        rules=rules_text(groups, link),
+        tests=proof_of(groups, RULES_FILE, link) if with_tests else "",
+        alerts=sum(len(group.alerts) for group in groups),
+    )

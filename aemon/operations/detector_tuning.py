@@ -1,0 +1,81 @@
+"""Searching for better detector settings on a monitor's newest records, without labels."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from aemon.detection.search.tuning import Trial, tune
+from aemon.operations.installation import Installation
+from aemon.operations.newest_records import newest_records
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TunedDetector:
+    """The settings that were tried, and what to change.
+
+    Attributes:
+        records: how many records the settings were tried on.
+        finished: whether all was tried that was planned; otherwise the time was up.
+        changes: key of `detector` -> advised value; empty where the present settings are within
+            one standard error of the best.
+        trials: what was tried, the present settings first.
+        best: the trial with the largest criterion.
+        advised: the trial whose settings are advised.
+        snippet: the monitor's whole `detector` part as advised, in YAML.
+    """
+
+    monitor: str
+    records: int
+    finished: bool
+    changes: Mapping[str, Any]
+    trials: tuple[Trial, ...]
+    best: Trial
+    advised: Trial
+    snippet: str
+
+
+def tune_detector(
+    installation: Installation,
+    monitor: str,
+    *,
+    records: int = 3000,
+    seed: int = 0,
+    seconds: float = 120.0,
+    tell: Callable[[Trial], None] | None = None,
+) -> TunedDetector:
+    """Try detector settings on a monitor's newest records, and return which to change.
+
+    Args:
+        installation: where; nothing in it is changed.
+        monitor: whose records.
+        records: how many of the newest records are used.
+        seed: the same seed makes the same search.
+        seconds: nothing new is begun after these.
+        tell: called with each trial once it has ended.
+
+    Raises:
+        ConfigError: there is no such monitor.
+        TrainingError: there are too few records.
+        AemonError: the source or the store cannot be read.
+    """
+    name = installation.monitor(monitor)
+    present = installation.config.monitors[name]
+    frame = newest_records(installation, name, records)
+    found = tune(frame, present.learning, seed=seed, seconds=seconds, tell=tell)
+    advised = found.advice
+    detector = present.detector.model_copy(update=advised.changes)
+    part = {"detector": detector.model_dump(mode="json", exclude_defaults=True)}
+    return TunedDetector(
+        monitor=name,
+        records=len(frame),
+        finished=found.finished,
+        changes=advised.changes,
+        trials=found.trials,
+        best=found.best,
+        advised=advised,
+        snippet=yaml.safe_dump(
+            {"monitors": {name: part}}, sort_keys=False, default_flow_style=None
+        ),
+    )

@@ -1,0 +1,110 @@
+"""Episodes: listing, showing, acknowledging, closing and labelling them."""
+
+from dataclasses import dataclass, fields
+
+from aemon.errors import NotFoundError
+from aemon.operations.installation import Installation
+from aemon.store import episode_queries
+from aemon.store.episode_queries import EpisodeSummary, episode_summaries
+from aemon.store.queries import FlaggedRecord, flagged_records
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EpisodeDetails(EpisodeSummary):
+    """An episode with its flagged records, newest first."""
+
+    flagged_records: tuple[FlaggedRecord, ...]
+
+
+def list_episodes(
+    installation: Installation,
+    monitor: str | None = None,
+    *,
+    open_only: bool = False,
+    limit: int = 20,
+) -> tuple[EpisodeSummary, ...]:
+    """Return episodes, newest first.
+
+    Args:
+        installation: where.
+        monitor: only this monitor's.
+        open_only: only episodes that are not closed.
+        limit: at most this many.
+
+    Raises:
+        ConfigError: there is no such monitor.
+        NoResultsError: there are no results yet.
+    """
+    names = installation.monitors(monitor)
+    return tuple(episode_summaries(installation.store, names, open_only=open_only, limit=limit))
+
+
+def find_episode(
+    installation: Installation, number: int, monitor: str | None = None
+) -> EpisodeSummary:
+    """Return the reported episode of this number; with `monitor`, only if it is that monitor's.
+
+    Raises:
+        ConfigError: there is no such monitor.
+        NotFoundError: there is no such episode.
+        NoResultsError: there are no results yet.
+    """
+    names = installation.monitors(monitor)
+    found = episode_summaries(installation.store, names, number=number)
+    if not found:
+        raise NotFoundError(
+            f"there is no episode {number} of {' or '.join(names)}",
+            todo="`aemon episodes list` lists them",
+        )
+    return found[0]
+
+
+def show_episode(installation: Installation, number: int) -> EpisodeDetails:
+    """Return an episode with all its flagged records.
+
+    Raises:
+        NotFoundError: there is no such episode.
+        NoResultsError: there are no results yet.
+    """
+    episode = find_episode(installation, number)
+    records = flagged_records(installation.store, episode=number, limit=max(episode.records, 1))
+    known = {field.name: getattr(episode, field.name) for field in fields(episode)}
+    return EpisodeDetails(**known, flagged_records=tuple(records))
+
+
+def acknowledge_episode(installation: Installation, number: int, note: str = "") -> EpisodeSummary:
+    """Note that a person has taken an episode up, and return it; it goes on until it is calm.
+
+    Raises:
+        NotFoundError: there is no such episode.
+        NoResultsError: there are no results yet.
+    """
+    find_episode(installation, number)
+    episode_queries.acknowledge(installation.store, number, note)
+    return find_episode(installation, number)
+
+
+def close_episode(installation: Installation, number: int, note: str = "") -> EpisodeSummary:
+    """Close an episode by hand, and return it; the next anomaly begins a new one.
+
+    Raises:
+        NotFoundError: there is no such episode.
+        NoResultsError: there are no results yet.
+    """
+    find_episode(installation, number)
+    episode_queries.close(installation.store, number, note)
+    return find_episode(installation, number)
+
+
+def label_episode(installation: Installation, number: int, label: str) -> EpisodeSummary:
+    """Give an episode a label, and return it; later episodes that look like it are reported with it.
+
+    An empty label removes the label.
+
+    Raises:
+        NotFoundError: there is no such episode.
+        NoResultsError: there are no results yet.
+    """
+    find_episode(installation, number)
+    episode_queries.label(installation.store, number, label)
+    return find_episode(installation, number)

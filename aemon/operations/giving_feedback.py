@@ -1,0 +1,113 @@
+"""Feedback on records and episodes: what a person says that they were."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from aemon.errors import ConfigError
+from aemon.operations.episode_handling import find_episode
+from aemon.operations.installation import Installation
+from aemon.records import FeedbackVerdict
+from aemon.store.episode_queries import say_of_episode
+from aemon.store.feedback import Feedback, add_feedback, read_feedback
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Statement:
+    """What a person says, and about what: one record, all records of an episode, or a stretch.
+
+    Attributes:
+        verdict: what it was.
+        record: the key of the record.
+        entity: the record's entity, where several share the key; of a stretch, the only one.
+        episode: the number of the episode.
+        until: of `ignore_until`: the event time at which the stretch ends; UTC if it has no zone.
+        note: why.
+    """
+
+    verdict: FeedbackVerdict
+    record: str | None = None
+    entity: str | None = None
+    episode: int | None = None
+    until: datetime | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GivenFeedback:
+    """The feedback entries that a statement made.
+
+    Attributes:
+        entries: one for a record or a stretch; one for each flagged record of an episode.
+        warning: what a person should know of them; empty if there is nothing.
+    """
+
+    entries: tuple[Feedback, ...]
+    warning: str = ""
+
+
+def list_feedback(installation: Installation, monitor: str) -> tuple[Feedback, ...]:
+    """Return all feedback on a monitor's records, oldest first.
+
+    Raises:
+        ConfigError: there is no such monitor.
+        NoResultsError: there are no results yet.
+    """
+    installation.monitors(monitor)
+    return tuple(read_feedback(installation.store, monitor))
+
+
+def give_feedback(installation: Installation, monitor: str, statement: Statement) -> GivenFeedback:
+    """Store what a person says of a monitor's records; the next training uses it.
+
+    Raises:
+        ConfigError: there is no such monitor, or the parts of the statement do not fit together.
+        NotFoundError: there is no such episode.
+        NoResultsError: there are no results yet.
+    """
+    installation.monitors(monitor)
+    _check(statement)
+    store, said = installation.store, statement
+    if said.episode is not None:
+        episode = find_episode(installation, said.episode, monitor)
+        count = say_of_episode(store, episode, said.verdict, said.note)
+        if not count:
+            warning = f"no record of episode {said.episode} is flagged any more"
+            return GivenFeedback(entries=(), warning=warning)
+        return GivenFeedback(entries=tuple(read_feedback(store, monitor)[-count:]))
+    until = said.until
+    if until is not None and until.tzinfo is None:
+        until = until.replace(tzinfo=UTC)
+    add_feedback(
+        store, monitor, said.verdict,
+        record_key=said.record, entity=said.entity, until=until, note=said.note,
+    )  # fmt: skip
+    entry = read_feedback(store, monitor)[-1]
+    unknown = said.record is not None and entry.event_time is None
+    warning = f"{monitor} has judged no record {said.record!r} yet" if unknown else ""
+    return GivenFeedback(entries=(entry,), warning=warning)
+
+
+def _check(said: Statement) -> None:
+    """Refuse, in the command's words, what the database would refuse.
+
+    Raises:
+        ConfigError: the parts do not fit together.
+    """
+    ignores = said.verdict is FeedbackVerdict.IGNORE_UNTIL
+    if said.episode is not None and (ignores or said.record is not None):
+        raise ConfigError(
+            f"--episode does not go with {said.verdict if ignores else '--record'}",
+            todo="say false_alarm or confirmed of an episode, or leave it out",
+        )
+    if ignores and said.until is None:
+        raise ConfigError(
+            "ignore_until needs --until",
+            todo="aemon feedback MONITOR ignore_until --until 2026-11-30T12:00:00",
+        )
+    if not ignores and said.until is not None:
+        raise ConfigError(f"--until does not go with {said.verdict}", todo="leave it out")
+    if not ignores and said.record is None and said.episode is None:
+        raise ConfigError(
+            f"{said.verdict} is said of a record",
+            todo="add --record KEY; `aemon anomalies` lists keys; or --episode ID",
+        )

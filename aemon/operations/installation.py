@@ -1,0 +1,134 @@
+"""An installation: a configuration and its results, which every operation works on."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from aemon.clock import Clock, utc_now
+from aemon.errors import ConfigError, NoResultsError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from aemon.config.schema import Config
+    from aemon.store.store import Store
+
+
+class Installation:
+    """A configuration and its results database, which opens at first use.
+
+    An operation that refuses its arguments, or needs no results, therefore opens nothing. A
+    store that was opened here is closed at the end; one that was given stays open.
+
+    Args:
+        config: the validated configuration.
+        store: an open store of its results; without one, that of `config` is opened.
+        clock: tells the time where it decides.
+    """
+
+    def __init__(
+        self, config: "Config", store: "Store | None" = None, clock: Clock = utc_now
+    ) -> None:
+        self.config = config
+        self.clock = clock
+        self._store = store
+        self._is_ours = store is None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._store is not None and self._is_ours:
+            self._store.close()
+
+    @property
+    def store(self) -> "Store":
+        """The results database, opened at first use; its tables are made by `prepare` alone.
+
+        Raises:
+            NoResultsError: there is no database yet, or nothing in it.
+            SchemaError: the database has the schema of another version of aemon.
+        """
+        if self._store is None:
+            self._store = _existing_results(self.config, self.clock)
+        return self._store
+
+    def prepare(self) -> "Store":
+        """Return the results database; make it, or its tables, where there are none.
+
+        Raises:
+            SchemaError: the database has the schema of another version of aemon.
+            StoreError: the database fails.
+        """
+        from aemon.store.engine import open_engine
+
+        if self._store is None:
+            engine = open_engine(self.config.store.get_secret_value())
+            self._store = _prepared_results(engine, self.clock)
+        return self._store
+
+    def monitors(self, name: str | None) -> list[str]:
+        """Return the named monitor, or all of them.
+
+        Raises:
+            ConfigError: there is no monitor of this name.
+        """
+        return choose_monitors(self.config, [name] if name is not None else None)
+
+    def monitor(self, name: str | None) -> str:
+        """Return the named monitor, or the only one there is.
+
+        Raises:
+            ConfigError: none was named and there are several, or there is none of this name.
+        """
+        if name is None and len(self.config.monitors) > 1:
+            raise ConfigError(
+                "there are several monitors",
+                todo=f"add --monitor: {', '.join(self.config.monitors)}",
+            )
+        return self.monitors(name)[0]
+
+
+def choose_monitors(config: "Config", names: Sequence[str] | None) -> list[str]:
+    """Return the named monitors, or all of them.
+
+    Raises:
+        ConfigError: there is no monitor of one of the names.
+    """
+    for name in names or ():
+        if name not in config.monitors:
+            near = get_close_matches(name, config.monitors, n=1)
+            there = ", ".join(config.monitors)
+            raise ConfigError(
+                f"there is no monitor {name!r}",
+                todo=f"did you mean {near[0]!r}?" if near else f"there are: {there}",
+            )
+    return list(names or config.monitors)
+
+
+def _existing_results(config: "Config", clock: Clock) -> "Store":
+    from aemon.config.values.addresses import public_address
+    from aemon.store.engine import open_engine
+    from aemon.store.schema import revisions
+
+    engine = open_engine(config.store.get_secret_value())
+    if revisions.current_revision(engine) is None:
+        raise NoResultsError(
+            f"there are no results yet in {public_address(engine.url)}",
+            todo="run `aemon run`, or correct `store` in the configuration",
+        )
+    return _prepared_results(engine, clock)
+
+
+def _prepared_results(engine: "Engine", clock: Clock) -> "Store":
+    from aemon.store.schema import revisions
+    from aemon.store.store import Store
+
+    revisions.prepare(engine)
+    return Store(engine, clock)

@@ -1,0 +1,35 @@
+"""Results of operations as JSON, the same for `--json` and for the web."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+
+def to_json(result: Any, *, indent: int | None = None) -> str:
+    """Return a result as JSON text."""
+    return json.dumps(plain(result), indent=indent, allow_nan=False)
+
+
+def plain(value: Any) -> Any:
+    """Return a value in JSON's own types.
+
+    Dataclasses become objects, times ISO 8601 text; a number that is not finite becomes null,
+    because JSON has no other way to write it.
+
+    >>> plain({"rate": float("nan"), "columns": ("flow", "pressure")})
+    {'rate': None, 'columns': ['flow', 'pressure']}
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(each) for each in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    isoformat: Callable[[], str] | None = getattr(value, "isoformat", None)
+    return isoformat() if isoformat else str(value)

@@ -1,0 +1,105 @@
+"""Whether a monitor's source can be read and learned from: what `aemon check` says of it."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from aemon.detection.features.feature_fitting import ColumnReport
+from aemon.errors import AemonError
+from aemon.operations.first_look import FirstLook, look
+from aemon.operations.installation import Installation
+
+FIRST_RECORDS = 5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FirstRecord:
+    """One of the first records of a source: its values by column, in JSON's own types."""
+
+    time: str  # ISO 8601, in UTC
+    key: str
+    entity: str
+    values: Mapping[str, bool | float | str | None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MonitorCheck:
+    """What the first records of a monitor's source show, and what is wrong with them.
+
+    Attributes:
+        exit_code: 0 where nothing is wrong.
+        error: why the source cannot be read, or its records not be learned from; None if not.
+        todo: what to do about it.
+        source: the source in a few words; None, as all that follows, if it cannot be read.
+        records_seen: how many records were looked at.
+        rejected: reason -> how many of them could not be judged at all.
+        warnings: what a person should know, a sentence each.
+        columns: what each column is taken for, and why.
+        first_records: at most five.
+    """
+
+    monitor: str
+    exit_code: int
+    error: str | None = None
+    todo: str | None = None
+    source: str | None = None
+    records_seen: int | None = None
+    rejected: Mapping[str, int] | None = None
+    warnings: tuple[str, ...] | None = None
+    columns: tuple[ColumnReport, ...] | None = None
+    first_records: tuple[FirstRecord, ...] | None = None
+
+
+def check_monitor(installation: Installation, monitor: str) -> MonitorCheck:
+    """Read the first records of a monitor's source, and return what they show.
+
+    An error of the source is part of what is returned.
+
+    Raises:
+        ConfigError: there is no such monitor.
+    """
+    name = installation.monitor(monitor)
+    try:
+        seen = look(installation.config.monitors[name])
+    except AemonError as error:
+        return MonitorCheck(
+            monitor=name, exit_code=error.exit_code, error=error.message, todo=error.todo
+        )
+    refusal = seen.refusal
+    return MonitorCheck(
+        monitor=name,
+        exit_code=refusal.exit_code if refusal else 0,
+        error=refusal.message if refusal else None,
+        todo=refusal.todo if refusal else None,
+        source=seen.source,
+        records_seen=len(seen.frame),
+        rejected=seen.frame.rejected,
+        warnings=seen.warnings,
+        columns=seen.columns,
+        first_records=_first_records(seen),
+    )
+
+
+def _first_records(seen: FirstLook) -> tuple[FirstRecord, ...]:
+    frame = seen.frame
+    return tuple(
+        FirstRecord(
+            time=f"{frame.times[row]}+00:00",
+            key=frame.keys[row],
+            entity=frame.entities[row],
+            values={str(column): _plain(value) for column, value in frame.values.iloc[row].items()},
+        )
+        for row in range(min(FIRST_RECORDS, len(frame)))
+    )
+
+
+def _plain(value: Any) -> bool | float | str | None:
+    value = value.item() if hasattr(value, "item") else value
+    if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
+        return None
+    if isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return str(value)

@@ -1,0 +1,106 @@
+"""Notifications: listing them, sending them again, and trying receivers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from aemon.config.schema import Config
+from aemon.config.values.addresses import page_url
+from aemon.config.web_settings import serves_tls
+from aemon.errors import ConfigError, NotFoundError
+from aemon.message import EXAMPLE
+from aemon.operations.installation import Installation
+from aemon.store.delivery import listed, try_again
+from aemon.store.outbox import Notification, NotificationState
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Retried:
+    """How many notifications are to be sent again."""
+
+    tried_again: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TriedReceiver:
+    """What a receiver answered to a test message.
+
+    Attributes:
+        status: of HTTP; None where there was no answer.
+        error: what went wrong, without secrets; empty if the message was accepted.
+    """
+
+    receiver: str
+    status: int | None
+    error: str
+
+
+def list_notifications(
+    installation: Installation, *, dead: bool = False, receiver: str | None = None, limit: int = 20
+) -> tuple[Notification, ...]:
+    """Return notifications, newest first.
+
+    Args:
+        installation: where.
+        dead: only those that were given up.
+        receiver: only this receiver's.
+        limit: at most this many.
+
+    Raises:
+        NoResultsError: there are no results yet.
+    """
+    states = [NotificationState.DEAD] if dead else None
+    return tuple(listed(installation.store, states=states, receiver=receiver, limit=limit))
+
+
+def retry_notifications(installation: Installation, number: int | None = None) -> Retried:
+    """Have a notification sent again within seconds; without a number, all that were given up.
+
+    Raises:
+        NotFoundError: there is no such notification that is dead or waits.
+        NoResultsError: there are no results yet.
+    """
+    count = try_again(installation.store, number)
+    if number is not None and not count:
+        raise NotFoundError(
+            f"there is no notification {number} that is dead or waits",
+            todo="`aemon notify list` lists them",
+        )
+    return Retried(tried_again=count)
+
+
+def try_receivers(
+    installation: Installation, names: Sequence[str] | None = None
+) -> tuple[TriedReceiver, ...]:
+    """Send a test message to receivers, or to all of them, and return what each answered.
+
+    The message reports a made-up episode, and says so. Nothing is stored.
+
+    Raises:
+        ConfigError: there are no receivers, or none of a name.
+    """
+    config = installation.config
+    return tuple(_try(installation, name) for name in _chosen(config, names))
+
+
+def _chosen(config: Config, names: Sequence[str] | None) -> list[str]:
+    if not config.notify:
+        raise ConfigError(
+            "there are no receivers", todo="name some under `notify` in the configuration"
+        )
+    for name in names or ():
+        if name not in config.notify:
+            there = ", ".join(config.notify)
+            raise ConfigError(f"there is no receiver {name!r}", todo=f"there are: {there}")
+    return list(names or config.notify)
+
+
+def _try(installation: Installation, name: str) -> TriedReceiver:
+    from aemon.notify.receivers.receiver_kinds import receiver_of
+    from aemon.notify.sending import send
+
+    config, now = installation.config, installation.clock()
+    receiver = receiver_of(config.notify[name])
+    page = page_url(config.http.url, config.http.listen, tls=serves_tls(config.http.web_config))
+    example = replace(EXAMPLE, page=page, started_at=now, ended_at=now, opened_at=now)
+    answer = send(receiver, receiver.payload(example, now), example.id)
+    return TriedReceiver(receiver=name, status=answer.status, error=answer.error)

@@ -1,0 +1,91 @@
+"""Snoozes: keeping a monitor's anomalies quiet for a while."""
+
+from datetime import UTC, datetime, timedelta
+
+from aemon.errors import ConfigError, NotFoundError
+from aemon.operations.installation import Installation
+from aemon.records import Snooze
+from aemon.store.snoozes import StoredSnooze, add_snooze, all_snoozes, find_snooze
+from aemon.store.snoozes import end_snooze as end_stored_snooze
+
+
+def snooze_anomalies(
+    installation: Installation,
+    monitor: str,
+    *,
+    lasts: timedelta | None = None,
+    until: datetime | None = None,
+    entity: str | None = None,
+    note: str = "",
+) -> StoredSnooze:
+    """Suppress a monitor's anomalies from now on for a while, and return the snooze.
+
+    Args:
+        installation: where.
+        monitor: whose anomalies.
+        lasts: how long; either this or `until` is given.
+        until: until this event time; UTC if it has no zone.
+        entity: only of this entity.
+        note: why.
+
+    Raises:
+        ConfigError: there is no such monitor; or the end is missing, given twice, or over.
+        NoResultsError: there are no results yet.
+    """
+    installation.monitors(monitor)
+    now = installation.clock()
+    snooze = Snooze(since=now, until=_end(now, lasts, until), entity=entity)
+    store = installation.store
+    return _found(installation, add_snooze(store, monitor, snooze, note))
+
+
+def list_snoozes(
+    installation: Installation, monitor: str | None = None, *, ended: bool = False
+) -> tuple[StoredSnooze, ...]:
+    """Return snoozes, newest first; with `ended`, also those that are over.
+
+    Raises:
+        ConfigError: there is no such monitor.
+        NoResultsError: there are no results yet.
+    """
+    names = installation.monitors(monitor)
+    store = installation.store
+    return tuple(all_snoozes(store, names, until=None if ended else store.now()))
+
+
+def end_snooze(installation: Installation, number: int) -> StoredSnooze:
+    """End a snooze now, and return it.
+
+    Raises:
+        NotFoundError: there is no snooze of this number that is not over.
+        NoResultsError: there are no results yet.
+    """
+    if not end_stored_snooze(installation.store, number):
+        raise NotFoundError(
+            f"there is no snooze {number} to end", todo="`aemon snooze list` lists them"
+        )
+    return _found(installation, number)
+
+
+def _found(installation: Installation, number: int) -> StoredSnooze:
+    snooze = find_snooze(installation.store, number)
+    if snooze is None:  # removed by hand, just now
+        raise NotFoundError(f"there is no snooze {number}", todo="`aemon snooze list` lists them")
+    return snooze
+
+
+def _end(now: datetime, lasts: timedelta | None, until: datetime | None) -> datetime:
+    if (lasts is None) == (until is None):
+        raise ConfigError(
+            "a snooze needs either --for or --until",
+            todo="aemon snooze MONITOR --for 2h, or --until 2026-11-30T12:00:00",
+        )
+    if lasts is not None:
+        return now + lasts
+    ends = until or now
+    ends = ends if ends.tzinfo else ends.replace(tzinfo=UTC)
+    if ends <= now:
+        raise ConfigError(
+            f"--until {ends:%Y-%m-%dT%H:%M:%S} is over", todo="give a time to come, in UTC"
+        )
+    return ends

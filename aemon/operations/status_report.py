@@ -1,0 +1,163 @@
+"""Where every monitor stands: what the status page, `/status.json` and `aemon status` show."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any
+
+from aemon import __version__
+from aemon.config.values.addresses import public_address
+from aemon.lifecycle.cold_start import provisional_ones
+from aemon.operations.installation import Installation
+from aemon.operations.json_form import plain
+from aemon.store.episode_queries import EpisodeSummary, episode_summaries
+from aemon.store.leases import lease_rows
+from aemon.store.queries import FlaggedRecord, MonitorOverview, flagged_records, overview
+
+LATELY = timedelta(days=1)  # what is counted and listed as recent
+MOST_FLAGGED = 20  # of the newest flagged records on the page
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Health:
+    """Whether the daemon has started, whether its scheduler still ticks, and what keeps it busy."""
+
+    started: bool
+    alive: bool
+    heartbeat_age_seconds: float | None
+    busy: str = ""  # why runs may have to wait; empty if they need not
+
+    @property
+    def told(self) -> str:
+        """`ok`, `busy` or `dead`, and why."""
+        age = self.heartbeat_age_seconds
+        beat = "no heartbeat yet" if age is None else f"scheduler heartbeat {age:.0f} s ago"
+        if not self.alive:
+            return f"dead: {beat}"
+        return f"busy: {self.busy}; {beat}" if self.busy else f"ok: {beat}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MonitorStatus(MonitorOverview):
+    """Where a monitor stands.
+
+    Attributes:
+        held: whether the daemon that was asked watches it; read from the store, whether any does.
+        provisional: whether its threshold was drawn from too few records to show its promise.
+    """
+
+    held: bool = False
+    provisional: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DaemonState:
+    """What a running daemon alone knows of itself.
+
+    Attributes:
+        replica: what the daemon is called.
+        replicas: how many daemons live, this one included.
+        held: the monitors it watches.
+        wanted: monitor -> how many records end its cold start.
+        health: whether it is alive.
+        config_refused: what is wrong with the configuration file; empty while it is in use.
+    """
+
+    started_at: datetime
+    replica: str
+    replicas: int
+    held: Collection[str]
+    wanted: Mapping[str, int]
+    health: Health
+    config_refused: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StatusPage:
+    """Everything on the status page."""
+
+    version: str
+    now: datetime
+    started_at: datetime
+    wanted: Mapping[str, int]  # monitor -> records that end its cold start
+    sources: Mapping[str, str]  # monitor -> kind of source
+    monitors: tuple[MonitorStatus, ...]
+    flagged: tuple[FlaggedRecord, ...]  # newest first
+    episodes: tuple[EpisodeSummary, ...] = ()  # not closed, newest first
+    store: str = ""  # its address, without a password
+    replica: str = ""  # what this daemon is called
+    replicas: int = 1  # that live, this one included
+    health: Health | None = None
+    config_refused: str = ""  # what is wrong with the file; empty while it is in use
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `/status.json` shows: the daemon, and where every monitor stands."""
+        health = self.health
+        return {
+            "aemon": self.version,
+            "store": self.store,
+            "replica": self.replica,
+            "replicas": self.replicas,
+            "now": self.now.isoformat(),
+            "started_at": self.started_at.isoformat(),
+            "uptime_seconds": round((self.now - self.started_at).total_seconds(), 1),
+            "health": health.told if health else None,
+            "config_refused": self.config_refused or None,
+            "scheduler_lag_seconds": health.heartbeat_age_seconds if health else None,
+            "monitors": plain(self.monitors),
+        }
+
+
+def stored_status(installation: Installation) -> tuple[MonitorStatus, ...]:
+    """Return where every monitor stands, as far as the store knows; no daemon is asked.
+
+    Raises:
+        NoResultsError: there are no results yet.
+    """
+    names = installation.config.monitors
+    held = {row.monitor for row in lease_rows(installation.store, names) if row.is_held}
+    return _monitors(installation, held, installation.clock() - LATELY)
+
+
+def status_page(installation: Installation, daemon: DaemonState) -> StatusPage:
+    """Return the status page of a daemon.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    config, store, now = installation.config, installation.store, installation.clock()
+    since = now - LATELY
+    return StatusPage(
+        version=__version__,
+        now=now,
+        started_at=daemon.started_at,
+        wanted=daemon.wanted,
+        sources={name: settings.source.kind for name, settings in config.monitors.items()},
+        monitors=_monitors(installation, daemon.held, since),
+        flagged=tuple(flagged_records(store, since=since, limit=MOST_FLAGGED)),
+        episodes=tuple(episode_summaries(store, config.monitors, open_only=True)),
+        store=public_address(store.engine.url),
+        replica=daemon.replica,
+        replicas=daemon.replicas,
+        health=daemon.health,
+        config_refused=daemon.config_refused,
+    )
+
+
+def _monitors(
+    installation: Installation, held: Collection[str], since: datetime
+) -> tuple[MonitorStatus, ...]:
+    known = overview(installation.store, installation.config.monitors, since)
+    provisional = provisional_ones(known)
+    return tuple(
+        MonitorStatus(
+            **_fields(monitor),
+            held=monitor.name in held,
+            provisional=monitor.name in provisional,
+        )
+        for monitor in known
+    )
+
+
+def _fields(monitor: MonitorOverview) -> dict[str, Any]:
+    return {field.name: getattr(monitor, field.name) for field in fields(monitor)}

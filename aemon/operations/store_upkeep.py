@@ -1,0 +1,140 @@
+"""The results database: its schema, its way into a file and back, and its old rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from aemon.errors import AemonError, ExitCode
+from aemon.operations.installation import Installation
+from aemon.store import retention
+from aemon.store.engine import open_engine
+from aemon.store.schema import revisions
+from aemon.store.transfer import moving
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SchemaUpgrade:
+    """The schema's revision before and after an upgrade; None before for an empty database."""
+
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SchemaRevision:
+    """The schema's revision, None in an empty database, and the one this version needs."""
+
+    current: str | None
+    needed: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoreState:
+    """Whether the results database can be used, in words, and the exit code that says the same."""
+
+    state: str
+    exit_code: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RowCounts:
+    """How many rows were moved or removed, by table."""
+
+    rows: Mapping[str, int]
+
+
+def upgrade_schema(installation: Installation) -> SchemaUpgrade:
+    """Bring the schema to this version's; make the tables if there are none.
+
+    Raises:
+        SchemaError: the schema is of a newer version of aemon, or of another program.
+        StoreError: the database fails.
+    """
+    engine = open_engine(installation.config.store.get_secret_value())
+    before = revisions.current_revision(engine)
+    revisions.upgrade(engine)
+    return SchemaUpgrade(before=before, after=revisions.current_revision(engine))
+
+
+def schema_revision(installation: Installation) -> SchemaRevision:
+    """Return the schema's revision and the one that this version needs.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    engine = open_engine(installation.config.store.get_secret_value())
+    return SchemaRevision(
+        current=revisions.current_revision(engine), needed=revisions.HEAD_REVISION
+    )
+
+
+def check_schema(installation: Installation) -> tuple[str, ...]:
+    """Return how the tables differ from what this version expects, a sentence each.
+
+    Raises:
+        SchemaError: the schema is of another version of aemon, or there is none.
+        StoreError: the database fails.
+    """
+    return tuple(revisions.check(open_engine(installation.config.store.get_secret_value())))
+
+
+def check_store(installation: Installation) -> StoreState:
+    """Return whether the daemon could use the configured store; make nothing."""
+    try:
+        engine = open_engine(installation.config.store.get_secret_value())
+        if revisions.is_file_missing(engine):
+            folder = Path(str(engine.url.database)).parent
+            if folder.is_dir():
+                return _usable("will be made at the first run")
+            return _unusable(f"the folder {folder} does not exist: make it, or correct `store`")
+        if revisions.current_revision(engine) is None:
+            return _usable("empty; its tables will be made at the first run")
+        differences = revisions.check(engine)
+    except AemonError as error:
+        return StoreState(state=str(error), exit_code=error.exit_code)
+    if differences:
+        return _unusable("; ".join(differences))
+    return _usable(f"ready, schema {revisions.HEAD_REVISION}")
+
+
+def _usable(state: str) -> StoreState:
+    return StoreState(state=state, exit_code=ExitCode.OK)
+
+
+def _unusable(state: str) -> StoreState:
+    return StoreState(state=state, exit_code=ExitCode.STORE)
+
+
+def export_results(installation: Installation, file: Path, *, force: bool = False) -> RowCounts:
+    """Write all results, as they are at one moment, into one file.
+
+    Raises:
+        TransferError: the file is there already and `force` is not given, or cannot be written.
+        NoResultsError: there are no results yet.
+    """
+    return RowCounts(rows=moving.export(installation.store, file, force=force))
+
+
+def import_results(installation: Installation, file: Path) -> RowCounts:
+    """Read exported results into an empty database: all of them, or none.
+
+    Raises:
+        TransferError: the file cannot be read, or the database is not empty.
+        StoreError: the database fails.
+    """
+    moving.check(file)  # before a database is made for nothing
+    return RowCounts(rows=moving.import_(installation.prepare(), file))
+
+
+def prune_results(installation: Installation, *, dry_run: bool = False) -> RowCounts:
+    """Remove results that are older than `retention` allows; with `dry_run`, only count them.
+
+    Raises:
+        NoResultsError: there are no results yet.
+        StoreError: the database fails.
+    """
+    store, settings = installation.store, installation.config.retention
+    counts = retention.prune(store, None, settings, store.now(), dry_run=dry_run)
+    if not dry_run:
+        retention.drop_empty_partitions(store, settings, store.now())
+    return RowCounts(rows=counts)

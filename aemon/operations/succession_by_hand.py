@@ -1,0 +1,128 @@
+"""Which detector judges, by hand: promoting, rolling back, comparing and rebuilding detectors."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aemon.errors import DetectorError
+from aemon.operations.installation import Installation
+from aemon.store.detectors import active_detector
+from aemon.store.store import StaleWatermarkError
+from aemon.store.succession import promote, version_before
+
+if TYPE_CHECKING:
+    from aemon.lifecycle.comparing import Compared
+    from aemon.lifecycle.rebuilding import Rebuilt
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Promotion:
+    """A detector that became the active one.
+
+    Attributes:
+        version: the detector that judges from the next run on.
+        instead_of: the version that judged before; None if none did.
+    """
+
+    monitor: str
+    version: int
+    instead_of: int | None
+
+
+def promote_detector(
+    installation: Installation, version: int, monitor: str | None = None
+) -> Promotion:
+    """Make a detector the active one, whatever its trial says; the next run judges with it.
+
+    Raises:
+        ConfigError: there is no such monitor, or none was named and there are several.
+        DetectorError: there is no such detector, it is active already, or its weights are gone.
+        NoResultsError: there are no results yet.
+    """
+    from aemon.lifecycle.rebuilding import find_detector
+
+    name = installation.monitor(monitor)
+    row = find_detector(installation.store, name, version)
+    return _make_active(installation, name, row["id"], version, "promoted by a person")
+
+
+def roll_back_detector(installation: Installation, monitor: str | None = None) -> Promotion:
+    """Go back to the detector that was active before; the next run judges with it.
+
+    Raises:
+        ConfigError: there is no such monitor, or none was named and there are several.
+        DetectorError: there is no earlier detector, or its weights are gone.
+        NoResultsError: there are no results yet.
+    """
+    name = installation.monitor(monitor)
+    detector_id, version = version_before(installation.store, name)
+    return _make_active(installation, name, detector_id, version, "rolled back to by a person")
+
+
+def compare_detectors(
+    installation: Installation,
+    version: int,
+    other: int | None = None,
+    *,
+    monitor: str | None = None,
+    records: int = 1000,
+) -> "Compared":
+    """Judge the newest records with two detectors, and return where they differ; store nothing.
+
+    Args:
+        installation: where.
+        version: the one detector.
+        other: the other; None for the active one.
+        monitor: whose detectors; needed if there are several monitors.
+        records: how many of the newest judged records.
+
+    Raises:
+        ConfigError: there is no such monitor, or none was named and there are several.
+        DetectorError: there is no such detector, its weights are gone, or there are no records.
+        FrameError: the records no longer have the columns that a detector learned from.
+        AemonError: the source or the store cannot be read.
+    """
+    from aemon.lifecycle import comparing
+
+    name = installation.monitor(monitor)
+    settings = installation.config.monitors[name]
+    return comparing.compare_detectors(
+        name, settings, installation.store, installation.clock, version, other, records
+    )
+
+
+def rebuild_detector(
+    installation: Installation, version: int, monitor: str | None = None
+) -> "Rebuilt":
+    """Train a detector again from its manifest, and compare the two; store nothing.
+
+    Raises:
+        ConfigError: there is no such monitor, none was named and there are several, or the
+            monitor reads another source now.
+        DetectorError: there is no such detector, or it has no manifest.
+        AemonError: the source or the store cannot be read.
+    """
+    from aemon.lifecycle import rebuilding
+
+    name = installation.monitor(monitor)
+    settings = installation.config.monitors[name]
+    return rebuilding.rebuild(name, settings, installation.store, installation.clock, version)
+
+
+def _make_active(
+    installation: Installation, name: str, detector_id: int, version: int, reason: str
+) -> Promotion:
+    store = installation.store
+    active = active_detector(store, name)
+    if active is not None and active.id == detector_id:
+        raise DetectorError(
+            f"{name}: detector {version} is the active one", todo="nothing is to be done"
+        )
+    try:
+        promote(store, name, detector_id, reason, instead_of=active.id if active else None)
+    except StaleWatermarkError as error:
+        raise DetectorError(
+            f"{name}: detector {version} cannot be made active: its weights were removed, or "
+            "another became active just now",
+            todo="see `aemon detectors list`",
+        ) from error
+    return Promotion(monitor=name, version=version, instead_of=active.version if active else None)

@@ -1,0 +1,37 @@
+"""Training a detector here and now, because a person asks for it."""
+
+from aemon.errors import AemonError
+from aemon.lifecycle.training_run import Trained, train_once
+from aemon.operations.installation import Installation
+from aemon.records import Job, Outcome
+from aemon.run import Run
+from aemon.store.ledger import save_run
+
+
+def train_detector(installation: Installation, monitor: str) -> Trained:
+    """Train a monitor's detector, and write the run into the ledger, failed or not.
+
+    The results database is made where there is none.
+
+    Raises:
+        ConfigError: there is no such monitor.
+        TrainingError: nothing can be learned from the records, or there are too few.
+        AemonError: the source or the store cannot be read.
+    """
+    name = installation.monitor(monitor)
+    store, clock = installation.prepare(), installation.clock
+    store.add_monitors(installation.config.monitors)
+    run, began = Run(), clock()
+
+    def note(outcome: Outcome, reason: str) -> None:
+        save_run(store, run.report(name, Job.TRAIN, outcome, reason, (began, clock())))
+
+    try:
+        trained = train_once(name, installation.config.monitors[name], store, clock)
+    except AemonError as error:
+        note(Outcome.FAILED, str(error))
+        raise
+    run.count(records_read=trained.records)
+    run.detector_id, run.threshold_id = trained.id, trained.threshold_id
+    note(Outcome.OK, trained.sentence)
+    return trained
