@@ -13,7 +13,7 @@ from aemon.daemon.trainings import FIRST_RETRY, Trainings
 from aemon.errors import AemonError, WorkerError
 from aemon.lifecycle.training_run import Trained, train_in_worker
 from aemon.records import Outcome
-from aemon.run import Stop, Tally
+from aemon.run import Run, Stop
 
 
 class SlowRunner:
@@ -38,7 +38,7 @@ class PlainRunner:
 
     def run(self, monitor, job, work, timeout):
         try:
-            outcome, reason = work(Tally(), self.stop)
+            outcome, reason = work(Run(), self.stop)
         except AemonError as error:
             outcome, reason = Outcome.FAILED, str(error)
         self.ended.append((monitor, outcome, reason))

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from aemon.config.service_settings import RetentionSettings
 from aemon.records import Severity
-from aemon.store import dead_letters, delivery, outbox
+from aemon.store import delivery, outbox
 from aemon.store.episode_queries import acknowledge, close
 from aemon.store.outbox import NotificationState, Rules
 from aemon.store.retention import prune
@@ -81,7 +81,7 @@ def test_an_episode_is_told_as_it_opens_gets_worse_and_ends(store, rules, begin)
     assert planned(store, rules) == [(number, "resolved")]
     tell(store, rules, Severity.CRITICAL)
     assert planned(store, rules) == []
-    told = [(one.event, one.state, one.severity) for one in dead_letters.listed(store)]
+    told = [(one.event, one.state, one.severity) for one in delivery.listed(store)]
     assert sorted(told) == [
         ("escalated", "sent", "critical"), ("opened", "sent", "warning"),
         ("resolved", "sent", "critical"),
@@ -179,7 +179,7 @@ def test_who_was_long_away_takes_nothing_back(store, rules, begin):
     assert delivery.claim(store, again, store.now())
     delivery.note_sent(store, again, Severity.WARNING, 200)
     delivery.note_failed(store, one, "no answer", None, store.now())
-    (told,) = dead_letters.listed(store)
+    (told,) = delivery.listed(store)
     assert (told.state, told.last_error) == (NotificationState.SENT, "")
 
 
@@ -192,7 +192,7 @@ def test_what_was_given_up_can_be_tried_again(store, rules, begin):
     assert planned(store, rules) == []
     close(store, number)
     assert planned(store, rules) == [], "whoever was not told that it opened hears of no end"
-    (dead,) = dead_letters.listed(store, states=[NotificationState.DEAD])
+    (dead,) = delivery.listed(store, states=[NotificationState.DEAD])
     with store.reading() as connection:
         query = sa.text(
             "SELECT notification, receiver, episode, status, last_error FROM dead_letters"
@@ -202,12 +202,12 @@ def test_what_was_given_up_can_be_tried_again(store, rules, begin):
         ]
     assert outbox.counted(store, "ops", NAMES) == {"waiting": 0, "dead": 1}
     assert outbox.counted(store, "ops", []) == {"waiting": 0, "dead": 0}
-    assert dead_letters.try_again(store, dead.id + 1) == 0
-    assert dead_letters.try_again(store) == 1
+    assert delivery.try_again(store, dead.id + 1) == 0
+    assert delivery.try_again(store) == 1
     assert planned(store, rules) == [(number, "opened")]
     tell(store, rules)
     assert planned(store, rules) == [(number, "resolved")]
-    assert dead_letters.try_again(store) == 0
+    assert delivery.try_again(store) == 0
 
 
 def test_they_go_with_their_episodes(store, rules, begin, clock):

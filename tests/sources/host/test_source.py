@@ -8,8 +8,9 @@ from aemon.clock import utc_now
 from aemon.config.source_settings import HostSource
 from aemon.frame import check_frame
 from aemon.records import Watermark
+from aemon.sources.host import counters
 from aemon.sources.host.counters import COLUMNS, read_counters, values_between
-from aemon.sources.host.source import Host, counters
+from aemon.sources.host.source import Host
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -10,7 +10,8 @@ import pytest
 from aemon.config.source_settings import SqlSource
 from aemon.errors import ExitCode, SourceConfigError, SourceError
 from aemon.frame import check_frame
-from aemon.sources.sql.source import SqlTable, connecting
+from aemon.sources.sql import connecting
+from aemon.sources.sql.source import SqlTable
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from aemon.clock import utc_now
 from aemon.errors import TransferError
 from aemon.store.engine import open_engine
-from aemon.store.schema import check, revisions
+from aemon.store.schema import revisions
+from aemon.store.schema.revisions import check
 from aemon.store.schema.tables import (
     anomalies,
     artifacts,
