@@ -1,11 +1,11 @@
-"""What can go wrong, split by what the caller must do about it.
+"""What can go wrong; the class of an error says what the caller must do about it.
 
 Every message names the thing at fault (file, line, key, column, row); `todo` says what to do.
 The runner that catches one writes it into the ledger; the command line prints it and exits
 with `exit_code`.
 """
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 
 class ExitCode(IntEnum):
@@ -21,11 +21,20 @@ class ExitCode(IntEnum):
     NO_DETECTOR = 7  # nothing has been trained yet
 
 
+class Remedy(StrEnum):
+    """What the caller must do about an error. `runner` and `lifecycle.policy` read it."""
+
+    RETRY = "retry"  # the same call may work soon
+    WAIT = "wait"  # it works once more records have come
+    SKIP = "skip"  # nothing: somebody else has done the work, or it is not wanted any more
+    ASK = "ask"  # a person must change something
+
+
 class AemonError(Exception):
     """The root of every error aemon raises on purpose."""
 
     exit_code = ExitCode.FAILED
-    retriable = False
+    remedy = Remedy.ASK
 
     def __init__(self, message: str, *, todo: str = "") -> None:
         super().__init__(message)
@@ -43,13 +52,14 @@ class PermanentError(AemonError):
 class RetriableError(AemonError):
     """The same call may work at the next run."""
 
-    retriable = True
+    remedy = Remedy.RETRY
 
 
 class SkipError(AemonError):
     """There is nothing to do now, and that is no failure."""
 
     exit_code = ExitCode.OK
+    remedy = Remedy.SKIP
 
 
 class ConfigError(PermanentError):
@@ -64,10 +74,11 @@ class FrameError(PermanentError):
     exit_code = ExitCode.DATA
 
 
-class TrainingError(PermanentError):
-    """Nothing can be learned from these records."""
+class TrainingError(AemonError):
+    """Nothing can be learned from these records; more of them may do."""
 
     exit_code = ExitCode.DATA
+    remedy = Remedy.WAIT
 
 
 class ArtifactError(PermanentError):

@@ -7,6 +7,7 @@ from datetime import datetime
 from operator import add
 from typing import Any
 
+from aemon.errors import Remedy
 from aemon.records import DriftReport, Job, OpenEpisodes, Outcome
 
 Counts = Mapping[str, int]
@@ -124,6 +125,7 @@ class RunReport:
 
     Attributes:
         detector_id: who judged, or what was trained.
+        remedy: what to do about the error that ended it; None if none did.
     """
 
     monitor: str
@@ -135,6 +137,7 @@ class RunReport:
     detector_id: int | None = None
     threshold_id: int | None = None
     counts: RunCounts = field(default_factory=RunCounts)
+    remedy: Remedy | None = None
 
     @property
     def seconds(self) -> float:

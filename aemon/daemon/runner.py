@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from aemon.clock import Clock
@@ -12,7 +12,7 @@ from aemon.daemon.store_backoff import Ledger, Outage
 from aemon.errors import (
     AemonError,
     FrameError,
-    SkipError,
+    Remedy,
     SourceConfigError,
     SourceError,
     StoreError,
@@ -56,6 +56,7 @@ class _Execution:
     store_failed: bool = False
     outcome: Outcome = Outcome.FAILED
     reason: str = ""
+    remedy: Remedy | None = None
 
 
 class Runner:
@@ -121,10 +122,10 @@ class Runner:
         """In the run's own thread."""
         try:
             execution.outcome, execution.reason = work(execution.run, execution.stop)
-        except SkipError as error:
-            execution.outcome, execution.reason = Outcome.ABANDONED, str(error)
         except AemonError as error:
-            execution.outcome, execution.reason = Outcome.FAILED, str(error)
+            skipped = error.remedy is Remedy.SKIP
+            execution.outcome = Outcome.ABANDONED if skipped else Outcome.FAILED
+            execution.reason, execution.remedy = str(error), error.remedy
             execution.store_failed = isinstance(error, StoreError)
             self._count(execution.monitor, error)
         except Exception as error:
@@ -150,6 +151,7 @@ class Runner:
             self._metrics.count_source_error(execution.monitor, "timed_out")
         times = (execution.started_at, self._clock())
         report = execution.run.report(execution.monitor, execution.job, outcome, reason, times)
+        report = replace(report, remedy=execution.remedy)
         self._save(report, execution.run.id, at_once=not execution.store_failed)
         return report
 

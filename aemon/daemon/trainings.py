@@ -10,7 +10,8 @@ from aemon.clock import Clock
 from aemon.daemon.runner import Runner
 from aemon.daemon.scheduler import Scheduler
 from aemon.daemon.workers import Workers
-from aemon.errors import WorkerError
+from aemon.errors import Remedy, WorkerError
+from aemon.lifecycle.policy import pause_after
 from aemon.lifecycle.training_run import Trained, train_in_worker
 from aemon.logs import Action, log
 from aemon.monitoring.monitor import Monitor
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 GRACE = timedelta(seconds=6)  # for a daemon that cannot end a worker whose time is up
-FIRST_RETRY = timedelta(seconds=10)  # after a failed training; doubles up to an hour
-LONGEST_RETRY = timedelta(hours=1)
 
 logger = logging.getLogger(__name__)
 
@@ -107,10 +106,10 @@ class Trainings:
             monitor.name, Job.TRAIN, lambda run, stop: self._train(monitor, why, run, stop),
             monitor.settings.train_timeout + GRACE,
         )  # fmt: skip
-        if report.outcome is Outcome.OK:
+        if report.outcome is Outcome.OK or report.remedy is Remedy.SKIP:
             training.failures, training.not_before = 0, None
             return
-        pause = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(training.failures, 10))
+        pause = pause_after(training.failures, report.remedy)
         training.failures += 1
         training.not_before = self._clock() + pause
 

@@ -20,6 +20,7 @@ from aemon.detection.drift.observed_history import ObservedHistory
 from aemon.detection.promotion import Decision, Evidence, Ruling, decide, least_records
 from aemon.detection.promotion import trial_records as records_of_a_trial
 from aemon.detection.promotion import unfit as ruled_unfit
+from aemon.errors import Remedy
 from aemon.store.drifts import Drift, DriftKind
 
 SHIFT_RECORDS = 50
@@ -31,8 +32,11 @@ SHIFT_TIME = timedelta(days=1)
 SETTLED = 0.1
 """A column whose index is below this has not drifted any more; between the two it is left."""
 
-FIRST_RETRY, LONGEST_RETRY = timedelta(minutes=1), timedelta(hours=1)
+FIRST_RETRY, LONGEST_RETRY = timedelta(seconds=10), timedelta(hours=1)
 """Pause after a training that failed; it doubles with each further failure, up to the longest."""
+
+LONGEST_WAIT = timedelta(minutes=10)
+"""Up to this where it failed for want of records: they come, and then nothing is in its way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,14 +129,16 @@ def _is_undecided(observed: Observed, life: LifeSettings) -> bool:
     return life.learn_shift_after is not None and observed.shifting and not known
 
 
-def pause_after(failures: int) -> timedelta:
+def pause_after(failures: int, remedy: Remedy | None = None) -> timedelta:
     """Return how long to wait after a training that failed.
 
     Args:
         failures: how many failed before it, one after the other.
+        remedy: what its error asks for; None where it ended without one, such as in a timeout.
     """
+    longest = LONGEST_WAIT if remedy is Remedy.WAIT else LONGEST_RETRY
     pause: timedelta = FIRST_RETRY * 2 ** min(failures, 10)
-    return min(LONGEST_RETRY, pause)
+    return min(longest, pause)
 
 
 def drifts_found(

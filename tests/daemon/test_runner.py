@@ -11,11 +11,19 @@ from aemon.config.schema import MonitorSettings
 from aemon.config.source_settings import HostSource
 from aemon.daemon import store_backoff
 from aemon.daemon.runner import MOST_HANGING, Runner
-from aemon.errors import RefusedError, SourceError, StoreError
+from aemon.errors import (
+    RefusedError,
+    Remedy,
+    SourceConfigError,
+    SourceError,
+    StoreError,
+    TrainingError,
+)
 from aemon.metrics.metrics import Metrics
 from aemon.records import Job, Outcome
 from aemon.run import AbandonedError
 from aemon.store.schema.tables import runs
+from aemon.store.store import StaleWatermarkError
 
 SOON = timedelta(seconds=5)
 AT_ONCE = timedelta(milliseconds=50)
@@ -199,3 +207,25 @@ def test_a_reason_that_is_no_unicode_holds_up_no_other(runner, store):
     runner.run("pumps", Job.SCORE, lambda *_: (Outcome.OK, "caf\udce9.csv"), SOON)
     runner.run("pumps", Job.SCORE, lambda *_: (Outcome.OK, "plain"), SOON)
     assert ledger(store) == [("ok", "caf\\udce9.csv"), ("ok", "plain")]
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "remedy"),
+    [
+        (StaleWatermarkError("first"), Outcome.ABANDONED, Remedy.SKIP),
+        (AbandonedError("asked"), Outcome.ABANDONED, Remedy.SKIP),
+        (StoreError("away"), Outcome.FAILED, Remedy.RETRY),
+        (TrainingError("312 of 1000 records"), Outcome.FAILED, Remedy.WAIT),
+        (SourceConfigError("no such table"), Outcome.FAILED, Remedy.ASK),
+    ],
+)
+def test_the_class_of_an_error_says_how_a_run_ended_and_what_to_do(runner, error, outcome, remedy):
+    def fail(_run, _stop):
+        raise error
+
+    report = runner.run("pumps", Job.TRAIN, fail, SOON)
+    assert (report.outcome, report.remedy) == (outcome, remedy)
+
+
+def test_a_run_that_ended_well_asks_for_nothing(runner):
+    assert runner.run("pumps", Job.SCORE, lambda *_: (Outcome.OK, ""), SOON).remedy is None

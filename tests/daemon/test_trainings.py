@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 from aemon.daemon.scheduler import Scheduler
-from aemon.daemon.trainings import FIRST_RETRY, Trainings
+from aemon.daemon.trainings import Trainings
 from aemon.errors import AemonError, WorkerError
+from aemon.lifecycle.policy import FIRST_RETRY
 from aemon.lifecycle.training_run import Trained, train_in_worker
 from aemon.records import Outcome
 from aemon.run import Run, Stop

@@ -8,6 +8,7 @@ import pytest
 from aemon.config.lifecycle_settings import LifeSettings
 from aemon.config.schema import MonitorSettings
 from aemon.detection.promotion import Evidence, Ruling
+from aemon.errors import Remedy
 from aemon.lifecycle.policy import (
     LONGEST_RETRY,
     Observed,
@@ -104,9 +105,15 @@ def test_where_no_new_level_is_learned_none_is_waited_for():
 
 def test_a_training_that_fails_is_tried_again_later_and_later_but_not_for_ever():
     pauses = [pause_after(failures) for failures in range(12)]
-    assert pauses[:3] == [timedelta(minutes=1), timedelta(minutes=2), timedelta(minutes=4)]
+    assert pauses[:3] == [timedelta(seconds=seconds) for seconds in (10, 20, 40)]
     assert pauses == sorted(pauses)
     assert pauses[-1] == LONGEST_RETRY
+    assert pause_after(11, Remedy.ASK) == pause_after(11, Remedy.RETRY) == LONGEST_RETRY
+
+
+def test_a_training_that_waits_for_records_is_tried_at_least_every_ten_minutes():
+    assert pause_after(0, Remedy.WAIT) == timedelta(seconds=10)
+    assert pause_after(11, Remedy.WAIT) == timedelta(minutes=10)
 
 
 @pytest.mark.parametrize(
