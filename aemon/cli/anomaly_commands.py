@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, installed, print_json
+from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, open_installation, print_json
 from aemon.cli.printed_tables import print_table, print_words, short_key, show_time
 from aemon.records import Quiet
 
@@ -33,7 +33,7 @@ def anomalies(
         oldest = utc_now() - parse_duration(since) if since else None
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--since") from error
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         flagged = list_flagged_records(
             installation, monitor, since=oldest, limit=limit, suppressed=suppressed
         )
@@ -79,7 +79,7 @@ def explain(
     from aemon.operations.flagged_records import explain_record
     from aemon.store.queries import FlaggedRecord
 
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         record = explain_record(installation, monitor, record_key, entity)
     if as_json:
         print_json(record)

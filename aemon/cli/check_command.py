@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, installed, print_json
+from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, open_installation, print_json
 from aemon.cli.printed_tables import INDENT, print_side_by_side, print_table, print_words, short_key
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def check(
     from aemon.operations.installation import choose_monitors
     from aemon.operations.store_upkeep import check_store
 
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         settings = installation.config
         names = choose_monitors(settings, monitors)
         store = check_store(installation)

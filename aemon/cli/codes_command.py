@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, installed, print_json
+from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, open_installation, print_json
 from aemon.cli.printed_tables import print_table, print_words
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def codes(
     choice = RecordChoice(
         count=records, since=_moment(since, "--since"), until=_moment(until, "--until")
     )
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         exported = export_codes(installation, monitor, out, choice)
     if exported.warning:
         typer.echo(exported.warning, err=True)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aemon.cli import succession_commands
-from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, installed, print_json
+from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, open_installation, print_json
 from aemon.cli.printed_tables import print_table, print_words, show_time
 from aemon.errors import ExitCode
 
@@ -31,7 +31,7 @@ def list_(
     """List every detector that was trained."""
     from aemon.operations.detector_listing import list_detectors
 
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         listed = list_detectors(installation, monitor)
     if as_json:
         shown = (
@@ -63,7 +63,7 @@ def show(
     """Print what a detector was trained on: its manifest."""
     from aemon.operations.detector_listing import show_detector
 
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         detector = show_detector(installation, version, monitor)
     if as_json:
         print_json(detector)
@@ -88,7 +88,7 @@ def rebuild(
     from aemon.operations.json_form import plain
     from aemon.operations.succession_by_hand import rebuild_detector
 
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         name = installation.monitor(monitor)
         with Console(stderr=True).status("training ..."):
             made = rebuild_detector(installation, version, name)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, installed, print_json
+from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, open_installation, print_json
 from aemon.cli.printed_tables import print_table, print_words, show_time
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def list_(
     """List episodes, newest first."""
     from aemon.operations.episode_handling import list_episodes
 
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         episodes = list_episodes(installation, monitor, open_only=only_open, limit=limit)
     if as_json:
         print_json(episodes)
@@ -52,7 +52,7 @@ def show(
     """Show an episode: its records, the columns to blame, and an earlier one it looks like."""
     from aemon.operations.episode_handling import show_episode
 
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         episode = show_episode(installation, number)
     if as_json:
         print_json(episode)
@@ -70,7 +70,7 @@ def ack(
     """Take an episode up: it is acknowledged, and goes on until it is calm."""
     from aemon.operations.episode_handling import acknowledge_episode
 
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         _print_changed(acknowledge_episode(installation, number, note), as_json=as_json)
 
 
@@ -84,7 +84,7 @@ def close(
     """Close an episode by hand; the next anomaly begins another."""
     from aemon.operations.episode_handling import close_episode
 
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         _print_changed(close_episode(installation, number, note), as_json=as_json)
 
 
@@ -98,7 +98,7 @@ def label(
     """Call an episode by a name, which later ones that look like it are told with."""
     from aemon.operations.episode_handling import label_episode
 
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         _print_changed(label_episode(installation, number, text), as_json=as_json)
 
 

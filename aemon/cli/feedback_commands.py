@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, installed, print_json
+from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, open_installation, print_json
 from aemon.cli.printed_tables import print_table, short_key, show_time
 from aemon.records import FeedbackVerdict
 
@@ -40,7 +40,7 @@ def feedback(
     """
     from aemon.operations.giving_feedback import Statement, give_feedback, list_feedback
 
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         if verdict is None:
             entries = list_feedback(installation, monitor)
         else:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, installed, print_json
+from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, open_installation, print_json
 from aemon.cli.printed_tables import print_table, print_words, show_time
 from aemon.errors import ExitCode
 
@@ -31,7 +31,7 @@ def list_(
     """List what receivers were told, newest first, and what waits to be sent."""
     from aemon.operations.notification_handling import list_notifications
 
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         found = list_notifications(installation, dead=dead, receiver=receiver, limit=limit)
     if as_json:
         print_json(found)
@@ -58,7 +58,7 @@ def retry(
 
     if (number is None) == (not every):
         raise typer.BadParameter("name one notification, or --all")
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         retried = retry_notifications(installation, number)
     if as_json:
         print_json(retried)
@@ -80,7 +80,7 @@ def try_(
     """
     from aemon.operations.notification_handling import try_receivers
 
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         tried = try_receivers(installation, names)
     if as_json:
         print_json(tried)

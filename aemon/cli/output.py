@@ -24,8 +24,8 @@ def read_config(path: Path) -> "Config":
     return load_config(path)
 
 
-def installed(path: Path) -> "Installation":
-    """Return what the operations work on: the configuration of this file and its results."""
+def open_installation(path: Path) -> "Installation":
+    """Return the configuration of this file and its results, which operations work on."""
     from aemon.operations.installation import Installation
 
     return Installation(read_config(path))

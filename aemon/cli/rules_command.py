@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from aemon.cli.output import CONFIG_FILE, ConfigOption, installed
+from aemon.cli.output import CONFIG_FILE, ConfigOption, open_installation
 from aemon.errors import ConfigError
 
 TESTS = "aemon.rules.test.yml"
@@ -29,7 +29,7 @@ def rules(
     """
     from aemon.operations.alert_rules import RULES_FILE, alert_rules
 
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         made = alert_rules(installation, job, with_tests=output is not None)
     if output is None:
         typer.echo(made.rules, nl=False)

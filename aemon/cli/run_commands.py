@@ -11,7 +11,7 @@ from aemon.cli.output import (
     CONFIG_FILE,
     ConfigOption,
     JsonOption,
-    installed,
+    open_installation,
     print_json,
     read_config,
 )
@@ -55,7 +55,7 @@ def train(
 
     trained: list[tuple[str, Trained]] = []
     failed: list[tuple[str, AemonError]] = []
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         names = choose_monitors(installation.config, monitors)
         installation.prepare()  # a store that is unusable fails once, not for every monitor
         for name in names:
@@ -124,7 +124,7 @@ def score(
     from aemon.daemon.once import score_monitors, score_monitors_again
     from aemon.operations.installation import choose_monitors
 
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         settings = installation.config.monitors
         chosen = {name: settings[name] for name in choose_monitors(installation.config, monitors)}
         store = installation.prepare()

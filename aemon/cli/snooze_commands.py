@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, installed, print_json
+from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, open_installation, print_json
 from aemon.cli.printed_tables import print_table, show_time
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def add(
     """
     from aemon.operations.snoozing import snooze_anomalies
 
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         snooze = snooze_anomalies(
             installation, monitor, lasts=_duration(lasts), until=until, entity=entity, note=note
         )
@@ -69,7 +69,7 @@ def list_(
     """List the snoozes that are not over, newest first."""
     from aemon.operations.snoozing import list_snoozes
 
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         _print(list_snoozes(installation, monitor, ended=every), as_json=as_json)
 
 
@@ -82,7 +82,7 @@ def end(
     """End a snooze now."""
     from aemon.operations.snoozing import end_snooze
 
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         _print([end_snooze(installation, number)], as_json=as_json)
 
 

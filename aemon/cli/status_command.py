@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, installed, print_json
+from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, open_installation, print_json
 from aemon.cli.printed_tables import INDENT, print_table, print_words, show_time
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def status(config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False) -> N
     """
     from aemon.doctor.daemon_client import ask_daemon
 
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         answer = ask_daemon(installation.config)
         if answer.told is not None:
             monitors = [{**entry, "told_by": "daemon"} for entry in answer.told["monitors"]]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, installed, print_json
+from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, open_installation, print_json
 from aemon.cli.printed_tables import print_table, print_words
 from aemon.errors import ExitCode
 
@@ -18,7 +18,7 @@ def upgrade(config: ConfigOption = CONFIG_FILE) -> None:
     """Bring the schema to this version's, making the tables if there are none."""
     from aemon.operations.store_upkeep import upgrade_schema
 
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         done = upgrade_schema(installation)
     typer.echo(f"schema {done.before or 'none'} -> {done.after}")
 
@@ -28,7 +28,7 @@ def current(config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False) -> 
     """Print the schema's revision and the one this version needs."""
     from aemon.operations.store_upkeep import schema_revision
 
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         revision = schema_revision(installation)
     if as_json:
         print_json(revision)
@@ -41,7 +41,7 @@ def check(config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False) -> No
     """Compare the tables with what this version expects; fails if they differ."""
     from aemon.operations.store_upkeep import check_schema
 
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         differences = check_schema(installation)
     if as_json:
         print_json(differences)
@@ -65,7 +65,7 @@ def export(
     """
     from aemon.operations.store_upkeep import export_results
 
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         counts = export_results(installation, file, force=force)
     _print_counts(counts.rows, as_json)
 
@@ -82,7 +82,7 @@ def import_(
     """
     from aemon.operations.store_upkeep import import_results
 
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         counts = import_results(installation, file)
     _print_counts(counts.rows, as_json)
 
@@ -101,7 +101,7 @@ def prune(
     """
     from aemon.operations.store_upkeep import prune_results
 
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         counts = prune_results(installation, dry_run=dry_run)
     _print_counts(counts.rows, as_json)
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, installed, print_json
+from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, open_installation, print_json
 from aemon.cli.printed_tables import print_table, print_words, show_time
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def promote(
     """
     from aemon.operations.succession_by_hand import promote_detector
 
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         _print_promotion(promote_detector(installation, version, monitor))
 
 
@@ -38,7 +38,7 @@ def rollback(config: ConfigOption = CONFIG_FILE, monitor: MonitorOption = None) 
     """
     from aemon.operations.succession_by_hand import roll_back_detector
 
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         _print_promotion(roll_back_detector(installation, monitor))
 
 
@@ -63,7 +63,7 @@ def compare(
     """
     from aemon.operations.succession_by_hand import compare_detectors
 
-    with installed(config) as installation:
+    with open_installation(config) as installation:
         found = compare_detectors(installation, version, other, monitor=monitor, records=records)
     if as_json:
         print_json(found)

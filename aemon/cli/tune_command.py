@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, installed, print_json
+from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, open_installation, print_json
 from aemon.cli.printed_tables import print_table, print_words
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def tune(
     from aemon.operations.detector_tuning import tune_detector
 
     with (
-        installed(config) as installation,
+        open_installation(config) as installation,
         Console(stderr=True).status("trying the present settings ...") as status,
     ):
 

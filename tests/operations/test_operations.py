@@ -47,7 +47,9 @@ class World:
     folder: Path
 
 
-Call = Callable[[World], Any]
+Arguments = dict[str, Any]
+Call = Callable[[World], tuple[Installation | None, Arguments]]
+"""What an operation is called on, and with what; made for the world of one test."""
 
 
 def operation_modules() -> list[str]:
@@ -71,7 +73,7 @@ OPERATIONS = every_operation()
 
 
 def on(**arguments: Any) -> Call:
-    """Call the operation that is asked for on the installation, with these arguments."""
+    """Call an operation on the installation that has results, with these arguments."""
     return lambda world: (world.installation, arguments)
 
 
@@ -85,14 +87,14 @@ def in_file(name: str, **arguments: Any) -> Call:
     return lambda world: (world.installation, {"file": world.folder / name, **arguments})
 
 
-def codes(world: World) -> tuple[Installation, dict[str, Any]]:
+def codes(world: World) -> tuple[Installation, Arguments]:
     from aemon.operations.code_export import RecordChoice
 
     file = world.folder / "codes.parquet"
     return world.installation, {"monitor": "pumps", "file": file, "choice": RecordChoice(count=9)}
 
 
-def daemon(world: World) -> tuple[Installation, dict[str, Any]]:
+def daemon(world: World) -> tuple[Installation, Arguments]:
     from aemon.operations.status_report import DaemonState, Health
 
     state = DaemonState(
@@ -112,7 +114,7 @@ def empty_store(world: World) -> Installation:
     return Installation(Config.model_validate({**settings_of(world), "store": url}))
 
 
-def imported(world: World) -> tuple[Installation, dict[str, Any]]:
+def imported(world: World) -> tuple[Installation, Arguments]:
     from aemon.operations.store_upkeep import export_results
 
     file = world.folder / "results.zip"
@@ -120,7 +122,7 @@ def imported(world: World) -> tuple[Installation, dict[str, Any]]:
     return empty_store(world), {"file": file}
 
 
-def snoozed(world: World) -> tuple[Installation, dict[str, Any]]:
+def snoozed(world: World) -> tuple[Installation, Arguments]:
     from aemon.operations.snoozing import snooze_anomalies
 
     made = snooze_anomalies(world.installation, "pumps", lasts=timedelta(hours=1))
@@ -208,12 +210,12 @@ def made(tmp_path_factory) -> Path:
         score_monitors(config.monitors, installation.store)
         train_detector(installation, "pumps")
         with installation.store.writing() as connection:
-            tell_of_an_episode(connection)
+            write_an_episode(connection)
     return folder
 
 
-def tell_of_an_episode(connection: sa.Connection) -> None:
-    """Write an open episode of the flagged record, and a notification of it that was given up."""
+def write_an_episode(connection: sa.Connection) -> None:
+    """Write an open episode of the flagged record, and its notification that was given up."""
     now = utc_now()
     episode = {
         "id": EPISODE, "monitor": "pumps", "entity": "", "state": "open", "severity": "warning",
