@@ -24,7 +24,7 @@ from aemon.lifecycle.feedback_frames import (
 )
 from aemon.lifecycle.loaded_detector import load
 from aemon.records import FeedbackVerdict, Identity, Quiet, Watermark
-from aemon.sources.source import Fetched, Source
+from aemon.sources.source import Fetched, Replayable
 from aemon.store import queries
 from aemon.store.detectors import StoredDetector, active_detector
 from aemon.store.drifts import Drift, DriftKind, learned_shifts, open_drifts
@@ -44,7 +44,7 @@ class ReadFrom:
     limit: int
     until: Watermark | None = None
 
-    def ask(self, source: Source) -> Fetched:
+    def ask(self, source: Replayable) -> Fetched:
         """Ask."""
         if self.newest:
             return source.newest(self.until, self.limit)
@@ -104,7 +104,7 @@ class TrainingRecords:
 
 
 def choose_records(
-    name: str, settings: MonitorSettings, store: Store, source: Source
+    name: str, settings: MonitorSettings, store: Store, source: Replayable
 ) -> TrainingRecords:
     """The records a monitor's next detector learns from.
 
@@ -155,7 +155,7 @@ def choose_records(
     )
 
 
-def choose_again(source: Source, store: Store, name: str, row: Mapping[str, Any]) -> Frame:
+def choose_again(source: Replayable, store: Store, name: str, row: Mapping[str, Any]) -> Frame:
     """The records a detector learned from, as far as the source still has them as they were.
 
     Records that came in late, with times among those learned from, were not there then.

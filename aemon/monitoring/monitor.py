@@ -14,11 +14,10 @@ from aemon.lifecycle.cold_start import wanted_for, wanted_records
 from aemon.monitoring.judging import Judge
 from aemon.monitoring.review import Review, judge_again
 from aemon.monitoring.suppression import Suppression
-from aemon.reading.inbox import HistorySource
+from aemon.reading.monitor_source import open_inbox, open_records
 from aemon.records import Outcome
 from aemon.run import Stop, Tally
-from aemon.sources.source import Source
-from aemon.sources.source_kinds import open_source
+from aemon.sources.source import Replayable
 from aemon.store.detectors import StoredDetector
 from aemon.store.episodes import count_open
 from aemon.store.fences import Fence, fenced
@@ -50,7 +49,8 @@ class Monitor:
         self.fence = fence  # of the lease under which it is watched, if under one
         self._store = fenced(store, fence)
         self._clock = clock
-        self._source: Source | None = None
+        self._source: Replayable | None = None
+        self._inbox = open_inbox(name, settings, self._store, clock)  # None: not a stream
         self._active_detector = ActiveDetector(name, settings, self._store, clock)
         self._busy = self._retired = False
         self._review = Review()
@@ -79,8 +79,8 @@ class Monitor:
                 before stays, the rest is judged by the next run.
         """
         source = self._open_source()
-        if isinstance(source, HistorySource):
-            source.drain()
+        if self._inbox is not None:
+            self._inbox.write_arrived()
         judge = self._judge(source, tally, stop)
         if judge is None:
             return self._cold_start(source, tally)
@@ -127,7 +127,7 @@ class Monitor:
         told = f"{tally.records_revised} verdicts are others now, {tally.records_reviewed} the same"
         return Outcome.OK, told
 
-    def _judge(self, source: Source, tally: Tally, stop: Stop) -> Judge | None:
+    def _judge(self, source: Replayable, tally: Tally, stop: Stop) -> Judge | None:
         loaded = self._active_detector.refresh()
         if loaded is None:
             return None
@@ -170,7 +170,7 @@ class Monitor:
             )
         return replace(mark, source=now)
 
-    def _cold_start(self, source: Source, tally: Tally) -> tuple[Outcome, str]:
+    def _cold_start(self, source: Replayable, tally: Tally) -> tuple[Outcome, str]:
         wanted = self.wanted = wanted_records(self.settings, source)
         there = source.count(wanted)
         tally.records_read = there
@@ -193,22 +193,17 @@ class Monitor:
         """What asks for a new detector, and why; empty if nothing does."""
         return self._active_detector.wants_training(now)
 
-    def _open_source(self) -> Source:
+    def _open_source(self) -> Replayable:
         if self._source is None:
-            source = open_source(self.settings.source, clock=self._clock)
-            if not source.replayable:
-                keep = max(self.settings.max_training_records, self.settings.min_records or 0)
-                source = HistorySource(source, self._store, self.name, keep)
-            self._source = source
+            self._source = open_records(self.name, self.settings, self._store, self._clock)
         return self._source
 
     def replace_source(self) -> None:
         """Forget a source that hangs; the next run opens a new one.
 
-        One that cannot be read twice stays: it holds records nobody else has.
+        The inbox of a stream stays: it holds records nobody else has.
         """
-        if not isinstance(self._source, HistorySource):
-            self._source = None
+        self._source = None
 
     def retire(self) -> None:
         """Let go of the source, now or once the run in hand has ended."""
@@ -218,6 +213,8 @@ class Monitor:
 
     def close(self) -> None:
         """Let go of the source."""
+        if self._inbox is not None:
+            self._inbox.close()
         if self._source is not None:
             self._source.close()
             self._source = None

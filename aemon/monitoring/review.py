@@ -9,7 +9,7 @@ from aemon.frame import Frame, check_frame, event_times, flags, naive_utc, rows_
 from aemon.monitoring.judging import Judge, older_than_settled
 from aemon.monitoring.verdict_rows import record_hashes
 from aemon.records import Identity, Watermark
-from aemon.sources.source import Fetched, Source
+from aemon.sources.source import Fetched, Replayable
 from aemon.store.known_records import Known, known_records
 from aemon.store.store import Mark, StaleWatermarkError
 from aemon.store.verdicts import settle
@@ -46,7 +46,7 @@ class Review:
         """Whether it is time to look again."""
         return judge.reviewed and time.monotonic() >= self._next_at
 
-    def look(self, source: Source, judge: Judge, mark: Mark, enough: float) -> Mark:
+    def look(self, source: Replayable, judge: Judge, mark: Mark, enough: float) -> Mark:
         """Judge what is new or corrected behind the watermark; where the monitor stands then.
 
         Args:
@@ -114,7 +114,7 @@ class Review:
         return changed
 
 
-def judge_again(source: Source, judge: Judge, since: datetime | None) -> None:
+def judge_again(source: Replayable, judge: Judge, since: datetime | None) -> None:
     """Judge known records again with the detector in use.
 
     A record gets a new revision if its detector, its line or its values are others now. The
@@ -172,7 +172,7 @@ def _before(position: Watermark | None, watermark: Watermark | None) -> bool:
 
 
 def _settled(
-    source: Source, position: Watermark, fetched: Fetched, line: datetime
+    source: Replayable, position: Watermark, fetched: Fetched, line: datetime
 ) -> Watermark | None:
     """The watermark behind the leading records that are older than a line; None without any."""
     at = naive_utc(line)

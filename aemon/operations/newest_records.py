@@ -1,6 +1,6 @@
 """The newest records of a monitor, for commands that look at them and change nothing."""
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 from aemon.operations.opening import opened_results
@@ -13,19 +13,22 @@ if TYPE_CHECKING:
 def newest_records(config: "Config", name: str, limit: int) -> "Frame":
     """At most `limit` of a monitor's newest records, judged or not, oldest first.
 
-    Those of a source that cannot be read twice are the ones the store has kept.
+    Those of a stream are the ones that the store keeps in its inbox.
 
     Raises:
         AemonError: the source or the store cannot be read, or they do not fit.
     """
     from aemon.clock import utc_now
     from aemon.frame import check_frame
-    from aemon.reading.inbox import KeptRecords
-    from aemon.sources.source_kinds import open_source
+    from aemon.reading.monitor_source import open_records
+    from aemon.sources.source_kinds import is_stream, open_replayable
 
-    with closing(open_source(config.monitors[name].source, clock=utc_now)) as source:
-        if source.replayable:
-            return check_frame(source.newest(None, limit).table, source.roles)
-    with opened_results(config) as store:
-        kept = KeptRecords(store, name)
-        return check_frame(kept.newest(None, limit).table, kept.roles)
+    settings = config.monitors[name]
+    with ExitStack() as opened:
+        if is_stream(settings.source):
+            store = opened.enter_context(opened_results(config))
+            records = open_records(name, settings, store, utc_now)
+        else:  # no store is needed
+            records = open_replayable(settings.source, clock=utc_now)
+        opened.enter_context(closing(records))
+        return check_frame(records.newest(None, limit).table, records.roles)

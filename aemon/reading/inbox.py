@@ -1,54 +1,55 @@
-"""Sources that cannot be read twice: the store keeps their records, and is read instead."""
+"""The inbox of a monitor: what a stream says once, the store keeps."""
 
 import json
-from collections.abc import Sequence
-from datetime import UTC
-from typing import Any
+from collections.abc import Callable
 
-import pandas as pd
-
-from aemon.frame import Roles, check_frame
-from aemon.records import Watermark
-from aemon.sources.source import Fetched, Source
-from aemon.store.kept_records import history_count, history_records, keep_history
+from aemon.frame import check_frame
+from aemon.sources.source import Stream
+from aemon.store.kept_records import keep_history
 from aemon.store.store import Row, Store
 
-_RECORDS_AT_ONCE = 10_000  # drained from the live source in one go
-_ROLES = Roles(time="event_time", key="record_key")
+_RECORDS_AT_ONCE = 10_000  # taken from the stream and written in one go
 
 
-class HistorySource:
-    """A live source whose records are first kept in the store, then read back from there.
+class Inbox:
+    """Writes the records of a stream into the store, from where they are read and judged.
 
     Args:
-        live: the source that forgets.
-        store: where its records are kept.
-        monitor: whose history this is.
+        open_stream: opens where the records come from, at the first need.
+        store: where they are kept.
+        monitor: whose they are.
         keep: how many of the newest records to keep.
     """
 
-    roles = _ROLES
-    replayable = True
-    in_order_of_arrival = True
-
-    def __init__(self, live: Source, store: Store, monitor: str, keep: int) -> None:
-        self._live = live
+    def __init__(
+        self, open_stream: Callable[[], Stream], store: Store, monitor: str, keep: int
+    ) -> None:
+        self._open_stream = open_stream
+        self._stream: Stream | None = None
+        self._closed = False
         self._store = store
         self._monitor = monitor
         self._keep = keep
-        self._taken: Watermark | None = None
 
-    def drain(self) -> int:
-        """Move all that the live source has into the store; how many records came."""
-        came, more = 0, True
+    def write_arrived(self) -> int:
+        """Write all records that have arrived; return how many.
+
+        Raises:
+            AemonError: the stream or the store is at fault.
+        """
+        if self._stream is None:
+            if self._closed:
+                return 0
+            self._stream = self._open_stream()
+        written, more = 0, True
         while more:
-            count, more = self._drain_some()
-            came += count
-        return came
+            count, more = self._write_some(self._stream)
+            written += count
+        return written
 
-    def _drain_some(self) -> tuple[int, bool]:
-        fetched = self._live.fetch(self._taken, _RECORDS_AT_ONCE)
-        frame = check_frame(fetched.table, self._live.roles)
+    def _write_some(self, stream: Stream) -> tuple[int, bool]:
+        arrived = stream.take(_RECORDS_AT_ONCE)
+        frame = check_frame(arrived.table, stream.roles)
         records = json.loads(frame.values.to_json(orient="records", double_precision=15))
         rows: list[Row] = [
             {"record_key": key, "event_time": time, "record": record}
@@ -57,67 +58,10 @@ class HistorySource:
             )
         ]
         keep_history(self._store, self._monitor, rows, self._keep)
-        self._taken = fetched.watermark
-        return len(rows), fetched.more
-
-    def fetch(self, after: Watermark | None, limit: int) -> Fetched:
-        """Kept records after a watermark, in order of arrival."""
-        rows = history_records(
-            self._store, self._monitor, after=_arrival(after) or 0, limit=limit + 1
-        )
-        return _fetched(rows[:limit], after, more=len(rows) > limit)
-
-    def newest(self, until: Watermark | None, limit: int) -> Fetched:
-        """The newest kept records up to a watermark, in order of arrival."""
-        rows = history_records(
-            self._store, self._monitor, until=_arrival(until), limit=limit, newest=True
-        )
-        return _fetched(rows, until, more=False)
-
-    def count(self, limit: int) -> int:
-        """How many records are kept, counted no further than `limit`."""
-        return min(limit, history_count(self._store, self._monitor))
-
-    def describe(self) -> str:
-        """The live source in a few words."""
-        return self._live.describe()
+        return len(rows), arrived.more
 
     def close(self) -> None:
-        """Let go of the live source."""
-        self._live.close()
-
-
-class KeptRecords(HistorySource):
-    """The history alone, for a training worker: nothing live is read."""
-
-    def __init__(self, store: Store, monitor: str) -> None:
-        self._store = store
-        self._monitor = monitor
-
-    def describe(self) -> str:
-        """The history in a few words."""
-        return f"the kept records of {self._monitor}"
-
-    def close(self) -> None:
-        """Nothing to let go of."""
-
-
-def _arrival(watermark: Watermark | None) -> int | None:
-    return int(watermark.position) if watermark and watermark.position else None
-
-
-def _fetched(rows: Sequence[Row], at: Watermark | None, *, more: bool) -> Fetched:
-    """Kept rows as a table; the watermark's position is the order of arrival."""
-    flat: list[dict[str, Any]] = [
-        {**row["record"], "event_time": row["event_time"], "record_key": row["record_key"]}
-        for row in rows
-    ]
-    table = pd.DataFrame(flat) if flat else pd.DataFrame(columns=["event_time", "record_key"])
-    if rows:
-        last = rows[-1]
-        at = Watermark(
-            event_time=last["event_time"].astimezone(UTC),
-            record_key=last["record_key"],
-            position=str(last["id"]),
-        )
-    return Fetched(table=table, watermark=at, more=more)
+        """Let go of the stream."""
+        self._closed = True
+        if self._stream is not None:
+            self._stream.close()
