@@ -24,6 +24,7 @@ _BEGIN_WITH: Mapping[str, Iterable[str]] = {
     "aemon_source_errors": ("unreachable", "misconfigured", "unfit", "timed_out"),
     "aemon_records_rejected": (
         "no_time", "time_out_of_range", "no_key", "duplicate_key", "too_late",
+        "changed_record", "refused", "lost",
     ),
     "aemon_anomalies": tuple(Severity),
     "aemon_episodes": tuple(Severity),

@@ -1,18 +1,47 @@
 """The inbox of a monitor: what a stream says once, the store keeps."""
 
-import json
+import logging
+import threading
+from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC
 
-from aemon.frame import check_frame
+import numpy as np
+import pandas as pd
+
+from aemon.errors import AemonError, RefusedError
+from aemon.frame import Roles, identify
+from aemon.logs import Action, log
+from aemon.reading.inbox_writer import InboxWriter
+from aemon.reading.plain_records import as_text, plain_records
 from aemon.sources.source import Stream
 from aemon.store.kept_records import keep_history
+from aemon.store.rejected_records import Rejected
 from aemon.store.store import Row, Store
 
-_RECORDS_AT_ONCE = 10_000  # taken from the stream and written in one go
+LOST, REFUSED = "lost", "refused"
+RECORDS_AT_ONCE = 10_000  # taken from the stream and written in one go
+EXCESS_SHARE = 0.01
+"""Of the records to keep, so many more may be there before the oldest are dropped: that costs."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Piece:
+    """What was taken from the stream and is not in the store yet, in order of arrival."""
+
+    rows: list[Row]
+    rejected: list[Rejected]
 
 
 class Inbox:
     """Writes the records of a stream into the store, from where they are read and judged.
+
+    What cannot be written waits: one piece here, and what comes after it in the bounded memory of
+    the stream. What that must drop is counted and logged.
 
     Args:
         open_stream: opens where the records come from, at the first need.
@@ -25,43 +54,163 @@ class Inbox:
         self, open_stream: Callable[[], Stream], store: Store, monitor: str, keep: int
     ) -> None:
         self._open_stream = open_stream
-        self._stream: Stream | None = None
-        self._closed = False
         self._store = store
         self._monitor = monitor
         self._keep = keep
+        self._stream: Stream | None = None
+        self._closed = False
+        self._in_hand: deque[_Piece] = deque()
+        self._excess = keep  # records written since the oldest were dropped; unknown at first
+        self._rejected: Counter[str] = Counter()
+        self._writing = threading.Lock()
+        self._counting = threading.Lock()
+        self._writer = InboxWriter(monitor, self.write_arrived, self._finish)
+
+    def listen(self) -> None:
+        """Write records as they arrive, in a thread of its own, until the inbox is closed."""
+        self._writer.start()
 
     def write_arrived(self) -> int:
-        """Write all records that have arrived; return how many.
+        """Write all records that have arrived by now; return how many are new in the store.
 
         Raises:
-            AemonError: the stream or the store is at fault.
+            AemonError: the stream or the store is at fault; what was taken is written next time.
         """
-        if self._stream is None:
-            if self._closed:
-                return 0
-            self._stream = self._open_stream()
-        written, more = 0, True
-        while more:
-            count, more = self._write_some(self._stream)
-            written += count
+        with self._writing:
+            written = self._write_in_hand()
+            if self._stream is None and not self._closed:
+                self._stream = self._open_stream()
+            more = self._stream is not None
+            while more and self._stream is not None:
+                more = self._take(self._stream)
+                written += self._write_in_hand()
         return written
 
-    def _write_some(self, stream: Stream) -> tuple[int, bool]:
-        arrived = stream.take(_RECORDS_AT_ONCE)
-        frame = check_frame(arrived.table, stream.roles)
-        records = json.loads(frame.values.to_json(orient="records", double_precision=15))
-        rows: list[Row] = [
-            {"record_key": key, "event_time": time, "record": record}
-            for key, time, record in zip(
-                frame.keys.tolist(), frame.times.tolist(), records, strict=True
-            )
-        ]
-        keep_history(self._store, self._monitor, rows, self._keep)
-        return len(rows), arrived.more
+    def take_rejected(self) -> dict[str, int]:
+        """Hand over how many records were not kept, by reason: each is handed over once."""
+        with self._counting:
+            rejected, self._rejected = self._rejected, Counter()
+        return dict(rejected)
 
-    def close(self) -> None:
-        """Let go of the stream."""
-        self._closed = True
-        if self._stream is not None:
-            self._stream.close()
+    def ask_to_end(self) -> None:
+        """Let the thread write a last time and let go of the stream; do not wait for it."""
+        self._writer.ask_to_end()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the thread to end, once it was asked to."""
+        self._writer.wait(seconds)
+
+    def close(self, wait_seconds: float = 1.0) -> None:
+        """Write a last time and let go of the stream; a store that hangs is not waited for."""
+        self._writer.ask_to_end()
+        if not self._writer.wait(wait_seconds):
+            self._finish()
+
+    def _take(self, stream: Stream) -> bool:
+        """Take a piece from the stream; return whether it has more."""
+        arrived = stream.take(RECORDS_AT_ONCE)
+        if arrived.lost:
+            self._lose(arrived.lost, "they were not written in time, and memory is bounded")
+        if len(arrived.table):
+            try:
+                self._in_hand.append(_sorted(arrived.table, stream.roles))
+            except Exception as error:  # the stream or this code is at fault
+                self._lose(len(arrived.table), str(error) or repr(error))
+                raise
+        return arrived.more
+
+    def _write_in_hand(self) -> int:
+        written = 0
+        while self._in_hand:
+            piece = self._in_hand[0]
+            keep = self._keep if self._excess >= EXCESS_SHARE * self._keep else None
+            try:
+                kept = keep_history(self._store, self._monitor, piece.rows, keep, piece.rejected)
+            except RefusedError:
+                if not piece.rows:
+                    raise
+                self._part(piece)
+                continue
+            self._in_hand.popleft()
+            self._excess = kept.new + (0 if keep is not None else self._excess)
+            written += kept.new
+            with self._counting:
+                self._rejected.update(kept.rejected)
+        return written
+
+    def _part(self, piece: _Piece) -> None:
+        """Find the record that the database refuses, by halves; alone, it is a rejected one."""
+        rows, half = piece.rows, len(piece.rows) // 2
+        if half:
+            parts = [_Piece(rows=rows[:half], rejected=[]), _Piece(rows=rows[half:], rejected=[])]
+        else:
+            parts = []
+            piece.rejected.append(Rejected(reason=REFUSED, record=as_text(rows[0]["record"])))
+        self._in_hand.popleft()
+        self._in_hand.extendleft(reversed([*parts, _Piece(rows=[], rejected=piece.rejected)]))
+
+    def _finish(self) -> None:
+        """Let go of the stream and write what it said until then; what cannot be is lost."""
+        with self._writing:
+            self._closed = True
+            if self._stream is not None:
+                self._stream.close()
+        try:
+            self.write_arrived()
+        except AemonError as error:
+            self._give_up(str(error))
+
+    def _give_up(self, reason: str) -> None:
+        with self._writing:
+            left = sum(len(piece.rows) for piece in self._in_hand)
+            self._in_hand.clear()
+            more = self._stream is not None
+            with suppress(AemonError):
+                while more and self._stream is not None:
+                    arrived = self._stream.take(RECORDS_AT_ONCE)
+                    left, more = left + len(arrived.table) + arrived.lost, arrived.more
+        if left:
+            self._lose(left, reason)
+
+    def _lose(self, records: int, reason: str) -> None:
+        with self._counting:
+            self._rejected[LOST] += records
+        log(
+            logger,
+            logging.ERROR,
+            Action.INBOX_LOST,
+            reason,
+            monitor=self._monitor,
+            records=records,
+        )
+
+
+def _sorted(table: pd.DataFrame, roles: Roles) -> _Piece:
+    """Split records into those that can be read and those that cannot.
+
+    Raises:
+        FrameError: the table lacks a role's column, or has one twice.
+    """
+    found = identify(table, roles)
+    readable = ~np.logical_or.reduce(list(found.unreadable.values()))
+    rows: list[Row] = [
+        {
+            "entity": entity,
+            "record_key": key,
+            "event_time": time.replace(tzinfo=UTC),
+            "record": record,
+        }
+        for entity, key, time, record in zip(
+            found.entities[readable].tolist(),
+            found.keys[readable].tolist(),
+            found.times[readable].tolist(),
+            plain_records(found.values.loc[readable]),
+            strict=True,
+        )
+    ]
+    rejected = [
+        Rejected(reason=reason, record=as_text(record))
+        for reason, which in found.unreadable.items()
+        for record in plain_records(table.loc[which])
+    ]
+    return _Piece(rows=rows, rejected=rejected)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import UTC
-from typing import Any
 
 import pandas as pd
 
@@ -12,6 +11,8 @@ from aemon.sources.source import Fetched
 from aemon.store.kept_records import history_count, history_records
 from aemon.store.store import Row, Store
 
+_ROLES = _TIME, _KEY, _ENTITY = "event_time", "record_key", "entity"
+
 
 class InboxRecords:
     """A replayable source of the records that the store keeps of a monitor's stream.
@@ -19,7 +20,7 @@ class InboxRecords:
     A watermark's position is the order of arrival.
     """
 
-    roles = Roles(time="event_time", key="record_key")
+    roles = Roles(time=_TIME, key=_KEY, entity=_ENTITY)
     in_order_of_arrival = True
 
     def __init__(self, store: Store, monitor: str) -> None:
@@ -57,12 +58,13 @@ def _arrival(watermark: Watermark | None) -> int | None:
 
 
 def _fetched(rows: Sequence[Row], at: Watermark | None, *, more: bool) -> Fetched:
-    """Kept rows as a table; the watermark's position is the order of arrival."""
-    flat: list[dict[str, Any]] = [
-        {**row["record"], "event_time": row["event_time"], "record_key": row["record_key"]}
+    """Return kept rows as a table; the watermark's position is the order of arrival."""
+    flat = [
+        {_own_name(name): value for name, value in row["record"].items()}
+        | {name: row[name] for name in _ROLES}
         for row in rows
     ]
-    table = pd.DataFrame(flat) if flat else pd.DataFrame(columns=["event_time", "record_key"])
+    table = pd.DataFrame(flat) if flat else pd.DataFrame(columns=list(_ROLES))
     if rows:
         last = rows[-1]
         at = Watermark(
@@ -71,3 +73,12 @@ def _fetched(rows: Sequence[Row], at: Watermark | None, *, more: bool) -> Fetche
             position=str(last["id"]),
         )
     return Fetched(table=table, watermark=at, more=more)
+
+
+def _own_name(column: str) -> str:
+    """Keep a column of the records apart from the ones that identify them.
+
+    >>> _own_name("flow"), _own_name("entity")
+    ('flow', 'entity_')
+    """
+    return f"{column}_" if column in _ROLES else column
