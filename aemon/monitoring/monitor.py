@@ -79,8 +79,7 @@ class Monitor:
                 before stays, the rest is judged by the next run.
         """
         source = self._open_source()
-        if self._inbox is not None:
-            self._inbox.write_arrived()
+        self._collect(tally)
         judge = self._judge(source, tally, stop)
         if judge is None:
             return self._cold_start(source, tally)
@@ -109,6 +108,15 @@ class Monitor:
         if tally.records_read == 0:
             return Outcome.NO_DATA, f"no new records; {waits}" if waits else "no new records"
         return Outcome.OK, waits
+
+    def _collect(self, tally: Tally) -> None:
+        """Write what a stream has said by now; count the records that could not be kept."""
+        if self._inbox is None:
+            return
+        self._inbox.write_arrived()
+        rejected = self._inbox.take_rejected()
+        tally.records_read += sum(rejected.values())
+        tally.rejected.update(rejected)
 
     def score_again(
         self, tally: Tally, stop: Stop, *, since: datetime | None = None
@@ -205,9 +213,22 @@ class Monitor:
         """
         self._source = None
 
+    def listen(self) -> None:
+        """Write what a stream says into the store as it arrives, until the monitor is retired."""
+        if self._inbox is not None:
+            self._inbox.listen()
+
+    def stop_listening(self, wait_seconds: float) -> None:
+        """Let a stream's last records be written, and wait for that no longer than is given."""
+        if self._inbox is not None:
+            self._inbox.ask_to_end()
+            self._inbox.wait(wait_seconds)
+
     def retire(self) -> None:
-        """Let go of the source, now or once the run in hand has ended."""
+        """Let go of the source, now or once the run in hand has ended; of a stream at once."""
         self._retired = True
+        if self._inbox is not None:
+            self._inbox.close()
         if not self._busy:
             self.close()
 
