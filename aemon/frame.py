@@ -1,7 +1,7 @@
 """The frame contract: a table of records with event time, key and entity, checked once."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -49,6 +49,7 @@ class Frame:
         entities: (N,) text; empty where the source names none.
         values: (N, columns) the columns that may be judged, index 0..N-1.
         rejected: how many records were left out of the frame, by reason.
+        context: (N,) context rows: there to be seen, not to be judged; None means no row is.
     """
 
     times: npt.NDArray[np.datetime64]
@@ -56,6 +57,7 @@ class Frame:
     entities: npt.NDArray[np.object_]
     values: pd.DataFrame
     rejected: dict[str, int] = field(default_factory=dict)
+    context: Flags | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -70,14 +72,28 @@ class Frame:
         time: datetime = self.times[row].astype("datetime64[us]").item()
         return time.replace(tzinfo=UTC)
 
+    @property
+    def to_judge(self) -> Flags:
+        """Which of the N rows are to be judged (N,): all but the context rows."""
+        return np.ones(len(self), dtype=bool) if self.context is None else ~self.context
+
     def take(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.intp] | slice) -> "Frame":
-        """The records at these rows, with nothing counted as rejected."""
+        """The records at these rows, with nothing counted as rejected; context rows stay such."""
         return Frame(
             times=self.times[rows],
             keys=self.keys[rows],
             entities=self.entities[rows],
             values=self.values.iloc[rows].reset_index(drop=True),
+            context=None if self.context is None else self.context[rows],
         )
+
+    def without_context(self) -> "Frame":
+        """The records that are to be judged."""
+        return self if self.context is None else replace(self.take(~self.context), context=None)
+
+    def as_context(self) -> "Frame":
+        """The same records, all of them context rows."""
+        return replace(self, context=np.ones(len(self), dtype=bool))
 
 
 def naive_utc(time: datetime) -> np.datetime64:
@@ -95,6 +111,9 @@ def join_frames(first: Frame, second: Frame) -> Frame:
         entities=np.concatenate([first.entities, second.entities]),
         values=pd.concat([first.values, second.values], ignore_index=True),
         rejected=first.rejected,
+        context=context
+        if (context := ~np.concatenate([first.to_judge, second.to_judge])).any()
+        else None,
     )
 
 
@@ -116,14 +135,9 @@ def in_time_order(frame: Frame) -> Frame:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Identified:
-    """What identifies each of the N records of a table, those that cannot be read included.
+    """As `Frame`, of all N records of a table: a time may be NaT, and a key None.
 
-    Attributes:
-        times: (N,) datetime64[us], UTC; NaT where a time is unreadable.
-        keys: (N,) text; None where missing.
-        entities: (N,) text; empty where the source names none.
-        unreadable: reason -> (N,) which records cannot be read for it; at most one for each.
-        values: (N, columns) the columns that identify no record, with the table's index.
+    `unreadable` says which cannot be read: reason -> (N,), at most one reason for each record.
     """
 
     times: npt.NDArray[np.datetime64]
@@ -136,8 +150,7 @@ class Identified:
 def identify(table: pd.DataFrame, roles: Roles) -> Identified:
     """Read what identifies the records of a table, and find those that cannot be read.
 
-    Those are records without a readable event time (`no_time`), with one no clock can have meant
-    (`time_out_of_range`) and without a key (`no_key`).
+    Reasons: `no_time`, `time_out_of_range` (no clock can have meant it) and `no_key`.
 
     Raises:
         FrameError: a role's column is missing, or two columns have the same name.
@@ -166,9 +179,8 @@ def identify(table: pd.DataFrame, roles: Roles) -> Identified:
 def check_frame(table: pd.DataFrame, roles: Roles) -> Frame:
     """Hold a fetched table against the frame contract.
 
-    A record that cannot be read (see `identify`), or with a key its entity uses again further
-    down the same table (`duplicate_key`: the last one is the correction) is left out and counted
-    in `Frame.rejected`.
+    A record that `identify` cannot read, or with a key its entity uses again further down the same
+    table (`duplicate_key`: the last one is the correction) is left out and counted in `rejected`.
 
     Raises:
         FrameError: a role's column is missing, or two columns have the same name.

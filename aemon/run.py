@@ -1,16 +1,16 @@
 """One run of a job: how it is asked to stop, what it counts, how it is called."""
 
 import threading
-from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
-from aemon.errors import AemonError
-from aemon.records import DriftReport, Job, OpenEpisodes, Outcome, RunReport
+from aemon.errors import SkipError
+from aemon.records import Job, Outcome
+from aemon.run_report import RunCounts, RunReport
 
 
-class AbandonedError(AemonError):
+class AbandonedError(SkipError):
     """The run was asked to stop; what it had in hand was not written."""
 
 
@@ -41,51 +41,25 @@ class Stop:
 
 
 @dataclass(kw_only=True)
-class Tally:
-    """What a run has counted so far; it survives the run's failure."""
+class Run:
+    """One execution of a job while it goes on; what it has counted survives its failure.
 
-    records_read: int = 0
-    records_scored: int = 0
-    records_absent: int = 0
-    records_late: int = 0
-    records_revised: int = 0
-    records_reviewed: int = 0
-    records_too_late: int = 0
-    cells_imputed: int = 0
-    critical: int = 0
-    exceedances: list[float] = field(default_factory=list)
-    largest_exceedance: float | None = None
-    by_entity: dict[str, float] = field(default_factory=dict)  # only where it is shown
-    newest_record: datetime | None = None
-    records_wanted: int = 0
-    unfinished: bool = False  # there is more to read at once
-    drift: DriftReport | None = None
-    ruling: str = ""  # of a trial that ended
-    store_seconds: list[float] = field(default_factory=list)
-    rejected: Counter[str] = field(default_factory=Counter)
-    suppressed: Counter[str] = field(default_factory=Counter)
-    episodes_opened: Counter[str] = field(default_factory=Counter)
-    episodes_open: OpenEpisodes | None = None
+    Attributes:
+        counts: what it has counted so far, of what was committed alone.
+        detector_id: who judges, or what was trained.
+        started_at: aware UTC; None where nobody keeps it.
+        id: its row in the ledger, once something was committed.
+    """
+
+    counts: RunCounts = field(default_factory=RunCounts)
     detector_id: int | None = None
     threshold_id: int | None = None
     started_at: datetime | None = None
-    run_id: int | None = None  # its row in the ledger, once something was committed
+    id: int | None = None
 
-    def copy(self) -> "Tally":
-        """One to count into what may be taken back."""
-        return replace(
-            self,
-            exceedances=[*self.exceedances],
-            store_seconds=[*self.store_seconds],
-            by_entity={**self.by_entity},
-            rejected=Counter(self.rejected),
-            suppressed=Counter(self.suppressed),
-            episodes_opened=Counter(self.episodes_opened),
-        )
-
-    def adopt(self, other: "Tally") -> None:
-        """Become what a copy has counted."""
-        vars(self).update(vars(other))
+    def count(self, **more: Any) -> None:
+        """Add to what was counted: fields of `RunCounts` by name."""
+        self.counts += RunCounts(**more)
 
     def report(
         self,
@@ -95,7 +69,7 @@ class Tally:
         reason: str,
         times: tuple[datetime, datetime],
     ) -> RunReport:
-        """The finished run."""
+        """Return the report of a run that began and ended at these times."""
         return RunReport(
             monitor=monitor,
             job=job,
@@ -105,33 +79,12 @@ class Tally:
             threshold_id=self.threshold_id,
             started_at=times[0],
             finished_at=times[1],
-            records_read=self.records_read,
-            records_scored=self.records_scored,
-            records_absent=self.records_absent,
-            records_late=self.records_late,
-            records_revised=self.records_revised,
-            records_reviewed=self.records_reviewed,
-            records_too_late=self.records_too_late,
-            rejected=tuple(sorted((+self.rejected).items())),
-            cells_imputed=self.cells_imputed,
-            exceedances=tuple(self.exceedances),
-            critical=self.critical,
-            suppressed=tuple(sorted(self.suppressed.items())),
-            episodes_opened=tuple(sorted(self.episodes_opened.items())),
-            episodes_open=self.episodes_open,
-            largest_exceedance=self.largest_exceedance,
-            by_entity=tuple(self.by_entity.items()),
-            newest_record=self.newest_record,
-            records_wanted=self.records_wanted,
-            unfinished=self.unfinished,
-            drift=self.drift,
-            ruling=self.ruling,
-            store_seconds=tuple(self.store_seconds),
+            counts=self.counts,
         )
 
 
 class Work(Protocol):
-    """One execution of a job: counts into a tally and says how it ended."""
+    """One execution of a job: it counts into the run and says how it ended."""
 
-    def __call__(self, tally: Tally, stop: Stop) -> tuple[Outcome, str]:
+    def __call__(self, run: Run, stop: Stop) -> tuple[Outcome, str]:
         """Do the work; errors are the runner's to catch."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aemon.errors import FrameError
-from aemon.frame import Roles, check_frame, event_times
+from aemon.frame import Roles, check_frame, event_times, join_frames
 
 ROLES = Roles(time="ts", key="id")
 MOMENT = np.datetime64("2020-03-09T10:14:33.500000", "us")
@@ -230,3 +230,20 @@ def test_no_column_of_anything_is_an_error(values):
     assert len(event_times(column, "Europe/Berlin")) == len(values)
     frame = check_frame(pd.DataFrame({"ts": column, "id": column}, dtype=object), ROLES)
     assert len(frame) + sum(frame.rejected.values()) == len(values)
+
+
+def test_a_frame_that_is_cut_keeps_which_rows_are_context():
+    frame = check_frame(table(flow=[1.0, 2.0, 3.0]), ROLES)
+    both = join_frames(frame.take(slice(0, 1)).as_context(), frame.take(slice(1, 3)))
+    assert both.to_judge.tolist() == [False, True, True]
+    cut = both.take(np.array([2, 0]))
+    assert cut.to_judge.tolist() == [True, False]
+    assert cut.without_context().keys.tolist() == [frame.keys[2]]
+    assert cut.without_context().context is None
+
+
+def test_a_frame_without_context_rows_is_judged_as_a_whole():
+    frame = check_frame(table(flow=[1.0, 2.0, 3.0]), ROLES)
+    assert frame.to_judge.all()
+    assert frame.without_context() is frame
+    assert join_frames(frame, frame.take(slice(0, 1))).context is None

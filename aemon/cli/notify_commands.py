@@ -11,7 +11,6 @@ from aemon.errors import AemonError, ConfigError, ExitCode
 from aemon.operations.opening import opened_results
 
 if TYPE_CHECKING:
-    from aemon.config.receiver_settings import ReceiverSettings
     from aemon.config.schema import Config
     from aemon.notify.sending import Answer
     from aemon.store.outbox import Notification
@@ -126,16 +125,16 @@ def _try(settings: "Config", name: str) -> "Answer":
     from aemon.config.values.addresses import page_url
     from aemon.config.web_settings import serves_tls
     from aemon.message import EXAMPLE
-    from aemon.notify.payloads import payload
+    from aemon.notify.receivers.receiver_kinds import receiver_of
     from aemon.notify.sending import send
 
-    receiver: ReceiverSettings = settings.notify[name]
+    receiver = receiver_of(settings.notify[name])
     now = utc_now()
     page = page_url(
         settings.http.url, settings.http.listen, tls=serves_tls(settings.http.web_config)
     )
     example = replace(EXAMPLE, page=page, started_at=now, ended_at=now, opened_at=now)
-    return send(receiver, payload(receiver, example, now), example.id)
+    return send(receiver, receiver.payload(example, now), example.id)
 
 
 def _print_list(found: "list[Notification]") -> None:

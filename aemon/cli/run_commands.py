@@ -14,7 +14,7 @@ from aemon.operations.opening import choose_monitors, opened_store
 
 if TYPE_CHECKING:
     from aemon.lifecycle.training_run import Trained
-    from aemon.records import RunReport
+    from aemon.run_report import RunReport
 
 MonitorsArgument = Annotated[list[str] | None, typer.Argument(help="Only these monitors.")]
 
@@ -149,8 +149,11 @@ def _log_what_no_table_shows() -> None:
 
 def _reason(report: "RunReport") -> str:
     """Why a run ended so; nobody but the person who asked will train."""
-    if report.outcome == "collecting" and report.records_read >= report.records_wanted:
-        return f"{report.records_wanted} records are there: run `aemon train`"
+    if (
+        report.outcome == "collecting"
+        and report.counts.records_read >= report.counts.records_wanted
+    ):
+        return f"{report.counts.records_wanted} records are there: run `aemon train`"
     return report.reason
 
 
@@ -162,11 +165,11 @@ def _print_runs(reports: "list[RunReport]", *, as_json: bool) -> None:
                     "monitor": report.monitor,
                     "outcome": report.outcome,
                     "reason": _reason(report),
-                    "records_read": report.records_read,
-                    "records_scored": report.records_scored,
-                    "records_revised": report.records_revised,
-                    "anomalies": report.anomalies,
-                    "rejected": dict(report.rejected),
+                    "records_read": report.counts.records_read,
+                    "records_scored": report.counts.records_scored,
+                    "records_revised": report.counts.records_revised,
+                    "anomalies": report.counts.anomalies,
+                    "rejected": dict(sorted(report.counts.rejected.items())),
                     "seconds": report.seconds,
                 }
                 for report in reports
@@ -179,11 +182,11 @@ def _print_runs(reports: "list[RunReport]", *, as_json: bool) -> None:
             (
                 report.monitor,
                 report.outcome,
-                report.records_read,
-                report.records_scored,
-                report.records_revised,
-                report.anomalies,
-                report.records_rejected,
+                report.counts.records_read,
+                report.counts.records_scored,
+                report.counts.records_revised,
+                report.counts.anomalies,
+                report.counts.records_rejected,
                 f"{report.seconds:.2f}",
             )
             for report in reports

@@ -200,6 +200,11 @@ class Config(Settings):
     reload_every: Duration = Field(
         timedelta(seconds=10), description="how often this file is looked at for changes"
     )
+    trainings_at_once: int = Field(
+        1,
+        ge=1,
+        description="training workers at once; each takes a core, and up to life.train_memory",
+    )
     notify: dict[str, Receiver] = Field(
         {}, description="name -> receiver, which aemon itself tells of episodes"
     )

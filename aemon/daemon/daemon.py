@@ -17,12 +17,13 @@ from aemon.config.schema import Config
 from aemon.config.values.addresses import page_url, public_address
 from aemon.daemon.health import Condition
 from aemon.daemon.leasing import Leasing, own_name
+from aemon.daemon.local_workers import LocalWorkers
 from aemon.daemon.pruning import Retention
 from aemon.daemon.reloading import Change, Reloading
 from aemon.daemon.runner import Runner
 from aemon.daemon.scheduler import Scheduler
 from aemon.daemon.systemd import Notifier
-from aemon.daemon.trainings import Lifecycle
+from aemon.daemon.trainings import Trainings
 from aemon.daemon.watched_monitors import Watching, Works
 from aemon.errors import ExitCode, StoreError
 from aemon.lifecycle.cold_start import provisional_ones
@@ -69,13 +70,15 @@ class Daemon:
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         self._metrics = Metrics(prometheus_client.CollectorRegistry())
         self._runner = Runner(self._store, self._metrics, clock)
-        self._scheduler = Scheduler(self._missed)
+        workers = LocalWorkers(config.trainings_at_once)
+        self._scheduler = Scheduler(self._missed, workers.capacity)
         self._retention = Retention(
             self._store, self._runner, self._metrics, config.monitors, config.retention, clock
         )
-        self._lifecycle = Lifecycle(
-            self._store_url, self._runner, self._scheduler, clock, lambda: self._asked_to_stop
-        )
+        self._trainings = Trainings(
+            self._store_url, workers, self._runner, self._scheduler, clock,
+            lambda: self._asked_to_stop,
+        )  # fmt: skip
         self._outbox = Outbox(
             Store(open_engine(self._store_url), clock), self._metrics,
             held=lambda: self._leasing.held, page=page_url(
@@ -85,7 +88,7 @@ class Daemon:
         self._watching = Watching(
             Works(
                 store=self._store, metrics=self._metrics, runner=self._runner,
-                scheduler=self._scheduler, lifecycle=self._lifecycle, clock=clock,
+                scheduler=self._scheduler, trainings=self._trainings, clock=clock,
             ),
             config.monitors,
             observe=self._outbox.observe,
@@ -181,7 +184,7 @@ class Daemon:
             if found is not None:
                 self._take_up(*found)
         except StoreError as error:
-            self._metrics["aemon_store_errors"].inc()
+            self._metrics.store_errors.inc()
             self._reloading.put_off(str(error))
         except Exception as error:
             logger.exception("", extra={"action": Action.CONFIG_REFUSED})
@@ -211,7 +214,7 @@ class Daemon:
         self._notifier.stopping()
         self._scheduler.stop()
         self._runner.refuse("aemon is stopping")
-        self._lifecycle.stop()
+        self._trainings.stop()
         self._outbox.ask_to_end()
         self._watching.stop_listening(LAST_RECORDS_SECONDS)
         clean = self._runner.stop(STOP_SECONDS)
@@ -230,7 +233,7 @@ class Daemon:
 
     def _heartbeat(self) -> None:
         self._condition.beat()
-        heartbeat = self._metrics["aemon_scheduler_heartbeat_timestamp_seconds"]
+        heartbeat = self._metrics.scheduler_heartbeat_timestamp_seconds
         heartbeat.set(self._clock().timestamp())
 
     def _status(self) -> StatusPage:

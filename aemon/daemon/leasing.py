@@ -154,7 +154,7 @@ class Leasing:
             del self._held[name]
             self._unwatch(name)
             self._leaving.discard(name)
-            self._metrics["aemon_leases_lost"].inc()
+            self._metrics.leases_lost.inc()
         self._tell(Action.LEASE_LOST, lost)
         won = [name for name in now.tokens if name not in self._held]
         for name in won:
@@ -167,10 +167,10 @@ class Leasing:
             self._unwatch(name)
         self._give_back_idle()
         self._live = now.live
-        self._metrics["aemon_replicas_live"].set(now.live)
+        self._metrics.replicas_live.set(now.live)
         with self._naming:
             for name in self._names:
-                self._metrics["aemon_lease_held"].labels(name).set(name in self.held)
+                self._metrics.lease_held.labels(name).set(name in self.held)
         self._show_episodes()
 
     def _show_episodes(self) -> None:

@@ -13,8 +13,9 @@ from aemon.errors import AemonError
 from aemon.lifecycle.training_run import Trained, train_once
 from aemon.metrics.metrics import Metrics
 from aemon.monitoring.monitor import Monitor
-from aemon.records import Job, Outcome, RunReport
-from aemon.run import Tally, Work
+from aemon.records import Job, Outcome
+from aemon.run import Run, Work
+from aemon.run_report import RunReport
 from aemon.store.ledger import save_run
 from aemon.store.store import Store
 
@@ -48,18 +49,18 @@ def train_monitor(name: str, settings: MonitorSettings, store: Store) -> Trained
     Raises:
         AemonError: as `train_once`.
     """
-    tally, began = Tally(), utc_now()
+    run, began = Run(), utc_now()
 
     def note(outcome: Outcome, reason: str) -> None:
-        save_run(store, tally.report(name, Job.TRAIN, outcome, reason, (began, utc_now())))
+        save_run(store, run.report(name, Job.TRAIN, outcome, reason, (began, utc_now())))
 
     try:
         trained = train_once(name, settings, store, utc_now)
     except AemonError as error:
         note(Outcome.FAILED, str(error))
         raise
-    tally.records_read = trained.records
-    tally.detector_id, tally.threshold_id = trained.id, trained.threshold_id
+    run.count(records_read=trained.records)
+    run.detector_id, run.threshold_id = trained.id, trained.threshold_id
     note(Outcome.OK, trained.sentence)
     return trained
 
@@ -77,7 +78,7 @@ def _run(
         unfinished = True
         while unfinished:
             report = runner.run(name, Job.SCORE, work(monitor), longest or settings.score_timeout)
-            unfinished = report.unfinished
+            unfinished = report.counts.unfinished
             reports.append(report)
         monitor.close()
     return reports

@@ -13,7 +13,7 @@ from aemon.errors import StoreError
 from aemon.logs import Action, log
 from aemon.metrics.metrics import Metrics
 from aemon.records import Job, Outcome
-from aemon.run import Stop, Tally, Work
+from aemon.run import Run, Stop, Work
 from aemon.store import retention
 from aemon.store.ledger import end_lost_runs
 from aemon.store.store import Store
@@ -82,12 +82,12 @@ class Retention:
             self._failed(error)
 
     def _work(self, monitor: str, now: datetime) -> Work:
-        def work(tally: Tally, stop: Stop) -> tuple[Outcome, str]:  # noqa: ARG001 -- no records read
+        def work(run: Run, stop: Stop) -> tuple[Outcome, str]:  # noqa: ARG001 -- no records read
             removed = dict.fromkeys(retention.TABLES, 0)
             enough = time.monotonic() + ENOUGH_SECONDS
             for what, count in retention.removals(self._store, monitor, self._settings, now):
                 removed[what] += count
-                self._metrics["aemon_records_pruned"].labels(what).inc(count)
+                self._metrics.records_pruned.labels(what).inc(count)
                 if stop.asked():
                     return Outcome.ABANDONED, f"{stop.reason}: {_told(removed)}"
                 if time.monotonic() > enough:
@@ -97,7 +97,7 @@ class Retention:
         return work
 
     def _failed(self, error: StoreError) -> None:
-        self._metrics["aemon_store_errors"].inc()
+        self._metrics.store_errors.inc()
         log(logger, logging.ERROR, Action.PRUNE_FAILED, str(error))
 
 

@@ -12,7 +12,7 @@ from aemon.errors import AemonError, ConfigError
 from aemon.logs import Action, log
 from aemon.metrics.metrics import Metrics
 
-TAKES_RESTART = ("store", "http", "replicas")
+TAKES_RESTART = ("store", "http", "replicas", "trainings_at_once")
 """Keys whose change is told, and taken up by the next start."""
 
 logger = logging.getLogger(__name__)
@@ -96,8 +96,6 @@ class Reloading:
         self._now = now
         self.refusal = ""
         self._seen: str | None = self._fingerprint()
-        for result in ("ok", "refused"):
-            metrics["aemon_config_reloads"].labels(result)
         self._tell(well=True)
 
     def look(self, old: Config, *, told_to: bool = False) -> tuple[Config, Change] | None:
@@ -125,7 +123,7 @@ class Reloading:
     def done(self, change: Change) -> None:
         """It was taken up."""
         self.refusal = ""
-        self._metrics["aemon_config_reloads"].labels("ok").inc()
+        self._metrics.config_reloads.labels("ok").inc()
         self._tell(well=True)
         level = logging.WARNING if change.restart else logging.INFO
         log(logger, level, Action.CONFIG_RELOADED, str(change))
@@ -136,14 +134,14 @@ class Reloading:
         self._refused(f"tried again soon: {why}")
 
     def _refused(self, told: str) -> None:
-        self._metrics["aemon_config_reloads"].labels("refused").inc()
-        self._metrics["aemon_config_last_reload_successful"].set(0)
+        self._metrics.config_reloads.labels("refused").inc()
+        self._metrics.config_last_reload_successful.set(0)
         log(logger, logging.ERROR, Action.CONFIG_REFUSED, told)
         self.refusal = told
 
     def _tell(self, *, well: bool) -> None:
-        self._metrics["aemon_config_last_reload_successful"].set(int(well))
-        self._metrics["aemon_config_last_reload_success_timestamp_seconds"].set(self._now())
+        self._metrics.config_last_reload_successful.set(int(well))
+        self._metrics.config_last_reload_success_timestamp_seconds.set(self._now())
 
     def _fingerprint(self) -> str:
         """Of the file's content; empty while it cannot be read."""

@@ -9,13 +9,20 @@ from datetime import datetime, timedelta
 
 from aemon.clock import Clock
 from aemon.daemon.store_backoff import Ledger, Outage
-from aemon.errors import AemonError, FrameError, SourceConfigError, SourceError, StoreError
+from aemon.errors import (
+    AemonError,
+    FrameError,
+    SkipError,
+    SourceConfigError,
+    SourceError,
+    StoreError,
+)
 from aemon.logs import Action, log
 from aemon.metrics.metrics import Metrics
-from aemon.records import Job, Outcome, RunReport
-from aemon.run import AbandonedError, Stop, Tally, Work
-from aemon.store.fences import LostLeaseError
-from aemon.store.store import StaleWatermarkError, Store
+from aemon.records import Job, Outcome
+from aemon.run import Run, Stop, Work
+from aemon.run_report import RunReport
+from aemon.store.store import Store
 
 _LEVELS = {
     Outcome.FAILED: logging.ERROR,
@@ -35,14 +42,14 @@ LONGEST_PAUSE_SECONDS = 3600.0
 
 
 @dataclass(kw_only=True)
-class _Run:
+class _Execution:
     """One run in its own thread."""
 
     monitor: str
     job: Job
     started_at: datetime
     stop: Stop = field(default_factory=Stop)
-    tally: Tally = field(default_factory=Tally)
+    run: Run = field(default_factory=Run)
     settled: threading.Event = field(default_factory=threading.Event)  # ended, or given up
     ended: bool = False
     hangs: bool = False
@@ -58,7 +65,7 @@ class Runner:
         self._metrics = metrics
         self._clock = clock
         self._lock = threading.Lock()
-        self._runs: dict[int, _Run] = {}
+        self._runs: dict[int, _Execution] = {}
         self._hanging: Counter[str] = Counter()
         self._hung_at: dict[str, float] = {}  # monotonic: when a run was given up last
         self._stopping = ""
@@ -70,27 +77,27 @@ class Runner:
 
         A run whose time is up is abandoned: its thread may hang on, but may not write any more.
         """
-        run = _Run(monitor=monitor, job=job, started_at=self._clock())
-        run.tally.started_at = run.started_at
-        refusal = self._outage.waits() or self._admit(run, timeout)
+        execution = _Execution(monitor=monitor, job=job, started_at=self._clock())
+        execution.run.started_at = execution.started_at
+        refusal = self._outage.waits() or self._admit(execution, timeout)
         if refusal:
             return self.note(monitor, job, Outcome.SKIPPED, refusal)
         thread = threading.Thread(
-            target=self._execute, args=(run, work), name=f"{job}:{monitor}", daemon=True
+            target=self._execute, args=(execution, work), name=f"{job}:{monitor}", daemon=True
         )
         thread.start()
-        if not run.settled.wait(timeout.total_seconds()):
-            run.stop.ask(f"not done after {timeout.total_seconds():g} s")
+        if not execution.settled.wait(timeout.total_seconds()):
+            execution.stop.ask(f"not done after {timeout.total_seconds():g} s")
         with self._lock:
-            run.hangs = not run.ended
-            self._hanging[monitor] += run.hangs
+            execution.hangs = not execution.ended
+            self._hanging[monitor] += execution.hangs
             self._hung_at[monitor] = time.monotonic()
-        if run.hangs:
+        if execution.hangs:
             outcome = Outcome.ABANDONED if self._stopping else Outcome.TIMED_OUT
-            return self._finish(run, outcome, run.stop.reason)
-        return self._finish(run, run.outcome, run.reason)
+            return self._finish(execution, outcome, execution.stop.reason)
+        return self._finish(execution, execution.outcome, execution.reason)
 
-    def _admit(self, run: _Run, timeout: timedelta) -> str:
+    def _admit(self, execution: _Execution, timeout: timedelta) -> str:
         """Why a run may not start; empty if it may.
 
         A source that hangs may answer again some day, though what was asked of it never returns.
@@ -99,37 +106,37 @@ class Runner:
         with self._lock:
             if self._stopping:
                 return self._stopping
-            hanging = self._hanging[run.monitor]
+            hanging = self._hanging[execution.monitor]
             if hanging >= MOST_THREADS:
-                return f"{hanging} runs of {run.monitor} hang for ever: restart aemon"
+                return f"{hanging} runs of {execution.monitor} hang for ever: restart aemon"
             if hanging >= MOST_HANGING:
                 times = PAUSE_TIMEOUTS * 2.0 ** (hanging - MOST_HANGING)
                 pause = min(times * timeout.total_seconds(), LONGEST_PAUSE_SECONDS)
-                if time.monotonic() < self._hung_at[run.monitor] + pause:
-                    return f"{hanging} runs of {run.monitor} hang; it is tried again now and then"
-            self._runs[id(run)] = run
+                if time.monotonic() < self._hung_at[execution.monitor] + pause:
+                    return f"{hanging} runs of {execution.monitor} hang; it is tried again now and then"
+            self._runs[id(execution)] = execution
         return ""
 
-    def _execute(self, run: _Run, work: Work) -> None:
+    def _execute(self, execution: _Execution, work: Work) -> None:
         """In the run's own thread."""
         try:
-            run.outcome, run.reason = work(run.tally, run.stop)
-        except (AbandonedError, StaleWatermarkError, LostLeaseError) as error:
-            run.outcome, run.reason = Outcome.ABANDONED, str(error)
+            execution.outcome, execution.reason = work(execution.run, execution.stop)
+        except SkipError as error:
+            execution.outcome, execution.reason = Outcome.ABANDONED, str(error)
         except AemonError as error:
-            run.outcome, run.reason = Outcome.FAILED, str(error)
-            run.store_failed = isinstance(error, StoreError)
-            self._count(run.monitor, error)
+            execution.outcome, execution.reason = Outcome.FAILED, str(error)
+            execution.store_failed = isinstance(error, StoreError)
+            self._count(execution.monitor, error)
         except Exception as error:
-            run.outcome = Outcome.FAILED
-            run.reason = f"unexpected {type(error).__name__}: {error} (please report this)"
+            execution.outcome = Outcome.FAILED
+            execution.reason = f"unexpected {type(error).__name__}: {error} (please report this)"
             logging.getLogger(__name__).exception("", extra={"action": Action.RUN_CRASHED})
         finally:
             with self._lock:
-                run.ended = True
-                self._runs.pop(id(run), None)
-                self._hanging[run.monitor] -= run.hangs
-            run.settled.set()
+                execution.ended = True
+                self._runs.pop(id(execution), None)
+                self._hanging[execution.monitor] -= execution.hangs
+            execution.settled.set()
 
     def _count(self, monitor: str, error: AemonError) -> None:
         if isinstance(error, StoreError):
@@ -138,18 +145,18 @@ class Runner:
             if isinstance(error, kind):
                 self._metrics.count_source_error(monitor, reason)
 
-    def _finish(self, run: _Run, outcome: Outcome, reason: str) -> RunReport:
-        if outcome is Outcome.TIMED_OUT and run.job is Job.SCORE:
-            self._metrics.count_source_error(run.monitor, "timed_out")
-        times = (run.started_at, self._clock())
-        report = run.tally.report(run.monitor, run.job, outcome, reason, times)
-        self._save(report, run.tally.run_id, at_once=not run.store_failed)
+    def _finish(self, execution: _Execution, outcome: Outcome, reason: str) -> RunReport:
+        if outcome is Outcome.TIMED_OUT and execution.job is Job.SCORE:
+            self._metrics.count_source_error(execution.monitor, "timed_out")
+        times = (execution.started_at, self._clock())
+        report = execution.run.report(execution.monitor, execution.job, outcome, reason, times)
+        self._save(report, execution.run.id, at_once=not execution.store_failed)
         return report
 
     def note(self, monitor: str, job: Job, outcome: Outcome, reason: str) -> RunReport:
         """Write a tick that did not run into the ledger, with its reason."""
         now = self._clock()
-        report = Tally().report(monitor, job, outcome, reason, (now, now))
+        report = Run().report(monitor, job, outcome, reason, (now, now))
         self._save(report, None, at_once=not self._outage.is_on)
         return report
 
@@ -166,9 +173,9 @@ class Runner:
             **{
                 name: value
                 for name, value in (
-                    ("scored", report.records_scored),
-                    ("anomalies", report.anomalies),
-                    ("rejected", report.records_rejected),
+                    ("scored", report.counts.records_scored),
+                    ("anomalies", report.counts.anomalies),
+                    ("rejected", report.counts.records_rejected),
                 )
                 if value
             },
@@ -179,24 +186,24 @@ class Runner:
         """Whether a run of this monitor is in hand; one that hangs may not write any more."""
         with self._lock:
             runs = list(self._runs.values())
-        leased = (run for run in runs if run.job is not Job.PRUNE)
-        return any(run.monitor == monitor and not run.hangs for run in leased)
+        leased = (execution for execution in runs if execution.job is not Job.PRUNE)
+        return any(execution.monitor == monitor and not execution.hangs for execution in leased)
 
     def ask_to_end(self, monitor: str, reason: str) -> None:
         """Ask the monitor's runs to end between two commits."""
         with self._lock:
-            runs = [run for run in self._runs.values() if run.monitor == monitor]
-        for run in runs:
-            if run.job is not Job.PRUNE:
-                run.stop.ask(reason)
+            runs = [execution for execution in self._runs.values() if execution.monitor == monitor]
+        for execution in runs:
+            if execution.job is not Job.PRUNE:
+                execution.stop.ask(reason)
 
     def refuse(self, reason: str) -> None:
         """Start no more runs, and ask the running ones to end."""
         with self._lock:
             self._stopping = reason
             running = list(self._runs.values())
-        for run in running:
-            run.stop.ask(reason)
+        for execution in running:
+            execution.stop.ask(reason)
 
     def stop(self, wait_seconds: float) -> bool:
         """Wait for the runs that were asked to end.
@@ -209,7 +216,7 @@ class Runner:
         with self._lock:
             running = list(self._runs.values())
         deadline = time.monotonic() + wait_seconds
-        for run in running:
-            run.settled.wait(max(0.0, deadline - time.monotonic()))
-            run.settled.set()
-        return all(run.ended for run in running)
+        for execution in running:
+            execution.settled.wait(max(0.0, deadline - time.monotonic()))
+            execution.settled.set()
+        return all(execution.ended for execution in running)

@@ -23,7 +23,6 @@ from aemon.daemon.slots import Slots
 from aemon.records import Job, Outcome
 
 SCORING_AT_ONCE = 10  # runs that are not slow; more wait their turn
-TRAINING_AT_ONCE = 1  # worker processes; each takes a core
 MOST_WAITING = 1000  # trainings of one monitor that wait for a worker; all but one were dropped
 HEARTBEAT_SECONDS = 5
 FIRST_PRUNE = timedelta(minutes=1)  # after the start: a daemon that keeps falling need not remove
@@ -46,9 +45,14 @@ class _InSlots(BasePoolExecutor):  # type: ignore[misc]
 
 
 class Scheduler:
-    """Ticks every monitor's jobs; jobs are rebuilt from the configuration at each start."""
+    """Ticks every monitor's jobs; jobs are rebuilt from the configuration at each start.
 
-    def __init__(self, missed: Missed) -> None:
+    Args:
+        missed: hears of every tick that did not run.
+        trainings_at_once: begins no more trainings; further ones wait their turn.
+    """
+
+    def __init__(self, missed: Missed, trainings_at_once: int) -> None:
         self._missed = missed
         self.slots = Slots(SCORING_AT_ONCE, Job.SCORE.value)
         self._heard_of: SimpleQueue[tuple[str, int] | None] = SimpleQueue()
@@ -57,7 +61,7 @@ class Scheduler:
             executors={
                 "default": ThreadPoolExecutor(1),
                 Job.SCORE.value: _InSlots(self.slots),
-                Job.TRAIN.value: ThreadPoolExecutor(TRAINING_AT_ONCE),
+                Job.TRAIN.value: ThreadPoolExecutor(trainings_at_once),
                 Job.PRUNE.value: ThreadPoolExecutor(1),
             },
             # A late tick still runs, several late ones run once, and no job overlaps itself.

@@ -11,7 +11,7 @@ from aemon.clock import Clock, format_duration
 from aemon.errors import AemonError, StoreError
 from aemon.logs import Action, log
 from aemon.metrics.metrics import Metrics
-from aemon.records import RunReport
+from aemon.run_report import RunReport
 from aemon.store.engine import BUSY_TIMEOUT_SECONDS
 from aemon.store.ledger import save_run
 from aemon.store.store import Store
@@ -65,13 +65,13 @@ class Outage:
         Runs that were under way when it went fail one after another: only the first lengthens the
         pause, as does everyone's that was let through to try.
         """
-        self._metrics["aemon_store_errors"].inc()
+        self._metrics.store_errors.inc()
         with self._lock:
             if self._failures == 0 or self._tried:
                 self._failures += 1
                 self._tried = False
                 self._wait_from(self._clock())
-            self._metrics["aemon_store_up"].set(0)
+            self._metrics.store_up.set(0)
 
     def ended(self) -> None:
         """The store was written."""
@@ -79,14 +79,14 @@ class Outage:
             was_away, self._failures, self._not_before = self._failures, 0, None
             self._tried = False
             if was_away:
-                self._metrics["aemon_store_up"].set(1)
-                self._metrics["aemon_store_retry_timestamp_seconds"].set(0)
+                self._metrics.store_up.set(1)
+                self._metrics.store_retry_timestamp_seconds.set(0)
         if was_away:
             log(logger, logging.INFO, Action.STORE_BACK, "the store can be written again")
 
     def _wait_from(self, now: datetime) -> None:
         self._not_before = now + self._pause()
-        self._metrics["aemon_store_retry_timestamp_seconds"].set(self._not_before.timestamp())
+        self._metrics.store_retry_timestamp_seconds.set(self._not_before.timestamp())
 
     def _pause(self) -> timedelta:
         longest: timedelta = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._failures - 1, 10))
@@ -181,7 +181,7 @@ class Ledger:
         return True
 
     def _count_waiting(self) -> None:
-        self._metrics["aemon_ledger_waiting_runs"].set(len(self._waiting))
+        self._metrics.ledger_waiting_runs.set(len(self._waiting))
 
 
 def _rounded(left: timedelta) -> str:

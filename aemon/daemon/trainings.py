@@ -1,4 +1,4 @@
-"""When detectors are trained, and what becomes of a training: one at a time, each in a worker."""
+"""When detectors are trained, and what becomes of a training; each is done by a worker."""
 
 import logging
 from collections.abc import Callable
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from aemon.clock import Clock
 from aemon.daemon.runner import Runner
 from aemon.daemon.scheduler import Scheduler
-from aemon.daemon.workers import WorkerExecutor
+from aemon.daemon.workers import Workers
 from aemon.errors import WorkerError
 from aemon.lifecycle.training_run import Trained, train_in_worker
 from aemon.logs import Action, log
 from aemon.monitoring.monitor import Monitor
 from aemon.records import Job, Outcome
-from aemon.run import Stop, Tally
+from aemon.run import Run, Stop
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -36,11 +36,12 @@ class _Training:
     not_before: datetime | None = field(default=None)
 
 
-class Lifecycle:
+class Trainings:
     """Trains the detectors of monitors that ask for one.
 
     Args:
         store_url: where workers put what they trained.
+        workers: train, so that the daemon goes on scoring meanwhile.
         runner: runs trainings, so that each leaves a row in the ledger.
         scheduler: tells when a worker is free.
         clock: the time.
@@ -50,6 +51,7 @@ class Lifecycle:
     def __init__(
         self,
         store_url: str,
+        workers: Workers,
         runner: Runner,
         scheduler: Scheduler,
         clock: Clock,
@@ -60,7 +62,7 @@ class Lifecycle:
         self._scheduler = scheduler
         self._clock = clock
         self._stopping = stopping
-        self._workers = WorkerExecutor()
+        self._workers = workers
         self._trainings: dict[str, _Training] = {}
         self._working: dict[str, Future[Trained]] = {}
 
@@ -102,7 +104,7 @@ class Lifecycle:
 
     def _train_in_turn(self, monitor: Monitor, training: _Training, why: str) -> None:
         report = self._runner.run(
-            monitor.name, Job.TRAIN, lambda tally, stop: self._train(monitor, why, tally, stop),
+            monitor.name, Job.TRAIN, lambda run, stop: self._train(monitor, why, run, stop),
             monitor.settings.train_timeout + GRACE,
         )  # fmt: skip
         if report.outcome is Outcome.OK:
@@ -112,13 +114,13 @@ class Lifecycle:
         training.failures += 1
         training.not_before = self._clock() + pause
 
-    def _train(self, monitor: Monitor, why: str, tally: Tally, stop: Stop) -> tuple[Outcome, str]:
+    def _train(self, monitor: Monitor, why: str, run: Run, stop: Stop) -> tuple[Outcome, str]:
         """Wait for a worker to train a detector; kill it when its time is up or aemon stops."""
         settings = monitor.settings
         log(logger, logging.INFO, Action.TRAIN_STARTED, why, monitor=monitor.name)
-        future = self._workers.submit_within(
-            settings.life.train_memory,
+        future = self._workers.submit(
             train_in_worker, monitor.name, settings, self._store_url, why, monitor.fence,
+            memory=settings.life.train_memory,
         )  # fmt: skip
         self._working[monitor.name] = future
         seconds = settings.train_timeout.total_seconds()
@@ -136,6 +138,6 @@ class Lifecycle:
         finally:
             if self._working.get(monitor.name) is future:
                 del self._working[monitor.name]
-        tally.records_read = trained.records
-        tally.detector_id, tally.threshold_id = trained.id, trained.threshold_id
+        run.count(records_read=trained.records)
+        run.detector_id, run.threshold_id = trained.id, trained.threshold_id
         return Outcome.OK, trained.sentence

@@ -12,12 +12,13 @@ from aemon.config.schema import MonitorSettings
 from aemon.config.values.cron import Cron
 from aemon.daemon.runner import Runner
 from aemon.daemon.scheduler import Scheduler
-from aemon.daemon.trainings import Lifecycle
+from aemon.daemon.trainings import Trainings
 from aemon.errors import StoreError
 from aemon.lifecycle.cold_start import wanted_for
 from aemon.metrics.metrics import Metrics
 from aemon.monitoring.monitor import Monitor
-from aemon.records import Job, Outcome, RunReport
+from aemon.records import Job, Outcome
+from aemon.run_report import RunReport
 from aemon.store import queries
 from aemon.store.detectors import StoredDetector
 from aemon.store.fences import Fence
@@ -34,7 +35,7 @@ class Works:
     metrics: Metrics
     runner: Runner
     scheduler: Scheduler
-    lifecycle: Lifecycle
+    trainings: Trainings
     clock: Clock
 
 
@@ -99,7 +100,7 @@ class Watching:
         with self._lock:
             self._works.scheduler.drop(name)
             self._works.runner.ask_to_end(name, "the monitor is not watched here any more")
-            self._works.lifecycle.forget(name)
+            self._works.trainings.forget(name)
             self._shown.pop(name, None)
             monitor = self.monitors.pop(name, None)
             if monitor is not None:
@@ -135,9 +136,9 @@ class Watching:
         in_use = monitor.in_use
         if in_use and self._shown.get(monitor.name) != (in_use.id, in_use.threshold_id):
             self._show(in_use)
-        wanted = report.records_wanted
-        enough = bool(wanted) and report.records_read >= wanted
-        self._works.lifecycle.look_after(monitor, enough=enough)
+        wanted = report.counts.records_wanted
+        enough = bool(wanted) and report.counts.records_read >= wanted
+        self._works.trainings.look_after(monitor, enough=enough)
         self._works.metrics.show_feedback(monitor.name, monitor.feedback_waiting)
 
     def _show(self, detector: StoredDetector) -> None:
@@ -145,7 +146,7 @@ class Watching:
         try:
             realised = queries.realised(self._works.store, detector)
         except StoreError:
-            self._works.metrics["aemon_store_errors"].inc()
+            self._works.metrics.store_errors.inc()
             return  # the next tick asks again
         with self._lock:
             self._works.metrics.show_detector(detector, realised)

@@ -1,155 +1,40 @@
-"""Training in worker processes, behind the `concurrent.futures.Executor` interface.
+"""The protocol of training workers: this host's processes today, other machines some day."""
 
-Each task gets a process of its own, forked from a clean server process, and gives all its memory
-back when it ends. Torch is not preloaded into that server: it would hold some 200 MB for ever to
-save a second of each training.
-"""
-
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
-from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerProcess
-from typing import Any, ParamSpec, TypeVar
+from concurrent.futures import Future
+from typing import Any, Protocol, TypeVar, TypeVarTuple
 
-import psutil
-
-from aemon.errors import AemonError, WorkerError
-
-P = ParamSpec("P")
 T = TypeVar("T")
-
-LOOK_SECONDS = 0.2  # between two looks at a worker's memory
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+Arguments = TypeVarTuple("Arguments")
 
 
-class WorkerExecutor(Executor):
-    """Runs every task in a process of its own; a task can be killed at any moment."""
+class Workers(Protocol):
+    """Works on tasks away from the daemon's own process, and can end each of them.
 
-    def __init__(self) -> None:
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload([])  # not even __main__: nothing of the daemon
-        self._processes: dict[Future[Any], ForkServerProcess] = {}
-        self._too_large: dict[Future[Any], str] = {}  # killed for their memory, and why
-        self._lock = threading.Lock()
-        self._closed = False
+    A future fails with the `AemonError` that its task raised, or with `WorkerError`, which says
+    why: the worker died, was killed, took too much memory, or met an unexpected error.
+    """
 
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Start `fn` in a new process.
+    @property
+    def capacity(self) -> int:
+        """How many tasks are worked on at once; the scheduler begins no more trainings."""
 
-        The future fails with `WorkerError` if the process dies without an answer.
-        """
-        return self.submit_within(None, fn, *args, **kwargs)
-
-    def submit_within(
-        self, most_bytes: int | None, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    def submit(
+        self, fn: Callable[[*Arguments], T], /, *args: *Arguments, memory: int | None = None
     ) -> Future[T]:
-        """As `submit`; a process that takes more memory is killed, and the future says so."""
-        if self._closed:
-            raise RuntimeError("the executor is shut down")
-        future: Future[T] = Future()
-        here, there = self._context.Pipe()
-        process = self._context.Process(target=_work, args=(there, fn, args, kwargs), daemon=True)
-        future.set_running_or_notify_cancel()
-        with self._lock:
-            self._processes[future] = process
-            process.start()
-        there.close()
-        threading.Thread(
-            target=self._await,
-            args=(future, process, here, most_bytes),
-            name="await-worker",
-            daemon=True,
-        ).start()
-        return future
+        """Start `fn` in a worker.
 
-    def _await(
-        self,
-        future: Future[Any],
-        process: ForkServerProcess,
-        pipe: Connection,
-        most_bytes: int | None,
-    ) -> None:
-        """Wait for one worker's answer, or for its death."""
-        try:
-            while most_bytes is not None and not pipe.poll(LOOK_SECONDS):
-                taken = _resident_bytes(process.pid)
-                if taken > most_bytes:
-                    told = f"{taken / 1e6:.0f} MB, more than the {most_bytes / 1e6:.0f} MB"
-                    self._too_large[future] = f"the training worker took {told} it may"
-                    process.kill()
-                    most_bytes = None
-            succeeded, answer = pipe.recv()
-        except Exception:  # noqa: BLE001 -- no answer, or none that can be read
-            succeeded, answer = False, None
-        process.join()
-        with self._lock:
-            self._processes.pop(future, None)
-        pipe.close()
-        if succeeded:
-            future.set_result(answer)
-        else:
-            too_large = self._too_large.pop(future, None)
-            todo = "raise life.train_memory, or lower max_training_records"
-            died = WorkerError(*_how_it_died(process.exitcode))
-            future.set_exception(
-                answer or (WorkerError(too_large, todo=todo) if too_large else died)
-            )
+        Args:
+            fn: a function that can be imported, as the worker may be another process.
+            args: its arguments, which are copied to the worker.
+            memory: bytes; a worker that takes more is killed. None for no limit.
+
+        Raises:
+            RuntimeError: the workers are shut down.
+        """
 
     def kill(self, future: Future[Any]) -> None:
-        """End a task's process at once; its future fails with `WorkerError`."""
-        with self._lock:
-            process = self._processes.get(future)
-        if process is not None:
-            process.kill()
+        """End a task's worker at once; the future fails with `WorkerError`."""
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more tasks; kill the running ones if they are to be cancelled."""
-        self._closed = True
-        with self._lock:
-            running = list(self._processes.values())
-        for process in running:
-            if cancel_futures:
-                process.kill()
-            if wait:
-                process.join()
-
-
-def _resident_bytes(pid: int | None) -> int:
-    """The memory a process has in use; 0 once it is gone."""
-    try:
-        return int(psutil.Process(pid).memory_info().rss)
-    except psutil.Error:
-        return 0
-
-
-def _how_it_died(exit_code: int | None) -> tuple[str]:
-    if exit_code == -signal.SIGKILL:
-        return ("the training worker was killed: out of memory, or ended by aemon or a person",)
-    return (f"the training worker died (exit code {exit_code})",)
-
-
-def _work(pipe: Connection, fn: Callable[..., Any], args: Any, kwargs: Any) -> None:
-    """In the worker: run one task and send what came of it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon, which ends workers
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    for variable in _ONE_THREAD:
-        os.environ[variable] = "1"
-    threading.Thread(target=_die_with_daemon, args=(pipe,), daemon=True).start()
-    try:
-        answer = (True, fn(*args, **kwargs))
-    except AemonError as error:
-        answer = (False, error)
-    except Exception as error:  # noqa: BLE001 -- whatever it was, the daemon must hear of it
-        answer = (False, WorkerError(f"training failed: {type(error).__name__}: {error}"))
-    pipe.send(answer)
-
-
-def _die_with_daemon(pipe: Connection) -> None:
-    try:
-        pipe.recv()
-    except (EOFError, OSError):
-        os._exit(1)
+        """Take no more tasks; end the running ones if they are to be cancelled."""

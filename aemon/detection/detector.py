@@ -8,14 +8,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from aemon.detection.arrays import Floats, Mask
-from aemon.detection.explaining.blame import blame
 from aemon.detection.explaining.codes import Compression, code_map, compression
-from aemon.detection.explaining.evidence import grounds
-from aemon.detection.explaining.explanation import explain_records
 from aemon.detection.explaining.imputing import Filled, fill
 from aemon.detection.features.feature_map import FeatureMap
 from aemon.detection.features.units import as_columns, with_gaps_filled
 from aemon.detection.judgement import Explanation, Judgement
+from aemon.detection.looking import Looked, explain, judge, see
 from aemon.detection.provenance import Provenance
 from aemon.detection.scoring.scorer import Scorer
 from aemon.detection.state import (
@@ -29,9 +27,6 @@ from aemon.detection.state import (
 from aemon.detection.thresholds.by_entity import Thresholds
 from aemon.detection.thresholds.threshold import Threshold
 from aemon.frame import Frame
-
-ABSENT_SHARE = 0.5
-"""A record with more than this share of its judged cells missing is absent, not odd."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,32 +50,36 @@ class Detector:
         """The line for all records that have none of their own."""
         return self.thresholds.pooled
 
-    def judge(self, frame: Frame) -> Judgement:
-        """The verdicts on N records that were fetched together.
+    def look(self, frame: Frame) -> Looked:
+        """Look once at records that were fetched together: verdicts, and explanations on request.
+
+        Context rows of the frame are seen, and not judged.
 
         Raises:
             FrameError: a column that was learned from is missing or has changed its type.
         """
         self.feature_map.check(frame)
-        X, mask = self.feature_map.transform(frame)  # noqa: N806 -- (N, F)
-        found = self.scorer.scores(X, mask)
-        missing = self.feature_map.missing(mask)
-        imputed_shares = missing.mean(axis=1)
-        absent = imputed_shares > ABSENT_SHARE
-        judged = self.thresholds.judge(found, frame.entities, absent)
-        return Judgement(
-            scores=found,
-            p_values=judged.p_values,
-            exceedances=judged.exceedances,
-            anomalous=judged.anomalous,
-            absent=absent,
-            critical=judged.critical,
-            imputed_shares=imputed_shares,
-            cells_imputed=int(missing.sum()),
+        seen = see(self.feature_map, frame)
+        return Looked(
+            seen=seen,
+            judgement=judge(self.scorer, self.thresholds, self.feature_map, seen),
+            feature_map=self.feature_map,
+            scorer=self.scorer,
+            thresholds=self.thresholds,
         )
 
+    def judge(self, frame: Frame) -> Judgement:
+        """Return the verdicts on N records that were fetched together, as `look` has them.
+
+        Raises:
+            FrameError: a column that was learned from is missing or has changed its type.
+        """
+        return self.look(frame).judgement
+
     def explain(self, frame: Frame, units: Mapping[str, str] | None = None) -> list[Explanation]:
-        """Why each of a few records scored as it did, in original units.
+        """Explain why each of a few records scored as it did, in original units.
+
+        Where the records were judged already, `Looked.explain` does not read them again.
 
         Args:
             frame: the records.
@@ -89,12 +88,8 @@ class Detector:
         Raises:
             FrameError: a column that was learned from is missing.
         """
-        X, mask = self.feature_map.transform(frame)  # noqa: N806 -- (N, F)
-        errors = self.scorer.parts(X, mask).errors
-        thresholds = self.thresholds.values(frame.entities)
-        found = blame(self.feature_map, self.scorer, thresholds, X, mask)
-        given = grounds(self.feature_map, self.scorer, X, found)
-        return explain_records(self.feature_map, frame, errors, found, given, units or {})
+        seen = see(self.feature_map, frame)
+        return explain(self.feature_map, self.scorer, self.thresholds, seen, units)
 
     def encode(self, frame: Frame) -> Floats:
         """Codes (M, N, C) of N records by the encoders of all M members; gaps are filled first.

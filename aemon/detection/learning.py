@@ -13,9 +13,10 @@ from aemon.detection.arrays import Rows
 from aemon.detection.autoencoders.kinds.detector_kinds import KINDS
 from aemon.detection.autoencoders.kinds.kind import Progress
 from aemon.detection.autoencoders.training_set import TrainingSet, folds_of
-from aemon.detection.detector import ABSENT_SHARE, Detector
+from aemon.detection.detector import Detector
 from aemon.detection.features.feature_fitting import fit_features
 from aemon.detection.features.feature_map import FeatureMap
+from aemon.detection.looking import ABSENT_SHARE
 from aemon.detection.provenance import Provenance, hash_frame, versions
 from aemon.detection.scoring.scorer import Scorer
 from aemon.detection.scoring.scorer_fitting import Fitted, fit_scorer, hold_out

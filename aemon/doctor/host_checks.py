@@ -14,10 +14,10 @@ import psutil
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from aemon.config.receiver_settings import SlackReceiver
 from aemon.config.schema import Config
 from aemon.config.source_settings import SqlSource
 from aemon.doctor.finding import Finding, error, ok, warning
+from aemon.notify.receivers.receiver_kinds import receiver_of
 from aemon.web.access import exposure, load_access
 from aemon.web.connections import MOST
 
@@ -79,7 +79,9 @@ def training(_config: Config, _path: Path) -> Finding:
 
 def memory(config: Config, _path: Path) -> Finding:
     """Whether a training worker may take more than there is."""
-    wanted = max(monitor.life.train_memory for monitor in config.monitors.values())
+    limits = sorted((one.life.train_memory for one in config.monitors.values()), reverse=True)
+    largest = limits[: config.trainings_at_once]
+    wanted = sum(largest)
     there = psutil.virtual_memory().available
     try:
         limit = _GROUP_LIMIT.read_text().strip()
@@ -89,9 +91,10 @@ def memory(config: Config, _path: Path) -> Finding:
         there = min(there, int(limit))
     told = f"{there / 1e9:.1f} GB are available"
     if wanted > there:
+        trainings = "a training" if len(largest) == 1 else f"{len(largest)} trainings at once"
         return warning(
             "memory",
-            f"a training may take up to {wanted / 1e9:.1f} GB; {told}",
+            f"{trainings} may take up to {wanted / 1e9:.1f} GB; {told}",
             "lower life.train_memory, so that a training that grows is ended before the host "
             "runs out of memory",
         )
@@ -144,8 +147,8 @@ def _shown(config: Config) -> Iterator[str]:
         given.append(receiver.bearer_token)
         given += [value for name, value in receiver.headers.items() if _CREDENTIALS.search(name)]
         given.append(receiver.basic_auth.password if receiver.basic_auth else None)
-        if isinstance(receiver, SlackReceiver):
-            given.append(receiver.url)  # who knows it may post there
+        if receiver_of(receiver).address_is_secret:
+            given.append(receiver.url)
     yield from (secret.get_secret_value() for secret in given if secret)
 
 

@@ -9,8 +9,8 @@ from aemon.clock import format_duration, utc_now
 from aemon.config.schema import Config, MonitorSettings
 from aemon.doctor.finding import Finding, error, ok, warning
 from aemon.errors import AemonError, ArtifactError
-from aemon.frame import check_frame
 from aemon.lifecycle.loaded_detector import load
+from aemon.reading.reader import Reader
 from aemon.records import Outcome
 from aemon.sources.source_kinds import is_stream, open_replayable
 from aemon.store.detectors import active_detector
@@ -38,7 +38,7 @@ def _source(name: str, settings: MonitorSettings) -> Finding:
         return ok("source", f"{name}: this machine")
     source = open_replayable(settings.source, clock=utc_now)
     try:
-        frame = check_frame(source.newest(None, 1).table, source.roles)
+        frame = Reader(source).newest(None, 1).frame
     finally:
         source.close()
     if not len(frame):

@@ -2,24 +2,22 @@
 
 import logging
 import time
-from collections.abc import Iterator
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from aemon.clock import Clock
 from aemon.config.schema import MonitorSettings
-from aemon.config.values.cron import is_due
 from aemon.detection.thresholds.by_entity import Thresholds, redraw
 from aemon.detection.thresholds.threshold import false_alarm_rate_for
 from aemon.errors import ArtifactError, TrainingError
 from aemon.lifecycle.cold_start import is_provisional, wanted_for
 from aemon.lifecycle.loaded_detector import Loaded, drawn_by_settings, load
+from aemon.lifecycle.policy import Observed, why_train
 from aemon.lifecycle.recent_records import RecentRecords
 from aemon.lifecycle.trial import Shadow, rule_on
 from aemon.lifecycle.upkeep import draw, keep_promise, note_drift
 from aemon.logs import Action, log
 from aemon.records import DriftReport
-from aemon.run import Tally
+from aemon.run import Run
 from aemon.store.detectors import (
     StoredDetector,
     active_detector,
@@ -133,7 +131,7 @@ class ActiveDetector:
             end_drifts(self._store, self._name, others, f"{told} took over")
         memory.drifts = [one for one in memory.drifts if one not in learned + others]
 
-    def look_after(self, tally: Tally) -> None:
+    def look_after(self, run: Run) -> None:
         """After a run: keep the promise, tell of drift, and rule on a trial.
 
         Raises:
@@ -144,61 +142,57 @@ class ActiveDetector:
             return
         found = note_drift(self._store, self._name, self.memory, self._settings)
         indices = self.memory.column_drift()
-        tally.drift = DriftReport(
+        drift = DriftReport(
             evidence=self.memory.life.scores.log10_grown,
             largest_index=max(indices.values(), default=None),
             open=len(self.memory.drifts),
             found=found,
             provisional=is_provisional(self.active.stored),
         )
+        run.count(drift=drift)
         if self.shadow is not None:
             drifted = bool(self.memory.drifts)
             active = (self.active.stored, self.active.detector)
             decision = rule_on(
-                self._store, self._name, self._settings, self._clock, active, self.shadow,
-                drifted=drifted,
-            )  # fmt: skip
-            tally.ruling = decision.ruling if decision else ""
+                self._store, self._settings, active, self.shadow, self._clock(), drifted=drifted
+            )
+            run.count(ruling=decision.ruling if decision else "")
         keep_promise(self._store, self.active, self.memory, self._settings)
 
     def wants_training(self, now: datetime) -> str:
-        """What asks for a new detector, and why; empty if nothing does."""
-        return next(filter(None, self._reasons(now)), "")
+        """Return what asks for a new detector, and why; empty if nothing does.
 
-    def _reasons(self, now: datetime) -> Iterator[str]:
-        """What may ask for a new detector, the most pressing first; those that do not are empty."""
-        if self._unreadable:
-            yield "unreadable: the stored detector cannot be read"
+        Raises:
+            StoreError: the database fails.
+        """
+        return why_train(self._observed(), self._settings, now)
+
+    def _observed(self) -> Observed:
         if self.active is None or self.memory is None:
-            return
-        stored, life = self.active.stored, self._settings.life
+            return Observed(unreadable=self._unreadable)
+        stored, memory, life = self.active.stored, self.memory, self._settings.life
         outdated = stored.settings_hash != self._learned_by or self._needs_training
-        on_trial = self.shadow is not None and self.shadow.learned_by(self._settings)
-        if outdated and not on_trial and not self._settings_tried():
-            yield "settings: they changed since the last training"
-        if self.shadow is not None:
-            return  # the one on trial may be what is wanted
-        learned = [
-            drift
-            for drift in self.memory.drifts
-            if drift.kind is not DriftKind.SHIFT or life.learn_shift_after is not None
-        ]
-        if life.retrain_on_drift and learned and self._enough_since_drift():
-            yield f"drift: {learned[-1].reason}"
-        if is_provisional(stored) and self.memory.life.records >= stored.training_records:
-            yield "growth: there are twice the records the provisional detector learned from"
-        zone = ZoneInfo(self._settings.timezone)
-        # What is flagged as a whole is decided first: now it would be left out, or learned in part.
-        undecided = (
-            life.learn_shift_after is not None
-            and self.memory.shifting(within=life.learn_shift_after)
-            and not (self.memory.shifts and self._enough_since_drift())
+        trial_fits = self.shadow is not None and self.shadow.learned_by(self._settings)
+        asks_feedback = self.shadow is None and life.retrain_on_feedback > 0
+        return Observed(
+            unreadable=self._unreadable,
+            judging=True,
+            outdated=outdated,
+            # The store is asked only where the answer decides.
+            settings_tried=outdated and not trial_fits and self._settings_tried(),
+            on_trial=self.shadow is not None,
+            trial_fits=trial_fits,
+            drifts=tuple(memory.drifts),
+            shifting=life.learn_shift_after is not None
+            and memory.shifting(within=life.learn_shift_after),
+            shifts=bool(memory.shifts),
+            enough_since_drift=self._enough_since_drift(),
+            provisional=is_provisional(stored),
+            training_records=stored.training_records,
+            records=memory.life.records,
+            state_at=stored.state_at,
+            unused_feedback=self._feedback() if asks_feedback else 0,
         )
-        if not undecided and is_due(self._settings.train_every, stored.state_at, now, zone):
-            yield "schedule: the detector is old enough"
-        unused = self._feedback() if life.retrain_on_feedback else 0
-        if unused and unused >= life.retrain_on_feedback:
-            yield f"feedback: {unused} things were said that no training has taken up"
 
     def _settings_tried(self) -> bool:
         """Whether the newest detector was trained by today's settings.

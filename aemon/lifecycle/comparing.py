@@ -11,10 +11,11 @@ from aemon.clock import Clock
 from aemon.config.schema import MonitorSettings
 from aemon.detection.judgement import Judgement
 from aemon.errors import DetectorError, FrameError
-from aemon.frame import Frame, check_frame
+from aemon.frame import Frame
 from aemon.lifecycle.loaded_detector import load
 from aemon.lifecycle.rebuilding import find_detector
 from aemon.reading.monitor_source import open_records
+from aemon.reading.reader import Reader
 from aemon.store.detectors import active_detector, stored_detector
 from aemon.store.store import Store
 from aemon.store.succession import find_trial
@@ -118,8 +119,7 @@ def _newest(
 ) -> Frame:
     source = open_records(name, settings, store, clock)
     try:
-        fetched = source.newest(store.mark(name).watermark, records)
-        frame = check_frame(fetched.table, source.roles)
+        frame = Reader(source).newest(store.mark(name).watermark, records).frame
     finally:
         source.close()
     if not len(frame):

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import sqlalchemy as sa
 
 from aemon.detection.arrays import Mask
 from aemon.detection.drift.observed_history import ObservedHistory, new_history, rows_of
@@ -18,8 +17,7 @@ from aemon.frame import Frame, naive_utc
 from aemon.lifecycle.loaded_detector import Loaded
 from aemon.store.drifts import Drift, DriftKind, live_state, open_drifts, write_live_state
 from aemon.store.moved_thresholds import newest_scores
-from aemon.store.store import Store
-from aemon.store.verdicts import Saved
+from aemon.store.store import Commit, Store
 
 if TYPE_CHECKING:
     from aemon.detection.thresholds.by_entity import Thresholds
@@ -87,9 +85,10 @@ class RecentRecords:
             drifting=bool(self.drifts),
         )  # fmt: skip
 
-    def write(self, connection: sa.Connection, life: ObservedHistory, saved: Saved) -> None:
-        """Write it down, in the transaction of the verdicts."""
-        write_live_state(connection, self._monitor, self.detector_id, life.as_json(), saved.at)
+    def record(self, commit: Commit, life: ObservedHistory) -> None:
+        """Write what would be remembered, in the transaction of the verdicts."""
+        at = commit.store.now()
+        write_live_state(commit.connection, self._monitor, self.detector_id, life.as_json(), at)
 
     def adopt(self, life: ObservedHistory, frame: Frame, judged: Judgement, rows: Mask) -> None:
         """Remember what was committed."""

@@ -12,7 +12,7 @@ from aemon.detection.arrays import Mask
 from aemon.detection.quiet_rules import in_maintenance, in_snooze
 from aemon.detection.thresholds.unlikely_bursts import in_faults, unexplained
 from aemon.errors import ArtifactError, TrainingError
-from aemon.frame import Frame, check_frame, flags, join_frames, naive_utc, rows_of
+from aemon.frame import Frame, flags, join_frames, naive_utc, rows_of
 from aemon.lifecycle.cold_start import wanted_for, wanted_records
 from aemon.lifecycle.feedback_frames import (
     About,
@@ -23,8 +23,9 @@ from aemon.lifecycle.feedback_frames import (
     stored_records,
 )
 from aemon.lifecycle.loaded_detector import load
+from aemon.reading.reader import Read, Reader
 from aemon.records import FeedbackVerdict, Identity, Quiet, Watermark
-from aemon.sources.source import Fetched, Replayable
+from aemon.sources.source import Replayable
 from aemon.store import queries
 from aemon.store.detectors import StoredDetector, active_detector
 from aemon.store.drifts import Drift, DriftKind, learned_shifts, open_drifts
@@ -44,11 +45,11 @@ class ReadFrom:
     limit: int
     until: Watermark | None = None
 
-    def ask(self, source: Replayable) -> Fetched:
+    def ask(self, reader: Reader) -> Read:
         """Ask."""
         if self.newest:
-            return source.newest(self.until, self.limit)
-        return source.fetch(None, self.limit)
+            return reader.newest(self.until, self.limit)
+        return reader.after(None, self.limit)
 
     def as_json(self) -> dict[str, Any]:
         """For the manifest."""
@@ -126,10 +127,10 @@ def choose_records(
         read = ReadFrom(newest=True, limit=settings.max_training_records)
     else:
         read = ReadFrom(newest=False, limit=wanted)
-    fetched = read.ask(source)
-    frame = check_frame(fetched.table, source.roles)
+    fetched = read.ask(Reader(source))
+    frame = fetched.frame
     if first:
-        _check_usable(name, wanted, len(fetched.table), frame, fetched.waiting)
+        _check_usable(name, wanted, fetched.fetched, frame, fetched.waiting)
     shifts = () if first else _learned_shifts(name, settings, store, frame)
     said = read_feedback(store, name)
     about = last_words(said)
@@ -170,8 +171,7 @@ def choose_again(source: Replayable, store: Store, name: str, row: Mapping[str, 
     read = ReadFrom.from_json(manifest["read"])
     since = row["trained_at"] if read.newest and read.until else None
     newer = queries.judged_later(store, name, until=row["trained_until"], since=since)
-    fetched = replace(read, limit=read.limit + len(newer)).ask(source)
-    frame = check_frame(fetched.table, source.roles)
+    frame = replace(read, limit=read.limit + len(newer)).ask(Reader(source)).frame
     frame = frame.take(~rows_of(frame, newer))
     there = read.limit - sum(manifest["rejected"].values())
     frame = frame.take(slice(-there, None) if read.newest else slice(there))

@@ -6,31 +6,22 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import sqlalchemy as sa
 
-from aemon.clock import Clock
 from aemon.config.schema import MonitorSettings
 from aemon.config.threshold_settings import ThresholdSettings
+from aemon.detection.arrays import Mask
 from aemon.detection.detector import Detector
 from aemon.detection.judgement import Judgement
-from aemon.detection.promotion import (
-    Decision,
-    Evidence,
-    Ruling,
-    decide,
-    least_records,
-    trial_records,
-    unfit,
-)
+from aemon.detection.promotion import Decision, Evidence, Ruling
 from aemon.errors import FrameError
 from aemon.frame import Frame
 from aemon.lifecycle.feedback_frames import last_words, only, stored_records
+from aemon.lifecycle.policy import ruling_on, stage_of
 from aemon.logs import Action, log
 from aemon.records import FeedbackVerdict
 from aemon.store.detectors import StoredDetector
 from aemon.store.feedback import read_feedback
-from aemon.store.store import Store
+from aemon.store.store import Commit, Store
 from aemon.store.succession import COUNTS, Step, begin_trial, find_trial, note_step, promote, reject
 
 MOST_ROWS = 1_000  # flagged records of one commit that a trial writes down
@@ -67,24 +58,17 @@ class Shadow:
             self.unfit = error.message
             return None
 
-    def write(
-        self,
-        connection: sa.Connection,
-        frame: Frame,
-        active: Judgement,
-        judged: Judgement | None,
-        rows: npt.NDArray[np.bool_],
-        at: datetime,
+    def record(
+        self, commit: Commit, frame: Frame, active: Judgement, judged: Judgement | None, rows: Mask
     ) -> None:
-        """Count what both said of some of N records.
+        """Count what both detectors say of some of N records.
 
         Args:
-            connection: of the transaction that their verdicts are written in.
+            commit: in which their verdicts are written.
             frame: the records.
             active: what the active detector says, nothing suppressed.
             judged: what this one says.
             rows: (N,) those that count: judged for the first time, in normal times.
-            at: now.
         """
         if judged is None:
             return
@@ -111,56 +95,64 @@ class Shadow:
             critical_kept=int((critical & mine).sum()),
             verdicts=verdicts,
         )
-        note_step(connection, self.stored.id, step, at)
+        note_step(commit.connection, self.stored.id, step, commit.store.now())
 
 
 def rule_on(
     store: Store,
-    name: str,
     settings: MonitorSettings,
-    clock: Clock,
     active: tuple[StoredDetector, Detector],
     shadow: Shadow,
+    now: datetime,
     *,
     drifted: bool,
 ) -> Decision | None:
     """Decide a monitor's trial if it can be, and do what was decided; None while it goes on.
 
+    Args:
+        store: where the trial is counted.
+        settings: of the monitor.
+        active: the detector that judges.
+        shadow: the detector on trial.
+        now: aware UTC.
+        drifted: whether the records have drifted from those that the active one learned from.
+
     Raises:
         StaleWatermarkError: its detectors changed meanwhile.
         StoreError: the database fails.
     """
-    if shadow.unfit:
-        return _end(store, name, active[0], shadow, unfit(shadow.unfit))
+    name = shadow.stored.monitor
     trial = find_trial(store, shadow.stored.id)
-    if trial is None:  # without a count there would be no end, and no other training before it
+    if trial is None and not shadow.unfit:
+        # Without a count there would be no end, and no other training before it.
         with store.writing() as connection:
             begin_trial(connection, shadow.stored.id, active[0].id, store.now())
         return None
-    wanted = trial_records(shadow.stored.false_alarm_rate, settings.life.trial_records)
-    overdue = clock() - trial.began_at >= settings.life.trial_longest
-    if trial.records < least_records(wanted, overdue=overdue):
-        return None  # and nothing is judged for it at every tick
-    confirmed, lost = _confirmed(store, name, active[1], shadow.detector)
-    evidence = Evidence(
-        **{count: getattr(trial, count) for count in COUNTS},
-        rate=shadow.stored.false_alarm_rate,
-        error=shadow.stored.validation_error,
-        active_error=active[0].validation_error,
-        confirmed=confirmed,
-        confirmed_lost=lost,
-        drifted=drifted,
-        alike=active[0].settings_hash == shadow.stored.settings_hash,
-    )
-    decision = decide(evidence, wanted, overdue=overdue)
-    if decision.ruling is Ruling.WAIT:
-        return None
-    return _end(store, name, active[0], shadow, decision)
+    rate = shadow.stored.false_alarm_rate
+    records, began_at = (trial.records, trial.began_at) if trial else (0, now)
+    stage = stage_of(records, began_at, rate, settings.life, now)
+    evidence = None
+    if trial is not None and stage.ripe and not shadow.unfit:  # else nothing is judged for it
+        confirmed, lost = _confirmed(store, name, active[1], shadow.detector)
+        evidence = Evidence(
+            **{count: getattr(trial, count) for count in COUNTS},
+            rate=rate,
+            error=shadow.stored.validation_error,
+            active_error=active[0].validation_error,
+            confirmed=confirmed,
+            confirmed_lost=lost,
+            drifted=drifted,
+            alike=active[0].settings_hash == shadow.stored.settings_hash,
+        )
+    decision = ruling_on(evidence, stage, unfit=shadow.unfit)
+    if decision is not None:
+        _carry_out(store, name, active[0], shadow, decision)
+    return decision
 
 
-def _end(
+def _carry_out(
     store: Store, name: str, active: StoredDetector, shadow: Shadow, decision: Decision
-) -> Decision:
+) -> None:
     """Do what was decided."""
     of, reason = shadow.stored, decision.reason
     if decision.ruling is Ruling.PROMOTE:
@@ -170,7 +162,6 @@ def _end(
         reject(store, name, of.id, reason)
         level, action = logging.WARNING, Action.DETECTOR_REJECTED
     log(logger, level, action, reason, monitor=name, version=of.version)
-    return decision
 
 
 def _confirmed(store: Store, name: str, active: Detector, shadow: Detector) -> tuple[int, int]:

@@ -2,31 +2,20 @@
 
 import logging
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-import numpy as np
-
-from aemon.clock import format_duration
 from aemon.config.schema import MonitorSettings
-from aemon.detection.drift.column_drift import HALF_LIFE, drifted_columns
+from aemon.detection.drift.column_drift import HALF_LIFE
 from aemon.detection.thresholds.by_entity import Thresholds
 from aemon.detection.thresholds.false_alarms import bounded
 from aemon.detection.thresholds.recalibration import recalibrate
 from aemon.lifecycle.loaded_detector import Loaded, packed_thresholds
+from aemon.lifecycle.policy import drift_is_over, drifts_found
 from aemon.lifecycle.recent_records import RecentRecords
 from aemon.logs import Action, log
 from aemon.store.drifts import Drift, DriftKind, begin_drifts, end_drifts, write_live_state
 from aemon.store.moved_thresholds import save_thresholds
 from aemon.store.store import Store
-
-SHIFT_RECORDS = 50
-"""A level that stays must have been seen in so many records."""
-
-SHIFT_TIME = timedelta(days=1)
-"""And for so long, where no other time is given."""
-
-SETTLED = 0.1
-"""A column whose index is below this has not drifted any more; between the two it is left."""
 
 logger = logging.getLogger(__name__)
 
@@ -75,10 +64,12 @@ def note_drift(store: Store, name: str, memory: RecentRecords, settings: Monitor
     Raises:
         StoreError: the database fails.
     """
-    found = _found(memory, settings)
+    indices = memory.column_drift()
+    since = _since(memory, store.now())
+    found = drifts_found(memory.life, memory.reference, indices, since, settings.life)
     known = {drift.about for drift in memory.drifts}
     new = [drift for drift in found if drift.about not in known]
-    over = [drift for drift in memory.drifts if _is_over(drift, memory)]
+    over = [drift for drift in memory.drifts if drift_is_over(drift, memory.life, indices)]
     if new:
         begin_drifts(store, name, memory.detector_id, new)
         for drift in new:
@@ -103,65 +94,10 @@ def _count_from_here(store: Store, name: str, memory: RecentRecords, new: list[D
             )
 
 
-def _found(memory: RecentRecords, settings: MonitorSettings) -> list[Drift]:
-    life, found = memory.life, []
-    lately = _lately(memory)
-    if life.scores.has_grown():
-        found.append(
-            Drift(
-                kind=DriftKind.SCORES,
-                started_at=lately,
-                measure=life.scores.log10_grown,
-                reason="records have become odder than those learned from",
-            )
-        )
-    indices = memory.column_drift()
-    if memory.reference is not None:
-        found += [
-            Drift(
-                kind=DriftKind.COLUMN,
-                feature=column,
-                started_at=lately,
-                measure=indices[column],
-                reason=f"{column} is spread otherwise than in the records learned from",
-            )
-            for column in drifted_columns(memory.reference, indices)
-        ]
-    least = settings.life.learn_shift_after or SHIFT_TIME
-    for entity, shift in life.shifts.items():
-        if shift.stays(SHIFT_RECORDS, least) and shift.since and shift.until:
-            whose = f"of {entity} " if entity else ""
-            lasted = format_duration(_whole_minutes(shift.until - shift.since))
-            found.append(
-                Drift(
-                    kind=DriftKind.SHIFT,
-                    entity=entity,
-                    started_at=shift.since,
-                    measure=float(shift.records),
-                    reason=f"a new level {whose}has stayed for {lasted}: {shift.flagged} of "
-                    f"{shift.records} records were flagged",
-                )
-            )
-    return found
-
-
-def _is_over(drift: Drift, memory: RecentRecords) -> bool:
-    if drift.kind is DriftKind.SHIFT:
-        return drift.entity not in memory.life.shifts
-    if drift.kind is DriftKind.COLUMN:
-        index = memory.column_drift().get(drift.feature)
-        return index is not None and index < SETTLED
-    return False  # evidence is not unseen; a new detector begins without any
-
-
-def _lately(memory: RecentRecords) -> datetime:
-    """Since when, at the latest, life is another: as far as counts of columns remember."""
+def _since(memory: RecentRecords, now: datetime) -> datetime:
+    """When scores and columns began to drift, at the latest: as far as their counts remember."""
     times = memory.times()
     if not len(times):
-        return datetime.now(UTC)
+        return now
     first: datetime = times[-min(len(times), round(HALF_LIFE))].item()
     return first.replace(tzinfo=UTC)
-
-
-def _whole_minutes(length: timedelta) -> timedelta:
-    return timedelta(minutes=max(1, round(np.float64(length / timedelta(minutes=1)))))

@@ -7,6 +7,8 @@ else these are collectors of a prometheus-client registry like others.
 
 import threading
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -14,7 +16,16 @@ from prometheus_client.metrics_core import Metric as Samples
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from aemon.metrics.catalogue import Metric
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What is declared of a metric; counters are exposed with `_total` behind their name."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    labels: tuple[str, ...]
+    help: str
+    buckets: tuple[float, ...] = ()
 
 
 class Series:

@@ -1,6 +1,7 @@
-"""Which episode every newly flagged record belongs to, asked while its verdict is being saved."""
+"""The episode tracker: which episode every newly flagged record belongs to."""
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -11,12 +12,12 @@ import sqlalchemy as sa
 from aemon.config.episode_settings import EpisodeSettings
 from aemon.config.receiver_settings import BACKLOG
 from aemon.detection.episode_forming import Episodes, Flagged
-from aemon.detection.judgement import Explanation, Judgement
+from aemon.detection.judgement import Explanation
 from aemon.detection.similar_episodes import Earlier, Like, most_like, signed_shares
-from aemon.frame import Frame
 from aemon.logs import Action, log
+from aemon.monitoring.judged import Judged
 from aemon.records import Episode, EpisodeState
-from aemon.run import Tally
+from aemon.run_report import RunCounts
 from aemon.store.episodes import (
     count_open,
     episode_at,
@@ -24,6 +25,7 @@ from aemon.store.episodes import (
     told_before,
     write_episodes,
 )
+from aemon.store.store import Commit
 from aemon.store.verdicts import Saved
 
 MOST_EARLIER = 300  # episodes that a new one is held against: 20 ms, with 50 columns
@@ -41,74 +43,91 @@ class News:
     closed: bool  # with this commit
 
 
+@dataclass(frozen=True, kw_only=True)
+class Advanced:
+    """What became of episodes with one commit.
+
+    Attributes:
+        members: row -> id of the episode it belongs to, of every newly flagged record.
+        news: what is to be logged once it is committed.
+        counts: the episodes opened, and those open now.
+    """
+
+    members: Mapping[int, int] = field(default_factory=dict)
+    news: tuple[News, ...] = ()
+    counts: RunCounts = field(default_factory=RunCounts)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EpisodeTracker:
-    """The anomalies of one judged frame, ready to be told as episodes.
+    """The episodes of one monitor, followed commit by commit.
 
     Attributes:
         monitor: whose.
-        frame: the N records.
-        judgement: of them.
-        explanations: of those over the line, in order.
         settings: how anomalies become episodes.
-        behind: the records were found behind the watermark: they go on with nothing.
-        tally: counts the episodes.
-        news: what is to be said once it is committed; `write` adds to it.
     """
 
     monitor: str
-    frame: Frame
-    judgement: Judgement
-    explanations: Sequence[Explanation]
     settings: EpisodeSettings
-    behind: bool
-    tally: Tally
-    news: list[News] = field(default_factory=list)
 
-    def write(self, connection: sa.Connection, saved: Saved) -> dict[int, int]:
-        """Write the episodes; row -> episode, of every newly flagged record."""
-        rows = np.flatnonzero(self.judgement.over_threshold).tolist()
+    def advance(self, commit: Commit, saved: Saved, judged: Judged) -> Advanced:
+        """Write the episodes that go on, begin or end with these records.
+
+        Args:
+            commit: in which the verdicts are written.
+            saved: which of the N records are newly flagged.
+            judged: the N records; where all of them are late they go on with nothing.
+
+        Raises:
+            StoreError: the database fails.
+        """
+        rows = np.flatnonzero(judged.judgement.over_threshold).tolist()
         flagged = {
-            row: self._flagged(row, explanation)
-            for row, explanation in zip(rows, self.explanations, strict=True)
+            row: _flagged(judged, row, explanation)
+            for row, explanation in zip(rows, judged.explanations, strict=True)
             if saved.flagged[row]
         }
         rules = Episodes(settings=self.settings, at=saved.at)
-        if self.behind:
-            return self._one_by_one(connection, flagged, rules)
-        going_on = open_episodes(connection, self.monitor)
+        if judged.all_late:
+            return self._one_by_one(commit, judged, flagged, rules)
+        going_on = open_episodes(commit.connection, self.monitor)
         if not flagged and not going_on:
-            return {}
-        judgement = self.judgement
+            return Advanced()
+        frame, judgement = judged.frame, judged.judgement
         calm = saved.fresh & ~judgement.absent & (judgement.exceedances < self.settings.end_line)
-        newest = self.frame.aware_time(int(self.frame.times.argmax())) if len(self.frame) else None
+        newest = frame.aware_time(int(frame.times.argmax())) if len(frame) else None
         changed, member = rules.follow(
-            going_on, self.frame.entities, flagged, calm & ~judgement.anomalous, newest
+            going_on, frame.entities, flagged, calm & ~judgement.anomalous, newest
         )
         before = {episode.id: episode for episode in going_on.values()}
-        ids = self._write(connection, changed, before, saved.at)
-        return {row: ids[place] for row, place in member.items()}
+        ids, advanced = self._write(commit, changed, before, saved.at)
+        return replace(advanced, members={row: ids[place] for row, place in member.items()})
 
     def _one_by_one(
-        self, connection: sa.Connection, flagged: dict[int, Flagged], rules: Episodes
-    ) -> dict[int, int]:
-        found: dict[int, int] = {}
+        self, commit: Commit, judged: Judged, flagged: Mapping[int, Flagged], rules: Episodes
+    ) -> Advanced:
+        members: dict[int, int] = {}
+        news: list[News] = []
+        counts = RunCounts()
         for row, anomaly in flagged.items():
-            entity = self.frame.entities[row]
-            there = episode_at(connection, self.monitor, entity, anomaly.event_time)
+            entity = judged.frame.entities[row]
+            there = episode_at(commit.connection, self.monitor, entity, anomaly.event_time)
             episode = rules.joined(there, anomaly) if there else rules.alone(entity, anomaly)
             before = {there.id: there} if there else {}
-            (found[row],) = self._write(connection, [episode], before, rules.at)
-        return found
+            (members[row],), advanced = self._write(commit, [episode], before, rules.at)
+            news += advanced.news
+            counts += advanced.counts
+        return Advanced(members=members, news=tuple(news), counts=counts)
 
     def _write(
         self,
-        connection: sa.Connection,
+        commit: Commit,
         changed: Sequence[Episode],
         before: Mapping[int | None, Episode],
         at: datetime,
-    ) -> list[int]:
-        """Write changed episodes, and what each told one looks like; their ids."""
+    ) -> tuple[list[int], Advanced]:
+        """Write changed episodes, and what each reported one looks like; their ids."""
+        connection, news, opened_now = commit.connection, [], Counter[str]()
         ids = write_episodes(connection, self.monitor, changed, at)
         for written, number in zip(changed, ids, strict=True):
             episode, was = replace(written, id=number), before.get(written.id)
@@ -122,11 +141,13 @@ class EpisodeTracker:
                 episode, like = self._compared(connection, episode)
                 if episode != replace(written, id=number):
                     write_episodes(connection, self.monitor, [episode], at)
-                self.news.append(News(episode=episode, like=like, opened=opened, closed=closed))
+                news.append(News(episode=episode, like=like, opened=opened, closed=closed))
             history = ended and at - episode.ended_at > BACKLOG
-            self.tally.episodes_opened.update({episode.severity.value: int(opened and not history)})
-        self.tally.episodes_open = count_open(connection, self.monitor)
-        return ids
+            opened_now[episode.severity.value] += int(opened and not history)
+        counts = RunCounts(
+            episodes_opened=opened_now, episodes_open=count_open(connection, self.monitor)
+        )
+        return ids, Advanced(news=tuple(news), counts=counts)
 
     def _compared(self, connection: sa.Connection, episode: Episode) -> tuple[Episode, Like | None]:
         """An episode, and the earlier one that it looks like."""
@@ -141,15 +162,16 @@ class EpisodeTracker:
             return replace(episode, like_id=None, likeness=None), None
         return replace(episode, like_id=like.id, likeness=like.likeness), like
 
-    def _flagged(self, row: int, explanation: Explanation) -> Flagged:
-        return Flagged(
-            record_key=self.frame.keys[row],
-            event_time=self.frame.aware_time(row),
-            exceedance=float(self.judgement.exceedances[row]),
-            severity=self.judgement.severity(row),
-            shares={part.column: part.share for part in explanation.contributions},
-            signed=signed_shares(explanation.contributions),
-        )
+
+def _flagged(judged: Judged, row: int, explanation: Explanation) -> Flagged:
+    return Flagged(
+        record_key=judged.frame.keys[row],
+        event_time=judged.frame.aware_time(row),
+        exceedance=float(judged.judgement.exceedances[row]),
+        severity=judged.judgement.severity(row),
+        shares={part.column: part.share for part in explanation.contributions},
+        signed=signed_shares(explanation.contributions),
+    )
 
 
 def log_news(monitor: str, news: Sequence[News]) -> None:

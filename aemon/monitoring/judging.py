@@ -1,36 +1,37 @@
-"""Judging one frame and committing what came of it; the run's tally counts only what was saved."""
+"""Judging frames of records, and committing what came of each in one transaction."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from time import monotonic
-from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
-import sqlalchemy as sa
 
 from aemon.clock import Clock
 from aemon.config.schema import MonitorSettings
+from aemon.detection.arrays import Mask, Rows
 from aemon.detection.detector import Detector
-from aemon.detection.judgement import Judgement
-from aemon.frame import Frame, naive_utc
+from aemon.frame import Frame
 from aemon.lifecycle.recent_records import RecentRecords
 from aemon.lifecycle.trial import Shadow
 from aemon.logs import Action, log
+from aemon.monitoring.counting import counts_of
 from aemon.monitoring.episode_tracker import EpisodeTracker, log_news
+from aemon.monitoring.judged import Judged
+from aemon.monitoring.lateness import lateness_of
 from aemon.monitoring.suppression import Suppression
-from aemon.monitoring.verdict_rows import record_hashes, verdict_rows
-from aemon.records import Job, Outcome, RunReport, Watermark
-from aemon.run import Stop, Tally
+from aemon.monitoring.verdict_rows import verdict_rows
+from aemon.reading.reader import Read
+from aemon.records import Job, Outcome, Watermark
+from aemon.run import Run, Stop
+from aemon.run_report import RunCounts, RunReport
 from aemon.store.detectors import StoredDetector
+from aemon.store.ledger import note_progress
 from aemon.store.store import Mark, Row, Store
-from aemon.store.verdicts import Saved, save_verdicts
+from aemon.store.verdicts import compare_verdicts, save_verdicts
 
-if TYPE_CHECKING:
-    from aemon.detection.drift.observed_history import ObservedHistory
-
-MOST_TOLD = 20  # flagged records in the log, of one commit
+MOST_LOGGED = 20  # flagged records in the log, of one commit
 
 logger = logging.getLogger(__name__)
 
@@ -45,164 +46,128 @@ class Judge:
     clock: Clock
     stored: StoredDetector
     detector: Detector
-    tally: Tally
+    run: Run
     stop: Stop
-    hush: Suppression
+    suppression: Suppression
     shadow: Shadow | None = None
     memory: RecentRecords | None = None
     reviewed: bool = False  # late records are looked for behind the watermark
 
-    def read(self, frame: Frame, fetched: int, mark: Mark, to: Watermark) -> Mark:
+    def read(self, read: Read, mark: Mark, to: Watermark) -> Mark:
         """Judge records that were read for the first time, and move the watermark behind them.
 
         Args:
-            frame: the records.
-            fetched: how many the source returned, those that cannot be judged included.
+            read: the records, with those that cannot be judged counted.
             mark: where the monitor stands.
             to: the watermark behind them.
+
+        Raises:
+            StaleWatermarkError: another writer judged them first.
+            AbandonedError: the run was asked to end; nothing was written.
+            AemonError: the records do not fit the detector, or the store fails.
         """
-        late, too_late = self._lateness(frame, mark)
+        late, too_late = lateness_of(
+            read.frame, mark, self.settings.lateness, reviewed=self.reviewed
+        )
         dropped = int(too_late.sum())
-        rejected = dict(frame.rejected)
-        if dropped:
-            frame, late = frame.take(~too_late), late[~too_late]
-            rejected["too_late"] = dropped
-        settled = None if self.reviewed else to
-
-        def count(tally: Tally, saved: Saved) -> None:
-            tally.records_read += fetched
-            tally.records_too_late += dropped
-            tally.rejected.update(rejected)
-            unchanged = ~saved.fresh & ~saved.revised
-            tally.rejected.update({"duplicate_key": int(unchanged.sum())})
-            tally.newest_record = to.event_time
-
-        return self._commit(frame, late, mark, to, settled, count, remembered=True)
+        counts = RunCounts(
+            records_read=read.fetched,
+            records_too_late=dropped,
+            rejected=Counter(read.frame.rejected) + Counter(too_late=dropped),
+            newest_record=to.event_time,
+        )
+        frame = read.frame.take(~too_late) if dropped else read.frame
+        judged = self._judge(frame, late[~too_late], behind=False)
+        return self._commit(judged, mark, to, counts)
 
     def review(self, frame: Frame, mark: Mark, *, again: bool = False) -> Mark:
-        """Judge records found behind the watermark: late ones, corrected ones, or all `again`."""
+        """Judge records found behind the watermark: late ones, corrected ones, or all `again`.
+
+        Raises:
+            AemonError: as `read`.
+        """
         if mark.watermark is None:
             raise ValueError("there is nothing behind a watermark that is not there")
+        judged = self._judge(frame, frame.to_judge, behind=True)
+        return self._commit(judged, mark, mark.watermark, RunCounts(), again=again)
 
-        def count(tally: Tally, saved: Saved) -> None:
-            tally.records_read += int((saved.fresh | saved.revised).sum())
-            tally.records_reviewed += int((~saved.fresh & ~saved.revised).sum())
-
-        late = np.ones(len(frame), dtype=bool)
-        return self._commit(frame, late, mark, mark.watermark, None, count, again=again)
+    def _judge(self, frame: Frame, late: Mask, *, behind: bool) -> Judged:
+        """Say all there is to say of a frame; nothing is written."""
+        looked = self.detector.look(frame)
+        raw = looked.judgement
+        explanations = looked.explain(np.flatnonzero(raw.anomalous), self.settings.columns.units)
+        return Judged(
+            frame=looked.frame,
+            late=late[frame.to_judge],
+            behind=behind,
+            raw=raw,
+            judgement=self.suppression.apply(looked.frame, raw, explanations),
+            explanations=explanations,
+            tried=self.shadow.judge(frame) if self.shadow is not None else None,
+            representative=~raw.absent & ~self.suppression.apart(looked.frame),
+        )
 
     def _commit(
-        self,
-        frame: Frame,
-        late: npt.NDArray[np.bool_],
-        mark: Mark,
-        to: Watermark,
-        settled: Watermark | None,
-        count: Callable[[Tally, Saved], None],
-        *,
-        again: bool = False,
-        remembered: bool = False,
+        self, judged: Judged, mark: Mark, to: Watermark, counts: RunCounts, *, again: bool = False
     ) -> Mark:
-        raw = self.detector.judge(frame)
-        anomalous = np.flatnonzero(raw.anomalous)
-        units = self.settings.columns.units
-        explanations = self.detector.explain(frame.take(anomalous), units) if len(anomalous) else []
-        judgement = self.hush(frame, raw, explanations)
-        rows = verdict_rows(
-            frame,
-            judgement,
-            explanations,
-            stored=self.stored,
-            hashes=record_hashes(frame.values),
-            late=late,
-            scored_at=self.clock(),
-        )
-        counted = self.tally.copy()
-        counted.detector_id, counted.threshold_id = self.stored.id, self.stored.threshold_id
-
-        def ledger(saved: Saved) -> RunReport:
-            _count_verdicts(counted, judgement, late, saved)
-            if self.settings.entity_metrics:
-                _count_by_entity(counted, frame, judgement)
-            count(counted, saved)
-            times = (counted.started_at or self.clock(), self.clock())
-            return counted.report(self.monitor, Job.SCORE, Outcome.RUNNING, "", times)
-
-        representative = ~raw.absent & ~self.hush.apart(frame)
-        tried = self.shadow.judge(frame) if self.shadow is not None else None
-        telling = EpisodeTracker(
-            monitor=self.monitor,
-            frame=frame,
-            judgement=judgement,
-            explanations=explanations,
-            settings=self.settings.episodes,
-            behind=bool(len(late) and late.all()),
-            tally=counted,
-        )
-
-        memory = self.memory if remembered else None
-        remember: list[tuple[ObservedHistory, npt.NDArray[np.bool_]]] = []
-
-        def beside(connection: sa.Connection, saved: Saved) -> Mapping[int, int]:
-            if self.shadow is not None:
-                self.shadow.write(
-                    connection, frame, raw, tried, saved.fresh & representative, saved.at
-                )
-            if memory is not None:
-                lived = saved.fresh & representative
-                remember.append((memory.after(frame, raw, lived), lived))
-                memory.write(connection, remember[0][0], saved)
-            return telling.write(connection, saved)
-
+        """Write everything that came of judged records, or nothing; then adopt what was counted."""
+        rows = verdict_rows(judged, self.stored, self.clock())
+        settled = None if judged.behind or self.reviewed else to
+        memory = None if judged.behind else self.memory
         began = monotonic()
-        saved = save_verdicts(
-            self.store,
-            self.monitor,
-            rows,
-            mark,
-            to,
-            ledger,
-            episodes=beside,
-            before_commit=self.stop.check,
-            run_id=counted.run_id,
-            settled=settled,
-            again=again,
-            # What late records are compared with is kept until they can no longer come.
-            keep=1.0 if self.reviewed else self.settings.keep_share,
-        )
-        counted.run_id = saved.run_id
-        counted.store_seconds.append(monotonic() - began)
-        self.tally.adopt(counted)
+        with self.store.commit(self.monitor, mark, to, settled) as commit:
+            saved = compare_verdicts(commit, rows, again=again)
+            counts += counts_of(judged, saved, by_entity=bool(self.settings.entity_metrics))
+            run_id = note_progress(commit.connection, self.run.id, self._progress(counts))
+            lived = saved.fresh & judged.representative
+            if self.shadow is not None:
+                self.shadow.record(commit, judged.frame, judged.raw, judged.tried, lived)
+            if memory is not None:
+                history = memory.after(judged.frame, judged.raw, lived)
+                memory.record(commit, history)
+            tracker = EpisodeTracker(monitor=self.monitor, settings=self.settings.episodes)
+            episodes = tracker.advance(commit, saved, judged)
+            save_verdicts(
+                commit, rows, saved, run_id=run_id, episodes=episodes.members, keep=self._keep
+            )
+            self.stop.check()  # the last word: a run that was given up writes nothing any more
+        self._adopt(counts + episodes.counts + RunCounts(store_seconds=(monotonic() - began,)))
+        self.run.id = run_id
         if memory is not None:
-            life, rows_seen = remember[0]
-            memory.adopt(life, frame, raw, rows_seen)
-        self._tell(rows.anomalies, np.flatnonzero(saved.flagged[anomalous]))
-        log_news(self.monitor, telling.news)
-        return saved.mark
+            memory.adopt(history, judged.frame, judged.raw, lived)
+        over = np.flatnonzero(judged.judgement.over_threshold)
+        self._log(rows.anomalies, np.flatnonzero(saved.flagged[over]))
+        log_news(self.monitor, episodes.news)
+        return commit.mark
 
-    def _lateness(
-        self, frame: Frame, mark: Mark
-    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-        """Which of N records are older than one read before, and which by more than is allowed.
+    @property
+    def _keep(self) -> float:
+        """The share of normal scores to write.
 
-        Where late records are looked for, the end of that is the one line for both: a record is
-        either found or too late, however it came to be read.
+        What late records are compared with is kept until they can no longer come.
         """
-        if not len(frame):
-            return np.zeros(0, dtype=bool), np.zeros(0, dtype=bool)
-        newest = np.maximum.accumulate(frame.times)
-        if mark.watermark is not None and mark.watermark.event_time is not None:
-            newest = np.maximum(newest, naive_utc(mark.watermark.event_time))
-        late = frame.times < newest
-        if self.settings.lateness is None:
-            return late, np.zeros(len(frame), dtype=bool)
-        if not self.reviewed:
-            return late, newest - frame.times > np.timedelta64(self.settings.lateness)
-        return late, older_than_settled(frame, mark)
+        return 1.0 if self.reviewed else self.settings.keep_share
 
-    def _tell(self, anomalies: Sequence[Row], told: npt.NDArray[np.intp]) -> None:
+    def _progress(self, counts: RunCounts) -> RunReport:
+        """The run so far, with what is about to be committed."""
+        run = replace(
+            self.run,
+            counts=self.run.counts + counts,
+            detector_id=self.stored.id,
+            threshold_id=self.stored.threshold_id,
+        )
+        times = (run.started_at or self.clock(), self.clock())
+        return run.report(self.monitor, Job.SCORE, Outcome.RUNNING, "", times)
+
+    def _adopt(self, counts: RunCounts) -> None:
+        """Count what was committed."""
+        self.run.counts += counts
+        self.run.detector_id = self.stored.id
+        self.run.threshold_id = self.stored.threshold_id
+
+    def _log(self, anomalies: Sequence[Row], flagged: Rows) -> None:
         """Log the newly flagged records, the first of many."""
-        for place in told[:MOST_TOLD]:
+        for place in flagged[:MOST_LOGGED]:
             row = anomalies[place]
             whose = {"entity": row["entity"]} if row["entity"] else {}
             log(
@@ -216,41 +181,6 @@ class Judge:
                 severity=row["severity"],
                 event_time=f"{row['event_time']:%Y-%m-%dT%H:%M:%SZ}",
             )
-        if len(told) > MOST_TOLD:
-            more = f"{len(told) - MOST_TOLD} more flagged records"
+        if len(flagged) > MOST_LOGGED:
+            more = f"{len(flagged) - MOST_LOGGED} more flagged records"
             log(logger, logging.WARNING, Action.ANOMALY, more, monitor=self.monitor)
-
-
-def _count_verdicts(
-    tally: Tally, judgement: Judgement, late: npt.NDArray[np.bool_], saved: Saved
-) -> None:
-    flagged = np.flatnonzero(saved.flagged)
-    tally.records_scored += int(saved.fresh.sum())
-    tally.records_revised += int(saved.revised.sum())
-    tally.records_absent += int((judgement.absent & saved.fresh).sum())
-    tally.records_late += int((late & saved.fresh).sum())
-    tally.cells_imputed += judgement.cells_imputed
-    tally.exceedances += judgement.exceedances[flagged].tolist()
-    tally.critical += int(judgement.critical[flagged].sum())
-    tally.suppressed.update(
-        why.value for row, why in judgement.quiet.items() if saved.suppressed[row]
-    )
-    present = judgement.exceedances[~judgement.absent]
-    if len(present):
-        tally.largest_exceedance = max(tally.largest_exceedance or 0.0, float(present.max()))
-
-
-def _count_by_entity(tally: Tally, frame: Frame, judgement: Judgement) -> None:
-    """Each entity's largest exceedance."""
-    there = np.flatnonzero(~judgement.absent)
-    exceedances = judgement.exceedances[there].tolist()
-    for row, exceedance in zip(there.tolist(), exceedances, strict=True):
-        entity = frame.entities[row]
-        tally.by_entity[entity] = max(tally.by_entity.get(entity, 0.0), exceedance)
-
-
-def older_than_settled(frame: Frame, mark: Mark) -> npt.NDArray[np.bool_]:
-    """Which of N records are so old that no record of their time is looked for any more."""
-    if mark.settled is None or mark.settled.event_time is None:
-        return np.zeros(len(frame), dtype=bool)
-    return np.asarray(frame.times < naive_utc(mark.settled.event_time), dtype=bool)

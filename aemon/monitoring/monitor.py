@@ -8,15 +8,15 @@ from aemon.clock import Clock
 from aemon.config.schema import MonitorSettings
 from aemon.config.source_settings import identity
 from aemon.errors import SourceConfigError
-from aemon.frame import check_frame
 from aemon.lifecycle.active_detector import ActiveDetector
 from aemon.lifecycle.cold_start import wanted_for, wanted_records
 from aemon.monitoring.judging import Judge
 from aemon.monitoring.review import Review, judge_again
 from aemon.monitoring.suppression import Suppression
 from aemon.reading.monitor_source import open_inbox, open_records
+from aemon.reading.reader import Reader
 from aemon.records import Outcome
-from aemon.run import Stop, Tally
+from aemon.run import Run, Stop
 from aemon.sources.source import Replayable
 from aemon.store.detectors import StoredDetector
 from aemon.store.episodes import count_open
@@ -56,17 +56,17 @@ class Monitor:
         self._review = Review()
         self.wanted = wanted_for(0, settings)  # records that end its cold start, as far as known
 
-    def score_once(self, tally: Tally, stop: Stop) -> tuple[Outcome, str]:
+    def score_once(self, run: Run, stop: Stop) -> tuple[Outcome, str]:
         """`_score`, and the last one of a monitor that is retired lets go of the source."""
         self._busy = True
         try:
-            return self._score(tally, stop)
+            return self._score(run, stop)
         finally:
             self._busy = False
             if self._retired:
                 self.close()
 
-    def _score(self, tally: Tally, stop: Stop) -> tuple[Outcome, str]:
+    def _score(self, run: Run, stop: Stop) -> tuple[Outcome, str]:
         """Judge every record the source has after the watermark, a chunk a commit.
 
         Then, with `lateness`, what came in behind it.
@@ -79,47 +79,48 @@ class Monitor:
                 before stays, the rest is judged by the next run.
         """
         source = self._open_source()
-        self._collect(tally)
-        judge = self._judge(source, tally, stop)
+        unkept = self._collect(run)
+        judge = self._judge(source, run, stop)
         if judge is None:
-            return self._cold_start(source, tally)
+            return self._cold_start(source, run)
+        run.count(records_read=unkept)
         mark = self._mark()
         if mark.watermark is not None:  # told after a restart, too, though nothing new comes
-            tally.newest_record = mark.watermark.event_time
+            run.count(newest_record=mark.watermark.event_time)
+        reader = Reader(source)
         enough = time.monotonic() + ENOUGH_SHARE * self.settings.score_timeout.total_seconds()
         more, waiting = True, 0
         while more:
-            fetched = source.fetch(mark.watermark, self.settings.chunk_records)
-            more, waiting = fetched.more, fetched.waiting
-            if fetched.watermark is None or fetched.watermark == mark.watermark:
+            read = reader.after(mark.watermark, self.settings.chunk_records)
+            more, waiting = read.more, read.waiting
+            if read.watermark is None or read.watermark == mark.watermark:
                 break
-            frame = check_frame(fetched.table, source.roles)
             stop.check()
-            mark = judge.read(frame, len(fetched.table), mark, fetched.watermark)
+            mark = judge.read(read, mark, read.watermark)
             if more and stop.asked():
                 return Outcome.ABANDONED, f"{stop.reason}: {_REST}"
             if more and time.monotonic() > enough:
-                tally.unfinished = True
+                run.count(unfinished=True)
                 return Outcome.OK, _REST
         if self._review.due(judge):
-            self._review.look(source, judge, mark, enough)
-        self._active_detector.look_after(tally)
+            self._review.look(reader, judge, mark, enough)
+        self._active_detector.look_after(run)
         waits = f"{waiting} wait: their time is unreadable or too far ahead" if waiting else ""
-        if tally.records_read == 0:
+        if run.counts.records_read == 0:
             return Outcome.NO_DATA, f"no new records; {waits}" if waits else "no new records"
         return Outcome.OK, waits
 
-    def _collect(self, tally: Tally) -> None:
-        """Write what a stream has said by now; count the records that could not be kept."""
+    def _collect(self, run: Run) -> int:
+        """Write what a stream has said by now; return how many records could not be kept."""
         if self._inbox is None:
-            return
+            return 0
         self._inbox.write_arrived()
         rejected = self._inbox.take_rejected()
-        tally.records_read += sum(rejected.values())
-        tally.rejected.update(rejected)
+        run.count(rejected=rejected)
+        return sum(rejected.values())
 
     def score_again(
-        self, tally: Tally, stop: Stop, *, since: datetime | None = None
+        self, run: Run, stop: Stop, *, since: datetime | None = None
     ) -> tuple[Outcome, str]:
         """Judge known records again, with the detector in use; changed verdicts are new revisions.
 
@@ -127,25 +128,28 @@ class Monitor:
             AemonError: as `score_once`.
         """
         source = self._open_source()
-        judge = self._judge(source, tally, stop)
+        judge = self._judge(source, run, stop)
         if judge is None:
-            return self._cold_start(source, tally)
+            return self._cold_start(source, run)
         self._mark()
-        judge_again(source, judge, since)
-        told = f"{tally.records_revised} verdicts are others now, {tally.records_reviewed} the same"
+        judge_again(Reader(source), judge, since)
+        counts = run.counts
+        told = (
+            f"{counts.records_revised} verdicts are others now, {counts.records_reviewed} the same"
+        )
         return Outcome.OK, told
 
-    def _judge(self, source: Replayable, tally: Tally, stop: Stop) -> Judge | None:
+    def _judge(self, source: Replayable, run: Run, stop: Stop) -> Judge | None:
         loaded = self._active_detector.refresh()
         if loaded is None:
             return None
         with self._store.reading() as connection:
             snoozes = snoozes_of(connection, self.name)
-            tally.episodes_open = count_open(connection, self.name)
+            run.count(episodes_open=count_open(connection, self.name))
         quiet = self.settings.quiet
         memory = self._active_detector.memory
         shifts = memory.shifts if memory is not None else ()
-        hush = Suppression(
+        suppression = Suppression(
             monitor=self.name, settings=quiet, snoozes=snoozes, store=self._store, shifts=shifts
         )
         return Judge(
@@ -157,9 +161,9 @@ class Monitor:
             clock=self._clock,
             stored=loaded.stored,
             detector=loaded.detector,
-            tally=tally,
+            run=run,
             stop=stop,
-            hush=hush,
+            suppression=suppression,
             reviewed=self.settings.lateness is not None and not source.in_order_of_arrival,
         )
 
@@ -178,11 +182,10 @@ class Monitor:
             )
         return replace(mark, source=now)
 
-    def _cold_start(self, source: Replayable, tally: Tally) -> tuple[Outcome, str]:
+    def _cold_start(self, source: Replayable, run: Run) -> tuple[Outcome, str]:
         wanted = self.wanted = wanted_records(self.settings, source)
         there = source.count(wanted)
-        tally.records_read = there
-        tally.records_wanted = wanted
+        run.count(records_read=there, records_wanted=wanted)
         if there < wanted:
             return Outcome.COLLECTING, f"collecting {there} of {wanted} records"
         return Outcome.COLLECTING, f"{wanted} records are there: the first training comes next"

@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from aemon.frame import Frame, check_frame, event_times, flags, naive_utc, rows_of
-from aemon.monitoring.judging import Judge, older_than_settled
+from aemon.frame import Frame, flags, naive_utc, rows_of
+from aemon.monitoring.judging import Judge
+from aemon.monitoring.lateness import older_than_settled
 from aemon.monitoring.verdict_rows import record_hashes
+from aemon.reading.reader import Reader
 from aemon.records import Identity, Watermark
-from aemon.sources.source import Fetched, Replayable
 from aemon.store.known_records import Known, known_records
 from aemon.store.store import Mark, StaleWatermarkError
 from aemon.store.verdicts import settle
@@ -46,11 +47,11 @@ class Review:
         """Whether it is time to look again."""
         return judge.reviewed and time.monotonic() >= self._next_at
 
-    def look(self, source: Replayable, judge: Judge, mark: Mark, enough: float) -> Mark:
+    def look(self, reader: Reader, judge: Judge, mark: Mark, enough: float) -> Mark:
         """Judge what is new or corrected behind the watermark; where the monitor stands then.
 
         Args:
-            source: the records.
+            reader: reads the records.
             judge: the detector at work.
             mark: where the monitor stands.
             enough: monotonic time at which the rest is left to the next run.
@@ -66,14 +67,15 @@ class Review:
         position, more = self._reached or mark.settled, True
         self._reached = None
         while more:
-            fetched = source.fetch(position, judge.settings.chunk_records)
-            frame = _until(check_frame(fetched.table, source.roles), mark.watermark)
+            read = reader.after(position, judge.settings.chunk_records)
+            frame = _until(read.frame, mark.watermark)
             mark = self._judge_news(frame.take(~older_than_settled(frame, mark)), judge, mark)
-            if fetched.watermark is None or fetched.watermark == position:
+            if read.watermark is None or read.watermark == position:
                 break
-            self._settled = _settled(source, position, fetched, self._line) or self._settled
-            more = fetched.more and _before(fetched.watermark, mark.watermark)
-            position = fetched.watermark
+            settled = reader.watermark_behind(position, read, self._line)
+            self._settled = settled or self._settled
+            more = read.more and _before(read.watermark, mark.watermark)
+            position = read.watermark
             if more and time.monotonic() > enough:
                 self._reached = position
                 break
@@ -94,7 +96,7 @@ class Review:
             self._is_news(identity, known.get(identity), frame.aware_time(place), hashes[place])
             for place, identity in enumerate(frame.identities)
         ]
-        judge.tally.records_reviewed += len(news) - sum(news)
+        judge.run.count(records_reviewed=len(news) - sum(news))
         rows = flags(news)
         return judge.review(frame.take(rows), mark) if rows.any() else mark
 
@@ -114,7 +116,7 @@ class Review:
         return changed
 
 
-def judge_again(source: Replayable, judge: Judge, since: datetime | None) -> None:
+def judge_again(reader: Reader, judge: Judge, since: datetime | None) -> None:
     """Judge known records again with the detector in use.
 
     A record gets a new revision if its detector, its line or its values are others now. The
@@ -124,8 +126,8 @@ def judge_again(source: Replayable, judge: Judge, since: datetime | None) -> Non
     position: Watermark | None = None
     more = True
     while more:
-        fetched = source.fetch(position, judge.settings.chunk_records)
-        frame = check_frame(fetched.table, source.roles)
+        read = reader.after(position, judge.settings.chunk_records)
+        frame = read.frame
         if since is not None:
             frame = frame.take(frame.times >= naive_utc(since))
         known = _known(judge, frame)
@@ -133,8 +135,8 @@ def judge_again(source: Replayable, judge: Judge, since: datetime | None) -> Non
         judge.stop.check()
         if there.any():
             _judge_in_turn(frame.take(there), judge)
-        more = fetched.more and fetched.watermark != position
-        position = fetched.watermark
+        more = read.more and read.watermark != position
+        position = read.watermark
 
 
 def _judge_in_turn(frame: Frame, judge: Judge) -> None:
@@ -169,16 +171,3 @@ def _before(position: Watermark | None, watermark: Watermark | None) -> bool:
     if position.event_time is None or watermark.event_time is None:
         return True
     return position.event_time <= watermark.event_time
-
-
-def _settled(
-    source: Replayable, position: Watermark, fetched: Fetched, line: datetime
-) -> Watermark | None:
-    """The watermark behind the leading records that are older than a line; None without any."""
-    at = naive_utc(line)
-    times = event_times(fetched.table[source.roles.time], source.roles.timezone)
-    young = np.flatnonzero(times > at)
-    if not len(young):
-        return fetched.watermark
-    # Only a source can tell the watermark behind a record: it is asked for just these.
-    return source.fetch(position, int(young[0])).watermark if young[0] else None

@@ -38,7 +38,7 @@ class Suppression:
         """Which of N records lie in stretches that say nothing of normal life (N,)."""
         return in_maintenance(frame, self.settings.maintenance) | in_snooze(frame, self.snoozes)
 
-    def __call__(
+    def apply(
         self, frame: Frame, judgement: Judgement, explanations: Sequence[Explanation]
     ) -> Judgement:
         """The judgement of N records, with those anomalies suppressed that are to be quiet.

@@ -2,7 +2,6 @@
 
 import math
 import zlib
-from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from aemon.detection.judgement import Explanation, Judgement
-from aemon.frame import Frame, printable
+from aemon.frame import printable
 from aemon.lifecycle.cold_start import is_provisional
+from aemon.monitoring.judged import Judged
 from aemon.store.bulk import Same
 from aemon.store.detectors import StoredDetector
 from aemon.store.verdicts import VerdictRows
@@ -21,17 +20,15 @@ if TYPE_CHECKING:
     from aemon.store.store import Row
 
 
-def verdict_rows(
-    frame: Frame,
-    judgement: Judgement,
-    explanations: Sequence[Explanation],
-    *,
-    stored: StoredDetector,
-    hashes: npt.NDArray[np.int64],
-    late: npt.NDArray[np.bool_],
-    scored_at: datetime,
-) -> VerdictRows:
-    """Rows for one judged frame; `explanations` are those of all over the line, in order."""
+def verdict_rows(judged: Judged, stored: StoredDetector, scored_at: datetime) -> VerdictRows:
+    """Make the rows of N judged records.
+
+    Args:
+        judged: the records, and what was said of them.
+        stored: the detector that judged.
+        scored_at: aware UTC.
+    """
+    frame, judgement = judged.frame, judged.judgement
     count = len(frame)
     scores = {
         "record_key": frame.keys.tolist(),
@@ -45,14 +42,14 @@ def verdict_rows(
         "detector_id": Same(stored.id, count),
         "threshold_id": Same(stored.threshold_id, count),
         "provisional": Same(is_provisional(stored), count),
-        "late": late.tolist(),
+        "late": judged.late.tolist(),
         "imputed_share": judgement.imputed_shares.tolist(),
-        "record_hash": hashes.tolist(),
+        "record_hash": record_hashes(frame.values).tolist(),
     }
     anomalies: list[Row] = []
     contributions: list[Row] = []
     for row, explanation in zip(
-        np.flatnonzero(judgement.over_threshold).tolist(), explanations, strict=True
+        np.flatnonzero(judgement.over_threshold).tolist(), judged.explanations, strict=True
     ):
         identity = {"record_key": frame.keys[row], "entity": frame.entities[row]}
         anomalies.append(

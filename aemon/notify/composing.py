@@ -1,4 +1,4 @@
-"""A notification and its episode in the store, put into the message that people get."""
+"""From a notification and its episode in the store to the message that people get."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,23 +14,23 @@ from aemon.store.store import Store
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Words:
-    """What a monitor's configuration has to say in its messages: units of columns, and labels."""
+    """What a monitor's configuration adds to its messages: units of columns, and labels."""
 
     units: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-MOST_COLUMNS = 3  # as a reason names at most
+MOST_COLUMNS = 3  # in a message; a reason names no more either
 LEAST_SHARE = 0.01  # a column with less of the blame is not to blame
 
 
 def message_of(store: Store, one: Notification, words: Words, page: str) -> Message | None:
-    """What a notification says, of its episode as that is now; None if the episode is gone.
+    """Return the message of a notification, with its episode as it is now; None if it is gone.
 
     Args:
-        store: where both are.
+        store: holds the notification and the episode.
         one: the notification.
-        words: of its monitor.
+        words: units and labels of its monitor.
         page: the address of the status page.
 
     Raises:
@@ -49,7 +49,7 @@ def message_of(store: Store, one: Notification, words: Words, page: str) -> Mess
         limit=1,
     )
     event = Event(one.event)
-    # The end is told of what was told before: an escalation may have been given up.
+    # The end is that of what was reported before: an escalation may have been given up.
     severity = one.severity if event is Event.RESOLVED else told.severity
     return Message(
         event=event,
@@ -77,7 +77,7 @@ def message_of(store: Store, one: Notification, words: Words, page: str) -> Mess
 
 
 def sql_of(episode: int) -> str:
-    """A query for an episode's records, the same on SQLite and PostgreSQL."""
+    """Return a query for an episode's records, which runs on SQLite and on PostgreSQL."""
     return (
         "SELECT event_time, entity, record_key, severity, exceedance, reason, top_column, observed,"  # noqa: S608 -- a whole number
         f" expected FROM flagged_records WHERE episode_id = {episode:d} ORDER BY event_time;"
@@ -108,7 +108,7 @@ def _columns(
 
 
 def _pair(part: BlamedColumn | None) -> tuple[str | None, str | None, bool]:
-    """Observed and expected as people read them, and whether they are numbers."""
+    """Return observed and expected value as people read them, and whether they are numbers."""
     if part is None:
         return None, None, False
     try:

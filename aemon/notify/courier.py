@@ -1,38 +1,36 @@
-"""Telling one receiver: in a thread of its own, so that one that hangs keeps nobody waiting."""
+"""Notifying one receiver, in a thread of its own: a receiver that hangs delays no other."""
 
 import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from aemon.config.receiver_settings import AlertmanagerReceiver, ReceiverSettings
 from aemon.config.values.templates import TemplateError
 from aemon.errors import AemonError, StoreError
 from aemon.logs import Action, log
 from aemon.message import Message
 from aemon.metrics.metrics import Metrics
 from aemon.notify.composing import Words, message_of
-from aemon.notify.payloads import alerts_json, payload
-from aemon.notify.receivers import alertmanager
+from aemon.notify.receivers.receiver import Receiver
+from aemon.notify.reminding import Reminders
 from aemon.notify.sending import Answer, send
 from aemon.store import delivery, outbox
-from aemon.store.outbox import Notification, Rules
+from aemon.store.outbox import Notification, NotificationState, Rules
 from aemon.store.store import Store
 
-LOOK_EVERY_SECONDS = 10.0  # for what people did: no run tells of that
+LOOK_EVERY_SECONDS = 10.0  # for what people did to episodes: no run wakes a courier for that
 LEAST_PAUSE_SECONDS = 0.2  # between two looks, however many runs end
 FIRST_PAUSE = timedelta(seconds=1)  # after a failure; doubles
 LONGEST_PAUSE = timedelta(minutes=5)
-MARGIN = timedelta(seconds=2)  # beyond its timeouts, for what a try takes beside the sending
-ALERTS_AT_ONCE = 64  # in one request, as Prometheus does
+MARGIN = timedelta(seconds=2)  # of a claim, beyond the timeouts, for the store and the template
 
 logger = logging.getLogger(__name__)
 
 Monitors = Callable[[], Mapping[str, Words]]
-"""Told when asked: monitor -> what it has to say, of those that are watched here."""
+"""Returns the monitors that are watched here: name -> units and labels for its messages."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,47 +45,48 @@ class Surroundings:
 
 
 class Courier:
-    """Tells one receiver what there is to tell.
+    """Sends one receiver its notifications.
 
-    A message is sent at least once: who dies between the receiver's answer and its commit sends it
-    again, with the same id.
+    A message is sent at least once: a daemon that dies between the receiver's answer and the commit
+    sends it again after its next start, with the same id.
     """
 
-    def __init__(self, name: str, settings: ReceiverSettings, around: Surroundings) -> None:
+    def __init__(self, name: str, receiver: Receiver, around: Surroundings) -> None:
         self.name = name
-        self.settings = settings
+        self.receiver = receiver
+        self.settings = receiver.settings
         self._store = around.store
         self._metrics = around.metrics
         self._monitors = around.monitors
         self._configured = around.configured
         self._page = around.page
         self._known_at: datetime | None = None
-        self._not_before = 0.0  # monotonic: the receiver fails until then
+        self._not_before = 0.0  # monotonic: the receiver failed, and is not tried before
         self._next_try: float | None = None  # monotonic
-        self._minded_at: float | None = None  # monotonic: when it was told last what goes on
-        self._unsettled: list[Callable[[], None]] = []  # sent, and the store does not know
+        self._reminders = Reminders(name, receiver, around.store, around.page)
+        self._unsettled: list[Callable[[], None]] = []  # outcomes that are not in the store yet
         self._store_fails = False
         self._wake = threading.Event()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._work, name=f"notify:{name}", daemon=True)
 
     def start(self) -> None:
-        """Begin to tell."""
+        """Start the thread."""
         self._metrics.add_receiver(self.name)
         self._wake.set()
         self._thread.start()
 
     def wake(self) -> None:
-        """Look at once: something has happened."""
+        """Look for notifications at once, because something has happened."""
         self._wake.set()
 
     def ask_to_end(self) -> None:
-        """Tell no more, after what is in hand."""
+        """Ask the thread to end after the message in hand."""
         self._over.set()
         self._wake.set()
 
     def join(self, wait_seconds: float) -> None:
-        """Wait for the end; what hangs is left."""
+        """Wait for the thread to end, at most this long; a thread that hangs is left behind."""
         if self._thread.is_alive():
             self._thread.join(wait_seconds)
 
@@ -111,7 +110,7 @@ class Courier:
             self._store_failed(error)
 
     def _pause_seconds(self) -> float:
-        """Until there may be something to do that nobody wakes us for."""
+        """Return how long to wait, unless something wakes the thread earlier."""
         if self._next_try is None:
             return LOOK_EVERY_SECONDS
         left = max(self._next_try, self._not_before) - time.monotonic()
@@ -124,15 +123,18 @@ class Courier:
         }
         outbox.plan(self._store, self._rules(), monitors)
         self._send_waiting(monitors)
-        if isinstance(self.settings, AlertmanagerReceiver):
-            self._keep_in_mind(self.settings, monitors)
+        self._remind(monitors)
         told = [name for name in self._configured() if self.settings.tells_of(name)]
         counts = outbox.counted(self._store, self.name, told)
-        for state, count in counts.items() if not self._over.is_set() else ():
-            self._metrics[f"aemon_notifications_{state}"].labels(self.name).set(count)
+        if not self._over.is_set():
+            self._metrics.show_notifications(
+                self.name,
+                waiting=counts[NotificationState.WAITING],
+                dead=counts[NotificationState.DEAD],
+            )
 
     def _rules(self) -> Rules:
-        """What it is told; of what is over, nothing that would have been given up by now."""
+        """Return which episodes to report: of ended ones, none that would have been given up by now."""
         if self._known_at is None:
             self._known_at = delivery.known_since(self._store, self.name)
         now, oldest = self._store.now(), self.settings.oldest
@@ -141,13 +143,13 @@ class Courier:
             since=max(self._known_at, now - self.settings.give_up_after),
             oldest=None if oldest is None else now - oldest,
             least=self.settings.severity,
-            resolved=getattr(self.settings, "resolved", True),
-            taken_up_is_over=isinstance(self.settings, AlertmanagerReceiver),
+            resolved=self.receiver.notifies_end,
+            taken_up_is_over=self.receiver.acknowledged_is_over,
         )
 
     def _send_waiting(self, monitors: Mapping[str, Words]) -> None:
         now, self._next_try = self._store.now(), None
-        held_up: set[int] = set()  # episodes whose earlier news is not told yet
+        held_up: set[int] = set()  # episodes with an earlier notification that is not sent yet
         for one in outbox.waiting(self._store, self.name, monitors):
             if self._over.is_set():
                 return
@@ -166,13 +168,13 @@ class Courier:
         self._next_try = at if self._next_try is None else min(self._next_try, at)
 
     def _tell(self, one: Notification, words: Words) -> bool:
-        """Send one notification; whether nothing of its episode has to wait for it any more."""
+        """Send one notification; return whether later ones of its episode may be sent."""
         until = self._store.now() + 2 * self.settings.timeout + MARGIN
         if not delivery.claim(self._store, one, until):
-            return False  # another replica is at it
+            return False  # another replica is sending it
         message = message_of(self._store, one, words, self._page)
         if message is None:
-            return True  # its row went with its episode
+            return True  # the episode was removed, and the notification with it
         answer = self._send(one, message)
         if answer.taken:
             self._taken(one, message, answer)
@@ -182,13 +184,13 @@ class Courier:
     def _send(self, one: Notification, message: Message) -> Answer:
         now, oldest = self._store.now(), self.settings.oldest
         if oldest is not None and now - (one.due_at or one.created_at) > oldest:
-            # Its receiver was not configured for long, or no daemon ran.
+            # The receiver was not configured for a long time, or no daemon ran.
             return Answer(error="it was news too long ago", permanent=True, alone=True)
         try:
-            body = payload(self.settings, message, now)
+            body = self.receiver.payload(message, now)
         except TemplateError as error:
             return Answer(error=f"template: {error}", permanent=True, alone=True)
-        return send(self.settings, body, message.id)
+        return send(self.receiver, body, message.id)
 
     def _taken(self, one: Notification, message: Message, answer: Answer) -> None:
         self._count("sent")
@@ -200,7 +202,7 @@ class Courier:
             lambda: delivery.note_sent(self._store, one, message.severity, answer.status)
         )
         self._settle()
-        self.wake()  # its end may have come already
+        self.wake()  # the end of the episode may be due already
 
     def _failed(self, one: Notification, answer: Answer) -> bool:
         pause = answer.retry_after or _pause(one.attempts)
@@ -227,59 +229,33 @@ class Courier:
         return dead
 
     def _settle(self) -> None:
-        """Write down what became of what was sent; a store that is away is told when it is back."""
+        """Store what became of sent messages; what the store does not take is kept for the next time."""
         while self._unsettled:
             self._unsettled[0]()
             self._unsettled.pop(0)
 
-    def _keep_in_mind(self, settings: AlertmanagerReceiver, monitors: Mapping[str, Words]) -> None:
-        """Send again what goes on: Alertmanager believes it only for a while."""
-        now = time.monotonic()
-        every = alertmanager.SENT_EVERY.total_seconds()
-        if (self._minded_at is not None and now - self._minded_at < every) or (
-            now < self._not_before
-        ):
+    def _remind(self, monitors: Mapping[str, Words]) -> None:
+        """Send open episodes again to a receiver that would forget them, unless it fails."""
+        if time.monotonic() < self._not_before:
             return
-        self._minded_at = now
-        going_on = outbox.active(self._store, self.name, monitors)
-        for start in range(0, len(going_on), ALERTS_AT_ONCE):
-            messages = [
-                message
-                for one in going_on[start : start + ALERTS_AT_ONCE]
-                if (message := message_of(self._store, one, monitors[one.monitor], self._page))
-            ]
-            answer = self._remind(settings, messages)
-            if not answer.taken:
-                self._count("failed")
-                log(logger, logging.WARNING, Action.NOTIFY_FAILED, answer.error, receiver=self.name)
-                return
-
-    def _remind(self, settings: AlertmanagerReceiver, messages: Sequence[Message]) -> Answer:
-        now, alerts = self._store.now(), []
-        for message in messages:
-            try:
-                alerts.append(alertmanager.still_on(settings, message, now))
-            except TemplateError as error:  # of this one; the others go on
-                told = f"template: {error}"
-                log(
-                    logger, logging.WARNING, Action.NOTIFY_FAILED, told, receiver=self.name,
-                    monitor=message.monitor, episode=message.episode,
-                )  # fmt: skip
-        return send(settings, alerts_json(alerts), messages[0].id) if alerts else Answer()
+        answer = self._reminders.send_due(monitors)
+        if not answer.taken:
+            self._count("failed")
+            log(logger, logging.WARNING, Action.NOTIFY_FAILED, answer.error, receiver=self.name)
 
     def _count(self, outcome: str) -> None:
         if not self._over.is_set():
-            self._metrics["aemon_notifications"].labels(self.name, outcome).inc()
+            self._metrics.notifications.labels(self.name, outcome).inc()
 
     def _store_failed(self, error: AemonError) -> None:
-        """Say once that the store does not answer; the next look asks it again."""
-        self._metrics["aemon_store_errors"].inc()
+        """Log once that the store does not answer; the next round asks it again."""
+        self._metrics.store_errors.inc()
         if not self._store_fails:
             log(logger, logging.WARNING, Action.NOTIFY_FAILED, str(error), receiver=self.name)
         self._store_fails = True
 
 
 def _pause(attempts: int) -> timedelta:
-    """How long to wait after so many failures, and one more."""
+    """Return how long to wait after a failure that follows this many others."""
     longest: timedelta = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempts, 20))
-    return longest * random.uniform(0.8, 1.2)  # noqa: S311 -- replicas come back apart
+    return longest * random.uniform(0.8, 1.2)  # noqa: S311 -- so that replicas do not try at the same moment

@@ -1,4 +1,4 @@
-"""Telling receivers of episodes: beside the scoring, which waits for none of it."""
+"""Notifying receivers of episodes, beside the scoring, which never waits for a receiver."""
 
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -7,17 +7,19 @@ from aemon.config.schema import Config
 from aemon.metrics.metrics import Metrics
 from aemon.notify.composing import Words
 from aemon.notify.courier import Courier, Surroundings
-from aemon.records import OpenEpisodes, RunReport
+from aemon.notify.receivers.receiver_kinds import receiver_of
+from aemon.records import OpenEpisodes
+from aemon.run_report import RunReport
 from aemon.store.store import Store
 
 
 class Outbox:
-    """Has a courier for each configured receiver; without any, it does nothing at all.
+    """Keeps a courier for each configured receiver; without receivers it does nothing.
 
     Args:
         store: one of its own, so that no scoring run waits for a connection.
-        metrics: where it is told what is sent.
-        held: tells which monitors are watched here; others are told of by whoever watches them.
+        metrics: count what is sent.
+        held: returns the monitors watched here; another replica notifies of the others.
         page: the address of the status page.
     """
 
@@ -39,7 +41,7 @@ class Outbox:
         )  # fmt: skip
 
     def adopt(self, config: Config) -> None:
-        """Tell the receivers of a configuration, from now on."""
+        """Notify the receivers of a configuration from now on."""
         self._words = {
             name: Words(units=one.columns.units, labels=one.labels)
             for name, one in config.monitors.items()
@@ -52,27 +54,31 @@ class Outbox:
                     self._metrics.forget_receiver(name)
         for name, settings in config.notify.items():
             if name not in self._couriers:
-                self._couriers[name] = Courier(name, settings, self._around)
+                self._couriers[name] = Courier(name, receiver_of(settings), self._around)
                 self._couriers[name].start()
 
     def observe(self, report: RunReport) -> None:
-        """Look at once if a run may have opened, changed or closed an episode."""
+        """Wake the couriers if a run may have opened, changed or closed an episode."""
         before = self._open.get(report.monitor)
-        self._open[report.monitor] = report.episodes_open
-        if report.anomalies or report.episodes_opened or report.episodes_open != before:
+        self._open[report.monitor] = report.counts.episodes_open
+        if (
+            report.counts.anomalies
+            or report.counts.episodes_opened
+            or report.counts.episodes_open != before
+        ):
             for courier in [*self._couriers.values()]:
                 courier.wake()
 
     def ask_to_end(self) -> None:
-        """Tell no more, after what is in hand."""
+        """Ask all couriers to end after the message in hand."""
         self._asked_at = time.monotonic()
         for courier in [*self._couriers.values()]:
             courier.ask_to_end()
 
     def stop(self, wait_seconds: float) -> None:
-        """Wait for what is in hand, for so long since that was asked for.
+        """Wait for the messages in hand, at most this long since the couriers were asked to end.
 
-        A receiver that hangs is told again by the next start.
+        A message that a receiver has not answered by then is sent again after the next start.
         """
         if self._asked_at is None:
             self.ask_to_end()
@@ -82,6 +88,6 @@ class Outbox:
         self._store.close()
 
     def _watched(self) -> Mapping[str, Words]:
-        """What the monitors that are watched here have to say."""
+        """Return the units and labels of the monitors that are watched here."""
         held = self._held()
         return {name: words for name, words in self._words.items() if name in held}

@@ -1,7 +1,7 @@
 """Sending over HTTP, and what the answer means: taken, to be tried again, or never.
 
-By the standard library: a few messages an hour are worth no further dependency. Proxies are those
-of the environment. A redirection is not followed: it would take the credentials along.
+The standard library is enough for a few messages an hour. Proxies are those of the environment. A
+redirection is not followed, because the credentials would be sent along.
 """
 
 import base64
@@ -22,27 +22,27 @@ from typing import Any
 
 from aemon import __version__
 from aemon.config.receiver_settings import ReceiverSettings
-from aemon.notify.payloads import address
+from aemon.notify.receivers.receiver import Receiver
 
-MOST_READ = 2_000  # bytes of an answer; the rest is left
+MOST_READ = 2_000  # bytes of an answer; the rest is not read
 MOST_TOLD = 200  # characters of it in an error
-SECRET_LETTERS = (
-    12  # a part of an address, or a word of a header, of so many is a secret of its own
-)
-LONGEST_WAIT = timedelta(hours=1)  # that a receiver may ask for
+SECRET_LETTERS = 12
+"""A part of an address or a word of a header with this many letters is a secret by itself."""
+
+LONGEST_WAIT = timedelta(hours=1)  # a receiver may ask for more, and is tried again after this
 _WAIT = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 _HIDDEN = "***"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What became of a try.
+    """What became of one try to send a message.
 
     Attributes:
         status: of HTTP; None where there was no answer.
-        error: what went wrong, without secrets; empty if it was taken.
+        error: what went wrong, without secrets; empty if the receiver took the message.
         permanent: trying again will not help.
-        alone: the receiver is there: only this message is at fault, or cannot be told now.
+        alone: the receiver works, and only this message failed; others need not wait.
         retry_after: how long the receiver asks to wait; None if it does not.
     """
 
@@ -54,28 +54,29 @@ class Answer:
 
     @property
     def taken(self) -> bool:
-        """Whether the receiver has it."""
+        """Whether the receiver took the message."""
         return not self.error
 
 
-def send(settings: ReceiverSettings, body: bytes, key: str) -> Answer:
-    """Send JSON to a receiver and wait for its answer, for no longer than its timeout.
+def send(receiver: Receiver, body: bytes, key: str) -> Answer:
+    """Send JSON to a receiver and wait for its answer, at most as long as its timeout.
 
     Args:
-        settings: of the receiver.
+        receiver: where to, and with which credentials.
         body: the JSON.
-        key: sent along, so that a receiver can drop what it has already.
+        key: sent along, so that a receiver can drop a message it already has.
     """
+    settings = receiver.settings
     seconds = settings.timeout.total_seconds()
     cutter = _Cutter()
-    # What trickles in byte by byte would keep every single wait short, and the whole endless.
+    # An answer that trickles in byte by byte would never meet the timeout of a single read.
     timer = threading.Timer(seconds, cutter.cut)
     timer.daemon = True
     try:
         request = urllib.request.Request(  # noqa: S310 -- the scheme is that of the configuration, HTTP's
-            address(settings), data=body, headers=_headers(settings, key), method="POST"
+            receiver.address, data=body, headers=_headers(settings, key), method="POST"
         )
-        opener = _opener(settings, cutter)
+        opener = _opener(receiver, cutter)
         timer.start()
         with opener.open(request, timeout=seconds) as response:
             _read(response, seconds)
@@ -94,7 +95,7 @@ def send(settings: ReceiverSettings, body: bytes, key: str) -> Answer:
 
 def _refused(settings: ReceiverSettings, error: urllib.error.HTTPError, said: str) -> Answer:
     told = f"HTTP {error.code}"
-    # Hidden before it is cut short: what is left of a secret would not be known for one.
+    # Secrets are hidden before the text is cut short: half a secret would not be found.
     if said := _without_secrets(said, settings)[:MOST_TOLD]:
         told += f": {said}"
     server_fails = error.code >= HTTPStatus.INTERNAL_SERVER_ERROR
@@ -128,23 +129,23 @@ class _StayHere(urllib.request.HTTPRedirectHandler):
     """Follows no redirection."""
 
     def redirect_request(self, *_: Any) -> None:
-        """None: it is an answer like any other."""
+        """Return None: a redirection is an answer like any other."""
 
 
 class _Cutter:
-    """Cuts the connections of a request that takes too long."""
+    """A way to end a request that takes too long: it cuts its connections."""
 
     def __init__(self) -> None:
         self.was_cut = False
         self._connections: list[http.client.HTTPConnection] = []
 
     def made(self, connection: http.client.HTTPConnection) -> http.client.HTTPConnection:
-        """One of them."""
+        """Remember a connection, and return it."""
         self._connections.append(connection)
         return connection
 
     def cut(self) -> None:
-        """Whoever waits for them waits no more."""
+        """Shut the connections down, so that a thread waiting for an answer goes on."""
         self.was_cut = True
         for connection in self._connections:
             try:
@@ -154,9 +155,9 @@ class _Cutter:
                 continue
 
 
-def _opener(settings: ReceiverSettings, cutter: _Cutter) -> urllib.request.OpenerDirector:
-    secure = address(settings).startswith("https:")
-    context = ssl.create_default_context(cafile=settings.ca_file) if secure else None
+def _opener(receiver: Receiver, cutter: _Cutter) -> urllib.request.OpenerDirector:
+    secure = receiver.address.startswith("https:")
+    context = ssl.create_default_context(cafile=receiver.settings.ca_file) if secure else None
 
     def plain(host: str, **options: Any) -> http.client.HTTPConnection:
         return cutter.made(http.client.HTTPConnection(host, **options))
@@ -168,7 +169,7 @@ def _opener(settings: ReceiverSettings, cutter: _Cutter) -> urllib.request.Opene
 
 
 class _Http(urllib.request.HTTPHandler):
-    """Connects by a function of ours."""
+    """Opens HTTP connections by a function of ours."""
 
     def __init__(self, connect: Callable[..., http.client.HTTPConnection]) -> None:
         super().__init__()
@@ -180,7 +181,7 @@ class _Http(urllib.request.HTTPHandler):
 
 
 class _Https(urllib.request.HTTPSHandler):
-    """The same, by TLS."""
+    """Opens HTTPS connections by a function of ours."""
 
     def __init__(self, connect: Callable[..., http.client.HTTPConnection]) -> None:
         super().__init__()
@@ -192,7 +193,7 @@ class _Https(urllib.request.HTTPSHandler):
 
 
 def _read(response: Any, seconds: float) -> str:
-    """The beginning of an answer on one line; empty if it cannot be had in time."""
+    """Return the beginning of an answer on one line; empty if it does not come in time."""
     deadline, content = time.monotonic() + seconds, b""
     try:
         while len(content) < MOST_READ and time.monotonic() < deadline:
@@ -201,7 +202,7 @@ def _read(response: Any, seconds: float) -> str:
                 break
             content += more
     except (OSError, http.client.HTTPException):
-        pass  # the status has been told, and counts
+        pass  # the status is known, and decides
     text = " ".join(content.decode(errors="replace").split())
     return "".join(letter for letter in text if letter.isprintable())
 
@@ -216,7 +217,7 @@ def _told(reason: object) -> str:
 
 
 def _retry_after(text: str) -> timedelta | None:
-    """A header's wish: seconds, or a time."""
+    """Return how long a receiver asks to wait, in seconds or until a time; None if it does not."""
     try:
         wait = (
             timedelta(seconds=int(text))
@@ -229,7 +230,7 @@ def _retry_after(text: str) -> timedelta | None:
 
 
 def _without_secrets(text: str, settings: ReceiverSettings) -> str:
-    """A receiver's words, without what it was told in confidence."""
+    """Return a receiver's answer with every secret of its configuration hidden."""
     for secret in _secrets(settings):
         text = text.replace(secret, _HIDDEN)
     return text
@@ -243,6 +244,6 @@ def _secrets(settings: ReceiverSettings) -> Iterator[str]:
         given.append(settings.basic_auth.password)
     plain = [secret.get_secret_value() for secret in given if secret is not None]
     yield from (secret for secret in (url, path, *plain) if len(secret) > 1)
-    # As some answers have them: slashes escaped, or a token without the word before it.
+    # Some answers repeat a secret in part: slashes escaped, or a token without the word before it.
     for text in (path, *plain):
         yield from (part for part in re.split(r"[/?&=\s]", text) if len(part) >= SECRET_LETTERS)

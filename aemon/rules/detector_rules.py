@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from aemon.clock import format_duration
 from aemon.config.schema import OLD_TRAININGS
-from aemon.rules.rule import Alert, Played, Scope, at_once, played_pause, two_runs
+from aemon.rules.rule import AT_ONCE, Alert, Played, Scope, played_pause, two_runs
 
 BRIEF = "5m"
 """An episode that opened and closed between two scrapes is told for so long."""
@@ -41,15 +41,15 @@ def _episode(severity: str) -> Alert:
             f"max by (monitor) (max_over_time({s.series('aemon_episodes_open', of)}[{BRIDGE}])) > 0\n"
             f"or {s.grown(BRIEF, 'aemon_episodes_total', of)} > 0"
         ),
-        hold=at_once,
+        hold=AT_ONCE,
         summary=f"{{{{ $labels.monitor }}}}: {severity} anomalies",
         description="Records of {{ $labels.monitor }} are unlike anything normal. It is over once "
         "enough calm records followed, or somebody has acknowledged it.",
         runbook="See what and why: aemon episodes list; aemon anomalies {{ $labels.monitor }}. Take "
         "it up: aemon episodes ack NUMBER. A false alarm: aemon feedback {{ $labels.monitor }} "
         "false_alarm --episode NUMBER.",
-        fires=lambda _scope: played(1),
-        calm=lambda _scope: played(0),
+        fires=played(1),
+        calm=played(0),
     )
 
 
@@ -87,8 +87,8 @@ DETECTOR_ALERTS = (
         runbook="Compare the days: SELECT * FROM alarm_budget WHERE monitor = '{{ $labels.monitor "
         "}}' ORDER BY day DESC. Say what were false alarms with aemon feedback; the next training "
         "learns them.",
-        fires=lambda _scope: _played_budget(5),
-        calm=lambda _scope: _played_budget(1),
+        fires=_played_budget(5),
+        calm=_played_budget(1),
         after=lambda scope: scope.budget_window,
     ),
     Alert(
@@ -98,21 +98,21 @@ DETECTOR_ALERTS = (
             f"time() - {s.most('aemon_detector_trained_timestamp_seconds')}\n"
             f"> {s.most('aemon_detector_stale_after_seconds')}"
         ),
-        hold=lambda _scope: _HOUR,
+        hold=_HOUR,
         summary="{{ $labels.monitor }} judges with an old detector",
         description=f"It is older than {OLD_TRAININGS} times train_every and two trials: trainings "
         "fail, or what they make is rejected.",
         runbook="See what became of each: aemon detectors list --monitor {{ $labels.monitor }}; "
         "aemon doctor.",
-        fires=lambda _scope: (
+        fires=(
             Played("aemon_detector_trained_timestamp_seconds"),
             Played("aemon_detector_stale_after_seconds", {}, 3 * 3600),
         ),
-        calm=lambda _scope: (
+        calm=(
             Played("aemon_detector_trained_timestamp_seconds", {}, -2 * 3600, 1),
             Played("aemon_detector_stale_after_seconds", {}, 3 * 3600),
         ),
-        after=lambda _scope: 3 * _HOUR,
+        after=3 * _HOUR,
     ),
     Alert(
         name="AemonDetectorUntrained",
@@ -141,20 +141,20 @@ DETECTOR_ALERTS = (
             f"unless on (monitor) "
             f"{s.grown('6h', 'aemon_runs_total', _TRAIN, _OK)} > 0"
         ),
-        hold=at_once,
+        hold=AT_ONCE,
         summary="{{ $labels.monitor }}: trainings fail",
         description="Three or more trainings failed in six hours and none succeeded. The detector in "
         "use goes on.",
         runbook="The reason is in the ledger: SELECT finished_at, reason FROM runs WHERE monitor = "
         "'{{ $labels.monitor }}' AND job = 'train' ORDER BY finished_at DESC.",
-        fires=lambda _scope: (
+        fires=(
             Played("aemon_runs_total", {"run": "train", "outcome": "failed"}, 0, 1 / 3600),
         ),
-        calm=lambda _scope: (
+        calm=(
             Played("aemon_runs_total", {"run": "train", "outcome": "failed"}, 0, 1 / 3600),
             Played("aemon_runs_total", {"run": "train", "outcome": "ok"}, 0, 1 / 3600),
         ),
-        after=lambda _scope: 6 * _HOUR,
+        after=6 * _HOUR,
     ),
     Alert(
         name="AemonDrift",
@@ -167,8 +167,8 @@ DETECTOR_ALERTS = (
         runbook="See what moved: aemon status; SELECT * FROM drifts WHERE monitor = '{{ "
         "$labels.monitor }}' AND ended_at IS NULL. Learn it at once: aemon train {{ $labels.monitor "
         "}}.",
-        fires=lambda _scope: (Played("aemon_drifts_open", {}, 1),),
-        calm=lambda _scope: (Played("aemon_drifts_open", {}, 0),),
+        fires=(Played("aemon_drifts_open", {}, 1),),
+        calm=(Played("aemon_drifts_open", {}, 0),),
         waits=True,
     ),
 )  # fmt: skip

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from aemon.clock import format_duration
-from aemon.rules.rule import Alert, Played, Scope, played_pause
+from aemon.rules.rule import Alert, Played, Scope, played_pause, value_for
 from aemon.rules.rule_files import Group, annotations, as_yaml, rule_labels
 
 SHORTEST_STEP = timedelta(seconds=15)
@@ -32,7 +32,7 @@ def proof_of(groups: Sequence[Group], rules_file: str, link: str) -> str:
         The file for promtool.
     """
     pairs = [(alert, group.scope) for group in groups for alert in group.alerts]
-    longest = max(alert.after(scope) + alert.hold(scope) for alert, scope in pairs)
+    longest = max(_fires_at(alert, scope) for alert, scope in pairs)
     every = timedelta(seconds=math.ceil(max(SHORTEST_STEP, longest / EVALUATIONS).total_seconds()))
     document = {
         "rule_files": [rules_file],
@@ -47,12 +47,18 @@ def proof_of(groups: Sequence[Group], rules_file: str, link: str) -> str:
 def _tests(alert: Alert, scope: Scope, every: timedelta, link: str) -> Iterator[dict[str, Any]]:
     labels = {**_played(alert, scope), **rule_labels(alert, scope)}
     fired = {"exp_labels": labels, "exp_annotations": _filled(annotations(alert, link), labels)}
-    late = alert.after(scope) + alert.hold(scope) + 3 * every
-    yield _test(f"{alert.name} fires", alert, scope, late, alert.fires(scope), [fired])
-    yield _test(f"{alert.name} is silent", alert, scope, late, alert.calm(scope), [])
+    fires = value_for(scope, alert.fires)
+    late = _fires_at(alert, scope) + 3 * every
+    yield _test(f"{alert.name} fires", alert, scope, late, fires, [fired])
+    yield _test(f"{alert.name} is silent", alert, scope, late, value_for(scope, alert.calm), [])
     if alert.waits:
-        half = (alert.after(scope) + alert.hold(scope)) / 2
-        yield _test(f"{alert.name} waits", alert, scope, half, alert.fires(scope), [])
+        half = _fires_at(alert, scope) / 2
+        yield _test(f"{alert.name} waits", alert, scope, half, fires, [])
+
+
+def _fires_at(alert: Alert, scope: Scope) -> timedelta:
+    """Return how long the firing series have to be played until the alert fires."""
+    return value_for(scope, alert.after) + value_for(scope, alert.hold)
 
 
 def _test(
@@ -95,7 +101,7 @@ def _series(
 def _played(alert: Alert, scope: Scope) -> dict[str, str]:
     """The labels of an alert's result."""
     values = {"monitor": (*scope.monitors, MONITOR)[0], "instance": HOST}
-    for one in alert.fires(scope):
+    for one in value_for(scope, alert.fires):
         values |= one.labels
     return {name: values[name] for name in alert.carries}
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TypeAlias, TypeVar
 
 from aemon.clock import format_duration
 
@@ -89,14 +90,24 @@ class Played:
     slope: float = 0.0
 
 
+Value = TypeVar("Value")
+ByScope: TypeAlias = Value | Callable[[Scope], Value]
+"""The same for every scope, or a function of the scope."""
+
+
+def value_for(scope: Scope, given: ByScope[Value]) -> Value:
+    """Return what a field of a rule is for a scope."""
+    return given(scope) if callable(given) else given
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alert:
-    """One alerting rule, with what its test plays.
+    """One alerting rule, with what its test plays; `value_for` reads what may depend on the scope.
 
     Attributes:
         name: of the alert.
         severity: `critical` is for now, `warning` for today, `info` for whoever asks.
-        expression: PromQL for a scope.
+        expression: PromQL.
         hold: how long it must hold.
         summary: one line; `{{ $labels.monitor }}` stands for the monitor.
         description: what it means.
@@ -110,14 +121,14 @@ class Alert:
 
     name: str
     severity: str
-    expression: Callable[[Scope], str]
-    hold: Callable[[Scope], timedelta]
+    expression: ByScope[str]
+    hold: ByScope[timedelta]
     summary: str
     description: str
     runbook: str
-    fires: Callable[[Scope], tuple[Played, ...]]
-    calm: Callable[[Scope], tuple[Played, ...]]
-    after: Callable[[Scope], timedelta] = lambda _scope: timedelta(0)
+    fires: ByScope[tuple[Played, ...]]
+    calm: ByScope[tuple[Played, ...]]
+    after: ByScope[timedelta] = timedelta(0)
     waits: bool = False
     carries: tuple[str, ...] = ("monitor",)
 
@@ -131,11 +142,7 @@ class Recording:
 
 
 MINUTE = timedelta(minutes=1)
-
-
-def at_once(_scope: Scope) -> timedelta:
-    """No waiting."""
-    return timedelta(0)
+AT_ONCE = timedelta(0)
 
 
 def two_runs(scope: Scope) -> timedelta:

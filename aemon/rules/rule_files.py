@@ -13,7 +13,7 @@ from aemon.config.schema import Config
 from aemon.records import Job
 from aemon.rules.daemon_rules import RECORDINGS, fleet_alerts
 from aemon.rules.detector_rules import DETECTOR_ALERTS
-from aemon.rules.rule import Alert, Scope
+from aemon.rules.rule import Alert, Scope, value_for
 from aemon.rules.run_rules import RUN_ALERTS
 
 LADDER = tuple(
@@ -117,7 +117,7 @@ def rules_text(groups: Sequence[Group], link: str) -> str:
 
 
 def _rule(alert: Alert, scope: Scope, link: str) -> dict[str, Any]:
-    hold, expression = alert.hold(scope), alert.expression(scope)
+    hold, expression = value_for(scope, alert.hold), value_for(scope, alert.expression)
     told: dict[str, Any] = {
         "alert": alert.name,
         "expr": scope.chosen(expression),

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from aemon.config.schema import LATE_RUNS, STALE_AT_LEAST, STALE_PAUSES
-from aemon.rules.rule import MINUTE, Alert, Played, Scope, at_once, played_pause, seconds, two_runs
+from aemon.rules.rule import AT_ONCE, MINUTE, Alert, Played, Scope, played_pause, seconds, two_runs
 
 STALE_SECONDS = 120
 FAILED_SHARE = 0.3
@@ -75,7 +75,7 @@ RUN_ALERTS = (
         name="AemonMonitorStale",
         severity="critical",
         expression=lambda s: f"{_late(s)}\nand on (monitor) {_well(s)}",
-        hold=at_once,
+        hold=AT_ONCE,
         summary="{{ $labels.monitor }} is not watched: no scoring run has ended well lately",
         description="None has since three were due: records are not judged.",
         runbook="aemon doctor says what is wrong; aemon status shows the last run and its reason.",
@@ -92,7 +92,7 @@ RUN_ALERTS = (
         name="AemonMonitorNeverRan",
         severity="critical",
         expression=lambda s: f"{_late(s)}\nunless on (monitor) {_well(s)}",
-        hold=lambda _scope: 3 * MINUTE,
+        hold=3 * MINUTE,
         summary="{{ $labels.monitor }} is not watched: no scoring run has ended well since the start",
         description="The daemon lives, but no run of this monitor has ended well since it started.",
         runbook="aemon check reads its source; aemon doctor says what is wrong.",
@@ -113,8 +113,8 @@ RUN_ALERTS = (
         summary="{{ $labels.monitor }} is watched by no daemon",
         description="No daemon holds its lease.",
         runbook="aemon doctor lists the replicas and what each of them watches.",
-        fires=lambda _scope: (Played("aemon_lease_held", {}, 0),),
-        calm=lambda _scope: (Played("aemon_lease_held", {}, 1),),
+        fires=(Played("aemon_lease_held", {}, 0),),
+        calm=(Played("aemon_lease_held", {}, 1),),
         waits=True,
     ),
     Alert(
@@ -147,7 +147,7 @@ RUN_ALERTS = (
         expression=lambda s: _share(
             s, ("aemon_runs_total", _SCORE, _FAILED), ("aemon_runs_total", _SCORE), FAILED_SHARE
         ),
-        hold=lambda _scope: MINUTE,
+        hold=MINUTE,
         summary="{{ $labels.monitor }}: many scoring runs fail",
         description=f"More than {FAILED_SHARE:.0%} of its last runs failed. What they could not read "
         "is read later.",
@@ -186,11 +186,11 @@ RUN_ALERTS = (
         "time or no key, a key twice, or came too late.",
         runbook='See the reasons: sum by (reason) (increase(aemon_records_rejected_total{monitor="'
         '{{ $labels.monitor }}"}[1h])); aemon check shows what is read.',
-        fires=lambda _scope: (
+        fires=(
             Played("aemon_records_rejected_total", {"reason": "no_time"}, 0, 0.1),
             Played("aemon_source_records_read_total", {}, 0, 1),
         ),
-        calm=lambda _scope: (
+        calm=(
             Played("aemon_records_rejected_total", {"reason": "no_time"}, 0, 0),
             Played("aemon_source_records_read_total", {}, 0, 1),
         ),

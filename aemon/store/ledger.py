@@ -8,18 +8,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from aemon.frame import printable
-from aemon.records import Outcome, RunReport
+from aemon.records import Outcome
+from aemon.run_report import RunCounts, RunReport
 from aemon.store.schema.tables import runs
 from aemon.store.store import Store
 
-_COUNTS = (
-    "records_read", "records_scored", "records_absent", "records_late", "records_revised",
-    "records_reviewed", "records_too_late", "records_rejected", "anomalies",
-    "records_suppressed", "cells_imputed",
-)  # fmt: skip
 _JUDGES = ("detector_id", "threshold_id")
 _LOST = "aemon ended before this run did"
 _WHAT = ("monitor", "job", "outcome", "reason", "started_at", "finished_at")
+_COUNTS = tuple(column.name for column in runs.columns if hasattr(RunCounts, column.name))
+"""The counts that `runs` has a column for."""
 
 
 def note_progress(connection: sa.Connection, run_id: int | None, report: RunReport) -> int:
@@ -135,4 +133,4 @@ def _insert(connection: sa.Connection, report: RunReport, outcome: Outcome) -> i
 
 
 def _counted(report: RunReport) -> dict[str, int]:
-    return {name: getattr(report, name) for name in _COUNTS}
+    return {name: getattr(report.counts, name) for name in _COUNTS}

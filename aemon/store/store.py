@@ -40,6 +40,25 @@ class Mark:
     settled: Watermark | None = None
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Commit:
+    """One step of a run while its transaction is open. Opened by `Store.commit`.
+
+    What is written through it is written together, or not at all.
+
+    Attributes:
+        store: where.
+        connection: of the transaction.
+        monitor: whose records.
+        mark: where the monitor stands once this is committed.
+    """
+
+    store: "Store"
+    connection: sa.Connection
+    monitor: str
+    mark: Mark
+
+
 class Store:
     """A results database of this version's schema.
 
@@ -70,6 +89,34 @@ class Store:
         other = copy(self)
         other._guard = guard  # noqa: SLF001 -- its own kind
         return other
+
+    @contextmanager
+    def commit(
+        self, monitor: str, mark: Mark, to: Watermark, settled: Watermark | None = None
+    ) -> Iterator[Commit]:
+        """Open the one transaction of a step: it moves the watermark first, and holds it.
+
+        All else is written within, in the order of the page: verdicts, episodes, the ledger. What
+        is raised within takes everything back, the watermark included. So records and watermark
+        can never part, whatever dies in between.
+
+        Args:
+            monitor: whose records.
+            mark: where the writer believes the monitor stands.
+            to: the watermark behind these records.
+            settled: how far records need not be looked for any more; as in `mark` by default.
+
+        Raises:
+            StaleWatermarkError: another writer moved the watermark first.
+            StoreError: the database fails.
+        """
+        try:
+            with self.writing() as connection:
+                moved = self.move(connection, monitor, mark, to, settled)
+                yield Commit(store=self, connection=connection, monitor=monitor, mark=moved)
+        except BaseException:
+            self.partitions.forget()  # months that were made within it are gone with it
+            raise
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:

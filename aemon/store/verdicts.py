@@ -1,7 +1,7 @@
-"""Saving verdicts: records, their revisions, the watermark and the ledger in one transaction."""
+"""Saving verdicts: records and their revisions, within the transaction of a commit."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from zlib import crc32
 
@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from aemon.records import Identity, RunReport, Verdict, Watermark
+from aemon.records import Identity, Verdict, Watermark
 from aemon.store.bulk import Columns, Same, as_columns, take, write_rows
 from aemon.store.episodes import episodes_of
 from aemon.store.known_records import Known, known_records
-from aemon.store.ledger import note_progress
 from aemon.store.schema.tables import anomalies, contributions, scores
-from aemon.store.store import KEYS_AT_ONCE, Mark, Row, Store
+from aemon.store.store import KEYS_AT_ONCE, Commit, Mark, Row, Store
 
 FIRST_REVISION = 1
 
@@ -52,97 +51,117 @@ class VerdictRows:
 
 @dataclass(frozen=True, kw_only=True)
 class Saved:
-    """What became of N judged records.
+    """What becomes of N judged records.
 
     Attributes:
-        mark: where the monitor stands now.
         fresh: (N,) had no verdict before.
         revised: (N,) had another one; the rest had the same and are as they were.
         flagged: (N,) anomalous now, and not known to be before.
         suppressed: (N,) suppressed now, and not known to be before.
+        known: the verdicts there were before, by record.
         at: when they were judged.
-        run_id: the run's row in the ledger.
     """
 
-    mark: Mark
     fresh: Flags
     revised: Flags
     flagged: Flags
     suppressed: Flags
+    known: Mapping[Identity, Known]
     at: datetime
-    run_id: int = 0
 
 
-Ledger = Callable[[Saved], RunReport]
-"""What the run has done, this included."""
+def compare_verdicts(commit: Commit, rows: VerdictRows, *, again: bool = False) -> Saved:
+    """Find out which of N judged records are new, and which have changed.
 
-Episodes = Callable[[sa.Connection, Saved], Mapping[int, int]]
-"""Writes episodes in the same transaction; row -> id of the episode it belongs to."""
+    A record that has a verdict already gets a new revision if what was judged has changed: its
+    values or its time, or with `again` the detector or threshold. Otherwise it is left alone.
+
+    Args:
+        commit: of the run.
+        rows: the verdicts.
+        again: records were judged again by choice, perhaps by another detector.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    store = commit.store
+    # Before `scores` is touched: who makes a month waits for all that have touched it.
+    store.partitions.make(commit.connection, rows.event_times, store.now())
+    identities = list(rows.identities())
+    known = known_records(commit.connection, commit.monitor, identities)
+    return _compare(rows, identities, known, store.now(), again=again)
 
 
 def save_verdicts(
-    store: Store,
-    monitor: str,
+    commit: Commit,
     rows: VerdictRows,
-    mark: Mark,
-    to: Watermark,
-    ledger: Ledger,
+    saved: Saved,
     *,
-    episodes: Episodes = lambda _connection, _saved: {},
-    before_commit: Callable[[], None] = lambda: None,
-    run_id: int | None = None,
-    settled: Watermark | None = None,
-    again: bool = False,
+    run_id: int,
+    episodes: Mapping[int, int] | None = None,
     keep: float = 1.0,
-) -> Saved:
-    """Commit verdicts, watermark and ledger together.
-
-    A record that has a verdict already gets a new revision if what was judged has changed: its
-    values or its time, or with `again` the detector or line. Otherwise it is left alone.
+) -> None:
+    """Write the verdicts that are new or have changed, with what is known of the flagged records.
 
     Args:
-        store: where.
-        monitor: whose records.
+        commit: of the run.
         rows: the verdicts.
-        mark: where the writer believes the monitor stands.
-        to: the watermark behind these records.
-        ledger: asked for the run's counts.
-        episodes: asked which episodes the newly flagged records belong to.
-        before_commit: the last word; what it raises takes everything back.
-        run_id: the run's row in the ledger, once it has one.
-        settled: how far records need not be looked for any more; as in `mark` by default.
-        again: records were judged again by choice, perhaps by another detector.
+        saved: what `compare_verdicts` says of them.
+        run_id: the run's row in the ledger.
+        episodes: row -> id of its episode, of every newly flagged record.
         keep: share of the normal records whose scores are kept; all others are.
 
     Raises:
-        StaleWatermarkError: another writer moved the watermark first.
         StoreError: the database fails.
     """
-    try:
-        with store.writing() as connection:
-            moved = store.move(connection, monitor, mark, to, settled)
-            # Before `scores` is touched: who makes a month waits for all that have touched it.
-            store.partitions.make(connection, rows.event_times, store.now())
-            identities = list(rows.identities())
-            known = known_records(connection, monitor, identities)
-            saved = _compare(rows, identities, known, moved, store.now(), again=again)
-            run_id = note_progress(connection, run_id, ledger(saved))
-            saved = replace(saved, run_id=run_id)
-            told = episodes(connection, saved)
-            whose = {identities[row]: episode for row, episode in told.items()}
-            _write(connection, monitor, rows, identities, known, saved, keep, whose)
-            before_commit()
-    except BaseException:
-        store.partitions.forget()
-        raise
-    return saved
+    connection, monitor = commit.connection, commit.monitor
+    identities = list(rows.identities())
+    whose = {identities[row]: episode for row, episode in (episodes or {}).items()}
+    old = {
+        identities[place]: saved.known[identities[place]]
+        for place in np.flatnonzero(saved.revised).tolist()
+    }
+    revision = {identity: was.revision + 1 for identity, was in saved.known.items()}
+    if old:
+        _supersede(connection, monitor, list(old.items()), saved.at)
+        whose = {**episodes_of(connection, monitor, old), **whose}
+    kept = saved.fresh | saved.revised
+    if keep < 1:
+        kept &= ~(saved.fresh & _thinned(rows, keep))
+    places: list[int] = np.flatnonzero(kept).tolist()
+    columns: Columns = rows.scores
+    if old:  # it came when it came, however often it is judged
+        pairs = zip(identities, columns["late"], strict=True)
+        columns = {**columns, "late": [old[i].late if i in old else late for i, late in pairs]}
+    if len(places) < len(rows):
+        columns = take(columns, places)
+    count = len(places)
+    numbers = (
+        [revision.get(identities[place], FIRST_REVISION) for place in places]
+        if revision
+        else Same(FIRST_REVISION, count)
+    )
+    own = {"monitor": Same(monitor, count), "revision": numbers}
+    write_rows(connection, scores, {**own, **columns, "run_id": Same(run_id, count)})
+    there = {identities[place] for place in places} if len(places) < len(rows) else None
+    for table, table_rows in ((anomalies, rows.anomalies), (contributions, rows.contributions)):
+        written = [
+            {
+                "monitor": monitor,
+                "revision": revision.get(_identity(row), FIRST_REVISION),
+                **row,
+                **({"episode_id": _episode_of(row, whose)} if table is anomalies else {}),
+            }
+            for row in table_rows
+            if there is None or _identity(row) in there
+        ]
+        write_rows(connection, table, as_columns(written))
 
 
 def _compare(
     rows: VerdictRows,
     identities: Sequence[Identity],
     known: dict[Identity, Known],
-    mark: Mark,
     now: datetime,
     *,
     again: bool,
@@ -166,64 +185,13 @@ def _compare(
             for verdict, places in newly.items():
                 places[place] &= revised[place] and before.verdict != verdict
     return Saved(
-        mark=mark,
         fresh=fresh,
         revised=revised,
         flagged=newly[Verdict.ANOMALY],
         suppressed=newly[Verdict.SUPPRESSED],
+        known=known,
         at=at,
     )
-
-
-def _write(
-    connection: sa.Connection,
-    monitor: str,
-    rows: VerdictRows,
-    identities: Sequence[Identity],
-    known: dict[Identity, Known],
-    saved: Saved,
-    keep: float,
-    episodes: Mapping[Identity, int],
-) -> None:
-    old = {
-        identities[place]: known[identities[place]]
-        for place in np.flatnonzero(saved.revised).tolist()
-    }
-    revision = {identity: was.revision + 1 for identity, was in known.items()}
-    if old:
-        _supersede(connection, monitor, list(old.items()), saved.at)
-        episodes = {**episodes_of(connection, monitor, old), **episodes}
-    kept = saved.fresh | saved.revised
-    if keep < 1:
-        kept &= ~(saved.fresh & _thinned(rows, keep))
-    places: list[int] = np.flatnonzero(kept).tolist()
-    columns: Columns = rows.scores
-    if old:  # it came when it came, however often it is judged
-        pairs = zip(identities, columns["late"], strict=True)
-        columns = {**columns, "late": [old[i].late if i in old else late for i, late in pairs]}
-    if len(places) < len(rows):
-        columns = take(columns, places)
-    count = len(places)
-    numbers = (
-        [revision.get(identities[place], FIRST_REVISION) for place in places]
-        if revision
-        else Same(FIRST_REVISION, count)
-    )
-    own = {"monitor": Same(monitor, count), "revision": numbers}
-    write_rows(connection, scores, {**own, **columns, "run_id": Same(saved.run_id, count)})
-    there = {identities[place] for place in places} if len(places) < len(rows) else None
-    for table, table_rows in ((anomalies, rows.anomalies), (contributions, rows.contributions)):
-        written = [
-            {
-                "monitor": monitor,
-                "revision": revision.get(_identity(row), FIRST_REVISION),
-                **row,
-                **({"episode_id": _episode_of(row, episodes)} if table is anomalies else {}),
-            }
-            for row in table_rows
-            if there is None or _identity(row) in there
-        ]
-        write_rows(connection, table, as_columns(written))
 
 
 def _episode_of(row: Row, episodes: Mapping[Identity, int]) -> int | None:

@@ -14,8 +14,8 @@ import pytest
 
 from tests import readings
 from tests.alertmanager import alertmanager
-from tests.monitoring import Prometheus, prometheus
 from tests.processes import Daemon, aemon, insert, make_table, sql_source
+from tests.prometheus import Prometheus, prometheus
 from tests.receivers import Receiver, receiving
 
 pytestmark = pytest.mark.acceptance

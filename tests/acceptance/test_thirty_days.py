@@ -16,7 +16,7 @@ from aemon.lifecycle.training_run import train_once
 from aemon.metrics.metrics import Metrics
 from aemon.monitoring.monitor import Monitor
 from aemon.records import FeedbackVerdict, Job, Outcome
-from aemon.run import Stop, Tally
+from aemon.run import Run, Stop
 from aemon.store.drifts import DriftKind
 from aemon.store.engine import open_engine
 from aemon.store.feedback import add_feedback
@@ -73,13 +73,16 @@ class Plant:
 
     def _tick(self):
         report = self.runner.run("plant", Job.SCORE, self.monitor.score_once, timedelta(minutes=5))
-        enough = report.records_wanted and report.records_read >= report.records_wanted
+        enough = (
+            report.counts.records_wanted
+            and report.counts.records_read >= report.counts.records_wanted
+        )
         why = "first" if enough else self.monitor.wants_training(self.clock())
         if why:
             self.runner.run("plant", Job.TRAIN, self._training(why), timedelta(minutes=5))
 
     def _training(self, why):
-        def train(tally: Tally, _stop: Stop):
+        def train(tally: Run, _stop: Stop):
             made = train_once("plant", self.settings, self.store, self.clock, why=why, trial=True)
             tally.detector_id = made.id
             return Outcome.OK, made.sentence

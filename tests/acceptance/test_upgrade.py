@@ -63,7 +63,7 @@ def copied(folder: Path) -> Version:
 
 
 def with_a_schema_of_its_own(version: Version) -> None:
-    schema = version.folder / "aemon" / "store" / "schema.py"
+    schema = version.folder / "aemon" / "store" / "schema" / "revisions.py"
     text = schema.read_text()
     (head,) = re.findall(r'^HEAD_REVISION = "(\d+)"', text, re.MULTILINE)
     after = f"{int(head) + 1:04}"

@@ -71,7 +71,9 @@ def aemon_seconds(folder: Path, settings: MonitorSettings) -> tuple[float, Store
     (report,) = score_monitors({"plant": settings}, store)
     seconds = time.perf_counter() - began
     assert report.outcome is Outcome.OK, report.reason
-    print(f"  scored {report.records_scored}, flagged {report.anomalies}, {seconds:.2f} s")
+    print(
+        f"  scored {report.counts.records_scored}, flagged {report.counts.anomalies}, {seconds:.2f} s"
+    )
     return seconds, store
 
 

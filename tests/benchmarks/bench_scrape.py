@@ -19,15 +19,8 @@ from prometheus_client import CollectorRegistry, disable_created_metrics, genera
 from aemon.config.schema import MonitorSettings
 from aemon.config.source_settings import HostSource
 from aemon.metrics.metrics import Metrics
-from aemon.records import (
-    DetectorState,
-    DriftReport,
-    Job,
-    OpenEpisodes,
-    Outcome,
-    RunReport,
-    Severity,
-)
+from aemon.records import DetectorState, DriftReport, Job, OpenEpisodes, Outcome, Severity
+from aemon.run_report import RunCounts, RunReport
 from aemon.store.detectors import StoredDetector
 from aemon.store.queries import Flagged
 from aemon.web.server import WebServer, listen
@@ -46,18 +39,20 @@ def report(monitor: str, turn: int) -> RunReport:
         outcome=Outcome.OK,
         started_at=NOW,
         finished_at=NOW + timedelta(seconds=1 + turn / 7),
-        records_read=105,
-        records_scored=100,
-        records_late=1,
-        cells_imputed=3,
-        rejected=(("no_time", 5),),
-        exceedances=(1.5, 4.0),
-        critical=1,
-        episodes_opened=((Severity.CRITICAL, 1),),
-        episodes_open=OpenEpisodes(critical=1 + turn),
-        largest_exceedance=4.0 + turn,
-        newest_record=NOW + timedelta(seconds=turn),
-        drift=replace(DRIFT, evidence=turn / 3),
+        counts=RunCounts(
+            records_read=105,
+            records_scored=100,
+            records_late=1,
+            cells_imputed=3,
+            rejected={"no_time": 5},
+            exceedances=(1.5, 4.0),
+            critical=1,
+            episodes_opened={Severity.CRITICAL: 1},
+            episodes_open=OpenEpisodes(critical=1 + turn),
+            largest_exceedance=4.0 + turn,
+            newest_record=NOW + timedelta(seconds=turn),
+            drift=replace(DRIFT, evidence=turn / 3),
+        ),
     )
 
 

@@ -22,14 +22,16 @@ import numpy as np
 import sqlalchemy as sa
 
 from aemon.clock import utc_now
-from aemon.records import Job, Outcome, RunReport, Watermark
+from aemon.records import Job, Outcome, Watermark
+from aemon.run_report import RunCounts, RunReport
 from aemon.store.bulk import Same
 from aemon.store.detectors import NewDetector, save_detector
 from aemon.store.engine import open_engine
+from aemon.store.ledger import note_progress
 from aemon.store.schema import revisions
 from aemon.store.schema.column_types import time_text
 from aemon.store.store import Store
-from aemon.store.verdicts import VerdictRows, save_verdicts
+from aemon.store.verdicts import VerdictRows, compare_verdicts, save_verdicts
 from tests.postgres import find_binaries, run_server
 
 CHUNK = 10_000
@@ -135,14 +137,15 @@ def ours_seconds(store: Store, chunks: list[VerdictRows]) -> float:
             event_time=rows.scores["event_time"][-1].item().replace(tzinfo=UTC), position="1"
         )
 
-        def ledger(saved):
-            return RunReport(
+        with store.commit("ours", mark, to, to) as commit:
+            saved = compare_verdicts(commit, rows)
+            report = RunReport(
                 monitor="ours", job=Job.SCORE, outcome=Outcome.RUNNING, started_at=START,
-                finished_at=START, records_scored=int(saved.fresh.sum()),
+                finished_at=START, counts=RunCounts(records_scored=int(saved.fresh.sum())),
             )  # fmt: skip
-
-        saved = save_verdicts(store, "ours", rows, mark, to, ledger, run_id=run_id, settled=to)
-        mark, run_id = saved.mark, saved.run_id
+            run_id = note_progress(commit.connection, run_id, report)
+            save_verdicts(commit, rows, saved, run_id=run_id)
+        mark = commit.mark
     return time.perf_counter() - began
 
 

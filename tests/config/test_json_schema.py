@@ -118,6 +118,7 @@ def told(tmp_path):
         ("30s", "30s\n  c:\n    source: {kind: csv, path: x, time: t}\n    score_every: 1m"),
         ("30s", "30s\nhttp: {listen: 127.0.0.1:65535}"),
         ("30s", "30s\nhttp: {listen: '[::1]:0'}"),
+        ("30s", "30s\ntrainings_at_once: 2"),
     ],
 )
 def test_what_loads_fits(told, old, new):
@@ -155,6 +156,7 @@ def test_what_loads_fits(told, old, new):
         ("30s", "30s\nhttp: {listen: localhost}"),
         ("30s", "30s\nhttp: {listen: '127.0.0.1:65536'}"),
         ("30s", "30s\nhttp: {listen: ':9464'}"),
+        ("30s", "30s\ntrainings_at_once: 0"),
     ],
 )
 def test_what_does_not_load_does_not_fit(told, old, new):

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -28,6 +29,12 @@ def path(tmp_path, database):
 @pytest.fixture
 def daemon(path):
     """Wired and not running: it holds both monitors."""
+    with wired(path) as daemon:
+        yield daemon
+
+
+@contextmanager
+def wired(path):
     config = load_config(path)
     config = config.model_copy(
         update={"http": config.http.model_copy(update={"listen": "127.0.0.1:0"})}
@@ -118,3 +125,28 @@ def test_one_removed_and_added_again_before_its_lease_was_given_back_is_watched(
     before = daemon._watching.monitors["fans"]
     win(daemon, "fans")
     assert daemon._watching.monitors["fans"] is before
+
+
+def test_it_begins_as_many_trainings_at_once_as_configured(path):
+    path.write_text(f"trainings_at_once: 2\n{path.read_text()}")
+    both, release = threading.Barrier(2), threading.Event()
+    with wired(path) as daemon:
+        daemon._scheduler.start(lambda: None)
+        begun = []
+
+        def train(name):
+            begun.append(name)
+            both.wait(10)  # for the other
+            release.wait(10)
+
+        for name in ("pumps", "fans", "belts"):
+            daemon._scheduler.once(name, lambda name=name: train(name))
+        deadline = time.monotonic() + 5
+        while len(begun) < 2 or both.n_waiting:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(0.2)
+        assert len(begun) == 2, "the third waits for a worker"
+        both.abort()
+        release.set()
+        daemon._scheduler.stop()

@@ -13,8 +13,10 @@ from aemon.daemon import pruning
 from aemon.daemon.pruning import Retention
 from aemon.daemon.runner import Runner
 from aemon.errors import StoreError
-from aemon.metrics.metrics import PRUNED, Metrics
-from aemon.records import Job, Outcome, RunReport
+from aemon.metrics.metrics import Metrics
+from aemon.metrics.starting_counts import PRUNED
+from aemon.records import Job, Outcome
+from aemon.run_report import RunReport
 from aemon.store.ledger import note_progress, save_run
 from aemon.store.retention import ROWS_AT_ONCE, TABLES
 from aemon.store.schema.tables import runs, scores

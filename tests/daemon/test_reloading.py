@@ -17,3 +17,8 @@ def test_where_it_listens_takes_a_restart():
 
 def test_what_the_command_line_shows_to_it_is_nothing_to_the_daemon():
     assert not compare(config(), config(client={"token": "a"}))
+
+
+def test_how_many_trainings_go_on_at_once_takes_a_restart():
+    more = Config.model_validate({"monitors": MONITORS, "trainings_at_once": 2})
+    assert str(compare(config(), more)) == "trainings_at_once changed, which takes a restart"

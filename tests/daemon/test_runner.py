@@ -49,11 +49,11 @@ def failing(error: Exception):
 
 def test_a_good_run_is_counted_and_written(runner, metrics, store):
     def work(tally, stop):
-        tally.records_read = tally.records_scored = 7
+        tally.count(records_read=7, records_scored=7)
         return Outcome.OK, ""
 
     report = runner.run("pumps", Job.SCORE, work, SOON)
-    assert report.records_scored == 7
+    assert report.counts.records_scored == 7
     assert ledger(store) == [("ok", "")]
     sample = metrics.registry.get_sample_value
     assert sample("aemon_records_scored_total", {"monitor": "pumps"}) == 7

@@ -17,7 +17,7 @@ def told():
 
 @pytest.fixture
 def scheduler(told):
-    scheduler = Scheduler(lambda *what: told.append(what))
+    scheduler = Scheduler(lambda *what: told.append(what), 1)
     yield scheduler
     scheduler.stop()
 
@@ -138,7 +138,7 @@ def test_when_the_clock_was_set_a_job_dropped_meanwhile_is_left_out(scheduler, m
 def test_a_listener_that_hangs_takes_no_ticks_with_it(told):
     """The store may hang: the ledger waits for it, the scheduler does not."""
     release, ticks = threading.Event(), []
-    scheduler = Scheduler(lambda *_: release.wait(10))
+    scheduler = Scheduler(lambda *_: release.wait(10), 1)
     scheduler.every(timedelta(milliseconds=50), "slow", lambda: time.sleep(0.5))
     scheduler.every(timedelta(milliseconds=50), "quick", lambda: ticks.append(1))
     scheduler.start(lambda: None)

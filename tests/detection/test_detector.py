@@ -1,8 +1,9 @@
 import json
 import sys
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from datetime import UTC, datetime
 from subprocess import run
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from aemon.config.detector_settings import DetectorSettings
 from aemon.config.learning_settings import LearningSettings
 from aemon.config.threshold_settings import ThresholdSettings
 from aemon.detection.detector import Detector
+from aemon.detection.features.feature_map import FeatureMap
 from aemon.detection.learning import train_detector
 from aemon.detection.provenance import hash_frame
 from aemon.errors import FrameError, TrainingError
@@ -334,3 +336,30 @@ def test_a_budget_becomes_a_rate(make_frame, pump_records, quick):
     settings = quick.model_copy(update={"threshold": ThresholdSettings(alarm_budget="3/day")})
     detector = train_detector(make_frame(pump_records(200, 1), seconds=60), settings, seed=0)
     assert detector.threshold.false_alarm_rate == pytest.approx(3 / 1440)
+
+
+def test_one_look_says_what_judging_and_explaining_say(pump, make_frame, pump_records):
+    table = pump_records(50, 31)
+    table.loc[[7, 30], "flow"] = 500.0
+    frame = make_frame(table)
+    looked = pump.look(frame)
+    np.testing.assert_array_equal(looked.judgement.scores, pump.judge(frame).scores)
+    rows = np.array([7, 30])
+    assert looked.explain(rows) == pump.explain(frame.take(rows))
+    assert looked.explain(np.array([], dtype=np.intp)) == []
+
+
+def test_context_rows_are_seen_and_neither_judged_nor_explained(pump, make_frame, pump_records):
+    frame = make_frame(pump_records(20, 32))
+    context = np.arange(20) < 5
+    looked = pump.look(replace(frame, context=context))
+    assert looked.frame.keys.tolist() == frame.keys[5:].tolist()
+    np.testing.assert_array_equal(looked.judgement.scores, pump.judge(frame.take(~context)).scores)
+    assert looked.explain(np.array([0])) == pump.explain(frame.take(np.array([5])))
+
+
+def test_an_explanation_reads_no_cell_again(pump, make_frame, pump_records, monkeypatch):
+    looked = pump.look(make_frame(pump_records(20, 33)))
+    monkeypatch.setattr(FeatureMap, "read", Mock(side_effect=AssertionError))
+    monkeypatch.setattr(FeatureMap, "numbers", Mock(side_effect=AssertionError))
+    assert len(looked.explain(np.array([3, 4]))) == 2

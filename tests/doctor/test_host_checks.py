@@ -3,8 +3,9 @@
 import pytest
 
 from aemon.config.loading import load_config
+from aemon.config.schema import Config
 from aemon.doctor.finding import Level
-from aemon.doctor.host_checks import secrets
+from aemon.doctor.host_checks import memory, secrets
 
 URL = "url: https://hooks.example/services/s3cret"
 
@@ -30,3 +31,22 @@ def test_what_is_shown_to_others_is_a_secret_like_any_password(tmp_path, more, l
     assert "s3cr" not in repr(found)
     path.chmod(0o600)
     assert secrets(load_config(path), path).level is Level.OK
+
+
+def test_trainings_that_go_on_at_once_take_their_memory_together(tmp_path):
+    def found(at_once, *limits):
+        monitors = {
+            f"m{number}": {
+                "source": {"kind": "host"}, "score_every": "1m", "life": {"train_memory": limit},
+            }
+            for number, limit in enumerate(limits)
+        }  # fmt: skip
+        config = Config.model_validate({"trainings_at_once": at_once, "monitors": monitors})
+        return memory(config, tmp_path)
+
+    assert found(1, "100MB", "100MB").level is Level.OK
+    one = found(1, "900000GB", "100000GB")
+    assert one.what.startswith("a training may take up to 900000.0 GB; ")
+    both = found(2, "900000GB", "1GB", "100000GB")
+    assert both.what.startswith("2 trainings at once may take up to 1000000.0 GB; ")
+    assert both.level is Level.WARNING

@@ -11,7 +11,7 @@ from aemon.lifecycle.rebuilding import rebuild
 from aemon.lifecycle.training_run import train_once
 from aemon.monitoring.monitor import Monitor
 from aemon.records import FeedbackVerdict
-from aemon.run import Stop, Tally
+from aemon.run import Run, Stop
 from aemon.store.detectors import active_detector, detector_row
 from aemon.store.feedback import add_feedback, read_feedback, stored_anomalies
 from aemon.store.schema.tables import scores
@@ -30,9 +30,9 @@ def monitor(settings, store, clock, database):
     insert(database, "readings", readings.rows(100, first=LEARNED))
     insert(database, "readings", [(ODD, ODD_AT.isoformat(), 9.0, 2.2, 0.8)])
     monitor = Monitor("pumps", settings, store, clock)
-    tally = Tally()
+    tally = Run()
     monitor.score_once(tally, Stop())
-    assert len(tally.exceedances) >= 1
+    assert len(tally.counts.exceedances) >= 1
     yield monitor
     monitor.close()
 
@@ -67,7 +67,7 @@ def test_a_false_alarm_is_learned_from_and_the_same_record_is_flagged_no_more(
     assert made.records == LEARNED + 101
     assert "flagged" not in manifest(store)["left_out"]
     # It is judged again by the new detector: a new revision, and normal
-    tally = Tally()
+    tally = Run()
     monitor.score_again(tally, Stop(), since=ODD_AT)
     with store.reading() as connection:
         rows = connection.execute(
@@ -85,7 +85,7 @@ def test_a_false_alarm_older_than_what_is_read_is_brought_back(
 ):
     insert(database, "readings", [(9000 + n, (ODD_AT + timedelta(seconds=n + 1)).isoformat(),
            *readings.values(1, first=n)[0].tolist()) for n in range(LEARNED)])  # fmt: skip
-    monitor.score_once(Tally(), Stop())
+    monitor.score_once(Run(), Stop())
     say(store, "insert into feedback (monitor, record_key, verdict)"
         f" values ('pumps', '{ODD}', 'false_alarm')")  # fmt: skip
     short = settings.model_copy(update={"max_training_records": LEARNED})
@@ -163,7 +163,7 @@ def test_a_rebuild_leaves_out_what_came_in_late(monitor, settings, store, clock,
     """A row inserted since, with a time among those learned from, was not learned from."""
     time = (readings.START + timedelta(seconds=5, milliseconds=500)).isoformat()
     insert(database, "readings", [(7777, time, 6.0, 2.8, 1.8)])
-    monitor.score_once(Tally(), Stop())
+    monitor.score_once(Run(), Stop())
     made = rebuild("pumps", settings, store, clock, 1)
     assert made.same, made
 
@@ -192,7 +192,7 @@ def test_a_false_alarm_that_was_corrected_is_not_brought_back_as_it_was(
         connection.execute("UPDATE readings SET flow = 2.7, current = 0.8 WHERE id = ?", (ODD,))
     connection.close()
     clock.forward(timedelta(hours=1))
-    monitor.score_again(Tally(), Stop(), since=ODD_AT)
+    monitor.score_again(Run(), Stop(), since=ODD_AT)
     kept = stored_anomalies(store, "pumps", [str(ODD)])
     assert 9.0 not in [one.observed["flow"] for one in kept]
 

@@ -12,7 +12,7 @@ from aemon.frame import naive_utc
 from aemon.lifecycle import upkeep
 from aemon.lifecycle.training_run import train_once
 from aemon.monitoring.monitor import Monitor
-from aemon.run import Stop, Tally
+from aemon.run import Run, Stop
 from aemon.store.detectors import active_detector
 from aemon.store.drifts import Drift, DriftKind
 from aemon.store.moved_thresholds import newest_scores
@@ -33,9 +33,9 @@ def begin(settings, store, clock, database, **life) -> Monitor:
     return monitor
 
 
-def more(monitor, database, count, first) -> Tally:
+def more(monitor, database, count, first) -> Run:
     insert(database, "readings", readings.rows(count, first=first))
-    tally = Tally()
+    tally = Run()
     monitor.score_once(tally, Stop())
     return tally
 
@@ -104,11 +104,11 @@ def test_a_line_that_had_sunk_comes_back_though_all_is_flagged(settings, store, 
     upkeep.draw(store, active, sunk, monitor.settings, "a long calm")
     # When records come that are as those learned from
     first = more(monitor, database, 400, LEARNED + 50)
-    assert len(first.exceedances) == 400
+    assert len(first.counts.exceedances) == 400
     # Then they are flagged no longer than it takes to see that they are many
     more(monitor, database, 400, LEARNED + 450)
     assert active_detector(store, "pumps").threshold > active.trained.pooled.value / 10
-    assert len(more(monitor, database, 100, LEARNED + 850).exceedances) < 20
+    assert len(more(monitor, database, 100, LEARNED + 850).counts.exceedances) < 20
     monitor.close()
 
 
@@ -118,7 +118,7 @@ def test_what_another_version_remembered_is_begun_anew(settings, store, clock, d
     with store.writing() as connection:
         connection.execute(sa.update(live_states).values(state={"of": "old"}))
     again = Monitor("pumps", monitor.settings, store, clock)
-    assert more(again, database, 10, LEARNED + 50).records_scored == 10
+    assert more(again, database, 10, LEARNED + 50).counts.records_scored == 10
     assert again._active_detector.memory.life.records == 10
     again.close()
 
@@ -134,7 +134,7 @@ def test_columns_are_held_against_their_reference_only_when_records_came(
         life, "column_drift", lambda self, found: asked.append(1) or worked_out(self, found)
     )
     for _ in range(3):
-        monitor.score_once(Tally(), Stop())
+        monitor.score_once(Run(), Stop())
     assert asked == []
     more(monitor, database, 10, LEARNED + 50)
     assert asked == [1]

@@ -11,7 +11,7 @@ from aemon.errors import ArtifactError, FrameError, StoreError
 from aemon.lifecycle.training_run import train_once
 from aemon.monitoring.monitor import Monitor
 from aemon.records import DetectorState, Outcome
-from aemon.run import Stop, Tally
+from aemon.run import Run, Stop
 from aemon.store import succession
 from aemon.store.detectors import detector_rows, judging_detectors
 from aemon.store.schema.tables import artifacts, detectors, feedback, scores, trial_verdicts, trials
@@ -39,8 +39,8 @@ def monitor(settings, store, clock, database):
     monitor.close()
 
 
-def score(monitor) -> Tally:
-    tally = Tally()
+def score(monitor) -> Run:
+    tally = Run()
     outcome, _ = monitor.score_once(tally, Stop())
     assert outcome in {Outcome.OK, Outcome.NO_DATA}
     return tally
@@ -99,7 +99,7 @@ def test_what_either_flags_is_written_down(monitor, settings, store, clock, data
 def test_one_that_loses_a_confirmed_anomaly_is_rejected(monitor, settings, store, clock, database):
     # Given an anomaly that the active detector flagged and somebody confirmed
     more(database, 1, 2 * LEARNED, factor=3.0)
-    assert len(score(monitor).exceedances) == 1
+    assert len(score(monitor).counts.exceedances) == 1
     with store.writing() as connection:
         said = {"monitor": "pumps", "record_key": str(2 * LEARNED), "verdict": "confirmed"}
         connection.execute(sa.insert(feedback).values(**said, created_at=clock()))
@@ -238,7 +238,7 @@ def test_a_detector_that_cannot_be_read_is_replaced_at_once(
     assert why.startswith("unreadable")
     assert not train_once("pumps", settings, store, clock, why=why, trial=True).on_trial
     more(database, 1, 2 * LEARNED)
-    assert score(fresh).records_scored == 1
+    assert score(fresh).counts.records_scored == 1
     fresh.close()
 
 

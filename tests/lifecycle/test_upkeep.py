@@ -10,13 +10,13 @@ from aemon.config.lifecycle_settings import LifeSettings
 from aemon.config.quiet_settings import Maintenance, QuietSettings
 from aemon.config.threshold_settings import ThresholdSettings
 from aemon.lifecycle import active_detector as active
-from aemon.lifecycle import upkeep
+from aemon.lifecycle import policy
 from aemon.lifecycle.cold_start import wanted_for
 from aemon.lifecycle.recent_records import LONG_STRETCH
 from aemon.lifecycle.training_run import train_once
 from aemon.monitoring.monitor import Monitor
 from aemon.records import FeedbackVerdict, Outcome
-from aemon.run import Stop, Tally
+from aemon.run import Run, Stop
 from aemon.store.detectors import active_detector
 from aemon.store.drifts import DriftKind, open_drifts
 from aemon.store.feedback import add_feedback
@@ -42,8 +42,8 @@ def monitor(settings, store, clock, database):
     monitor.close()
 
 
-def score(monitor) -> Tally:
-    tally = Tally()
+def score(monitor) -> Run:
+    tally = Run()
     outcome, _ = monitor.score_once(tally, Stop())
     assert outcome in {Outcome.OK, Outcome.NO_DATA}
     return tally
@@ -102,7 +102,7 @@ def test_a_level_that_stays_is_told_once_learned_and_normal_from_then_on(
     monitor, database, store, settings, clock
 ):
     come(database, 100, LEARNED)
-    assert not score(monitor).exceedances[5:]
+    assert not score(monitor).counts.exceedances[5:]
     # When the flow lies elsewhere for longer than learn_shift_after
     for number in range(3):
         come(database, 100, LEARNED + 100 * (number + 1), shift=6.0)
@@ -112,18 +112,18 @@ def test_a_level_that_stays_is_told_once_learned_and_normal_from_then_on(
     # Then what else comes of it is kept quiet, and a training is asked for
     come(database, 100, LEARNED + 400, shift=6.0)
     tally = score(monitor)
-    assert (len(tally.exceedances), sum(tally.suppressed.values())) == (0, 100)
+    assert (len(tally.counts.exceedances), sum(tally.counts.suppressed.values())) == (0, 100)
     assert monitor.wants_training(clock()).startswith("drift: a new level has stayed for")
     # and the detector that is trained takes it for normal, and the old level for odd
     trained = train_once("pumps", settings, store, clock, why="drift")
     assert "a new level learned since 2026-01-01 00:05" in trained.told
     come(database, 100, LEARNED + 500, shift=6.0)
-    assert len(score(monitor).exceedances) <= 10
+    assert len(score(monitor).counts.exceedances) <= 10
     assert [(row.kind, row.state) for row in rows(store, drifts) if row.kind == "shift"] == [
         ("shift", "learned")
     ]
     come(database, 20, LEARNED + 600)
-    assert len(score(monitor).exceedances) == 20
+    assert len(score(monitor).counts.exceedances) == 20
     # and later trainings do not take the old level up again
     again = train_once("pumps", settings, store, clock)
     assert "outlived" in again.told
@@ -161,7 +161,7 @@ def test_maintenance_says_nothing_of_normal_life(database, store, settings, cloc
     monitor = Monitor("pumps", quiet, store, clock)
     come(database, 300, LEARNED, shift=6.0)
     tally = score(monitor)
-    assert sum(tally.suppressed.values()) == 300
+    assert sum(tally.counts.suppressed.values()) == 300
     assert open_drifts(store, "pumps") == []
     assert monitor._active_detector.memory.life.records == 0
     monitor.close()
@@ -226,7 +226,7 @@ def test_verdicts_are_provisional_until_the_promise_can_be_shown_and_the_detecto
     train_once("pumps", rare, store, clock)
     monitor = Monitor("pumps", rare, store, clock)
     come(database, LEARNED // 2, LEARNED)
-    assert score(monitor).drift.provisional
+    assert score(monitor).counts.drift.provisional
     assert all(row.provisional for row in rows(store, scores))
     assert monitor.wants_training(clock()) == ""
     come(database, LEARNED // 2 + 100, LEARNED + LEARNED // 2)
@@ -237,7 +237,7 @@ def test_verdicts_are_provisional_until_the_promise_can_be_shown_and_the_detecto
     score(monitor)
     train_once("pumps", rare, store, clock, why="growth")
     come(database, 10, 2 * LEARNED + 300)
-    assert not score(monitor).drift.provisional
+    assert not score(monitor).counts.drift.provisional
     assert not rows(store, scores)[-1].provisional
     monitor.close()
 
@@ -274,5 +274,5 @@ def test_shifts_are_told_by_time_as_well_as_by_count(monitor, database, store):
     come(database, 60, LEARNED, shift=6.0)
     score(monitor)
     assert open_drifts(store, "pumps") == []  # a minute is less than two
-    assert upkeep.SHIFT_RECORDS < 60
+    assert policy.SHIFT_RECORDS < 60
     assert monitor._active_detector.memory.life.shifts[""].records == 60

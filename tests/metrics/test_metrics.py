@@ -1,5 +1,6 @@
 """The metrics: named as documented, from 0, without leftovers."""
 
+import ast
 import re
 import subprocess
 from dataclasses import replace
@@ -13,31 +14,35 @@ from prometheus_client.parser import text_string_to_metric_families
 from aemon.config.schema import MonitorSettings
 from aemon.config.source_settings import HostSource
 from aemon.config.values.cron import Cron
-from aemon.metrics.catalogue import CATALOGUE
+from aemon.metrics.catalogue import CATALOGUE, Catalogue
 from aemon.metrics.metrics import Metrics
-from aemon.records import DetectorState, DriftReport, Job, OpenEpisodes, Outcome, RunReport
+from aemon.records import DetectorState, DriftReport, Job, OpenEpisodes, Outcome
+from aemon.run_report import RunCounts, RunReport
 from aemon.store.detectors import StoredDetector
 from aemon.store.queries import Flagged
 from tests.lacking import needs_program
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-README = Path(__file__).resolve().parents[2] / "README.md"
+ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
 REPORT = RunReport(
     monitor="pumps",
     job=Job.SCORE,
     outcome=Outcome.OK,
     started_at=NOW,
     finished_at=NOW + timedelta(seconds=2),
-    records_read=105,
-    records_scored=100,
-    rejected=(("no_time", 5),),
-    exceedances=(1.5, 4.0),
-    critical=1,
-    suppressed=(("snoozed", 3),),
-    episodes_opened=(("critical", 1),),
-    episodes_open=OpenEpisodes(critical=2, acknowledged=1),
-    largest_exceedance=4.0,
-    newest_record=NOW - timedelta(seconds=10),
+    counts=RunCounts(
+        records_read=105,
+        records_scored=100,
+        rejected={"no_time": 5},
+        exceedances=(1.5, 4.0),
+        critical=1,
+        suppressed={"snoozed": 3},
+        episodes_opened={"critical": 1},
+        episodes_open=OpenEpisodes(critical=2, acknowledged=1),
+        largest_exceedance=4.0,
+        newest_record=NOW - timedelta(seconds=10),
+    ),
 )
 DRIFT = DriftReport(evidence=0.5, largest_index=0.1, open=1, found=1, provisional=False)
 DETECTOR = StoredDetector(
@@ -59,6 +64,11 @@ DETECTOR = StoredDetector(
 )
 
 
+def counting(outcome: Outcome = Outcome.OK, **counts) -> RunReport:
+    """The report, with other counts."""
+    return replace(REPORT, outcome=outcome, counts=replace(REPORT.counts, **counts))
+
+
 def documented_names() -> list[str]:
     """The names as Prometheus sees them."""
     return [f"{m.name}_total" if m.kind == "counter" else m.name for m in CATALOGUE]
@@ -73,8 +83,48 @@ def metrics():
     return metrics
 
 
+def attribute(metrics, metric):
+    return getattr(metrics, metric.name.removeprefix("aemon_"))
+
+
 def value(metrics, name, **labels):
     return metrics.registry.get_sample_value(name, labels)
+
+
+def test_a_metric_is_the_attribute_of_its_name(metrics):
+    for metric in CATALOGUE:
+        assert hasattr(Catalogue, metric.name.removeprefix("aemon_")), metric.name
+        made = attribute(metrics, metric)
+        assert getattr(made, "metric", metric) == metric
+    assert len({metric.name for metric in CATALOGUE}) == len(CATALOGUE)
+
+
+def test_a_metric_cannot_be_used_before_it_is_made():
+    with pytest.raises(AttributeError, match="aemon_store_errors is not made yet"):
+        _ = object.__new__(Catalogue).store_errors
+
+
+def test_no_metric_is_looked_up_by_its_name():
+    """A misspelt attribute is found by mypy; misspelt text only in the middle of an outage."""
+
+    def names_a_metric(node):
+        parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+        first = parts[0] if parts else None
+        text = first.value if isinstance(first, ast.Constant) else None
+        return isinstance(text, str) and text.startswith("aemon_")
+
+    found = []
+    for path in (ROOT / "aemon").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            looked_up = []
+            if isinstance(node, ast.Subscript):
+                looked_up = [node.slice]
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                looked_up = node.args if node.func.id in {"getattr", "hasattr"} else []
+            found += [f"{path}:{node.lineno}" for part in looked_up if names_a_metric(part)]
+    assert found == []
+    assert not hasattr(Metrics, "__getitem__")
+    assert not hasattr(Metrics, "__getattr__")
 
 
 def test_counters_start_at_zero(metrics):
@@ -149,9 +199,7 @@ def test_a_detector_is_not_old_while_its_successor_is_on_trial(metrics):
 
 
 def test_the_cold_start_is_shown_until_there_is_a_detector(metrics):
-    metrics.observe(
-        replace(REPORT, outcome=Outcome.COLLECTING, records_read=312, records_wanted=1000)
-    )
+    metrics.observe(counting(outcome=Outcome.COLLECTING, records_read=312, records_wanted=1000))
     assert value(metrics, "aemon_cold_start_records", monitor="pumps") == 312
     assert value(metrics, "aemon_cold_start_wanted_records", monitor="pumps") == 1000
     assert value(metrics, "aemon_source_records_read_total", monitor="pumps") == 0
@@ -186,7 +234,7 @@ def test_the_realised_rate_stands_beside_the_promised_one(metrics):
     assert value(metrics, name, monitor="pumps") is None, "it has judged nothing"
     metrics.show_detector(DETECTOR, Flagged(judged=900, flagged=8))
     assert value(metrics, name, monitor="pumps") == 8 / 900
-    metrics.observe(replace(REPORT, records_scored=110, records_absent=10))
+    metrics.observe(counting(records_scored=110, records_absent=10))
     assert value(metrics, name, monitor="pumps") == 10 / 1000
     assert value(metrics, "aemon_promised_false_alarm_ratio", monitor="pumps") == 0.001
     metrics.show_detector(replace(DETECTOR, id=4, version=2))
@@ -198,15 +246,15 @@ def busy(metrics):
     """Metrics of which each has been used."""
     settings = MonitorSettings(source=HostSource(), score_every="30s", entity_metrics=2)
     metrics.add_monitor("pumps", settings)
-    metrics.observe(replace(REPORT, by_entity=(("p1", 1.5), ("p2", 0.5)), drift=DRIFT))
+    metrics.observe(counting(by_entity={"p1": 1.5, "p2": 0.5}, drift=DRIFT))
     metrics.show_detector(DETECTOR, Flagged(judged=100, flagged=2))
     metrics.observe(replace(REPORT, outcome=Outcome.COLLECTING))
     for metric in CATALOGUE:
         if metric.kind != "histogram" and metric.labels in {(), ("monitor",)}:
-            metrics[metric.name].labels(*("pumps" for _ in metric.labels)).inc()
+            attribute(metrics, metric).labels(*("pumps" for _ in metric.labels)).inc()
     metrics.add_receiver("ops")
-    metrics["aemon_config_reloads"].labels("ok").inc()
-    metrics["aemon_records_pruned"].labels("runs").inc(7)
+    metrics.config_reloads.labels("ok").inc()
+    metrics.records_pruned.labels("runs").inc(7)
     return metrics
 
 
@@ -254,14 +302,14 @@ def test_entities_are_shown_where_they_are_asked_for_and_no_more_of_them(metrics
         found = samples(metrics.exposed()).items()
         return {dict(key[1:])["entity"]: number for key, number in found if key[0] == name}
 
-    first = replace(REPORT, by_entity=(("p1", 1.5), ("p2", 0.5)))
+    first = counting(by_entity={"p1": 1.5, "p2": 0.5})
     metrics.observe(first)
     assert entities() == {}
     settings = MonitorSettings(source=HostSource(), score_every="30s", entity_metrics=2)
     metrics.add_monitor("pumps", settings)
     metrics.observe(first)
     assert entities() == {"p1": 1.5, "p2": 0.5}
-    metrics.observe(replace(REPORT, by_entity=(("p3", 9.0), ("p2", 0.7))))
+    metrics.observe(counting(by_entity={"p3": 9.0, "p2": 0.7}))
     assert entities() == {"p1": 1.5, "p2": 0.7}
     left_out = "aemon_entity_series_left_out_total"
     assert value(metrics, left_out, monitor="pumps") == 3, "two before they were asked for"

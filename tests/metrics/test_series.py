@@ -7,8 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from aemon.metrics.catalogue import Metric
-from aemon.metrics.series import Family
+from aemon.metrics.series import Family, Metric
 
 
 def family(kind="gauge", labels=("monitor", "reason")) -> Family:

@@ -9,7 +9,7 @@ from aemon.config.episode_settings import EpisodeSettings
 from aemon.lifecycle.training_run import train_once
 from aemon.monitoring.monitor import Monitor
 from aemon.records import FeedbackVerdict, OpenEpisodes
-from aemon.run import AbandonedError, Stop, Tally
+from aemon.run import AbandonedError, Run, Stop
 from aemon.store.episode_queries import acknowledge, close, episode_summaries, label, say_of_episode
 from aemon.store.feedback import read_feedback
 from aemon.store.schema.tables import anomalies, episodes
@@ -46,11 +46,11 @@ def all_episodes(store) -> list:
 
 def test_an_episode_goes_on_from_run_to_run_and_is_closed_by_calm(monitor, database, store):
     add(database, LEARNED, "..xx.")
-    monitor.score_once(Tally(), Stop())
+    monitor.score_once(Run(), Stop())
     (episode,) = all_episodes(store)
     assert (episode.state, episode.records, episode.severity) == ("open", 2, "critical")
     add(database, LEARNED + 5, "x" + "." * 10)
-    monitor.score_once(Tally(), Stop())
+    monitor.score_once(Run(), Stop())
     (episode,) = all_episodes(store)
     assert (episode.state, episode.records) == ("closed", 3)
     assert episode.ended_at - episode.started_at == timedelta(seconds=3)
@@ -73,31 +73,31 @@ def test_what_is_taken_back_takes_its_episode_along(monitor, database, store):
 
     monitor._clock = late
     with pytest.raises(AbandonedError):
-        monitor.score_once(Tally(), stop)
+        monitor.score_once(Run(), stop)
     assert all_episodes(store) == []
     assert store.mark("pumps").watermark.record_key == str(LEARNED - 1)
 
 
 def test_a_late_anomaly_lies_in_an_episode_or_has_its_own(monitor, database, store):
     add(database, LEARNED, "..x.x....................")
-    monitor.score_once(Tally(), Stop())
+    monitor.score_once(Run(), Stop())
     late = [(8000 + n, (readings.START + timedelta(seconds=LEARNED + at)).isoformat(), *ODD)
             for n, at in enumerate((3.5, 15.5))]  # fmt: skip
     insert(database, "readings", late)
-    monitor.score_once(Tally(), Stop())
+    monitor.score_once(Run(), Stop())
     found = [(row.state, row.records) for row in all_episodes(store)]
     assert found == [("closed", 3), ("closed", 1)]
 
 
 def test_a_record_judged_again_stays_in_its_episode(monitor, database, store, settings, clock):
     add(database, LEARNED, "..xx.")
-    monitor.score_once(Tally(), Stop())
+    monitor.score_once(Run(), Stop())
     (episode,) = all_episodes(store)
     clock.forward(timedelta(hours=1))
     train_once("pumps", settings, store, clock)
-    tally = Tally()
+    tally = Run()
     monitor.score_again(tally, Stop())
-    assert tally.records_revised == 5
+    assert tally.counts.records_revised == 5
     with store.reading() as connection:
         shown = connection.execute(
             sa.text("SELECT revision, late, episode_id FROM flagged_records")
@@ -119,18 +119,18 @@ def test_an_episode_is_told_and_counted_once_when_it_opens_and_when_it_ends(
     monitor, database, store, caplog
 ):
     caplog.set_level("INFO", logger="aemon")
-    tally = Tally()
+    tally = Run()
     add(database, LEARNED, ".xx")
     monitor.score_once(tally, Stop())
-    assert (tally.episodes_opened, tally.episodes_open) == (
+    assert (tally.counts.episodes_opened, tally.counts.episodes_open) == (
         {"critical": 1},
         OpenEpisodes(critical=1),
     )
     assert actions(caplog) == ["episode.opened"]
-    tally = Tally()
+    tally = Run()
     add(database, LEARNED + 3, "x" + "." * 10)
     monitor.score_once(tally, Stop())
-    assert (+tally.episodes_opened, tally.episodes_open) == ({}, OpenEpisodes())
+    assert (tally.counts.episodes_opened, tally.counts.episodes_open) == ({}, OpenEpisodes())
     assert actions(caplog) == ["episode.opened", "episode.closed"]
     assert caplog.records[-1].getMessage().startswith("3 records, ")
 
@@ -138,23 +138,23 @@ def test_an_episode_is_told_and_counted_once_when_it_opens_and_when_it_ends(
 def test_an_episode_of_a_backlog_is_stored_and_not_counted(monitor, database, store, clock):
     """A table's history, when a detector first judges it, lets no alert fire."""
     clock.forward(timedelta(days=8))
-    tally = Tally()
+    tally = Run()
     add(database, LEARNED, ".xx" + "." * 10)
     monitor.score_once(tally, Stop())
     assert [e.state for e in all_episodes(store)] == ["closed"]
-    assert (+tally.episodes_opened, tally.episodes_open) == ({}, OpenEpisodes())
+    assert (tally.counts.episodes_opened, tally.counts.episodes_open) == ({}, OpenEpisodes())
 
 
 def test_a_short_episode_is_told_to_nobody(monitor, database, store, caplog):
     caplog.set_level("INFO", logger="aemon")
     rules = EpisodeSettings(min_records=3)
     monitor.settings = monitor.settings.model_copy(update={"episodes": rules})
-    tally = Tally()
+    tally = Run()
     add(database, LEARNED, ".xx........x.x")
     monitor.score_once(tally, Stop())
     assert [(e.state, e.opened_at) for e in all_episodes(store)] == [
         ("closed", None), ("forming", None)]  # fmt: skip
-    assert (+tally.episodes_opened, tally.episodes_open, actions(caplog)) == (
+    assert (tally.counts.episodes_opened, tally.counts.episodes_open, actions(caplog)) == (
         {},
         OpenEpisodes(),
         [],
@@ -163,7 +163,7 @@ def test_a_short_episode_is_told_to_nobody(monitor, database, store, caplog):
     add(database, LEARNED + 14, "x")
     monitor.score_once(tally, Stop())
     (told,) = episode_summaries(store, ["pumps"])
-    assert (told.state, told.records, tally.episodes_open.total) == ("open", 3, 1)
+    assert (told.state, told.records, tally.counts.episodes_open.total) == ("open", 3, 1)
     assert actions(caplog) == ["episode.opened"]
 
 
@@ -176,19 +176,19 @@ def test_a_record_between_both_lines_neither_begins_an_episode_nor_ends_it(
         monitor.settings = monitor.settings.model_copy(update={"episodes": rules})
         first = LEARNED if state == "open" else LEARNED + 11
         add(database, first, "x" + "." * 10)
-        monitor.score_once(Tally(), Stop())
+        monitor.score_once(Run(), Stop())
         assert all_episodes(store)[-1].state == state
 
 
 def test_the_same_fault_again_is_named_after_the_first(monitor, database, store, caplog):
     add(database, LEARNED, "xx" + "." * 10)
-    monitor.score_once(Tally(), Stop())
+    monitor.score_once(Run(), Stop())
     (first,) = all_episodes(store)
     assert first.pattern.keys() == {"flow", "pressure", "current"}
     assert (first.like_id, first.likeness) == (None, None)
     label(store, first.id, "stuck sensor")
     add(database, LEARNED + 12, "x." + "." * 10 + "x" + "." * 10)
-    monitor.score_once(Tally(), Stop())
+    monitor.score_once(Run(), Stop())
     _, second, third = episode_summaries(store, ["pumps"])[::-1]
     for again in (second, third):
         assert again.like == f"like episode {first.id}, labelled stuck sensor"
@@ -198,7 +198,7 @@ def test_the_same_fault_again_is_named_after_the_first(monitor, database, store,
 
 def test_people_take_up_close_label_and_answer_an_episode(monitor, database, store, clock):
     add(database, LEARNED, ".xx")
-    monitor.score_once(Tally(), Stop())
+    monitor.score_once(Run(), Stop())
     (told,) = episode_summaries(store, ["pumps"], open_only=True)
     assert (told.opened_at, told.acknowledged_at, told.blame.keys()) == (
         clock(), None, {"flow", "pressure", "current"})  # fmt: skip
@@ -206,16 +206,16 @@ def test_people_take_up_close_label_and_answer_an_episode(monitor, database, sto
     clock.forward(timedelta(hours=1))
     acknowledge(store, told.id)
     add(database, LEARNED + 3, "x")
-    monitor.score_once(Tally(), Stop())
+    monitor.score_once(Run(), Stop())
     (told,) = episode_summaries(store, ["pumps"], number=told.id)
     assert (told.state, told.records, told.note) == ("acknowledged", 3, "on my way")
     assert told.acknowledged_at == clock() - timedelta(hours=1)
     close(store, told.id, "valve replaced")
     assert episode_summaries(store, ["pumps"], open_only=True) == []
-    tally = Tally()
+    tally = Run()
     add(database, LEARNED + 4, "x")
     monitor.score_once(tally, Stop())
-    assert tally.episodes_open.total == 1
+    assert tally.counts.episodes_open.total == 1
     assert say_of_episode(store, told, FeedbackVerdict.CONFIRMED, "leak") == 3
     assert [(one.record_key, one.entity, one.note) for one in read_feedback(store, "pumps")] == [
         (str(LEARNED + n), "", "leak") for n in (1, 2, 3)]  # fmt: skip
@@ -226,7 +226,7 @@ def test_what_is_not_flagged_any_more_is_not_answered(monitor, database, store):
     import sqlite3
 
     add(database, LEARNED, ".xx")
-    monitor.score_once(Tally(), Stop())
+    monitor.score_once(Run(), Stop())
     (told,) = episode_summaries(store, ["pumps"])
     connection = sqlite3.connect(database)
     with connection:
@@ -234,5 +234,5 @@ def test_what_is_not_flagged_any_more_is_not_answered(monitor, database, store):
             "UPDATE readings SET flow = 5, pressure = 3, current = 1.5 WHERE id = ?", (LEARNED + 1,)
         )
     connection.close()
-    monitor.score_again(Tally(), Stop())
+    monitor.score_again(Run(), Stop())
     assert say_of_episode(store, told, FeedbackVerdict.CONFIRMED) == 1

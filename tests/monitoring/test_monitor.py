@@ -11,7 +11,7 @@ from aemon.lifecycle.training_run import train_once
 from aemon.monitoring import judging
 from aemon.monitoring.monitor import Monitor
 from aemon.records import Outcome
-from aemon.run import AbandonedError, Stop, Tally
+from aemon.run import AbandonedError, Run, Stop
 from aemon.store import artifacts
 from aemon.store.schema.tables import anomalies, contributions, scores
 from aemon.store.succession import reject
@@ -34,8 +34,8 @@ def trained(monitor, settings, store, clock):
     return monitor
 
 
-def score(monitor) -> tuple[Outcome, str, Tally]:
-    tally = Tally()
+def score(monitor) -> tuple[Outcome, str, Run]:
+    tally = Run()
     outcome, reason = monitor.score_once(tally, Stop())
     return outcome, reason, tally
 
@@ -52,14 +52,18 @@ def test_before_there_is_a_detector_it_says_how_far_it_is(settings, store, clock
     monitor.close()
     assert outcome is Outcome.COLLECTING
     assert reason == f"collecting {LEARNED} of 1000 records"
-    assert (tally.records_read, tally.records_wanted) == (LEARNED, 1000)
+    assert (tally.counts.records_read, tally.counts.records_wanted) == (LEARNED, 1000)
 
 
 def test_records_learned_from_are_not_judged_and_every_later_one_is_once(trained, database, store):
     assert score(trained)[0] is Outcome.NO_DATA
     insert(database, "readings", readings.rows(100, first=LEARNED))
     outcome, _, tally = score(trained)
-    assert (outcome, tally.records_read, tally.records_scored) == (Outcome.OK, 100, 100)
+    assert (outcome, tally.counts.records_read, tally.counts.records_scored) == (
+        Outcome.OK,
+        100,
+        100,
+    )
     assert score(trained)[0] is Outcome.NO_DATA
     assert keys(store) == [str(key) for key in range(LEARNED, LEARNED + 100)]
 
@@ -70,16 +74,16 @@ def test_the_newest_record_is_told_even_where_nothing_new_comes(trained, databas
     score(trained)
     outcome, _, tally = score(trained)
     assert outcome is Outcome.NO_DATA
-    assert tally.newest_record == readings.START + timedelta(seconds=LEARNED + 9)
+    assert tally.counts.newest_record == readings.START + timedelta(seconds=LEARNED + 9)
 
 
 def test_each_entity_is_told_its_exceedance_where_that_is_asked_for(trained, database):
     insert(database, "readings", readings.rows(10, first=LEARNED))
-    assert score(trained)[2].by_entity == {}
+    assert score(trained)[2].counts.by_entity == {}
     trained.settings = trained.settings.model_copy(update={"entity_metrics": 3})
     insert(database, "readings", readings.rows(10, first=LEARNED + 10))
     _, _, tally = score(trained)
-    assert tally.by_entity == {"": tally.largest_exceedance}
+    assert tally.counts.by_entity == {"": tally.counts.largest_exceedance}
 
 
 def test_a_broken_correlation_is_flagged_with_its_reasons(trained, database, store):
@@ -87,7 +91,7 @@ def test_a_broken_correlation_is_flagged_with_its_reasons(trained, database, sto
     time = (readings.START + timedelta(hours=1)).isoformat()
     insert(database, "readings", [(5000, time, 9.0, 2.2, 0.8)])
     _, _, tally = score(trained)
-    assert len(tally.exceedances) == 1
+    assert len(tally.counts.exceedances) == 1
     with store.reading() as connection:
         anomaly = connection.execute(sa.select(anomalies)).one()
         parts = connection.execute(sa.select(contributions)).all()
@@ -108,7 +112,7 @@ def test_missing_cells_are_counted_and_a_record_mostly_missing_is_absent(trained
         [(6000, time(1), 6.0, None, 1.8), (6001, time(2), None, None, 1.8)],
     )
     _, _, tally = score(trained)
-    assert tally.cells_imputed == 3
+    assert tally.counts.cells_imputed == 3
     with store.reading() as connection:
         rows = connection.execute(sa.select(scores).order_by(scores.c.event_time)).all()
     assert [row.verdict for row in rows] == ["normal", "absent"]
@@ -138,8 +142,12 @@ def test_a_key_seen_before_is_rejected_unless_the_record_has_changed(
     outcome, _, tally = score(monitor)
     monitor.close()
     assert outcome is Outcome.OK
-    assert tally.rejected["duplicate_key"] == 5
-    assert (tally.records_read, tally.records_scored, tally.records_revised) == (56, 50, 1)
+    assert tally.counts.rejected["duplicate_key"] == 5
+    assert (
+        tally.counts.records_read,
+        tally.counts.records_scored,
+        tally.counts.records_revised,
+    ) == (56, 50, 1)
     with store.reading() as connection:
         current = scores.c.superseded_at.is_(None)
         judged = connection.execute(sa.select(scores.c.record_key).where(current)).scalars().all()
@@ -163,7 +171,7 @@ def test_a_vanished_column_fails_the_run_and_loses_nothing(trained, database, st
     with connection:
         connection.execute("ALTER TABLE readings RENAME COLUMN druck TO pressure")
     connection.close()
-    assert score(trained)[2].records_scored == 10
+    assert score(trained)[2].counts.records_scored == 10
 
 
 def test_a_missing_table_is_named(settings, store, clock):
@@ -179,9 +187,9 @@ def test_a_run_told_to_stop_writes_nothing_more(trained, database, store):
     stop = Stop()
     stop.ask("aemon is stopping")
     with pytest.raises(AbandonedError, match="stopping"):
-        trained.score_once(Tally(), stop)
+        trained.score_once(Run(), stop)
     assert keys(store) == []
-    assert score(trained)[2].records_scored == 100
+    assert score(trained)[2].counts.records_scored == 100
 
 
 def test_settings_that_changed_or_age_make_a_detector_outdated(trained, clock, settings, store):
@@ -227,7 +235,7 @@ def test_units_are_told_from_the_next_run_on_without_training_again(
     units = dict.fromkeys(("flow", "pressure", "current"), "unit")
     columns = settings.columns.model_copy(update={"units": units})
     other = Monitor("pumps", settings.model_copy(update={"columns": columns}), store, clock)
-    assert score(other)[2].exceedances
+    assert score(other)[2].counts.exceedances
     assert not other.wants_training(clock())
     other.close()
     with store.reading() as connection:
@@ -251,7 +259,7 @@ def test_a_detector_of_an_earlier_format_is_due_to_be_trained_again(
     # Then it is due to be replaced, and a new one judges what waited
     assert trained.wants_training(clock())
     train_once("pumps", settings, store, clock)
-    assert score(trained)[2].records_scored == 50
+    assert score(trained)[2].counts.records_scored == 50
     assert not trained.wants_training(clock())
 
 
@@ -265,7 +273,7 @@ def test_a_later_detector_learns_from_judged_records_without_the_flagged_ones(
     insert(database, "readings", [(7000, "2026-01-02T00:00:00+00:00", 6.0, 2.8, 1.8)])  # unjudged
     made = train_once("pumps", settings, store, clock)
     assert made.version == 2
-    assert made.excluded == sum(exceedance > 10 for exceedance in tally.exceedances) == 1
+    assert made.excluded == sum(exceedance > 10 for exceedance in tally.counts.exceedances) == 1
     assert made.records == LEARNED + 101 - made.excluded
     score(trained)
     assert trained.in_use.version == 2
@@ -281,7 +289,7 @@ def test_starting_now_learns_from_the_newest_and_judges_what_follows(
     monitor = Monitor("pumps", now, store, clock)
     assert score(monitor)[0] is Outcome.NO_DATA
     insert(database, "readings", readings.rows(5, first=LEARNED + 300))
-    assert score(monitor)[2].records_scored == 5
+    assert score(monitor)[2].counts.records_scored == 5
     monitor.close()
 
 
@@ -298,10 +306,10 @@ def test_a_run_that_timed_out_while_it_waited_for_the_store_takes_all_back(
 
     monkeypatch.setattr(judging, "save_verdicts", slowly)
     with pytest.raises(AbandonedError):
-        trained.score_once(Tally(), stop)
+        trained.score_once(Run(), stop)
     monkeypatch.undo()
     assert keys(store) == []
-    assert score(trained)[2].records_scored == 10
+    assert score(trained)[2].counts.records_scored == 10
 
 
 def test_a_backlog_longer_than_a_run_is_left_to_the_next_ones(trained, database, store):
@@ -311,8 +319,8 @@ def test_a_backlog_longer_than_a_run_is_left_to_the_next_ones(trained, database,
     outcome, reason, tally = score(monitor)
     monitor.close()
     assert (outcome, reason) == (Outcome.OK, "the rest is judged by the next run")
-    assert tally.unfinished
-    assert tally.records_scored == hurried.chunk_records
+    assert tally.counts.unfinished
+    assert tally.counts.records_scored == hurried.chunk_records
 
 
 def test_another_source_under_an_old_name_is_refused(trained, settings, store, clock):
@@ -360,8 +368,8 @@ def test_a_chunk_in_which_nothing_can_be_judged_is_counted_and_passed(trained, d
     long_ago = "0001-01-01 00:00:00"
     insert(database, "readings", [(9000 + n, long_ago, 6.0, 2.8, 1.8) for n in range(3)])
     outcome, _, tally = score(trained)
-    assert (outcome, tally.records_read, tally.records_scored) == (Outcome.OK, 3, 0)
-    assert tally.rejected["time_out_of_range"] == 3
+    assert (outcome, tally.counts.records_read, tally.counts.records_scored) == (Outcome.OK, 3, 0)
+    assert tally.counts.rejected["time_out_of_range"] == 3
     assert score(trained)[0] is Outcome.NO_DATA
     assert keys(store) == []
 
@@ -381,7 +389,7 @@ def test_text_that_postgresql_cannot_hold_is_stored_all_the_same(settings, datab
     time = (readings.START + timedelta(hours=3)).isoformat()
     insert(database, "named", [(None, "r\x00x", time, 9.0, 2.2, 0.8, "o\x00n")])
     monitor = Monitor("pumps", settings, store, clock)
-    assert score(monitor)[2].records_scored == 1
+    assert score(monitor)[2].counts.records_scored == 1
     monitor.close()
     with store.reading() as connection:
         (row,) = connection.execute(sa.select(anomalies)).all()

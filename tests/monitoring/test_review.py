@@ -13,7 +13,7 @@ from aemon.lifecycle.training_run import train_once
 from aemon.monitoring import review
 from aemon.monitoring.monitor import Monitor
 from aemon.records import Outcome
-from aemon.run import Stop, Tally
+from aemon.run import Run, Stop
 from aemon.store.retention import prune
 from aemon.store.schema.tables import runs, scores
 from tests import readings
@@ -49,13 +49,13 @@ def monitor(add, settings, store, clock, monkeypatch):
     train_once("pumps", settings, store, clock)
     monitor = Monitor("pumps", settings, store, clock)
     add(readings.rows(100, first=LEARNED))
-    assert score(monitor).records_scored == 100
+    assert score(monitor).counts.records_scored == 100
     yield monitor
     monitor.close()
 
 
-def score(monitor) -> Tally:
-    tally = Tally()
+def score(monitor) -> Run:
+    tally = Run()
     monitor.score_once(tally, Stop())
     return tally
 
@@ -80,10 +80,14 @@ def all_scores(store, key) -> list:
 def test_a_late_record_within_lateness_is_judged_once_and_said_to_be_late(monitor, add, store):
     add([(7000, at(LEARNED + 60.5), 6.0, 2.8, 1.8)])
     tally = score(monitor)
-    assert (tally.records_read, tally.records_scored, tally.records_late) == (1, 1, 1)
+    assert (tally.counts.records_read, tally.counts.records_scored, tally.counts.records_late) == (
+        1,
+        1,
+        1,
+    )
     (row,) = all_scores(store, "r7000")
     assert (row.late, row.revision) == (True, 1)
-    assert score(monitor).records_scored == 0
+    assert score(monitor).counts.records_scored == 0
 
 
 def test_the_watermark_does_not_move_for_a_late_record(monitor, add, store):
@@ -99,7 +103,7 @@ def test_a_record_later_than_that_is_out_of_reach_and_one_just_within_is_not(mon
     settled = store.mark("pumps").settled.event_time
     assert settled == readings.START + timedelta(seconds=newest - 60)
     add([(7000, at(newest - 60.5), 6.0, 2.8, 1.8), (7001, at(newest - 59.5), 6.0, 2.8, 1.8)])
-    assert score(monitor).records_scored == 1
+    assert score(monitor).counts.records_scored == 1
     assert (len(all_scores(store, "r7000")), len(all_scores(store, "r7001"))) == (0, 1)
 
 
@@ -111,8 +115,8 @@ def test_a_corrected_record_gets_a_revision_and_what_was_known_stays(
     key = f"r{LEARNED + 80}"
     execute(database, "UPDATE named SET flow = 20, current = 0 WHERE name = ?", (key,))
     tally = score(monitor)
-    assert (tally.records_revised, tally.records_scored) == (1, 0)
-    assert len(tally.exceedances) == 1
+    assert (tally.counts.records_revised, tally.counts.records_scored) == (1, 0)
+    assert len(tally.counts.exceedances) == 1
     first, second = all_scores(store, key)
     assert (first.verdict, second.verdict) == ("normal", "anomaly")
     assert (first.superseded_at, second.superseded_at) == (clock(), None)
@@ -125,20 +129,20 @@ def test_a_corrected_record_gets_a_revision_and_what_was_known_stays(
             {"key": key},
         ).scalars()
         assert list(known) == ["normal"]
-    assert score(monitor).records_revised == 0
+    assert score(monitor).counts.records_revised == 0
 
 
 def test_a_change_in_a_column_nobody_judges_is_no_revision(monitor, database, store):
     key = f"r{LEARNED + 80}"
     execute(database, "UPDATE named SET id = 99999 WHERE name = ?", (key,))
-    assert score(monitor).records_revised == 0
+    assert score(monitor).counts.records_revised == 0
     assert len(all_scores(store, key)) == 1
 
 
 def test_a_corrected_time_moves_the_record(monitor, database, store):
     key = f"r{LEARNED + 80}"
     execute(database, "UPDATE named SET ts = ? WHERE name = ?", (at(LEARNED + 70.5), key))
-    assert score(monitor).records_revised == 1
+    assert score(monitor).counts.records_revised == 1
     first, second = all_scores(store, key)
     assert first.event_time - second.event_time == timedelta(seconds=9.5)
     assert (first.superseded_at is None, second.superseded_at is None) == (False, True)
@@ -150,15 +154,15 @@ def test_a_restart_or_a_new_detector_judges_nothing_twice(monitor, settings, sto
     other = Monitor("pumps", settings, store, clock)
     tally = score(other)
     other.close()
-    assert (tally.records_scored, tally.records_revised) == (0, 0)
-    assert tally.records_reviewed == 59
+    assert (tally.counts.records_scored, tally.counts.records_revised) == (0, 0)
+    assert tally.counts.records_reviewed == 59
 
 
 def test_looking_again_is_rationed(monitor, add, monkeypatch):
     monkeypatch.setattr(review, "SHARE_OF_TIME", 1e-9)
     score(monitor)
     add([(7000, at(LEARNED + 60.5), 6.0, 2.8, 1.8)])
-    assert score(monitor).records_scored == 0
+    assert score(monitor).counts.records_scored == 0
 
 
 def test_late_rows_with_growing_keys_beyond_lateness_are_counted_and_left(
@@ -176,8 +180,12 @@ def test_late_rows_with_growing_keys_beyond_lateness_are_counted_and_left(
     insert(database, "readings", [(8001, at(newest - 90.5), 6.0, 2.8, 1.8)])
     tally = score(monitor)
     monitor.close()
-    assert (tally.records_read, tally.records_scored, tally.records_late) == (2, 1, 1)
-    assert (tally.records_too_late, tally.rejected["too_late"]) == (1, 1)
+    assert (tally.counts.records_read, tally.counts.records_scored, tally.counts.records_late) == (
+        2,
+        1,
+        1,
+    )
+    assert (tally.counts.records_too_late, tally.counts.rejected["too_late"]) == (1, 1)
     assert all_scores(store, "8001") == []
 
 
@@ -193,10 +201,10 @@ def test_what_is_kept_is_a_setting_and_needs_no_second_look(
     add([(5000, at(LEARNED + 200), 9.0, 2.2, 0.8)])
     tally = score(monitor)
     monitor.close()
-    assert tally.records_scored == 101
+    assert tally.counts.records_scored == 101
     with store.reading() as connection:
         verdicts = list(connection.execute(sa.select(scores.c.verdict)).scalars())
-    flagged = len(tally.exceedances)
+    flagged = len(tally.counts.exceedances)
     assert verdicts.count("anomaly") == flagged >= 1
     normal = verdicts.count("normal")
     assert normal == kept - (flagged - 1) if keep == "all" else normal == kept or 15 <= normal <= 50
@@ -213,7 +221,7 @@ def test_with_lateness_scores_are_thinned_once_they_are_settled(
     score(monitor)
     tally = score(monitor)
     monitor.close()
-    assert (tally.records_scored, tally.records_revised) == (0, 0)
+    assert (tally.counts.records_scored, tally.counts.records_revised) == (0, 0)
     with store.reading() as connection:
         normal = scores.c.verdict == "normal"
         times = connection.execute(sa.select(scores.c.event_time).where(normal)).scalars().all()
@@ -228,7 +236,7 @@ def test_a_run_that_runs_out_of_time_goes_on_where_it_was(monitor, add, store):
     )
     late = Monitor("pumps", hurried, store, monitor._clock)
     add([(7000, at(LEARNED + 90.5), 6.0, 2.8, 1.8)])
-    counts = [score(late).records_scored for _ in range(6)]
+    counts = [score(late).counts.records_scored for _ in range(6)]
     late.close()
     assert sum(counts) == 1
     assert counts[0] == 0
@@ -238,9 +246,9 @@ def test_the_ledger_accounts_for_every_record(monitor, add, database, store):
     add([(7000, at(LEARNED + 60.5), 6.0, 2.8, 1.8)])
     execute(database, "UPDATE named SET flow = 20 WHERE name = ?", (f"r{LEARNED + 80}",))
     tally = score(monitor)
-    assert tally.run_id is not None
+    assert tally.id is not None
     with store.reading() as connection:
-        row = connection.execute(sa.select(runs).where(runs.c.id == tally.run_id)).one()
+        row = connection.execute(sa.select(runs).where(runs.c.id == tally.id)).one()
         coverage = connection.execute(sa.text("SELECT * FROM coverage")).mappings().all()
     assert (row.outcome, row.records_scored, row.records_revised) == (Outcome.RUNNING, 1, 1)
     assert [line["records_unaccounted"] for line in coverage] == [0]
@@ -260,8 +268,8 @@ def test_a_record_too_late_is_not_found_by_the_next_look_either(
     insert(database, "readings", [(8001, at(LEARNED + 9.5), 6.0, 2.8, 1.8)])
     tallies = [score(monitor) for _ in range(3)]
     monitor.close()
-    assert [tally.records_too_late for tally in tallies] == [1, 0, 0]
-    assert [tally.records_scored for tally in tallies] == [0, 0, 0]
+    assert [tally.counts.records_too_late for tally in tallies] == [1, 0, 0]
+    assert [tally.counts.records_scored for tally in tallies] == [0, 0, 0]
     assert all_scores(store, "8001") == []
 
 
@@ -293,7 +301,7 @@ def test_what_retention_may_not_forget_is_not_judged_again(monitor, store, clock
     removed = prune(store, None, RetentionSettings(), clock(), rest=lambda _: None)
     assert removed["scores"] > 0
     tally = score(monitor)
-    assert (tally.records_scored, tally.records_reviewed) == (0, 59)
+    assert (tally.counts.records_scored, tally.counts.records_reviewed) == (0, 59)
 
 
 def test_a_key_used_twice_is_not_revised_for_ever(monitor, database):
@@ -303,7 +311,7 @@ def test_a_key_used_twice_is_not_revised_for_ever(monitor, database):
         for n in range(55)
     ]
     insert(database, "named", rows)
-    revised = [score(monitor).records_revised for _ in range(5)]
+    revised = [score(monitor).counts.records_revised for _ in range(5)]
     assert revised[-3:] == [0, 0, 0]
 
 
@@ -315,7 +323,7 @@ def test_revisions_go_on_where_the_current_one_was_removed(add, settings, store,
     normal = tuple(readings.values(1, first=7)[0].tolist())
     change = "UPDATE named SET ts = ?, flow = ?, pressure = ?, current = ? WHERE name = 'x'"
     insert(database, "named", [(None, "x", at(LEARNED + 1), 20.0, 2.0, 0.0)])
-    assert len(score(monitor).exceedances) == 1
+    assert len(score(monitor).counts.exceedances) == 1
     execute(database, change, (at(LEARNED + 2), *normal))
     score(monitor)
     clock.forward(timedelta(days=100))
@@ -324,7 +332,7 @@ def test_revisions_go_on_where_the_current_one_was_removed(add, settings, store,
     execute(database, change, (at(LEARNED + 300), 20.0, 2.0, 0.0))
     tally = score(monitor)
     monitor.close()
-    assert (tally.records_scored, len(tally.exceedances)) == (1, 1)
+    assert (tally.counts.records_scored, len(tally.counts.exceedances)) == (1, 1)
     assert [row.revision for row in all_scores(store, "x")] == [1, 2]
 
 
@@ -343,11 +351,11 @@ def test_a_file_is_read_as_it_grows_so_keep_needs_no_patience(tmp_path, settings
     train_once("pumps", settings, store, clock)
     monitor = Monitor("pumps", settings, store, clock)
     write(readings.rows(100, first=LEARNED))
-    assert score(monitor).records_scored == 100
+    assert score(monitor).counts.records_scored == 100
     write([(9999, at(LEARNED + 20.5), 6.0, 2.8, 1.8), (9998, at(LEARNED + 60.5), 6.0, 2.8, 1.8)])
     tally = score(monitor)
     monitor.close()
-    assert (tally.records_scored, tally.records_too_late) == (1, 1)
+    assert (tally.counts.records_scored, tally.counts.records_too_late) == (1, 1)
     with store.reading() as connection:
         normal = scores.c.verdict == "normal"
         assert connection.execute(sa.select(scores).where(normal)).all() == []
@@ -373,11 +381,11 @@ def test_judging_again_keeps_what_was_late_and_gives_way_to_a_daemon(
         return mark
 
     monkeypatch.setattr(store, "mark", moving)
-    tally = Tally()
+    tally = Run()
     other._mark = lambda: None
     other.score_again(tally, Stop())
     other.close()
-    assert tally.records_revised == 101
+    assert tally.counts.records_revised == 101
     with store.reading() as connection:
         current = scores.c.superseded_at.is_(None)
         rows = connection.execute(sa.select(scores.c.record_key, scores.c.late).where(current))

@@ -87,7 +87,8 @@ def test_two_entities_with_the_same_keys_are_both_judged(
     for entity in ("north", "south"):
         say(stream, 5, first=LEARNED, entity=entity)
     report = tick(runner, monitor)
-    assert (report.outcome, report.records_scored, report.rejected) == (Outcome.OK, 10, ())
+    assert (report.outcome, report.counts.records_scored) == (Outcome.OK, 10)
+    assert report.counts.rejected == {}
     with store.reading() as connection:
         judged = connection.execute(sa.select(scores.c.entity, scores.c.record_key)).all()
     assert sorted(map(tuple, judged)) == sorted(
@@ -100,13 +101,13 @@ def test_rejected_records_are_counted_once_also_before_there_is_a_detector(
 ):
     say(stream, LEARNED)
     stream.say("1", time="yesterday", flow=1.0)
-    assert tick(runner, monitor).rejected == (("no_time", 1),)
+    assert tick(runner, monitor).counts.rejected == {"no_time": 1}
     train_once("pumps", settings, store, clock)
     stream.say("2", time="yesterday", flow=1.0)
     say(stream, 3, first=LEARNED - 1)  # one of them again
     report = tick(runner, monitor)
-    assert report.rejected == (("duplicate_key", 1), ("no_time", 1))
-    assert (report.records_read, report.records_scored) == (4, 2)
+    assert report.counts.rejected == {"duplicate_key": 1, "no_time": 1}
+    assert (report.counts.records_read, report.counts.records_scored) == (4, 2)
     assert tick(runner, monitor).outcome is Outcome.NO_DATA
     # Metrics of records begin with the first detector, whatever the source; the ledger knows all.
     assert rejected(metrics, "no_time") == 1

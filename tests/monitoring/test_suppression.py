@@ -9,7 +9,7 @@ from aemon.config.quiet_settings import QuietSettings
 from aemon.lifecycle.training_run import train_once
 from aemon.monitoring.monitor import Monitor
 from aemon.records import Job, Outcome, Snooze
-from aemon.run import Stop, Tally
+from aemon.run import Run, Stop
 from aemon.store import queries
 from aemon.store.detectors import detector_row
 from aemon.store.ledger import save_run
@@ -30,16 +30,16 @@ def scored(settings, store, clock, database):
     train_once("pumps", settings, store, clock)
     monitors = []
 
-    def score(pattern: str, first: int = LEARNED, again: bool = False, **quiet) -> Tally:
+    def score(pattern: str, first: int = LEARNED, again: bool = False, **quiet) -> Run:
         rules = QuietSettings.model_validate(quiet)
         monitor = Monitor("pumps", settings.model_copy(update={"quiet": rules}), store, clock)
         monitors.append(monitor)
         if pattern:
             add(database, first, pattern)
-        tally = Tally()
+        tally = Run()
         (monitor.score_again if again else monitor.score_once)(tally, Stop())
         save_run(store, tally.report("pumps", Job.SCORE, Outcome.OK, "", (clock(), clock())),
-                 tally.run_id)  # fmt: skip
+                 tally.id)  # fmt: skip
         return tally
 
     yield score
@@ -65,8 +65,8 @@ def test_maintenance_suppresses_what_is_in_it_and_nothing_else(scored, store):
     stretch = {"since": time_of(LEARNED + 1), "until": time_of(LEARNED + 3)}
     tally = scored("xxxx.", maintenance=[stretch])
     assert verdicts(store) == "assan"
-    assert tally.suppressed == {"maintenance": 2}
-    assert len(tally.exceedances) == 2
+    assert tally.counts.suppressed == {"maintenance": 2}
+    assert len(tally.counts.exceedances) == 2
     assert ask(store, "SELECT records_scored, anomalies, records_suppressed FROM runs"
                       " WHERE job = 'score'") == [(5, 2, 2)]  # fmt: skip
     assert ask(store, "SELECT quiet, feedback FROM suppressed_records") == [
@@ -85,11 +85,11 @@ def test_a_snooze_suppresses_until_it_is_ended(scored, store, clock):
     number = add_snooze(
         store, "pumps", Snooze(since=time_of(LEARNED), until=time_of(LEARNED + 1000)), "filter"
     )
-    assert scored("x").suppressed == {"snoozed": 1}
+    assert scored("x").counts.suppressed == {"snoozed": 1}
     clock.forward(timedelta(seconds=2))
     assert end_snooze(store, number)
     assert not end_snooze(store, number), "it is over"
-    assert scored(".x", first=LEARNED + 1).suppressed == {}
+    assert scored(".x", first=LEARNED + 1).counts.suppressed == {}
     assert verdicts(store) == "sna"
     (told,) = all_snoozes(store, ["pumps"])
     assert (told.until, told.note) == (time_of(LEARNED + 2), "filter")
@@ -99,7 +99,7 @@ def test_a_snooze_suppresses_until_it_is_ended(scored, store, clock):
 def test_a_snooze_of_one_entity_leaves_the_others(scored, store):
     add_snooze(store, "pumps", Snooze(
         since=time_of(0), until=time_of(1000), entity="another"))  # fmt: skip
-    assert scored("x").suppressed == {}
+    assert scored("x").counts.suppressed == {}
 
 
 def test_an_ended_snooze_that_has_not_begun_covers_nothing(store, clock):
@@ -121,7 +121,7 @@ def test_an_ended_snooze_that_has_not_begun_covers_nothing(store, clock):
     ],
 )  # fmt: skip
 def test_each_rule_says_why(scored, store, rules, reason):
-    assert scored("..x", **rules).suppressed == {reason: 1}
+    assert scored("..x", **rules).counts.suppressed == {reason: 1}
     assert ask(store, "SELECT quiet, verdict FROM anomalies JOIN scores USING (monitor, record_key)"
                ) == [(reason, "suppressed")]  # fmt: skip
 
@@ -141,16 +141,16 @@ def test_what_is_no_longer_quiet_is_flagged_when_it_is_judged_again(scored, stor
     scored(".x.", maintenance=[stretch])
     clock.forward(timedelta(hours=1))
     tally = scored("", again=True)
-    assert (tally.records_revised, len(tally.exceedances)) == (1, 1)
+    assert (tally.counts.records_revised, len(tally.counts.exceedances)) == (1, 1)
     assert verdicts(store) == "nan"
     assert ask(store, "SELECT records FROM episodes") == [(1,)]
     # And the other way round: it leaves its episode
     tally = scored("", again=True, maintenance=[stretch])
-    assert (tally.suppressed, tally.exceedances) == ({"maintenance": 1}, [])
+    assert (tally.counts.suppressed, tally.counts.exceedances) == ({"maintenance": 1}, ())
     assert verdicts(store) == "nsn"
     assert ask(store, "SELECT a.revision, quiet, episode_id IS NULL FROM anomalies a ORDER BY 1") == [
         (1, "maintenance", True), (2, None, False), (3, "maintenance", True)]  # fmt: skip
-    assert scored("", again=True, maintenance=[stretch]).records_revised == 0
+    assert scored("", again=True, maintenance=[stretch]).counts.records_revised == 0
 
 
 def test_what_was_to_be_quiet_teaches_nothing_normal_or_not(scored, store, settings, clock):

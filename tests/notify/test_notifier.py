@@ -17,8 +17,9 @@ from aemon.notify import courier
 from aemon.notify.composing import Words, message_of
 from aemon.notify.notifier import Outbox
 from aemon.notify.receivers import alertmanager as alerting
-from aemon.records import Job, Outcome, RunReport, Snooze
-from aemon.run import Stop, Tally
+from aemon.records import Job, Outcome, Snooze
+from aemon.run import Run, Stop
+from aemon.run_report import RunCounts, RunReport
 from aemon.store import delivery
 from aemon.store.delivery import listed, try_again
 from aemon.store.engine import open_engine
@@ -122,7 +123,7 @@ def test_a_message_says_what_the_store_knows_and_its_sql_runs(settings, live, da
     train_once("pumps", settings, live, utc_now)
     monitor = Monitor("pumps", settings, live, utc_now)
     add(database, LEARNED, "..xx.")
-    monitor.score_once(Tally(), Stop())
+    monitor.score_once(Run(), Stop())
     monitor.close()
     (told,) = episode_summaries(live, ["pumps"])
     delivery_row = plan_for_ops(live)
@@ -372,13 +373,13 @@ def test_a_run_that_changed_nothing_wakes_nobody(live, receiver, telling, monkey
     now = utc_now()
     calm = {"monitor": "pumps", "job": Job.SCORE, "outcome": Outcome.OK, "started_at": now,
             "finished_at": now}  # fmt: skip
-    outbox.observe(RunReport(**calm, episodes_open=0))
+    outbox.observe(RunReport(**calm, counts=RunCounts(episodes_open=0)))
     time.sleep(0.3)
     begin(live)
-    outbox.observe(RunReport(**calm, episodes_open=0))
+    outbox.observe(RunReport(**calm, counts=RunCounts(episodes_open=0)))
     time.sleep(0.3)
     assert receiver.heard == []
-    outbox.observe(RunReport(**calm, episodes_open=1))
+    outbox.observe(RunReport(**calm, counts=RunCounts(episodes_open=1)))
     wait(lambda: receiver.heard, "it to be told", 2)
 
 

@@ -10,8 +10,7 @@ from pydantic import TypeAdapter
 from aemon.config.receiver_settings import Receiver
 from aemon.config.values.templates import TemplateError
 from aemon.message import EXAMPLE, Event
-from aemon.notify.payloads import address, payload
-from aemon.notify.receivers import alertmanager
+from aemon.notify.receivers.receiver_kinds import receiver_of
 from aemon.notify.receivers.text import text_of
 from aemon.records import EpisodeState, Severity
 
@@ -19,13 +18,13 @@ NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
 OPENED = replace(EXAMPLE, event=Event.OPENED, before=None)
 
 
-def settings(kind, **more):
+def receiver(kind, **more):
     given = {"kind": kind, "url": "http://there.example:9093", **more}
-    return TypeAdapter(Receiver).validate_python(given)
+    return receiver_of(TypeAdapter(Receiver).validate_python(given))
 
 
 def sent(message, kind, **more):
-    return json.loads(payload(settings(kind, **more), message, NOW))
+    return json.loads(receiver(kind, **more).payload(message, NOW))
 
 
 def test_the_usual_text_says_all_there_is():
@@ -91,7 +90,7 @@ def test_a_webhooks_body_can_be_anything():
     }
     broken = '{"a": {% if entity == "p4" %}1{% endif %}}'
     with pytest.raises(TemplateError, match="no valid JSON"):
-        payload(settings("webhook", body=broken), odd, NOW)
+        receiver("webhook", body=broken).payload(odd, NOW)
 
 
 def test_slack_gets_text_and_one_attachment():
@@ -127,7 +126,7 @@ def test_an_alerts_labels_are_those_of_its_life():
     (over,) = sent(replace(OPENED, event=Event.RESOLVED), "alertmanager", labels={"site": "north"})
     assert over["labels"] == alert["labels"]
     assert over["endsAt"] == "2026-11-20T09:00:00.000+00:00"
-    on = alertmanager.still_on(settings("alertmanager", labels={"site": "north"}), OPENED, NOW)
+    on = receiver("alertmanager", labels={"site": "north"}).still_on(OPENED, NOW)
     assert on == alert
 
 
@@ -146,6 +145,6 @@ def test_an_escalation_ends_the_warning():
 
 def test_an_alertmanager_may_be_named_by_its_whole_path():
     for url in ("http://a:9093", "http://a:9093/", "http://a:9093/api/v2/alerts"):
-        assert address(settings("alertmanager", url=url)) == "http://a:9093/api/v2/alerts"
-    behind = settings("alertmanager", url="https://a/am/")
-    assert address(behind) == "https://a/am/api/v2/alerts"
+        assert receiver("alertmanager", url=url).address == "http://a:9093/api/v2/alerts"
+    behind = receiver("alertmanager", url="https://a/am/")
+    assert behind.address == "https://a/am/api/v2/alerts"

@@ -14,6 +14,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from aemon.config.receiver_settings import Receiver
+from aemon.notify.receivers.receiver_kinds import receiver_of
 from aemon.notify.sending import MOST_TOLD, send
 from tests.lacking import lacking
 from tests.processes import free_port
@@ -28,14 +29,14 @@ def receiver():
         yield receiver
 
 
-def settings(url, **more):
+def webhook(url, **more):
     given = {"kind": "webhook", "url": url, "timeout": "2s", **more}
-    return TypeAdapter(Receiver).validate_python(given)
+    return receiver_of(TypeAdapter(Receiver).validate_python(given))
 
 
 def test_what_is_taken_has_its_key_and_credentials(receiver):
     answer = send(
-        settings(receiver.url, bearer_token="t0k3n", headers={"X-Team": "plant"}), b"[1]", KEY
+        webhook(receiver.url, bearer_token="t0k3n", headers={"X-Team": "plant"}), b"[1]", KEY
     )
     assert (answer.taken, answer.status, answer.error) == (True, 200, "")
     (heard,) = receiver.heard
@@ -44,7 +45,7 @@ def test_what_is_taken_has_its_key_and_credentials(receiver):
     assert heard.headers["X-Team"] == "plant"
     assert heard.headers["Idempotency-Key"] == KEY
     assert heard.headers["Content-Type"] == "application/json"
-    send(settings(receiver.url, basic_auth={"username": "ä", "password": "p:w"}), b"1", KEY)
+    send(webhook(receiver.url, basic_auth={"username": "ä", "password": "p:w"}), b"1", KEY)
     assert receiver.heard[1].headers["Authorization"] == "Basic w6Q6cDp3"
 
 
@@ -58,7 +59,7 @@ def test_what_is_taken_has_its_key_and_credentials(receiver):
 )  # fmt: skip
 def test_some_answers_are_final(receiver, status, permanent, alone):
     receiver.always = (status, {}, b"no")
-    answer = send(settings(receiver.url), b"{}", KEY)
+    answer = send(webhook(receiver.url), b"{}", KEY)
     assert (answer.status, answer.taken) == (status, False)
     assert (answer.permanent, answer.alone) == (permanent, alone)
     assert answer.error.startswith(f"HTTP {status}")
@@ -68,7 +69,7 @@ def test_a_redirection_is_not_followed(receiver):
     """It would take the credentials along."""
     with receiving() as other:
         receiver.always = (307, {"Location": other.url}, b"")
-        answer = send(settings(receiver.url, bearer_token="t0k3n"), b"{}", KEY)
+        answer = send(webhook(receiver.url, bearer_token="t0k3n"), b"{}", KEY)
         assert answer.error == "HTTP 307: it is elsewhere now; correct the url"
         assert other.heard == []
 
@@ -78,14 +79,14 @@ def test_a_redirection_is_not_followed(receiver):
 )
 def test_it_waits_as_long_as_it_is_asked_to(receiver, text, seconds):
     receiver.always = (429, {"Retry-After": text} if text else {}, b"")
-    waited = send(settings(receiver.url), b"{}", KEY).retry_after
+    waited = send(webhook(receiver.url), b"{}", KEY).retry_after
     assert waited == (None if seconds is None else timedelta(seconds=seconds))
 
 
 def test_it_may_be_asked_to_wait_until_a_time(receiver):
     at = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
     receiver.always = (503, {"Retry-After": at}, b"")
-    waited = send(settings(receiver.url), b"{}", KEY).retry_after
+    waited = send(webhook(receiver.url), b"{}", KEY).retry_after
     assert timedelta(seconds=55) < waited <= timedelta(seconds=60)
 
 
@@ -93,7 +94,7 @@ def test_it_may_be_asked_to_wait_until_a_time(receiver):
 def test_no_answer_is_waited_for_longer_than_its_time(receiver, way):
     receiver.always = way
     began = time.monotonic()
-    answer = send(settings(receiver.url, timeout="600ms"), b"{}", KEY)
+    answer = send(webhook(receiver.url, timeout="600ms"), b"{}", KEY)
     assert time.monotonic() - began < 3
     assert (answer.taken, answer.permanent, answer.status) == (False, False, None)
     assert answer.error == "no answer within 0.6 s"
@@ -102,15 +103,15 @@ def test_no_answer_is_waited_for_longer_than_its_time(receiver, way):
 @pytest.mark.parametrize("way", ["cut", "reset"])
 def test_a_broken_connection_may_heal(receiver, way):
     receiver.always = way
-    answer = send(settings(receiver.url), b"{}", KEY)
+    answer = send(webhook(receiver.url), b"{}", KEY)
     assert (answer.taken, answer.permanent) == (False, False)
     assert answer.error
 
 
 def test_nobody_there():
-    answer = send(settings(f"http://127.0.0.1:{free_port()}/"), b"{}", KEY)
+    answer = send(webhook(f"http://127.0.0.1:{free_port()}/"), b"{}", KEY)
     assert (answer.error, answer.permanent) == ("Connection refused", False)
-    unknown = send(settings("http://no-such-host.invalid/"), b"{}", KEY)
+    unknown = send(webhook("http://no-such-host.invalid/"), b"{}", KEY)
     assert not unknown.taken
     assert not unknown.permanent
 
@@ -118,7 +119,7 @@ def test_nobody_there():
 def test_an_answer_is_told_in_short_and_without_secrets(receiver):
     said = f"{receiver.url} with Bearer t0k3n and pa55: no\r\n\x1b[2J" + 10_000_000 * "x"
     receiver.always = (400, {}, said.encode())
-    answer = send(settings(receiver.url, bearer_token="t0k3n", headers={"X-A": "pa55"}), b"{}", KEY)
+    answer = send(webhook(receiver.url, bearer_token="t0k3n", headers={"X-A": "pa55"}), b"{}", KEY)
     assert len(answer.error) < MOST_TOLD + 20
     assert answer.error.startswith("HTTP 400: *** with Bearer *** and ***: no [2Jxx")
     for secret in ("s3cret", "t0k3n", "pa55"):
@@ -140,7 +141,7 @@ def test_no_part_of_a_secret_is_told(receiver, said):
     path = f"/hook/s3cret/{secret}"
     told = said.format(path=path, escaped=path.replace("/", r"\/"), token=token)
     receiver.always = (403, {}, told.encode())
-    answer = send(settings(url, headers={"Authorization": f"Bearer {token}"}), b"{}", KEY)
+    answer = send(webhook(url, headers={"Authorization": f"Bearer {token}"}), b"{}", KEY)
     assert answer.error.startswith("HTTP 403: ")
     assert secret[:6] not in answer.error
     assert token not in answer.error
@@ -179,12 +180,12 @@ def test_a_certificate_must_be_trusted(certificate):
     thread.start()
     url = f"https://127.0.0.1:{server.server_address[1]}/"
     try:
-        strange = send(settings(url), b"{}", KEY)
+        strange = send(webhook(url), b"{}", KEY)
         assert strange.error.startswith("its certificate is not trusted: self")
         assert not strange.permanent
-        trusted = send(settings(url, ca_file=certificate / "cert.pem"), b"{}", KEY)
+        trusted = send(webhook(url, ca_file=certificate / "cert.pem"), b"{}", KEY)
         assert (trusted.status, trusted.error) == (204, "")
-        missing = send(settings(url, ca_file=certificate / "nothing.pem"), b"{}", KEY)
+        missing = send(webhook(url, ca_file=certificate / "nothing.pem"), b"{}", KEY)
         assert "No such file" in missing.error
     finally:
         server.shutdown()
@@ -195,5 +196,5 @@ def test_a_certificate_must_be_trusted(certificate):
 def test_a_proxy_of_the_environment_is_used(receiver, monkeypatch):
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{receiver.port}")
     monkeypatch.setenv("no_proxy", "")
-    assert send(settings("http://receiver.example/x"), json.dumps({}).encode(), KEY).taken
+    assert send(webhook("http://receiver.example/x"), json.dumps({}).encode(), KEY).taken
     assert receiver.heard[0].path == "http://receiver.example/x"

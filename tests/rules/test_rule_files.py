@@ -16,6 +16,7 @@ from aemon.config.source_settings import HostSource
 from aemon.metrics.catalogue import CATALOGUE
 from aemon.rules.daemon_rules import RECORDINGS
 from aemon.rules.promtool_tests import proof_of
+from aemon.rules.rule import Scope, value_for
 from aemon.rules.rule_files import LADDER, annotations, rule_groups, rules_text
 from aemon.store.engine import open_engine
 from aemon.store.schema import revisions
@@ -392,3 +393,10 @@ def test_the_command_prints_rules_or_writes_them_with_their_tests(tmp_path):
     refused = aemon("rules", "--output", "file/made", cwd=tmp_path, check=False)
     assert refused.returncode == 3
     assert "choose a folder that can be written" in refused.stderr
+
+
+def test_a_field_of_a_rule_is_a_value_or_depends_on_the_scope():
+    scope = Scope(interval=timedelta(hours=1), usual=timedelta(minutes=1))
+    assert value_for(scope, timedelta(minutes=3)) == timedelta(minutes=3)
+    assert value_for(scope, lambda s: 2 * s.interval) == timedelta(hours=2)
+    assert value_for(scope, ()) == ()

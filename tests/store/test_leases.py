@@ -20,7 +20,8 @@ from aemon.store.leases import (
 )
 from aemon.store.schema.lifecycle_tables import leases, replicas
 from aemon.store.store import Mark, Store
-from aemon.store.verdicts import VerdictRows, save_verdicts, settle
+from aemon.store.verdicts import VerdictRows, settle
+from tests.saving import save_all
 
 LEASE = timedelta(seconds=30)
 NAMES = ("compressors", "fans", "pumps", "valves")
@@ -195,7 +196,7 @@ def test_an_overtaken_writer_writes_nothing(store, clock):
     to = Watermark(event_time=clock(), record_key="1", position=None)
     nothing = VerdictRows(scores={name: [] for name in ("record_key", "entity", "event_time")})
     with pytest.raises(LostLeaseError, match="pumps: another replica"):
-        save_verdicts(fenced(store, fence), "pumps", nothing, Mark(), to, None)
+        save_all(fenced(store, fence), "pumps", nothing, Mark(), to)
     with pytest.raises(LostLeaseError):
         settle(fenced(store, fence), "pumps", Mark(watermark=to, generation=1), to, 1.0)
     new = NewDetector(artifact=b"", columns={}, threshold={})

@@ -82,7 +82,7 @@ def test_what_was_known_before_is_not_what_is_known_now(results, morning, monkey
     with store.writing() as connection:
         connection.exec_driver_sql(f"UPDATE readings SET flow = 4.1 WHERE id = {ODD}")
     (report,) = score_monitors_again({"pumps": settings}, store, None)
-    assert report.records_revised == 1
+    assert report.counts.records_revised == 1
     after = rows_of(store, next(query for query in QUERIES if "superseded_at" in query))
     assert sorted(map(str, after)) == sorted(map(str, before))
     (now,) = rows_of(

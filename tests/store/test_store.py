@@ -9,7 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from aemon.errors import RefusedError
-from aemon.records import Job, Outcome, RunReport, Watermark
+from aemon.records import Job, Outcome, Watermark
+from aemon.run_report import RunCounts, RunReport
 from aemon.store import queries
 from aemon.store.bulk import as_columns
 from aemon.store.detectors import NewDetector, active_detector, artifact, save_detector
@@ -19,7 +20,8 @@ from aemon.store.ledger import save_run
 from aemon.store.schema.tables import anomalies, contributions, detectors, runs, scores, watermarks
 from aemon.store.store import Mark, StaleWatermarkError
 from aemon.store.succession import promote
-from aemon.store.verdicts import Saved, VerdictRows, save_verdicts
+from aemon.store.verdicts import VerdictRows
+from tests.saving import Committed, save_all
 
 T0 = datetime(2026, 3, 1, 8, tzinfo=UTC)
 PROVENANCE = {
@@ -93,25 +95,13 @@ def anomaly_rows(key: str, entity: str = "p1") -> tuple[dict, dict]:
     return anomaly, contribution
 
 
-def save(store, rows, mark, to, **options) -> Saved:
-    """Save verdicts given as rows, with a ledger that counts nothing but what is fresh."""
-
-    def ledger(saved: Saved) -> RunReport:
-        return RunReport(
-            monitor="pumps",
-            job=Job.SCORE,
-            outcome=Outcome.RUNNING,
-            started_at=T0,
-            finished_at=T0,
-            records_scored=int(saved.fresh.sum()),
-            records_revised=int(saved.revised.sum()),
-        )
-
+def save(store, rows, mark, to, **options) -> Committed:
+    """Save verdicts given as rows."""
     empty = {name: [] for name in score_row("1", SimpleNamespace(id=1, threshold_id=1))}
     columns = dict(as_columns(rows.scores) or empty)
     naive = [time.replace(tzinfo=None) for time in columns["event_time"]]
     rows = replace(rows, scores=columns | {"event_time": np.array(naive, "datetime64[us]")})
-    return save_verdicts(store, "pumps", rows, mark, to, ledger, **options)
+    return save_all(store, "pumps", rows, mark, to, **options)
 
 
 def at(key: int) -> Watermark:
@@ -219,8 +209,7 @@ def test_every_run_is_in_the_ledger_with_its_reason(store, clock):
         reason="collecting 312 of 1000 records",
         started_at=clock(),
         finished_at=clock() + timedelta(seconds=2),
-        records_read=312,
-        rejected=(("no_time", 3),),
+        counts=RunCounts(records_read=312, rejected={"no_time": 3}),
     )
     save_run(store, report)
     with store.reading() as connection:
@@ -244,9 +233,11 @@ def test_what_a_detector_flagged_is_counted_since_it_was_trained(store, clock):
                 outcome=Outcome.OK,
                 started_at=at,
                 finished_at=at,
-                records_scored=scored,
-                records_absent=absent,
-                exceedances=(1.5,) * flagged,
+                counts=RunCounts(
+                    records_scored=scored,
+                    records_absent=absent,
+                    exceedances=(1.5,) * flagged,
+                ),
             ),
         )
 
@@ -275,7 +266,7 @@ def test_what_was_judged_before_a_detector_was_promoted_is_not_its_own(store, cl
     now = clock()
     report = RunReport(
         monitor="pumps", job=Job.SCORE, outcome=Outcome.OK, started_at=now, finished_at=now,
-        records_scored=100, exceedances=(1.5,) * 50,
+        counts=RunCounts(records_scored=100, exceedances=(1.5,) * 50),
     )  # fmt: skip
     save_run(store, report)
     assert queries.overview(store, ["pumps"], T0)[0].realised.judged == 100

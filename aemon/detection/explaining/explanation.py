@@ -3,17 +3,14 @@
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 
 from aemon.detection.arrays import Floats, Values
 from aemon.detection.explaining.blame import Blame
 from aemon.detection.explaining.sentence import sentence
-from aemon.detection.features.cells import read_texts
-from aemon.detection.features.columns import named_columns
+from aemon.detection.features.cells import RecordCells
 from aemon.detection.features.feature_map import FeatureMap
 from aemon.detection.features.units import cells_of
 from aemon.detection.judgement import Contribution, Explanation, Value
-from aemon.frame import Frame
 
 SURE = 0.9
 """A boolean is reconstructed as true or false from this probability on, as a number below."""
@@ -21,7 +18,7 @@ SURE = 0.9
 
 def explain_records(
     feature_map: FeatureMap,
-    frame: Frame,
+    cells: RecordCells,
     errors: Floats,
     blame: Blame,
     given: list[list[int]],
@@ -35,14 +32,14 @@ def explain_records(
 
     Args:
         feature_map: where the features came from.
-        frame: the N records.
+        cells: of the N records, as they were read.
         errors: (N, F) squared gaps, shared out by blame.
         blame: which columns, and what was expected of them.
         given: for each record what the expectation of its first blamed column rests on, as
             places among the judged columns.
         units: of numeric columns.
     """
-    observed = _observed(feature_map, frame)
+    observed = _observed(feature_map, cells)
     reconstructed = _reconstructed(feature_map, blame.reconstruction)
     names = [name for name, _ in feature_map.judged]
     by_column = np.stack([errors[:, place].sum(axis=1) for _, place in feature_map.judged], axis=1)
@@ -93,20 +90,17 @@ def _shares(errors: Values) -> Values:
     return lifted / total if total > 0 else np.full(len(errors), 1 / len(errors))
 
 
-def _observed(feature_map: FeatureMap, frame: Frame) -> dict[str, list[Value]]:
+def _observed(feature_map: FeatureMap, cells: RecordCells) -> dict[str, list[Value]]:
     """Every learned column's cells, None where missing."""
-    values = named_columns(frame.values)
-    numbers = feature_map.numbers(values)
     observed: dict[str, list[Value]] = {}
     for place, name in enumerate(feature_map.scaled):
-        cells = numbers[:, place]
         boolean = name in feature_map.booleans
         observed[name] = [
             None if np.isnan(cell) else bool(cell) if boolean and cell in (0, 1) else float(cell)
-            for cell in cells
+            for cell in cells.numbers[:, place]
         ]
     for name, _ in feature_map.categorical:
-        texts, codes = read_texts(values.get(name, pd.Series([None] * len(frame), dtype=object)))
+        texts, codes = cells.texts[name] or ([], np.full(len(cells), -1))
         observed[name] = [texts[code] if code >= 0 else None for code in codes]
     return observed
 

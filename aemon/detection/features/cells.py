@@ -1,5 +1,6 @@
 """Reading a column's cells as numbers, truths or texts: what cannot be read is missing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from aemon.detection.arrays import Mask, Values
+from aemon.detection.arrays import Mask, Rows, Values
 
 Sort = Literal["boolean", "number", "text", "time", "duration", "complex", "nested", "binary"]
 
@@ -57,6 +58,31 @@ class Cells:
     def unreadable(self) -> Mask:
         """Which cells hold something that is no number (N,)."""
         return self.present & np.isnan(self.numbers)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RecordCells:
+    """The learned columns of N records as they were read, before they become features.
+
+    Attributes:
+        numbers: (N, K) the scaled columns, NaN where missing.
+        texts: categorical column -> its distinct texts, and for each record (N,) the place of
+            its text among them, -1 where missing; None where the column is not there.
+    """
+
+    numbers: Values
+    texts: Mapping[str, tuple[list[str], Rows] | None]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def take(self, rows: Rows | Mask) -> "RecordCells":
+        """Return the cells of the records at these rows."""
+        texts = {
+            name: (read[0], read[1][rows]) if read is not None else None
+            for name, read in self.texts.items()
+        }
+        return RecordCells(numbers=self.numbers[rows], texts=texts)
 
 
 def read_cells(values: "pd.Series[Any]", *, truths: bool = False) -> Cells:

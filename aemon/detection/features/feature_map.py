@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from aemon.detection.arrays import Floats, Mask
+from aemon.detection.arrays import Floats, Mask, Rows, Texts, Values
 from aemon.detection.features.cells import (
+    RecordCells,
     are_opaque,
     example_of,
     finite,
@@ -61,12 +61,12 @@ class FeatureMap:
     booleans: frozenset[str]
     categorical: tuple[tuple[str, tuple[str, ...]], ...]
     entities: tuple[str, ...]
-    means: npt.NDArray[np.float64]
-    spreads: npt.NDArray[np.float64]
+    means: Values
+    spreads: Values
     weights: Floats
     floors: Floats
-    lows: npt.NDArray[np.float64]
-    highs: npt.NDArray[np.float64]
+    lows: Values
+    highs: Values
     width: int
 
     def __len__(self) -> int:
@@ -111,18 +111,41 @@ class FeatureMap:
         Raises:
             FrameError: a column that was learned from is missing.
         """
+        return self.features(self.read(frame), frame.entities)
+
+    def read(self, frame: Frame) -> RecordCells:
+        """Read the learned columns of N records.
+
+        Raises:
+            FrameError: a column that was learned from is missing.
+        """
         values = named_columns(frame.values)
         self._check_there(values)
-        raw = np.zeros((len(frame), len(self)))
+        return RecordCells(
+            numbers=self.numbers(values),
+            texts={
+                name: read_texts(values[name]) if name in values.columns else None
+                for name, _ in self.categorical
+            },
+        )
+
+    def features(self, cells: RecordCells, entities: Texts) -> tuple[Floats, Mask]:
+        """Make features X (N, F) of cells that were read, and which were observed (N, F).
+
+        Args:
+            cells: of N records.
+            entities: (N,) what each record belongs to.
+        """
+        raw = np.zeros((len(cells), len(self)))
         count = len(self.scaled)
-        raw[:, :count] = self.numbers(values)
+        raw[:, :count] = cells.numbers
         start = count
         for name, categories in self.categorical:
             stop = start + len(categories) + 1
-            raw[:, start:stop] = _one_hot(values.get(name), categories, len(frame))
+            raw[:, start:stop] = _one_hot(cells.texts[name], categories, len(cells))
             start = stop
         if self.entities:
-            raw[:, start:] = _entity_places(frame.entities, self.entities)
+            raw[:, start:] = _entity_places(entities, self.entities)
         mask = ~np.isnan(raw)
         raw -= self.means
         raw *= np.divide(1.0, self.spreads, out=np.zeros(len(self)), where=self.spreads > 0)
@@ -156,7 +179,7 @@ class FeatureMap:
         firsts = [place.start for _, place in self.judged]
         return ~mask[:, firsts]
 
-    def plausible(self, raw: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def plausible(self, raw: Values) -> Values:
         """Raw features (N, F) held within the range seen in training, a little widened.
 
         A reconstruction of a record far out may leave it by far; people are told no percentage
@@ -177,7 +200,7 @@ class FeatureMap:
                     todo="restore the column, or train again with `aemon train`",
                 )
 
-    def numbers(self, values: pd.DataFrame) -> npt.NDArray[np.float64]:
+    def numbers(self, values: pd.DataFrame) -> Values:
         """The scaled columns as (N, K), NaN where missing; constants that vanished are missing."""
         if all(name in values.columns and _is_numpy_number(values[name]) for name in self.scaled):
             # the common case, in one conversion
@@ -207,13 +230,13 @@ def _refuse_type(column: "pd.Series[Any]", present: Mask, unreadable: Mask, lear
 
 
 def _one_hot(
-    column: "pd.Series[Any] | None", categories: tuple[str, ...], records: int
-) -> npt.NDArray[np.float64]:
+    read: tuple[list[str], Rows] | None, categories: tuple[str, ...], records: int
+) -> Values:
     """One place per category and a last one for any other text (N, K + 1); NaN where missing."""
     places = np.full((records, len(categories) + 1), np.nan)
-    if column is None:
+    if read is None:
         return places
-    texts, codes = read_texts(column)
+    texts, codes = read
     place_of = {category: place for place, category in enumerate(categories)}
     known = np.array([place_of.get(text, len(categories)) for text in texts] + [0])
     rows = np.flatnonzero(codes >= 0)
@@ -222,10 +245,8 @@ def _one_hot(
     return places
 
 
-def _entity_places(
-    entities: npt.NDArray[np.object_], known: tuple[str, ...]
-) -> npt.NDArray[np.float64]:
+def _entity_places(entities: Texts, known: tuple[str, ...]) -> Values:
     """One place per known entity (N, E); NaN throughout for any other."""
-    places = _one_hot(pd.Series(entities, dtype=object), known, len(entities))
+    places = _one_hot(read_texts(pd.Series(entities, dtype=object)), known, len(entities))
     places[places[:, -1] == 1] = np.nan
     return places[:, :-1]

@@ -2,88 +2,111 @@
 
 An alert is known by its labels. The severity is one of them, because people route by it: where an
 episode becomes critical, its warning ends in the same request in which the critical alert begins.
-The episode is another: the end of one can never end the next.
+The episode is another: the end of one episode can never end the next.
 
-What goes on is sent again every minute, to be believed for `HELD`. So an Alertmanager that lost
-its memory learns of it again, and what a dead daemon told of ends by itself.
+An alert of an open episode is sent again every minute and holds for `HELD`. So an Alertmanager
+that lost its memory learns of the episode again, and the alerts of a dead daemon end by themselves.
 """
 
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from aemon.config.receiver_settings import AlertmanagerReceiver
 from aemon.message import Event, Message
+from aemon.notify.receivers.receiver import Resends
 from aemon.notify.receivers.text import text_of
 from aemon.records import Severity
 
 PATH = "/api/v2/alerts"
 SENT_EVERY = timedelta(minutes=1)
 HELD = timedelta(minutes=5)
-"""A daemon may be away for this long, less a minute, before what it told of is over."""
+"""A daemon may be away for this long, less a minute, before its alerts end."""
 
+ALERTS_AT_ONCE = 64  # in one request, as Prometheus does
 ALERT_NAME, TEST_NAME = "AemonEpisode", "AemonTest"
 
 Alert = dict[str, Any]
 
 
-def news(settings: AlertmanagerReceiver, message: Message, now: datetime) -> list[Alert]:
-    """The alerts that say what happened.
+@dataclass(frozen=True, slots=True)
+class Alertmanager:
+    """An Alertmanager: it keeps the state of every alert, and is reminded of open episodes."""
 
-    Raises:
-        TemplateError: the template cannot be filled with it.
-    """
-    if message.event is Event.RESOLVED:
-        return [_alert(settings, message, message.severity, now, ends=now)]
-    held = [_alert(settings, message, message.severity, now, ends=now + HELD)]
-    if message.event is Event.ESCALATED and message.before is not None:
-        held.append(_alert(settings, message, message.before, now, ends=now))
-    return held
+    settings: AlertmanagerReceiver
+    address_is_secret: ClassVar[bool] = False
+    notifies_end: ClassVar[bool] = True
+    acknowledged_is_over: ClassVar[bool] = True
+
+    @property
+    def address(self) -> str:
+        """The URL of its alerts; the configuration may name the whole path, or its beginning."""
+        return self.settings.url.get_secret_value().rstrip("/").removesuffix(PATH) + PATH
+
+    @property
+    def resends(self) -> Resends:
+        """The alerts of open episodes."""
+        return Resends(
+            every=SENT_EVERY, most_at_once=ALERTS_AT_ONCE, part=self.still_on, body=_json
+        )
+
+    def payload(self, message: Message, now: datetime) -> bytes:
+        """Return the alerts that say what happened.
+
+        Raises:
+            TemplateError: the template cannot be filled with the message.
+        """
+        if message.event is Event.RESOLVED:
+            return _json([self._alert(message, message.severity, now, ends=now)])
+        alerts = [self.still_on(message, now)]
+        if message.event is Event.ESCALATED and message.before is not None:
+            alerts.append(self._alert(message, message.before, now, ends=now))
+        return _json(alerts)
+
+    def still_on(self, message: Message, now: datetime) -> Alert:
+        """Return the alert of an open episode, which holds for a while longer.
+
+        Raises:
+            TemplateError: the template cannot be filled with the message.
+        """
+        return self._alert(message, message.severity, now, ends=now + HELD)
+
+    def _alert(
+        self, message: Message, severity: Severity, now: datetime, *, ends: datetime
+    ) -> Alert:
+        test = message.event is Event.TEST
+        labels = {
+            **self.settings.labels,
+            **message.labels,
+            "alertname": TEST_NAME if test else ALERT_NAME,
+            "monitor": message.monitor,
+            "entity": message.entity,
+            "episode": str(message.episode),
+            "severity": severity.value,
+        }
+        annotations = {
+            "summary": f"{message.whose}: {message.reason}" if message.reason else message.whose,
+            "description": text_of(message, self.settings.template),
+            "columns": ", ".join(one.told for one in message.columns),
+            "sql": message.sql,
+            "command": message.command,
+        }
+        alert: Alert = {
+            "labels": {name: value for name, value in labels.items() if value},
+            "annotations": {name: text for name, text in annotations.items() if text},
+            # Not the records' own time, which may be long past, and moves with late records.
+            "startsAt": _rfc3339(min(message.opened_at, now)),
+            "endsAt": _rfc3339(ends),
+        }
+        if message.page:
+            alert["generatorURL"] = message.page
+        return alert
 
 
-def still_on(settings: AlertmanagerReceiver, message: Message, now: datetime) -> Alert:
-    """The alert of an episode that goes on, to be believed for a while longer.
-
-    Raises:
-        TemplateError: the template cannot be filled with it.
-    """
-    return _alert(settings, message, message.severity, now, ends=now + HELD)
-
-
-def _alert(
-    settings: AlertmanagerReceiver,
-    message: Message,
-    severity: Severity,
-    now: datetime,
-    *,
-    ends: datetime,
-) -> Alert:
-    test = message.event is Event.TEST
-    labels = {
-        **settings.labels,
-        **message.labels,
-        "alertname": TEST_NAME if test else ALERT_NAME,
-        "monitor": message.monitor,
-        "entity": message.entity,
-        "episode": str(message.episode),
-        "severity": severity.value,
-    }
-    annotations = {
-        "summary": f"{message.whose}: {message.reason}" if message.reason else message.whose,
-        "description": text_of(message, settings.template),
-        "columns": ", ".join(one.told for one in message.columns),
-        "sql": message.sql,
-        "command": message.command,
-    }
-    alert: Alert = {
-        "labels": {name: value for name, value in labels.items() if value},
-        "annotations": {name: text for name, text in annotations.items() if text},
-        # Not the records' own time, which may be long past, and moves with late ones.
-        "startsAt": _rfc3339(min(message.opened_at, now)),
-        "endsAt": _rfc3339(ends),
-    }
-    if message.page:
-        alert["generatorURL"] = message.page
-    return alert
+def _json(alerts: Sequence[Alert]) -> bytes:
+    return json.dumps(alerts).encode()
 
 
 def _rfc3339(time: datetime) -> str:

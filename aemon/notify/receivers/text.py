@@ -1,4 +1,4 @@
-"""A message as text, for people."""
+"""A message as text for people."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,21 +26,21 @@ at most {{ "%.1f" | format(peak_exceedance) }} x the threshold
 {{ command }}
 {{ sql }}
 """
-"""What is said where no template is configured."""
+"""The text where no template is configured."""
 
 
 def text_of(
     message: Message, template: str | None, variables: Mapping[str, Any] | None = None
 ) -> str:
-    """The text of a message, by a template or as usual.
+    """Return the text of a message, by a template or as usual.
 
     Args:
-        message: what is to be said.
+        message: what the text is about.
         template: Jinja2; None for the usual text.
-        variables: the message's values, if others than its plain ones.
+        variables: the message's values where its plain ones do not fit, such as escaped ones.
 
     Raises:
-        TemplateError: the template cannot be filled with it.
+        TemplateError: the template cannot be filled with the message.
     """
     values = message.variables() if variables is None else variables
     return render(USUAL if template is None else template, values).strip()

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from aemon.records import Job, Outcome, RunReport, Watermark
+from aemon.records import Watermark
 from aemon.store.engine import open_engine
 from aemon.store.schema import revisions
 from aemon.store.schema.partitions import Partitions
 from aemon.store.store import Mark, Store
-from aemon.store.verdicts import save_verdicts
+from tests.saving import save_all
 
 pytestmark = pytest.mark.postgresql
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
@@ -147,12 +147,8 @@ def test_monitors_that_need_many_months_at_once_do_not_stand_in_each_others_way(
                 months = np.datetime64("2024-06-01", "us") + np.arange(50) * np.timedelta64(9, "h")
                 times = months + piece * np.timedelta64(20, "D")
                 rows = replace(rows, scores={**rows.scores, "event_time": times})
-                report = RunReport(
-                    monitor=name, job=Job.SCORE, outcome=Outcome.RUNNING, started_at=NOW,
-                    finished_at=NOW,
-                )  # fmt: skip
                 to = Watermark(record_key=str(piece))
-                mark = save_verdicts(store, name, rows, mark, to, lambda _, r=report: r).mark
+                mark = save_all(store, name, rows, mark, to).mark
         except Exception as error:  # noqa: BLE001 -- told below
             failures.append(error)
 

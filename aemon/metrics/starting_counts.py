@@ -1,0 +1,72 @@
+"""Series that begin at 0, so that Prometheus sees the first increase of each."""
+
+from aemon.config.quiet_settings import QuietSettings
+from aemon.metrics.catalogue import Catalogue
+from aemon.records import Job, Outcome, Quiet, Severity
+
+SENDING_OUTCOMES = ("sent", "failed", "dead")
+REFUSED = (401, 403, 413, 429)
+PRUNED = ("scores", "anomalies", "episodes", "trials", "drifts", "runs", "artifacts")
+_SOURCE_ERRORS = ("unreachable", "misconfigured", "unfit", "timed_out")
+_REJECTED = (
+    "no_time", "time_out_of_range", "no_key", "duplicate_key", "too_late",
+    "changed_record", "refused", "lost",
+)  # fmt: skip
+_RULINGS = ("promote", "reject")
+_ENDS = {
+    Job.SCORE: frozenset(Outcome) - {Outcome.RUNNING},
+    Job.TRAIN: (Outcome.OK, Outcome.FAILED, Outcome.TIMED_OUT, Outcome.ABANDONED),
+    Job.PRUNE: (Outcome.OK, Outcome.FAILED, Outcome.TIMED_OUT),
+}
+"""Outcomes that each job's runs usually have; a rarer one begins its series when it happens."""
+
+
+def begin_daemon(metrics: Catalogue) -> None:
+    """Begin the counts of the daemon itself."""
+    for table in PRUNED:
+        metrics.records_pruned.labels(table)
+    for status in REFUSED:
+        metrics.http_refused.labels(status)
+    for result in ("ok", "refused"):
+        metrics.config_reloads.labels(result)
+
+
+def begin_receiver(metrics: Catalogue, receiver: str) -> None:
+    """Begin the counts of a receiver of notifications."""
+    for outcome in SENDING_OUTCOMES:
+        metrics.notifications.labels(receiver, outcome)
+    for gauge in (metrics.notifications_waiting, metrics.notifications_dead):
+        gauge.labels(receiver).set(0)
+
+
+def begin_monitor(metrics: Catalogue, monitor: str, quiet: QuietSettings) -> None:
+    """Begin every counter of a monitor; of suppressed records, those that its settings ask for."""
+    for family in metrics.families:
+        if family.metric.kind == "counter" and family.metric.labels == ("monitor",):
+            family.labels(monitor)
+    for job in Job:
+        for outcome in _ENDS[job]:
+            metrics.runs.labels(monitor, job, outcome)
+    for family, values in (
+        (metrics.source_errors, _SOURCE_ERRORS),
+        (metrics.records_rejected, _REJECTED),
+        (metrics.anomalies, tuple(Severity)),
+        (metrics.episodes, tuple(Severity)),
+        (metrics.trials, _RULINGS),
+        (metrics.records_suppressed, _quiet_reasons(quiet)),
+    ):
+        for value in values:
+            family.labels(monitor, value)
+
+
+def _quiet_reasons(settings: QuietSettings) -> tuple[Quiet, ...]:
+    """Return why anomalies may be suppressed by these settings."""
+    asked_for = {
+        Quiet.MAINTENANCE: settings.maintenance,
+        Quiet.SNOOZED: True,
+        Quiet.DRIFT: True,
+        Quiet.DIRECTION: settings.directions,
+        Quiet.SMALL: settings.least_gaps,
+        Quiet.FEW: settings.least_records,
+    }
+    return tuple(why for why, asked in asked_for.items() if asked)

@@ -1,0 +1,52 @@
+"""What a run counts of judged records: plain computation, nothing is read or written."""
+
+from collections import Counter
+
+import numpy as np
+
+from aemon.monitoring.judged import Judged
+from aemon.run_report import RunCounts
+from aemon.store.verdicts import Saved
+
+
+def counts_of(judged: Judged, saved: Saved, *, by_entity: bool) -> RunCounts:
+    """Count what was said of N records, of those alone that are written.
+
+    Args:
+        judged: the records.
+        saved: which of them are new, and which have changed.
+        by_entity: whether each entity's largest exceedance is asked for.
+    """
+    judgement = judged.judgement
+    flagged = np.flatnonzero(saved.flagged)
+    present = judgement.exceedances[~judgement.absent]
+    unchanged = int((~saved.fresh & ~saved.revised).sum())
+    whence = (
+        RunCounts(records_read=len(judged.frame) - unchanged, records_reviewed=unchanged)
+        if judged.behind
+        else RunCounts(rejected={"duplicate_key": unchanged})
+    )
+    return whence + RunCounts(
+        records_scored=int(saved.fresh.sum()),
+        records_revised=int(saved.revised.sum()),
+        records_absent=int((judgement.absent & saved.fresh).sum()),
+        records_late=int((judged.late & saved.fresh).sum()),
+        cells_imputed=judgement.cells_imputed,
+        exceedances=tuple(judgement.exceedances[flagged].tolist()),
+        critical=int(judgement.critical[flagged].sum()),
+        suppressed=Counter(
+            why.value for row, why in judgement.quiet.items() if saved.suppressed[row]
+        ),
+        largest_exceedance=float(present.max()) if len(present) else None,
+        by_entity=_largest_by_entity(judged) if by_entity else {},
+    )
+
+
+def _largest_by_entity(judged: Judged) -> dict[str, float]:
+    there = np.flatnonzero(~judged.judgement.absent)
+    exceedances = judged.judgement.exceedances[there].tolist()
+    largest: dict[str, float] = {}
+    for row, exceedance in zip(there.tolist(), exceedances, strict=True):
+        entity = judged.frame.entities[row]
+        largest[entity] = max(largest.get(entity, 0.0), exceedance)
+    return largest

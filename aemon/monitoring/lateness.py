@@ -1,0 +1,43 @@
+"""Late records: which are older than one read before, and which too old to be judged."""
+
+from datetime import timedelta
+
+import numpy as np
+
+from aemon.detection.arrays import Mask
+from aemon.frame import Frame, naive_utc
+from aemon.store.store import Mark
+
+
+def lateness_of(
+    frame: Frame, mark: Mark, lateness: timedelta | None, *, reviewed: bool
+) -> tuple[Mask, Mask]:
+    """Find out which of N rows are late, and which of those are too late.
+
+    Where late records are looked for, the end of that is the one limit for both: a record is
+    either found or too late, however it came to be read. Context rows are neither.
+
+    Args:
+        frame: the rows.
+        mark: where the monitor stands.
+        lateness: how late a record may be; None allows any.
+        reviewed: whether late records are looked for behind the watermark.
+    """
+    if not len(frame):
+        return np.zeros(0, dtype=bool), np.zeros(0, dtype=bool)
+    newest = np.maximum.accumulate(frame.times)
+    if mark.watermark is not None and mark.watermark.event_time is not None:
+        newest = np.maximum(newest, naive_utc(mark.watermark.event_time))
+    late = (frame.times < newest) & frame.to_judge
+    if lateness is None:
+        return late, np.zeros(len(frame), dtype=bool)
+    if not reviewed:
+        return late, late & (newest - frame.times > np.timedelta64(lateness))
+    return late, older_than_settled(frame, mark)
+
+
+def older_than_settled(frame: Frame, mark: Mark) -> Mask:
+    """Return which of N rows are so old that no record of their time is looked for any more."""
+    if mark.settled is None or mark.settled.event_time is None:
+        return np.zeros(len(frame), dtype=bool)
+    return (frame.times < naive_utc(mark.settled.event_time)) & frame.to_judge

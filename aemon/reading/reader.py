@@ -1,0 +1,176 @@
+"""The reader: it alone turns what a source returns into frames."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from aemon.frame import Frame, Roles, check_frame, event_times, join_frames, naive_utc
+from aemon.records import Watermark
+from aemon.sources.source import Fetched
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Readable(Protocol):
+    """What a reader asks of a source whose records can be read again."""
+
+    @property
+    def roles(self) -> Roles:
+        """Return which columns identify a record."""
+
+    def fetch(self, after: Watermark | None, limit: int) -> Fetched:
+        """Return at most `limit` records after a watermark, oldest first."""
+
+    def newest(self, until: Watermark | None, limit: int) -> Fetched:
+        """Return the newest `limit` records up to a watermark, oldest first."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Read:
+    """What one read returned.
+
+    Attributes:
+        frame: the records to be judged, behind the context rows that were asked for. Those that
+            cannot be judged are counted in `frame.rejected`, by reason.
+        fetched: how many records the source returned, the rejected ones included.
+        watermark: everything up to the last record; the given one if there is none.
+        more: another read would return records at once.
+        waiting: records that the source holds back, for their time cannot be believed.
+        incomplete: records that are held back because their stretch of time is not over yet.
+        column: (fetched,) their event times as the source gave them, those of rejected records
+            included.
+        timezone: of event times that carry none.
+    """
+
+    frame: Frame
+    fetched: int
+    watermark: Watermark | None
+    more: bool
+    waiting: int
+    incomplete: int
+    column: "pd.Series[Any]"
+    timezone: str
+
+    def leading(self, limit: datetime) -> int:
+        """Count the records before the first one that is younger than a time."""
+        times = event_times(self.column, self.timezone)
+        young = np.flatnonzero(times > naive_utc(limit))
+        return int(young[0]) if len(young) else self.fetched
+
+
+class Reader:
+    """Reads frames of records from one source.
+
+    Args:
+        source: where the records are.
+        context_rows: how many records up to the watermark each frame begins with, as context.
+        complete_after: records are held back until they are so old, for until then others of
+            their stretch of time may come; None holds nothing back.
+        clock: the time, for that.
+    """
+
+    def __init__(
+        self,
+        source: Readable,
+        *,
+        context_rows: int = 0,
+        complete_after: timedelta | None = None,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        if complete_after is not None and clock is None:
+            raise ValueError("a reader that holds records back needs a clock")
+        self._source = source
+        self._context_rows = context_rows
+        self._complete_after = complete_after
+        self._clock = clock
+
+    def after(self, watermark: Watermark | None, limit: int) -> Read:
+        """Read at most `limit` records after a watermark, oldest first; None: from the beginning.
+
+        Raises:
+            SourceError: the source cannot be read at the moment.
+            SourceConfigError: what was asked for is not there.
+            FrameError: the records lack a column that identifies them.
+        """
+        read = self._read(self._source.fetch(watermark, limit))
+        if self._complete_after is not None and self._clock is not None:
+            complete = read.leading(self._clock() - self._complete_after)
+            if complete < read.fetched:
+                read = self._without_incomplete(read, watermark, complete)
+        return self._with_context(read, watermark)
+
+    def newest(self, until: Watermark | None, limit: int) -> Read:
+        """Read the newest `limit` records up to a watermark (None: up to now), oldest first.
+
+        Raises:
+            AemonError: as `after`.
+        """
+        return self._read(self._source.newest(until, limit))
+
+    def watermark_behind(
+        self, position: Watermark, read: Read, limit: datetime
+    ) -> Watermark | None:
+        """Return the watermark behind the leading records that are not younger than a time.
+
+        Args:
+            position: where the read began.
+            read: what it returned.
+            limit: the time.
+
+        Returns:
+            None where the first record is younger.
+        """
+        leading = read.leading(limit)
+        if leading == read.fetched:
+            return read.watermark
+        # Only a source can tell the watermark behind a record: it is asked for just these.
+        return self._source.fetch(position, leading).watermark if leading else None
+
+    def _read(self, fetched: Fetched) -> Read:
+        roles = self._source.roles
+        frame = check_frame(fetched.table, roles)
+        return Read(
+            frame=frame,
+            fetched=len(fetched.table),
+            watermark=fetched.watermark,
+            more=fetched.more,
+            waiting=fetched.waiting,
+            incomplete=0,
+            column=fetched.table[roles.time],
+            timezone=roles.timezone,
+        )
+
+    def _without_incomplete(self, read: Read, position: Watermark | None, complete: int) -> Read:
+        """Read only the records whose stretch of time is over; the watermark stays before others.
+
+        Args:
+            read: what the source returned.
+            position: where the read began.
+            complete: how many of the records are complete.
+        """
+        incomplete = read.fetched - complete
+        if complete:
+            again = self._read(self._source.fetch(position, complete))
+            return replace(again, more=False, incomplete=incomplete)
+        return replace(
+            read,
+            frame=read.frame.take(slice(0, 0)),
+            fetched=0,
+            watermark=position,
+            more=False,
+            incomplete=incomplete,
+            column=read.column.iloc[:0],
+        )
+
+    def _with_context(self, read: Read, position: Watermark | None) -> Read:
+        if not self._context_rows or position is None or not len(read.frame):
+            return read
+        before = self._read(self._source.newest(position, self._context_rows)).frame
+        if not len(before):
+            return read
+        frame = join_frames(before.as_context(), read.frame)
+        return replace(read, frame=replace(frame, rejected=read.frame.rejected))
