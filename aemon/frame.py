@@ -133,13 +133,24 @@ def in_time_order(frame: Frame) -> Frame:
     return frame.take(np.argsort(frame.times, kind="stable"))
 
 
-def check_frame(table: pd.DataFrame, roles: Roles) -> Frame:
-    """Hold a fetched table against the frame contract.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Identified:
+    """As `Frame`, of all N records of a table: a time may be NaT, and a key None.
 
-    A record without a readable event time (`no_time`), with one no clock can have meant
-    (`time_out_of_range`), without a key (`no_key`), or with a key its entity uses again further
-    down the same table (`duplicate_key`: the last one is the correction) is left out and counted
-    in `Frame.rejected`.
+    `unreadable` says which cannot be read: reason -> (N,), at most one reason for each record.
+    """
+
+    times: npt.NDArray[np.datetime64]
+    keys: npt.NDArray[np.object_]
+    entities: npt.NDArray[np.object_]
+    unreadable: dict[str, Flags]
+    values: pd.DataFrame
+
+
+def identify(table: pd.DataFrame, roles: Roles) -> Identified:
+    """Read what identifies the records of a table, and find those that cannot be read.
+
+    Reasons: `no_time`, `time_out_of_range` (no clock can have meant it) and `no_key`.
 
     Raises:
         FrameError: a role's column is missing, or two columns have the same name.
@@ -156,23 +167,37 @@ def check_frame(table: pd.DataFrame, roles: Roles) -> Frame:
     no_time = np.isnat(times)
     far = ~no_time & ((times < EARLIEST) | (times > LATEST))
     no_key = ~(no_time | far) & ((keys == None) | (keys == ""))  # noqa: E711 -- elementwise
-    unreadable = no_time | far | no_key
+    return Identified(
+        times=times,
+        keys=keys,
+        entities=entities,
+        unreadable={"no_time": no_time, "time_out_of_range": far, "no_key": no_key},
+        values=table.drop(columns=wanted),
+    )
+
+
+def check_frame(table: pd.DataFrame, roles: Roles) -> Frame:
+    """Hold a fetched table against the frame contract.
+
+    A record that `identify` cannot read, or with a key its entity uses again further down the same
+    table (`duplicate_key`: the last one is the correction) is left out and counted in `rejected`.
+
+    Raises:
+        FrameError: a role's column is missing, or two columns have the same name.
+    """
+    found = identify(table, roles)
+    readable = ~np.logical_or.reduce(list(found.unreadable.values()))
     # Only readable records can use up a key.
-    identities = pd.DataFrame({"entity": entities[~unreadable], "key": keys[~unreadable]})
+    identities = pd.DataFrame({"entity": found.entities[readable], "key": found.keys[readable]})
     duplicate = np.zeros(len(table), dtype=bool)
-    duplicate[~unreadable] = identities.duplicated(keep="last").to_numpy()
-    reasons = {
-        "no_time": no_time,
-        "time_out_of_range": far,
-        "no_key": no_key,
-        "duplicate_key": duplicate,
-    }
-    keep = ~(unreadable | duplicate)
+    duplicate[readable] = identities.duplicated(keep="last").to_numpy()
+    reasons = {**found.unreadable, "duplicate_key": duplicate}
+    keep = readable & ~duplicate
     return Frame(
-        times=times[keep],
-        keys=keys[keep],
-        entities=entities[keep],
-        values=table.drop(columns=wanted).loc[keep].reset_index(drop=True),
+        times=found.times[keep],
+        keys=found.keys[keep],
+        entities=found.entities[keep],
+        values=found.values.loc[keep].reset_index(drop=True),
         rejected={reason: int(rows.sum()) for reason, rows in reasons.items() if rows.any()},
     )
 

@@ -83,6 +83,11 @@ class Action(StrEnum):
     STORE_BACK = "store.back", "the store can be written again"
     LEDGER_FAILED = "ledger.failed", "an ended run cannot be written into the ledger; it waits"
     LEDGER_DROPPED = "ledger.dropped", "an ended run will never be in the ledger"
+    INBOX_FAILED = (
+        "inbox.failed",
+        "records of a stream could not be read or written; they wait, and it is tried again",
+    )
+    INBOX_LOST = "inbox.lost", "so many records of a stream are lost, for the reason given"
     PRUNE_FAILED = "prune.failed", "old results were not removed; the next round tries again"
 
 

@@ -42,6 +42,7 @@ logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 6.0  # a stopping daemon waits this long for commits in hand
 GIVE_BACK_SECONDS = 1.0  # and this long for its leases to be given back
+LAST_RECORDS_SECONDS = 0.5  # and at most this long for the last records of streams
 LAST_WORD_SECONDS = 1.5  # and at least this long for receivers to answer
 AWAKE_EVERY_SECONDS = 0.2
 CLOCK_STEP_SECONDS = 5.0  # less is a clock being slewed
@@ -212,6 +213,7 @@ class Daemon:
         self._runner.refuse("aemon is stopping")
         self._trainings.stop()
         self._outbox.ask_to_end()
+        self._watching.stop_listening(LAST_RECORDS_SECONDS)
         clean = self._runner.stop(STOP_SECONDS)
         self._outbox.stop(LAST_WORD_SECONDS)
         self._leasing.stop(GIVE_BACK_SECONDS)

@@ -1,6 +1,7 @@
 """The monitors that are watched here: they come and go by leases and by reloads, and are scored."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -86,6 +87,7 @@ class Watching:
             place = len(self.monitors)
             monitor = Monitor(name, settings, self._works.store, self._works.clock, fence)
             self.monitors[name] = monitor
+            monitor.listen()
             self._works.metrics.add_monitor(name, settings)
             self._works.scheduler.every(
                 settings.score_every, name, lambda: self._tick(monitor),
@@ -109,6 +111,14 @@ class Watching:
         """How many records end the cold start of a configured monitor."""
         monitor = self.monitors.get(name)
         return monitor.wanted if monitor else wanted_for(0, self._configured[name])
+
+    def stop_listening(self, wait_seconds: float) -> None:
+        """Let the last records of streams be written, while the leases are still held."""
+        for monitor in self.monitors.copy().values():
+            monitor.stop_listening(0)
+        deadline = time.monotonic() + wait_seconds
+        for monitor in self.monitors.copy().values():
+            monitor.stop_listening(max(0.0, deadline - time.monotonic()))
 
     def close(self) -> None:
         """Let go of all sources; no run may be in hand."""

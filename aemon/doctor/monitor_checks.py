@@ -7,13 +7,12 @@ import pandas as pd
 
 from aemon.clock import format_duration, utc_now
 from aemon.config.schema import Config, MonitorSettings
-from aemon.config.source_settings import HostSource
 from aemon.doctor.finding import Finding, error, ok, warning
 from aemon.errors import AemonError, ArtifactError
 from aemon.lifecycle.loaded_detector import load
 from aemon.reading.reader import Reader
 from aemon.records import Outcome
-from aemon.sources.source_kinds import open_source
+from aemon.sources.source_kinds import is_stream, open_replayable
 from aemon.store.detectors import active_detector
 from aemon.store.ledger import bad_ends, lost_runs
 from aemon.store.queries import MonitorOverview, overview
@@ -35,9 +34,9 @@ def sources(config: Config) -> Iterator[Finding]:
 
 
 def _source(name: str, settings: MonitorSettings) -> Finding:
-    if isinstance(settings.source, HostSource):
+    if is_stream(settings.source):  # the only one so far
         return ok("source", f"{name}: this machine")
-    source = open_source(settings.source, clock=utc_now)
+    source = open_replayable(settings.source, clock=utc_now)
     try:
         frame = Reader(source).newest(None, 1).frame
     finally:

@@ -6,7 +6,7 @@ from aemon.config.column_settings import ColumnSettings
 from aemon.config.schema import MonitorSettings
 from aemon.detection.thresholds.threshold import records_to_show
 from aemon.frame import Roles
-from aemon.sources.source import Source
+from aemon.sources.source import Replayable
 from aemon.store.detectors import StoredDetector
 from aemon.store.queries import MonitorOverview
 
@@ -17,7 +17,7 @@ LEAST_WANTED, MOST_WANTED = 200, 5_000
 """Fewer records draw no line; for more, nobody waits. The detector grows with what comes."""
 
 
-def wanted_records(settings: MonitorSettings, source: Source) -> int:
+def wanted_records(settings: MonitorSettings, source: Replayable) -> int:
     """How many records end a cold start: `min_records`, or else 30 for every judged column.
 
     Raises:

@@ -14,7 +14,7 @@ from aemon.errors import DetectorError, FrameError
 from aemon.frame import Frame
 from aemon.lifecycle.loaded_detector import load
 from aemon.lifecycle.rebuilding import find_detector
-from aemon.lifecycle.training_run import open_replayable
+from aemon.reading.monitor_source import open_records
 from aemon.reading.reader import Reader
 from aemon.store.detectors import active_detector, stored_detector
 from aemon.store.store import Store
@@ -117,7 +117,7 @@ def compare_detectors(
 def _newest(
     name: str, settings: MonitorSettings, store: Store, clock: Clock, records: int
 ) -> Frame:
-    source = open_replayable(name, settings, store, clock)
+    source = open_records(name, settings, store, clock)
     try:
         frame = Reader(source).newest(store.mark(name).watermark, records).frame
     finally:

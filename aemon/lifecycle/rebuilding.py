@@ -14,7 +14,8 @@ from aemon.detection.provenance import versions
 from aemon.errors import ConfigError, DetectorError
 from aemon.frame import Frame
 from aemon.lifecycle.training_records import choose_again
-from aemon.lifecycle.training_run import learn_again, open_replayable
+from aemon.lifecycle.training_run import learn_again
+from aemon.reading.monitor_source import open_records
 from aemon.store.artifacts import unpack
 from aemon.store.detectors import artifact, detector_row
 from aemon.store.store import Store
@@ -70,7 +71,7 @@ def rebuild(
             f"{name}: detector {version} learned from another source: {manifest['source']}",
             todo="point the monitor at that source again to rebuild it",
         )
-    source = open_replayable(name, settings, store, clock)
+    source = open_records(name, settings, store, clock)
     try:
         frame = choose_again(source, store, name, row)
     finally:

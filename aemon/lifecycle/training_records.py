@@ -25,7 +25,7 @@ from aemon.lifecycle.feedback_frames import (
 from aemon.lifecycle.loaded_detector import load
 from aemon.reading.reader import Read, Reader
 from aemon.records import FeedbackVerdict, Identity, Quiet, Watermark
-from aemon.sources.source import Source
+from aemon.sources.source import Replayable
 from aemon.store import queries
 from aemon.store.detectors import StoredDetector, active_detector
 from aemon.store.drifts import Drift, DriftKind, learned_shifts, open_drifts
@@ -105,7 +105,7 @@ class TrainingRecords:
 
 
 def choose_records(
-    name: str, settings: MonitorSettings, store: Store, source: Source
+    name: str, settings: MonitorSettings, store: Store, source: Replayable
 ) -> TrainingRecords:
     """The records a monitor's next detector learns from.
 
@@ -156,7 +156,7 @@ def choose_records(
     )
 
 
-def choose_again(source: Source, store: Store, name: str, row: Mapping[str, Any]) -> Frame:
+def choose_again(source: Replayable, store: Store, name: str, row: Mapping[str, Any]) -> Frame:
     """The records a detector learned from, as far as the source still has them as they were.
 
     Records that came in late, with times among those learned from, were not there then.

@@ -18,10 +18,8 @@ from aemon.frame import Frame, in_time_order, rows_of
 from aemon.lifecycle.detector_rows import detector_rows
 from aemon.lifecycle.loaded_detector import load
 from aemon.lifecycle.training_records import choose_records
-from aemon.reading.inbox import KeptRecords
+from aemon.reading.monitor_source import open_records
 from aemon.records import DetectorState
-from aemon.sources.source import Source
-from aemon.sources.source_kinds import open_source
 from aemon.store.detectors import active_detector, newest_version, save_detector
 from aemon.store.engine import open_engine
 from aemon.store.fences import Fence, fenced
@@ -78,7 +76,7 @@ def train_once(
         AemonError: the source or the store is at fault.
     """
     after = newest_version(store, name)
-    source = open_replayable(name, settings, store, clock)
+    source = open_records(name, settings, store, clock)
     try:
         chosen = choose_records(name, settings, store, source)
     finally:
@@ -153,15 +151,6 @@ def _judges(name: str, store: Store) -> bool:
     except ArtifactError:
         return False
     return True
-
-
-def open_replayable(name: str, settings: MonitorSettings, store: Store, clock: Clock) -> Source:
-    """A monitor's source, or what the store kept of one that cannot be read twice."""
-    source = open_source(settings.source, clock=clock)
-    if source.replayable:
-        return source
-    source.close()
-    return KeptRecords(store, name)
 
 
 def learn_again(frame: Frame, manifest: Mapping[str, Any], seed: int) -> Detector:

@@ -8,7 +8,10 @@ SENDING_OUTCOMES = ("sent", "failed", "dead")
 REFUSED = (401, 403, 413, 429)
 PRUNED = ("scores", "anomalies", "episodes", "trials", "drifts", "runs", "artifacts")
 _SOURCE_ERRORS = ("unreachable", "misconfigured", "unfit", "timed_out")
-_REJECTED = ("no_time", "time_out_of_range", "no_key", "duplicate_key", "too_late")
+_REJECTED = (
+    "no_time", "time_out_of_range", "no_key", "duplicate_key", "too_late",
+    "changed_record", "refused", "lost",
+)  # fmt: skip
 _RULINGS = ("promote", "reject")
 _ENDS = {
     Job.SCORE: frozenset(Outcome) - {Outcome.RUNNING},

@@ -13,12 +13,11 @@ from aemon.lifecycle.cold_start import wanted_for, wanted_records
 from aemon.monitoring.judging import Judge
 from aemon.monitoring.review import Review, judge_again
 from aemon.monitoring.suppression import Suppression
-from aemon.reading.inbox import HistorySource
+from aemon.reading.monitor_source import open_inbox, open_records
 from aemon.reading.reader import Reader
 from aemon.records import Outcome
 from aemon.run import Run, Stop
-from aemon.sources.source import Source
-from aemon.sources.source_kinds import open_source
+from aemon.sources.source import Replayable
 from aemon.store.detectors import StoredDetector
 from aemon.store.episodes import count_open
 from aemon.store.fences import Fence, fenced
@@ -50,7 +49,8 @@ class Monitor:
         self.fence = fence  # of the lease under which it is watched, if under one
         self._store = fenced(store, fence)
         self._clock = clock
-        self._source: Source | None = None
+        self._source: Replayable | None = None
+        self._inbox = open_inbox(name, settings, self._store, clock)  # None: not a stream
         self._active_detector = ActiveDetector(name, settings, self._store, clock)
         self._busy = self._retired = False
         self._review = Review()
@@ -79,11 +79,11 @@ class Monitor:
                 before stays, the rest is judged by the next run.
         """
         source = self._open_source()
-        if isinstance(source, HistorySource):
-            source.drain()
+        unkept = self._collect(run)
         judge = self._judge(source, run, stop)
         if judge is None:
             return self._cold_start(source, run)
+        run.count(records_read=unkept)
         mark = self._mark()
         if mark.watermark is not None:  # told after a restart, too, though nothing new comes
             run.count(newest_record=mark.watermark.event_time)
@@ -110,6 +110,15 @@ class Monitor:
             return Outcome.NO_DATA, f"no new records; {waits}" if waits else "no new records"
         return Outcome.OK, waits
 
+    def _collect(self, run: Run) -> int:
+        """Write what a stream has said by now; return how many records could not be kept."""
+        if self._inbox is None:
+            return 0
+        self._inbox.write_arrived()
+        rejected = self._inbox.take_rejected()
+        run.count(rejected=rejected)
+        return sum(rejected.values())
+
     def score_again(
         self, run: Run, stop: Stop, *, since: datetime | None = None
     ) -> tuple[Outcome, str]:
@@ -130,7 +139,7 @@ class Monitor:
         )
         return Outcome.OK, told
 
-    def _judge(self, source: Source, run: Run, stop: Stop) -> Judge | None:
+    def _judge(self, source: Replayable, run: Run, stop: Stop) -> Judge | None:
         loaded = self._active_detector.refresh()
         if loaded is None:
             return None
@@ -173,7 +182,7 @@ class Monitor:
             )
         return replace(mark, source=now)
 
-    def _cold_start(self, source: Source, run: Run) -> tuple[Outcome, str]:
+    def _cold_start(self, source: Replayable, run: Run) -> tuple[Outcome, str]:
         wanted = self.wanted = wanted_records(self.settings, source)
         there = source.count(wanted)
         run.count(records_read=there, records_wanted=wanted)
@@ -195,31 +204,41 @@ class Monitor:
         """What asks for a new detector, and why; empty if nothing does."""
         return self._active_detector.wants_training(now)
 
-    def _open_source(self) -> Source:
+    def _open_source(self) -> Replayable:
         if self._source is None:
-            source = open_source(self.settings.source, clock=self._clock)
-            if not source.replayable:
-                keep = max(self.settings.max_training_records, self.settings.min_records or 0)
-                source = HistorySource(source, self._store, self.name, keep)
-            self._source = source
+            self._source = open_records(self.name, self.settings, self._store, self._clock)
         return self._source
 
     def replace_source(self) -> None:
         """Forget a source that hangs; the next run opens a new one.
 
-        One that cannot be read twice stays: it holds records nobody else has.
+        The inbox of a stream stays: it holds records nobody else has.
         """
-        if not isinstance(self._source, HistorySource):
-            self._source = None
+        self._source = None
+
+    def listen(self) -> None:
+        """Write what a stream says into the store as it arrives, until the monitor is retired."""
+        if self._inbox is not None:
+            self._inbox.listen()
+
+    def stop_listening(self, wait_seconds: float) -> None:
+        """Let a stream's last records be written, and wait for that no longer than is given."""
+        if self._inbox is not None:
+            self._inbox.ask_to_end()
+            self._inbox.wait(wait_seconds)
 
     def retire(self) -> None:
-        """Let go of the source, now or once the run in hand has ended."""
+        """Let go of the source, now or once the run in hand has ended; of a stream at once."""
         self._retired = True
+        if self._inbox is not None:
+            self._inbox.close()
         if not self._busy:
             self.close()
 
     def close(self) -> None:
         """Let go of the source."""
+        if self._inbox is not None:
+            self._inbox.close()
         if self._source is not None:
             self._source.close()
             self._source = None

@@ -1,7 +1,10 @@
 """A first look at a source: its first records, and whether a detector could learn from them."""
 
 import time
+from contextlib import closing
 from dataclasses import dataclass
+
+import pandas as pd
 
 from aemon.clock import format_duration, utc_now
 from aemon.config.schema import MonitorSettings
@@ -15,14 +18,14 @@ from aemon.detection.learning import LEAST_RECORDS
 from aemon.detection.thresholds.threshold import false_alarm_rate_for
 from aemon.errors import AemonError
 from aemon.frame import Frame, check_frame
-from aemon.lifecycle.cold_start import wanted_records
-from aemon.sources.source import Fetched, Source
-from aemon.sources.source_kinds import open_source
+from aemon.lifecycle.cold_start import judged_columns, wanted_for, wanted_records
+from aemon.sources.source_kinds import is_stream, open_replayable, open_stream
 
 LIVE_RECORDS = 2
 """Two records of a live source show that its values come, and that they change."""
 
 LEAST_WAIT_SECONDS, MOST_WAIT_SECONDS = 3.0, 15.0
+_AT_ONCE = 10_000
 PAUSES_WAITED = 2.5  # a rate takes two samples, so that the first record comes after one pause
 
 
@@ -51,48 +54,72 @@ def look(settings: MonitorSettings) -> FirstLook:
     Raises:
         AemonError: the source cannot be read, or does not hold what the configuration names.
     """
-    source = open_source(settings.source, clock=utc_now)
-    try:
+    first = _first_arrivals(settings) if is_stream(settings.source) else _first_records(settings)
+    frame = first.frame
+    columns = describe_columns(frame, settings.columns) if len(frame) else ()
+    if len(frame):
+        check_quiet(settings.quiet, list(named_columns(frame.values).columns))
+    return FirstLook(
+        source=first.described,
+        frame=frame,
+        columns=tuple(columns),
+        warnings=tuple(first.warnings),
+        refusal=_refusal(first.learned_from, settings) if first.enough else None,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _First:
+    """What was read of a source.
+
+    Attributes:
+        described: the source in a few words.
+        frame: its first records.
+        learned_from: the records that a first detector would learn from.
+        enough: whether there are as many as that takes.
+        warnings: what a person should know of the reading.
+    """
+
+    described: str
+    frame: Frame
+    learned_from: Frame
+    enough: bool
+    warnings: list[str]
+
+
+def _first_records(settings: MonitorSettings) -> _First:
+    """Read the first records of a source that is replayable."""
+    with closing(open_replayable(settings.source, clock=utc_now)) as source:
         wanted = wanted_records(settings, source)
-        fetched, warnings = _first_records(source, wanted, settings)
-        frame = check_frame(fetched.table, source.roles)
-        columns = describe_columns(frame, settings.columns) if len(frame) else ()
-        if len(frame):
-            check_quiet(settings.quiet, list(named_columns(frame.values).columns))
-        learned_from = frame
-        if settings.start == "now" and source.replayable:
+        fetched = source.fetch(None, wanted)
+        frame = learned_from = check_frame(fetched.table, source.roles)
+        if settings.start == "now":
             newest = source.newest(None, settings.max_training_records)
             learned_from = check_frame(newest.table, source.roles)
         described = source.describe()
-    finally:
-        source.close()
+    warnings = []
     if fetched.waiting:
         warnings.append(
             f"{fetched.waiting} records wait: their time is unreadable or more than a year ahead"
         )
     there = len(fetched.table)
-    if source.replayable and there == 0:
+    if there == 0:
         warnings.append("no records yet: aemon will collect them")
-    elif source.replayable and there < wanted:
+    elif there < wanted:
         warnings.append(
             f"{there} of {wanted} records are there: what a column is taken for may still change"
         )
-    return FirstLook(
-        source=described,
+    return _First(
+        described=described,
         frame=frame,
-        columns=tuple(columns),
-        warnings=tuple(warnings),
-        refusal=_refusal(learned_from, settings) if there >= wanted else None,
+        learned_from=learned_from,
+        enough=there >= wanted,
+        warnings=warnings,
     )
 
 
-def _first_records(
-    source: Source, wanted: int, settings: MonitorSettings
-) -> tuple[Fetched, list[str]]:
-    """The first records; of a live source those that come while a person may be kept waiting."""
-    fetched = source.fetch(None, wanted)
-    if source.replayable:
-        return fetched, []
+def _first_arrivals(settings: MonitorSettings) -> _First:
+    """Take what a stream says while a person may be kept waiting."""
     patience = LEAST_WAIT_SECONDS
     each = "a live source"
     if isinstance(settings.source, HostSource):
@@ -101,12 +128,25 @@ def _first_records(
         each = f"a live source with a record every {format_duration(pause)}"
     began = time.monotonic()
     deadline = began + min(patience, MOST_WAIT_SECONDS)
-    while len(fetched.table) < LIVE_RECORDS and time.monotonic() < deadline:
-        time.sleep(0.1)
-        fetched = source.fetch(None, wanted)
-    came, waited = len(fetched.table), time.monotonic() - began
+    with closing(open_stream(settings.source, clock=utc_now)) as stream:
+        table = stream.take(_AT_ONCE).table
+        while len(table) < LIVE_RECORDS and time.monotonic() < deadline:
+            time.sleep(0.1)
+            arrived = stream.take(_AT_ONCE).table
+            if len(arrived):
+                table = pd.concat([table, arrived], ignore_index=True) if len(table) else arrived
+        described, roles = stream.describe(), stream.roles
+    came, waited = len(table), time.monotonic() - began
     records = f"{came or 'no'} record{'' if came == 1 else 's'} came in {waited:.1f} s"
-    return fetched, [f"{each}: {records}; what a column is taken for may still change"]
+    frame = check_frame(table, roles)
+    names = judged_columns([str(name) for name in table], roles, settings.columns)
+    return _First(
+        described=described,
+        frame=frame,
+        learned_from=frame,
+        enough=came >= wanted_for(len(names), settings),
+        warnings=[f"{each}: {records}; what a column is taken for may still change"],
+    )
 
 
 def _refusal(frame: Frame, settings: MonitorSettings) -> AemonError | None:

@@ -2,23 +2,26 @@
 
 from contextlib import closing
 
-from aemon.frame import Frame, check_frame
+from aemon.frame import Frame
 from aemon.operations.installation import Installation
-from aemon.reading.inbox import KeptRecords
-from aemon.sources.source_kinds import open_source
+from aemon.reading.monitor_source import open_records
+from aemon.reading.reader import Reader
+from aemon.sources.source_kinds import is_stream, open_replayable
 
 
 def newest_records(installation: Installation, name: str, limit: int) -> Frame:
     """Return at most `limit` of a monitor's newest records, judged or not, oldest first.
 
-    Those of a source that cannot be read twice are the ones the store has kept.
+    Those of a stream are the ones that the store keeps in its inbox.
 
     Raises:
         AemonError: the source or the store cannot be read, or they do not fit.
     """
-    settings = installation.config.monitors[name].source
-    with closing(open_source(settings, clock=installation.clock)) as source:
-        if source.replayable:
-            return check_frame(source.newest(None, limit).table, source.roles)
-    kept = KeptRecords(installation.store, name)
-    return check_frame(kept.newest(None, limit).table, kept.roles)
+    settings, clock = installation.config.monitors[name], installation.clock
+    records = (
+        open_records(name, settings, installation.store, clock)
+        if is_stream(settings.source)
+        else open_replayable(settings.source, clock=clock)  # no store is needed
+    )
+    with closing(records):
+        return Reader(records).newest(None, limit).frame

@@ -1,123 +1,216 @@
-"""Sources that cannot be read twice: the store keeps their records, and is read instead."""
+"""The inbox of a monitor: what a stream says once, the store keeps."""
 
-import json
-from collections.abc import Sequence
+import logging
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC
-from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from aemon.frame import Roles, check_frame
-from aemon.records import Watermark
-from aemon.sources.source import Fetched, Source
-from aemon.store.kept_records import history_count, history_records, keep_history
+from aemon.errors import AemonError, RefusedError
+from aemon.frame import Roles, identify
+from aemon.logs import Action, log
+from aemon.reading.inbox_writer import InboxWriter
+from aemon.reading.plain_records import as_text, plain_records
+from aemon.sources.source import Stream
+from aemon.store.kept_records import keep_history
+from aemon.store.rejected_records import Rejected
 from aemon.store.store import Row, Store
 
-_RECORDS_AT_ONCE = 10_000  # drained from the live source in one go
-_ROLES = Roles(time="event_time", key="record_key")
+LOST, REFUSED = "lost", "refused"
+RECORDS_AT_ONCE = 10_000  # taken from the stream and written in one go
+EXCESS_SHARE = 0.01
+"""Of the records to keep, so many more may be there before the oldest are dropped: that costs."""
+
+logger = logging.getLogger(__name__)
 
 
-class HistorySource:
-    """A live source whose records are first kept in the store, then read back from there.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Piece:
+    """What was taken from the stream and is not in the store yet, in order of arrival."""
+
+    rows: list[Row]
+    rejected: list[Rejected]
+
+
+class Inbox:
+    """Writes the records of a stream into the store, from where they are read and judged.
+
+    What cannot be written waits: one piece here, and what comes after it in the bounded memory of
+    the stream. What that must drop is counted and logged.
 
     Args:
-        live: the source that forgets.
-        store: where its records are kept.
-        monitor: whose history this is.
+        open_stream: opens where the records come from, at the first need.
+        store: where they are kept.
+        monitor: whose they are.
         keep: how many of the newest records to keep.
     """
 
-    roles = _ROLES
-    replayable = True
-    in_order_of_arrival = True
-
-    def __init__(self, live: Source, store: Store, monitor: str, keep: int) -> None:
-        self._live = live
+    def __init__(
+        self, open_stream: Callable[[], Stream], store: Store, monitor: str, keep: int
+    ) -> None:
+        self._open_stream = open_stream
         self._store = store
         self._monitor = monitor
         self._keep = keep
-        self._taken: Watermark | None = None
+        self._stream: Stream | None = None
+        self._closed = False
+        self._in_hand: deque[_Piece] = deque()
+        self._excess = keep  # records written since the oldest were dropped; unknown at first
+        self._rejected: Counter[str] = Counter()
+        self._writing = threading.Lock()
+        self._counting = threading.Lock()
+        self._writer = InboxWriter(monitor, self.write_arrived, self._finish)
 
-    def drain(self) -> int:
-        """Move all that the live source has into the store; how many records came."""
-        came, more = 0, True
-        while more:
-            count, more = self._drain_some()
-            came += count
-        return came
+    def listen(self) -> None:
+        """Write records as they arrive, in a thread of its own, until the inbox is closed."""
+        self._writer.start()
 
-    def _drain_some(self) -> tuple[int, bool]:
-        fetched = self._live.fetch(self._taken, _RECORDS_AT_ONCE)
-        frame = check_frame(fetched.table, self._live.roles)
-        records = json.loads(frame.values.to_json(orient="records", double_precision=15))
-        rows: list[Row] = [
-            {"record_key": key, "event_time": time, "record": record}
-            for key, time, record in zip(
-                frame.keys.tolist(), frame.times.tolist(), records, strict=True
-            )
-        ]
-        keep_history(self._store, self._monitor, rows, self._keep)
-        self._taken = fetched.watermark
-        return len(rows), fetched.more
+    def write_arrived(self) -> int:
+        """Write all records that have arrived by now; return how many are new in the store.
 
-    def fetch(self, after: Watermark | None, limit: int) -> Fetched:
-        """Kept records after a watermark, in order of arrival."""
-        rows = history_records(
-            self._store, self._monitor, after=_arrival(after) or 0, limit=limit + 1
+        Raises:
+            AemonError: the stream or the store is at fault; what was taken is written next time.
+        """
+        with self._writing:
+            written = self._write_in_hand()
+            if self._stream is None and not self._closed:
+                self._stream = self._open_stream()
+            more = self._stream is not None
+            while more and self._stream is not None:
+                more = self._take(self._stream)
+                written += self._write_in_hand()
+        return written
+
+    def take_rejected(self) -> dict[str, int]:
+        """Hand over how many records were not kept, by reason: each is handed over once."""
+        with self._counting:
+            rejected, self._rejected = self._rejected, Counter()
+        return dict(rejected)
+
+    def ask_to_end(self) -> None:
+        """Let the thread write a last time and let go of the stream; do not wait for it."""
+        self._writer.ask_to_end()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the thread to end, once it was asked to."""
+        self._writer.wait(seconds)
+
+    def close(self, wait_seconds: float = 1.0) -> None:
+        """Write a last time and let go of the stream; a store that hangs is not waited for."""
+        self._writer.ask_to_end()
+        if not self._writer.wait(wait_seconds):
+            self._finish()
+
+    def _take(self, stream: Stream) -> bool:
+        """Take a piece from the stream; return whether it has more."""
+        arrived = stream.take(RECORDS_AT_ONCE)
+        if arrived.lost:
+            self._lose(arrived.lost, "they were not written in time, and memory is bounded")
+        if len(arrived.table):
+            try:
+                self._in_hand.append(_sorted(arrived.table, stream.roles))
+            except Exception as error:  # the stream or this code is at fault
+                self._lose(len(arrived.table), str(error) or repr(error))
+                raise
+        return arrived.more
+
+    def _write_in_hand(self) -> int:
+        written = 0
+        while self._in_hand:
+            piece = self._in_hand[0]
+            keep = self._keep if self._excess >= EXCESS_SHARE * self._keep else None
+            try:
+                kept = keep_history(self._store, self._monitor, piece.rows, keep, piece.rejected)
+            except RefusedError:
+                if not piece.rows:
+                    raise
+                self._part(piece)
+                continue
+            self._in_hand.popleft()
+            self._excess = kept.new + (0 if keep is not None else self._excess)
+            written += kept.new
+            with self._counting:
+                self._rejected.update(kept.rejected)
+        return written
+
+    def _part(self, piece: _Piece) -> None:
+        """Find the record that the database refuses, by halves; alone, it is a rejected one."""
+        rows, half = piece.rows, len(piece.rows) // 2
+        if half:
+            parts = [_Piece(rows=rows[:half], rejected=[]), _Piece(rows=rows[half:], rejected=[])]
+        else:
+            parts = []
+            piece.rejected.append(Rejected(reason=REFUSED, record=as_text(rows[0]["record"])))
+        self._in_hand.popleft()
+        self._in_hand.extendleft(reversed([*parts, _Piece(rows=[], rejected=piece.rejected)]))
+
+    def _finish(self) -> None:
+        """Let go of the stream and write what it said until then; what cannot be is lost."""
+        with self._writing:
+            self._closed = True
+            if self._stream is not None:
+                self._stream.close()
+        try:
+            self.write_arrived()
+        except AemonError as error:
+            self._give_up(str(error))
+
+    def _give_up(self, reason: str) -> None:
+        with self._writing:
+            left = sum(len(piece.rows) for piece in self._in_hand)
+            self._in_hand.clear()
+            more = self._stream is not None
+            with suppress(AemonError):
+                while more and self._stream is not None:
+                    arrived = self._stream.take(RECORDS_AT_ONCE)
+                    left, more = left + len(arrived.table) + arrived.lost, arrived.more
+        if left:
+            self._lose(left, reason)
+
+    def _lose(self, records: int, reason: str) -> None:
+        with self._counting:
+            self._rejected[LOST] += records
+        log(
+            logger,
+            logging.ERROR,
+            Action.INBOX_LOST,
+            reason,
+            monitor=self._monitor,
+            records=records,
         )
-        return _fetched(rows[:limit], after, more=len(rows) > limit)
 
-    def newest(self, until: Watermark | None, limit: int) -> Fetched:
-        """The newest kept records up to a watermark, in order of arrival."""
-        rows = history_records(
-            self._store, self._monitor, until=_arrival(until), limit=limit, newest=True
+
+def _sorted(table: pd.DataFrame, roles: Roles) -> _Piece:
+    """Split records into those that can be read and those that cannot.
+
+    Raises:
+        FrameError: the table lacks a role's column, or has one twice.
+    """
+    found = identify(table, roles)
+    readable = ~np.logical_or.reduce(list(found.unreadable.values()))
+    rows: list[Row] = [
+        {
+            "entity": entity,
+            "record_key": key,
+            "event_time": time.replace(tzinfo=UTC),
+            "record": record,
+        }
+        for entity, key, time, record in zip(
+            found.entities[readable].tolist(),
+            found.keys[readable].tolist(),
+            found.times[readable].tolist(),
+            plain_records(found.values.loc[readable]),
+            strict=True,
         )
-        return _fetched(rows, until, more=False)
-
-    def count(self, limit: int) -> int:
-        """How many records are kept, counted no further than `limit`."""
-        return min(limit, history_count(self._store, self._monitor))
-
-    def describe(self) -> str:
-        """The live source in a few words."""
-        return self._live.describe()
-
-    def close(self) -> None:
-        """Let go of the live source."""
-        self._live.close()
-
-
-class KeptRecords(HistorySource):
-    """The history alone, for a training worker: nothing live is read."""
-
-    def __init__(self, store: Store, monitor: str) -> None:
-        self._store = store
-        self._monitor = monitor
-
-    def describe(self) -> str:
-        """The history in a few words."""
-        return f"the kept records of {self._monitor}"
-
-    def close(self) -> None:
-        """Nothing to let go of."""
-
-
-def _arrival(watermark: Watermark | None) -> int | None:
-    return int(watermark.position) if watermark and watermark.position else None
-
-
-def _fetched(rows: Sequence[Row], at: Watermark | None, *, more: bool) -> Fetched:
-    """Kept rows as a table; the watermark's position is the order of arrival."""
-    flat: list[dict[str, Any]] = [
-        {**row["record"], "event_time": row["event_time"], "record_key": row["record_key"]}
-        for row in rows
     ]
-    table = pd.DataFrame(flat) if flat else pd.DataFrame(columns=["event_time", "record_key"])
-    if rows:
-        last = rows[-1]
-        at = Watermark(
-            event_time=last["event_time"].astimezone(UTC),
-            record_key=last["record_key"],
-            position=str(last["id"]),
-        )
-    return Fetched(table=table, watermark=at, more=more)
+    rejected = [
+        Rejected(reason=reason, record=as_text(record))
+        for reason, which in found.unreadable.items()
+        for record in plain_records(table.loc[which])
+    ]
+    return _Piece(rows=rows, rejected=rejected)

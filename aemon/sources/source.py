@@ -1,4 +1,4 @@
-"""The protocol every source fulfils; `tests/contract` holds all of them to it."""
+"""The protocols of sources, replayable ones and streams; `tests/contract` holds all kinds to them."""
 
 import difflib
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from aemon.records import Watermark
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Fetched:
-    """What one read returned.
+    """What one read of a replayable source returned.
 
     Attributes:
         table: records in reading order, with at least the columns of the source's roles.
@@ -29,39 +29,77 @@ class Fetched:
     waiting: int = 0
 
 
-class Source(Protocol):
-    """Reads records in order, in bounded pieces, each exactly once for a moving watermark.
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Arrived:
+    """What a stream handed over in one piece.
 
-    Every read raises `SourceError` when trying again may help, `SourceConfigError` when the
-    table, file or column asked for is not there. Messages name them and hold no secrets.
+    Attributes:
+        table: records in order of arrival, with at least the columns of the source's roles.
+        more: another call would hand over records at once.
+        lost: records that were dropped since the last call, because nobody took them in time and
+            the memory of the stream is bounded.
+    """
+
+    table: pd.DataFrame
+    more: bool
+    lost: int = 0
+
+
+class Source(Protocol):
+    """What every source has, whichever way its records are read.
+
+    Nothing is connected, read or started before the first call that needs it.
     """
 
     @property
     def roles(self) -> Roles:
-        """Which columns identify a record."""
+        """Return which columns identify a record."""
 
-    @property
-    def replayable(self) -> bool:
-        """Whether past records can be read again; if not, the store keeps them for training."""
+    def describe(self) -> str:
+        """Return the source in a few words, without secrets."""
+
+    def close(self) -> None:
+        """Let go of connections and threads; a second call does nothing."""
+
+
+class Replayable(Source, Protocol):
+    """A source whose records stay where they are: each is read again for the same watermark.
+
+    Reads records in order, in bounded pieces, each exactly once for a moving watermark. Every read
+    raises `SourceError` when trying again may help, `SourceConfigError` when the table, file or
+    column asked for is not there. Messages name them and hold no secrets.
+    """
 
     @property
     def in_order_of_arrival(self) -> bool:
         """Whether records are read as they come in, so that none can appear behind a watermark."""
 
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
-        """At most `limit` records after a watermark, oldest first; None reads from the beginning."""
+        """Return at most `limit` records after a watermark, oldest first; None: from the first."""
 
     def newest(self, until: Watermark | None, limit: int) -> Fetched:
-        """The newest `limit` records up to a watermark (None: up to now), oldest first."""
+        """Return the newest `limit` records up to a watermark (None: up to now), oldest first."""
 
     def count(self, limit: int) -> int:
-        """How many records there are in all, counted no further than `limit`."""
+        """Return how many records there are in all, counted no further than `limit`."""
 
-    def describe(self) -> str:
-        """The source in a few words, without secrets."""
 
-    def close(self) -> None:
-        """Let go of connections and threads."""
+class Stream(Source, Protocol):
+    """A source that says each record once, to whoever listens: the inbox of a monitor keeps them.
+
+    It listens from the first `take` on, in threads of its own, and holds what has arrived in
+    bounded memory. After `close` it hands over what arrived before, then nothing.
+    """
+
+    def take(self, limit: int) -> Arrived:
+        """Hand over at most `limit` records that have arrived, without waiting for any.
+
+        No record is handed over twice.
+
+        Raises:
+            SourceError: the source cannot be reached at the moment.
+            SourceConfigError: what the configuration names is not there.
+        """
 
 
 _MOST_NAMES = 30  # a message stays readable

@@ -7,20 +7,36 @@ from aemon.clock import Clock
 from aemon.config import source_settings
 from aemon.sources.csv.source import CsvFiles
 from aemon.sources.host.source import Host
-from aemon.sources.source import Source
+from aemon.sources.source import Replayable, Stream
 from aemon.sources.sql.source import SqlTable
 
-_KINDS: dict[type[object], Callable[[Any, Clock], Source]] = {
+_REPLAYABLE: dict[type[object], Callable[[Any, Clock], Replayable]] = {
     source_settings.SqlSource: SqlTable,
     source_settings.CsvSource: lambda settings, _clock: CsvFiles(settings),
+}
+_STREAMS: dict[type[object], Callable[[Any, Clock], Stream]] = {
     source_settings.HostSource: lambda settings, clock: Host(settings, clock=clock),
 }
 
 
-def open_source(settings: source_settings.Source, *, clock: Clock) -> Source:
-    """The source for these settings; nothing is connected or read before the first call.
+def is_stream(settings: source_settings.Source) -> bool:
+    """Return whether these are the settings of a stream; if not, of a replayable source."""
+    return type(settings) in _STREAMS
+
+
+def open_replayable(settings: source_settings.Source, *, clock: Clock) -> Replayable:
+    """Open a replayable source; nothing is connected or read before the first call.
 
     Raises:
         SourceConfigError: the address cannot be understood, or its driver is not installed.
     """
-    return _KINDS[type(settings)](settings, clock)
+    return _REPLAYABLE[type(settings)](settings, clock)
+
+
+def open_stream(settings: source_settings.Source, *, clock: Clock) -> Stream:
+    """Open a stream; it does not listen before the first call.
+
+    Raises:
+        SourceConfigError: the address cannot be understood, or its driver is not installed.
+    """
+    return _STREAMS[type(settings)](settings, clock)

@@ -1,35 +1,143 @@
-"""Records of sources that cannot be read twice: kept in order of arrival, to judge and to learn."""
+"""Records of streams, which cannot be read twice: kept in order of arrival, to judge and to learn."""
 
-from collections.abc import Sequence
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
-from aemon.store.schema.tables import history, watermarks
-from aemon.store.store import Row, Store
+from aemon.records import Identity
+from aemon.store.rejected_records import Rejected, beyond_newest, keep_rejected
+from aemon.store.schema.tables import history, monitors, watermarks
+from aemon.store.store import KEYS_AT_ONCE, Row, Store
+
+REDELIVERED, CHANGED = "duplicate_key", "changed_record"
+_COLUMNS = tuple(history.c[name] for name in ("id", "entity", "record_key", "event_time", "record"))
+_EXACT, _LARGEST = 2**53, 1e308  # between them, whole numbers and floats are taken for the same
 
 
-def keep_history(store: Store, monitor: str, rows: Sequence[Row], keep: int) -> None:
-    """Append records to a monitor's history and drop all but the newest `keep`.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """What became of records: how many are new in the store, and why others are not."""
 
-    Once there is a watermark, no record is dropped that lies after it.
+    new: int
+    rejected: Counter[str]
+
+
+def keep_history(
+    store: Store,
+    monitor: str,
+    rows: Sequence[Row],
+    keep: int | None,
+    rejected: Sequence[Rejected] = (),
+) -> Kept:
+    """Append records to a monitor's history and drop all but the newest `keep` (None: none).
+
+    Once there is a watermark, no record is dropped that lies after it. A record whose entity and
+    key are there already is not kept: with the same values it was delivered again and is only
+    counted (`duplicate_key`); with others it is also put to the rejected ones (`changed_record`).
+
+    Args:
+        store: where to.
+        monitor: whose.
+        rows: `record_key`, `event_time`, `record` and perhaps `entity` of each, as they arrived.
+        keep: how many to leave.
+        rejected: what could not be read of the same delivery; the newest of them are kept, too.
 
     Raises:
+        RefusedError: the database does not take the values; nothing is then kept or dropped.
         StoreError: the database fails; nothing is then kept or dropped.
     """
-    if not rows:
-        return
-    mine = history.c.monitor == monitor
-    oldest_kept = sa.select(history.c.id).where(mine).order_by(history.c.id.desc()).offset(keep)
-    watermark = sa.select(watermarks.c.position).where(watermarks.c.monitor == monitor)
+    if not rows and not rejected:
+        return Kept(new=0, rejected=Counter())
+    named = [{"entity": "", **row} for row in rows]
     with store.writing() as connection:
-        connection.execute(
-            store.insert_or_ignore(history), [{"monitor": monitor, **row} for row in rows]
-        )
-        old = [mine, history.c.id <= oldest_kept.limit(1).scalar_subquery()]
-        position = connection.execute(watermark).scalar()
-        if position:
-            old.append(history.c.id <= int(position))
-        connection.execute(sa.delete(history).where(*old))
+        _take_turn(connection, monitor)
+        new, changed = _split(_known(connection, monitor, named), named)
+        counts = Counter(one.reason for one in (*rejected, *changed))
+        counts[REDELIVERED] += len(named) - len(new) - len(changed)
+        if new:
+            connection.execute(sa.insert(history), [{"monitor": monitor, **row} for row in new])
+        keep_rejected(connection, store, monitor, [*rejected, *changed])
+        if keep is not None:
+            _drop_oldest(connection, monitor, keep)
+    return Kept(new=len(new), rejected=+counts)
+
+
+def _take_turn(connection: sa.Connection, monitor: str) -> None:
+    """Let the writers of one history follow each other: then ids are in the order of commits.
+
+    A reader could otherwise go past an id that is committed only later. SQLite has one writer anyway.
+    """
+    row = sa.select(monitors.c.name).where(monitors.c.name == monitor)
+    # FOR NO KEY UPDATE: rows of other tables may go on referring to the monitor.
+    connection.execute(row.with_for_update(key_share=True))
+
+
+def _known(
+    connection: sa.Connection, monitor: str, rows: Sequence[Row]
+) -> dict[Identity, Mapping[Any, Any]]:
+    """Find the kept records whose keys are among those of these rows."""
+    keys = list(dict.fromkeys(row["record_key"] for row in rows))
+    known: dict[Identity, Mapping[Any, Any]] = {}
+    for first in range(0, len(keys), KEYS_AT_ONCE):
+        some = history.c.record_key.in_(keys[first : first + KEYS_AT_ONCE])
+        query = sa.select(*_COLUMNS).where(history.c.monitor == monitor, some)
+        for row in connection.execute(query).mappings():
+            known[row["entity"], row["record_key"]] = row
+    return known
+
+
+def _split(
+    known: dict[Identity, Mapping[Any, Any]], rows: Sequence[Row]
+) -> tuple[list[Row], list[Rejected]]:
+    """Return the rows that are new, and those that change an earlier one; the rest came again."""
+    new, changed = [], []
+    for row in rows:
+        earlier = known.setdefault((row["entity"], row["record_key"]), row)
+        if earlier is row:
+            new.append(row)
+        elif _content(earlier) != _content(row):
+            changed.append(Rejected(reason=CHANGED, record=_as_text(row)))
+    return new, changed
+
+
+def _content(row: Mapping[Any, Any]) -> tuple[Any, Any]:
+    """Return what a record says, the same for each way in which a database may hold it."""
+    return row["event_time"], _comparable(row["record"])
+
+
+def _comparable(value: Any) -> Any:
+    """Leave out values that are null; PostgreSQL writes large floats as whole numbers."""
+    match value:
+        case dict():
+            return {name: _comparable(one) for name, one in value.items() if one is not None}
+        case list():
+            return [_comparable(one) for one in value]
+        case float() | int() if _EXACT < abs(value) < _LARGEST:
+            return f"{value:.17g}"
+        case _:
+            return value
+
+
+def _as_text(row: Mapping[Any, Any]) -> str:
+    """Return a record as JSON text, as it was to be kept."""
+    time = row["event_time"].isoformat()
+    return json.dumps(
+        {"entity": row["entity"], "record_key": row["record_key"], "event_time": time}
+        | {"record": row["record"]}
+    )
+
+
+def _drop_oldest(connection: sa.Connection, monitor: str, keep: int) -> None:
+    old = [history.c.monitor == monitor, beyond_newest(history, monitor, keep)]
+    watermark = sa.select(watermarks.c.position).where(watermarks.c.monitor == monitor)
+    position = connection.execute(watermark).scalar()
+    if position:
+        old.append(history.c.id <= int(position))
+    connection.execute(sa.delete(history).where(*old))
 
 
 def history_records(
@@ -47,7 +155,7 @@ def history_records(
         StoreError: the database fails.
     """
     query = (
-        sa.select(history.c.id, history.c.record_key, history.c.event_time, history.c.record)
+        sa.select(*_COLUMNS)
         .where(history.c.monitor == monitor, history.c.id > after)
         .order_by(history.c.id.desc() if newest else history.c.id)
         .limit(limit)

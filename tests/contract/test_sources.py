@@ -1,4 +1,4 @@
-"""What every source promises, whatever it reads from."""
+"""What every replayable source promises, whatever it reads from."""
 
 import pytest
 

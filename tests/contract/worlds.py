@@ -10,9 +10,14 @@ from pathlib import Path
 import psycopg
 
 from aemon.config.source_settings import CsvSource, HostSource, SqlSource
+from aemon.reading.inbox_records import InboxRecords
 from aemon.sources.host.source import Host
-from aemon.sources.source import Source
-from aemon.sources.source_kinds import open_source
+from aemon.sources.source import Replayable, Stream
+from aemon.sources.source_kinds import open_replayable, open_stream
+from aemon.store.engine import open_engine
+from aemon.store.kept_records import keep_history
+from aemon.store.schema import revisions
+from aemon.store.store import Store
 
 EPOCH = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -24,7 +29,7 @@ def moment(seconds: int) -> datetime:
 class World:
     """Records happen by `add`, which tells their keys; `source` reads them."""
 
-    source: Source
+    source: Replayable
 
     def add(self, seconds: list[int]) -> list[str]:
         raise NotImplementedError
@@ -50,7 +55,7 @@ class SqliteWorld(World):
         self.connection.commit()
         what = {"query": 'SELECT * FROM "Readings" -- all;'} if query else {"table": "Readings"}
         settings = SqlSource(url=f"sqlite:///{folder}/plant.db", time="at", key="id", **what)
-        self.source = open_source(settings, clock=lambda: EPOCH)
+        self.source = open_replayable(settings, clock=lambda: EPOCH)
 
     def add(self, seconds: list[int]) -> list[str]:
         write = WRITTEN[self.time_type]
@@ -78,7 +83,7 @@ class PostgresqlWorld(World):
         # The server trusts everybody: any password will do.
         secret = url.replace("aemon@", "aemon:hunter2@")
         settings = SqlSource(url=secret, table="public.readings", time="at", key="id")
-        self.source = open_source(settings, clock=lambda: EPOCH)
+        self.source = open_replayable(settings, clock=lambda: EPOCH)
 
     def add(self, seconds: list[int]) -> list[str]:
         with closing(psycopg.connect(self.url, autocommit=True)) as connection:
@@ -103,7 +108,7 @@ class CsvWorld(World):
         self.lines = dict.fromkeys(self.files, 1)
         self.added = 0
         path = folder if files > 1 else self.files[0]
-        self.source = open_source(CsvSource(path=path, time="at"), clock=lambda: EPOCH)
+        self.source = open_replayable(CsvSource(path=path, time="at"), clock=lambda: EPOCH)
 
     def add(self, seconds: list[int]) -> list[str]:
         keys = []
@@ -117,22 +122,59 @@ class CsvWorld(World):
         return keys
 
 
-class HostWorld(World):
+class InboxWorld(World):
+    """The inbox of a stream, as it is read."""
+
+    def __init__(self, store_url: str) -> None:
+        engine = open_engine(store_url)
+        revisions.prepare(engine)
+        self.store = Store(engine, lambda: EPOCH)
+        self.store.add_monitors(["pumps"])
+        self.added = 0
+        self.source = InboxRecords(self.store, "pumps")
+
+    def add(self, seconds: list[int]) -> list[str]:
+        rows = [
+            {"record_key": f"k{number}", "event_time": moment(second), "record": {"flow": second}}
+            for number, second in enumerate(seconds, start=self.added)
+        ]
+        self.added += len(rows)
+        keep_history(self.store, "pumps", rows, keep=1000)
+        return [row["record_key"] for row in rows]
+
+    def close(self) -> None:
+        super().close()
+        self.store.close()
+
+
+class StreamWorld:
+    """Records arrive by `add`, which tells their keys; `stream` hands them over."""
+
+    stream: Stream
+
+    def add(self, seconds: list[int]) -> list[str]:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self.stream.close()
+
+
+class HostWorld(StreamWorld):
     def __init__(self) -> None:
         self.now = EPOCH
         settings = HostSource(sample_every=timedelta(days=1))
-        self.source: Host = Host(settings, clock=lambda: self.now)
-        self.source.count(1)  # starts the thread, whose one reading prepares the rates
-        while self.source._earlier is None:
+        assert isinstance(open_stream(settings, clock=lambda: EPOCH), Host)
+        self.stream: Host = Host(settings, clock=lambda: self.now)
+        self.stream.take(1)  # starts the thread, whose one reading prepares the rates
+        while self.stream._earlier is None:
             time.sleep(0.001)
 
     def add(self, seconds: list[int]) -> list[str]:
         keys = []
         for second in seconds:
             self.now = moment(second)
-            self.source.take_record()
-            newest = self.source.newest(None, 1).table
-            keys.append(newest["key"].iloc[0])
+            self.stream.take_record()
+            keys.append(self.stream._newest_time.isoformat(timespec="microseconds"))
         return keys
 
 
@@ -144,11 +186,15 @@ WORLDS = {
     "sql postgresql": lambda ask, folder: PostgresqlWorld(ask("postgres_url")),
     "csv file": lambda ask, folder: CsvWorld(folder, files=1),
     "csv folder": lambda ask, folder: CsvWorld(folder, files=2),
-    "host": lambda ask, folder: HostWorld(),
+    "inbox": lambda ask, folder: InboxWorld(f"sqlite:///{folder}/aemon.db"),
+    "inbox postgresql": lambda ask, folder: InboxWorld(ask("postgres_url")),
+}
+STREAM_WORLDS = {
+    "host": HostWorld,
 }
 
 
-def keys_in_steps(source: Source, limit: int, watermark=None) -> Iterator[list[str]]:
+def keys_in_steps(source: Replayable, limit: int, watermark=None) -> Iterator[list[str]]:
     """The keys of each read, for a watermark that moves until there is no more."""
     while True:
         fetched = source.fetch(watermark, limit)

@@ -229,6 +229,73 @@ def test_new_rows_are_numbered_after_those_that_were_carried_over(engine):
     assert newest > FIRST_ROWS["history"][0]["id"]
 
 
+def insert_kept(engine, rows) -> None:
+    """Rows of the inbox, as (id, key), or as (id, entity, key) where it knows entities."""
+    names = ["id", "entity", "record_key"] if len(rows[0]) == 3 else ["id", "record_key"]
+    with engine.begin() as connection:
+        for row in rows:
+            connection.execute(
+                sa.text(
+                    f"INSERT INTO history (monitor, event_time, record, {', '.join(names)})"
+                    f" VALUES ('pumps', '2026-03-01 08:00:00.000000', '{{}}', "
+                    + ", ".join(f":{name}" for name in names)
+                    + ")"
+                ),
+                dict(zip(names, row, strict=True)),
+            )
+
+
+def kept(engine, columns: str) -> list[tuple]:
+    with engine.connect() as connection:
+        found = connection.execute(sa.text(f"SELECT {columns} FROM history ORDER BY id"))
+        return [tuple(row) for row in found]
+
+
+def add_pumps(engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text("INSERT INTO monitors VALUES ('pumps', '2026-03-01 08:00:00.000000')")
+        )
+
+
+def test_an_inbox_of_0005_keeps_its_records_as_those_of_no_entity(engine):
+    go(engine, "0005")
+    add_pumps(engine)
+    insert_kept(engine, [(3, "a"), (7, "b")])
+    go(engine, "0006")
+    assert kept(engine, "id, entity, record_key") == [(3, "", "a"), (7, "", "b")]
+    # Then a key may be used again by an entity, and by no other record of the same one
+    insert_kept(engine, [(8, "north", "a")])
+    with pytest.raises(sa.exc.IntegrityError):
+        insert_kept(engine, [(9, "north", "a")])
+
+
+def test_on_the_way_back_entities_become_part_of_the_keys(engine):
+    go(engine, "0006")
+    add_pumps(engine)
+    insert_kept(
+        engine,
+        [(1, "", "a"), (2, "north", "a"), (3, "south", "a"), (4, "", "b"), (5, "", "north/a")],
+    )
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                "INSERT INTO rejected_records (monitor, received_at, reason, record)"
+                " VALUES ('pumps', '2026-03-01 08:00:00.000000', 'no_key', '{}')"
+            )
+        )
+    go(engine, "0005", back=True)
+    # Where a key is taken then, the newer record stays
+    expected = [(1, "a"), (3, "south/a"), (4, "b"), (5, "north/a")]
+    assert kept(engine, "id, record_key") == expected
+    assert "rejected_records" not in sa.inspect(engine).get_table_names()
+    insert_kept(engine, [(6, "c")])
+    with pytest.raises(sa.exc.IntegrityError):
+        insert_kept(engine, [(7, "c")])
+    go(engine, "head")
+    assert revisions.check(engine) == []
+
+
 def test_what_retention_removed_does_not_stop_the_way_back(engine):
     go(engine, REVISIONS[0])
     insert_first_rows(engine)

@@ -44,7 +44,6 @@ class CsvFiles:
     replaced is read anew from its beginning, with a warning.
     """
 
-    replayable = True
     in_order_of_arrival = True
 
     def __init__(self, settings: CsvSource) -> None:

@@ -42,7 +42,6 @@ class SqlTable:
     An index on (time, key) keeps every read short, and one on the key the look for late rows.
     """
 
-    replayable = True
     in_order_of_arrival = False
 
     def __init__(self, settings: SqlSource, clock: Clock = utc_now) -> None:

@@ -7,7 +7,7 @@ which monitor it means. Event times are UTC: `timestamptz` on PostgreSQL, ISO te
 import sqlalchemy as sa
 
 from aemon.records import Quiet
-from aemon.store.schema import episode_tables, lifecycle_tables, table_parts
+from aemon.store.schema import episode_tables, inbox_tables, lifecycle_tables, table_parts
 from aemon.store.schema.column_types import Json, Number, Truth, UtcTime, Whole
 from aemon.store.schema.table_parts import column, monitor, of_monitors, record_identity, table
 
@@ -22,6 +22,7 @@ replicas, snoozes = lifecycle_tables.replicas, lifecycle_tables.snoozes
 trials, trial_verdicts = lifecycle_tables.trials, lifecycle_tables.trial_verdicts
 episodes, feedback = episode_tables.episodes, episode_tables.feedback
 notifications, receivers = episode_tables.notifications, episode_tables.receivers
+history, rejected_records = inbox_tables.history, inbox_tables.rejected_records
 
 monitors = table(
     "monitors",
@@ -289,15 +290,4 @@ watermarks = table(
         nullable=True,
     ),
     comment="how far each monitor has read its source",
-)
-
-history = table(
-    "history",
-    column("id", Whole, "order of arrival", primary_key=True),
-    monitor(of_monitors()),
-    column("record_key", sa.Text, "the record's key"),
-    column("event_time", UtcTime, "when the record happened"),
-    column("record", Json, "its columns and values"),
-    sa.UniqueConstraint("monitor", "record_key"),
-    comment="records of sources that cannot be read twice, kept to learn from",
 )

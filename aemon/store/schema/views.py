@@ -142,8 +142,8 @@ SELECT monitor, {day(started_at)} AS day,
        sum(records_scored) AS records_scored,
        sum(records_revised) AS records_revised,
        sum(records_rejected) AS records_rejected,
-       sum(CASE WHEN outcome = 'collecting' THEN 0 ELSE records_read END)
-           - sum(records_scored + records_revised + records_rejected) AS records_unaccounted,
+       sum(CASE WHEN outcome = 'collecting' THEN 0 ELSE records_read - records_rejected END)
+           - sum(records_scored + records_revised) AS records_unaccounted,
        sum(records_absent) AS records_absent,
        sum(records_late) AS records_late,
        sum(records_too_late) AS records_too_late,

@@ -2,12 +2,12 @@ import math
 import time
 from datetime import UTC, datetime, timedelta
 
+import pandas as pd
 import pytest
 
 from aemon.clock import utc_now
 from aemon.config.source_settings import HostSource
 from aemon.frame import check_frame
-from aemon.records import Watermark
 from aemon.sources.host import counters
 from aemon.sources.host.counters import COLUMNS, read_counters, values_between
 from aemon.sources.host.source import Host
@@ -17,7 +17,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 @pytest.fixture
 def host():
-    """A host whose clock stands still and whose thread has not been started."""
+    """A host whose clock stands still and whose thread was not started."""
     source = Host(HostSource(sample_every=timedelta(days=1)), clock=lambda: NOON)
     yield source
     source.close()
@@ -25,39 +25,43 @@ def host():
 
 def test_the_thread_takes_records_by_itself():
     source = Host(HostSource(sample_every=timedelta(milliseconds=5)), clock=utc_now)
-    source.fetch(None, 1)
+    tables = []
     deadline = time.monotonic() + 10
-    while source.count(3) < 3 and time.monotonic() < deadline:
+    while sum(map(len, tables)) < 3 and time.monotonic() < deadline:
+        tables.append(source.take(3).table)
         time.sleep(0.01)
-    fetched = source.fetch(None, 3)
     source.close()
-    frame = check_frame(fetched.table, source.roles)
-    assert len(frame) == 3
+    frame = check_frame(pd.concat(tables, ignore_index=True), source.roles)
+    assert len(frame) >= 3
     assert frame.rejected == {}
     assert list(frame.values) == list(COLUMNS)
-    assert not source._thread.is_alive()
+    assert not source._sampler._thread.is_alive()
 
 
 def test_the_first_reading_only_prepares_the_rates(host):
+    host.close()
     host.take_record()
-    assert len(host._records) == 0
+    assert len(host.take(10).table) == 0
     host.take_record()
-    assert len(host._records) == 1
+    assert len(host.take(10).table) == 1
 
 
 def test_two_records_never_have_the_same_time(host):
+    host.close()
     for _ in range(4):
         host.take_record()
-    times = [record.time for record in host._records]
+    times = host.take(10).table["time"].tolist()
     assert times == [NOON + timedelta(microseconds=step) for step in range(3)]
 
 
-def test_a_clock_that_is_set_back_hides_no_record(host):
-    late = Watermark(event_time=NOON + timedelta(hours=1), record_key="x")
-    host.fetch(late, 1)
-    host.take_record()
-    host.take_record()
-    assert len(host.fetch(late, 10).table) >= 1
+def test_a_clock_that_is_set_back_hides_no_record_and_repeats_no_time():
+    now = [NOON, NOON - timedelta(hours=1), NOON - timedelta(hours=1)]
+    host = Host(HostSource(sample_every=timedelta(days=1)), clock=lambda: now.pop(0))
+    host.close()
+    for _ in range(4):
+        host.take_record()
+    times = host.take(10).table["time"].tolist()
+    assert times == [NOON + timedelta(microseconds=step) for step in range(3)]
 
 
 def test_a_reading_that_fails_does_not_end_the_thread(caplog):
@@ -65,7 +69,7 @@ def test_a_reading_that_fails_does_not_end_the_thread(caplog):
         raise OSError("no /proc")
 
     source = Host(HostSource(sample_every=timedelta(milliseconds=1)), clock=utc_now, read=fail)
-    source.count(1)
+    source.take(1)
     deadline = time.monotonic() + 10
     while caplog.text.count("could not be sampled") < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -75,8 +79,8 @@ def test_a_reading_that_fails_does_not_end_the_thread(caplog):
 
 def test_a_closed_host_does_not_start_again(host):
     host.close()
-    assert len(host.fetch(None, 1).table) == 0
-    assert host._thread is None
+    assert len(host.take(1).table) == 0
+    assert host._sampler._thread is None
 
 
 def test_shares_and_rates_compare_two_readings():

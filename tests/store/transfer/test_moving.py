@@ -28,6 +28,7 @@ from aemon.store.schema.tables import (
     monitors,
     notifications,
     receivers,
+    rejected_records,
     replicas,
     runs,
     scores,
@@ -143,8 +144,12 @@ def fill(store: Store) -> None:
              "source": "", "generation": 1, "updated_at": T0, "settled": {"record_key": "ü"}},
         ],
         history: [
-            {"id": 9_000_000_000, "monitor": "pumps", "record_key": "1", "event_time": FAR,
-             "record": record}
+            {"id": 9_000_000_000, "monitor": "pumps", "entity": "Pümpe\t1", "record_key": "1",
+             "event_time": FAR, "record": record}
+        ],
+        rejected_records: [
+            {"id": 2**40, "monitor": "pumps", "received_at": FAR, "reason": "no_key",
+             "record": '{"flöw": "\\\\u0000"'}
         ],
         scores: [*normal, first, second],
         episodes: [

@@ -1,0 +1,84 @@
+"""The records of an inbox as a source: what a stream said once is read again from the store."""
+
+from collections.abc import Sequence
+from datetime import UTC
+
+import pandas as pd
+
+from aemon.frame import Roles
+from aemon.records import Watermark
+from aemon.sources.source import Fetched
+from aemon.store.kept_records import history_count, history_records
+from aemon.store.store import Row, Store
+
+_ROLES = _TIME, _KEY, _ENTITY = "event_time", "record_key", "entity"
+
+
+class InboxRecords:
+    """A replayable source of the records that the store keeps of a monitor's stream.
+
+    A watermark's position is the order of arrival.
+    """
+
+    roles = Roles(time=_TIME, key=_KEY, entity=_ENTITY)
+    in_order_of_arrival = True
+
+    def __init__(self, store: Store, monitor: str) -> None:
+        self._store = store
+        self._monitor = monitor
+
+    def fetch(self, after: Watermark | None, limit: int) -> Fetched:
+        """Return at most `limit` kept records after a watermark, in order of arrival."""
+        rows = history_records(
+            self._store, self._monitor, after=_arrival(after) or 0, limit=limit + 1
+        )
+        return _fetched(rows[:limit], after, more=len(rows) > limit)
+
+    def newest(self, until: Watermark | None, limit: int) -> Fetched:
+        """Return the newest `limit` kept records up to a watermark, in order of arrival."""
+        rows = history_records(
+            self._store, self._monitor, until=_arrival(until), limit=limit, newest=True
+        )
+        return _fetched(rows, until, more=False)
+
+    def count(self, limit: int) -> int:
+        """Return how many records are kept, counted no further than `limit`."""
+        return min(limit, history_count(self._store, self._monitor))
+
+    def describe(self) -> str:
+        """Return whose records these are."""
+        return f"the kept records of {self._monitor}"
+
+    def close(self) -> None:
+        """Do nothing: the store is whoever opened it."""
+
+
+def _arrival(watermark: Watermark | None) -> int | None:
+    return int(watermark.position) if watermark and watermark.position else None
+
+
+def _fetched(rows: Sequence[Row], at: Watermark | None, *, more: bool) -> Fetched:
+    """Return kept rows as a table; the watermark's position is the order of arrival."""
+    flat = [
+        {_own_name(name): value for name, value in row["record"].items()}
+        | {name: row[name] for name in _ROLES}
+        for row in rows
+    ]
+    table = pd.DataFrame(flat) if flat else pd.DataFrame(columns=list(_ROLES))
+    if rows:
+        last = rows[-1]
+        at = Watermark(
+            event_time=last["event_time"].astimezone(UTC),
+            record_key=last["record_key"],
+            position=str(last["id"]),
+        )
+    return Fetched(table=table, watermark=at, more=more)
+
+
+def _own_name(column: str) -> str:
+    """Keep a column of the records apart from the ones that identify them.
+
+    >>> _own_name("flow"), _own_name("entity")
+    ('flow', 'entity_')
+    """
+    return f"{column}_" if column in _ROLES else column

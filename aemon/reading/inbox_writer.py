@@ -1,0 +1,97 @@
+"""The thread of an inbox: records are written as they arrive, not when they are judged."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from aemon.errors import AemonError
+from aemon.logs import Action
+from aemon.store.fences import LostLeaseError
+
+WRITE_EVERY_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0  # after failures: 2 s, 4 s, ...
+
+logger = logging.getLogger(__name__)
+
+
+class InboxWriter:
+    """Calls `write` every second until it is asked to end or the lease is lost, then `finish`.
+
+    Whatever fails is logged, and tried again after a longer pause.
+
+    Args:
+        monitor: whose inbox, for logs and for the name of the thread.
+        write: writes what has arrived.
+        finish: writes a last time, and lets go of what is open.
+    """
+
+    def __init__(
+        self, monitor: str, write: Callable[[], object], finish: Callable[[], None]
+    ) -> None:
+        self._monitor = monitor
+        self._write = write
+        self._finish = finish
+        self._over = threading.Event()
+        self._state = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread, unless it was started or asked to end before."""
+        with self._state:
+            if self._thread is not None or self._over.is_set():
+                return
+            self._thread = threading.Thread(
+                target=self._run, name=f"inbox:{self._monitor}", daemon=True
+            )
+            self._thread.start()
+
+    def ask_to_end(self) -> None:
+        """Let the thread finish; do not wait for it."""
+        with self._state:
+            self._over.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the end of the thread; return whether there ever was one."""
+        if self._thread is None:
+            return False
+        self._thread.join(seconds)
+        return True
+
+    def _run(self) -> None:
+        failures, told = 0, ""
+        pause_seconds = 0.0  # a stream listens from the first write on
+        while not self._over.wait(pause_seconds):
+            try:
+                self._write()
+            except LostLeaseError:
+                break
+            except Exception as error:  # noqa: BLE001 -- the thread must live on
+                failures += 1
+                if str(error) != told:
+                    self._tell(error)
+                told = str(error)
+            else:
+                failures, told = 0, ""
+            pause_seconds = _pause_seconds(failures)
+        try:
+            self._finish()
+        except Exception as error:  # noqa: BLE001 -- nobody waits for it
+            self._tell(error)
+
+    def _tell(self, error: Exception) -> None:
+        foreseen = isinstance(error, AemonError)
+        logger.log(
+            logging.WARNING if foreseen else logging.ERROR,
+            str(error) if foreseen else "",
+            extra={"action": Action.INBOX_FAILED, "monitor": self._monitor},
+            exc_info=None if foreseen else error,
+        )
+
+
+def _pause_seconds(failures: int) -> float:
+    """Return how long to wait before the next write, after so many failures in a row.
+
+    >>> [_pause_seconds(failures) for failures in (0, 1, 2, 50)]
+    [1.0, 2.0, 4.0, 30.0]
+    """
+    return min(WRITE_EVERY_SECONDS * 2.0 ** min(failures, 10), LONGEST_PAUSE_SECONDS)

@@ -1,0 +1,43 @@
+"""What has arrived and was not handed over yet: bounded, and what is lost is counted."""
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Piece(Generic[Item]):
+    """Some of what had arrived: the items, oldest first; see `Arrived` for `more` and `lost`."""
+
+    items: list[Item]
+    more: bool
+    lost: int
+
+
+class Arrivals(Generic[Item]):
+    """A queue between the threads of a stream and whoever takes its records.
+
+    Args:
+        most: items held; when one more arrives, the oldest is dropped and counted as lost.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._items: deque[Item] = deque(maxlen=most)
+        self._lost = 0
+        self._lock = threading.Lock()
+
+    def put(self, item: Item) -> None:
+        """Add what has just arrived."""
+        with self._lock:
+            self._lost += len(self._items) == self._items.maxlen
+            self._items.append(item)
+
+    def take(self, limit: int) -> Piece[Item]:
+        """Remove at most `limit` items, oldest first; each loss is reported once."""
+        with self._lock:
+            items = [self._items.popleft() for _ in range(min(limit, len(self._items)))]
+            lost, self._lost = self._lost, 0
+            return Piece(items=items, more=bool(self._items), lost=lost)

@@ -1,0 +1,78 @@
+"""Sampling: what can only be asked for its value now is asked at a steady pace, in a thread."""
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Generic
+
+from aemon.sources.arrivals import Arrivals, Item, Piece
+
+STOP_SECONDS = 10.0  # a sample that hangs is not waited for any longer
+
+_log = logging.getLogger(__name__)
+
+
+class Sampler(Generic[Item]):
+    """A thread that takes a sample every `pause` and holds the newest until they are taken.
+
+    The thread starts with the first `take`. A sample that fails is logged, and the next one is
+    taken after the usual pause.
+
+    Args:
+        name: what is sampled, for logs and for the name of the thread.
+        sample: takes one sample; None where there is nothing to hold yet, as with the first of two
+            readings that a rate compares.
+        pause: between two samples.
+        most: samples held in memory.
+    """
+
+    def __init__(
+        self, name: str, sample: Callable[[], Item | None], *, pause: timedelta, most: int
+    ) -> None:
+        self._name = name
+        self._sample = sample
+        self._pause_seconds = pause.total_seconds()
+        self._arrivals: Arrivals[Item] = Arrivals(most)
+        self._state = threading.Lock()  # of the thread: it starts once
+        self._sampling = threading.Lock()  # no two samples at a time: rates compare neighbours
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def take(self, limit: int) -> Piece[Item]:
+        """Hand over at most `limit` samples that nobody took yet, oldest first."""
+        self._start()
+        return self._arrivals.take(limit)
+
+    def take_sample(self) -> None:
+        """Take one sample now."""
+        with self._sampling:
+            sample = self._sample()
+            if sample is not None:
+                self._arrivals.put(sample)
+
+    def close(self) -> None:
+        """End the thread; samples that were taken before can still be taken over."""
+        with self._state:
+            self._stop.set()
+            thread = self._thread
+        if thread is not None:
+            thread.join(STOP_SECONDS)
+
+    def _start(self) -> None:
+        with self._state:
+            if self._thread is not None or self._stop.is_set():
+                return
+            self._thread = threading.Thread(
+                target=self._run, name=f"sampler:{self._name}", daemon=True
+            )
+            self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self.take_sample()
+            except Exception:  # noqa: BLE001 -- the thread must live on
+                _log.exception("%s could not be sampled", self._name)
+            if self._stop.wait(self._pause_seconds):
+                return

@@ -1,0 +1,40 @@
+"""The tables of the inbox: what streams said, and what of it could not be kept."""
+
+import sqlalchemy as sa
+
+from aemon.store.schema.column_types import Identifier, Json, UtcTime, Whole
+from aemon.store.schema.table_parts import column, monitor, of_monitors, table
+
+history = table(
+    "history",
+    column("id", Whole, "order of arrival", primary_key=True),
+    monitor(of_monitors()),
+    column(
+        "entity",
+        Identifier,
+        "the thing the record belongs to; empty if none",
+        server_default="",
+    ),
+    column("record_key", sa.Text, "the record's key"),
+    column("event_time", UtcTime, "when the record happened"),
+    column("record", Json, "its columns and values"),
+    sa.UniqueConstraint("monitor", "record_key", "entity"),
+    sa.Index(None, "monitor", "id"),
+    comment="the inbox: records of streams, which cannot be read twice, kept to judge and to learn from",
+)
+
+rejected_records = table(
+    "rejected_records",
+    column("id", Whole, "order of arrival", primary_key=True),
+    monitor(of_monitors()),
+    column("received_at", UtcTime, "when it was to be kept"),
+    column(
+        "reason",
+        sa.Text,
+        "no_time, time_out_of_range, no_key, changed_record (another record has its entity "
+        "and key) or refused (by the database)",
+    ),
+    column("record", sa.Text, "the record as JSON, cut off where it is very long"),
+    sa.Index(None, "monitor", "id"),
+    comment="records of streams that could not be kept, and why; the newest of every monitor",
+)
