@@ -65,10 +65,10 @@ class Daemon:
         self._store = Store(engine, clock)
         self._store.add_monitors(config.monitors)
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
-        self._metrics = Metrics(prometheus_client.CollectorRegistry())
+        self._metrics = Metrics(prometheus_client.CollectorRegistry(), clock)
         self._runner = Runner(self._store, self._metrics, clock)
         workers = LocalWorkers(config.trainings_at_once)
-        self._scheduler = Scheduler(self._missed, workers.capacity)
+        self._scheduler = Scheduler(self._missed, workers.capacity, clock)
         self._retention = Retention(
             self._store, self._runner, self._metrics, config.monitors, config.retention, clock
         )

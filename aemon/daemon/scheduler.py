@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from queue import SimpleQueue
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,6 +18,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
+from aemon.clock import Clock
 from aemon.config.values.cron import WEEKDAYS, Cron, longest_pause
 from aemon.daemon.slots import Slots
 from aemon.records import Job, Outcome
@@ -50,10 +51,12 @@ class Scheduler:
     Args:
         missed: hears of every tick that did not run.
         trainings_at_once: begins no more trainings; further ones wait their turn.
+        clock: the time, from which first ticks are counted.
     """
 
-    def __init__(self, missed: Missed, trainings_at_once: int) -> None:
+    def __init__(self, missed: Missed, trainings_at_once: int, clock: Clock) -> None:
         self._missed = missed
+        self._clock = clock
         self.slots = Slots(SCORING_AT_ONCE, Job.SCORE.value)
         self._heard_of: SimpleQueue[tuple[str, int] | None] = SimpleQueue()
         self._scheduler = BackgroundScheduler(
@@ -91,7 +94,7 @@ class Scheduler:
 
         A tick that is later than the next one is stale: that one reads the same records.
         """
-        now = datetime.now(UTC)
+        now = self._clock()
         grace = grace or longest_pause(schedule, zone, now)
         self._scheduler.add_job(
             work,
@@ -136,14 +139,14 @@ class Scheduler:
             id=Job.PRUNE.value,
             replace_existing=True,
             executor=Job.PRUNE.value,
-            next_run_time=datetime.now(UTC) + FIRST_PRUNE,
+            next_run_time=self._clock() + FIRST_PRUNE,
         )
 
     def start_over(self) -> None:
         """Tick every job now: the clock was set, and ticks planned by the old time may be far."""
         for job in self._scheduler.get_jobs():
             with suppress(JobLookupError):  # it was dropped, or has run, since it was listed
-                job.modify(next_run_time=datetime.now(UTC))
+                job.modify(next_run_time=self._clock())
 
     def stop(self) -> None:
         """Tick no more; runs in hand go on."""

@@ -35,7 +35,7 @@ def diagnose(path: Path) -> Iterator[Finding]:
     yield ok("configuration", f"{path} is valid, with {told}")
     for check in host_checks.CHECKS:
         yield from _found(check.__name__, check, config, path)
-    yield from _found("source", monitor_checks.sources, config)
+    yield from _found("source", monitor_checks.sources, config, utc_now)
     yield from _store(config)
     yield from _found("daemon", _daemon, config)
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pandas as pd
 
-from aemon.clock import format_duration, utc_now
+from aemon.clock import Clock, format_duration
 from aemon.config.schema import Config, MonitorSettings
 from aemon.doctor.finding import Finding, error, ok, warning
 from aemon.errors import AemonError, ArtifactError
@@ -23,20 +23,20 @@ _MINUTE = timedelta(minutes=1)
 _TOLD = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.MISFIRED)
 
 
-def sources(config: Config) -> Iterator[Finding]:
+def sources(config: Config, clock: Clock) -> Iterator[Finding]:
     """Whether each source can be read, and delivers."""
     for name, settings in config.monitors.items():
         try:
-            yield _source(name, settings)
+            yield _source(name, settings, clock)
         except AemonError as broken:
             todo = broken.todo or f"aemon check {name} shows what it would read"
             yield error("source", f"{name}: {broken.message}", todo)
 
 
-def _source(name: str, settings: MonitorSettings) -> Finding:
+def _source(name: str, settings: MonitorSettings, clock: Clock) -> Finding:
     if is_stream(settings.source):  # the only one so far
         return ok("source", f"{name}: this machine")
-    source = open_replayable(settings.source, clock=utc_now)
+    source = open_replayable(settings.source, clock=clock)
     try:
         frame = Reader(source).newest(None, 1).frame
     finally:
@@ -45,7 +45,7 @@ def _source(name: str, settings: MonitorSettings) -> Finding:
         todo = "nothing can be learned before records come in"
         return warning("source", f"{name}: there are no records", todo)
     newest = pd.Timestamp(frame.times[-1]).tz_localize("UTC").to_pydatetime()
-    age, stale = utc_now() - newest, settings.stale_age(utc_now())
+    age, stale = clock() - newest, settings.stale_age(clock())
     if stale is not None and age > stale:
         return warning(
             "source",
@@ -59,7 +59,7 @@ def _source(name: str, settings: MonitorSettings) -> Finding:
 
 def detectors(store: Store, config: Config) -> Iterator[Finding]:
     """Which monitors have no detector and why, and whose cannot be read."""
-    known = overview(store, config.monitors, utc_now() - LATELY)
+    known = overview(store, config.monitors, store.now() - LATELY)
     for name in sorted(set(config.monitors) - {monitor.name for monitor in known}):
         yield warning("detector", f"{name} has never run", "start it: aemon run")
     for monitor in known:
@@ -90,7 +90,7 @@ def _none_yet(monitor: MonitorOverview) -> Finding:
 
 def runs(store: Store, config: Config) -> Iterator[Finding]:
     """Which runs of the last day ended badly, or were lost."""
-    since = utc_now() - LATELY
+    since = store.now() - LATELY
     fine = True
     for bad in bad_ends(store, since, _TOLD):
         if bad.monitor in config.monitors:
@@ -100,7 +100,7 @@ def runs(store: Store, config: Config) -> Iterator[Finding]:
             yield warning("runs", what, told)
     for name, settings in config.monitors.items():
         longest = max(settings.score_timeout, settings.train_timeout)
-        count = lost_runs(store, name, since, utc_now() - 2 * longest)
+        count = lost_runs(store, name, since, store.now() - 2 * longest)
         if count:
             fine = False
             what = f"{name}: {count} runs were lost in the last day with the aemon that ran them"

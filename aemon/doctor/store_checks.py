@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import sqlalchemy as sa
 
-from aemon.clock import format_duration, utc_now
+from aemon.clock import format_duration
 from aemon.config.schema import Config
 from aemon.doctor.finding import Finding, error, ok, warning
 from aemon.store.delivery import listed
@@ -34,7 +34,7 @@ def tables(store: Store, _config: Config) -> Finding:
 
 def writable(store: Store, _config: Config) -> Finding:
     """Whether a row can be written; it is taken back."""
-    probe = sa.insert(monitors).values(name="aemon doctor was here", created_at=utc_now())
+    probe = sa.insert(monitors).values(name="aemon doctor was here", created_at=store.now())
     with store_errors(store.engine), store.engine.connect() as connection:
         connection.execute(probe)
         connection.rollback()
@@ -69,9 +69,9 @@ def clocks(store: Store, _config: Config) -> Finding:
     """Whether this host's clock and the database's agree."""
     with store_errors(store.engine), store.engine.connect() as plain:
         connection = plain.execution_options(**{READ_ONLY: True})
-        began = utc_now()
+        began = store.now()
         theirs = database_time(connection, store)
-        skew = theirs - (began + (utc_now() - began) / 2)
+        skew = theirs - (began + (store.now() - began) / 2)
     if abs(skew) > MOST_SKEW:
         way = "ahead of" if skew > timedelta(0) else "behind"
         return warning(

@@ -6,7 +6,7 @@ from datetime import datetime
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from aemon import __version__
-from aemon.clock import utc_now
+from aemon.clock import Clock, utc_now
 from aemon.config.schema import MonitorSettings
 from aemon.metrics.catalogue import Catalogue
 from aemon.metrics.series import exposition
@@ -23,8 +23,9 @@ _WELL = frozenset({Outcome.OK, Outcome.NO_DATA, Outcome.COLLECTING})
 class Metrics(Catalogue):
     """Keeps every metric of the catalogue up to date from what happens."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, clock: Clock = utc_now) -> None:
         super().__init__(registry)
+        self._clock = clock
         registry.register(ProcessCollector(registry=self.others))
         self.build_info.labels(version=__version__).set(1)
         self.store_up.set(1)
@@ -50,7 +51,7 @@ class Metrics(Catalogue):
         begin_monitor(self, monitor, settings.quiet)
         kinds = (settings.source.kind, settings.detector.kind)
         self.monitor_info.labels(monitor, *kinds).set(1)
-        now = utc_now()
+        now = self._clock()
         self._show_due(monitor, now)
         for job in (Job.SCORE, Job.TRAIN):
             seconds = settings.pause(job, now).total_seconds()

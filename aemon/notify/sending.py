@@ -15,12 +15,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
 from aemon import __version__
+from aemon.clock import Clock, utc_now
 from aemon.config.receiver_settings import ReceiverSettings
 from aemon.notify.receivers.receiver import Receiver
 
@@ -58,13 +59,14 @@ class Answer:
         return not self.error
 
 
-def send(receiver: Receiver, body: bytes, key: str) -> Answer:
+def send(receiver: Receiver, body: bytes, key: str, clock: Clock = utc_now) -> Answer:
     """Send JSON to a receiver and wait for its answer, at most as long as its timeout.
 
     Args:
         receiver: where to, and with which credentials.
         body: the JSON.
         key: sent along, so that a receiver can drop a message it already has.
+        clock: the time, from which a pause that the receiver asks for is counted.
     """
     settings = receiver.settings
     seconds = settings.timeout.total_seconds()
@@ -83,7 +85,7 @@ def send(receiver: Receiver, body: bytes, key: str) -> Answer:
             return Answer(status=response.status)
     except urllib.error.HTTPError as error:
         with error:
-            return _refused(settings, error, _read(error.fp, seconds))
+            return _refused(settings, error, _read(error.fp, seconds), clock())
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         late = cutter.was_cut or isinstance(reason, TimeoutError)
@@ -93,7 +95,9 @@ def send(receiver: Receiver, body: bytes, key: str) -> Answer:
         timer.cancel()
 
 
-def _refused(settings: ReceiverSettings, error: urllib.error.HTTPError, said: str) -> Answer:
+def _refused(
+    settings: ReceiverSettings, error: urllib.error.HTTPError, said: str, now: datetime
+) -> Answer:
     told = f"HTTP {error.code}"
     # Secrets are hidden before the text is cut short: half a secret would not be found.
     if said := _without_secrets(said, settings)[:MOST_TOLD]:
@@ -106,7 +110,7 @@ def _refused(settings: ReceiverSettings, error: urllib.error.HTTPError, said: st
         error=told,
         permanent=not server_fails and error.code not in _WAIT,
         alone=error.code == HTTPStatus.INTERNAL_SERVER_ERROR,
-        retry_after=_retry_after(error.headers.get("Retry-After", "")),
+        retry_after=_retry_after(error.headers.get("Retry-After", ""), now),
     )
 
 
@@ -216,13 +220,13 @@ def _told(reason: object) -> str:
     return f"{type(reason).__name__}: {reason}" if str(reason) else type(reason).__name__
 
 
-def _retry_after(text: str) -> timedelta | None:
+def _retry_after(text: str, now: datetime) -> timedelta | None:
     """Return how long a receiver asks to wait, in seconds or until a time; None if it does not."""
     try:
         wait = (
             timedelta(seconds=int(text))
             if text.strip().isdigit()
-            else parsedate_to_datetime(text) - datetime.now(UTC)
+            else parsedate_to_datetime(text) - now
         )
     except (TypeError, ValueError, OverflowError):
         return None

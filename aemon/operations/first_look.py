@@ -17,8 +17,10 @@ from aemon.detection.features.feature_fitting import ColumnReport, describe_colu
 from aemon.detection.learning import LEAST_RECORDS
 from aemon.detection.thresholds.threshold import false_alarm_rate_for
 from aemon.errors import AemonError
-from aemon.frame import Frame, check_frame
+from aemon.frame import Frame
 from aemon.lifecycle.cold_start import judged_columns, wanted_for, wanted_records
+from aemon.reading.reader import Reader, arrived_frame
+from aemon.sources.source import Arrived
 from aemon.sources.source_kinds import is_stream, open_replayable, open_stream
 
 LIVE_RECORDS = 2
@@ -91,18 +93,18 @@ def _first_records(settings: MonitorSettings) -> _First:
     """Read the first records of a source that is replayable."""
     with closing(open_replayable(settings.source, clock=utc_now)) as source:
         wanted = wanted_records(settings, source)
-        fetched = source.fetch(None, wanted)
-        frame = learned_from = check_frame(fetched.table, source.roles)
+        reader = Reader(source)
+        read = reader.after(None, wanted)
+        frame = learned_from = read.frame
         if settings.start == "now":
-            newest = source.newest(None, settings.max_training_records)
-            learned_from = check_frame(newest.table, source.roles)
+            learned_from = reader.newest(None, settings.max_training_records).frame
         described = source.describe()
     warnings = []
-    if fetched.waiting:
+    if read.waiting:
         warnings.append(
-            f"{fetched.waiting} records wait: their time is unreadable or more than a year ahead"
+            f"{read.waiting} records wait: their time is unreadable or more than a year ahead"
         )
-    there = len(fetched.table)
+    there = read.fetched
     if there == 0:
         warnings.append("no records yet: aemon will collect them")
     elif there < wanted:
@@ -138,7 +140,7 @@ def _first_arrivals(settings: MonitorSettings) -> _First:
         described, roles = stream.describe(), stream.roles
     came, waited = len(table), time.monotonic() - began
     records = f"{came or 'no'} record{'' if came == 1 else 's'} came in {waited:.1f} s"
-    frame = check_frame(table, roles)
+    frame = arrived_frame(Arrived(table=table, more=False), roles)
     names = judged_columns([str(name) for name in table], roles, settings.columns)
     return _First(
         described=described,

@@ -3,30 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from aemon.frame import Frame, Roles, check_frame, event_times, join_frames, naive_utc
 from aemon.records import Watermark
-from aemon.sources.source import Fetched
+from aemon.sources.source import Arrived, Fetched, Replayable
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-class Readable(Protocol):
-    """What a reader asks of a source whose records can be read again."""
-
-    @property
-    def roles(self) -> Roles:
-        """Return which columns identify a record."""
-
-    def fetch(self, after: Watermark | None, limit: int) -> Fetched:
-        """Return at most `limit` records after a watermark, oldest first."""
-
-    def newest(self, until: Watermark | None, limit: int) -> Fetched:
-        """Return the newest `limit` records up to a watermark, oldest first."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,7 +61,7 @@ class Reader:
 
     def __init__(
         self,
-        source: Readable,
+        source: Replayable,
         *,
         context_rows: int = 0,
         complete_after: timedelta | None = None,
@@ -174,3 +160,12 @@ class Reader:
             return read
         frame = join_frames(before.as_context(), read.frame)
         return replace(read, frame=replace(frame, rejected=read.frame.rejected))
+
+
+def arrived_frame(arrived: Arrived, roles: Roles) -> Frame:
+    """Return the records that a stream handed over, for a look at them; nothing is kept.
+
+    Raises:
+        FrameError: the records lack a column that identifies them.
+    """
+    return check_frame(arrived.table, roles)

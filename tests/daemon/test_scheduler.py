@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from aemon.clock import utc_now
 from aemon.daemon.scheduler import SCORING_AT_ONCE, Scheduler
 from aemon.records import Job, Outcome
 
@@ -17,7 +18,7 @@ def told():
 
 @pytest.fixture
 def scheduler(told):
-    scheduler = Scheduler(lambda *what: told.append(what), 1)
+    scheduler = Scheduler(lambda *what: told.append(what), 1, utc_now)
     yield scheduler
     scheduler.stop()
 
@@ -138,7 +139,7 @@ def test_when_the_clock_was_set_a_job_dropped_meanwhile_is_left_out(scheduler, m
 def test_a_listener_that_hangs_takes_no_ticks_with_it(told):
     """The store may hang: the ledger waits for it, the scheduler does not."""
     release, ticks = threading.Event(), []
-    scheduler = Scheduler(lambda *_: release.wait(10), 1)
+    scheduler = Scheduler(lambda *_: release.wait(10), 1, utc_now)
     scheduler.every(timedelta(milliseconds=50), "slow", lambda: time.sleep(0.5))
     scheduler.every(timedelta(milliseconds=50), "quick", lambda: ticks.append(1))
     scheduler.start(lambda: None)

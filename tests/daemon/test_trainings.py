@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from aemon.clock import utc_now
 from aemon.daemon.scheduler import Scheduler
 from aemon.daemon.trainings import Trainings
 from aemon.errors import AemonError, WorkerError
@@ -89,7 +90,7 @@ def training(missed, clock):
     made = []
 
     def training(runner, workers):
-        scheduler = Scheduler(lambda *what: missed.append(what), workers.capacity)
+        scheduler = Scheduler(lambda *what: missed.append(what), workers.capacity, utc_now)
         scheduler.start(lambda: None)
         trainings = Trainings("sqlite://", workers, runner, scheduler, clock, lambda: False)
         made.append((trainings, scheduler, runner))

@@ -1,6 +1,8 @@
 """The reader turns what a source returns into frames."""
 
+import ast
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ from aemon.reading.reader import Reader
 from aemon.records import Watermark
 from aemon.sources.source import Fetched
 
+ROOT = Path(__file__).resolve().parents[2]
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
@@ -116,3 +119,13 @@ def test_the_watermark_behind_the_leading_records_is_asked_of_the_source(seconds
     first = Watermark(position="-1")
     read = reader.after(first, 10)
     assert reader.watermark_behind(first, read, START + timedelta(seconds=seconds)) == expected
+
+
+def test_nothing_but_the_reader_makes_frames_of_what_a_source_returns():
+    calls = [
+        str(path.relative_to(ROOT))
+        for path in sorted((ROOT / "aemon").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("check_frame")
+    ]
+    assert set(calls) == {"aemon/reading/reader.py"}
