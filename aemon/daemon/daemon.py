@@ -15,7 +15,7 @@ from aemon.clock import Clock, utc_now
 from aemon.config.schema import Config
 from aemon.config.values.addresses import page_url
 from aemon.daemon.health import Condition
-from aemon.daemon.leasing import Leasing, own_name
+from aemon.daemon.leasing import Leasing, Watch, own_name
 from aemon.daemon.local_workers import LocalWorkers
 from aemon.daemon.pruning import Retention
 from aemon.daemon.reloading import Change, Reloading
@@ -36,6 +36,7 @@ from aemon.store.leases import Replica
 from aemon.store.schema import revisions
 from aemon.store.store import Store
 from aemon.web.access import WatchedAccess, exposure
+from aemon.web.app import build_app
 from aemon.web.server import WebServer, listen
 
 logger = logging.getLogger(__name__)
@@ -100,7 +101,12 @@ class Daemon:
         )
         self._leasing = Leasing(
             Store(open_engine(self._store_url), clock), self._me, config.replicas.lease,
-            self._metrics, on_won=self._watching.begin, on_lost=self._watching.end, running=self._runner.running,
+            self._metrics,
+            Watch(
+                on_won=self._watching.begin,
+                on_lost=self._watching.end,
+                running=self._runner.running,
+            ),
         )  # fmt: skip
         self._reloading = Reloading(path, self._metrics, lambda: clock().timestamp())
         self._condition = Condition(
@@ -121,10 +127,11 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
         signal.signal(signal.SIGHUP, self._ask_to_reload)
-        web = WebServer(
-            self._socket, self._status, self._condition.health, self._metrics.exposed,
-            self._access, self._config.http.max_body, self._metrics.count_refused,
+        app = build_app(
+            self._status, self._condition.health, self._metrics.exposed, lambda: self._access.now,
+            max_body=self._config.http.max_body, refused=self._metrics.count_refused,
         )  # fmt: skip
+        web = WebServer(self._socket, app, self._access)
         web.start()
         exposed = exposure(self._access.now.settings, self._socket.getsockname()[0])
         if exposed:

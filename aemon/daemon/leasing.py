@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,13 +18,28 @@ from aemon.logs import Action, log
 from aemon.metrics.metrics import Metrics
 from aemon.store.episodes import counts_open
 from aemon.store.fences import Fence
-from aemon.store.leases import Replica, give_back, hold, some_free
+from aemon.store.leases import Knowledge, Replica, give_back, hold, some_free
 from aemon.store.store import Store
 
 LOOK_EVERY_SECONDS = 1.0  # among several, how often it is looked for what others gave back
 MOST_NAMED = 20  # monitors in one line of the log
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """Who is to know which monitors are held.
+
+    Attributes:
+        on_won: hears a monitor and its fence; from then on, it is to be watched here.
+        on_lost: hears a monitor that is to be watched here no more.
+        running: whether a run of a monitor is in hand; it is given back after that.
+    """
+
+    on_won: Callable[[str, Fence], None]
+    on_lost: Callable[[str], None]
+    running: Callable[[str], bool]
 
 
 class Leasing:
@@ -34,29 +50,19 @@ class Leasing:
         me: this daemon.
         lease: who says nothing for so long loses its monitors.
         metrics: where it is told what is held.
-        on_won: told a monitor and its fence; from then on, it is to be watched here.
-        on_lost: told a monitor that is to be watched here no more.
-        running: whether a run of a monitor is in hand; it is given back after that.
+        watch: who is to know which monitors are held.
     """
 
     def __init__(
-        self,
-        store: Store,
-        me: Replica,
-        lease: timedelta,
-        metrics: Metrics,
-        *,
-        on_won: Callable[[str, Fence], None],
-        on_lost: Callable[[str], None],
-        running: Callable[[str], bool],
+        self, store: Store, me: Replica, lease: timedelta, metrics: Metrics, watch: Watch
     ) -> None:
         self._store = store
         self._me = me
         self._lease = lease
         self._metrics = metrics
-        self._on_won = on_won
-        self._on_lost = on_lost
-        self._running = running
+        self._on_won = watch.on_won
+        self._on_lost = watch.on_lost
+        self._running = watch.running
         self._names: tuple[str, ...] = ()
         self._naming = threading.Lock()  # a beat tells of no monitor that was dropped meanwhile
         self._held: dict[str, Fence] = {}
@@ -136,15 +142,12 @@ class Leasing:
         self._next_beat = time.monotonic() + beat_every(self._lease).total_seconds()
         names = self._names
         try:
-            now = hold(
-                self._store,
-                self._me,
-                names,
-                self._lease,
+            own = Knowledge(
                 known=self._tokens() if self._begun else None,
                 gone=is_gone,
                 busy={name for name in self._held if self._running(name)},
             )
+            now = hold(self._store, self._me, names, self._lease, own)
         except StoreError as error:
             self._failed(error)  # what is held is kept: whether it is lost, only the store knows
             return

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, timedelta
 from queue import SimpleQueue
 from typing import Any
@@ -45,6 +46,23 @@ class _InSlots(BasePoolExecutor):  # type: ignore[misc]
         super().__init__(slots)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """What a monitor's ticks need beside their schedule.
+
+    Attributes:
+        zone: of a cron schedule.
+        jitter: runs begin up to so much later, by chance.
+        grace: a later tick is not run any more; by default the longest pause of the schedule.
+        delay: before the first tick.
+    """
+
+    zone: ZoneInfo = _UTC
+    jitter: timedelta | None = None
+    grace: timedelta | None = None
+    delay: timedelta = timedelta(0)
+
+
 class Scheduler:
     """Ticks every monitor's jobs; jobs are rebuilt from the configuration at each start.
 
@@ -84,24 +102,21 @@ class Scheduler:
         schedule: timedelta | Cron,
         monitor: str,
         work: Callable[[], Any],
-        *,
-        zone: ZoneInfo = _UTC,
-        jitter: timedelta | None = None,
-        grace: timedelta | None = None,
-        delay: timedelta = timedelta(0),
+        timing: Timing | None = None,
     ) -> None:
         """Score a monitor now and then by its schedule.
 
         A tick that is later than the next one is stale: that one reads the same records.
         """
+        timing = timing or Timing()
         now = self._clock()
-        grace = grace or longest_pause(schedule, zone, now)
+        grace = timing.grace or longest_pause(schedule, timing.zone, now)
         self._scheduler.add_job(
             work,
-            trigger_of(schedule, zone, jitter),
+            trigger_of(schedule, timing.zone, timing.jitter),
             id=_id(Job.SCORE, monitor),
             executor=Job.SCORE.value,
-            next_run_time=now + delay,
+            next_run_time=now + timing.delay,
             misfire_grace_time=max(1, round(grace.total_seconds())),
         )
 

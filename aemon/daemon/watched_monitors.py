@@ -11,7 +11,7 @@ from aemon.clock import Clock
 from aemon.config.schema import MonitorSettings
 from aemon.config.values.cron import Cron
 from aemon.daemon.runner import Runner
-from aemon.daemon.scheduler import Scheduler
+from aemon.daemon.scheduler import Scheduler, Timing
 from aemon.daemon.trainings import Trainings
 from aemon.errors import StoreError
 from aemon.lifecycle.cold_start import wanted_for
@@ -90,10 +90,16 @@ class Watching:
             monitor.listen()
             self._works.metrics.add_monitor(name, settings)
             self._works.scheduler.every(
-                settings.score_every, name, lambda: self._tick(monitor),
-                zone=ZoneInfo(settings.timezone), jitter=settings.jitter, grace=settings.grace,
-                delay=_delay(settings.score_every, place, len(self._configured)),
-            )  # fmt: skip
+                settings.score_every,
+                name,
+                lambda: self._tick(monitor),
+                Timing(
+                    zone=ZoneInfo(settings.timezone),
+                    jitter=settings.jitter,
+                    grace=settings.grace,
+                    delay=_delay(settings.score_every, place, len(self._configured)),
+                ),
+            )
 
     def end(self, name: str) -> None:
         """Watch a monitor no more; a run in hand ends after its next commit."""

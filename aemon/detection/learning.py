@@ -19,7 +19,7 @@ from aemon.detection.features.feature_map import FeatureMap
 from aemon.detection.looking import ABSENT_SHARE
 from aemon.detection.provenance import Provenance, hash_frame, versions
 from aemon.detection.scoring.scorer import Scorer
-from aemon.detection.scoring.scorer_fitting import Fitted, fit_scorer, hold_out
+from aemon.detection.scoring.scorer_fitting import Fitted, ScoringPlan, fit_scorer, hold_out
 from aemon.detection.scoring.trimming import trusted_records
 from aemon.detection.state import hash_feature_map
 from aemon.detection.thresholds.by_entity import Thresholds, calibrate_thresholds
@@ -127,9 +127,12 @@ def learn(
     kind = KINDS[settings.detector.kind]
     autoencoder = kind.learn(training_set, settings.detector, seed, progress)
     fitted = fit_scorer(
-        autoencoder, training_set, hold_out(autoencoder, training_set), feature_map.floors, kind.views,
-        diagonal=kind.diagonal, seed=seed,
-    )  # fmt: skip
+        autoencoder,
+        training_set,
+        hold_out(autoencoder, training_set),
+        ScoringPlan(floors=feature_map.floors, views=kind.views, diagonal=kind.diagonal),
+        seed=seed,
+    )
     calibrating = _calibrating(training_set, fitted)
     rows = fitted.rows[calibrating]
     provenance = Provenance(

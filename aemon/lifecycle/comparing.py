@@ -65,17 +65,19 @@ def compare_detectors(
     settings: MonitorSettings,
     store: Store,
     clock: Clock,
-    version: int,
-    other: int | None,
+    versions: tuple[int, int | None],
     records: int,
 ) -> Compared:
     """Judge the newest judged records with two detectors; nothing is stored.
+
+    Of `versions` the second may be None: the active one.
 
     Raises:
         DetectorError: one of them is not there, or its weights are not, or there are no records.
         FrameError: the records have no longer the columns one of them learned from.
         AemonError: the source or the store is at fault.
     """
+    version, other = versions
     if other is None:
         active = active_detector(store, name)
         if active is None:

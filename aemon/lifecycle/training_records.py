@@ -136,7 +136,9 @@ def choose_records(
     about = last_words(said)
     levels = [*learned_shifts(store, name), *shifts]
     apart = {**_quiet(name, settings, store, frame), "outlived": _outlived(frame, levels)}
-    left_out = _left_out(name, store, frame, said, about, apart, levels, first=first)
+    feedback = _Feedback(said=said, about=about)
+    judged = _Judged(name=name, store=store, levels=levels, first=first)
+    left_out = _left_out(frame, feedback, apart, judged)
     stored = stored_records(name, store, said, about)
     back = only(stored, about, FeedbackVerdict.FALSE_ALARM, without=frame)
     taught = _without(frame, left_out)
@@ -214,32 +216,43 @@ def _quiet(name: str, settings: MonitorSettings, store: Store, frame: Frame) -> 
     }
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Feedback:
+    """What people said, and how to ask for the last word on a record."""
+
+    said: Sequence[Feedback]
+    about: About
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Judged:
+    """Where to ask what was flagged: of a first detector's records, nothing was."""
+
+    name: str
+    store: Store
+    levels: Sequence[Drift]
+    first: bool
+
+
 def _left_out(
-    name: str,
-    store: Store,
-    frame: Frame,
-    said: Sequence[Feedback],
-    about: About,
-    apart: Mapping[str, Mask],
-    levels: Sequence[Drift],
-    *,
-    first: bool,
+    frame: Frame, feedback: _Feedback, apart: Mapping[str, Mask], judged: _Judged
 ) -> dict[str, list[Identity]]:
+    """Return the records that teach nothing, by reason."""
     pairs = frame.identities
     ignored = np.zeros(len(frame), dtype=bool)
-    for one in said:
+    for one in feedback.said:
         if one.verdict is FeedbackVerdict.IGNORE_UNTIL and one.until is not None:
             ignored |= in_stretch(frame, one)
-    last = [about(*pair) for pair in pairs]
+    last = [feedback.about(*pair) for pair in pairs]
     hushed = np.logical_or.reduce([*apart.values()])
     confirmed = flags(one is not None and one.verdict is FeedbackVerdict.CONFIRMED for one in last)
     false_alarm = flags(
         one is not None and one.verdict is FeedbackVerdict.FALSE_ALARM for one in last
     )
     flagged = np.zeros(len(frame), dtype=bool)
-    if not first:
+    if not judged.first:
         free = false_alarm | confirmed | ignored | hushed
-        flagged = _flagged(name, store, frame, levels, free=free)
+        flagged = _flagged(judged.name, judged.store, frame, judged.levels, free=free)
     said_of = confirmed | ignored
     reasons = {"flagged": flagged, "confirmed": confirmed, "ignored": ignored & ~confirmed}
     reasons |= {why: rows & ~said_of for why, rows in apart.items()}

@@ -8,16 +8,17 @@ from aemon.clock import Clock, utc_now
 from aemon.config.learning_settings import LearningSettings
 from aemon.config.schema import MonitorSettings
 from aemon.config.source_settings import identity
+from aemon.detection.arrays import Mask
 from aemon.detection.detector import Detector
 from aemon.detection.drift.column_drift import reference
-from aemon.detection.learning import learn
+from aemon.detection.learning import Learned, learn
 from aemon.detection.thresholds.by_entity import Thresholds
 from aemon.detection.thresholds.false_alarms import AppliedFeedback, apply_feedback, at_least, cap
 from aemon.errors import ArtifactError
 from aemon.frame import Frame, in_time_order, rows_of
 from aemon.lifecycle.detector_rows import detector_rows
 from aemon.lifecycle.loaded_detector import load
-from aemon.lifecycle.training_records import choose_records
+from aemon.lifecycle.training_records import TrainingRecords, choose_records
 from aemon.reading.monitor_source import open_records
 from aemon.records import DetectorState
 from aemon.store.detectors import active_detector, newest_version, save_detector
@@ -85,22 +86,7 @@ def train_once(
     called_normal = rows_of(learned.records, chosen.false_alarms.identities)
     applied = apply_feedback(learned, called_normal, chosen.false_alarms, chosen.confirmed)
     detector = applied.detector
-    manifest = {
-        "settings": settings.learning.model_dump(mode="json"),
-        "source": identity(settings.source),
-        "read": chosen.read.as_json(),
-        "rejected": chosen.rejected,
-        "left_out": chosen.left_out,
-        "brought_back": chosen.brought_back,
-        "called_normal": learned.records.take(called_normal).identities,
-        "feedback": list(chosen.spoken),
-        "shifts": [[one.entity, one.started_at.isoformat()] for one in chosen.shifts],
-        "reference": reference(in_time_order(chosen.frame), learned.feature_map).as_json(),
-        "lines": {
-            "without_feedback": threshold_values(applied.without),
-            "drawn": threshold_values(detector.thresholds),
-        },
-    }
+    manifest = _manifest(settings, chosen, learned, called_normal, applied)
     new = detector_rows(detector, chosen.watermark, identity(settings.source))
     new = replace(
         new,
@@ -123,6 +109,32 @@ def train_once(
         on_trial=saved.state is DetectorState.SHADOW,
         note=detector.thresholds.note,
     )
+
+
+def _manifest(
+    settings: MonitorSettings,
+    chosen: TrainingRecords,
+    learned: Learned,
+    called_normal: Mask,
+    applied: AppliedFeedback,
+) -> dict[str, Any]:
+    """What a detector was learned from, and how: enough to train it again."""
+    return {
+        "settings": settings.learning.model_dump(mode="json"),
+        "source": identity(settings.source),
+        "read": chosen.read.as_json(),
+        "rejected": chosen.rejected,
+        "left_out": chosen.left_out,
+        "brought_back": chosen.brought_back,
+        "called_normal": learned.records.take(called_normal).identities,
+        "feedback": list(chosen.spoken),
+        "shifts": [[one.entity, one.started_at.isoformat()] for one in chosen.shifts],
+        "reference": reference(in_time_order(chosen.frame), learned.feature_map).as_json(),
+        "lines": {
+            "without_feedback": threshold_values(applied.without),
+            "drawn": threshold_values(applied.detector.thresholds),
+        },
+    }
 
 
 def train_in_worker(

@@ -134,7 +134,8 @@ def prune_results(installation: Installation, *, dry_run: bool = False) -> RowCo
         StoreError: the database fails.
     """
     store, settings = installation.store, installation.config.retention
-    counts = retention.prune(store, None, settings, store.now(), dry_run=dry_run)
+    remove = retention.count_old if dry_run else retention.prune
+    counts = remove(store, None, settings, store.now())
     if not dry_run:
         retention.drop_empty_partitions(store, settings, store.now())
     return RowCounts(rows=counts)

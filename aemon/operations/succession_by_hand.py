@@ -86,7 +86,7 @@ def compare_detectors(
     name = installation.monitor(monitor)
     settings = installation.config.monitors[name]
     return comparing.compare_detectors(
-        name, settings, installation.store, installation.clock, version, other, records
+        name, settings, installation.store, installation.clock, (version, other), records
     )
 
 

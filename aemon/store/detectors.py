@@ -1,6 +1,6 @@
 """Detectors in the store: saving one makes it the active one; artifacts are kept by their hash."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -90,7 +90,6 @@ def save_detector(
         StaleWatermarkError: another detector was stored since; nothing was written.
         StoreError: the database fails.
     """
-    sha256 = artifacts.digest(new.artifact)
     now = store.now()
     mine = detectors.c.monitor == monitor
     with store.writing() as connection:
@@ -101,12 +100,6 @@ def save_detector(
             raise StaleWatermarkError(
                 f"{monitor}: another daemon has trained detector {version - 1}"
             )
-        content = {
-            "sha256": sha256,
-            "format_version": artifacts.FORMAT_VERSION,
-            "content": new.artifact,
-        }
-        connection.execute(store.insert_or_ignore(artifacts_table), content)
         active_id = connection.execute(
             sa.select(detectors.c.id).where(mine, detectors.c.state == DetectorState.ACTIVE)
         ).scalar()
@@ -117,39 +110,66 @@ def save_detector(
             set_state(
                 connection, monitor, DetectorState.ACTIVE, DetectorState.RETIRED, now, replaced
             )
-        made = {
-            "monitor": monitor,
-            "version": version,
-            "state": state,
-            "state_at": now,
-            "state_reason": "on trial" if state is DetectorState.SHADOW else "judges at once",
-            "trained_at": now,
-            "artifact_sha256": sha256,
-            "asked_by": new.asked_by,
-            **new.columns,
-        }
-        detector_id = _inserted(connection, sa.insert(detectors).values(made))
-        line = {
-            "detector_id": detector_id, "created_at": now, "reason": "training", **new.threshold,
-        }  # fmt: skip
-        threshold_id = _inserted(connection, sa.insert(thresholds).values(line))
+        place = {"monitor": monitor, "version": version, "state": state}
+        detector_id, threshold_id = _write(store, connection, new, place, now)
         if state is DetectorState.SHADOW and active_id is not None:
             begin_trial(connection, detector_id, active_id, now)
-        for start in range(0, len(new.applied), KEYS_AT_ONCE):
-            some = feedback.c.id.in_(new.applied[start : start + KEYS_AT_ONCE])
-            connection.execute(
-                sa.update(feedback)
-                .where(some, feedback.c.detector_id.is_(None))
-                .values(detector_id=detector_id)
-            )
+        _use_feedback(connection, new.applied, detector_id)
         if new.watermark is not None:
-            has_mark = connection.execute(
-                sa.select(watermarks.c.monitor).where(watermarks.c.monitor == monitor)
-            ).one_or_none()
-            if has_mark is None:
-                mark = Mark(source=new.source)
-                store.move(connection, monitor, mark, new.watermark, new.watermark)
+            _set_first_watermark(store, connection, monitor, new.source, new.watermark)
     return SavedDetector(id=detector_id, version=version, threshold_id=threshold_id, state=state)
+
+
+def _write(
+    store: Store,
+    connection: sa.Connection,
+    new: NewDetector,
+    place: Mapping[str, Any],
+    now: datetime,
+) -> tuple[int, int]:
+    """Insert a detector with its artifact and its first thresholds; the ids of both."""
+    sha256 = artifacts.digest(new.artifact)
+    content = {
+        "sha256": sha256,
+        "format_version": artifacts.FORMAT_VERSION,
+        "content": new.artifact,
+    }
+    connection.execute(store.insert_or_ignore(artifacts_table), content)
+    on_trial = place["state"] is DetectorState.SHADOW
+    made = {
+        **place,
+        "state_at": now,
+        "state_reason": "on trial" if on_trial else "judges at once",
+        "trained_at": now,
+        "artifact_sha256": sha256,
+        "asked_by": new.asked_by,
+        **new.columns,
+    }
+    detector_id = _inserted(connection, sa.insert(detectors).values(made))
+    drawn = {"detector_id": detector_id, "created_at": now, "reason": "training", **new.threshold}
+    return detector_id, _inserted(connection, sa.insert(thresholds).values(drawn))
+
+
+def _use_feedback(connection: sa.Connection, ids: Sequence[int], detector_id: int) -> None:
+    """Note on feedback which detector was the first to learn from it."""
+    for start in range(0, len(ids), KEYS_AT_ONCE):
+        some = feedback.c.id.in_(ids[start : start + KEYS_AT_ONCE])
+        connection.execute(
+            sa.update(feedback)
+            .where(some, feedback.c.detector_id.is_(None))
+            .values(detector_id=detector_id)
+        )
+
+
+def _set_first_watermark(
+    store: Store, connection: sa.Connection, monitor: str, source: str, to: Watermark
+) -> None:
+    """Put the watermark behind the records of the first training; a later one leaves it."""
+    has_mark = connection.execute(
+        sa.select(watermarks.c.monitor).where(watermarks.c.monitor == monitor)
+    ).one_or_none()
+    if has_mark is None:
+        store.move(connection, monitor, Mark(source=source), to, to)
 
 
 def _inserted(connection: sa.Connection, insert: sa.Insert) -> int:

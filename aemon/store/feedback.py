@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import sqlalchemy as sa
 
@@ -48,15 +48,20 @@ class StoredAnomaly:
     observed: dict[str, Any]
 
 
+class About(TypedDict, total=False):
+    """What feedback is about, and why; what is left out is not known, or holds for all.
+
+    `record_key` names a record, `entity` whose it is; `until` ends a stretch to be ignored.
+    """
+
+    record_key: str | None
+    entity: str | None
+    until: datetime | None
+    note: str
+
+
 def add_feedback(
-    store: Store,
-    monitor: str,
-    verdict: FeedbackVerdict,
-    *,
-    record_key: str | None = None,
-    entity: str | None = None,
-    until: datetime | None = None,
-    note: str = "",
+    store: Store, monitor: str, verdict: FeedbackVerdict, **about: Unpack[About]
 ) -> int:
     """Write down what a person says; its id.
 
@@ -65,11 +70,11 @@ def add_feedback(
     """
     row = {
         "monitor": monitor,
-        "record_key": record_key,
-        "entity": entity,
+        "record_key": about.get("record_key"),
+        "entity": about.get("entity"),
         "verdict": verdict,
-        "until": until,
-        "note": note,
+        "until": about.get("until"),
+        "note": about.get("note", ""),
         "created_at": store.now(),
     }
     with store.writing() as connection:

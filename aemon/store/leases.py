@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zlib import crc32
 
 import sqlalchemy as sa
@@ -48,15 +49,24 @@ class Held:
     live: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Knowledge:
+    """What a replica itself knows at a beat.
+
+    Attributes:
+        known: monitor -> token, of what it held until now; None at its first beat. Leases in its
+            name are those of another daemon then, that was called so before: it takes them.
+        gone: tells of holders that need not be waited for.
+        busy: monitors with a run in hand; others are given back before them.
+    """
+
+    known: Mapping[str, int] | None
+    gone: Gone = lambda _name: False
+    busy: Collection[str] = ()
+
+
 def hold(
-    store: Store,
-    me: Replica,
-    names: Collection[str],
-    lease: timedelta,
-    *,
-    known: Mapping[str, int] | None,
-    gone: Gone = lambda _name: False,
-    busy: Collection[str] = (),
+    store: Store, me: Replica, names: Collection[str], lease: timedelta, own: Knowledge
 ) -> Held:
     """Say that a replica lives, renew what it holds, and take what is free, up to its share.
 
@@ -65,15 +75,12 @@ def hold(
         me: the replica.
         names: the monitors it is configured to watch.
         lease: who says nothing for so long lives no more.
-        known: monitor -> token, of what it held until now; None at its first beat. Leases in its
-            name are those of another daemon then, that was called so before: it takes them.
-        gone: tells of holders that need not be waited for.
-        busy: monitors with a run in hand; others are given back before them.
+        own: what the replica itself knows.
 
     Raises:
         StoreError: the database fails.
     """
-    names = set(names)
+    names, known = set(names), own.known
     with store.writing() as connection:
         now = database_time(connection, store)
         _say_alive(connection, me, now)
@@ -83,7 +90,7 @@ def hold(
             _make(connection, store, missing, now)
             rows = connection.execute(sa.select(leases)).all()
         holders = {row.holder for row in rows} - {NOBODY, me.name}
-        dead = {holder for holder in holders if gone(holder)}
+        dead = {holder for holder in holders if own.gone(holder)}
         live = (_living(connection, now - lease) | {me.name}) - dead
         if known is None:
             dead.add(me.name)
@@ -97,20 +104,33 @@ def hold(
             if row.monitor in names and row.holder in live and row.expires_at > now
         )
         share = share_of(len(names), {**dict.fromkeys(live, 0), **held, me.name: len(watched)}, me)
-        free = [
-            row.monitor
-            for row in rows
-            if row.monitor in names
-            and row.monitor not in tokens
-            and (row.holder in {NOBODY, *dead} or row.expires_at <= now)
-        ]
-        # Each replica has an order of its own, so that two seldom reach for the same.
-        free.sort(key=lambda monitor: crc32(f"{me.name} {monitor}".encode()))
+        free = _free(rows, names - tokens.keys(), {NOBODY, *dead}, me, now)
         wanted = free[: max(0, share - len(watched))]
         tokens |= _take(connection, me, wanted, dead, now, lease)
-    surplus = sorted(watched, key=lambda monitor: monitor in busy)[: max(0, len(watched) - share)]
+    surplus = sorted(watched, key=lambda monitor: monitor in own.busy)[
+        : max(0, len(watched) - share)
+    ]
     strange = [monitor for monitor in tokens if monitor not in names]
     return Held(tokens=tokens, excess=(*strange, *surplus), live=len(live))
+
+
+def _free(
+    rows: Sequence[Any],
+    names: Collection[str],
+    holders: Collection[str],
+    me: Replica,
+    now: datetime,
+) -> list[str]:
+    """Monitors of these names that nobody holds any more, in an order of the replica's own.
+
+    So two replicas seldom reach for the same.
+    """
+    free = [
+        row.monitor
+        for row in rows
+        if row.monitor in names and (row.holder in holders or row.expires_at <= now)
+    ]
+    return sorted(free, key=lambda monitor: crc32(f"{me.name} {monitor}".encode()))
 
 
 def share_of(monitors: int, held: Mapping[str, int], me: Replica) -> int:

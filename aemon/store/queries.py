@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import sqlalchemy as sa
 
@@ -68,18 +68,28 @@ _IS_CURRENT = (
 """An anomaly and its score, as far as it is what we know now."""
 
 
+_COLUMNS = {"episode": "episode_id", "since": "event_time"}
+"""Columns of `anomalies` that are asked for by another name."""
+
+
+class Fitting(TypedDict, total=False):
+    """Which flagged records are asked for; what is left out, or None, fits all of them."""
+
+    monitor: str | None
+    entity: str | None
+    record_key: str | None
+    episode: int | None
+    since: datetime | None
+
+
 def flagged_records(
-    store: Store,
-    *,
-    monitor: str | None = None,
-    entity: str | None = None,
-    record_key: str | None = None,
-    since: datetime | None = None,
-    episode: int | None = None,
-    limit: int = 100,
-    suppressed: bool = False,
+    store: Store, *, limit: int = 100, suppressed: bool = False, **fitting: Unpack[Fitting]
 ) -> list[FlaggedRecord]:
-    """The newest `limit` flagged records that fit, newest first; or the suppressed ones."""
+    """Return the newest `limit` flagged records that fit, newest first; or the suppressed ones.
+
+    Raises:
+        StoreError: the database fails.
+    """
     verdict = Verdict.SUPPRESSED if suppressed else Verdict.ANOMALY
     query = (
         sa.select(
@@ -97,16 +107,10 @@ def flagged_records(
         .order_by(anomalies.c.event_time.desc(), anomalies.c.record_key.desc())
         .limit(limit)
     )
-    for column, value in (
-        ("monitor", monitor),
-        ("entity", entity),
-        ("record_key", record_key),
-        ("episode_id", episode),
-    ):
+    for name, value in fitting.items():
         if value is not None:
-            query = query.where(anomalies.c[column] == value)
-    if since is not None:
-        query = query.where(anomalies.c.event_time >= since)
+            column = anomalies.c[_COLUMNS.get(name, name)]
+            query = query.where(column >= value if name == "since" else column == value)
     with store.reading() as connection:
         rows = connection.execute(query).mappings().all()
         blamed = _blamed_columns(connection, rows)

@@ -89,13 +89,27 @@ class _Due:
         return roughly(self.key[0], there[0]), compare(sa.tuple_(*self.key), sa.tuple_(*there))
 
 
+def count_old(
+    store: Store, monitor: str | None, settings: RetentionSettings, now: datetime
+) -> Counts:
+    """Count what `prune` would remove, and remove nothing.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    counts = dict.fromkeys(TABLES, 0)
+    for name in _known_monitors(store) if monitor is None else [monitor]:
+        for what, count in _count(store, name, settings, now).items():
+            counts[what] += count
+    return counts
+
+
 def prune(
     store: Store,
     monitor: str | None,
     settings: RetentionSettings,
     now: datetime,
     *,
-    dry_run: bool = False,
     batch: int = ROWS_AT_ONCE,
     rest: Callable[[float], None] = time.sleep,
 ) -> Counts:
@@ -106,7 +120,6 @@ def prune(
         monitor: whose; None for all that the store knows, configured or not.
         settings: how long what is kept.
         now: ages count back from here.
-        dry_run: only count.
         batch: rows in one transaction.
         rest: called between two transactions with the seconds to leave to others.
 
@@ -115,10 +128,6 @@ def prune(
     """
     counts = dict.fromkeys(TABLES, 0)
     for name in _known_monitors(store) if monitor is None else [monitor]:
-        if dry_run:
-            for what, count in _count(store, name, settings, now).items():
-                counts[what] += count
-            continue
         for what, removed in removals(store, name, settings, now, batch=batch, rest=rest):
             counts[what] += removed
     return counts

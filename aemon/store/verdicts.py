@@ -121,31 +121,26 @@ def save_verdicts(
         identities[place]: saved.known[identities[place]]
         for place in np.flatnonzero(saved.revised).tolist()
     }
-    revision = {identity: was.revision + 1 for identity, was in saved.known.items()}
     if old:
         _supersede(connection, monitor, list(old.items()), saved.at)
         whose = {**episodes_of(connection, monitor, old), **whose}
-    kept = saved.fresh | saved.revised
-    if keep < 1:
-        kept &= ~(saved.fresh & _thinned(rows, keep))
-    places: list[int] = np.flatnonzero(kept).tolist()
-    columns: Columns = rows.scores
-    if old:  # it came when it came, however often it is judged
-        pairs = zip(identities, columns["late"], strict=True)
-        columns = {**columns, "late": [old[i].late if i in old else late for i, late in pairs]}
-    if len(places) < len(rows):
-        columns = take(columns, places)
-    count = len(places)
-    numbers = (
-        [revision.get(identities[place], FIRST_REVISION) for place in places]
+    thinned = saved.fresh & _thinned(rows, keep) if keep < 1 else np.zeros(len(rows), dtype=bool)
+    places: list[int] = np.flatnonzero((saved.fresh | saved.revised) & ~thinned).tolist()
+    revision = {identity: was.revision + 1 for identity, was in saved.known.items()}
+    written = [identities[place] for place in places]
+    own: Columns = {
+        "monitor": Same(monitor, len(places)),
+        "revision": [revision.get(identity, FIRST_REVISION) for identity in written]
         if revision
-        else Same(FIRST_REVISION, count)
-    )
-    own = {"monitor": Same(monitor, count), "revision": numbers}
-    write_rows(connection, scores, {**own, **columns, "run_id": Same(run_id, count)})
-    there = {identities[place] for place in places} if len(places) < len(rows) else None
+        else Same(FIRST_REVISION, len(places)),
+        "run_id": Same(run_id, len(places)),
+    }
+    columns = _as_they_came(rows.scores, identities, old)
+    columns = take(columns, places) if len(places) < len(rows) else columns
+    write_rows(connection, scores, {**own, **columns})
+    there = set(written) if len(places) < len(rows) else None
     for table, table_rows in ((anomalies, rows.anomalies), (contributions, rows.contributions)):
-        written = [
+        named = [
             {
                 "monitor": monitor,
                 "revision": revision.get(_identity(row), FIRST_REVISION),
@@ -155,7 +150,17 @@ def save_verdicts(
             for row in table_rows
             if there is None or _identity(row) in there
         ]
-        write_rows(connection, table, as_columns(written))
+        write_rows(connection, table, as_columns(named))
+
+
+def _as_they_came(
+    columns: Columns, identities: Sequence[Identity], old: Mapping[Identity, Known]
+) -> Columns:
+    """Columns of `scores` where a known record stays late or not: it came when it came."""
+    if not old:
+        return columns
+    pairs = zip(identities, columns["late"], strict=True)
+    return {**columns, "late": [old[i].late if i in old else late for i, late in pairs]}
 
 
 def _compare(

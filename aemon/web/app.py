@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
@@ -32,21 +32,27 @@ def build_app(
     exposed: Callable[[], bytes],
     access: Callable[[], Access] | None = None,
     *,
-    more: Sequence[Route] = (),
     max_body: int = MAX_BODY,
     refused: Callable[[int], None] = lambda _status: None,
 ) -> ASGIApp:
-    """The application, with its guard before it.
+    """Build the application, with its guard before it.
 
     Args:
         status: gathers the status page; may take long, and is called in a thread.
         health: must answer at once.
         exposed: writes what `/metrics` shows; called in threads.
         access: who may ask for what; without it whoever reaches the port may read.
-        more: further routes. Whoever is not allowed to use their methods does not reach them.
         max_body: a request with a larger body is refused, in bytes.
-        refused: told the status of every request that is.
+        refused: hears the status of every request that is refused.
     """
+    app = Starlette(routes=routes(status, health, exposed))
+    return Guard(app, access or partial(load_access, None), max_body, refused)
+
+
+def routes(
+    status: Callable[[], StatusPage], health: Callable[[], Health], exposed: Callable[[], bytes]
+) -> list[Route]:
+    """Build the routes, without a guard; the arguments are those of `build_app`."""
     templates = Environment(
         loader=PackageLoader("aemon.web"), autoescape=select_autoescape(), trim_blocks=True
     )
@@ -55,17 +61,10 @@ def build_app(
     page = templates.get_template("status.html")
 
     def index() -> Response:
-        try:
-            return HTMLResponse(page.render(page=status()))
-        except AemonError as error:
-            return PlainTextResponse(f"{error}\n", HTTPStatus.SERVICE_UNAVAILABLE)
+        return HTMLResponse(page.render(page=status()))
 
     def status_json() -> Response:
-        try:
-            text = to_json(status().as_json())
-        except AemonError as error:
-            return PlainTextResponse(f"{error}\n", HTTPStatus.SERVICE_UNAVAILABLE)
-        return Response(text, media_type="application/json")
+        return Response(to_json(status().as_json()), media_type="application/json")
 
     def metrics() -> Response:
         return Response(exposed(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
@@ -87,17 +86,25 @@ def build_app(
             return PlainTextResponse("ready\n")
         return PlainTextResponse("starting\n", HTTPStatus.SERVICE_UNAVAILABLE)
 
-    app = Starlette(
-        routes=[
-            Route("/", _rendered(index)),
-            Route("/status.json", _rendered(status_json)),
-            Route("/metrics", _rendered(metrics, compressed)),
-            Route(OPEN_PATH, healthz),
-            Route("/readyz", readyz),
-            *more,
-        ]
-    )
-    return Guard(app, access or partial(load_access, None), max_body, refused)
+    return [
+        Route("/", _rendered(_or_unavailable(index))),
+        Route("/status.json", _rendered(_or_unavailable(status_json))),
+        Route("/metrics", _rendered(metrics, compressed)),
+        Route(OPEN_PATH, healthz),
+        Route("/readyz", readyz),
+    ]
+
+
+def _or_unavailable(render: Callable[[], Response]) -> Callable[[], Response]:
+    """Say what is wrong with 503 where an error of ours keeps a page from being made."""
+
+    def rendered() -> Response:
+        try:
+            return render()
+        except AemonError as error:
+            return PlainTextResponse(f"{error}\n", HTTPStatus.SERVICE_UNAVAILABLE)
+
+    return rendered
 
 
 def _rendered(

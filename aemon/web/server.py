@@ -4,17 +4,16 @@ import asyncio
 import logging
 import socket
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 import anyio.to_thread
 import uvicorn
+from starlette.types import ASGIApp
 
 from aemon.errors import ConfigError
 from aemon.logs import Action
-from aemon.operations.status_report import Health, StatusPage
 from aemon.web.access import WatchedAccess
-from aemon.web.app import MAX_BODY, build_app
 from aemon.web.connections import HEAD_BYTES, IDLE_SECONDS, Connection, Gate
 
 HANDSHAKE_SECONDS = 5.0
@@ -53,29 +52,16 @@ class WebServer:
 
     Args:
         listener: the socket.
-        status: gathers the status page.
-        health: how the daemon is; answers at once.
-        exposed: writes what `/metrics` shows.
-        access: who may ask for what.
-        max_body: a request with a larger body is refused, in bytes.
-        refused: told the status of every request that is.
+        app: the application.
+        access: who may ask for what, with the certificates that are shown.
     """
 
     def __init__(
-        self,
-        listener: socket.socket,
-        status: Callable[[], StatusPage],
-        health: Callable[[], Health],
-        exposed: Callable[[], bytes],
-        access: WatchedAccess | None = None,
-        max_body: int = MAX_BODY,
-        refused: Callable[[int], None] = lambda _status: None,
+        self, listener: socket.socket, app: ASGIApp, access: WatchedAccess | None = None
     ) -> None:
         access = access or WatchedAccess(None)
         config = uvicorn.Config(
-            build_app(
-                status, health, exposed, lambda: access.now, max_body=max_body, refused=refused
-            ),
+            app,
             loop="asyncio",
             http="h11",
             ws="none",

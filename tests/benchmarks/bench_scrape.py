@@ -24,6 +24,7 @@ from aemon.records import DetectorState, DriftReport, Job, OpenEpisodes, Outcome
 from aemon.run_report import RunCounts, RunReport
 from aemon.store.detectors import StoredDetector
 from aemon.store.queries import Flagged
+from aemon.web.app import build_app
 from aemon.web.server import WebServer, listen
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -107,7 +108,8 @@ def main() -> None:
     listener = listen("127.0.0.1:0")
     address = f"http://127.0.0.1:{listener.getsockname()[1]}/metrics"
     health = Health(started=True, alive=True, heartbeat_age_seconds=0)
-    server = WebServer(listener, lambda: None, lambda: health, metrics.exposed)  # type: ignore[arg-type]
+    app = build_app(lambda: None, lambda: health, metrics.exposed)  # type: ignore[arg-type]
+    server = WebServer(listener, app)
     server.start()
     gzipped = urllib.request.Request(address, headers={"Accept-Encoding": "gzip"})
 

@@ -15,7 +15,7 @@ from aemon.clock import utc_now
 from aemon.config.schema import MonitorSettings
 from aemon.config.source_settings import HostSource
 from aemon.daemon import leasing
-from aemon.daemon.leasing import Leasing, is_gone, own_name
+from aemon.daemon.leasing import Leasing, Watch, is_gone, own_name
 from aemon.metrics.metrics import Metrics
 from aemon.store.engine import open_engine
 from aemon.store.episode_queries import acknowledge
@@ -37,9 +37,11 @@ class Daemon:
         me = Replica(name=name, address="127.0.0.1:1", version="0.1.0", started_at=utc_now())
         self.leasing = Leasing(
             Store(open_engine(url), utc_now), me, LEASE, self.metrics,
-            on_won=lambda monitor, fence: self.watched.__setitem__(monitor, fence.token),
-            on_lost=self.watched.pop,
-            running=lambda monitor: monitor in self.running,
+            Watch(
+                on_won=lambda monitor, fence: self.watched.__setitem__(monitor, fence.token),
+                on_lost=self.watched.pop,
+                running=lambda monitor: monitor in self.running,
+            ),
         )  # fmt: skip
 
     def metric(self, name: str, **labels: str) -> float | None:

@@ -8,7 +8,7 @@ from aemon.config.detector_settings import DetectorSettings
 from aemon.detection.autoencoders.kinds.detector_kinds import KINDS
 from aemon.detection.autoencoders.training_set import TrainingSet, contiguous_folds
 from aemon.detection.features.outputs import Outputs
-from aemon.detection.scoring.scorer_fitting import fit_scorer, hold_out
+from aemon.detection.scoring.scorer_fitting import ScoringPlan, fit_scorer, hold_out
 
 
 def records(count, seed, *, features=9, causes=3, noise=0.05):
@@ -41,7 +41,13 @@ def fit(kind, features, *, members=3, trusted=None, settings=None, seed=0):
     autoencoder = KINDS[kind].learn(training_set, settings, seed, None)
     floors = np.full(features.shape[1], 0.02, dtype=np.float32)
     held_out = hold_out(autoencoder, training_set)
-    return fit_scorer(autoencoder, training_set, held_out, floors, KINDS[kind].views, seed=seed)
+    return fit_scorer(
+        autoencoder,
+        training_set,
+        held_out,
+        ScoringPlan(floors=floors, views=KINDS[kind].views),
+        seed=seed,
+    )
 
 
 def mean_square(gaps):

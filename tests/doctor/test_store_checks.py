@@ -9,7 +9,7 @@ from aemon.clock import utc_now
 from aemon.config.schema import Config
 from aemon.doctor import monitor_checks, store_checks
 from aemon.doctor.finding import Level
-from aemon.store.leases import Replica, give_back, hold
+from aemon.store.leases import Knowledge, Replica, give_back, hold
 from aemon.store.schema.tables import episodes, notifications
 from aemon.store.store import Store
 
@@ -45,7 +45,7 @@ def test_it_tells_who_watches(live, config):
     (nobody,) = store_checks.watched(live, config)
     assert (nobody.level, nobody.what) == (Level.WARNING, "nobody watches pumps")
     me = replica("one")
-    held = hold(live, me, ["pumps"], timedelta(seconds=30), known=None)
+    held = hold(live, me, ["pumps"], timedelta(seconds=30), Knowledge(known=None))
     (watched,) = store_checks.watched(live, config)
     assert (watched.level, watched.what) == (Level.OK, "all monitors are watched, by 1 replica")
     # A replica that lives and holds nothing has another configuration, or cannot write

@@ -10,6 +10,7 @@ from aemon.store.detectors import NewDetector, save_detector
 from aemon.store.engine import open_engine
 from aemon.store.fences import Fence, LostLeaseError, fenced
 from aemon.store.leases import (
+    Knowledge,
     Replica,
     give_back,
     hold,
@@ -46,7 +47,7 @@ class Daemon:
         self.tokens: dict[str, int] | None = None
 
     def beat(self, names=NAMES, **more):
-        held = hold(self.store, self.me, names, LEASE, known=self.tokens, **more)
+        held = hold(self.store, self.me, names, LEASE, Knowledge(known=self.tokens, **more))
         self.tokens = dict(held.tokens)
         return held
 

@@ -15,7 +15,7 @@ from aemon.store.bulk import as_columns, write_rows
 from aemon.store.detectors import active_detector, artifact, save_detector
 from aemon.store.drifts import Drift, DriftKind, begin_drifts, end_drifts, open_drifts
 from aemon.store.moved_thresholds import save_thresholds
-from aemon.store.retention import drop_empty_partitions, due_monitors, prune, removals
+from aemon.store.retention import count_old, drop_empty_partitions, due_monitors, prune, removals
 from aemon.store.schema.tables import (
     anomalies,
     artifacts,
@@ -112,8 +112,10 @@ def column(store, what) -> list:
         return sorted(connection.execute(sa.select(what)).scalars())
 
 
-def at_once(store, monitor, settings, now, **options):
-    return prune(store, monitor, settings, now, rest=lambda _: None, **options)
+def at_once(store, monitor, settings, now, *, dry_run=False):
+    if dry_run:
+        return count_old(store, monitor, settings, now)
+    return prune(store, monitor, settings, now, rest=lambda _: None)
 
 
 def test_scores_go_by_the_age_of_their_verdict(store, add, now):

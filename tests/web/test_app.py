@@ -217,7 +217,7 @@ def test_the_server_serves_and_stops():
     listener = listen("127.0.0.1:0")
     port = listener.getsockname()[1]
     health = Health(started=True, alive=True, heartbeat_age_seconds=0)
-    server = WebServer(listener, lambda: None, lambda: health, bytes)
+    server = WebServer(listener, build_app(lambda: None, lambda: health, bytes))
     server.start()
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
         assert answer.read() == b"ok: scheduler heartbeat 0 s ago\n"

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from aemon.operations.status_report import Health
 from aemon.web import connections, server
+from aemon.web.app import build_app
 from aemon.web.server import WebServer, listen
 from tests.web_security import answer_of, ended_after
 
@@ -33,13 +34,10 @@ def port(monkeypatch):
         large.labels(number)
     listener = listen("127.0.0.1:0")
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
-    web = WebServer(
-        listener,
-        lambda: None,
-        lambda: HEALTH,
-        lambda: generate_latest(registry),
-        max_body=1_000_000,
+    app = build_app(
+        lambda: None, lambda: HEALTH, lambda: generate_latest(registry), max_body=1_000_000
     )
+    web = WebServer(listener, app)
     web.start()
     yield listener.getsockname()[1]
     web.stop()
@@ -111,7 +109,7 @@ def test_those_who_do_not_read_hold_one_page_in_memory_and_keep_nobody_out(monke
     monkeypatch.setattr(server, "Gate", lambda: connections.Gate(30))
     listener = listen("127.0.0.1:0")
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
-    web = WebServer(listener, lambda: None, lambda: HEALTH, lambda: page)
+    web = WebServer(listener, build_app(lambda: None, lambda: HEALTH, lambda: page))
     web.start()
     port = listener.getsockname()[1]
     before = psutil.Process().memory_info().rss

@@ -7,6 +7,7 @@ import time
 
 import bcrypt
 import pytest
+from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
@@ -15,8 +16,9 @@ from aemon.config.web_settings import WebSettings
 from aemon.operations.status_report import Health
 from aemon.web import credentials
 from aemon.web.access import _access
-from aemon.web.app import build_app
+from aemon.web.app import routes
 from aemon.web.credentials import CrowdedError, PasswordChecks
+from aemon.web.guard import Guard
 
 QUICK = 4  # bcrypt's least cost
 HASH = bcrypt.hashpw(b"open sesame", bcrypt.gensalt(QUICK)).decode()
@@ -42,12 +44,10 @@ def broken(_request):
 def client(refused=lambda _status: None, **settings) -> TestClient:
     access = _access(WebSettings.model_validate({**KEPT, **settings}), None)
     health = Health(started=True, alive=True, heartbeat_age_seconds=1)
-    app = build_app(
-        lambda: None, lambda: health, bytes, lambda: access,
-        more=[Route("/push", take, methods=["POST"]), Route("/broken", broken)],
-        max_body=MAX_BODY, refused=refused,
-    )  # fmt: skip
-    return TestClient(app, raise_server_exceptions=False)
+    more = [Route("/push", take, methods=["POST"]), Route("/broken", broken)]
+    app = Starlette(routes=[*routes(lambda: None, lambda: health, bytes), *more])
+    guarded = Guard(app, lambda: access, MAX_BODY, refused)
+    return TestClient(guarded, raise_server_exceptions=False)
 
 
 def test_refusals_are_counted_and_nothing_else_is():

@@ -74,31 +74,35 @@ class Plan:
         return self.divergence is not None
 
 
-def make_plan(
-    shape: Shape,
-    records: int,
-    settings: DetectorSettings,
-    *,
-    activations: tuple[Activation, ...] | None = None,
-    least_steps: int,
-    learning_rate: float,
-    noise: float = 0.0,
-    masking: float = 0.0,
-) -> Plan:
-    """A plan for N records: what is configured goes before what the kind chooses.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choices:
+    """What a kind chooses of its training; the words are those of `Plan`.
 
-    Unless the kind says otherwise, it is an hourglass that bends everywhere but in the linear
-    code and output.
+    Attributes:
+        least_steps: of the optimizer, however few the records are.
+        activations: None for an hourglass that bends everywhere but in the linear code and output.
     """
+
+    least_steps: int
+    learning_rate: float
+    noise: float = 0.0
+    masking: float = 0.0
+    divergence: float | None = None
+    activations: tuple[Activation, ...] | None = None
+
+
+def make_plan(shape: Shape, records: int, settings: DetectorSettings, chosen: Choices) -> Plan:
+    """Make a plan for N records: what is configured goes before what the kind chooses."""
     side = (settings.activation,) * len(shape.hidden)
     return Plan(
         widths=shape.widths,
-        activations=activations or (*side, "linear", *side, "linear"),
+        activations=chosen.activations or (*side, "linear", *side, "linear"),
         encoder_layers=shape.encoder_layers,
-        steps=choose_steps(records, settings, least_steps),
+        steps=choose_steps(records, settings, chosen.least_steps),
         batch_records=settings.batch_records,
-        learning_rate=settings.learning_rate or learning_rate,
+        learning_rate=settings.learning_rate or chosen.learning_rate,
         momentum=settings.momentum,
-        noise=noise if settings.noise is None else settings.noise,
-        masking=masking if settings.masking is None else settings.masking,
+        noise=chosen.noise if settings.noise is None else settings.noise,
+        masking=chosen.masking if settings.masking is None else settings.masking,
+        divergence=chosen.divergence,
     )

@@ -42,45 +42,48 @@ def explain_records(
     observed = _observed(feature_map, cells)
     reconstructed = _reconstructed(feature_map, blame.reconstruction)
     names = [name for name, _ in feature_map.judged]
+    categories = dict(feature_map.categorical)
     by_column = np.stack([errors[:, place].sum(axis=1) for _, place in feature_map.judged], axis=1)
     explanations = []
     for row, column_errors in enumerate(by_column.astype(np.float64)):
         blamed = blame.columns[row]
-        order = [
-            *blamed,
-            *(i for i in np.argsort(-column_errors, kind="stable") if i not in blamed),
-        ]
-        shares = _shares(column_errors[order])
-        total = float(column_errors.sum())
-        contributions = tuple(
-            Contribution(
-                column=names[place],
-                observed=observed[names[place]][row],
-                reconstructed=reconstructed[names[place]][row],
-                error=float(share) * total,
-                share=float(share),
-                rank=rank,
-            )
-            for rank, (place, share) in enumerate(zip(order, shares, strict=True), start=1)
-        )
+        seen = {name: column[row] for name, column in observed.items()}
+        expected = {name: column[row] for name, column in reconstructed.items()}
+        contributions = _contributions(names, column_errors, blamed, seen, expected)
         if all(part.observed is None for part in contributions):
             reason = "every value is missing"
         else:
-            reason = sentence(
-                contributions[: len(blamed)],
-                [names[place] for place in given[row]],
-                dict(feature_map.categorical),
-                units,
-            )
+            because = [names[place] for place in given[row]]
+            reason = sentence(contributions[: len(blamed)], because, categories, units)
         explanations.append(
             Explanation(
-                observed={name: cells[row] for name, cells in observed.items()},
-                reconstructed={name: cells[row] for name, cells in reconstructed.items()},
-                contributions=contributions,
-                reason=reason,
+                observed=seen, reconstructed=expected, contributions=contributions, reason=reason
             )
         )
     return explanations
+
+
+def _contributions(
+    names: list[str],
+    errors: Values,
+    blamed: list[int],
+    observed: Mapping[str, Value],
+    reconstructed: Mapping[str, Value],
+) -> tuple[Contribution, ...]:
+    """Rank the K columns of one record: the blamed ones as they were found, others by error."""
+    order = [*blamed, *(i for i in np.argsort(-errors, kind="stable") if i not in blamed)]
+    total = float(errors.sum())
+    return tuple(
+        Contribution(
+            column=names[place],
+            observed=observed[names[place]],
+            reconstructed=reconstructed[names[place]],
+            error=float(share) * total,
+            share=float(share),
+            rank=rank,
+        )
+        for rank, (place, share) in enumerate(zip(order, _shares(errors[order]), strict=True), 1)
+    )
 
 
 def _shares(errors: Values) -> Values:

@@ -75,14 +75,27 @@ def hold_out(autoencoder: Autoencoder, training_set: TrainingSet) -> HeldOut:
     return HeldOut(residuals, filled)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ScoringPlan:
+    """How records are to be scored.
+
+    Attributes:
+        floors: (F,) the least spread believed of a residual.
+        views: names of measures, one or several.
+        diagonal: whether to leave correlations of residuals out.
+    """
+
+    floors: Floats
+    views: tuple[str, ...]
+    diagonal: bool = False
+
+
 def fit_scorer(
     autoencoder: Autoencoder,
     training_set: TrainingSet,
     held_out: HeldOut,
-    floors: Floats,
-    views: tuple[str, ...],
+    plan: ScoringPlan,
     *,
-    diagonal: bool = False,
     seed: int = 0,
 ) -> Fitted:
     """A scorer for records like the lesson's, and the scores that calibrate its threshold.
@@ -96,41 +109,17 @@ def fit_scorer(
         autoencoder: what was learned.
         training_set: what it was learned from.
         held_out: of the members, on the lesson.
-        floors: (F,) the least spread believed of a residual.
-        views: names of measures, one or several.
-        diagonal: whether to leave correlations of residuals out.
+        plan: how records are to be scored.
         seed: of the choice of prototypes.
     """
-    ground = _Ground(training_set, *held_out, floors=floors, views=views, diagonal=diagonal)
-    folds, teachers = training_set.folds, training_set.teachers
-    rows = np.flatnonzero(folds >= 0)
-    tried = np.intersect1d(rows, teachers)
-    chosen = choose_prototypes(
-        teachers, MOST_PROTOTYPES if len(views) > 1 else GUARD_PROTOTYPES, seed=seed
-    )
+    ground = _Ground(training_set, *held_out, plan=plan)
+    rows = np.flatnonzero(training_set.folds >= 0)
+    tried = np.intersect1d(rows, training_set.teachers)
+    prototypes = MOST_PROTOTYPES if len(plan.views) > 1 else GUARD_PROTOTYPES
+    chosen = choose_prototypes(training_set.teachers, prototypes, seed=seed)
     space = ground.space(tried, chosen)
-    place = np.full(len(training_set), -1)
-    place[chosen] = np.arange(len(chosen))
-    logs = {name: np.zeros(len(training_set)) for name in MEASURES}
-    parts = np.full(len(training_set), -1)
-    parts[rows] = folds[rows] if training_set.members > 1 else contiguous_folds(len(rows), PARTS)
-    for part in np.unique(parts[rows]):
-        here = rows[parts[rows] == part]
-        others, apart = tried[parts[tried] != part], chosen[folds[chosen] != folds[here[0]]]
-        whitening = ground.whitening(others) if others.size else space.whitening
-        own = training_set.series and len(apart) > NEIGHBOURS
-        found = (ground.space(tried, apart) if own else space).measure(
-            training_set.features[here],
-            training_set.mask[here],
-            held_out.residuals[:, here],
-            views,
-            whitening=whitening,
-            without=None if own else place[here],
-        )
-        for name, values in found.values.items():
-            logs[name][here] = values
-    kept = {name: values[rows] for name, values in logs.items()}
-    fitted = tuple(fit_view(name, kept[name]) for name in views)
+    kept = ground.logarithms(rows, tried, chosen, space)
+    fitted = tuple(fit_view(name, kept[name]) for name in plan.views)
     scores = combine(fitted, kept)
     guard = Guard(radius=float(kept["neighbour"].max()), ceiling=float(scores.max()))
     scorer = Scorer(
@@ -138,7 +127,7 @@ def fit_scorer(
         space=space,
         views=fitted,
         guard=guard,
-        outline=fit_outline(held_out.filled[teachers], training_set.weights),
+        outline=fit_outline(held_out.filled[training_set.teachers], training_set.weights),
     )
     return Fitted(scorer, rows, _guarded(scores, kept["neighbour"]), ground.error(rows))
 
@@ -162,16 +151,46 @@ class _Ground:
     training_set: TrainingSet
     residuals: Floats  # (D, N, F)
     filled: Floats  # (N, F)
-    floors: Floats
-    views: tuple[str, ...]
-    diagonal: bool
+    plan: ScoringPlan
 
     def whitening(self, rows: Rows) -> Floats:
         """Fitted to the residuals of these records."""
         mask, weights = self.training_set.mask[rows], self.training_set.weights
         return fit_whitening(
-            self.residuals[:, rows], mask, weights, self.floors, diagonal=self.diagonal
+            self.residuals[:, rows], mask, weights, self.plan.floors, diagonal=self.plan.diagonal
         )
+
+    def logarithms(self, rows: Rows, tried: Rows, chosen: Rows, space: Space) -> dict[str, Values]:
+        """Measure held-out records, each as a new one would be; their logarithms (n,) by measure.
+
+        Args:
+            rows: (n,) the records.
+            tried: those of them whose residuals may whiten.
+            chosen: the prototypes.
+            space: of all of these.
+        """
+        training_set, folds = self.training_set, self.training_set.folds
+        place = np.full(len(training_set), -1)
+        place[chosen] = np.arange(len(chosen))
+        logs = {name: np.zeros(len(training_set)) for name in MEASURES}
+        parts = np.full(len(training_set), -1)
+        alone = training_set.members == 1
+        parts[rows] = contiguous_folds(len(rows), PARTS) if alone else folds[rows]
+        for part in np.unique(parts[rows]):
+            here = rows[parts[rows] == part]
+            others, apart = tried[parts[tried] != part], chosen[folds[chosen] != folds[here[0]]]
+            own = training_set.series and len(apart) > NEIGHBOURS
+            found = (self.space(tried, apart) if own else space).measure(
+                training_set.features[here],
+                training_set.mask[here],
+                self.residuals[:, here],
+                self.plan.views,
+                whitening=self.whitening(others) if others.size else space.whitening,
+                without=None if own else place[here],
+            )
+            for name, values in found.values.items():
+                logs[name][here] = values
+        return {name: values[rows] for name, values in logs.items()}
 
     def error(self, rows: Rows) -> float:
         """Weighted mean squared residual of these records."""
@@ -200,7 +219,7 @@ class _Ground:
         seen = np.ones(points.shape, dtype=bool)
         densities = bare.logarithms(distances, seen).mean(axis=1).astype(np.float32)
         joint = nobody
-        if "joint" in self.views:
+        if "joint" in self.plan.views:
             whitened = self.residuals[:, chosen].mean(axis=0) @ whitening
             joint = Prototypes(points=bare.beside(points, whitened))
         return replace(bare, prototypes=prototypes, joint=joint, densities=densities)

@@ -114,29 +114,25 @@ def calibrate(
 ) -> Threshold:
     """The line that normal records cross at the given rate.
 
-    With n scores, a conformal line can promise no less than 1 / (n + 1), but that for any
-    distribution: P(false alarm) <= rate for a normal record exchangeable with them. Rarer rates
-    take their line from a generalised Pareto tail, an extrapolation without that proof. The
-    critical line is drawn by the same method, that of `quantile` and `fixed` by `conformal`, and
-    never below the first.
+    With n scores, a conformal line promises 1 / (n + 1) or more, for any distribution: P(false
+    alarm) <= rate for a normal record exchangeable with them. Rarer rates take theirs from a
+    generalised Pareto tail, without that proof. The critical line is drawn by the same method
+    (that of `quantile` and `fixed` by `conformal`), and never below the first.
 
     Args:
         calibration_scores: (n,) of held-out normal records; those not finite do not count.
-        false_alarm_rate: the promise; with `fixed` found instead, as the conformal rate at which
-            normal records are above the value.
+        false_alarm_rate: the promise; with `fixed`, the conformal rate found above the value.
         method: how the line is drawn.
         value: the line of `fixed`.
         critical_rate: the promise of the critical line; by default a tenth of the rate.
-        independent: how many records these are worth; by default told from their order, which
-            is then that of time.
+        independent: how many records these are worth; by default by their order, that of time.
 
     Raises:
         TrainingError: there are no finite scores.
         ValueError: a fixed line without its value.
     """
     finite = calibration_scores[np.isfinite(calibration_scores)].astype(np.float64)
-    n = len(finite)
-    if n == 0:
+    if not len(finite):
         raise TrainingError(
             "no record is left to learn the threshold from",
             todo="collect more records before training",
@@ -148,23 +144,23 @@ def calibrate(
         if value is None:
             raise ValueError("a fixed line takes its value")
         threshold = float(value)
-        false_alarm_rate = float(1 + (ordered > threshold).sum()) / (n + 1)
+        false_alarm_rate = float(1 + (ordered > threshold).sum()) / (len(finite) + 1)
     else:
         threshold, drawn = draw(method, ordered, tail, false_alarm_rate)
     critical_rate = critical_rate or CRITICAL_SHARE * false_alarm_rate
     alike: Method = "conformal" if method in ("quantile", "fixed") else method
     critical, _ = draw(alike, ordered, tail, critical_rate)
-    kept, at_or_above = _thin(ordered)
+    kept, above = _thin(ordered)
     return Threshold(
         value=max(threshold, TINY),  # an exceedance divides by it
         critical_value=max(critical, threshold, TINY),
         method=drawn,
         false_alarm_rate=false_alarm_rate,
         critical_rate=critical_rate,
-        records=n,
+        records=len(finite),
         independent=independent_records(finite) if independent is None else independent,
         kept=kept,
-        at_or_above=at_or_above,
+        at_or_above=above,
         tail=tail,
     )
 

@@ -6,10 +6,13 @@ from aemon.detection.autoencoders.hourglass import train_hourglass
 from aemon.detection.autoencoders.kinds.kind import Kind, Progress
 from aemon.detection.autoencoders.kinds.undercomplete import NOISE
 from aemon.detection.autoencoders.sizing import choose_shape
+from aemon.detection.autoencoders.training_plan import Choices
 from aemon.detection.autoencoders.training_set import TrainingSet
 
 LEAST_STEPS = 300
 LEARNING_RATE = 0.01
+
+CHOICES = Choices(least_steps=LEAST_STEPS, learning_rate=LEARNING_RATE, noise=NOISE)
 
 
 def learn(
@@ -27,16 +30,7 @@ def learn(
         TrainingError: the code would be as wide as the input.
     """
     shape = choose_shape(training_set.features.shape[1], settings, width=training_set.width)
-    return train_hourglass(
-        training_set,
-        shape,
-        settings,
-        seed,
-        progress,
-        least_steps=LEAST_STEPS,
-        learning_rate=LEARNING_RATE,
-        noise=NOISE,
-    )
+    return train_hourglass(training_set, shape, settings, CHOICES, seed, progress)
 
 
 KIND = Kind(

@@ -5,6 +5,7 @@ from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.autoencoders.hourglass import train_hourglass
 from aemon.detection.autoencoders.kinds.kind import Kind, Progress
 from aemon.detection.autoencoders.sizing import choose_shape, widened
+from aemon.detection.autoencoders.training_plan import Choices
 from aemon.detection.autoencoders.training_set import TrainingSet
 
 LEAST_STEPS = 300
@@ -14,6 +15,10 @@ MASKING = 0.2
 
 WIDTH_FACTOR, LEAST_WIDTH = 4, 64
 """Default width of the hidden layers: so many times the features, and at least so wide."""
+
+CHOICES = Choices(
+    least_steps=LEAST_STEPS, learning_rate=LEARNING_RATE, noise=NOISE, masking=MASKING
+)
 
 
 def learn(
@@ -36,17 +41,7 @@ def learn(
         code=features,
         regularised=True,
     )
-    return train_hourglass(
-        training_set,
-        shape,
-        settings,
-        seed,
-        progress,
-        least_steps=LEAST_STEPS,
-        learning_rate=LEARNING_RATE,
-        noise=NOISE,
-        masking=MASKING,
-    )
+    return train_hourglass(training_set, shape, settings, CHOICES, seed, progress)
 
 
 KIND = Kind(

@@ -6,7 +6,7 @@ from aemon.config.detector_settings import DetectorSettings
 from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.autoencoders.kinds.kind import Kind, Progress
 from aemon.detection.autoencoders.sizing import choose_shape, widened
-from aemon.detection.autoencoders.training_plan import Sparsity, make_plan
+from aemon.detection.autoencoders.training_plan import Choices, Sparsity, make_plan
 from aemon.detection.autoencoders.training_set import TrainingSet
 
 LEAST_STEPS = 1_000
@@ -17,6 +17,10 @@ CODE_FACTOR = 2
 
 WEIGHTS = {"kl": 3.0, "l1": 1.0}
 """Of the penalty beside the error."""
+
+CHOICES = Choices(
+    activations=("sigmoid", "linear"), least_steps=LEAST_STEPS, learning_rate=LEARNING_RATE
+)
 
 
 def learn(
@@ -43,14 +47,7 @@ def learn(
         code=widened(features, CODE_FACTOR),
         regularised=True,
     )
-    plan = make_plan(
-        shape,
-        len(training_set),
-        settings,
-        activations=("sigmoid", "linear"),
-        least_steps=LEAST_STEPS,
-        learning_rate=LEARNING_RATE,
-    )
+    plan = make_plan(shape, len(training_set), settings, CHOICES)
     norm, weight = settings.sparsity, settings.sparsity_weight
     sparsity = Sparsity(norm=norm, target=settings.sparsity_target, weight=weight or WEIGHTS[norm])
     return train_autoencoder(

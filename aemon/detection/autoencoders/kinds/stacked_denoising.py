@@ -9,7 +9,7 @@ from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.autoencoders.kinds.denoising import LEARNING_RATE, MASKING, NOISE
 from aemon.detection.autoencoders.kinds.kind import Kind, Progress
 from aemon.detection.autoencoders.sizing import choose_shape, widened
-from aemon.detection.autoencoders.training_plan import Plan, make_plan
+from aemon.detection.autoencoders.training_plan import Choices, Plan, make_plan
 from aemon.detection.autoencoders.training_set import TrainingSet
 from aemon.detection.features.outputs import Outputs
 
@@ -20,6 +20,10 @@ PRETRAINING = 0.5
 
 WIDTH_FACTORS, LEAST_WIDTH = (4, 2), 32
 """Default widths of the two hidden layers: so many times the features, and at least so wide."""
+
+CHOICES = Choices(
+    least_steps=LEAST_STEPS, learning_rate=LEARNING_RATE, noise=NOISE, masking=MASKING
+)
 
 
 def learn(
@@ -50,15 +54,7 @@ def plan_whole(training_set: TrainingSet, settings: DetectorSettings) -> Plan:
         code=features,
         regularised=True,
     )
-    return make_plan(
-        shape,
-        len(training_set),
-        settings,
-        least_steps=LEAST_STEPS,
-        learning_rate=LEARNING_RATE,
-        noise=NOISE,
-        masking=MASKING,
-    )
+    return make_plan(shape, len(training_set), settings, CHOICES)
 
 
 def pretrain(

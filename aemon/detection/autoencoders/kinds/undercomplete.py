@@ -5,11 +5,14 @@ from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.autoencoders.hourglass import train_hourglass
 from aemon.detection.autoencoders.kinds.kind import Kind, Progress
 from aemon.detection.autoencoders.sizing import choose_shape
+from aemon.detection.autoencoders.training_plan import Choices
 from aemon.detection.autoencoders.training_set import TrainingSet
 
 LEAST_STEPS = 150
 LEARNING_RATE = 0.02
 NOISE = 0.5
+
+CHOICES = Choices(least_steps=LEAST_STEPS, learning_rate=LEARNING_RATE, noise=NOISE)
 
 
 def learn(
@@ -26,16 +29,7 @@ def learn(
         TrainingError: the code would be as wide as the input.
     """
     shape = choose_shape(training_set.features.shape[1], settings, width=training_set.width)
-    return train_hourglass(
-        training_set,
-        shape,
-        settings,
-        seed,
-        progress,
-        least_steps=LEAST_STEPS,
-        learning_rate=LEARNING_RATE,
-        noise=NOISE,
-    )
+    return train_hourglass(training_set, shape, settings, CHOICES, seed, progress)
 
 
 KIND = Kind(summary="a symmetric hourglass with a narrow code", learn=learn)

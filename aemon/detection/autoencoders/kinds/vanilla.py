@@ -6,13 +6,17 @@ from aemon.config.detector_settings import DetectorSettings
 from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.autoencoders.kinds.kind import Kind, Progress
 from aemon.detection.autoencoders.sizing import choose_shape
-from aemon.detection.autoencoders.training_plan import make_plan
+from aemon.detection.autoencoders.training_plan import Choices, make_plan
 from aemon.detection.autoencoders.training_set import TrainingSet
 
 LEAST_STEPS = 2_000
 """Plain gradient descent walks slowly; its steps are quick."""
 
 LEARNING_RATE = 0.3
+
+CHOICES = Choices(
+    activations=("sigmoid", "linear"), least_steps=LEAST_STEPS, learning_rate=LEARNING_RATE
+)
 
 
 def learn(
@@ -33,14 +37,7 @@ def learn(
     shape = choose_shape(
         training_set.features.shape[1], settings, width=training_set.width, hidden=()
     )
-    plan = make_plan(
-        shape,
-        len(training_set),
-        settings,
-        activations=("sigmoid", "linear"),
-        least_steps=LEAST_STEPS,
-        learning_rate=LEARNING_RATE,
-    )
+    plan = make_plan(shape, len(training_set), settings, CHOICES)
     plan = replace(plan, optimizer="momentum", tied=True)
     return train_autoencoder(training_set, plan, seed=seed, progress=progress)
 

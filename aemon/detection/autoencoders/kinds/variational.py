@@ -5,6 +5,7 @@ from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.autoencoders.hourglass import train_hourglass
 from aemon.detection.autoencoders.kinds.kind import Kind, Progress
 from aemon.detection.autoencoders.sizing import choose_shape
+from aemon.detection.autoencoders.training_plan import Choices
 from aemon.detection.autoencoders.training_set import TrainingSet
 
 LEAST_STEPS = 300
@@ -12,6 +13,8 @@ LEARNING_RATE = 0.01
 
 DIVERGENCE = 1.0
 """Weight of the code's divergence beside the error: the description length as it is."""
+
+CHOICES = Choices(least_steps=LEAST_STEPS, learning_rate=LEARNING_RATE, divergence=DIVERGENCE)
 
 
 def learn(
@@ -32,16 +35,7 @@ def learn(
     shape = choose_shape(
         training_set.features.shape[1], settings, width=training_set.width, regularised=True
     )
-    return train_hourglass(
-        training_set,
-        shape,
-        settings,
-        seed,
-        progress,
-        least_steps=LEAST_STEPS,
-        learning_rate=LEARNING_RATE,
-        divergence=DIVERGENCE,
-    )
+    return train_hourglass(training_set, shape, settings, CHOICES, seed, progress)
 
 
 KIND = Kind(

@@ -11,7 +11,7 @@ from aemon.detection.autoencoders.kinds.variational import learn
 from aemon.detection.autoencoders.training import train_autoencoder
 from aemon.detection.autoencoders.training_plan import Plan
 from aemon.detection.learning import train_detector
-from aemon.detection.scoring.scorer_fitting import fit_scorer, hold_out
+from aemon.detection.scoring.scorer_fitting import ScoringPlan, fit_scorer, hold_out
 from tests.detection.conftest import frame_of, plant
 from tests.detection.training_sets import lesson_of, mean_square, records
 
@@ -88,9 +88,8 @@ def test_the_score_is_minus_the_mean_log_likelihood_but_for_constants(training_s
     held_out = hold_out(learned, training_set)
     floors = np.full(9, 0.02, dtype=np.float32)
     kind = KINDS["variational"]
-    scorer = fit_scorer(
-        learned, training_set, held_out, floors, kind.views, diagonal=kind.diagonal
-    ).scorer
+    plan = ScoringPlan(floors=floors, views=kind.views, diagonal=kind.diagonal)
+    scorer = fit_scorer(learned, training_set, held_out, plan).scorer
     spreads = np.sqrt((held_out.residuals.astype(float) ** 2).mean(axis=(0, 1)))
     # When the log-likelihood of records is averaged over the draws of their code, by hand
     gaps = (UNSEEN - learned(UNSEEN)) / spreads
