@@ -13,7 +13,7 @@ from aemon.detection.explaining.imputing import Filled, fill
 from aemon.detection.features.feature_map import FeatureMap
 from aemon.detection.features.units import as_columns, with_gaps_filled
 from aemon.detection.judgement import Explanation, Judgement
-from aemon.detection.looking import Looked, explain, judge, see
+from aemon.detection.looking import Look, explain, judge, see
 from aemon.detection.provenance import Provenance
 from aemon.detection.scoring.scorer import Scorer
 from aemon.detection.state import (
@@ -50,7 +50,7 @@ class Detector:
         """The line for all records that have none of their own."""
         return self.thresholds.pooled
 
-    def look(self, frame: Frame) -> Looked:
+    def look(self, frame: Frame) -> Look:
         """Look once at records that were fetched together: verdicts, and explanations on request.
 
         Context rows of the frame are seen, and not judged.
@@ -60,7 +60,7 @@ class Detector:
         """
         self.feature_map.check(frame)
         seen = see(self.feature_map, frame)
-        return Looked(
+        return Look(
             seen=seen,
             judgement=judge(self.scorer, self.thresholds, self.feature_map, seen),
             feature_map=self.feature_map,
@@ -79,7 +79,7 @@ class Detector:
     def explain(self, frame: Frame, units: Mapping[str, str] | None = None) -> list[Explanation]:
         """Explain why each of a few records scored as it did, in original units.
 
-        Where the records were judged already, `Looked.explain` does not read them again.
+        Where the records were judged already, `Look.explain` does not read them again.
 
         Args:
             frame: the records.

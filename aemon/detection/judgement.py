@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from aemon.frame import Frame
 from aemon.records import Quiet, Severity, Verdict
 
 Value = float | bool | str | None
@@ -96,3 +98,38 @@ class Explanation:
     reconstructed: dict[str, Value]
     contributions: tuple[Contribution, ...]  # of the judged columns, largest share first
     reason: str
+
+
+class Looked(Protocol):
+    """What was seen in one look at a frame: verdicts at once, explanations on request."""
+
+    @property
+    def frame(self) -> Frame:
+        """The N records that were judged; context rows are left out."""
+
+    @property
+    def judgement(self) -> Judgement:
+        """The verdicts on the N records."""
+
+    def explain(
+        self, rows: npt.NDArray[np.intp], units: Mapping[str, str] | None = None
+    ) -> list[Explanation]:
+        """Explain the records at these rows, in original units."""
+
+
+class Judging(Protocol):
+    """What a run needs of a detector; one detector fulfils it, and so may many stacked ones."""
+
+    def look(self, frame: Frame) -> Looked:
+        """Look once at records that were fetched together.
+
+        Raises:
+            FrameError: a column that was learned from is missing or has changed its type.
+        """
+
+    def judge(self, frame: Frame) -> Judgement:
+        """Return the verdicts alone, as `look` has them.
+
+        Raises:
+            FrameError: as `look`.
+        """

@@ -65,8 +65,8 @@ def see(feature_map: FeatureMap, frame: Frame) -> Seen:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Looked:
-    """What a detector says of the records of one frame. Made by `Detector.look`.
+class Look:
+    """One look of one detector at a frame, a `Looked`. Made by `Detector.look`.
 
     Attributes:
         seen: the N records that were judged, and their features.

@@ -10,8 +10,7 @@ import numpy as np
 from aemon.config.schema import MonitorSettings
 from aemon.config.threshold_settings import ThresholdSettings
 from aemon.detection.arrays import Mask
-from aemon.detection.detector import Detector
-from aemon.detection.judgement import Judgement
+from aemon.detection.judgement import Judgement, Judging
 from aemon.detection.promotion import Decision, Evidence, Ruling
 from aemon.errors import FrameError
 from aemon.frame import Frame
@@ -41,7 +40,7 @@ class Shadow:
     """
 
     stored: StoredDetector
-    detector: Detector
+    detector: Judging
     trained_by: ThresholdSettings | None = None
     unfit: str = ""
 
@@ -101,7 +100,7 @@ class Shadow:
 def rule_on(
     store: Store,
     settings: MonitorSettings,
-    active: tuple[StoredDetector, Detector],
+    active: tuple[StoredDetector, Judging],
     shadow: Shadow,
     now: datetime,
     *,
@@ -164,7 +163,7 @@ def _carry_out(
     log(logger, level, action, reason, monitor=name, version=of.version)
 
 
-def _confirmed(store: Store, name: str, active: Detector, shadow: Detector) -> tuple[int, int]:
+def _confirmed(store: Store, name: str, active: Judging, shadow: Judging) -> tuple[int, int]:
     """How many confirmed anomalies the active detector flags, and how many the other does not."""
     said = read_feedback(store, name)
     about = last_words(said)

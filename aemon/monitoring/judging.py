@@ -11,7 +11,7 @@ import numpy as np
 from aemon.clock import Clock
 from aemon.config.schema import MonitorSettings
 from aemon.detection.arrays import Mask, Rows
-from aemon.detection.detector import Detector
+from aemon.detection.judgement import Judging
 from aemon.frame import Frame
 from aemon.lifecycle.recent_records import RecentRecords
 from aemon.lifecycle.trial import Shadow
@@ -45,7 +45,7 @@ class Judge:
     store: Store
     clock: Clock
     stored: StoredDetector
-    detector: Detector
+    detector: Judging
     run: Run
     stop: Stop
     suppression: Suppression

@@ -39,12 +39,13 @@ class PlainRunner:
         self.stop = Stop()
 
     def run(self, monitor, job, work, timeout):
+        remedy = None
         try:
             outcome, reason = work(Run(), self.stop)
         except AemonError as error:
-            outcome, reason = Outcome.FAILED, str(error)
+            outcome, reason, remedy = Outcome.FAILED, str(error), error.remedy
         self.ended.append((monitor, outcome, reason))
-        return SimpleNamespace(outcome=outcome)
+        return SimpleNamespace(outcome=outcome, remedy=remedy)
 
 
 class FakeWorkers:

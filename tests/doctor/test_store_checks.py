@@ -56,11 +56,11 @@ def test_it_tells_who_watches(live, config):
 
 
 @pytest.mark.postgresql
-def test_a_clock_that_is_far_from_the_databases(live, config, store_url, monkeypatch):
+def test_a_clock_that_is_far_from_the_databases(live, config, store_url):
     if store_url.startswith("sqlite"):
         return  # its clock is this host's
-    monkeypatch.setattr(store_checks, "utc_now", lambda: utc_now() - timedelta(minutes=5.5))
-    found = store_checks.clocks(live, config)
+    late = Store(live.engine, lambda: utc_now() - timedelta(minutes=5.5))
+    found = store_checks.clocks(late, config)
     assert found.level is Level.WARNING
     assert found.what.startswith("the database's clock is 5m ahead of this host's")
     assert "NTP" in found.todo

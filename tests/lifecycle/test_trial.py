@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from aemon.config.lifecycle_settings import LifeSettings
 from aemon.errors import ArtifactError, FrameError, StoreError
+from aemon.lifecycle import policy
 from aemon.lifecycle.training_run import train_once
 from aemon.monitoring.monitor import Monitor
 from aemon.records import DetectorState, Outcome
@@ -157,6 +158,12 @@ def test_going_back_is_one_step_and_the_next_record_is_judged_by_it(
     assert score(monitor).detector_id == 1
 
 
+def reasons(monitor, now) -> list[str]:
+    """All that asks for a training, not only what is most pressing."""
+    observed = monitor._active_detector._observed()
+    return list(policy._reasons(observed, monitor.settings, now))
+
+
 def test_after_going_back_the_schedule_begins_anew(monitor, settings, store, clock, database):
     """Else the next tick would train what was just refused."""
     old_enough = "schedule: the detector is old enough"
@@ -168,9 +175,9 @@ def test_after_going_back_the_schedule_begins_anew(monitor, settings, store, clo
     score(monitor)
     clock.forward(timedelta(hours=23))
     score(monitor)
-    assert old_enough not in monitor._active_detector._reasons(clock())
+    assert old_enough not in reasons(monitor, clock())
     clock.forward(timedelta(hours=1))
-    assert old_enough in monitor._active_detector._reasons(clock())
+    assert old_enough in reasons(monitor, clock())
 
 
 def test_two_that_promote_at_once_make_one_active(monitor, settings, store, clock):
