@@ -62,6 +62,8 @@ class FakeWorkers:
         name = args[0]
         self.tasks[name] = Future()
         self.memory[name] = memory
+        if self.is_shut_down:
+            self.kill(self.tasks[name])
         return self.tasks[name]
 
     def kill(self, future):
