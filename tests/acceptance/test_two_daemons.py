@@ -89,9 +89,9 @@ def assert_nothing_odd(plant) -> None:
 def test_two_that_make_the_tables_of_one_store_take_turns(postgres_url):
     """Loading a process takes longer than making tables, so both wait until both are loaded."""
     script = (
-        "import sys, alembic.command; from aemon.store import schema;"
+        "import sys, alembic.command; from aemon.store.schema import revisions;"
         " from aemon.store.engine import open_engine; engine = open_engine(sys.argv[1]);"
-        " print('loaded', flush=True); sys.stdin.readline(); schema.prepare(engine)"
+        " print('loaded', flush=True); sys.stdin.readline(); revisions.prepare(engine)"
     )
     for _ in range(3):
         with closing(psycopg.connect(postgres_url, autocommit=True)) as connection:
