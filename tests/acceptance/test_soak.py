@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from tests import readings
+from tests.neighbours import machine_is_busy
 from tests.processes import Daemon, insert, make_table, sql_source
 
 LEARNED = 300
@@ -54,7 +55,8 @@ def run(tmp_path, seconds: float) -> dict[str, np.ndarray]:
     print(f"\nruns {outcomes}, records {first - LEARNED}")
     assert set(outcomes) <= {"ok", "no_data", "collecting", "abandoned", "skipped"}
     # A neighbour may keep the machine so busy that a run of half a second's pause is still going.
-    assert outcomes.get("skipped", 0) <= 0.01 * sum(outcomes.values())
+    skipped = 0.1 if machine_is_busy() else 0.01
+    assert outcomes.get("skipped", 0) <= skipped * sum(outcomes.values())
     return {name: np.array(values) for name, values in seen.items()}
 
 

@@ -38,9 +38,11 @@ def test_of_two_daemons_one_watches_and_the_other_stands_by(plant, tmp_path):
                 pair[1].wait(lambda wanted=wanted: scored(plant) >= wanted, "the verdicts")
 
         judge(PIECES)
-        shares = [d.metric('aemon_records_scored_total{monitor="plant"}') for d in pair]
+        share = 'aemon_records_scored_total{monitor="plant"}'
+        # A run is counted when it has ended, a moment after its verdicts are there.
+        pair[0].wait(lambda: pair[0].metric(share) == total - LEARNED, "the run to be counted")
         held = [d.metric('aemon_lease_held{monitor="plant"}') for d in pair]
-        assert shares == [total - LEARNED, 0]
+        assert [d.metric(share) for d in pair] == [total - LEARNED, 0]
         assert held == [1, 0]
         assert pair[0].stop() < 10
         judge(PIECES)

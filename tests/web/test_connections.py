@@ -32,11 +32,10 @@ def port(monkeypatch):
     large = Gauge("large", "much to read", ["number"], registry=registry)
     for number in range(20_000):
         large.labels(number)
+    page = generate_latest(registry)  # on a busy machine writing it would take up the time limit
     listener = listen("127.0.0.1:0")
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
-    app = build_app(
-        lambda: None, lambda: HEALTH, lambda: generate_latest(registry), max_body=1_000_000
-    )
+    app = build_app(lambda: None, lambda: HEALTH, lambda: page, max_body=1_000_000)
     web = WebServer(listener, app)
     web.start()
     yield listener.getsockname()[1]
