@@ -75,7 +75,7 @@ class TrainingRecords:
         brought_back: false alarms older than what was read.
         false_alarms: records a person called normal, wherever they are.
         confirmed: records a person called anomalies.
-        heeded: ids of the feedback that no training took up before.
+        applied: ids of the feedback that no training took up before.
         spoken: ids of all feedback that was there.
         shifts: new levels that are learned, though their records were flagged.
     """

@@ -69,7 +69,7 @@ def train_once(
     `start: now`, from the newest), and the watermark is put behind them: every later record is
     judged. A later one learns from the newest records that have been judged already, so that it
     never learns from what it is about to judge. Feedback is taken up, see `choose_records` and
-    `heed`.
+    `apply_feedback`.
 
     Raises:
         TrainingError: there are too few records, or nothing can be learned from them.

@@ -58,6 +58,7 @@ class Saved:
         revised: (N,) had another one; the rest had the same and are as they were.
         flagged: (N,) anomalous now, and not known to be before.
         suppressed: (N,) suppressed now, and not known to be before.
+        identities: (entity, record key) of each of the N records.
         known: the verdicts there were before, by record.
         at: when they were judged.
     """
@@ -66,6 +67,7 @@ class Saved:
     revised: Flags
     flagged: Flags
     suppressed: Flags
+    identities: Sequence[Identity]
     known: Mapping[Identity, Known]
     at: datetime
 
@@ -114,8 +116,7 @@ def save_verdicts(
     Raises:
         StoreError: the database fails.
     """
-    connection, monitor = commit.connection, commit.monitor
-    identities = list(rows.identities())
+    connection, monitor, identities = commit.connection, commit.monitor, saved.identities
     whose = {identities[row]: episode for row, episode in (episodes or {}).items()}
     old = {
         identities[place]: saved.known[identities[place]]
@@ -194,6 +195,7 @@ def _compare(
         revised=revised,
         flagged=newly[Verdict.ANOMALY],
         suppressed=newly[Verdict.SUPPRESSED],
+        identities=identities,
         known=known,
         at=at,
     )
