@@ -96,15 +96,16 @@ class Judge:
         looked = self.detector.look(frame)
         raw = looked.judgement
         explanations = looked.explain(np.flatnonzero(raw.anomalous), self.settings.columns.units)
+        calendar = self.suppression.calendar(looked.frame)
         return Judged(
             frame=looked.frame,
             late=late[frame.to_judge],
             behind=behind,
             raw=raw,
-            judgement=self.suppression.apply(looked.frame, raw, explanations),
+            judgement=self.suppression.apply(looked.frame, raw, explanations, calendar),
             explanations=explanations,
             tried=self.shadow.judge(frame) if self.shadow is not None else None,
-            representative=~raw.absent & ~self.suppression.apart(looked.frame),
+            representative=~raw.absent & ~calendar.apart,
         )
 
     def _commit(

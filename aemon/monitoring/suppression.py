@@ -16,6 +16,24 @@ from aemon.store.snoozes import records_between
 from aemon.store.store import Store
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Calendar:
+    """What the calendar says of N records.
+
+    Attributes:
+        maintained: (N,) in a maintenance window.
+        snoozed: (N,) in a snooze.
+    """
+
+    maintained: npt.NDArray[np.bool_]
+    snoozed: npt.NDArray[np.bool_]
+
+    @property
+    def apart(self) -> npt.NDArray[np.bool_]:
+        """Which lie in stretches that say nothing of normal life (N,)."""
+        return self.maintained | self.snoozed
+
+
 @dataclass(frozen=True, kw_only=True)
 class Suppression:
     """All that decides what is kept quiet, for one run of one monitor.
@@ -34,12 +52,19 @@ class Suppression:
     store: Store
     shifts: tuple[Drift, ...] = ()
 
-    def apart(self, frame: Frame) -> npt.NDArray[np.bool_]:
-        """Which of N records lie in stretches that say nothing of normal life (N,)."""
-        return in_maintenance(frame, self.settings.maintenance) | in_snooze(frame, self.snoozes)
+    def calendar(self, frame: Frame) -> Calendar:
+        """Hold N records against maintenance windows and snoozes."""
+        return Calendar(
+            maintained=in_maintenance(frame, self.settings.maintenance),
+            snoozed=in_snooze(frame, self.snoozes),
+        )
 
     def apply(
-        self, frame: Frame, judgement: Judgement, explanations: Sequence[Explanation]
+        self,
+        frame: Frame,
+        judgement: Judgement,
+        explanations: Sequence[Explanation],
+        calendar: Calendar,
     ) -> Judgement:
         """The judgement of N records, with those anomalies suppressed that are to be quiet.
 
@@ -47,6 +72,7 @@ class Suppression:
             frame: the records.
             judgement: of them, nothing suppressed yet.
             explanations: of the anomalies, in order.
+            calendar: of the records.
 
         Raises:
             StoreError: the database fails.
@@ -55,8 +81,6 @@ class Suppression:
         if not len(rows):
             return judgement
         flagged = frame.take(rows)
-        maintained = in_maintenance(flagged, self.settings.maintenance)
-        snoozed = in_snooze(flagged, self.snoozes)
         shifted = np.zeros(len(rows), dtype=bool)
         for drift in self.shifts:
             since = flagged.times >= naive_utc(drift.started_at)
@@ -65,8 +89,8 @@ class Suppression:
         quiet: dict[int, Quiet] = {}
         for place, (row, explanation) in enumerate(zip(rows.tolist(), explanations, strict=True)):
             reasons = (
-                Quiet.MAINTENANCE if maintained[place] else None,
-                Quiet.SNOOZED if snoozed[place] else None,
+                Quiet.MAINTENANCE if calendar.maintained[row] else None,
+                Quiet.SNOOZED if calendar.snoozed[row] else None,
                 Quiet.DRIFT if shifted[place] else None,
                 uncounted(explanation.contributions, self.settings),
                 Quiet.FEW if few[place] else None,

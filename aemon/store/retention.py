@@ -98,7 +98,7 @@ def count_old(
         StoreError: the database fails.
     """
     counts = dict.fromkeys(TABLES, 0)
-    for name in _known_monitors(store) if monitor is None else [monitor]:
+    for name in _monitors(store, monitor):
         for what, count in _count(store, name, settings, now).items():
             counts[what] += count
     return counts
@@ -127,7 +127,7 @@ def prune(
         StoreError: the database fails; what was removed before stays removed.
     """
     counts = dict.fromkeys(TABLES, 0)
-    for name in _known_monitors(store) if monitor is None else [monitor]:
+    for name in _monitors(store, monitor):
         for what, removed in removals(store, name, settings, now, batch=batch, rest=rest):
             counts[what] += removed
     return counts
@@ -257,7 +257,10 @@ def _due_of(
             yield due
 
 
-def _known_monitors(store: Store) -> list[str]:
+def _monitors(store: Store, monitor: str | None) -> list[str]:
+    """The one, or all that the store knows."""
+    if monitor is not None:
+        return [monitor]
     with store.reading() as connection:
         query = sa.select(monitors.c.name).order_by(monitors.c.name)
         return list(connection.execute(query).scalars())

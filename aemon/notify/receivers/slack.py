@@ -1,12 +1,12 @@
 """Episodes as messages of a chat: incoming webhooks of Slack, Mattermost and Rocket.Chat."""
 
 import json
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
 from aemon.config.receiver_settings import SlackReceiver
 from aemon.message import Event, Message
+from aemon.notify.receivers.posted import Posted
 from aemon.notify.receivers.text import text_of
 from aemon.records import Severity
 
@@ -14,24 +14,11 @@ _COLOURS = {Severity.WARNING: "#b26a00", Severity.CRITICAL: "#c62828"}
 _OVER = "#2e7d32"
 
 
-@dataclass(frozen=True, slots=True)
-class Slack:
-    """A chat's webhook: text and one attachment, which all three products show."""
+class Slack(Posted[SlackReceiver]):
+    """A chat's webhook, whose URL is its credential: text and one attachment."""
 
-    settings: SlackReceiver
+    __slots__ = ()
     address_is_secret: ClassVar[bool] = True
-    acknowledged_is_over: ClassVar[bool] = False
-    resends: ClassVar[None] = None
-
-    @property
-    def address(self) -> str:
-        """The webhook's URL, which is its credential."""
-        return self.settings.url.get_secret_value()
-
-    @property
-    def notifies_end(self) -> bool:
-        """Whether `resolved` is configured."""
-        return self.settings.resolved
 
     def payload(self, message: Message, now: datetime) -> bytes:  # noqa: ARG002 -- the protocol's
         """Return the message as text and an attachment.

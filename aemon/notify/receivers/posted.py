@@ -1,0 +1,27 @@
+"""What receivers that forget nothing have in common: each message is posted once."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
+
+from aemon.config.receiver_settings import SlackReceiver, WebhookReceiver
+
+S = TypeVar("S", SlackReceiver, WebhookReceiver)
+
+
+@dataclass(frozen=True, slots=True)
+class Posted(Generic[S]):
+    """A receiver at a URL, that need not be reminded of open episodes."""
+
+    settings: S
+    acknowledged_is_over: ClassVar[bool] = False
+    resends: ClassVar[None] = None
+
+    @property
+    def address(self) -> str:
+        """The configured URL."""
+        return self.settings.url.get_secret_value()
+
+    @property
+    def notifies_end(self) -> bool:
+        """Whether `resolved` is configured."""
+        return self.settings.resolved
