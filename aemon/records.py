@@ -32,6 +32,7 @@ class Job(StrEnum):
     SCORE = "score"
     TRAIN = "train"
     PRUNE = "prune"
+    HINDSIGHT = "hindsight"  # the history that the first detector learned from
 
 
 class Outcome(StrEnum):
@@ -99,6 +100,7 @@ class Quiet(StrEnum):
     DIRECTION = "direction", "its columns deviate to the side that does not matter"
     SMALL = "small", "its columns deviate by less than matters"
     FEW = "few", "its entity had too few records in the window before it"
+    EXCUSED = "excused", "a person called a record like it a false alarm"
 
 
 class EpisodeState(StrEnum):
@@ -208,3 +210,19 @@ class DriftReport:
     open: int  # drifts that are not over
     found: int  # new ones
     provisional: bool  # too few records to show the promised rate
+
+
+BROKEN_SHARE, BROKEN_TIMES, LEAST_BROKEN = 0.25, 10, 50
+"""A promise is broken where more than this share of the records is flagged, and this many times
+what was promised, and at least so many: faults seldom last so long."""
+
+
+def promise_is_broken(flagged: int, judged: int, rate: float) -> bool:
+    """Return whether so many records were flagged that the detector was wrong, not the records.
+
+    Args:
+        flagged: how many.
+        judged: of how many.
+        rate: the false-alarm rate that was promised.
+    """
+    return flagged >= LEAST_BROKEN and flagged > max(BROKEN_SHARE, BROKEN_TIMES * rate) * judged

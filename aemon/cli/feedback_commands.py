@@ -35,8 +35,8 @@ def feedback(
 ) -> None:
     """Say of a record what it was, or list what was said.
 
-    A false alarm is learned from and calibrates, a confirmed anomaly and
-    what is to be ignored teach nothing. Taken up at the next training.
+    A false alarm excuses records like it at once, and is learned from; a
+    confirmed anomaly and what is to be ignored teach nothing.
     """
     from aemon.operations.giving_feedback import Statement, give_feedback, list_feedback
 
@@ -50,8 +50,8 @@ def feedback(
             )  # fmt: skip
             given = give_feedback(installation, monitor, statement)
             entries = given.entries
-            if given.warning:
-                typer.echo(f"note: {given.warning}", err=True)
+            for told in filter(None, (given.warning, given.effect)):
+                typer.echo(f"note: {told}", err=True)
     if as_json:
         print_json(entries)
         return

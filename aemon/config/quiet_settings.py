@@ -63,7 +63,7 @@ class QuietSettings(Settings):
         match reason:
             case Quiet.MAINTENANCE:
                 return bool(self.maintenance)
-            case Quiet.SNOOZED | Quiet.DRIFT:
+            case Quiet.SNOOZED | Quiet.DRIFT | Quiet.EXCUSED:
                 return True
             case Quiet.DIRECTION:
                 return bool(self.directions)

@@ -70,13 +70,13 @@ class MonitorSettings(Settings):
     min_records: int | None = Field(
         None,
         ge=50,
-        description="cold start ends at this many records; default by the number of columns, see "
-        "`aemon check`",
+        description="cold start ends at this many records, and the first detector learns from no "
+        "more; default by the number of columns, see `aemon check`, and from all there are",
     )
     start: Literal["beginning", "now"] = Field(
         "beginning",
-        description="the first detector learns from the source's first min_records records and "
-        "judges all later ones, or learns from the newest ones there are and judges what follows",
+        description="where there are more records than it may learn from, the first detector "
+        "learns from the first and judges all later ones, or from the newest and judges what follows",
     )
     max_training_records: int = Field(
         50_000, ge=50, description="a detector learns from at most this many newest records"

@@ -23,6 +23,7 @@ from aemon.detection.scoring.scorer_fitting import Fitted, ScoringPlan, fit_scor
 from aemon.detection.scoring.trimming import trusted_records
 from aemon.detection.state import hash_feature_map
 from aemon.detection.thresholds.by_entity import Thresholds, calibrate_thresholds
+from aemon.detection.thresholds.hindsight import standing_out
 from aemon.detection.thresholds.threshold import false_alarm_rate_for
 from aemon.errors import TrainingError
 from aemon.frame import Frame, in_time_order
@@ -47,6 +48,7 @@ class Learned:
         provenance: what it was trained on.
         scores: (n,) of the calibration records, each as one never seen.
         records: those n records.
+        odd: the records held out that stand out from all others.
         threshold: how lines are to be drawn.
         rate: the promise.
     """
@@ -56,6 +58,7 @@ class Learned:
     provenance: Provenance
     scores: npt.NDArray[np.float64]
     records: Frame
+    odd: Frame
     threshold: ThresholdSettings
     rate: float
 
@@ -96,7 +99,12 @@ def train_detector(
 
 
 def learn(
-    frame: Frame, settings: LearningSettings, seed: int, *, progress: Progress = None
+    frame: Frame,
+    settings: LearningSettings,
+    seed: int,
+    *,
+    rate: float | None = None,
+    progress: Progress = None,
 ) -> Learned:
     """Learn all of a detector but its lines from normal records.
 
@@ -108,6 +116,7 @@ def learn(
         frame: the records; not modified.
         settings: columns, detector and threshold.
         seed: the same records, settings and seed give the same detector.
+        rate: the promise, where some of the records that came were left out; else by settings.
         progress: called with the share of the training that is done.
 
     Raises:
@@ -115,12 +124,8 @@ def learn(
         TrainingError: there is too little to learn from.
     """
     started = perf_counter()
-    if len(frame) < LEAST_RECORDS:
-        raise TrainingError(
-            f"{len(frame)} records are too few to learn from; it takes {LEAST_RECORDS}",
-            todo="wait for more records, or raise min_records",
-        )
-    rate = false_alarm_rate_for(settings.threshold, frame.times)
+    _check_enough(frame)
+    rate = false_alarm_rate_for(settings.threshold, frame.times) if rate is None else rate
     frame = in_time_order(frame)
     feature_map = fit_features(frame, settings.columns)
     frame, training_set = make_training_set(frame, feature_map, settings.detector, seed)
@@ -134,7 +139,7 @@ def learn(
         seed=seed,
     )
     calibrating = _calibrating(training_set, fitted)
-    rows = fitted.rows[calibrating]
+    rows, held_out = fitted.rows[calibrating], frame.take(fitted.rows)
     provenance = Provenance(
         trained_from=frame.aware_time(0),
         trained_until=frame.aware_time(-1),
@@ -152,8 +157,17 @@ def learn(
     return Learned(
         feature_map=feature_map, scorer=fitted.scorer, provenance=provenance,
         scores=fitted.scores[calibrating], records=frame.take(rows),
+        odd=held_out.take(standing_out(fitted.scores, held_out.entities, rate)),
         threshold=settings.threshold, rate=rate,
     )  # fmt: skip
+
+
+def _check_enough(frame: Frame) -> None:
+    if len(frame) < LEAST_RECORDS:
+        raise TrainingError(
+            f"{len(frame)} records are too few to learn from; it takes {LEAST_RECORDS}",
+            todo="wait for more records, or raise min_records",
+        )
 
 
 def make_training_set(

@@ -74,7 +74,26 @@ def detectors(store: Store, config: Config) -> Iterator[Finding]:
             what = f"{monitor.name}: detector {monitor.detector_version}: {broken.message}"
             yield error("detector", what, f"aemon train {monitor.name}")
         else:
-            yield ok("detector", f"{monitor.name}: detector {monitor.detector_version}")
+            yield _promise(monitor, config.monitors[monitor.name])
+
+
+def _promise(monitor: MonitorOverview, settings: MonitorSettings) -> Finding:
+    """Whether a detector flags about as much as it promised."""
+    name, version = monitor.name, monitor.detector_version
+    realised, rate = monitor.realised, monitor.false_alarm_rate or 0.0
+    if not monitor.breaks_promise:
+        return ok("detector", f"{name}: detector {version}")
+    what = (
+        f"{name}: detector {version} has flagged {realised.flagged} of {realised.judged} records, "
+        f"{realised.flagged / realised.judged:.0%}, where {rate:.2%} of normal ones are promised: "
+        f"it learned from {monitor.training_records} records that did not show what is normal"
+    )
+    todo = (
+        f"aemon train {name} learns from those, too; a fault that lasts looks the same: look first"
+    )
+    if settings.min_records is not None:
+        todo += "; without min_records a first detector learns from all records there are"
+    return warning("detector", what, todo)
 
 
 def _none_yet(monitor: MonitorOverview) -> Finding:

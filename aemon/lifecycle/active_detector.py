@@ -11,12 +11,12 @@ from aemon.detection.thresholds.threshold import false_alarm_rate_for
 from aemon.errors import ArtifactError, TrainingError
 from aemon.lifecycle.cold_start import is_provisional, wanted_for
 from aemon.lifecycle.loaded_detector import Loaded, drawn_by_settings, load
-from aemon.lifecycle.policy import Observed, why_train
+from aemon.lifecycle.policy import Observed, is_young, why_train
 from aemon.lifecycle.recent_records import RecentRecords
 from aemon.lifecycle.trial import Shadow, rule_on
 from aemon.lifecycle.upkeep import draw, keep_promise, note_drift
 from aemon.logs import Action, log
-from aemon.records import DriftReport
+from aemon.records import DriftReport, promise_is_broken
 from aemon.run import Run
 from aemon.store.detectors import (
     StoredDetector,
@@ -188,6 +188,10 @@ class ActiveDetector:
             shifts=bool(memory.shifts),
             enough_since_drift=self._enough_since_drift(),
             provisional=is_provisional(stored),
+            misled=is_young(stored.trained_from, stored.trained_until)
+            and promise_is_broken(
+                memory.life.flagged, memory.life.records, stored.false_alarm_rate
+            ),
             training_records=stored.training_records,
             records=memory.life.records,
             state_at=stored.state_at,

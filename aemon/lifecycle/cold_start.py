@@ -5,13 +5,17 @@ from collections.abc import Iterable
 from aemon.config.column_settings import ColumnSettings
 from aemon.config.schema import MonitorSettings
 from aemon.detection.thresholds.threshold import records_to_show
-from aemon.frame import Roles
+from aemon.frame import Frame, Roles
+from aemon.reading.reader import Reader
 from aemon.sources.source import Replayable
 from aemon.store.detectors import StoredDetector
 from aemon.store.queries import MonitorOverview
 
 RECORDS_A_COLUMN = 30
 """Fewer, and what one column has to do with another is mostly chance."""
+
+RECORDS_AN_ENTITY = 20
+"""Fewer, and nobody knows what is usual for it."""
 
 LEAST_WANTED, MOST_WANTED = 200, 5_000
 """Fewer records draw no line; for more, nobody waits. The detector grows with what comes."""
@@ -25,10 +29,32 @@ def wanted_records(settings: MonitorSettings, source: Replayable) -> int:
     """
     if settings.min_records is not None:
         return settings.min_records
-    first = source.fetch(None, 1).table
-    return wanted_for(
-        len(judged_columns([str(name) for name in first], source.roles, settings.columns)), settings
-    )
+    reader = Reader(source)
+    names = [str(name) for name in source.fetch(None, 1).table]
+    wanted = wanted_for(len(judged_columns(names, source.roles, settings.columns)), settings)
+    if source.roles.entity is None:
+        return wanted
+    return wanted_for_entities(reader.after(None, wanted).frame, wanted, settings)
+
+
+def first_limit(settings: MonitorSettings, wanted: int) -> int:
+    """How many records the first detector learns from at most, where it begins at the first one.
+
+    All there are, unless a number is configured: what they do not show would be flagged later.
+    """
+    return settings.max_training_records if settings.min_records is None else wanted
+
+
+def wanted_for_entities(frame: Frame, wanted: int, settings: MonitorSettings) -> int:
+    """How many records end a cold start, by the entities there are among those that came.
+
+    They share what is learned: 200 records of 40 entities are five each.
+    """
+    if settings.min_records is not None:
+        return wanted
+    entities = len(set(frame.entities))
+    most = min(MOST_WANTED, settings.max_training_records)
+    return max(wanted, min(RECORDS_AN_ENTITY * entities, most)) if entities > 1 else wanted
 
 
 def wanted_for(columns: int, settings: MonitorSettings) -> int:

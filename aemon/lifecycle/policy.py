@@ -39,6 +39,15 @@ LONGEST_WAIT = timedelta(minutes=10)
 """Up to this where it failed for want of records: they come, and then nothing is in its way."""
 
 
+WHOLE_RHYTHMS = timedelta(days=2)
+"""Two turns of a day, the commonest rhythm: who saw less does not know what is normal by night."""
+
+
+def is_young(trained_from: datetime, trained_until: datetime) -> bool:
+    """Return whether a detector has not seen whole days."""
+    return trained_until - trained_from < WHOLE_RHYTHMS
+
+
 @dataclass(frozen=True, kw_only=True)
 class Observed:
     """What is known when it is decided whether to train.
@@ -55,6 +64,7 @@ class Observed:
         shifts: whether new levels are known.
         enough_since_drift: as many records came since the drift as a training asks for.
         provisional: its threshold rests on too few records to show the promise.
+        misled: it has not seen whole days, and flags far more than it promises.
         training_records: how many records it learned from.
         records: how many records it judged.
         state_at: when it became active; None without a detector.
@@ -72,6 +82,7 @@ class Observed:
     shifts: bool = False
     enough_since_drift: bool = False
     provisional: bool = False
+    misled: bool = False
     training_records: int = 0
     records: int = 0
     state_at: datetime | None = None
@@ -102,7 +113,10 @@ def _reasons(observed: Observed, settings: MonitorSettings, now: datetime) -> It
     learned = [drift for drift in observed.drifts if _is_learned(drift, life)]
     if life.retrain_on_drift and learned and observed.enough_since_drift:
         yield f"drift: {learned[-1].reason}"
-    if observed.provisional and observed.records >= observed.training_records:
+    grown = observed.records >= observed.training_records
+    if observed.misled and grown and life.learn_shift_after is not None:
+        yield "growth: far more is flagged than promised, and less than two days were learned from"
+    if observed.provisional and grown:
         yield "growth: there are twice the records the provisional detector learned from"
     if _is_old(observed, settings, now) and not _is_undecided(observed, life):
         yield "schedule: the detector is old enough"

@@ -13,18 +13,26 @@ from aemon.detection.detector import Detector
 from aemon.detection.drift.column_drift import reference
 from aemon.detection.learning import Learned, learn
 from aemon.detection.thresholds.by_entity import Thresholds
-from aemon.detection.thresholds.false_alarms import AppliedFeedback, apply_feedback, at_least, cap
+from aemon.detection.thresholds.false_alarms import at_least, cap, without_false_alarms
+from aemon.detection.thresholds.hindsight import MOST_SHARE
+from aemon.detection.thresholds.threshold import false_alarm_rate_for
 from aemon.errors import ArtifactError
 from aemon.frame import Frame, in_time_order, rows_of
 from aemon.lifecycle.detector_rows import detector_rows
 from aemon.lifecycle.loaded_detector import load
 from aemon.lifecycle.training_records import TrainingRecords, choose_records
 from aemon.reading.monitor_source import open_records
-from aemon.records import DetectorState
+from aemon.records import DetectorState, Identity
 from aemon.store.detectors import active_detector, newest_version, save_detector
 from aemon.store.engine import open_engine
 from aemon.store.fences import Fence, fenced
 from aemon.store.store import Store
+
+ROUNDS = 3
+"""How often records that stand out are looked for, each time without those found before."""
+
+BY_HAND = "a person"
+"""Who asks for a training, where nobody else does."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +44,7 @@ class Trained:
     version: int
     records: int
     excluded: int  # records that were left out: flagged, confirmed or ignored
-    told: str  # what was left out, brought back and raised, in plain words; often nothing
+    told: str  # what was left out and brought back, in plain words; often nothing
     seconds: float
     validation_error: float
     threshold: float
@@ -58,18 +66,16 @@ def train_once(
     store: Store,
     clock: Clock,
     *,
-    why: str = "a person",
+    why: str = BY_HAND,
     trial: bool = False,
 ) -> Trained:
     """Train a detector on normal records, and store it.
 
     It becomes the active one, or with `trial` a shadow of the one that is, if that can be read.
 
-    The first detector learns from the source's first `min_records` records (or, with
-    `start: now`, from the newest), and the watermark is put behind them: every later record is
-    judged. A later one learns from the newest records that have been judged already, so that it
-    never learns from what it is about to judge. Feedback is taken up, see `choose_records` and
-    `apply_feedback`.
+    The first detector learns from the records there are, and the watermark is put behind them:
+    every later record is judged. Which of them stand out, the first scoring run tells. A later one learns from the newest records that have been judged already, so that it
+    never learns from what it is about to judge. Feedback is taken up, see `choose_records`.
 
     Raises:
         TrainingError: there are too few records, or nothing can be learned from them.
@@ -79,21 +85,20 @@ def train_once(
     after = newest_version(store, name)
     source = open_records(name, settings, store, clock)
     try:
-        chosen = choose_records(name, settings, store, source)
+        chosen = choose_records(name, settings, store, source, by_hand=why == BY_HAND)
     finally:
         source.close()
-    learned = learn(chosen.frame, settings.learning, settings.detector.seed)
+    chosen, learned = _learn(chosen, settings)
     called_normal = rows_of(learned.records, chosen.false_alarms.identities)
-    applied = apply_feedback(learned, called_normal, chosen.false_alarms, chosen.confirmed)
-    detector = applied.detector
-    manifest = _manifest(settings, chosen, learned, called_normal, applied)
+    detector = learned.detector(without_false_alarms(learned, called_normal))
+    manifest = _manifest(settings, chosen, learned, called_normal, detector.thresholds)
     new = detector_rows(detector, chosen.watermark, identity(settings.source))
     new = replace(
         new,
         columns={**new.columns, "manifest": manifest},
         applied=chosen.applied,
         asked_by=why,
-        on_trial=trial and _judges(name, store),
+        on_trial=trial and not chosen.broken and _judges(name, store),
     )
     saved = save_detector(store, name, new, after=after)
     return Trained(
@@ -102,7 +107,7 @@ def train_once(
         version=saved.version,
         records=len(chosen.frame),
         excluded=sum(len(pairs) for pairs in chosen.left_out.values()),
-        told=", ".join(filter(None, (chosen.told, _raised(applied)))),
+        told=chosen.told,
         seconds=detector.provenance.seconds,
         validation_error=detector.provenance.validation_error,
         threshold=detector.threshold.value,
@@ -111,12 +116,32 @@ def train_once(
     )
 
 
+def _learn(chosen: TrainingRecords, settings: MonitorSettings) -> tuple[TrainingRecords, Learned]:
+    """Learn; where nobody has judged the records, without those that stand out from the others.
+
+    What stands out most hides the rest: it is looked for again once that is left out.
+    """
+    seed, frame = settings.detector.seed, chosen.frame
+    rate = false_alarm_rate_for(settings.threshold, chosen.times)
+    learned = learn(frame, settings.learning, seed, rate=rate)
+    if chosen.watermark is None and not chosen.broken:
+        return chosen, learned
+    odd: list[Identity] = []
+    for _ in range(ROUNDS):
+        odd += learned.odd.identities
+        if not len(learned.odd) or len(odd) > MOST_SHARE * len(frame):
+            break
+        chosen = chosen.without_odd(odd)
+        learned = learn(chosen.frame, settings.learning, seed, rate=rate)
+    return chosen, learned
+
+
 def _manifest(
     settings: MonitorSettings,
     chosen: TrainingRecords,
     learned: Learned,
     called_normal: Mask,
-    applied: AppliedFeedback,
+    drawn: Thresholds,
 ) -> dict[str, Any]:
     """What a detector was learned from, and how: enough to train it again."""
     return {
@@ -130,9 +155,10 @@ def _manifest(
         "feedback": list(chosen.spoken),
         "shifts": [[one.entity, one.started_at.isoformat()] for one in chosen.shifts],
         "reference": reference(in_time_order(chosen.frame), learned.feature_map).as_json(),
+        "rate": learned.rate,
         "lines": {
-            "without_feedback": threshold_values(applied.without),
-            "drawn": threshold_values(applied.detector.thresholds),
+            "without_feedback": threshold_values(drawn),
+            "drawn": threshold_values(drawn),
         },
     }
 
@@ -174,13 +200,16 @@ def learn_again(frame: Frame, manifest: Mapping[str, Any], seed: int) -> Detecto
     Raises:
         TrainingError: nothing can be learned from these records.
     """
-    learned = learn(frame, LearningSettings.model_validate(manifest["settings"]), seed)
+    settings = LearningSettings.model_validate(manifest["settings"])
+    learned = learn(frame, settings, seed, rate=manifest.get("rate"))
     named = [(entity, key) for entity, key in manifest["called_normal"]]
     capped, without = cap(learned, rows_of(learned.records, named))
     thresholds = learned.thresholds(capped)
-    if threshold_values(without) != manifest["lines"]["without_feedback"]:
+    before, drawn = manifest["lines"]["without_feedback"], manifest["lines"]["drawn"]
+    if before == drawn:
+        return learned.detector(without)
+    if threshold_values(without) != before:
         return learned.detector(thresholds)
-    drawn = manifest["lines"]["drawn"]
     own = {
         name: at_least(threshold, drawn["own"][name]) for name, threshold in thresholds.own.items()
     }
@@ -193,19 +222,3 @@ def threshold_values(thresholds: Thresholds) -> dict[str, Any]:
     """Every line, for a manifest."""
     own = {name: threshold.value for name, threshold in thresholds.own.items()}
     return {"pooled": thresholds.pooled.value, "own": own}
-
-
-def _raised(applied: AppliedFeedback) -> str:
-    before, after = applied.without, applied.detector.thresholds
-    told = []
-    if after.pooled.value > before.pooled.value:
-        values = f"from {before.pooled.value:.4g} to {after.pooled.value:.4g}"
-        told.append(f"false alarms raised the threshold {values}")
-    own = sum(
-        threshold.value > before.own[name].value
-        for name, threshold in after.own.items()
-        if name in before.own
-    )
-    if own:
-        told.append(f"false alarms raised those of {own} entities")
-    return ", ".join(told)

@@ -17,6 +17,7 @@ _ENDS = {
     Job.SCORE: frozenset(Outcome) - {Outcome.RUNNING},
     Job.TRAIN: (Outcome.OK, Outcome.FAILED, Outcome.TIMED_OUT, Outcome.ABANDONED),
     Job.PRUNE: (Outcome.OK, Outcome.FAILED, Outcome.TIMED_OUT),
+    Job.HINDSIGHT: (),  # no work of its own: part of the first scoring run
 }
 """Outcomes that each job's runs usually have; a rarer one begins its series when it happens."""
 

@@ -20,7 +20,7 @@ from aemon.records import Episode, EpisodeState
 from aemon.run_report import RunCounts
 from aemon.store.episodes import (
     count_open,
-    episode_at,
+    episode_near,
     open_episodes,
     told_before,
     write_episodes,
@@ -90,7 +90,7 @@ class EpisodeTracker:
         rules = Episodes(settings=self.settings, at=saved.at)
         if judged.all_late:
             return self._one_by_one(commit, judged, flagged, rules)
-        going_on = open_episodes(commit.connection, self.monitor)
+        going_on = {} if judged.history else open_episodes(commit.connection, self.monitor)
         if not flagged and not going_on:
             return Advanced()
         frame, judgement = judged.frame, judged.judgement
@@ -99,6 +99,8 @@ class EpisodeTracker:
         changed, member = rules.follow(
             going_on, frame.entities, flagged, calm & ~judgement.anomalous, newest
         )
+        if judged.history:
+            changed = [replace(episode, state=EpisodeState.CLOSED) for episode in changed]
         before = {episode.id: episode for episode in going_on.values()}
         ids, advanced = self._write(commit, changed, before, saved.at)
         return replace(advanced, members={row: ids[place] for row, place in member.items()})
@@ -111,13 +113,19 @@ class EpisodeTracker:
         counts = RunCounts()
         for row, anomaly in flagged.items():
             entity = judged.frame.entities[row]
-            there = episode_at(commit.connection, self.monitor, entity, anomaly.event_time)
+            there = self._near(commit, entity, anomaly.event_time)
             episode = rules.joined(there, anomaly) if there else rules.alone(entity, anomaly)
             before = {there.id: there} if there else {}
             (members[row],), advanced = self._write(commit, [episode], before, rules.at)
             news += advanced.news
             counts += advanced.counts
         return Advanced(members=members, news=tuple(news), counts=counts)
+
+    def _near(self, commit: Commit, entity: str, time: datetime) -> Episode | None:
+        """The episode that a late anomaly belongs to: it lies in it, or within a gap of it."""
+        within = self.settings.longest_gap
+        near = episode_near(commit.connection, self.monitor, entity, time, within)
+        return near[0] if near is not None and near[1] <= self.settings.gap else None
 
     def _write(
         self,

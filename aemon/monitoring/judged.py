@@ -21,6 +21,7 @@ class Judged:
         explanations: of the records over the threshold, in order.
         tried: what the detector on trial says of them; None without one.
         representative: (N,) records that show what is normal: there, and in no quiet stretch.
+        history: one burst of the history that was learned from: its episode is over.
     """
 
     frame: Frame
@@ -31,6 +32,7 @@ class Judged:
     explanations: Sequence[Explanation]
     tried: Judgement | None
     representative: Mask
+    history: bool = False
 
     @property
     def all_late(self) -> bool:

@@ -52,6 +52,7 @@ class Judge:
     shadow: Shadow | None = None
     memory: RecentRecords | None = None
     reviewed: bool = False  # late records are looked for behind the watermark
+    job: Job = Job.SCORE
 
     def read(self, read: Read, mark: Mark, to: Watermark) -> Mark:
         """Judge records that were read for the first time, and move the watermark behind them.
@@ -90,6 +91,17 @@ class Judge:
             raise ValueError("there is nothing behind a watermark that is not there")
         judged = self._judge(frame, frame.to_judge, behind=True)
         return self._commit(judged, mark, mark.watermark, RunCounts(), again=again)
+
+    def look_back(self, frame: Frame, mark: Mark) -> Mark:
+        """Judge a burst of records of the history that was learned from, which did not teach.
+
+        Raises:
+            AemonError: as `read`.
+        """
+        if mark.watermark is None:
+            raise ValueError("there is no history before anything was read")
+        judged = self._judge(frame, np.zeros(len(frame), dtype=bool), behind=True)
+        return self._commit(replace(judged, history=True), mark, mark.watermark, RunCounts())
 
     def _judge(self, frame: Frame, late: Mask, *, behind: bool) -> Judged:
         """Say all there is to say of a frame; nothing is written."""
@@ -158,7 +170,7 @@ class Judge:
             threshold_id=self.stored.threshold_id,
         )
         times = (run.started_at or self.clock(), self.clock())
-        return run.report(self.monitor, Job.SCORE, Outcome.RUNNING, "", times)
+        return run.report(self.monitor, self.job, Outcome.RUNNING, "", times)
 
     def _adopt(self, counts: RunCounts) -> None:
         """Count what was committed."""

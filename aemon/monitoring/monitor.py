@@ -10,7 +10,9 @@ from aemon.config.source_settings import identity
 from aemon.errors import SourceConfigError
 from aemon.lifecycle.active_detector import ActiveDetector
 from aemon.lifecycle.cold_start import wanted_for, wanted_records
+from aemon.lifecycle.spoken_excuses import excuses_from
 from aemon.monitoring.judging import Judge
+from aemon.monitoring.looking_back import look_back
 from aemon.monitoring.review import Review, judge_again
 from aemon.monitoring.suppression import Suppression
 from aemon.reading.monitor_source import open_inbox, open_records
@@ -20,6 +22,7 @@ from aemon.run import Run, Stop
 from aemon.sources.source import Replayable
 from aemon.store.detectors import StoredDetector
 from aemon.store.episodes import count_open
+from aemon.store.feedback import spoken_of
 from aemon.store.fences import Fence, fenced
 from aemon.store.snoozes import snoozes_of
 from aemon.store.store import Mark, Store
@@ -54,6 +57,7 @@ class Monitor:
         self._active_detector = ActiveDetector(name, settings, self._store, clock)
         self._busy = self._retired = False
         self._review = Review()
+        self._looked_back_by: int | None = None  # the detector that judged what was learned from
         self.wanted = wanted_for(0, settings)  # records that end its cold start, as far as known
 
     def score_once(self, run: Run, stop: Stop) -> tuple[Outcome, str]:
@@ -87,6 +91,7 @@ class Monitor:
         mark = self._mark()
         if mark.watermark is not None:  # told after a restart, too, though nothing new comes
             run.count(newest_record=mark.watermark.event_time)
+        mark = self._look_back(judge, source, mark)
         reader = Reader(source)
         enough = time.monotonic() + ENOUGH_SHARE * self.settings.score_timeout.total_seconds()
         more, waiting = True, 0
@@ -109,6 +114,13 @@ class Monitor:
         if run.counts.records_read == 0:
             return Outcome.NO_DATA, f"no new records; {waits}" if waits else "no new records"
         return Outcome.OK, waits
+
+    def _look_back(self, judge: Judge, source: Replayable, mark: Mark) -> Mark:
+        """Tell what stood out of the history, once; a store that says so is not asked again."""
+        if self._looked_back_by != judge.stored.id:
+            mark = look_back(judge, source, mark, self._clock)
+            self._looked_back_by = judge.stored.id
+        return mark
 
     def _collect(self, run: Run) -> int:
         """Write what a stream has said by now; return how many records could not be kept."""
@@ -145,12 +157,18 @@ class Monitor:
             return None
         with self._store.reading() as connection:
             snoozes = snoozes_of(connection, self.name)
+            excuses = excuses_from(spoken_of(connection, self.name))
             run.count(episodes_open=count_open(connection, self.name))
         quiet = self.settings.quiet
         memory = self._active_detector.memory
         shifts = memory.shifts if memory is not None else ()
         suppression = Suppression(
-            monitor=self.name, settings=quiet, snoozes=snoozes, store=self._store, shifts=shifts
+            monitor=self.name,
+            settings=quiet,
+            snoozes=snoozes,
+            store=self._store,
+            shifts=shifts,
+            excuses=excuses,
         )
         return Judge(
             shadow=self._active_detector.shadow,

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aemon.config.quiet_settings import QuietSettings
+from aemon.detection.excuses import NO_EXCUSES, Excuses, reason_of
 from aemon.detection.judgement import Explanation, Judgement
 from aemon.detection.quiet_rules import in_maintenance, in_snooze, records_before, uncounted
 from aemon.frame import Frame, naive_utc
@@ -44,6 +45,7 @@ class Suppression:
         snoozes: what people said.
         store: knows the records before those that are judged.
         shifts: new levels that were told as drift already.
+        excuses: what people said of records that is about their like, too.
     """
 
     monitor: str
@@ -51,6 +53,7 @@ class Suppression:
     snoozes: tuple[Snooze, ...]
     store: Store
     shifts: tuple[Drift, ...] = ()
+    excuses: Excuses = NO_EXCUSES
 
     def calendar(self, frame: Frame) -> Calendar:
         """Hold N records against maintenance windows and snoozes."""
@@ -94,11 +97,19 @@ class Suppression:
                 Quiet.DRIFT if shifted[place] else None,
                 uncounted(explanation.contributions, self.settings),
                 Quiet.FEW if few[place] else None,
+                Quiet.EXCUSED if self._excused(frame.entities[row], explanation) else None,
             )
             reason = next(filter(None, reasons), None)
             if reason is not None:
                 quiet[row] = reason
         return judgement.suppress(quiet) if quiet else judgement
+
+    def _excused(self, entity: str, explanation: Explanation) -> bool:
+        """Whether a record is like one that a person called a false alarm."""
+        if not self.excuses.false_alarms:
+            return False
+        reason = reason_of(entity, explanation.contributions)
+        return reason is not None and self.excuses.cover(reason)
 
     def _few(self, frame: Frame, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
         """Which of the K records at these rows have too few of their entity before them (K,)."""

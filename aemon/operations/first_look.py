@@ -3,6 +3,7 @@
 import time
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pandas as pd
 
@@ -18,7 +19,8 @@ from aemon.detection.learning import LEAST_RECORDS
 from aemon.detection.thresholds.threshold import false_alarm_rate_for
 from aemon.errors import AemonError
 from aemon.frame import Frame
-from aemon.lifecycle.cold_start import judged_columns, wanted_for, wanted_records
+from aemon.lifecycle.cold_start import first_limit, judged_columns, wanted_for, wanted_records
+from aemon.lifecycle.policy import WHOLE_RHYTHMS, is_young
 from aemon.reading.reader import Reader, arrived_frame
 from aemon.sources.source import Arrived
 from aemon.sources.source_kinds import is_stream, open_replayable, open_stream
@@ -94,7 +96,7 @@ def _first_records(settings: MonitorSettings) -> _First:
     with closing(open_replayable(settings.source, clock=utc_now)) as source:
         wanted = wanted_records(settings, source)
         reader = Reader(source)
-        read = reader.after(None, wanted)
+        read = reader.after(None, first_limit(settings, wanted))
         frame = learned_from = read.frame
         if settings.start == "now":
             learned_from = reader.newest(None, settings.max_training_records).frame
@@ -111,6 +113,8 @@ def _first_records(settings: MonitorSettings) -> _First:
         warnings.append(
             f"{there} of {wanted} records are there: what a column is taken for may still change"
         )
+    elif (short := _shorter_than_rhythms(learned_from)) is not None:
+        warnings.append(short)
     return _First(
         described=described,
         frame=frame,
@@ -118,6 +122,26 @@ def _first_records(settings: MonitorSettings) -> _First:
         enough=there >= wanted,
         warnings=warnings,
     )
+
+
+def _shorter_than_rhythms(frame: Frame) -> str | None:
+    """What to say of records that do not cover two days; None where they do."""
+    if not len(frame):
+        return None
+    first, last = (
+        frame.aware_time(int(place)) for place in (frame.times.argmin(), frame.times.argmax())
+    )
+    if not is_young(first, last):
+        return None
+    until = first + WHOLE_RHYTHMS
+    return (
+        f"the {len(frame)} records to learn from are of {format_duration(_in_minutes(last - first))}: what "
+        f"a day brings is known from {until:%Y-%m-%d %H:%M} UTC on, and more may be flagged until then"
+    )
+
+
+def _in_minutes(span: timedelta) -> timedelta:
+    return timedelta(minutes=max(1, round(span / timedelta(minutes=1))))
 
 
 def _first_arrivals(settings: MonitorSettings) -> _First:

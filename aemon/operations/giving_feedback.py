@@ -1,14 +1,23 @@
 """Feedback on records and episodes: what a person says that they were."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from aemon.errors import ConfigError
+from aemon.lifecycle.spoken_excuses import blamed_reason, excuses_from
 from aemon.operations.episode_handling import find_episode
 from aemon.operations.installation import Installation
 from aemon.records import FeedbackVerdict
 from aemon.store.episode_queries import say_of_episode
-from aemon.store.feedback import Feedback, add_feedback, read_feedback
+from aemon.store.feedback import Feedback, add_feedback, blamed_cells, read_feedback, spoken_of
+from aemon.store.queries import flagged_records
+from aemon.store.store import Store
+
+LATELY = timedelta(days=30)
+"""Before the newest flagged record: what feedback is held against, to say what it costs."""
+
+MOST_COMPARED = 10_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,10 +48,12 @@ class GivenFeedback:
     Attributes:
         entries: one for a record or a stretch; one for each flagged record of an episode.
         warning: what a person should know of them; empty if there is nothing.
+        effect: what they change, and what that costs, in plain words.
     """
 
     entries: tuple[Feedback, ...]
     warning: str = ""
+    effect: str = ""
 
 
 def list_feedback(installation: Installation, monitor: str) -> tuple[Feedback, ...]:
@@ -57,7 +68,9 @@ def list_feedback(installation: Installation, monitor: str) -> tuple[Feedback, .
 
 
 def give_feedback(installation: Installation, monitor: str, statement: Statement) -> GivenFeedback:
-    """Store what a person says of a monitor's records; the next training uses it.
+    """Store what a person says of a monitor's records, and say what it changes.
+
+    Records like a false alarm are excused at once; the next training takes all of it up.
 
     Raises:
         ConfigError: there is no such monitor, or the parts of the statement do not fit together.
@@ -73,7 +86,8 @@ def give_feedback(installation: Installation, monitor: str, statement: Statement
         if not count:
             warning = f"no record of episode {said.episode} is flagged any more"
             return GivenFeedback(entries=(), warning=warning)
-        return GivenFeedback(entries=tuple(read_feedback(store, monitor)[-count:]))
+        entries = tuple(read_feedback(store, monitor)[-count:])
+        return GivenFeedback(entries=entries, effect=_effect(store, monitor, entries))
     until = said.until
     if until is not None and until.tzinfo is None:
         until = until.replace(tzinfo=UTC)
@@ -84,7 +98,51 @@ def give_feedback(installation: Installation, monitor: str, statement: Statement
     entry = read_feedback(store, monitor)[-1]
     unknown = said.record is not None and entry.event_time is None
     warning = f"{monitor} has judged no record {said.record!r} yet" if unknown else ""
-    return GivenFeedback(entries=(entry,), warning=warning)
+    return GivenFeedback(
+        entries=(entry,), warning=warning, effect=_effect(store, monitor, (entry,))
+    )
+
+
+def _effect(store: Store, monitor: str, entries: Sequence[Feedback]) -> str:
+    """Say what was changed, and what it costs: how many flagged records are like those named."""
+    verdict = entries[-1].verdict
+    if verdict is FeedbackVerdict.IGNORE_UNTIL:
+        return "nothing is learned from these records"
+    if verdict is FeedbackVerdict.CONFIRMED:
+        return "it teaches nothing, and no false alarm excuses records like it"
+    flagged = flagged_records(store, monitor=monitor, limit=MOST_COMPARED)
+    newest = max((one.event_time for one in flagged), default=None)
+    lately = [one for one in flagged if newest and newest - one.event_time <= LATELY]
+    with store.reading() as connection:
+        spoken = spoken_of(connection, monitor)
+        cells = blamed_cells(connection, monitor, [one.record_key for one in lately])
+    named = [one for one in spoken if any(e.is_about(one.entity, one.record_key) for e in entries)]
+    if not named:
+        return "no flagged record is known by that key: nothing is excused"
+    excuses = excuses_from(spoken)
+    by = excuses_from(named)
+    own = {(one.entity, one.record_key) for one in named}
+    said = {(one.entity, one.record_key): one.verdict for one in spoken}
+    like = [
+        identity
+        for identity, blamed in cells.items()
+        if identity not in own
+        and (reason := blamed_reason(identity[0], blamed)) is not None
+        and any(map(reason.is_like, by.false_alarms))
+    ]
+    confirmed = sum(said.get(identity) is FeedbackVerdict.CONFIRMED for identity in like)
+    excused = sum(
+        (reason := blamed_reason(identity[0], cells[identity])) is not None
+        and excuses.cover(reason)
+        for identity in like
+    )
+    told = (
+        f"records like it are excused from now on, and no threshold moves: {excused} of the "
+        f"{len(lately)} flagged in the last {LATELY.days} days are like it"
+    )
+    if not confirmed:
+        return f"{told}; none of the confirmed"
+    return f"{told}; {confirmed} confirmed ones are like it too, so those stay flagged"
 
 
 def _check(said: Statement) -> None:

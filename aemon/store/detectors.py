@@ -39,6 +39,8 @@ class StoredDetector:
     version: int
     threshold_id: int
     trained_at: datetime
+    trained_from: datetime  # event time of the oldest record it learned from
+    trained_until: datetime  # and of the newest
     training_records: int
     validation_error: float
     settings_hash: str

@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from aemon.records import Episode, EpisodeState, Identity, OpenEpisodes, Severity, Verdict
 from aemon.store.known_records import Known
-from aemon.store.schema.tables import anomalies, episodes
+from aemon.store.schema.tables import anomalies, episodes, scores
 from aemon.store.store import KEYS_AT_ONCE
 
 _NAMES = (
@@ -78,23 +78,38 @@ def told_before(
     return [(number, label, pattern) for number, label, pattern in connection.execute(query)]
 
 
-def episode_at(
-    connection: sa.Connection, monitor: str, entity: str, time: datetime
-) -> Episode | None:
-    """The episode of an entity that an event time lies in."""
-    query = (
-        sa.select(episodes)
-        .where(
-            episodes.c.monitor == monitor,
-            episodes.c.entity == entity,
-            episodes.c.started_at <= time,
-            episodes.c.ended_at >= time,
-        )
-        .order_by(episodes.c.started_at.desc())
-        .limit(1)
+def episode_near(
+    connection: sa.Connection, monitor: str, entity: str, time: datetime, within: timedelta
+) -> tuple[Episode, int] | None:
+    """The episode of an entity that is nearest to an event time, and how many records lie between.
+
+    Only normal records count. None where no episode is within so much time.
+    """
+    mine = sa.and_(
+        episodes.c.monitor == monitor,
+        episodes.c.entity == entity,
+        episodes.c.started_at <= time + within,
+        episodes.c.ended_at >= time - within,
     )
-    row = connection.execute(query).mappings().first()
-    return None if row is None else _episode(row)
+    rows = connection.execute(sa.select(episodes).where(mine)).mappings().all()
+    found = min(map(_episode, rows), key=lambda one: _distance(one, time), default=None)
+    if found is None:
+        return None
+    first, last = sorted((time, found.ended_at if found.ended_at < time else found.started_at))
+    between = sa.select(sa.func.count()).where(
+        scores.c.monitor == monitor,
+        scores.c.entity == entity,
+        scores.c.event_time > first,
+        scores.c.event_time < last,
+        scores.c.verdict == Verdict.NORMAL,
+        scores.c.superseded_at.is_(None),
+    )
+    there = found.started_at <= time <= found.ended_at
+    return found, 0 if there else connection.execute(between).scalar_one()
+
+
+def _distance(episode: Episode, time: datetime) -> timedelta:
+    return max(episode.started_at - time, time - episode.ended_at, timedelta(0))
 
 
 def episodes_of(

@@ -7,8 +7,8 @@ from typing import Any, TypedDict, Unpack
 
 import sqlalchemy as sa
 
-from aemon.records import FeedbackVerdict
-from aemon.store.schema.tables import anomalies, feedback, scores
+from aemon.records import FeedbackVerdict, Identity
+from aemon.store.schema.tables import anomalies, contributions, feedback, scores
 from aemon.store.store import KEYS_AT_ONCE, Store
 
 
@@ -158,3 +158,81 @@ def stored_anomalies(store: Store, monitor: str, keys: Sequence[str]) -> list[St
             for row in connection.execute(some).mappings():
                 found[row["entity"], row["record_key"]] = StoredAnomaly(**row)
     return list(found.values())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BlamedCell:
+    """One column's part in a flagged record: numbers, where it holds some, or texts."""
+
+    rank: int
+    column: str
+    observed: float | str | None
+    expected: float | str | None
+    error: float
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SpokenOf:
+    """A flagged record, the last word on it, and the columns to blame, the first one first."""
+
+    entity: str
+    record_key: str
+    verdict: FeedbackVerdict
+    blamed: tuple[BlamedCell, ...]
+
+
+def spoken_of(connection: sa.Connection, monitor: str) -> list[SpokenOf]:
+    """Return the flagged records that were called false alarms, or confirmed, the last word each.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    said = sa.select(feedback.c.record_key, feedback.c.entity, feedback.c.verdict).where(
+        feedback.c.monitor == monitor,
+        feedback.c.record_key.is_not(None),
+        feedback.c.verdict != FeedbackVerdict.IGNORE_UNTIL,
+    )
+    last = {
+        (key, entity): verdict
+        for key, entity, verdict in connection.execute(said.order_by(feedback.c.id))
+    }
+    blamed = blamed_cells(connection, monitor, sorted({key for key, _ in last}))
+    return [
+        SpokenOf(entity=entity, record_key=key, verdict=FeedbackVerdict(verdict), blamed=cells)
+        for (entity, key), cells in blamed.items()
+        if (verdict := last.get((key, entity), last.get((key, None)))) is not None
+    ]
+
+
+def blamed_cells(
+    connection: sa.Connection, monitor: str, keys: Sequence[str]
+) -> dict[Identity, tuple[BlamedCell, ...]]:
+    """Return the columns to blame for flagged records of these keys, by their last verdicts."""
+    found: dict[Identity, dict[int, list[BlamedCell]]] = {}
+    for start in range(0, len(keys), KEYS_AT_ONCE):
+        some = contributions.c.record_key.in_(keys[start : start + KEYS_AT_ONCE])
+        query = (
+            sa.select(contributions)
+            .where(contributions.c.monitor == monitor, some)
+            .order_by(contributions.c.rank)
+        )
+        for row in connection.execute(query).mappings():
+            revisions = found.setdefault((row["entity"], row["record_key"]), {})
+            revisions.setdefault(row["revision"], []).append(_blamed_cell(row))
+    return {identity: tuple(revisions[max(revisions)]) for identity, revisions in found.items()}
+
+
+def _blamed_cell(row: Any) -> BlamedCell:
+    observed, expected = (
+        row[name] if row[name] is not None else row[f"{name}_text"]
+        for name in ("observed", "reconstructed")
+    )
+    return BlamedCell(
+        rank=row["rank"],
+        column=row["feature"],
+        observed=observed,
+        expected=expected,
+        error=row["error"],
+        share=row["share"],
+    )

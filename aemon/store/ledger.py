@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aemon.frame import printable
-from aemon.records import Outcome
+from aemon.records import Job, Outcome
 from aemon.run_report import RunCounts, RunReport
 from aemon.store.schema.tables import runs
 from aemon.store.store import Store
@@ -134,3 +134,24 @@ def _insert(connection: sa.Connection, report: RunReport, outcome: Outcome) -> i
 
 def _counted(report: RunReport) -> dict[str, int]:
     return {name: getattr(report.counts, name) for name in _COUNTS}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LastRun:
+    """The newest ledger row of one job."""
+
+    outcome: str
+    reason: str
+    finished_at: datetime
+    records_read: int
+
+
+def last_run(connection: sa.Connection, monitor: str, job: Job) -> LastRun | None:
+    """Return how the last run of a job ended; None if there was none."""
+    row = connection.execute(
+        sa.select(runs.c.outcome, runs.c.reason, runs.c.finished_at, runs.c.records_read)
+        .where(runs.c.monitor == monitor, runs.c.job == job)
+        .order_by(runs.c.started_at.desc(), runs.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+    return LastRun(**row._mapping) if row else None  # noqa: SLF001 -- SQLAlchemy's public name

@@ -12,8 +12,8 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from aemon.message import Event
-from aemon.records import EpisodeState, Severity
-from aemon.store.schema.tables import episodes, notifications, snoozes
+from aemon.records import EpisodeState, Job, Severity
+from aemon.store.schema.tables import anomalies, episodes, notifications, runs, scores, snoozes
 from aemon.store.store import KEYS_AT_ONCE, Row, Store
 
 
@@ -50,6 +50,9 @@ _FIELDS = tuple(notifications.c[name] for name in Notification.__slots__)
 _ORDER = sa.case(
     {event.value: place for place, event in enumerate(Event)}, value=notifications.c.event
 )
+
+
+_IDENTITY = ("record_key", "entity", "revision", "event_time")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,7 +127,7 @@ def _untold(connection: sa.Connection, rules: Rules, monitors: Collection[str]) 
         notifications.c.event == Event.OPENED,
     )
     query = sa.select(episodes.c.id, episodes.c.monitor, episodes.c.severity).where(
-        ~sa.exists().where(theirs), episodes.c.opened_at.is_not(None)
+        ~sa.exists().where(theirs), episodes.c.opened_at.is_not(None), _is_news()
     )
     if rules.oldest is not None:
         query = query.where(episodes.c.ended_at >= rules.oldest)
@@ -143,6 +146,17 @@ def _untold(connection: sa.Connection, rules: Rules, monitors: Collection[str]) 
                     "event": Event.OPENED,
                     "severity": severity,
                 }
+
+
+def _is_news() -> sa.ColumnElement[bool]:
+    """Whether an episode has records that were not found in hindsight: those are history."""
+    same = (anomalies.c[name] == scores.c[name] for name in ("monitor", *_IDENTITY))
+    return sa.exists().where(
+        anomalies.c.episode_id == episodes.c.id,
+        *same,
+        runs.c.id == scores.c.run_id,
+        runs.c.job != Job.HINDSIGHT,
+    )
 
 
 def _gone_on(

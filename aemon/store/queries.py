@@ -7,10 +7,11 @@ from typing import Any, TypedDict, Unpack
 
 import sqlalchemy as sa
 
-from aemon.records import DetectorState, Job, Verdict
+from aemon.records import DetectorState, Job, Verdict, promise_is_broken
 from aemon.store.detectors import StoredDetector, find_judging
 from aemon.store.drifts import open_reasons
 from aemon.store.episodes import count_open
+from aemon.store.ledger import LastRun, last_run
 from aemon.store.schema.tables import (
     anomalies,
     contributions,
@@ -155,16 +156,6 @@ def _blamed_columns(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LastRun:
-    """The newest ledger row of one job."""
-
-    outcome: str
-    reason: str
-    finished_at: datetime
-    records_read: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Flagged:
     """How many records a detector could judge, and how many of them it flagged."""
 
@@ -199,6 +190,14 @@ class MonitorOverview:
     last_score: LastRun | None
     last_train: LastRun | None
 
+    @property
+    def breaks_promise(self) -> bool:
+        """Whether so many records were flagged that the detector was wrong, not the records."""
+        rate = self.false_alarm_rate
+        return rate is not None and promise_is_broken(
+            self.realised.flagged, self.realised.judged, rate
+        )
+
 
 def overview(store: Store, names: Iterable[str], since: datetime) -> list[MonitorOverview]:
     """Where each of these monitors stands, in the given order; unknown names are left out."""
@@ -211,11 +210,11 @@ def _overview(connection: sa.Connection, name: str, since: datetime) -> MonitorO
     judging = find_judging(connection, name)
     detector = judging.get(DetectorState.ACTIVE)
     on_trial = judging.get(DetectorState.SHADOW)
-    totals = connection.execute(
-        sa.select(sa.func.sum(runs.c.records_scored), sa.func.sum(runs.c.anomalies)).where(
+    scored = connection.execute(
+        sa.select(sa.func.sum(runs.c.records_scored)).where(
             runs.c.monitor == name, runs.c.job == Job.SCORE, runs.c.started_at >= since
         )
-    ).one()
+    ).scalar_one()
     first_trained_at = connection.execute(
         sa.select(sa.func.min(detectors.c.trained_at)).where(detectors.c.monitor == name)
     ).scalar()
@@ -236,10 +235,10 @@ def _overview(connection: sa.Connection, name: str, since: datetime) -> MonitorO
         episodes_open=count_open(connection, name).total,
         realised=_realised(connection, detector) if detector else Flagged(),
         read_until=read_until,
-        records_scored=totals[0] or 0,
-        anomalies=totals[1] or 0,
-        last_score=_last_run(connection, name, Job.SCORE),
-        last_train=_last_run(connection, name, Job.TRAIN),
+        records_scored=scored or 0,
+        anomalies=_flagged(connection, name, scores.c.scored_at >= since),
+        last_score=last_run(connection, name, Job.SCORE),
+        last_train=last_run(connection, name, Job.TRAIN),
     )
 
 
@@ -250,28 +249,33 @@ def realised(store: Store, detector: StoredDetector) -> Flagged:
 
 
 def _realised(connection: sa.Connection, detector: StoredDetector) -> Flagged:
-    # By the ledger, a row for every run: `scores` has one for every record.
-    judged, flagged = connection.execute(
+    # What was judged by the ledger, a row for every run: `scores` has one for every record.
+    judged = connection.execute(
         sa.select(
-            sa.func.sum(runs.c.records_scored + runs.c.records_revised - runs.c.records_absent),
-            sa.func.sum(runs.c.anomalies),
+            sa.func.sum(runs.c.records_scored + runs.c.records_revised - runs.c.records_absent)
         ).where(
             runs.c.monitor == detector.monitor,
             runs.c.job == Job.SCORE,
             runs.c.started_at >= detector.state_at,  # before, another one judged
         )
-    ).one()
-    return Flagged(judged=judged or 0, flagged=flagged or 0)
+    ).scalar_one()
+    by_it = scores.c.detector_id == detector.id, scores.c.scored_at >= detector.state_at
+    return Flagged(judged=judged or 0, flagged=_flagged(connection, detector.monitor, *by_it))
 
 
-def _last_run(connection: sa.Connection, monitor: str, job: Job) -> LastRun | None:
-    row = connection.execute(
-        sa.select(runs.c.outcome, runs.c.reason, runs.c.finished_at, runs.c.records_read)
-        .where(runs.c.monitor == monitor, runs.c.job == job)
-        .order_by(runs.c.started_at.desc(), runs.c.id.desc())
-        .limit(1)
-    ).one_or_none()
-    return LastRun(**row._mapping) if row else None  # noqa: SLF001 -- SQLAlchemy's public name
+def _flagged(connection: sa.Connection, monitor: str, *conditions: sa.ColumnElement[bool]) -> int:
+    """How many records are flagged as far as we know now, those of hindsight apart.
+
+    The ledger counts what was newly flagged; a record judged again is flagged still.
+    """
+    query = (
+        sa.select(sa.func.count())
+        .select_from(anomalies)
+        .join(scores, sa.and_(*_IS_CURRENT, scores.c.verdict == Verdict.ANOMALY))
+        .join(runs, runs.c.id == scores.c.run_id)
+        .where(anomalies.c.monitor == monitor, runs.c.job == Job.SCORE, *conditions)
+    )
+    return connection.execute(query).scalar_one()
 
 
 def flagged_exceedances(

@@ -28,6 +28,7 @@ class ObservedHistory:
         shifts: entity -> the stretch of flagged records it is in.
         records: how many there were.
         since_drift: how many since drift was found; a shift's own count from its beginning.
+        flagged: how many of the records were over the threshold.
     """
 
     scores: ScoreDrift
@@ -35,6 +36,7 @@ class ObservedHistory:
     shifts: Mapping[str, Shift]
     records: int = 0
     since_drift: int = 0
+    flagged: int = 0
 
     def after(
         self,
@@ -67,6 +69,7 @@ class ObservedHistory:
             shifts=shifts,
             records=self.records + len(frame),
             since_drift=self.since_drift + len(frame) if drifting else 0,
+            flagged=self.flagged + int(judged.anomalous.sum()),
         )
 
     def column_drift(self, reference: Reference | None) -> dict[str, float]:
@@ -83,6 +86,7 @@ class ObservedHistory:
             "shifts": {entity: shift.as_json() for entity, shift in self.shifts.items()},
             "records": self.records,
             "since_drift": self.since_drift,
+            "flagged": self.flagged,
         }
 
     @classmethod
@@ -95,6 +99,7 @@ class ObservedHistory:
             shifts={name: Shift.from_json(shift) for name, shift in stored["shifts"].items()},
             records=stored["records"],
             since_drift=stored["since_drift"],
+            flagged=stored.get("flagged", 0),  # older versions did not count them
         )
 
 

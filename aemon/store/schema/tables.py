@@ -107,7 +107,7 @@ runs = table(
     "runs",
     column("id", Whole, "identifies a run", primary_key=True),
     monitor(of_monitors()),
-    column("job", sa.Text, "score, train or prune"),
+    column("job", sa.Text, "score, train, prune or hindsight"),
     column(
         "outcome",
         sa.Text,

@@ -179,6 +179,23 @@ FROM (
 """,
 )
 
+ALARMS_BY_EVENT_DAY = View(
+    "alarms_by_event_day",
+    "by day of the records and day of their scoring: how many of the stored verdicts are anomalies, "
+    "and how many were promised; a backlog is many event days scored on one",
+    """
+SELECT s.monitor, {day(s.event_time)} AS event_day, {day(s.scored_at)} AS scored_day,
+       sum(CASE WHEN s.verdict = 'absent' THEN 0 ELSE 1 END) AS records_judged,
+       sum(CASE WHEN s.verdict = 'absent' THEN 0 ELSE t.false_alarm_rate END) AS promised_alarms,
+       sum(CASE WHEN s.verdict = 'anomaly' THEN 1 ELSE 0 END) AS flagged,
+       sum(CASE WHEN s.verdict = 'suppressed' THEN 1 ELSE 0 END) AS suppressed
+FROM scores s
+JOIN thresholds t ON t.id = s.threshold_id
+WHERE s.superseded_at IS NULL
+GROUP BY s.monitor, {day(s.event_time)}, {day(s.scored_at)}
+""",
+)
+
 DETECTOR_PRECISION = View(
     "detector_precision",
     "for every detector: what it flagged, and what people said of that",
@@ -210,5 +227,6 @@ VIEWS = (
     TOP_FEATURES,
     COVERAGE,
     ALARM_BUDGET,
+    ALARMS_BY_EVENT_DAY,
     DETECTOR_PRECISION,
 )

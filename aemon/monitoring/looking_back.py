@@ -1,0 +1,64 @@
+"""Judging in hindsight: what stood out of the history that the first detector learned from."""
+
+import logging
+from dataclasses import replace
+
+import sqlalchemy as sa
+
+from aemon.clock import Clock
+from aemon.lifecycle.training_records import bursts_standing_out
+from aemon.logs import log
+from aemon.monitoring.judging import Judge
+from aemon.records import Job, Outcome
+from aemon.run import Run
+from aemon.sources.source import Replayable
+from aemon.store.detectors import manifest_of
+from aemon.store.ledger import save_run
+from aemon.store.schema.tables import runs
+from aemon.store.store import Mark
+
+logger = logging.getLogger(__name__)
+
+
+def look_back(judge: Judge, source: Replayable, mark: Mark, clock: Clock) -> Mark:
+    """Judge, once, what stood out of the records that the first detector was to learn from.
+
+    The training left them out, so the detector has not seen them. They are a run of their own in
+    the ledger: they say nothing of how the promise is kept, and count as no news.
+
+    Args:
+        judge: the detector at work.
+        source: where its records are.
+        mark: where the monitor stands.
+        clock: for the ledger.
+
+    Raises:
+        AemonError: the source, the records or the store are at fault.
+    """
+    if judge.stored.version != 1 or _has_looked_back(judge):
+        return mark
+    manifest = manifest_of(judge.store, judge.stored.id) or {}
+    bursts = bursts_standing_out(source, manifest, judge.settings.episodes.gap)
+    if not bursts:
+        return mark
+    run = Run(started_at=clock())
+    back = replace(judge, run=run, job=Job.HINDSIGHT, shadow=None, memory=None)
+    for burst in bursts:
+        mark = back.look_back(burst, mark)
+    times = (run.started_at or clock(), clock())
+    told = (
+        f"{sum(map(len, bursts))} records of the history stood out and taught nothing; "
+        f"{run.counts.anomalies} are anomalies"
+    )
+    report = run.report(judge.monitor, Job.HINDSIGHT, Outcome.OK, told, times)
+    save_run(judge.store, report, run.id)
+    log(logger, logging.INFO, f"{report.job}.{report.outcome}", told, monitor=judge.monitor)
+    return mark
+
+
+def _has_looked_back(judge: Judge) -> bool:
+    query = sa.select(runs.c.id).where(
+        runs.c.monitor == judge.monitor, runs.c.job == Job.HINDSIGHT, runs.c.outcome == Outcome.OK
+    )
+    with judge.store.reading() as connection:
+        return connection.execute(query.limit(1)).first() is not None
