@@ -17,6 +17,7 @@ from aemon.monitoring.review import Review, judge_again
 from aemon.monitoring.suppression import Suppression
 from aemon.reading.monitor_source import open_inbox, open_records
 from aemon.reading.reader import Reader
+from aemon.reading.unreadable import Unreadable, joined
 from aemon.records import Outcome
 from aemon.run import Run, Stop
 from aemon.sources.source import Replayable
@@ -29,6 +30,9 @@ from aemon.store.store import Mark, Store
 
 ENOUGH_SHARE = 0.5
 """Of its timeout a run takes this much, then leaves a backlog's rest to the next run."""
+
+MOST_LOOKED_AT = 1000
+"""Before there is a detector, so many of the first records tell whether any can be judged."""
 
 _REST = "the rest is judged by the next run"
 
@@ -94,10 +98,11 @@ class Monitor:
         mark = self._look_back(judge, source, mark)
         reader = Reader(source)
         enough = time.monotonic() + ENOUGH_SHARE * self.settings.score_timeout.total_seconds()
-        more, waiting = True, 0
+        more, waiting, seen = True, 0, Unreadable()
         while more:
             read = reader.after(mark.watermark, self.settings.chunk_records)
             more, waiting = read.more, read.waiting
+            seen.add(read)
             if read.watermark is None or read.watermark == mark.watermark:
                 break
             stop.check()
@@ -106,14 +111,17 @@ class Monitor:
                 return Outcome.ABANDONED, f"{stop.reason}: {_REST}"
             if more and time.monotonic() > enough:
                 run.count(unfinished=True)
-                return Outcome.OK, _REST
+                return Outcome.OK, joined((_REST, *seen.warnings, *seen.told))
         if self._review.due(judge):
             self._review.look(reader, judge, mark, enough)
         self._active_detector.look_after(run)
         waits = f"{waiting} wait: their time is unreadable or too far ahead" if waiting else ""
         if run.counts.records_read == 0:
-            return Outcome.NO_DATA, f"no new records; {waits}" if waits else "no new records"
-        return Outcome.OK, waits
+            return Outcome.NO_DATA, joined(("no new records", waits, *seen.warnings))
+        refusal = seen.refusal()
+        if refusal is not None:
+            raise refusal
+        return Outcome.OK, joined((waits, *seen.warnings, *seen.told))
 
     def _look_back(self, judge: Judge, source: Replayable, mark: Mark) -> Mark:
         """Tell what stood out of the history, once; a store that says so is not asked again."""
@@ -204,6 +212,11 @@ class Monitor:
         wanted = self.wanted = wanted_records(self.settings, source)
         there = source.count(wanted)
         run.count(records_read=there, records_wanted=wanted)
+        seen = Unreadable()
+        seen.add(Reader(source).after(None, min(there, MOST_LOOKED_AT) or 1))
+        refusal = seen.refusal()
+        if refusal is not None:
+            raise refusal
         if there < wanted:
             return Outcome.COLLECTING, f"collecting {there} of {wanted} records"
         return Outcome.COLLECTING, f"{wanted} records are there: the first training comes next"

@@ -22,6 +22,7 @@ from aemon.frame import Frame
 from aemon.lifecycle.cold_start import first_limit, judged_columns, wanted_for, wanted_records
 from aemon.lifecycle.policy import WHOLE_RHYTHMS, is_young
 from aemon.reading.reader import Reader, arrived_frame
+from aemon.reading.unreadable import Unreadable
 from aemon.sources.source import Arrived
 from aemon.sources.source_kinds import is_stream, open_replayable, open_stream
 
@@ -68,7 +69,7 @@ def look(settings: MonitorSettings) -> FirstLook:
         frame=frame,
         columns=tuple(columns),
         warnings=tuple(first.warnings),
-        refusal=_refusal(first.learned_from, settings) if first.enough else None,
+        refusal=first.refusal or (_refusal(first.learned_from, settings) if first.enough else None),
     )
 
 
@@ -82,6 +83,7 @@ class _First:
         learned_from: the records that a first detector would learn from.
         enough: whether there are as many as that takes.
         warnings: what a person should know of the reading.
+        refusal: why none of the records can be judged, where that is so.
     """
 
     described: str
@@ -89,6 +91,7 @@ class _First:
     learned_from: Frame
     enough: bool
     warnings: list[str]
+    refusal: AemonError | None = None
 
 
 def _first_records(settings: MonitorSettings) -> _First:
@@ -101,13 +104,21 @@ def _first_records(settings: MonitorSettings) -> _First:
         if settings.start == "now":
             learned_from = reader.newest(None, settings.max_training_records).frame
         described = source.describe()
-    warnings = []
+    seen = Unreadable()
+    seen.add(read)
+    warnings: list[str] = []
+    if len(frame):
+        warnings += [f"records rejected: {told}" for told in seen.told]
+    warnings += seen.warnings
     if read.waiting:
         warnings.append(
             f"{read.waiting} records wait: their time is unreadable or more than a year ahead"
         )
     there = read.fetched
-    if there == 0:
+    refusal = seen.refusal()
+    if refusal is not None:
+        warnings = []  # they are part of it
+    elif there == 0:
         warnings.append("no records yet: aemon will collect them")
     elif there < wanted:
         warnings.append(
@@ -121,6 +132,7 @@ def _first_records(settings: MonitorSettings) -> _First:
         learned_from=learned_from,
         enough=there >= wanted,
         warnings=warnings,
+        refusal=refusal,
     )
 
 

@@ -1,13 +1,14 @@
 """The reader: it alone turns what a source returns into frames."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from aemon.frame import Frame, Roles, check_frame, event_times, join_frames, naive_utc
+from aemon.reading.shown_values import examples_of
 from aemon.records import Watermark
 from aemon.sources.source import Arrived, Fetched, Replayable
 
@@ -27,6 +28,8 @@ class Read:
         more: another read would return records at once.
         waiting: records that the source holds back, for their time cannot be believed.
         incomplete: records that are held back because their stretch of time is not over yet.
+        warnings: what a person should know of this read, a sentence each.
+        examples: what the first rejected record has as time and key, by reason.
         column: (fetched,) their event times as the source gave them, those of rejected records
             included.
         timezone: of event times that carry none.
@@ -40,6 +43,13 @@ class Read:
     incomplete: int
     column: "pd.Series[Any]"
     timezone: str
+    warnings: tuple[str, ...] = ()
+    examples: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def acceptable(self) -> int:
+        """How many records there are to be judged: context rows are not."""
+        return int(self.frame.to_judge.sum())
 
     def leading(self, limit: datetime) -> int:
         """Count the records before the first one that is younger than a time."""
@@ -128,6 +138,8 @@ class Reader:
             incomplete=0,
             column=fetched.table[roles.time],
             timezone=roles.timezone,
+            warnings=fetched.warnings,
+            examples=examples_of(fetched.table, roles) if frame.rejected else {},
         )
 
     def _without_incomplete(self, read: Read, position: Watermark | None, complete: int) -> Read:

@@ -21,12 +21,14 @@ class Fetched:
         more: another read would return records at once.
         waiting: records after the watermark that were not returned, for their time is unreadable
             or too far ahead to be believed; a watermark behind them would hide all others.
+        warnings: what a person should know of this read, a sentence each.
     """
 
     table: pd.DataFrame
     watermark: Watermark | None
     more: bool
     waiting: int = 0
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -74,6 +74,16 @@ def test_check_names_what_is_wrong_and_goes_on(folder):
     assert "flow" in done.stdout
 
 
+def test_a_source_of_which_no_record_can_be_read_is_refused_with_an_example(folder):
+    make_table(folder / "plant.db", "odd", ["ts TEXT", *readings.COLUMNS])
+    insert(folder / "plant.db", "odd", [(7, "0001-01-01", 1.0, 2.0, 3.0)])
+    add_monitor(folder, "odd", sql(folder, "odd"))
+    odd = report(folder, "odd", ExitCode.DATA)
+    assert odd["error"].startswith("none of 1 records can be judged")
+    assert "ts '0001-01-01' in record 7" in odd["error"]
+    assert "`time`" in odd["todo"]
+
+
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_a_source_with_few_records_is_no_failure(folder, count):
     make_table(folder / "plant.db", "few", ["ts TEXT", *readings.COLUMNS])

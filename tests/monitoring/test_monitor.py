@@ -364,14 +364,37 @@ def test_flagged_records_are_logged_the_first_of_many(trained, database, caplog)
     assert told[-1].getMessage() == "10 more flagged records"
 
 
-def test_a_chunk_in_which_nothing_can_be_judged_is_counted_and_passed(trained, database, store):
+def test_a_run_in_which_nothing_can_be_judged_fails_and_its_records_are_passed(
+    trained, database, store
+):
     long_ago = "0001-01-01 00:00:00"
     insert(database, "readings", [(9000 + n, long_ago, 6.0, 2.8, 1.8) for n in range(3)])
-    outcome, _, tally = score(trained)
-    assert (outcome, tally.counts.records_read, tally.counts.records_scored) == (Outcome.OK, 3, 0)
-    assert tally.counts.rejected["time_out_of_range"] == 3
+    run = Run()
+    with pytest.raises(FrameError, match=r"none of 3 records can be judged.*'0001-01-01.*9000"):
+        trained.score_once(run, Stop())
+    assert (run.counts.records_read, run.counts.records_scored) == (3, 0)
+    assert run.counts.rejected["time_out_of_range"] == 3
     assert score(trained)[0] is Outcome.NO_DATA
     assert keys(store) == []
+
+
+def test_a_run_in_which_some_records_are_rejected_says_which(trained, database):
+    insert(database, "readings", [(9000, "0001-01-01 00:00:00", 6.0, 2.8, 1.8)])
+    insert(database, "readings", readings.rows(1, first=LEARNED))
+    outcome, reason, _ = score(trained)
+    assert outcome is Outcome.OK
+    assert "'0001-01-01 00:00:00' in record 9000" in reason
+
+
+def test_records_that_nobody_can_read_are_no_beginning(settings, database, store, clock):
+    make_table(database, "odd", ["ts TEXT", *readings.COLUMNS])
+    rows = [(n, "0001-01-01 00:00:00", *row) for n, _, *row in readings.rows(LEARNED)]
+    insert(database, "odd", rows)
+    source = settings.source.model_copy(update={"table": "odd"})
+    monitor = Monitor("pumps", settings.model_copy(update={"source": source}), store, clock)
+    with pytest.raises(FrameError, match=r"none of .* records can be judged"):
+        score(monitor)
+    monitor.close()
 
 
 def test_text_that_postgresql_cannot_hold_is_stored_all_the_same(settings, database, store, clock):

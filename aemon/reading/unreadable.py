@@ -1,0 +1,76 @@
+"""What is said of records that cannot be judged at all: silence would be a bug."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from aemon.errors import FrameError
+from aemon.reading.reader import Read
+
+WHY = {
+    "no_time": "no readable time",
+    "time_out_of_range": "a time that no clock can have meant",
+    "no_key": "no key",
+    "duplicate_key": "a key that comes again further down",
+}
+_UNREADABLE = ("no_time", "time_out_of_range", "no_key")
+_TODO = "see with `aemon check` whether `time`, `key` and their format are those of the source"
+
+
+class Unreadable:
+    """Counts what was read and rejected over several reads.
+
+    Attributes:
+        warnings: what the source warned of, each once.
+    """
+
+    def __init__(self) -> None:
+        self.warnings: tuple[str, ...] = ()
+        self._acceptable = self._waiting = 0
+        self._rejected: Counter[str] = Counter()
+        self._examples: dict[str, str] = {}
+
+    def add(self, read: Read) -> None:
+        """Count one read."""
+        self.warnings = tuple(dict.fromkeys((*self.warnings, *read.warnings)))
+        self._acceptable += read.acceptable
+        self._waiting = read.waiting
+        self._rejected.update(read.frame.rejected)
+        self._examples = {**read.examples, **self._examples}
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What is wrong with the rejected records, by reason, a sentence each."""
+        return rejections(self._rejected, self._examples)
+
+    def refusal(self, todo: str = _TODO) -> FrameError | None:
+        """Return why no record can be judged; None if some can, or none is there."""
+        count = sum(self._rejected[reason] for reason in _UNREADABLE)
+        if self._acceptable or not count + self._waiting:
+            return None
+        if not count:
+            why = [f"{self._waiting} with a time that is unreadable or more than a year ahead"]
+        else:
+            why = list(self.told)
+        told = "; ".join((*why, *self.warnings))
+        return FrameError(
+            f"none of {count + self._waiting} records can be judged: {told}", todo=todo
+        )
+
+
+def rejections(rejected: Mapping[str, int], examples: Mapping[str, str]) -> tuple[str, ...]:
+    """Return how many records were rejected and why, a phrase for each reason.
+
+    >>> rejections({"no_time": 3}, {"no_time": "ts 'soon' in record 7"})
+    ("3 with no readable time, such as ts 'soon' in record 7",)
+    """
+    return tuple(_rejection(reason, rejected, examples) for reason in rejected if rejected[reason])
+
+
+def _rejection(reason: str, rejected: Mapping[str, int], examples: Mapping[str, str]) -> str:
+    example = f", such as {examples[reason]}" if reason in examples else ""
+    return f"{rejected[reason]} with {WHY.get(reason, reason)}{example}"
+
+
+def joined(parts: Iterable[str]) -> str:
+    """Return sentences as one line, without those that are empty."""
+    return "; ".join(filter(None, parts))
