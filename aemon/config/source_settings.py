@@ -1,10 +1,11 @@
 """Where a monitor's records come from."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, SecretStr, model_validator
+from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from aemon.config.values.scalars import Settings, given
 from aemon.config.values.times import Duration, TimeZone
@@ -43,18 +44,69 @@ class SqlSource(Settings):
         return self
 
 
+class FromPath(Settings):
+    """The entity of a record where the name of its file says it."""
+
+    from_path: str = Field(
+        description="regular expression, searched for in the file's name (below the folder); its "
+        "first group is the entity, or else all that it finds: pump(\\d+)"
+    )
+
+    @field_validator("from_path")
+    @classmethod
+    def _compiles(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"no regular expression: {error}") from None
+        return pattern
+
+
 class CsvSource(Settings):
     """A CSV file that grows, or a folder of them."""
 
     model_config = ConfigDict(json_schema_extra=_kind_required)
 
     kind: Literal["csv"] = "csv"
-    path: Path = Field(description="a file, or a folder whose *.csv files are read in name order")
+    path: Path = Field(
+        description="a file, a folder whose *.csv files are read in name order, or a pattern such "
+        "as exports/**/*.txt; files compressed by gzip, bzip2, xz or zip are unpacked"
+    )
     time: str = Field(description="column with the event time")
     key: str | None = Field(None, description="column that identifies a record; default file:line")
-    entity: str | None = Field(None, description="column naming the thing a record belongs to")
-    separator: str = Field(",", min_length=1, max_length=1, description="field separator")
+    entity: str | FromPath | None = Field(
+        None,
+        description="column naming the thing a record belongs to; or from_path, where the name of "
+        "the file says it",
+    )
+    separator: str = Field(
+        ",",
+        pattern=r"^(.|blanks)$",
+        description="field separator, one character; blanks: any run of blanks and tabs",
+    )
+    encoding: str | None = Field(
+        None,
+        description="of the text, such as cp1252; default UTF-8, UTF-16 where the file shows it, "
+        "and cp1252 for lines that are neither",
+    )
+    header_line: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="number of the line with the column names; default: the first that holds those "
+        "of time, key and entity",
+    )
     timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_known(cls, name: str | None) -> str | None:
+        try:
+            if name is not None:
+                "\n".encode(name)
+        except (LookupError, UnicodeError):
+            raise ValueError("no encoding that Python knows, such as utf-8 or cp1252") from None
+        return name
 
 
 class HostSource(Settings):
@@ -68,7 +120,7 @@ class HostSource(Settings):
 
 Source = Annotated[SqlSource | CsvSource | HostSource, Field(discriminator="kind")]
 
-_WHERE_NOT_WHAT = {"url", "timezone", "separator", "sample_every"}
+_WHERE_NOT_WHAT = {"url", "timezone", "separator", "sample_every", "encoding", "header_line"}
 
 
 def identity(source: Source) -> str:

@@ -1,22 +1,30 @@
 """What can be wrong with what is watched: sources, detectors, and how their runs ended."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from aemon.clock import Clock, format_duration
 from aemon.config.schema import Config, MonitorSettings
+from aemon.config.source_settings import CsvSource
 from aemon.doctor.finding import Finding, error, ok, warning
 from aemon.errors import AemonError, ArtifactError
 from aemon.lifecycle.loaded_detector import load
 from aemon.reading.reader import Reader
+from aemon.reading.unreadable import rejections
 from aemon.records import Outcome
+from aemon.sources.csv.files import Files, files_of, listed, was_rotated
 from aemon.sources.source_kinds import is_stream, open_replayable
 from aemon.store.detectors import active_detector
 from aemon.store.ledger import bad_ends, lost_runs
 from aemon.store.queries import MonitorOverview, overview
 from aemon.store.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LATELY = timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
@@ -38,9 +46,14 @@ def _source(name: str, settings: MonitorSettings, clock: Clock) -> Finding:
         return ok("source", f"{name}: this machine")
     source = open_replayable(settings.source, clock=clock)
     try:
-        frame = Reader(source).newest(None, 1).frame
+        read = Reader(source).newest(None, 1)
     finally:
         source.close()
+    frame = read.frame
+    if not len(frame) and read.fetched:
+        told = "; ".join(rejections(frame.rejected, read.examples))
+        todo = f"aemon check {name} shows whether any record can be judged"
+        return warning("source", f"{name}: the newest record cannot be judged: {told}", todo)
     if not len(frame):
         todo = "nothing can be learned before records come in"
         return warning("source", f"{name}: there are no records", todo)
@@ -55,6 +68,28 @@ def _source(name: str, settings: MonitorSettings, clock: Clock) -> Finding:
             "come only now and then, raise stale_after",
         )
     return ok("source", f"{name}: the newest record is of {newest:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def unread_files(config: Config) -> Iterator[Finding]:
+    """Which files of the folders that are watched no monitor reads."""
+    read: set[Path] = set()
+    beside: dict[str, Files] = {}
+    for name, settings in config.monitors.items():
+        if isinstance(settings.source, CsvSource):
+            with suppress(AemonError):  # the check of sources tells
+                beside[name] = files_of(settings.source.path)
+                read |= {path.resolve() for path in beside[name].read.values()}
+    for name, files in beside.items():
+        left = [
+            path
+            for path in files.beside
+            if path.resolve() not in read and not was_rotated(path, read)
+        ]
+        if left:
+            verb = "file beside is" if len(left) == 1 else "files beside are"
+            what = f"{name}: {len(left)} {verb} read by no monitor: {listed(left, files.base)}"
+            todo = "a pattern as path names the files to be read, such as path: exports/*.txt"
+            yield warning("files", what, todo)
 
 
 def detectors(store: Store, config: Config) -> Iterator[Finding]:

@@ -23,6 +23,7 @@ from aemon.lifecycle.left_out import Flagging, Spoken, find_left_out, outlived, 
 from aemon.reading.reader import Read, Reader
 from aemon.records import FeedbackVerdict, Identity, Watermark
 from aemon.sources.source import Replayable
+from aemon.sources.source_kinds import check_apart
 from aemon.store import queries
 from aemon.store.drifts import Drift, DriftKind, learned_shifts, open_drifts
 from aemon.store.feedback import read_feedback, stored_anomalies
@@ -127,6 +128,8 @@ def choose_records(
     mark = store.mark(name)
     first = mark.watermark is None
     wanted = wanted_records(settings, source) if first else 0
+    if first:
+        check_apart(source)
     read = _what_to_read(settings, mark.watermark, wanted)
     fetched = read.ask(Reader(source))
     frame = fetched.frame

@@ -21,6 +21,7 @@ from aemon.reading.unreadable import Unreadable, joined
 from aemon.records import Outcome
 from aemon.run import Run, Stop
 from aemon.sources.source import Replayable
+from aemon.sources.source_kinds import check_apart
 from aemon.store.detectors import StoredDetector
 from aemon.store.episodes import count_open
 from aemon.store.feedback import spoken_of
@@ -212,6 +213,7 @@ class Monitor:
         wanted = self.wanted = wanted_records(self.settings, source)
         there = source.count(wanted)
         run.count(records_read=there, records_wanted=wanted)
+        check_apart(source)
         seen = Unreadable()
         seen.add(Reader(source).after(None, min(there, MOST_LOOKED_AT) or 1))
         refusal = seen.refusal()

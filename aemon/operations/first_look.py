@@ -24,7 +24,7 @@ from aemon.lifecycle.policy import WHOLE_RHYTHMS, is_young
 from aemon.reading.reader import Reader, arrived_frame
 from aemon.reading.unreadable import Unreadable
 from aemon.sources.source import Arrived
-from aemon.sources.source_kinds import is_stream, open_replayable, open_stream
+from aemon.sources.source_kinds import check_apart, is_stream, open_replayable, open_stream
 
 LIVE_RECORDS = 2
 """Two records of a live source show that its values come, and that they change."""
@@ -98,6 +98,7 @@ def _first_records(settings: MonitorSettings) -> _First:
     """Read the first records of a source that is replayable."""
     with closing(open_replayable(settings.source, clock=utc_now)) as source:
         wanted = wanted_records(settings, source)
+        check_apart(source)
         reader = Reader(source)
         read = reader.after(None, first_limit(settings, wanted))
         frame = learned_from = read.frame

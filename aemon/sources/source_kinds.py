@@ -33,6 +33,17 @@ def open_replayable(settings: source_settings.Source, *, clock: Clock) -> Replay
     return _REPLAYABLE[type(settings)](settings, clock)
 
 
+def check_apart(source: Replayable) -> None:
+    """Refuse a source whose records cannot be told apart, before anything is learned from them.
+
+    Raises:
+        SourceConfigError: nothing tells which records belong together.
+        SourceError: it cannot be read.
+    """
+    if isinstance(source, CsvFiles):
+        source.check_apart()
+
+
 def open_stream(settings: source_settings.Source, *, clock: Clock) -> Stream:
     """Open a stream; it does not listen before the first call.
 

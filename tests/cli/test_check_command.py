@@ -84,6 +84,29 @@ def test_a_source_of_which_no_record_can_be_read_is_refused_with_an_example(fold
     assert "`time`" in odd["todo"]
 
 
+def test_a_file_of_which_no_line_fits_is_refused_with_the_line(folder):
+    (folder / "wide.csv").write_text("ts,flow\n" + "2026-01-01,1,2\n" * 300)
+    add_monitor(folder, "wide", "{kind: csv, path: wide.csv, time: ts}")
+    wide = report(folder, "wide", ExitCode.DATA)
+    assert "none of 200 records can be judged" in wide["error"]
+    assert "wide.csv:2: 2 fields are expected and 3 found: '2026-01-01,1,2'" in wide["error"]
+    done = run(folder, "score", "wide", code=ExitCode.FAILED)
+    assert "none of 200 records" in done.stdout
+    assert "aemon train" not in done.stdout
+
+
+def test_files_that_cannot_be_told_apart_are_refused_before_anything_is_learned(folder):
+    (folder / "exports").mkdir()
+    for name in ("a", "b"):
+        rows = [f"2026-01-01T00:{n // 60:02}:{n % 60:02},{n}" for n in range(300)]
+        (folder / "exports" / f"{name}.csv").write_text("\n".join(["ts,flow", *rows, ""]))
+    add_monitor(folder, "pumps2", "{kind: csv, path: exports, time: ts}")
+    assert "a.csv and b.csv" in report(folder, "pumps2", ExitCode.SOURCE)["error"]
+    run(folder, "train", "pumps2", code=ExitCode.SOURCE)
+    done = run(folder, "score", "pumps2", code=ExitCode.FAILED)
+    assert "a.csv and b.csv" in done.stdout.replace("\n", " ")
+
+
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_a_source_with_few_records_is_no_failure(folder, count):
     make_table(folder / "plant.db", "few", ["ts TEXT", *readings.COLUMNS])

@@ -1,138 +1,142 @@
-"""A growing CSV file as numbered lines, and places in it that can be found again."""
+"""A growing text file as numbered lines; a line break within quotes ends none."""
 
 import csv
-import io
-import zlib
-from collections.abc import Iterator, Sequence
+import re
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
-import pandas as pd
+from aemon.sources.csv.encoding import Encoding, as_utf8, raw_lines
 
-_TAIL_BYTES = 256  # before a place: enough to tell whether the file is still the same
-_BLOCK_BYTES = 1 << 20
-_BOM = b"\xef\xbb\xbf"
-# What a missing number looks like; the texts pandas knows, less the words people use in earnest.
-_MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NULL", "null", "None", "<NA>")
+MOST_LINES_OF_A_RECORD = 100
+"""A quote that is not closed within so many lines is a mistake, not a long text."""
 
-
-class Place(NamedTuple):
-    """How far a file has been read: always to the end of a line.
-
-    `tail` is the checksum of the bytes just before; `generation` counts how often the file
-    was found truncated or replaced.
-    """
-
-    bytes: int
-    lines: int
-    tail: int = 0
-    generation: int = 0
+_BLANKS = re.compile(rb'("[^"]*")|[ \t]+')
 
 
 class Line(NamedTuple):
-    """One line without its end; `end` is the byte after it."""
+    """A record's text in UTF-8, without its end.
+
+    `number` is that of its first line in the file, `last` that of its last; `start` and `end` are
+    bytes of the file; `foreign` says that it is not of the file's encoding.
+    """
 
     number: int
     text: bytes
+    start: int
     end: int
+    last: int
+    foreign: bool = False
 
 
-class Header(NamedTuple):
-    """The column names, and the place where records begin."""
-
-    columns: tuple[str, ...]
-    place: Place
-
-
-def read_lines(file: BinaryIO, start: Place) -> Iterator[Line]:
-    """The complete lines after a place that are not blank; a line still being written is left."""
-    file.seek(start.bytes)
-    number, end = start.lines, start.bytes
-    for raw in file:
-        if not raw.endswith(b"\n"):
+def read_lines(
+    file: BinaryIO, encoding: Encoding, start: int, number: int, *, complete: bool
+) -> Iterator[Line]:
+    """Yield the lines from a byte on, blank ones too; without `complete` a last one that is
+    still being written is left.
+    """  # noqa: D205
+    file.seek(start)
+    end = start
+    for raw in raw_lines(file, encoding):
+        if not complete and not raw.endswith(encoding.ending):
             return
         number += 1
-        end += len(raw)
-        text = raw.rstrip(b"\r\n")
-        if text.strip():
-            yield Line(number, text, end)
+        begin, end = end, end + len(raw)
+        text, foreign = as_utf8(raw, encoding)
+        yield Line(number, text, begin, end, number, foreign)
 
 
-def read_header(file: BinaryIO, separator: str) -> Header | None:
-    """The first line that is not blank; None while it is not complete."""
-    first = next(read_lines(file, Place(0, 0)), None)
-    if first is None:
-        return None
-    text = first.text.removeprefix(_BOM).decode("utf-8", errors="replace")
-    names = next(csv.reader([text], delimiter=separator))
-    columns = (name.strip() or f"column_{index}" for index, name in enumerate(names, 1))
-    return Header(tuple(columns), Place(first.end, first.number))
+def join_lines(
+    lines: Iterator[Line],
+    separator: str,
+    is_record: Callable[[bytes], bool],
+    *,
+    complete: bool,
+) -> Iterator[Line]:
+    """Yield one line a record: joined where a quote is open at a line's end, blank ones left out.
 
-
-def place_at(file: BinaryIO, end: int, lines: int, generation: int = 0) -> Place:
-    """A place that `is_still_there` can recognise."""
-    return Place(end, lines, _tail(file, end), generation)
-
-
-def is_still_there(file: BinaryIO, place: Place) -> bool:
-    """Whether a file is the one the place was taken from, longer or not."""
-    return file.seek(0, io.SEEK_END) >= place.bytes and _tail(file, place.bytes) == place.tail
-
-
-def last_place(file: BinaryIO) -> Place:
-    """The end of the last complete line, found without holding the file in memory."""
-    file.seek(0)
-    lines = read = end = 0
-    while block := file.read(_BLOCK_BYTES):
-        lines += block.count(b"\n")
-        last = block.rfind(b"\n")
-        if last >= 0:
-            end = read + last + 1
-        read += len(block)
-    return place_at(file, end, lines)
-
-
-def parse(
-    lines: Sequence[Line], columns: Sequence[str], separator: str, as_text: Sequence[str]
-) -> tuple[pd.DataFrame, list[int]]:
-    """A table with one row a line, and the numbers of the lines that do not fit the header.
-
-    A line with too many or too few fields, or with a quote that does not close (a line break
-    inside quotes is not read), becomes a row of missing values. Columns `as_text` stay text.
+    A quote that nothing closes before the next line that is a record by itself is a mistake: its
+    line stays alone. One that may still be closed by what is yet to be written is left.
     """
-    mark = separator.encode()
-    empty = mark * (len(columns) - 1)
-    malformed = [line.number for line in lines if not _fits(line.text, mark, len(columns))]
-    refused = set(malformed)
-    rows = [empty if line.number in refused else line.text for line in lines]
-    table = pd.read_csv(
-        io.BytesIO(b"\n".join([*rows, b""])),
-        sep=separator,
-        header=None,
-        names=list(columns),
-        index_col=False,
-        dtype=dict.fromkeys(as_text, str),
-        keep_default_na=False,
-        na_values={name: [""] if name in as_text else list(_MISSING) for name in columns},
-        skip_blank_lines=False,
-        lineterminator="\n",
-        low_memory=False,
-        encoding_errors="replace",
-    )
-    return table, malformed
+    ahead: deque[Line] = deque()
+    while (line := ahead.popleft() if ahead else next(lines, None)) is not None:
+        if not line.text.strip():
+            continue
+        if b'"' in line.text and _is_open(line.text, separator):
+            joined = _close(line, ahead, lines, (separator, is_record))
+            if joined is None and not complete:
+                return
+            line = joined or line
+        yield line
 
 
-def _fits(text: bytes, mark: bytes, width: int) -> bool:
+def _close(
+    first: Line,
+    ahead: deque[Line],
+    lines: Iterator[Line],
+    reading: tuple[str, Callable[[bytes], bool]],
+) -> Line | None:
+    """Join a line with those that close its quote; the same line where it is a mistake.
+
+    None where the lines end before that is known. Lines that were looked at stay `ahead`.
+    """
+    separator, is_record = reading
+    text, taken = first.text, 0
+    while taken < MOST_LINES_OF_A_RECORD:
+        if taken == len(ahead):
+            following = next(lines, None)
+            if following is None:
+                return None
+            ahead.append(following)
+        line = ahead[taken]
+        taken += 1
+        odd = line.text.count(b'"') % 2
+        if not odd and is_record(line.text):
+            return first
+        text += b"\n" + line.text
+        if not odd:
+            continue
+        if split(text, separator) is not None:
+            for _ in range(taken):
+                ahead.popleft()
+            foreign = first.foreign or line.foreign
+            return Line(first.number, text, first.start, line.end, line.last, foreign)
+        if not _is_open(text, separator):
+            return first
+    return first
+
+
+def split(text: bytes, separator: str) -> list[str] | None:
+    """Return the fields of a line; None where a quote is not closed, or closed too early.
+
+    >>> split(b'1,"a, b"', ",")
+    ['1', 'a, b']
+    """
     if b'"' not in text:
-        return text.count(mark) == width - 1
+        return text.decode(errors="replace").split(separator)
     try:
-        line = text.decode("utf-8", errors="replace")
-        fields = next(csv.reader([line], delimiter=mark.decode(), strict=True))
+        reader = csv.reader([text.decode(errors="replace")], delimiter=separator, strict=True)
+        return next(reader)
     except csv.Error:
+        return None
+
+
+def _is_open(text: bytes, separator: str) -> bool:
+    """Return whether a quote is still open at the end of a text."""
+    if text.count(b'"') % 2 == 0:
         return False
-    return len(fields) == width
+    try:
+        next(csv.reader([text.decode(errors="replace")], delimiter=separator, strict=True))
+    except csv.Error as error:
+        return "unexpected end" in str(error)
+    return False
 
 
-def _tail(file: BinaryIO, end: int) -> int:
-    start = max(end - _TAIL_BYTES, 0)
-    file.seek(start)
-    return zlib.crc32(file.read(end - start))
+def single_blanks(line: Line) -> Line:
+    r"""Return a line in which every run of blanks and tabs outside of quotes is one blank.
+
+    >>> single_blanks(Line(1, b'1  2\t"a  b" ', 0, 11, 1)).text
+    b'1 2 "a  b"'
+    """
+    text = _BLANKS.sub(lambda found: found[1] or b" ", line.text.strip(b" \t"))
+    return line._replace(text=text)

@@ -1,36 +1,41 @@
 """Records from a CSV file that grows, or from a folder of them."""
 
-import json
 import logging
+import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO
 
 import pandas as pd
 
-from aemon.config.source_settings import CsvSource
-from aemon.errors import SourceConfigError, SourceError
-from aemon.frame import Roles
+from aemon.config.source_settings import CsvSource, FromPath
+from aemon.errors import SourceConfigError
+from aemon.frame import Roles, event_times
 from aemon.records import Watermark
-from aemon.sources.csv.lines import (
-    Header,
-    Line,
-    Place,
-    is_still_there,
-    last_place,
-    parse,
-    place_at,
-    read_header,
-    read_lines,
+from aemon.sources.csv.csv_text import CsvText, Dialect
+from aemon.sources.csv.files import find_files
+from aemon.sources.csv.header import Header
+from aemon.sources.csv.lines import Line
+from aemon.sources.csv.moved_files import holds_place, locate
+from aemon.sources.csv.packing import IncompleteError, open_plain
+from aemon.sources.csv.places import LAST_KEPT, Place, as_position, fingerprint, places_in
+from aemon.sources.csv.starts import OpenFile, Starts, Taken, place_behind
+from aemon.sources.csv.tables import FILE_LINE, FROM_PATH, Tables, foreign_note
+from aemon.sources.csv.telling_apart import (
+    MOST_COMPARED,
+    RECORDS_COMPARED,
+    Sample,
+    check_apart,
+    sample_of,
 )
 from aemon.sources.plausible_times import last_time
-from aemon.sources.source import Fetched, there
+from aemon.sources.source import Fetched
 
-_FILE_LINE = "file:line"  # the key's column where the files have none
 _log = logging.getLogger(__name__)
+_BEGIN = Place(0, 0)
 
 
 class CsvFiles:
@@ -40,24 +45,35 @@ class CsvFiles:
     many bytes and lines of each file have been read, so that files may grow while they are read,
     and every complete line is one record. A last line without a line end is still being written
     and is left for later. A line that does not fit its header becomes a record without values,
-    which the frame rejects; the log names its file and line. A file that became shorter or was
-    replaced is read anew from its beginning, with a warning.
+    which the frame rejects. A file that was renamed is found by its content and read on; one that
+    was replaced is read on after the newest record that it still holds, or else from its beginning.
     """
 
     in_order_of_arrival = True
 
     def __init__(self, settings: CsvSource) -> None:
-        if not settings.separator.isascii():
+        separator = settings.separator
+        if not separator.isascii():
             raise SourceConfigError("the separator of a CSV source is one ASCII character")
         self._path = settings.path
-        self._separator = settings.separator
+        self._dialect = Dialect(
+            separator=separator,
+            own_separator="separator" in settings.model_fields_set,
+            encoding=settings.encoding,
+            header_line=settings.header_line,
+        )
+        by_path = settings.entity if isinstance(settings.entity, FromPath) else None
         self._roles = Roles(
             time=settings.time,
-            key=settings.key or _FILE_LINE,
-            entity=settings.entity,
+            key=settings.key or FILE_LINE,
+            entity=FROM_PATH if isinstance(settings.entity, FromPath) else settings.entity,
             timezone=settings.timezone,
         )
-        self._own_keys = settings.key is None
+        self._keyed = settings.key is not None
+        self._tables = Tables(self._roles, re.compile(by_path.from_path) if by_path else None)
+        # Files of two entities may be alike.
+        self._starts = Starts(self._tables, keyed=self._keyed, knows_copies=by_path is None)
+        self._at_end: dict[Path, tuple[object, Place]] = {}
 
     @property
     def roles(self) -> Roles:
@@ -66,65 +82,91 @@ class CsvFiles:
 
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
         """At most `limit` records after a watermark, oldest first; None reads from the beginning."""
-        places = _places(after)
-        tables: list[pd.DataFrame] = []
-        columns: dict[str, None] = {}
+        files = find_files(self._path)
+        located = locate(files, places_in(after.position if after else ""), self._holds)
+        read = _Read(places=located.all)
         left, more = limit, False
-        for path in self._files():
-            with self._open(path) as (file, header):
-                if header is None:
+        for name, path in located.order(files):
+            state = _state(path)
+            if self._at_end.get(path) == (state, located.now.get(name)):
+                continue
+            with self._open(path, read, alone=len(files.read) == 1) as text:
+                if text is None:
                     continue
-                columns |= dict.fromkeys(header.columns)
-                start = self._start(path, file, header, places.get(path.name))
-                lines = read_lines(file, start)
-                taken = list(islice(lines, left))
+                file = OpenFile(name=name, path=path, text=text)
+                start, warning = self._starts.find(file, files, located, read.places)
+                read.warnings.append(warning)
+                records = text.records(start if start.bytes else None)
+                taken = list(islice(records, left))
                 left -= len(taken)
-                more = not left and next(lines, None) is not None
+                more = not left and next(records, None) is not None
                 if taken:
-                    tables.append(self._table(path, header, taken, start.generation))
-                    last = taken[-1]
-                    places[path.name] = place_at(file, last.end, last.number, start.generation)
+                    self._add(read, file, start, taken)
             if more:
                 break
-        table = self._join(tables, columns)
-        return Fetched(table=table, watermark=self._mark(table, places, after), more=more)
+            if name in read.places:
+                self._at_end[path] = state, read.places[name]
+        return self._fetched(read, after, more=more)
 
     def newest(self, until: Watermark | None, limit: int) -> Fetched:
         """The newest `limit` records up to a watermark (None: up to now), oldest first."""
-        known = _places(until)
-        ends: dict[str, Place] = {}
-        tables: list[pd.DataFrame] = []
-        columns: dict[str, None] = {}
+        files = find_files(self._path)
+        located = locate(files, places_in(until.position if until else ""), self._holds)
+        read = _Read()
         left = limit
-        for path in reversed(self._files()):
-            with self._open(path) as (file, header):
-                if header is None:
+        for name, path in reversed(located.order(files)):
+            end = located.now.get(name)
+            if until is not None and (end is None or not left):
+                continue
+            with self._open(path, read, alone=len(files.read) == 1) as text:
+                if text is None:
                     continue
-                columns = dict.fromkeys(header.columns) | columns
-                end = known.get(path.name) if until else last_place(file)
-                if end is None or not is_still_there(file, end):
+                records = text.records() if end is None else _between(text.records(), end)
+                first = next(records, None)
+                if first is None:
                     continue
-                ends[path.name] = end
-                if not left:
-                    continue
-                lines = (line for line in read_lines(file, header.place) if line.end <= end.bytes)
-                taken = deque(lines, maxlen=left)
+                newest = [*deque(chain([first], records), maxlen=max(left, LAST_KEPT))]
+                taken = newest[-left:] if left else []
                 left -= len(taken)
-                if taken:
-                    tables.insert(0, self._table(path, header, taken, end.generation))
-        table = self._join(tables, columns)
-        watermark = until or self._mark(table, ends, None)
-        return Fetched(table=table, watermark=watermark, more=False)
+                begin = end or _BEGIN._replace(first=fingerprint(first[1].text))
+                tables, warnings = self._tables.make(path, begin, name, taken)
+                read.tables[:0] = tables
+                read.warnings += warnings
+                file = OpenFile(name=name, path=path, text=text)
+                read.places[name] = self._behind(file, begin, newest, tables)
+        found = self._fetched(read, None, more=False)
+        return replace(found, watermark=until or found.watermark)
 
     def count(self, limit: int) -> int:
         """How many records there are in all, counted no further than `limit`."""
         found = 0
-        for path in self._files():
-            with self._open(path) as (file, header):
-                if header is not None:
-                    lines = islice(read_lines(file, header.place), limit - found)
-                    found += sum(1 for _ in lines)
+        files = find_files(self._path)
+        for path in files.read.values():
+            with self._open(path, _Read(), alone=len(files.read) == 1) as text:
+                if text is not None:
+                    found += sum(1 for _ in islice(text.records(), limit - found))
         return found
+
+    def check_apart(self) -> None:
+        """Look at the ends of all files, whether their records can be told apart.
+
+        Raises:
+            SourceConfigError: some cover the same times, and nothing tells whose they are.
+        """
+        files = find_files(self._path)
+        if self._roles.entity is not None or len(files.read) == 1:
+            return
+        samples: list[Sample] = []
+        for name, path in islice(files.read.items(), MOST_COMPARED):
+            with self._open(path, _Read(), alone=False) as text:
+                ends = text.ends(RECORDS_COMPARED) if text is not None else []
+            if len(ends) < RECORDS_COMPARED:
+                continue
+            read = _Read(tables=self._tables.make(path, _BEGIN, name, ends)[0])
+            times = event_times(self._joined(read)[self._roles.time], self._roles.timezone)
+            columns = set(ends[0][0].columns) - set(self._tables.wanted)
+            samples += sample_of(name, columns, times)
+        check_apart(samples, keyed=self._keyed)
 
     def describe(self) -> str:
         """The file or folder."""
@@ -133,94 +175,89 @@ class CsvFiles:
     def close(self) -> None:
         """Nothing stays open between reads."""
 
-    def _files(self) -> list[Path]:
-        if self._path.is_dir():
-            return sorted(path for path in self._path.glob("*.csv") if path.is_file())
-        if self._path.exists():
-            return [self._path]
-        raise SourceError(
-            f"{self._path}: no such file or folder",
-            todo="it may still come; a relative path starts at the folder aemon was started in",
-        )
-
     @contextmanager
-    def _open(self, path: Path) -> Iterator[tuple[BinaryIO, Header | None]]:
+    def _open(self, path: Path, read: "_Read", *, alone: bool) -> Iterator[CsvText | None]:
+        """Open a file; None while it has no complete header, or cannot be unpacked."""
         try:
-            with path.open("rb") as file:
-                header = read_header(file, self._separator)
-                if header is not None:
-                    self._check(path, header.columns)
-                yield file, header
-        except OSError as error:
-            raise SourceError(f"{path}: {error.strerror}") from None
+            with open_plain(path) as (file, packed):
+                text = CsvText(file, self._dialect, self._tables.wanted, complete=packed)
+                if text.header is not None:
+                    self._tables.check(path, text.header)
+                    read.columns |= dict.fromkeys(text.header.columns)
+                yield text if text.header is not None else None
+        except IncompleteError as error:
+            if alone:
+                raise
+            _log.warning("%s", error)
+            read.warnings.append(str(error))
+            yield None
 
-    def _check(self, path: Path, columns: Sequence[str]) -> None:
-        twice = sorted({name for name in columns if columns.count(name) > 1})
-        if twice:
-            raise SourceConfigError(
-                f"{path}: more than one column {', '.join(map(repr, twice))}",
-                todo="give every column its own name",
+    def _holds(self, path: Path, place: Place) -> bool:
+        """Return whether a file is the one a place was taken from."""
+        return self._at_end.get(path) == (_state(path), place) or holds_place(path, place)
+
+    def _add(self, read: "_Read", file: OpenFile, start: Place, taken: Taken) -> None:
+        """Make a table of the lines taken from a file, and note how far it was read."""
+        tables, warnings = self._tables.make(file.path, start, file.name, taken)
+        read.tables += tables
+        read.warnings += warnings
+        read.notes.append(foreign_note(file.path, taken, self._dialect.encoding))
+        if not start.bytes:
+            start = start._replace(first=fingerprint(taken[0][1].text))
+        read.places[file.name] = self._behind(file, start, taken, tables)
+
+    def _behind(
+        self, file: OpenFile, start: Place, taken: Taken, tables: Sequence[pd.DataFrame]
+    ) -> Place:
+        time = self._tables.time(tables[-1]) if tables else None
+        return place_behind(file.text.file, start, taken, time)
+
+    def _fetched(self, read: "_Read", given: Watermark | None, *, more: bool) -> Fetched:
+        """Return what was read from a watermark on; its end is the watermark behind it."""
+        table = self._joined(read)
+        mark = given
+        if len(table):
+            event_time = last_time(table[self._roles.time], self._roles.timezone)
+            key = table[self._roles.key].iloc[-1]
+            mark = Watermark(
+                event_time=event_time or (given.event_time if given else None),
+                record_key=key if isinstance(key, str) else "",
+                position=as_position(read.places),
             )
-        for wanted in self._wanted():
-            if wanted not in columns:
-                raise SourceConfigError(
-                    f"{path}: no column {wanted!r}",
-                    todo=f"{there(columns, wanted)}; the separator is {self._separator!r}",
-                )
+        said = [*read.warnings, *(read.notes if given is None else ())]
+        warnings = tuple(dict.fromkeys(filter(None, said)))
+        return Fetched(table=table, watermark=mark, more=more, warnings=warnings)
 
-    def _wanted(self) -> list[str]:
-        own = None if self._own_keys else self._roles.key
-        return [name for name in (self._roles.time, own, self._roles.entity) if name]
-
-    def _start(self, path: Path, file: BinaryIO, header: Header, place: Place | None) -> Place:
-        if place is None:
-            return header.place
-        if is_still_there(file, place):
-            return place
-        _log.warning("%s was truncated or replaced; it is read anew from its beginning", path)
-        return header.place._replace(generation=place.generation + 1)
-
-    def _table(
-        self, path: Path, header: Header, lines: Sequence[Line], generation: int
-    ) -> pd.DataFrame:
-        table, malformed = parse(lines, header.columns, self._separator, self._wanted())
-        if malformed:
-            _log.warning(
-                "%s:%d: %d fields are expected, or a quote is not closed; %d such lines rejected",
-                path,
-                malformed[0],
-                len(header.columns),
-                len(malformed),
-            )
-        if self._own_keys:
-            # A replaced file has the same line numbers for other records.
-            name = f"{path.name}#{generation}" if generation else path.name
-            table[_FILE_LINE] = pd.Series([f"{name}:{line.number}" for line in lines], dtype="str")
-        return table
-
-    def _join(self, tables: list[pd.DataFrame], columns: dict[str, None]) -> pd.DataFrame:
-        if len(tables) > 1:
-            return pd.concat(tables, ignore_index=True)
-        if tables:
-            return tables[0]
-        own = [_FILE_LINE] if self._own_keys else []
-        return pd.DataFrame(columns=[*(columns or self._wanted()), *own])
-
-    def _mark(
-        self, table: pd.DataFrame, places: dict[str, Place], given: Watermark | None
-    ) -> Watermark | None:
-        if table.empty:
-            return given
-        event_time = last_time(table[self._roles.time], self._roles.timezone)
-        key = table[self._roles.key].iloc[-1]
-        return Watermark(
-            event_time=event_time or (given.event_time if given else None),
-            record_key=key if isinstance(key, str) else "",
-            position=json.dumps(places),
-        )
+    def _joined(self, read: "_Read") -> pd.DataFrame:
+        if len(read.tables) > 1:
+            return pd.concat(read.tables, ignore_index=True)
+        return read.tables[0] if read.tables else self._tables.empty(list(read.columns))
 
 
-def _places(mark: Watermark | None) -> dict[str, Place]:
-    if mark is None or not mark.position:
-        return {}
-    return {name: Place(*place) for name, place in json.loads(mark.position).items()}
+@dataclass(kw_only=True)
+class _Read:
+    """What one read has found so far."""
+
+    places: dict[str, Place] = field(default_factory=dict)
+    tables: list[pd.DataFrame] = field(default_factory=list)
+    columns: dict[str, None] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # said of a first look alone
+
+
+def _between(records: Iterator[tuple[Header, Line]], end: Place) -> Iterator[tuple[Header, Line]]:
+    """Yield a file's own records up to a place."""
+    for header, line in records:
+        if line.end > end.bytes:
+            return
+        if line.start >= end.begin:
+            yield header, line
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes whenever a file does; None where it cannot be looked at."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -1,0 +1,119 @@
+"""One CSV file, open for reading: its header, its records, the places between them."""
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import islice
+from typing import BinaryIO, NamedTuple
+
+from aemon.sources.csv.encoding import HEAD_BYTES, find_encoding
+from aemon.sources.csv.header import (
+    MOST_LINES_BELOW,
+    Header,
+    Wanted,
+    find_header,
+    header_of,
+    is_below_names,
+    is_record,
+    is_remark,
+    next_header,
+)
+from aemon.sources.csv.lines import Line, join_lines, read_lines, single_blanks
+from aemon.sources.csv.places import Place
+
+BLANKS = "blanks"
+"""The separator that is any run of blanks and tabs."""
+
+
+class Dialect(NamedTuple):
+    """What the configuration says of how files are written."""
+
+    separator: str
+    own_separator: bool = False
+    encoding: str | None = None
+    header_line: int | None = None
+
+
+class CsvText:
+    """One open file.
+
+    Args:
+        file: its bytes, unpacked.
+        dialect: how it is written.
+        columns: those of the roles; that of the time first.
+        complete: nothing is written to it any more: a last line without an end is one, too.
+
+    Attributes:
+        file: its bytes.
+        header: the first header; None while it is not complete.
+    """
+
+    def __init__(
+        self, file: BinaryIO, dialect: Dialect, columns: tuple[str, ...], *, complete: bool
+    ) -> None:
+        self.file = file
+        self._complete = complete
+        self._blanks = dialect.separator == BLANKS
+        separator = " " if self._blanks else dialect.separator
+        self._wanted = Wanted(columns, separator, dialect.own_separator, dialect.header_line)
+        file.seek(0)
+        self._encoding = find_encoding(file.read(HEAD_BYTES), dialect.encoding)
+        self.header = find_header((line for line in self._lines(0, 0) if line.text), self._wanted)
+
+    def records(self, start: Place | None = None) -> Iterator[tuple[Header, Line]]:
+        """Yield the records after a place, each with the header in force; None: from the first.
+
+        Blank lines, remarks and repeated headers are none.
+        """
+        if self.header is None:
+            return
+        force = self.header if start is None else self._in_force(start)
+        time = self._wanted.columns[0]
+        mark = time.encode()
+        below = MOST_LINES_BELOW if start is None else 0
+        begin, number = (force.end, force.last) if start is None else (start.bytes, start.lines)
+
+        def fits(text: bytes) -> bool:
+            return is_record(text, force, time)
+
+        lines = self._lines(begin, number)
+        for line in join_lines(lines, force.separator, fits, complete=self._complete):
+            if mark in line.text and (found := next_header(line, force, self._wanted)) is not None:
+                force, below = found, MOST_LINES_BELOW
+                continue
+            if line.text.startswith(b"#") and is_remark(line.text, force, time):
+                continue
+            if below and is_below_names(line.text, force, time):
+                below -= 1
+                continue
+            below = 0
+            yield force, line
+
+    def ends(self, count: int) -> list[tuple[Header, Line]]:
+        """Return about `count` of the first records and of the last."""
+        first = [*islice(self.records(), count)]
+        size = self.file.seek(0, 2)
+        if not first or size <= 2 * HEAD_BYTES:
+            return [*first, *deque(self.records(), maxlen=count)]
+        lines = islice(self._lines(size - HEAD_BYTES - size % 4, 0), 1, None)  # a whole one on
+        header = first[-1][0]
+        last = deque((line for line in lines if line.text.strip()), maxlen=count)
+        return [*first, *((header, line) for line in last)]
+
+    def _lines(self, begin: int, number: int) -> Iterator[Line]:
+        lines = read_lines(self.file, self._encoding, begin, number, complete=self._complete)
+        return map(single_blanks, lines) if self._blanks else lines
+
+    def _in_force(self, start: Place) -> Header:
+        """Return the header that is in force at a place: noted there, or looked for above it."""
+        if self.header is None or start.header == self.header.start:
+            assert self.header is not None  # noqa: S101 -- a place lies behind a header
+            return self.header
+        force = self.header
+        if start.header >= 0:
+            line = next(self._lines(start.header, 0), None)
+            return (header_of(line, force.separator) if line is not None else None) or force
+        for header, line in self.records():  # of an older version, which noted none
+            if line.start >= start.bytes:
+                break
+            force = header
+        return force

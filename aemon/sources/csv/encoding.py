@@ -1,0 +1,101 @@
+"""Bytes of a file as lines of UTF-8, whatever encoding and line ends it has."""
+
+import codecs
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+HEAD_BYTES = 1 << 16
+"""So much of a file tells its encoding and its line ends."""
+
+FALLBACK = "cp1252"
+"""What a line is read as that is no UTF-8, where the configuration names no encoding."""
+
+_BLOCK_BYTES = 1 << 20
+_BYTE_ORDER_MARK = "\ufeff".encode()
+_MARKS = {  # a longer mark before the one it begins with
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+    codecs.BOM_UTF8: "utf-8",
+}
+_FEW_BYTES = 4  # too few to tell UTF-16 without its mark
+
+
+class Encoding(NamedTuple):
+    """How a file's text is written; `named` by the configuration, else found."""
+
+    name: str
+    ending: bytes
+    named: bool = False
+
+
+def find_encoding(head: bytes, named: str | None) -> Encoding:
+    """Return the encoding of a file by its first bytes, unless the configuration names it."""
+    marked = next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
+    name = codecs.lookup(named).name if named else marked or _without_mark(head)
+    if name in {"utf-16", "utf-32"}:
+        name = marked or f"{name}-le"
+    name = name.removesuffix("-sig")
+    ending, other = "\n".encode(name), "\r".encode(name)
+    start = _place_of(head, other, len(ending))
+    alone = start >= 0 and start + len(other) < len(head)
+    if alone and _place_of(head, ending, len(ending)) < 0:
+        ending = other
+    return Encoding(name, ending, named is not None)
+
+
+def _without_mark(head: bytes) -> str:
+    """Tell UTF-16 by its zero bytes: every other one, for most text."""
+    even, odd = head[::2], head[1::2]
+    if len(head) >= _FEW_BYTES and not (0 in even and 0 in odd):
+        if odd.count(0) * 2 > len(odd):
+            return "utf-16-le"
+        if even.count(0) * 2 > len(even):
+            return "utf-16-be"
+    return "utf-8"
+
+
+def raw_lines(file: BinaryIO, encoding: Encoding) -> Iterator[bytes]:
+    """Return the lines from where the file stands, with their ends; the last may have none."""
+    return iter(file) if encoding.ending == b"\n" else _split(file, encoding.ending)
+
+
+def _split(file: BinaryIO, ending: bytes) -> Iterator[bytes]:
+    rest = b""
+    while block := file.read(_BLOCK_BYTES):
+        rest += block
+        begin = 0
+        while (found := _place_of(rest, ending, len(ending), begin)) >= 0:
+            yield rest[begin : found + len(ending)]
+            begin = found + len(ending)
+        rest = rest[begin:]
+    if rest:
+        yield rest
+
+
+def _place_of(text: bytes, ending: bytes, unit: int, begin: int = 0) -> int:
+    """Return where a line end is, among characters of `unit` bytes; -1 where none is."""
+    found = text.find(ending, begin)
+    while found >= 0 and (found - begin) % unit:
+        found = text.find(ending, found + 1)
+    return found
+
+
+def as_utf8(raw: bytes, encoding: Encoding) -> tuple[bytes, bool]:
+    """Return a line as UTF-8 without its end, and whether it was not what its encoding says."""
+    foreign = False
+    if encoding.name == "utf-8":
+        text = raw
+        if not raw.isascii():
+            try:
+                raw.decode()
+            except UnicodeDecodeError:
+                foreign = True
+                wanted = "utf-8" if encoding.named else FALLBACK
+                text = raw.decode(wanted, errors="replace").encode()
+    else:
+        decoded = raw.decode(encoding.name, errors="replace")
+        foreign = "\ufffd" in decoded
+        text = decoded.encode("utf-8", errors="replace")
+    return text.removeprefix(_BYTE_ORDER_MARK).lstrip(b"\n").rstrip(b"\r\n"), foreign

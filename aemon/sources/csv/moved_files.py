@@ -1,0 +1,170 @@
+"""Files that were renamed, begun anew or replaced since they were read: known by their content."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from aemon.errors import AemonError, SourceConfigError
+from aemon.sources.csv.files import Files
+from aemon.sources.csv.header import Header
+from aemon.sources.csv.lines import Line
+from aemon.sources.csv.packing import open_plain
+from aemon.sources.csv.places import (
+    HEAD_BYTES,
+    Place,
+    fingerprint,
+    head_of,
+    is_still_there,
+    tail_of,
+)
+
+MOST_BESIDE = 100
+"""So many files beside a missing one are looked at, the newest first."""
+
+KNOW_BY_KEY = (
+    "name the column that identifies a record, key: NAME, so that none is judged twice; or give "
+    "the monitor a new name, so that it begins anew"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Located:
+    """Where known places are now.
+
+    Attributes:
+        now: name -> place, of the files that are the same; renamed ones have their new name.
+        orphans: name -> place, of those whose content is gone.
+    """
+
+    now: dict[str, Place]
+    orphans: dict[str, Place]
+
+    @property
+    def all(self) -> dict[str, Place]:
+        """Every place, as the next watermark keeps it."""
+        return {**self.orphans, **self.now}
+
+    def order(self, files: Files) -> list[tuple[str, Path]]:
+        """Return the names and paths to be read: first renamed files that are not looked for."""
+        extra = [(name, files.base / name) for name in sorted(self.now) if name not in files.read]
+        return [*extra, *files.read.items()]
+
+    def next_generation(self, name: str) -> int:
+        """Return which generation of records a file begins that goes on from no place."""
+        known = [p.generation for key, p in self.all.items() if (p.name or key) == name]
+        return max(known, default=-1) + 1
+
+
+def locate(
+    files: Files, known: Mapping[str, Place], holds: Callable[[Path, Place], bool]
+) -> Located:
+    """Find the files of known places, renamed ones by their content.
+
+    Args:
+        files: those that are read.
+        known: places by name, as a watermark keeps them.
+        holds: whether a file is the one a place was taken from.
+    """
+    paths = {name: files.read.get(name, files.base / name) for name in known}
+    now = {name: place for name, place in known.items() if holds(paths[name], place)}
+    gone = {name: place for name, place in known.items() if name not in now}
+    taken = {paths[name] for name in now}
+    for path in _carriers(files, [paths[name] for name in gone]) if gone else ():
+        if path in taken:
+            continue
+        for name, place in gone.items():
+            if place.bytes and holds_place(path, place):
+                del gone[name]
+                now[path.relative_to(files.base).as_posix()] = place._replace(
+                    name=place.name or name
+                )
+                break
+    # One that was renamed before and is not looked for is not waited for, either.
+    orphans = {name: gone[name] for name in gone if name in files.read or not gone[name].name}
+    return Located(now=now, orphans=orphans)
+
+
+def holds_place(path: Path, place: Place) -> bool:
+    """Return whether a file is the one a place was taken from; one that cannot be read is not."""
+    try:
+        with open_plain(path) as (file, _):
+            return is_still_there(file, place)
+    except AemonError:
+        return False
+
+
+def _carriers(files: Files, gone: Iterable[Path]) -> list[Path]:
+    """Return the files that may hold what others held: those to be read, and those beside."""
+    beside: dict[Path, float] = {}
+    for folder in {path.parent for path in gone}:
+        try:
+            beside |= {one: one.stat().st_mtime for one in folder.iterdir() if one.is_file()}
+        except OSError:  # gone, or gone meanwhile
+            continue
+    newest = sorted(beside, key=lambda path: beside[path], reverse=True)[:MOST_BESIDE]
+    return list(dict.fromkeys([*files.read.values(), *newest]))
+
+
+def copied_place(file: BinaryIO, files: Files, known: Mapping[str, Place]) -> Place | None:
+    """Return where a file's own records begin if it is a copy of one that was read; None if not.
+
+    It may hold less than the other one, or have got more records of its own since.
+    """
+    size = file.seek(0, 2)
+    head = head_of(file, HEAD_BYTES)
+    whole: Place | None = None  # the longest that is all in it
+    for name, place in known.items():
+        if place.head != head or min(place.bytes, size) < HEAD_BYTES:
+            continue
+        if _is_part(file, size, files.read.get(name)):
+            return Place(size, 0, begin=size)
+        if place.bytes <= size and tail_of(file, place.bytes) == place.tail:
+            whole = max(whole, place, key=lambda one: one.bytes) if whole else place
+    return whole._replace(generation=0, name="", begin=whole.bytes) if whole else None
+
+
+def _is_part(file: BinaryIO, size: int, path: Path | None) -> bool:
+    """Return whether another file holds at the end of this one what this one holds there."""
+    if path is None:
+        return False
+    try:
+        with open_plain(path) as (other, _):
+            return other.seek(0, 2) >= size and tail_of(other, size) == tail_of(file, size)
+    except AemonError:
+        return False
+
+
+def resume(path: Path, records: Iterator[tuple[Header, Line]], place: Place) -> Place | None:
+    """Return where reading goes on in a file that replaced another and still holds its records.
+
+    Args:
+        path: of the file, for messages.
+        records: all that are in it now.
+        place: how far the file that it replaced was read.
+
+    Returns:
+        None where it holds none of the newest records that were read.
+
+    Raises:
+        SourceConfigError: lines were added above those that were read.
+    """
+    numbers = {mark: number for number, mark in place.last}
+    found, newest, first, above = None, -1, "", False
+    for header, line in records:
+        mark = fingerprint(line.text)
+        above |= bool(first) and mark == place.first
+        first = first or mark
+        number = numbers.get(mark, -1)
+        if number >= max(newest, 0):
+            newest = number
+            found = place._replace(
+                bytes=line.end, lines=line.last, header=header.start, shift=number - line.number
+            )
+    if (found is None and above) or (found is not None and found.shift < place.shift):
+        raise SourceConfigError(
+            f"{path}: lines were added above those that were read, and only what comes after "
+            "them is read",
+            todo=f"write new records at the end; or {KNOW_BY_KEY}",
+        )
+    return found._replace(first=first) if found is not None else None

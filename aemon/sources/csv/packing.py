@@ -1,0 +1,106 @@
+"""Files as they were written: compressed ones are unpacked while they are read."""
+
+import bz2
+import gzip
+import lzma
+import shutil
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import IO, BinaryIO, cast
+
+from aemon.errors import SourceConfigError, SourceError
+
+
+def _gunzip(file: BinaryIO) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.GzipFile(fileobj=file))
+
+
+_PACKED: dict[bytes, Callable[[BinaryIO], IO[bytes]]] = {
+    b"\x1f\x8b": _gunzip,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+}
+_MOST_IN_MEMORY = 1 << 26  # bytes; what is longer goes to a temporary file
+_ZIP = b"PK\x03\x04"
+_NO_TEXT = {
+    b"\x28\xb5\x2f\xfd": ("is compressed (zstd)", "unpack it, or compress it with gzip"),
+    b"7z\xbc\xaf": ("is compressed (7z)", "unpack it, or compress it with gzip"),
+    b"Rar!": ("is compressed (rar)", "unpack it, or compress it with gzip"),
+    b"\xd0\xcf\x11\xe0": ("is a spreadsheet", "save it as CSV"),
+    b"PAR1": ("is a Parquet file", "write it as CSV"),
+    b"SQLite format 3": ("is a database", "read it with a source of kind sql"),
+}
+_BROKEN = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
+
+
+class IncompleteError(SourceError):
+    """A compressed file is still being written, or damaged."""
+
+
+@contextmanager
+def open_plain(path: Path) -> Iterator[tuple[BinaryIO, bool]]:
+    """Open a file for reading its text, and say whether it was compressed.
+
+    A compressed file is complete: nobody appends lines to it. It is unpacked in full first.
+
+    Raises:
+        IncompleteError: it cannot be unpacked, or not yet.
+        SourceConfigError: it holds no text, or more than one file.
+        SourceError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            begin = file.read(16)
+            file.seek(0)
+            for mark, (what, todo) in _NO_TEXT.items():
+                if begin.startswith(mark):
+                    raise SourceConfigError(f"{path}: {what}, no text", todo=todo)
+            if not begin.startswith((*_PACKED, _ZIP)):
+                yield file, False
+                return
+            with SpooledTemporaryFile(_MOST_IN_MEMORY) as plain:
+                _unpack(path, file, begin, cast("BinaryIO", plain))
+                plain.seek(0)
+                yield cast("BinaryIO", plain), True
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror or error}") from None
+
+
+def _unpack(path: Path, file: BinaryIO, begin: bytes, plain: BinaryIO) -> None:
+    try:
+        if begin.startswith(_ZIP):
+            with zipfile.ZipFile(file) as archive, _only_member(path, archive) as packed:
+                shutil.copyfileobj(packed, plain)
+            return
+        unpack = next(_PACKED[mark] for mark in _PACKED if begin.startswith(mark))
+        with unpack(file) as packed:
+            shutil.copyfileobj(packed, plain)
+    except _BROKEN:
+        raise IncompleteError(
+            f"{path}: is compressed, and cannot be unpacked",
+            todo="it may still be being written; if not, it is damaged: write it anew",
+        ) from None
+
+
+def _only_member(path: Path, archive: zipfile.ZipFile) -> IO[bytes]:
+    """Open the one file of an archive."""
+    members = [
+        member
+        for member in archive.infolist()
+        if not member.is_dir() and not member.filename.startswith("__MACOSX/")
+    ]
+    names = [member.filename for member in members]
+    if "[Content_Types].xml" in names:
+        raise SourceConfigError(f"{path}: is a spreadsheet, no text", todo="save it as CSV")
+    if len(members) != 1:
+        raise SourceConfigError(
+            f"{path}: is compressed and holds {len(members)} files",
+            todo="unpack it into a folder, and read that",
+        )
+    if members[0].flag_bits & 1:
+        raise SourceConfigError(f"{path}: is compressed with a password", todo="unpack it")
+    return archive.open(members[0])

@@ -1,0 +1,89 @@
+"""Lines of a CSV file as a table; those that do not fit their header become rows without values."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from aemon.sources.csv.header import Header
+from aemon.sources.csv.lines import Line, split
+
+# What a missing number looks like; the texts pandas knows, less the words people use in earnest.
+_MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NULL", "null", "None", "<NA>")
+_MOST_SHOWN = 80  # characters of a line in a message
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Malformed:
+    """Lines that do not fit their header: the first of them, and how many there are."""
+
+    line: Line
+    expected: int
+    count: int
+
+    def told(self, separator: str) -> str:
+        """Return what is wrong with the first, and how many there are."""
+        fields = split(self.line.text, separator)
+        text = self.line.text[:_MOST_SHOWN].decode(errors="replace")
+        found = f"{self.line.number}: {self.expected} fields are expected"
+        found += ", and a quote is not closed" if fields is None else f" and {len(fields)} found"
+        return f"{found}: {text!r}; {self.count} such line{'' if self.count == 1 else 's'} rejected"
+
+
+def parse(
+    lines: Sequence[Line], header: Header, as_text: Sequence[str]
+) -> tuple[pd.DataFrame, Malformed | None]:
+    """Return a table with one row a line, and which lines do not fit the header.
+
+    A line with too many or too few fields, or with a quote that does not close, becomes a row of
+    missing values. Separators too many at its end are passed over; columns without a name may be
+    left out there. Columns `as_text` stay text.
+    """
+    separator, columns = header.separator, header.columns
+    empty = separator.encode() * (len(columns) - 1)
+    fitted = [_fitted(line.text, header) for line in lines]
+    malformed = [line for line, text in zip(lines, fitted, strict=True) if text is None]
+    table = pd.read_csv(
+        io.BytesIO(b"\n".join([*(empty if text is None else text for text in fitted), b""])),
+        sep=separator,
+        header=None,
+        names=list(columns),
+        index_col=False,
+        dtype=dict.fromkeys(as_text, str),
+        keep_default_na=False,
+        na_values={name: [""] if name in as_text else list(_MISSING) for name in columns},
+        skip_blank_lines=False,
+        lineterminator="\n",
+        low_memory=False,
+        encoding_errors="replace",
+    )
+    if not malformed:
+        return table, None
+    return table, Malformed(line=malformed[0], expected=len(columns), count=len(malformed))
+
+
+def _fitted(text: bytes, header: Header) -> bytes | None:
+    """Return a line with as many fields as its header has; None where that is not so."""
+    mark, width = header.separator.encode(), len(header.columns)
+    if b'"' not in text:
+        surplus = text.count(mark) + 1 - width
+    else:
+        fields = split(text, header.separator)
+        if fields is None:
+            return None
+        surplus = len(fields) - width
+    if surplus == 0:
+        return text
+    if surplus < 0:
+        return text + -surplus * mark if width + surplus >= header.named else None
+    return _without_ends(text, mark, surplus)
+
+
+def _without_ends(text: bytes, mark: bytes, surplus: int) -> bytes | None:
+    """Return a line without so many empty fields at its end; None where they are not empty."""
+    for _ in range(surplus):
+        text, _, end = text.rpartition(mark)
+        if end.strip():
+            return None
+    return text

@@ -1,0 +1,126 @@
+"""Lines of several files as one table, with what their names say."""
+
+import logging
+import re
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+import pandas as pd
+
+from aemon.errors import SourceConfigError
+from aemon.frame import Roles
+from aemon.sources.csv.encoding import FALLBACK
+from aemon.sources.csv.header import Header
+from aemon.sources.csv.lines import Line
+from aemon.sources.csv.places import Place
+from aemon.sources.csv.rows import parse
+from aemon.sources.plausible_times import last_time
+from aemon.sources.source import there
+
+FILE_LINE = "file:line"
+"""The key's column where the files have none."""
+
+FROM_PATH = "file:entity"
+"""The entity's column where the files' names say it."""
+
+_log = logging.getLogger(__name__)
+
+
+class Tables:
+    """Makes tables of lines.
+
+    Args:
+        roles: of the columns.
+        from_path: finds the entity in the name of a file; None: a column has it, or nothing.
+    """
+
+    def __init__(self, roles: Roles, from_path: re.Pattern[str] | None) -> None:
+        self._roles = roles
+        self._from_path = from_path
+        own = None if roles.key == FILE_LINE else roles.key
+        entity = None if from_path else roles.entity
+        self.wanted = tuple(name for name in (roles.time, own, entity) if name)
+
+    def check(self, path: Path, header: Header) -> None:
+        """Raise SourceConfigError where a header lacks a role's column, or has a name twice."""
+        columns = header.columns
+        twice = sorted({name for name in columns if columns.count(name) > 1})
+        if twice:
+            raise SourceConfigError(
+                f"{path}: more than one column {', '.join(map(repr, twice))}",
+                todo="give every column its own name; if they are in another line than "
+                f"{header.line}, name it: header_line: NUMBER",
+            )
+        for wanted in self.wanted:
+            if wanted not in columns:
+                raise SourceConfigError(
+                    f"{path}: no column {wanted!r}",
+                    todo=f"{there(columns, wanted)}; the separator is {header.separator!r}; "
+                    f"the names are taken from line {header.line} (another: header_line: NUMBER)",
+                )
+
+    def make(
+        self, path: Path, place: Place, name: str, taken: Sequence[tuple[Header, Line]]
+    ) -> tuple[list[pd.DataFrame], list[str]]:
+        """Return a table for each header in force, and what is wrong with lines.
+
+        Args:
+            path: of the file, for messages.
+            place: where reading began: the name, generation and shift of its records.
+            name: the file's.
+            taken: the lines with their headers.
+        """
+        tables, warnings = [], []
+        whose = place.name or name
+        key = f"{whose}#{place.generation}" if place.generation else whose
+        for header, group in groupby(taken, key=lambda pair: pair[0]):
+            lines = [line for _, line in group]
+            table, malformed = parse(lines, header, self.wanted)
+            if malformed is not None:
+                warnings.append(f"{path}:{malformed.told(header.separator)}")
+                _log.warning("%s", warnings[-1])
+            if self._roles.key == FILE_LINE:
+                keys = [f"{key}:{line.number + place.shift}" for line in lines]
+                table[FILE_LINE] = pd.Series(keys, dtype="str")
+            if self._from_path is not None:
+                table[FROM_PATH] = self.entity(path, whose)
+            tables.append(table)
+        return tables, warnings
+
+    def time(self, table: pd.DataFrame) -> float | None:
+        """Return the time of the last record that has one, in seconds since 1970."""
+        time = last_time(table[self._roles.time], self._roles.timezone)
+        return None if time is None else time.timestamp()
+
+    def entity(self, path: Path, name: str) -> str:
+        """Return the entity that a file's name says.
+
+        Raises:
+            SourceConfigError: it says none.
+        """
+        found = self._from_path.search(name) if self._from_path is not None else None
+        if found is None:
+            raise SourceConfigError(
+                f"{path}: its name {name!r} does not fit entity.from_path",
+                todo="correct the pattern, or read the file elsewhere: a pattern as path names "
+                "those to be read",
+            )
+        return found[1] if found.re.groups else found[0]
+
+    def empty(self, columns: Sequence[str]) -> pd.DataFrame:
+        """Return a table without records."""
+        own = [FILE_LINE] if self._roles.key == FILE_LINE else []
+        entity = [FROM_PATH] if self._from_path is not None else []
+        return pd.DataFrame(columns=[*(columns or self.wanted), *own, *entity])
+
+
+def foreign_note(path: Path, taken: Sequence[tuple[Header, Line]], named: str | None) -> str:
+    """Return what is said of lines that are not of the file's encoding; empty if none is."""
+    foreign = [line for _, line in taken if line.foreign]
+    if not foreign:
+        return ""
+    at = f"{path}:{foreign[0].number}"
+    if named:
+        return f"{at} is not {named}: characters are lost in {len(foreign)} lines"
+    return f"{at} is not UTF-8 and is read as {FALLBACK}; another is named by encoding: NAME"

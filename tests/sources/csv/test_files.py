@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import pytest
+
+from aemon.errors import SourceError
+from tests.sources.csv.csv_worlds import Follower, content, opened
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "exports" / "march").mkdir(parents=True)
+    return tmp_path / "exports"
+
+
+def write(path, first=0):
+    path.write_text(content(2, first=first))
+
+
+def test_endings_in_capitals_count(folder):
+    write(folder / "A.CSV")
+    write(folder / "b.Csv", first=2)
+    assert Follower(folder).read() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("path", ["exports/*.csv", "~/exports/*.csv", "~/exports", "exports/a?csv"])
+def test_patterns_and_the_home_folder_are_understood(folder, path):
+    write(folder / "a.csv")
+    exports = Follower(Path(path))
+    assert exports.read() == [0, 1]
+    assert exports.keys == ["a.csv:2", "a.csv:3"]
+
+
+def test_a_pattern_reaches_into_folders_and_to_other_endings(folder):
+    write(folder / "a.txt")
+    write(folder / "march" / "a.txt", first=2)
+    exports = Follower(Path("exports/**/*.txt"))
+    assert exports.read() == [0, 1, 2, 3]
+    assert exports.keys == ["a.txt:2", "a.txt:3", "march/a.txt:2", "march/a.txt:3"]
+    write(folder / "march" / "b.txt", first=4)
+    assert exports.read() == [4, 5]
+
+
+def test_a_name_with_the_letters_of_a_pattern_is_a_name(folder):
+    write(folder / "a[1].csv")
+    assert Follower(folder / "a[1].csv").read() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [("a.txt", "exports/*.txt"), ("march/a.csv", "exports/**/*.csv"), ("data", "exports/*")],
+)
+def test_a_folder_of_which_no_file_is_read_is_no_empty_folder(folder, name, pattern):
+    write(folder / name)
+    with pytest.raises(SourceError) as refused:
+        opened(Path("exports")).fetch(None, 1)
+    assert f"exports holds 1 file, and none is read: {name}" in str(refused.value)
+    assert f"path: {pattern}" in str(refused.value)
+    assert Follower(Path(pattern)).read() == [0, 1], "what is told helps"
+
+
+def test_a_pattern_that_nothing_fits_may_be_fitted_later(folder):
+    with pytest.raises(SourceError, match=r"exports/\*\.csv: no file fits this pattern"):
+        opened(Path("exports/*.csv")).fetch(None, 1)
+
+
+def test_hidden_files_count_for_nothing(folder):
+    write(folder / ".a.txt")
+    assert len(opened(folder).fetch(None, 1).table) == 0
+
+
+def test_the_home_folder_is_shown_in_full(folder):
+    with pytest.raises(SourceError, match=f"{folder.parent}/nowhere: no such file"):
+        opened(Path("~/nowhere")).fetch(None, 1)
