@@ -37,6 +37,7 @@ def diagnose(path: Path) -> Iterator[Finding]:
         yield from _found(check.__name__, check, config, path)
     yield from _found("source", monitor_checks.sources, config, utc_now)
     yield from _found("files", monitor_checks.unread_files, config)
+    yield from _found("files", monitor_checks.open_ends, config, utc_now)
     yield from _store(config)
     yield from _found("daemon", _daemon, config)
 

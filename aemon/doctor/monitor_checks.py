@@ -17,6 +17,7 @@ from aemon.reading.reader import Reader
 from aemon.reading.unreadable import rejections
 from aemon.records import Outcome
 from aemon.sources.csv.files import Files, files_of, listed, was_rotated
+from aemon.sources.csv.packing import ends_open
 from aemon.sources.source_kinds import is_stream, open_replayable
 from aemon.store.detectors import active_detector
 from aemon.store.ledger import bad_ends, lost_runs
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LATELY = timedelta(days=1)
+UNTOUCHED = timedelta(hours=1)
+"""Whoever writes a line has finished it after so long."""
+
 _MINUTE = timedelta(minutes=1)
 _TOLD = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.MISFIRED)
 
@@ -90,6 +94,22 @@ def unread_files(config: Config) -> Iterator[Finding]:
             what = f"{name}: {len(left)} {verb} read by no monitor: {listed(left, files.base)}"
             todo = "a pattern as path names the files to be read, such as path: exports/*.txt"
             yield warning("files", what, todo)
+
+
+def open_ends(config: Config, clock: Clock) -> Iterator[Finding]:
+    """Which files that nobody writes to any more end without a line end: that line is not read."""
+    since = (clock() - UNTOUCHED).timestamp()
+    for name, settings in config.monitors.items():
+        if not isinstance(settings.source, CsvSource):
+            continue
+        with suppress(AemonError, OSError):
+            files = files_of(settings.source.path)
+            quiet = [path for path in files.read.values() if path.stat().st_mtime < since]
+            left = [path for path in quiet if ends_open(path)]
+            if left:
+                what = f"{name}: the last line is not read, for it has no line end, of "
+                todo = "write a line end behind it, if it is whole"
+                yield warning("files", what + listed(left, files.base), todo)
 
 
 def detectors(store: Store, config: Config) -> Iterator[Finding]:

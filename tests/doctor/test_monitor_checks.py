@@ -1,10 +1,13 @@
+import gzip
+import os
 from types import SimpleNamespace
 
 import pytest
 
+from aemon.clock import utc_now
 from aemon.config.source_settings import CsvSource, HostSource
 from aemon.doctor.finding import Level
-from aemon.doctor.monitor_checks import unread_files
+from aemon.doctor.monitor_checks import open_ends, unread_files
 
 
 def config(**paths):
@@ -37,3 +40,13 @@ def test_a_file_that_another_monitor_reads_is_read(folder):
 
 def test_a_source_that_is_not_there_is_told_elsewhere(tmp_path):
     assert not [*unread_files(config(pumps=tmp_path / "nowhere"))]
+
+
+def test_a_last_line_that_nobody_finishes_is_told(tmp_path):
+    for name, text in {"a.csv": "ts\n1", "b.csv": "ts\n1\n", "c.csv": "ts\n1"}.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "d.csv.gz").write_bytes(gzip.compress(b"ts\n1"))
+    os.utime(tmp_path / "a.csv", (0, 0))
+    os.utime(tmp_path / "d.csv.gz", (0, 0))
+    (found,) = open_ends(config(pumps=tmp_path), utc_now)
+    assert found.what.endswith("no line end, of a.csv")

@@ -3,8 +3,10 @@
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from aemon.errors import SourceConfigError
 from aemon.sources.csv.encoding import HEAD_BYTES, find_encoding
 from aemon.sources.csv.header import (
     MOST_LINES_BELOW,
@@ -15,6 +17,7 @@ from aemon.sources.csv.header import (
     is_below_names,
     is_record,
     is_remark,
+    names_pattern,
     next_header,
 )
 from aemon.sources.csv.lines import Line, join_lines, read_lines, single_blanks
@@ -37,6 +40,7 @@ class CsvText:
     """One open file.
 
     Args:
+        path: of the file, for messages.
         file: its bytes, unpacked.
         dialect: how it is written.
         columns: those of the roles; that of the time first.
@@ -48,9 +52,16 @@ class CsvText:
     """
 
     def __init__(
-        self, file: BinaryIO, dialect: Dialect, columns: tuple[str, ...], *, complete: bool
+        self,
+        path: Path,
+        file: BinaryIO,
+        dialect: Dialect,
+        columns: tuple[str, ...],
+        *,
+        complete: bool,
     ) -> None:
         self.file = file
+        self._path = path
         self._complete = complete
         self._blanks = dialect.separator == BLANKS
         separator = " " if self._blanks else dialect.separator
@@ -63,12 +74,15 @@ class CsvText:
         """Yield the records after a place, each with the header in force; None: from the first.
 
         Blank lines, remarks and repeated headers are none.
+
+        Raises:
+            SourceConfigError: the first line is a header that cannot be read; further down, such a
+                line is the end.
         """
         if self.header is None:
             return
         force = self.header if start is None else self._in_force(start)
         time = self._wanted.columns[0]
-        mark = time.encode()
         below = MOST_LINES_BELOW if start is None else 0
         begin, number = (force.end, force.last) if start is None else (start.bytes, start.lines)
 
@@ -76,16 +90,26 @@ class CsvText:
             return is_record(text, force, time)
 
         lines = self._lines(begin, number)
+        has_names, first = names_pattern(force), True
         for line in join_lines(lines, force.separator, fits, complete=self._complete):
-            if mark in line.text and (found := next_header(line, force, self._wanted)) is not None:
-                force, below = found, MOST_LINES_BELOW
+            text = line.text
+            if has_names(text):
+                try:
+                    found = next_header(line, force, self._wanted)
+                except SourceConfigError as error:
+                    if not first:
+                        return  # the records above it come first
+                    told = f"{self._path}: {error.message}"
+                    raise SourceConfigError(told, todo=error.todo) from None
+                if found is not None:
+                    force, below, has_names = found, MOST_LINES_BELOW, names_pattern(found)
+                    continue
+            if text.startswith(b"#") and is_remark(text, force, time):
                 continue
-            if line.text.startswith(b"#") and is_remark(line.text, force, time):
-                continue
-            if below and is_below_names(line.text, force, time):
+            if below and is_below_names(text, force, time):
                 below -= 1
                 continue
-            below = 0
+            below, first = 0, False
             yield force, line
 
     def ends(self, count: int) -> list[tuple[Header, Line]]:

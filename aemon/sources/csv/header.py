@@ -1,10 +1,11 @@
 """The line of column names: where it is, and whether another one follows among the records."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import NamedTuple
 
+from aemon.errors import SourceConfigError
 from aemon.sources.csv.lines import Line, split
 
 MOST_LINES_ABOVE = 100
@@ -90,19 +91,42 @@ def header_of(line: Line, separator: str) -> Header | None:
     return Header(columns, named, separator, line.start, line.end, line.number, line.last)
 
 
+def names_pattern(header: Header) -> Callable[[bytes], object]:
+    """Return a quick test whether a line may be another header: one of the names is a field."""
+    names = sorted({re.escape(name.encode()) for name in header.columns[: header.named]})
+    fence = re.escape(header.separator.encode())
+    return re.compile(
+        rb'(?!"?[\d.+-])(?:^|.*?%b)\W*(?:%b)\W*(?:%b|$)' % (fence, b"|".join(names), fence),
+        re.IGNORECASE | re.DOTALL,
+    ).match
+
+
 def next_header(line: Line, header: Header, wanted: Wanted) -> Header | None:
-    """Return the header that a line among the records is; None where it is none."""
+    """Return the header that a line among the records is; None where it is none.
+
+    Raises:
+        SourceConfigError: it is one without the roles' columns; what is below it cannot be read.
+    """
     found = header_of(line, header.separator)
-    if found is None or len(set(found.columns)) < len(found.columns):
+    if found is None:
         return None
-    if not set(wanted.columns) <= set(found.columns):
-        return None
-    known = len(set(found.columns) & set(header.columns))
-    if known >= KNOWN_SHARE * header.named:
-        return found
-    place = header.columns.index(wanted.columns[0])
-    cell = found.columns[place] if place < len(found.columns) else ""
-    return found if not _DIGIT.search(cell) else None
+    spelt = {name.casefold(): name for name in header.columns}
+    columns = tuple(spelt.get(name.casefold(), name) for name in found.columns)
+    found = found._replace(columns=columns)
+    known = len(set(columns) & set(header.columns))
+    is_known = known >= KNOWN_SHARE * header.named
+    if set(wanted.columns) <= set(columns) and len(set(columns)) == len(columns):
+        place = header.columns.index(wanted.columns[0])
+        cell = columns[place] if place < len(columns) else ""
+        return found if is_known or not _DIGIT.search(cell) else None
+    if is_known and known > 1:
+        lacking = [name for name in wanted.columns if name not in columns]
+        told = f"without {', '.join(map(repr, lacking))}" if lacking else "with a name twice"
+        raise SourceConfigError(
+            f"line {line.number} is another header, {told}: {', '.join(columns)}",
+            todo="write the records below it into a file of their own, or correct the header",
+        )
+    return None
 
 
 def is_record(text: bytes, header: Header, time: str) -> bool:

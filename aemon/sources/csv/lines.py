@@ -36,14 +36,19 @@ def read_lines(
     still being written is left.
     """  # noqa: D205
     file.seek(start)
-    end = start
+    end, ending, foreign = start, encoding.ending, False
+    plain = encoding.name == "utf-8" and ending == b"\n"
     for raw in raw_lines(file, encoding):
-        if not complete and not raw.endswith(encoding.ending):
+        if not complete and not raw.endswith(ending):
             return
         number += 1
-        begin, end = end, end + len(raw)
-        text, foreign = as_utf8(raw, encoding)
-        yield Line(number, text, begin, end, number, foreign)
+        begin = end
+        end += len(raw)
+        if plain and raw.isascii():  # nearly always: the short way
+            yield Line(number, raw.rstrip(b"\r\n"), begin, end, number)
+        else:
+            text, foreign = as_utf8(raw, encoding)
+            yield Line(number, text, begin, end, number, foreign)
 
 
 def join_lines(
@@ -58,16 +63,21 @@ def join_lines(
     A quote that nothing closes before the next line that is a record by itself is a mistake: its
     line stays alone. One that may still be closed by what is yet to be written is left.
     """
-    ahead: deque[Line] = deque()
-    while (line := ahead.popleft() if ahead else next(lines, None)) is not None:
-        if not line.text.strip():
+    for whole in lines:
+        if b'"' not in whole.text:
+            if whole.text and not whole.text.isspace():
+                yield whole
             continue
-        if b'"' in line.text and _is_open(line.text, separator):
-            joined = _close(line, ahead, lines, (separator, is_record))
-            if joined is None and not complete:
-                return
-            line = joined or line
-        yield line
+        ahead = deque([whole])
+        while ahead:
+            line = ahead.popleft()
+            if _is_open(line.text, separator):
+                joined = _close(line, ahead, lines, (separator, is_record))
+                if joined is None and not complete:
+                    return
+                line = joined or line
+            if line.text and not line.text.isspace():
+                yield line
 
 
 def _close(

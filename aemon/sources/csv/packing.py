@@ -34,6 +34,7 @@ _NO_TEXT = {
     b"PAR1": ("is a Parquet file", "write it as CSV"),
     b"SQLite format 3": ("is a database", "read it with a source of kind sql"),
 }
+_LINE_ENDS = (b"\n", b"\r", b"\x00", b"")  # the zero is of UTF-16
 _BROKEN = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 
@@ -68,6 +69,17 @@ def open_plain(path: Path) -> Iterator[tuple[BinaryIO, bool]]:
                 yield cast("BinaryIO", plain), True
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror or error}") from None
+
+
+def ends_open(path: Path) -> bool:
+    """Return whether the last line of a file that is not compressed has no line end."""
+    try:
+        with path.open("rb") as file:
+            begin = file.read(16)
+            file.seek(max(file.seek(0, 2) - 1, 0))
+            return not begin.startswith((*_PACKED, _ZIP)) and file.read(1) not in _LINE_ENDS
+    except OSError:
+        return False
 
 
 def _unpack(path: Path, file: BinaryIO, begin: bytes, plain: BinaryIO) -> None:

@@ -41,9 +41,15 @@ def parse(
     left out there. Columns `as_text` stay text.
     """
     separator, columns = header.separator, header.columns
-    empty = separator.encode() * (len(columns) - 1)
-    fitted = [_fitted(line.text, header) for line in lines]
+    mark, separators = separator.encode(), len(columns) - 1
+    fitted = [
+        line.text
+        if line.text.count(mark) == separators and b'"' not in line.text
+        else _fitted(line.text, header)
+        for line in lines
+    ]
     malformed = [line for line, text in zip(lines, fitted, strict=True) if text is None]
+    empty = mark * separators
     table = pd.read_csv(
         io.BytesIO(b"\n".join([*(empty if text is None else text for text in fitted), b""])),
         sep=separator,

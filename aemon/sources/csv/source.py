@@ -180,7 +180,7 @@ class CsvFiles:
         """Open a file; None while it has no complete header, or cannot be unpacked."""
         try:
             with open_plain(path) as (file, packed):
-                text = CsvText(file, self._dialect, self._tables.wanted, complete=packed)
+                text = CsvText(path, file, self._dialect, self._tables.wanted, complete=packed)
                 if text.header is not None:
                     self._tables.check(path, text.header)
                     read.columns |= dict.fromkeys(text.header.columns)

@@ -56,7 +56,7 @@ class Tables:
             if wanted not in columns:
                 raise SourceConfigError(
                     f"{path}: no column {wanted!r}",
-                    todo=f"{there(columns, wanted)}; the separator is {header.separator!r}; "
+                    todo=f"{there(columns, wanted)}; {_separator_told(header)}; "
                     f"the names are taken from line {header.line} (another: header_line: NUMBER)",
                 )
 
@@ -113,6 +113,15 @@ class Tables:
         own = [FILE_LINE] if self._roles.key == FILE_LINE else []
         entity = [FROM_PATH] if self._from_path is not None else []
         return pd.DataFrame(columns=[*(columns or self.wanted), *own, *entity])
+
+
+def _separator_told(header: Header) -> str:
+    """Return which separator was taken, and another one where a single column shows it."""
+    told = f"the separator is {header.separator!r}"
+    others = [mark for mark in ";\t|," if mark in header.columns[0]]
+    if len(header.columns) > 1 or not others:
+        return told
+    return f"{told}, and the line holds another: separator: {others[0]!r}"
 
 
 def foreign_note(path: Path, taken: Sequence[tuple[Header, Line]], named: str | None) -> str:

@@ -165,3 +165,35 @@ def test_a_quote_that_nothing_closes_costs_its_own_line_alone(tmp_path):
     found = plant.read()
     assert len(found) == 299
     assert "plant.csv:3: 2 fields are expected, and a quote is not closed" in plant.warnings[0]
+
+
+@pytest.mark.parametrize("header", ["TS,Pressure,FLOW", '"Ts","PRESSURE","Flow"'])
+def test_a_repeated_header_may_be_spelt_in_capitals(tmp_path, header):
+    (tmp_path / "plant.csv").write_text(content(2) + f"{header}\n2026-03-02,7,100\n")
+    assert Follower(tmp_path / "plant.csv").read() == [0, 1, 100]
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [("zeit,pressure,flow", "without 'ts'"), ("ts,flow,flow,pressure", "with a name twice")],
+)
+def test_a_header_without_the_time_ends_what_can_be_read(tmp_path, header, told):
+    file = tmp_path / "plant.csv"
+    file.write_text(content(2) + f"{header}\n2026-03-02,7,100\n")
+    plant = Follower(file)
+    assert plant.read() == [0, 1]
+    with file.open("a") as stream:
+        stream.write("2026-03-03,7,100\n")
+    with pytest.raises(SourceConfigError, match=rf"plant\.csv: line 4 is another header, {told}"):
+        plant.read()
+
+
+def test_a_category_with_the_name_of_a_column_makes_no_header(tmp_path):
+    (tmp_path / "plant.csv").write_text("mode,ts,flow\nflow,1,2\nts,2,3\nmode,3,4\n")
+    assert Follower(tmp_path / "plant.csv").read() == [2, 3, 4]
+
+
+def test_another_separator_is_proposed(tmp_path):
+    (tmp_path / "plant.csv").write_text("ts;flow\n1;2\n")
+    with pytest.raises(SourceConfigError, match="separator: ';'"):
+        opened(tmp_path / "plant.csv").fetch(None, 1)
