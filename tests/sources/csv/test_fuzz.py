@@ -12,7 +12,7 @@ from aemon.errors import SourceConfigError
 from tests.sources.csv.csv_worlds import BEGIN, opened
 
 FILES = 1000
-IN_PIECES = 4  # of so many files one is also read in pieces
+IN_PIECES = 8  # of so many files one is also read in pieces
 WORDS = ["on", "off", "rüber", "a, b", "a; b", 'say "no"', "tab\there", "# 7", "x|y", "two\nlines",
          "a\n\nb", "-", "1,5", "ende\n"]  # fmt: skip
 ENCODINGS = ["utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"]
