@@ -126,7 +126,6 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         whole = np.resize(np.arange(len(frame)), -(-len(frame) // BLOCK_RECORDS) * BLOCK_RECORDS)
         detector = self.detector_
         try:
-            detector.feature_map.check(frame)
             features, mask = detector.feature_map.transform(frame.take(whole))
         except FrameError as error:
             raise ValueError(str(error)) from error

@@ -1,6 +1,6 @@
 """The small frozen records that travel between layers."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
@@ -226,3 +226,33 @@ def promise_is_broken(flagged: int, judged: int, rate: float) -> bool:
         rate: the false-alarm rate that was promised.
     """
     return flagged >= LEAST_BROKEN and flagged > max(BROKEN_SHARE, BROKEN_TIMES * rate) * judged
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unreadable:
+    """A column of which most cells that were fetched together cannot be read.
+
+    Attributes:
+        column: its name.
+        count: cells that cannot be read, and are taken as missing.
+        present: cells that hold something.
+        example: the first of them, as it is shown.
+        learned: what the column was learned as: numbers or text.
+    """
+
+    column: str
+    count: int
+    present: int
+    example: str
+    learned: str = "numbers"
+
+    def __str__(self) -> str:
+        """Return a sentence about it."""
+        return (
+            f"{self.column}: {self.count} of {self.present} values cannot be read as "
+            f"{self.learned}, taken as missing: {self.example}"
+        )
+
+    def __add__(self, more: "Unreadable") -> "Unreadable":
+        """Return both counts together, with the later example."""
+        return replace(more, count=self.count + more.count, present=self.present + more.present)

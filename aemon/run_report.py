@@ -8,7 +8,7 @@ from operator import add
 from typing import Any
 
 from aemon.errors import Remedy
-from aemon.records import DriftReport, Job, OpenEpisodes, Outcome
+from aemon.records import DriftReport, Job, OpenEpisodes, Outcome, Unreadable
 
 Counts = Mapping[str, int]
 """Reason or severity -> how many."""
@@ -32,6 +32,13 @@ def _largest_each(first: Mapping[str, float], second: Mapping[str, float]) -> Ma
         name: max(values.get(name, 0.0) for values in (first, second))
         for name in {**first, **second}
     }
+
+
+def _added_each(
+    first: Mapping[str, Unreadable], second: Mapping[str, Unreadable]
+) -> Mapping[str, Unreadable]:
+    both = {**first, **second}
+    return both | {name: first[name] + second[name] for name in first.keys() & second.keys()}
 
 
 _ADDED = {"plus": add}
@@ -62,6 +69,7 @@ class RunCounts:
         exceedances: of the anomalies.
         store_seconds: how long each commit took.
         largest_exceedance: over all records scored.
+        unreadable: column -> its cells that could not be read, where those were most of a fetch.
         by_entity: entity -> its largest exceedance, where that is shown.
         newest_record: event time of the newest record read.
         records_wanted: in a cold start, how many records end it.
@@ -86,6 +94,9 @@ class RunCounts:
     exceedances: tuple[float, ...] = field(default=(), metadata=_ADDED)
     store_seconds: tuple[float, ...] = field(default=(), metadata=_ADDED)
     largest_exceedance: float | None = field(default=None, metadata={"plus": _largest})
+    unreadable: Mapping[str, Unreadable] = field(
+        default_factory=dict, metadata={"plus": _added_each}
+    )
     by_entity: Mapping[str, float] = field(default_factory=dict, metadata={"plus": _largest_each})
     newest_record: datetime | None = field(default=None, metadata=_LATEST)
     records_wanted: int = field(default=0, metadata=_LATEST)

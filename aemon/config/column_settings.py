@@ -1,12 +1,14 @@
 """What a configuration may say of columns: which are judged, and as what."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from aemon.config.values.scalars import Settings
 
-ColumnKind = Literal["numeric", "boolean", "categorical"]
+ColumnKind = Literal["numeric", "boolean", "categorical", "angle"]
+
+Mark = Annotated[float, Field(allow_inf_nan=False)] | Annotated[str, Field(max_length=60)]
 
 
 class ColumnSettings(Settings):
@@ -15,6 +17,12 @@ class ColumnSettings(Settings):
     include: tuple[str, ...] | None = Field(None, description="judge only these columns")
     exclude: tuple[str, ...] = Field((), description="never judge these columns")
     kinds: dict[str, ColumnKind] = Field({}, description="take a column as this kind")
+    missing: tuple[Mark, ...] = Field(
+        (), max_length=50, description="values that stand for a missing cell, such as -999 or Bad"
+    )
+    decimal: Literal[".", ","] | None = Field(
+        None, description="the mark before decimals in numbers written as text; found by default"
+    )
     units: dict[str, str] = Field({}, description="tell a column's numbers in this unit")
 
     @model_validator(mode="after")

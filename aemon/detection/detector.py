@@ -56,10 +56,9 @@ class Detector:
         Context rows of the frame are seen, and not judged.
 
         Raises:
-            FrameError: a column that was learned from is missing or has changed its type.
+            FrameError: a column that was learned from is missing, or no judged column can be read.
         """
-        self.feature_map.check(frame)
-        seen = see(self.feature_map, frame)
+        seen = see(self.feature_map, self.scorer, frame)
         return Look(
             seen=seen,
             judgement=judge(self.scorer, self.thresholds, self.feature_map, seen),
@@ -72,7 +71,7 @@ class Detector:
         """Return the verdicts on N records that were fetched together, as `look` has them.
 
         Raises:
-            FrameError: a column that was learned from is missing or has changed its type.
+            FrameError: a column that was learned from is missing, or no judged column can be read.
         """
         return self.look(frame).judgement
 
@@ -88,7 +87,7 @@ class Detector:
         Raises:
             FrameError: a column that was learned from is missing.
         """
-        seen = see(self.feature_map, frame)
+        seen = see(self.feature_map, self.scorer, frame)
         return explain(self.feature_map, self.scorer, self.thresholds, seen, units)
 
     def encode(self, frame: Frame) -> Floats:

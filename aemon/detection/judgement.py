@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aemon.frame import Frame
-from aemon.records import Quiet, Severity, Verdict
+from aemon.records import Quiet, Severity, Unreadable, Verdict
 
 Value = float | bool | str | None
 """A cell in its original units; None where it is missing."""
@@ -27,6 +27,7 @@ class Judgement:
         critical: (N,) over the line and over the critical line, too.
         imputed_shares: (N,) share of the judged cells that are missing.
         cells_imputed: missing judged cells in all.
+        unreadable: columns of which most cells could not be read, and are taken as missing.
         quiet: row -> why the record there is suppressed, though over the line.
     """
 
@@ -38,6 +39,7 @@ class Judgement:
     critical: npt.NDArray[np.bool_]
     imputed_shares: npt.NDArray[np.float64]
     cells_imputed: int
+    unreadable: tuple[Unreadable, ...] = ()
     quiet: Mapping[int, Quiet] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -124,7 +126,7 @@ class Judging(Protocol):
         """Look once at records that were fetched together.
 
         Raises:
-            FrameError: a column that was learned from is missing or has changed its type.
+            FrameError: a column that was learned from is missing, or no judged column can be read.
         """
 
     def judge(self, frame: Frame) -> Judgement:

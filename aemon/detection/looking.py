@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from aemon.detection.arrays import Floats, Mask, Rows
 from aemon.detection.explaining.blame import blame
 from aemon.detection.explaining.evidence import grounds
@@ -10,12 +12,16 @@ from aemon.detection.explaining.explanation import explain_records
 from aemon.detection.features.cells import RecordCells
 from aemon.detection.features.feature_map import FeatureMap
 from aemon.detection.judgement import Explanation, Judgement
+from aemon.detection.scoring.rounding import as_expected_within
 from aemon.detection.scoring.scorer import Scorer
 from aemon.detection.thresholds.by_entity import Thresholds
 from aemon.frame import Frame
 
 ABSENT_SHARE = 0.5
 """A record with more than this share of its judged cells missing is absent, not odd."""
+
+MOVED = 2.0
+"""Thresholds that a record scores at least, in which a column moved that never did in training."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,14 +50,17 @@ class Seen:
         )
 
 
-def see(feature_map: FeatureMap, frame: Frame) -> Seen:
+def see(feature_map: FeatureMap, scorer: Scorer, frame: Frame) -> Seen:
     """Make features of all rows of a frame, and keep those of the records to be judged.
 
     Raises:
-        FrameError: a column that was learned from is missing.
+        FrameError: a column that was learned from is missing, or no judged column can be read.
     """
     cells = feature_map.read(frame)
     features, mask = feature_map.features(cells, frame.entities)
+    slack = feature_map.slack(cells)
+    if slack.any():
+        features = as_expected_within(scorer, features, mask, slack)
     seen = Seen(frame=frame, cells=cells, features=features, mask=mask)
     if frame.context is None:
         return seen
@@ -99,6 +108,10 @@ class Look:
 def judge(scorer: Scorer, thresholds: Thresholds, feature_map: FeatureMap, seen: Seen) -> Judgement:
     """Return the verdicts on N records that were fetched together."""
     found = scorer.scores(seen.features, seen.mask)
+    moved = seen.cells.moved.any(axis=1)
+    if moved.any():
+        least = MOVED * thresholds.values(seen.frame.entities)
+        found = np.where(moved, np.maximum(found, least), found)
     missing = feature_map.missing(seen.mask)
     imputed_shares = missing.mean(axis=1)
     absent = imputed_shares > ABSENT_SHARE
@@ -112,6 +125,7 @@ def judge(scorer: Scorer, thresholds: Thresholds, feature_map: FeatureMap, seen:
         critical=judged.critical,
         imputed_shares=imputed_shares,
         cells_imputed=int(missing.sum()),
+        unreadable=seen.cells.unreadable,
     )
 
 
@@ -123,8 +137,10 @@ def explain(
     units: Mapping[str, str] | None = None,
 ) -> list[Explanation]:
     """Explain why each of a few records scored as it did, in original units."""
-    errors = scorer.parts(seen.features, seen.mask).errors
+    parts = scorer.parts(seen.features, seen.mask)
     least = thresholds.values(seen.frame.entities)
     found = blame(feature_map, scorer, least, seen.features, seen.mask)
+    for row in np.flatnonzero(seen.cells.moved.any(axis=1) & (parts.scores <= least)):
+        found.columns[row].clear()  # what moved is to blame alone
     given = grounds(feature_map, scorer, seen.features, found)
-    return explain_records(feature_map, seen.cells, errors, found, given, units or {})
+    return explain_records(feature_map, seen.cells, parts.errors, found, given, units or {})

@@ -10,8 +10,10 @@ import numpy.typing as npt
 
 from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.features.columns import ColumnReport
+from aemon.detection.features.constants import Constant
 from aemon.detection.features.feature_map import FeatureMap
 from aemon.detection.features.outputs import Outputs
+from aemon.detection.features.readings import Reading
 from aemon.detection.scoring.combining import View
 from aemon.detection.scoring.neighbours import Prototypes
 from aemon.detection.scoring.normal_space import Space
@@ -45,7 +47,19 @@ def feature_map_state(feature_map: FeatureMap) -> tuple[Arrays, Metadata]:
         "categorical": [[name, list(texts)] for name, texts in feature_map.categorical],
         "entities": list(feature_map.entities),
         "width": feature_map.width,
+        **_optional(feature_map),
     }
+
+
+def _optional(feature_map: FeatureMap) -> Metadata:
+    """What a feature map has that those of older versions have not, where it has it."""
+    found: Metadata = {
+        "angles": [list(angle) for angle in feature_map.angles],
+        "readings": {name: one.as_json() for name, one in feature_map.readings.items()},
+        "constants": [asdict(constant) for constant in feature_map.constants],
+        "decimals": list(feature_map.decimals),
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def feature_map_from(arrays: Arrays, metadata: Metadata) -> FeatureMap:
@@ -64,12 +78,20 @@ def feature_map_from(arrays: Arrays, metadata: Metadata) -> FeatureMap:
         lows=arrays.get("features.lows", -anywhere),
         highs=arrays.get("features.highs", anywhere),
         width=metadata["width"],
+        angles=tuple((name, low) for name, low in metadata.get("angles", ())),
+        readings={
+            name: Reading.from_json(stored) for name, stored in metadata.get("readings", {}).items()
+        },
+        constants=tuple(Constant.from_json(stored) for stored in metadata.get("constants", ())),
+        decimals=tuple(metadata.get("decimals", ())),
     )
 
 
 def hash_feature_map(feature_map: FeatureMap) -> str:
-    """SHA-256 of all that a feature map is."""
+    """SHA-256 of all that makes features of columns, as older versions took it."""
     arrays, metadata = feature_map_state(feature_map)
+    for beside in ("constants", "decimals"):
+        metadata.pop(beside, None)
     digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
     for name in sorted(arrays):
         digest.update(np.ascontiguousarray(arrays[name]).tobytes())

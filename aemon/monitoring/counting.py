@@ -38,6 +38,7 @@ def counts_of(judged: Judged, saved: Saved, *, by_entity: bool) -> RunCounts:
             why.value for row, why in judgement.quiet.items() if saved.suppressed[row]
         ),
         largest_exceedance=float(present.max()) if len(present) else None,
+        unreadable={each.column: each for each in judgement.unreadable},
         by_entity=_largest_by_entity(judged) if by_entity else {},
     )
 

@@ -119,10 +119,11 @@ class Monitor:
         waits = f"{waiting} wait: their time is unreadable or too far ahead" if waiting else ""
         if run.counts.records_read == 0:
             return Outcome.NO_DATA, joined(("no new records", waits, *seen.warnings))
+        unreadable = map(str, run.counts.unreadable.values())
         refusal = seen.refusal()
         if refusal is not None:
             raise refusal
-        return Outcome.OK, joined((waits, *seen.warnings, *seen.told))
+        return Outcome.OK, joined((waits, *seen.warnings, *seen.told, *unreadable))
 
     def _look_back(self, judge: Judge, source: Replayable, mark: Mark) -> Mark:
         """Tell what stood out of the history, once; a store that says so is not asked again."""

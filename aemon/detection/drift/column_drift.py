@@ -7,7 +7,7 @@ to call more than 0.25 of it drift and less than 0.1 none.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +18,7 @@ from aemon.detection.arrays import Rows, Values
 from aemon.detection.features.cells import read_booleans, read_numbers, read_texts
 from aemon.detection.features.columns import named_columns
 from aemon.detection.features.feature_map import FeatureMap
+from aemon.detection.features.readings import AS_IS, Reading
 from aemon.frame import Frame
 
 Counts = npt.NDArray[np.int64]
@@ -57,6 +58,7 @@ class Bins:
         counts: (B,) training records in each bin, the last one that of missing cells.
         usual: largest index of the newest records against all, at any time of the training.
         late: weights of the newest records in each bin when the training ended.
+        reading: how its cells are read.
     """
 
     column: str
@@ -66,12 +68,13 @@ class Bins:
     counts: tuple[int, ...] = ()
     usual: float = 0.0
     late: tuple[float, ...] = ()
+    reading: Reading = AS_IS
 
     def places(self, values: pd.DataFrame) -> Rows:
         """The bin of each of N records (N,); a column that is not there is missing."""
         if self.column not in values.columns:
             return np.full(len(values), self.size - 1, dtype=np.intp)
-        cells = values[self.column]
+        cells = self.reading.prepare(values[self.column])
         if self.sort == "categorical":
             texts, codes = read_texts(cells)
             known = {text: place for place, text in enumerate(self.categories)}
@@ -89,6 +92,19 @@ class Bins:
             return len(self.categories) + 2
         return len(self.edges) + 2
 
+    def as_json(self) -> dict[str, Any]:
+        """All of it, for `from_json`."""
+        found = {one.name: getattr(self, one.name) for one in fields(self)}
+        del found["reading"]
+        return found | ({"reading": self.reading.as_json()} if self.reading else {})
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "Bins":
+        """The inverse of `as_json`."""
+        lists = {name: tuple(stored[name]) for name in ("edges", "categories", "counts", "late")}
+        reading = Reading.from_json(stored["reading"]) if "reading" in stored else AS_IS
+        return cls(**{**stored, **lists, "reading": reading})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
@@ -104,19 +120,13 @@ class Reference:
 
     def as_json(self) -> dict[str, Any]:
         """All of it, for `from_json`: some twenty numbers a column."""
-        return asdict(self)
+        return {"bins": [bins.as_json() for bins in self.bins], "records": self.records}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Reference":
         """The inverse of `as_json`."""
-        lists = ("edges", "categories", "counts", "late")
-        return cls(
-            bins=tuple(
-                Bins(**{**bins, **{name: tuple(bins[name]) for name in lists}})
-                for bins in stored["bins"]
-            ),
-            records=stored["records"],
-        )
+        bins = tuple(Bins.from_json(each) for each in stored["bins"])
+        return cls(bins=bins, records=stored["records"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,13 +184,16 @@ def reference(frame: Frame, feature_map: FeatureMap) -> Reference:
     categories = dict(feature_map.categorical)
     found = []
     for name, _ in feature_map.judged:
+        reading = feature_map.readings.get(name, AS_IS)
         if name in categories:
-            bins = Bins(column=name, sort="categorical", categories=categories[name])
+            bins = Bins(
+                column=name, sort="categorical", categories=categories[name], reading=reading
+            )
         elif name in feature_map.booleans:
-            bins = Bins(column=name, sort="boolean", edges=(0.5,))
+            bins = Bins(column=name, sort="boolean", edges=(0.5,), reading=reading)
         else:
-            edges = _quantiles(read_numbers(values[name]))
-            bins = Bins(column=name, sort="numeric", edges=edges)
+            edges = _quantiles(read_numbers(reading.prepare(values[name])))
+            bins = Bins(column=name, sort="numeric", edges=edges, reading=reading)
         places = bins.places(values)
         counts = np.bincount(places, minlength=bins.size)
         usual, late = _through_training(places, counts, HALF_LIFE)

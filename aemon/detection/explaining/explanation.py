@@ -15,6 +15,9 @@ from aemon.detection.judgement import Contribution, Explanation, Value
 SURE = 0.9
 """A boolean is reconstructed as true or false from this probability on, as a number below."""
 
+MOVED_ERROR = 100.0
+"""Squared gap told of a column that moved and never did in training, as of a text never seen."""
+
 
 def explain_records(
     feature_map: FeatureMap,
@@ -46,15 +49,22 @@ def explain_records(
     by_column = np.stack([errors[:, place].sum(axis=1) for _, place in feature_map.judged], axis=1)
     explanations = []
     for row, column_errors in enumerate(by_column.astype(np.float64)):
-        blamed = blame.columns[row]
+        moved = [feature_map.constants[place] for place in np.flatnonzero(cells.moved[row])]
+        errors_of = np.concatenate([column_errors, np.full(len(moved), MOVED_ERROR)])
+        blamed = [*range(len(names), len(errors_of)), *blame.columns[row]]
         seen = {name: column[row] for name, column in observed.items()}
         expected = {name: column[row] for name, column in reconstructed.items()}
-        contributions = _contributions(names, column_errors, blamed, seen, expected)
+        columns = [*names, *(constant.column for constant in moved)]
+        contributions = _contributions(columns, errors_of, blamed, seen, expected)
         if all(part.observed is None for part in contributions):
             reason = "every value is missing"
         else:
             because = [names[place] for place in given[row]]
-            reason = sentence(contributions[: len(blamed)], because, categories, units)
+            clauses = [constant.reason(seen[constant.column]) for constant in moved]
+            rest = contributions[len(moved) : len(blamed)]
+            if rest or not moved:
+                clauses.append(sentence(rest, because, categories, units))
+            reason = "; ".join(clauses)
         explanations.append(
             Explanation(
                 observed=seen, reconstructed=expected, contributions=contributions, reason=reason
@@ -101,6 +111,10 @@ def _observed(feature_map: FeatureMap, cells: RecordCells) -> dict[str, list[Val
         observed[name] = [
             None if np.isnan(cell) else bool(cell) if boolean and cell in (0, 1) else float(cell)
             for cell in cells.numbers[:, place]
+        ]
+    for place, (name, _) in enumerate(feature_map.angles):
+        observed[name] = [
+            None if np.isnan(cell) else cell for cell in cells.angles[:, place].tolist()
         ]
     for name, _ in feature_map.categorical:
         texts, codes = cells.texts[name] or ([], np.full(len(cells), -1))

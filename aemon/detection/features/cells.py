@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from aemon.detection.arrays import Mask, Rows, Values
+from aemon.records import Unreadable
 
 Sort = Literal["boolean", "number", "text", "time", "duration", "complex", "nested", "binary"]
 
@@ -33,6 +34,10 @@ _NOT_A_NUMBER = frozenset({"", "nan", "+nan", "-nan"})
 _INFINITE = frozenset({"inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"})
 _TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "off", "0"})
+
+
+Categories = tuple[list[str], Rows] | None
+"""A column's distinct texts, and for each record (N,) the place of its text among them."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,10 +73,16 @@ class RecordCells:
         numbers: (N, K) the scaled columns, NaN where missing.
         texts: categorical column -> its distinct texts, and for each record (N,) the place of
             its text among them, -1 where missing; None where the column is not there.
+        angles: (N, A) the angles in degrees, NaN where missing.
+        moved: (N, constants) which constants are others than in training.
+        unreadable: the columns of which most cells could not be read, in all that was read.
     """
 
     numbers: Values
-    texts: Mapping[str, tuple[list[str], Rows] | None]
+    texts: Mapping[str, Categories]
+    angles: Values
+    moved: Mask
+    unreadable: tuple[Unreadable, ...] = ()
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -82,7 +93,13 @@ class RecordCells:
             name: (read[0], read[1][rows]) if read is not None else None
             for name, read in self.texts.items()
         }
-        return RecordCells(numbers=self.numbers[rows], texts=texts)
+        return RecordCells(
+            numbers=self.numbers[rows],
+            texts=texts,
+            angles=self.angles[rows],
+            moved=self.moved[rows],
+            unreadable=self.unreadable,
+        )
 
 
 def read_cells(values: "pd.Series[Any]", *, truths: bool = False) -> Cells:

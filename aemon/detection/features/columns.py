@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from aemon.detection.features.cells import (
+    EXAMPLE_LENGTH,
     Cells,
     Sort,
     are_opaque,
@@ -18,14 +19,28 @@ from aemon.detection.features.cells import (
     read_cells,
     read_texts,
     sorts_of,
+    text_of,
     unread_dtype,
 )
+from aemon.detection.features.number_texts import MISSING_WORDS
 from aemon.errors import FrameError
 
-Kind = Literal["numeric", "boolean", "categorical", "context", "ignored"]
+Kind = Literal["numeric", "boolean", "categorical", "angle", "context", "ignored"]
 
 READABLE_SHARE = 0.95
 """Text is taken as numbers, or as times, when this share of its values can be read as such."""
+
+MOSTLY_NUMBERS, HALF_NUMBERS = 0.75, 0.5
+"""Text that is no code is taken as numbers with words among them from the first share on, and from
+the second where there are but few different words, each repeated."""
+
+FEW_WORDS = 10
+
+MOST_CODES = 12
+"""So few different whole numbers with words among them may be codes, such as 1, 2, 3 and A."""
+
+MOST_SHOWN = 5
+"""Words among numbers that a report names."""
 
 MOST_CATEGORIES = 50
 """More different texts than this are a name or a note: a code cannot learn them."""
@@ -40,7 +55,7 @@ FEW_RECORDS = 50
 """In fewer records than this a column has not shown yet how many values it takes."""
 
 EMPTY = "every value missing"
-CONSTANT = "constant: kept but carries no weight"
+CONSTANT = "constant: flagged when it moves"
 ONE_SO_FAR = "one value so far"
 
 _TIMES = "times: only the source's time column is used"
@@ -84,8 +99,13 @@ def named_columns(values: pd.DataFrame) -> pd.DataFrame:
     return values.set_axis(names, axis=1)
 
 
-def choose_kind(values: "pd.Series[Any]") -> tuple[Kind, str]:
-    """What a column is taken for when the configuration does not say, and why."""
+def choose_kind(values: "pd.Series[Any]", written: str = "") -> tuple[Kind, str]:
+    """What a column is taken for when the configuration does not say, and why.
+
+    Args:
+        values: its cells, as they are read.
+        written: how its numbers are written, where that is unusual.
+    """
     absent = is_absent(values)
     if absent.all():
         return "ignored", EMPTY if len(values) else "no record yet"
@@ -93,32 +113,66 @@ def choose_kind(values: "pd.Series[Any]") -> tuple[Kind, str]:
     if unread:
         return "ignored", _UNJUDGED[unread]
     if is_plain(values):
-        return _choose_number(values, read_cells(values), as_text=False)
+        return _choose_number(values, read_cells(values), "")
     sorts = sorts_of(values)
     counts = Counter(sorts[~absent])
     unjudged = {sort: counts[sort] for sort in _UNJUDGED if counts[sort]}
     if 2 * sum(unjudged.values()) > counts.total():
         return "ignored", _UNJUDGED[max(unjudged, key=lambda sort: unjudged[sort])]
     cells = read_cells(values)
-    expected = cells.present & ~are_opaque(values)  # a stray list is a missing cell
-    readable = ~np.isnan(cells.numbers)
-    if readable.sum() >= READABLE_SHARE * expected.sum():
-        return _choose_number(values, cells, as_text=2 * counts["text"] > counts.total())
+    if _are_numbers(values, cells):
+        as_text = 2 * counts["text"] > counts.total()
+        told = f" written as text, {written}" if written else " written as text" if as_text else ""
+        return _choose_number(values, cells, told)
     return _choose_text(values)
 
 
-def gaps_told(cells: Cells) -> str:
+def _are_numbers(values: "pd.Series[Any]", cells: Cells) -> bool:
+    """Return whether enough cells of a column of objects are numbers, and the rest mere words."""
+    expected = cells.present & ~are_opaque(values)  # a stray list is a missing cell
+    readable = ~np.isnan(cells.numbers)
+    if readable.sum() >= READABLE_SHARE * expected.sum():
+        return True
+    found = np.unique(cells.numbers[readable])
+    if len(found) <= MOST_CODES and (found == np.rint(found)).all():
+        return False
+    words = word_counts(values, cells)
+    known = sum(count for word, count in words.items() if word.lower() in MISSING_WORDS)
+    share = readable.sum() / max(expected.sum() - known, 1)
+    few = len(words) <= FEW_WORDS and min(words.values(), default=0) > 1
+    return bool(share >= (HALF_NUMBERS if few else MOSTLY_NUMBERS))
+
+
+def word_counts(values: "pd.Series[Any]", cells: Cells) -> Counter[str]:
+    """Return how often each text is met that is no number."""
+    return Counter(text_of(cell) for cell in values[cells.unreadable] if isinstance(cell, str))
+
+
+def gaps_told(values: "pd.Series[Any]", cells: Cells) -> str:
     """How many of a column's cells are missing for what reason; empty where none is."""
-    counts = {
-        "missing": int(cells.missing.sum()),
-        "infinite": int(cells.infinite.sum()),
-        "unreadable": int(cells.unreadable.sum()),
-    }
+    unreadable = int(cells.unreadable.sum())
+    words = ""
+    if unreadable:
+        read = int((~np.isnan(cells.numbers)).sum())
+        words = f"; {read} of {read + unreadable} are numbers"
+        if most := word_counts(values, cells).most_common(MOST_SHOWN):
+            shown = ", ".join(f"{shortened(word)!r} ({count})" for word, count in most)
+            words += f"; these words are taken as missing: {shown}"
+        else:
+            words += ", the others are taken as missing"
+    counts = {"missing": int(cells.missing.sum()), "infinite": int(cells.infinite.sum())}
     told = [f"{count} {why}" for why, count in counts.items() if count]
-    if not told or told == [f"{counts['missing']} missing"]:
-        return "".join(f"; {gap}" for gap in told)
-    taken = {1: "taken as missing", 2: "both are missing cells"}
-    return f"; {', '.join(told)} ({taken.get(len(told), 'all are missing cells')})"
+    if not told:
+        return words
+    if told == [f"{counts['missing']} missing"]:
+        return f"{words}; {told[0]}"
+    taken = "taken as missing" if len(told) == 1 else "both are missing cells"
+    return f"{words}; {', '.join(told)} ({taken})"
+
+
+def shortened(text: str) -> str:
+    """A text short enough for a sentence."""
+    return text if len(text) <= EXAMPLE_LENGTH else f"{text[:EXAMPLE_LENGTH]}..."
 
 
 def counted(number: int, what: str) -> str:
@@ -130,16 +184,15 @@ def counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _choose_number(values: "pd.Series[Any]", cells: Cells, *, as_text: bool) -> tuple[Kind, str]:
+def _choose_number(values: "pd.Series[Any]", cells: Cells, written: str) -> tuple[Kind, str]:
     present = cells.numbers[~np.isnan(cells.numbers)]
     if present.size == 0:
         return "ignored", f"{EMPTY} or infinite"
-    written = " written as text" if as_text else ""
     if _all_truths(values):
-        return "boolean", f"true and false{gaps_told(cells)}"
+        return "boolean", f"true and false{gaps_told(values, cells)}"
     if present.min() == 0 and present.max() == 1 and np.isin(present, (0, 1)).all():
-        return "boolean", f"only 0 and 1{written}{gaps_told(cells)}"
-    return "numeric", f"numbers{written}{gaps_told(cells)}"
+        return "boolean", f"only 0 and 1{written}{gaps_told(values, cells)}"
+    return "numeric", f"numbers{written}{gaps_told(values, cells)}"
 
 
 def _all_truths(values: "pd.Series[Any]") -> bool:

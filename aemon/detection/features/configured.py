@@ -1,6 +1,7 @@
 """Holding the configured columns, kinds and units against the records that are there."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,11 @@ from aemon.detection.features.cells import (
     example_of,
     is_absent,
     read_cells,
+    read_numbers,
     read_texts,
+    text_of,
 )
+from aemon.detection.features.column_reading import UNREADABLE_SHARE
 from aemon.detection.features.columns import (
     EMPTY,
     FEW_RECORDS,
@@ -24,8 +28,9 @@ from aemon.detection.features.columns import (
     choose_kind,
     counted,
     gaps_told,
+    listed,
 )
-from aemon.detection.features.feature_map import UNREADABLE_SHARE
+from aemon.detection.features.readings import AS_IS, Reading, find_reading
 from aemon.errors import FrameError
 
 if TYPE_CHECKING:
@@ -76,18 +81,57 @@ def _check_names(named: Mapping[str, Sequence[str]], there: list[str]) -> None:
             )
 
 
-def kind_of(values: "pd.Series[Any]", name: str, columns: ColumnSettings) -> tuple[Kind, str]:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Taken:
+    """What one column is taken for.
+
+    Attributes:
+        kind: of column.
+        reason: why.
+        values: (N,) its cells as they are read.
+        reading: how they are read.
+        apart: numbers far outside of the others, each exactly repeated.
+    """
+
+    kind: Kind
+    reason: str
+    values: "pd.Series[Any]"
+    reading: Reading = AS_IS
+    apart: tuple[float, ...] = ()
+
+
+def take_column(values: "pd.Series[Any]", name: str, columns: ColumnSettings) -> Taken:
     """What a column is taken for, by the configuration or by its cells, and why.
 
     Raises:
-        FrameError: it cannot be of its configured kind.
+        FrameError: it cannot be of its configured kind, or be read in one way alone.
     """
     if name in columns.exclude:
-        return "ignored", "excluded by the configuration"
+        return Taken(kind="ignored", reason="excluded by the configuration", values=values)
     if columns.include is not None and name not in columns.include:
-        return "ignored", "not among columns.include"
+        return Taken(kind="ignored", reason="not among columns.include", values=values)
+    reading, apart = find_reading(values, name, columns)
+    read = reading.prepare(values)
+    kind, reason = _kind_of(read, name, columns, str(reading.format))
+    if kind not in ("numeric", "boolean", "angle"):
+        apart = ()
+    if found := sorted(reading.missing - {text_of(mark) for mark in columns.missing}):
+        reason += f"; {listed(found)} {'is' if len(found) == 1 else 'are'} taken as missing"
+    if apart:
+        cells = int(np.isin(read_numbers(read), apart).sum())
+        shown = listed([text_of(number) for number in apart])
+        reason += (
+            f"; {shown} in {counted(cells, 'record')} is far outside of the rest: if it stands for "
+            "a missing value, list it under columns.missing"
+        )
+    return Taken(kind=kind, reason=reason, values=read, reading=reading, apart=apart)
+
+
+def _kind_of(
+    values: "pd.Series[Any]", name: str, columns: ColumnSettings, written: str
+) -> tuple[Kind, str]:
     if name not in columns.kinds:
-        return choose_kind(values)
+        return choose_kind(values, written)
     if is_absent(values).all():
         return "ignored", EMPTY
     kind = columns.kinds[name]
@@ -109,7 +153,7 @@ def _as_numbers(values: "pd.Series[Any]", name: str, kind: ColumnKind) -> tuple[
         wrong, bearable, takes = cells.unreadable, UNREADABLE_SHARE, ""
     if wrong.sum() > bearable * present.sum():
         raise _misfit(name, kind, f"holds {example_of(values, wrong)}", takes)
-    return kind, f"so configured{gaps_told(cells)}"
+    return kind, f"so configured{gaps_told(values, cells)}"
 
 
 def _as_categories(values: "pd.Series[Any]", name: str) -> tuple[Kind, str]:

@@ -1,14 +1,16 @@
 """Fitting a feature map: which columns are judged, as what, and on which scale."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from aemon.config.column_settings import ColumnSettings
-from aemon.detection.features.cells import read_booleans, read_numbers, read_texts
+from aemon.detection.arrays import Rows, Texts, Values
+from aemon.detection.features.angles import LOWS, as_circle, least_angle
+from aemon.detection.features.cells import is_absent, read_booleans, read_numbers, read_texts
 from aemon.detection.features.columns import (
     CONSTANT,
     FEW_RECORDS,
@@ -19,8 +21,11 @@ from aemon.detection.features.columns import (
     listed,
     named_columns,
 )
-from aemon.detection.features.configured import check_configured, kind_of
+from aemon.detection.features.configured import Taken, check_configured, take_column
+from aemon.detection.features.constants import Constant, decimals_of
+from aemon.detection.features.counters import is_counter
 from aemon.detection.features.feature_map import FeatureMap
+from aemon.detection.features.readings import Reading
 from aemon.errors import TrainingError
 from aemon.frame import Frame
 
@@ -41,6 +46,9 @@ NUMERIC_FLOOR = 0.02
 PLACE_SPREAD_FLOOR = 0.3
 """Of a 0/1 feature. A category with share p then errs by at most (1 / 0.3)^2 = 11, which is the
 -2 ln p of p = 0.004: rare is odd, but no rarer than a likelihood would have it."""
+
+SIDE_SPREAD_FLOOR = 0.02
+"""Of the sine and the cosine of an angle: a direction that hardly moves errs by its square."""
 
 UNSEEN_FLOOR = 0.1
 """Of the place for categories never seen: one record there errs by (1 / 0.1)^2 = 100."""
@@ -74,6 +82,11 @@ class _Features:
         self.lows.append(low)
         self.highs.append(high)
 
+    def and_then(self, more: "_Features") -> "_Features":
+        """Return these features, and then more."""
+        names = (one.name for one in fields(self))
+        return _Features(**{name: getattr(self, name) + getattr(more, name) for name in names})
+
 
 @dataclass
 class _Learned:
@@ -83,22 +96,47 @@ class _Learned:
     scaled: list[str] = field(default_factory=list)
     booleans: set[str] = field(default_factory=set)
     categorical: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    angles: list[tuple[str, float]] = field(default_factory=list)
+    readings: dict[str, Reading] = field(default_factory=dict)
+    constants: list[Constant] = field(default_factory=list)
+    decimals: list[int] = field(default_factory=list)
     numbers: _Features = field(default_factory=_Features)
     places: _Features = field(default_factory=_Features)
+    sides: _Features = field(default_factory=_Features)
     width: int = 0
 
-    def add(self, values: "pd.Series[Any]", kind: Kind, reason: str) -> None:
-        name, varies = str(values.name), True
+    def add(self, name: str, taken: Taken) -> None:
+        """Add one column as what it is taken for."""
+        values, kind, reason = taken.values, taken.kind, taken.reason
+        varies = True
         if kind in ("numeric", "boolean"):
-            varies = _add_number(self.numbers, values, kind)
+            read = read_booleans if kind == "boolean" else read_numbers
+            numbers = read(values)
+            numbers = numbers[~np.isnan(numbers) & ~np.isin(numbers, taken.apart)]
+            varies = _add_number(self.numbers, numbers, kind)
             self.scaled.append(name)
+            self.decimals.append(decimals_of(numbers) if varies else -1)
             self.width += varies
             if kind == "boolean":
                 self.booleans.add(name)
+            if not varies and len(numbers) >= FEW_RECORDS:
+                constant = Constant.of_number(name, float(numbers[0]), len(numbers))
+                self.constants.append(constant)
         elif kind == "categorical":
             categories, varies = _add_categories(self.places, values)
             self.categorical.append((name, categories))
             self.width += len(categories) - 1 if varies else 0
+            there = len(values) - int(is_absent(values).sum())
+            if not varies and there >= FEW_RECORDS:
+                constant = Constant(column=name, value=categories[0], tolerance=0.0, records=there)
+                self.constants.append(constant)
+        elif kind == "angle":
+            degrees = read_numbers(values)
+            low = LOWS[0] if np.nanmin(degrees) >= 0 else LOWS[1]
+            self.angles.append((name, low))
+            self.width += _add_angle(self.sides, degrees[~np.isnan(degrees)])
+        if kind != "ignored" and taken.reading:
+            self.readings[name] = taken.reading
         if not varies:
             reason = CONSTANT if len(values) >= FEW_RECORDS else ONE_SO_FAR
         self.reports.append(ColumnReport(column=name, kind=kind, reason=reason))
@@ -113,7 +151,7 @@ def fit_features(frame: Frame, columns: ColumnSettings) -> FeatureMap:
     """
     learned = _learn_columns(frame, columns)
     entities, entity_report = _entities(frame.entities)
-    numbers, places = learned.numbers, learned.places
+    numbers, places = learned.numbers, learned.places.and_then(learned.sides)
     for entity in entities:
         share = float((frame.entities == entity).mean())
         spread = max((share * (1 - share)) ** 0.5, PLACE_SPREAD_FLOOR)
@@ -133,6 +171,10 @@ def fit_features(frame: Frame, columns: ColumnSettings) -> FeatureMap:
         lows=np.array(numbers.lows + places.lows, dtype=np.float64),
         highs=np.array(numbers.highs + places.highs, dtype=np.float64),
         width=learned.width,
+        angles=tuple(learned.angles),
+        readings=learned.readings,
+        constants=tuple(learned.constants),
+        decimals=tuple(learned.decimals),
     )
 
 
@@ -148,17 +190,50 @@ def describe_columns(frame: Frame, columns: ColumnSettings) -> tuple[ColumnRepor
 def _learn_columns(frame: Frame, columns: ColumnSettings) -> _Learned:
     values = named_columns(frame.values)
     check_configured(columns, list(values.columns))
+    order = np.argsort(frame.times, kind="stable")
     learned = _Learned()
     for name in values.columns:
-        kind, reason = kind_of(values[name], name, columns)
-        learned.add(values[name], kind, reason)
+        taken = take_column(values[name], name, columns)
+        if taken.kind == "numeric" and name not in columns.kinds:
+            taken = _measured(taken, order, frame.entities)
+        learned.add(name, taken)
     return learned
 
 
-def _add_number(features: _Features, values: "pd.Series[Any]", kind: Kind) -> bool:
+def _measured(taken: Taken, order: Rows, entities: Texts) -> Taken:
+    """Leave out a counter, and take an angle for one; any other column stays as it is."""
+    numbers = read_numbers(taken.values)
+    numbers[np.isin(numbers, taken.apart)] = np.nan
+    numbers, entities = numbers[order], entities[order]
+    if direction := is_counter(numbers, entities):
+        return replace(
+            taken,
+            kind="ignored",
+            reason=f"a counter or row number: it only {direction}, so that no range of it holds; "
+            "to judge it all the same, set columns.kinds to numeric, better select its increase",
+        )
+    if least_angle(numbers, entities) is not None:
+        return replace(
+            taken,
+            kind="angle",
+            reason=f"an angle in degrees, whose ends are neighbours; {taken.reason}",
+        )
+    return taken
+
+
+def _add_angle(features: _Features, degrees: Values) -> int:
+    """Add sine and cosine; how many of them vary."""
+    circle = as_circle(degrees)
+    for side in circle.T:
+        spread = max(float(side.std()), SIDE_SPREAD_FLOOR)
+        features.add(
+            mean=float(side.mean()), spread=spread, weight=1, floor=NUMERIC_FLOOR, low=-1, high=1
+        )
+    return len(circle.T)
+
+
+def _add_number(features: _Features, cells: Values, kind: Kind) -> bool:
     """Add one scaled feature; False when it is constant."""
-    cells = read_booleans(values) if kind == "boolean" else read_numbers(values)
-    cells = cells[~np.isnan(cells)]
     mean = float(cells.mean()) if cells.size else 0.0
     spread = float(cells.std()) if cells.size else 0.0
     low, high = (float(cells.min()), float(cells.max())) if cells.size else (0.0, 0.0)

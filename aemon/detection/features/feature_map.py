@@ -1,34 +1,29 @@
 """The feature map: from a frame's columns to the numbers an autoencoder reads, and back."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
-from aemon.detection.arrays import Floats, Mask, Rows, Texts, Values
-from aemon.detection.features.cells import (
-    RecordCells,
-    are_opaque,
-    example_of,
-    finite,
-    is_absent,
-    read_booleans,
-    read_cells,
-    read_numbers,
-    read_texts,
+from aemon.detection.arrays import Floats, Mask, Texts, Values
+from aemon.detection.features.angles import as_circle
+from aemon.detection.features.cells import Categories, RecordCells, read_texts
+from aemon.detection.features.column_reading import (
+    check_readable,
+    read_categories,
+    read_scaled,
 )
 from aemon.detection.features.columns import ColumnReport, named_columns
+from aemon.detection.features.constants import Constant
 from aemon.detection.features.outputs import Outputs
+from aemon.detection.features.readings import Reading
+from aemon.detection.features.resolution import half_steps
 from aemon.errors import FrameError
 from aemon.frame import Frame
 
 LARGEST_FEATURE = 1e4
 """In spreads. Squared, whitened and summed over thousands of features it stays in float32."""
-
-UNREADABLE_SHARE, LEAST_UNREADABLE = 0.5, 20
-"""More unreadable cells than this share of those present, and at least so many, and the column
-has changed its type; fewer are a glitch, and missing cells."""
 
 RANGE_MARGIN = 0.1
 """Of the range seen in training: what is expected of a column lies no further outside."""
@@ -39,7 +34,8 @@ class FeatureMap:
     """How columns become features. Made by `fit_features`, never by hand.
 
     The F features lie in this order: one for each of `scaled`, then for each of `categorical`
-    one place per category and one for whatever was never seen, then one for each of `entities`.
+    one place per category and one for whatever was never seen, then sine and cosine of each of
+    `angles`, then one for each of `entities`.
 
     Attributes:
         columns: what each column was taken for, in the frame's order.
@@ -54,6 +50,11 @@ class FeatureMap:
         lows: (F,) the least raw value seen in training.
         highs: (F,) the largest raw value seen in training.
         width: independent features that vary and are judged: a code must be narrower.
+        angles: columns of degrees, and where their turn begins.
+        readings: how cells are read, of the columns that are not read as they are.
+        constants: columns that never moved in training, and are watched.
+        decimals: (scaled,) with how many decimals a number was written in training, -1 if they
+            have no end; empty where nobody noted it.
     """
 
     columns: tuple[ColumnReport, ...]
@@ -68,6 +69,10 @@ class FeatureMap:
     lows: Values
     highs: Values
     width: int
+    angles: tuple[tuple[str, float], ...] = ()
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+    constants: tuple[Constant, ...] = ()
+    decimals: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.means)
@@ -80,6 +85,9 @@ class FeatureMap:
         for name, categories in self.categorical:
             places.append((name, slice(start, start + len(categories) + 1)))
             start += len(categories) + 1
+        for name, _ in self.angles:
+            places.append((name, slice(start, start + 2)))
+            start += 2
         return tuple((name, place) for name, place in places if self.weights[place].any())
 
     @property
@@ -105,28 +113,35 @@ class FeatureMap:
     def transform(self, frame: Frame) -> tuple[Floats, Mask]:
         """Features X (N, F), 0 where missing, and which of them were observed (N, F).
 
-        A cell that cannot be read is missing; whether too many are is for `check` to say, which
-        sees all the records that were fetched together.
-
         Raises:
-            FrameError: a column that was learned from is missing.
+            FrameError: as `read`.
         """
         return self.features(self.read(frame), frame.entities)
 
     def read(self, frame: Frame) -> RecordCells:
-        """Read the learned columns of N records.
+        """Read the learned columns of N records that were fetched together, each once.
+
+        A cell that cannot be read is missing; columns of which most cells are so are named.
 
         Raises:
-            FrameError: a column that was learned from is missing.
+            FrameError: a column that was learned from is missing, or no judged column can be read.
         """
         values = named_columns(frame.values)
         self._check_there(values)
+        numbers, wrong = read_scaled(values, self.scaled, self.booleans, self.readings)
+        names = [name for name, _ in self.categorical]
+        texts, opaque = read_categories(values, names, self.readings)
+        angles, no_angles = read_scaled(
+            values, [name for name, _ in self.angles], (), self.readings
+        )
+        unreadable = (*wrong, *opaque, *no_angles)
+        check_readable(unreadable, [name for name, _ in self.judged])
         return RecordCells(
-            numbers=self.numbers(values),
-            texts={
-                name: read_texts(values[name]) if name in values.columns else None
-                for name, _ in self.categorical
-            },
+            numbers=numbers,
+            texts=texts,
+            angles=angles,
+            moved=self._moved(numbers, texts),
+            unreadable=unreadable,
         )
 
     def features(self, cells: RecordCells, entities: Texts) -> tuple[Floats, Mask]:
@@ -144,6 +159,10 @@ class FeatureMap:
             stop = start + len(categories) + 1
             raw[:, start:stop] = _one_hot(cells.texts[name], categories, len(cells))
             start = stop
+        if self.angles:
+            stop = start + 2 * len(self.angles)
+            raw[:, start:stop] = as_circle(cells.angles).reshape(len(cells), -1)
+            start = stop
         if self.entities:
             raw[:, start:] = _entity_places(entities, self.entities)
         mask = ~np.isnan(raw)
@@ -153,31 +172,32 @@ class FeatureMap:
         raw[~mask] = 0.0
         return raw.astype(np.float32), mask
 
-    def check(self, frame: Frame) -> None:
-        """Hold records that were fetched together against what was learned.
+    def slack(self, cells: RecordCells) -> Floats:
+        """How far each feature (F,) may be off, in spreads, for its cells are rounded further.
 
-        Raises:
-            FrameError: a column that was learned from is missing or has changed its type.
+        Than in training, and noticeably: nearly always 0.
         """
-        values = named_columns(frame.values)
-        self._check_there(values)
-        texts = {name for name, _ in self.categorical}
-        for name, _ in self.judged:
-            column = values[name]
-            if _is_numpy_number(column):
-                continue  # infinities are missing cells, not another type
-            if name in texts:
-                unreadable = are_opaque(column)
-                if unreadable.any():
-                    _refuse_type(column, ~is_absent(column), unreadable, "text")
-            else:
-                cells = read_cells(column, truths=name in self.booleans)
-                _refuse_type(column, cells.present, cells.unreadable, "numbers")
+        slack = np.zeros(len(self), dtype=np.float32)
+        count = len(self.decimals)
+        spreads = self.spreads[:count]
+        halves = half_steps(cells.numbers, self.decimals, spreads)
+        slack[:count] = np.divide(halves, spreads, out=np.zeros(count), where=spreads > 0)
+        return slack
 
     def missing(self, mask: Mask) -> Mask:
         """Which judged columns are missing (N, judged columns), of observed features (N, F)."""
         firsts = [place.start for _, place in self.judged]
         return ~mask[:, firsts]
+
+    def on_scale(self, X: Floats) -> Mask:  # noqa: N803
+        """Which of features (N, F) lie within the range that their scale was taken from.
+
+        Numbers far outside of all others are no part of it; half a range is for rounding.
+        """
+        spreads = np.where(self.spreads > 0, self.spreads, np.inf)
+        lows, highs = (self.lows - self.means) / spreads, (self.highs - self.means) / spreads
+        margin = (highs - lows) / 2
+        return np.asarray((lows - margin <= X) & (highs + margin >= X), dtype=bool)
 
     def plausible(self, raw: Values) -> Values:
         """Raw features (N, F) held within the range seen in training, a little widened.
@@ -191,6 +211,17 @@ class FeatureMap:
         most = np.where(self.highs <= 0, np.minimum(most, 0), most)
         return np.clip(raw, least, most)
 
+    def _moved(self, numbers: Values, texts: Mapping[str, Categories]) -> Mask:
+        """Which of the `constants` are others than in training (N, constants)."""
+        moved = np.zeros((len(numbers), len(self.constants)), dtype=bool)
+        for place, constant in enumerate(self.constants):
+            if constant.column in texts:
+                moved[:, place] = constant.another(texts[constant.column], len(numbers))
+            else:
+                column = self.scaled.index(constant.column)
+                moved[:, place] = constant.moved(numbers[:, column])
+        return moved
+
     def _check_there(self, values: pd.DataFrame) -> None:
         for name, _ in self.judged:
             if name not in values.columns:
@@ -200,38 +231,8 @@ class FeatureMap:
                     todo="restore the column, or train again with `aemon train`",
                 )
 
-    def numbers(self, values: pd.DataFrame) -> Values:
-        """The scaled columns as (N, K), NaN where missing; constants that vanished are missing."""
-        if all(name in values.columns and _is_numpy_number(values[name]) for name in self.scaled):
-            # the common case, in one conversion
-            return finite(values[list(self.scaled)].to_numpy(dtype=np.float64, copy=True))
-        numbers = np.full((len(values), len(self.scaled)), np.nan)
-        for place, name in enumerate(self.scaled):
-            if name in values.columns:
-                read = read_booleans if name in self.booleans else read_numbers
-                numbers[:, place] = read(values[name])
-        return numbers
 
-
-def _is_numpy_number(column: "pd.Series[Any]") -> bool:
-    return isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf"
-
-
-def _refuse_type(column: "pd.Series[Any]", present: Mask, unreadable: Mask, learned: str) -> None:
-    count = int(unreadable.sum())
-    if count < LEAST_UNREADABLE or count <= UNREADABLE_SHARE * present.sum():
-        return
-    raise FrameError(
-        f"column {str(column.name)!r}, learned as {learned}, now holds "
-        f"{example_of(column, unreadable)} and {count} of {int(present.sum())} values cannot "
-        f"be read as {learned}",
-        todo="restore the column, or train again with `aemon train`",
-    )
-
-
-def _one_hot(
-    read: tuple[list[str], Rows] | None, categories: tuple[str, ...], records: int
-) -> Values:
+def _one_hot(read: Categories, categories: tuple[str, ...], records: int) -> Values:
     """One place per category and a last one for any other text (N, K + 1); NaN where missing."""
     places = np.full((records, len(categories) + 1), np.nan)
     if read is None:

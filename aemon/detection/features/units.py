@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from aemon.detection.arrays import Floats, Mask
+from aemon.detection.features.angles import as_degrees
 from aemon.detection.features.columns import named_columns
 from aemon.detection.features.feature_map import FeatureMap
 
@@ -44,6 +45,9 @@ def cells_of(feature_map: FeatureMap, X: Floats) -> dict[str, npt.NDArray[Any]]:
         places = raw[:, start : start + len(categories)]
         cells[name] = np.array(categories, dtype=object)[places.argmax(axis=1)]
         start += len(categories) + 1
+    for name, low in feature_map.angles:
+        cells[name] = as_degrees(raw[:, start], raw[:, start + 1], low)
+        start += 2
     return cells
 
 

@@ -74,7 +74,7 @@ def test_a_columns_kind_is_chosen_from_its_cells(make_frame, cells, kind):
     frame = make_frame({"steady": STEADY, "column": cells})
     assert taken(frame)[0] == kind
     feature_map = fit_features(frame, AUTO)
-    feature_map.check(frame)
+    feature_map.read(frame)
     features, mask = feature_map.transform(frame)
     assert features.dtype == np.float32
     assert features.shape == mask.shape == (N, len(feature_map))
@@ -94,14 +94,17 @@ def test_a_columns_kind_is_chosen_from_its_cells(make_frame, cells, kind):
         ([*STEADY[:-1], -np.inf], "numbers; 1 infinite (taken as missing)"),
         (
             ["ERR", "inf", "nan", *map(str, STEADY[3:])],
-            "numbers written as text; 1 missing, 1 infinite, 1 unreadable (all are missing cells)",
+            (
+                "numbers written as text; 197 of 198 are numbers; these words are taken as missing: "
+                "'ERR' (1); 1 missing, 1 infinite (both are missing cells)"
+            ),
         ),
         ([Decimal("1.5"), None, Decimal(3), Decimal(4)] * 50, "numbers; 50 missing"),
         ([0, 1] * 100, "only 0 and 1"),
         (["0", "1"] * 99 + [None, ""], "only 0 and 1 written as text; 2 missing"),
         ([True, False] * 99 + [None, True], "true and false; 1 missing"),
         (["eco", "full"] * 99 + [None, "eco"], "2 different texts; 1 missing"),
-        (np.full(N, 7.0), "constant: kept but carries no weight"),
+        (np.full(N, 7.0), "constant: flagged when it moves"),
         ([None] * N, "every value missing"),
         (np.full(N, np.inf), "every value missing or infinite"),
         ([f"s{i}" for i in range(N)], "an identifier, 200 different texts in 200 records"),
@@ -130,7 +133,7 @@ def test_reports_say_why(make_frame, cells, reason):
         (["eco"], ("categorical", "one value so far")),
         ([uuid4()], ("categorical", "one value so far")),
         (["eco"] * 49, ("categorical", "one value so far")),
-        (["eco"] * 50, ("categorical", "constant: kept but carries no weight")),
+        (["eco"] * 50, ("categorical", "constant: flagged when it moves")),
         (["eco", "full"], ("ignored", "too few records to tell, 2 different texts in 2 records")),
         (
             [f"s{i}" for i in range(10)],

@@ -84,7 +84,10 @@ def test_a_column_that_cannot_be_of_its_configured_kind_is_refused(make_frame, k
         (
             "boolean",
             ["On", "off", "TRUE", "f"] * 49 + ["ERR", "on", None, "inf"],
-            "so configured; 1 missing, 1 infinite, 1 unreadable (all are missing cells)",
+            (
+                "so configured; 197 of 198 are numbers; these words are taken as missing: 'ERR' (1); "
+                "1 missing, 1 infinite (both are missing cells)"
+            ),
         ),
         ("numeric", [0, 1] * 100, "so configured"),
         ("numeric", [np.nan, 1.5, 2.5, np.nan] * 50, "so configured; 100 missing"),

@@ -172,11 +172,21 @@ def test_new_columns_and_another_order_change_nothing(make_frame):
     ],
     ids=["words", "mostly words", "words and gaps", "times", "nested"],
 )
-def test_a_numeric_column_that_turned_into_something_else_is_refused(make_frame, cells):
+def test_a_numeric_column_that_turned_into_something_else_is_missing_and_told(make_frame, cells):
     feature_map = fit_features(make_frame({"pressure": STEADY, "flow": STEADY}), AUTO)
     frame = make_frame({"pressure": cells, "flow": [1.0] * len(cells)})
+    read = feature_map.read(frame)
+    assert [each.column for each in read.unreadable] == ["pressure"]
+    assert "values cannot be read as numbers, taken as missing: " in str(read.unreadable[0])
+    _, mask = feature_map.transform(frame)
+    assert mask[:, 1].all()
+
+
+@pytest.mark.parametrize("cells", [["high", "low"] * 10, [{"value": 1.5}] * 20])
+def test_records_of_which_no_column_can_be_read_any_more_are_refused(make_frame, cells):
+    feature_map = fit_features(make_frame({"pressure": STEADY, "flow": STEADY}), AUTO)
     with pytest.raises(FrameError, match="'pressure', learned as numbers, now holds"):
-        feature_map.check(frame)
+        feature_map.read(make_frame({"pressure": cells, "flow": cells}))
 
 
 @pytest.mark.parametrize(
@@ -194,23 +204,24 @@ def test_a_numeric_column_that_turned_into_something_else_is_refused(make_frame,
 def test_glitches_and_gaps_are_missing_cells_and_no_change_of_type(make_frame, cells):
     feature_map = fit_features(make_frame({"a": STEADY, "b": STEADY}), AUTO)
     frame = make_frame({"a": cells, "b": [1.0] * len(cells)})
-    feature_map.check(frame)
     _, mask = feature_map.transform(frame)
     assert mask[:, 0].tolist() == [cell == "1.5" for cell in cells]
     assert mask[:, 1].all()
 
 
-def test_a_text_column_that_turned_into_nested_values_is_refused(make_frame):
+def test_a_text_column_that_turned_into_nested_values_is_missing_and_told(make_frame):
     feature_map = fit_features(make_frame({"a": STEADY, "mode": ["eco", "full"] * 100}), AUTO)
     nested = make_frame({"a": [1.0] * 20, "mode": [{"name": "eco"}] * 20})
-    with pytest.raises(FrameError, match=r"'mode', learned as text, now holds \{'name': 'eco'\}"):
-        feature_map.check(nested)
+    (unreadable,) = feature_map.read(nested).unreadable
+    assert str(unreadable) == (
+        "mode: 20 of 20 values cannot be read as text, taken as missing: {'name': 'eco'}"
+    )
 
 
 def test_the_text_of_a_type_error_is_short(make_frame):
     feature_map = fit_features(make_frame({"a": STEADY}), AUTO)
     with pytest.raises(FrameError) as caught:
-        feature_map.check(make_frame({"a": ["x" * 5000] * 20}))
+        feature_map.read(make_frame({"a": ["x" * 5000] * 20}))
     assert len(str(caught.value)) < 300
 
 
@@ -229,7 +240,8 @@ def test_expected_numbers_stay_near_the_range_seen_and_on_its_side_of_zero(make_
         "room": np.linspace(-10, 30, N),
         "flat": np.full(N, 7.0),
     }
-    feature_map = fit_features(make_frame(table), AUTO)
+    there_and_back = {name: np.r_[cells[::2], cells[::-2]] for name, cells in table.items()}
+    feature_map = fit_features(make_frame(there_and_back), AUTO)
     assert feature_map.plausible(np.full((1, 4), 1e6)).tolist() == [[110, 0, 34, 7]]
     np.testing.assert_allclose(feature_map.plausible(np.full((1, 4), -1e6)), [[0, -43.9, -14, 7]])
     inside = np.array([[104, -0.5, 0, 7]])

@@ -1,0 +1,94 @@
+"""Columns that never moved in training: what they were, and which records are another."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from aemon.detection.arrays import Mask, Values
+from aemon.detection.features.cells import Categories
+
+LARGE = 100.0
+"""A whole number from here on may be the rounded value of something that moves by one step."""
+
+HALF = 0.499
+"""Of a small count: 20.5 is another set point, 20.3 may be rounded to 20."""
+
+SAME = 1e-6
+"""Of a number: what rounding of floats may make of it."""
+
+MOST_DECIMALS = 9
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Constant:
+    """A column that had one value in all records learned from.
+
+    Attributes:
+        column: its name.
+        value: the one number or text.
+        tolerance: of a number; what is no further away has not moved.
+        records: how many had it.
+    """
+
+    column: str
+    value: float | str
+    tolerance: float
+    records: int
+
+    @classmethod
+    def of_number(cls, column: str, value: float, records: int) -> "Constant":
+        """Return a constant that may be off by its last decimal, or by half of a small count."""
+        places = decimals_of(np.array([value]))
+        if places > 0:
+            tolerance = 10.0**-places
+        elif value == 0:
+            tolerance = SAME
+        else:
+            tolerance = 1.0 if abs(value) >= LARGE else HALF
+        least = SAME * max(abs(value), SAME)
+        return cls(column=column, value=value, tolerance=max(tolerance, least), records=records)
+
+    def moved(self, numbers: Values) -> Mask:
+        """Return which numbers (N,) are others; a missing one is not."""
+        with np.errstate(invalid="ignore"):
+            away: Mask = np.abs(numbers - float(self.value)) > self.tolerance * (1 + SAME)
+        return away
+
+    def another(self, read: Categories, records: int) -> Mask:
+        """Return which texts (N,) are others; a missing one is not."""
+        if read is None:
+            return np.zeros(records, dtype=bool)
+        texts, codes = read
+        others = np.array([*(text != self.value for text in texts), False])
+        return others[codes]
+
+    def reason(self, observed: object) -> str:
+        """Return what is said of a record in which it moved."""
+        seen, usual = (
+            f"{value:.10g}" if isinstance(value, float) else repr(value)
+            for value in (observed, self.value)
+        )
+        return (
+            f"{self.column} {seen}, where it was always {usual} "
+            f"in all {self.records} records learned from"
+        )
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "Constant":
+        """Return the constant that `asdict` wrote."""
+        return cls(**stored)
+
+
+def decimals_of(numbers: Values) -> int:
+    """Return how many decimals the numbers are written with; -1 where they have no end.
+
+    >>> decimals_of(np.array([1.25, 3.5])), decimals_of(np.array([4.0])), decimals_of(np.pi * np.ones(1))
+    (2, 0, -1)
+    """
+    for places in range(MOST_DECIMALS + 1):
+        scaled = numbers * 10.0**places
+        if (np.abs(scaled - np.rint(scaled)) <= SAME + 4 * np.spacing(np.abs(scaled))).all():
+            return places
+    return -1

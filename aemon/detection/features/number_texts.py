@@ -1,0 +1,142 @@
+"""Numbers as people and programs write them: decimal comma, thousands separators, a unit behind."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import isnan, nan
+from typing import Literal, NamedTuple
+
+DecimalMark = Literal[".", ","]
+
+MISSING_WORDS = frozenset(
+    {
+        "?", "-", "--", "---", ".", "#", "*", "n/a", "na", "#n/a", "n.a.", "null", "none", "nil",
+        "bad", "bad input", "bad value", "bad quality", "no data", "i/o timeout", "timeout",
+        "error", "err", "fail", "failed", "fault", "invalid", "missing", "unknown", "offline",
+        "not available", "unavailable", "not connected", "comm fail", "shutdown", "configure",
+        "pt created", "over range", "under range", "out of range", "#value!", "#ref!", "#div/0!",
+    }
+)  # fmt: skip
+"""What loggers and historians write for a number that they have not; in lower case."""
+
+_SPACES = "\u0020\u00a0\u2009\u202f"
+_GROUPS: Mapping[DecimalMark, tuple[str, ...]] = {
+    ".": ("", ",", _SPACES, "'\u2019"),
+    ",": ("", ".", _SPACES, "'\u2019"),
+}
+"""What may stand between thousands, by the decimal mark; each a set of characters."""
+
+_WITH_UNIT = re.compile(
+    rf"([+\-\u2212]?[\d.,'\u2019{_SPACES}]*\d(?:[eE][+-]?\d+)?)[{_SPACES}]*"
+    r"([^\W\d_][^\d,;:|=]{0,15}|[%\u2030\u00b0$\u20ac\u00a3][^\d,;:|=]{0,15})"
+)
+_ADDRESS = re.compile(r"\d{1,3}(\.\d{1,3}){3}")
+_NAMES = {".": "point", ",": "comma"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumberFormat:
+    """How the numbers of a column are written; the default is what a float is written like.
+
+    Attributes:
+        decimal: the mark before decimals.
+        group: characters of which one may stand between thousands; empty where none does.
+        unit: what may stand behind a number.
+    """
+
+    decimal: DecimalMark = "."
+    group: str = ""
+    unit: str = ""
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        grouped = rf"[1-9]\d{{0,2}}([{re.escape(self.group)}]\d{{3}})+|" if self.group else ""
+        mark = re.escape(self.decimal)
+        return re.compile(rf"[+\-\u2212]?(({grouped}\d+)({mark}\d*)?|{mark}\d+)([eE][+-]?\d+)?")
+
+    def number(self, text: str) -> float:
+        """Return the number that a text holds; NaN where it holds none in this format."""
+        text = text.strip()
+        if self.unit and text.endswith(self.unit):
+            text = text.removesuffix(self.unit).rstrip()
+        if not self._pattern.fullmatch(text):
+            return nan
+        text = text.translate(dict.fromkeys(map(ord, self.group)))
+        return float(text.replace(self.decimal, ".").replace("\u2212", "-"))
+
+    def __str__(self) -> str:
+        """Return what is unusual about the format, as a sentence goes on."""
+        group = {"": "", _SPACES: "blanks", "'\u2019": "apostrophes"}.get(self.group)
+        group = f"{_NAMES[self.group]}s" if group is None else group
+        told = [
+            f"decimal {_NAMES[self.decimal]}" if self.decimal != "." else "",
+            f"{group} between thousands" if group else "",
+            f"unit {self.unit!r}" if self.unit else "",
+        ]
+        return ", ".join(filter(None, told))
+
+
+PLAIN = NumberFormat()
+
+PLAIN_SHARE = 0.95
+"""Where a decimal point without groups reads this share of what any format does, it is meant: a
+stray 1,5 among numbers of three decimals does not make thousands of them."""
+
+
+class Doubt(NamedTuple):
+    """A text that two formats read as different numbers."""
+
+    text: str
+    numbers: tuple[float, float]
+
+
+def infer_format(
+    texts: Sequence[str], counts: Sequence[int], decimal: DecimalMark | None = None
+) -> NumberFormat | Doubt | None:
+    """Return the format that reads most of a column's cells, or the doubt between two such.
+
+    What a float is written like needs no other format.
+
+    Args:
+        texts: the column's distinct texts.
+        counts: how many cells hold each of them.
+        decimal: the decimal mark, where it is known.
+
+    Returns:
+        None where no cell can be read as a number.
+    """
+    unit = _unit_of(texts)
+    marks: tuple[DecimalMark, ...] = (".", ",") if decimal is None else (decimal,)
+    formats = [
+        NumberFormat(decimal=mark, group=group, unit=unit)
+        for mark in marks
+        for group in _GROUPS[mark]
+    ]
+    addresses = sum(bool(_ADDRESS.fullmatch(text)) for text in texts)
+    if 2 * addresses > len(texts):
+        return None
+    numbers = [[found.number(text) for text in texts] for found in formats]
+    read = [
+        sum(count for number, count in zip(row, counts, strict=True) if not isnan(number))
+        for row in numbers
+    ]
+    most = max(read, default=0)
+    if not most:
+        return None
+    plain = NumberFormat(unit=unit)
+    if plain in formats and read[formats.index(plain)] >= PLAIN_SHARE * most:
+        return plain
+    best = [place for place, count in enumerate(read) if count == most]
+    first = best[0]
+    for other in best[1:]:
+        for text, one, two in zip(texts, numbers[first], numbers[other], strict=True):
+            if one != two and not (isnan(one) or isnan(two)):
+                return Doubt(text, (one, two))
+    return formats[first]
+
+
+def _unit_of(texts: Sequence[str]) -> str:
+    """Return the one unit that stands behind numbers; empty where there is none, or several."""
+    found = {match[2].strip() for text in texts if (match := _WITH_UNIT.fullmatch(text.strip()))}
+    return found.pop() if len(found) == 1 else ""

@@ -1,0 +1,141 @@
+"""How a column's cells are read: the format of its numbers, and what stands for a missing cell."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from aemon.config.column_settings import ColumnSettings
+from aemon.detection.arrays import Mask
+from aemon.detection.features.cells import (
+    are_opaque,
+    is_absent,
+    is_plain,
+    read_numbers,
+    sorts_of,
+    text_of,
+    unread_dtype,
+)
+from aemon.detection.features.marks import find_apart
+from aemon.detection.features.number_texts import (
+    MISSING_WORDS,
+    PLAIN,
+    Doubt,
+    NumberFormat,
+    infer_format,
+)
+from aemon.errors import FrameError
+
+LEAST_SHARE = 0.5
+"""Of a column's texts that a format of numbers must read, to be the column's."""
+
+MOST_TEXTS = 2_000
+"""Distinct texts that a format is inferred from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How one column's cells are read; by default as they are.
+
+    Attributes:
+        format: of numbers in texts.
+        missing: texts that stand for a missing cell; numbers by their shortest text.
+    """
+
+    format: NumberFormat = PLAIN
+    missing: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return self.format != PLAIN or bool(self.missing)
+
+    def prepare(self, values: "pd.Series[Any]") -> "pd.Series[Any]":
+        """Return the cells (N,) with numbers for formatted texts, and nothing for missing marks."""
+        if not self or unread_dtype(values) or not len(values):
+            return values
+        if is_plain(values):
+            marked = self.are_missing(values)
+            return values.mask(marked) if marked.any() else values
+        hashable = ~are_opaque(values)
+        codes, found = pd.factorize(values.astype(object).where(hashable, None))
+        cells = np.array([*map(self._cell, found), None], dtype=object)[codes]
+        prepared = pd.Series(cells, index=values.index, name=values.name, dtype=object)
+        return prepared.where(hashable, values)
+
+    def are_missing(self, values: "pd.Series[Any]") -> Mask:
+        """Return which cells (N,) of a column of numbers hold a mark for missing."""
+        if pd.api.types.is_bool_dtype(values.dtype):
+            return np.zeros(len(values), dtype=bool)
+        return values.isin(self.marks).to_numpy(dtype=bool)
+
+    @cached_property
+    def marks(self) -> tuple[float, ...]:
+        """Numbers that stand for a missing cell."""
+        return tuple(number for text in self.missing if not np.isnan(number := PLAIN.number(text)))
+
+    def _cell(self, value: object) -> object:
+        if self.missing and text_of(value) in self.missing:
+            return None
+        if not isinstance(value, str):
+            return value
+        number = self.format.number(value)
+        if np.isnan(number):
+            return value
+        return None if self.missing and text_of(number) in self.missing else number
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it, for `from_json`."""
+        return {"format": asdict(self.format), "missing": sorted(self.missing)}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "Reading":
+        """Return the inverse of `as_json`."""
+        return cls(format=NumberFormat(**stored["format"]), missing=frozenset(stored["missing"]))
+
+
+AS_IS = Reading()
+
+
+def find_reading(
+    values: "pd.Series[Any]", name: str, columns: ColumnSettings
+) -> tuple[Reading, tuple[float, ...]]:
+    """Find how a column is read, and the numbers that are far outside but no known marks.
+
+    Raises:
+        FrameError: its numbers can be read in two ways.
+    """
+    configured = frozenset(text_of(mark) for mark in columns.missing)
+    reading = Reading(missing=configured)
+    if unread_dtype(values) or columns.kinds.get(name) == "categorical":
+        return reading, ()
+    if not is_plain(values):
+        reading = Reading(format=_format(values, name, columns), missing=configured)
+    if columns.kinds.get(name) == "boolean":
+        return reading, ()
+    apart = find_apart(read_numbers(reading.prepare(values)))
+    marks = frozenset(map(text_of, apart.marks))
+    return Reading(format=reading.format, missing=configured | marks), apart.suspects
+
+
+def _format(values: "pd.Series[Any]", name: str, columns: ColumnSettings) -> NumberFormat:
+    absent = is_absent(values)
+    texts = values[~absent & (sorts_of(values) == "text")].astype(str).str.strip()
+    texts = texts[~texts.str.lower().isin(MISSING_WORDS)]
+    plain = pd.to_numeric(texts, errors="coerce").notna()
+    if not len(texts) or (plain.all() and columns.decimal in (None, ".")):
+        return PLAIN
+    counts = texts.value_counts().head(MOST_TEXTS)
+    found = infer_format(list(counts.index), counts.tolist(), columns.decimal)
+    if found is None:
+        return PLAIN
+    if isinstance(found, Doubt):
+        one, two = found.numbers
+        raise FrameError(
+            f"column {name!r} holds {found.text!r}, which is {one:.10g} or {two:.10g}",
+            todo='say which mark stands before decimals: `columns: {decimal: ","}` or '
+            f'`columns: {{decimal: "."}}`; or exclude {name!r}',
+        )
+    read = [not np.isnan(found.number(text)) for text in counts.index]
+    return found if counts[read].sum() >= LEAST_SHARE * counts.sum() else PLAIN

@@ -1,0 +1,35 @@
+"""Records written with fewer decimals than in training, taken as what they may have been."""
+
+import numpy as np
+
+from aemon.detection.arrays import Floats, Mask
+from aemon.detection.scoring.residuals import residuals_of
+from aemon.detection.scoring.scorer import Scorer
+
+HIDDEN = 0.3
+"""In spreads. A feature that may be off by more is expected from the others alone."""
+
+FILL_ROUNDS = 2
+
+
+def as_expected_within(
+    scorer: Scorer,
+    X: Floats,  # noqa: N803 -- (N, F)
+    mask: Mask,
+    slack: Floats,
+) -> Floats:
+    """Features (N, F) moved towards what is expected, by no more than rounding has moved them.
+
+    Args:
+        scorer: of the detector.
+        X: (N, F), 0 where missing.
+        mask: (N, F), which cells were observed.
+        slack: (F,) how far each may be off, in spreads.
+    """
+    known = mask & (slack <= HIDDEN)
+    if not known[:, scorer.space.weights > 0].any():
+        known = mask
+    guessed = scorer.space.guess(np.where(known, X, np.float32(0)), known)
+    expected = residuals_of(scorer.autoencoder, guessed, known, rounds=FILL_ROUNDS).reconstruction
+    moved: Floats = X + np.clip(expected - X, -slack, slack) * mask
+    return moved
