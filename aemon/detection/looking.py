@@ -58,6 +58,7 @@ def see(feature_map: FeatureMap, scorer: Scorer, frame: Frame) -> Seen:
     """
     cells = feature_map.read(frame)
     features, mask = feature_map.features(cells, frame.entities)
+    mask[:, feature_map.steady] = True  # a missing constant is nothing to be filled in
     slack = feature_map.slack(cells)
     if slack.any():
         features = as_expected_within(scorer, features, mask, slack)

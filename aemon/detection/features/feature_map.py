@@ -172,6 +172,13 @@ class FeatureMap:
         raw[~mask] = 0.0
         return raw.astype(np.float32), mask
 
+    @property
+    def steady(self) -> Mask:
+        """Which features (F,) are of constants that are watched: no score depends on them."""
+        steady = self.weights <= 0
+        steady[len(self) - len(self.entities) :] = False
+        return steady & bool(self.constants)
+
     def slack(self, cells: RecordCells) -> Floats:
         """How far each feature (F,) may be off, in spreads, for its cells are rounded further.
 
