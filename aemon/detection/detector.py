@@ -11,6 +11,7 @@ from aemon.detection.arrays import Floats, Mask
 from aemon.detection.explaining.codes import Compression, code_map, compression
 from aemon.detection.explaining.imputing import Filled, fill
 from aemon.detection.features.feature_map import FeatureMap
+from aemon.detection.features.repeats import Repeats
 from aemon.detection.features.units import as_columns, with_gaps_filled
 from aemon.detection.judgement import Explanation, Judgement
 from aemon.detection.looking import Look, explain, judge, see
@@ -50,15 +51,19 @@ class Detector:
         """The line for all records that have none of their own."""
         return self.thresholds.pooled
 
-    def look(self, frame: Frame) -> Look:
+    def look(self, frame: Frame, before: Repeats | None = None) -> Look:
         """Look once at records that were fetched together: verdicts, and explanations on request.
 
         Context rows of the frame are seen, and not judged.
 
+        Args:
+            frame: the records, in the order of time.
+            before: what the records before these repeated, as `Judgement.repeats` says.
+
         Raises:
             FrameError: a column that was learned from is missing, or no judged column can be read.
         """
-        seen = see(self.feature_map, self.scorer, frame)
+        seen = see(self.feature_map, self.scorer, frame, before)
         return Look(
             seen=seen,
             judgement=judge(self.scorer, self.thresholds, self.feature_map, seen),

@@ -11,6 +11,7 @@ from aemon.detection.explaining.evidence import grounds
 from aemon.detection.explaining.explanation import explain_records
 from aemon.detection.features.cells import RecordCells
 from aemon.detection.features.feature_map import FeatureMap
+from aemon.detection.features.repeats import Repeats
 from aemon.detection.judgement import Explanation, Judgement
 from aemon.detection.scoring.rounding import as_expected_within
 from aemon.detection.scoring.scorer import Scorer
@@ -20,8 +21,9 @@ from aemon.frame import Frame
 ABSENT_SHARE = 0.5
 """A record with more than this share of its judged cells missing is absent, not odd."""
 
-MOVED = 2.0
-"""Thresholds that a record scores at least, in which a column moved that never did in training."""
+PLAINLY = 2.0
+"""Thresholds that a record scores at least in which a column moved that never did in training, or
+has stood still for longer than ever."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,6 +42,11 @@ class Seen:
     features: Floats
     mask: Mask
 
+    @property
+    def plainly_odd(self) -> Mask:
+        """In which records (N,) a column moved that never did, or is frozen."""
+        return np.asarray(self.cells.moved.any(axis=1) | self.cells.frozen.any(axis=1), dtype=bool)
+
     def take(self, rows: Rows | Mask) -> "Seen":
         """Return what was seen of the records at these rows."""
         return Seen(
@@ -50,13 +57,15 @@ class Seen:
         )
 
 
-def see(feature_map: FeatureMap, scorer: Scorer, frame: Frame) -> Seen:
+def see(
+    feature_map: FeatureMap, scorer: Scorer, frame: Frame, before: Repeats | None = None
+) -> Seen:
     """Make features of all rows of a frame, and keep those of the records to be judged.
 
     Raises:
         FrameError: a column that was learned from is missing, or no judged column can be read.
     """
-    cells = feature_map.read(frame)
+    cells = feature_map.read(frame, before)
     features, mask = feature_map.features(cells, frame.entities)
     mask[:, feature_map.steady] = True  # a missing constant is nothing to be filled in
     slack = feature_map.slack(cells)
@@ -109,10 +118,10 @@ class Look:
 def judge(scorer: Scorer, thresholds: Thresholds, feature_map: FeatureMap, seen: Seen) -> Judgement:
     """Return the verdicts on N records that were fetched together."""
     found = scorer.scores(seen.features, seen.mask)
-    moved = seen.cells.moved.any(axis=1)
-    if moved.any():
-        least = MOVED * thresholds.values(seen.frame.entities)
-        found = np.where(moved, np.maximum(found, least), found)
+    plain = seen.plainly_odd
+    if plain.any():
+        least = PLAINLY * thresholds.values(seen.frame.entities)
+        found = np.where(plain, np.maximum(found, least), found)
     missing = feature_map.missing(seen.mask)
     imputed_shares = missing.mean(axis=1)
     absent = imputed_shares > ABSENT_SHARE
@@ -127,6 +136,7 @@ def judge(scorer: Scorer, thresholds: Thresholds, feature_map: FeatureMap, seen:
         imputed_shares=imputed_shares,
         cells_imputed=int(missing.sum()),
         unreadable=seen.cells.unreadable,
+        repeats=seen.cells.repeats,
     )
 
 
@@ -141,7 +151,7 @@ def explain(
     parts = scorer.parts(seen.features, seen.mask)
     least = thresholds.values(seen.frame.entities)
     found = blame(feature_map, scorer, least, seen.features, seen.mask)
-    for row in np.flatnonzero(seen.cells.moved.any(axis=1) & (parts.scores <= least)):
-        found.columns[row].clear()  # what moved is to blame alone
+    for row in np.flatnonzero(seen.plainly_odd & (parts.scores <= least)):
+        found.columns[row].clear()  # what moved, or froze, is to blame alone
     given = grounds(feature_map, scorer, seen.features, found)
     return explain_records(feature_map, seen.cells, parts.errors, found, given, units or {})

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from aemon.detection.arrays import Mask
 from aemon.detection.drift.observed_history import ObservedHistory, new_history, rows_of
+from aemon.detection.features.repeats import Repeats
 from aemon.detection.judgement import Judgement
 from aemon.detection.thresholds.recalibration import Recent, every_records, window_records
 from aemon.detection.thresholds.unlikely_bursts import in_faults
@@ -52,6 +53,7 @@ class RecentRecords:
         self._entities = deque((one.entity for one in kept), wanted)
         self._exceedances = deque((one.exceedance for one in kept), wanted)
         self._times = deque((np.datetime64(naive_utc(one.event_time)) for one in kept), wanted)
+        self.repeats = Repeats()  # of a daemon that starts anew nothing is known
         self._indexed: tuple[ObservedHistory, dict[str, float]] | None = None
 
     @property
@@ -93,6 +95,7 @@ class RecentRecords:
     def adopt(self, life: ObservedHistory, frame: Frame, judged: Judgement, rows: Mask) -> None:
         """Remember what was committed."""
         self.life = life
+        self.repeats = judged.repeats
         rows = rows & ~(self._in_stretches(frame) & self._over(frame, judged))
         self._came += int(rows.sum())
         self._scores.extend(judged.scores[rows].tolist())

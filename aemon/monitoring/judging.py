@@ -105,7 +105,8 @@ class Judge:
 
     def _judge(self, frame: Frame, late: Mask, *, behind: bool) -> Judged:
         """Say all there is to say of a frame; nothing is written."""
-        looked = self.detector.look(frame)
+        memory = None if behind or frame.context is not None else self.memory
+        looked = self.detector.look(frame, memory.repeats if memory is not None else None)
         raw = looked.judgement
         explanations = looked.explain(np.flatnonzero(raw.anomalous), self.settings.columns.units)
         calendar = self.suppression.calendar(looked.frame)

@@ -118,3 +118,23 @@ def test_all_of_it_is_kept(detector):
     np.testing.assert_array_equal(again.judge(frame).scores, detector.judge(frame).scores)
     assert again.feature_map.columns == detector.feature_map.columns
     assert again.explain(frame) == detector.explain(frame)
+
+
+def test_a_sensor_that_freezes_at_a_usual_value_is_flagged_from_one_fetch_to_the_next(detector):
+    table = table_of(60, 3)
+    table.loc[20:50, "room"] = table.at[20, "room"]
+    usual = detector.judge(frame_of(table_of(60, 3))).anomalous
+    flagged, repeats = [], None
+    for start in range(0, 60, 7):
+        frame = frame_of(table[start : start + 7])
+        looked = detector.look(frame, repeats)
+        repeats = looked.judgement.repeats
+        flagged += looked.judgement.anomalous.tolist()
+    assert all(flagged[25:51])
+    whole = detector.look(frame_of(table))
+    assert whole.judgement.anomalous.tolist() == flagged
+    assert flagged[51:] == usual[51:].tolist()
+    (explanation,) = whole.explain(np.array([30]))
+    assert explanation.reason.startswith("room has stood still at ")
+    assert "for 11 records, where up to 5 are usual" in explanation.reason
+    assert explanation.contributions[0].column == "room"

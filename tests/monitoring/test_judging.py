@@ -28,7 +28,7 @@ class OneIsOdd:
     def __init__(self) -> None:
         self.looks = []
 
-    def look(self, frame):
+    def look(self, frame, before=None):
         self.looks.append(frame)
         judged = frame.without_context()
         odd = judged.keys == ODD

@@ -15,8 +15,9 @@ from aemon.detection.judgement import Contribution, Explanation, Value
 SURE = 0.9
 """A boolean is reconstructed as true or false from this probability on, as a number below."""
 
-MOVED_ERROR = 100.0
-"""Squared gap told of a column that moved and never did in training, as of a text never seen."""
+PLAIN_ERROR = 100.0
+"""Squared gap told of a column that moved and never did in training, or that stands still, as of a
+text never seen."""
 
 
 def explain_records(
@@ -49,20 +50,23 @@ def explain_records(
     by_column = np.stack([errors[:, place].sum(axis=1) for _, place in feature_map.judged], axis=1)
     explanations = []
     for row, column_errors in enumerate(by_column.astype(np.float64)):
-        moved = [feature_map.constants[place] for place in np.flatnonzero(cells.moved[row])]
-        errors_of = np.concatenate([column_errors, np.full(len(moved), MOVED_ERROR)])
-        blamed = [*range(len(names), len(errors_of)), *blame.columns[row]]
         seen = {name: column[row] for name, column in observed.items()}
         expected = {name: column[row] for name, column in reconstructed.items()}
-        columns = [*names, *(constant.column for constant in moved)]
+        plain = _plain_clauses(feature_map, cells, row, seen)
+        columns = list(dict.fromkeys([*names, *plain]))
+        errors_of = np.full(len(columns), PLAIN_ERROR)
+        errors_of[: len(names)] = column_errors
+        first = [columns.index(name) for name in plain]
+        errors_of[first] = PLAIN_ERROR
+        blamed = [*first, *(place for place in blame.columns[row] if place not in first)]
         contributions = _contributions(columns, errors_of, blamed, seen, expected)
         if all(part.observed is None for part in contributions):
             reason = "every value is missing"
         else:
             because = [names[place] for place in given[row]]
-            clauses = [constant.reason(seen[constant.column]) for constant in moved]
-            rest = contributions[len(moved) : len(blamed)]
-            if rest or not moved:
+            clauses = [*plain.values()]
+            rest = contributions[len(plain) : len(blamed)]
+            if rest or not plain:
                 clauses.append(sentence(rest, because, categories, units))
             reason = "; ".join(clauses)
         explanations.append(
@@ -71,6 +75,21 @@ def explain_records(
             )
         )
     return explanations
+
+
+def _plain_clauses(
+    feature_map: FeatureMap, cells: RecordCells, row: int, seen: Mapping[str, Value]
+) -> dict[str, str]:
+    """What is said of each column that moved and never did before, or that stands still."""
+    moved = [feature_map.constants[place] for place in np.flatnonzero(cells.moved[row])]
+    clauses = {constant.column: constant.reason(seen[constant.column]) for constant in moved}
+    for place in np.flatnonzero(cells.frozen[row]):
+        name, most = feature_map.limits[place]
+        clauses[name] = (
+            f"{name} has stood still at {seen[name]:.10g} for {cells.frozen[row, place]} records, "
+            f"where up to {most} are usual"
+        )
+    return clauses
 
 
 def _contributions(

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from aemon.detection.arrays import Mask, Rows, Values
+from aemon.detection.features.repeats import Lengths, Repeats
 from aemon.records import Unreadable
 
 Sort = Literal["boolean", "number", "text", "time", "duration", "complex", "nested", "binary"]
@@ -75,6 +76,9 @@ class RecordCells:
             its text among them, -1 where missing; None where the column is not there.
         angles: (N, A) the angles in degrees, NaN where missing.
         moved: (N, constants) which constants are others than in training.
+        frozen: (N, limits) how often in a row a column held its number, where that is too often;
+            else 0.
+        repeats: what the next records may go on with.
         unreadable: the columns of which most cells could not be read, in all that was read.
     """
 
@@ -82,6 +86,8 @@ class RecordCells:
     texts: Mapping[str, Categories]
     angles: Values
     moved: Mask
+    frozen: Lengths
+    repeats: Repeats
     unreadable: tuple[Unreadable, ...] = ()
 
     def __len__(self) -> int:
@@ -98,6 +104,8 @@ class RecordCells:
             texts=texts,
             angles=self.angles[rows],
             moved=self.moved[rows],
+            frozen=self.frozen[rows],
+            repeats=self.repeats,
             unreadable=self.unreadable,
         )
 

@@ -26,6 +26,7 @@ from aemon.detection.features.constants import Constant, decimals_of
 from aemon.detection.features.counters import is_counter
 from aemon.detection.features.feature_map import FeatureMap
 from aemon.detection.features.readings import Reading
+from aemon.detection.features.repeats import longest_usual
 from aemon.errors import TrainingError
 from aemon.frame import Frame
 
@@ -100,6 +101,7 @@ class _Learned:
     readings: dict[str, Reading] = field(default_factory=dict)
     constants: list[Constant] = field(default_factory=list)
     decimals: list[int] = field(default_factory=list)
+    limits: list[tuple[str, int]] = field(default_factory=list)
     numbers: _Features = field(default_factory=_Features)
     places: _Features = field(default_factory=_Features)
     sides: _Features = field(default_factory=_Features)
@@ -175,6 +177,7 @@ def fit_features(frame: Frame, columns: ColumnSettings) -> FeatureMap:
         readings=learned.readings,
         constants=tuple(learned.constants),
         decimals=tuple(learned.decimals),
+        limits=tuple(learned.limits),
     )
 
 
@@ -197,6 +200,10 @@ def _learn_columns(frame: Frame, columns: ColumnSettings) -> _Learned:
         if taken.kind == "numeric" and name not in columns.kinds:
             taken = _measured(taken, order, frame.entities)
         learned.add(name, taken)
+        if taken.kind == "numeric":
+            numbers = read_numbers(taken.values)[order]
+            if most := longest_usual(numbers, frame.entities[order]):
+                learned.limits.append((name, most))
     return learned
 
 

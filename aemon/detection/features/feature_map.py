@@ -18,6 +18,7 @@ from aemon.detection.features.columns import ColumnReport, named_columns
 from aemon.detection.features.constants import Constant
 from aemon.detection.features.outputs import Outputs
 from aemon.detection.features.readings import Reading
+from aemon.detection.features.repeats import Lengths, Repeats, find_frozen, run_lengths
 from aemon.detection.features.resolution import half_steps
 from aemon.errors import FrameError
 from aemon.frame import Frame
@@ -53,6 +54,7 @@ class FeatureMap:
         angles: columns of degrees, and where their turn begins.
         readings: how cells are read, of the columns that are not read as they are.
         constants: columns that never moved in training, and are watched.
+        limits: columns that never stand still, and how many records in a row may be the same.
         decimals: (scaled,) with how many decimals a number was written in training, -1 if they
             have no end; empty where nobody noted it.
     """
@@ -73,6 +75,7 @@ class FeatureMap:
     readings: Mapping[str, Reading] = field(default_factory=dict)
     constants: tuple[Constant, ...] = ()
     decimals: tuple[int, ...] = ()
+    limits: tuple[tuple[str, int], ...] = ()
 
     def __len__(self) -> int:
         return len(self.means)
@@ -118,10 +121,14 @@ class FeatureMap:
         """
         return self.features(self.read(frame), frame.entities)
 
-    def read(self, frame: Frame) -> RecordCells:
+    def read(self, frame: Frame, before: Repeats | None = None) -> RecordCells:
         """Read the learned columns of N records that were fetched together, each once.
 
         A cell that cannot be read is missing; columns of which most cells are so are named.
+
+        Args:
+            frame: the records, in the order of time.
+            before: what the records before these repeated.
 
         Raises:
             FrameError: a column that was learned from is missing, or no judged column can be read.
@@ -136,7 +143,10 @@ class FeatureMap:
         )
         unreadable = (*wrong, *opaque, *no_angles)
         check_readable(unreadable, [name for name, _ in self.judged])
+        frozen, repeats = self._frozen(numbers, frame.entities, before)
         return RecordCells(
+            frozen=frozen,
+            repeats=repeats,
             numbers=numbers,
             texts=texts,
             angles=angles,
@@ -228,6 +238,18 @@ class FeatureMap:
                 column = self.scaled.index(constant.column)
                 moved[:, place] = constant.moved(numbers[:, column])
         return moved
+
+    def _frozen(
+        self, numbers: Values, entities: Texts, before: Repeats | None
+    ) -> tuple[Lengths, Repeats]:
+        """The stretches of the `limits` that are too long (N, limits), and how they may go on."""
+        if not self.limits or not len(numbers):
+            return np.zeros((len(numbers), len(self.limits)), dtype=np.int64), before or Repeats()
+        places = [self.scaled.index(name) for name, _ in self.limits]
+        watched = numbers[:, places]
+        lengths, after = run_lengths(watched, entities, before)
+        decimals = [self.decimals[place] for place in places]
+        return find_frozen(watched, lengths, [most for _, most in self.limits], decimals), after
 
     def _check_there(self, values: pd.DataFrame) -> None:
         for name, _ in self.judged:

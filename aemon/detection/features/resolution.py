@@ -1,5 +1,7 @@
 """Resolution: how far cells may be off because they are written with fewer decimals than before."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from aemon.detection.arrays import Mask, Rows, Values
@@ -17,7 +19,7 @@ sensor that stands still at a round number does not become a coarse one."""
 _EXACT = 1e-6
 
 
-def half_steps(numbers: Values, decimals: tuple[int, ...], spreads: Values) -> Values:
+def half_steps(numbers: Values, decimals: Sequence[int], spreads: Values) -> Values:
     """Return half of the rounding step (K,) of columns coarser than in training; 0 for others.
 
     Args:
@@ -50,6 +52,18 @@ def half_steps(numbers: Values, decimals: tuple[int, ...], spreads: Values) -> V
         if places < learned[column] and half >= COARSE * spreads[column]:
             halves[column] = half
     return halves
+
+
+def are_fine(numbers: Values, decimals: Sequence[int]) -> Mask:
+    """Return which columns (K,) are written with the decimals of the training, or one fewer.
+
+    Args:
+        numbers: (N, K) cells that were fetched together, NaN where missing.
+        decimals: (K,) of the training; -1 for numbers without an end.
+    """
+    learned = [places if places >= 0 else ENDLESS for places in decimals]
+    written = [_decimals(numbers[:, column]) for column in range(len(decimals))]
+    return np.array(written) >= np.array(learned) - 1
 
 
 def _are_multiples(numbers: Values, places: Rows) -> Mask:

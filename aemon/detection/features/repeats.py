@@ -1,0 +1,128 @@
+"""Stretches of one and the same number, such as a frozen sensor sends."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from aemon.detection.arrays import Texts, Values
+from aemon.detection.features.resolution import are_fine
+
+Lengths = npt.NDArray[np.int64]
+
+LEAST_RECORDS = 100
+"""In fewer records a column has not shown how long it stands still."""
+
+STANDING_SHARE = 0.02
+"""Of the records learned from. A column with a longer stretch stands still now and then."""
+
+STANDING = 3
+"""A stretch no longer than this is by chance in any number of records."""
+
+TIMES, BEYOND = 2, 3
+"""A column is frozen in stretches longer than so many times its longest one, and so many records
+more. If each record repeats the last one with one chance, the longest of N records is about where
+N times that chance to its power is 1; one twice as long comes once in N times N records."""
+
+MOST_ENTITIES = 1_000
+"""Entities whose last numbers are remembered."""
+
+
+class Stretch(NamedTuple):
+    """The number that columns repeated last, and how often."""
+
+    numbers: Values  # (K,)
+    lengths: Lengths  # (K,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repeats:
+    """What the records before those to come repeated; of nobody, to begin with."""
+
+    by_entity: Mapping[str, Stretch] = field(default_factory=dict)
+
+
+def run_lengths(
+    numbers: Values, entities: Texts, before: Repeats | None = None
+) -> tuple[Lengths, Repeats]:
+    """Count how often in a row each cell holds the same number (N, K), and what comes next goes on.
+
+    A missing cell counts 0, and ends no stretch.
+
+    Args:
+        numbers: (N, K) in the order of time, NaN where missing.
+        entities: (N,) what each record belongs to: each repeats for itself.
+        before: of the records before these.
+    """
+    codes, names = pd.factorize(entities)
+    known = dict(before.by_entity) if before is not None else {}
+    earlier = [(code, known.pop(name)) for code, name in enumerate(names) if name in known]
+    if earlier:
+        codes = np.concatenate([np.array([code for code, _ in earlier]), codes])
+        numbers = np.concatenate([np.stack([last.numbers for _, last in earlier]), numbers])
+    order = np.argsort(codes, kind="stable")  # each entity's records together, in their order
+    sorted_codes, cells = codes[order], numbers[order]
+    there = ~np.isnan(cells)
+    filled = pd.DataFrame(cells).groupby(sorted_codes).ffill().to_numpy()
+    first = np.ones(len(cells), dtype=bool)
+    first[1:] = sorted_codes[1:] != sorted_codes[:-1]
+    changes = np.broadcast_to(first[:, None], cells.shape).copy()
+    changes[1:] |= (filled[1:] != filled[:-1]) & ~np.isnan(filled[1:])
+    starts = np.maximum.accumulate(np.where(changes, np.arange(len(cells))[:, None], 0), axis=0)
+    counts = np.cumsum(there, axis=0)
+    sorted_lengths = counts - np.take_along_axis(counts, starts, axis=0) + 1
+    sorted_lengths[np.isnan(filled)] = 0
+    lengths = np.empty_like(sorted_lengths)
+    lengths[order] = np.where(there, sorted_lengths, 0)
+    if earlier:
+        begun = np.zeros(sorted_lengths.shape, dtype=np.int64)
+        begun[: len(earlier)] = [np.maximum(last.lengths - 1, 0) for _, last in earlier]
+        gained = np.take_along_axis(begun[order], starts, axis=0)
+        sorted_lengths += np.where(sorted_lengths > 0, gained, 0)
+        lengths[order] += np.where(there, gained, 0)
+    ends = np.append(np.flatnonzero(first)[1:], len(cells)) - 1
+    for name, end in zip(names, ends, strict=True):
+        known[name] = Stretch(filled[end], sorted_lengths[end])
+    for name in list(known)[:-MOST_ENTITIES]:
+        del known[name]
+    return lengths[len(earlier) :], Repeats(by_entity=known)
+
+
+def longest_usual(numbers: Values, entities: Texts) -> int:
+    """Return how often in a row a column may hold one number; 0 where it may do so for ever.
+
+    Args:
+        numbers: (N,) of the training, in the order of time, NaN where missing.
+        entities: (N,) what each record belongs to.
+    """
+    records = int(np.count_nonzero(~np.isnan(numbers)))
+    if records < LEAST_RECORDS:
+        return 0
+    longest = int(run_lengths(numbers[:, None], entities)[0].max())
+    if longest > max(STANDING, STANDING_SHARE * records):
+        return 0
+    return TIMES * longest + BEYOND
+
+
+def find_frozen(
+    numbers: Values, lengths: Lengths, limits: Sequence[int], decimals: Sequence[int]
+) -> Lengths:
+    """Return the lengths (N, K) of stretches beyond their limits (K,), 0 elsewhere.
+
+    Where all numbers have become coarser than in training, they repeat for that.
+    """
+    most = np.array(limits)
+    frozen = np.where((most > 0) & (lengths > most), lengths, 0)
+    columns = np.flatnonzero(frozen.any(axis=0))
+    if not columns.size:
+        return frozen
+    fine = are_fine(numbers, decimals)
+    for column in columns.tolist():
+        cells = numbers[:, column]
+        one = len(np.unique(cells[~np.isnan(cells)])) == 1
+        if not (fine[column] or (one and fine.any())):
+            frozen[:, column] = 0
+    return frozen

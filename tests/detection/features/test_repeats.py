@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+
+from aemon.detection.features.repeats import find_frozen, longest_usual, run_lengths
+
+rng = np.random.default_rng(0)
+NAN = np.nan
+
+
+def nobody(records: int):
+    return np.full(records, "", dtype=object)
+
+
+def lengths_of(cells, entities=None, before=None):
+    numbers = np.array(cells, dtype=float)[:, None]
+    found, after = run_lengths(
+        numbers, nobody(len(cells)) if entities is None else np.array(entities, object), before
+    )
+    return found[:, 0].tolist(), after
+
+
+@pytest.mark.parametrize(
+    ("cells", "lengths"),
+    [
+        ([1, 2, 2, 2, 3], [1, 1, 2, 3, 1]),
+        ([1, 1, NAN, 1, 2], [1, 2, 0, 3, 1]),
+        ([NAN, NAN, 1, 1], [0, 0, 1, 2]),
+        ([NAN, NAN], [0, 0]),
+        ([5], [1]),
+    ],
+)
+def test_repeated_numbers_are_counted_and_gaps_are_not(cells, lengths):
+    assert lengths_of(cells)[0] == lengths
+
+
+@pytest.mark.parametrize("cut", range(1, 9))
+def test_a_stretch_goes_on_in_the_next_records(cut):
+    cells = [1, 1, NAN, 1, 1, 2, NAN, 2, 3]
+    whole, _ = lengths_of(cells)
+    first, before = lengths_of(cells[:cut])
+    then, _ = lengths_of(cells[cut:], before=before)
+    assert first + then == whole
+
+
+def test_each_entity_repeats_for_itself():
+    cells, entities = [7, 7, 7, 8, 7, 8], ["a", "b", "a", "b", "a", "b"]
+    whole, _ = lengths_of(cells, entities)
+    assert whole == [1, 1, 2, 1, 3, 2]
+    first, before = lengths_of(cells[:3], entities[:3])
+    then, _ = lengths_of(cells[3:], entities[3:], before)
+    assert first + then == whole
+
+
+@pytest.mark.parametrize(
+    ("numbers", "limit"),
+    [
+        (rng.normal(size=1000), 5),
+        (np.repeat(rng.normal(size=200), 5), 13),
+        (rng.integers(0, 2, 1000).astype(float), None),
+        (np.where(np.arange(1000) % 300 < 100, 0.0, rng.normal(size=1000)), 0),
+        (rng.normal(size=50), 0),
+        (np.full(1000, NAN), 0),
+    ],
+    ids=["noise", "held", "coin", "stands still", "few", "empty"],
+)
+def test_how_long_a_column_may_stand_still_is_learned(numbers, limit):
+    found = longest_usual(numbers, nobody(len(numbers)))
+    assert found == limit if limit is not None else 20 < found < 40
+
+
+def frozen(numbers, decimals=(6,), limits=(5,)):
+    lengths, _ = run_lengths(numbers, nobody(len(numbers)))
+    return find_frozen(numbers, lengths, limits, decimals)
+
+
+def test_a_stretch_beyond_the_limit_is_frozen_from_there_on():
+    numbers = rng.normal(size=(40, 1)).round(6)
+    numbers[10:20] = 0.123456
+    assert np.flatnonzero(frozen(numbers)).tolist() == [15, 16, 17, 18, 19]
+    assert not frozen(numbers, limits=(0,)).any()
+
+
+def test_numbers_that_became_coarser_repeat_and_are_not_frozen():
+    coarse = rng.normal(2.975, 0.0025, (40, 1)).round(2)
+    assert not frozen(coarse).any()
+    assert not frozen(np.full((1, 1), 2.98)).any()
+    beside = np.concatenate([np.full((40, 1), 3.0), rng.normal(size=(40, 1)).round(6)], axis=1)
+    assert frozen(beside, (6, 6), (5, 5))[:, 0].any()
