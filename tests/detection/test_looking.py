@@ -122,7 +122,7 @@ def test_all_of_it_is_kept(detector):
 
 def test_a_sensor_that_freezes_at_a_usual_value_is_flagged_from_one_fetch_to_the_next(detector):
     table = table_of(60, 3)
-    table.loc[20:50, "room"] = table.at[20, "room"]
+    table.loc[20:50, "room"] = table["room"][20]
     usual = detector.judge(frame_of(table_of(60, 3))).anomalous
     flagged, repeats = [], None
     for start in range(0, 60, 7):
@@ -138,3 +138,17 @@ def test_a_sensor_that_freezes_at_a_usual_value_is_flagged_from_one_fetch_to_the
     assert explanation.reason.startswith("room has stood still at ")
     assert "for 11 records, where up to 5 are usual" in explanation.reason
     assert explanation.contributions[0].column == "room"
+
+
+def test_a_reason_expects_what_the_entity_lives_at():
+    rng = np.random.default_rng(0)
+    levels = {"T1": 20.0, "P1": 1013.0, "V1": 0.5, "N1": 1480.0}
+    entities = [*levels] * 150
+    values = np.array([levels[entity] for entity in entities]) + rng.normal(0, 0.5, 600)
+    settings = LearningSettings(detector=QUICK, threshold=ThresholdSettings(false_alarm_rate=0.01))
+    detector = train_detector(frame_of({"value": values}, entities=entities), settings, seed=0)
+    odd = frame_of({"value": [60.0, 1013.0, 20.0]}, entities=["T1", "T1", "N1"])
+    assert detector.judge(odd).anomalous.all()
+    expected = [told.reconstructed["value"] for told in detector.explain(odd)]
+    np.testing.assert_allclose(expected, [20, 20, 1480], atol=2)
+    assert detector.explain(odd)[0].reason == "value 60 where 20 was expected"

@@ -74,6 +74,10 @@ def blame(
         for row, column in zip(rows, chosen, strict=True):
             blamed[row].append(int(column))
             shown[row, places[column]] = False
+    bare = np.flatnonzero(~shown[:, scorer.space.weights > 0].any(axis=1))
+    if bare.size:  # nothing is left to expect it from but whose record it is
+        usual = scorer.space.usual_of_context(X[bare], mask[bare])
+        reconstruction[bare] = np.where(np.isnan(usual), reconstruction[bare], usual)
     return Blame(blamed, reconstruction, shown)
 
 

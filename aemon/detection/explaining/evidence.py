@@ -17,6 +17,9 @@ NOTICEABLE = 0.25
 RELATED = 0.3
 """Of a correlation among normal records: columns less alike lead to an expectation by chance."""
 
+AS_RELATED = 0.5
+"""Of the strongest correlation: a column much less alike has no part of its own."""
+
 MOST_TRIED = 8
 """Columns tried as grounds, those that correlate most: hundreds would take too long."""
 
@@ -112,7 +115,7 @@ def _members(feature_map: FeatureMap) -> Mask:
 def _related(records: Floats, member: Mask, asked: Rows) -> Mask:
     """The columns worth trying for each of N records' asked ones (N, judged columns).
 
-    Those `RELATED` to it among normal records (P, F), the `MOST_TRIED` most.
+    Those `RELATED` to it, and not much less so than the most related, among normal records (P, F), the `MOST_TRIED` most.
     """
     related = np.zeros((len(asked), len(member)), dtype=bool)
     centred = records - records.mean(axis=0)
@@ -123,5 +126,6 @@ def _related(records: Floats, member: Mask, asked: Rows) -> Mask:
         strength = np.where(member, alike, 0).max(axis=1)
         strength[column] = 0
         most = np.argsort(-strength, kind="stable")[:MOST_TRIED]
-        related[np.ix_(asked == column, most[strength[most] >= RELATED])] = True
+        least = max(RELATED, AS_RELATED * strength.max(initial=0))
+        related[np.ix_(asked == column, most[strength[most] >= least])] = True
     return related

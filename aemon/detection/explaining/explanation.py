@@ -46,29 +46,30 @@ def explain_records(
     observed = _observed(feature_map, cells)
     reconstructed = _reconstructed(feature_map, blame.reconstruction)
     names = [name for name, _ in feature_map.judged]
-    categories = dict(feature_map.categorical)
+    categories = _shares_of_categories(feature_map)
     by_column = np.stack([errors[:, place].sum(axis=1) for _, place in feature_map.judged], axis=1)
     explanations = []
     for row, column_errors in enumerate(by_column.astype(np.float64)):
         seen = {name: column[row] for name, column in observed.items()}
         expected = {name: column[row] for name, column in reconstructed.items()}
-        plain = _plain_clauses(feature_map, cells, row, seen)
-        columns = list(dict.fromkeys([*names, *plain]))
-        errors_of = np.full(len(columns), PLAIN_ERROR)
-        errors_of[: len(names)] = column_errors
-        first = [columns.index(name) for name in plain]
-        errors_of[first] = PLAIN_ERROR
-        blamed = [*first, *(place for place in blame.columns[row] if place not in first)]
-        contributions = _contributions(columns, errors_of, blamed, seen, expected)
+        moved = _moved_clauses(feature_map, cells, row, seen)
+        frozen = _frozen_clauses(feature_map, cells, row, seen)
+        columns = [*names, *moved]
+        errors_of = np.concatenate([column_errors, np.full(len(moved), PLAIN_ERROR)])
+        first, found = list(range(len(names), len(columns))), blame.columns[row]
+        still = [names.index(name) for name in frozen if names.index(name) not in found]
+        if not found:
+            errors_of[still] = PLAIN_ERROR
+        contributions = _contributions(columns, errors_of, first + found + still, seen, expected)
         if all(part.observed is None for part in contributions):
             reason = "every value is missing"
         else:
             because = [names[place] for place in given[row]]
-            clauses = [*plain.values()]
-            rest = contributions[len(plain) : len(blamed)]
-            if rest or not plain:
+            clauses = [*moved.values()]
+            if found or not (moved or frozen):
+                rest = contributions[len(moved) : len(moved) + len(found)]
                 clauses.append(sentence(rest, because, categories, units))
-            reason = "; ".join(clauses)
+            reason = "; ".join([*clauses, *frozen.values()])
         explanations.append(
             Explanation(
                 observed=seen, reconstructed=expected, contributions=contributions, reason=reason
@@ -77,12 +78,31 @@ def explain_records(
     return explanations
 
 
-def _plain_clauses(
+def _shares_of_categories(feature_map: FeatureMap) -> dict[str, dict[str, float]]:
+    """How common each learned category is; of entities that live apart, each is sure of its own."""
+    found, start = {}, len(feature_map.scaled)
+    for name, texts in feature_map.categorical:
+        shares = feature_map.means[start : start + len(texts)].tolist()
+        if feature_map.entities:
+            shares = [1.0] * len(texts)
+        found[name] = dict(zip(texts, shares, strict=True))
+        start += len(texts) + 1
+    return found
+
+
+def _moved_clauses(
     feature_map: FeatureMap, cells: RecordCells, row: int, seen: Mapping[str, Value]
 ) -> dict[str, str]:
-    """What is said of each column that moved and never did before, or that stands still."""
+    """What is said of each column that moved and never did before."""
     moved = [feature_map.constants[place] for place in np.flatnonzero(cells.moved[row])]
-    clauses = {constant.column: constant.reason(seen[constant.column]) for constant in moved}
+    return {constant.column: constant.reason(seen[constant.column]) for constant in moved}
+
+
+def _frozen_clauses(
+    feature_map: FeatureMap, cells: RecordCells, row: int, seen: Mapping[str, Value]
+) -> dict[str, str]:
+    """What is said of each column that stands still for longer than it ever did."""
+    clauses = {}
     for place in np.flatnonzero(cells.frozen[row]):
         name, most = feature_map.limits[place]
         clauses[name] = (

@@ -9,6 +9,13 @@ from aemon.detection.judgement import Contribution
 LARGEST_PLAIN = 1e9
 """From here on numbers are written with an exponent."""
 
+NEARLY_ALL = 0.9
+"""Share from which a category is expected though no other column leads to it."""
+
+RARE = 0.02
+"""Share up to which a category is odd by itself."""
+
+_UNUSUAL = "unusual beside the other columns"
 _MOST_DECIMALS = 6  # more, and an exponent is easier to read
 _DIGITS, _MOST_DIGITS = 3, 12  # of numbers with an exponent; beyond 12 it is binary noise
 
@@ -16,7 +23,7 @@ _DIGITS, _MOST_DIGITS = 3, 12  # of numbers with an exponent; beyond 12 it is bi
 def sentence(
     blamed: Sequence[Contribution],
     given: Sequence[str],
-    categories: Mapping[str, tuple[str, ...]],
+    categories: Mapping[str, Mapping[str, float]],
     units: Mapping[str, str],
 ) -> str:
     """What was seen where something else was expected, a clause for each column to blame.
@@ -24,7 +31,7 @@ def sentence(
     Args:
         blamed: their columns, the first to blame first.
         given: the columns that the first one's expectation rests on.
-        categories: those learned, of each categorical column.
+        categories: those learned, of each categorical column, with their shares.
         units: of numeric columns; others have none.
     """
     clauses = []
@@ -35,11 +42,19 @@ def sentence(
 
 
 def _clause(
-    part: Contribution, categories: tuple[str, ...] | None, unit: str | None, because: str
+    part: Contribution, shares: Mapping[str, float] | None, unit: str | None, because: str
 ) -> str:
-    if categories is not None and part.observed not in categories:
+    if shares is not None and part.observed not in shares:
         return f"{part.column} {part.observed!r} never seen in training"
-    if isinstance(part.observed, bool) or categories is not None:
+    if shares is not None and not because and shares.get(str(part.reconstructed), 1) < NEARLY_ALL:
+        # Nothing leads to the commonest category but its being so.
+        share = shares[str(part.observed)]
+        if share <= RARE:
+            return (
+                f"{part.column} {part.observed}, which only {100 * share:.2g} % of the records have"
+            )
+        return f"{part.column} {part.observed} {_UNUSUAL}"
+    if isinstance(part.observed, bool) or shares is not None:
         observed, expected = _word(part.observed), _word(part.reconstructed)
         seen = observed
     else:
@@ -47,7 +62,7 @@ def _clause(
         observed, expected = number_pair(*pair)
         seen = f"{observed} {unit}" if unit else observed
     if observed == expected:
-        return f"{part.column} {seen} unusual beside the other columns"
+        return f"{part.column} {seen} {_UNUSUAL}"
     return f"{part.column} {seen} where {expected} was expected{because}"
 
 

@@ -27,6 +27,9 @@ long as there are any within several spreads."""
 BLOCK_RECORDS = 2_048
 """Records worked on at once: the temporaries of a block stay in the processor's cache."""
 
+SAME_CONTEXT = 1e-3
+"""In spreads: places of entities that are nearer are the same."""
+
 NEAREST = 1e-4
 """The least squared distance believed, a unit of weight: 1 % of a spread is a repetition."""
 
@@ -132,6 +135,17 @@ class Space:
             _, nearest = self.prototypes.nearest(self.scaled(X[part]), mask[part], k=NEIGHBOURS)
             filled[part] = np.where(known[part], X[part], records[nearest].mean(axis=1))
         return filled
+
+    def usual_of_context(self, X: Floats, mask: Mask) -> Floats:  # noqa: N803 -- (N, F)
+        """Mean of the normal records of each record's context (N, F); NaN where it is not known."""
+        context, records = self.weights <= 0, self.normal_records
+        usual = np.full(X.shape, np.nan, dtype=np.float32)
+        known = np.flatnonzero(mask[:, context].all(axis=1))
+        for row in known:
+            alike = (np.abs(records[:, context] - X[row, context]) < SAME_CONTEXT).all(axis=1)
+            if alike.any():
+                usual[row] = records[alike].mean(axis=0)
+        return usual
 
     def own_prototypes(self, X: Floats, mask: Mask) -> Rows:  # noqa: N803 -- (N, F)
         """The prototype (N,) that is a record itself, equal in all cells observed; -1 for none."""

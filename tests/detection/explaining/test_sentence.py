@@ -3,7 +3,10 @@ import pytest
 from aemon.detection.explaining.sentence import number_pair, sentence
 from aemon.detection.judgement import Contribution
 
-KINDS = {"valve": ("open", "closed")}
+KINDS = {
+    "valve": {"open": 0.93, "closed": 0.07},
+    "country": {"DE": 0.6, "FR": 0.3, "NL": 0.09, "LI": 0.01},
+}
 UNITS = {"pressure": "bar", "load": "%"}
 
 
@@ -38,6 +41,14 @@ def test_truths_are_told_as_words():
 def test_a_category_never_seen_is_expected_by_nothing():
     assert told(part("valve", "torn", "open"), given=("flow",)) == (
         "valve 'torn' never seen in training"
+    )
+
+
+def test_the_commonest_category_is_not_expected_for_being_so():
+    assert told(part("country", "NL", "DE")) == "country NL unusual beside the other columns"
+    assert told(part("country", "LI", "DE")) == ("country LI, which only 1 % of the records have")
+    assert told(part("country", "NL", "DE"), given=("amount",)) == (
+        "country NL where DE was expected, given amount"
     )
 
 
