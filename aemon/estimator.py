@@ -4,13 +4,15 @@ Needs scikit-learn, `pip install 'aemon[estimator]'`; nothing else of aemon impo
 """
 
 import warnings
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 try:
-    from sklearn.base import BaseEstimator, OutlierMixin
+    from sklearn.base import BaseEstimator, OutlierMixin, TransformerMixin
     from sklearn.utils import Tags, check_random_state
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
@@ -22,7 +24,9 @@ from aemon.config.detector_settings import DetectorSettings
 from aemon.config.learning_settings import LearningSettings
 from aemon.config.threshold_settings import ThresholdSettings
 from aemon.detection.arrays import Rows, Values
+from aemon.detection.judgement import Explanation
 from aemon.detection.learning import LEAST_RECORDS, train_detector
+from aemon.detection.unnamed_records import as_frame
 from aemon.errors import FrameError, TrainingError
 from aemon.frame import Frame
 
@@ -34,7 +38,7 @@ BLOCK_RECORDS = 64
 one shape round alike, so that no last digit depends on what a record is scored beside."""
 
 
-class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
+class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignore[misc]
     """Anomaly detection by an ensemble of autoencoders, `train_detector` in scikit-learn's terms.
 
     X is (N, columns): an array of numbers, or a DataFrame whose columns may be numbers, truths and
@@ -54,7 +58,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         random_state: seed of training; None takes another one each time.
 
     Attributes:
-        detector_: the `Detector` that was learned; it explains, imputes and encodes.
+        detector_: the `Detector` that was learned; it takes frames and DataFrames.
         offset_: minus the threshold, so that `decision_function` is 0 on it.
         n_features_in_: columns seen in `fit`.
         feature_names_in_: their names, where they have text for names.
@@ -100,7 +104,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
                 f"are {LEAST_RECORDS}, and the false-alarm rate means nothing",
                 stacklevel=2,
             )
-            frame = _frame(frame.values.iloc[np.resize(np.arange(len(frame)), LEAST_RECORDS)])
+            frame = as_frame(frame.values.iloc[np.resize(np.arange(len(frame)), LEAST_RECORDS)])
         seed = self.random_state
         if seed is None or isinstance(seed, np.random.RandomState):
             seed = int(check_random_state(seed).randint(np.iinfo(np.int32).max))
@@ -121,16 +125,74 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             NotFittedError: nothing was learned yet.
             ValueError: the columns are not those that were learned from.
         """
-        check_is_fitted(self)
-        frame = self._frame(X, reset=False)
-        whole = np.resize(np.arange(len(frame)), -(-len(frame) // BLOCK_RECORDS) * BLOCK_RECORDS)
+        frame, count = self._blocks(X)
         detector = self.detector_
         try:
-            features, mask = detector.feature_map.transform(frame.take(whole))
+            features, mask = detector.feature_map.transform(frame)
         except FrameError as error:
             raise ValueError(str(error)) from error
-        scores = detector.scorer.scores(features, mask, apart=True)
-        return -scores[: len(frame)]
+        return -detector.scorer.scores(features, mask, apart=True)[:count]
+
+    def transform(self, X: Any) -> Values:  # noqa: N803
+        """Codes (N, C) of N records, by the first member; gaps are filled before.
+
+        Members start from different weights, so that their codes say nothing to one another;
+        `detector_.encode` has those of all.
+
+        Raises:
+            NotFittedError: nothing was learned yet.
+            ValueError: the columns are not those that were learned from.
+        """
+        frame, count = self._blocks(X)
+        try:
+            return self.detector_.encode(frame)[0, :count].astype(np.float64)
+        except FrameError as error:
+            raise ValueError(str(error)) from error
+
+    def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:  # noqa: ARG002 -- scikit-learn's name
+        """Names (C,) of what `transform` returns.
+
+        Raises:
+            NotFittedError: nothing was learned yet.
+        """
+        check_is_fitted(self)
+        width = self.detector_.scorer.autoencoder.code_size
+        return np.array([f"code{place}" for place in range(width)], dtype=object)
+
+    def impute(self, X: Any) -> Any:  # noqa: N803
+        """X with its missing cells estimated: an array where X is one, else a DataFrame.
+
+        Raises:
+            NotFittedError: nothing was learned yet.
+            ValueError: the columns are not those that were learned from.
+        """
+        check_is_fitted(self)
+        try:
+            filled = self.detector_.impute(self._frame(X, reset=False))
+        except FrameError as error:
+            raise ValueError(str(error)) from error
+        if isinstance(X, pd.DataFrame):
+            return filled.set_axis(X.index)
+        return filled.to_numpy(dtype=np.float64)
+
+    def explain(self, X: Any, units: Mapping[str, str] | None = None) -> list[Explanation]:  # noqa: N803
+        """Why each of a few records scored as it did: columns, values expected, and a sentence.
+
+        Columns of an array are named x0, x1 and so on.
+
+        Args:
+            X: the records.
+            units: of numeric columns, for the words alone: `{"pressure": "bar"}`.
+
+        Raises:
+            NotFittedError: nothing was learned yet.
+            ValueError: the columns are not those that were learned from.
+        """
+        check_is_fitted(self)
+        try:
+            return self.detector_.explain(self._frame(X, reset=False), units)
+        except FrameError as error:
+            raise ValueError(str(error)) from error
 
     def decision_function(self, X: Any) -> Values:  # noqa: N803
         """`score_samples` above the threshold (N,): negative for anomalies; raises as that does."""
@@ -156,26 +218,22 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             threshold=ThresholdSettings(false_alarm_rate=self.false_alarm_rate),
         )
 
+    def _blocks(self, X: Any) -> tuple[Frame, int]:  # noqa: N803
+        """X as a frame of whole blocks, and how many of its records are there."""
+        check_is_fitted(self)
+        frame = self._frame(X, reset=False)
+        whole = np.resize(np.arange(len(frame)), -(-len(frame) // BLOCK_RECORDS) * BLOCK_RECORDS)
+        return frame.take(whole), len(frame)
+
     def _frame(self, X: Any, *, reset: bool) -> Frame:  # noqa: N803
         """X as a frame; a DataFrame as it is, anything else as numbers."""
         if isinstance(X, pd.DataFrame):
             validate_data(self, X, reset=reset, skip_check_array=True)
             if not len(X):
                 raise ValueError("found 0 samples, where at least 1 is needed")
-            return _frame(X)
+            return as_frame(X)
         numbers = validate_data(
             self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan",
             ensure_min_samples=2 if reset else 1,
         )  # fmt: skip
-        return _frame(pd.DataFrame(numbers).add_prefix("x"))
-
-
-def _frame(values: pd.DataFrame) -> Frame:
-    """A frame of nameless records a second apart, in their order."""
-    count = len(values)
-    return Frame(
-        times=np.arange(count).astype("datetime64[s]").astype("datetime64[us]"),
-        keys=np.arange(count).astype(str).astype(object),
-        entities=np.full(count, "", dtype=object),
-        values=values.reset_index(drop=True),
-    )
+        return as_frame(pd.DataFrame(numbers).add_prefix("x"))

@@ -84,6 +84,38 @@ def test_mixed_tables_with_gaps_are_welcome():
     assert set(estimator.predict(new)) <= {-1, 1}
 
 
+def test_a_dataframe_is_explained_imputed_encoded_and_mapped():
+    table = mixed(200, 0).set_index(pd.RangeIndex(1000, 1200))
+    detector = AutoencoderDetector(**QUICK).fit(table)
+    later = mixed(5, 1).set_index(pd.Index(list("abcde")))
+    later.loc["b", "c1"], later.loc["c", "mode"] = np.nan, "torn"
+    assert detector.explain(later) == detector.detector_.explain(later)
+    assert detector.explain(later)[2].reason.startswith("mode 'torn' never seen")
+    filled = detector.impute(later)
+    pd.testing.assert_frame_equal(filled, detector.detector_.impute(later))
+    assert filled.index.tolist() == list("abcde")
+    assert filled.notna().all(axis=None)
+    assert detector.detector_.reconstruct(later).index.tolist() == list("abcde")
+    codes = detector.transform(later)
+    assert codes.shape == (5, detector.detector_.scorer.autoencoder.code_size)
+    np.testing.assert_allclose(codes, detector.detector_.encode(later)[0], rtol=1e-4, atol=1e-5)
+    assert list(detector.get_feature_names_out()) == [f"code{i}" for i in range(codes.shape[1])]
+    assert detector.detector_.code_map(later).shape == (5, 2)
+    assert detector.detector_.judge(later).anomalous.shape == (5,)
+
+
+def test_an_array_is_explained_and_imputed():
+    detector = AutoencoderDetector(**QUICK).fit(causes(200, 0))
+    odd = causes(3, 1)
+    odd[0, 1], odd[1, 2] = 50.0, np.nan
+    assert detector.explain(odd)[0].reason.startswith("x1 50 where ")
+    filled = detector.impute(odd)
+    assert isinstance(filled, np.ndarray)
+    assert np.isfinite(filled).all()
+    with pytest.raises(ValueError, match="features"):
+        detector.impute(odd[:, :2])
+
+
 def test_it_fits_into_a_pipeline():
     pipeline = make_pipeline(RobustScaler(), AutoencoderDetector(**QUICK)).fit(causes(300, 0))
     assert (pipeline.predict(causes(300, 1)) == 1).mean() > 0.9

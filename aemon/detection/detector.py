@@ -27,12 +27,14 @@ from aemon.detection.state import (
 )
 from aemon.detection.thresholds.by_entity import Thresholds
 from aemon.detection.thresholds.threshold import Threshold
-from aemon.frame import Frame
+from aemon.detection.unnamed_records import Records, as_frame, like
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Detector:
     """All that judging takes. Made by `train_detector` or `from_state`: none is ever unfitted.
+
+    Records are a `Frame`, or a DataFrame of their values alone, in the order of time.
 
     Attributes:
         feature_map: from columns to features.
@@ -51,7 +53,7 @@ class Detector:
         """The line for all records that have none of their own."""
         return self.thresholds.pooled
 
-    def look(self, frame: Frame, before: Repeats | None = None) -> Look:
+    def look(self, frame: Records, before: Repeats | None = None) -> Look:
         """Look once at records that were fetched together: verdicts, and explanations on request.
 
         Context rows of the frame are seen, and not judged.
@@ -63,7 +65,7 @@ class Detector:
         Raises:
             FrameError: a column that was learned from is missing, or no judged column can be read.
         """
-        seen = see(self.feature_map, self.scorer, frame, before)
+        seen = see(self.feature_map, self.scorer, as_frame(frame), before)
         return Look(
             seen=seen,
             judgement=judge(self.scorer, self.thresholds, self.feature_map, seen),
@@ -72,7 +74,7 @@ class Detector:
             thresholds=self.thresholds,
         )
 
-    def judge(self, frame: Frame) -> Judgement:
+    def judge(self, frame: Records) -> Judgement:
         """Return the verdicts on N records that were fetched together, as `look` has them.
 
         Raises:
@@ -80,7 +82,7 @@ class Detector:
         """
         return self.look(frame).judgement
 
-    def explain(self, frame: Frame, units: Mapping[str, str] | None = None) -> list[Explanation]:
+    def explain(self, frame: Records, units: Mapping[str, str] | None = None) -> list[Explanation]:
         """Explain why each of a few records scored as it did, in original units.
 
         Where the records were judged already, `Look.explain` does not read them again.
@@ -92,10 +94,10 @@ class Detector:
         Raises:
             FrameError: a column that was learned from is missing.
         """
-        seen = see(self.feature_map, self.scorer, frame)
+        seen = see(self.feature_map, self.scorer, as_frame(frame))
         return explain(self.feature_map, self.scorer, self.thresholds, seen, units)
 
-    def encode(self, frame: Frame) -> Floats:
+    def encode(self, frame: Records) -> Floats:
         """Codes (M, N, C) of N records by the encoders of all M members; gaps are filled first.
 
         Raises:
@@ -104,25 +106,26 @@ class Detector:
         _, filled = self._fill(frame)
         return self.scorer.autoencoder.encode(filled.features)
 
-    def reconstruct(self, frame: Frame) -> pd.DataFrame:
+    def reconstruct(self, frame: Records) -> pd.DataFrame:
         """The judged columns of N records as they come back, in original units: denoised.
 
         Raises:
             FrameError: a column that was learned from is missing.
         """
         _, filled = self._fill(frame)
-        return as_columns(self.feature_map, filled.reconstruction)
+        return like(frame, as_columns(self.feature_map, filled.reconstruction))
 
-    def impute(self, frame: Frame) -> pd.DataFrame:
+    def impute(self, frame: Records) -> pd.DataFrame:
         """The frame's values with missing judged cells estimated, all others untouched.
 
         Raises:
             FrameError: a column that was learned from is missing.
         """
         mask, filled = self._fill(frame)
-        return with_gaps_filled(self.feature_map, frame.values, filled.features, mask)
+        values = as_frame(frame).values
+        return like(frame, with_gaps_filled(self.feature_map, values, filled.features, mask))
 
-    def code_map(self, frame: Frame) -> Floats:
+    def code_map(self, frame: Records) -> Floats:
         """Coordinates (N, 2) of N records for a picture, as `codes.code_map` has them.
 
         Raises:
@@ -132,7 +135,7 @@ class Detector:
         normal = self.scorer.space.normal_records
         return code_map(self.scorer.autoencoder, normal, filled.features)
 
-    def compression(self, frame: Frame) -> Compression:
+    def compression(self, frame: Records) -> Compression:
         """What keeping one member's codes instead of these records saves, and costs.
 
         Raises:
@@ -141,8 +144,8 @@ class Detector:
         mask, filled = self._fill(frame)
         return compression(self.feature_map, self.scorer.autoencoder, filled.features, mask)
 
-    def _fill(self, frame: Frame) -> tuple[Mask, Filled]:
-        X, mask = self.feature_map.transform(frame)  # noqa: N806 -- (N, F)
+    def _fill(self, frame: Records) -> tuple[Mask, Filled]:
+        X, mask = self.feature_map.transform(as_frame(frame))  # noqa: N806 -- (N, F)
         return mask, fill(self.scorer, X, mask)
 
     def state(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:

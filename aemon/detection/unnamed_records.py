@@ -1,0 +1,27 @@
+"""Records without times and keys: a table of values alone, as the Python interface takes it."""
+
+import numpy as np
+import pandas as pd
+
+from aemon.frame import Frame
+
+Records = Frame | pd.DataFrame
+"""Records as they are judged, or their values alone."""
+
+
+def as_frame(records: Records) -> Frame:
+    """Return records as a frame; those of a table are a second apart, in their order."""
+    if isinstance(records, Frame):
+        return records
+    count = len(records)
+    return Frame(
+        times=np.arange(count).astype("datetime64[s]").astype("datetime64[us]"),
+        keys=np.arange(count).astype(str).astype(object),
+        entities=np.full(count, "", dtype=object),
+        values=records.reset_index(drop=True),
+    )
+
+
+def like(records: Records, made: pd.DataFrame) -> pd.DataFrame:
+    """Return what was made of records (N rows) with the index of the table they came in."""
+    return made.set_axis(records.index) if isinstance(records, pd.DataFrame) else made
