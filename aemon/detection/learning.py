@@ -131,13 +131,9 @@ def learn(
     frame, training_set = make_training_set(frame, feature_map, settings.detector, seed)
     kind = KINDS[settings.detector.kind]
     autoencoder = kind.learn(training_set, settings.detector, seed, progress)
-    fitted = fit_scorer(
-        autoencoder,
-        training_set,
-        hold_out(autoencoder, training_set),
-        ScoringPlan(floors=feature_map.floors, views=kind.views, diagonal=kind.diagonal),
-        seed=seed,
-    )
+    plan = ScoringPlan(floors=feature_map.floors, views=kind.views, diagonal=kind.diagonal)
+    held = hold_out(autoencoder, training_set)
+    fitted = fit_scorer(autoencoder, training_set, held, plan, seed=seed)
     calibrating = _calibrating(training_set, fitted)
     rows, held_out = fitted.rows[calibrating], frame.take(fitted.rows)
     provenance = Provenance(
