@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from aemon.detection.judgement import Contribution
 from aemon.detection.similar_episodes import ALIKE, Pattern, likeness, signed_shares
+from aemon.records import Identity
 
 LEAST_GAP, MOST_GAP = 2 / 3, 1.5
 """How much smaller or larger than the excused record's the gap of the first column may be."""
@@ -56,10 +57,12 @@ class Excuses:
     Attributes:
         false_alarms: what was odd about records that were normal after all.
         confirmed: and about those that were anomalies.
+        records: (entity, key) of the false alarms themselves, whatever is odd about them now.
     """
 
     false_alarms: Sequence[Reason] = ()
     confirmed: Sequence[Reason] = ()
+    records: frozenset[Identity] = frozenset()
 
     def cover(self, reason: Reason) -> bool:
         """Whether a record is like one that was a false alarm, and like none that was confirmed."""

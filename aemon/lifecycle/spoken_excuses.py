@@ -11,13 +11,17 @@ from aemon.store.feedback import BlamedCell, SpokenOf
 def excuses_from(spoken: Iterable[SpokenOf]) -> Excuses:
     """Return what was said of some records as what it says of others."""
     reasons: dict[FeedbackVerdict, list[Reason]] = {verdict: [] for verdict in FeedbackVerdict}
+    records = set()
     for one in spoken:
+        if one.verdict is FeedbackVerdict.FALSE_ALARM:
+            records.add((one.entity, one.record_key))
         reason = blamed_reason(one.entity, one.blamed)
         if reason is not None:
             reasons[one.verdict].append(reason)
     return Excuses(
         false_alarms=tuple(reasons[FeedbackVerdict.FALSE_ALARM]),
         confirmed=tuple(reasons[FeedbackVerdict.CONFIRMED]),
+        records=frozenset(records),
     )
 
 

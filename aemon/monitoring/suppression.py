@@ -97,19 +97,21 @@ class Suppression:
                 Quiet.DRIFT if shifted[place] else None,
                 uncounted(explanation.contributions, self.settings),
                 Quiet.FEW if few[place] else None,
-                Quiet.EXCUSED if self._excused(frame.entities[row], explanation) else None,
+                Quiet.EXCUSED if self._excused(frame, row, explanation) else None,
             )
             reason = next(filter(None, reasons), None)
             if reason is not None:
                 quiet[row] = reason
         return judgement.suppress(quiet) if quiet else judgement
 
-    def _excused(self, entity: str, explanation: Explanation) -> bool:
-        """Whether a record is like one that a person called a false alarm."""
-        if not self.excuses.false_alarms:
+    def _excused(self, frame: Frame, row: int, explanation: Explanation) -> bool:
+        """Whether a record was called a false alarm, or is like one that was."""
+        if not self.excuses.records:
             return False
+        entity = frame.entities[row]
         reason = reason_of(entity, explanation.contributions)
-        return reason is not None and self.excuses.cover(reason)
+        named = (entity, frame.keys[row]) in self.excuses.records
+        return named or (reason is not None and self.excuses.cover(reason))
 
     def _few(self, frame: Frame, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
         """Which of the K records at these rows have too few of their entity before them (K,)."""
