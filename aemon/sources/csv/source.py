@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
+from math import ceil
 from pathlib import Path
 
 import pandas as pd
@@ -70,9 +71,11 @@ class CsvFiles:
             timezone=settings.timezone,
         )
         self._keyed = settings.key is not None
+        self._by_file = by_path is not None
         self._tables = Tables(self._roles, re.compile(by_path.from_path) if by_path else None)
         # Files of two entities may be alike.
-        self._starts = Starts(self._tables, keyed=self._keyed, knows_copies=by_path is None)
+        self._starts = Starts(self._tables, keyed=self._keyed, knows_copies=not self._by_file)
+        self._told_apart: tuple[str, ...] = ()
         self._at_end: dict[Path, tuple[object, Place]] = {}
 
     @property
@@ -86,7 +89,8 @@ class CsvFiles:
         located = locate(files, places_in(after.position if after else ""), self._holds)
         read = _Read(places=located.all)
         left, more = limit, False
-        for name, path in located.order(files):
+        for name, path, share in self._shared(located.order(files)):
+            quota = ceil(left * share)
             state = _state(path)
             if self._at_end.get(path) == (state, located.now.get(name)):
                 continue
@@ -97,14 +101,15 @@ class CsvFiles:
                 start, warning = self._starts.find(file, files, located, read.places)
                 read.warnings.append(warning)
                 records = text.records(start if start.bytes else None)
-                taken = list(islice(records, left))
+                taken = list(islice(records, quota))
                 left -= len(taken)
-                more = not left and next(records, None) is not None
+                rest = len(taken) == quota and next(records, None) is not None
+                more |= rest
                 if taken:
                     self._add(read, file, start, taken)
-            if more:
+            if rest and not self._by_file:
                 break
-            if name in read.places:
+            if name in read.places and not rest:
                 self._at_end[path] = state, read.places[name]
         return self._fetched(read, after, more=more)
 
@@ -114,9 +119,10 @@ class CsvFiles:
         located = locate(files, places_in(until.position if until else ""), self._holds)
         read = _Read()
         left = limit
-        for name, path in reversed(located.order(files)):
+        for name, path, share in self._shared(located.order(files)[::-1]):
+            quota = ceil(left * share)
             end = located.now.get(name)
-            if until is not None and (end is None or not left):
+            if until is not None and (end is None or not quota):
                 continue
             with self._open(path, read, alone=len(files.read) == 1) as text:
                 if text is None:
@@ -125,8 +131,8 @@ class CsvFiles:
                 first = next(records, None)
                 if first is None:
                     continue
-                newest = [*deque(chain([first], records), maxlen=max(left, LAST_KEPT))]
-                taken = newest[-left:] if left else []
+                newest = [*deque(chain([first], records), maxlen=max(quota, LAST_KEPT))]
+                taken = newest[-quota:] if quota else []
                 left -= len(taken)
                 begin = end or _BEGIN._replace(first=fingerprint(first[1].text))
                 tables, warnings = self._tables.make(path, begin, name, taken)
@@ -154,7 +160,8 @@ class CsvFiles:
             SourceConfigError: some cover the same times, and nothing tells whose they are.
         """
         files = find_files(self._path)
-        if self._roles.entity is not None or len(files.read) == 1:
+        names = tuple(files.read)
+        if self._roles.entity is not None or len(names) == 1 or names == self._told_apart:
             return
         samples: list[Sample] = []
         for name, path in islice(files.read.items(), MOST_COMPARED):
@@ -167,6 +174,8 @@ class CsvFiles:
             columns = set(ends[0][0].columns) - set(self._tables.wanted)
             samples += sample_of(name, columns, times)
         check_apart(samples, keyed=self._keyed)
+        if len(samples) == len(names):
+            self._told_apart = names
 
     def describe(self) -> str:
         """The file or folder."""
@@ -191,6 +200,14 @@ class CsvFiles:
             _log.warning("%s", error)
             read.warnings.append(str(error))
             yield None
+
+    def _shared(self, order: list[tuple[str, Path]]) -> Iterator[tuple[str, Path, float]]:
+        """Yield files with the share of the records still wanted that each may give.
+
+        All in turn, but where each is of another entity: then none is left out for others.
+        """
+        for count, (name, path) in enumerate(order):
+            yield name, path, 1 / (len(order) - count) if self._by_file else 1
 
     def _holds(self, path: Path, place: Place) -> bool:
         """Return whether a file is the one a place was taken from."""

@@ -83,3 +83,20 @@ def test_long_files_are_compared_by_their_ends(tmp_path):
         (tmp_path / f"pump{n}.csv").write_text(content(6000, first=10 * n))
     with pytest.raises(SourceConfigError, match="2026-03-05 03:59:00"):
         opened(tmp_path).check_apart()
+
+
+@pytest.mark.parametrize("limit", [1, 2, 7, 60, 1000])
+def test_each_entity_gets_its_share_of_what_is_read(tmp_path, limit):
+    devices(tmp_path)
+    source = opened(tmp_path, entity={"from_path": r"pump(\d+)"})
+    fetched = source.fetch(None, limit)
+    assert len(fetched.table) == min(limit, 150)
+    most = fetched.table["file:entity"].value_counts()
+    assert most.max() - most.min() <= 1
+    keys = fetched.table["file:line"].tolist()
+    while fetched.more:
+        fetched = source.fetch(fetched.watermark, limit)
+        keys += fetched.table["file:line"].tolist()
+    assert len(keys) == len(set(keys)) == 150
+    newest = source.newest(fetched.watermark, 6).table
+    assert newest["file:entity"].value_counts().tolist() == [2, 2, 2]
