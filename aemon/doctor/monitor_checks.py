@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -16,16 +15,13 @@ from aemon.lifecycle.loaded_detector import load
 from aemon.reading.reader import Reader
 from aemon.reading.unreadable import rejections
 from aemon.records import Outcome
-from aemon.sources.csv.files import Files, files_of, listed, was_rotated
+from aemon.sources.csv.files import Files, files_beside, files_of, listed, was_rotated
 from aemon.sources.csv.packing import ends_open
 from aemon.sources.source_kinds import is_stream, open_replayable
 from aemon.store.detectors import active_detector
 from aemon.store.ledger import bad_ends, lost_runs
 from aemon.store.queries import MonitorOverview, overview
 from aemon.store.store import Store
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LATELY = timedelta(days=1)
 UNTOUCHED = timedelta(hours=1)
@@ -76,17 +72,18 @@ def _source(name: str, settings: MonitorSettings, clock: Clock) -> Finding:
 
 def unread_files(config: Config) -> Iterator[Finding]:
     """Which files of the folders that are watched no monitor reads."""
-    read: set[Path] = set()
-    beside: dict[str, Files] = {}
+    found: dict[str, Files] = {}
     for name, settings in config.monitors.items():
         if isinstance(settings.source, CsvSource):
             with suppress(AemonError):  # the check of sources tells
-                beside[name] = files_of(settings.source.path)
-                read |= {path.resolve() for path in beside[name].read.values()}
-    for name, files in beside.items():
+                found[name] = files_of(settings.source.path)
+    read = {path.resolve() for files in found.values() for path in files.read.values()}
+    for name, files in found.items():
+        if _is_one_file(config.monitors[name], files):
+            continue
         left = [
             path
-            for path in files.beside
+            for path in files_beside(files)
             if path.resolve() not in read and not was_rotated(path, read)
         ]
         if left:
@@ -94,6 +91,12 @@ def unread_files(config: Config) -> Iterator[Finding]:
             what = f"{name}: {len(left)} {verb} read by no monitor: {listed(left, files.base)}"
             todo = "a pattern as path names the files to be read, such as path: exports/*.txt"
             yield warning("files", what, todo)
+
+
+def _is_one_file(settings: MonitorSettings, files: Files) -> bool:
+    source = settings.source
+    names = [*files.read]
+    return isinstance(source, CsvSource) and names == [source.path.name]
 
 
 def open_ends(config: Config, clock: Clock) -> Iterator[Finding]:

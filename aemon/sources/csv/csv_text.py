@@ -68,7 +68,7 @@ class CsvText:
         self._wanted = Wanted(columns, separator, dialect.own_separator, dialect.header_line)
         file.seek(0)
         self._encoding = find_encoding(file.read(HEAD_BYTES), dialect.encoding)
-        self.header = find_header((line for line in self._lines(0, 0) if line.text), self._wanted)
+        self.header = find_header(self._whole_lines(0, separator), self._wanted)
 
     def records(self, start: Place | None = None) -> Iterator[tuple[Header, Line]]:
         """Yield the records after a place, each with the header in force; None: from the first.
@@ -119,13 +119,18 @@ class CsvText:
         if not first or size <= 2 * HEAD_BYTES:
             return [*first, *deque(self.records(), maxlen=count)]
         lines = islice(self._lines(size - HEAD_BYTES - size % 4, 0), 1, None)  # a whole one on
-        header = first[-1][0]
-        last = deque((line for line in lines if line.text.strip()), maxlen=count)
+        header, time = first[-1][0], self._wanted.columns[0]
+        last = deque((line for line in lines if is_record(line.text, header, time)), maxlen=count)
         return [*first, *((header, line) for line in last)]
 
     def _lines(self, begin: int, number: int) -> Iterator[Line]:
         lines = read_lines(self.file, self._encoding, begin, number, complete=self._complete)
         return map(single_blanks, lines) if self._blanks else lines
+
+    def _whole_lines(self, begin: int, separator: str) -> Iterator[Line]:
+        """Return lines that may be headers: a name may hold a line break."""
+        lines = self._lines(begin, 0)
+        return join_lines(lines, separator, lambda _text: False, complete=True)
 
     def _in_force(self, start: Place) -> Header:
         """Return the header that is in force at a place: noted there, or looked for above it."""
@@ -134,7 +139,7 @@ class CsvText:
             return self.header
         force = self.header
         if start.header >= 0:
-            line = next(self._lines(start.header, 0), None)
+            line = next(self._whole_lines(start.header, force.separator), None)
             return (header_of(line, force.separator) if line is not None else None) or force
         for header, line in self.records():  # of an older version, which noted none
             if line.start >= start.bytes:

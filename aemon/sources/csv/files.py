@@ -15,46 +15,43 @@ _MOST_NAMES = 5
 
 
 class Files(NamedTuple):
-    """The files that are read by name, in the order of their names, and those beside them.
-
-    A name is the path below `base`.
-    """
+    """The files that are read by name, in the order of their names: the path below `base`."""
 
     base: Path
     read: dict[str, Path]
-    beside: tuple[Path, ...] = ()
 
 
 def find_files(path: Path) -> Files:
-    """Return the files that a path means.
+    """Return the files that a path means: one, those of a folder, or those that fit a pattern.
 
     Raises:
         SourceError: there is none, or a folder holds files and none of them is read.
     """
     found = files_of(path)
-    if found.read or not found.beside:
+    if found.read:
         return found
-    names = listed(found.beside, found.base)
-    first = found.beside[0]
-    inner = first.relative_to(found.base).parent
-    wild = f"*{first.suffix}" if first.suffix else "*"
-    pattern = found.base / ("**" if inner.parts else "") / wild
-    count = len(found.beside)
+    beside = files_beside(found)
+    if not beside:
+        return found
+    first = beside[0]
+    inner = "**" if first.parent != found.base else ""
+    pattern = path / inner / (f"*{first.suffix}" if first.suffix else "*")
+    count = f"{len(beside)} file{'' if len(beside) == 1 else 's'}"
     raise SourceError(
-        f"{path} holds {count} file{'' if count == 1 else 's'}, and none is read: {names}",
+        f"{path} holds {count}, and none is read: {listed(beside, found.base)}",
         todo=f"files that end in .csv are; a pattern says which others: path: {pattern}",
     )
 
 
 def files_of(path: Path) -> Files:
-    """Return the files that a path means, without an error where none is read.
+    """Return the files that a path means, without an error where a folder has none to read.
 
     Raises:
         SourceError: there is no such file or folder, and no file fits the pattern.
     """
     there = path if path.exists() else path.expanduser()
     if there.is_dir():
-        return _of_folder(there)
+        return Files(there, {one.name: one for one in sorted(there.iterdir()) if _is_csv(one)})
     if there.exists():
         return Files(there.parent, {there.name: there})
     plain = next((n for n, part in enumerate(there.parts) if _MAGIC & set(part)), None)
@@ -64,27 +61,24 @@ def files_of(path: Path) -> Files:
     found = sorted(one for one in base.glob(str(pattern)) if one.is_file())
     if not found:
         raise SourceError(f"{there}: no file fits this pattern", todo=_STAYS)
-    read = {one.relative_to(base).as_posix(): one for one in found}
-    folders = sorted({one.parent for one in found})
-    return Files(base, read, tuple(_others((one for f in folders for one in f.iterdir()), found)))
+    return Files(base, {one.relative_to(base).as_posix(): one for one in found})
 
 
-def _of_folder(folder: Path) -> Files:
-    read = {
-        one.name: one
-        for one in sorted(folder.iterdir())
-        if one.name.lower().endswith(ENDINGS) and one.is_file()
-    }
-    inner = (one for one in folder.glob("*/**/*") if one.name.lower().endswith(ENDINGS))
-    others = _others([*sorted(folder.iterdir()), *inner], read.values())
-    return Files(folder, read, tuple(others))
-
-
-def _others(there: Iterable[Path], read: Iterable[Path]) -> list[Path]:
-    taken = set(read)
+def files_beside(files: Files) -> list[Path]:
+    """Return the files beside those that are read, and CSV files in folders below them."""
+    folders = sorted({path.parent for path in files.read.values()} | {files.base})
+    below = (one for one in sorted(files.base.glob("*/**/*")) if _is_csv(one))
+    there = dict.fromkeys(
+        [*(one for folder in folders for one in sorted(folder.iterdir())), *below]
+    )
+    taken = set(files.read.values())
     return [
         one for one in there if one not in taken and not one.name.startswith(".") and one.is_file()
     ]
+
+
+def _is_csv(path: Path) -> bool:
+    return path.name.lower().endswith(ENDINGS) and path.is_file()
 
 
 def was_rotated(path: Path, read: Iterable[Path]) -> bool:

@@ -20,7 +20,7 @@ KNOWN_SHARE = 0.5
 NO_NAME = "column_{}"
 """What the column at a place is called that has no name."""
 
-_SEPARATOR_LINE = re.compile(rb'^"?sep=(.)"?$', re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(rb'^"?sep=([!#-~]|\t)"?$', re.IGNORECASE)
 _DIGIT = re.compile(r"\d")
 
 
@@ -59,9 +59,9 @@ def find_header(lines: Iterable[Line], wanted: Wanted) -> Header | None:
     first: Header | None = None
     commented: Header | None = None
     for line in islice(lines, None if wanted.line else MOST_LINES_ABOVE):
-        said = _SEPARATOR_LINE.match(line.text.strip())
+        said = _SEPARATOR_LINE.match(line.text.strip(b" "))
         if said is not None:
-            separator = separator if wanted.own_separator else said[1].decode(errors="replace")
+            separator = separator if wanted.own_separator else said[1].decode()
             continue
         if wanted.line is not None:
             if line.number < wanted.line:

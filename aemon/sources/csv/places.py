@@ -12,6 +12,9 @@ HEAD_BYTES = 512
 LAST_KEPT = 5
 """So many of the newest records are kept in mind: the last may have been corrected since."""
 
+MOST_KEPT_WHOLE = 200
+"""Of so many files the fingerprints of records are kept: a position stays small."""
+
 
 class Place(NamedTuple):
     """How far a file has been read: always to the end of a record.
@@ -70,8 +73,18 @@ def head_of(file: BinaryIO, end: int) -> int:
 
 
 def as_position(places: Mapping[str, Place]) -> str:
-    """Return the places by file as a watermark keeps them."""
-    return json.dumps(places)
+    """Return the places by file as a watermark keeps them.
+
+    Of very many files only those with the newest records keep what finds them when replaced.
+    """
+    by_time = sorted(places, key=lambda name: places[name].time or 0.0, reverse=True)
+    old = set(by_time[MOST_KEPT_WHOLE:])
+    return json.dumps(
+        {
+            name: place._replace(first="", last=()) if name in old else place
+            for name, place in places.items()
+        }
+    )
 
 
 def places_in(position: str) -> dict[str, Place]:

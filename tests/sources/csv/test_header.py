@@ -197,3 +197,15 @@ def test_another_separator_is_proposed(tmp_path):
     (tmp_path / "plant.csv").write_text("ts;flow\n1;2\n")
     with pytest.raises(SourceConfigError, match="separator: ';'"):
         opened(tmp_path / "plant.csv").fetch(None, 1)
+
+
+def test_names_may_hold_line_breaks(tmp_path):
+    (tmp_path / "plant.csv").write_text('ts,"flow\n[m3/h]"\n1,2\n"flow\n[m3/h]",ts\n5,6\n')
+    source = opened(tmp_path / "plant.csv")
+    table = source.fetch(None, 9).table
+    assert table["flow\n[m3/h]"].tolist() == [2, 5]
+    assert table["file:line"].tolist() == ["plant.csv:3", "plant.csv:6"]
+    mark = source.fetch(None, 9).watermark
+    with (tmp_path / "plant.csv").open("a") as stream:
+        stream.write("7,8\n")
+    assert source.fetch(mark, 9).table["ts"].tolist() == ["8"]

@@ -187,3 +187,13 @@ def test_a_place_of_an_older_version_is_read_on_from(file):
     plant.mark = replace(plant.mark, position=json.dumps(old))
     file.write_text(content(5, first=100))
     assert plant.read() == [100, 101, 102, 103, 104]
+
+
+def test_of_very_many_files_the_position_stays_small(tmp_path):
+    for n in range(300):
+        (tmp_path / f"{n:03}.csv").write_text(content(1, first=n))
+    folder = Follower(tmp_path)
+    folder.read()
+    assert len(folder.mark.position) < 300 * 150
+    (tmp_path / "299.csv").write_text(content(2, first=299))
+    assert folder.read() == [300]
