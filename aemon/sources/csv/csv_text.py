@@ -13,6 +13,7 @@ from aemon.sources.csv.header import (
     Header,
     Wanted,
     find_header,
+    has_gaps,
     header_of,
     is_below_names,
     is_record,
@@ -69,6 +70,9 @@ class CsvText:
         file.seek(0)
         self._encoding = find_encoding(file.read(HEAD_BYTES), dialect.encoding)
         self.header = find_header(self._whole_lines(0, separator), self._wanted)
+        if separator == " " and not self._blanks and self.header and has_gaps(self.header):
+            self._blanks = True  # names stand below each other: no empty fields
+            self.header = find_header(self._whole_lines(0, separator), self._wanted)
 
     def records(self, start: Place | None = None) -> Iterator[tuple[Header, Line]]:
         """Yield the records after a place, each with the header in force; None: from the first.

@@ -91,6 +91,12 @@ def header_of(line: Line, separator: str) -> Header | None:
     return Header(columns, named, separator, line.start, line.end, line.number, line.last)
 
 
+def has_gaps(header: Header) -> bool:
+    """Return whether a column without a name stands before one with a name."""
+    names = enumerate(header.columns[: header.named], 1)
+    return any(name == NO_NAME.format(place) for place, name in names)
+
+
 def names_pattern(header: Header) -> Callable[[bytes], object]:
     """Return a quick test whether a line may be another header: one of the names is a field."""
     names = sorted({re.escape(name.encode()) for name in header.columns[: header.named]})

@@ -28,7 +28,9 @@ class Malformed:
         text = self.line.text[:_MOST_SHOWN].decode(errors="replace")
         found = f"{self.line.number}: {self.expected} fields are expected"
         found += ", and a quote is not closed" if fields is None else f" and {len(fields)} found"
-        return f"{found}: {text!r}; {self.count} such line{'' if self.count == 1 else 's'} rejected"
+        found += f": {text!r}; {self.count} such line{'' if self.count == 1 else 's'} rejected"
+        blanks = "; separator: blanks takes several as one" if separator == " " else ""
+        return found + blanks
 
 
 def parse(

@@ -118,10 +118,11 @@ class Tables:
 def _separator_told(header: Header) -> str:
     """Return which separator was taken, and another one where a single column shows it."""
     told = f"the separator is {header.separator!r}"
-    others = [mark for mark in ";\t|," if mark in header.columns[0]]
-    if len(header.columns) > 1 or not others:
+    marks = {";": "';'", "\t": '"\\t"', "|": "'|'", ",": "','", " ": "blanks"}
+    other = next((text for mark, text in marks.items() if mark in header.columns[0]), None)
+    if len(header.columns) > 1 or other is None:
         return told
-    return f"{told}, and the line holds another: separator: {others[0]!r}"
+    return f"{told}, and the line holds another: separator: {other}"
 
 
 def foreign_note(path: Path, taken: Sequence[tuple[Header, Line]], named: str | None) -> str:

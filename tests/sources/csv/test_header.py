@@ -138,6 +138,17 @@ def test_blanks_may_separate(tmp_path):
     assert list(table["note"]) == ["a  b", "x"]
 
 
+def test_names_below_each_other_show_that_blanks_separate(tmp_path):
+    file = tmp_path / "plant.csv"
+    file.write_text("ts   flow  note\n1      20  x\n2       5  y\n")
+    assert Follower(file, separator=" ").read() == [20, 5]
+    with pytest.raises(SourceConfigError, match="separator: blanks"):
+        opened(file).fetch(None, 1)
+    file.write_text("ts flow note\n1     20  x\n")
+    (told,) = opened(file, separator=" ").fetch(None, 1).warnings
+    assert "separator: blanks" in told
+
+
 def test_one_blank_is_a_separator_like_any_other(tmp_path):
     (tmp_path / "plant.csv").write_text("ts flow note\n1  x\n")
     table = opened(tmp_path / "plant.csv", separator=" ").fetch(None, 9).table
@@ -193,9 +204,10 @@ def test_a_category_with_the_name_of_a_column_makes_no_header(tmp_path):
     assert Follower(tmp_path / "plant.csv").read() == [2, 3, 4]
 
 
-def test_another_separator_is_proposed(tmp_path):
-    (tmp_path / "plant.csv").write_text("ts;flow\n1;2\n")
-    with pytest.raises(SourceConfigError, match="separator: ';'"):
+@pytest.mark.parametrize(("mark", "told"), [(";", "';'"), ("\t", r'"\\t"'), ("|", r"'\|'")])
+def test_another_separator_is_proposed(tmp_path, mark, told):
+    (tmp_path / "plant.csv").write_text("ts;flow\n1;2\n".replace(";", mark))
+    with pytest.raises(SourceConfigError, match=f"separator: {told}"):
         opened(tmp_path / "plant.csv").fetch(None, 1)
 
 
