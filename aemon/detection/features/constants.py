@@ -66,10 +66,11 @@ class Constant:
 
     def reason(self, observed: object) -> str:
         """Return what is said of a record in which it moved."""
-        seen, usual = (
-            f"{value:.10g}" if isinstance(value, float) else repr(value)
-            for value in (observed, self.value)
-        )
+        both = (observed, self.value)
+        if isinstance(observed, bool):
+            seen, usual = ("true" if value else "false" for value in both)
+        else:
+            seen, usual = (f"{v:.10g}" if isinstance(v, float) else repr(v) for v in both)
         return (
             f"{self.column} {seen}, where it was always {usual} "
             f"in all {self.records} records learned from"

@@ -18,6 +18,9 @@ LEAST_MOVES_OF_A_PART = 3
 LEAST_RECORDS = 50
 """In fewer records any slope may be a part of a rhythm."""
 
+LEAST_EVENTS = 5
+"""Moves of a slow counter, all by one: a state that goes on and on is none."""
+
 MOST_RESETS = 3
 """Moves against the direction: a meter that was replaced. What falls back more often is a level
 that returns, and can be learned."""
@@ -34,6 +37,8 @@ def is_counter(numbers: Values, entities: Texts) -> str:
     """
     if np.count_nonzero(~np.isnan(numbers)) < LEAST_RECORDS:
         return ""
+    if _counts_events(numbers, entities):
+        return "rises"
     ups, downs = np.zeros(PARTS, dtype=int), np.zeros(PARTS, dtype=int)
     for own in each_alone(numbers, entities):
         moves = np.diff(own)
@@ -49,6 +54,19 @@ def is_counter(numbers: Values, entities: Texts) -> str:
         ):
             return direction
     return ""
+
+
+def _counts_events(numbers: Values, entities: Texts) -> bool:
+    """Return whether whole numbers go up by one now and then, and never otherwise."""
+    there = numbers[~np.isnan(numbers)]
+    if (there != np.rint(there)).any():
+        return False
+    moves = [np.diff(own) for own in each_alone(numbers, entities)]
+    whole = np.concatenate(moves)
+    if (whole[whole != 0] != 1).any() or whole.sum() < LEAST_EVENTS:
+        return False
+    halves = [half.any() for own in moves for half in np.array_split(own, 2)]
+    return any(halves[::2]) and any(halves[1::2])
 
 
 def each_alone(numbers: Values, entities: Texts) -> Iterator[Values]:

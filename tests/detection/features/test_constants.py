@@ -37,6 +37,9 @@ def test_another_text_has_moved_and_a_missing_one_has_not():
 def test_the_reason_names_both_values():
     alarm = Constant.of_number("alarm", 0.0, 1000)
     assert alarm.reason(1.0) == "alarm 1, where it was always 0 in all 1000 records learned from"
+    assert alarm.reason(True) == (
+        "alarm true, where it was always false in all 1000 records learned from"
+    )
     status = Constant(column="status", value="RUN", tolerance=0, records=200)
     assert status.reason("FAULT") == (
         "status 'FAULT', where it was always 'RUN' in all 200 records learned from"

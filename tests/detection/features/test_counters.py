@@ -17,6 +17,8 @@ NOBODY = np.full(N, "", dtype=object)
         (1e6 - np.cumsum(rng.uniform(0, 1, N)), "falls"),
         (np.cumsum(rng.uniform(0, 1, N)) % 300, "rises"),
         (np.arange(N) // 20, "rises"),
+        (np.arange(N) // 160, "rises"),
+        (np.arange(N) // 400, ""),
         (np.cumsum(rng.normal(size=N)), ""),
         (np.sin(np.arange(N) / 50), ""),
         (np.arange(N) >= N / 2, ""),
@@ -26,7 +28,7 @@ NOBODY = np.full(N, "", dtype=object)
         (np.minimum(np.arange(N), 100), ""),
     ],
     ids=[
-        "row number", "meter", "slow meter", "what is left", "resets", "batch", "random walk",
+        "row number", "meter", "slow meter", "what is left", "resets", "batch", "starts", "few starts", "random walk",
         "rhythm", "one step", "sawtooth", "noise", "constant", "start up",
     ],
 )  # fmt: skip
