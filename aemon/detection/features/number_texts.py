@@ -27,10 +27,15 @@ _GROUPS: Mapping[DecimalMark, tuple[str, ...]] = {
 }
 """What may stand between thousands, by the decimal mark; each a set of characters."""
 
+_REST = r"(?:[^\d,;:|=]|[23]){0,15}"  # such as m3/h
 _WITH_UNIT = re.compile(
     rf"([+\-\u2212]?[\d.,'\u2019{_SPACES}]*\d(?:[eE][+-]?\d+)?)[{_SPACES}]*"
-    r"([^\W\d_][^\d,;:|=]{0,15}|[%\u2030\u00b0$\u20ac\u00a3][^\d,;:|=]{0,15})"
+    rf"(?![eE][+-]?\d)([^\W\d_]{_REST}|[%\u2030\u00b0$\u20ac\u00a3]{_REST})"
 )
+_RANKS = frozenset({"st", "nd", "rd", "th"})
+MOST_UNITS = 5
+"""Different endings of numbers that may be units."""
+
 _ADDRESS = re.compile(r"\d{1,3}(\.\d{1,3}){3}")
 _NAMES = {".": "point", ",": "comma"}
 
@@ -136,7 +141,19 @@ def infer_format(
     return formats[first]
 
 
+def units_of(texts: Sequence[str]) -> dict[str, str]:
+    """Return the units that stand behind numbers, each with the first text that has it.
+
+    None where there are so many that they can be no units.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        if match := _WITH_UNIT.fullmatch(text.strip()):
+            found.setdefault(match[2].strip(), text)
+    return found if len(found) <= MOST_UNITS and not found.keys() & _RANKS else {}
+
+
 def _unit_of(texts: Sequence[str]) -> str:
     """Return the one unit that stands behind numbers; empty where there is none, or several."""
-    found = {match[2].strip() for text in texts if (match := _WITH_UNIT.fullmatch(text.strip()))}
-    return found.pop() if len(found) == 1 else ""
+    found = units_of(texts)
+    return next(iter(found)) if len(found) == 1 else ""

@@ -26,11 +26,15 @@ from aemon.detection.features.number_texts import (
     Doubt,
     NumberFormat,
     infer_format,
+    units_of,
 )
 from aemon.errors import FrameError
 
 LEAST_SHARE = 0.5
 """Of a column's texts that a format of numbers must read, to be the column's."""
+
+MOST_CODES = 12
+"""So few different texts such as 10mm and 3kg may be codes."""
 
 MOST_TEXTS = 2_000
 """Distinct texts that a format is inferred from."""
@@ -129,6 +133,7 @@ def _format(values: "pd.Series[Any]", name: str, columns: ColumnSettings) -> Num
     counts = texts.value_counts().head(MOST_TEXTS)
     found = infer_format(list(counts.index), counts.tolist(), columns.decimal)
     if found is None:
+        _check_units(name, counts)
         return PLAIN
     if isinstance(found, Doubt):
         one, two = found.numbers
@@ -138,4 +143,27 @@ def _format(values: "pd.Series[Any]", name: str, columns: ColumnSettings) -> Num
             f'`columns: {{decimal: "."}}`; or exclude {name!r}',
         )
     read = [not np.isnan(found.number(text)) for text in counts.index]
-    return found if counts[read].sum() >= LEAST_SHARE * counts.sum() else PLAIN
+    if counts[read].sum() >= LEAST_SHARE * counts.sum():
+        return found
+    _check_units(name, counts)
+    return PLAIN
+
+
+def _check_units(name: str, counts: "pd.Series[int]") -> None:
+    """Refuse a column that mixes units: it is neither numbers nor categories.
+
+    Raises:
+        FrameError: it does.
+    """
+    units = units_of(list(counts.index))
+    if len(units) < 2:  # noqa: PLR2004
+        return
+    formats = [NumberFormat(unit=unit) for unit in units]
+    read = np.array([[not np.isnan(f.number(text)) for f in formats] for text in counts.index])
+    each = counts.to_numpy() @ read
+    if read.any(axis=1).sum() > MOST_CODES and each.min() > 1 and 2 * each.sum() > counts.sum():
+        first, second = list(units.values())[:2]
+        raise FrameError(
+            f"column {name!r} mixes units: {first!r} and {second!r}",
+            todo=f"give it in one unit, or leave it out: `columns: {{exclude: [{name}]}}`",
+        )
