@@ -31,6 +31,10 @@ class Action(StrEnum):
     STOPPING = "stopping", "it was told to end"
     STOPPED = "stopped", "it has ended; `clean` if every run had"
     CLOCK_SET = "clock.set", "the clock was set by some seconds: all jobs tick now"
+    SCHEDULER_FAILED = (
+        "scheduler.failed",
+        "ticks or threads could not be started, for the reason told",
+    )
     ANOMALY = "anomaly", "a record was flagged, with its reason"
     EPISODE_OPENED = "episode.opened", "anomalies in a row have become an episode"
     EPISODE_CLOSED = "episode.closed", "an episode is over: enough calm records followed"

@@ -123,7 +123,7 @@ class Daemon:
         return f"{host}:{port}"
 
     def run(self) -> ExitCode:
-        """Work until SIGTERM or SIGINT, then end within ten seconds."""
+        """Work until SIGTERM or SIGINT, then end within ten seconds; an error if no tick comes any more."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
         signal.signal(signal.SIGHUP, self._ask_to_reload)
@@ -151,7 +151,7 @@ class Daemon:
         # Event would wait for itself, and a lock's wait may miss a signal another thread got.
         ahead = time.time() - time.monotonic()
         looked_at = time.monotonic()
-        while not self._asked_to_stop:
+        while not self._asked_to_stop and self._scheduler.alive:
             time.sleep(AWAKE_EVERY_SECONDS)
             self._notifier.feed_watchdog(lambda: self._condition.alive)
             pause = self._config.reload_every.total_seconds()
@@ -163,8 +163,12 @@ class Daemon:
                 log(logger, logging.WARNING, Action.CLOCK_SET, "the clock was set", seconds=step)
                 self._scheduler.start_over()
                 ahead += step
+        died = not self._asked_to_stop
+        if died:
+            what = "the scheduler's thread died: aemon ends, to be started anew"
+            log(logger, logging.CRITICAL, Action.SCHEDULER_FAILED, what)
         self._stop(web)
-        return ExitCode.OK
+        return ExitCode.FAILED if died else ExitCode.OK
 
     def _ask_to_stop(self, _number: int, _frame: object) -> None:
         self._asked_to_stop = True
@@ -175,8 +179,13 @@ class Daemon:
     def _begin_reload(self) -> None:
         """Reload in a thread, unless one does: the store it asks may hang, and the watchdog waits."""
         if self._reload_thread is None or not self._reload_thread.is_alive():
-            self._reload_thread = threading.Thread(target=self._reload, name="reload", daemon=True)
-            self._reload_thread.start()
+            thread = threading.Thread(target=self._reload, name="reload", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # the machine has no more threads: later, perhaps
+                log(logger, logging.ERROR, Action.SCHEDULER_FAILED, f"no thread to reload: {error}")
+                return
+            self._reload_thread = thread
 
     def _reload(self) -> None:
         """Take up a changed configuration, as far as that goes without a restart."""

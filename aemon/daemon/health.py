@@ -43,9 +43,9 @@ class Condition:
 
     @property
     def alive(self) -> bool:
-        """Whether it did of late."""
+        """Whether it did of late, and its thread has not died since."""
         age = self._age()
-        return age is not None and age < HEARTBEAT_LOST_SECONDS
+        return age is not None and age < HEARTBEAT_LOST_SECONDS and self._scheduler.alive
 
     def health(self) -> Health:
         """For whoever decides whether to restart the daemon: a busy one need not be."""

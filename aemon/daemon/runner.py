@@ -86,7 +86,12 @@ class Runner:
         thread = threading.Thread(
             target=self._execute, args=(execution, work), name=f"{job}:{monitor}", daemon=True
         )
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:  # the machine has no more threads, or no memory for one
+            with self._lock:
+                self._runs.pop(id(execution), None)
+            return self.note(monitor, job, Outcome.SKIPPED, f"no thread for the run: {error}")
         if not execution.settled.wait(timeout.total_seconds()):
             execution.stop.ask(f"not done after {timeout.total_seconds():g} s")
         with self._lock:

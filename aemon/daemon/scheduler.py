@@ -1,5 +1,6 @@
 """When things run: APScheduler with every one of its silent defaults made explicit."""
 
+import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,15 +14,14 @@ from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEve
 from apscheduler.executors.pool import BasePoolExecutor, ThreadPoolExecutor
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.base import BaseTrigger
-from apscheduler.triggers.combining import OrTrigger
-from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from aemon.clock import Clock
-from aemon.config.values.cron import WEEKDAYS, Cron, longest_pause
+from aemon.config.values.cron import Cron, longest_pause
 from aemon.daemon.slots import Slots
+from aemon.daemon.triggers import trigger_of
+from aemon.logs import Action, log
 from aemon.records import Job, Outcome
 
 SCORING_AT_ONCE = 10  # runs that are not slow; more wait their turn
@@ -37,6 +37,29 @@ _MISSED = {
 
 Missed = Callable[[str, Job, Outcome, str], None]
 """Told (monitor, job, outcome, reason) of every tick that did not run."""
+
+
+_TRIED_AGAIN_SECONDS = 5.0
+_logger = logging.getLogger(__name__)
+
+
+class _SteadyScheduler(BackgroundScheduler):  # type: ignore[misc]
+    """A scheduler whose thread outlives whatever its jobs or their triggers do."""
+
+    def _process_jobs(self) -> float | None:
+        try:
+            seconds: float | None = super()._process_jobs()
+        except Exception as error:  # noqa: BLE001 -- all monitors would stand still
+            what = f"ticks are tried again in {_TRIED_AGAIN_SECONDS:g} s: {error!r}"
+            log(_logger, logging.ERROR, Action.SCHEDULER_FAILED, what)
+            return _TRIED_AGAIN_SECONDS
+        return seconds
+
+    @property
+    def alive(self) -> bool:
+        """Whether its thread lives; before the start and after the end, too."""
+        thread = self._thread
+        return not self.running or thread is None or thread.is_alive()
 
 
 class _InSlots(BasePoolExecutor):  # type: ignore[misc]
@@ -77,7 +100,7 @@ class Scheduler:
         self._clock = clock
         self.slots = Slots(SCORING_AT_ONCE, Job.SCORE.value)
         self._heard_of: SimpleQueue[tuple[str, int] | None] = SimpleQueue()
-        self._scheduler = BackgroundScheduler(
+        self._scheduler = _SteadyScheduler(
             timezone=UTC,
             executors={
                 "default": ThreadPoolExecutor(1),
@@ -96,6 +119,11 @@ class Scheduler:
         heartbeat()
         self._scheduler.add_job(heartbeat, IntervalTrigger(seconds=HEARTBEAT_SECONDS, timezone=UTC))
         self._scheduler.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether there are ticks: False once the scheduler's thread has died."""
+        return self._scheduler.alive
 
     def every(
         self,
@@ -179,41 +207,12 @@ class Scheduler:
             job, _, monitor = heard[0].partition(":")
             if monitor:
                 outcome, reason = _MISSED[heard[1]]
-                self._missed(monitor, Job(job), outcome, reason)
+                try:
+                    self._missed(monitor, Job(job), outcome, reason)
+                except Exception as error:  # noqa: BLE001 -- later ticks are to be counted, too
+                    what = f"a missed tick of {monitor} is not in the ledger: {error!r}"
+                    log(_logger, logging.ERROR, Action.SCHEDULER_FAILED, what)
 
 
 def _id(job: Job, monitor: str) -> str:
     return f"{job}:{monitor}"
-
-
-def trigger_of(
-    schedule: timedelta | Cron, zone: ZoneInfo, jitter: timedelta | None = None
-) -> BaseTrigger:
-    """What ticks by a schedule.
-
-    APScheduler counts weekdays from Monday as 0, so cron's numbers are told to it as names; and
-    it wants day and weekday both to fit where cron takes either.
-    """
-    seconds = jitter.total_seconds() if jitter else None
-    if isinstance(schedule, timedelta):
-        return IntervalTrigger(seconds=schedule.total_seconds(), timezone=UTC, jitter=seconds)
-    weekdays = ",".join(WEEKDAYS[number] for number in sorted(schedule.weekdays))
-    days = _listed(schedule.days)
-    ways = [(days, None), (None, weekdays)] if schedule.either_day else [(days, weekdays)]
-    triggers = [
-        CronTrigger(
-            minute=_listed(schedule.minutes),
-            hour=_listed(schedule.hours),
-            day=day,
-            month=_listed(schedule.months),
-            day_of_week=weekday,
-            timezone=zone,
-            jitter=seconds,
-        )
-        for day, weekday in ways
-    ]
-    return triggers[0] if len(triggers) == 1 else OrTrigger(triggers)
-
-
-def _listed(numbers: frozenset[int]) -> str:
-    return ",".join(str(number) for number in sorted(numbers))

@@ -1,5 +1,6 @@
 """A bounded number of runs at a time, first come first served, that no slow run can hold up."""
 
+import logging
 import threading
 import time
 from collections import deque
@@ -8,12 +9,17 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
+from aemon.logs import Action, log
+
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_logger = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 10.0
 """A run that takes longer is slow: it goes on, but its slot is given to another."""
 
+THREADS_TRIED_SECONDS = 1.0  # between two tries where the machine has no thread to give
 MOST_SLOW = 50  # slow runs at a time; with more, the others wait for one to end
 
 
@@ -23,6 +29,7 @@ class _Task:
     work: Callable[[], Any]
     began: float | None = field(default=None)  # monotonic
     slow: bool = False
+    admitted: bool = False  # its future says that it runs, though it may wait for a thread
 
 
 class Slots(Executor):
@@ -38,7 +45,7 @@ class Slots(Executor):
         self._waiting: deque[_Task] = deque()
         self._running: set[_Task] = set()
         self._changed = threading.Condition()
-        self._closed = False
+        self._closed = self._short = False
         threading.Thread(target=self._dispatch, name=f"{name}-slots", daemon=True).start()
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
@@ -90,11 +97,19 @@ class Slots(Executor):
                 slow += 1
         while self._waiting and len(self._running) - slow < self._slots:
             task = self._waiting.popleft()
-            if not task.future.set_running_or_notify_cancel():
+            if not task.admitted and not task.future.set_running_or_notify_cancel():
                 continue
+            task.admitted = True
             task.began = now
             self._running.add(task)
-            threading.Thread(target=self._run, args=(task,), name=self._name, daemon=True).start()
+            thread = threading.Thread(target=self._run, args=(task,), name=self._name, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # the machine has no more threads, or no memory for one
+                self._running.discard(task)
+                self._waiting.appendleft(task)
+                return self._wait_for_threads(error)
+            self._short = False
         if not self._waiting:
             return None
         quick = [task.began for task in self._running if not task.slow and task.began is not None]
@@ -103,6 +118,16 @@ class Slots(Executor):
             if quick and slow < MOST_SLOW
             else None
         )
+
+    def _wait_for_threads(self, error: RuntimeError) -> float:
+        """Tell, once an outage, that no thread can be started; seconds until the next try."""
+        if not self._short:
+            what = (
+                f"{len(self._waiting)} {self._name} runs wait, and are tried every second: {error}"
+            )
+            log(_logger, logging.ERROR, Action.SCHEDULER_FAILED, what)
+        self._short = True
+        return THREADS_TRIED_SECONDS
 
     def _run(self, task: _Task) -> None:
         try:

@@ -133,13 +133,20 @@ class Ledger:
         patience = PATIENCE_WHEN_AWAY_SECONDS if self._outage.is_on else PATIENCE_SECONDS
         with self._state:
             if self._row_began is None and self._waiting:
-                self._row_began = time.monotonic()
-                threading.Thread(target=self._write, name="ledger", daemon=True).start()
+                self._begin_to_write()
             self._state.wait_for(lambda: self._row_began is None or self._hangs(patience), patience)
             written, hangs = not self._waiting, self._hangs(patience)
         if hangs:
             self._outage.failed()
         return written
+
+    def _begin_to_write(self) -> None:
+        self._row_began = time.monotonic()
+        try:
+            threading.Thread(target=self._write, name="ledger", daemon=True).start()
+        except RuntimeError as error:  # the machine has no more threads: the next run tries again
+            self._row_began = None
+            log(logger, logging.ERROR, Action.LEDGER_FAILED, f"no thread to write it: {error}")
 
     def _hangs(self, patience: float) -> bool:
         """Whether the row being written has been for longer than that."""

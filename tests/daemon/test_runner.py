@@ -229,3 +229,19 @@ def test_the_class_of_an_error_says_how_a_run_ended_and_what_to_do(runner, error
 
 def test_a_run_that_ended_well_asks_for_nothing(runner):
     assert runner.run("pumps", Job.SCORE, lambda *_: (Outcome.OK, ""), SOON).remedy is None
+
+
+def test_a_run_for_which_there_is_no_thread_is_told_and_left_to_the_next_tick(runner, monkeypatch):
+    def no_thread(_thread):
+        raise RuntimeError("can't start new thread")
+
+    def done(_run, _stop):
+        return Outcome.OK, ""
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_thread)
+        report = runner.run("pumps", Job.SCORE, done, SOON)
+    assert report.outcome == Outcome.SKIPPED
+    assert "can't start new thread" in report.reason
+    assert not runner.running("pumps")
+    assert runner.run("pumps", Job.SCORE, done, SOON).outcome == Outcome.OK

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from aemon.clock import utc_now
-from aemon.daemon.scheduler import SCORING_AT_ONCE, Scheduler
+from aemon.daemon.scheduler import SCORING_AT_ONCE, Scheduler, Timing
 from aemon.records import Job, Outcome
 
 
@@ -150,3 +150,40 @@ def test_a_listener_that_hangs_takes_no_ticks_with_it(told):
     scheduler.stop()
     assert time.monotonic() - began < 2
     release.set()
+
+
+def test_a_schedule_that_fails_takes_no_other_monitors_ticks(scheduler):
+    ticks = []
+    scheduler.start(lambda: None)
+    far = Timing(jitter=timedelta(days=999_999_999))
+    scheduler.every(timedelta(milliseconds=20), "bad", lambda: None, far)
+    scheduler.every(timedelta(milliseconds=50), "good", lambda: ticks.append(1))
+    wait(lambda: len(ticks) > 3)
+    assert scheduler.alive
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_scheduler_whose_thread_died_says_so(scheduler, monkeypatch):
+    def dies():
+        raise SystemExit
+
+    scheduler.start(lambda: None)
+    assert scheduler.alive
+    monkeypatch.setattr(scheduler._scheduler, "_process_jobs", dies)
+    scheduler._scheduler.wakeup()
+    wait(lambda: not scheduler.alive)
+
+
+def test_a_listener_that_fails_hears_of_later_ticks():
+    told, release = [], threading.Event()
+
+    def missed(*what):
+        told.append(what)
+        raise RuntimeError("can't start new thread")
+
+    scheduler = Scheduler(missed, 1, utc_now)
+    scheduler.start(lambda: None)
+    scheduler.every(timedelta(milliseconds=50), "pumps", lambda: release.wait(5))
+    wait(lambda: len(told) > 1)
+    release.set()
+    scheduler.stop()

@@ -64,3 +64,18 @@ def test_what_waits_is_dropped_when_it_stops_and_nothing_is_taken_any_more(relea
     assert waiting.cancelled()
     with pytest.raises(RuntimeError, match="shut down"):
         slots.submit(int, 1)
+
+
+def test_a_run_waits_while_the_machine_has_no_thread(monkeypatch):
+    slots, start, refused = Slots(2, "test"), threading.Thread.start, []
+
+    def no_thread(thread):
+        if thread.name == "test" and len(refused) < 2:
+            refused.append(thread)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr("aemon.daemon.slots.THREADS_TRIED_SECONDS", 0.01)
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    assert [slots.submit(int, number).result(5) for number in "12"] == [1, 2]
+    assert len(refused) == 2

@@ -8,7 +8,7 @@ import pytest
 from apscheduler.triggers.cron import CronTrigger
 
 from aemon.config.values.cron import Cron
-from aemon.daemon.scheduler import trigger_of
+from aemon.daemon.triggers import trigger_of
 
 FIRST = datetime(2026, 3, 20, tzinfo=UTC)
 
@@ -48,3 +48,44 @@ def test_jitter_moves_each_tick_and_keeps_the_pace():
     gaps = {round((after - before).total_seconds()) for before, after in pairwise(found)}
     assert len(gaps) > 5
     assert all(20 <= gap <= 100 for gap in gaps)
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "planned", "expected"),
+    [
+        # Each was planned before the clocks changed: Nuuk at midnight, Cairo skips midnight.
+        ("0 0 * * *", "America/Nuuk", "2026-03-28T02:00", "2026-03-29T01:00"),
+        ("0 0 * * *", "Africa/Cairo", "2026-04-22T22:00", "2026-04-23T22:00"),
+        ("30 0 * * *", "Africa/Cairo", "2026-04-22T22:30", "2026-04-23T22:30"),
+        ("0 0 * * 1", "Europe/Berlin", "2026-03-22T23:00", "2026-03-29T22:00"),
+        ("30 23 * * 6", "America/Nuuk", "2026-03-22T01:30", "2026-03-29T01:30"),
+        ("30 2 * * *", "Europe/Berlin", "2026-10-25T00:30", "2026-10-26T01:30"),
+        ("30 0 * * *", "America/Havana", "2026-11-01T04:30", "2026-11-02T05:30"),
+        ("*/30 * * * *", "Europe/Berlin", "2026-10-25T00:30", "2026-10-25T01:00"),
+    ],
+)
+def test_a_tick_planned_before_a_clock_change_comes_once(text, zone, planned, expected):
+    trigger = trigger_of(Cron.parse(text), ZoneInfo(zone))
+    before = datetime.fromisoformat(planned).replace(tzinfo=UTC)
+    assert trigger.get_next_fire_time(before - timedelta(minutes=1), before) == before
+    assert f"{trigger.get_next_fire_time(before, before):%Y-%m-%dT%H:%M}" == expected
+
+
+def test_after_a_long_sleep_the_last_missed_tick_is_found_soon():
+    trigger = trigger_of(Cron.parse("* * * * *"), ZoneInfo("UTC"))
+    tick, now, found = FIRST, FIRST + timedelta(days=30), 0
+    while tick <= now:
+        last, tick, found = tick, trigger.get_next_fire_time(tick, now), found + 1
+    assert (last, found < 100) == (now, True)
+    weekly = trigger_of(Cron.parse("0 0 * * 1"), ZoneInfo("UTC"))
+    monday = datetime(2026, 3, 23, tzinfo=UTC)
+    assert (
+        weekly.get_next_fire_time(monday - timedelta(days=7), monday + timedelta(days=3)) == monday
+    )
+
+
+def test_a_schedule_that_fails_is_tried_again():
+    far = timedelta(days=999_999_999)
+    trigger = trigger_of(timedelta(minutes=1), ZoneInfo("UTC"), far)
+    moments = {trigger.get_next_fire_time(FIRST, FIRST) for _ in range(20)}
+    assert FIRST + timedelta(minutes=1) in moments

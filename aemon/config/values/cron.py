@@ -86,20 +86,38 @@ class Cron:
     def moments(self, first: datetime, last: datetime, zone: ZoneInfo) -> Iterator[datetime]:
         """Every moment from `first` to `last`, both aware, in order; as aware UTC.
 
-        A moment that the spring shift skips comes an hour later, one that autumn repeats once.
+        A moment that the spring shift skips comes an hour later. One that autumn repeats comes
+        once, but twice where minutes or hours are `*`, as in cron(8).
         """
-        day = first.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
-        end = last.astimezone(zone)
-        while day.replace(tzinfo=None) <= end.replace(tzinfo=None):
-            hours = self.hours if self.on_day(day) else ()
-            times = {
-                day.replace(hour=hour, minute=minute).astimezone(UTC)
-                for hour in hours
-                for minute in self.minutes
-            }
-            yield from sorted(moment for moment in times if first <= moment <= last)
-            naive = day.replace(tzinfo=None) + timedelta(days=1)
-            day = naive.replace(tzinfo=zone)
+        start = first.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+        day = start.replace(tzinfo=None) - timedelta(days=1)  # what it skips late comes a day later
+        end = last.astimezone(zone).replace(tzinfo=None)
+        waiting: set[datetime] = set()
+        while day <= end or waiting:
+            waiting |= self._of_day(day.replace(tzinfo=zone)) if day <= end else set()
+            day += timedelta(days=1)
+            over = day.replace(tzinfo=zone).astimezone(UTC)
+            ready = {moment for moment in waiting if moment < over}
+            waiting -= ready
+            yield from sorted(moment for moment in ready if first <= moment <= last)
+
+    def _of_day(self, day: datetime) -> set[datetime]:
+        """The moments of a local day, in UTC."""
+        hours = self.hours if self.on_day(day) else ()
+        return {
+            day.replace(hour=hour, minute=minute, fold=fold).astimezone(UTC)
+            for hour in hours
+            for minute in self.minutes
+            for fold in self._folds(day)
+        }
+
+    def _folds(self, day: datetime) -> tuple[int, ...]:
+        """Which of an hour's two passes count; both only on a day that has such an hour."""
+        minutes, hours = self.text.split()[:2]
+        if not (minutes.startswith("*") or hours.startswith("*")):
+            return (0,)
+        longer = day.utcoffset() != (day + timedelta(days=1)).utcoffset()
+        return (0, 1) if longer else (0,)
 
     def __str__(self) -> str:
         return self.text
