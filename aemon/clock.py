@@ -7,7 +7,11 @@ from datetime import UTC, datetime, timedelta
 Clock = Callable[[], datetime]
 """Returns the current time, aware and in UTC."""
 
+LONGEST = timedelta(days=36_500)
+"""No duration is longer: a hundred years from now or ago is still a date."""
+
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_MOST_SHOWN = 40  # characters
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 
 
@@ -28,11 +32,25 @@ def parse_duration(text: str) -> timedelta:
     compact = text.strip().replace(" ", "")
     parts = _PART.findall(compact)
     if not parts or "".join(number + unit for number, unit in parts) != compact:
-        raise ValueError(f"{text!r} is not a duration; write for example 30s, 15m, 1h30m or 1d")
-    duration = timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+        raise ValueError(
+            f"{shortened(text)} is not a duration; write for example 30s, 15m, 1h30m or 1d"
+        )
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if seconds > LONGEST.total_seconds():
+        raise ValueError(f"{shortened(text)} is too long: 36500d at most")
+    duration = timedelta(seconds=seconds)
     if duration <= timedelta(0):
-        raise ValueError(f"{text!r} is not longer than nothing")
+        raise ValueError(f"{shortened(text)} is not longer than nothing")
     return duration
+
+
+def shortened(text: str) -> str:
+    """Return a text in quotes, cut where it is too long for a message.
+
+    >>> shortened("9" * 99)
+    "'9999999999999999999999999999999999999999...'"
+    """
+    return repr(text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "...")
 
 
 def format_duration(duration: timedelta) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from aemon.config.values.scalars import Settings
+from aemon.config.values.scalars import MOST, Settings
 
 DetectorKind = Literal[
     "auto",
@@ -26,9 +26,12 @@ class DetectorSettings(Settings):
         "auto", description="kind of detector: `aemon kinds` tells what each of them does"
     )
     code_size: int | None = Field(
-        None, ge=1, description="width of the code; default three quarters of the features"
+        None,
+        ge=1,
+        le=100_000,
+        description="width of the code; default three quarters of the features",
     )
-    hidden_sizes: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
+    hidden_sizes: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] | None = Field(
         None,
         description="widths of the layers between features and code, the outermost first; "
         "default one of 3x the features",
@@ -40,17 +43,26 @@ class DetectorSettings(Settings):
         3, ge=1, le=32, description="autoencoders averaged, each tried on records it never saw"
     )
     steps: int | None = Field(
-        None, ge=1, description="training steps; default the kind's own, or three passes if more"
+        None,
+        ge=1,
+        le=MOST,
+        description="training steps; default the kind's own, or three passes if more",
     )
-    batch_records: int = Field(128, ge=1, description="records in a training step")
+    batch_records: int = Field(128, ge=1, le=MOST, description="records in a training step")
     learning_rate: float | None = Field(
-        None, gt=0, description="its peak, or its constant value for vanilla; default the kind's"
+        None,
+        gt=0,
+        le=1e6,
+        description="its peak, or its constant value for vanilla; default the kind's",
     )
     momentum: float = Field(
         0.9, ge=0, lt=1, description="share of the last step taken again; vanilla alone"
     )
     noise: float | None = Field(
-        None, ge=0, description="most input noise in training, in spreads; default the kind's"
+        None,
+        ge=0,
+        le=1e6,
+        description="most input noise in training, in spreads; default the kind's",
     )
     masking: float | None = Field(
         None, ge=0, lt=1, description="most input cells hidden in training; default the kind's"
@@ -62,10 +74,10 @@ class DetectorSettings(Settings):
         0.1, gt=0, lt=1, description="mean activation wanted of each unit of the code; sparse, kl"
     )
     sparsity_weight: float | None = Field(
-        None, gt=0, description="of that cost beside the error; default the kind's"
+        None, gt=0, le=1e6, description="of that cost beside the error; default the kind's"
     )
     ridge: float = Field(
-        1e-3, gt=0, description="ridge penalty of the output weights, a record; elm alone"
+        1e-3, gt=0, le=1e6, description="ridge penalty of the output weights, a record; elm alone"
     )
     suspect_share: float = Field(
         0.0,
@@ -73,4 +85,6 @@ class DetectorSettings(Settings):
         le=0.2,
         description="share of the training records that may be anomalies; 0 says all are normal",
     )
-    seed: int = Field(0, ge=0, description="same data, settings and seed: same detector")
+    seed: int = Field(
+        0, ge=0, le=2**63 - 1, description="same data, settings and seed: same detector"
+    )

@@ -8,6 +8,17 @@ from typing import Any, NoReturn
 
 import yaml
 
+from aemon.config.bounded_yaml import (
+    MOST_BYTES,
+    MOST_DEPTH,
+    MOST_SECRET_BYTES,
+    MOST_VALUES,
+    check_depth,
+    key_shown,
+    read_bounded,
+    size_when_merged,
+    without_names,
+)
 from aemon.errors import ConfigError
 
 KeyPath = tuple[str | int, ...]
@@ -62,6 +73,7 @@ def read_document(path: Path, env: Mapping[str, str], *, todo: str = _INIT) -> D
     """
     text = _read_text(path, todo)
     try:
+        check_depth(text, str(path))
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
@@ -74,7 +86,8 @@ def read_document(path: Path, env: Mapping[str, str], *, todo: str = _INIT) -> D
         mark = error.problem_mark or error.context_mark
         number = mark.line + 1 if mark else 1
         raise ConfigError(
-            f"{path}:{number}: {error.problem or error.context}", todo=_syntax_hint(text, number)
+            f"{path}:{number}: {without_names(str(error.problem or error.context))}",
+            todo=_syntax_hint(text, number),
         ) from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not YAML: {getattr(error, 'reason', 'unreadable')}") from None
@@ -82,7 +95,7 @@ def read_document(path: Path, env: Mapping[str, str], *, todo: str = _INIT) -> D
 
 def _read_text(path: Path, todo: str) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_bounded(path, MOST_BYTES).decode("utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file", todo=todo) from None
     except IsADirectoryError:
@@ -92,6 +105,8 @@ def _read_text(path: Path, todo: str) -> str:
         raise ConfigError(f"{path}:{line}: not UTF-8 text", todo="save it as UTF-8") from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 def _syntax_hint(text: str, number: int) -> str:
@@ -111,6 +126,7 @@ class _Reader:
         self._env = env
         self._loader = loader
         self._lines: dict[KeyPath, int] = {(): 1}
+        self._values = 0  # those that aliases stand for counted each time
         self._inside: set[int] = set()  # nodes around the present one: an alias may not name them
 
     def read(self, root: yaml.MappingNode) -> Document:
@@ -118,6 +134,14 @@ class _Reader:
         return Document(name=str(self._path), data=data, lines=self._lines)
 
     def _value(self, node: yaml.Node, path: KeyPath) -> object:
+        self._values += 1
+        if self._values > MOST_VALUES or len(path) > MOST_DEPTH:
+            self._fail(
+                node,
+                path[:MOST_DEPTH],
+                f"more than {MOST_VALUES:,} values, or deeper than "
+                f"{MOST_DEPTH} levels, with what aliases stand for",
+            )
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
         if id(node) in self._inside:
@@ -145,6 +169,12 @@ class _Reader:
                 here = (*path, key.value)
                 self._fail(key, here, f"written twice; first on line {own[key.value]}")
             own[key.value] = key.start_mark.line + 1
+        try:
+            merged = size_when_merged(node, _MERGE)
+        except ValueError as error:
+            self._fail(node, path, str(error))
+        if merged > MOST_VALUES:
+            self._fail(node, path, f"more than {MOST_VALUES:,} keys with what `<<` names")
         self._loader.flatten_mapping(node)  # `<<: *defaults` comes first and is overridden
         for key, _ in node.value:
             self._lines[*path, key.value] = key.start_mark.line + 1
@@ -152,7 +182,10 @@ class _Reader:
 
     def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> object:
         if node.tag == _STRING:
-            return _REFERENCE.sub(lambda match: self._replace(match, node, path), node.value)
+            text = _REFERENCE.sub(lambda match: self._replace(match, node, path), node.value)
+            if "\0" in text:
+                self._fail(node, path, "holds a NUL, which is in no text, path or name")
+            return text
         try:
             return self._loader.construct_object(node)
         except ValueError:
@@ -174,14 +207,17 @@ class _Reader:
 
     def _file(self, file: Path, node: yaml.Node, path: KeyPath) -> str:
         try:
-            return (self._path.parent / file).read_text(encoding="utf-8").strip()
+            content = read_bounded(self._path.parent / file, MOST_SECRET_BYTES)
+            return content.decode("utf-8").strip()
         except UnicodeDecodeError:
             self._fail(node, path, f"{file} is not UTF-8 text")
         except OSError as error:
-            self._fail(node, path, f"cannot read {file}: {error.strerror}")
+            self._fail(node, path, f"cannot read {file}: {error.strerror or 'it is a folder'}")
+        except ValueError as error:
+            self._fail(node, path, f"cannot read {str(file)!r}: {error}")
 
     def _fail(self, node: yaml.Node, path: KeyPath, problem: str) -> NoReturn:
-        key = ".".join(map(str, path))
+        key = key_shown(path)
         line = node.start_mark.line + 1
         raise ConfigError(
             f"{self._path}:{line}: {key}: {problem}" if key else f"{self._path}:{line}: {problem}"

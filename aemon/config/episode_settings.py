@@ -4,19 +4,24 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from aemon.config.values.scalars import Settings
+from aemon.config.values.scalars import MOST, Settings
 from aemon.config.values.times import Duration
 
 
 class EpisodeSettings(Settings):
     """How adjacent anomalies of one entity become one episode."""
 
-    gap: int = Field(5, ge=0, description="it ends when more calm records than this follow")
+    gap: int = Field(
+        5, ge=0, le=MOST, description="it ends when more calm records than this follow"
+    )
     longest_gap: Duration = Field(
         timedelta(days=1), description="or when so much time passes between two anomalies"
     )
     min_records: int = Field(
-        1, ge=1, description="shorter ones are stored, but told to nobody: anomalies it takes"
+        1,
+        ge=1,
+        le=MOST,
+        description="shorter ones are stored, but told to nobody: anomalies it takes",
     )
     end_line: float = Field(
         0.8,

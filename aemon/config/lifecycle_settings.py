@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from aemon.config.values.scalars import Settings, Size
+from aemon.config.values.scalars import MOST, Settings, Size
 from aemon.config.values.times import After, Duration
 
 
@@ -15,7 +15,10 @@ class LifeSettings(Settings):
         True, description="a new detector first judges in the shadow, beside the active one"
     )
     trial_records: int | None = Field(
-        None, ge=20, description="records of a trial; default 1 / false-alarm rate, 200 to 2000"
+        None,
+        ge=20,
+        le=MOST,
+        description="records of a trial; default 1 / false-alarm rate, 200 to 2000",
     )
     trial_longest: Duration = Field(
         timedelta(days=1), description="a trial that saw fewer records is decided by then"
@@ -24,7 +27,10 @@ class LifeSettings(Settings):
         True, description="train a new detector when normal life has drifted"
     )
     retrain_on_feedback: int = Field(
-        5, ge=0, description="train when people said so many new things of records; 0 never"
+        5,
+        ge=0,
+        le=MOST,
+        description="train when people said so many new things of records; 0 never",
     )
     learn_shift_after: After = Field(
         timedelta(days=1),

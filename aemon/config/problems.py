@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from aemon.config.bounded_yaml import key_shown
 from aemon.config.document import Document, KeyPath
 from aemon.config.schema import Config
 from aemon.config.values.addresses import read_address, read_store_address
@@ -73,7 +74,7 @@ def wrong_addresses(document: Document) -> list[Problem]:
             if isinstance(address, str):
                 read(address)
         except ValueError as error:
-            found.append((document.line(path), f"{'.'.join(path)}: {error}"))
+            found.append((document.line(path), f"{key_shown(path)}: {error}"))
     return found
 
 
@@ -105,7 +106,7 @@ def _explain_one(detail: ErrorDetails, document: Document, root: type[Settings])
             )
     else:
         text = detail["msg"]
-    key = ".".join(map(str, path))
+    key = key_shown(path)
     return line, f"{key}: {text}" if key else text
 
 

@@ -5,7 +5,7 @@ from typing import Literal, Self, assert_never
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from aemon.config.values.scalars import Settings
+from aemon.config.values.scalars import MOST, Settings
 from aemon.config.values.times import CronText, Duration, TimeZone
 from aemon.records import Quiet
 
@@ -37,8 +37,8 @@ class Maintenance(Settings):
 class LeastGap(Settings):
     """How far a column must be from what is expected to count."""
 
-    absolute: float = Field(0.0, ge=0, description="in the column's own units")
-    relative: float = Field(0.0, ge=0, description="as a share of the expected value: 0.1")
+    absolute: float = Field(0.0, ge=0, le=1e30, description="in the column's own units")
+    relative: float = Field(0.0, ge=0, le=1e6, description="as a share of the expected value: 0.1")
 
 
 class QuietSettings(Settings):
@@ -54,7 +54,10 @@ class QuietSettings(Settings):
         {}, description="a column counts only where it is that far from what is expected"
     )
     least_records: int = Field(
-        0, ge=0, description="anomalies count only with so many records of the entity in `window`"
+        0,
+        ge=0,
+        le=MOST,
+        description="anomalies count only with so many records of the entity in `window`",
     )
     window: Duration = Field(timedelta(hours=1), description="that window, up to the anomaly")
 

@@ -23,7 +23,7 @@ from aemon.config.service_settings import (
 from aemon.config.source_settings import Source
 from aemon.config.threshold_settings import ThresholdSettings
 from aemon.config.values.cron import longest_pause, moment_after, usual_pause
-from aemon.config.values.scalars import AtKeyError, Settings
+from aemon.config.values.scalars import MOST, AtKeyError, Settings
 from aemon.config.values.times import AutoAfter, Duration, Schedule, TimeZone
 from aemon.records import Job
 
@@ -70,6 +70,7 @@ class MonitorSettings(Settings):
     min_records: int | None = Field(
         None,
         ge=50,
+        le=MOST,
         description="cold start ends at this many records, and the first detector learns from no "
         "more; default by the number of columns, see `aemon check`, and from all there are",
     )
@@ -79,9 +80,14 @@ class MonitorSettings(Settings):
         "learns from the first and judges all later ones, or from the newest and judges what follows",
     )
     max_training_records: int = Field(
-        50_000, ge=50, description="a detector learns from at most this many newest records"
+        50_000,
+        ge=50,
+        le=MOST,
+        description="a detector learns from at most this many newest records",
     )
-    chunk_records: int = Field(10_000, ge=1, description="records judged and committed at once")
+    chunk_records: int = Field(
+        10_000, ge=1, le=MOST, description="records judged and committed at once"
+    )
     lateness: Duration | None = Field(
         None,
         description="records up to so much older than the newest are looked for again and again, "
@@ -203,6 +209,7 @@ class Config(Settings):
     trainings_at_once: int = Field(
         1,
         ge=1,
+        le=1000,
         description="training workers at once; each takes a core, and up to life.train_memory",
     )
     notify: dict[str, Receiver] = Field(

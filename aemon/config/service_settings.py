@@ -76,7 +76,10 @@ class ReplicaSettings(Settings):
     """How several daemons share one store."""
 
     name: str | None = Field(
-        None, min_length=1, description="this daemon's own name; default host name and process"
+        None,
+        min_length=1,
+        max_length=200,
+        description="this daemon's own name; default host name and process",
     )
     lease: Duration = Field(
         timedelta(seconds=30),

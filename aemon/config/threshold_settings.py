@@ -47,7 +47,10 @@ class ThresholdSettings(Settings):
         "scores; fixed the given value",
     )
     value: float | None = Field(
-        None, gt=0, description="the line itself: a score; with method fixed, and only then"
+        None,
+        gt=0,
+        le=1e30,
+        description="the line itself: a score; with method fixed, and only then",
     )
     critical_rate: float | None = Field(
         None,

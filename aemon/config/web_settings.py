@@ -165,7 +165,7 @@ class RateLimitSettings(Settings):
     """How many requests are answered: one an interval, and so many more at once."""
 
     interval: Annotated[timedelta, BeforeValidator(_interval)] = timedelta(0)
-    burst: int = Field(0, ge=0)
+    burst: int = Field(0, ge=0, le=1_000_000_000)
 
 
 class WebSettings(Settings):

@@ -56,16 +56,20 @@ def pattern_of(pattern: str) -> str:
     return rf"^(?:{pattern})$|{_REFERENCE}"
 
 
+MOST = 1_000_000_000
+"""The largest number of records, steps and the like that a setting takes."""
+
+MOST_BYTES = 10**15
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(MB|GB)")
 _BYTES = {"MB": 10**6, "GB": 10**9}
 
 
 def _size(value: object) -> object:
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST_BYTES:
         return value
     match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None or float(match[1]) <= 0:
-        raise ValueError("write a size with its unit, for example 500MB or 4GB")
+    if match is None or not 0 < float(match[1]) * _BYTES[match[2]] <= MOST_BYTES:
+        raise ValueError("write a size with its unit, for example 500MB or 4GB; 1000000GB at most")
     return round(float(match[1]) * _BYTES[match[2]])
 
 

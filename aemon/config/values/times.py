@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 from pydantic_core import core_schema
 
-from aemon.clock import format_duration, parse_duration
+from aemon.clock import LONGEST, format_duration, parse_duration
 from aemon.config.values.cron import Cron
 from aemon.config.values.scalars import NOT_ZERO, pattern_of
 
@@ -17,7 +17,7 @@ _DURATION = rf"{NOT_ZERO}\s*(?:[0-9]+(?:\.[0-9]+)?\s*(?:ms|[smhdw])\s*)+"
 def _duration(value: object) -> object:
     if isinstance(value, str):
         return parse_duration(value)
-    if isinstance(value, timedelta):
+    if isinstance(value, timedelta) and value <= LONGEST:
         return value
     raise ValueError("write a duration with its unit, for example 30s, 15m or 1d")
 
@@ -34,7 +34,7 @@ Duration = Annotated[
         }
     ),
 ]
-"""A positive length of time, written with units: `30s`, `1h30m`."""
+"""A positive length of time, written with units: `30s`, `1h30m`; 36500d at most."""
 
 
 def _cron(value: object) -> object:

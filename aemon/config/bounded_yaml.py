@@ -1,0 +1,106 @@
+"""Limits of what a configuration may be: what kind of file, how large, how deep, how many values."""
+
+import re
+import stat
+from pathlib import Path
+
+import yaml
+
+from aemon.errors import ConfigError
+
+MOST_BYTES = 10_000_000  # of a configuration: tens of thousands of monitors
+MOST_SECRET_BYTES = 1_000_000  # of a file that ${file:...} stands for
+MOST_DEPTH = 50
+MOST_VALUES = 300_000  # with those that aliases stand for
+_SHOWN = re.compile(r"<[a-z ]+>|.{0,3}", re.DOTALL)
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """Return the content of a plain file.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no plain file, or holds more than `most` bytes, or the path is none.
+    """
+    if "\0" in str(path):
+        raise ValueError("a path holds no NUL")
+    if not stat.S_ISREG(path.stat().st_mode):
+        if path.is_dir():
+            raise IsADirectoryError
+        raise ValueError("is no plain file, but a device, pipe or socket")
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"is larger than {most:,} bytes")
+    return content
+
+
+def check_depth(text: str, name: str) -> None:
+    """Refuse a document that is nested too deep for anybody to have meant it.
+
+    Raises:
+        ConfigError: it is; the message names the line.
+        YAMLError: the text is no YAML.
+    """
+    depth = 0
+    for event in yaml.parse(text, yaml.SafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MOST_DEPTH:
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            raise ConfigError(f"{name}:{line}: nested deeper than {MOST_DEPTH} levels")
+
+
+def size_when_merged(node: yaml.MappingNode, merge_tag: str, around: tuple[int, ...] = ()) -> int:
+    """Return how many keys a mapping has once all that `<<` names is in it.
+
+    Raises:
+        ValueError: a mapping is merged into itself.
+    """
+    if id(node) in around:
+        raise ValueError("`<<` names a mapping that contains it")
+    total = len(node.value)
+    for key, value in node.value:
+        if key.tag == merge_tag:
+            for one in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                if isinstance(one, yaml.MappingNode) and total <= MOST_VALUES:
+                    total += size_when_merged(one, merge_tag, (*around, id(node)))
+    return total
+
+
+def without_names(problem: str) -> str:
+    """Return what YAML says, without what stands in quotes: a name may be a misplaced password.
+
+    >>> without_names("found undefined alias 'hunter2'")
+    "found undefined alias '...'"
+    >>> without_names("expected <block end>, but found '<scalar>'")
+    "expected <block end>, but found '<scalar>'"
+    """
+    return re.sub(
+        r"(['\"])(.*?)\1",
+        lambda found: found[0] if _SHOWN.fullmatch(found[2]) else f"{found[1]}...{found[1]}",
+        problem,
+        flags=re.DOTALL,
+    )
+
+
+_MOST_SHOWN = 80  # characters of a key
+
+
+def key_shown(path: tuple[str | int, ...]) -> str:
+    """Return a key as messages show it: what may be part of an address with a password is hidden.
+
+    >>> key_shown(("monitors", "pumps", "postgresql://me:hunter2@host/db"))
+    'monitors.pumps.postgresql://***'
+    >>> key_shown(("store", "me:hunter2@host"))
+    'store.***@host'
+    """
+    return ".".join(_part_shown(str(part)) for part in path)
+
+
+def _part_shown(part: str) -> str:
+    part = re.sub(r"(:/{1,2})(?!/).*", r"\1***", part, flags=re.DOTALL)
+    part = re.sub(r"^.*@", "***@", part, flags=re.DOTALL)
+    return part if len(part) <= _MOST_SHOWN else part[:_MOST_SHOWN] + "..."
