@@ -2,8 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -11,20 +10,7 @@ import pandas as pd
 
 from aemon.errors import FrameError
 from aemon.records import Identity
-
-# Outside of these, what nanoseconds can hold, a time is a sentinel or a slip, such as 9999-12-31:
-# read as the newest record's time it would stand in the way of every real one.
-EARLIEST = np.datetime64("1678-01-01", "us")
-LATEST = np.datetime64("2262-01-01", "us")
-
-_FIRST_YEAR, _LAST_YEAR = 1677, 2262
-_FAR_AHEAD = np.datetime64("9999-12-31", "us")
-_LONG_AGO = EARLIEST - np.timedelta64(1, "D")
-_NO_TIME = np.datetime64("NaT", "us")
-_OFFSET = r"(?:[Zz]|[+-]\d\d(?::?\d\d)?)$"
-# Numbers below the first are counts of a unit of which the second is the microseconds.
-_EPOCH_UNITS = ((1e11, 1e6), (1e14, 1e3), (1e17, 1.0), (9e18, 1e-3))
-
+from aemon.times.event_times import EARLIEST, LATEST, event_times
 
 Flags = npt.NDArray[np.bool_]
 
@@ -37,6 +23,12 @@ class Roles:
     key: str
     entity: str | None = None
     timezone: str = "UTC"  # of event times that carry none
+    time_format: str | None = None  # the one way in which they are written; None: by their looks
+    date_order: str | None = None  # of dates such as 05/11/2025: dmy, mdy or ymd, where known
+
+    def times_of(self, column: pd.Series) -> npt.NDArray[np.datetime64]:
+        """Event times of a column of times (N,), in UTC; NaT where a value is none."""
+        return event_times(column, self.timezone, self.time_format, self.date_order)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -157,7 +149,7 @@ def identify(table: pd.DataFrame, roles: Roles) -> Identified:
     """
     wanted = list(dict.fromkeys(filter(None, (roles.time, roles.key, roles.entity))))
     _check_columns(table, wanted)
-    times = event_times(table[roles.time], roles.timezone)
+    times = roles.times_of(table[roles.time])
     keys = _as_text(table[roles.key])
     if roles.entity:
         entities = _as_text(table[roles.entity])
@@ -240,111 +232,3 @@ def printable(text: str) -> str:
 
 def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def event_times(column: pd.Series, timezone: str) -> npt.NDArray[np.datetime64]:
-    """Event times as datetime64[us] in UTC; NaT where a value is no time.
-
-    Text is read as ISO 8601, with or without an offset. Numbers, also as text, count from 1970
-    in seconds, milliseconds, microseconds or nanoseconds: whichever puts them before the year
-    5138 (below 1e11 seconds, below 1e14 milliseconds, below 1e17 microseconds). A time without
-    offset is one of `timezone`; where that zone's clock change repeats it, the earlier of the
-    two is meant, and where it is skipped, the first moment after the gap.
-    """
-    if pd.api.types.is_datetime64_any_dtype(column):
-        return _in_utc(column, timezone)
-    if pd.api.types.is_bool_dtype(column):
-        return np.full(len(column), _NO_TIME)
-    if pd.api.types.is_numeric_dtype(column):
-        return _from_numbers(column)
-    if isinstance(column.dtype, pd.StringDtype):
-        return _from_text(column, timezone)
-    return _from_objects(column.astype(object), timezone)
-
-
-def _from_objects(column: pd.Series, timezone: str) -> npt.NDArray[np.datetime64]:
-    """Times of a column that may mix text, numbers, dates and datetimes with and without zone."""
-    taken = column.map(_time_kind).to_numpy(dtype=object)
-    times = np.full(len(column), _NO_TIME)
-    for kind in set(taken) - {""}:
-        rows = taken == kind
-        part = column[rows]
-        if kind == "text":
-            times[rows] = _from_text(part.astype("string"), timezone)
-        elif kind == "number":
-            times[rows] = _from_numbers(pd.to_numeric(part.astype("string"), errors="coerce"))
-        else:
-            parsed = pd.to_datetime(part, errors="coerce", utc=kind == "aware")
-            times[rows] = _in_utc(parsed, timezone)
-    return times
-
-
-def _time_kind(value: object) -> str:
-    match value:
-        case str():
-            return "text"
-        case bool() | np.bool_():
-            return ""
-        case int() | float() | Decimal() | np.number():
-            return "number"
-        case datetime():
-            return "" if pd.isna(value) else "naive" if value.tzinfo is None else "aware"
-        case date() | np.datetime64():
-            return "naive"
-        case _:
-            return ""
-
-
-def _from_text(column: pd.Series, timezone: str) -> npt.NDArray[np.datetime64]:
-    text = column.str.strip()
-    # pandas would read words such as "now" and "today" as the current time.
-    text = text.where(text.str[:1].str.isdigit() == True)  # noqa: E712 -- missing counts as no
-    parsed = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True)
-    if timezone == "UTC":
-        times = _in_utc(parsed, timezone)
-    else:
-        aware = text.str.contains(_OFFSET).fillna(value=False).to_numpy(dtype=bool)
-        times = np.full(len(column), _NO_TIME)
-        times[aware] = _in_utc(parsed[aware], timezone)
-        times[~aware] = _in_utc(parsed[~aware].dt.tz_localize(None), timezone)
-    left = np.isnat(times) & text.notna().to_numpy()
-    if left.any():
-        times[left] = _from_numbers(pd.to_numeric(text[left], errors="coerce"))
-    return times
-
-
-def _from_numbers(column: pd.Series) -> npt.NDArray[np.datetime64]:
-    """Times of numbers since 1970, their unit told by their size; whole numbers stay exact."""
-    exact = column.dtype.kind in "iu" and not column.hasnans
-    numbers = column.to_numpy() if exact else column.to_numpy(dtype=float, na_value=np.nan)
-    size = np.abs(numbers.astype(float))
-    times = np.full(len(column), _NO_TIME)
-    below = 0.0
-    for most, per_microsecond in _EPOCH_UNITS:
-        rows = (size >= below) & (size < most)
-        below = most
-        if per_microsecond >= 1 and not exact:
-            micros = np.rint(numbers[rows] * per_microsecond).astype(np.int64)
-        elif per_microsecond >= 1:
-            micros = numbers[rows].astype(np.int64) * int(per_microsecond)
-        else:
-            micros = (numbers[rows] // (1 / per_microsecond)).astype(np.int64)
-        times[rows] = micros.astype("datetime64[us]")
-    return times
-
-
-def _in_utc(column: pd.Series, timezone: str) -> npt.NDArray[np.datetime64]:
-    """A datetime column as datetime64[us] in UTC; out of range it becomes one far off."""
-    # Converting the last day of the year 9999 fails, and no zone moves a time by a year.
-    long_ago = (column.dt.year < _FIRST_YEAR).to_numpy(dtype=bool)
-    far_ahead = (column.dt.year > _LAST_YEAR).to_numpy(dtype=bool)
-    column = column.mask(long_ago | far_ahead).dt.as_unit("us")
-    if column.dt.tz is None and timezone != "UTC":
-        earlier = np.ones(len(column), dtype=bool)
-        column = column.dt.tz_localize(timezone, ambiguous=earlier, nonexistent="shift_forward")
-    if column.dt.tz is not None:
-        column = column.dt.tz_convert("UTC").dt.tz_localize(None)
-    times = column.to_numpy(dtype="datetime64[us]", copy=True)
-    times[long_ago] = _LONG_AGO
-    times[far_ahead] = _FAR_AHEAD
-    return times

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aemon.errors import FrameError
-from aemon.frame import Roles, check_frame, event_times, join_frames
+from aemon.frame import Roles, check_frame, join_frames
+from aemon.times.event_times import event_times
 
 ROLES = Roles(time="ts", key="id")
 MOMENT = np.datetime64("2020-03-09T10:14:33.500000", "us")

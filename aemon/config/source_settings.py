@@ -5,10 +5,18 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from aemon.config.values.scalars import Settings, given
 from aemon.config.values.times import Duration, TimeZone
+from aemon.times.time_format import check_time_format
 
 
 def _kind_required(schema: dict[str, Any]) -> None:
@@ -20,6 +28,15 @@ def _kind_required(schema: dict[str, Any]) -> None:
 def _sql_rules(schema: dict[str, Any]) -> None:
     _kind_required(schema)
     schema["oneOf"] = [given("table", "string"), given("query", "string")]
+
+
+_FORMAT = (
+    "how event times are written, where that does not show: a format of strptime such as "
+    "'%d.%m.%Y %H:%M:%S', or excel, julian, mjd, matlab, ticks, filetime, unix, unix_ms, unix_us, "
+    "unix_ns"
+)
+TimeFormat = Annotated[str, AfterValidator(check_time_format)]
+TwoColumns = Annotated[tuple[str, ...], Field(min_length=2, max_length=2)]
 
 
 class SqlSource(Settings):
@@ -35,6 +52,7 @@ class SqlSource(Settings):
     key: str = Field(description="column that identifies a record; unique, grows within one time")
     entity: str | None = Field(None, description="column naming the thing a record belongs to")
     timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
+    time_format: TimeFormat | None = Field(None, description=_FORMAT)
 
     @model_validator(mode="after")
     def _one_of_table_and_query(self) -> Self:
@@ -72,7 +90,9 @@ class CsvSource(Settings):
         description="a file, a folder whose *.csv files are read in name order, or a pattern such "
         "as exports/**/*.txt; files compressed by gzip, bzip2, xz or zip are unpacked"
     )
-    time: str = Field(description="column with the event time")
+    time: str | TwoColumns = Field(
+        description="column with the event time; [Date, Time] where the time of day has its own"
+    )
     key: str | None = Field(None, description="column that identifies a record; default file:line")
     entity: str | FromPath | None = Field(
         None,
@@ -97,6 +117,7 @@ class CsvSource(Settings):
         "of time, key and entity",
     )
     timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
+    time_format: TimeFormat | None = Field(None, description=_FORMAT)
 
     @field_validator("encoding")
     @classmethod
@@ -120,7 +141,15 @@ class HostSource(Settings):
 
 Source = Annotated[SqlSource | CsvSource | HostSource, Field(discriminator="kind")]
 
-_WHERE_NOT_WHAT = {"url", "timezone", "separator", "sample_every", "encoding", "header_line"}
+_WHERE_NOT_WHAT = {
+    "url",
+    "timezone",
+    "time_format",
+    "separator",
+    "sample_every",
+    "encoding",
+    "header_line",
+}
 
 
 def identity(source: Source) -> str:

@@ -5,11 +5,13 @@ from collections.abc import Iterable
 from aemon.config.column_settings import ColumnSettings
 from aemon.config.schema import MonitorSettings
 from aemon.detection.thresholds.threshold import records_to_show
+from aemon.errors import FrameError
 from aemon.frame import Frame, Roles
-from aemon.reading.reader import Reader
+from aemon.reading.reader import Read, Reader
 from aemon.sources.source import Replayable
 from aemon.store.detectors import StoredDetector
 from aemon.store.queries import MonitorOverview
+from aemon.times.number_times import lie_in_1970
 
 RECORDS_A_COLUMN = 30
 """Fewer, and what one column has to do with another is mostly chance."""
@@ -70,6 +72,21 @@ def judged_columns(names: list[str], roles: Roles, settings: ColumnSettings) -> 
     apart = {roles.time, roles.key, roles.entity, *settings.exclude}
     chosen = settings.include if settings.include is not None else names
     return [name for name in chosen if name in names and name not in apart]
+
+
+def check_times(read: Read) -> None:
+    """Refuse first records whose times nobody can have meant.
+
+    Raises:
+        FrameError: they are numbers that would all be seconds of the year 1970.
+    """
+    form = read.roles.time_format
+    if form is None and len(read.frame) and lie_in_1970(read.column):
+        example = read.column.dropna().iloc[0]
+        raise FrameError(
+            f"{read.roles.time} {example} would be {read.frame.times[0]}: times in 1970 are nobody's",
+            todo="set time_format: unix if it does count the seconds since 1970, or another one",
+        )
 
 
 def is_provisional(stored: StoredDetector) -> bool:

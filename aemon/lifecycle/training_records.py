@@ -11,6 +11,7 @@ from aemon.detection.arrays import Times
 from aemon.errors import TrainingError
 from aemon.frame import Frame, in_time_order, join_frames, naive_utc, rows_of
 from aemon.lifecycle.cold_start import (
+    check_times,
     first_limit,
     judged_columns,
     wanted_for,
@@ -134,6 +135,7 @@ def choose_records(
     fetched = read.ask(Reader(source))
     frame = fetched.frame
     if first:
+        check_times(fetched)
         wanted = wanted_for_entities(frame, wanted, settings)
         _check_usable(name, wanted, fetched.fetched, frame, fetched.waiting)
     shifts = () if first else _learned_shifts(name, settings, store, frame)

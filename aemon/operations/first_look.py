@@ -19,7 +19,13 @@ from aemon.detection.learning import LEAST_RECORDS
 from aemon.detection.thresholds.threshold import false_alarm_rate_for
 from aemon.errors import AemonError
 from aemon.frame import Frame
-from aemon.lifecycle.cold_start import first_limit, judged_columns, wanted_for, wanted_records
+from aemon.lifecycle.cold_start import (
+    check_times,
+    first_limit,
+    judged_columns,
+    wanted_for,
+    wanted_records,
+)
 from aemon.lifecycle.policy import WHOLE_RHYTHMS, is_young
 from aemon.reading.reader import Reader, arrived_frame
 from aemon.reading.unreadable import Unreadable
@@ -101,6 +107,7 @@ def _first_records(settings: MonitorSettings) -> _First:
         check_apart(source)
         reader = Reader(source)
         read = reader.after(None, first_limit(settings, wanted))
+        check_times(read)
         frame = learned_from = read.frame
         if settings.start == "now":
             learned_from = reader.newest(None, settings.max_training_records).frame

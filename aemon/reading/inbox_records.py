@@ -27,6 +27,10 @@ class InboxRecords:
         self._store = store
         self._monitor = monitor
 
+    def hides(self, _mark: Watermark | None) -> bool:
+        """Return False: records are read in the order in which they come."""
+        return False
+
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
         """Return at most `limit` kept records after a watermark, in order of arrival."""
         rows = history_records(

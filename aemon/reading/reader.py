@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aemon.frame import Frame, Roles, check_frame, event_times, join_frames, naive_utc
+from aemon.frame import Frame, Roles, check_frame, join_frames, naive_utc
 from aemon.reading.shown_values import examples_of
 from aemon.records import Watermark
 from aemon.sources.source import Arrived, Fetched, Replayable
@@ -32,7 +32,7 @@ class Read:
         examples: what the first rejected record has as time and key, by reason.
         column: (fetched,) their event times as the source gave them, those of rejected records
             included.
-        timezone: of event times that carry none.
+        roles: of the source's columns.
     """
 
     frame: Frame
@@ -42,7 +42,7 @@ class Read:
     waiting: int
     incomplete: int
     column: "pd.Series[Any]"
-    timezone: str
+    roles: Roles
     warnings: tuple[str, ...] = ()
     examples: Mapping[str, str] = field(default_factory=dict)
 
@@ -53,7 +53,7 @@ class Read:
 
     def leading(self, limit: datetime) -> int:
         """Count the records before the first one that is younger than a time."""
-        times = event_times(self.column, self.timezone)
+        times = self.roles.times_of(self.column)
         young = np.flatnonzero(times > naive_utc(limit))
         return int(young[0]) if len(young) else self.fetched
 
@@ -137,7 +137,7 @@ class Reader:
             waiting=fetched.waiting,
             incomplete=0,
             column=fetched.table[roles.time],
-            timezone=roles.timezone,
+            roles=roles,
             warnings=fetched.warnings,
             examples=examples_of(fetched.table, roles) if frame.rejected else {},
         )

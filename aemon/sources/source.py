@@ -76,6 +76,9 @@ class Replayable(Source, Protocol):
     def in_order_of_arrival(self) -> bool:
         """Whether records are read as they come in, so that none can appear behind a watermark."""
 
+    def hides(self, mark: Watermark | None) -> bool:
+        """Return whether records may appear behind a watermark, of which `fetch` hears nothing."""
+
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
         """Return at most `limit` records after a watermark, oldest first; None: from the first."""
 

@@ -75,6 +75,8 @@ _RULES = {
     "exclusiveMaximum": lambda v, most, *_: not _number(v) or v < most,
     "minLength": lambda v, least, *_: not isinstance(v, str) or len(v) >= least,
     "maxLength": lambda v, most, *_: not isinstance(v, str) or len(v) <= most,
+    "minItems": lambda v, least, *_: not isinstance(v, list) or len(v) >= least,
+    "maxItems": lambda v, most, *_: not isinstance(v, list) or len(v) <= most,
     "minProperties": lambda v, least, *_: not isinstance(v, dict) or len(v) >= least,
 }
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from aemon.config.source_settings import CsvSource, FromPath
 from aemon.errors import SourceConfigError
-from aemon.frame import Roles, event_times
+from aemon.frame import Roles
 from aemon.records import Watermark
 from aemon.sources.csv.csv_text import CsvText, Dialect
 from aemon.sources.csv.files import find_files
@@ -34,9 +34,11 @@ from aemon.sources.csv.telling_apart import (
 )
 from aemon.sources.plausible_times import last_time
 from aemon.sources.source import Fetched
+from aemon.sources.time_writing import Writing, dates_alone, writing_of
 
 _log = logging.getLogger(__name__)
 _BEGIN = Place(0, 0)
+_LINES_AT_ONCE = 10_000
 
 
 class CsvFiles:
@@ -64,15 +66,18 @@ class CsvFiles:
             header_line=settings.header_line,
         )
         by_path = settings.entity if isinstance(settings.entity, FromPath) else None
-        self._roles = Roles(
-            time=settings.time,
+        times = (settings.time,) if isinstance(settings.time, str) else settings.time
+        roles = Roles(
+            time=" ".join(times),
             key=settings.key or FILE_LINE,
             entity=FROM_PATH if isinstance(settings.entity, FromPath) else settings.entity,
             timezone=settings.timezone,
+            time_format=settings.time_format,
         )
+        self._writing: Writing | None = None  # how times are written, once records have shown it
         self._keyed = settings.key is not None
         self._by_file = by_path is not None
-        self._tables = Tables(self._roles, re.compile(by_path.from_path) if by_path else None)
+        self._tables = Tables(roles, times, re.compile(by_path.from_path) if by_path else None)
         # Files of two entities may be alike.
         self._starts = Starts(self._tables, keyed=self._keyed, knows_copies=not self._by_file)
         self._told_apart: tuple[str, ...] = ()
@@ -81,10 +86,15 @@ class CsvFiles:
     @property
     def roles(self) -> Roles:
         """Which columns identify a record."""
-        return self._roles
+        return self._tables.roles
+
+    def hides(self, _mark: Watermark | None) -> bool:
+        """Return False: records are read in the order in which they come."""
+        return False
 
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
         """At most `limit` records after a watermark, oldest first; None reads from the beginning."""
+        self._learn_writing(anew=after is None)
         files = find_files(self._path)
         located = locate(files, places_in(after.position if after else ""), self._holds)
         read = _Read(places=located.all)
@@ -115,6 +125,7 @@ class CsvFiles:
 
     def newest(self, until: Watermark | None, limit: int) -> Fetched:
         """The newest `limit` records up to a watermark (None: up to now), oldest first."""
+        self._learn_writing(anew=until is None)
         files = find_files(self._path)
         located = locate(files, places_in(until.position if until else ""), self._holds)
         read = _Read()
@@ -161,7 +172,7 @@ class CsvFiles:
         """
         files = find_files(self._path)
         names = tuple(files.read)
-        if self._roles.entity is not None or len(names) == 1 or names == self._told_apart:
+        if self.roles.entity is not None or len(names) == 1 or names == self._told_apart:
             return
         samples: list[Sample] = []
         for name, path in islice(files.read.items(), MOST_COMPARED):
@@ -170,7 +181,7 @@ class CsvFiles:
             if len(ends) < RECORDS_COMPARED:
                 continue
             read = _Read(tables=self._tables.make(path, _BEGIN, name, ends)[0])
-            times = event_times(self._joined(read)[self._roles.time], self._roles.timezone)
+            times = self.roles.times_of(self._joined(read)[self.roles.time])
             columns = set(ends[0][0].columns) - set(self._tables.wanted)
             samples += sample_of(name, columns, times)
         check_apart(samples, keyed=self._keyed)
@@ -183,6 +194,29 @@ class CsvFiles:
 
     def close(self) -> None:
         """Nothing stays open between reads."""
+
+    def _learn_writing(self, *, anew: bool) -> None:
+        """Find out how times are written, from the first records on that leave no doubt.
+
+        Raises:
+            SourceConfigError: the records so far can be read in two ways; or, of a first read
+                (`anew`), they are dates whose times of day stand in another column.
+        """
+        if self._writing is None:
+            self._writing = writing_of(self._blocks(), self.roles)
+        if self._writing is not None:
+            self._tables.roles = replace(self.roles, date_order=self._writing.order)
+            if anew and self._writing.times_apart is not None:
+                raise dates_alone(self.describe(), self.roles.time, self._writing)
+
+    def _blocks(self) -> Iterator[pd.DataFrame]:
+        """All records there are, some thousands at a time."""
+        files = find_files(self._path)
+        for name, path in files.read.items():
+            with self._open(path, _Read(), alone=len(files.read) == 1) as text:
+                records = iter(()) if text is None else text.records()
+                while block := list(islice(records, _LINES_AT_ONCE)):
+                    yield from self._tables.make(path, _BEGIN, name, block)[0]
 
     @contextmanager
     def _open(self, path: Path, read: "_Read", *, alone: bool) -> Iterator[CsvText | None]:
@@ -234,8 +268,8 @@ class CsvFiles:
         table = self._joined(read)
         mark = given
         if len(table):
-            event_time = last_time(table[self._roles.time], self._roles.timezone)
-            key = table[self._roles.key].iloc[-1]
+            event_time = last_time(table[self.roles.time], self.roles)
+            key = table[self._tables.roles.key].iloc[-1]
             mark = Watermark(
                 event_time=event_time or (given.event_time if given else None),
                 record_key=key if isinstance(key, str) else "",

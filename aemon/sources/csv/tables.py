@@ -17,6 +17,7 @@ from aemon.sources.csv.places import Place
 from aemon.sources.csv.rows import parse
 from aemon.sources.plausible_times import last_time
 from aemon.sources.source import there
+from aemon.times.time_apart import join_times
 
 FILE_LINE = "file:line"
 """The key's column where the files have none."""
@@ -32,15 +33,19 @@ class Tables:
 
     Args:
         roles: of the columns.
+        times: the columns of the event time: one, or a date and its time of day.
         from_path: finds the entity in the name of a file; None: a column has it, or nothing.
     """
 
-    def __init__(self, roles: Roles, from_path: re.Pattern[str] | None) -> None:
-        self._roles = roles
+    def __init__(
+        self, roles: Roles, times: Sequence[str], from_path: re.Pattern[str] | None
+    ) -> None:
+        self.roles = roles  # the order of day and month follows, once it is known
+        self._times = times
         self._from_path = from_path
         own = None if roles.key == FILE_LINE else roles.key
         entity = None if from_path else roles.entity
-        self.wanted = tuple(name for name in (roles.time, own, entity) if name)
+        self.wanted = tuple(name for name in (*times, own, entity) if name)
 
     def check(self, path: Path, header: Header) -> None:
         """Raise SourceConfigError where a header lacks a role's column, or has a name twice."""
@@ -80,17 +85,17 @@ class Tables:
             if malformed is not None:
                 warnings.append(f"{path}:{malformed.told(header.separator)}")
                 _log.warning("%s", warnings[-1])
-            if self._roles.key == FILE_LINE:
+            if self.roles.key == FILE_LINE:
                 keys = [f"{key}:{line.number + place.shift}" for line in lines]
                 table[FILE_LINE] = pd.Series(keys, dtype="str")
             if self._from_path is not None:
                 table[FROM_PATH] = self.entity(path, whose)
-            tables.append(table)
+            tables.append(self._with_time(table))
         return tables, warnings
 
     def time(self, table: pd.DataFrame) -> float | None:
         """Return the time of the last record that has one, in seconds since 1970."""
-        time = last_time(table[self._roles.time], self._roles.timezone)
+        time = last_time(table[self.roles.time], self.roles)
         return None if time is None else time.timestamp()
 
     def entity(self, path: Path, name: str) -> str:
@@ -110,9 +115,12 @@ class Tables:
 
     def empty(self, columns: Sequence[str]) -> pd.DataFrame:
         """Return a table without records."""
-        own = [FILE_LINE] if self._roles.key == FILE_LINE else []
+        own = [FILE_LINE] if self.roles.key == FILE_LINE else []
         entity = [FROM_PATH] if self._from_path is not None else []
-        return pd.DataFrame(columns=[*(columns or self.wanted), *own, *entity])
+        return self._with_time(pd.DataFrame(columns=[*(columns or self.wanted), *own, *entity]))
+
+    def _with_time(self, table: pd.DataFrame) -> pd.DataFrame:
+        return join_times(table, self._times, self.roles.time) if len(self._times) > 1 else table
 
 
 def _separator_told(header: Header) -> str:

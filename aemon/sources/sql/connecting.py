@@ -1,5 +1,6 @@
 """Reaching somebody else's database: read-only, with time limits and without telling passwords."""
 
+import re
 import sqlite3
 from pathlib import Path
 from urllib.parse import quote
@@ -14,6 +15,12 @@ from aemon.errors import PermanentError, SourceConfigError, SourceError
 _CONNECT_SECONDS = 10
 _BUSY_SECONDS = 5.0  # a SQLite writer is waited for this long
 _RECYCLE_SECONDS = 1800  # firewalls forget connections that idle longer
+_LITERAL = re.compile(r"'((?:[^']|'')*)'")
+# PostgreSQL shows the line at fault with what stands around it, MySQL what follows the fault,
+# SQLite a literal that does not end.
+_QUOTED_STATEMENT = re.compile(
+    r"\s*\bLINE \d+:.*|(?<= near )'.*'(?= at line \d)|(?<=unrecognized token: ).*", re.DOTALL
+)
 _PACKAGES = {
     "psycopg": "aemon[postgresql]",
     "psycopg2": "psycopg2-binary",
@@ -24,11 +31,16 @@ _PACKAGES = {
 class Database:
     """A database that is only read.
 
+    Args:
+        url: where it is.
+        query: what is asked; its literals are told to nobody.
+
     Raises:
         SourceConfigError: the URL cannot be understood, or its driver is not installed.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, query: str | None = None) -> None:
+        self._literals = sorted(set(_LITERAL.findall(query or "")), key=len, reverse=True)
         try:
             self._url = sa.make_url(url)
         except (ArgumentError, ValueError):
@@ -65,9 +77,12 @@ class Database:
         self.engine.dispose()
 
     def clean(self, error: BaseException) -> str:
-        """What the driver says, on one line and without the password."""
+        """What the driver says, on one line, without the password and a query's text and literals."""
         cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-        return without_secrets(str(cause), self._url)
+        text = _QUOTED_STATEMENT.sub("", str(cause))
+        for literal in filter(None, self._literals):
+            text = re.sub(rf"(?<!\w){re.escape(literal)}(?!\w)", "***", text)
+        return without_secrets(text, self._url)
 
     def trouble(self, error: BaseException) -> PermanentError | SourceError:
         """An error of connecting or reading, as what a person can do about it."""

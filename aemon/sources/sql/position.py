@@ -12,7 +12,12 @@ import pandas as pd
 
 from aemon.records import Watermark
 
-NEWEST_KEY = "newest_key"  # in a position, beside the roles: the largest whole-numbered key read
+# In a position, beside the roles:
+NEWEST_KEY = "newest_key"  # the largest whole-numbered key read
+MISSING = "missing"  # keys below it that nobody has seen; see `missing_keys`
+UNORDERED = "unordered"  # keys are whole numbers, but no sequence
+RELOADED = "reloaded"  # the table was loaded anew: all up to the time of the watermark is known
+_PLAIN = (MISSING, UNORDERED, RELOADED)  # as JSON has them
 
 _KINDS: dict[type, tuple[str, Callable[[Any], Any], Callable[[Any], Any]]] = {
     # type: name, to JSON, from JSON
@@ -57,7 +62,8 @@ def position_of(mark: Watermark | None) -> dict[str, Any]:
     """The raw values of a watermark's position; empty where it has none."""
     if mark is None or not mark.position:
         return {}
-    return {role: read_value(raw) for role, raw in json.loads(mark.position).items()}
+    written = json.loads(mark.position).items()
+    return {role: raw if role in _PLAIN else read_value(raw) for role, raw in written}
 
 
 def newest_key_of(keys: pd.Series, before: int | None) -> int | None:
@@ -66,3 +72,8 @@ def newest_key_of(keys: pd.Series, before: int | None) -> int | None:
         return before
     newest = int(keys.max())
     return newest if before is None else max(newest, before)
+
+
+def whole(keys: pd.Series) -> list[int]:
+    """Keys as whole numbers; none where they are not all of them."""
+    return [int(key) for key in keys] if pd.api.types.is_integer_dtype(keys) else []

@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import sqlalchemy as sa
-from sqlalchemy.engine import Dialect
-from sqlalchemy.exc import DBAPIError, ProgrammingError
-from sqlalchemy.sql import quoted_name
 
 from aemon.clock import Clock, utc_now
 from aemon.config.source_settings import SqlSource
@@ -17,9 +14,22 @@ from aemon.errors import AemonError, SourceConfigError
 from aemon.frame import Roles
 from aemon.records import Watermark
 from aemon.sources.plausible_times import believable, last_time
-from aemon.sources.source import Fetched, there
+from aemon.sources.source import Fetched
 from aemon.sources.sql.connecting import Database
-from aemon.sources.sql.position import NEWEST_KEY, newest_key_of, position_of, write_value
+from aemon.sources.sql.faults import explain
+from aemon.sources.sql.missing_keys import about_keys, note_missing, without
+from aemon.sources.sql.position import (
+    MISSING,
+    NEWEST_KEY,
+    RELOADED,
+    UNORDERED,
+    newest_key_of,
+    position_of,
+    whole,
+    write_value,
+)
+from aemon.sources.sql.reading_order import ReadingOrder
+from aemon.sources.sql.times_in_order import check_order_of_times
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,8 +46,12 @@ class SqlTable:
     and is never read.
 
     A row inserted with a time before the watermark is late. Where keys are whole numbers that
-    grow with every insert, a key above all that were read gives it away, and it is read then;
-    other late rows are out of reach.
+    grow with every insert, a key above all that were read gives it away, and it is read then; so
+    is a row whose key was missing below the newest one: it is asked for, for some minutes. Other
+    late rows are out of reach of `fetch`: see `hides`.
+
+    A table that is emptied and loaded again with other keys is known by its times: all up to the
+    time of the watermark counts as read, and is told.
 
     An index on (time, key) keeps every read short, and one on the key the look for late rows.
     """
@@ -51,13 +65,11 @@ class SqlTable:
             key=settings.key,
             entity=settings.entity,
             timezone=settings.timezone,
+            time_format=settings.time_format,
         )
-        self._database = Database(settings.url.get_secret_value())
+        self._database = Database(settings.url.get_secret_value(), settings.query)
         self._table = settings.table
-        self._records = _records(settings, self._database.engine.dialect)
-        columns = self._records.c
-        self._time, self._key = columns[settings.time], columns[settings.key]
-        self._entity = columns[settings.entity] if settings.entity else None
+        self._order = ReadingOrder(settings, self._database.engine.dialect)
 
     @property
     def roles(self) -> Roles:
@@ -69,36 +81,55 @@ class SqlTable:
 
         Late records come first, by themselves, in the order of their keys.
         """
-        late = self._late(after, limit)
-        if late is not None:
-            return late
-        query = self._in_order(after, newest=False)
+        behind = self._behind(after, limit)
+        if behind is not None:
+            return behind
+        query = self._order.in_order(after, newest=False)
         table, last, more = self._read(query, limit)
+        if after is None:
+            check_order_of_times(table, self._roles, self.describe())
+        else:
+            self._check_keys(table, position_of(after))
         waiting = len(table) - self._believable(table, more=more)
         if waiting:
             table, last, _ = self._read(query, len(table) - waiting)
         return Fetched(
             table=table,
-            watermark=self._mark(table, last, after),
+            watermark=self._mark(table, last, after, more=more),
             more=more and not waiting,
             waiting=waiting,
         )
 
     def _believable(self, table: pd.DataFrame, *, more: bool) -> int:
         times = table[self._roles.time]
-        return believable(times, self._roles.timezone, self._clock(), more=more)
+        return believable(times, self._roles, self._clock(), more=more)
 
-    def _late(self, after: Watermark | None, limit: int) -> Fetched | None:
-        """Records whose time is before the watermark and whose key says that they are new."""
+    def hides(self, mark: Watermark | None) -> bool:
+        """Whether rows may appear behind a watermark that neither their keys nor gaps give away."""
+        position = position_of(mark)
+        if not position or position.get(RELOADED):
+            return False
+        return NEWEST_KEY not in position or bool(position.get(UNORDERED))
+
+    def _behind(self, after: Watermark | None, limit: int) -> Fetched | None:
+        """Records before the watermark that are new; or a watermark for a table loaded anew."""
         position = position_of(after)
-        newest_key = position.get(NEWEST_KEY)
-        if after is None or newest_key is None:
+        if after is None or not position:
             return None
-        query = (
-            self._all()
-            .where(self._key > _raw(newest_key), self._time < _raw(position["time"]))
-            .order_by(self._key)
-        )
+        if NEWEST_KEY not in position:
+            is_gone = not position.get(RELOADED) and self._is_gone(position)
+            return self._known_by_time(after, position) if is_gone else None
+        if position.get(MISSING):
+            found = self._late(self._order.with_missing_keys(position), after, limit)
+            if found is not None:
+                return found
+        found = self._late(self._order.with_newer_keys(position), after, limit)
+        if found is not None and self._is_gone(position):
+            return self._known_by_time(after, position)
+        return found
+
+    def _late(self, query: sa.Select[Any], after: Watermark, limit: int) -> Fetched | None:
+        """Records before the watermark, in the order of their keys; None where there are none."""
         table, last, more = self._read(query, limit)
         if not last:
             return None
@@ -107,44 +138,97 @@ class SqlTable:
             # Entities may share a key: it is read whole, or not yet.
             table = table[keys != keys.iloc[-1]]
             keys = table[self._roles.key]
-        newest_key = newest_key_of(keys, newest_key)
-        moved = {**json.loads(after.position), NEWEST_KEY: write_value(newest_key)}
+        position = position_of(after)
+        newest_key = newest_key_of(keys, position[NEWEST_KEY])
+        missing = without(position.get(MISSING, []), whole(keys))
+        if not more:
+            missing = note_missing(missing, whole(keys), position[NEWEST_KEY], self._clock())
+        moved = {
+            **json.loads(after.position),
+            NEWEST_KEY: write_value(newest_key),
+            **({MISSING: missing} if missing or MISSING in position else {}),
+        }
         # The watermark stays where it is in time; the records after it are still to be read.
         return Fetched(table=table, watermark=replace(after, position=json.dumps(moved)), more=True)
 
+    def _is_gone(self, position: dict[str, Any]) -> bool:
+        """Whether no row has the key of the watermark any more, though there are rows before it."""
+        if self._scalar(self._order.with_key(position)) is not None:
+            return False
+        return self._scalar(self._order.largest_key(position)) is not None
+
+    def _known_by_time(self, after: Watermark, position: dict[str, Any]) -> Fetched:
+        """Take all up to the time of the watermark for read: the table was loaded anew."""
+        moved = {**json.loads(after.position), RELOADED: True}
+        if NEWEST_KEY in position:
+            largest = self._scalar(self._order.largest_key(position))
+            moved[NEWEST_KEY] = write_value(max(largest, position[NEWEST_KEY]))
+        moved.pop(MISSING, None)
+        told = (
+            f"the row with key {position['key']} is gone and others came before it: the table was "
+            f"loaded anew, and its rows up to {position['time']} are taken for known by their times"
+        )
+        table, _, _ = self._read(self._order.all().where(sa.false()), 1)
+        watermark = replace(after, position=json.dumps(moved))
+        return Fetched(table=table, watermark=watermark, more=True, warnings=(told,))
+
+    def _check_keys(self, table: pd.DataFrame, position: dict[str, Any]) -> None:
+        """Refuse rows whose keys have begun again: they would pass for records of long ago.
+
+        Raises:
+            SourceConfigError: keys are below those read before, which are gone.
+        """
+        newest_key = position.get(NEWEST_KEY)
+        keys = table[self._roles.key]
+        if newest_key is None or position.get(UNORDERED) or not len(keys):
+            return
+        if not pd.api.types.is_integer_dtype(keys) or int(keys.min()) > newest_key:
+            return
+        if self._is_or_was_there(newest_key, position):
+            return
+        raise SourceConfigError(
+            f"{self.describe()}: {self._roles.key} has begun again: {keys.min()} comes after "
+            f"{newest_key}, which is gone",
+            todo="give a key that never comes again, such as one that a query makes of time and "
+            f"{self._roles.key}, to a monitor with a new name",
+        )
+
+    def _is_or_was_there(self, newest_key: int, position: dict[str, Any]) -> bool:
+        """Whether keys can have gone on: the largest is no smaller, or the last row stands."""
+        largest = self._scalar(self._order.largest_key())
+        if largest is None or largest >= newest_key:
+            return True
+        return self._scalar(self._order.with_key(position)) is not None
+
     def newest(self, until: Watermark | None, limit: int) -> Fetched:
         """The newest `limit` records up to a watermark (None: up to now), oldest first."""
-        query = self._in_order(until, newest=True)
+        query = self._order.in_order(until, newest=True)
         table, last, _ = self._read(query, limit, backwards=True)
         waiting = len(table) - self._believable(table, more=False)
         if waiting:
             table, last, _ = self._read(query.offset(waiting), limit, backwards=True)
-        mark = self._mark(table, last, until)
-        if until is None and mark is not None:
-            mark = self._behind_all_keys(mark)
+        mark = self._mark(table, last, until, more=True)
+        if until is None and mark is not None and NEWEST_KEY in position_of(mark):
+            # Every key there is taken for read: older records are let be.
+            newest_key = write_value(self._scalar(self._order.largest_key()))
+            position = {**json.loads(mark.position), NEWEST_KEY: newest_key}
+            mark = replace(mark, position=json.dumps(position))
         return Fetched(table=table, watermark=mark, more=False, waiting=waiting)
-
-    def _behind_all_keys(self, mark: Watermark) -> Watermark:
-        """The same watermark, with every key there is taken for read: older records are let be."""
-        position = json.loads(mark.position)
-        if NEWEST_KEY not in position:
-            return mark
-        try:
-            with self._database.engine.connect() as connection:
-                largest = connection.execute(sa.select(sa.func.max(self._key))).scalar()
-        except self._database.errors as error:
-            raise self._explain(error) from None
-        return replace(mark, position=json.dumps({**position, NEWEST_KEY: write_value(largest)}))
 
     def count(self, limit: int) -> int:
         """How many records there are in all, counted no further than `limit`."""
-        some = sa.select(self._time).where(*self._has_place()).limit(limit).subquery("some")
-        query = sa.select(sa.func.count()).select_from(some)
+        rows = sa.select(self._order.time).where(*self._order.has_place())
+        some = rows.limit(limit).subquery("some")
+        return int(self._scalar(sa.select(sa.func.count()).select_from(some)))
+
+    def _scalar(self, query: sa.Select[Any]) -> Any:
+        """The one value that a query asks for, raw; None without a row."""
         try:
             with self._database.engine.connect() as connection:
-                return int(connection.execute(query).scalar_one())
+                row = connection.execute(query).cursor.fetchone()
         except self._database.errors as error:
             raise self._explain(error) from None
+        return None if row is None else row[0]
 
     def describe(self) -> str:
         """The table or query and where it is."""
@@ -153,43 +237,6 @@ class SqlTable:
     def close(self) -> None:
         """Let go of the connections."""
         self._database.close()
-
-    def _in_order(self, mark: Watermark | None, *, newest: bool) -> sa.Select[Any]:
-        """Records after a watermark, or up to it and `newest` first."""
-        order: list[sa.ColumnElement[Any]] = [self._time, self._key]
-        if self._entity is not None:
-            # NULL is first in some databases and last in others: here it is last in all.
-            order += [sa.case((self._entity.is_(None), 1), else_=0), self._entity]
-        query = self._all().where(*self._has_place())
-        position = position_of(mark)
-        if position:
-            time = _raw(position["time"])
-            beyond = self._beyond(position)
-            # The first part says nothing new; it is what an index on the time answers to.
-            query = query.where(
-                *((self._time <= time, sa.not_(beyond)) if newest else (self._time >= time, beyond))
-            )
-        return query.order_by(*(part.desc() if newest else part for part in order))
-
-    def _all(self) -> sa.Select[Any]:
-        return sa.select(sa.literal_column("*")).select_from(self._records)
-
-    def _has_place(self) -> tuple[sa.ColumnElement[bool], ...]:
-        return self._time.is_not(None), self._key.is_not(None)
-
-    def _beyond(self, position: dict[str, Any]) -> sa.ColumnElement[bool]:
-        time, key = _raw(position["time"]), _raw(position["key"])
-        later = self._key > key
-        if self._entity is not None:
-            entity = position.get("entity")
-            # Keys are unique only within an entity: records of equal time and key may follow.
-            follows = (
-                sa.false()
-                if entity is None
-                else sa.or_(self._entity > _raw(entity), self._entity.is_(None))
-            )
-            later = sa.or_(later, sa.and_(self._key == key, follows))
-        return sa.or_(self._time > time, sa.and_(self._time == time, later))
 
     def _read(
         self, query: sa.Select[Any], limit: int, *, backwards: bool = False
@@ -228,7 +275,7 @@ class SqlTable:
         return table
 
     def _mark(
-        self, table: pd.DataFrame, last: dict[str, Any], given: Watermark | None
+        self, table: pd.DataFrame, last: dict[str, Any], given: Watermark | None, *, more: bool
     ) -> Watermark | None:
         if not last:
             return given
@@ -241,10 +288,11 @@ class SqlTable:
             raise SourceConfigError(
                 f"{self.describe()}: {error}", todo="choose a time and a key of plain types"
             ) from None
-        newest_key = newest_key_of(table[self._roles.key], position_of(given).get(NEWEST_KEY))
-        if newest_key is not None:
-            position[NEWEST_KEY] = write_value(newest_key)
-        event_time = last_time(table[self._roles.time], self._roles.timezone)
+        position |= about_keys(
+            table[self._roles.key], position_of(given), None if more else self._clock(),
+            sequence=self._roles.key != self._roles.time,
+        )  # fmt: skip
+        event_time = last_time(table[self._roles.time], self._roles)
         return Watermark(
             event_time=event_time or (given.event_time if given else None),
             record_key=str(last[self._roles.key]),
@@ -252,65 +300,8 @@ class SqlTable:
         )
 
     def _explain(self, error: Exception) -> AemonError:
-        """An error as what a person can do about it, after a look at what is there."""
-        if isinstance(error, DBAPIError) and error.statement is not None:
-            try:
-                return self._missing(error) or self._database.trouble(error)
-            except self._database.errors:
-                pass
-        return self._database.trouble(error)
-
-    def _missing(self, error: DBAPIError) -> AemonError | None:
-        with self._database.engine.connect() as connection:
-            try:
-                cursor: Any = connection.execute(self._all().where(sa.false())).cursor
-            except DBAPIError:
-                return self._missing_table(connection, error)
-            names = [column[0] for column in cursor.description]
-        for wanted in filter(None, (self._roles.time, self._roles.key, self._roles.entity)):
-            if wanted not in names:
-                return SourceConfigError(
-                    f"{self.describe()}: no column {wanted!r}", todo=there(names, wanted)
-                )
-        return None
-
-    def _missing_table(self, connection: sa.Connection, error: DBAPIError) -> AemonError | None:
-        if not isinstance(self._records, sa.TableClause):
-            if isinstance(error, ProgrammingError) or _is_mistake(self._database.clean(error)):
-                return SourceConfigError(
-                    f"{self.describe()}: the query fails: {self._database.clean(error)}",
-                    todo="try it in the database's own shell",
-                )
-            return None
-        look = sa.inspect(connection)
-        name, schema = self._records.name, self._records.schema
-        tables = {*look.get_table_names(schema), *look.get_view_names(schema)}
-        if name in tables:
-            return None
-        return SourceConfigError(
-            f"{self._database.name}: no table or view {self._table!r}", todo=there(tables, name)
-        )
-
-
-def _records(settings: SqlSource, dialect: Dialect) -> sa.FromClause:
-    """What is read, with untyped columns: the driver's own values are what a position compares."""
-    # SQLAlchemy does not know every reserved word of every database, so all names are quoted,
-    # but where that would make a name in small letters another name (Oracle).
-    quote = None if dialect.requires_name_normalize else True
-    names = dict.fromkeys(filter(None, (settings.time, settings.key, settings.entity)))
-    columns: list[sa.ColumnClause[Any]] = [sa.column(quoted_name(name, quote)) for name in names]
-    if settings.query is None:
-        schema, _, name = str(settings.table).rpartition(".")
-        owner = quoted_name(schema, quote) if schema else None
-        return sa.table(quoted_name(name, quote), *columns, schema=owner)
-    # No colon is a parameter of ours, and a comment in the last line must end.
-    text = settings.query.strip().rstrip(";").replace(":", "\\:") + "\n"
-    return sa.text(text).columns(*columns).subquery("records")
-
-
-def _raw(value: object) -> sa.BindParameter[Any]:
-    """A bound value that goes to the driver as it came from it."""
-    return sa.bindparam(None, value, type_=sa.types.NullType())
+        roles = [role for role in (self._roles.time, self._roles.key, self._roles.entity) if role]
+        return explain(error, self._database, self._order, roles, self.describe())
 
 
 def _join(parts: list[pd.DataFrame], names: list[str]) -> pd.DataFrame:
@@ -318,8 +309,3 @@ def _join(parts: list[pd.DataFrame], names: list[str]) -> pd.DataFrame:
         # A column that was NULL all through one part is an object there.
         return pd.concat(parts, ignore_index=True).infer_objects()
     return parts[0] if parts else pd.DataFrame(columns=names)
-
-
-def _is_mistake(text: str) -> bool:
-    """Whether SQLite, which has one class of error for all, blames the statement."""
-    return any(words in text for words in ("no such", "syntax error", "ambiguous"))

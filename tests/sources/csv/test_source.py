@@ -210,3 +210,60 @@ def test_a_separator_outside_of_ascii_is_refused(file):
 def test_bytes_that_are_no_utf8_do_not_stop_the_reading(file):
     file.write_bytes(b"ts,name\n1,M\xfcller\n2,x\n")
     assert len(opened(file).fetch(None, 10).table) == 2
+
+
+def times(source, limit=100):
+    fetched = source.fetch(None, limit)
+    return [str(time) for time in check_frame(fetched.table, source.roles).times.astype("M8[m]")]
+
+
+def test_the_order_of_day_and_month_is_found_from_the_whole_file(file):
+    days = [f"{day:02}.11.2025 10:00" for day in range(1, 15)]
+    file.write_text("ts,flow\n" + "".join(f"{day},1\n" for day in days))
+    assert times(opened(file), limit=2) == ["2025-11-01T10:00", "2025-11-02T10:00"]
+    file.write_text("ts,flow\n" + "".join(f"{day},1\n" for day in days[:12]))
+    with pytest.raises(
+        SourceConfigError, match=r"'01.11.2025 10:00' may be 2025-01-11 or 2025-11"
+    ) as told:
+        opened(file).fetch(None, 2)
+    assert told.value.todo == "set time_format: '%d.%m.%Y %H:%M' or '%m.%d.%Y %H:%M'"
+    assert times(opened(file, time_format="%d.%m.%Y %H:%M"), limit=1) == ["2025-11-01T10:00"]
+
+
+def test_an_order_that_was_found_holds(file):
+    file.write_text("ts,flow\n13.11.2025 10:00,1\n")
+    source = opened(file)
+    first = source.fetch(None, 10)
+    file.write_text("ts,flow\n13.11.2025 10:00,1\n02.12.2025 10:00,1\n12.13.2025 10:00,1\n")
+    frame = check_frame(source.fetch(first.watermark, 10).table, source.roles)
+    assert [str(time) for time in frame.times.astype("M8[D]")] == ["2025-12-02"]
+    assert frame.rejected == {"no_time": 1}
+
+
+def test_one_slip_of_a_date_does_not_make_an_order(file):
+    file.write_text("ts,flow\n05.11.2025,1\n" + "2025-11-05 10:00,1\n" * 9)
+    source = opened(file)
+    assert check_frame(source.fetch(None, 10).table, source.roles).rejected == {"no_time": 1}
+
+
+def test_a_date_and_its_time_of_day_may_be_two_columns(file):
+    file.write_text("Date,flow,Time\n17.11.2025,1,01:00:00 PM\n17.11.2025,2,\n,3,02:00:00 PM\n")
+    source = opened(file, time=["Date", "Time"])
+    fetched = source.fetch(None, 10)
+    frame = check_frame(fetched.table, source.roles)
+    assert [str(time) for time in frame.times.astype("M8[m]")] == ["2025-11-17T13:00"]
+    assert (list(frame.values), frame.rejected) == (["flow"], {"no_time": 2})
+
+
+def test_dates_alone_beside_times_of_day_are_refused(file):
+    rows = "".join(f"2025-11-17,1{hour}:00:00,1\n" for hour in range(3))
+    file.write_text("Date,Time,flow\n" + rows)
+    with pytest.raises(SourceConfigError, match="10:00:00") as told:
+        opened(file, time="Date").fetch(None, 10)
+    assert told.value.todo == "write time: [Date, Time]"
+
+
+def test_a_date_that_comes_once_needs_no_time_of_day(file):
+    rows = "".join(f"2025-11-1{day},06:0{day},1\n" for day in range(3))
+    file.write_text("day,sunrise,flow\n" + rows)
+    assert times(opened(file, time="day"))[0] == "2025-11-10T00:00"

@@ -2,7 +2,7 @@ import sqlite3
 import sys
 import uuid
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -487,3 +487,169 @@ def test_history_imported_in_any_order_of_keys_is_read_once(plant, opened):
         read += fetched.table["id"].tolist()
         mark = fetched.watermark
     assert read == list(range(50, 0, -1))
+
+
+@pytest.mark.parametrize("time", ["17.11.2025 13:00", "11/17/2025 01:00 PM", "2025-11-17 01:00 PM"])
+def test_text_that_does_not_sort_by_time_is_refused(plant, opened, time):
+    fill(plant, rows=0)
+    plant.execute("INSERT INTO readings (ts, flow) VALUES (?, 1)", (time,))
+    with pytest.raises(SourceConfigError, match=f"'{time}' is text whose order") as told:
+        opened().fetch(None, 10)
+    assert "query: SELECT" in told.value.todo
+
+
+def test_text_that_sorts_by_time_is_read(plant, opened):
+    fill(plant, rows=0)
+    for time in ("2025/11/17 13:00", "2025-11-17 14:00:00 UTC", "2025-11-17 24:00:00"):
+        plant.execute("INSERT INTO readings (ts, flow) VALUES (?, 1)", (time,))
+    assert len(check_frame(opened().fetch(None, 10).table, opened().roles)) == 3
+
+
+def test_digits_and_days_are_read_as_numbers(plant, opened):
+    fill(plant, rows=0, columns="ts INTEGER, id INTEGER PRIMARY KEY, flow REAL")
+    plant.execute("INSERT INTO readings (ts, flow) VALUES (202511171300, 1)")
+    source = opened(time_format="%Y%m%d%H%M")
+    frame = check_frame(source.fetch(None, 10).table, source.roles)
+    assert str(frame.times[0]) == "2025-11-17T13:00:00.000000"
+
+
+def test_a_day_beside_its_time_of_day_is_refused(plant, opened):
+    plant.execute("CREATE TABLE readings (day TEXT, clock TEXT, id INTEGER PRIMARY KEY, flow REAL)")
+    for hour in range(3):
+        plant.execute(
+            "INSERT INTO readings (day, clock) VALUES ('2025-11-17', ?)", (f"1{hour}:00",)
+        )
+    with pytest.raises(SourceConfigError, match="'clock'") as told:
+        opened(time="day").fetch(None, 10)
+    assert "query: SELECT ..., day + clock" in told.value.todo
+
+
+def insert(plant, *rows):
+    plant.executemany("INSERT INTO readings (id, ts, flow) VALUES (?, ?, 1)", rows)
+
+
+def at(second):
+    return f"2026-01-01 00:{second // 60:02}:{second % 60:02}"
+
+
+@pytest.fixture
+def numbered(plant):
+    """Forty rows, one a second, with ids from 1 on."""
+    plant.execute("CREATE TABLE readings (id INTEGER PRIMARY KEY, ts TEXT, flow REAL)")
+    insert(plant, *((number, at(number)) for number in range(1, 41)))
+
+
+def news(source, mark):
+    """The keys that one look finds, and where it ends."""
+    found = []
+    while True:
+        fetched = source.fetch(mark, 100)
+        if fetched.watermark == mark:
+            return found, mark
+        found += fetched.table["id"].tolist()
+        mark = fetched.watermark
+
+
+@pytest.mark.parametrize("time", [41, 43, 50])
+def test_a_key_missing_below_the_newest_is_read_when_it_comes(plant, opened, numbered, time):
+    """Given a transaction that took its key first and commits last."""
+    source = opened()
+    mark = source.fetch(None, 100).watermark
+    insert(plant, (43, at(43)), (46, at(46)))
+    found, mark = news(source, mark)
+    insert(plant, (42, at(time)))
+    late, mark = news(source, mark)
+    insert(plant, (41, at(43)), (45, at(43)), (47, at(51)))
+    assert (found, late) == ([43, 46], [42])
+    assert sorted(news(source, mark)[0]) == [41, 45, 47]
+
+
+def test_a_key_that_stays_missing_is_forgotten(plant, tmp_path, numbered):
+    now = [datetime(2026, 1, 1, tzinfo=UTC)]
+    source = SqlTable(
+        SqlSource(url=f"sqlite:///{tmp_path}/plant.db", table="readings", time="ts", key="id"),
+        clock=lambda: now[0],
+    )
+    mark = source.fetch(None, 100).watermark
+    insert(plant, (42, at(42)))
+    _, mark = news(source, mark)
+    assert "missing" in mark.position
+    now[0] += timedelta(minutes=11)
+    insert(plant, (43, at(43)))
+    assert "missing" not in news(source, mark)[1].position
+
+
+def test_a_table_loaded_anew_is_known_by_its_times(plant, opened, numbered):
+    source = opened()
+    mark = source.fetch(None, 100).watermark
+    plant.execute("DELETE FROM readings")
+    insert(plant, *((100 + number, at(number)) for number in range(1, 21)))  # half of it
+    assert news(source, mark)[0] == []
+    fetched = source.fetch(mark, 100)
+    assert "loaded anew" in fetched.warnings[0]
+    insert(plant, *((100 + number, at(number)) for number in range(21, 44)))
+    assert news(source, fetched.watermark)[0] == [141, 142, 143]
+
+
+def test_a_table_of_names_loaded_anew_is_known_by_its_times(plant, opened):
+    plant.execute("CREATE TABLE readings (id TEXT PRIMARY KEY, ts TEXT, flow REAL)")
+    insert(plant, *((uuid.uuid4().hex, at(number)) for number in range(40)))
+    source = opened()
+    mark = source.fetch(None, 100).watermark
+    assert source.hides(mark)
+    plant.execute("DELETE FROM readings")
+    insert(plant, *((uuid.uuid4().hex, at(number)) for number in range(40)), ("new", at(40)))
+    found, mark = news(source, mark)
+    assert (found, source.hides(mark)) == (["new"], True)
+
+
+def test_keys_that_begin_again_are_refused(plant, opened, numbered):
+    source = opened()
+    mark = source.fetch(None, 100).watermark
+    plant.execute("DELETE FROM readings")
+    insert(plant, (1, at(100)), (2, at(101)))
+    with pytest.raises(SourceConfigError, match="id has begun again: 1 comes after 40") as told:
+        source.fetch(mark, 100)
+    assert "give a key" in told.value.todo
+
+
+def test_a_row_for_each_device_that_is_written_again_and_again_is_read_so(plant, opened):
+    plant.execute("CREATE TABLE readings (id INTEGER PRIMARY KEY, ts TEXT, flow REAL)")
+    insert(plant, *((number, at(number)) for number in (1, 2, 3)))
+    source = opened()
+    mark = source.fetch(None, 100).watermark
+    plant.execute("UPDATE readings SET ts = ? WHERE id = 3", (at(4),))
+    plant.execute("UPDATE readings SET ts = ? WHERE id = 1", (at(5),))
+    assert news(source, mark)[0] == [3, 1]
+
+
+@pytest.mark.parametrize(
+    ("keys", "hides"),
+    [(range(40), False), (range(40, 0, -1), True), ([n * 7919 % 41 for n in range(40)], True)],
+)
+def test_keys_that_do_not_count_up_tell_nothing(plant, opened, keys, hides):
+    plant.execute("CREATE TABLE readings (id INTEGER, ts TEXT, flow REAL)")
+    insert(plant, *((key, at(number)) for number, key in enumerate(keys)))
+    source = opened()
+    assert source.hides(source.fetch(None, 100).watermark) is hides
+
+
+def test_keys_that_entities_share_tell_nothing(plant, opened):
+    plant.execute("CREATE TABLE readings (id INTEGER, ts TEXT, flow REAL, pump TEXT)")
+    plant.execute(
+        "INSERT INTO readings VALUES (1, '2026-01-01', 1, 'a'), (1, '2026-01-01', 1, 'b')"
+    )
+    source = opened(entity="pump")
+    assert source.hides(source.fetch(None, 100).watermark)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["SELECT * FROM readings WHERE token = 'hunter2' AND", "SELECT hunter FROM x WHERE t = 'hunter2",
+     "SELECT * FROM nothing WHERE token = 'hunter2'", "SELECT * FROM readings WHERE 'hunter2' FROM"],
+)  # fmt: skip
+def test_a_failing_query_does_not_tell_its_literals(plant, opened, query):
+    fill(plant)
+    with pytest.raises(SourceConfigError) as told:
+        opened(query=query).fetch(None, 10)
+    assert "hunter2" not in str(told.value)

@@ -1,0 +1,80 @@
+"""What went wrong with a database, as what a person can do about it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, ProgrammingError
+
+from aemon.errors import AemonError, SourceConfigError
+from aemon.sources.source import there
+from aemon.sources.sql.connecting import Database
+from aemon.sources.sql.reading_order import ReadingOrder
+
+
+def explain(
+    error: Exception, database: Database, order: ReadingOrder, roles: Sequence[str], where: str
+) -> AemonError:
+    """Return an error of the database as one of ours, after a look at what is there.
+
+    Args:
+        error: what connecting or reading raised.
+        database: which.
+        order: what was read.
+        roles: the columns that have to be there.
+        where: the source in a few words.
+    """
+    if isinstance(error, DBAPIError) and error.statement is not None:
+        try:
+            return _missing(error, database, order, roles, where) or database.trouble(error)
+        except database.errors:
+            pass
+    return database.trouble(error)
+
+
+def _missing(
+    error: DBAPIError, database: Database, order: ReadingOrder, roles: Sequence[str], where: str
+) -> AemonError | None:
+    with database.engine.connect() as connection:
+        try:
+            cursor: Any = connection.execute(order.all().where(sa.false())).cursor
+        except DBAPIError:
+            return _missing_table(connection, error, database, order, where)
+        names = [column[0] for column in cursor.description]
+    for wanted in roles:
+        if wanted not in names:
+            return SourceConfigError(f"{where}: no column {wanted!r}", todo=there(names, wanted))
+    return None
+
+
+def _missing_table(
+    connection: sa.Connection,
+    error: DBAPIError,
+    database: Database,
+    order: ReadingOrder,
+    where: str,
+) -> AemonError | None:
+    if not isinstance(order.records, sa.TableClause):
+        if isinstance(error, ProgrammingError) or _is_mistake(database.clean(error)):
+            return SourceConfigError(
+                f"{where}: the query fails: {database.clean(error)}",
+                todo="try it in the database's own shell",
+            )
+        return None
+    look = sa.inspect(connection)
+    name, schema = order.records.name, order.records.schema
+    tables = {*look.get_table_names(schema), *look.get_view_names(schema)}
+    if name in tables:
+        return None
+    written = f"{schema}.{name}" if schema else name
+    return SourceConfigError(
+        f"{database.name}: no table or view {written!r}", todo=there(tables, name)
+    )
+
+
+def _is_mistake(text: str) -> bool:
+    """Whether SQLite, which has one class of error for all, blames the statement."""
+    return any(
+        words in text
+        for words in ("no such", "syntax error", "ambiguous", "unrecognized", "incomplete input")
+    )

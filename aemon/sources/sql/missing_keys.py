@@ -1,0 +1,101 @@
+"""Keys of a sequence that are missing below the newest: transactions that may still commit."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from aemon.sources.sql.position import (
+    MISSING,
+    NEWEST_KEY,
+    UNORDERED,
+    newest_key_of,
+    whole,
+    write_value,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Missing = list[tuple[int, int, str]]
+"""Ranges of whole numbers, both ends included, and when each was noticed (ISO 8601, UTC)."""
+
+LOOKED_FOR = timedelta(minutes=10)  # a transaction that takes longer is rare, and told nowhere
+MOST_RANGES = 100  # the newest; a query asks for all of them at once
+_LEAST_ROWS = 20  # fewer do not show whether keys grow
+_MOST_BELOW = 0.2  # of the rows; with more below an earlier key, keys are no sequence
+
+
+def note_missing(known: Missing, keys: Iterable[int], before: int, now: datetime) -> Missing:
+    """Add the keys that newly read ones have left out.
+
+    >>> note_missing([], [402, 405], 400, datetime(2026, 1, 1))
+    [(401, 401, '2026-01-01T00:00:00'), (403, 404, '2026-01-01T00:00:00')]
+    """
+    found, last = list(known), before
+    for key in sorted(set(keys)):
+        if key > last + 1:
+            found.append((last + 1, key - 1, now.isoformat()))
+        last = max(last, key)
+    return found[-MOST_RANGES:]
+
+
+def without(known: Missing, keys: Iterable[int]) -> Missing:
+    """Take keys out that were found.
+
+    >>> without([(401, 405, "")], [403])
+    [(401, 402, ''), (404, 405, '')]
+    """
+    ranges = list(known)
+    for key in set(keys):
+        for at, (low, high, noticed) in enumerate(ranges):
+            if low <= key <= high:
+                parts = [(low, key - 1, noticed), (key + 1, high, noticed)]
+                ranges[at : at + 1] = [part for part in parts if part[0] <= part[1]]
+                break
+    return ranges[-MOST_RANGES:]
+
+
+def still_looked_for(known: Missing, now: datetime) -> Missing:
+    """Leave out what was noticed too long ago."""
+    since = (now - LOOKED_FOR).isoformat()
+    return [part for part in known if part[2] >= since]
+
+
+def grow(keys: "pd.Series[Any]", before: int | None) -> bool:
+    """Return whether whole-numbered keys, in the order of time, count up: each belongs to one row.
+
+    Too few keys are taken to do so.
+    """
+    if keys.duplicated().any():
+        return False
+    if len(keys) < _LEAST_ROWS:
+        return True
+    top = keys.cummax().shift(fill_value=before if before is not None else keys.iloc[0])
+    below = keys < top.clip(lower=before)
+    return bool(below.mean() <= _MOST_BELOW)
+
+
+def about_keys(
+    keys: "pd.Series[Any]", was: Mapping[str, Any], now: datetime | None, *, sequence: bool
+) -> dict[str, Any]:
+    """Return what a position says of whole-numbered keys: the newest, and which are missing below.
+
+    Args:
+        keys: those of the rows read last, in the order of time.
+        was: the position before.
+        now: the time; None where rows are still to be read, of which none is missing yet.
+        sequence: whether the keys can be one.
+    """
+    before = was.get(NEWEST_KEY)
+    newest_key = newest_key_of(keys, before)
+    if newest_key is None:
+        return {}
+    about: dict[str, Any] = {NEWEST_KEY: write_value(newest_key)}
+    read = whole(keys)
+    if was.get(UNORDERED) or not (sequence and read and grow(keys, before)):
+        return {**about, UNORDERED: True}
+    missing = without(was.get(MISSING, []), read)
+    if before is not None and now is not None:
+        new = [key for key in read if key > before]
+        missing = note_missing(still_looked_for(missing, now), new, before, now)
+    return {**about, MISSING: missing} if missing else about

@@ -1,0 +1,109 @@
+"""The statements that read a table in the order of (time, key), or (time, key, entity)."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql import quoted_name
+
+from aemon.config.source_settings import SqlSource
+from aemon.records import Watermark
+from aemon.sources.sql.position import MISSING, NEWEST_KEY, RELOADED, position_of
+
+
+class ReadingOrder:
+    """Makes statements about one table, view or query; runs none."""
+
+    def __init__(self, settings: SqlSource, dialect: Dialect) -> None:
+        self.records = _records(settings, dialect)
+        columns = self.records.c
+        self.time, self.key = columns[settings.time], columns[settings.key]
+        self._entity = columns[settings.entity] if settings.entity else None
+
+    def all(self) -> sa.Select[Any]:
+        """Return what reads every row."""
+        return sa.select(sa.literal_column("*")).select_from(self.records)
+
+    def has_place(self) -> tuple[sa.ColumnElement[bool], ...]:
+        """Return the conditions of a row that has a place in the order."""
+        return self.time.is_not(None), self.key.is_not(None)
+
+    def in_order(self, mark: Watermark | None, *, newest: bool) -> sa.Select[Any]:
+        """Return what reads the rows after a watermark, or those up to it and `newest` first."""
+        order: list[sa.ColumnElement[Any]] = [self.time, self.key]
+        if self._entity is not None:
+            # NULL is first in some databases and last in others: here it is last in all.
+            order += [sa.case((self._entity.is_(None), 1), else_=0), self._entity]
+        query = self.all().where(*self.has_place())
+        position = position_of(mark)
+        if position:
+            time = raw(position["time"])
+            beyond = self._beyond(position)
+            # The first part says nothing new; it is what an index on the time answers to.
+            query = query.where(
+                *((self.time <= time, sa.not_(beyond)) if newest else (self.time >= time, beyond))
+            )
+        return query.order_by(*(part.desc() if newest else part for part in order))
+
+    def with_newer_keys(self, position: dict[str, Any]) -> sa.Select[Any]:
+        """Return what reads rows before a position whose key is above all that were read."""
+        newest, time = raw(position[NEWEST_KEY]), raw(position["time"])
+        return self.all().where(self.key > newest, self.time < time).order_by(self.key)
+
+    def with_missing_keys(self, position: dict[str, Any]) -> sa.Select[Any]:
+        """Return what reads rows up to a position whose keys nobody had seen."""
+        ranges = [(low, high) for low, high, _ in position[MISSING]]
+        alone = [low for low, high in ranges if low == high]
+        wide = [self.key.between(raw(low), raw(high)) for low, high in ranges if low < high]
+        either = sa.or_(*([self.key.in_([raw(key) for key in alone])] if alone else []), *wide)
+        return (
+            self.all()
+            .where(either, self.time <= raw(position["time"]), sa.not_(self._beyond(position)))
+            .order_by(self.key)
+        )
+
+    def with_key(self, position: dict[str, Any]) -> sa.Select[Any]:
+        """Return what reads a row that has the key of a position, if there is one."""
+        return sa.select(self.key).where(self.key == raw(position["key"])).limit(1)
+
+    def largest_key(self, position: dict[str, Any] | None = None) -> sa.Select[Any]:
+        """Return what reads the largest key, of all rows or of those up to a position's time."""
+        query = sa.select(sa.func.max(self.key))
+        return query if position is None else query.where(self.time <= raw(position["time"]))
+
+    def _beyond(self, position: dict[str, Any]) -> sa.ColumnElement[bool]:
+        time, key = raw(position["time"]), raw(position["key"])
+        if position.get(RELOADED):
+            return self.time > time  # the keys are others now
+        later = self.key > key
+        if self._entity is not None:
+            entity = position.get("entity")
+            # Keys are unique only within an entity: records of equal time and key may follow.
+            follows = (
+                sa.false()
+                if entity is None
+                else sa.or_(self._entity > raw(entity), self._entity.is_(None))
+            )
+            later = sa.or_(later, sa.and_(self.key == key, follows))
+        return sa.or_(self.time > time, sa.and_(self.time == time, later))
+
+
+def raw(value: object) -> sa.BindParameter[Any]:
+    """Return a bound value that goes to the driver as it came from it."""
+    return sa.bindparam(None, value, type_=sa.types.NullType())
+
+
+def _records(settings: SqlSource, dialect: Dialect) -> sa.FromClause:
+    """What is read, with untyped columns: the driver's own values are what a position compares."""
+    # SQLAlchemy does not know every reserved word of every database, so all names are quoted,
+    # but where that would make a name in small letters another name (Oracle).
+    quote = None if dialect.requires_name_normalize else True
+    names = dict.fromkeys(filter(None, (settings.time, settings.key, settings.entity)))
+    columns: list[sa.ColumnClause[Any]] = [sa.column(quoted_name(name, quote)) for name in names]
+    if settings.query is None:
+        schema, _, name = str(settings.table).rpartition(".")
+        owner = quoted_name(schema, quote) if schema else None
+        return sa.table(quoted_name(name, quote), *columns, schema=owner)
+    # No colon is a parameter of ours, and a comment in the last line must end.
+    text = settings.query.strip().rstrip(";").replace(":", "\\:") + "\n"
+    return sa.text(text).columns(*columns).subquery("records")

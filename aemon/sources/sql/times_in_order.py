@@ -1,0 +1,42 @@
+"""Times that a database sorts by their letters, though not by time: refused, with a way out."""
+
+import pandas as pd
+
+from aemon.errors import SourceConfigError
+from aemon.frame import Roles
+from aemon.sources.time_writing import Writing, dates_alone
+from aemon.times.text_times import sorts_as_text
+from aemon.times.time_apart import column_of_times
+from aemon.times.time_format import NAMES, sorts_by_letters
+
+_WAY_OUT = "write a query that makes it a time of the database's own, under another name"
+_LOOKED_AT = 1000
+
+
+def check_order_of_times(table: pd.DataFrame, roles: Roles, where: str) -> None:
+    """Refuse first records whose times a database cannot put in order, or that are dates alone.
+
+    Raises:
+        SourceConfigError: most of the times are such text, or their time of day stands elsewhere.
+    """
+    some = table.iloc[:_LOOKED_AT]
+    column = some[roles.time]
+    texts = [value for value in column if isinstance(value, str)]
+    wrong = [text for text in texts if not _in_order(text, roles.time_format)]
+    if wrong and 2 * len(wrong) > len(column):
+        raise SourceConfigError(
+            f"{where}: {roles.time} {wrong[0]!r} is text whose order of letters is not that of time",
+            todo=f"{_WAY_OUT}: query: SELECT ..., to_timestamp({roles.time}, ...) AS at",
+        )
+    name = column_of_times(some, roles.time, roles.entity)
+    if name is not None:
+        example = str(some[name].dropna().iloc[0])
+        told = dates_alone(where, roles.time, Writing(times_apart=name, example=example)).message
+        joined = f"SELECT ..., {roles.time} + {name} AS at"
+        raise SourceConfigError(told, todo=f"{_WAY_OUT}: query: {joined}")
+
+
+def _in_order(text: str, form: str | None) -> bool:
+    if form is None:
+        return sorts_as_text(text)
+    return form in NAMES or sorts_by_letters(form)

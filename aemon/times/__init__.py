@@ -1,0 +1,1 @@
+"""Event times, whichever way they are written."""

@@ -1,0 +1,176 @@
+"""From a column of whatever type to event times in UTC."""
+
+from datetime import date, datetime
+from decimal import Decimal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from aemon.times.number_times import NO_TIME, Moments, times_by_name, times_of_numbers
+from aemon.times.text_times import order_of, read_text
+from aemon.times.time_format import NAMES, names_zone
+
+# Outside of these, what nanoseconds can hold, a time is a sentinel or a slip, such as 9999-12-31:
+# read as the newest record's time it would stand in the way of every real one.
+EARLIEST = np.datetime64("1678-01-01", "us")
+LATEST = np.datetime64("2262-01-01", "us")
+
+_FIRST_YEAR, _LAST_YEAR = 1677, 2262
+_FAR_AHEAD = np.datetime64("9999-12-31", "us")
+_LONG_AGO = EARLIEST - np.timedelta64(1, "D")
+_OFFSET = r"(?:[Zz]|[+-]\d\d(?::?\d\d)?)$"
+_DECIMAL_COMMA = r"^(-?\d+),(\d+)$"
+
+
+def event_times(
+    column: pd.Series, timezone: str, form: str | None = None, order: str | None = None
+) -> npt.NDArray[np.datetime64]:
+    """Event times as datetime64[us] in UTC; NaT where a value is no time, or could be two.
+
+    Text is read as ISO 8601, with or without an offset, and in the other ways of `read_text`.
+    Numbers, also as text, are counts or digits by their size: see `times_of_numbers`. A time
+    without offset is one of `timezone`; where that zone's clock change repeats it, the earlier
+    of the two is meant, and where it is skipped, the first moment after the gap.
+
+    Args:
+        column: (N,) of whatever type.
+        timezone: of times that carry none.
+        form: the one way in which text and numbers are written; see `time_format`.
+        order: of dates of three numbers, one of `ORDERS`; None: the one that all can have.
+    """
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return _in_utc(column, timezone)
+    if pd.api.types.is_bool_dtype(column):
+        return np.full(len(column), NO_TIME)
+    if form is not None and pd.api.types.is_numeric_dtype(column):
+        return _by_format(column, timezone, form)
+    if pd.api.types.is_numeric_dtype(column):
+        return _from_numbers(column, timezone)
+    if isinstance(column.dtype, pd.StringDtype):
+        return _from_text(column, timezone, form, order)
+    return _from_objects(column.astype(object), timezone, form, order)
+
+
+def _from_objects(
+    column: pd.Series, timezone: str, form: str | None, order: str | None
+) -> npt.NDArray[np.datetime64]:
+    """Times of a column that may mix text, numbers, dates and datetimes with and without zone."""
+    taken = column.map(_time_kind).to_numpy(dtype=object)
+    times = np.full(len(column), NO_TIME)
+    for kind in set(taken) - {""}:
+        rows = taken == kind
+        part = column[rows]
+        if kind == "text":
+            times[rows] = _from_text(part.astype("string"), timezone, form, order)
+        elif kind == "number":
+            numbers = pd.to_numeric(part.astype("string"), errors="coerce")
+            times[rows] = (
+                _from_numbers(numbers, timezone)
+                if form is None
+                else _by_format(numbers, timezone, form)
+            )
+        else:
+            parsed = pd.to_datetime(part, errors="coerce", utc=kind == "aware")
+            times[rows] = _in_utc(parsed, timezone)
+    return times
+
+
+def _time_kind(value: object) -> str:
+    match value:
+        case str():
+            return "text"
+        case bool() | np.bool_():
+            return ""
+        case int() | float() | Decimal() | np.number():
+            return "number"
+        case datetime():
+            return "" if pd.isna(value) else "naive" if value.tzinfo is None else "aware"
+        case date() | np.datetime64():
+            return "naive"
+        case _:
+            return ""
+
+
+def _from_text(
+    column: pd.Series, timezone: str, form: str | None, order: str | None
+) -> npt.NDArray[np.datetime64]:
+    text = column.str.strip()
+    if form is not None:
+        return _by_format(text, timezone, form)
+    times = _from_iso(text, timezone)
+    left = np.isnat(times) & text.notna().to_numpy()
+    if left.any():
+        times[left] = _from_numbers(_numbers_of(text[left]), timezone)
+        left &= np.isnat(times)
+    if left.any():
+        times[left] = _from_words(text[left], timezone, order)
+    return times
+
+
+def _from_iso(text: pd.Series, timezone: str) -> npt.NDArray[np.datetime64]:
+    # pandas would read words such as "now" and "today" as the current time.
+    text = text.where(text.str[:1].str.isdigit() == True)  # noqa: E712 -- missing counts as no
+    parsed = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True)
+    if timezone == "UTC":
+        return _in_utc(parsed, timezone)
+    aware = text.str.contains(_OFFSET).fillna(value=False).to_numpy(dtype=bool)
+    times = np.full(len(text), NO_TIME)
+    times[aware] = _in_utc(parsed[aware], timezone)
+    times[~aware] = _in_utc(parsed[~aware].dt.tz_localize(None), timezone)
+    return times
+
+
+def _from_words(text: pd.Series, timezone: str, order: str | None) -> npt.NDArray[np.datetime64]:
+    """Times that are written neither as ISO 8601 nor as numbers."""
+    written = text.tolist()
+    order = order or order_of(written)[0]
+    read = pd.Series([read_text(one, order, timezone) for one in written], dtype=object)
+    return _from_objects(read, timezone, None, None)
+
+
+def _numbers_of(text: pd.Series) -> pd.Series:
+    """Texts as numbers, with a decimal point or comma."""
+    plain = text.str.replace(_DECIMAL_COMMA, r"\1.\2", regex=True)
+    return pd.to_numeric(plain.where(plain.str[:1].str.contains(r"[-+.\d]")), errors="coerce")
+
+
+def _by_format(column: pd.Series, timezone: str, form: str) -> npt.NDArray[np.datetime64]:
+    """Times of N texts or numbers that are all written in one way."""
+    if form in NAMES:
+        numbers = _numbers_of(column) if isinstance(column.dtype, pd.StringDtype) else column
+        return _together(*times_by_name(numbers, form), timezone)
+    if pd.api.types.is_float_dtype(column) and bool((column.dropna() % 1 == 0).all()):
+        column = column.astype("Int64")
+    text = column.astype("string").str.strip()
+    parsed = pd.to_datetime(text, format=form, errors="coerce", utc=names_zone(form))
+    return _in_utc(pd.Series(parsed), timezone)
+
+
+def _from_numbers(numbers: pd.Series, timezone: str) -> npt.NDArray[np.datetime64]:
+    return _together(*times_of_numbers(numbers), timezone)
+
+
+def _together(fixed: Moments, local: Moments, timezone: str) -> npt.NDArray[np.datetime64]:
+    """Times in UTC and times by the wall clock as one array."""
+    there = ~np.isnat(local)
+    if there.any():
+        fixed[there] = _in_utc(pd.Series(local[there]), timezone)
+    return fixed
+
+
+def _in_utc(column: pd.Series, timezone: str) -> npt.NDArray[np.datetime64]:
+    """A datetime column as datetime64[us] in UTC; out of range it becomes one far off."""
+    # Converting the last day of the year 9999 fails, and no zone moves a time by a year.
+    long_ago = (column.dt.year < _FIRST_YEAR).to_numpy(dtype=bool)
+    far_ahead = (column.dt.year > _LAST_YEAR).to_numpy(dtype=bool)
+    column = column.mask(long_ago | far_ahead).dt.as_unit("us")
+    if column.dt.tz is None and timezone != "UTC":
+        earlier = np.ones(len(column), dtype=bool)
+        column = column.dt.tz_localize(timezone, ambiguous=earlier, nonexistent="shift_forward")
+    if column.dt.tz is not None:
+        column = column.dt.tz_convert("UTC").dt.tz_localize(None)
+    times = column.to_numpy(dtype="datetime64[us]", copy=True)
+    times[long_ago] = _LONG_AGO
+    times[far_ahead] = _FAR_AHEAD
+    return times

@@ -1,0 +1,139 @@
+"""Event times that are written as numbers: their unit is told by their size."""
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Moments = npt.NDArray[np.datetime64]
+"""(N,) datetime64[us]; NaT where a number is no time."""
+
+NO_TIME = np.datetime64("NaT", "us")
+
+# Numbers below the first are counts of a unit of which the second is the microseconds.
+_EPOCH_UNITS = ((1e11, 1e6), (1e14, 1e3), (1e17, 1.0), (9e18, 1e-3))
+_UNIX = {"unix": 1e6, "unix_ms": 1e3, "unix_us": 1.0, "unix_ns": 1e-3}
+# Counted as seconds these lie within a year of 1970, in which nobody's clock stands; smaller ones
+# are counts of a simulation or of rows, which have always been read as seconds.
+_NOBODYS_SECONDS = (20_000, 366 * 86_400)
+
+_DAY_MICROSECONDS = 86_400e6
+# Counts of days: the number of 1 January 1970, and the first and last number believed.
+_DAYS = {
+    "excel": (25_569.0, 32_874, 73_051),  # 1990 to 2100; below is what other counts may mean
+    "matlab": (719_529.0, 693_962, 767_011),  # 1900 to 2100
+    "julian": (2_440_587.5, 2_415_020, 2_488_070),  # 1900 to 2100
+    "mjd": (40_587.0, 1, 0),  # by name alone: its numbers of today are an Excel of 2066
+}
+_UTC_DAYS = ("julian", "mjd")  # astronomers count in UTC, office programs by the wall clock
+_TENTHS = {  # of a microsecond: the number of 1 January 1970
+    "ticks": 621_355_968_000_000_000,
+    "filetime": 116_444_736_000_000_000,
+}
+# Nanoseconds of 1973 to 1974 and of early 1990, or tenths of a microsecond of our days.
+_DOUBTFUL = ((119_600_000_000_000_000, 157_766_400_000_000_000),
+             (628_000_000_000_000_000, 642_000_000_000_000_000))  # fmt: skip
+# Digits of a date and a time: digits, their format, what else such a number might be.
+_DIGITS = ((8, "%Y%m%d"), (14, "%Y%m%d%H%M%S"), (17, "%Y%m%d%H%M%S%f"))
+_DOUBTFUL_DIGITS = (12, "%Y%m%d%H%M")  # milliseconds of 1976 look like these
+_FIRST_YEAR, _LAST_YEAR = 1900, 2100
+
+
+def times_of_numbers(numbers: pd.Series) -> tuple[Moments, Moments]:
+    """Read N numbers, each by its size.
+
+    Numbers count seconds, milliseconds, microseconds or nanoseconds from 1970, days as
+    spreadsheets and astronomers count them, or are the digits of a date (20251117130000). A
+    number of which two of these may be meant, or that lies in the year 1970, is no time.
+
+    Returns:
+        Two arrays (N,): times in UTC, and times by the wall clock of the source. At most one of
+        the two is a time.
+    """
+    size = numbers.to_numpy(dtype=float, na_value=np.nan)
+    fixed, local = _since_1970(numbers), np.full(len(numbers), NO_TIME)
+    with np.errstate(invalid="ignore"):
+        nobodys = np.zeros(len(size), dtype=bool)
+        for low, high in (_NOBODYS_SECONDS, *_DOUBTFUL):
+            nobodys |= (size >= low) & (size < high)
+        fixed[nobodys] = NO_TIME
+        for name, (_, low, high) in _DAYS.items():
+            rows = (size >= low) & (size < high)
+            (fixed if name in _UTC_DAYS else local)[rows] = _of_days(size[rows], name)
+    for digits, form in _DIGITS:
+        read = _of_digits(numbers, size, digits, form)
+        there = ~np.isnat(read)
+        fixed[there], local[there] = NO_TIME, read[there]
+    doubtful = ~np.isnat(_of_digits(numbers, size, *_DOUBTFUL_DIGITS))
+    if doubtful.any() and doubtful[~np.isnan(size)].all():
+        fixed[doubtful] = NO_TIME
+    return fixed, local
+
+
+def lie_in_1970(column: pd.Series) -> bool:
+    """Return whether most values of a column are numbers that count seconds of the year 1970."""
+    numbers = pd.to_numeric(column, errors="coerce").abs()
+    return len(column) > 0 and bool((numbers < _NOBODYS_SECONDS[1]).mean() > 0.5)  # noqa: PLR2004
+
+
+def times_by_name(numbers: pd.Series, name: str) -> tuple[Moments, Moments]:
+    """Read N numbers as counts of one kind, one of `time_format.NAMES`; returns as `times_of_numbers`."""
+    none = np.full(len(numbers), NO_TIME)
+    if name in _UNIX:
+        return _since_1970(numbers, _UNIX[name]), none
+    if name in _DAYS:
+        size = numbers.to_numpy(dtype=float, na_value=np.nan)
+        size = np.where(np.abs(size) < 1e7, size, np.nan)  # noqa: PLR2004 -- of the year 20000
+        days = _of_days(size, name)
+        return (days, none) if name in _UTC_DAYS else (none, days)
+    whole = pd.to_numeric(numbers, errors="coerce")
+    inside = whole.between(0, 9e18).fillna(value=False).to_numpy(dtype=bool)
+    tenths = whole[inside].to_numpy(dtype=np.int64, na_value=0)
+    local = none.copy()
+    local[inside] = ((tenths - _TENTHS[name]) // 10).astype("datetime64[us]")
+    return none, local
+
+
+def _since_1970(numbers: pd.Series, unit: float | None = None) -> Moments:
+    """Times of counts since 1970, by size or in one unit; whole numbers stay exact."""
+    exact = numbers.dtype.kind in "iu" and not numbers.hasnans
+    values = numbers.to_numpy() if exact else numbers.to_numpy(dtype=float, na_value=np.nan)
+    size = np.abs(values.astype(float))
+    times = np.full(len(numbers), NO_TIME)
+    below = 0.0
+    for most, per_microsecond in _EPOCH_UNITS if unit is None else ((9e18 / unit, unit),):
+        rows = (size >= below) & (size < most)
+        below = most
+        if per_microsecond >= 1 and not exact:
+            micros = np.rint(values[rows] * per_microsecond).astype(np.int64)
+        elif per_microsecond >= 1:
+            micros = values[rows].astype(np.int64) * int(per_microsecond)
+        else:
+            micros = (values[rows] // (1 / per_microsecond)).astype(np.int64)
+        times[rows] = micros.astype("datetime64[us]")
+    return times
+
+
+def _of_days(days: npt.NDArray[np.float64], name: str) -> Moments:
+    """Times of counts of days."""
+    there = ~np.isnan(days)
+    times = np.full(len(days), NO_TIME)
+    micros = np.rint((days[there] - _DAYS[name][0]) * _DAY_MICROSECONDS)
+    times[there] = micros.astype(np.int64).astype("datetime64[us]")
+    return times
+
+
+def _of_digits(
+    numbers: pd.Series, size: npt.NDArray[np.float64], digits: int, form: str
+) -> Moments:
+    """Times of whole numbers with the digits of a date; NaT for all others."""
+    times = np.full(len(numbers), NO_TIME)
+    short = digits - 4
+    rows = (size >= _FIRST_YEAR * 10**short) & (size < (_LAST_YEAR + 1) * 10**short)
+    rows &= np.where(rows, size, 0.5) % 1 == 0
+    if rows.any():
+        text = numbers[rows].astype("int64").astype(str)
+        if form.endswith("%f"):
+            text = text.str[:14] + "." + text.str[14:]
+            form = "%Y%m%d%H%M%S.%f"
+        times[rows] = pd.to_datetime(text, format=form, errors="coerce").to_numpy("datetime64[us]")
+    return times

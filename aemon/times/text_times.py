@@ -1,0 +1,237 @@
+"""Event times that people and their programs write: 17.11.2025, 11/17/2025 1:00 PM, 17-Nov-25."""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+ORDERS = ("dmy", "mdy", "ymd")
+"""The orders of day, month and year that a date of three numbers may have."""
+
+_MONTHS = (
+    "january", "february", "march", "april", "may", "june",
+    "july", "august", "september", "october", "november", "december",
+)  # fmt: skip
+_CENTURY = 100
+_NEXT_CENTURY = 69  # a year of two digits from here on is one of the 20th century, as in POSIX
+_MOST_MONTHS, _MOST_DAYS, _NOON, _MIDNIGHT_AFTER = 12, 31, 12, 24
+_SHAPE = re.compile(
+    r"""
+    (?:[a-z]{3,9}\.?,?\s+)??                                # Monday,
+    (?: (?P<y>\d{4})(?P<s>[-/. ])(?P<m>\d{1,2})(?P=s)(?P<d>\d{1,2})
+      | (?P<a>\d{1,2})(?P<s2>[-/. ])(?P<b>\d{1,2})(?P=s2)(?P<c>\d{4}|\d{2})
+      | (?P<d3>\d{1,2})[-/. ]{0,2}(?P<n3>[a-z]{3,9})[-/. ,]{0,2}(?P<y3>\d{4}|\d{2})
+      | (?P<n4>[a-z]{3,9})[-/. ]{1,2}(?P<d4>\d{1,2})(?:,\s*|[-/ ])(?P<y4>\d{4})
+      | (?P<y5>\d{4})[-/. ](?P<n5>[a-z]{3,9})[-/. ](?P<d5>\d{1,2})
+      | (?P<y6>\d{4})(?P<m6>\d\d)(?P<d6>\d\d)
+    )
+    (?: (?:[T,]?\s*|[-:])(?P<hour>\d{1,2})(?::(?P<minute>\d\d)
+        (?: :(?P<second>\d\d) (?:[.,:](?P<fraction>\d{1,9}))? )? )?
+        \s*(?P<half>[ap]\.?\s?m\b\.?)?
+        \s*(?P<zone>Z|[-+]\d\d:?\d\d|[-+]\d\d|\[?[a-z]+(?:[/_][a-z_/]+)?\]?)?
+        (?:\[[a-z_/]+\])?                                   # +01:00[Europe/Berlin]
+    )?
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def read_text(text: str, order: str | None, timezone: str) -> datetime | None:
+    """Read one time.
+
+    Args:
+        text: the time, with or without a time of day.
+        order: of a date of three numbers that does not begin with a year of four digits; None:
+            such a date is not read.
+        timezone: whose names of winter and summer time are known, such as CET and CEST.
+
+    Returns:
+        An aware datetime where the text names a zone, else a naive one; None where the text is no
+        time, or could be two.
+    """
+    found = _SHAPE.fullmatch(text.strip())
+    if found is None:
+        return None
+    parts = _date_of(found, order)
+    if parts is None:
+        return None
+    hour = int(found["hour"] or 0)
+    if found["half"]:
+        if not 1 <= hour <= _NOON:
+            return None
+        hour = hour % _NOON + (_NOON if found["half"][0] in "pP" else 0)
+    elif found["hour"] and not found["minute"]:
+        return None  # 17.11.2025 13 may be anything
+    minute, second = int(found["minute"] or 0), int(found["second"] or 0)
+    fraction = (found["fraction"] or "").ljust(6, "0")[:6]
+    midnight_after = hour == _MIDNIGHT_AFTER and not (minute or second or int(fraction))
+    try:
+        clock = (0 if midnight_after else hour, minute, second, int(fraction))
+        moment = datetime(*parts, *clock)  # noqa: DTZ001 -- its zone follows
+        moment += timedelta(days=1) * midnight_after
+    except (ValueError, OverflowError):
+        return None
+    return _in_zone(moment, found["zone"], timezone) if found["zone"] else moment
+
+
+def orders_of(text: str) -> frozenset[str]:
+    """Return the orders that a date of three numbers may have; empty for any other text.
+
+    >>> sorted(orders_of("17.11.2025 13:00")), sorted(orders_of("05/11/2025"))
+    (['dmy'], ['dmy', 'mdy'])
+    >>> sorted(orders_of("2025-11-17"))
+    []
+    """
+    found = _SHAPE.fullmatch(text.strip())
+    if found is None or found["a"] is None:
+        return frozenset()
+    return frozenset(order for order in ORDERS if _numbers_of(found, order) is not None)
+
+
+def order_of(texts: Iterable[str]) -> tuple[str | None, str | None]:
+    """Find the one order that all these dates can have.
+
+    Returns:
+        The order, None where there are several or none; and a date for which that leaves the
+        question open, None where there is no such date.
+    """
+    possible, example = frozenset(ORDERS), None
+    for text in texts:
+        orders = orders_of(text)
+        if orders:
+            example = example or text
+            possible &= orders
+        if not possible:
+            return None, example
+    if example is None:
+        return None, None
+    return (next(iter(possible)), None) if len(possible) == 1 else (None, example)
+
+
+def format_of(text: str, order: str) -> str:
+    """Return the strptime format of a date of three numbers.
+
+    >>> format_of("05.11.2025 13:00:00,5", "dmy"), format_of("5/11/25 1:00 PM", "mdy")
+    ('%d.%m.%Y %H:%M:%S,%f', '%m/%d/%y %I:%M %p')
+    """
+    found = _SHAPE.fullmatch(text.strip())
+    if found is None or found["a"] is None:
+        return "%Y-%m-%d %H:%M:%S"
+    names = {"d": "%d", "m": "%m", "y": "%Y" if len(found["c"]) > 2 else "%y"}  # noqa: PLR2004
+    spans = dict(zip(("a", "b", "c"), (names[letter] for letter in order), strict=True))
+    spans |= {"hour": "%I" if found["half"] else "%H", "minute": "%M", "second": "%S"}
+    spans |= {"fraction": "%f", "half": "%p", "zone": "%z"}
+    written, text = [], found.string
+    at = 0
+    for name, directive in spans.items():
+        if found[name]:
+            written += [text[at : found.start(name)], directive]
+            at = found.end(name)
+    return "".join([*written, text[at:]])
+
+
+def has_time_of_day(text: str) -> bool:
+    """Return whether a text is a time of day and no more.
+
+    >>> has_time_of_day("13:00:00,5"), has_time_of_day("1:00 pm"), has_time_of_day("13")
+    (True, True, False)
+    """
+    return re.fullmatch(_TIME_OF_DAY, text.strip()) is not None
+
+
+def is_date_alone(text: str) -> bool:
+    """Return whether a text is a date without a time of day; a time of midnight is not.
+
+    >>> is_date_alone("17.11.2025"), is_date_alone("20251117"), is_date_alone("2025-11-17 00:00")
+    (True, True, False)
+    """
+    found = _SHAPE.fullmatch(text.strip())
+    return found is not None and found["hour"] is None
+
+
+def sorts_as_text(text: str) -> bool:
+    """Return whether the order of such texts' letters is that of their times.
+
+    >>> sorts_as_text("2025/11/17 13:00"), sorts_as_text("17.11.2025"), sorts_as_text("1 PM")
+    (True, False, True)
+    """
+    found = _SHAPE.fullmatch(text.strip())
+    if found is None:
+        return True  # nothing is known of it
+    return bool(found["y"] or found["y6"]) and not found["half"]
+
+
+_TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?\s*(?:[ap]\.?m\.?)?", re.IGNORECASE)
+
+
+def _date_of(found: re.Match[str], order: str | None) -> tuple[int, int, int] | None:
+    """The year, month and day of a match."""
+    if found["a"] is not None:
+        return _numbers_of(found, order) if order else None
+    for year, month, day in (("y", "m", "d"), ("y6", "m6", "d6")):
+        if found[year]:
+            return int(found[year]), int(found[month]), int(found[day])
+    for place in "345":
+        if found["n" + place]:
+            number = _month(found["n" + place])
+            return (_year(found["y" + place]), number, int(found["d" + place])) if number else None
+    return None
+
+
+def _numbers_of(found: re.Match[str], order: str) -> tuple[int, int, int] | None:
+    """The year, month and day of a date of three numbers; None where it cannot have this order."""
+    if order == "ymd" and len(found["c"]) > 2:  # noqa: PLR2004 -- digits
+        return None
+    part = dict(zip(order, (found["a"], found["b"], found["c"]), strict=True))
+    year, month, day = _year(part["y"]), int(part["m"]), int(part["d"])
+    if not (1 <= month <= _MOST_MONTHS and 1 <= day <= _MOST_DAYS) or len(part["y"]) < 2:  # noqa: PLR2004
+        return None
+    return year, month, day
+
+
+def _year(text: str) -> int:
+    year = int(text)
+    if len(text) > 2:  # noqa: PLR2004 -- digits
+        return year
+    return year + (20 if year < _NEXT_CENTURY else 19) * _CENTURY
+
+
+def _month(name: str) -> int | None:
+    """The number of an English month, short or in full."""
+    name = name.lower().removesuffix("t") if name.lower() == "sept" else name.lower()
+    return next((at for at, full in enumerate(_MONTHS, 1) if full.startswith(name)), None)
+
+
+def _in_zone(moment: datetime, zone: str, timezone: str) -> datetime | None:
+    """The moment with its zone; None where nobody can know which zone is meant."""
+    known = _fixed_zone(zone.strip("[]"))
+    if known is not None:
+        return moment.replace(tzinfo=known)
+    for fold in (0, 1):
+        local = moment.replace(tzinfo=ZoneInfo(timezone), fold=fold)
+        if local.tzname() == zone.upper():
+            return local
+    return None
+
+
+@lru_cache(maxsize=64)
+def _fixed_zone(zone: str) -> tzinfo | None:
+    """The zone that a text names, wherever it stands."""
+    if zone.upper() in {"Z", "UTC", "GMT"}:
+        return UTC
+    if zone[0] in "+-":
+        return datetime.strptime(zone, "%z").tzinfo if len(zone) > 3 else _hours(zone)  # noqa: PLR2004
+    if "/" not in zone:
+        return None
+    try:
+        return ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+def _hours(zone: str) -> tzinfo | None:
+    try:
+        return datetime.strptime(zone + "00", "%z").tzinfo
+    except ValueError:
+        return None
