@@ -1,12 +1,39 @@
 """Late records: which are older than one read before, and which too old to be judged."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from aemon.config.schema import MonitorSettings
 from aemon.detection.arrays import Mask
 from aemon.frame import Frame, naive_utc
 from aemon.store.store import Mark
+
+LOOK_BACK = timedelta(minutes=5)
+"""Where keys do not tell which records are new, those so much older are looked for by default."""
+
+_HOUR = timedelta(hours=1)
+
+
+def looked_for_since(newest: datetime, settings: MonitorSettings) -> datetime:
+    """Return the event time since which records are still looked for.
+
+    A repeated hour of the wall clock is read as its first pass: records of the second one come in
+    behind those, and are looked for until the hour is over.
+
+    Args:
+        newest: the time of the watermark.
+        settings: of the monitor.
+    """
+    since = newest - (settings.lateness or LOOK_BACK)
+    zone = ZoneInfo(getattr(settings.source, "timezone", "UTC"))
+    for back in range(3):
+        hour = (since - back * _HOUR).astimezone(zone).replace(minute=0, second=0, microsecond=0)
+        first, second = hour.replace(fold=0), hour.replace(fold=1)
+        if first.utcoffset() != second.utcoffset() and since < first.astimezone(UTC) + 2 * _HOUR:
+            return min(since, first.astimezone(UTC))
+    return since
 
 
 def lateness_of(

@@ -18,7 +18,7 @@ from aemon.monitoring.suppression import Suppression
 from aemon.reading.monitor_source import open_inbox, open_records
 from aemon.reading.reader import Reader
 from aemon.reading.unreadable import Unreadable, joined
-from aemon.records import Outcome
+from aemon.records import Outcome, Watermark
 from aemon.run import Run, Stop
 from aemon.sources.source import Replayable
 from aemon.sources.source_kinds import check_apart
@@ -78,7 +78,7 @@ class Monitor:
     def _score(self, run: Run, stop: Stop) -> tuple[Outcome, str]:
         """Judge every record the source has after the watermark, a chunk a commit.
 
-        Then, with `lateness`, what came in behind it.
+        Then, with `lateness` or where keys do not tell, what came in behind it.
 
         Returns:
             How it ended: collecting or skipped while there is no detector.
@@ -89,7 +89,7 @@ class Monitor:
         """
         source = self._open_source()
         unkept = self._collect(run)
-        judge = self._judge(source, run, stop)
+        judge = self._judge(run, stop)
         if judge is None:
             return self._cold_start(source, run)
         run.count(records_read=unkept)
@@ -107,12 +107,14 @@ class Monitor:
             if read.watermark is None or read.watermark == mark.watermark:
                 break
             stop.check()
+            judge = replace(judge, reviewed=self._looks_back(source, read.watermark, more=more))
             mark = judge.read(read, mark, read.watermark)
             if more and stop.asked():
                 return Outcome.ABANDONED, f"{stop.reason}: {_REST}"
             if more and time.monotonic() > enough:
                 run.count(unfinished=True)
                 return Outcome.OK, joined((_REST, *seen.warnings, *seen.told))
+        judge = replace(judge, reviewed=self._looks_back(source, mark.watermark))
         if self._review.due(judge):
             self._review.look(reader, judge, mark, enough)
         self._active_detector.look_after(run)
@@ -150,10 +152,12 @@ class Monitor:
             AemonError: as `score_once`.
         """
         source = self._open_source()
-        judge = self._judge(source, run, stop)
+        judge = self._judge(run, stop)
         if judge is None:
             return self._cold_start(source, run)
         self._mark()
+        watermark = self._store.mark(self.name).watermark
+        judge = replace(judge, reviewed=self._looks_back(source, watermark))
         judge_again(Reader(source), judge, since)
         counts = run.counts
         told = (
@@ -161,7 +165,7 @@ class Monitor:
         )
         return Outcome.OK, told
 
-    def _judge(self, source: Replayable, run: Run, stop: Stop) -> Judge | None:
+    def _judge(self, run: Run, stop: Stop) -> Judge | None:
         loaded = self._active_detector.refresh()
         if loaded is None:
             return None
@@ -192,8 +196,18 @@ class Monitor:
             run=run,
             stop=stop,
             suppression=suppression,
-            reviewed=self.settings.lateness is not None and not source.in_order_of_arrival,
         )
+
+    def _looks_back(
+        self, source: Replayable, watermark: Watermark | None, *, more: bool = False
+    ) -> bool:
+        """Whether records are looked for behind a watermark: by choice, or where keys tell nothing.
+
+        By choice also while there is `more` to read; else only once the newest records were read.
+        """
+        if self.settings.lateness is not None:
+            return not source.in_order_of_arrival
+        return not more and source.hides(watermark)
 
     def _mark(self) -> Mark:
         """How far the source has been read.

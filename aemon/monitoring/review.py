@@ -1,13 +1,13 @@
 """Reading again what lies behind the watermark: for late and corrected records, or by choice."""
 
 import time
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 
 from aemon.frame import Frame, flags, naive_utc, rows_of
 from aemon.monitoring.judging import Judge
-from aemon.monitoring.lateness import older_than_settled
+from aemon.monitoring.lateness import looked_for_since, older_than_settled
 from aemon.monitoring.verdict_rows import record_hashes
 from aemon.reading.reader import Reader
 from aemon.records import Identity, Watermark
@@ -63,7 +63,7 @@ class Review:
         began = time.monotonic()
         if self._line is None:
             # What comes in behind a look, however long it takes, is not older than this.
-            self._line = mark.watermark.event_time - (judge.settings.lateness or timedelta(0))
+            self._line = looked_for_since(mark.watermark.event_time, judge.settings)
         position, more = self._reached or mark.settled, True
         self._reached = None
         while more:
@@ -92,21 +92,34 @@ class Review:
         judge.stop.check()
         known = _known(judge, frame)
         hashes = record_hashes(frame.values).tolist()
+        corrected = judge.settings.lateness is not None
+        times = [frame.aware_time(place) for place in range(len(frame))]
         news = [
-            self._is_news(identity, known.get(identity), frame.aware_time(place), hashes[place])
-            for place, identity in enumerate(frame.identities)
+            self._is_news(identity, known.get(identity), at, digest, corrected=corrected)
+            for identity, at, digest in zip(frame.identities, times, hashes, strict=True)
         ]
         judge.run.count(records_reviewed=len(news) - sum(news))
         rows = flags(news)
         return judge.review(frame.take(rows), mark) if rows.any() else mark
 
     def _is_news(
-        self, identity: Identity, was: Known | None, event_time: datetime, record_hash: int
+        self,
+        identity: Identity,
+        was: Known | None,
+        event_time: datetime,
+        record_hash: int,
+        *,
+        corrected: bool,
     ) -> bool:
-        """Whether a record is to be judged; of two that share a key, the later in time is it."""
+        """Whether a record is to be judged; of two that share a key, the later in time is it.
+
+        Those that were `corrected` are only where somebody asked for it.
+        """
         if was is None or not was.is_current:
             return True
         if identity in self._doubled and event_time < was.event_time:
+            return False
+        if not corrected:
             return False
         changed = was.changed(event_time, record_hash)
         if changed and event_time < was.event_time:

@@ -390,3 +390,32 @@ def test_judging_again_keeps_what_was_late_and_gives_way_to_a_daemon(
         current = scores.c.superseded_at.is_(None)
         rows = connection.execute(sa.select(scores.c.record_key, scores.c.late).where(current))
         assert [key for key, late in rows if late] == ["r7000"]
+
+
+@pytest.fixture
+def by_default(monitor):
+    """The same monitor, of which nobody asked for late records."""
+    monitor.settings = monitor.settings.model_copy(update={"lateness": None})
+    return monitor
+
+
+def test_a_record_that_came_late_is_judged_once_without_being_asked_for(by_default, add, store):
+    add([(7000, at(LEARNED + 60.5), 6.0, 2.8, 1.8)])
+    assert score(by_default).counts.records_scored == 1
+    assert score(by_default).counts.records_scored == 0
+    assert len(all_scores(store, "r7000")) == 1
+
+
+def test_records_of_one_time_that_come_one_by_one_are_all_judged(by_default, add, store):
+    for number in (7003, 7001, 7002):
+        add([(number, at(LEARNED + 100), 6.0, 2.8, 1.8)])
+        score(by_default)
+    add([(7004, at(LEARNED + 101), 6.0, 2.8, 1.8)])
+    score(by_default)
+    assert [len(all_scores(store, f"r700{number}")) for number in (1, 2, 3, 4)] == [1] * 4
+
+
+def test_a_record_that_was_corrected_stays_as_it_was_unless_asked_for(by_default, database, store):
+    execute(database, "UPDATE named SET pressure = 99 WHERE name = ?", (f"r{LEARNED + 80}",))
+    score(by_default)
+    assert [row.revision for row in all_scores(store, f"r{LEARNED + 80}")] == [1]
