@@ -109,17 +109,27 @@ def test_the_same_seed_gives_the_same_scores_bit_for_bit_and_another_others(kind
     assert np.array_equal(first, other) == (kind in UNSEEDED)
 
 
-def test_a_constant_column_changes_nothing_and_is_not_blamed(kind):
+def test_a_constant_column_that_stays_changes_nothing_and_one_that_moves_is_blamed(kind):
     table = plant(300, seed=1)
     table["site"], table["zero"] = "north", 0.0
     detector = learn(kind, table, steps=30)
     found = plant(50, seed=2)
     found["site"], found["zero"] = "north", 0.0
     usual = detector.judge(frame_of(found)).scores
-    found["site"], found["zero"] = "south", 5.0
-    np.testing.assert_array_equal(detector.judge(frame_of(found)).scores, usual)
     names = {part.column for part in detector.explain(frame_of(found))[0].contributions}
     assert not names & {"site", "zero"}
+    found["site"], found["zero"] = None, np.nan  # missing: no sign of anything
+    np.testing.assert_array_equal(detector.judge(frame_of(found)).scores, usual)
+    for name, value in (("site", "south"), ("zero", 5.0)):
+        moved = plant(50, seed=2)
+        moved["site"], moved["zero"] = "north", 0.0
+        moved[name] = [value] + [moved[name][0]] * 49
+        judgement = detector.judge(frame_of(moved))
+        assert judgement.anomalous[0]
+        np.testing.assert_array_equal(judgement.scores[1:], usual[1:])
+        first = detector.explain(frame_of(moved))[0]
+        assert first.contributions[0].column == name
+        assert str(value if isinstance(value, str) else int(value)) in first.reason
 
 
 def test_a_single_column_is_enough(kind):
