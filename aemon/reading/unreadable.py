@@ -13,7 +13,7 @@ WHY = {
     "duplicate_key": "a key that comes again further down",
 }
 _UNREADABLE = ("no_time", "time_out_of_range", "no_key")
-_TODO = "see with `aemon check` whether `time`, `key` and their format are those of the source"
+_TODO = "see whether `time`, `time_format`, `key` and, of a CSV file, `separator` are those of the source"
 
 
 class Unreadable:
