@@ -152,3 +152,21 @@ def test_a_reason_expects_what_the_entity_lives_at():
     expected = [told.reconstructed["value"] for told in detector.explain(odd)]
     np.testing.assert_allclose(expected, [20, 20, 1480], atol=2)
     assert detector.explain(odd)[0].reason == "value 60 where 20 was expected"
+
+
+def test_what_is_usual_of_another_entity_is_odd_for_this_one_and_blamed():
+    table = plant(600, 0)[["flow", "pressure", "current"]]
+    entities = ["a", "b"] * 300
+    table["mode"] = ["run", "standby"] * 300
+    table.loc[1::2, "pressure"] += 5
+    settings = LearningSettings(detector=QUICK, threshold=ThresholdSettings(false_alarm_rate=0.01))
+    detector = train_detector(frame_of(table, entities=entities), settings, seed=0)
+    odd = table[:4].copy()
+    odd.loc[0, "mode"] = "standby"
+    odd.loc[3, "pressure"] -= 5
+    frame = frame_of(odd, entities=entities[:4])
+    assert detector.judge(frame).anomalous[[0, 3]].all()
+    told = detector.explain(frame)
+    assert told[0].reason == "mode standby where run was expected"
+    assert told[3].contributions[0].column == "pressure"
+    assert told[3].reconstructed["pressure"] == pytest.approx(table["pressure"][3], abs=0.5)

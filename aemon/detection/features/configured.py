@@ -119,7 +119,7 @@ def take_column(values: "pd.Series[Any]", name: str, columns: ColumnSettings) ->
         reason += f"; {listed(found)} {'is' if len(found) == 1 else 'are'} taken as missing"
     if apart:
         cells = int(np.isin(read_numbers(read), apart).sum())
-        shown = listed([text_of(number) for number in apart])
+        shown = listed([f"{number:.10g}" for number in apart])
         reason += (
             f"; {shown} in {counted(cells, 'record')} is far outside of the rest: if it stands for "
             "a missing value, list it under columns.missing"

@@ -30,6 +30,12 @@ BLOCK_RECORDS = 2_048
 SAME_CONTEXT = 1e-3
 """In spreads: places of entities that are nearer are the same."""
 
+USUAL_GAP = 9.0
+"""Squared, in spreads: a column may be so far from what its entity lives at."""
+
+LEAST_SPREAD = 0.1
+"""Of an entity, in spreads of all: a column that it never moved in errs by (1 / 0.1)^2 a spread."""
+
 NEAREST = 1e-4
 """The least squared distance believed, a unit of weight: 1 % of a spread is a repetition."""
 
@@ -41,6 +47,13 @@ class Measures(NamedTuple):
     errors: Floats  # (N, F), of the residual
     nearest: Rows  # (N,), the nearest prototype
     joint: Rows  # (N,), the same in the joint space; empty where it was not wanted
+
+
+class _Contexts(NamedTuple):
+    """The normal records of each entity."""
+
+    means: Floats  # (E, F)
+    spreads: Floats  # (E, F)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -137,15 +150,43 @@ class Space:
         return filled
 
     def usual_of_context(self, X: Floats, mask: Mask) -> Floats:  # noqa: N803 -- (N, F)
-        """Mean of the normal records of each record's context (N, F); NaN where it is not known."""
-        context, records = self.weights <= 0, self.normal_records
+        """Mean of the normal records of each record's entity (N, F); NaN where it is not known."""
+        rows, which = self._known_contexts(X, mask)
         usual = np.full(X.shape, np.nan, dtype=np.float32)
-        known = np.flatnonzero(mask[:, context].all(axis=1))
-        for row in known:
-            alike = (np.abs(records[:, context] - X[row, context]) < SAME_CONTEXT).all(axis=1)
-            if alike.any():
-                usual[row] = records[alike].mean(axis=0)
+        usual[rows] = self._contexts.means[which]
         return usual
+
+    def gaps_to_context(self, X: Floats, mask: Mask) -> Floats:  # noqa: N803 -- (N, F)
+        """Squared gaps (N, F) to what is usual of each record's entity, in its spreads.
+
+        0 where the entity is not known, or the only one, and where the gap is usual.
+        """
+        rows, which = self._known_contexts(X, mask)
+        gaps = np.zeros_like(X)
+        if len(self._contexts.means) > 1:
+            found = self._contexts
+            gaps[rows] = ((X[rows] - found.means[which]) / found.spreads[which]) ** 2
+        return gaps * (mask & (self.weights > 0) & (gaps > USUAL_GAP))
+
+    def _known_contexts(self, X: Floats, mask: Mask) -> tuple[Rows, Rows]:  # noqa: N803
+        """The records (n,) whose entity is known, and which one it is (n,)."""
+        context = self.weights <= 0
+        known = np.flatnonzero(mask[:, context].all(axis=1))
+        places = self._contexts.means[:, context]
+        away = np.abs(X[known][:, None, context] - places[None]).max(axis=2, initial=0)
+        which = away.argmin(axis=1)
+        same = away[np.arange(len(known)), which] < SAME_CONTEXT
+        return known[same], which[same]
+
+    @cached_property
+    def _contexts(self) -> "_Contexts":
+        records = self.normal_records
+        _, which = np.unique(records[:, self.weights <= 0].round(3), axis=0, return_inverse=True)
+        parts = [records[which.ravel() == place] for place in range(which.max(initial=-1) + 1)]
+        means = np.array([part.mean(axis=0) for part in parts], dtype=np.float32)
+        spreads = np.array([part.std(axis=0) for part in parts], dtype=np.float32)
+        shape = (len(parts), records.shape[1])
+        return _Contexts(means.reshape(shape), np.maximum(spreads, LEAST_SPREAD).reshape(shape))
 
     def own_prototypes(self, X: Floats, mask: Mask) -> Rows:  # noqa: N803 -- (N, F)
         """The prototype (N,) that is a record itself, equal in all cells observed; -1 for none."""
