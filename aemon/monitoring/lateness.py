@@ -14,6 +14,7 @@ LOOK_BACK = timedelta(minutes=5)
 """Where keys do not tell which records are new, those so much older are looked for by default."""
 
 _HOUR = timedelta(hours=1)
+_INSTANT = timedelta(microseconds=1)
 
 
 def looked_for_since(newest: datetime, settings: MonitorSettings) -> datetime:
@@ -32,7 +33,7 @@ def looked_for_since(newest: datetime, settings: MonitorSettings) -> datetime:
         hour = (since - back * _HOUR).astimezone(zone).replace(minute=0, second=0, microsecond=0)
         first, second = hour.replace(fold=0), hour.replace(fold=1)
         if first.utcoffset() != second.utcoffset() and since < first.astimezone(UTC) + 2 * _HOUR:
-            return min(since, first.astimezone(UTC))
+            return min(since, first.astimezone(UTC) - _INSTANT)  # its own first moment comes twice
     return since
 
 

@@ -45,8 +45,11 @@ def without(known: Missing, keys: Iterable[int]) -> Missing:
     >>> without([(401, 405, "")], [403])
     [(401, 402, ''), (404, 405, '')]
     """
+    if not known:
+        return []
     ranges = list(known)
-    for key in set(keys):
+    lowest, highest = min(low for low, _, _ in known), max(high for _, high, _ in known)
+    for key in {key for key in keys if lowest <= key <= highest}:
         for at, (low, high, noticed) in enumerate(ranges):
             if low <= key <= high:
                 parts = [(low, key - 1, noticed), (key + 1, high, noticed)]
@@ -75,6 +78,12 @@ def grow(keys: "pd.Series[Any]", before: int | None) -> bool:
     return bool(below.mean() <= _MOST_BELOW)
 
 
+def _follow(keys: "pd.Series[Any]", before: int | None) -> bool:
+    """Return whether keys go on one by one, as most do: then nothing else is to be said of them."""
+    steps = keys.diff()
+    return before is not None and bool(keys.iloc[0] == before + 1 and (steps.iloc[1:] == 1).all())
+
+
 def about_keys(
     keys: "pd.Series[Any]", was: Mapping[str, Any], now: datetime | None, *, sequence: bool
 ) -> dict[str, Any]:
@@ -91,6 +100,8 @@ def about_keys(
     if newest_key is None:
         return {}
     about: dict[str, Any] = {NEWEST_KEY: write_value(newest_key)}
+    if sequence and not was.get(UNORDERED) and not was.get(MISSING) and _follow(keys, before):
+        return about
     read = whole(keys)
     if was.get(UNORDERED) or not (sequence and read and grow(keys, before)):
         return {**about, UNORDERED: True}
