@@ -13,7 +13,12 @@ WHY = {
     "duplicate_key": "a key that comes again further down",
 }
 _UNREADABLE = ("no_time", "time_out_of_range", "no_key")
-_TODO = "see whether `time`, `time_format`, `key` and, of a CSV file, `separator` are those of the source"
+_TODO = "see whether `time`, `key` and, of a CSV file, `separator` are those of the source"
+_SAY_FORMAT = (
+    "say how times are written, time_format: '%d.%m.%Y %H:%M:%S' or a name such as excel or unix, "
+    "in whose zone they are, timezone: Europe/Berlin, or see whether `time`, `key` and, of a CSV file, `separator` are those of the source"
+)
+_CORRECT_FORMAT = "correct time_format, or see whether `time` names the right column"
 
 
 class Unreadable:
@@ -26,6 +31,7 @@ class Unreadable:
     def __init__(self) -> None:
         self.warnings: tuple[str, ...] = ()
         self._acceptable = self._waiting = 0
+        self._formatted = False
         self._rejected: Counter[str] = Counter()
         self._examples: dict[str, str] = {}
 
@@ -34,6 +40,7 @@ class Unreadable:
         self.warnings = tuple(dict.fromkeys((*self.warnings, *read.warnings)))
         self._acceptable += read.acceptable
         self._waiting = read.waiting
+        self._formatted = read.roles.time_format is not None
         self._rejected.update(read.frame.rejected)
         self._examples = {**read.examples, **self._examples}
 
@@ -42,7 +49,7 @@ class Unreadable:
         """What is wrong with the rejected records, by reason, a sentence each."""
         return rejections(self._rejected, self._examples)
 
-    def refusal(self, todo: str = _TODO) -> FrameError | None:
+    def refusal(self) -> FrameError | None:
         """Return why no record can be judged; None if some can, or none is there."""
         count = sum(self._rejected[reason] for reason in _UNREADABLE)
         if self._acceptable or not count + self._waiting:
@@ -52,6 +59,10 @@ class Unreadable:
         else:
             why = list(self.told)
         told = "; ".join((*why, *self.warnings))
+        if self._waiting or self._rejected["no_time"] or self._rejected["time_out_of_range"]:
+            todo = _CORRECT_FORMAT if self._formatted else _SAY_FORMAT
+        else:
+            todo = _TODO
         return FrameError(
             f"none of {count + self._waiting} records can be judged: {told}", todo=todo
         )

@@ -200,3 +200,14 @@ def test_a_rule_about_a_column_that_is_not_there_is_refused(folder):
         key = rule.partition(":")[0]
         assert found["error"] == f"column 'flwo', named under quiet.{key}, is not in the records"
         assert found["todo"] == "did you mean 'flow'? there are: flow, pressure, current"
+
+
+@pytest.mark.parametrize("time", [60996.5, 2025111713, "Montag", 638989812000000000, 100000, 100])
+def test_a_time_that_cannot_be_meant_is_shown_with_the_setting_that_says_what_it_is(folder, time):
+    make_table(folder / "plant.db", "odd_times", ["ts", "flow REAL"])
+    insert(folder / "plant.db", "odd_times", [(n, time, n) for n in range(300)])
+    add_monitor(folder, "odd", sql(folder, "odd_times"))
+    odd = report(folder, "odd", ExitCode.DATA)
+    assert str(time) in odd["error"]
+    assert "time_format" in odd["todo"]
+    run(folder, "train", "odd", code=ExitCode.DATA)

@@ -91,13 +91,18 @@ class SqlTable:
         else:
             self._check_keys(table, position_of(after))
         waiting = len(table) - self._believable(table, more=more)
+        warnings: tuple[str, ...] = ()
         if waiting:
+            odd = table[self._roles.time].iloc[[len(table) - waiting]]
+            would_be = str(self._roles.times_of(odd)[0]).replace("NaT", "no time")
+            warnings = (f"{self._roles.time} {odd.iloc[0]} waits: it would be {would_be}",)
             table, last, _ = self._read(query, len(table) - waiting)
         return Fetched(
             table=table,
             watermark=self._mark(table, last, after, more=more),
             more=more and not waiting,
             waiting=waiting,
+            warnings=warnings,
         )
 
     def _believable(self, table: pd.DataFrame, *, more: bool) -> int:
