@@ -11,6 +11,7 @@ from sqlalchemy.pool import NullPool
 
 from aemon.config.values.addresses import public_address, without_secrets
 from aemon.errors import PermanentError, SourceConfigError, SourceError
+from aemon.sources.sql.far_times import read_far_times
 
 _CONNECT_SECONDS = 10
 _BUSY_SECONDS = 5.0  # a SQLite writer is waited for this long
@@ -40,6 +41,7 @@ class Database:
     """
 
     def __init__(self, url: str, query: str | None = None) -> None:
+        self._lenient = False
         self._literals = sorted(set(_LITERAL.findall(query or "")), key=len, reverse=True)
         try:
             self._url = sa.make_url(url)
@@ -60,6 +62,8 @@ class Database:
                 todo="write the plain path: sqlite:///plant.db",
             )
         self.engine = self._make_engine()
+        if self.engine.driver == "psycopg":
+            sa.event.listen(self.engine, "connect", read_far_times)
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
@@ -75,6 +79,16 @@ class Database:
     def close(self) -> None:
         """Let go of all connections."""
         self.engine.dispose()
+
+    def became_lenient(self, error: BaseException) -> bool:
+        """Whether a text that is no UTF-8 stood in the way, and from now on does not.
+
+        SQLite takes any bytes for text; reading them all like that takes longer.
+        """
+        if self._lenient or not (self._sqlite and "decode to UTF-8" in str(error)):
+            return False
+        self._lenient = True
+        return True
 
     def clean(self, error: BaseException) -> str:
         """What the driver says, on one line, without the password and a query's text and literals."""
@@ -141,10 +155,13 @@ class Database:
         file = Path(str(self._url.database)).absolute()
         if not file.is_file():
             raise FileNotFoundError(file)
-        return sqlite3.connect(
+        connection = sqlite3.connect(
             f"file:{quote(str(file))}?mode=ro",
             uri=True,
             timeout=_BUSY_SECONDS,
             isolation_level=None,
             check_same_thread=False,
         )
+        if self._lenient:
+            connection.text_factory = lambda raw: raw.decode("utf-8", errors="replace")
+        return connection

@@ -28,6 +28,12 @@ class ReadingOrder:
         """Return the conditions of a row that has a place in the order."""
         return self.time.is_not(None), self.key.is_not(None)
 
+    def count_without_place(self, limit: int) -> sa.Select[Any]:
+        """Return what counts the rows without a place in the order, no further than `limit`."""
+        none = sa.or_(self.time.is_(None), self.key.is_(None))
+        some = sa.select(self.time).where(none).limit(limit).subquery("some")
+        return sa.select(sa.func.count()).select_from(some)
+
     def in_order(self, mark: Watermark | None, *, newest: bool) -> sa.Select[Any]:
         """Return what reads the rows after a watermark, or those up to it and `newest` first."""
         order: list[sa.ColumnElement[Any]] = [self.time, self.key]

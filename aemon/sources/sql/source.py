@@ -34,6 +34,7 @@ from aemon.sources.sql.times_in_order import check_order_of_times
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_MOST_COUNTED = 10_000  # rows without a time or key; more are told as many
 _ROWS_AT_ONCE = 20_000  # held as Python objects at one time, before they become columns
 
 
@@ -86,16 +87,18 @@ class SqlTable:
             return behind
         query = self._order.in_order(after, newest=False)
         table, last, more = self._read(query, limit)
+        warnings: tuple[str, ...] = ()
         if after is None:
             check_order_of_times(table, self._roles, self.describe())
+            warnings = self._without_place() if limit > 1 else ()
         else:
             self._check_keys(table, position_of(after))
         waiting = len(table) - self._believable(table, more=more)
-        warnings: tuple[str, ...] = ()
         if waiting:
             odd = table[self._roles.time].iloc[[len(table) - waiting]]
             would_be = str(self._roles.times_of(odd)[0]).replace("NaT", "no time")
-            warnings = (f"{self._roles.time} {odd.iloc[0]} waits: it would be {would_be}",)
+            told = f"{self._roles.time} {odd.iloc[0]} waits: it would be {would_be}"
+            warnings = (*warnings, told)
             table, last, _ = self._read(query, len(table) - waiting)
         return Fetched(
             table=table,
@@ -103,6 +106,17 @@ class SqlTable:
             more=more and not waiting,
             waiting=waiting,
             warnings=warnings,
+        )
+
+    def _without_place(self) -> tuple[str, ...]:
+        """Tell how many rows have no time or no key."""
+        count = int(self._scalar(self._order.count_without_place(_MOST_COUNTED + 1)))
+        if not count:
+            return ()
+        told = f"more than {_MOST_COUNTED}" if count > _MOST_COUNTED else f"{count}"
+        names = f"{self._roles.time} or {self._roles.key}"
+        return (
+            f"{told} rows have no {names}: they have no place in the order, and are never read",
         )
 
     def _believable(self, table: pd.DataFrame, *, more: bool) -> int:
@@ -264,6 +278,8 @@ class SqlTable:
                     parts.append(self._as_table(rows, names))
                 more = not left and not backwards and cursor.fetchone() is not None
         except self._database.errors as error:
+            if self._database.became_lenient(error):
+                return self._read(query, limit, backwards=backwards)
             raise self._explain(error) from None
         table = _join(parts, names)
         if backwards:

@@ -653,3 +653,37 @@ def test_a_failing_query_does_not_tell_its_literals(plant, opened, query):
     with pytest.raises(SourceConfigError) as told:
         opened(query=query).fetch(None, 10)
     assert "hunter2" not in str(told.value)
+
+
+def test_rows_without_time_or_key_are_counted(opened, plant):
+    plant.execute("CREATE TABLE readings (ts TEXT, id TEXT)")
+    plant.execute(
+        "INSERT INTO readings VALUES ('2020-01-01', 'a'), (NULL, 'b'), ('2020-01-01', NULL)"
+    )
+    (told,) = opened().fetch(None, 10).warnings
+    assert told.startswith("2 rows have no ts or id")
+
+
+def test_one_text_that_is_no_utf8_does_not_hide_the_others(opened, plant):
+    plant.execute("CREATE TABLE readings (ts TEXT, id INTEGER PRIMARY KEY, note TEXT)")
+    plant.execute("INSERT INTO readings VALUES ('2020-01-01', 1, 'ok')")
+    plant.execute("INSERT INTO readings VALUES ('2020-01-02', 2, CAST(x'ff41' AS TEXT))")
+    assert opened().fetch(None, 10).table["note"].tolist() == ["ok", "\ufffdA"]
+
+
+@pytest.mark.parametrize("kind", ["timestamptz", "timestamp", "date"])
+@pytest.mark.parametrize("odd", ["infinity", "-infinity", "0044-03-15 BC", "20000-01-01"])
+def test_a_time_that_python_cannot_hold_does_not_hide_the_others(postgres_url, opened, kind, odd):
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute(f"CREATE TABLE far (ts {kind}, id int)")
+        server.execute(
+            "INSERT INTO far VALUES ('2020-01-01', 1), (%s, 2), ('2020-01-02', 3)", (odd,)
+        )
+    source = opened(url=postgres_url, table="far")
+    fetched = source.fetch(None, 10)
+    frame = check_frame(fetched.table, source.roles)
+    assert frame.keys.tolist() == ["1", "3"]
+    assert frame.rejected.get("time_out_of_range", 0) + fetched.waiting == 1
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute("INSERT INTO far VALUES ('2020-01-03', 4)")
+    assert source.fetch(fetched.watermark, 10).table["id"].tolist() == [4]

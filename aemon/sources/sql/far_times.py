@@ -1,0 +1,35 @@
+"""Times that PostgreSQL can hold and Python cannot: infinity, and years outside of 1 to 9999."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+_LONG_AGO, _FAR_AHEAD = datetime(1, 1, 2), datetime(9999, 12, 30)  # noqa: DTZ001 -- any zone can hold them
+
+
+def read_far_times(connection: Any, _record: object = None) -> None:
+    """Let a psycopg connection read such a time as one of the year 1 or 9999, instead of failing.
+
+    Listens to SQLAlchemy's event `connect`.
+    """
+    from psycopg import DataError
+    from psycopg.types import datetime as loaders
+
+    def forgiving(name: str, base: type[Any], ahead: object, ago: object) -> None:
+        class Loader(base):  # type: ignore[misc]
+            def load(self, data: Any) -> Any:
+                try:
+                    return super().load(data)
+                except DataError:
+                    text = bytes(data)
+                    return ago if text.startswith(b"-") or text.endswith(b"BC") else ahead
+
+        connection.adapters.register_loader(name, Loader)
+
+    forgiving("timestamp", loaders.TimestampLoader, _FAR_AHEAD, _LONG_AGO)
+    forgiving(
+        "timestamptz",
+        loaders.TimestamptzLoader,
+        _FAR_AHEAD.replace(tzinfo=UTC),
+        _LONG_AGO.replace(tzinfo=UTC),
+    )
+    forgiving("date", loaders.DateLoader, date(9999, 12, 30), date(1, 1, 2))
