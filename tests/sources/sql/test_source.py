@@ -294,13 +294,6 @@ def test_long_reads_keep_the_types_of_short_ones(opened, plant, monkeypatch):
     assert list(source.newest(None, 3).table["id"]) == [2, 3, 4]
 
 
-def test_a_value_the_driver_cannot_read_is_told(opened, plant):
-    plant.execute("CREATE TABLE readings (ts, id INTEGER, note TEXT)")
-    plant.execute("INSERT INTO readings VALUES (1, 1, CAST(x'ff' AS TEXT))")
-    with pytest.raises(SourceError, match="Could not decode to UTF-8 column 'note'"):
-        opened().fetch(None, 1)
-
-
 def test_values_that_do_not_order_are_refused(opened, plant, monkeypatch):
     fill(plant)
     monkeypatch.setattr("aemon.sources.sql.position._KINDS", {})
@@ -400,12 +393,6 @@ class TestPostgresql:
         assert source.count(1) == 0
         with pytest.raises(SourceConfigError, match=r"did you mean Readings\?"):
             opened(url=postgres_url, table="plant.readings").fetch(None, 1)
-
-    def test_a_time_the_driver_cannot_read_is_told(self, opened, server, postgres_url):
-        server.execute("CREATE TABLE readings (ts timestamptz, id int)")
-        server.execute("INSERT INTO readings VALUES ('infinity', 1)")
-        with pytest.raises(SourceError, match="too large"):
-            opened(url=postgres_url).fetch(None, 1)
 
     def test_a_query_may_cast(self, opened, server, postgres_url):
         server.execute("CREATE TABLE readings (ts int, id int)")
