@@ -16,7 +16,8 @@ _UNREADABLE = ("no_time", "time_out_of_range", "no_key")
 _TODO = "see whether `time`, `key` and, of a CSV file, `separator` are those of the source"
 _SAY_FORMAT = (
     "say how times are written, time_format: '%d.%m.%Y %H:%M:%S' or a name such as excel or unix, "
-    "in whose zone they are, timezone: Europe/Berlin, or see whether `time`, `key` and, of a CSV file, `separator` are those of the source"
+    "in whose zone they are, timezone: Europe/Berlin, or see whether `time`, `key` and, of a CSV "
+    "file, `separator` are those of the source"
 )
 _CORRECT_FORMAT = "correct time_format, or see whether `time` names the right column"
 
