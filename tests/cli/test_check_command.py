@@ -88,7 +88,7 @@ def test_a_file_of_which_no_line_fits_is_refused_with_the_line(folder):
     (folder / "wide.csv").write_text("ts,flow\n" + "2026-01-01,1,2\n" * 300)
     add_monitor(folder, "wide", "{kind: csv, path: wide.csv, time: ts}")
     wide = report(folder, "wide", ExitCode.DATA)
-    assert "none of 200 records can be judged" in wide["error"]
+    assert "none of 300 records can be judged" in wide["error"]
     assert "wide.csv:2: 2 fields are expected and 3 found: '2026-01-01,1,2'" in wide["error"]
     done = run(folder, "score", "wide", code=ExitCode.FAILED)
     assert "none of 200 records" in done.stdout
