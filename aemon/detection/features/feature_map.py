@@ -18,7 +18,13 @@ from aemon.detection.features.columns import ColumnReport, named_columns
 from aemon.detection.features.constants import Constant
 from aemon.detection.features.outputs import Outputs
 from aemon.detection.features.readings import Reading
-from aemon.detection.features.repeats import Lengths, Repeats, find_frozen, run_lengths
+from aemon.detection.features.repeats import (
+    Lengths,
+    Repeats,
+    find_frozen,
+    none_too_long,
+    run_lengths,
+)
 from aemon.detection.features.resolution import half_steps
 from aemon.errors import FrameError
 from aemon.frame import Frame
@@ -246,10 +252,13 @@ class FeatureMap:
         if not self.limits or not len(numbers):
             return np.zeros((len(numbers), len(self.limits)), dtype=np.int64), before or Repeats()
         places = [self.scaled.index(name) for name, _ in self.limits]
-        watched = numbers[:, places]
+        watched, limits = numbers[:, places], [most for _, most in self.limits]
+        after = none_too_long(watched, entities, limits, before)
+        if after is not None:
+            return np.zeros(watched.shape, dtype=np.int64), after
         lengths, after = run_lengths(watched, entities, before)
         decimals = [self.decimals[place] for place in places]
-        return find_frozen(watched, lengths, [most for _, most in self.limits], decimals), after
+        return find_frozen(watched, lengths, limits, decimals), after
 
     def _check_there(self, values: pd.DataFrame) -> None:
         for name, _ in self.judged:

@@ -91,6 +91,38 @@ def run_lengths(
     return lengths[len(earlier) :], Repeats(by_entity=known)
 
 
+def none_too_long(
+    numbers: Values, entities: Texts, limits: Sequence[int], before: Repeats | None = None
+) -> Repeats | None:
+    """Return what the next records may go on with, where it is plain that no stretch is too long.
+
+    Most records repeat hardly a number; then the stretches need not be counted one by one.
+
+    Args:
+        numbers: (N, K) in the order of time, NaN where missing.
+        entities: (N,) what each record belongs to.
+        limits: (K,) how long a stretch may be.
+        before: of the records before these.
+
+    Returns:
+        None where it is not plain: several entities, missing cells, or many repetitions.
+    """
+    if (entities != entities[0]).any() or np.isnan(numbers).any():
+        return None
+    same = numbers[1:] == numbers[:-1]
+    known = dict(before.by_entity) if before is not None else {}
+    earlier = known.pop(entities[0], None)
+    carried = np.zeros(numbers.shape[1], dtype=np.int64)
+    if earlier is not None:
+        carried = np.where(earlier.numbers == numbers[0], earlier.lengths, 0)
+    if (same.sum(axis=0) + 1 + carried > np.array(limits)).any():
+        return None
+    # True where every pair from the end up to here is the same.
+    ends = np.logical_and.accumulate(same[::-1][: max(limits)], axis=0).sum(axis=0)
+    lengths = 1 + ends + np.where(ends == len(same), carried, 0)
+    return Repeats(by_entity=known | {entities[0]: Stretch(numbers[-1], lengths)})
+
+
 def longest_usual(numbers: Values, entities: Texts) -> int:
     """Return how often in a row a column may hold one number; 0 where it may do so for ever.
 

@@ -16,6 +16,9 @@ DISTINCT = 5
 """Different values of a column that show its step; with fewer, all columns must be as coarse. A
 sensor that stands still at a round number does not become a coarse one."""
 
+FIRST = 64
+"""Records that show of nearly every column that its numbers have more decimals."""
+
 _EXACT = 1e-6
 
 
@@ -35,6 +38,8 @@ def half_steps(numbers: Values, decimals: Sequence[int], spreads: Values) -> Val
     coarse = np.floor(-np.log10(2 * COARSE * spreads[usable])).clip(0, ENDLESS).astype(int)
     matters = (0.5 * 10.0**-coarse >= COARSE * spreads[usable]) & (coarse < learned[usable])
     usable, coarse = usable[matters], coarse[matters]
+    may_be = ~_has_more(numbers[:FIRST, usable], coarse)  # nearly always none
+    usable, coarse = usable[may_be], coarse[may_be]
     rounded = _are_multiples(numbers[:, usable], coarse)
     if not rounded.any():
         return halves
@@ -68,9 +73,14 @@ def are_fine(numbers: Values, decimals: Sequence[int]) -> Mask:
 
 def _are_multiples(numbers: Values, places: Rows) -> Mask:
     """Which columns (K,) of (N, K) hold nothing that has more decimals than given (K,)."""
+    return ~_has_more(numbers, places) & ~np.isnan(numbers).all(axis=0)
+
+
+def _has_more(numbers: Values, places: Rows) -> Mask:
+    """Which columns (K,) of (N, K) hold a number that has more decimals than given (K,)."""
     scaled = numbers * 10.0**places
     off = np.abs(scaled - np.rint(scaled)) > _EXACT + 4 * np.spacing(np.abs(scaled))
-    found: Mask = ~off.any(axis=0) & ~np.isnan(numbers).all(axis=0)
+    found: Mask = off.any(axis=0)
     return found
 
 

@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from aemon.detection.features.repeats import find_frozen, longest_usual, run_lengths
+from aemon.detection.features.repeats import (
+    find_frozen,
+    longest_usual,
+    none_too_long,
+    run_lengths,
+)
 
 rng = np.random.default_rng(0)
 NAN = np.nan
@@ -86,3 +91,25 @@ def test_numbers_that_became_coarser_repeat_and_are_not_frozen():
     assert not frozen(np.full((1, 1), 2.98)).any()
     beside = np.concatenate([np.full((40, 1), 3.0), rng.normal(size=(40, 1)).round(6)], axis=1)
     assert frozen(beside, (6, 6), (5, 5))[:, 0].any()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_short_way_carries_on_what_the_long_way_counts(seed):
+    chance = np.random.default_rng(seed)
+    numbers = chance.integers(0, 3, (9, 2)).astype(float)
+    cut = int(chance.integers(1, 9))
+    _, before = run_lengths(numbers[:cut], nobody(cut))
+    lengths, after = run_lengths(numbers[cut:], nobody(9 - cut), before)
+    plain = none_too_long(numbers[cut:], nobody(9 - cut), [20, 20], before)
+    assert plain is not None
+    np.testing.assert_array_equal(plain.by_entity[""].numbers, after.by_entity[""].numbers)
+    np.testing.assert_array_equal(plain.by_entity[""].lengths, after.by_entity[""].lengths)
+    short = none_too_long(numbers[cut:], nobody(9 - cut), [2, 2], before)
+    assert short is None or lengths.max() <= 2
+
+
+def test_several_entities_and_gaps_take_the_long_way():
+    numbers = rng.normal(size=(3, 1))
+    assert none_too_long(numbers, np.array(["a", "b", "a"], object), [5]) is None
+    numbers[1] = NAN
+    assert none_too_long(numbers, nobody(3), [5]) is None
