@@ -177,8 +177,6 @@ def make_training_set(
         TrainingError: too few are left.
     """
     X, mask = feature_map.transform(frame)  # noqa: N806 -- (N, F)
-    mask &= feature_map.on_scale(X)
-    X[~mask] = 0
     there = feature_map.missing(mask).mean(axis=1) <= ABSENT_SHARE
     if there.sum() < LEAST_RECORDS:
         raise TrainingError(

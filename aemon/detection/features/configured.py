@@ -14,9 +14,7 @@ from aemon.detection.features.cells import (
     example_of,
     is_absent,
     read_cells,
-    read_numbers,
     read_texts,
-    text_of,
 )
 from aemon.detection.features.column_reading import UNREADABLE_SHARE
 from aemon.detection.features.columns import (
@@ -90,14 +88,12 @@ class Taken:
         reason: why.
         values: (N,) its cells as they are read.
         reading: how they are read.
-        apart: numbers far outside of the others, each exactly repeated.
     """
 
     kind: Kind
     reason: str
     values: "pd.Series[Any]"
     reading: Reading = AS_IS
-    apart: tuple[float, ...] = ()
 
 
 def take_column(values: "pd.Series[Any]", name: str, columns: ColumnSettings) -> Taken:
@@ -113,18 +109,18 @@ def take_column(values: "pd.Series[Any]", name: str, columns: ColumnSettings) ->
     reading, apart = find_reading(values, name, columns)
     read = reading.prepare(values)
     kind, reason = _kind_of(read, name, columns, str(reading.format))
-    if kind not in ("numeric", "boolean", "angle"):
-        apart = ()
-    if found := sorted(reading.missing - {text_of(mark) for mark in columns.missing}):
-        reason += f"; {listed(found)} {'is' if len(found) == 1 else 'are'} taken as missing"
-    if apart:
-        cells = int(np.isin(read_numbers(read), apart).sum())
-        shown = listed([f"{number:.10g}" for number in apart])
+    if apart.marks:
+        reason += f"; {_shown(apart.marks)} taken as missing"
+    if apart.suspects:
         reason += (
-            f"; {shown} in {counted(cells, 'record')} is far outside of the rest: if it stands for "
-            "a missing value, list it under columns.missing"
+            f"; {_shown(apart.suspects)} taken as missing, far outside of the rest and repeated: "
+            "list it under columns.missing, or set columns.kinds to numeric if it is measured"
         )
-    return Taken(kind=kind, reason=reason, values=read, reading=reading, apart=apart)
+    return Taken(kind=kind, reason=reason, values=read, reading=reading)
+
+
+def _shown(numbers: Sequence[float]) -> str:
+    return listed([f"{number:.10g}" for number in numbers])
 
 
 def _kind_of(

@@ -114,7 +114,7 @@ class _Learned:
         if kind in ("numeric", "boolean"):
             read = read_booleans if kind == "boolean" else read_numbers
             numbers = read(values)
-            numbers = numbers[~np.isnan(numbers) & ~np.isin(numbers, taken.apart)]
+            numbers = numbers[~np.isnan(numbers)]
             varies = _add_number(self.numbers, numbers, kind)
             self.scaled.append(name)
             self.decimals.append(decimals_of(numbers) if varies else -1)
@@ -210,7 +210,6 @@ def _learn_columns(frame: Frame, columns: ColumnSettings) -> _Learned:
 def _measured(taken: Taken, order: Rows, entities: Texts) -> Taken:
     """Leave out a counter, and take an angle for one; any other column stays as it is."""
     numbers = read_numbers(taken.values)
-    numbers[np.isin(numbers, taken.apart)] = np.nan
     numbers, entities = numbers[order], entities[order]
     if direction := is_counter(numbers, entities):
         return replace(

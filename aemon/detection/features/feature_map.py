@@ -212,16 +212,6 @@ class FeatureMap:
         firsts = [place.start for _, place in self.judged]
         return ~mask[:, firsts]
 
-    def on_scale(self, X: Floats) -> Mask:  # noqa: N803
-        """Which of features (N, F) lie within the range that their scale was taken from.
-
-        Numbers far outside of all others are no part of it; half a range is for rounding.
-        """
-        spreads = np.where(self.spreads > 0, self.spreads, np.inf)
-        lows, highs = (self.lows - self.means) / spreads, (self.highs - self.means) / spreads
-        margin = (highs - lows) / 2
-        return np.asarray((lows - margin <= X) & (highs + margin >= X), dtype=bool)
-
     def plausible(self, raw: Values) -> Values:
         """Raw features (N, F) held within the range seen in training, a little widened.
 

@@ -19,7 +19,7 @@ from aemon.detection.features.cells import (
     text_of,
     unread_dtype,
 )
-from aemon.detection.features.marks import find_apart
+from aemon.detection.features.marks import Apart, find_apart
 from aemon.detection.features.number_texts import (
     MISSING_WORDS,
     PLAIN,
@@ -104,8 +104,11 @@ AS_IS = Reading()
 
 def find_reading(
     values: "pd.Series[Any]", name: str, columns: ColumnSettings
-) -> tuple[Reading, tuple[float, ...]]:
-    """Find how a column is read, and the numbers that are far outside but no known marks.
+) -> tuple[Reading, Apart]:
+    """Find how a column is read, and which of its numbers stand for a missing cell.
+
+    A number far outside of the rest that is no known mark is one of them unless the column is
+    configured as numeric: it is normal, as it came repeatedly, and no part of any scale.
 
     Raises:
         FrameError: its numbers can be read in two ways.
@@ -113,14 +116,16 @@ def find_reading(
     configured = frozenset(text_of(mark) for mark in columns.missing)
     reading = Reading(missing=configured)
     if unread_dtype(values) or columns.kinds.get(name) == "categorical":
-        return reading, ()
+        return reading, Apart()
     if not is_plain(values):
         reading = Reading(format=_format(values, name, columns), missing=configured)
     if columns.kinds.get(name) == "boolean":
-        return reading, ()
+        return reading, Apart()
     apart = find_apart(read_numbers(reading.prepare(values)))
-    marks = frozenset(map(text_of, apart.marks))
-    return Reading(format=reading.format, missing=configured | marks), apart.suspects
+    if name in columns.kinds:
+        apart = apart._replace(suspects=())
+    found = frozenset(map(text_of, (*apart.marks, *apart.suspects)))
+    return Reading(format=reading.format, missing=configured | found), apart
 
 
 def _format(values: "pd.Series[Any]", name: str, columns: ColumnSettings) -> NumberFormat:

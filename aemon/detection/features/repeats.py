@@ -27,6 +27,14 @@ TIMES, BEYOND = 2, 3
 more. If each record repeats the last one with one chance, the longest of N records is about where
 N times that chance to its power is 1; one twice as long comes once in N times N records."""
 
+SELDOM = 0.1
+"""Of the records: a column that repeats its number more often, or for longer than by chance, is
+held now and then, for how long nobody knows."""
+
+HELD_TIMES = 10
+"""Then it is frozen in stretches longer than so many times its longest one. (On the columns of SMD
+and ASD that are held, twice their longest stretch was passed in up to 4 % of normal records.)"""
+
 MOST_ENTITIES = 1_000
 """Entities whose last numbers are remembered."""
 
@@ -133,9 +141,13 @@ def longest_usual(numbers: Values, entities: Texts) -> int:
     records = int(np.count_nonzero(~np.isnan(numbers)))
     if records < LEAST_RECORDS:
         return 0
-    longest = int(run_lengths(numbers[:, None], entities)[0].max())
+    lengths, _ = run_lengths(numbers[:, None], entities)
+    longest, share = int(lengths.max()), float((lengths > 1).sum() / records)
     if longest > max(STANDING, STANDING_SHARE * records):
         return 0
+    by_chance = TIMES * np.log(records) / -np.log(share) + BEYOND if share > 0 else BEYOND
+    if share > SELDOM or longest > by_chance:
+        return HELD_TIMES * longest
     return TIMES * longest + BEYOND
 
 

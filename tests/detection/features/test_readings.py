@@ -21,7 +21,7 @@ def test_plain_numbers_are_read_as_they_are():
     for cells in (NUMBERS, [f"{number:.3f}" for number in NUMBERS], ["open", "shut"] * 100):
         reading, apart = found(cells)
         assert not reading
-        assert apart == ()
+        assert apart == ((), ())
 
 
 def test_later_cells_are_read_as_those_learned_from():
@@ -62,9 +62,15 @@ def test_several_units_are_refused():
 )
 def test_a_known_mark_is_a_missing_cell_however_it_is_written(cells):
     reading, apart = found(cells)
-    assert (reading.missing, apart) == (frozenset({"-999"}), ())
+    assert (reading.missing, apart) == (frozenset({"-999"}), ((-999,), ()))
     numbers = read_numbers(reading.prepare(pd.Series(cells)))
     assert np.flatnonzero(np.isnan(numbers)).tolist() == [0, 50, 100, 150]
+
+
+def test_a_repeated_number_far_outside_is_missing_unless_configured_as_numeric():
+    cells = np.where(np.arange(N) % 100, NUMBERS, 1850.0)
+    assert found(cells)[0].missing == {"1850"}
+    assert not found(cells, kinds={"flow": "numeric"})[0].missing
 
 
 def test_what_the_configuration_lists_is_missing_everywhere():
