@@ -69,10 +69,16 @@ def times_of_numbers(numbers: pd.Series) -> tuple[Moments, Moments]:
     return fixed, local
 
 
-def lie_in_1970(column: pd.Series) -> bool:
-    """Return whether most values of a column are numbers that count seconds of the year 1970."""
-    numbers = pd.to_numeric(column, errors="coerce").abs()
-    return len(column) > 0 and bool((numbers < _NOBODYS_SECONDS[1]).mean() > 0.5)  # noqa: PLR2004
+def lie_in_1970(column: pd.Series, times: Moments) -> bool:
+    """Return whether most of N values are numbers that were read as times of the year 1970.
+
+    Args:
+        column: (N,) the values.
+        times: (N,) what they were read as.
+    """
+    are_numbers = pd.to_numeric(column, errors="coerce").notna().to_numpy(dtype=bool)
+    in_1970 = np.abs(times - np.datetime64(0, "s")) < np.timedelta64(_NOBODYS_SECONDS[1], "s")
+    return len(times) > 0 and bool((are_numbers & in_1970).mean() > 0.5)  # noqa: PLR2004
 
 
 def times_by_name(numbers: pd.Series, name: str) -> tuple[Moments, Moments]:

@@ -211,3 +211,14 @@ def test_a_time_that_cannot_be_meant_is_shown_with_the_setting_that_says_what_it
     assert str(time) in odd["error"]
     assert "time_format" in odd["todo"]
     run(folder, "train", "odd", code=ExitCode.DATA)
+
+
+@pytest.mark.parametrize("time", [45978, 2460997, 739938, 20251117])
+def test_days_that_are_numbers_are_read_and_learned_from(folder, time):
+    make_table(folder / "plant.db", "days", ["ts", "flow REAL"])
+    step = 1 / 1440 if time < 10_000_000 else 0
+    rows = [(n, time + n * step, n % 7 + 0.1 * (n % 3)) for n in range(300)]
+    insert(folder / "plant.db", "days", rows)
+    add_monitor(folder, "days", sql(folder, "days"))
+    first, *_ = report(folder, "days")["first_records"]
+    assert first["time"].startswith("2025-11-17")

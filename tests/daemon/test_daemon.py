@@ -9,7 +9,7 @@ import pytest
 
 from aemon.config.loading import load_config
 from aemon.daemon.daemon import Daemon
-from aemon.errors import StoreError
+from aemon.errors import ExitCode, StoreError
 from aemon.store.fences import Fence
 
 
@@ -160,3 +160,41 @@ def test_its_status_says_of_each_monitor_whether_it_is_watched_here(daemon):
     }
     assert set(page.wanted) == set(page.sources) == {"pumps", "fans"}
     assert page.as_json()["health"] == "dead: no heartbeat yet"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_daemon_whose_scheduler_dies_says_so_at_once_and_ends_with_an_error(path, monkeypatch):
+    def dies():
+        raise SystemExit
+
+    config = load_config(path)
+    http = config.http.model_copy(update={"listen": "127.0.0.1:0"})
+    daemon = Daemon(config.model_copy(update={"http": http}), path=path)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    health = []
+
+    def kill():
+        health.append(daemon._condition.health().alive)
+        monkeypatch.setattr(daemon._scheduler._scheduler, "_process_jobs", dies)
+        daemon._scheduler._scheduler.wakeup()
+        while daemon._scheduler.alive:
+            time.sleep(0.01)
+        health.append(daemon._condition.health().alive)
+
+    killer = threading.Timer(2, kill)
+    killer.start()
+    assert daemon.run() == ExitCode.FAILED
+    killer.join(10)
+    assert health == [True, False]
+
+
+def test_a_reload_for_which_there_is_no_thread_is_tried_again(daemon, path, database, monkeypatch):
+    def no_thread(_thread):
+        raise RuntimeError("can't start new thread")
+
+    path.write_text(text(database, "pumps"))
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_thread)
+        daemon._begin_reload()
+    reload(daemon)
+    assert list(daemon._watching.monitors) == ["pumps"]
