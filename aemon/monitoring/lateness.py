@@ -8,10 +8,8 @@ import numpy as np
 from aemon.config.schema import MonitorSettings
 from aemon.detection.arrays import Mask
 from aemon.frame import Frame, naive_utc
+from aemon.reading.reader import LOOK_BACK
 from aemon.store.store import Mark
-
-LOOK_BACK = timedelta(minutes=5)
-"""Where keys do not tell which records are new, those so much older are looked for by default."""
 
 _HOUR = timedelta(hours=1)
 _INSTANT = timedelta(microseconds=1)

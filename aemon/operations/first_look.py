@@ -27,7 +27,7 @@ from aemon.lifecycle.cold_start import (
     wanted_records,
 )
 from aemon.lifecycle.policy import WHOLE_RHYTHMS, is_young
-from aemon.reading.reader import Reader, arrived_frame
+from aemon.reading.reader import LOOK_BACK, Reader, arrived_frame
 from aemon.reading.unreadable import Unreadable
 from aemon.sources.source import Arrived
 from aemon.sources.source_kinds import check_apart, is_stream, open_replayable, open_stream
@@ -112,6 +112,7 @@ def _first_records(settings: MonitorSettings) -> _First:
         if settings.start == "now":
             learned_from = reader.newest(None, settings.max_training_records).frame
         described = source.describe()
+        hides = settings.lateness is None and source.hides(read.watermark)
     seen = Unreadable()
     seen.add(read)
     warnings: list[str] = []
@@ -121,6 +122,11 @@ def _first_records(settings: MonitorSettings) -> _First:
     if read.waiting:
         warnings.append(
             f"{read.waiting} records wait: their time is unreadable or more than a year ahead"
+        )
+    if hides:
+        warnings.append(
+            "keys do not tell which records are new: those that come in more than "
+            f"{format_duration(LOOK_BACK)} behind the newest are not found; lateness looks longer"
         )
     there = read.fetched
     refusal = seen.refusal()

@@ -15,6 +15,9 @@ from aemon.sources.source import Arrived, Fetched, Replayable
 if TYPE_CHECKING:
     import pandas as pd
 
+LOOK_BACK = timedelta(minutes=5)
+"""Where keys do not tell which records are new, those so much older are looked for by default."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Read:

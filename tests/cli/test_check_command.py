@@ -222,3 +222,14 @@ def test_days_that_are_numbers_are_read_and_learned_from(folder, time):
     add_monitor(folder, "days", sql(folder, "days"))
     first, *_ = report(folder, "days")["first_records"]
     assert first["time"].startswith("2025-11-17")
+
+
+@pytest.mark.parametrize("lateness", ["", "    lateness: 1h\n"])
+def test_keys_that_do_not_tell_what_is_new_are_told_with_the_setting(folder, lateness):
+    make_table(folder / "plant.db", "named", ["name TEXT", "ts TEXT", "flow REAL"])
+    rows = [(n, f"r{n}", f"2026-01-01T00:{n // 60:02}:{n % 60:02}", n % 7) for n in range(300)]
+    insert(folder / "plant.db", "named", rows)
+    source = sql(folder, "named").replace("key: id", "key: name")
+    add_monitor(folder, "named", source, lateness)
+    told = [text for text in report(folder, "named")["warnings"] if "lateness" in text]
+    assert len(told) == (0 if lateness else 1)

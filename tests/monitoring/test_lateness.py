@@ -6,7 +6,8 @@ import pytest
 
 from aemon.config.schema import MonitorSettings
 from aemon.config.source_settings import SqlSource
-from aemon.monitoring.lateness import LOOK_BACK, looked_for_since
+from aemon.monitoring.lateness import looked_for_since
+from aemon.reading.reader import LOOK_BACK
 
 
 def since(newest, zone="UTC"):
