@@ -134,6 +134,15 @@ def test_the_promised_and_the_realised_rate_stand_side_by_side():
     assert "none judged yet" in page
 
 
+def test_a_promise_that_is_broken_by_far_stands_out():
+    storm = monitor("pumps", realised=Flagged(judged=19_802, flagged=17_927))
+    page = client([storm]).get("/").text
+    assert '<span class="failed">91 % of all 19802<br>' in page
+    assert "far more than promised" in page
+    fine = monitor("pumps", realised=Flagged(judged=19_802, flagged=60))
+    assert "far more than promised" not in client([fine]).get("/").text
+
+
 def test_what_a_person_should_know_of_a_monitor_stands_beside_its_state():
     # Given a provisional detector with another on trial, a drift and an open episode, and a calm one
     pumps = monitor(
