@@ -315,8 +315,11 @@ def test_a_key_used_twice_is_not_revised_for_ever(monitor, database):
     assert revised[-3:] == [0, 0, 0]
 
 
-def test_revisions_go_on_where_the_current_one_was_removed(add, settings, store, clock, database):
+def test_revisions_go_on_where_the_current_one_was_removed(
+    add, settings, store, clock, database, monkeypatch
+):
     """A flagged revision is kept for longer than the normal one that took its place."""
+    monkeypatch.setattr(review, "SHARE_OF_TIME", 1e9)
     settings = settings.model_copy(update={"lateness": None})
     train_once("pumps", settings, store, clock)
     monitor = Monitor("pumps", settings, store, clock)
@@ -326,10 +329,17 @@ def test_revisions_go_on_where_the_current_one_was_removed(add, settings, store,
     assert len(score(monitor).counts.exceedances) == 1
     execute(database, change, (at(LEARNED + 2), *normal))
     score(monitor)
+    # What may still be looked for is kept: records go on until that is over.
+    later = [
+        (None, name, at(LEARNED + second), *normal) for name, second in (("y", 50), ("z", 400))
+    ]
+    insert(database, "named", later)
+    for _ in range(2):
+        score(monitor)
     clock.forward(timedelta(days=100))
     prune(store, None, RetentionSettings(), clock(), rest=lambda _: None)
     assert [(row.revision, row.verdict) for row in all_scores(store, "x")] == [(1, "anomaly")]
-    execute(database, change, (at(LEARNED + 300), 20.0, 2.0, 0.0))
+    execute(database, change, (at(LEARNED + 800), 20.0, 2.0, 0.0))
     tally = score(monitor)
     monitor.close()
     assert (tally.counts.records_scored, len(tally.counts.exceedances)) == (1, 1)
