@@ -161,7 +161,7 @@ def _shorter_than_rhythms(frame: Frame) -> str | None:
         return None
     until = first + WHOLE_RHYTHMS
     return (
-        f"the {len(frame)} records to learn from are of {format_duration(_in_minutes(last - first))}: what "
+        f"the {len(frame)} records to learn from cover {format_duration(_in_minutes(last - first))}: what "
         f"a day brings is known from {until:%Y-%m-%d %H:%M} UTC on, and more may be flagged until then"
     )
 
