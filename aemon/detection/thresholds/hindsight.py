@@ -10,8 +10,9 @@ from aemon.detection.thresholds.unlikely_bursts import in_faults
 LEAST_RECORDS = 100
 """Fewer have no tail that could tell what stands out of it."""
 
-TAIL_FROM, TAIL_TO = 0.6, 0.9
-"""Quantiles between which the tail is measured: what may be anomalies lies beyond."""
+QUANTILES = 0.6, 0.9, 0.97
+"""Between the first two and the last two the tail is measured, and the wider counts: tails may widen
+outwards. What may be anomalies lies beyond."""
 
 MARGIN = 2.0
 """Times what the tail makes likely: scores follow no law exactly, and life moves slowly."""
@@ -30,8 +31,8 @@ def standing_out(scores: Values, entities: Texts, rate: float) -> Mask:
 
     A threshold drawn from records flags its promised share of them, whatever they are; so it
     cannot say whether there are anomalies among them. The bulk can: logarithms of scores are about
-    normal in their upper part. Its width is measured between two quantiles, out of reach of a few
-    per cent of anomalies (as robust scales are, Rousseeuw & Croux 1993), and followed to where one
+    normal in their upper part. Its width is measured between quantiles, out of reach of two per
+    cent of anomalies (as robust scales are, Rousseeuw & Croux 1993), and followed to where one
     normal record in 1 / rate would come, and to where the oddest of n would. Beyond the second a
     record stands out alone, beyond the first in a burst.
 
@@ -47,13 +48,14 @@ def standing_out(scores: Values, entities: Texts, rate: float) -> Mask:
         return nothing
     logs = np.full(len(scores), -np.inf)
     logs[known] = np.log(np.maximum(scores[known], TINY))
-    start, end = np.quantile(logs[known], [TAIL_FROM, TAIL_TO])
+    levels = np.quantile(logs[known], QUANTILES)
     normal = NormalDist()
-    z_from, z_to = normal.inv_cdf(TAIL_FROM), normal.inv_cdf(TAIL_TO)
-    scale = float(end - start) / (z_to - z_from)
+    places = np.array([normal.inv_cdf(quantile) for quantile in QUANTILES])
+    scale = float((np.diff(levels) / np.diff(places)).max())
 
     def limit(share: float) -> float:
-        return float(start + scale * (normal.inv_cdf(1 - share) - z_from) + np.log(MARGIN))
+        beyond = normal.inv_cdf(1 - share) - places[-1]
+        return float(levels[-1] + scale * max(beyond, 0.0) + np.log(MARGIN))
 
     alone = logs > limit(SELDOM / known.sum())
     bursts = in_faults(np.exp(logs - limit(rate)), entities)
