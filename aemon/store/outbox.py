@@ -149,13 +149,13 @@ def _untold(connection: sa.Connection, rules: Rules, monitors: Collection[str]) 
 
 
 def _is_news() -> sa.ColumnElement[bool]:
-    """Whether an episode has records that were not found in hindsight: those are history."""
+    """Whether an episode was not found in hindsight: then it is history."""
     same = (anomalies.c[name] == scores.c[name] for name in ("monitor", *_IDENTITY))
-    return sa.exists().where(
+    return ~sa.exists().where(
         anomalies.c.episode_id == episodes.c.id,
         *same,
         runs.c.id == scores.c.run_id,
-        runs.c.job != Job.HINDSIGHT,
+        runs.c.job == Job.HINDSIGHT,
     )
 
 

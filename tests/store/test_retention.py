@@ -378,7 +378,9 @@ def test_many_artifacts_go_a_few_at_a_time(store, clock, monkeypatch):
 
 @pytest.mark.parametrize("age", [None, timedelta(weeks=110_000), timedelta.max])
 def test_forever_is_forever(store, add, add_run, clock, age):
-    settings = RetentionSettings(scores=age, anomalies=age, runs=age, artifacts=age)
+    settings = RetentionSettings.model_construct(  # which a file may not say so long
+        scores=age, anomalies=age, runs=age, artifacts=age
+    )
     retrained(store, clock, b"1", b"2")
     add((1, 3000, 3000))
     add((2, 3000, 3000), verdict="anomaly")

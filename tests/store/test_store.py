@@ -224,7 +224,7 @@ def test_every_run_is_in_the_ledger_with_its_reason(store, clock):
 
 def test_what_a_detector_flagged_is_counted_since_it_was_trained(store, clock):
     # Given a run before the active detector was trained, and two after it, with absent records
-    def save(at, scored, flagged, absent, job=Job.SCORE):
+    def ran(at, scored, flagged, absent, job=Job.SCORE):
         save_run(
             store,
             RunReport(
@@ -241,14 +241,22 @@ def test_what_a_detector_flagged_is_counted_since_it_was_trained(store, clock):
             ),
         )
 
+    def flag(*keys):
+        later = {"scored_at": detector.trained_at + timedelta(seconds=1)}
+        return VerdictRows(
+            scores=[score_row(key, detector, verdict="anomaly") | later for key in keys],
+            anomalies=[anomaly_rows(key)[0] for key in keys],
+        )
+
     assert queries.overview(store, ["pumps"], clock())[0].realised == queries.Flagged()
     save_detector(store, "pumps", new_detector())
     detector = active_detector(store, "pumps")
     assert queries.realised(store, detector).share is None
-    save(detector.trained_at - timedelta(seconds=1), 1000, 500, 0)
-    save(detector.trained_at, 100, 2, 20)
-    save(detector.trained_at + timedelta(seconds=1), 120, 3, 0)
-    save(detector.trained_at + timedelta(seconds=1), 7, 7, 0, Job.TRAIN)
+    ran(detector.trained_at - timedelta(seconds=1), 1000, 500, 0)
+    ran(detector.trained_at, 95, 2, 20)
+    ran(detector.trained_at + timedelta(seconds=1), 120, 3, 0)
+    ran(detector.trained_at + timedelta(seconds=1), 7, 7, 0, Job.TRAIN)
+    save(store, flag("1", "2", "3", "4", "5"), store.mark("pumps"), at(5))  # 5 records more
     # When it is asked what it flagged
     realised = queries.realised(store, detector)
     # Then it is 5 of the 200 that were there to be judged
@@ -256,6 +264,12 @@ def test_what_a_detector_flagged_is_counted_since_it_was_trained(store, clock):
     assert realised.share == 0.025
     (overview,) = queries.overview(store, ["pumps"], clock())
     assert (overview.false_alarm_rate, overview.realised) == (0.01, realised)
+    assert overview.anomalies == 5
+    # And what was found in hindsight, of the records learned from, is none of it
+    with store.writing() as connection:
+        found = sa.update(runs).where(runs.c.records_scored == 5).values(job=Job.HINDSIGHT)
+        connection.execute(found)
+    assert queries.realised(store, detector) == queries.Flagged(judged=195, flagged=0)
 
 
 def test_what_was_judged_before_a_detector_was_promoted_is_not_its_own(store, clock):
