@@ -54,6 +54,8 @@ contracts: install-dev
 	$(BIN)/lint-imports
 
 export OPENBLAS_NUM_THREADS ?= 1
+# Tests start the program hundreds of times: it is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 # Many tests wait for processes: with three at a time two cores have always something to do.
 TESTS_AT_ONCE ?= 3
 
