@@ -56,7 +56,7 @@ def run(tmp_path, monitors: int, interval: float, seconds: float) -> dict[str, f
         daemon.stop()
     found = daemon.query(
         "SELECT monitor, outcome, started_at FROM runs WHERE job = 'score' AND started_at >= ?"
-        " AND started_at < ?",
+        " AND started_at < ? AND reason <> 'aemon is stopping'",
         f"{datetime.fromtimestamp(began, UTC):%Y-%m-%d %H:%M:%S}",
         f"{datetime.fromtimestamp(ended, UTC):%Y-%m-%d %H:%M:%S}",
     )
