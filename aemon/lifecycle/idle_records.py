@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from aemon.detection.arrays import Mask
+from aemon.detection.thresholds.by_entity import of_entities
 from aemon.frame import Frame
 
 LEAST_IDLE = 30
@@ -28,11 +29,11 @@ def idle_at_first(frame: Frame, columns: list[str]) -> Mask:
     codes = np.column_stack(
         [pd.factorize(column.astype(object))[0] for _, column in values.items()]
     )
-    entities, _ = pd.factorize(frame.entities)
-    for entity in range(entities.max(initial=-1) + 1):
-        rows = np.flatnonzero(entities == entity)
+    for _, rows in of_entities(frame.entities, set(frame.entities)):
+        if len(rows) <= LEAST_IDLE:
+            continue
         mine = codes[rows]
-        mine = mine[:, (np.diff(mine, axis=0) == 0).any(axis=0)] if len(rows) > 1 else mine
+        mine = mine[:, (np.diff(mine, axis=0) == 0).any(axis=0)]
         if not mine.shape[1]:
             continue
         like_first = (mine == mine[0]).all(axis=1)

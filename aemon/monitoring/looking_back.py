@@ -41,16 +41,16 @@ def look_back(judge: Judge, source: Replayable, mark: Mark, clock: Clock) -> Mar
     bursts = bursts_standing_out(source, manifest, judge.settings.episodes.gap)
     if not bursts:
         return mark
-    run = Run(started_at=clock())
+    began = clock()
+    run = Run(started_at=began)
     back = replace(judge, run=run, job=Job.HINDSIGHT, shadow=None, memory=None)
     for burst in bursts:
         mark = back.look_back(burst, mark)
-    times = (run.started_at or clock(), clock())
     told = (
         f"{sum(map(len, bursts))} records of the history stood out and taught nothing; "
         f"{run.counts.anomalies} are anomalies"
     )
-    report = run.report(judge.monitor, Job.HINDSIGHT, Outcome.OK, told, times)
+    report = run.report(judge.monitor, Job.HINDSIGHT, Outcome.OK, told, (began, clock()))
     save_run(judge.store, report, run.id)
     log(logger, logging.INFO, f"{report.job}.{report.outcome}", told, monitor=judge.monitor)
     return mark

@@ -123,19 +123,14 @@ def _effect(store: Store, monitor: str, entries: Sequence[Feedback]) -> str:
     by = excuses_from(named)
     own = {(one.entity, one.record_key) for one in named}
     said = {(one.entity, one.record_key): one.verdict for one in spoken}
-    like = [
-        identity
-        for identity, blamed in cells.items()
-        if identity not in own
-        and (reason := blamed_reason(identity[0], blamed)) is not None
-        and any(map(reason.is_like, by.false_alarms))
-    ]
+    reasons = {identity: blamed_reason(identity[0], blamed) for identity, blamed in cells.items()}
+    like = {
+        identity: reason
+        for identity, reason in reasons.items()
+        if identity not in own and reason is not None and any(map(reason.is_like, by.false_alarms))
+    }
     confirmed = sum(said.get(identity) is FeedbackVerdict.CONFIRMED for identity in like)
-    excused = sum(
-        (reason := blamed_reason(identity[0], cells[identity])) is not None
-        and excuses.cover(reason)
-        for identity in like
-    )
+    excused = sum(map(excuses.cover, like.values()))
     told = (
         f"records like it are excused from now on, and no threshold moves: {excused} of the "
         f"{len(lately)} flagged in the last {LATELY.days} days are like it"
