@@ -51,6 +51,8 @@ DETECTOR = StoredDetector(
     version=1,
     threshold_id=3,
     trained_at=NOW,
+    trained_from=NOW - timedelta(days=8),
+    trained_until=NOW - timedelta(days=1),
     training_records=640,
     validation_error=0.1,
     settings_hash="",
