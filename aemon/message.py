@@ -61,6 +61,7 @@ class Message:
         peak_exceedance: largest score over threshold, `peak_record` the record with it.
         reason: the sentence of that record; empty if it is gone.
         columns: the columns to blame, the first to blame first.
+        acknowledged: whether a person took it up.
         like: an earlier episode it looks like, in words; empty if none.
         label: what a person calls it; empty if nothing.
         page: the address of the status page, at this episode.
@@ -84,6 +85,7 @@ class Message:
     peak_record: str
     reason: str
     columns: tuple[Blamed, ...]
+    acknowledged: bool = False
     like: str = ""
     label: str = ""
     page: str = ""
@@ -110,14 +112,9 @@ class Message:
         what = {
             Event.OPENED: f"{self.severity} episode",
             Event.ESCALATED: f"now {self.severity}: episode",
-            Event.RESOLVED: f"{self.over}: episode",
+            Event.RESOLVED: "resolved: episode",
         }[self.event]
         return f"{self.whose}: {what} {self.episode}"
-
-    @property
-    def over(self) -> str:
-        """How it ended, in a word: it may only have been taken up."""
-        return "acknowledged" if self.state is EpisodeState.ACKNOWLEDGED else "resolved"
 
     def variables(self) -> dict[str, Any]:
         """Plain values by name, as templates and JSON have them; times are ISO text in UTC."""
@@ -132,6 +129,7 @@ class Message:
             "severity": self.severity.value,
             "severity_before": self.before.value if self.before else "",
             "state": self.state.value,
+            "acknowledged": self.acknowledged,
             "started_at": iso(self.started_at),
             "ended_at": iso(self.ended_at),
             "opened_at": iso(self.opened_at),

@@ -1,5 +1,6 @@
 """The small frozen records that travel between layers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -170,12 +171,31 @@ class Snooze:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class NamedEpisode:
+    """What an alert says of an episode; `column` is the one most to blame."""
+
+    id: int
+    entity: str
+    severity: Severity
+    state: EpisodeState
+    column: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class OpenEpisodes:
-    """How many told episodes are not closed: those that nobody has taken up, and those taken up."""
+    """How many told episodes are not closed: those that nobody has taken up, and those taken up.
+
+    Attributes:
+        named: the first of them, by severity, and those told in the last minutes though they are
+            over; a bounded number.
+        unnamed: severity -> how many more there are.
+    """
 
     warning: int = 0
     critical: int = 0
     acknowledged: int = 0
+    named: tuple[NamedEpisode, ...] = ()
+    unnamed: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def total(self) -> int:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tests.lacking import needs_program
 from tests.processes import free_port, is_ready
 
@@ -26,6 +28,7 @@ receivers:
   - name: hook
     webhook_configs: [{{url: '{hook}', send_resolved: true}}]
 """
+_DEPLOYED = Path(__file__).resolve().parents[1] / "deploy/alertmanager/alertmanager.yml"
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,9 @@ def alertmanager(folder: Path, hook: str, *, interval: str = "1s") -> Iterator[A
     """An Alertmanager that tells `hook`, a group's changes every `interval`."""
     binary = needs_program(BINARY, BINARY)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "alertmanager.yml").write_text(_CONFIG.format(hook=hook, interval=interval))
+    inhibited = {"inhibit_rules": yaml.safe_load(_DEPLOYED.read_text())["inhibit_rules"]}
+    config = _CONFIG.format(hook=hook, interval=interval) + yaml.safe_dump(inhibited)
+    (folder / "alertmanager.yml").write_text(config)
     url = f"http://127.0.0.1:{free_port()}"
     with (folder / "alertmanager.log").open("w") as log:
         process = subprocess.Popen(

@@ -19,18 +19,28 @@ def rules(
     job: Annotated[
         str, typer.Option(help="What Prometheus calls the scrape job of the daemons.")
     ] = "aemon",
+    episodes: Annotated[
+        bool,
+        typer.Option("--episodes", help="Alert of episodes that `notify` tells of, too."),
+    ] = False,
     config: ConfigOption = CONFIG_FILE,
 ) -> None:
     """Print alerting and recording rules for Prometheus, made from the configuration.
 
     Windows and waiting times follow from each monitor's own schedule, and
-    `labels` of a monitor become labels of its alerts. Unit tests are written
-    beside: run them with promtool test rules.
+    `labels` of a monitor become labels of its alerts. Where `notify` tells of
+    episodes, no rule tells of them once more, unless --episodes asks for it.
+    Unit tests are written beside: run them with promtool test rules.
     """
     from aemon.operations.alert_rules import RULES_FILE, alert_rules
 
     with open_installation(config) as installation:
-        made = alert_rules(installation, job, with_tests=output is not None)
+        made = alert_rules(installation, job, with_tests=output is not None, episodes=episodes)
+    if made.left_to_notify:
+        typer.echo(
+            "`notify` tells of episodes: no rule tells of them once more; --episodes makes them",
+            err=True,
+        )
     if output is None:
         typer.echo(made.rules, nl=False)
         return

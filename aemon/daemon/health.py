@@ -65,11 +65,11 @@ class Condition:
             told.append(f"{learning} learning")
         try:
             with self._store.reading() as connection:
-                counts = episodes.counts_open(connection, [*held])
+                count = episodes.total_open(connection, [*held])
         except AemonError:
             told.append("the store does not answer")
         else:
-            if count := sum(one.total for one in counts.values()):
+            if count:
                 told.append(f"{_counted(count, 'episode')} open")
         if self._leasing.live > 1:
             told.append(f"one of {self._leasing.live} replicas")

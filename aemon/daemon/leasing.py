@@ -180,7 +180,7 @@ class Leasing:
         """Show what is open: people take episodes up between runs, which may be hours apart."""
         try:
             with self._store.reading() as connection:
-                counts = counts_open(connection, [*self.held])
+                counts = counts_open(connection, [*self.held], self._store.now())
         except StoreError as error:
             self._failed(error)
             return

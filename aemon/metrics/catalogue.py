@@ -115,6 +115,15 @@ class Catalogue:
         "aemon_episodes_acknowledged", ("monitor",),
         "episodes that somebody has acknowledged and that are not closed",
     )
+    episode_info = gauge(
+        "aemon_episode_info", ("monitor", "severity", "episode", "entity", "column", "state"),
+        "1 for each of the first 20 episodes that are not closed, by severity, and of those told in "
+        "the last five minutes; labelled with the column most to blame",
+    )
+    episodes_unnamed = gauge(
+        "aemon_episodes_unnamed", ("monitor", "severity"),
+        "episodes that are not closed, beyond those that aemon_episode_info names",
+    )
     notifications = counter(
         "aemon_notifications", ("receiver", "outcome"),
         "tries to tell a receiver: sent, failed (it is tried again) or dead (given up)",

@@ -11,7 +11,7 @@ from aemon.config.schema import MonitorSettings
 from aemon.metrics.catalogue import Catalogue
 from aemon.metrics.series import exposition
 from aemon.metrics.starting_counts import begin_daemon, begin_monitor, begin_receiver
-from aemon.records import DriftReport, Job, OpenEpisodes, Outcome, Severity
+from aemon.records import DriftReport, Job, NamedEpisode, OpenEpisodes, Outcome, Severity
 from aemon.run_report import RunReport
 from aemon.store.detectors import StoredDetector
 from aemon.store.queries import Flagged
@@ -36,6 +36,7 @@ class Metrics(Catalogue):
         self._realised: dict[str, Flagged] = {}
         self._settings: dict[str, MonitorSettings] = {}  # of every monitor that is watched here
         self._entities: dict[str, set[str]] = {}  # shown, by monitor
+        self._named: dict[str, tuple[NamedEpisode, ...]] = {}  # in episode_info, by monitor
 
     def exposed(self) -> bytes:
         """Return what Prometheus scrapes, in the text format."""
@@ -69,7 +70,7 @@ class Metrics(Catalogue):
             for family in self.families:
                 if "monitor" in family.metric.labels:
                     family.remove(monitor)
-            for kept in (self._realised, self._settings, self._entities):
+            for kept in (self._realised, self._settings, self._entities, self._named):
                 kept.pop(monitor, None)
 
     def count_refused(self, status: int) -> None:
@@ -183,6 +184,16 @@ class Metrics(Catalogue):
             self.episodes_open.labels(monitor, Severity.WARNING).set(episodes.warning)
             self.episodes_open.labels(monitor, Severity.CRITICAL).set(episodes.critical)
             self.episodes_acknowledged.labels(monitor).set(episodes.acknowledged)
+            for severity in Severity:
+                unnamed = episodes.unnamed.get(severity, 0)
+                self.episodes_unnamed.labels(monitor, severity).set(unnamed)
+            if episodes.named != self._named.get(monitor, ()):
+                self._named[monitor] = episodes.named
+                self.episode_info.remove(monitor)
+                for one in episodes.named:
+                    self.episode_info.labels(
+                        monitor, one.severity, one.id, one.entity, one.column, one.state
+                    ).set(1)
 
     def _show_entities(self, monitor: str, report: RunReport) -> None:
         """Show the first entities that come: series that come and go cost Prometheus most."""

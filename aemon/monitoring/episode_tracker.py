@@ -153,7 +153,7 @@ class EpisodeTracker:
             history = ended and at - episode.ended_at > BACKLOG
             opened_now[episode.severity.value] += int(opened and not history)
         counts = RunCounts(
-            episodes_opened=opened_now, episodes_open=count_open(connection, self.monitor)
+            episodes_opened=opened_now, episodes_open=count_open(connection, self.monitor, at)
         )
         return ids, Advanced(news=tuple(news), counts=counts)
 

@@ -172,7 +172,7 @@ class Monitor:
         with self._store.reading() as connection:
             snoozes = snoozes_of(connection, self.name)
             excuses = excuses_from(spoken_of(connection, self.name))
-            run.count(episodes_open=count_open(connection, self.name))
+            run.count(episodes_open=count_open(connection, self.name, self._store.now()))
         quiet = self.settings.quiet
         memory = self._active_detector.memory
         shifts = memory.shifts if memory is not None else ()

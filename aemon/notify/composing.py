@@ -67,6 +67,7 @@ def message_of(store: Store, one: Notification, words: Words, page: str) -> Mess
         peak_record=told.peak_record_key,
         reason=records[0].reason if records else "",
         columns=_columns(told, records, words.units),
+        acknowledged=told.acknowledged_at is not None,
         like=told.like,
         label=told.label,
         page=f"{page}/#episode-{told.id}",

@@ -144,7 +144,6 @@ class Courier:
             oldest=None if oldest is None else now - oldest,
             least=self.settings.severity,
             resolved=self.receiver.notifies_end,
-            taken_up_is_over=self.receiver.acknowledged_is_over,
         )
 
     def _send_waiting(self, monitors: Mapping[str, Words]) -> None:

@@ -66,7 +66,7 @@ class Reminders:
         parts: list[Any] = []
         for message in messages:
             try:
-                parts.append(resends.part(message, now))
+                parts.extend(resends.parts(message, now))
             except TemplateError as error:  # of this message; the others are sent
                 log(
                     logger, logging.WARNING, Action.NOTIFY_FAILED, f"template: {error}",

@@ -18,15 +18,21 @@ class AlertRules:
         tests: a file for `promtool test rules`, which names the rule file `aemon.rules.yml`;
             empty unless asked for.
         alerts: how many alerting rules there are.
+        left_to_notify: whether `notify` tells of some or all episodes, and no rule does once more.
     """
 
     rules: str
     tests: str
     alerts: int
+    left_to_notify: bool
 
 
 def alert_rules(
-    installation: Installation, job: str = "aemon", *, with_tests: bool = False
+    installation: Installation,
+    job: str = "aemon",
+    *,
+    with_tests: bool = False,
+    episodes: bool = False,
 ) -> AlertRules:
     """Return rules whose windows and waiting times follow from each monitor's own schedule.
 
@@ -34,12 +40,14 @@ def alert_rules(
         installation: whose monitors.
         job: what Prometheus calls the scrape job of the daemons.
         with_tests: whether tests are made as well.
+        episodes: alert of every episode, of those as well that `notify` tells of.
     """
     config = installation.config
-    groups = rule_groups(config, installation.clock(), job)
+    groups = rule_groups(config, installation.clock(), job, episodes=episodes)
     link = config.http.url or ""
     return AlertRules(
         rules=rules_text(groups, link),
         tests=proof_of(groups, RULES_FILE, link) if with_tests else "",
         alerts=sum(len(group.alerts) for group in groups),
+        left_to_notify=bool(config.notify) and not episodes,
     )

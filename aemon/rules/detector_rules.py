@@ -1,5 +1,6 @@
 """The alerting rules about anomalies, and about the detectors that find them."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from aemon.clock import format_duration
@@ -24,33 +25,99 @@ def _patient(scope: Scope) -> timedelta:
     return max(_DAY, 30 * scope.usual)
 
 
+_WHOSE = "{{ $labels.monitor }}{{ with $labels.entity }}, {{ . }}{{ end }}"
+_COLUMN = (
+    '{{ with printf "aemon_episode_info{monitor=%q,episode=%q}" $labels.monitor $labels.episode'
+    ' | query }}, mostly {{ . | first | label "column" }}{{ end }}'
+)
+_NUMBER = "{{ with $labels.episode }} {{ . }}{{ end }}"
+_NAMED = ("monitor", "entity", "episode")
+_BECOMES = {
+    "{{ with $labels.entity }}, {{ . }}{{ end }}": ", p4",
+    _COLUMN: ", mostly flow",
+    _NUMBER: " 41",
+}
+
+
+def _told_apart(scope: Scope, of: str, *, over: bool) -> str:
+    """Each named episode; a moment for daemons to hand a monitor over, unless it is over already."""
+    state = f'state{"=" if over else "!="}"closed"'
+    series = scope.series("aemon_episode_info", of, state)
+    return f"max by (monitor, entity, episode) ({series if over else _bridged(series)})"
+
+
+def _bridged(series: str) -> str:
+    return f"max_over_time({series}[{BRIDGE}])"
+
+
 def _episode(severity: str) -> Alert:
     of = f'severity="{severity}"'
 
-    def played(opened: float) -> tuple[Played, ...]:
-        labels = {"severity": severity}
+    def expression(scope: Scope) -> str:
+        whose = ", ".join((of, *scope.not_notified(severity)))
+        more = scope.series("aemon_episodes_unnamed", whose)
+        over = _told_apart(scope, whose, over=True)
+        before = scope.series("aemon_episode_info", whose)
         return (
-            Played("aemon_episodes_open", labels, opened),
-            Played("aemon_episodes_total", labels, opened),
+            f"{_told_apart(scope, whose, over=False)} > 0\n"
+            f"or ({over} unless on (monitor, episode) {before} offset {BRIEF})\n"
+            f"or max by (monitor) ({_bridged(more)}) > 0"
+        )
+
+    def played(labels: Mapping[str, str], there: float) -> tuple[Played, ...]:
+        one = {"severity": severity, "episode": "41", "entity": "p4", "column": "flow"}
+        return (
+            Played("aemon_episode_info", {**one, **labels}, 1),
+            Played("aemon_episodes_unnamed", {"severity": severity}, there),
         )
 
     return Alert(
         name="AemonEpisode",
         severity=severity,
-        expression=lambda s: (
-            f"max by (monitor) (max_over_time({s.series('aemon_episodes_open', of)}[{BRIDGE}])) > 0\n"
-            f"or {s.grown(BRIEF, 'aemon_episodes_total', of)} > 0"
-        ),
+        expression=expression,
         hold=AT_ONCE,
-        summary=f"{{{{ $labels.monitor }}}}: {severity} anomalies",
+        summary=f"{_WHOSE}: {severity} episode{_NUMBER}{_COLUMN}",
         description="Records of {{ $labels.monitor }} are unlike anything normal. It is over once "
-        "enough calm records followed, or somebody has acknowledged it.",
-        runbook="See what and why: aemon episodes list; aemon anomalies {{ $labels.monitor }}. Take "
-        "it up: aemon episodes ack NUMBER. A false alarm: aemon feedback {{ $labels.monitor }} "
-        "false_alarm --episode NUMBER.",
-        fires=played(1),
-        calm=played(0),
+        "enough calm records followed. Without a number there are more episodes than can be named.",
+        runbook="See what and why: aemon episodes show {{ $labels.episode }}; aemon anomalies "
+        "{{ $labels.monitor }}. Take it up: aemon episodes ack {{ $labels.episode }}. A false alarm: "
+        "aemon feedback {{ $labels.monitor }} false_alarm --episode {{ $labels.episode }}.",
+        fires=played({"state": "open"}, 0),
+        calm=(
+            Played(
+                "aemon_episode_info", {"severity": "other", "episode": "41", "state": "open"}, 1
+            ),
+            Played("aemon_episodes_unnamed", {"severity": severity}, 0),
+        ),
+        carries=_NAMED,
+        becomes=_BECOMES,
+        episodes_of=severity,
     )
+
+
+def _acknowledged(scope: Scope) -> str:
+    taken_up = scope.series(
+        "aemon_episode_info", 'state="acknowledged"', *scope.not_notified("warning")
+    )
+    return f"max by (monitor, entity, episode) ({taken_up}) > 0"
+
+
+_TAKEN_UP = {"episode": "41", "entity": "p4", "column": "flow", "severity": "warning"}
+_ACKNOWLEDGED = Alert(
+    name="AemonEpisodeAcknowledged",
+    severity="info",
+    expression=_acknowledged,
+    hold=AT_ONCE,
+    summary=f"{_WHOSE}: somebody has taken up episode{_NUMBER}",
+    description="The episode goes on. An inhibition rule of Alertmanager lets this alert mute "
+    "AemonEpisode of the same monitor, entity and episode.",
+    runbook="Nothing is to be done. What was noted: aemon episodes show {{ $labels.episode }}.",
+    fires=(Played("aemon_episode_info", {**_TAKEN_UP, "state": "acknowledged"}, 1),),
+    calm=(Played("aemon_episode_info", {**_TAKEN_UP, "state": "open"}, 1),),
+    carries=_NAMED,
+    becomes=_BECOMES,
+    episodes_of="warning",
+)
 
 
 def _played_budget(told: float) -> tuple[Played, ...]:
@@ -76,6 +143,7 @@ def _overspent(scope: Scope) -> str:
 DETECTOR_ALERTS = (
     _episode("critical"),
     _episode("warning"),
+    _ACKNOWLEDGED,
     Alert(
         name="AemonBudgetOverspent",
         severity="warning",

@@ -1,7 +1,7 @@
 """Unit tests for generated rules, to be run by `promtool test rules`."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -46,7 +46,10 @@ def proof_of(groups: Sequence[Group], rules_file: str, link: str) -> str:
 
 def _tests(alert: Alert, scope: Scope, every: timedelta, link: str) -> Iterator[dict[str, Any]]:
     labels = {**_played(alert, scope), **rule_labels(alert, scope)}
-    fired = {"exp_labels": labels, "exp_annotations": _filled(annotations(alert, link), labels)}
+    fired = {
+        "exp_labels": labels,
+        "exp_annotations": _filled(annotations(alert, link), labels, alert.becomes),
+    }
     fires = value_for(scope, alert.fires)
     late = _fires_at(alert, scope) + 3 * every
     yield _test(f"{alert.name} fires", alert, scope, late, fires, [fired])
@@ -100,7 +103,9 @@ def _series(
 
 def _played(alert: Alert, scope: Scope) -> dict[str, str]:
     """The labels of an alert's result."""
-    values = {"monitor": (*scope.monitors, MONITOR)[0], "instance": HOST}
+    notified = scope.notified.get(alert.episodes_of) or ()
+    names = [name for name in scope.monitors if name not in notified]
+    values = {"monitor": (*names, MONITOR)[0], "instance": HOST}
     for one in value_for(scope, alert.fires):
         values |= one.labels
     return {name: values[name] for name in alert.carries}
@@ -110,9 +115,13 @@ def _is_pause(series: Played) -> bool:
     return series.metric == "aemon_run_interval_seconds" and series.labels["run"] == "score"
 
 
-def _filled(told: dict[str, str], labels: dict[str, str]) -> dict[str, str]:
+def _filled(
+    told: dict[str, str], labels: dict[str, str], becomes: Mapping[str, str]
+) -> dict[str, str]:
     """Annotations as Prometheus writes them for an alert with these labels."""
     filled = dict(told)
+    for part, text in becomes.items():
+        filled = {key: value.replace(part, text) for key, value in filled.items()}
     for name, value in labels.items():
         stands = f"{{{{ $labels.{name} }}}}"
         filled = {key: text.replace(stands, value) for key, text in filled.items()}

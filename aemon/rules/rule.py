@@ -1,6 +1,6 @@
 """What a Prometheus rule is made of, and where it holds."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeAlias, TypeVar
@@ -27,6 +27,8 @@ class Scope:
         monitors: their names; empty for all but `others`.
         others: monitors that have labels of their own, and so rules of their own.
         labels: that their alerts carry.
+        notified: severity -> monitors of whose episodes `notify` tells, None for all: a rule would
+            tell of them once more.
     """
 
     interval: timedelta
@@ -36,6 +38,7 @@ class Scope:
     monitors: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    notified: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
 
     @property
     def window(self) -> str:
@@ -51,10 +54,19 @@ class Scope:
         """A selector of this scope's series; a matcher is text such as `run="score"`."""
         whose: tuple[str, ...] = ()
         if self.monitors or self.others:
-            names = "|".join(name.replace(".", r"\\.") for name in self.monitors or self.others)
-            whose = (f'monitor{"=~" if self.monitors else "!~"}"{names}"',)
+            whose = (_whose("=~" if self.monitors else "!~", self.monitors or self.others),)
         told = ", ".join((*matchers, *whose))
         return f"{name}{{{told}}}" if told else name
+
+    def not_notified(self, severity: str) -> tuple[str, ...]:
+        """A matcher for the monitors whose episodes `notify` does not tell of, if there are such."""
+        names = self.notified.get(severity, ())
+        return (_whose("!~", names),) if names else ()
+
+    def needs(self, severity: str) -> bool:
+        """Whether a rule has to tell of episodes of a severity; `notify` may do it all."""
+        names = self.notified.get(severity, ())
+        return names is not None and not (self.monitors and set(self.monitors) <= set(names))
 
     def most(self, name: str, *matchers: str) -> str:
         """One number a monitor, whichever daemon tells it."""
@@ -78,6 +90,12 @@ class Scope:
             bounds.append(f"<= {self.interval.total_seconds():.12g}")
         pause = self.most("aemon_run_interval_seconds", 'run="score"')
         return f"({expression})\nand on (monitor) ({pause} {' '.join(bounds)})"
+
+
+def _whose(operator: str, monitors: Iterable[str]) -> str:
+    """A matcher for monitors by name."""
+    names = "|".join(name.replace(".", r"\\.") for name in monitors)
+    return f'monitor{operator}"{names}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +135,8 @@ class Alert:
         after: how long `fires` takes until the expression holds.
         waits: it must not fire at half that time.
         carries: labels of its result, beside those of the rule: name -> value in the test.
+        becomes: parts of its texts that Prometheus fills by a query, and what they become in the test.
+        episodes_of: it tells of episodes of this severity, which `notify` may do already.
     """
 
     name: str
@@ -131,6 +151,8 @@ class Alert:
     after: ByScope[timedelta] = timedelta(0)
     waits: bool = False
     carries: tuple[str, ...] = ("monitor",)
+    becomes: Mapping[str, str] = field(default_factory=dict)
+    episodes_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

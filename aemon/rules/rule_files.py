@@ -10,7 +10,7 @@ import yaml
 
 from aemon.clock import format_duration
 from aemon.config.schema import Config
-from aemon.records import Job
+from aemon.records import Job, Severity
 from aemon.rules.daemon_rules import RECORDINGS, fleet_alerts
 from aemon.rules.detector_rules import DETECTOR_ALERTS
 from aemon.rules.rule import Alert, Scope, value_for
@@ -33,7 +33,9 @@ class Group:
     alerts: tuple[Alert, ...]
 
 
-def rule_groups(config: Config, now: datetime, job: str = "aemon") -> list[Group]:
+def rule_groups(
+    config: Config, now: datetime, job: str = "aemon", *, episodes: bool = False
+) -> list[Group]:
     """The alerting rules that are right for a configuration.
 
     Those for monitors stand in one group for each pause between scoring runs that there is, and
@@ -43,7 +45,9 @@ def rule_groups(config: Config, now: datetime, job: str = "aemon") -> list[Group
         config: as it is now.
         now: the longest pause of a cron schedule is looked for from here.
         job: what Prometheus calls the scrape job of the daemons.
+        episodes: alert of every episode, of those as well that `notify` tells of.
     """
+    notified = {} if episodes else _notified(config)
     groups = [Group("aemon", Scope(interval=_MINUTE, usual=_MINUTE), fleet_alerts(job))]
     for labels, monitors, others in _label_sets(config):
         told = "".join(f", {name}={value}" for name, value in labels.items())
@@ -58,10 +62,28 @@ def rule_groups(config: Config, now: datetime, job: str = "aemon") -> list[Group
                 monitors=monitors,
                 others=others,
                 labels={"pause": format_duration(pause), **labels},
+                notified=notified,
             )
             name = f"aemon, monitors every {format_duration(pause)}{told}"
-            groups.append(Group(name, scope, DETECTOR_ALERTS + RUN_ALERTS))
+            alerts = (one for one in DETECTOR_ALERTS + RUN_ALERTS if scope.needs(one.episodes_of))
+            groups.append(Group(name, scope, tuple(alerts)))
     return groups
+
+
+def _notified(config: Config) -> dict[str, tuple[str, ...] | None]:
+    """Severity -> the monitors of whose episodes some receiver of `notify` is told."""
+    found: dict[str, tuple[str, ...] | None] = {}
+    for severity in Severity:
+        whose = [
+            one.monitors
+            for one in config.notify.values()
+            if severity is Severity.CRITICAL or one.severity == severity.value
+        ]
+        everyone = None in whose
+        found[severity.value] = (
+            None if everyone else tuple(sorted({name for names in whose for name in names or ()}))
+        )
+    return found
 
 
 def _label_sets(

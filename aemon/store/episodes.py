@@ -7,9 +7,19 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aemon.records import Episode, EpisodeState, Identity, OpenEpisodes, Severity, Verdict
+from aemon.config.receiver_settings import BACKLOG
+from aemon.records import (
+    Episode,
+    EpisodeState,
+    Identity,
+    Job,
+    NamedEpisode,
+    OpenEpisodes,
+    Severity,
+    Verdict,
+)
 from aemon.store.known_records import Known
-from aemon.store.schema.tables import anomalies, episodes, scores
+from aemon.store.schema.tables import anomalies, episodes, runs, scores
 from aemon.store.store import KEYS_AT_ONCE
 
 _NAMES = (
@@ -33,27 +43,116 @@ def open_episodes(connection: sa.Connection, monitor: str) -> dict[str, Episode]
     return {episode.entity: episode for episode in found}
 
 
-def count_open(connection: sa.Connection, monitor: str) -> OpenEpisodes:
-    """How many episodes are told and not closed."""
-    return counts_open(connection, [monitor])[monitor]
+NOT_CLOSED = (EpisodeState.OPEN, EpisodeState.ACKNOWLEDGED)
+MOST_NAMED = 20
+"""An alert names so many episodes of a monitor and a severity; the rest are counted."""
+
+NAMED_FOR = timedelta(minutes=5)
+"""An episode that is over already is named for so long after it was told."""
 
 
-def counts_open(connection: sa.Connection, monitors: Sequence[str]) -> dict[str, OpenEpisodes]:
-    """The same of each of some monitors."""
-    counts: dict[str, Counter[str]] = {monitor: Counter() for monitor in monitors}
+def count_open(connection: sa.Connection, monitor: str, at: datetime) -> OpenEpisodes:
+    """How many episodes are told and not closed, and the first of them."""
+    return counts_open(connection, [monitor], at)[monitor]
+
+
+def counts_open(
+    connection: sa.Connection, monitors: Sequence[str], at: datetime
+) -> dict[str, OpenEpisodes]:
+    """The same of each of some monitors, at a time."""
+    counts: dict[str, Counter[tuple[str, str]]] = {monitor: Counter() for monitor in monitors}
     columns = (episodes.c.monitor, episodes.c.state, episodes.c.severity)
     for start in range(0, len(monitors), KEYS_AT_ONCE):
         query = (
             sa.select(*columns, sa.func.count())
             .where(
                 episodes.c.monitor.in_(monitors[start : start + KEYS_AT_ONCE]),
-                episodes.c.state.in_((EpisodeState.OPEN, EpisodeState.ACKNOWLEDGED)),
+                sa.or_(episodes.c.state.in_(NOT_CLOSED), episodes.c.opened_at >= at - NAMED_FOR),
             )
             .group_by(*columns)
         )
         for monitor, state, severity, count in connection.execute(query):
-            counts[monitor][severity if state == EpisodeState.OPEN else state] += count
-    return {monitor: OpenEpisodes(**count) for monitor, count in counts.items()}
+            counts[monitor][severity, state] += count
+    return {
+        monitor: _open_episodes(count, _named(connection, monitor, count, at))
+        for monitor, count in counts.items()
+    }
+
+
+def total_open(connection: sa.Connection, monitors: Sequence[str]) -> int:
+    """How many episodes of some monitors are told and not closed."""
+    query = sa.select(sa.func.count()).select_from(episodes)
+    pieces = (monitors[at : at + KEYS_AT_ONCE] for at in range(0, len(monitors), KEYS_AT_ONCE))
+    return sum(
+        connection.execute(
+            query.where(episodes.c.monitor.in_(some), episodes.c.state.in_(NOT_CLOSED))
+        ).scalar_one()
+        for some in pieces
+    )
+
+
+def _named(
+    connection: sa.Connection, monitor: str, count: Counter[tuple[str, str]], at: datetime
+) -> list[NamedEpisode]:
+    """The first episodes that are open, then those that are over but were told just now."""
+    found: list[NamedEpisode] = []
+    lately = sa.and_(
+        episodes.c.state == EpisodeState.CLOSED,
+        episodes.c.opened_at >= at - NAMED_FOR,
+        episodes.c.ended_at >= at - BACKLOG,
+        is_news(),
+    )
+    columns = (episodes.c[name] for name in ("id", "entity", "severity", "state", "feature"))
+    query = sa.select(*columns).order_by(episodes.c.state == EpisodeState.CLOSED, episodes.c.id)
+    for severity in {severity for severity, _ in count}:
+        which = (
+            episodes.c.monitor == monitor,
+            episodes.c.severity == severity,
+            sa.or_(episodes.c.state.in_(NOT_CLOSED), lately),
+        )
+        for number, entity, level, state, feature in connection.execute(
+            query.where(*which).limit(MOST_NAMED)
+        ):
+            found.append(
+                NamedEpisode(
+                    id=number,
+                    entity=entity,
+                    severity=Severity(level),
+                    state=EpisodeState(state),
+                    column=feature,
+                )
+            )
+    return found
+
+
+def _open_episodes(count: Counter[tuple[str, str]], named: Sequence[NamedEpisode]) -> OpenEpisodes:
+    told = Counter(one.severity.value for one in named if one.state != EpisodeState.CLOSED)
+    there = Counter[str]()
+    for (severity, state), number in count.items():
+        there[severity] += number if state in NOT_CLOSED else 0
+    return OpenEpisodes(
+        warning=count[Severity.WARNING, EpisodeState.OPEN],
+        critical=count[Severity.CRITICAL, EpisodeState.OPEN],
+        acknowledged=sum(
+            n for (_, state), n in count.items() if state == EpisodeState.ACKNOWLEDGED
+        ),
+        named=tuple(named),
+        unnamed=dict(there - told),
+    )
+
+
+def is_news() -> sa.ColumnElement[bool]:
+    """Whether an episode was not found in hindsight: then it is history."""
+    same = (
+        anomalies.c[name] == scores.c[name]
+        for name in ("monitor", "record_key", "entity", "revision", "event_time")
+    )
+    return ~sa.exists().where(
+        anomalies.c.episode_id == episodes.c.id,
+        *same,
+        runs.c.id == scores.c.run_id,
+        runs.c.job == Job.HINDSIGHT,
+    )
 
 
 def told_before(

@@ -12,8 +12,9 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from aemon.message import Event
-from aemon.records import EpisodeState, Job, Severity
-from aemon.store.schema.tables import anomalies, episodes, notifications, runs, scores, snoozes
+from aemon.records import EpisodeState, Severity
+from aemon.store.episodes import NOT_CLOSED, is_news
+from aemon.store.schema.tables import episodes, notifications, snoozes
 from aemon.store.store import KEYS_AT_ONCE, Row, Store
 
 
@@ -52,9 +53,6 @@ _ORDER = sa.case(
 )
 
 
-_IDENTITY = ("record_key", "entity", "revision", "event_time")
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rules:
     """What one receiver is told.
@@ -65,7 +63,6 @@ class Rules:
         oldest: nor those whose records are all older; None for any.
         least: the least severity.
         resolved: whether the end is told.
-        taken_up_is_over: whether an episode that a person took up has ended for it.
     """
 
     receiver: str
@@ -73,13 +70,6 @@ class Rules:
     oldest: datetime | None
     least: str
     resolved: bool
-    taken_up_is_over: bool
-
-    def is_over(self, state: str) -> bool:
-        """Whether an episode in this state has ended for the receiver."""
-        return state == EpisodeState.CLOSED or (
-            self.taken_up_is_over and state != EpisodeState.OPEN
-        )
 
     def takes(self, severity: str) -> bool:
         """Whether it is severe enough."""
@@ -127,7 +117,7 @@ def _untold(connection: sa.Connection, rules: Rules, monitors: Collection[str]) 
         notifications.c.event == Event.OPENED,
     )
     query = sa.select(episodes.c.id, episodes.c.monitor, episodes.c.severity).where(
-        ~sa.exists().where(theirs), episodes.c.opened_at.is_not(None), _is_news()
+        ~sa.exists().where(theirs), episodes.c.opened_at.is_not(None), is_news()
     )
     if rules.oldest is not None:
         query = query.where(episodes.c.ended_at >= rules.oldest)
@@ -146,17 +136,6 @@ def _untold(connection: sa.Connection, rules: Rules, monitors: Collection[str]) 
                     "event": Event.OPENED,
                     "severity": severity,
                 }
-
-
-def _is_news() -> sa.ColumnElement[bool]:
-    """Whether an episode was not found in hindsight: then it is history."""
-    same = (anomalies.c[name] == scores.c[name] for name in ("monitor", *_IDENTITY))
-    return ~sa.exists().where(
-        anomalies.c.episode_id == episodes.c.id,
-        *same,
-        runs.c.id == scores.c.run_id,
-        runs.c.job == Job.HINDSIGHT,
-    )
 
 
 def _gone_on(
@@ -190,7 +169,7 @@ def _gone_on(
     for row in connection.execute(query):
         if row.monitor not in monitors:
             continue
-        if rules.is_over(row.state):
+        if row.state == EpisodeState.CLOSED:
             ended.append(row.id)
         elif row.told == Severity.WARNING != row.severity and row.escalated is None:
             worse.append(
@@ -244,7 +223,7 @@ def active(store: Store, receiver: str, monitors: Collection[str]) -> list[Notif
         .where(
             notifications.c.receiver == receiver,
             notifications.c.state == NotificationState.EXPECTED,
-            episodes.c.state == EpisodeState.OPEN,
+            episodes.c.state.in_(NOT_CLOSED),
             ~snoozed,
         )
         .order_by(notifications.c.id)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from aemon.records import DetectorState, Job, Verdict, promise_is_broken
 from aemon.store.detectors import StoredDetector, find_judging
 from aemon.store.drifts import open_reasons
-from aemon.store.episodes import count_open
+from aemon.store.episodes import total_open
 from aemon.store.ledger import LastRun, last_run
 from aemon.store.schema.tables import (
     anomalies,
@@ -232,7 +232,7 @@ def _overview(connection: sa.Connection, name: str, since: datetime) -> MonitorO
         calibration_records=detector.calibration_records if detector else None,
         on_trial=on_trial.version if on_trial else None,
         drifts=open_reasons(connection, name),
-        episodes_open=count_open(connection, name).total,
+        episodes_open=total_open(connection, [name]),
         realised=_realised(connection, detector) if detector else Flagged(),
         read_until=read_until,
         records_scored=scored or 0,

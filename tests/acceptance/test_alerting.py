@@ -74,7 +74,7 @@ def site(tmp_path_factory) -> Iterator[Site]:
         )
         first = [(*row, "p1") for row in readings.rows(LEARNED)]
         insert(database, "readings", first)
-        aemon("rules", "--output", "rules", cwd=folder)
+        aemon("rules", "--episodes", "--output", "rules", cwd=folder)
         rules = folder / "rules/aemon.rules.yml"
         # promtool tells that the waiting times are right; here nobody waits for minutes.
         text = rules.read_text().replace("for: 2m", "for: 2s").replace("[5m]))", "[10s]))")
@@ -113,7 +113,10 @@ def test_a_fault_rings_a_phone_and_its_end_does_too(site):
         if one["labels"].get("severity") == "critical" and one["status"] == "firing"
     )
     assert alert["labels"]["team"] == "water"
-    assert "aemon episodes list" in alert["annotations"]["runbook"]
+    number = alert["labels"]["episode"]
+    assert alert["labels"]["entity"] == "p1"
+    assert f"aemon episodes show {number};" in alert["annotations"]["runbook"]
+    assert f"plant, p1: critical episode {number}, mostly " in alert["annotations"]["summary"]
     for path in DASHBOARDS:
         every_panel_has_data(site.prometheus, path)
     site.rows(20, first=LEARNED + 44)

@@ -16,7 +16,16 @@ from aemon.config.source_settings import HostSource
 from aemon.config.values.cron import Cron
 from aemon.metrics.catalogue import CATALOGUE, Catalogue
 from aemon.metrics.metrics import Metrics
-from aemon.records import DetectorState, DriftReport, Job, OpenEpisodes, Outcome
+from aemon.records import (
+    DetectorState,
+    DriftReport,
+    EpisodeState,
+    Job,
+    NamedEpisode,
+    OpenEpisodes,
+    Outcome,
+    Severity,
+)
 from aemon.run_report import RunCounts, RunReport
 from aemon.store.detectors import StoredDetector
 from aemon.store.queries import Flagged
@@ -39,7 +48,20 @@ REPORT = RunReport(
         critical=1,
         suppressed={"snoozed": 3},
         episodes_opened={"critical": 1},
-        episodes_open=OpenEpisodes(critical=2, acknowledged=1),
+        episodes_open=OpenEpisodes(
+            critical=2,
+            acknowledged=1,
+            named=(
+                NamedEpisode(
+                    id=41,
+                    entity="p4",
+                    severity=Severity.CRITICAL,
+                    state=EpisodeState.OPEN,
+                    column="flow",
+                ),
+            ),
+            unnamed={"critical": 2},
+        ),
         largest_exceedance=4.0,
         newest_record=NOW - timedelta(seconds=10),
     ),
@@ -151,6 +173,11 @@ def test_a_run_is_counted(metrics):
     assert value(metrics, "aemon_episodes_open", monitor="pumps", severity="critical") == 2
     assert value(metrics, "aemon_episodes_open", monitor="pumps", severity="warning") == 0
     assert value(metrics, "aemon_episodes_acknowledged", monitor="pumps") == 1
+    assert value(metrics, "aemon_episodes_unnamed", monitor="pumps", severity="critical") == 2
+    named = {"monitor": "pumps", "severity": "critical", "episode": "41", "entity": "p4"}
+    assert value(metrics, "aemon_episode_info", **named, column="flow", state="open") == 1
+    metrics.show_open("pumps", OpenEpisodes())
+    assert "episode=" not in metrics.exposed().decode(), "it is over"
     assert value(metrics, "aemon_last_run_max_exceedance_ratio", monitor="pumps") == 4
     newest = value(metrics, "aemon_source_newest_record_timestamp_seconds", monitor="pumps")
     assert newest == (NOW - timedelta(seconds=10)).timestamp()
@@ -332,7 +359,7 @@ def test_names_and_labels_follow_the_rules():
         assert not metric.name.endswith(("_total", "_milliseconds", "_count"))
         assert set(metric.labels) <= {
             "monitor", "run", "outcome", "reason", "severity", "version", "table", "ruling",
-            "source", "detector", "entity", "receiver", "status",
+            "source", "detector", "entity", "receiver", "status", "episode", "column", "state",
         }  # fmt: skip
         assert metric.help
 

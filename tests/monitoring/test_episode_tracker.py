@@ -1,6 +1,7 @@
 """Episodes are written with the verdicts they tell of, or not at all."""
 
-from datetime import timedelta
+from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ from aemon.monitoring.monitor import Monitor
 from aemon.records import FeedbackVerdict, OpenEpisodes
 from aemon.run import AbandonedError, Run, Stop
 from aemon.store.episode_queries import acknowledge, close, episode_summaries, label, say_of_episode
+from aemon.store.episodes import MOST_NAMED, count_open
 from aemon.store.feedback import read_feedback
 from aemon.store.schema.tables import anomalies, episodes
 from tests import readings
@@ -116,21 +118,28 @@ def actions(caplog) -> list[str]:
 
 
 def test_an_episode_is_told_and_counted_once_when_it_opens_and_when_it_ends(
-    monitor, database, store, caplog
+    monitor, database, store, caplog, clock
 ):
     caplog.set_level("INFO", logger="aemon")
+    clock.now = datetime(2026, 1, 1, 1, tzinfo=UTC)
     tally = Run()
     add(database, LEARNED, ".xx")
     monitor.score_once(tally, Stop())
-    assert (tally.counts.episodes_opened, tally.counts.episodes_open) == (
-        {"critical": 1},
-        OpenEpisodes(critical=1),
-    )
+    there = tally.counts.episodes_open
+    assert (tally.counts.episodes_opened, there.critical, there.total) == ({"critical": 1}, 1, 1)
+    (named,) = there.named
+    assert (named.id, named.entity, named.severity, named.state) == (1, "", "critical", "open")
+    assert named.column == "current"
     assert actions(caplog) == ["episode.opened"]
     tally = Run()
     add(database, LEARNED + 3, "x" + "." * 10)
     monitor.score_once(tally, Stop())
-    assert (tally.counts.episodes_opened, tally.counts.episodes_open) == ({}, OpenEpisodes())
+    there = tally.counts.episodes_open
+    assert (tally.counts.episodes_opened, there.total) == ({}, 0)
+    assert [one.state for one in there.named] == ["closed"], "it was told just now"
+    clock.forward(timedelta(minutes=6))
+    with store.reading() as connection:
+        assert count_open(connection, "pumps", store.now()) == OpenEpisodes()
     assert actions(caplog) == ["episode.opened", "episode.closed"]
     assert caplog.records[-1].getMessage().startswith("3 records, ")
 
@@ -236,3 +245,24 @@ def test_what_is_not_flagged_any_more_is_not_answered(monitor, database, store):
     connection.close()
     monitor.score_again(Run(), Stop())
     assert say_of_episode(store, told, FeedbackVerdict.CONFIRMED) == 1
+
+
+def test_of_many_open_episodes_an_alert_names_the_first(store):
+    """Series cost Prometheus most: the rest is a number."""
+    now = store.now()
+    row = {
+        "monitor": "pumps", "state": "open", "severity": "warning", "started_at": now,
+        "ended_at": now, "records": 3, "peak_exceedance": 2.0, "peak_record_key": "7",
+        "feature": "flow", "blame": {"flow": 3.0}, "calm_records": 0, "updated_at": now,
+        "opened_at": now,
+    }  # fmt: skip
+    rows = [{**row, "entity": f"p{number}"} for number in range(MOST_NAMED + 3)]
+    rows += [{**row, "entity": "hot", "severity": "critical", "state": "acknowledged"}]
+    with store.writing() as connection:
+        connection.execute(sa.insert(episodes), rows)
+    with store.reading() as connection:
+        there = count_open(connection, "pumps", now)
+    assert (there.warning, there.critical, there.acknowledged) == (MOST_NAMED + 3, 0, 1)
+    by_severity = Counter(one.severity.value for one in there.named)
+    assert by_severity == {"warning": MOST_NAMED, "critical": 1}
+    assert there.unnamed == {"warning": 3}

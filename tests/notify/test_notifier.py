@@ -156,7 +156,6 @@ def plan_for_ops(store) -> Notification:
     """What a look makes of the only episode there is."""
     rules = Rules(
         receiver="ops", since=utc_now(), oldest=None, least="warning", resolved=True,
-        taken_up_is_over=False,
     )  # fmt: skip
     plan(store, rules, {"pumps"})
     (one,) = waiting(store, "ops", {"pumps"})
@@ -435,12 +434,17 @@ def test_alertmanager_holds_one_alert_of_an_episode(live, hook, telling, tmp_pat
         # When people do something about them
         close(live, first)
         acknowledge(live, taken_up)
-        wait(lambda: [e for e, _ in there.active()] == [str(quiet), str(left)], "two to end")
+        on = [(str(taken_up), "info"), (str(taken_up), "warning"), (str(left), "warning")]
+        wait(lambda: there.active() == sorted([*on, (str(quiet), "warning")]), "one to end")
         now = utc_now()
         snooze = Snooze(since=now, until=now + timedelta(seconds=3.5), entity="p3")
         add_snooze(live, "pumps", snooze)
-        wait(lambda: [e for e, _ in there.active()] == [str(left)], "the snoozed one to end")
-        wait(lambda: len(there.active()) == 2, "it to come back after the snooze")
+        wait(lambda: there.active() == on, "the snoozed one to end")
+        wait(lambda: len(there.active()) == 4, "it to come back after the snooze")
+        assert ("resolved", str(taken_up), "warning") not in told_by(hook), "it goes on"
+        close(live, taken_up)
+        ended = ("resolved", str(taken_up), "warning")
+        wait(lambda: ended in told_by(hook), "its end to be told once it is over")
         # When the daemon is gone
         outbox.stop(5)
         wait(lambda: there.active() == [], "what a dead daemon told of to end by itself")
@@ -448,4 +452,3 @@ def test_alertmanager_holds_one_alert_of_an_episode(live, hook, telling, tmp_pat
     told = told_by(hook)
     for alert in (("firing", str(first), "critical"), ("resolved", str(first), "critical")):
         assert alert in told
-    assert ("resolved", str(taken_up), "warning") in told

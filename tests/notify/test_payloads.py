@@ -54,8 +54,6 @@ def test_a_title_says_what_happened():
     assert title() == "pumps, p4: critical episode 41"
     assert title(event=Event.ESCALATED, entity="") == "pumps: now critical: episode 41"
     assert title(event=Event.RESOLVED) == "pumps, p4: resolved: episode 41"
-    taken_up = {"event": Event.RESOLVED, "state": EpisodeState.ACKNOWLEDGED}
-    assert title(**taken_up) == "pumps, p4: acknowledged: episode 41"
     assert title(event=Event.TEST).startswith("test from aemon")
 
 
@@ -126,8 +124,19 @@ def test_an_alerts_labels_are_those_of_its_life():
     (over,) = sent(replace(OPENED, event=Event.RESOLVED), "alertmanager", labels={"site": "north"})
     assert over["labels"] == alert["labels"]
     assert over["endsAt"] == "2026-11-20T09:00:00.000+00:00"
-    on = receiver("alertmanager", labels={"site": "north"}).still_on(OPENED, NOW)
-    assert on == alert
+    going_on = receiver("alertmanager", labels={"site": "north"}).going_on
+    assert going_on(OPENED, NOW) == [alert]
+    taken_up = replace(OPENED, state=EpisodeState.ACKNOWLEDGED, acknowledged=True)
+    still_on, muting = going_on(taken_up, NOW)
+    assert still_on["labels"] == alert["labels"], "an end would say that all is well"
+    assert muting["labels"] == {
+        **alert["labels"], "alertname": "AemonEpisodeAcknowledged", "severity": "info"
+    }  # fmt: skip
+    ends = sent(replace(taken_up, event=Event.RESOLVED), "alertmanager")
+    assert [one["labels"]["alertname"] for one in ends] == [
+        "AemonEpisodeAcknowledged", "AemonEpisode",
+    ]  # fmt: skip
+    assert {one["endsAt"] for one in ends} == {over["endsAt"]}
 
 
 def test_an_escalation_ends_the_warning():

@@ -118,10 +118,10 @@ def test_what_is_sent_again_says_that_the_episode_goes_on(kind):
     assert resends.every >= timedelta(seconds=10)
     assert resends.most_at_once >= 1
     several = [replace(OPENED, episode=number) for number in (41, 42)]
-    body = resends.body([resends.part(message, NOW) for message in several])
+    body = resends.body([part for message in several for part in resends.parts(message, NOW)])
     assert episodes_of(kind, json.loads(body)) == {"41": True, "42": True}
     late = NOW + resends.every + timedelta(seconds=5)
-    (part,) = json.loads(resends.body([resends.part(OPENED, NOW)]))
+    (part,) = json.loads(resends.body(resends.parts(OPENED, NOW)))
     assert datetime.fromisoformat(part["endsAt"]) > late, "it holds until it is sent again"
 
 

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -73,6 +74,36 @@ def test_labels_of_a_monitor_are_those_of_its_alerts(tmp_path):
     tested = check_only(tmp_path, "AemonEpisode")
     assert tested.returncode != 0
     assert 'monitor="fans.a"' in tested.stdout + tested.stderr
+
+
+def test_what_notify_tells_of_no_rule_tells_once_more(tmp_path):
+    """By severity and monitor; the tests of the rules that are left pass."""
+    hook = {"kind": "webhook", "url": "http://127.0.0.1:1"}
+
+    def told(*, episodes=False, **notify) -> dict[str, int]:
+        one = config(pumps="1m", belts="1h", **{"fans.a": ("1m", {"team": "water"})})
+        one = Config.model_validate({"monitors": one.monitors, "notify": notify})
+        groups = rule_groups(one, NOW, episodes=episodes)
+        write(tmp_path, groups)
+        alerts = Counter(
+            f"{alert.name} {alert.severity}" for group in groups for alert in group.alerts
+        )
+        return {name: count for name, count in alerts.items() if "AemonEpisode" in name}
+
+    critical, warning, muting = (
+        "AemonEpisode critical", "AemonEpisode warning", "AemonEpisodeAcknowledged info",
+    )  # fmt: skip
+    everything = {critical: 3, warning: 3, muting: 3}
+    assert told() == everything
+    assert told(ops=hook) == {}
+    assert told(ops=hook, episodes=True) == everything
+    assert told(ops={**hook, "severity": "critical"}) == {warning: 3, muting: 3}
+    assert check_only(tmp_path, "AemonEpisode").returncode == 0
+    of_some = {**hook, "monitors": ["fans.a", "belts"]}
+    assert told(ops=of_some) == {critical: 2, warning: 2, muting: 2}
+    assert check_only(tmp_path, "AemonEpisode").returncode == 0
+    text = (tmp_path / "rules.yml").read_text()
+    assert text.count(r'monitor!~"belts|fans\\.a"') >= 3
 
 
 def check_only(folder: Path, name: str) -> subprocess.CompletedProcess:
@@ -185,9 +216,12 @@ def test_nobody_is_called_for_what_happens_once(folder, alert, series, at):
 
 def test_an_open_episode_goes_on_while_its_monitor_changes_hands(folder):
     """Prometheus asks each daemon in its turn, and may meet neither as the one that has it."""
-    of = 'aemon_episodes_open{monitor="pumps", severity="critical", instance='
+    of = (
+        'aemon_episode_info{monitor="pumps", severity="critical", episode="7", column="flow", '
+        'state="open", instance='
+    )
     pause = 'aemon_run_interval_seconds{monitor="pumps", run="score"}'
-    series = {f'{of}"a"}}': "1x8 stale", f'{of}"b"}}': "_x13 1x8 0x30", pause: "60x60"}
+    series = {f'{of}"a"}}': "1x8 stale", f'{of}"b"}}': "_x13 1x8 stale", pause: "60x60"}
     alerts = 'count(ALERTS{alertname="AemonEpisode", monitor="pumps"}) or vector(0)'
     test = {
         "interval": "15s",
@@ -317,7 +351,7 @@ def test_many_pauses_are_told_in_a_few_groups():
 
 RUNBOOKS = {
     alert.name: alert.runbook.replace("{{ $labels.monitor }}", "pumps")
-    .replace("{{ $labels.receiver }}", "chat").replace("NUMBER", "41")
+    .replace("{{ $labels.receiver }}", "chat").replace("{{ $labels.episode }}", "41").replace("NUMBER", "41")
     for group in rule_groups(config(pumps="1m"), NOW)
     for alert in group.alerts
 }  # fmt: skip

@@ -26,7 +26,6 @@ def rules(store, clock) -> Rules:
         oldest=None,
         least=Severity.WARNING,
         resolved=True,
-        taken_up_is_over=False,
     )
 
 
@@ -141,14 +140,16 @@ def test_the_end_may_be_left_out(store, rules, begin):
     assert tuple(row) == ("opened", "sent"), "nothing is expected any more"
 
 
-def test_for_some_an_episode_that_was_taken_up_has_ended(store, rules, begin):
-    alerts = replace(rules, receiver="alerts", taken_up_is_over=True)
+def test_an_episode_that_was_taken_up_goes_on(store, rules, begin):
+    """Its end is told when it is over, and until then it is among those that go on."""
     number = begin()
-    for one in (rules, alerts):
-        planned(store, one)
-        tell(store, one)
+    planned(store, rules)
+    tell(store, rules)
     acknowledge(store, number)
-    assert (planned(store, rules), planned(store, alerts)) == ([], [(number, "resolved")])
+    assert planned(store, rules) == []
+    assert [one.episode_id for one in outbox.active(store, "ops", NAMES)] == [number]
+    close(store, number)
+    assert planned(store, rules) == [(number, "resolved")]
 
 
 def test_of_other_monitors_nothing_is_told(store, rules, begin):

@@ -4,6 +4,11 @@ An alert is known by its labels. The severity is one of them, because people rou
 episode becomes critical, its warning ends in the same request in which the critical alert begins.
 The episode is another: the end of one episode can never end the next.
 
+An acknowledged episode goes on, and so does its alert: an end would say that all is well. A second
+alert, `AemonEpisodeAcknowledged`, says that somebody has taken it up; an inhibition rule of the
+Alertmanager lets it mute the first (deploy/alertmanager). It ends no later than the first, because a
+muted alert's end would be told to nobody.
+
 An alert of an open episode is sent again every minute and holds for `HELD`. So an Alertmanager
 that lost its memory learns of the episode again, and the alerts of a dead daemon end by themselves.
 """
@@ -26,7 +31,7 @@ HELD = timedelta(minutes=5)
 """A daemon may be away for this long, less a minute, before its alerts end."""
 
 ALERTS_AT_ONCE = 64  # in one request, as Prometheus does
-ALERT_NAME, TEST_NAME = "AemonEpisode", "AemonTest"
+ALERT_NAME, ACKNOWLEDGED_NAME, TEST_NAME = "AemonEpisode", "AemonEpisodeAcknowledged", "AemonTest"
 
 Alert = dict[str, Any]
 
@@ -38,7 +43,6 @@ class Alertmanager:
     settings: AlertmanagerReceiver
     address_is_secret: ClassVar[bool] = False
     notifies_end: ClassVar[bool] = True
-    acknowledged_is_over: ClassVar[bool] = True
 
     @property
     def address(self) -> str:
@@ -49,7 +53,7 @@ class Alertmanager:
     def resends(self) -> Resends:
         """The alerts of open episodes."""
         return Resends(
-            every=SENT_EVERY, most_at_once=ALERTS_AT_ONCE, part=self.still_on, body=_json
+            every=SENT_EVERY, most_at_once=ALERTS_AT_ONCE, parts=self.going_on, body=_json
         )
 
     def payload(self, message: Message, now: datetime) -> bytes:
@@ -59,32 +63,40 @@ class Alertmanager:
             TemplateError: the template cannot be filled with the message.
         """
         if message.event is Event.RESOLVED:
-            return _json([self._alert(message, message.severity, now, ends=now)])
-        alerts = [self.still_on(message, now)]
+            ends = self._alerts(message, message.severity, now, ends=now)
+            return _json(ends[::-1])
+        alerts = self.going_on(message, now)
         if message.event is Event.ESCALATED and message.before is not None:
-            alerts.append(self._alert(message, message.before, now, ends=now))
+            alerts.append(self._alert(ALERT_NAME, message, message.before, now, ends=now))
         return _json(alerts)
 
-    def still_on(self, message: Message, now: datetime) -> Alert:
-        """Return the alert of an open episode, which holds for a while longer.
+    def going_on(self, message: Message, now: datetime) -> list[Alert]:
+        """Return the alerts of an open episode, which hold for a while longer.
 
         Raises:
             TemplateError: the template cannot be filled with the message.
         """
-        return self._alert(message, message.severity, now, ends=now + HELD)
+        return self._alerts(message, message.severity, now, ends=now + HELD)
+
+    def _alerts(
+        self, message: Message, severity: Severity, now: datetime, *, ends: datetime
+    ) -> list[Alert]:
+        if message.event is Event.TEST:
+            return [self._alert(TEST_NAME, message, severity, now, ends=ends)]
+        names = [ALERT_NAME, *([ACKNOWLEDGED_NAME] if message.acknowledged else [])]
+        return [self._alert(name, message, severity, now, ends=ends) for name in names]
 
     def _alert(
-        self, message: Message, severity: Severity, now: datetime, *, ends: datetime
+        self, name: str, message: Message, severity: Severity, now: datetime, *, ends: datetime
     ) -> Alert:
-        test = message.event is Event.TEST
         labels = {
             **self.settings.labels,
             **message.labels,
-            "alertname": TEST_NAME if test else ALERT_NAME,
+            "alertname": name,
             "monitor": message.monitor,
             "entity": message.entity,
             "episode": str(message.episode),
-            "severity": severity.value,
+            "severity": "info" if name == ACKNOWLEDGED_NAME else severity.value,
         }
         annotations = {
             "summary": f"{message.whose}: {message.reason}" if message.reason else message.whose,

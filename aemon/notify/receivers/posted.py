@@ -13,7 +13,6 @@ class Posted(Generic[S]):
     """A receiver at a URL, that need not be reminded of open episodes."""
 
     settings: S
-    acknowledged_is_over: ClassVar[bool] = False
     resends: ClassVar[None] = None
 
     @property

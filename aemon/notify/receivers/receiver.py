@@ -19,13 +19,13 @@ class Resends:
     Attributes:
         every: time from one round to the next.
         most_at_once: messages in one request.
-        part: the JSON value of one message; raises `TemplateError`.
+        parts: the JSON values of one message; raises `TemplateError`.
         body: the bytes of one request, from the values of its messages.
     """
 
     every: timedelta
     most_at_once: int
-    part: Callable[[Message, datetime], Any]
+    parts: Callable[[Message, datetime], Sequence[Any]]
     body: Callable[[Sequence[Any]], bytes]
 
 
@@ -47,10 +47,6 @@ class Receiver(Protocol):
     @property
     def notifies_end(self) -> bool:
         """Whether the receiver is notified when an episode ends."""
-
-    @property
-    def acknowledged_is_over(self) -> bool:
-        """Whether an acknowledged episode has ended for the receiver."""
 
     @property
     def resends(self) -> Resends | None:
