@@ -139,17 +139,21 @@ class Identified:
     values: pd.DataFrame
 
 
-def identify(table: pd.DataFrame, roles: Roles) -> Identified:
+def identify(
+    table: pd.DataFrame, roles: Roles, times: npt.NDArray[np.datetime64] | None = None
+) -> Identified:
     """Read what identifies the records of a table, and find those that cannot be read.
+
+    `times` are its event times where they have been read already.
 
     Reasons: `no_time`, `time_out_of_range` (no clock can have meant it) and `no_key`.
 
     Raises:
         FrameError: a role's column is missing, or two columns have the same name.
     """
-    wanted = list(dict.fromkeys(filter(None, (roles.time, roles.key, roles.entity))))
-    _check_columns(table, wanted)
-    times = roles.times_of(table[roles.time])
+    wanted = check_columns(table, roles)
+    if times is None:
+        times = roles.times_of(table[roles.time])
     keys = _as_text(table[roles.key])
     if roles.entity:
         entities = _as_text(table[roles.entity])
@@ -168,8 +172,12 @@ def identify(table: pd.DataFrame, roles: Roles) -> Identified:
     )
 
 
-def check_frame(table: pd.DataFrame, roles: Roles) -> Frame:
+def check_frame(
+    table: pd.DataFrame, roles: Roles, times: npt.NDArray[np.datetime64] | None = None
+) -> Frame:
     """Hold a fetched table against the frame contract.
+
+    `times` are its event times where they have been read already.
 
     A record that `identify` cannot read, or with a key its entity uses again further down the same
     table (`duplicate_key`: the last one is the correction) is left out and counted in `rejected`.
@@ -177,7 +185,7 @@ def check_frame(table: pd.DataFrame, roles: Roles) -> Frame:
     Raises:
         FrameError: a role's column is missing, or two columns have the same name.
     """
-    found = identify(table, roles)
+    found = identify(table, roles, times)
     readable = ~np.logical_or.reduce(list(found.unreadable.values()))
     # Only readable records can use up a key.
     identities = pd.DataFrame({"entity": found.entities[readable], "key": found.keys[readable]})
@@ -194,7 +202,13 @@ def check_frame(table: pd.DataFrame, roles: Roles) -> Frame:
     )
 
 
-def _check_columns(table: pd.DataFrame, wanted: list[str]) -> None:
+def check_columns(table: pd.DataFrame, roles: Roles) -> list[str]:
+    """Return the columns that identify a record, each once.
+
+    Raises:
+        FrameError: a role's column is missing, or two columns have the same name.
+    """
+    wanted = list(dict.fromkeys(filter(None, (roles.time, roles.key, roles.entity))))
     if not table.columns.is_unique:
         twice = sorted(set(map(str, table.columns[table.columns.duplicated()])))
         raise FrameError(
@@ -208,6 +222,7 @@ def _check_columns(table: pd.DataFrame, wanted: list[str]) -> None:
                 f"column {column!r} is not in the records",
                 todo=f"name one of the columns that are there: {there}",
             )
+    return wanted
 
 
 def _as_text(column: pd.Series) -> npt.NDArray[np.object_]:

@@ -80,8 +80,7 @@ def check_times(read: Read) -> None:
     Raises:
         FrameError: they are numbers that would all be seconds of the year 1970.
     """
-    times = read.roles.times_of(read.column)
-    if read.roles.time_format is None and len(read.frame) and lie_in_1970(read.column, times):
+    if read.roles.time_format is None and len(read.frame) and lie_in_1970(read.column, read.times):
         example = read.column.dropna().iloc[0]
         raise FrameError(
             f"{read.roles.time} {example} would be {read.frame.times[0]}: times in 1970 are nobody's",

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from aemon.frame import Frame, Roles, check_frame, join_frames, naive_utc
+from aemon.frame import Frame, Roles, check_columns, check_frame, join_frames, naive_utc
 from aemon.reading.shown_values import examples_of
 from aemon.records import Watermark
 from aemon.sources.source import Arrived, Fetched, Replayable
@@ -34,7 +35,7 @@ class Read:
         warnings: what a person should know of this read, a sentence each.
         examples: what the first rejected record has as time and key, by reason.
         column: (fetched,) their event times as the source gave them, those of rejected records
-            included.
+            included; `times` as they are read.
         roles: of the source's columns.
     """
 
@@ -45,6 +46,7 @@ class Read:
     waiting: int
     incomplete: int
     column: "pd.Series[Any]"
+    times: npt.NDArray[np.datetime64]
     roles: Roles
     warnings: tuple[str, ...] = ()
     examples: Mapping[str, str] = field(default_factory=dict)
@@ -56,8 +58,7 @@ class Read:
 
     def leading(self, limit: datetime) -> int:
         """Count the records before the first one that is younger than a time."""
-        times = self.roles.times_of(self.column)
-        young = np.flatnonzero(times > naive_utc(limit))
+        young = np.flatnonzero(self.times > naive_utc(limit))
         return int(young[0]) if len(young) else self.fetched
 
 
@@ -131,7 +132,11 @@ class Reader:
 
     def _read(self, fetched: Fetched) -> Read:
         roles = self._source.roles
-        frame = check_frame(fetched.table, roles)
+        times = fetched.times
+        if times is None:
+            check_columns(fetched.table, roles)
+            times = roles.times_of(fetched.table[roles.time])
+        frame = check_frame(fetched.table, roles, times)
         return Read(
             frame=frame,
             fetched=len(fetched.table),
@@ -140,6 +145,7 @@ class Reader:
             waiting=fetched.waiting,
             incomplete=0,
             column=fetched.table[roles.time],
+            times=times,
             roles=roles,
             warnings=fetched.warnings,
             examples=examples_of(fetched.table, roles) if frame.rejected else {},
@@ -165,6 +171,7 @@ class Reader:
             more=False,
             incomplete=incomplete,
             column=read.column.iloc[:0],
+            times=read.times[:0],
         )
 
     def _with_context(self, read: Read, position: Watermark | None) -> Read:

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from aemon.frame import Roles
@@ -22,6 +24,8 @@ class Fetched:
         waiting: records after the watermark that were not returned, for their time is unreadable
             or too far ahead to be believed; a watermark behind them would hide all others.
         warnings: what a person should know of this read, a sentence each.
+        times: (N,) the table's event times as its roles read them, where the source has read them
+            already; None where it has not.
     """
 
     table: pd.DataFrame
@@ -29,6 +33,7 @@ class Fetched:
     more: bool
     waiting: int = 0
     warnings: tuple[str, ...] = ()
+    times: npt.NDArray[np.datetime64] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -266,9 +266,10 @@ class CsvFiles:
     def _fetched(self, read: "_Read", given: Watermark | None, *, more: bool) -> Fetched:
         """Return what was read from a watermark on; its end is the watermark behind it."""
         table = self._joined(read)
-        mark = given
+        mark, times = given, None
         if len(table):
-            event_time = last_time(table[self.roles.time], self.roles)
+            times = self.roles.times_of(table[self.roles.time])
+            event_time = last_time(times)
             key = table[self._tables.roles.key].iloc[-1]
             mark = Watermark(
                 event_time=event_time or (given.event_time if given else None),
@@ -277,7 +278,7 @@ class CsvFiles:
             )
         said = [*read.warnings, *(read.notes if given is None else ())]
         warnings = tuple(dict.fromkeys(filter(None, said)))
-        return Fetched(table=table, watermark=mark, more=more, warnings=warnings)
+        return Fetched(table=table, watermark=mark, more=more, warnings=warnings, times=times)
 
     def _joined(self, read: "_Read") -> pd.DataFrame:
         if len(read.tables) > 1:

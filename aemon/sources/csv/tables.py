@@ -95,7 +95,7 @@ class Tables:
 
     def time(self, table: pd.DataFrame) -> float | None:
         """Return the time of the last record that has one, in seconds since 1970."""
-        time = last_time(table[self.roles.time], self.roles)
+        time = last_time(self.roles.times_of(table[self.roles.time]))
         return None if time is None else time.timestamp()
 
     def entity(self, path: Path, name: str) -> str:

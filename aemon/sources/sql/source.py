@@ -13,7 +13,7 @@ from aemon.config.source_settings import SqlSource
 from aemon.errors import AemonError, SourceConfigError
 from aemon.frame import Roles
 from aemon.records import Watermark
-from aemon.sources.plausible_times import believable, last_time
+from aemon.sources.plausible_times import Times, believable, last_time
 from aemon.sources.source import Fetched
 from aemon.sources.sql.connecting import Database
 from aemon.sources.sql.faults import explain
@@ -93,19 +93,22 @@ class SqlTable:
             warnings = self._without_place() if limit > 1 else ()
         else:
             self._check_keys(table, position_of(after))
-        waiting = len(table) - self._believable(table, more=more)
+        times = self._roles.times_of(table[self._roles.time])
+        believed = believable(times, self._clock(), more=more)
+        waiting = len(table) - believed
         if waiting:
-            odd = table[self._roles.time].iloc[[len(table) - waiting]]
-            would_be = str(self._roles.times_of(odd)[0]).replace("NaT", "no time")
-            told = f"{self._roles.time} {odd.iloc[0]} waits: it would be {would_be}"
-            warnings = (*warnings, told)
-            table, last, _ = self._read(query, len(table) - waiting)
+            odd = table[self._roles.time].iloc[believed]
+            would_be = str(times[believed]).replace("NaT", "no time")
+            warnings = (*warnings, f"{self._roles.time} {odd} waits: it would be {would_be}")
+            table, last, _ = self._read(query, believed)
+            times = self._roles.times_of(table[self._roles.time])
         return Fetched(
             table=table,
-            watermark=self._mark(table, last, after, more=more),
+            watermark=self._mark(table, times, last, after, more=more),
             more=more and not waiting,
             waiting=waiting,
             warnings=warnings,
+            times=times,
         )
 
     def _without_place(self) -> tuple[str, ...]:
@@ -118,10 +121,6 @@ class SqlTable:
         return (
             f"{told} rows have no {names}: they have no place in the order, and are never read",
         )
-
-    def _believable(self, table: pd.DataFrame, *, more: bool) -> int:
-        times = table[self._roles.time]
-        return believable(times, self._roles, self._clock(), more=more)
 
     def hides(self, mark: Watermark | None) -> bool:
         """Whether rows may appear behind a watermark that neither their keys nor gaps give away."""
@@ -223,16 +222,18 @@ class SqlTable:
         """The newest `limit` records up to a watermark (None: up to now), oldest first."""
         query = self._order.in_order(until, newest=True)
         table, last, _ = self._read(query, limit, backwards=True)
-        waiting = len(table) - self._believable(table, more=False)
+        times = self._roles.times_of(table[self._roles.time])
+        waiting = len(table) - believable(times, self._clock(), more=False)
         if waiting:
             table, last, _ = self._read(query.offset(waiting), limit, backwards=True)
-        mark = self._mark(table, last, until, more=True)
+            times = self._roles.times_of(table[self._roles.time])
+        mark = self._mark(table, times, last, until, more=True)
         if until is None and mark is not None and NEWEST_KEY in position_of(mark):
             # Every key there is taken for read: older records are let be.
             newest_key = write_value(self._scalar(self._order.largest_key()))
             position = {**json.loads(mark.position), NEWEST_KEY: newest_key}
             mark = replace(mark, position=json.dumps(position))
-        return Fetched(table=table, watermark=mark, more=False, waiting=waiting)
+        return Fetched(table=table, watermark=mark, more=False, waiting=waiting, times=times)
 
     def count(self, limit: int) -> int:
         """How many records there are in all, counted no further than `limit`."""
@@ -296,7 +297,13 @@ class SqlTable:
         return table
 
     def _mark(
-        self, table: pd.DataFrame, last: dict[str, Any], given: Watermark | None, *, more: bool
+        self,
+        table: pd.DataFrame,
+        times: Times,
+        last: dict[str, Any],
+        given: Watermark | None,
+        *,
+        more: bool,
     ) -> Watermark | None:
         if not last:
             return given
@@ -313,7 +320,7 @@ class SqlTable:
             table[self._roles.key], position_of(given), None if more else self._clock(),
             sequence=self._roles.key != self._roles.time,
         )  # fmt: skip
-        event_time = last_time(table[self._roles.time], self._roles)
+        event_time = last_time(times)
         return Watermark(
             event_time=event_time or (given.event_time if given else None),
             record_key=str(last[self._roles.key]),
