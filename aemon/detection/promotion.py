@@ -39,6 +39,7 @@ class Evidence:
         drifted: normal life has moved away from the active one: what that flags says little.
         alike: both learned by the same settings; else their errors and critical records are of
             other columns, or on another scale.
+        asked_for: the one on trial learned by other settings, or promises another rate.
     """
 
     records: int
@@ -54,6 +55,7 @@ class Evidence:
     confirmed_lost: int = 0
     drifted: bool = False
     alike: bool = True
+    asked_for: bool = False
 
     @property
     def comparable(self) -> bool:
@@ -86,13 +88,20 @@ def trial_records(rate: float, given: int | None) -> int:
     return given or min(max(LEAST_TRIAL, round(1 / rate)), MOST_TRIAL)
 
 
-def least_records(wanted: int, *, overdue: bool) -> int:
+def least_records(wanted: int, *, overdue: bool, asked_for: bool = False) -> int:
     """How many records a trial is decided by at least.
+
+    A detector by other settings was asked for: where its source stands still, none are waited for
+    in the end.
 
     >>> least_records(1000, overdue=True)
     20
+    >>> least_records(1000, overdue=True, asked_for=True)
+    0
     """
-    return min(FEWEST_DECIDED, wanted) if overdue else wanted
+    if not overdue:
+        return wanted
+    return 0 if asked_for else min(FEWEST_DECIDED, wanted)
 
 
 def allowed_alarms(records: int, rate: float) -> int:
@@ -122,7 +131,7 @@ def decide(evidence: Evidence, wanted: int, *, overdue: bool = False) -> Decisio
         wanted: records the trial takes.
         overdue: it is to be decided by what there is.
     """
-    if evidence.records < least_records(wanted, overdue=overdue):
+    if evidence.records < least_records(wanted, overdue=overdue, asked_for=evidence.asked_for):
         told = f"on trial: {evidence.records} of {wanted} records"
         return Decision(ruling=Ruling.WAIT, reason=told)
     against = [*_errors(evidence), *_alarms(evidence), *_losses(evidence)]

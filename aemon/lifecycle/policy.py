@@ -242,7 +242,13 @@ class TrialStage:
 
 
 def stage_of(
-    records: int, began_at: datetime, rate: float, life: LifeSettings, now: datetime
+    records: int,
+    began_at: datetime,
+    rate: float,
+    life: LifeSettings,
+    now: datetime,
+    *,
+    asked_for: bool = False,
 ) -> TrialStage:
     """Return how far a trial has come.
 
@@ -252,12 +258,12 @@ def stage_of(
         rate: the false-alarm rate that the detector on trial promises.
         life: of the monitor's settings.
         now: aware UTC.
+        asked_for: whether it learned by other settings than the active one, or promises another rate.
     """
     wanted = records_of_a_trial(rate, life.trial_records)
     overdue = now - began_at >= life.trial_longest
-    return TrialStage(
-        wanted=wanted, overdue=overdue, ripe=records >= least_records(wanted, overdue=overdue)
-    )
+    least = least_records(wanted, overdue=overdue, asked_for=asked_for)
+    return TrialStage(wanted=wanted, overdue=overdue, ripe=records >= least)
 
 
 def ruling_on(evidence: Evidence | None, stage: TrialStage, *, unfit: str = "") -> Decision | None:

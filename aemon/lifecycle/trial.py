@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 from datetime import datetime
+from math import isclose
 from typing import Any
 
 import numpy as np
@@ -129,7 +130,9 @@ def rule_on(
         return None
     rate = shadow.stored.false_alarm_rate
     records, began_at = (trial.records, trial.began_at) if trial else (0, now)
-    stage = stage_of(records, began_at, rate, settings.life, now)
+    alike = active[0].settings_hash == shadow.stored.settings_hash
+    asked_for = not alike or not isclose(rate, active[0].false_alarm_rate)
+    stage = stage_of(records, began_at, rate, settings.life, now, asked_for=asked_for)
     evidence = None
     if trial is not None and stage.ripe and not shadow.unfit:  # else nothing is judged for it
         confirmed, lost = _confirmed(store, name, active[1], shadow.detector)
@@ -141,7 +144,8 @@ def rule_on(
             confirmed=confirmed,
             confirmed_lost=lost,
             drifted=drifted,
-            alike=active[0].settings_hash == shadow.stored.settings_hash,
+            alike=alike,
+            asked_for=asked_for,
         )
     decision = ruling_on(evidence, stage, unfit=shadow.unfit)
     if decision is not None:

@@ -155,6 +155,18 @@ def test_a_trial_is_decided_once_it_has_seen_enough_or_lasted_long_enough(
     assert (stage.wanted, stage.ripe, stage.overdue) == (200, ripe, overdue)
 
 
+def test_a_change_of_settings_waits_for_no_record_of_a_source_that_stands_still():
+    for lasted, ripe in ((timedelta(hours=1), False), (DAY, True)):
+        stage = stage_of(0, NOW - lasted, 0.01, LifeSettings(), NOW, asked_for=True)
+        assert stage.ripe is ripe
+    nothing = replace(EVIDENCE, records=0, flagged=0, flagged_by_active=0, flagged_by_both=0)
+    assert ruling_on(nothing, stage) is None, "of the same settings it goes on"
+    asked_for = replace(nothing, alike=False, asked_for=True)
+    assert ruling_on(asked_for, stage).ruling is Ruling.PROMOTE
+    for against in ({"error": float("nan")}, {"confirmed": 2, "confirmed_lost": 1}):
+        assert ruling_on(replace(asked_for, **against), stage).ruling is Ruling.REJECT
+
+
 EVIDENCE = Evidence(
     records=200, flagged=2, flagged_by_active=2, flagged_by_both=2, critical_by_active=0,
     critical_kept=0, rate=0.01, error=0.1, active_error=0.1, confirmed=0, confirmed_lost=0,

@@ -196,6 +196,23 @@ GROUP BY s.monitor, {day(s.event_time)}, {day(s.scored_at)}
 """,
 )
 
+COVERAGE_BY_EVENT_DAY = View(
+    "coverage_by_event_day",
+    "by day of the records and day of their scoring: what became of the records with a verdict",
+    """
+SELECT s.monitor, {day(s.event_time)} AS event_day, {day(s.scored_at)} AS scored_day,
+       count(*) AS records_scored,
+       sum(CASE WHEN s.verdict = 'absent' THEN 1 ELSE 0 END) AS records_absent,
+       sum(CASE WHEN s.revision > 0 THEN 1 ELSE 0 END) AS records_revised,
+       sum(CASE WHEN s.late THEN 1 ELSE 0 END) AS records_late,
+       sum(CASE WHEN s.verdict = 'anomaly' THEN 1 ELSE 0 END) AS anomalies,
+       sum(CASE WHEN s.verdict = 'suppressed' THEN 1 ELSE 0 END) AS records_suppressed
+FROM scores s
+WHERE s.superseded_at IS NULL
+GROUP BY s.monitor, {day(s.event_time)}, {day(s.scored_at)}
+""",
+)
+
 DETECTOR_PRECISION = View(
     "detector_precision",
     "for every detector: what it flagged, and what people said of that",
@@ -228,5 +245,6 @@ VIEWS = (
     COVERAGE,
     ALARM_BUDGET,
     ALARMS_BY_EVENT_DAY,
+    COVERAGE_BY_EVENT_DAY,
     DETECTOR_PRECISION,
 )
