@@ -4,14 +4,14 @@ import subprocess
 from pathlib import Path
 
 from aemon.errors import ExitCode
-from tests.processes import aemon
+from tests.warm_start import aemon_warm
 
 LEARNED = 200
 WIDTH = 80
 
 
 def run(folder: Path, *arguments: str, code: int = ExitCode.OK) -> subprocess.CompletedProcess[str]:
-    done = aemon(*arguments, cwd=folder, check=False)
+    done = aemon_warm(*arguments, cwd=folder)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done
