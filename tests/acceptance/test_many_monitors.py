@@ -114,6 +114,7 @@ def _lateness(ticks, interval: float) -> np.ndarray:
 
 
 @pytest.mark.acceptance
+@pytest.mark.alone
 def test_a_hundred_monitors_keep_their_beat(tmp_path):
     figures = run(tmp_path, 100, interval=6, seconds=18)
     assert figures["not well"] == 0

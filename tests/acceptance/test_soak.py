@@ -81,6 +81,7 @@ def assert_flat_counts(steady: dict[str, np.ndarray]) -> None:
 
 
 @pytest.mark.acceptance
+@pytest.mark.alone
 def test_twenty_seconds_of_a_steady_stream_leave_nothing_behind(tmp_path):
     seen = run(tmp_path, 20, WARM_UP_RUNS + RUNS_MEASURED)
     warm = seen["runs"] >= WARM_UP_RUNS
