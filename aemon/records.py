@@ -249,7 +249,7 @@ def promise_is_broken(flagged: int, judged: int, rate: float) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Unreadable:
+class UnreadableColumn:
     """A column of which most cells that were fetched together cannot be read.
 
     Attributes:
@@ -273,6 +273,6 @@ class Unreadable:
             f"{self.learned}, taken as missing: {self.example}"
         )
 
-    def __add__(self, more: "Unreadable") -> "Unreadable":
+    def __add__(self, more: "UnreadableColumn") -> "UnreadableColumn":
         """Return both counts together, with the later example."""
         return replace(more, count=self.count + more.count, present=self.present + more.present)

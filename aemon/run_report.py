@@ -8,7 +8,7 @@ from operator import add
 from typing import Any
 
 from aemon.errors import Remedy
-from aemon.records import DriftReport, Job, OpenEpisodes, Outcome, Unreadable
+from aemon.records import DriftReport, Job, OpenEpisodes, Outcome, UnreadableColumn
 
 Counts = Mapping[str, int]
 """Reason or severity -> how many."""
@@ -35,8 +35,8 @@ def _largest_each(first: Mapping[str, float], second: Mapping[str, float]) -> Ma
 
 
 def _added_each(
-    first: Mapping[str, Unreadable], second: Mapping[str, Unreadable]
-) -> Mapping[str, Unreadable]:
+    first: Mapping[str, UnreadableColumn], second: Mapping[str, UnreadableColumn]
+) -> Mapping[str, UnreadableColumn]:
     both = {**first, **second}
     return both | {name: first[name] + second[name] for name in first.keys() & second.keys()}
 
@@ -94,7 +94,7 @@ class RunCounts:
     exceedances: tuple[float, ...] = field(default=(), metadata=_ADDED)
     store_seconds: tuple[float, ...] = field(default=(), metadata=_ADDED)
     largest_exceedance: float | None = field(default=None, metadata={"plus": _largest})
-    unreadable: Mapping[str, Unreadable] = field(
+    unreadable: Mapping[str, UnreadableColumn] = field(
         default_factory=dict, metadata={"plus": _added_each}
     )
     by_entity: Mapping[str, float] = field(default_factory=dict, metadata={"plus": _largest_each})

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from aemon.detection.features.repeats import Repeats
 from aemon.frame import Frame
-from aemon.records import Quiet, Severity, Unreadable, Verdict
+from aemon.records import Quiet, Severity, UnreadableColumn, Verdict
 
 Value = float | bool | str | None
 """A cell in its original units; None where it is missing."""
@@ -41,7 +41,7 @@ class Judgement:
     critical: npt.NDArray[np.bool_]
     imputed_shares: npt.NDArray[np.float64]
     cells_imputed: int
-    unreadable: tuple[Unreadable, ...] = ()
+    unreadable: tuple[UnreadableColumn, ...] = ()
     repeats: Repeats = field(default_factory=Repeats)
     quiet: Mapping[int, Quiet] = field(default_factory=dict)
 

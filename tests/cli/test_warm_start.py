@@ -8,7 +8,13 @@ from tests.warm_start import aemon_warm
 
 @pytest.mark.parametrize(
     "command",
-    [("--version",), ("check",), ("train", "nobody"), ("no-such-command",), ("anomalies", "--json")],
+    [
+        ("--version",),
+        ("check",),
+        ("train", "nobody"),
+        ("no-such-command",),
+        ("anomalies", "--json"),
+    ],
 )
 def test_it_ends_as_the_program_does(folder, command):
     real, warm = aemon(*command, cwd=folder, check=False), aemon_warm(*command, cwd=folder)

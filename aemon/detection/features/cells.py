@@ -13,7 +13,7 @@ import pandas as pd
 
 from aemon.detection.arrays import Mask, Rows, Values
 from aemon.detection.features.repeats import Lengths, Repeats
-from aemon.records import Unreadable
+from aemon.records import UnreadableColumn
 
 Sort = Literal["boolean", "number", "text", "time", "duration", "complex", "nested", "binary"]
 
@@ -88,7 +88,7 @@ class RecordCells:
     moved: Mask
     frozen: Lengths
     repeats: Repeats
-    unreadable: tuple[Unreadable, ...] = ()
+    unreadable: tuple[UnreadableColumn, ...] = ()
 
     def __len__(self) -> int:
         return len(self.numbers)

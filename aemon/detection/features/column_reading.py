@@ -19,7 +19,7 @@ from aemon.detection.features.cells import (
 )
 from aemon.detection.features.readings import AS_IS, Reading
 from aemon.errors import FrameError
-from aemon.records import Unreadable
+from aemon.records import UnreadableColumn
 
 UNREADABLE_SHARE, LEAST_UNREADABLE = 0.5, 20
 """More unreadable cells than this share of those present are told; where no judged column is left
@@ -31,7 +31,7 @@ def read_scaled(
     names: Sequence[str],
     booleans: Collection[str],
     readings: Mapping[str, Reading],
-) -> tuple[Values, list[Unreadable]]:
+) -> tuple[Values, list[UnreadableColumn]]:
     """Read columns as numbers (N, K), NaN where missing, and name those mostly unreadable.
 
     A column that is not there is missing.
@@ -44,7 +44,7 @@ def read_scaled(
                 numbers[np.isin(numbers[:, place], marks), place] = np.nan
         return numbers, []
     numbers = np.full((len(values), len(names)), np.nan)
-    found: list[Unreadable] = []
+    found: list[UnreadableColumn] = []
     for place, name in enumerate(names):
         if name not in values.columns:
             continue
@@ -60,10 +60,10 @@ def read_scaled(
 
 def read_categories(
     values: pd.DataFrame, names: Sequence[str], readings: Mapping[str, Reading]
-) -> tuple[dict[str, Categories], list[Unreadable]]:
+) -> tuple[dict[str, Categories], list[UnreadableColumn]]:
     """Read columns as texts, None where a column is not there, and name those mostly unreadable."""
     texts: dict[str, Categories] = {}
-    found: list[Unreadable] = []
+    found: list[UnreadableColumn] = []
     for name in names:
         texts[name] = None
         if name not in values.columns:
@@ -76,7 +76,7 @@ def read_categories(
     return texts, found
 
 
-def check_readable(unreadable: Sequence[Unreadable], judged: Collection[str]) -> None:
+def check_readable(unreadable: Sequence[UnreadableColumn], judged: Collection[str]) -> None:
     """Hold what cannot be read against the judged columns.
 
     Raises:
@@ -100,13 +100,13 @@ def _is_numpy_number(column: "pd.Series[Any]") -> bool:
 
 def _mostly(
     column: "pd.Series[Any]", present: Mask, unreadable: Mask, learned: str
-) -> list[Unreadable]:
+) -> list[UnreadableColumn]:
     count, there = int(unreadable.sum()), int(present.sum())
     if count <= UNREADABLE_SHARE * there:
         return []
     example = example_of(column, unreadable)
     return [
-        Unreadable(
+        UnreadableColumn(
             column=str(column.name), count=count, present=there, example=example, learned=learned
         )
     ]
