@@ -237,6 +237,34 @@ def test_an_open_episode_goes_on_while_its_monitor_changes_hands(folder):
     assert tested.returncode == 0, tested.stdout + tested.stderr
 
 
+def test_an_episode_that_was_over_at_once_is_told_for_five_minutes(folder):
+    """And one that was told while it was open is not told once more when it is over."""
+    of = 'aemon_episode_info{monitor="pumps", severity="critical", column="flow", episode='
+    pause = 'aemon_run_interval_seconds{monitor="pumps", run="score"}'
+    series = {
+        f'{of}"7", state="closed"}}': "_x4 1x60",
+        f'{of}"8", state="open"}}': "1x40 _x20",
+        f'{of}"8", state="closed"}}': "_x41 1x20",
+        pause: "60x70",
+    }
+    alerts = 'count(ALERTS{alertname="AemonEpisode", episode="%s"}) or vector(0)'
+    test = {
+        "interval": "15s",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [
+            {"expr": alerts % number, "eval_time": at, "exp_samples": [{"value": count}]}
+            for number, at, count in (
+                (7, "45s", 0), (7, "2m", 1), (7, "5m", 1), (7, "7m", 0), (7, "12m", 0),
+                (8, "2m", 1), (8, "10m", 1), (8, "11m", 1), (8, "13m", 0),
+            )
+        ],
+    }  # fmt: skip
+    whole = {"rule_files": ["rules.yml"], "evaluation_interval": "15s", "tests": [test]}
+    (folder / "over.yml").write_text(yaml.safe_dump(whole))
+    tested = promtool("test", "rules", "over.yml", cwd=folder)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
 def test_who_waits_for_half_an_hour_is_told_of(folder):
     """Given a receiver that takes nothing, and two daemons of which one has just begun."""
     of = 'aemon_notifications_waiting{receiver="ops", instance='
