@@ -73,7 +73,7 @@ def _store(config: Config) -> Iterator[Finding]:
             told = f"schema {revision}, and this aemon has {revisions.HEAD_REVISION}"
             yield error("schema", told, "back it up, then: aemon db upgrade")
             return
-        for check in (*store_checks.CHECKS, monitor_checks.detectors, monitor_checks.runs):
+        for check in (*store_checks.CHECKS, *monitor_checks.OF_STORE):
             yield from _found(check.__name__, check, store, config)
     finally:
         store.close()

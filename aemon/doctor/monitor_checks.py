@@ -12,20 +12,23 @@ from aemon.config.source_settings import CsvSource
 from aemon.doctor.finding import Finding, error, ok, warning
 from aemon.errors import AemonError, ArtifactError
 from aemon.lifecycle.loaded_detector import load
-from aemon.reading.reader import Reader
+from aemon.reading.reader import LOOK_BACK, Reader
 from aemon.reading.unreadable import rejections
 from aemon.records import Outcome
 from aemon.sources.csv.files import Files, files_beside, files_of, listed, was_rotated
 from aemon.sources.csv.packing import ends_open
 from aemon.sources.source_kinds import is_stream, open_replayable
 from aemon.store.detectors import active_detector
-from aemon.store.ledger import bad_ends, lost_runs
+from aemon.store.ledger import bad_ends, lost_runs, unjudged
 from aemon.store.queries import MonitorOverview, overview
 from aemon.store.store import Store
 
 LATELY = timedelta(days=1)
 UNTOUCHED = timedelta(hours=1)
 """Whoever writes a line has finished it after so long."""
+
+REJECTED_SHARE = 0.01
+"""So few records without time or key are no news, as for the alert AemonRecordsRejected."""
 
 _MINUTE = timedelta(minutes=1)
 _TOLD = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.MISFIRED)
@@ -47,6 +50,7 @@ def _source(name: str, settings: MonitorSettings, clock: Clock) -> Finding:
     source = open_replayable(settings.source, clock=clock)
     try:
         read = Reader(source).newest(None, 1)
+        hides = settings.lateness is None and source.hides(read.watermark)
     finally:
         source.close()
     frame = read.frame
@@ -67,7 +71,13 @@ def _source(name: str, settings: MonitorSettings, clock: Clock) -> Finding:
             "see whether records still come in; a wrong time zone looks like this, too; where they "
             "come only now and then, raise stale_after",
         )
-    return ok("source", f"{name}: the newest record is of {newest:%Y-%m-%d %H:%M:%S} UTC")
+    told = f"{name}: the newest record is of {newest:%Y-%m-%d %H:%M:%S} UTC"
+    if hides:
+        told += (
+            f"; keys do not tell which are new, and what comes more than {format_duration(LOOK_BACK)} "
+            "behind it is not found: lateness looks longer"
+        )
+    return ok("source", told)
 
 
 def unread_files(config: Config) -> Iterator[Finding]:
@@ -186,6 +196,30 @@ def runs(store: Store, config: Config) -> Iterator[Finding]:
         yield ok("runs", "none of the last day failed, timed out, came too late or was lost")
 
 
+def records(store: Store, config: Config) -> Iterator[Finding]:
+    """Which records of the last day were read and got no verdict."""
+    fine = True
+    for one in unjudged(store, store.now() - LATELY):
+        if one.monitor not in config.monitors:
+            continue
+        if one.too_late:
+            fine = False
+            what = (
+                f"{one.monitor}: {one.too_late} records of the last day came too late to be judged"
+            )
+            yield warning("records", what, "raise lateness: the next ones are judged then")
+        others = one.rejected - one.too_late
+        if others > REJECTED_SHARE * one.read:
+            fine = False
+            what = f"{one.monitor}: {others} of {one.read} records of the last day were rejected"
+            yield warning("records", what, f"aemon check {one.monitor} shows why, with a value")
+    if fine:
+        yield ok("records", "those of the last day were judged, but for one in a hundred at most")
+
+
 def _age(age: timedelta) -> str:
     whole = _MINUTE if age >= _MINUTE else timedelta(seconds=1)
     return format_duration(age // whole * whole)
+
+
+OF_STORE = (detectors, runs, records)

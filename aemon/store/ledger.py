@@ -125,6 +125,49 @@ def bad_ends(store: Store, since: datetime, outcomes: Collection[str]) -> list[B
         return [BadEnds(**row) for row in connection.execute(query).mappings()]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unjudged:
+    """How many of the records that scoring runs read got no verdict; `too_late` are among them."""
+
+    monitor: str
+    read: int
+    rejected: int
+    too_late: int
+
+
+def unjudged(store: Store, since: datetime) -> list[Unjudged]:
+    """The same for each monitor with such records since then.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    rejected = sa.func.sum(runs.c.records_rejected)
+    query = (
+        sa.select(
+            runs.c.monitor,
+            sa.func.sum(runs.c.records_read).label("read"),
+            rejected.label("rejected"),
+            sa.func.sum(runs.c.records_too_late).label("too_late"),
+        )
+        .where(
+            runs.c.job == Job.SCORE,
+            runs.c.started_at >= since,
+            runs.c.outcome != Outcome.COLLECTING,
+        )
+        .group_by(runs.c.monitor)
+        .having(rejected > 0)
+        .order_by(runs.c.monitor)
+    )
+    with store.reading() as connection:
+        rows = connection.execute(query).mappings()
+        return [
+            Unjudged(
+                monitor=row["monitor"], **{n: int(row[n]) for n in ("read", "rejected", "too_late")}
+            )
+            for row in rows
+        ]
+
+
 def _insert(connection: sa.Connection, report: RunReport, outcome: Outcome) -> int:
     values: dict[str, Any] = {name: getattr(report, name) for name in (*_WHAT, *_JUDGES)}
     values |= {**_counted(report), "outcome": outcome, "reason": printable(report.reason)}

@@ -1,13 +1,20 @@
 import gzip
 import os
+import sqlite3
+import uuid
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
 
 from aemon.clock import utc_now
-from aemon.config.source_settings import CsvSource, HostSource
+from aemon.config.schema import MonitorSettings
+from aemon.config.source_settings import CsvSource, HostSource, SqlSource
 from aemon.doctor.finding import Level
-from aemon.doctor.monitor_checks import open_ends, unread_files
+from aemon.doctor.monitor_checks import open_ends, records, sources, unread_files
+from aemon.records import Job, Outcome
+from aemon.run_report import RunCounts, RunReport
+from aemon.store.ledger import save_run
 
 
 def config(**paths):
@@ -50,3 +57,58 @@ def test_a_last_line_that_nobody_finishes_is_told(tmp_path):
     os.utime(tmp_path / "d.csv.gz", (0, 0))
     (found,) = open_ends(config(pumps=tmp_path), utc_now)
     assert found.what.endswith("no line end, of a.csv")
+
+
+def test_records_that_got_no_verdict_are_told(store):
+    now = store.now()
+
+    def ran(read: int, too_late: int, others: int, ago: timedelta = timedelta(hours=1)) -> None:
+        counts = RunCounts(
+            records_read=read,
+            records_too_late=too_late,
+            rejected={"too_late": too_late, "no_time": others},
+        )
+        report = RunReport(
+            monitor="pumps", job=Job.SCORE, outcome=Outcome.OK, counts=counts,
+            started_at=now - ago, finished_at=now - ago,
+        )  # fmt: skip
+        save_run(store, report)
+
+    def found() -> list[tuple[str, str]]:
+        told = records(store, SimpleNamespace(monitors={"pumps": None}))
+        return [(one.level, one.what) for one in told]
+
+    fine = (Level.OK, "those of the last day were judged, but for one in a hundred at most")
+    ran(1000, 50, 50, ago=timedelta(days=2))
+    assert found() == [fine]
+    ran(1000, 0, 9)
+    assert found() == [fine]
+    ran(1000, 3, 40)
+    assert found() == [
+        (Level.WARNING, "pumps: 3 records of the last day came too late to be judged"),
+        (Level.WARNING, "pumps: 49 of 2000 records of the last day were rejected"),
+    ]
+
+
+def test_keys_that_do_not_tell_which_records_are_new_are_told(tmp_path):
+    """Of times in time order as keys nothing appears behind the newest that could be told."""
+    connection = sqlite3.connect(tmp_path / "plant.db")
+    with connection:
+        connection.execute("CREATE TABLE readings (id TEXT, n INTEGER, ts TEXT, flow REAL)")
+        connection.executemany(
+            "INSERT INTO readings VALUES (?, ?, ?, 1.0)",
+            [(uuid.uuid4().hex, n, f"2026-01-01T00:00:{n:02}Z") for n in range(50)],
+        )
+    connection.close()
+    told = {}
+    for key in ("id", "n"):
+        source = SqlSource(
+            url=f"sqlite:///{tmp_path}/plant.db", table="readings", time="ts", key=key
+        )
+        one = MonitorSettings(source=source, score_every="1m")
+        (found,) = sources(
+            SimpleNamespace(monitors={"pumps": one}), lambda: datetime(2026, 1, 1, 0, 1, tzinfo=UTC)
+        )
+        told[key] = found.what
+    assert "more than 5m behind it is not found: lateness looks longer" in told["id"]
+    assert "lateness" not in told["n"]
