@@ -149,3 +149,7 @@ class RefusedError(PermanentError):
 
 class WorkerError(RetriableError):
     """A training worker died, was killed or ran out of its time."""
+
+
+class ResourceError(RetriableError):
+    """The machine has no thread, process or open file to give at the moment."""

@@ -2,11 +2,11 @@
 
 import logging
 import signal
-import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import prometheus_client
 
@@ -24,7 +24,7 @@ from aemon.daemon.scheduler import Scheduler
 from aemon.daemon.systemd import Notifier
 from aemon.daemon.trainings import Trainings
 from aemon.daemon.watched_monitors import Watching, Works
-from aemon.errors import ExitCode, StoreError
+from aemon.errors import ExitCode, ResourceError, StoreError
 from aemon.logs import Action, log, set_up_logs
 from aemon.metrics.metrics import Metrics
 from aemon.notify.notifier import Outbox
@@ -35,9 +35,13 @@ from aemon.store.engine import open_engine
 from aemon.store.leases import Replica
 from aemon.store.schema import revisions
 from aemon.store.store import Store
+from aemon.threads import first_dead, start_thread
 from aemon.web.access import WatchedAccess, exposure
 from aemon.web.app import build_app
 from aemon.web.server import WebServer, listen
+
+if TYPE_CHECKING:
+    import threading
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +58,8 @@ class Daemon:
 
     Raises at construction what a person must see at once: an unusable store or address.
     """
+
+    _web: WebServer | None = None
 
     def __init__(self, config: Config, clock: Clock = utc_now, path: Path | None = None) -> None:
         self._config = config
@@ -110,10 +116,10 @@ class Daemon:
         )  # fmt: skip
         self._reloading = Reloading(path, self._metrics, lambda: clock().timestamp())
         self._condition = Condition(
-            self._store, self._scheduler, self._leasing, self._watching.monitors
+            self._store, self._scheduler, self._leasing, self._watching.monitors, self._dead_thread
         )
         self._notifier = Notifier()
-        self._asked_to_stop = self._asked_to_reload = False
+        self._asked_to_stop = self._asked_to_reload = self._reload_short = False
         self._reload_thread: threading.Thread | None = None
 
     @property
@@ -123,7 +129,11 @@ class Daemon:
         return f"{host}:{port}"
 
     def run(self) -> ExitCode:
-        """Work until SIGTERM or SIGINT, then end within ten seconds; an error if no tick comes any more."""
+        """Work until SIGTERM or SIGINT, then end within ten seconds. A thread that dies ends it, too.
+
+        Raises:
+            ResourceError: the machine has no threads to give.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
         signal.signal(signal.SIGHUP, self._ask_to_reload)
@@ -131,7 +141,7 @@ class Daemon:
             self._status, self._condition.health, self._metrics.exposed, lambda: self._access.now,
             max_body=self._config.http.max_body, refused=self._metrics.count_refused,
         )  # fmt: skip
-        web = WebServer(self._socket, app, self._access)
+        self._web = web = WebServer(self._socket, app, self._access)
         web.start()
         exposed = exposure(self._access.now.settings, self._socket.getsockname()[0])
         if exposed:
@@ -151,7 +161,8 @@ class Daemon:
         # Event would wait for itself, and a lock's wait may miss a signal another thread got.
         ahead = time.time() - time.monotonic()
         looked_at = time.monotonic()
-        while not self._asked_to_stop and self._scheduler.alive:
+        dead = ""
+        while not self._asked_to_stop and not (dead := self._dead_thread()):
             time.sleep(AWAKE_EVERY_SECONDS)
             self._notifier.feed_watchdog(lambda: self._condition.alive)
             pause = self._config.reload_every.total_seconds()
@@ -163,12 +174,18 @@ class Daemon:
                 log(logger, logging.WARNING, Action.CLOCK_SET, "the clock was set", seconds=step)
                 self._scheduler.start_over()
                 ahead += step
-        died = not self._asked_to_stop
-        if died:
-            what = "the scheduler's thread died: aemon ends, to be started anew"
+        if dead:
+            what = f"the thread {dead} has ended: aemon ends, to be started anew"
             log(logger, logging.CRITICAL, Action.SCHEDULER_FAILED, what)
         self._stop(web)
-        return ExitCode.FAILED if died else ExitCode.OK
+        return ExitCode.FAILED if dead else ExitCode.OK
+
+    def _dead_thread(self) -> str:
+        """Return the name of a thread that the daemon cannot do without and that has ended."""
+        web = self._web.threads if self._web is not None else []
+        return first_dead(
+            [*self._scheduler.threads, *self._leasing.threads, *self._outbox.threads, *web]
+        )
 
     def _ask_to_stop(self, _number: int, _frame: object) -> None:
         self._asked_to_stop = True
@@ -179,13 +196,14 @@ class Daemon:
     def _begin_reload(self) -> None:
         """Reload in a thread, unless one does: the store it asks may hang, and the watchdog waits."""
         if self._reload_thread is None or not self._reload_thread.is_alive():
-            thread = threading.Thread(target=self._reload, name="reload", daemon=True)
             try:
-                thread.start()
-            except RuntimeError as error:  # the machine has no more threads: later, perhaps
-                log(logger, logging.ERROR, Action.SCHEDULER_FAILED, f"no thread to reload: {error}")
-                return
-            self._reload_thread = thread
+                self._reload_thread = start_thread(self._reload, "reload")
+            except ResourceError as error:
+                if not self._reload_short:
+                    log(logger, logging.ERROR, Action.SCHEDULER_FAILED, str(error))
+                self._reload_short = True
+            else:
+                self._reload_short = False
 
     def _reload(self) -> None:
         """Take up a changed configuration, as far as that goes without a restart."""
@@ -207,20 +225,31 @@ class Daemon:
                 self._notifier.ready()
 
     def _take_up(self, new: Config, change: Change) -> None:
+        """Work by a new configuration; what fails on the way leaves the one before in use."""
         self._store.add_monitors(new.monitors)
+        try:
+            self._adopt(new)
+        except Exception:
+            with suppress(
+                Exception
+            ):  # what it misses is made up for by the next beat of the leases
+                self._adopt(self._config)
+            raise
         self._config = new
-        self._watching.adopt(new.monitors)
-        self._leasing.watch(new.monitors)
-        for name in change.added:  # removed a moment ago, it may not have been given back
-            fence = self._leasing.fence_of(name)
-            if fence is not None:
-                self._watching.begin(name, fence)
-        self._outbox.adopt(new)
-        self._retention.adopt(new.monitors, new.retention)
-        self._scheduler.prune(new.retention.every, self._retention.round)
         if "log" in change.others:
             set_up_logs(new.log.level, new.log.format)
         self._reloading.done(change)
+
+    def _adopt(self, config: Config) -> None:
+        self._retention.adopt(config.monitors, config.retention)
+        self._leasing.watch(config.monitors)
+        self._watching.adopt(config.monitors)
+        for name in config.monitors:  # removed a moment ago, it may not have been given back
+            fence = self._leasing.fence_of(name)
+            if fence is not None:
+                self._watching.begin(name, fence)
+        self._outbox.adopt(config)
+        self._scheduler.prune(config.retention.every, self._retention.round)
 
     def _stop(self, web: WebServer) -> None:
         log(logger, logging.INFO, Action.STOPPING)

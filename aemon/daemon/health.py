@@ -1,7 +1,7 @@
 """How the daemon is: told to systemd, to health checks, and to whoever asks for its status."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from aemon.daemon.leasing import Leasing
 from aemon.daemon.scheduler import HEARTBEAT_SECONDS, SCORING_AT_ONCE, Scheduler
@@ -22,6 +22,7 @@ class Condition:
         scheduler: whose heartbeat is the daemon's.
         leasing: what is watched here.
         monitors: the daemon's own, as they come and go.
+        dead: the name of a thread that runs depend on and that has ended; empty if none has.
     """
 
     def __init__(
@@ -30,11 +31,13 @@ class Condition:
         scheduler: Scheduler,
         leasing: Leasing,
         monitors: Mapping[str, Monitor],
+        dead: Callable[[], str],
     ) -> None:
         self._store = store
         self._scheduler = scheduler
         self._leasing = leasing
         self._monitors = monitors
+        self._dead = dead
         self._beat_at: float | None = None  # monotonic, whatever the clock is set to
 
     def beat(self) -> None:
@@ -43,9 +46,9 @@ class Condition:
 
     @property
     def alive(self) -> bool:
-        """Whether it did of late, and its thread has not died since."""
+        """Whether the scheduler's heartbeat is recent, and every thread that runs need lives."""
         age = self._age()
-        return age is not None and age < HEARTBEAT_LOST_SECONDS and self._scheduler.alive
+        return age is not None and age < HEARTBEAT_LOST_SECONDS and not self._dead()
 
     def health(self) -> Health:
         """For whoever decides whether to restart the daemon: a busy one need not be."""
@@ -54,6 +57,7 @@ class Condition:
             alive=self.alive,
             heartbeat_age_seconds=self._age(),
             busy=self._busy(),
+            dead_thread=self._dead(),
         )
 
     def line(self) -> str:
@@ -84,6 +88,8 @@ class Condition:
 
     def _busy(self) -> str:
         """Why runs may have to wait; empty if they need not."""
+        if short := self._scheduler.short_seconds():
+            return f"the machine has had no thread for runs for {short:.0f} s"
         quick, slow, waiting = self._scheduler.slots.busy()
         if not slow and (quick < SCORING_AT_ONCE or not waiting):
             return ""

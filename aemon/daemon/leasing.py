@@ -20,6 +20,7 @@ from aemon.store.episodes import counts_open
 from aemon.store.fences import Fence
 from aemon.store.leases import Knowledge, Replica, give_back, hold, some_free
 from aemon.store.store import Store
+from aemon.threads import start_thread
 
 LOOK_EVERY_SECONDS = 1.0  # among several, how often it is looked for what others gave back
 MOST_NAMED = 20  # monitors in one line of the log
@@ -32,7 +33,7 @@ class Watch:
     """Who is to know which monitors are held.
 
     Attributes:
-        on_won: hears a monitor and its fence; from then on, it is to be watched here.
+        on_won: hears, at every beat, a monitor that is held and its fence: it is watched here.
         on_lost: hears a monitor that is to be watched here no more.
         running: whether a run of a monitor is in hand; it is given back after that.
     """
@@ -72,7 +73,7 @@ class Leasing:
         self._next_beat = 0.0  # monotonic
         self._wake = threading.Event()
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="leases", daemon=True)
+        self._thread: threading.Thread | None = None
 
     @property
     def held(self) -> Collection[str]:
@@ -89,10 +90,19 @@ class Leasing:
         return self._live
 
     def start(self, names: Iterable[str]) -> None:
-        """Take what can be taken here and now, then go on in a thread."""
+        """Take what can be taken here and now, then go on in a thread.
+
+        Raises:
+            ResourceError: the machine has no thread to give.
+        """
         self.watch(names)
         self._beat()
-        self._thread.start()
+        self._thread = start_thread(self._work, "leases")
+
+    @property
+    def threads(self) -> list[threading.Thread]:
+        """Return the thread without which the leases are lost."""
+        return [self._thread] if self._thread is not None else []
 
     def watch(self, names: Iterable[str]) -> None:
         """Hold a share of these from now on; they have their rows in `monitors`."""
@@ -107,7 +117,7 @@ class Leasing:
         """Give all back, so that others take them at once; a store that hangs is not waited for."""
         self._over.set()
         self._wake.set()
-        if self._thread.is_alive():
+        if self._thread is not None:
             self._thread.join(wait_seconds)
 
     def _work(self) -> None:
@@ -164,10 +174,10 @@ class Leasing:
             self._held[name] = Fence(
                 monitor=name, holder=self._me.name, token=now.tokens[name], lease=self._lease
             )
-            self._on_won(name, self._held[name])
         self._tell(Action.LEASE_TAKEN, won)
         for name in now.excess:
             self._unwatch(name)
+        self._begin_held()
         self._give_back_idle()
         self._live = now.live
         self._metrics.replicas_live.set(now.live)
@@ -175,6 +185,15 @@ class Leasing:
             for name in self._names:
                 self._metrics.lease_held.labels(name).set(name in self.held)
         self._show_episodes()
+
+    def _begin_held(self) -> None:
+        """Watch what is held here. What could not be begun is tried again at the next beat."""
+        for name in self.held:
+            try:
+                self._on_won(name, self._held[name])
+            except Exception as error:  # noqa: BLE001 -- the other monitors are to be watched
+                what = f"{name} is held and cannot be watched yet: {_words(error)}"
+                log(logger, logging.ERROR, Action.LEASE_FAILED, what)
 
     def _show_episodes(self) -> None:
         """Show what is open: people take episodes up between runs, which may be hours apart."""
@@ -213,8 +232,7 @@ class Leasing:
     def _failed(self, error: Exception) -> None:
         """Say once that the store does not answer."""
         if not self._fails:
-            told = str(error) if isinstance(error, AemonError) else repr(error)
-            log(logger, logging.WARNING, Action.LEASE_FAILED, told)
+            log(logger, logging.WARNING, Action.LEASE_FAILED, _words(error))
         self._fails = True
 
     def _tell(self, action: Action, names: Collection[str]) -> None:
@@ -223,6 +241,10 @@ class Leasing:
             more = ", ..." if len(names) > MOST_NAMED else ""
             level = logging.WARNING if action is Action.LEASE_LOST else logging.INFO
             log(logger, level, action, some + more, monitors=len(names), replica=self._me.name)
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, AemonError) else repr(error)
 
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")

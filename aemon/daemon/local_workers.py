@@ -11,13 +11,15 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from typing import Any, TypeVar, TypeVarTuple
 
 import psutil
 
-from aemon.errors import AemonError, WorkerError
+from aemon.errors import AemonError, ResourceError, WorkerError
+from aemon.threads import start_thread
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
@@ -56,24 +58,48 @@ class LocalWorkers:
 
         Raises:
             RuntimeError: the workers are shut down.
+            ResourceError: the machine has no process, thread or open file to give.
         """
         if self._closed:
             raise RuntimeError("the workers are shut down")
         future: Future[T] = Future()
-        here, there = self._context.Pipe()
-        process = self._context.Process(target=_work, args=(there, fn, args), daemon=True)
         future.set_running_or_notify_cancel()
-        with self._lock:
-            self._processes[future] = process
-            process.start()
-        there.close()
-        threading.Thread(
-            target=self._await,
-            args=(future, process, here, memory),
-            name="await-worker",
-            daemon=True,
-        ).start()
+        with ExitStack() as undo:
+            process, pipe = self._start(future, fn, args, undo)
+            start_thread(self._await, "await-worker", future, process, pipe, memory)
+            undo.pop_all()
         return future
+
+    def _start(
+        self, future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...], undo: ExitStack
+    ) -> tuple[ForkServerProcess, Connection]:
+        """Start a process for a task. Return it with the pipe on which its answer comes.
+
+        Raises:
+            ResourceError: as `submit`.
+        """
+        try:
+            here, there = self._context.Pipe()
+            undo.callback(here.close)
+            with there:
+                process = self._context.Process(target=_work, args=(there, fn, args), daemon=True)
+                with self._lock:
+                    process.start()
+                    self._processes[future] = process
+        except (OSError, EOFError, MemoryError) as error:  # EOF: the fork server has died of it
+            raise ResourceError(
+                f"no process for the training worker: {error or 'the fork server ended'}",
+                todo="raise the limits of processes and open files (pids, ulimit -u and -n)",
+            ) from None
+        undo.callback(self._drop, future)
+        return process, here
+
+    def _drop(self, future: Future[Any]) -> None:
+        """End a process for whose answer nobody waits."""
+        with self._lock:
+            process = self._processes.pop(future)
+        process.kill()
+        process.join()
 
     def _await(
         self,
@@ -147,8 +173,8 @@ def _work(pipe: Connection, fn: Callable[..., Any], args: tuple[Any, ...]) -> No
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for variable in _ONE_THREAD:
         os.environ[variable] = "1"
-    threading.Thread(target=_die_with_daemon, args=(pipe,), daemon=True).start()
     try:
+        start_thread(_die_with_daemon, "die-with-daemon", pipe)
         answer = (True, fn(*args))
     except AemonError as error:
         answer = (False, error)

@@ -13,6 +13,7 @@ from aemon.errors import (
     AemonError,
     FrameError,
     Remedy,
+    ResourceError,
     SourceConfigError,
     SourceError,
     StoreError,
@@ -23,6 +24,7 @@ from aemon.records import Job, Outcome
 from aemon.run import Run, Stop, Work
 from aemon.run_report import RunReport
 from aemon.store.store import Store
+from aemon.threads import start_thread
 
 _LEVELS = {
     Outcome.FAILED: logging.ERROR,
@@ -83,15 +85,12 @@ class Runner:
         refusal = self._outage.waits() or self._admit(execution, timeout)
         if refusal:
             return self.note(monitor, job, Outcome.SKIPPED, refusal)
-        thread = threading.Thread(
-            target=self._execute, args=(execution, work), name=f"{job}:{monitor}", daemon=True
-        )
         try:
-            thread.start()
-        except RuntimeError as error:  # the machine has no more threads, or no memory for one
+            start_thread(lambda: self._execute(execution, work), f"{job}:{monitor}")
+        except ResourceError as error:
             with self._lock:
                 self._runs.pop(id(execution), None)
-            return self.note(monitor, job, Outcome.SKIPPED, f"no thread for the run: {error}")
+            return self.note(monitor, job, Outcome.SKIPPED, str(error))
         if not execution.settled.wait(timeout.total_seconds()):
             execution.stop.ask(f"not done after {timeout.total_seconds():g} s")
         with self._lock:

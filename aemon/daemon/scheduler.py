@@ -1,6 +1,7 @@
 """When things run: APScheduler with every one of its silent defaults made explicit."""
 
 import logging
+import math
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
-from apscheduler.executors.pool import BasePoolExecutor, ThreadPoolExecutor
+from apscheduler.executors.pool import BasePoolExecutor
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.date import DateTrigger
@@ -23,6 +24,7 @@ from aemon.daemon.slots import Slots
 from aemon.daemon.triggers import trigger_of
 from aemon.logs import Action, log
 from aemon.records import Job, Outcome
+from aemon.threads import first_dead, start_thread, thread_errors
 
 SCORING_AT_ONCE = 10  # runs that are not slow; more wait their turn
 MOST_WAITING = 1000  # trainings of one monitor that wait for a worker; all but one were dropped
@@ -56,10 +58,9 @@ class _SteadyScheduler(BackgroundScheduler):  # type: ignore[misc]
         return seconds
 
     @property
-    def alive(self) -> bool:
-        """Whether its thread lives; before the start and after the end, too."""
-        thread = self._thread
-        return not self.running or thread is None or thread.is_alive()
+    def threads(self) -> list[threading.Thread]:
+        """Return its thread; none before the start and after the end."""
+        return [self._thread] if self.running and self._thread is not None else []
 
 
 class _InSlots(BasePoolExecutor):  # type: ignore[misc]
@@ -89,6 +90,9 @@ class Timing:
 class Scheduler:
     """Ticks every monitor's jobs; jobs are rebuilt from the configuration at each start.
 
+    Raises at construction:
+        ResourceError: the machine has no threads to give.
+
     Args:
         missed: hears of every tick that did not run.
         trainings_at_once: begins no more trainings; further ones wait their turn.
@@ -99,14 +103,20 @@ class Scheduler:
         self._missed = missed
         self._clock = clock
         self.slots = Slots(SCORING_AT_ONCE, Job.SCORE.value)
+        self._others = [
+            Slots(1, "heartbeat", math.inf),
+            Slots(trainings_at_once, Job.TRAIN.value, math.inf),
+            Slots(1, Job.PRUNE.value, math.inf),
+        ]
+        self._teller: threading.Thread | None = None
         self._heard_of: SimpleQueue[tuple[str, int] | None] = SimpleQueue()
         self._scheduler = _SteadyScheduler(
             timezone=UTC,
             executors={
-                "default": ThreadPoolExecutor(1),
                 Job.SCORE.value: _InSlots(self.slots),
-                Job.TRAIN.value: ThreadPoolExecutor(trainings_at_once),
-                Job.PRUNE.value: ThreadPoolExecutor(1),
+                "default": _InSlots(self._others[0]),
+                Job.TRAIN.value: _InSlots(self._others[1]),
+                Job.PRUNE.value: _InSlots(self._others[2]),
             },
             # A late tick still runs, several late ones run once, and no job overlaps itself.
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -114,16 +124,33 @@ class Scheduler:
         self._scheduler.add_listener(self._heard, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
 
     def start(self, heartbeat: Callable[[], None]) -> None:
-        """Start ticking; `heartbeat` is called every few seconds for as long as ticks happen."""
-        threading.Thread(target=self._tell, name="missed-ticks", daemon=True).start()
+        """Start ticking; `heartbeat` is called every few seconds for as long as ticks happen.
+
+        Raises:
+            ResourceError: the machine has no threads to give.
+        """
+        self._teller = start_thread(self._tell, "missed-ticks")
         heartbeat()
-        self._scheduler.add_job(heartbeat, IntervalTrigger(seconds=HEARTBEAT_SECONDS, timezone=UTC))
-        self._scheduler.start()
+        every = IntervalTrigger(seconds=HEARTBEAT_SECONDS, timezone=UTC)
+        self._scheduler.add_job(heartbeat, every)
+        with thread_errors("the scheduler"):
+            self._scheduler.start()
+
+    @property
+    def threads(self) -> list[threading.Thread]:
+        """Return the threads without which ticks do not happen, or are not counted."""
+        own = [one.thread for one in (self.slots, *self._others)]
+        told = [self._teller] if self._teller is not None else []
+        return [*self._scheduler.threads, *own, *told]
 
     @property
     def alive(self) -> bool:
-        """Whether there are ticks: False once the scheduler's thread has died."""
-        return self._scheduler.alive
+        """Whether there are ticks: False once one of its threads has died."""
+        return not first_dead(self.threads)
+
+    def short_seconds(self) -> float:
+        """Return for how long no thread could be started for what is due; 0 if threads are there."""
+        return max(one.short_seconds() for one in (self.slots, *self._others))
 
     def every(
         self,

@@ -1,6 +1,7 @@
 """A bounded number of runs at a time, first come first served, that no slow run can hold up."""
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -9,7 +10,9 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
+from aemon.errors import ResourceError
 from aemon.logs import Action, log
+from aemon.threads import start_thread
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,6 +39,16 @@ class Slots(Executor):
     """Runs tasks in threads of their own, at most `slots` of them, and slow ones beside those.
 
     With a plain pool, ten sources that hang keep a thousand others waiting until their time is up.
+    And a pool of the standard library loses a task for which no thread can be started; here it
+    waits until there is one.
+
+    Raises at construction:
+        ResourceError: the machine has no thread to give.
+
+    Args:
+        slots: tasks at once.
+        name: of the threads.
+        patience_seconds: after so long a task is slow; infinite where each keeps its slot.
     """
 
     def __init__(self, slots: int, name: str, patience_seconds: float = PATIENCE_SECONDS) -> None:
@@ -45,8 +58,9 @@ class Slots(Executor):
         self._waiting: deque[_Task] = deque()
         self._running: set[_Task] = set()
         self._changed = threading.Condition()
-        self._closed = self._short = False
-        threading.Thread(target=self._dispatch, name=f"{name}-slots", daemon=True).start()
+        self._closed = False
+        self._short_since: float | None = None  # monotonic: when no thread could be started
+        self.thread = start_thread(self._dispatch, f"{name}-slots")
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Run `fn` once a slot is free.
@@ -68,6 +82,11 @@ class Slots(Executor):
             slow = sum(task.slow for task in self._running)
             return len(self._running) - slow, slow, len(self._waiting)
 
+    def short_seconds(self) -> float:
+        """Return for how long no thread could be started; 0 if threads are there."""
+        since = self._short_since
+        return 0.0 if since is None else time.monotonic() - since
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more tasks; those that wait are dropped if they are to be cancelled."""
         with self._changed:
@@ -83,7 +102,10 @@ class Slots(Executor):
     def _dispatch(self) -> None:
         with self._changed:
             while not (self._closed and not self._waiting):
-                pause = self._give_slots()
+                try:
+                    pause = self._give_slots()
+                except Exception as error:  # noqa: BLE001 -- without this thread, nothing runs
+                    pause = self._wait_for_threads(error)
                 self._changed.wait(pause)
 
     def _give_slots(self) -> float | None:
@@ -96,21 +118,20 @@ class Slots(Executor):
                 task.slow = True
                 slow += 1
         while self._waiting and len(self._running) - slow < self._slots:
-            task = self._waiting.popleft()
+            task = self._waiting[0]
             if not task.admitted and not task.future.set_running_or_notify_cancel():
+                self._waiting.popleft()
                 continue
             task.admitted = True
+            try:
+                start_thread(self._run, self._name, task)
+            except ResourceError as error:
+                return self._wait_for_threads(error)
+            self._waiting.popleft()
             task.began = now
             self._running.add(task)
-            thread = threading.Thread(target=self._run, args=(task,), name=self._name, daemon=True)
-            try:
-                thread.start()
-            except RuntimeError as error:  # the machine has no more threads, or no memory for one
-                self._running.discard(task)
-                self._waiting.appendleft(task)
-                return self._wait_for_threads(error)
-            self._short = False
-        if not self._waiting:
+            self._short_since = None
+        if not self._waiting or math.isinf(self._patience):
             return None
         quick = [task.began for task in self._running if not task.slow and task.began is not None]
         return (
@@ -119,14 +140,14 @@ class Slots(Executor):
             else None
         )
 
-    def _wait_for_threads(self, error: RuntimeError) -> float:
-        """Tell, once an outage, that no thread can be started; seconds until the next try."""
-        if not self._short:
+    def _wait_for_threads(self, error: Exception) -> float:
+        """Log, once an outage, that no thread can be started. Return seconds until the next try."""
+        if self._short_since is None:
             what = (
                 f"{len(self._waiting)} {self._name} runs wait, and are tried every second: {error}"
             )
             log(_logger, logging.ERROR, Action.SCHEDULER_FAILED, what)
-        self._short = True
+            self._short_since = time.monotonic()
         return THREADS_TRIED_SECONDS
 
     def _run(self, task: _Task) -> None:

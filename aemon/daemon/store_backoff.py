@@ -8,13 +8,14 @@ from collections import deque
 from datetime import datetime, timedelta
 
 from aemon.clock import Clock, format_duration
-from aemon.errors import AemonError, StoreError
+from aemon.errors import AemonError, ResourceError, StoreError
 from aemon.logs import Action, log
 from aemon.metrics.metrics import Metrics
 from aemon.run_report import RunReport
 from aemon.store.engine import BUSY_TIMEOUT_SECONDS
 from aemon.store.ledger import save_run
 from aemon.store.store import Store
+from aemon.threads import start_thread
 
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(minutes=1)
@@ -106,6 +107,7 @@ class Ledger:
         self._waiting: deque[tuple[RunReport, int | None]] = deque(maxlen=MOST_WAITING)
         self._state = threading.Condition()
         self._row_began: float | None = None  # monotonic; None while nothing is being written
+        self._short = False  # whether the last thread could not be started
 
     def save(self, report: RunReport, run_id: int | None, *, at_once: bool) -> None:
         """Write a run, and those that wait before it; not `at_once`, with the next that is.
@@ -143,10 +145,14 @@ class Ledger:
     def _begin_to_write(self) -> None:
         self._row_began = time.monotonic()
         try:
-            threading.Thread(target=self._write, name="ledger", daemon=True).start()
-        except RuntimeError as error:  # the machine has no more threads: the next run tries again
+            start_thread(self._write, "ledger")
+        except ResourceError as error:  # the next run tries again
             self._row_began = None
-            log(logger, logging.ERROR, Action.LEDGER_FAILED, f"no thread to write it: {error}")
+            if not self._short:
+                log(logger, logging.ERROR, Action.LEDGER_FAILED, str(error))
+            self._short = True
+        else:
+            self._short = False
 
     def _hangs(self, patience: float) -> bool:
         """Whether the row being written has been for longer than that."""

@@ -2,9 +2,10 @@
 
 import os
 import socket
-import threading
 import time
 from collections.abc import Callable, Mapping
+
+from aemon.threads import start_thread
 
 STATUS_EVERY_SECONDS = 10.0
 _MICROSECONDS = 1_000_000
@@ -47,16 +48,23 @@ class Notifier:
             self._send("WATCHDOG=1")
 
     def keep_telling(self, text: Callable[[], str]) -> None:
-        """Tell the status now and then, in a thread: what is told may have to be waited for."""
+        """Tell the status now and then, in a thread: what is told may have to be waited for.
+
+        Raises:
+            ResourceError: the machine has no thread to give.
+        """
         if not self._address:
             return
 
         def tell() -> None:
             while True:
-                self.status(text())
+                try:
+                    self.status(text())
+                except Exception as error:  # noqa: BLE001 -- the next status may be told
+                    self.status(f"the status cannot be told: {error!r}")
                 time.sleep(STATUS_EVERY_SECONDS)
 
-        threading.Thread(target=tell, name="status", daemon=True).start()
+        start_thread(tell, "status")
 
     def _send(self, message: str) -> None:
         if not self._address:

@@ -23,6 +23,7 @@ from aemon.store import queries
 from aemon.store.detectors import StoredDetector
 from aemon.store.fences import Fence
 from aemon.store.store import Store
+from aemon.threads import thread_errors
 
 SPREAD = timedelta(milliseconds=50)  # between the first ticks of two monitors, at most
 
@@ -66,17 +67,30 @@ class Watching:
         self._lock = threading.RLock()  # leases and reloads come from threads of their own
 
     def adopt(self, configured: Mapping[str, MonitorSettings]) -> None:
-        """Watch what is watched here by other settings, or not any more."""
+        """Watch what is watched here by other settings, or not any more.
+
+        What keeps a monitor from being watched is raised. Such a monitor is begun by the next beat
+        of the leases.
+        """
         with self._lock:
             self._configured = configured
-            for name, monitor in self.monitors.copy().items():
-                if monitor.settings != configured.get(name):
-                    self.end(name)
-                    if monitor.fence is not None:
-                        self.begin(name, monitor.fence)
+            differing = {
+                name: monitor
+                for name, monitor in self.monitors.items()
+                if monitor.settings != configured.get(name)
+            }
+            for name in differing:
+                self.end(name)
+            for name, monitor in differing.items():
+                if monitor.fence is not None:
+                    self.begin(name, monitor.fence)
 
     def begin(self, name: str, fence: Fence) -> None:
-        """Watch a monitor whose lease was won; the first ticks of many lie apart."""
+        """Watch a monitor whose lease is held, unless it is watched; first ticks of many lie apart.
+
+        Raises:
+            ResourceError: the machine has no thread to give; nothing is begun.
+        """
         with self._lock:
             settings = self._configured.get(name)
             known = self.monitors.get(name)
@@ -84,22 +98,31 @@ class Watching:
                 return
             if known is not None:
                 self.end(name)
-            place = len(self.monitors)
+            delay = _delay(settings.score_every, len(self.monitors), len(self._configured))
             monitor = Monitor(name, settings, self._works.store, self._works.clock, fence)
+            with thread_errors(f"the inbox of {name}"):
+                monitor.listen()
             self.monitors[name] = monitor
-            monitor.listen()
-            self._works.metrics.add_monitor(name, settings)
-            self._works.scheduler.every(
-                settings.score_every,
-                name,
-                lambda: self._tick(monitor),
-                Timing(
-                    zone=ZoneInfo(settings.timezone),
-                    jitter=settings.jitter,
-                    grace=settings.grace,
-                    delay=_delay(settings.score_every, place, len(self._configured)),
-                ),
-            )
+            try:
+                self._works.metrics.add_monitor(name, settings)
+                self._schedule(monitor, delay)
+            except BaseException:
+                self.end(name)
+                raise
+
+    def _schedule(self, monitor: Monitor, delay: timedelta) -> None:
+        settings = monitor.settings
+        self._works.scheduler.every(
+            settings.score_every,
+            monitor.name,
+            lambda: self._tick(monitor),
+            Timing(
+                zone=ZoneInfo(settings.timezone),
+                jitter=settings.jitter,
+                grace=settings.grace,
+                delay=delay,
+            ),
+        )
 
     def end(self, name: str) -> None:
         """Watch a monitor no more; a run in hand ends after its next commit."""
@@ -114,9 +137,11 @@ class Watching:
             self._works.metrics.forget_monitor(name)
 
     def wanted(self, name: str) -> int:
-        """How many records end the cold start of a configured monitor."""
-        monitor = self.monitors.get(name)
-        return monitor.wanted if monitor else wanted_for(0, self._configured[name])
+        """Return how many records end the cold start of a monitor; 0 if it is not configured."""
+        monitor, settings = self.monitors.get(name), self._configured.get(name)
+        if monitor is not None:
+            return monitor.wanted
+        return wanted_for(0, settings) if settings is not None else 0
 
     def stop_listening(self, wait_seconds: float) -> None:
         """Let the last records of streams be written, while the leases are still held."""

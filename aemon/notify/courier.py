@@ -20,6 +20,7 @@ from aemon.notify.sending import Answer, send
 from aemon.store import delivery, outbox
 from aemon.store.outbox import Notification, NotificationState, Rules
 from aemon.store.store import Store
+from aemon.threads import start_thread
 
 LOOK_EVERY_SECONDS = 10.0  # for what people did to episodes: no run wakes a courier for that
 LEAST_PAUSE_SECONDS = 0.2  # between two looks, however many runs end
@@ -68,13 +69,17 @@ class Courier:
         self._store_fails = False
         self._wake = threading.Event()
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._work, name=f"notify:{name}", daemon=True)
+        self.thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread.
+
+        Raises:
+            ResourceError: the machine has no thread to give.
+        """
         self._metrics.add_receiver(self.name)
         self._wake.set()
-        self._thread.start()
+        self.thread = start_thread(self._work, f"notify:{self.name}")
 
     def wake(self) -> None:
         """Look for notifications at once, because something has happened."""
@@ -87,8 +92,8 @@ class Courier:
 
     def join(self, wait_seconds: float) -> None:
         """Wait for the thread to end, at most this long; a thread that hangs is left behind."""
-        if self._thread.is_alive():
-            self._thread.join(wait_seconds)
+        if self.thread is not None:
+            self.thread.join(wait_seconds)
 
     def _work(self) -> None:
         while not self._over.is_set():

@@ -1,5 +1,6 @@
 """Notifying receivers of episodes, beside the scoring, which never waits for a receiver."""
 
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
@@ -44,21 +45,32 @@ class Outbox:
         )  # fmt: skip
 
     def adopt(self, config: Config) -> None:
-        """Notify the receivers of a configuration from now on."""
+        """Notify the receivers of a configuration from now on.
+
+        Raises:
+            ResourceError: the machine has no thread to give; those left out are begun the next time.
+        """
         self._words = {
             name: Words(units=one.columns.units, labels=one.labels)
             for name, one in config.monitors.items()
         }
         for name, courier in [*self._couriers.items()]:
             if courier.settings != config.notify.get(name):
-                courier.ask_to_end()
                 del self._couriers[name]
+                courier.ask_to_end()
                 if name not in config.notify:
                     self._metrics.forget_receiver(name)
         for name, settings in config.notify.items():
             if name not in self._couriers:
-                self._couriers[name] = Courier(name, receiver_of(settings), self._around)
-                self._couriers[name].start()
+                courier = Courier(name, receiver_of(settings), self._around)
+                courier.start()
+                self._couriers[name] = courier
+
+    @property
+    def threads(self) -> list[threading.Thread]:
+        """Return the couriers' threads."""
+        couriers = [*self._couriers.values()]
+        return [courier.thread for courier in couriers if courier.thread is not None]
 
     def observe(self, report: RunReport) -> None:
         """Wake the couriers if a run may have opened, changed or closed an episode."""

@@ -26,6 +26,7 @@ class Health:
     alive: bool
     heartbeat_age_seconds: float | None
     busy: str = ""  # why runs may have to wait; empty if they need not
+    dead_thread: str = ""  # the name of a thread that runs need and that has ended
 
     @property
     def told(self) -> str:
@@ -33,7 +34,8 @@ class Health:
         age = self.heartbeat_age_seconds
         beat = "no heartbeat yet" if age is None else f"scheduler heartbeat {age:.0f} s ago"
         if not self.alive:
-            return f"dead: {beat}"
+            why = [f"the thread {self.dead_thread} has ended"] if self.dead_thread else []
+            return f"dead: {'; '.join([*why, *filter(None, [self.busy]), beat])}"
         return f"busy: {self.busy}; {beat}" if self.busy else f"ok: {beat}"
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Generic
 
 from aemon.sources.arrivals import Arrivals, Item, Piece
+from aemon.threads import start_thread
 
 STOP_SECONDS = 10.0  # a sample that hangs is not waited for any longer
 
@@ -40,7 +41,11 @@ class Sampler(Generic[Item]):
         self._thread: threading.Thread | None = None
 
     def take(self, limit: int) -> Piece[Item]:
-        """Hand over at most `limit` samples that nobody took yet, oldest first."""
+        """Hand over at most `limit` samples that nobody took yet, oldest first.
+
+        Raises:
+            ResourceError: the machine has no thread to give.
+        """
         self._start()
         return self._arrivals.take(limit)
 
@@ -63,10 +68,7 @@ class Sampler(Generic[Item]):
         with self._state:
             if self._thread is not None or self._stop.is_set():
                 return
-            self._thread = threading.Thread(
-                target=self._run, name=f"sampler:{self._name}", daemon=True
-            )
-            self._thread.start()
+            self._thread = start_thread(self._run, f"sampler:{self._name}")
 
     def _run(self) -> None:
         while True:

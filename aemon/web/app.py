@@ -8,7 +8,6 @@ from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 
-import anyio.to_thread
 from jinja2 import Environment, PackageLoader, select_autoescape
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.applications import Starlette
@@ -17,11 +16,12 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from aemon.errors import AemonError
+from aemon.errors import AemonError, ResourceError
 from aemon.operations.json_form import to_json
 from aemon.operations.status_report import Health, StatusPage
 from aemon.web.access import Access, load_access
 from aemon.web.guard import OPEN_PATH, Guard
+from aemon.web.worker_threads import in_thread
 
 MAX_BODY = 10_000_000  # bytes
 
@@ -121,6 +121,8 @@ def _rendered(
         except TimeoutError:
             why = "this takes too long; the store may hang\n"
             return PlainTextResponse(why, HTTPStatus.SERVICE_UNAVAILABLE)
+        except ResourceError as error:
+            return PlainTextResponse(f"{error}\n", HTTPStatus.SERVICE_UNAVAILABLE)
 
     return handler
 
@@ -175,6 +177,6 @@ class Page:
         self._in_hand, self._next = self._next, None
         began = time.monotonic()
         try:
-            return await anyio.to_thread.run_sync(self._render, abandon_on_cancel=True)
+            return await in_thread(self._render)
         finally:
             self._rest_until = time.monotonic() + REST * (time.monotonic() - began)

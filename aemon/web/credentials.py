@@ -9,10 +9,10 @@ import secrets
 import time
 from collections import Counter, OrderedDict
 
-import anyio.to_thread
 import bcrypt
 
 from aemon.config.web_settings import Permission, WebSettings
+from aemon.web.worker_threads import in_thread
 
 AN_ADDRESS = 4  # passwords that wait to be checked for one address; more are turned away
 ALTOGETHER = 16
@@ -47,6 +47,7 @@ class PasswordChecks:
 
         Raises:
             CrowdedError: too many others wait, in all or from this address.
+            ResourceError: the machine has no thread to check it in.
         """
         shown = password.encode()[:_BCRYPT_BYTES]
         key = hmac.digest(self._secret, kept.encode() + b"\0" + shown, hashlib.sha256)
@@ -66,9 +67,7 @@ class PasswordChecks:
         try:
             async with self._turn:
                 began = time.monotonic()
-                right = await anyio.to_thread.run_sync(
-                    _matches, shown, kept, abandon_on_cancel=True
-                )
+                right = await in_thread(lambda: _matches(shown, kept))
                 if not right:
                     await asyncio.sleep(REST * (time.monotonic() - began))
         finally:
@@ -118,6 +117,7 @@ class Credentials:
 
         Raises:
             CrowdedError: too many passwords wait to be checked.
+            ResourceError: the machine has no thread to check one in.
         """
         scheme, _, rest = shown.partition(" ")
         name: str | None = None

@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aemon.config.web_settings import Permission
+from aemon.errors import ResourceError
 from aemon.logs import Action
 from aemon.web.access import Access
 from aemon.web.credentials import CrowdedError, PasswordChecks
@@ -96,6 +97,8 @@ class Guard:
         except CrowdedError:
             why = "too many passwords are waiting to be checked"
             raise _refusal(HTTPStatus.TOO_MANY_REQUESTS, why) from None
+        except ResourceError as error:
+            raise _refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from None
         if granted is None:
             if shown:
                 self._tell(address)

@@ -3,18 +3,21 @@
 import asyncio
 import logging
 import socket
-import threading
 from collections.abc import Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import anyio.to_thread
 import uvicorn
 from starlette.types import ASGIApp
 
-from aemon.errors import ConfigError
+from aemon.errors import ConfigError, ResourceError
 from aemon.logs import Action
+from aemon.threads import start_thread
 from aemon.web.access import WatchedAccess
 from aemon.web.connections import HEAD_BYTES, IDLE_SECONDS, Connection, Gate
+from aemon.web.worker_threads import in_thread
+
+if TYPE_CHECKING:
+    import threading
 
 HANDSHAKE_SECONDS = 5.0
 LOOK_EVERY_SECONDS = 1.0  # at the web configuration and the certificate
@@ -76,19 +79,24 @@ class WebServer:
         )
         self._listener = listener
         self._server = _Server(config, access)
-        self._thread = threading.Thread(target=self._serve, name="web", daemon=True)
+        self.threads: list[threading.Thread] = []  # the one that serves, once it was started
 
     def _serve(self) -> None:
         self._server.run(sockets=[self._listener])
 
     def start(self) -> None:
-        """Serve from now on."""
-        self._thread.start()
+        """Serve from now on.
+
+        Raises:
+            ResourceError: the machine has no thread to give.
+        """
+        self.threads.append(start_thread(self._serve, "web"))
 
     def stop(self) -> None:
         """Finish answers in hand and let go of the socket."""
         self._server.should_exit = True
-        self._thread.join(_STOP_SECONDS + 1)
+        for thread in self.threads:
+            thread.join(_STOP_SECONDS + 1)
         self._listener.close()
 
 
@@ -128,7 +136,10 @@ class _Server(uvicorn.Server):
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(LOOK_EVERY_SECONDS)
-            await anyio.to_thread.run_sync(self._access.look, abandon_on_cancel=True)
+            try:
+                await in_thread(self._access.look)
+            except ResourceError:  # tried again in a second
+                continue
 
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()

@@ -9,7 +9,7 @@ import pytest
 
 from aemon.config.loading import load_config
 from aemon.daemon.daemon import Daemon
-from aemon.errors import ExitCode, StoreError
+from aemon.errors import ExitCode, ResourceError, StoreError
 from aemon.store.fences import Fence
 
 
@@ -162,11 +162,31 @@ def test_its_status_says_of_each_monitor_whether_it_is_watched_here(daemon):
     assert page.as_json()["health"] == "dead: no heartbeat yet"
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_daemon_whose_scheduler_dies_says_so_at_once_and_ends_with_an_error(path, monkeypatch):
+def end_scheduler(daemon, monkeypatch):
     def dies():
         raise SystemExit
 
+    monkeypatch.setattr(daemon._scheduler._scheduler, "_process_jobs", dies)
+    daemon._scheduler._scheduler.wakeup()
+
+
+def end_leases(daemon, monkeypatch):
+    daemon._leasing.stop(5)
+
+
+def end_web(daemon, monkeypatch):
+    daemon._web.stop()
+
+
+def end_slots(daemon, monkeypatch):
+    daemon._scheduler.slots.shutdown()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("end", [end_scheduler, end_leases, end_web, end_slots])
+def test_a_daemon_one_of_whose_threads_dies_says_so_at_once_and_ends_with_an_error(
+    path, monkeypatch, end
+):
     config = load_config(path)
     http = config.http.model_copy(update={"listen": "127.0.0.1:0"})
     daemon = Daemon(config.model_copy(update={"http": http}), path=path)
@@ -174,18 +194,57 @@ def test_a_daemon_whose_scheduler_dies_says_so_at_once_and_ends_with_an_error(pa
     health = []
 
     def kill():
-        health.append(daemon._condition.health().alive)
-        monkeypatch.setattr(daemon._scheduler._scheduler, "_process_jobs", dies)
-        daemon._scheduler._scheduler.wakeup()
-        while daemon._scheduler.alive:
+        while not daemon._condition.health().alive:
             time.sleep(0.01)
-        health.append(daemon._condition.health().alive)
+        end(daemon, monkeypatch)
+        while not daemon._dead_thread():
+            time.sleep(0.01)
+        health.append(daemon._condition.health())
 
-    killer = threading.Timer(2, kill)
+    killer = threading.Thread(target=kill)
     killer.start()
     assert daemon.run() == ExitCode.FAILED
     killer.join(10)
-    assert health == [True, False]
+    assert not health[0].alive
+    assert "has ended" in health[0].told
+
+
+def test_a_monitor_that_could_not_be_begun_is_begun_by_the_next_beat(path, monkeypatch):
+    def no_thread(*_):
+        raise ResourceError("no thread for the inbox of pumps")
+
+    with wired(path) as daemon:
+        for name in list(daemon._watching.monitors):
+            daemon._watching.end(name)
+        daemon._leasing._held.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(daemon._scheduler, "every", no_thread)
+            daemon._leasing.watch(["pumps", "fans"])
+            daemon._leasing._beat()
+        assert daemon._watching.monitors == {}
+        daemon._leasing._beat()
+        assert sorted(daemon._watching.monitors) == ["fans", "pumps"]
+
+
+def test_a_reload_that_fails_half_way_keeps_all_monitors_and_is_tried_again(
+    daemon, path, database, monkeypatch
+):
+    def fails(*_):
+        raise OverflowError("nobody foresaw it")
+
+    path.write_text(text(database, "pumps", "belts", every="2s"))
+    with monkeypatch.context() as patch:
+        patch.setattr(daemon._outbox, "adopt", fails)
+        reload(daemon)
+    daemon._leasing._begin_held()
+    settings = {name: one.settings.score_every for name, one in daemon._watching.monitors.items()}
+    assert settings == dict.fromkeys(("pumps", "fans"), timedelta(seconds=1))
+    assert (reloads(daemon, "ok"), reloads(daemon, "refused")) == (0, 1)
+    assert "nobody foresaw it" in daemon._reloading.refusal
+    assert set(daemon._status().wanted) == {"pumps", "fans"}
+    reload(daemon)
+    assert (reloads(daemon, "ok"), reloads(daemon, "refused")) == (1, 1)
+    assert daemon._watching.monitors["pumps"].settings.score_every == timedelta(seconds=2)
 
 
 def test_a_reload_for_which_there_is_no_thread_is_tried_again(daemon, path, database, monkeypatch):

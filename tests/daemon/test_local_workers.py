@@ -2,12 +2,15 @@
 
 import os
 import signal
+import threading
 import time
+from multiprocessing.context import ForkServerProcess
 
+import psutil
 import pytest
 
 from aemon.daemon.local_workers import LocalWorkers
-from aemon.errors import TrainingError, WorkerError
+from aemon.errors import ResourceError, TrainingError, WorkerError
 
 
 @pytest.fixture
@@ -84,6 +87,34 @@ def test_a_worker_that_takes_too_long_can_be_killed(workers):
     with pytest.raises(WorkerError, match="killed"):
         future.result(30)
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("error", [OSError(24, "Too many open files"), EOFError(), MemoryError()])
+def test_a_machine_without_a_process_to_give_is_a_failed_training_and_the_end_is_clean(
+    workers, monkeypatch, error
+):
+    def fails(_process):
+        raise error
+
+    before = psutil.Process().num_fds()
+    with monkeypatch.context() as patch:
+        patch.setattr(ForkServerProcess, "start", fails)
+        with pytest.raises(ResourceError, match="no process for the training worker"):
+            workers.submit(os.getpid)
+    assert psutil.Process().num_fds() == before
+    assert workers.submit(abs, -3).result(30) == 3
+    workers.shutdown()
+
+
+def test_a_worker_whose_answer_no_thread_can_await_is_ended(workers, monkeypatch):
+    def no_thread(_thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_thread)
+        with pytest.raises(ResourceError, match="no thread for await-worker"):
+            workers.submit(time.sleep, 60)
+    assert workers._processes == {}
 
 
 def test_after_a_shutdown_nothing_starts():

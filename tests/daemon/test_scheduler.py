@@ -187,3 +187,42 @@ def test_a_listener_that_fails_hears_of_later_ticks():
     wait(lambda: len(told) > 1)
     release.set()
     scheduler.stop()
+
+
+@pytest.mark.parametrize("what", [Job.TRAIN.value, Job.PRUNE.value])
+def test_a_job_for_which_there_is_no_thread_is_done_once_there_is(scheduler, monkeypatch, what):
+    """A plain pool would keep it for ever, and a monitor would never ask for a training again."""
+    start, refused, done = threading.Thread.start, [], threading.Event()
+
+    def no_thread(thread):
+        if thread.name == what and len(refused) < 2:
+            refused.append(thread)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr("aemon.daemon.slots.THREADS_TRIED_SECONDS", 0.01)
+    monkeypatch.setattr("aemon.daemon.scheduler.FIRST_PRUNE", timedelta(0))
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    scheduler.start(lambda: None)
+    if what == Job.TRAIN:
+        scheduler.once("pumps", done.set)
+    else:
+        scheduler.prune(timedelta(hours=1), done.set)
+    assert done.wait(5)
+    assert len(refused) == 2
+
+
+def test_without_threads_the_heartbeat_stops(scheduler, monkeypatch):
+    start, beats = threading.Thread.start, []
+    scheduler.start(lambda: beats.append(1))
+
+    def no_thread(thread):
+        if thread.name == "heartbeat":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    scheduler.start_over()
+    wait(lambda: scheduler.short_seconds() > 0)
+    assert beats == [1]
+    assert scheduler.alive

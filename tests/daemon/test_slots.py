@@ -1,11 +1,13 @@
 """Slots: bounded, in turn, and not held up by runs that hang."""
 
+import math
 import threading
 import time
 
 import pytest
 
 from aemon.daemon.slots import Slots
+from aemon.errors import ResourceError
 
 
 @pytest.fixture
@@ -79,3 +81,33 @@ def test_a_run_waits_while_the_machine_has_no_thread(monkeypatch):
     monkeypatch.setattr(threading.Thread, "start", no_thread)
     assert [slots.submit(int, number).result(5) for number in "12"] == [1, 2]
     assert len(refused) == 2
+
+
+def test_a_task_is_not_lost_while_something_unforeseen_keeps_threads_from_starting(monkeypatch):
+    slots, start, refused = Slots(1, "test", math.inf), threading.Thread.start, []
+
+    def fails(thread):
+        if thread.name == "test" and not refused:
+            refused.append(thread)
+            raise OSError("nobody foresaw it")
+        start(thread)
+
+    monkeypatch.setattr("aemon.daemon.slots.THREADS_TRIED_SECONDS", 0.2)
+    monkeypatch.setattr(threading.Thread, "start", fails)
+    future = slots.submit(int, 7)
+    deadline = time.monotonic() + 5
+    while not slots.short_seconds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert future.result(5) == 7
+    assert slots.short_seconds() == 0
+    assert slots.thread.is_alive()
+
+
+def test_slots_for_which_there_is_no_thread_say_so(monkeypatch):
+    def no_thread(_thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    with pytest.raises(ResourceError, match="no thread for test-slots"):
+        Slots(1, "test")

@@ -231,7 +231,7 @@ def test_the_server_serves_and_stops():
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
         assert answer.read() == b"ok: scheduler heartbeat 0 s ago\n"
     server.stop()
-    assert not server._thread.is_alive()
+    assert not server.threads[0].is_alive()
 
 
 def test_a_program_is_told_the_same_as_the_page_shows():
@@ -257,4 +257,4 @@ def test_a_busy_daemon_is_not_taken_for_a_dead_one():
     dead = client(health=Health(alive=False, **beat)).get("/healthz")
     assert (busy.status_code, dead.status_code) == (200, 503)
     assert busy.text == "busy: 10 scoring runs in hand; scheduler heartbeat 2 s ago\n"
-    assert dead.text == "dead: scheduler heartbeat 2 s ago\n"
+    assert dead.text == "dead: 10 scoring runs in hand; scheduler heartbeat 2 s ago\n"

@@ -40,7 +40,7 @@ def port(monkeypatch):
     web.start()
     yield listener.getsockname()[1]
     web.stop()
-    assert not web._thread.is_alive()
+    assert not web.threads[0].is_alive()
     assert not web._server._gate._open
 
 

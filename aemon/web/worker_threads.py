@@ -1,0 +1,31 @@
+"""Work that blocks, done in a thread while the event loop goes on."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import anyio.to_thread
+
+from aemon.errors import ResourceError
+
+T = TypeVar("T")
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Return what `work` returns; who is cancelled meanwhile does not wait for it.
+
+    Raises:
+        ResourceError: the machine has no thread to give.
+    """
+    began = False
+
+    def begin() -> T:
+        nonlocal began
+        began = True
+        return work()
+
+    try:
+        return await anyio.to_thread.run_sync(begin, abandon_on_cancel=True)
+    except RuntimeError as error:
+        if began:
+            raise
+        raise ResourceError(f"no thread to answer in: {error}") from None
