@@ -92,6 +92,7 @@ class Action(StrEnum):
         "records of a stream could not be read or written; they wait, and it is tried again",
     )
     INBOX_LOST = "inbox.lost", "so many records of a stream are lost, for the reason given"
+    PRUNE_HELD = "prune.held", "no old results are removed yet: the clock may be wrong"
     PRUNE_FAILED = "prune.failed", "old results were not removed; the next round tries again"
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from aemon.clock import Clock
 from aemon.config.schema import MonitorSettings
 from aemon.config.service_settings import RetentionSettings
+from aemon.daemon.clock_doubt import ClockDoubt
 from aemon.daemon.runner import Runner
 from aemon.errors import StoreError
 from aemon.logs import Action, log
@@ -46,16 +47,25 @@ class Retention:
         self._monitors = monitors
         self._settings = settings
         self._clock = clock
+        self._doubt = ClockDoubt(
+            store, clock
+        ).reason  # why ages cannot be trusted; empty if they can
+        self._held = ""
 
     def adopt(self, monitors: Mapping[str, MonitorSettings], settings: RetentionSettings) -> None:
         """Go on by other settings, from the next round on."""
         self._monitors, self._settings = monitors, settings
 
     def round(self) -> None:
-        """Remove what has become too old; a store that fails is tried again by the next round."""
+        """Remove what has become too old, unless the clock is in doubt.
+
+        A store that fails is tried again by the next round.
+        """
         now = self._clock()
-        self.end_lost_runs()
         try:
+            if self._is_held():
+                return
+            self.end_lost_runs()
             due = retention.due_monitors(self._store, self._settings, now)
         except StoreError as error:
             self._failed(error)
@@ -68,6 +78,14 @@ class Retention:
             retention.drop_empty_partitions(self._store, self._settings, now)
         except StoreError as error:
             self._failed(error)
+
+    def _is_held(self) -> bool:
+        """Return whether nothing is to be removed now. Why is logged once."""
+        why = self._doubt()
+        if why and not self._held:
+            log(logger, logging.WARNING, Action.PRUNE_HELD, why)
+        self._held = why
+        return bool(why)
 
     def end_lost_runs(self) -> None:
         """Say in the ledger which runs ended with the aemon that ran them."""

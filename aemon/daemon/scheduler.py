@@ -16,7 +16,6 @@ from apscheduler.executors.pool import BasePoolExecutor
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.date import DateTrigger
-from apscheduler.triggers.interval import IntervalTrigger
 
 from aemon.clock import Clock
 from aemon.config.values.cron import Cron, longest_pause
@@ -131,8 +130,8 @@ class Scheduler:
         """
         self._teller = start_thread(self._tell, "missed-ticks")
         heartbeat()
-        every = IntervalTrigger(seconds=HEARTBEAT_SECONDS, timezone=UTC)
-        self._scheduler.add_job(heartbeat, every)
+        every = timedelta(seconds=HEARTBEAT_SECONDS)
+        self._scheduler.add_job(heartbeat, trigger_of(every, _UTC))
         with thread_errors("the scheduler"):
             self._scheduler.start()
 
@@ -205,7 +204,7 @@ class Scheduler:
         """Remove old results a minute from now and then at every interval."""
         self._scheduler.add_job(
             work,
-            IntervalTrigger(seconds=interval.total_seconds(), timezone=UTC),
+            trigger_of(interval, _UTC),
             id=Job.PRUNE.value,
             replace_existing=True,
             executor=Job.PRUNE.value,

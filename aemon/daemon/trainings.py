@@ -33,6 +33,12 @@ class _Training:
     asked: bool = False  # waiting for a worker, or being trained
     failures: int = 0
     not_before: datetime | None = field(default=None)
+    pause: timedelta = timedelta(0)
+
+    def waits(self, now: datetime) -> bool:
+        """Return whether it may not begin yet. A clock that was set back makes no pause longer."""
+        until = self.not_before
+        return until is not None and timedelta(0) < until - now <= self.pause
 
 
 class Trainings:
@@ -74,7 +80,7 @@ class Trainings:
         """
         training = self._trainings.setdefault(monitor.name, _Training())
         now = self._clock()
-        if training.asked or (training.not_before is not None and now < training.not_before):
+        if training.asked or training.waits(now):
             return
         why = "first: there are enough records" if enough else monitor.wants_training(now)
         if why:
@@ -111,7 +117,7 @@ class Trainings:
             return
         pause = pause_after(training.failures, report.remedy)
         training.failures += 1
-        training.not_before = self._clock() + pause
+        training.not_before, training.pause = self._clock() + pause, pause
 
     def _train(self, monitor: Monitor, why: str, run: Run, stop: Stop) -> tuple[Outcome, str]:
         """Wait for a worker to train a detector; kill it when its time is up or aemon stops."""

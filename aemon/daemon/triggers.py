@@ -1,12 +1,11 @@
 """When a schedule ticks next: the moments of cron as aemon itself reads them, and pauses."""
 
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.base import BaseTrigger
-from apscheduler.triggers.interval import IntervalTrigger
 
 from aemon.config.values.cron import LONGEST_LOOK, Cron
 from aemon.logs import Action, log
@@ -45,6 +44,30 @@ class CronTicks(BaseTrigger):  # type: ignore[misc]
         return next(self._schedule.moments(since, since + LONGEST_LOOK, self._zone), None)
 
 
+class PauseTicks(BaseTrigger):  # type: ignore[misc]
+    """Ticks after every pause.
+
+    APScheduler's own trigger lists every tick that was missed: after a clock was set ahead by years,
+    a list that takes all memory. Only the last of them runs, so the others are passed over here.
+
+    Args:
+        pause: between two ticks.
+        jitter: a tick comes up to so many seconds later or earlier, by chance.
+    """
+
+    def __init__(self, pause: timedelta, jitter: float | None = None) -> None:
+        self._pause, self._jitter = pause, jitter
+
+    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
+        """Return the tick after the previous one; of ticks that are missed, the last."""
+        if previous is None:
+            found = now + self._pause
+        else:
+            found = previous + max(1, (now - previous) // self._pause) * self._pause
+        moment: datetime | None = self._apply_jitter(found, self._jitter, now)
+        return moment
+
+
 class SteadyTicks(BaseTrigger):  # type: ignore[misc]
     """Another trigger, whose failure costs its own ticks and not those of all monitors."""
 
@@ -69,7 +92,7 @@ def trigger_of(
     seconds = jitter.total_seconds() if jitter else None
     trigger: Any
     if isinstance(schedule, timedelta):
-        trigger = IntervalTrigger(seconds=schedule.total_seconds(), timezone=UTC, jitter=seconds)
+        trigger = PauseTicks(schedule, seconds)
     else:
         trigger = CronTicks(schedule, zone, seconds)
     return SteadyTicks(trigger)

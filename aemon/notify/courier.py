@@ -16,7 +16,7 @@ from aemon.metrics.metrics import Metrics
 from aemon.notify.composing import Words, message_of
 from aemon.notify.receivers.receiver import Receiver
 from aemon.notify.reminding import Reminders
-from aemon.notify.sending import Answer, send
+from aemon.notify.sending import LONGEST_WAIT, Answer, send
 from aemon.store import delivery, outbox
 from aemon.store.outbox import Notification, NotificationState, Rules
 from aemon.store.store import Store
@@ -61,6 +61,8 @@ class Courier:
         self._monitors = around.monitors
         self._configured = around.configured
         self._page = around.page
+        # A time further ahead was noted before the clock was set back.
+        self._longest_wait = LONGEST_WAIT + 2 * self.settings.timeout + MARGIN
         self._known_at: datetime | None = None
         self._not_before = 0.0  # monotonic: the receiver failed, and is not tried before
         self._next_try: float | None = None  # monotonic
@@ -159,7 +161,7 @@ class Courier:
                 return
             if one.episode_id in held_up:
                 continue
-            due = one.next_try_at is None or one.next_try_at <= now
+            due = one.next_try_at is None or not now < one.next_try_at <= now + self._longest_wait
             if not due or time.monotonic() < self._not_before:
                 wait = (one.next_try_at - now).total_seconds() if one.next_try_at else 0.0
                 self._try_in(wait)

@@ -198,3 +198,15 @@ def last_run(connection: sa.Connection, monitor: str, job: Job) -> LastRun | Non
         .limit(1)
     ).one_or_none()
     return LastRun(**row._mapping) if row else None  # noqa: SLF001 -- SQLAlchemy's public name
+
+
+def resumes_after(store: Store, long_ago: datetime, lately: datetime) -> bool:
+    """Return whether runs are older than `long_ago`, or younger than `lately`, and none in between.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    older = sa.exists().where(runs.c.started_at < long_ago)
+    between = sa.exists().where(runs.c.started_at.between(long_ago, lately))
+    with store.reading() as connection:
+        return bool(connection.execute(sa.select(sa.and_(older, ~between))).scalar())

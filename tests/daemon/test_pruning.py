@@ -39,7 +39,9 @@ def runner(store, metrics, clock):
 
 @pytest.fixture
 def job(store, runner, metrics, clock, settings: MonitorSettings):
-    return Retention(store, runner, metrics, {"pumps": settings}, RetentionSettings(), clock)
+    job = Retention(store, runner, metrics, {"pumps": settings}, RetentionSettings(), clock)
+    job._doubt = lambda: ""
+    return job
 
 
 def add_scores(store, clock, count, *, monitor="pumps", age=100 * DAY):
@@ -201,3 +203,19 @@ def test_runs_that_were_lost_are_ended(job, store, clock, settings):
     clock.forward(timedelta(seconds=2))
     job.end_lost_runs()
     assert [row[2] for row in ledger(store)] == ["abandoned", "abandoned"]
+
+
+def test_while_the_clock_is_in_doubt_nothing_is_removed_and_why_is_told_once(
+    job, store, metrics, clock, caplog
+):
+    add_scores(store, clock, 3)
+    job._doubt = lambda: "the clock was set ahead"
+    job.round()
+    job.round()
+    held = [one for one in caplog.records if one.action == "prune.held"]
+    assert [one.message for one in held] == ["the clock was set ahead"]
+    assert not pruned(metrics, "scores")
+    assert ledger(store) == []
+    job._doubt = lambda: ""
+    job.round()
+    assert pruned(metrics, "scores") == 3

@@ -171,7 +171,11 @@ def test_a_worker_may_take_as_much_memory_as_its_monitors_settings_say(training,
     wait(lambda: workers.memory == {"small": 123_000_000})
 
 
-def test_a_worker_that_fails_is_a_failed_run_and_tried_again_later(training, settings, clock):
+@pytest.mark.parametrize("later", [FIRST_RETRY, timedelta(days=-2000)])
+def test_a_worker_that_fails_is_a_failed_run_and_tried_again_later(
+    training, settings, clock, later
+):
+    """Or once the clock is set back, which must make no pause longer."""
     runner, workers = PlainRunner(), FakeWorkers(1)
     trainings, monitor = training(runner, workers), watched("pumps", settings)
     trainings.look_after(monitor, enough=False)
@@ -182,7 +186,7 @@ def test_a_worker_that_fails_is_a_failed_run_and_tried_again_later(training, set
     trainings.look_after(monitor, enough=False)
     time.sleep(0.2)
     assert workers.tasks == {}, "not at once"
-    clock.forward(FIRST_RETRY)
+    clock.forward(later)
     trainings.look_after(monitor, enough=False)
     wait(lambda: "pumps" in workers.tasks)
 

@@ -89,3 +89,19 @@ def test_a_schedule_that_fails_is_tried_again():
     trigger = trigger_of(timedelta(minutes=1), ZoneInfo("UTC"), far)
     moments = {trigger.get_next_fire_time(FIRST, FIRST) for _ in range(20)}
     assert FIRST + timedelta(minutes=1) in moments
+
+
+@pytest.mark.parametrize("years", [1 / 365 / 24, 6, 900])
+def test_of_ticks_that_a_clock_set_ahead_has_missed_only_the_last_is_listed(years):
+    trigger = trigger_of(timedelta(milliseconds=300), ZoneInfo("UTC"))
+    now = FIRST + timedelta(days=365 * years, microseconds=123_456)
+    last = trigger.get_next_fire_time(FIRST, now)
+    assert now - timedelta(milliseconds=300) < last <= now
+    following = trigger.get_next_fire_time(last, now)
+    assert following - last == timedelta(milliseconds=300)
+    assert following > now
+
+
+def test_without_a_tick_before_the_first_comes_after_a_pause():
+    trigger = trigger_of(timedelta(minutes=1), ZoneInfo("UTC"))
+    assert trigger.get_next_fire_time(None, FIRST) == FIRST + timedelta(minutes=1)
