@@ -100,6 +100,17 @@ def key_shown(path: tuple[str | int, ...]) -> str:
     return ".".join(_part_shown(str(part)) for part in path)
 
 
+def path_shown(path: Path) -> str:
+    r"""Return a path as messages show it: cut where it is long, in quotes where it is odd.
+
+    >>> path_shown(Path("secret.txt")), path_shown(Path("a\0b"))
+    ('secret.txt', "'a\\x00b'")
+    """
+    text = str(path)
+    text = text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "..."
+    return text if text.isprintable() else repr(text)
+
+
 def _part_shown(part: str) -> str:
     part = re.sub(r"(:/{1,2})(?!/).*", r"\1***", part, flags=re.DOTALL)
     part = re.sub(r"^.*@", "***@", part, flags=re.DOTALL)

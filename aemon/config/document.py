@@ -15,6 +15,7 @@ from aemon.config.bounded_yaml import (
     MOST_VALUES,
     check_depth,
     key_shown,
+    path_shown,
     read_bounded,
     size_when_merged,
     without_names,
@@ -188,7 +189,9 @@ class _Reader:
             return text
         try:
             return self._loader.construct_object(node)
-        except ValueError:
+        except yaml.YAMLError:
+            raise
+        except Exception:  # noqa: BLE001 -- with a tag, PyYAML raises whatever its own code meets
             self._fail(node, path, "not a value of its kind; put text in quotes")
 
     def _replace(self, match: re.Match[str], node: yaml.Node, path: KeyPath) -> str:
@@ -206,15 +209,16 @@ class _Reader:
         return value
 
     def _file(self, file: Path, node: yaml.Node, path: KeyPath) -> str:
+        shown = path_shown(file)
         try:
             content = read_bounded(self._path.parent / file, MOST_SECRET_BYTES)
             return content.decode("utf-8").strip()
         except UnicodeDecodeError:
-            self._fail(node, path, f"{file} is not UTF-8 text")
+            self._fail(node, path, f"{shown} is not UTF-8 text")
         except OSError as error:
-            self._fail(node, path, f"cannot read {file}: {error.strerror or 'it is a folder'}")
+            self._fail(node, path, f"cannot read {shown}: {error.strerror or 'it is a folder'}")
         except ValueError as error:
-            self._fail(node, path, f"cannot read {str(file)!r}: {error}")
+            self._fail(node, path, f"cannot read {shown}: {error}")
 
     def _fail(self, node: yaml.Node, path: KeyPath, problem: str) -> NoReturn:
         key = key_shown(path)

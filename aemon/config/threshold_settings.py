@@ -11,6 +11,9 @@ Method = Literal["conformal", "evt", "quantile", "sigma", "fixed"]
 DEFAULT_FALSE_ALARM_RATE = 0.001
 """The promise where neither a rate nor a budget is given."""
 
+LEAST_RATE = 1e-9
+"""No smaller rate is a promise: no history holds so many records."""
+
 _DRAWN = ("false_alarm_rate", "alarm_budget", "batch_fdr")  # make no sense beside a fixed line
 
 
@@ -34,7 +37,10 @@ class ThresholdSettings(Settings):
     model_config = ConfigDict(json_schema_extra=_threshold_rules)
 
     false_alarm_rate: float | None = Field(
-        None, gt=0, lt=0.5, description="share of normal records that may be flagged"
+        None,
+        ge=LEAST_RATE,
+        lt=0.5,
+        description="share of normal records that may be flagged",
     )
     alarm_budget: AlarmBudget | None = Field(
         None, description="count of normal records that may be flagged, such as 3/day"
@@ -54,7 +60,7 @@ class ThresholdSettings(Settings):
     )
     critical_rate: float | None = Field(
         None,
-        gt=0,
+        ge=LEAST_RATE,
         lt=0.5,
         description="share of normal records that may be flagged as critical; default a tenth "
         "of the false-alarm rate",
@@ -66,7 +72,7 @@ class ThresholdSettings(Settings):
     )
     batch_fdr: float | None = Field(
         None,
-        gt=0,
+        ge=LEAST_RATE,
         lt=0.5,
         description="instead of a line for each record: of the records fetched together those "
         "are flagged that Benjamini-Hochberg picks at this false discovery rate; about as often "

@@ -85,13 +85,13 @@ class TlsSettings(Settings):
         for key, instead in _INLINE.items():
             if key in given:
                 raise AtKeyError(key, f"is read from a file only; name that in {instead}")
-        if given.get("client_auth_type") in {"RequestClientCert", "RequireAnyClientCert"}:
+        if given.get("client_auth_type") in ("RequestClientCert", "RequireAnyClientCert"):
             raise AtKeyError(
                 "client_auth_type",
                 "takes certificates nobody has verified; use RequireAndVerifyClientCert",
             )
         for key in ("min_version", "max_version"):
-            if given.get(key) in {"TLS10", "TLS11"}:
+            if given.get(key) in ("TLS10", "TLS11"):  # a list or mapping is in no set
                 raise AtKeyError(key, "TLS before 1.2 is broken and not spoken; use TLS12 or TLS13")
         curves = given.get("curve_preferences")
         if isinstance(curves, list) and len(curves) > 1:

@@ -80,6 +80,21 @@ def test_a_large_configuration_is_refused(refused):
     assert "larger than" in refused("#" * 11_000_000)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "!!bool x",
+        "!!bool maybe",
+        '!!int ""',
+        '!!float ""',
+        "!!timestamp x",
+        "!!int x",
+    ],
+)
+def test_a_value_that_is_not_of_the_kind_its_tag_says_is_refused_with_its_line(refused, value):
+    assert "aemon.yaml:5: trainings_at_once: " in refused(f"{MINIMAL}trainings_at_once: {value}\n")
+
+
 @pytest.mark.parametrize("text", ['store: "a\\0b"\n', 'store: "${file:a\\0b}"\n'])
 def test_a_nul_is_refused(refused, text):
     assert "NUL" in refused(MINIMAL + text)
@@ -104,7 +119,10 @@ def test_a_number_out_of_bounds_is_refused(refused, key, value):
      "train_every: 999999999d", "life: {trial_longest: 999999999d}", "life: {learn_shift_after: 40000d}",
      "lateness: 999999999d", "stale_after: 999999999d", "episodes: {longest_gap: 999999999d}",
      "chunk_records: 99999999999", "detector: {steps: 99999999999}", "quiet: {window: 999999999d}",
-     "quiet: {deviates: {flow: {absolute: .inf}}}"],
+     "quiet: {deviates: {flow: {absolute: .inf}}}", "threshold: {false_alarm_rate: 5e-324}", "threshold: {critical_rate: 5e-324}",
+     "threshold: {batch_fdr: 5e-324}", "threshold: {alarm_budget: 99999999999999999999/week}", "threshold: {alarm_budget: 0.000000001/week}",
+     "threshold: {method: fixed, value: .inf}", "detector: {seed: 9223372036854775808}", "chunk_records: 1e23",
+     "quiet: {maintenance: [{cron: '0 2 * * 0', lasts: 999999999d}]}"],
 )  # fmt: skip
 def test_a_monitors_number_out_of_bounds_is_refused(refused, setting):
     assert "aemon.yaml:5: monitors.pumps." in refused(f"{MINIMAL}    {setting}\n")

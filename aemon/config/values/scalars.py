@@ -15,6 +15,8 @@ from pydantic import (
     model_validator,
 )
 
+from aemon.clock import shortened
+
 
 class Settings(BaseModel):
     """Base of every settings object: frozen, no unknown keys, no secrets in error texts."""
@@ -95,6 +97,7 @@ Size = Annotated[
 
 _BUDGET = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*/\s*(hour|day|week)")
 _PER_DAY = {"hour": 24.0, "day": 1.0, "week": 1 / 7}
+LEAST_A_DAY, MOST_A_DAY = 1e-4, 1e9  # one in thirty years; more than any daemon judges
 
 
 def alarms_per_day(budget: str) -> float:
@@ -108,8 +111,16 @@ def alarms_per_day(budget: str) -> float:
     """
     match = _BUDGET.fullmatch(budget.strip())
     if match is None or float(match[1]) <= 0:
-        raise ValueError(f"{budget!r} is no alarm budget; write for example 3/day, 1/hour, 5/week")
-    return float(match[1]) * _PER_DAY[match[2]]
+        raise ValueError(
+            f"{shortened(budget)} is no alarm budget; write for example 3/day, 1/hour, 5/week"
+        )
+    a_day = float(match[1]) * _PER_DAY[match[2]]
+    if not LEAST_A_DAY <= a_day <= MOST_A_DAY:
+        raise ValueError(
+            f"{shortened(budget)} is no alarm budget: {LEAST_A_DAY:g}/day at least, and "
+            f"{MOST_A_DAY:g}/day at most"
+        )
+    return a_day
 
 
 def _check_budget(text: str) -> str:

@@ -27,18 +27,32 @@ def render(source: str, variables: Mapping[str, Any]) -> str:
     import jinja2
 
     try:
-        text = _compiled(source).render(variables)
+        text = _filled(source, variables)
+    except TemplateError:
+        raise
     except jinja2.TemplateError as error:
         line = getattr(error, "lineno", None)
         where = f" in its line {line}" if line else ""
         raise TemplateError(f"{error}{where}") from None
     except RecursionError:
         raise TemplateError("never ends: a macro calls itself") from None
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except MemoryError:
+        raise TemplateError("takes more memory than there is") from None
+    except Exception as error:  # noqa: BLE001 -- filters and methods raise whatever they like
         raise TemplateError(f"{type(error).__name__}: {error}") from None
-    if len(text) > LONGEST_TEXT:
-        raise TemplateError(f"becomes {len(text)} characters, and {LONGEST_TEXT} are the most")
     return text
+
+
+def _filled(source: str, variables: Mapping[str, Any]) -> str:
+    """Return the text; a template that goes on and on is stopped on the way."""
+    parts: list[str] = []
+    length = 0
+    for part in _compiled(source).generate(variables):
+        parts.append(part)
+        length += len(part)
+        if length > LONGEST_TEXT:
+            raise TemplateError(f"becomes longer than {LONGEST_TEXT} characters")
+    return "".join(parts)
 
 
 def render_json(source: str, variables: Mapping[str, Any]) -> str:
@@ -74,9 +88,10 @@ def try_template(source: str, *, as_json: bool = False) -> None:
 @lru_cache(maxsize=64)
 def _compiled(source: str) -> "Template":
     from jinja2 import StrictUndefined
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    environment = ImmutableSandboxedEnvironment(
+    from aemon.config.values.bounded_templates import BoundedEnvironment
+
+    environment = BoundedEnvironment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
     )
     return environment.from_string(source)
