@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from aemon.config.bounded_yaml import MOST_BYTES, read_bounded
 from aemon.config.loading import load_config
 from aemon.config.schema import Config
 from aemon.errors import AemonError, ConfigError
@@ -148,6 +149,10 @@ class Reloading:
         if self._path is None:
             return ""
         try:
-            return hashlib.sha256(self._path.read_bytes()).hexdigest()
+            return hashlib.sha256(read_bounded(self._path, MOST_BYTES)).hexdigest()
         except OSError:
             return ""
+        except (
+            ValueError
+        ) as error:  # a pipe, a device or far too much: told by the look that follows
+            return str(error)

@@ -18,10 +18,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from aemon import __version__
 from aemon.clock import Clock, utc_now
+from aemon.config.bounded_yaml import MOST_BYTES as MOST_CA_BYTES
+from aemon.config.bounded_yaml import read_bounded
 from aemon.config.receiver_settings import ReceiverSettings
 from aemon.notify.receivers.receiver import Receiver
 
@@ -161,7 +164,7 @@ class _Cutter:
 
 def _opener(receiver: Receiver, cutter: _Cutter) -> urllib.request.OpenerDirector:
     secure = receiver.address.startswith("https:")
-    context = ssl.create_default_context(cafile=receiver.settings.ca_file) if secure else None
+    context = _trusted(receiver.settings.ca_file) if secure else None
 
     def plain(host: str, **options: Any) -> http.client.HTTPConnection:
         return cutter.made(http.client.HTTPConnection(host, **options))
@@ -170,6 +173,18 @@ def _opener(receiver: Receiver, cutter: _Cutter) -> urllib.request.OpenerDirecto
         return cutter.made(http.client.HTTPSConnection(host, context=context, **options))
 
     return urllib.request.build_opener(_StayHere(), _Http(plain), _Https(tls))
+
+
+def _trusted(file: Path | None) -> ssl.SSLContext:
+    """Return what certificates are verified by: those of a file, or of the system.
+
+    Raises:
+        OSError: the file cannot be read, or holds no certificates.
+        ValueError: it is no plain file.
+    """
+    if file is not None:
+        read_bounded(file, MOST_CA_BYTES)  # a pipe would never be read to its end
+    return ssl.create_default_context(cafile=file)
 
 
 class _Http(urllib.request.HTTPHandler):

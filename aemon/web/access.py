@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from aemon.config.bounded_yaml import MOST_SECRET_BYTES, read_bounded
 from aemon.config.values.scalars import AtKeyError
 from aemon.config.web_settings import RateLimitSettings, WebSettings, read_web_config
 from aemon.errors import AemonError, ConfigError
@@ -133,7 +134,18 @@ class WatchedAccess:
             logger.warning(self.now.settings.ignored, extra={"action": Action.WEB_IGNORED})
 
     def look(self) -> None:
-        """Take up a change that two looks have seen, so that a file half written is not."""
+        """Take up a change that two looks have seen, so that a file half written is not.
+
+        Whatever a file holds, later ones are looked at.
+        """
+        try:
+            self._look()
+        except Exception as error:
+            # Logged once: the same content is not read again.
+            message = f"the one before stays in use: {error!r} (please report this)"
+            logger.exception(message, extra={"action": Action.WEB_REFUSED})
+
+    def _look(self) -> None:
         seen = self._content()
         steady, self._before = seen == self._before, seen
         if not steady or seen == self._taken:
@@ -153,13 +165,13 @@ class WatchedAccess:
             return ""
         try:
             settings, _ = read_web_config(self._path)
-        except AemonError as error:
-            return str(error)
+        except Exception as error:  # noqa: BLE001 -- a change all the same, which `load_access` judges
+            return repr(error)
         digest = hashlib.sha256(settings.model_dump_json().encode())
         tls = settings.tls_server_config
         for path in (tls.cert_file, tls.key_file, tls.client_ca_file) if tls else ():
             try:
-                digest.update(path.read_bytes() if path else b"")
-            except OSError as error:
+                digest.update(read_bounded(path, MOST_SECRET_BYTES) if path else b"")
+            except (OSError, ValueError) as error:
                 digest.update(str(error).encode())
         return digest.hexdigest()

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from aemon.config.bounded_yaml import MOST_SECRET_BYTES, path_shown, read_bounded
 from aemon.config.values.scalars import AtKeyError
 from aemon.config.web_settings import CIPHERS, CURVES, TlsSettings
 
@@ -85,9 +86,12 @@ def is_allowed(certificate: dict[str, Any] | None, names: Iterable[str]) -> bool
 
 def _readable(key: str, path: Path) -> None:
     try:
-        path.read_bytes()
+        read_bounded(path, MOST_SECRET_BYTES)
     except OSError as error:
-        raise AtKeyError(key, f"cannot read {path}: {error.strerror}") from None
+        why = error.strerror or "it is a folder"
+        raise AtKeyError(key, f"cannot read {path_shown(path)}: {why}") from None
+    except ValueError as error:
+        raise AtKeyError(key, f"cannot read {path_shown(path)}: {error}") from None
 
 
 def _no_password() -> str:

@@ -1,5 +1,6 @@
 """A daemon takes up a changed configuration beside its other work, whatever the store does."""
 
+import os
 import threading
 import time
 from contextlib import contextmanager
@@ -255,5 +256,27 @@ def test_a_reload_for_which_there_is_no_thread_is_tried_again(daemon, path, data
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", no_thread)
         daemon._begin_reload()
+    reload(daemon)
+    assert list(daemon._watching.monitors) == ["pumps"]
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device", "folder", "gone"])
+def test_a_configuration_that_is_no_plain_file_holds_up_no_reload(daemon, path, database, kind):
+    path.unlink()
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "folder":
+        path.mkdir()
+    for _ in range(2):
+        reload(daemon)
+        assert not daemon._reload_thread.is_alive()
+    assert (reloads(daemon, "ok"), reloads(daemon, "refused")) == (0, 1)
+    assert str(path) in daemon._reloading.refusal
+    if kind == "folder":
+        path.rmdir()
+    path.unlink(missing_ok=True)
+    path.write_text(text(database, "pumps"))
     reload(daemon)
     assert list(daemon._watching.monitors) == ["pumps"]
