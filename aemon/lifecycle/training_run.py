@@ -8,6 +8,7 @@ from aemon.clock import Clock, utc_now
 from aemon.config.learning_settings import LearningSettings
 from aemon.config.schema import MonitorSettings
 from aemon.config.source_settings import identity
+from aemon.config.values.addresses import public_address
 from aemon.detection.arrays import Mask
 from aemon.detection.detector import Detector
 from aemon.detection.drift.column_drift import reference
@@ -16,7 +17,7 @@ from aemon.detection.thresholds.by_entity import Thresholds
 from aemon.detection.thresholds.false_alarms import at_least, cap, without_false_alarms
 from aemon.detection.thresholds.hindsight import MOST_SHARE
 from aemon.detection.thresholds.threshold import false_alarm_rate_for
-from aemon.errors import ArtifactError
+from aemon.errors import ArtifactError, StoreError
 from aemon.frame import Frame, in_time_order, rows_of
 from aemon.lifecycle.detector_rows import detector_rows
 from aemon.lifecycle.loaded_detector import load
@@ -26,6 +27,7 @@ from aemon.records import DetectorState, Identity
 from aemon.store.detectors import active_detector, newest_version, save_detector
 from aemon.store.engine import open_engine
 from aemon.store.fences import Fence, fenced
+from aemon.store.schema.revisions import is_file_missing
 from aemon.store.store import Store
 
 ROUNDS = 3
@@ -170,9 +172,15 @@ def train_in_worker(
 
     Raises:
         LostLeaseError: the monitor has gone to another replica meanwhile.
+        StoreError: the store's file was deleted.
         AemonError: as `train_once`.
     """
-    store = fenced(Store(open_engine(store_url), utc_now), fence)
+    engine = open_engine(store_url)
+    if is_file_missing(engine):  # a connection would make an empty one
+        raise StoreError(
+            f"the store {public_address(engine.url)} is gone", todo="put its file back"
+        )
+    store = fenced(Store(engine, utc_now), fence)
     try:
         return train_once(name, settings, store, utc_now, why=why, trial=settings.life.trial)
     finally:

@@ -1,7 +1,9 @@
 """Connections to a results database, and what each kind of database needs."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -61,9 +63,49 @@ def open_engine(text: str) -> sa.Engine:
             f"store: no driver for {url.drivername}", todo="pip install 'aemon[postgresql]'"
         ) from error
     if sqlite:
+        file = _SameFile(str(url.database))
+        sa.event.listen(engine, "do_connect", file.check)
+        sa.event.listen(engine, "connect", file.note)
         sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "begin", file.check)
         sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+_REPLACED = "its file was deleted or replaced since it was opened"
+
+
+class _SameFile:
+    """Holds an engine to the SQLite file that it opened first.
+
+    SQLite goes on writing into a file that is in no folder any more, and a new connection makes an
+    empty one in its place: all results would be lost without a word.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+        self._opened: tuple[int, int] | None = None
+
+    def note(self, _connection: Any, _record: object) -> None:
+        """Remember which file it is."""
+        if self._opened is None:
+            self._opened = self._there()
+
+    def check(self, *_: Any) -> None:
+        """Look whether the path still leads there.
+
+        Raises:
+            OperationalError: it does not.
+        """
+        if self._opened is not None and self._there() != self._opened:
+            raise sqlite3.OperationalError(_REPLACED)
+
+    def _there(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
@@ -118,6 +160,10 @@ def store_errors(engine: sa.Engine) -> Iterator[None]:
 
 
 def _advice(cause: str) -> str:
+    if cause == _REPLACED:
+        return "put the file back, or restart aemon to go on with what is there now"
+    if "unable to open database file" in cause:
+        return "let the user that aemon runs as enter the file's folder and write into it"
     if "already exists" in cause:
         return "the database holds tables of another program: choose another database"
     return "check that the database is up and writable"

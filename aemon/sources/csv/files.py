@@ -1,5 +1,6 @@
 """Which files a path means: one, those of a folder, or those that fit a pattern."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from aemon.errors import SourceError
 ENDINGS = (".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zip")
 """Which files of a folder are read, in capitals or not; a pattern may name others."""
 
+_PERMIT = "let the user that aemon runs as list and enter the folder, and read its files"
 _MAGIC = frozenset("*?[")
 _STAYS = "it may still come; a relative path starts at the folder aemon was started in"
 _MOST_NAMES = 5
@@ -25,12 +27,18 @@ def find_files(path: Path) -> Files:
     """Return the files that a path means: one, those of a folder, or those that fit a pattern.
 
     Raises:
-        SourceError: there is none, or a folder holds files and none of them is read.
+        SourceError: there is none, a folder holds files and none of them is read, or it may not be
+            listed or entered.
     """
-    found = files_of(path)
+    try:
+        found = files_of(path)
+        beside = [] if found.read else files_beside(found)
+    except OSError as error:
+        raise SourceError(
+            f"{error.filename or path}: {error.strerror or error}", todo=_PERMIT
+        ) from None
     if found.read:
         return found
-    beside = files_beside(found)
     if not beside:
         return found
     first = beside[0]
@@ -48,6 +56,7 @@ def files_of(path: Path) -> Files:
 
     Raises:
         SourceError: there is no such file or folder, and no file fits the pattern.
+        OSError: a folder may not be listed or entered.
     """
     there = path if path.exists() else path.expanduser()
     if there.is_dir():
@@ -60,8 +69,24 @@ def files_of(path: Path) -> Files:
     base, pattern = Path(*there.parts[:plain]), Path(*there.parts[plain:])
     found = sorted(one for one in base.glob(str(pattern)) if one.is_file())
     if not found:
+        _check_listable(base)
         raise SourceError(f"{there}: no file fits this pattern", todo=_STAYS)
     return Files(base, {one.relative_to(base).as_posix(): one for one in found})
+
+
+def _check_listable(base: Path) -> None:
+    """Look whether there is a folder that may not be listed: a pattern passes over its files.
+
+    Raises:
+        PermissionError: there is one.
+    """
+
+    def refused(error: OSError) -> None:
+        if isinstance(error, PermissionError):
+            raise error
+
+    for _ in os.walk(base, onerror=refused):
+        pass
 
 
 def files_beside(files: Files) -> list[Path]:

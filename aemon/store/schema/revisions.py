@@ -43,7 +43,15 @@ def current_revision(engine: sa.Engine) -> str | None:
 def is_file_missing(engine: sa.Engine) -> bool:
     """Whether the store is a SQLite file that is not there yet; a connection would make it."""
     url = engine.url
-    return url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists()
+    if url.get_backend_name() != "sqlite":
+        return False
+    try:
+        Path(str(url.database)).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:  # a folder that may not be entered, say: connecting tells
+        return False
+    return False
 
 
 def upgrade(engine: sa.Engine) -> None:

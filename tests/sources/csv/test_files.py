@@ -3,6 +3,8 @@ from pathlib import Path
 import pytest
 
 from aemon.errors import SourceError
+from aemon.sources.csv.files import find_files
+from tests.permissions import as_other_user, open_folder
 from tests.sources.csv.csv_worlds import Follower, content, opened
 
 
@@ -73,3 +75,22 @@ def test_hidden_files_count_for_nothing(folder):
 def test_the_home_folder_is_shown_in_full(folder):
     with pytest.raises(SourceError, match=f"{folder.parent}/nowhere: no such file"):
         opened(Path("~/nowhere")).fetch(None, 1)
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o744, 0o711])
+@pytest.mark.parametrize("name", ["", "a.csv", "*.csv", "**/*.csv"])
+def test_a_folder_that_may_not_be_listed_or_entered_is_told_and_not_taken_for_empty(mode, name):
+    with open_folder() as base:
+        closed = base / "closed"
+        closed.mkdir()
+        write(closed / "a.csv")
+        assert len(find_files(closed / name).read) == 1
+        if (mode, name) == (0o711, "a.csv"):  # a file in a folder that can be entered is found
+            with as_other_user(closed, mode):
+                assert len(find_files(closed / name).read) == 1
+            return
+        with as_other_user(closed, mode), pytest.raises(SourceError) as told:
+            find_files(closed / name)
+    assert str(closed) in told.value.message
+    assert "Permission denied" in told.value.message
+    assert "let the user that aemon runs as" in told.value.todo
