@@ -76,6 +76,10 @@ class Action(StrEnum):
         "web.denied",
         "wrong credentials were shown; told once a minute, with how many `times` since",
     )
+    WEB_HOST = (
+        "web.host",
+        "a request came under a name that `http.hosts` does not list; told once a minute, with `times`",
+    )
     WEB_STALLED = "web.stalled", "no connection can be accepted, for the reason told"
     LEASE_TAKEN = "lease.taken", "monitors are watched here from now on"
     LEASE_LOST = (

@@ -35,10 +35,26 @@ class ClientSettings(Settings):
         return self
 
 
+HostName = Annotated[
+    str,
+    Field(
+        max_length=253,
+        pattern=r"^(\*|[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?)$",
+        description="a host name without port",
+    ),
+]
+
+
 class HttpSettings(Settings):
     """Where metrics, health and the status page are served, and to whom."""
 
     listen: Listen = Field("127.0.0.1:9464", description="host:port; loopback unless you say so")
+    hosts: tuple[HostName, ...] | None = Field(
+        None,
+        max_length=1000,
+        description="names it may be asked under, beside those of this host, of listen and of url; "
+        "default none more on loopback, any elsewhere; '*' for any",
+    )
     web_config: FileBeside | None = Field(
         None,
         description="file with TLS, users and tokens, in the format of Prometheus' exporters",

@@ -38,6 +38,8 @@ from aemon.store.store import Store
 from aemon.threads import first_dead, start_thread
 from aemon.web.access import WatchedAccess, exposure
 from aemon.web.app import build_app
+from aemon.web.guard import Limits
+from aemon.web.host_names import known_hosts
 from aemon.web.server import WebServer, listen
 
 if TYPE_CHECKING:
@@ -139,7 +141,7 @@ class Daemon:
         signal.signal(signal.SIGHUP, self._ask_to_reload)
         app = build_app(
             self._status, self._condition.health, self._metrics.exposed, lambda: self._access.now,
-            max_body=self._config.http.max_body, refused=self._metrics.count_refused,
+            limits=self._limits(), refused=self._metrics.count_refused,
         )  # fmt: skip
         self._web = web = WebServer(self._socket, app, self._access)
         web.start()
@@ -179,6 +181,11 @@ class Daemon:
             log(logger, logging.CRITICAL, Action.SCHEDULER_FAILED, what)
         self._stop(web)
         return ExitCode.FAILED if dead else ExitCode.OK
+
+    def _limits(self) -> Limits:
+        http = self._config.http
+        bound = self._socket.getsockname()[0]
+        return Limits(max_body=http.max_body, hosts=known_hosts(http, bound))
 
     def _dead_thread(self) -> str:
         """Return the name of a thread that the daemon cannot do without and that has ended."""

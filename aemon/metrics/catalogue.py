@@ -41,7 +41,8 @@ class Catalogue:
     http_refused = counter(
         "aemon_http_refused", ("status",),
         "HTTP requests that were refused: 401 without credentials, 403 without permission, 413 with "
-        "too large a body, 429 for there were too many",
+        "too large a body, 421 under a name that http.hosts does not list, 429 for there were too "
+        "many, 503 for all connections were busy",
     )
     lease_held = gauge(
         "aemon_lease_held", ("monitor",),

@@ -5,7 +5,7 @@ from aemon.metrics.catalogue import Catalogue
 from aemon.records import Job, Outcome, Quiet, Severity
 
 SENDING_OUTCOMES = ("sent", "failed", "dead")
-REFUSED = (401, 403, 413, 429)
+REFUSED = (401, 403, 413, 421, 429, 503)
 PRUNED = ("scores", "anomalies", "episodes", "trials", "drifts", "runs", "artifacts")
 _SOURCE_ERRORS = ("unreachable", "misconfigured", "unfit", "timed_out")
 _REJECTED = (

@@ -1,7 +1,6 @@
 """Who may ask the daemon what: the web configuration as it is now, taken up when it changes."""
 
 import hashlib
-import ipaddress
 import logging
 import ssl
 import time
@@ -15,6 +14,7 @@ from aemon.config.web_settings import RateLimitSettings, WebSettings, read_web_c
 from aemon.errors import AemonError, ConfigError
 from aemon.logs import Action
 from aemon.web.credentials import Credentials
+from aemon.web.host_names import is_loopback
 from aemon.web.tls import server_context
 
 logger = logging.getLogger(__name__)
@@ -101,20 +101,13 @@ def exposure(settings: WebSettings, host: str) -> str:
     >>> exposure(WebSettings(), "0.0.0.0")
     'whoever reaches the port may read everything: it takes no credentials'
     """
-    if _is_loopback(host) or settings.takes_certificate:
+    if is_loopback(host) or settings.takes_certificate:
         return ""
     if not settings.takes_credentials:
         return "whoever reaches the port may read everything: it takes no credentials"
     if settings.tls_server_config is None:
         return "passwords and tokens cross the network in clear: there is no TLS"
     return ""
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class WatchedAccess:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import re
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -20,10 +21,8 @@ from aemon.errors import AemonError, ResourceError
 from aemon.operations.json_form import to_json
 from aemon.operations.status_report import Health, StatusPage
 from aemon.web.access import Access, load_access
-from aemon.web.guard import OPEN_PATH, Guard
+from aemon.web.guard import OPEN_PATH, Guard, Limits
 from aemon.web.worker_threads import in_thread
-
-MAX_BODY = 10_000_000  # bytes
 
 
 def build_app(
@@ -32,7 +31,7 @@ def build_app(
     exposed: Callable[[], bytes],
     access: Callable[[], Access] | None = None,
     *,
-    max_body: int = MAX_BODY,
+    limits: Limits | None = None,
     refused: Callable[[int], None] = lambda _status: None,
 ) -> ASGIApp:
     """Build the application, with its guard before it.
@@ -42,11 +41,11 @@ def build_app(
         health: must answer at once.
         exposed: writes what `/metrics` shows; called in threads.
         access: who may ask for what; without it whoever reaches the port may read.
-        max_body: a request with a larger body is refused, in bytes.
+        limits: what is refused, whoever asks.
         refused: hears the status of every request that is refused.
     """
     app = Starlette(routes=routes(status, health, exposed))
-    return Guard(app, access or partial(load_access, None), max_body, refused)
+    return Guard(app, access or partial(load_access, None), limits or Limits(), refused)
 
 
 def routes(
@@ -115,7 +114,7 @@ def _rendered(
     small = Page(compressed) if compressed else page
 
     async def handler(request: Request) -> Response:
-        wanted = small if "gzip" in request.headers.get("accept-encoding", "") else page
+        wanted = small if takes_gzip(request.headers.get("accept-encoding", "")) else page
         try:
             return await wanted.get()
         except TimeoutError:
@@ -125,6 +124,19 @@ def _rendered(
             return PlainTextResponse(f"{error}\n", HTTPStatus.SERVICE_UNAVAILABLE)
 
     return handler
+
+
+def takes_gzip(accepted: str) -> bool:
+    """Return whether an `Accept-Encoding` header names gzip, and not with the weight 0.
+
+    >>> takes_gzip("deflate, GZIP;q=0.5"), takes_gzip("gzip; q=0.0, *"), takes_gzip("br")
+    (True, False, False)
+    """
+    for part in accepted.lower().split(","):
+        name, _, weight = part.partition(";")
+        if name.strip() == "gzip":
+            return re.fullmatch(r"\s*q\s*=\s*0(\.0*)?\s*", weight) is None
+    return False
 
 
 def _percent(share: float) -> str:

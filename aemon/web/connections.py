@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, cast
@@ -12,10 +13,18 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from aemon.web.access import Access
+from aemon.web.guard import CROWDED
 from aemon.web.tls import is_allowed
 
 MOST = 100
 """Connections at once. Each takes a file, and sources and store need files, too."""
+
+MOST_SPARE = 20  # beyond those, for probes: anything but `/healthz` is refused there
+
+FEW = 0.1
+"""Where no larger share of the connections waits, none goes before it has waited for a while."""
+
+GRACE_SECONDS = 0.5  # that while
 
 HEAD_SECONDS = 5.0  # from the first byte, or the connection, to the end of a request's head
 HEAD_BYTES = 16 * 1024
@@ -26,31 +35,48 @@ IDLE_SECONDS = 75  # between two requests; a scrape every minute keeps its conne
 class Gate:
     """Counts connections. When there are too many, the one that has waited longest has to go.
 
-    Those that wait are all but the ones whose request is here as a whole and is being answered: a
-    newcomer is turned away only where all are. So nobody who just holds connections keeps others
-    out.
+    Those that wait are all but the ones whose request is here as a whole and is being answered:
+    where nearly all are, a newcomer gets one of a few spare connections, whose oldest goes for it.
+    So nobody who just holds connections keeps others out, and probes are always answered.
     """
 
-    def __init__(self, most: int = MOST) -> None:
-        self._most = most
+    def __init__(self, most: int = MOST, spare: int = MOST_SPARE) -> None:
+        self._most, self._most_spare = most, spare
+        self._spare: dict[Connection, None] = {}  # oldest first
         self._open: set[Connection] = set()
-        self._waiting: dict[Connection, None] = {}  # longest first
+        self._waiting: dict[Connection, float] = {}  # since when (monotonic), longest first
 
-    def admit(self, connection: "Connection") -> bool:
-        """Count one in, if there is room or room can be made."""
-        if len(self._open) >= self._most:
-            oldest = next(iter(self._waiting), None)
-            if oldest is None:
-                return False
-            self.leave(oldest)
-            oldest.cut()
-        self._open.add(connection)
-        return True
+    def admit(self, connection: "Connection") -> None:
+        """Count one in, and make room for it."""
+        if len(self._open) < self._most:
+            self._open.add(connection)
+        elif self._had_their_time():
+            self._end(next(iter(self._waiting)))
+            self._open.add(connection)
+        else:
+            if len(self._spare) >= self._most_spare:
+                self._end(next(iter(self._spare)))
+            connection.crowd()
+            self._spare[connection] = None
+
+    def _had_their_time(self) -> bool:
+        """Return whether the one that has waited longest had the time to send its request.
+
+        Where nearly all are being answered, newcomers would else end each other at once.
+        """
+        since = next(iter(self._waiting.values()), None)
+        if since is None:
+            return False
+        return len(self._waiting) > FEW * self._most or time.monotonic() - since > GRACE_SECONDS
+
+    def _end(self, connection: "Connection") -> None:
+        self.leave(connection)
+        connection.cut()
 
     def waits(self, connection: "Connection") -> None:
         """It can be cut off."""
         if connection in self._open:
-            self._waiting.setdefault(connection)
+            self._waiting.setdefault(connection, time.monotonic())
 
     def works(self, connection: "Connection") -> None:
         """It should not be cut off."""
@@ -59,6 +85,7 @@ class Gate:
     def leave(self, connection: "Connection") -> None:
         """Count one out."""
         self._open.discard(connection)
+        self._spare.pop(connection, None)
         self._waiting.pop(connection, None)
 
 
@@ -77,6 +104,10 @@ class Connection(H11Protocol):
         self._access = access
         self._end: asyncio.TimerHandle | None = None
         self._answering = False
+
+    def crowd(self) -> None:
+        """Mark it as one too many: the application answers nothing but a probe, and closes it."""
+        self.app_state[CROWDED] = True
 
     def cut(self) -> None:
         """End it at once, whatever it does."""

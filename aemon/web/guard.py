@@ -5,6 +5,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from starlette.datastructures import Headers
@@ -12,12 +13,18 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from aemon.clock import shortened
 from aemon.config.web_settings import Permission
 from aemon.errors import ResourceError
 from aemon.logs import Action
 from aemon.web.access import Access
 from aemon.web.credentials import CrowdedError, PasswordChecks
+from aemon.web.host_names import HostNames, is_known
 
+CROWDED = "crowded"
+"""In the state of a request: its connection is one too many, and has it answered only if it is open."""
+
+_LATER = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 OPEN_PATH = "/healthz"  # for probes, which know nothing and learn nothing but that
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 LINGER_SECONDS = 1.0  # that somebody who still sends is given to read why they are refused
@@ -26,6 +33,19 @@ PART_BYTES = 1 << 18  # of a long answer that are sent at once
 TELL_EVERY_SECONDS = 60.0
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What is refused, whoever asks.
+
+    Attributes:
+        max_body: a larger body, in bytes.
+        hosts: a request under a name that is not among these; None where any will do.
+    """
+
+    max_body: int = 10_000_000
+    hosts: HostNames | None = None
 
 
 class Guard:
@@ -40,16 +60,16 @@ class Guard:
         self,
         app: ASGIApp,
         access: Callable[[], Access],
-        max_body: int,
+        limits: Limits,
         refused: Callable[[int], None],
     ) -> None:
         self._app = app
         self._refused = refused
         self._access = access
-        self._max_body = max_body
+        self._limits = limits
         self._checks = PasswordChecks()
-        self._denied = 0
-        self._tell_at = 0.0
+        self._denied = Seldom()
+        self._misdirected = Seldom()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or say why not."""
@@ -58,7 +78,7 @@ class Guard:
         if scope["type"] != "http":
             return
         access = self._access()
-        exchange = _Exchange(scope, receive, send, access.headers, self._max_body)
+        exchange = _Exchange(scope, receive, send, access.headers, self._limits.max_body)
         try:
             await self._admit(scope, access)
             exchange.refuse_length()
@@ -80,6 +100,15 @@ class Guard:
         reads = scope["method"] in READS
         if reads and scope["path"] == OPEN_PATH:
             return
+        if scope.get("state", {}).get(CROWDED):
+            raise _refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE, "too many connections are being answered"
+            )
+        host = Headers(scope=scope).get("host", "")
+        if not is_known(host, self._limits.hosts):
+            self._misdirected.log(Action.WEB_HOST, host=shortened(host))
+            why = "nothing is known here under this name; http.hosts lists those that are"
+            raise _refusal(HTTPStatus.MISDIRECTED_REQUEST, why)
         if not access.bucket.allows():
             raise _refusal(HTTPStatus.TOO_MANY_REQUESTS, "too many requests")
         needed: Permission = "read" if reads else "push"
@@ -101,24 +130,30 @@ class Guard:
             raise _refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from None
         if granted is None:
             if shown:
-                self._tell(address)
+                self._denied.log(Action.WEB_DENIED, address=address)
             raise _refusal(HTTPStatus.UNAUTHORIZED, "this takes credentials")
         return granted
 
-    def _tell(self, address: str) -> None:
-        """Log wrong credentials, but no line for each: whoever tries may try often."""
-        self._denied += 1
-        if time.monotonic() < self._tell_at:
+
+class Seldom:
+    """Logs what somebody may do often, but no line for each time."""
+
+    def __init__(self) -> None:
+        self._times = 0
+        self._next_at = 0.0
+
+    def log(self, action: Action, **fields: str) -> None:
+        """Log it, with how many times it was since, unless that was done a moment ago."""
+        self._times += 1
+        if time.monotonic() < self._next_at:
             return
-        self._tell_at = time.monotonic() + TELL_EVERY_SECONDS
-        logger.warning(
-            "", extra={"action": Action.WEB_DENIED, "address": address, "times": self._denied}
-        )
-        self._denied = 0
+        self._next_at = time.monotonic() + TELL_EVERY_SECONDS
+        logger.warning("", extra={"action": action, **fields, "times": self._times})
+        self._times = 0
 
 
 def _refusal(status: HTTPStatus, why: str) -> HTTPException:
-    again = {"Retry-After": "1"} if status == HTTPStatus.TOO_MANY_REQUESTS else None
+    again = {"Retry-After": "1"} if status in _LATER else None
     return HTTPException(status, f"{why}\n", again)
 
 
@@ -137,6 +172,7 @@ class _Exchange:
         self._send = send
         self._headers = headers
         self._max_body = self._left = max_body
+        self._last = bool(scope.get("state", {}).get(CROWDED))
         sent = Headers(scope=scope)
         self._length = int(sent.get("content-length", 0))  # the server has seen that it is a number
         self._body_comes = self._length > 0 or "transfer-encoding" in sent
@@ -174,7 +210,7 @@ class _Exchange:
             own = list(message.get("headers", ()))
             names = {name for name, _ in own}
             own += [header for header in self._headers if header[0] not in names]
-            if self._body_comes and b"connection" not in names:
+            if (self._body_comes or self._last) and b"connection" not in names:
                 own.append((b"connection", b"close"))
             message = {**message, "headers": own}
         elif self._body_comes and not message.get("more_body", False):

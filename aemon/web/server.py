@@ -153,10 +153,8 @@ class _Server(uvicorn.Server):
             connection = Connection(
                 self.config, self.server_state, self._gate, lambda: self._access.now
             )
-            if self._gate.admit(connection):
-                self._keep(self._meet(connection, accepted))
-            else:
-                accepted.close()
+            self._gate.admit(connection)
+            self._keep(self._meet(connection, accepted))
             await asyncio.sleep(0)  # those who are connected have their turn between two newcomers
 
     async def _meet(self, connection: Connection, accepted: socket.socket) -> None:

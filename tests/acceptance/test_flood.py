@@ -45,7 +45,7 @@ permissions:
 
 
 def request(method: str, path: str, *more: str) -> bytes:
-    return "\r\n".join((f"{method} {path} HTTP/1.1", "Host: x", *more, "", "")).encode()
+    return "\r\n".join((f"{method} {path} HTTP/1.1", "Host: localhost", *more, "", "")).encode()
 
 
 def bearer(token: str) -> str:

@@ -280,3 +280,10 @@ def test_a_configuration_that_is_no_plain_file_holds_up_no_reload(daemon, path, 
     path.write_text(text(database, "pumps"))
     reload(daemon)
     assert list(daemon._watching.monitors) == ["pumps"]
+
+
+def test_a_daemon_on_loopback_answers_under_few_names(daemon):
+    hosts = daemon._limits().hosts
+    assert hosts is not None
+    assert "localhost" in hosts
+    assert "evil.example" not in hosts

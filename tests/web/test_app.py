@@ -258,3 +258,13 @@ def test_a_busy_daemon_is_not_taken_for_a_dead_one():
     assert (busy.status_code, dead.status_code) == (200, 503)
     assert busy.text == "busy: 10 scoring runs in hand; scheduler heartbeat 2 s ago\n"
     assert dead.text == "dead: 10 scoring runs in hand; scheduler heartbeat 2 s ago\n"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "packed"),
+    [("gzip", True), ("gzip;q=0.1", True), ("deflate, GZIP", True), ("gzip;q=0", False), ("gzip; q=0.000", False), ("br", False), ("", False), ("gzip;q=0, identity", False)],
+)  # fmt: skip
+def test_metrics_are_packed_for_those_who_take_it(accepted, packed):
+    answer = client().get("/metrics", headers={"Accept-Encoding": accepted})
+    assert ("content-encoding" in answer.headers) == packed
+    assert "# HELP" in answer.text or answer.text == client().get("/metrics").text

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from aemon.operations.status_report import Health
 from aemon.web import connections, server
 from aemon.web.app import build_app
+from aemon.web.guard import Limits
 from aemon.web.server import WebServer, listen
 from tests.web_security import answer_of, ended_after
 
@@ -35,7 +36,7 @@ def port(monkeypatch):
     page = generate_latest(registry)  # on a busy machine writing it would take up the time limit
     listener = listen("127.0.0.1:0")
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
-    app = build_app(lambda: None, lambda: HEALTH, lambda: page, max_body=1_000_000)
+    app = build_app(lambda: None, lambda: HEALTH, lambda: page, limits=Limits(max_body=1_000_000))
     web = WebServer(listener, app)
     web.start()
     yield listener.getsockname()[1]
@@ -211,3 +212,36 @@ def test_who_waits_longest_makes_room_for_a_newcomer(port):
 def test_the_server_stops_while_connections_wait_and_hang(port):
     with connect(port), connect(port, ASK):
         time.sleep(0.05)
+
+
+def test_while_all_connections_are_being_answered_probes_are_and_others_hear_why_they_are_not(
+    monkeypatch,
+):
+    """Many of whom come anew at once: until now the newest ended each other."""
+    release, most, spare = threading.Event(), 20, 5
+    monkeypatch.setattr(server, "Gate", lambda: connections.Gate(most, spare))
+    listener = listen("127.0.0.1:0")
+    web = WebServer(
+        listener, build_app(lambda: None, lambda: HEALTH, lambda: release.wait(20) and b"x")
+    )
+    web.start()
+    port = listener.getsockname()[1]
+    slow = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+    with ExitStack() as stack:
+        busy = [stack.enter_context(connect(port, slow)) for _ in range(most)]
+        deadline = time.monotonic() + 10
+        while len(web._server._gate._open) - len(web._server._gate._waiting) < most:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        for _ in range(10):
+            refused = [stack.enter_context(connect(port, slow)) for _ in range(spare - 1)]
+            with connect(port, LAST) as probe:
+                assert answer_of(probe).startswith(b"HTTP/1.1 200")
+            for one in refused:
+                heard = answer_of(one, 5).lower()
+                assert heard.startswith(b"http/1.1 503")
+                assert b"connection: close" in heard
+                assert b"retry-after" in heard
+        release.set()
+        assert all(one.recv(4096).startswith(b"HTTP/1.1 200") for one in busy)
+    web.stop()

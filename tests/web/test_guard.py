@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import hashlib
+import socket
 import time
 
 import bcrypt
@@ -12,13 +13,15 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from aemon.config.service_settings import HttpSettings
 from aemon.config.web_settings import WebSettings
 from aemon.operations.status_report import Health
 from aemon.web import credentials
 from aemon.web.access import _access
 from aemon.web.app import routes
 from aemon.web.credentials import CrowdedError, PasswordChecks
-from aemon.web.guard import Guard
+from aemon.web.guard import Guard, Limits
+from aemon.web.host_names import is_known, known_hosts
 
 QUICK = 4  # bcrypt's least cost
 HASH = bcrypt.hashpw(b"open sesame", bcrypt.gensalt(QUICK)).decode()
@@ -41,12 +44,12 @@ def broken(_request):
     raise RuntimeError("nobody foresaw this")
 
 
-def client(refused=lambda _status: None, **settings) -> TestClient:
+def client(refused=lambda _status: None, hosts=None, **settings) -> TestClient:
     access = _access(WebSettings.model_validate({**KEPT, **settings}), None)
     health = Health(started=True, alive=True, heartbeat_age_seconds=1)
     more = [Route("/push", take, methods=["POST"]), Route("/broken", broken)]
     app = Starlette(routes=[*routes(lambda: None, lambda: health, bytes), *more])
-    guarded = Guard(app, lambda: access, MAX_BODY, refused)
+    guarded = Guard(app, lambda: access, Limits(max_body=MAX_BODY, hosts=hosts), refused)
     return TestClient(guarded, raise_server_exceptions=False)
 
 
@@ -253,3 +256,43 @@ def test_wrong_passwords_cost_no_more_than_a_quarter_of_a_core():
         return (time.process_time() - worked) / (time.perf_counter() - began)
 
     assert asyncio.run(ask()) < 0.35
+
+
+NAMES = known_hosts(
+    HttpSettings(hosts=["aemon.example"], url="https://status.example/"), "127.0.0.1"
+)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1:9464", "localhost", "LOCALHOST:9464", "[::1]:9464", "10.1.2.3", "aemon.example", "Aemon.Example.:80",
+     "status.example", socket.gethostname(), "[fe80::1%25eth0]:1"],
+)  # fmt: skip
+def test_a_known_name_and_every_address_is_answered(host):
+    port = client(hosts=NAMES)
+    assert port.get("/metrics", auth=ALICE, headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:9464", "localhost.evil.example", "127.0.0.1.evil.example", "[", "x@localhost", "aemon.example.evil"])  # fmt: skip
+def test_another_name_is_refused_whatever_is_shown_and_told_once(host, caplog):
+    """A page of somebody else's whose name suddenly leads here (DNS rebinding)."""
+    port = client(hosts=NAMES)
+    for _ in range(3):
+        answer = port.get("/metrics", auth=ALICE, headers={"Host": host})
+        assert (answer.status_code, "http.hosts" in answer.text) == (421, True)
+    assert [record.action for record in caplog.records] == ["web.host"]
+    assert port.get("/healthz", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("settings", "bound", "evil_is_known"),
+    [({}, "127.0.0.1", False), ({}, "::1", False), ({}, "0.0.0.0", True), ({}, "10.0.0.7", True),
+     ({"hosts": []}, "0.0.0.0", False), ({"hosts": ["*"]}, "127.0.0.1", True), ({"hosts": ["evil.example"]}, "127.0.0.1", True)],
+)  # fmt: skip
+def test_without_a_list_any_name_will_do_unless_only_this_host_can_ask(
+    settings, bound, evil_is_known
+):
+    hosts = known_hosts(HttpSettings.model_validate(settings), bound)
+    assert is_known("evil.example", hosts) == evil_is_known
+    assert is_known("localhost:9464", hosts)
+    assert is_known("", hosts), "of HTTP/1.0; no browser's"
