@@ -163,7 +163,10 @@ def _advice(cause: str) -> str:
     if cause == _REPLACED:
         return "put the file back, or restart aemon to go on with what is there now"
     if "unable to open database file" in cause:
-        return "let the user that aemon runs as enter the file's folder and write into it"
+        return (
+            "let the user that aemon runs as enter the file's folder and write into it, "
+            "or raise the limit of open files (ulimit -n)"
+        )
     if "already exists" in cause:
         return "the database holds tables of another program: choose another database"
     return "check that the database is up and writable"
