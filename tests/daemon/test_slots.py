@@ -100,6 +100,7 @@ def test_a_task_is_not_lost_while_something_unforeseen_keeps_threads_from_starti
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert future.result(5) == 7
+    slots.busy()  # waits for the thread that started it
     assert slots.short_seconds() == 0
     assert slots.thread.is_alive()
 
