@@ -10,6 +10,9 @@ Clock = Callable[[], datetime]
 LONGEST = timedelta(days=36_500)
 """No duration is longer: a hundred years from now or ago is still a date."""
 
+MOST_SKEW = timedelta(hours=1)
+"""The clocks of two hosts lie no further apart: a later time was noted by a clock that was wrong."""
+
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _MOST_SHOWN = 40  # characters
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
@@ -18,6 +21,16 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 def utc_now() -> datetime:
     """The system clock."""
     return datetime.now(UTC)
+
+
+def is_wrong(noted: datetime, now: datetime) -> bool:
+    """Return whether a noted time lies so far ahead that the clock was set back since.
+
+    >>> now = datetime(2026, 1, 1, tzinfo=UTC)
+    >>> is_wrong(now + timedelta(days=2000), now), is_wrong(now + timedelta(seconds=1), now)
+    (True, False)
+    """
+    return noted - now > MOST_SKEW
 
 
 def parse_duration(text: str) -> timedelta:

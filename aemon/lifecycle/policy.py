@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from aemon.clock import format_duration
+from aemon.clock import format_duration, is_wrong
 from aemon.config.lifecycle_settings import LifeSettings
 from aemon.config.schema import MonitorSettings
 from aemon.config.values.cron import is_due
@@ -261,7 +261,7 @@ def stage_of(
         asked_for: whether it learned by other settings than the active one, or promises another rate.
     """
     wanted = records_of_a_trial(rate, life.trial_records)
-    overdue = now - began_at >= life.trial_longest
+    overdue = now - began_at >= life.trial_longest or is_wrong(began_at, now)
     least = least_records(wanted, overdue=overdue, asked_for=asked_for)
     return TrialStage(wanted=wanted, overdue=overdue, ripe=records >= least)
 

@@ -55,6 +55,8 @@ def with_life(**life) -> MonitorSettings:
         ({"provisional": True, "records": 1000}, "growth"),
         ({"records": 1000}, ""),
         ({"state_at": NOW - DAY}, "schedule"),
+        ({"state_at": NOW + 2000 * DAY}, "schedule"),  # the clock was set back since
+        ({"state_at": NOW + timedelta(minutes=5)}, ""),  # by another host's clock
         ({"state_at": NOW - DAY, "on_trial": True}, ""),
         ({"state_at": NOW - DAY, "shifting": True}, ""),
         ({"state_at": NOW - DAY, "shifting": True, "shifts": True}, ""),
@@ -153,6 +155,12 @@ def test_a_trial_is_decided_once_it_has_seen_enough_or_lasted_long_enough(
 ):
     stage = stage_of(records, NOW - lasted, 0.01, LifeSettings(), NOW)
     assert (stage.wanted, stage.ripe, stage.overdue) == (200, ripe, overdue)
+
+
+def test_a_trial_that_began_by_a_clock_that_was_set_back_since_is_overdue():
+    life = LifeSettings()
+    assert stage_of(300, NOW + 2000 * DAY, 0.01, life, NOW).overdue
+    assert not stage_of(300, NOW + timedelta(minutes=5), 0.01, life, NOW).overdue
 
 
 def test_a_change_of_settings_waits_for_no_record_of_a_source_that_stands_still():

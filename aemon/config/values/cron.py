@@ -9,6 +9,8 @@ from statistics import median_high
 from typing import Self
 from zoneinfo import ZoneInfo
 
+from aemon.clock import is_wrong
+
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _FIELDS = (
@@ -189,7 +191,9 @@ def moment_after(schedule: timedelta | Cron, zone: ZoneInfo, now: datetime, coun
 
 
 def is_due(schedule: timedelta | Cron, since: datetime, now: datetime, zone: ZoneInfo) -> bool:
-    """Whether what was done at `since` is to be done again by now."""
+    """Whether what was done at `since` is to be done again by now; also if nobody knows when it was."""
+    if is_wrong(since, now):
+        return True
     if isinstance(schedule, timedelta):
         return now - since >= schedule
     just_after = since + timedelta(microseconds=1)
