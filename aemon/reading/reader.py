@@ -16,6 +16,7 @@ from aemon.sources.source import Arrived, Fetched, Replayable
 if TYPE_CHECKING:
     import pandas as pd
 
+UNREADABLE = "unreadable"  # rejected, because the source could not read it
 LOOK_BACK = timedelta(minutes=5)
 """Where keys do not tell which records are new, those so much older are looked for by default."""
 
@@ -137,9 +138,14 @@ class Reader:
             check_columns(fetched.table, roles)
             times = roles.times_of(fetched.table[roles.time])
         frame = check_frame(fetched.table, roles, times)
+        examples = examples_of(fetched.table, roles) if frame.rejected else {}
+        if fetched.unreadable:
+            rejected = {**frame.rejected, UNREADABLE: len(fetched.unreadable)}
+            frame = replace(frame, rejected=rejected)
+            examples[UNREADABLE] = fetched.unreadable[0]
         return Read(
             frame=frame,
-            fetched=len(fetched.table),
+            fetched=len(fetched.table) + len(fetched.unreadable),
             watermark=fetched.watermark,
             more=fetched.more,
             waiting=fetched.waiting,
@@ -148,7 +154,7 @@ class Reader:
             times=times,
             roles=roles,
             warnings=fetched.warnings,
-            examples=examples_of(fetched.table, roles) if frame.rejected else {},
+            examples=examples,
         )
 
     def _without_incomplete(self, read: Read, position: Watermark | None, complete: int) -> Read:

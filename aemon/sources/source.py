@@ -26,6 +26,7 @@ class Fetched:
         warnings: what a person should know of this read, a sentence each.
         times: (N,) the table's event times as its roles read them, where the source has read them
             already; None where it has not.
+        unreadable: records that the source could not read and passed over, as a message shows them.
     """
 
     table: pd.DataFrame
@@ -34,6 +35,7 @@ class Fetched:
     waiting: int = 0
     warnings: tuple[str, ...] = ()
     times: npt.NDArray[np.datetime64] | None = None
+    unreadable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

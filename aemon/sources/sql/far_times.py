@@ -6,8 +6,19 @@ from typing import Any
 _LONG_AGO, _FAR_AHEAD = datetime(1, 1, 2), datetime(9999, 12, 30)  # noqa: DTZ001 -- any zone can hold them
 
 
+def is_far(value: object) -> bool:
+    """Return whether a value is what a time is read as that Python cannot hold."""
+    if not isinstance(value, date):
+        return False
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=None) in (_LONG_AGO, _FAR_AHEAD)
+    return value in (_LONG_AGO.date(), _FAR_AHEAD.date())
+
+
 def read_far_times(connection: Any, _record: object = None) -> None:
     """Let a psycopg connection read such a time as one of the year 1 or 9999, instead of failing.
+
+    A time of day or a duration that Python cannot hold is read as text.
 
     Listens to SQLAlchemy's event `connect`.
     """
@@ -33,3 +44,23 @@ def read_far_times(connection: Any, _record: object = None) -> None:
         _LONG_AGO.replace(tzinfo=UTC),
     )
     forgiving("date", loaders.DateLoader, date(9999, 12, 30), date(1, 1, 2))
+    for name, base in (
+        ("time", loaders.TimeLoader),
+        ("timetz", loaders.TimetzLoader),
+        ("interval", loaders.IntervalLoader),
+    ):
+        connection.adapters.register_loader(name, _or_text(base))
+
+
+def _or_text(base: type[Any]) -> type[Any]:
+    """Return a loader that reads as text what Python cannot hold, such as 24:00:00."""
+    from psycopg import DataError
+
+    class Loader(base):  # type: ignore[misc]
+        def load(self, data: Any) -> Any:
+            try:
+                return super().load(data)
+            except (DataError, OverflowError):
+                return bytes(data).decode()
+
+    return Loader

@@ -1,5 +1,6 @@
 """What went wrong with a database, as what a person can do about it."""
 
+import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,11 @@ from aemon.errors import AemonError, SourceConfigError
 from aemon.sources.source import there
 from aemon.sources.sql.connecting import Database
 from aemon.sources.sql.reading_order import ReadingOrder
+
+_OF_ROWS = ("21", "22", "2F", "38", "39", "54", "P0")
+"""PostgreSQL's classes of errors that the values of a row cause, in a view or its functions, too."""
+
+_SQLITE_OF_ROWS = frozenset((sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH))
 
 
 def explain(
@@ -30,6 +36,19 @@ def explain(
         except database.errors:
             pass
     return database.trouble(error)
+
+
+def is_of_a_row(error: Exception, database: Database) -> bool:
+    """Return whether an error may come of some rows alone: the rest can then be read without them."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    state = getattr(cause, "sqlstate", None)
+    if state:
+        return str(state).startswith(_OF_ROWS)
+    if isinstance(cause, sqlite3.Error):
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+        return code in _SQLITE_OF_ROWS and not _is_mistake(str(cause))
+    driver = database.engine.dialect.dbapi
+    return driver is not None and isinstance(cause, driver.DataError)
 
 
 def _missing(

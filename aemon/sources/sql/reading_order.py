@@ -1,5 +1,6 @@
 """The statements that read a table in the order of (time, key), or (time, key, entity)."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -8,6 +9,7 @@ from sqlalchemy.sql import quoted_name
 
 from aemon.config.source_settings import SqlSource
 from aemon.records import Watermark
+from aemon.sources.sql.far_times import is_far
 from aemon.sources.sql.position import MISSING, NEWEST_KEY, RELOADED, position_of
 
 
@@ -23,6 +25,23 @@ class ReadingOrder:
     def all(self) -> sa.Select[Any]:
         """Return what reads every row."""
         return sa.select(sa.literal_column("*")).select_from(self.records)
+
+    @property
+    def identity(self) -> tuple[sa.ColumnElement[Any], ...]:
+        """Return the columns that identify a row: time, key and entity, each once."""
+        columns = (self.time, self.key, *(() if self._entity is None else (self._entity,)))
+        return tuple({column.name: column for column in columns}.values())
+
+    def these(self, identities: Sequence[Sequence[Any]]) -> sa.Select[Any]:
+        """Return what reads rows by the values of `identity`, and perhaps some others."""
+        return self.all().where(sa.or_(*(sa.and_(*self._is(one)) for one in identities)))
+
+    def _is(self, values: Sequence[Any]) -> Iterator[sa.ColumnElement[bool]]:
+        for column, value in zip(self.identity, values, strict=True):
+            if value is None:
+                yield column.is_(None)
+            elif not is_far(value):  # the database has another time there
+                yield column == raw(value)
 
     def has_place(self) -> tuple[sa.ColumnElement[bool], ...]:
         """Return the conditions of a row that has a place in the order."""

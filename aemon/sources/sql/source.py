@@ -2,8 +2,7 @@
 
 import json
 from dataclasses import replace
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
@@ -29,13 +28,10 @@ from aemon.sources.sql.position import (
     write_value,
 )
 from aemon.sources.sql.reading_order import ReadingOrder
+from aemon.sources.sql.rows import RowReader, Rows
 from aemon.sources.sql.times_in_order import check_order_of_times
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 _MOST_COUNTED = 10_000  # rows without a time or key; more are told as many
-_ROWS_AT_ONCE = 20_000  # held as Python objects at one time, before they become columns
 
 
 class SqlTable:
@@ -54,6 +50,8 @@ class SqlTable:
     A table that is emptied and loaded again with other keys is known by its times: all up to the
     time of the watermark counts as read, and is told.
 
+    A row at which the database fails, such as a division by zero in a view, is told and passed over.
+
     An index on (time, key) keeps every read short, and one on the key the look for late rows.
     """
 
@@ -71,6 +69,7 @@ class SqlTable:
         self._database = Database(settings.url.get_secret_value(), settings.query)
         self._table = settings.table
         self._order = ReadingOrder(settings, self._database.engine.dialect)
+        self._reader = RowReader(self._database, self._order, self._roles)
 
     @property
     def roles(self) -> Roles:
@@ -86,7 +85,8 @@ class SqlTable:
         if behind is not None:
             return behind
         query = self._order.in_order(after, newest=False)
-        table, last, more = self._read(query, limit)
+        rows = self._read(query, limit)
+        table, more = rows.table, rows.more
         warnings: tuple[str, ...] = ()
         if after is None:
             check_order_of_times(table, self._roles, self.describe())
@@ -100,15 +100,16 @@ class SqlTable:
             odd = table[self._roles.time].iloc[believed]
             would_be = str(times[believed]).replace("NaT", "no time")
             warnings = (*warnings, f"{self._roles.time} {odd} waits: it would be {would_be}")
-            table, last, _ = self._read(query, believed)
-            times = self._roles.times_of(table[self._roles.time])
+            rows = self._read(query, believed)
+            times = self._roles.times_of(rows.table[self._roles.time])
         return Fetched(
-            table=table,
-            watermark=self._mark(table, times, last, after, more=more),
+            table=rows.readable(),
+            watermark=self._mark(rows, times, after, more=more),
             more=more and not waiting,
             waiting=waiting,
             warnings=warnings,
-            times=times,
+            times=rows.of_readable(times),
+            unreadable=rows.examples(self._roles.key),
         )
 
     def _without_place(self) -> tuple[str, ...]:
@@ -148,14 +149,15 @@ class SqlTable:
 
     def _late(self, query: sa.Select[Any], after: Watermark, limit: int) -> Fetched | None:
         """Records before the watermark, in the order of their keys; None where there are none."""
-        table, last, more = self._read(query, limit)
-        if not last:
+        rows = self._read(query, limit)
+        if not rows.newest:
             return None
+        table, more = rows.table, rows.more
         keys = table[self._roles.key]
         if more and keys.iloc[0] != keys.iloc[-1]:
             # Entities may share a key: it is read whole, or not yet.
-            table = table[keys != keys.iloc[-1]]
-            keys = table[self._roles.key]
+            rows = rows.first(int((keys != keys.iloc[-1]).sum()))
+            keys = rows.table[self._roles.key]
         position = position_of(after)
         newest_key = newest_key_of(keys, position[NEWEST_KEY])
         missing = without(position.get(MISSING, []), whole(keys))
@@ -167,7 +169,12 @@ class SqlTable:
             **({MISSING: missing} if missing or MISSING in position else {}),
         }
         # The watermark stays where it is in time; the records after it are still to be read.
-        return Fetched(table=table, watermark=replace(after, position=json.dumps(moved)), more=True)
+        return Fetched(
+            table=rows.readable(),
+            watermark=replace(after, position=json.dumps(moved)),
+            more=True,
+            unreadable=rows.examples(self._roles.key),
+        )
 
     def _is_gone(self, position: dict[str, Any]) -> bool:
         """Whether no row has the key of the watermark any more, though there are rows before it."""
@@ -186,7 +193,7 @@ class SqlTable:
             f"the row with key {position['key']} is gone and others came before it: the table was "
             f"loaded anew, and its rows up to {position['time']} are taken for known by their times"
         )
-        table, _, _ = self._read(self._order.all().where(sa.false()), 1)
+        table = self._read(self._order.all().where(sa.false()), 1).table
         watermark = replace(after, position=json.dumps(moved))
         return Fetched(table=table, watermark=watermark, more=True, warnings=(told,))
 
@@ -221,19 +228,26 @@ class SqlTable:
     def newest(self, until: Watermark | None, limit: int) -> Fetched:
         """The newest `limit` records up to a watermark (None: up to now), oldest first."""
         query = self._order.in_order(until, newest=True)
-        table, last, _ = self._read(query, limit, backwards=True)
-        times = self._roles.times_of(table[self._roles.time])
-        waiting = len(table) - believable(times, self._clock(), more=False)
+        rows = self._read(query, limit, backwards=True)
+        times = self._roles.times_of(rows.table[self._roles.time])
+        waiting = len(rows.table) - believable(times, self._clock(), more=False)
         if waiting:
-            table, last, _ = self._read(query.offset(waiting), limit, backwards=True)
-            times = self._roles.times_of(table[self._roles.time])
-        mark = self._mark(table, times, last, until, more=True)
+            rows = self._read(query.offset(waiting), limit, backwards=True)
+            times = self._roles.times_of(rows.table[self._roles.time])
+        mark = self._mark(rows, times, until, more=True)
         if until is None and mark is not None and NEWEST_KEY in position_of(mark):
             # Every key there is taken for read: older records are let be.
             newest_key = write_value(self._scalar(self._order.largest_key()))
             position = {**json.loads(mark.position), NEWEST_KEY: newest_key}
             mark = replace(mark, position=json.dumps(position))
-        return Fetched(table=table, watermark=mark, more=False, waiting=waiting, times=times)
+        return Fetched(
+            table=rows.readable(),
+            watermark=mark,
+            more=False,
+            waiting=waiting,
+            times=rows.of_readable(times),
+            unreadable=rows.examples(self._roles.key),
+        )
 
     def count(self, limit: int) -> int:
         """How many records there are in all, counted no further than `limit`."""
@@ -258,53 +272,17 @@ class SqlTable:
         """Let go of the connections."""
         self._database.close()
 
-    def _read(
-        self, query: sa.Select[Any], limit: int, *, backwards: bool = False
-    ) -> tuple[pd.DataFrame, dict[str, Any], bool]:
-        """The first `limit` rows as a table, the newest of them raw, and whether there are more."""
-        query = query.limit(limit if backwards else limit + 1)
-        parts: list[pd.DataFrame] = []
-        newest: Sequence[Any] = ()
-        left = limit
-        more = False
+    def _read(self, query: sa.Select[Any], limit: int, *, backwards: bool = False) -> Rows:
+        """The first `limit` rows of a query, oldest first."""
         try:
-            with self._database.engine.connect() as connection:
-                # SQLAlchemy's own rows are not needed, and cost half as much as the reading.
-                cursor: Any = connection.execute(query).cursor
-                names = [column[0] for column in cursor.description]
-                while left and (rows := cursor.fetchmany(min(left, _ROWS_AT_ONCE))):
-                    left -= len(rows)
-                    if not (backwards and newest):
-                        newest = rows[0 if backwards else -1]
-                    parts.append(self._as_table(rows, names))
-                more = not left and not backwards and cursor.fetchone() is not None
+            return self._reader.read(query, limit, backwards=backwards)
         except self._database.errors as error:
-            if self._database.became_lenient(error):
-                return self._read(query, limit, backwards=backwards)
             raise self._explain(error) from None
-        table = _join(parts, names)
-        if backwards:
-            table = table.iloc[::-1].reset_index(drop=True)
-        return table, dict(zip(names, newest, strict=False)), more
-
-    def _as_table(self, rows: "Sequence[Any]", names: list[str]) -> pd.DataFrame:
-        table = pd.DataFrame.from_records(rows, columns=names, coerce_float=True)
-        for role in filter(None, (self._roles.key, self._roles.entity)):
-            place = names.index(role) if role in names else None
-            if place is not None and any(isinstance(row[place], Decimal) for row in rows):
-                # As a float, one large identifier reads like its neighbour.
-                table[role] = pd.Series([row[place] for row in rows], dtype=object)
-        return table
 
     def _mark(
-        self,
-        table: pd.DataFrame,
-        times: Times,
-        last: dict[str, Any],
-        given: Watermark | None,
-        *,
-        more: bool,
+        self, rows: Rows, times: Times, given: Watermark | None, *, more: bool
     ) -> Watermark | None:
+        table, last = rows.table, rows.newest
         if not last:
             return given
         roles = {"time": self._roles.time, "key": self._roles.key}
@@ -330,10 +308,3 @@ class SqlTable:
     def _explain(self, error: Exception) -> AemonError:
         roles = [role for role in (self._roles.time, self._roles.key, self._roles.entity) if role]
         return explain(error, self._database, self._order, roles, self.describe())
-
-
-def _join(parts: list[pd.DataFrame], names: list[str]) -> pd.DataFrame:
-    if len(parts) > 1:
-        # A column that was NULL all through one part is an object there.
-        return pd.concat(parts, ignore_index=True).infer_objects()
-    return parts[0] if parts else pd.DataFrame(columns=names)

@@ -280,7 +280,7 @@ def test_numbers_stay_numbers_beside_missing_ones(opened, plant):
 
 
 def test_long_reads_keep_the_types_of_short_ones(opened, plant, monkeypatch):
-    monkeypatch.setattr("aemon.sources.sql.source._ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("aemon.sources.sql.rows._ROWS_AT_ONCE", 2)
     plant.execute("CREATE TABLE readings (ts, id INTEGER, flow REAL)")
     plant.executemany(
         "INSERT INTO readings VALUES (?, ?, ?)",

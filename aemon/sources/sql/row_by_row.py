@@ -1,0 +1,116 @@
+"""Finding the rows at which a database fails, such as a division by zero in a view.
+
+The rows are listed by what identifies them alone, which the database can read, and are then read by
+that in ever smaller pieces. So each row that can be read is read, and the others are known by name.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from aemon.errors import SourceConfigError
+from aemon.sources.sql.connecting import Database
+from aemon.sources.sql.reading_order import ReadingOrder
+
+MOST_UNREADABLE = 100  # rows of one read: with more, the view is at fault
+_AT_ONCE = 200  # rows in one statement, each with its time and key
+
+Row = Sequence[Any]
+
+
+@dataclass(kw_only=True)
+class Apart:
+    """Rows that were read apart.
+
+    Attributes:
+        names: of the columns.
+        rows: in the order of the query; an unreadable row has its roles and nothing else.
+        unreadable: place among the rows -> what the database says about the row there.
+    """
+
+    names: list[str]
+    rows: list[Row] = field(default_factory=list)
+    unreadable: dict[int, str] = field(default_factory=dict)
+
+
+def read_apart(
+    database: Database, order: ReadingOrder, query: sa.Select[Any], error: Exception
+) -> Apart:
+    """Read the rows of a query, though the database fails at some of them.
+
+    Args:
+        database: where.
+        order: of the rows.
+        query: with its limit.
+        error: what the database said; raised again where it is at fault, not the rows.
+
+    Raises:
+        SourceConfigError: too many rows are unreadable.
+        Exception: one of the database's `errors`.
+    """
+    with database.engine.connect() as connection:
+        search = _Search(database, order, connection, error)
+        listed = query.with_only_columns(*order.identity, maintain_column_froms=True)
+        return search.read([tuple(row) for row in _fetched(connection, listed)[1]])
+
+
+def _fetched(connection: sa.Connection, query: sa.Select[Any]) -> tuple[list[str], list[Row]]:
+    cursor: Any = connection.execute(query).cursor
+    return [column[0] for column in cursor.description], cursor.fetchall()
+
+
+class _Search:
+    """Reads rows by what identifies them."""
+
+    def __init__(
+        self, database: Database, order: ReadingOrder, connection: sa.Connection, error: Exception
+    ) -> None:
+        self._database = database
+        self._order = order
+        self._connection = connection
+        self._error = error
+        nothing = order.all().where(sa.false())
+        self._apart = Apart(names=_fetched(connection, nothing)[0])
+        self._places = [self._apart.names.index(str(one.name)) for one in order.identity]
+
+    def read(self, identities: list[Row]) -> Apart:
+        for first in range(0, len(identities), _AT_ONCE):
+            self._piece(identities[first : first + _AT_ONCE])
+        return self._apart
+
+    def _piece(self, identities: Sequence[Row]) -> None:
+        """Read a piece, or its halves if the database fails at it."""
+        try:
+            _, rows = _fetched(self._connection, self._order.these(identities))
+        except self._database.errors as error:
+            if len(identities) > 1:
+                half = len(identities) // 2
+                self._piece(identities[:half])
+                self._piece(identities[half:])
+            else:
+                self._unreadable(identities[0], self._database.clean(error))
+            return
+        there: dict[tuple[str, ...], list[Row]] = {}
+        for row in rows:
+            there.setdefault(tuple(repr(row[at]) for at in self._places), []).append(row)
+        for identity in identities:
+            found = there.get(tuple(map(repr, identity)))
+            if found:
+                self._apart.rows.append(found.pop(0))
+            else:
+                self._unreadable(identity, "it was not found by its time and key")
+
+    def _unreadable(self, identity: Row, told: str) -> None:
+        if len(self._apart.unreadable) == MOST_UNREADABLE:
+            raise SourceConfigError(
+                f"{self._database.name}: more than {MOST_UNREADABLE} rows cannot be read: "
+                f"{self._database.clean(self._error)}",
+                todo="correct what the table, view or query computes",
+            )
+        self._apart.unreadable[len(self._apart.rows)] = told
+        row: list[Any] = [None] * len(self._apart.names)
+        for at, value in zip(self._places, identity, strict=True):
+            row[at] = value
+        self._apart.rows.append(row)
