@@ -14,6 +14,9 @@ from aemon.times.event_times import EARLIEST, LATEST, event_times
 
 Flags = npt.NDArray[np.bool_]
 
+MOST_IDENTITY_BYTES = 2_000
+"""Of a record's key and entity together: PostgreSQL's indexes take 2,704 with all that is beside them."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Roles:
@@ -146,7 +149,8 @@ def identify(
 
     `times` are its event times where they have been read already.
 
-    Reasons: `no_time`, `time_out_of_range` (no clock can have meant it) and `no_key`.
+    Reasons: `no_time`, `time_out_of_range` (no clock can have meant it), `no_key` and `key_too_long`
+    (key and entity together are longer than a database can look up).
 
     Raises:
         FrameError: a role's column is missing, or two columns have the same name.
@@ -163,11 +167,17 @@ def identify(
     no_time = np.isnat(times)
     far = ~no_time & ((times < EARLIEST) | (times > LATEST))
     no_key = ~(no_time | far) & ((keys == None) | (keys == ""))  # noqa: E711 -- elementwise
+    too_long = ~(no_time | far | no_key) & _too_long(keys, entities)
     return Identified(
         times=times,
         keys=keys,
         entities=entities,
-        unreadable={"no_time": no_time, "time_out_of_range": far, "no_key": no_key},
+        unreadable={
+            "no_time": no_time,
+            "time_out_of_range": far,
+            "no_key": no_key,
+            "key_too_long": too_long,
+        },
         values=table.drop(columns=wanted),
     )
 
@@ -236,6 +246,15 @@ def _as_text(column: pd.Series) -> npt.NDArray[np.object_]:
         for value, missing in zip(column, column.isna(), strict=True)
     ]
     return text
+
+
+def _too_long(keys: npt.NDArray[np.object_], entities: npt.NDArray[np.object_]) -> Flags:
+    """Find the records whose key and entity no database can look up (N,)."""
+    texts = [(key or "") + entity for key, entity in zip(keys, entities, strict=True)]
+    return flags(
+        4 * len(text) > MOST_IDENTITY_BYTES and len(text.encode()) > MOST_IDENTITY_BYTES
+        for text in texts
+    )
 
 
 def printable(text: str) -> str:

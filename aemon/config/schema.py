@@ -42,6 +42,7 @@ TAKEN_LABELS = frozenset(
         "reason",
     }
 )
+_LONGEST_NAME = 100  # characters of a monitor's name, which stands in every index of the store
 LATE_RUNS = 3
 OLD_TRAININGS = 3
 TRAINING_TIME = timedelta(hours=1)  # more than it takes, and its wait for a worker
@@ -241,5 +242,9 @@ class Config(Settings):
             if not name.replace("-", "_").replace(".", "_").isidentifier():
                 raise ValueError(
                     f"{name!r}: a monitor's name has letters, digits, '_', '-' and '.'"
+                )
+            if len(name) > _LONGEST_NAME:
+                raise ValueError(
+                    f"a monitor's name has {len(name)} characters; give it at most {_LONGEST_NAME}"
                 )
         return monitors

@@ -9,7 +9,7 @@ REFUSED = (401, 403, 413, 421, 429, 503)
 PRUNED = ("scores", "anomalies", "episodes", "trials", "drifts", "runs", "artifacts")
 _SOURCE_ERRORS = ("unreachable", "misconfigured", "unfit", "timed_out")
 _REJECTED = (
-    "no_time", "time_out_of_range", "no_key", "duplicate_key", "too_late",
+    "no_time", "time_out_of_range", "no_key", "key_too_long", "unreadable", "duplicate_key", "too_late",
     "changed_record", "refused", "lost",
 )  # fmt: skip
 _RULINGS = ("promote", "reject")

@@ -19,6 +19,8 @@ from aemon.store.verdicts import VerdictRows
 if TYPE_CHECKING:
     from aemon.store.store import Row
 
+LONGEST_CELL = 10_000  # characters of one cell of a flagged record; the rest is not stored
+
 
 def verdict_rows(judged: Judged, stored: StoredDetector, scored_at: datetime) -> VerdictRows:
     """Make the rows of N judged records.
@@ -96,7 +98,13 @@ def _text(value: object) -> str | None:
     """A value for people: six significant digits, so that binary noise is not shown."""
     if value is None:
         return None
-    return f"{value:.6g}" if isinstance(value, float) else printable(str(value))
+    return f"{value:.6g}" if isinstance(value, float) else _shortened(str(value))
+
+
+def _shortened(text: str) -> str:
+    """Return text as it is stored: a database has limits, and nobody reads as much."""
+    text = printable(text)
+    return text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]}..."
 
 
 def _jsonable(values: dict[str, Any]) -> dict[str, Any]:
@@ -106,7 +114,7 @@ def _jsonable(values: dict[str, Any]) -> dict[str, Any]:
 def _jsonable_cell(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return printable(value) if isinstance(value, str) else value
+    return _shortened(value) if isinstance(value, str) else value
 
 
 Hashes = npt.NDArray[np.int64]
@@ -144,4 +152,5 @@ def _hash_cells(column: "pd.Series[Any]") -> npt.NDArray[np.uint64]:
 
 def _written(cell: object) -> str:
     """A cell as text, the same whenever and wherever it is read."""
-    return repr(bytes(cell)) if isinstance(cell, memoryview) else str(cell)
+    text = repr(bytes(cell)) if isinstance(cell, memoryview) else str(cell)
+    return text.encode("utf-8", "backslashreplace").decode()  # a lone surrogate has no bytes

@@ -4,15 +4,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from aemon.errors import FrameError
-from aemon.reading.reader import Read
+from aemon.reading.reader import UNREADABLE, Read
 
 WHY = {
     "no_time": "no readable time",
     "time_out_of_range": "a time that no clock can have meant",
     "no_key": "no key",
+    "key_too_long": "a key and entity of more than 2,000 bytes",
+    UNREADABLE: "an error of the database",
     "duplicate_key": "a key that comes again further down",
 }
-_UNREADABLE = ("no_time", "time_out_of_range", "no_key")
+_UNREADABLE = ("no_time", "time_out_of_range", "no_key", "key_too_long")
 _TODO = "see whether `time`, `key` and, of a CSV file, `separator` are those of the source"
 _SAY_FORMAT = (
     "say how times are written, time_format: '%d.%m.%Y %H:%M:%S' or a name such as excel or unix, "

@@ -22,6 +22,8 @@ _LIBPQ = {
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,  # milliseconds
 }
+_ABOUT_ROWS = ("22", "23", "54")
+"""PostgreSQL's classes of errors that rows cause: their data, constraints, and limits of size."""
 READ_ONLY = "aemon_read_only"  # execution option: do not take SQLite's write lock
 
 
@@ -149,7 +151,8 @@ def store_errors(engine: sa.Engine) -> Iterator[None]:
         told = str(orig) if isinstance(error, SQLAlchemyError) else str(orig).split("\n")[0]
         cause = without_secrets(told, engine.url) or type(orig).__name__
         dbapi = engine.dialect.loaded_dbapi
-        if isinstance(orig, dbapi.IntegrityError | dbapi.DataError):
+        of_rows = str(getattr(orig, "sqlstate", None) or "").startswith(_ABOUT_ROWS)
+        if of_rows or isinstance(orig, dbapi.IntegrityError | dbapi.DataError):
             raise RefusedError(
                 f"the store {public_address(engine.url)} refuses rows: {cause}",
                 todo="the rows are at fault, not the database: please report this",

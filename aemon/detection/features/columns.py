@@ -223,6 +223,19 @@ def _choose_text(values: "pd.Series[Any]") -> tuple[Kind, str]:
     return "categorical", f"{counted(different, 'different text')}{gaps}"
 
 
+LONGEST_SHOWN = 60
+"""Characters of a cell or a name in a sentence, which has to fit into a message to people."""
+
+
+def brief(text: str) -> str:
+    """Return a text as a sentence shows it: not too long.
+
+    >>> brief("x" * 61) == "x" * 60 + "..."
+    True
+    """
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+
+
 def listed(names: Sequence[str]) -> str:
     """Names as a sentence has them.
 

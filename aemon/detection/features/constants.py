@@ -8,6 +8,7 @@ import numpy as np
 
 from aemon.detection.arrays import Mask, Values
 from aemon.detection.features.cells import Categories
+from aemon.detection.features.columns import brief
 
 LARGE = 100.0
 """A whole number from here on may be the rounded value of something that moves by one step."""
@@ -70,9 +71,11 @@ class Constant:
         if isinstance(observed, bool):
             seen, usual = ("true" if value else "false" for value in both)
         else:
-            seen, usual = (f"{v:.10g}" if isinstance(v, float) else repr(v) for v in both)
+            seen, usual = (
+                f"{v:.10g}" if isinstance(v, float) else repr(brief(str(v))) for v in both
+            )
         return (
-            f"{self.column} {seen}, where it was always {usual} "
+            f"{brief(self.column)} {seen}, where it was always {usual} "
             f"in all {self.records} records learned from"
         )
 
