@@ -41,6 +41,10 @@ class Action(StrEnum):
     NOTIFY_SENT = "notify.sent", "a receiver was told of an episode"
     NOTIFY_FAILED = "notify.failed", "a receiver could not be told; it is tried again"
     NOTIFY_DEAD = "notify.dead", "a receiver will not be told: see `aemon notify list --dead`"
+    NOTIFY_TEMPLATE = (
+        "notify.template",
+        "a receiver's template cannot be filled: the usual text is sent",
+    )
     NOTIFY_CRASHED = (
         "notify.crashed",
         "telling failed in a way that nobody foresaw; the traceback follows",

@@ -21,6 +21,7 @@ class Words:
 
 
 MOST_COLUMNS = 3  # in a message; a reason names no more either
+LONGEST_REASON, LONGEST_VALUE = 1_000, 100  # characters; more is read in the store
 LEAST_SHARE = 0.01  # a column with less of the blame is not to blame
 
 
@@ -65,16 +66,26 @@ def message_of(store: Store, one: Notification, words: Words, page: str) -> Mess
         records=told.records,
         peak_exceedance=told.peak_exceedance,
         peak_record=told.peak_record_key,
-        reason=records[0].reason if records else "",
+        reason=cut(records[0].reason, LONGEST_REASON) if records else "",
         columns=_columns(told, records, words.units),
         acknowledged=told.acknowledged_at is not None,
-        like=told.like,
-        label=told.label,
+        like=cut(told.like, LONGEST_VALUE),
+        label=cut(told.label, LONGEST_VALUE),
         page=f"{page}/#episode-{told.id}",
         sql=sql_of(told.id),
         command=f"aemon episodes show {told.id}",
         labels=words.labels,
     )
+
+
+def cut(text: str, longest: int) -> str:
+    """Return a text on one line and no longer than a message can hold.
+
+    >>> cut("never seen", 5)
+    'never...'
+    """
+    text = " ".join(text.split())
+    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 def sql_of(episode: int) -> str:
@@ -98,7 +109,7 @@ def _columns(
         observed, expected, is_number = _pair(at_peak.get(name))
         columns.append(
             Blamed(
-                column=name,
+                column=cut(name, LONGEST_VALUE),
                 share=told.blame[name] / total,
                 observed=observed,
                 expected=expected,
@@ -115,5 +126,9 @@ def _pair(part: BlamedColumn | None) -> tuple[str | None, str | None, bool]:
     try:
         pair = number_pair(float(part.observed or ""), float(part.expected or ""))
     except ValueError:
-        return part.observed, part.expected, False
+        observed, expected = (
+            None if text is None else cut(text, LONGEST_VALUE)
+            for text in (part.observed, part.expected)
+        )
+        return observed, expected, False
     return *pair, True

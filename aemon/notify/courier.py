@@ -8,13 +8,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from aemon.config.values.templates import TemplateError
 from aemon.errors import AemonError, StoreError
 from aemon.logs import Action, log
 from aemon.message import Message
 from aemon.metrics.metrics import Metrics
 from aemon.notify.composing import Words, message_of
 from aemon.notify.receivers.receiver import Receiver
+from aemon.notify.receivers.usual_text import filled
 from aemon.notify.reminding import Reminders
 from aemon.notify.sending import LONGEST_WAIT, Answer, send
 from aemon.store import delivery, outbox
@@ -192,10 +192,7 @@ class Courier:
         if oldest is not None and now - (one.due_at or one.created_at) > oldest:
             # The receiver was not configured for a long time, or no daemon ran.
             return Answer(error="it was news too long ago", permanent=True, alone=True)
-        try:
-            body = self.receiver.payload(message, now)
-        except TemplateError as error:
-            return Answer(error=f"template: {error}", permanent=True, alone=True)
+        body = filled(self.name, self.receiver, message, lambda one: one.payload(message, now))
         return send(self.receiver, body, message.id)
 
     def _taken(self, one: Notification, message: Message, answer: Answer) -> None:

@@ -1,20 +1,17 @@
 """Sending open episodes again to a receiver that would forget them otherwise."""
 
-import logging
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from aemon.config.values.templates import TemplateError
-from aemon.logs import Action, log
 from aemon.message import Message
 from aemon.notify.composing import Words, message_of
 from aemon.notify.receivers.receiver import Receiver, Resends
+from aemon.notify.receivers.usual_text import filled
 from aemon.notify.sending import Answer, send
 from aemon.store import outbox
 from aemon.store.store import Store
-
-logger = logging.getLogger(__name__)
 
 
 class Reminders:
@@ -63,15 +60,13 @@ class Reminders:
 
     def _send(self, resends: Resends, messages: Sequence[Message]) -> Answer:
         now = self._store.now()
-        parts: list[Any] = []
-        for message in messages:
-            try:
-                parts.extend(resends.parts(message, now))
-            except TemplateError as error:  # of this message; the others are sent
-                log(
-                    logger, logging.WARNING, Action.NOTIFY_FAILED, f"template: {error}",
-                    receiver=self._name, monitor=message.monitor, episode=message.episode,
-                )  # fmt: skip
+        parts = [part for message in messages for part in self._parts(message, now)]
         if not parts:
             return Answer()
         return send(self._receiver, resends.body(parts), messages[0].id)
+
+    def _parts(self, message: Message, now: datetime) -> Sequence[Any]:
+        def parts(receiver: Receiver) -> Sequence[Any]:
+            return receiver.resends.parts(message, now) if receiver.resends is not None else ()
+
+        return filled(self._name, self._receiver, message, parts)
