@@ -50,6 +50,7 @@ logger = logging.getLogger(__name__)
 STOP_SECONDS = 6.0  # a stopping daemon waits this long for commits in hand
 GIVE_BACK_SECONDS = 1.0  # and this long for its leases to be given back
 LAST_RECORDS_SECONDS = 0.5  # and at most this long for the last records of streams
+CUT_OFF_SECONDS = 1.0  # and this long for queries that hang to be cancelled
 LAST_WORD_SECONDS = 1.5  # and at least this long for receivers to answer
 AWAKE_EVERY_SECONDS = 0.2
 CLOCK_STEP_SECONDS = 5.0  # less is a clock being slewed
@@ -272,6 +273,8 @@ class Daemon:
         web.stop()
         if clean:
             self._watching.close()
+        else:
+            self._watching.cut_off(CUT_OFF_SECONDS)
         self._store.close()
         log(logger, logging.INFO, Action.STOPPED, clean=clean)
 

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -155,6 +156,19 @@ class Watching:
         """Let go of all sources; no run may be in hand."""
         for monitor in self.monitors.copy().values():
             monitor.close()
+
+    def cut_off(self, wait_seconds: float) -> None:
+        """End what sources are asked by runs that hang, and wait no longer than is given."""
+        cutting = [
+            threading.Thread(target=monitor.replace_source, name="cut-off", daemon=True)
+            for monitor in self.monitors.copy().values()
+        ]
+        deadline = time.monotonic() + wait_seconds
+        with suppress(RuntimeError):  # the machine has no more threads
+            for thread in cutting:
+                thread.start()
+            for thread in cutting:
+                thread.join(max(0.0, deadline - time.monotonic()))
 
     def _tick(self, monitor: Monitor) -> None:
         timeout = monitor.settings.score_timeout

@@ -258,11 +258,13 @@ class Monitor:
         return self._source
 
     def replace_source(self) -> None:
-        """Forget a source that hangs; the next run opens a new one.
+        """End what a source that hangs is asked, and forget it; the next run opens a new one.
 
         The inbox of a stream stays: it holds records nobody else has.
         """
-        self._source = None
+        source, self._source = self._source, None
+        if source is not None:
+            source.close()
 
     def listen(self) -> None:
         """Write what a stream says into the store as it arrives, until the monitor is retired."""

@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ from sqlalchemy.pool import NullPool
 from aemon.config.values.addresses import public_address, without_secrets
 from aemon.errors import PermanentError, SourceConfigError, SourceError
 from aemon.sources.sql.far_times import read_far_times
+from aemon.sources.sql.open_connections import OpenConnections
 
 _CONNECT_SECONDS = 10
 _BUSY_SECONDS = 5.0  # a SQLite writer is waited for this long
@@ -62,6 +64,7 @@ class Database:
                 todo="write the plain path: sqlite:///plant.db",
             )
         self.engine = self._make_engine()
+        self._open = OpenConnections(self.engine)
         if self.engine.driver == "psycopg":
             sa.event.listen(self.engine, "connect", read_far_times)
 
@@ -76,8 +79,20 @@ class Database:
         """The address without password and options."""
         return public_address(self._url)
 
+    def connect(self) -> sa.Connection:
+        """Open a connection.
+
+        Raises:
+            SourceError: the source was closed.
+            Exception: one of `errors`.
+        """
+        if self._open.is_cut:
+            raise SourceError(f"{self.name}: the source was closed while it was read")
+        return self.engine.connect()
+
     def close(self) -> None:
-        """Let go of all connections."""
+        """Cancel what another thread reads, and let go of all connections."""
+        self._open.cut()
         self.engine.dispose()
 
     def became_lenient(self, error: BaseException) -> bool:
@@ -115,15 +130,20 @@ class Database:
             if self._sqlite:
                 return sa.create_engine("sqlite://", creator=self._open_sqlite, poolclass=NullPool)
             # No transaction stays open between reads: one would hold back vacuum.
+            if self._url.get_backend_name() == "postgresql":
+                # The server refuses writes, also those of a view's functions.
+                kind: dict[str, Any] = {"execution_options": {"postgresql_readonly": True}}
+            else:
+                kind = {"isolation_level": "AUTOCOMMIT"}
             return sa.create_engine(
                 self._url,
                 pool_size=1,
                 max_overflow=3,
                 pool_pre_ping=True,
                 pool_recycle=_RECYCLE_SECONDS,
-                isolation_level="AUTOCOMMIT",
                 hide_parameters=True,
                 connect_args=self._connect_arguments(),
+                **kind,
             )
         except ModuleNotFoundError as error:
             package = _PACKAGES.get(error.name or "", error.name)

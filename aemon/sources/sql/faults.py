@@ -54,10 +54,11 @@ def is_of_a_row(error: Exception, database: Database) -> bool:
 def _missing(
     error: DBAPIError, database: Database, order: ReadingOrder, roles: Sequence[str], where: str
 ) -> AemonError | None:
-    with database.engine.connect() as connection:
+    with database.connect() as connection:
         try:
-            cursor: Any = connection.execute(order.all().where(sa.false())).cursor
+            cursor: Any = connection.execute(order.no_row()).cursor
         except DBAPIError:
+            connection.rollback()
             return _missing_table(connection, error, database, order, where)
         names = [column[0] for column in cursor.description]
     for wanted in roles:

@@ -14,7 +14,11 @@ from aemon.sources.sql.position import MISSING, NEWEST_KEY, RELOADED, position_o
 
 
 class ReadingOrder:
-    """Makes statements about one table, view or query; runs none."""
+    """Makes statements about one table, view or query; runs none.
+
+    Each has a bound value, be it a limit: PostgreSQL then takes no second statement, which a
+    configured query might hold.
+    """
 
     def __init__(self, settings: SqlSource, dialect: Dialect) -> None:
         self.records = _records(settings, dialect)
@@ -25,6 +29,10 @@ class ReadingOrder:
     def all(self) -> sa.Select[Any]:
         """Return what reads every row."""
         return sa.select(sa.literal_column("*")).select_from(self.records)
+
+    def no_row(self) -> sa.Select[Any]:
+        """Return what reads the names of the columns."""
+        return self.all().where(sa.false()).limit(1)
 
     @property
     def identity(self) -> tuple[sa.ColumnElement[Any], ...]:
@@ -93,7 +101,7 @@ class ReadingOrder:
 
     def largest_key(self, position: dict[str, Any] | None = None) -> sa.Select[Any]:
         """Return what reads the largest key, of all rows or of those up to a position's time."""
-        query = sa.select(sa.func.max(self.key))
+        query = sa.select(sa.func.max(self.key)).limit(1)
         return query if position is None else query.where(self.time <= raw(position["time"]))
 
     def _beyond(self, position: dict[str, Any]) -> sa.ColumnElement[bool]:

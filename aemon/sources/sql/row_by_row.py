@@ -50,7 +50,7 @@ def read_apart(
         SourceConfigError: too many rows are unreadable.
         Exception: one of the database's `errors`.
     """
-    with database.engine.connect() as connection:
+    with database.connect() as connection:
         search = _Search(database, order, connection, error)
         listed = query.with_only_columns(*order.identity, maintain_column_froms=True)
         return search.read([tuple(row) for row in _fetched(connection, listed)[1]])
@@ -71,8 +71,7 @@ class _Search:
         self._order = order
         self._connection = connection
         self._error = error
-        nothing = order.all().where(sa.false())
-        self._apart = Apart(names=_fetched(connection, nothing)[0])
+        self._apart = Apart(names=_fetched(connection, order.no_row())[0])
         self._places = [self._apart.names.index(str(one.name)) for one in order.identity]
 
     def read(self, identities: list[Row]) -> Apart:
@@ -85,6 +84,7 @@ class _Search:
         try:
             _, rows = _fetched(self._connection, self._order.these(identities))
         except self._database.errors as error:
+            self._connection.rollback()
             if len(identities) > 1:
                 half = len(identities) // 2
                 self._piece(identities[:half])

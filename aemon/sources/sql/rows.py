@@ -99,7 +99,7 @@ class RowReader:
         parts: list[pd.DataFrame] = []
         newest: Sequence[Any] = ()
         left, more = limit, False
-        with self._database.engine.connect() as connection:
+        with self._database.connect() as connection:
             # SQLAlchemy's own rows are not needed, and cost half as much as the reading.
             cursor: Any = connection.execute(query).cursor
             names = [column[0] for column in cursor.description]

@@ -193,7 +193,7 @@ class SqlTable:
             f"the row with key {position['key']} is gone and others came before it: the table was "
             f"loaded anew, and its rows up to {position['time']} are taken for known by their times"
         )
-        table = self._read(self._order.all().where(sa.false()), 1).table
+        table = self._read(self._order.no_row(), 1).table
         watermark = replace(after, position=json.dumps(moved))
         return Fetched(table=table, watermark=watermark, more=True, warnings=(told,))
 
@@ -258,7 +258,7 @@ class SqlTable:
     def _scalar(self, query: sa.Select[Any]) -> Any:
         """The one value that a query asks for, raw; None without a row."""
         try:
-            with self._database.engine.connect() as connection:
+            with self._database.connect() as connection:
                 row = connection.execute(query).cursor.fetchone()
         except self._database.errors as error:
             raise self._explain(error) from None

@@ -1,0 +1,79 @@
+"""The connections a source uses at the moment, so that a query can be ended from another thread."""
+
+import threading
+from contextlib import suppress
+from typing import Any
+
+import sqlalchemy as sa
+
+CANCEL_SECONDS = 2.0  # a server that does not answer is not waited for
+_LOOKS = "aemon_looks"  # of a connection: whether its server can look for its client
+_LOOK = (  # every 5,000 ms; servers before version 14 and those on Windows cannot
+    "DO $$ BEGIN PERFORM set_config('client_connection_check_interval', '5000', true);"
+    " EXCEPTION WHEN OTHERS THEN NULL; END $$"
+)
+
+
+class OpenConnections:
+    """Keeps what an engine has connected and in use; once cut, each connection is closed after use."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._lock = threading.Lock()
+        self._in_use: dict[int, Any] = {}
+        self.is_cut = False
+        sa.event.listen(engine, "checkout", self._taken)
+        sa.event.listen(engine, "checkin", self._returned)
+        if engine.dialect.name == "postgresql":
+            sa.event.listen(engine, "connect", _try_to_let_the_server_look)
+            sa.event.listen(engine, "begin", _let_the_server_look)
+
+    def cut(self) -> None:
+        """Cancel what runs, as far as the driver can."""
+        with self._lock:
+            self.is_cut = True
+            in_use = list(self._in_use.values())
+        for connection in in_use:
+            _cancel(connection)
+
+    def _taken(self, connection: Any, _record: object, _proxy: object) -> None:
+        with self._lock:
+            self._in_use[id(connection)] = connection
+
+    def _returned(self, connection: Any, record: Any) -> None:
+        with self._lock:
+            self._in_use.pop(id(connection), None)
+            is_cut = self.is_cut
+        if is_cut:
+            record.invalidate()  # its pool is gone, and nobody else would close it
+
+
+def _cancel(connection: Any) -> None:
+    with suppress(Exception):  # the query ends by itself then, or when the server looks
+        if hasattr(connection, "cancel_safe"):  # psycopg
+            connection.cancel_safe(timeout=CANCEL_SECONDS)
+        elif hasattr(connection, "interrupt"):  # SQLite
+            connection.interrupt()
+        elif hasattr(connection, "cancel"):  # psycopg2
+            connection.cancel()
+
+
+def _try_to_let_the_server_look(connection: Any, record: Any) -> None:
+    """Find out whether a new connection's server can do so: some only speak as PostgreSQL does."""
+    cursor = connection.cursor()
+    try:
+        cursor.execute(_LOOK)
+        record.info[_LOOKS] = True
+    except Exception:  # noqa: BLE001 -- whatever it says, it cannot
+        record.info[_LOOKS] = False
+    finally:
+        cursor.close()
+        connection.rollback()
+
+
+def _let_the_server_look(connection: sa.Connection) -> None:
+    """Let the server end a query whose client has died: by default it runs to its end.
+
+    For this transaction alone, because a pooler may give the session to others.
+    """
+    if connection.info.get(_LOOKS):
+        connection.exec_driver_sql(_LOOK)
