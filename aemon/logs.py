@@ -93,6 +93,10 @@ class Action(StrEnum):
     LEASE_RETURNED = "lease.returned", "monitors were given back, for others to watch"
     LEASE_FAILED = "lease.failed", "the store was not reached to say that this replica lives"
     STORE_BACK = "store.back", "the store can be written again"
+    STORE_JUNK = (
+        "store.junk",
+        "the store holds a value that aemon did not write: it is passed over",
+    )
     LEDGER_FAILED = "ledger.failed", "an ended run cannot be written into the ledger; it waits"
     LEDGER_DROPPED = "ledger.dropped", "an ended run will never be in the ledger"
     INBOX_FAILED = (

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from aemon.config.values.addresses import public_address, read_store_address, without_secrets
 from aemon.errors import ConfigError, RefusedError, StoreError
+from aemon.times.far_times import read_far_times
 
 BUSY_TIMEOUT_SECONDS = 10  # how long a SQLite writer waits for another one
 _LIBPQ = {
@@ -71,6 +72,8 @@ def open_engine(text: str) -> sa.Engine:
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", file.check)
         sa.event.listen(engine, "begin", _begin_sqlite)
+    elif engine.driver == "psycopg":
+        sa.event.listen(engine, "connect", read_far_times)  # feedback may hold until infinity
     return engine
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypedDict, Unpack
 import sqlalchemy as sa
 
 from aemon.records import FeedbackVerdict, Identity
+from aemon.store.schema.junk import tell_junk
 from aemon.store.schema.tables import anomalies, contributions, feedback, scores
 from aemon.store.store import KEYS_AT_ONCE, Store
 
@@ -107,7 +108,15 @@ def read_feedback(store: Store, monitor: str) -> list[Feedback]:
     )
     with store.reading() as connection:
         rows = connection.execute(query).mappings().all()
-    return [Feedback(**{**row, "verdict": FeedbackVerdict(row["verdict"])}) for row in rows]
+    known = frozenset(FeedbackVerdict)
+    for row in rows:
+        if row["verdict"] not in known:
+            tell_junk("a verdict of feedback", row["verdict"])
+    return [
+        Feedback(**{**row, "verdict": FeedbackVerdict(row["verdict"])})
+        for row in rows
+        if row["verdict"] in known
+    ]
 
 
 def count_unused_feedback(store: Store, monitor: str) -> int:
@@ -191,7 +200,7 @@ def spoken_of(connection: sa.Connection, monitor: str) -> list[SpokenOf]:
     said = sa.select(feedback.c.record_key, feedback.c.entity, feedback.c.verdict).where(
         feedback.c.monitor == monitor,
         feedback.c.record_key.is_not(None),
-        feedback.c.verdict != FeedbackVerdict.IGNORE_UNTIL,
+        feedback.c.verdict.in_([FeedbackVerdict.FALSE_ALARM, FeedbackVerdict.CONFIRMED]),
     )
     last = {
         (key, entity): verdict

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +15,7 @@ from aemon.errors import SkipError
 from aemon.frame import printable
 from aemon.records import Watermark
 from aemon.store.engine import reading, store_errors
+from aemon.store.schema.junk import tell_junk
 from aemon.store.schema.partitions import Partitions
 from aemon.store.schema.tables import monitors, watermarks
 
@@ -215,9 +216,13 @@ def from_json(noted: dict[str, Any] | None) -> Watermark | None:
     """The inverse of `as_json`."""
     if noted is None:
         return None
-    time = noted["event_time"]
-    return Watermark(
-        event_time=datetime.fromisoformat(time) if time else None,
-        record_key=noted["record_key"],
-        position=noted["position"],
-    )
+    try:
+        time = noted["event_time"]
+        return Watermark(
+            event_time=datetime.fromisoformat(time).astimezone(UTC) if time else None,
+            record_key=str(noted["record_key"]),
+            position=str(noted["position"]),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError):
+        tell_junk("a watermark", noted)
+        return None

@@ -10,7 +10,7 @@ from aemon.config.column_settings import ColumnSettings
 from aemon.lifecycle.rebuilding import rebuild
 from aemon.lifecycle.training_run import train_once
 from aemon.monitoring.monitor import Monitor
-from aemon.records import FeedbackVerdict
+from aemon.records import FeedbackVerdict, Outcome
 from aemon.run import Run, Stop
 from aemon.store.detectors import active_detector, detector_row
 from aemon.store.feedback import add_feedback, read_feedback, stored_anomalies
@@ -208,3 +208,27 @@ def test_a_time_nobody_can_read_is_refused_where_it_is_said(store, until):
         " values ('pumps', 'ignore_until', '2026-11-21 10:00')")  # fmt: skip
     (one,) = read_feedback(store, "pumps")
     assert one.until.isoformat() == "2026-11-21T10:00:00+00:00"
+
+
+def test_a_time_that_the_store_accepts_fails_no_training(monitor, settings, store, clock):
+    sqlite = store.engine.dialect.name == "sqlite"
+    accepted = ("2026-12-24 24:00:00", "2026-12-24T12:00", "9999-12-31 23:59") if sqlite else (
+        "2026-12-24 24:00:00", "infinity", "-infinity", "0044-03-15 BC", "20000-01-01")  # fmt: skip
+    for time in accepted:
+        say(store, "insert into feedback (monitor, entity, verdict, until)"
+            f" values ('pumps', 'elsewhere', 'ignore_until', '{time}')")  # fmt: skip
+    if sqlite:
+        # What no check sees, such as a row of a restored copy.
+        with store.engine.connect() as connection:
+            connection.exec_driver_sql("pragma ignore_check_constraints = on")
+            connection.exec_driver_sql(
+                "insert into feedback (monitor, record_key, verdict, until, created_at)"
+                f" values ('pumps', '{ODD}', 'who knows', 'soon', 'then'),"
+                " ('pumps', null, 'ignore_until', 'soon', 'then')"
+            )
+            connection.commit()
+    said = read_feedback(store, "pumps")
+    assert len(said) == len(accepted) + sqlite
+    assert said[0].until.isoformat() == "2026-12-25T00:00:00+00:00"
+    train_once("pumps", settings, store, clock)
+    assert monitor.score_once(Run(), Stop())[0] is Outcome.NO_DATA

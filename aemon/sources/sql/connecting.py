@@ -12,8 +12,8 @@ from sqlalchemy.pool import NullPool
 
 from aemon.config.values.addresses import public_address, without_secrets
 from aemon.errors import PermanentError, SourceConfigError, SourceError
-from aemon.sources.sql.far_times import read_far_times
 from aemon.sources.sql.open_connections import OpenConnections
+from aemon.times.far_times import read_far_times
 
 _CONNECT_SECONDS = 10
 _BUSY_SECONDS = 5.0  # a SQLite writer is waited for this long

@@ -9,8 +9,8 @@ from sqlalchemy.sql import quoted_name
 
 from aemon.config.source_settings import SqlSource
 from aemon.records import Watermark
-from aemon.sources.sql.far_times import is_far
 from aemon.sources.sql.position import MISSING, NEWEST_KEY, RELOADED, position_of
+from aemon.times.far_times import is_far
 
 
 class ReadingOrder:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,6 +10,10 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
+from aemon.store.schema.junk import tell_junk
+from aemon.times.stored_times import EARLIEST, LATEST, stored_time
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _ZONELESS = len("2026-11-20 08:00:00.000000")
 
 
@@ -40,18 +45,32 @@ class UtcTime(sa.TypeDecorator[datetime]):
         return time_text(aware) if dialect.name == "sqlite" else aware
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """Give the zone back that SQLite's text leaves out."""
+        """Give the zone back that SQLite's text leaves out; what is no time was long ago."""
         if value is None:
             return None
-        time: datetime = datetime.fromisoformat(value) if dialect.name == "sqlite" else value
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+        try:
+            time: datetime = stored_time(value) if dialect.name == "sqlite" else value
+            return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+        except ValueError:
+            tell_junk("a time", value)
+            return LONG_AGO
+        except OverflowError:
+            return EARLIEST if time.year == 1 else LATEST
 
 
 class Json(sa.TypeDecorator[Any]):
-    """A JSON value: `jsonb` on PostgreSQL, text on SQLite."""
+    """A JSON object: `jsonb` on PostgreSQL, text on SQLite. Another value is read as an empty one.
+
+    Args:
+        numbers: whether all its values are numbers.
+    """
 
     impl = sa.JSON
     cache_ok = True
+
+    def __init__(self, *, numbers: bool = False) -> None:
+        super().__init__()
+        self.numbers = numbers
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Text on SQLite."""
@@ -67,7 +86,23 @@ class Json(sa.TypeDecorator[Any]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         """Read text where the driver does not."""
-        return json.loads(value) if dialect.name == "sqlite" and value is not None else value
+        if value is None:
+            return None
+        try:
+            found = json.loads(value) if dialect.name == "sqlite" else value
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            tell_junk("a JSON object", value)
+            return {}
+        if self.numbers and not all(map(_is_number, found.values())):
+            tell_junk("a JSON object of numbers", value)
+            return {name: one for name, one in found.items() if _is_number(one)}
+        return found
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
 class Truth(sa.TypeDecorator[bool]):

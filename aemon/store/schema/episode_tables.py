@@ -23,7 +23,9 @@ episodes = table(
     column("peak_exceedance", Number, "largest score over threshold in it"),
     column("peak_record_key", Identifier, "the anomaly with that"),
     column("feature", sa.Text, "the column most to blame over the whole of it"),
-    column("blame", Json, "each column's shares of the blame, summed over its anomalies"),
+    column(
+        "blame", Json(numbers=True), "each column's shares of the blame, summed over its anomalies"
+    ),
     column("calm_records", sa.Integer, "normal records since its last anomaly"),
     column("updated_at", UtcTime, "when it was written last"),
     column(
@@ -37,7 +39,7 @@ episodes = table(
     column("label", sa.Text, "what a person calls it: stuck sensor", server_default=""),
     column(
         "pattern",
-        Json,
+        Json(numbers=True),
         "each column's shares of the blame, those below expectation negative, summed",
         nullable=True,
     ),

@@ -1,0 +1,44 @@
+"""Times as SQLite's own functions read them: what a person may INSERT."""
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+
+EARLIEST, LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
+
+_TIME = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[\sT]*"
+    r"(?:(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?\s*(?:([+-])(\d\d):(\d\d)|[zZ])?\s*)?",
+    re.ASCII,
+)
+
+
+def stored_time(text: str) -> datetime:
+    """Read a time of a SQLite store: aware where it has a zone, as the text says.
+
+    A time before the year 1 or after 9999 is read as the first or last there is.
+
+    >>> stored_time("2026-12-24 24:00:00")
+    datetime.datetime(2026, 12, 25, 0, 0)
+
+    Raises:
+        ValueError: SQLite takes the text for no time either.
+    """
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        pass
+    found = _TIME.fullmatch(text)
+    if found is None:
+        raise ValueError("no time")
+    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
+    if year == 0:
+        return EARLIEST
+    sign, hours, minutes = found.groups()[7:]
+    shift = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+    zone = timezone(-shift if sign == "-" else shift) if sign else None
+    micro = int((found[7] or "")[:6].ljust(6, "0"))
+    begin = datetime(year, month, day, tzinfo=zone)
+    try:
+        return begin + timedelta(hours=hour, minutes=minute, seconds=second, microseconds=micro)
+    except OverflowError:
+        return LATEST
