@@ -86,18 +86,7 @@ def without_names(problem: str) -> str:
     )
 
 
-_MOST_SHOWN = 80  # characters of a key
-
-
-def key_shown(path: tuple[str | int, ...]) -> str:
-    """Return a key as messages show it: what may be part of an address with a password is hidden.
-
-    >>> key_shown(("monitors", "pumps", "postgresql://me:hunter2@host/db"))
-    'monitors.pumps.postgresql://***'
-    >>> key_shown(("store", "me:hunter2@host"))
-    'store.***@host'
-    """
-    return ".".join(_part_shown(str(part)) for part in path)
+_MOST_SHOWN = 80  # characters of a path
 
 
 def path_shown(path: Path) -> str:
@@ -109,9 +98,3 @@ def path_shown(path: Path) -> str:
     text = str(path)
     text = text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "..."
     return text if text.isprintable() else repr(text)
-
-
-def _part_shown(part: str) -> str:
-    part = re.sub(r"(:/{1,2})(?!/).*", r"\1***", part, flags=re.DOTALL)
-    part = re.sub(r"^.*@", "***@", part, flags=re.DOTALL)
-    return part if len(part) <= _MOST_SHOWN else part[:_MOST_SHOWN] + "..."

@@ -14,12 +14,12 @@ from aemon.config.bounded_yaml import (
     MOST_SECRET_BYTES,
     MOST_VALUES,
     check_depth,
-    key_shown,
     path_shown,
     read_bounded,
     size_when_merged,
     without_names,
 )
+from aemon.config.shown import key_shown
 from aemon.errors import ConfigError
 
 KeyPath = tuple[str | int, ...]

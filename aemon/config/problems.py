@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from aemon.config.bounded_yaml import key_shown
 from aemon.config.document import Document, KeyPath
 from aemon.config.schema import Config
+from aemon.config.shown import key_shown, without_values
 from aemon.config.values.addresses import read_address, read_store_address
 from aemon.config.values.scalars import AtKeyError, Settings
 
@@ -94,7 +94,7 @@ def _explain_one(detail: ErrorDetails, document: Document, root: type[Settings])
     elif path in document.lines and document.value(path) is None and kind != "missing":
         text = "has no value; give it one or leave the key out"
     elif kind == "value_error":
-        text = str(problem)
+        text = without_values(str(problem))
     elif kind == "too_short" and path == ("monitors",):
         text = "name at least one monitor"
     elif kind in _WORDS:

@@ -70,9 +70,9 @@ class ReceiverSettings(Settings):
         for name, value in headers.items():
             plain = value.get_secret_value()
             if not name.isascii() or not name.replace("-", "").isalnum():
-                raise ValueError(f"{name!r} is no name of a header")
+                raise ValueError("a name of a header has letters, digits and '-'")
             if not plain.isprintable() or not plain.isascii():
-                raise ValueError(f"{name}: a header is one line of ASCII characters")
+                raise ValueError("a header is one line of ASCII characters")
         return headers
 
     @model_validator(mode="after")

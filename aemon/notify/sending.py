@@ -6,6 +6,7 @@ redirection is not followed, because the credentials would be sent along.
 
 import base64
 import http.client
+import json
 import re
 import socket
 import ssl
@@ -20,6 +21,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from aemon import __version__
 from aemon.clock import Clock, utc_now
@@ -255,13 +257,29 @@ def _without_secrets(text: str, settings: ReceiverSettings) -> str:
     return text
 
 
+def _forms(secret: str) -> Iterator[str]:
+    """Return a secret, and the words of a header, as an answer may repeat them."""
+    for text in {secret, secret.rpartition(" ")[2]}:
+        encoded = base64.b64encode(text.encode()).decode()
+        yield from (
+            text,
+            encoded,
+            encoded.rstrip("="),
+            quote(text, safe=""),
+            json.dumps(text)[1:-1],
+        )
+
+
 def _secrets(settings: ReceiverSettings) -> Iterator[str]:
     url = settings.url.get_secret_value()
     path = re.sub(r"^https?://[^/]*", "", url)
     given = [settings.bearer_token, *settings.headers.values()]
     if settings.basic_auth is not None:
         given.append(settings.basic_auth.password)
+    sent = _headers(settings, "").get("Authorization", "").rpartition(" ")[2]
     plain = [secret.get_secret_value() for secret in given if secret is not None]
+    plain += [form for secret in (sent, *plain) if secret for form in _forms(secret)]
+    plain.sort(key=len, reverse=True)
     yield from (secret for secret in (url, path, *plain) if len(secret) > 1)
     # Some answers repeat a secret in part: slashes escaped, or a token without the word before it.
     for text in (path, *plain):

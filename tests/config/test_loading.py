@@ -165,7 +165,7 @@ def test_the_nearest_key_is_one_of_the_same_settings(problem):
         ("30s", "30s\n    threshold:\n      method: fixed\n      value: 2\n      batch_fdr: 0.1", "8: monitors.pumps.threshold.batch_fdr: method fixed draws the line at value; leave this out"),
         ("30s", "30s\n    threshold:\n      critical_rate: 0.01", "6: monitors.pumps.threshold.critical_rate: 0.01 is not below the false-alarm rate, 0.001"),
         ("30s", "30s\n    threshold: {critical_rate: 0.01, false_alarm_rate: 0.01}", "5: monitors.pumps.threshold.critical_rate: 0.01 is not below the false-alarm rate, 0.01"),
-        ("pumps:", "'my pumps':", "1: monitors: 'my pumps': a monitor's name has letters, digits, '_', '-' and '.'"),
+        ("pumps:", "'my pumps':", "1: monitors: '***': a monitor's name has letters, digits, '_', '-' and '.'"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_told_in_plain_words(problem, old, new, expected):

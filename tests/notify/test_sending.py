@@ -1,5 +1,6 @@
 """Sending to a real server: what every answer means, and that nothing is given away or waited for."""
 
+import base64
 import json
 import shutil
 import ssl
@@ -198,3 +199,21 @@ def test_a_proxy_of_the_environment_is_used(receiver, monkeypatch):
     monkeypatch.setenv("no_proxy", "")
     assert send(webhook("http://receiver.example/x"), json.dumps({}).encode(), KEY).taken
     assert receiver.heard[0].path == "http://receiver.example/x"
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [{"basic_auth": {"username": "me", "password": "hunter2"}}, {"bearer_token": "hunter2/x y"},
+     {"headers": {"X-Key": "Token hunter2"}}],
+)  # fmt: skip
+def test_credentials_that_an_answer_repeats_in_another_writing_are_hidden(receiver, credentials):
+    forms = ["hunter2", "hunter2/x y"]
+    forms += [base64.b64encode(form.encode()).decode() for form in (*forms, "me:hunter2")]
+    receiver.always = (400, {}, " ".join([*forms, "hunter2%2Fx%20y"]).encode())
+    told = send(webhook(receiver.url, **credentials), b"{}", KEY).error
+    sent = receiver.heard[-1].headers.get("Authorization", "Token hunter2").partition(" ")[2]
+    assert sent not in told
+    if "bearer_token" in credentials:
+        assert "hunter2%2Fx%20y" not in told
+    else:
+        assert "hunter2" not in told.replace("hunter2/x", "").replace("hunter2%2F", "")

@@ -18,7 +18,7 @@ from aemon.times.far_times import read_far_times
 _CONNECT_SECONDS = 10
 _BUSY_SECONDS = 5.0  # a SQLite writer is waited for this long
 _RECYCLE_SECONDS = 1800  # firewalls forget connections that idle longer
-_LITERAL = re.compile(r"'((?:[^']|'')*)'")
+_LITERALS = (r"'((?:[^']|'')*)'", r'"((?:[^"]|"")*)"', r"(\$\w*\$)(.*?)\1", r"\b\d{4,}\b")
 # PostgreSQL shows the line at fault with what stands around it, MySQL what follows the fault,
 # SQLite a literal that does not end.
 _QUOTED_STATEMENT = re.compile(
@@ -29,6 +29,12 @@ _PACKAGES = {
     "psycopg2": "psycopg2-binary",
     "MySQLdb": "mysqlclient",
 }
+
+
+def _literals(query: str) -> set[str]:
+    """Return what a query's quotes hold, and its long numbers: a secret may be among them."""
+    found = (match for form in _LITERALS for match in re.finditer(form, query, re.DOTALL))
+    return {match[match.lastindex or 0] for match in found}
 
 
 class Database:
@@ -44,7 +50,7 @@ class Database:
 
     def __init__(self, url: str, query: str | None = None) -> None:
         self._lenient = False
-        self._literals = sorted(set(_LITERAL.findall(query or "")), key=len, reverse=True)
+        self._literals = sorted(_literals(query or ""), key=len, reverse=True)
         try:
             self._url = sa.make_url(url)
         except (ArgumentError, ValueError):
