@@ -112,6 +112,25 @@ RUN_ENDS = tuple(f"{job}.{outcome}" for job in Job for outcome in Outcome if out
 """What a run's end is called in the logs."""
 
 
+def escaped(text: str) -> str:
+    r"""Return text as a terminal can show it: what would move its cursor or its letters is escaped.
+
+    Line breaks and tabs stay.
+
+    >>> escaped("a\x1b[2J \u202eb")
+    'a\\x1b[2J \\u202eb'
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() or letter in "\n\t" else _escape(letter) for letter in text
+    )
+
+
+def _escape(letter: str) -> str:
+    return letter.encode("unicode_escape").decode()
+
+
 def log(logger: logging.Logger, level: int, action: str, message: str = "", **fields: Any) -> None:
     """Log one event. `action` says what happened in one or two words: `run.ended`, `stopped`."""
     logger.log(level, message, extra={"action": action, **fields}, stacklevel=2)
@@ -132,8 +151,10 @@ class TextFormatter(logging.Formatter):
         details = " ".join(f"{name}={_plain(value)}" for name, value in fields.items())
         message = "; ".join(record.getMessage().splitlines())
         parts = [time, record.levelname.lower(), action, message, details]
-        line = " ".join(part for part in parts if part)
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        line = escaped(" ".join(part for part in parts if part))
+        if record.exc_info:
+            return f"{line}\n{escaped(self.formatException(record.exc_info))}"
+        return line
 
 
 class JsonFormatter(logging.Formatter):

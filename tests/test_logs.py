@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 
 import pytest
 
@@ -63,3 +64,21 @@ def test_libraries_speak_from_warnings_on(capsys):
     printed = capsys.readouterr().err
     assert "chatter" not in printed
     assert "info started news" in printed
+
+
+@pytest.mark.parametrize(
+    "odd", ["\x1b[2J", "\x1b]0;title\x07", "\u202e", "\u2066", "\u200f", "\x9b31m", "\r", "\x7f"]
+)
+def test_text_cannot_move_the_cursor_or_turn_letters_round(record, odd):
+    record.msg = f"no such table {odd} here"
+    record.monitor = f"pumps{odd}"
+    try:
+        float(odd)
+    except ValueError:
+        record.exc_info = sys.exc_info()
+    told = TextFormatter().format(record)
+    assert odd not in told
+    assert "Traceback" in told
+    assert "\n" in told
+    assert all(letter.isprintable() or letter == "\n" for letter in told)
+    assert odd not in JsonFormatter().format(record)

@@ -8,6 +8,7 @@ import typer
 
 from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, open_installation, print_json
 from aemon.cli.printed_tables import print_table, print_words
+from aemon.logs import escaped
 
 if TYPE_CHECKING:
     from aemon.operations.code_export import ExportedCodes
@@ -44,7 +45,7 @@ def codes(
     with open_installation(config) as installation:
         exported = export_codes(installation, monitor, out, choice)
     if exported.warning:
-        typer.echo(exported.warning, err=True)
+        typer.echo(escaped(exported.warning), err=True)
     if as_json:
         shown = plain(exported)
         del shown["warning"]

@@ -7,6 +7,7 @@ import typer
 
 from aemon.cli.output import CONFIG_FILE, ConfigOption, JsonOption, open_installation, print_json
 from aemon.cli.printed_tables import print_table, short_key, show_time
+from aemon.logs import escaped
 from aemon.records import FeedbackVerdict
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def feedback(
             given = give_feedback(installation, monitor, statement)
             entries = given.entries
             for told in filter(None, (given.warning, given.effect)):
-                typer.echo(f"note: {told}", err=True)
+                typer.echo(escaped(f"note: {told}"), err=True)
     if as_json:
         print_json(entries)
         return

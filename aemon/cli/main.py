@@ -32,6 +32,7 @@ from aemon.cli import (
     web_commands,
 )
 from aemon.errors import AemonError, ExitCode
+from aemon.logs import escaped
 
 app = typer.Typer(
     name="aemon",
@@ -90,9 +91,9 @@ def main() -> NoReturn:
     try:
         app()
     except AemonError as error:
-        print(f"aemon: {error.message}", file=sys.stderr)
+        print(f"aemon: {escaped(error.message)}", file=sys.stderr)
         if error.todo:
-            print(f"       {error.todo}", file=sys.stderr)
+            print(f"       {escaped(error.todo)}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)  # what shells expect of a program ended by Ctrl-C

@@ -8,6 +8,8 @@ from itertools import zip_longest
 
 import typer
 
+from aemon.logs import escaped
+
 INDENT = "  "
 _GAP = "  "
 _MOST_NAME_WIDTH = 36
@@ -25,7 +27,7 @@ def terminal_width() -> int:
 def one_line(value: object) -> str:
     """A value as text that cannot move the cursor; nothing where there is none."""
     text = "" if value is None else " ".join(str(value).split())
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+    return escaped(text)
 
 
 def show_time(moment: datetime) -> str:

@@ -17,6 +17,7 @@ from aemon.cli.output import (
 )
 from aemon.cli.printed_tables import print_table
 from aemon.errors import AemonError, ConfigError, ExitCode
+from aemon.logs import escaped
 
 if TYPE_CHECKING:
     from aemon.lifecycle.training_run import Trained
@@ -65,7 +66,7 @@ def train(
                 trained.append((name, made))
             except AemonError as error:
                 failed.append((name, error))
-                typer.echo(f"{name}: {str(error).removeprefix(f'{name}: ')}", err=True)
+                typer.echo(escaped(f"{name}: {str(error).removeprefix(f'{name}: ')}"), err=True)
     _print_trained(trained, failed, as_json=as_json)
     if failed:
         raise typer.Exit(failed[0][1].exit_code)

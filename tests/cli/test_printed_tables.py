@@ -76,7 +76,7 @@ def test_wide_letters_count_twice(printed, capsys):
 
 
 def test_text_from_outside_cannot_move_the_cursor():
-    assert printed_tables.one_line("a\x1b[2J\nb\tc\x00") == "a?[2J b c?"
+    assert printed_tables.one_line("a\x1b[2J\nb\tc\x00\u202e") == "a\\x1b[2J b c\\x00\\u202e"
 
 
 def test_records_side_by_side_are_as_many_as_fit(printed):
