@@ -9,6 +9,7 @@ from aemon.records import EpisodeState, Severity
 from aemon.store.episode_queries import EpisodeSummary, episode_summaries
 from aemon.store.outbox import Notification
 from aemon.store.queries import BlamedColumn, FlaggedRecord, flagged_records
+from aemon.store.schema.junk import word_of
 from aemon.store.store import Store
 
 
@@ -57,9 +58,9 @@ def message_of(store: Store, one: Notification, words: Words, page: str) -> Mess
         episode=told.id,
         monitor=told.monitor,
         entity=told.entity,
-        severity=Severity(severity),
+        severity=word_of(Severity, severity, Severity.WARNING),
         before=Severity.WARNING if event is Event.ESCALATED else None,
-        state=EpisodeState(told.state),
+        state=word_of(EpisodeState, told.state, EpisodeState.CLOSED),
         started_at=told.started_at,
         ended_at=told.ended_at,
         opened_at=told.opened_at,

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from aemon.errors import ArtifactError
 from aemon.records import DetectorState, Watermark
 from aemon.store import artifacts
+from aemon.store.schema.junk import rate_of, word_of
 from aemon.store.schema.tables import artifacts as artifacts_table
 from aemon.store.schema.tables import detectors, feedback, thresholds, watermarks
 from aemon.store.store import KEYS_AT_ONCE, Mark, StaleWatermarkError, Store
@@ -250,6 +251,7 @@ def find_judging(connection: sa.Connection, monitor: str) -> dict[DetectorState,
     for row in connection.execute(query).mappings():  # the newest line of each comes first
         values = {name: row[f"_{name}"] for name in names}
         state = values["state"] = DetectorState(values["state"])
+        values["false_alarm_rate"] = rate_of(values["false_alarm_rate"])
         found.setdefault(state, StoredDetector(**values))
     return found
 
@@ -258,8 +260,11 @@ def stored_detector(row: Mapping[str, Any]) -> StoredDetector:
     """What `detector_row` found, as those that judge."""
     names = (name for name in StoredDetector.__slots__ if name not in _OTHERWISE)
     return StoredDetector(
-        **{name: row[name] for name in names},
-        state=DetectorState(row["state"]),
+        **{
+            **{name: row[name] for name in names},
+            "false_alarm_rate": rate_of(row["false_alarm_rate"]),
+        },
+        state=word_of(DetectorState, row["state"], DetectorState.REJECTED),
         state_at=row["state_at"] or row["trained_at"],
     )
 

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from aemon.frame import printable
+from aemon.store.schema.junk import word_of
 from aemon.store.schema.tables import drifts, live_states
 from aemon.store.store import Store
 
@@ -100,7 +101,10 @@ def _drifts(store: Store, monitor: str, state: str) -> list[Drift]:
     with store.reading() as connection:
         rows = connection.execute(query).mappings().all()
     learned = state == LEARNED
-    return [Drift(**{**row, "kind": DriftKind(row["kind"])}, learned=learned) for row in rows]
+    return [
+        Drift(**{**row, "kind": word_of(DriftKind, row["kind"], DriftKind.SCORES)}, learned=learned)
+        for row in rows
+    ]
 
 
 def begin_drifts(store: Store, monitor: str, detector_id: int, found: Sequence[Drift]) -> None:

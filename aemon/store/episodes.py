@@ -19,6 +19,7 @@ from aemon.records import (
     Verdict,
 )
 from aemon.store.known_records import Known
+from aemon.store.schema.junk import word_of
 from aemon.store.schema.tables import anomalies, episodes, runs, scores
 from aemon.store.store import KEYS_AT_ONCE
 
@@ -252,7 +253,7 @@ def write_episodes(
 
 def _episode(row: Any) -> Episode:
     values = {name: row[name] for name in (*_NAMES, "id") if name != "feature"}
-    values["state"] = EpisodeState(values["state"])
-    values["severity"] = Severity(values["severity"])
+    values["state"] = word_of(EpisodeState, values["state"], EpisodeState.CLOSED)
+    values["severity"] = word_of(Severity, values["severity"], Severity.WARNING)
     values["signed"] = row["pattern"] or {}
     return Episode(**values)

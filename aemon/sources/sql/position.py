@@ -10,6 +10,8 @@ from uuid import UUID
 
 import pandas as pd
 
+from aemon.errors import SourceConfigError
+from aemon.frame import printable
 from aemon.records import Watermark
 
 # In a position, beside the roles:
@@ -17,6 +19,7 @@ NEWEST_KEY = "newest_key"  # the largest whole-numbered key read
 MISSING = "missing"  # keys below it that nobody has seen; see `missing_keys`
 UNORDERED = "unordered"  # keys are whole numbers, but no sequence
 RELOADED = "reloaded"  # the table was loaded anew: all up to the time of the watermark is known
+_LONGEST_SHOWN = 60
 _PLAIN = (MISSING, UNORDERED, RELOADED)  # as JSON has them
 
 _KINDS: dict[type, tuple[str, Callable[[Any], Any], Callable[[Any], Any]]] = {
@@ -59,11 +62,25 @@ def read_value(written: list[Any]) -> Any:
 
 
 def position_of(mark: Watermark | None) -> dict[str, Any]:
-    """The raw values of a watermark's position; empty where it has none."""
+    """The raw values of a watermark's position; empty where it has none.
+
+    Raises:
+        SourceConfigError: aemon did not write it.
+    """
     if mark is None or not mark.position:
         return {}
-    written = json.loads(mark.position).items()
-    return {role: raw if role in _PLAIN else read_value(raw) for role, raw in written}
+    try:
+        written = json.loads(mark.position).items()
+        found = {role: raw if role in _PLAIN else read_value(raw) for role, raw in written}
+        found["time"], found["key"]
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+        raise SourceConfigError(
+            f"the store does not say how far was read: watermarks.position is "
+            f"{printable(mark.position)[:_LONGEST_SHOWN]!r}",
+            todo="delete the monitor's row of `watermarks`: all records are then read again, and "
+            "none is judged twice",
+        ) from None
+    return found
 
 
 def newest_key_of(keys: pd.Series, before: int | None) -> int | None:
