@@ -101,7 +101,7 @@ class CsvSource(Settings):
     )
     separator: str = Field(
         ",",
-        pattern=r"^(.|blanks)$",
+        pattern=r'^([^"\r\n\x00]|blanks)$',
         description="field separator, one character; blanks: any run of blanks and tabs",
     )
     encoding: str | None = Field(

@@ -24,6 +24,7 @@ from aemon.sources.csv.header import (
 from aemon.sources.csv.lines import Line, join_lines, read_lines, single_blanks
 from aemon.sources.csv.places import Place
 
+MOST_COLUMNS = 10_000  # more take minutes to read, and hours to learn from
 BLANKS = "blanks"
 """The separator that is any run of blanks and tabs."""
 
@@ -50,6 +51,9 @@ class CsvText:
     Attributes:
         file: its bytes.
         header: the first header; None while it is not complete.
+
+    Raises:
+        SourceConfigError: it has too many columns.
     """
 
     def __init__(
@@ -73,6 +77,12 @@ class CsvText:
         if separator == " " and not self._blanks and self.header and has_gaps(self.header):
             self._blanks = True  # names stand below each other: no empty fields
             self.header = find_header(self._whole_lines(0, separator), self._wanted)
+        if self.header is not None and len(self.header.columns) > MOST_COLUMNS:
+            raise SourceConfigError(
+                f"{path}:{self.header.line}: {len(self.header.columns):,} columns, and at most "
+                f"{MOST_COLUMNS:,} can be read",
+                todo="write fewer columns, or see whether `separator` is that of the file",
+            )
 
     def records(self, start: Place | None = None) -> Iterator[tuple[Header, Line]]:
         """Yield the records after a place, each with the header in force; None: from the first.

@@ -10,6 +10,8 @@ HEAD_BYTES = 1 << 16
 FALLBACK = "cp1252"
 """What a line is read as that is no UTF-8, where the configuration names no encoding."""
 
+MOST_LINE_BYTES = 1 << 24  # of one line; a longer one is set aside
+TOO_LONG = b"(a line of more than 16 MB)"
 _BLOCK_BYTES = 1 << 20
 _BYTE_ORDER_MARK = "\ufeff".encode()
 _MARKS = {  # a longer mark before the one it begins with
@@ -56,22 +58,41 @@ def _without_mark(head: bytes) -> str:
     return "utf-8"
 
 
-def raw_lines(file: BinaryIO, encoding: Encoding) -> Iterator[bytes]:
-    """Return the lines from where the file stands, with their ends; the last may have none."""
-    return iter(file) if encoding.ending == b"\n" else _split(file, encoding.ending)
+def raw_lines(file: BinaryIO, encoding: Encoding) -> Iterator[tuple[bytes, int]]:
+    """Yield the lines from where the file stands, with their ends, and their length in the file.
+
+    The last may have no end. A line that is too long for memory is `TOO_LONG` instead.
+    """
+    if encoding.ending != b"\n":
+        yield from _split(file, encoding)
+        return
+    while raw := file.readline(MOST_LINE_BYTES):
+        length = len(raw)
+        if length == MOST_LINE_BYTES and not raw.endswith(b"\n"):
+            more = raw
+            while not more.endswith(b"\n") and (more := file.readline(MOST_LINE_BYTES)):
+                length += len(more)
+            raw = TOO_LONG + (b"\n" if more else b"")
+        yield raw, length
 
 
-def _split(file: BinaryIO, ending: bytes) -> Iterator[bytes]:
-    rest = b""
+def _split(file: BinaryIO, encoding: Encoding) -> Iterator[tuple[bytes, int]]:
+    ending, rest, dropped = encoding.ending, b"", 0
+    instead = TOO_LONG.decode().encode(encoding.name)
     while block := file.read(_BLOCK_BYTES):
         rest += block
         begin = 0
         while (found := _place_of(rest, ending, len(ending), begin)) >= 0:
-            yield rest[begin : found + len(ending)]
-            begin = found + len(ending)
+            raw = rest[begin : found + len(ending)]
+            yield (instead + ending if dropped else raw), dropped + len(raw)
+            begin, dropped = found + len(ending), 0
         rest = rest[begin:]
+        if len(rest) > MOST_LINE_BYTES:
+            kept = len(rest) % len(ending) + len(ending)  # an end may have begun
+            dropped += len(rest) - kept
+            rest = rest[-kept:]
     if rest:
-        yield rest
+        yield (instead if dropped else rest), dropped + len(rest)
 
 
 def _place_of(text: bytes, ending: bytes, unit: int, begin: int = 0) -> int:

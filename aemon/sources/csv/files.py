@@ -1,11 +1,12 @@
 """Which files a path means: one, those of a folder, or those that fit a pattern."""
 
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from aemon.errors import SourceError
+from aemon.errors import SourceConfigError, SourceError
 
 ENDINGS = (".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zip")
 """Which files of a folder are read, in capitals or not; a pattern may name others."""
@@ -62,6 +63,7 @@ def files_of(path: Path) -> Files:
     if there.is_dir():
         return Files(there, {one.name: one for one in sorted(there.iterdir()) if _is_csv(one)})
     if there.exists():
+        check_plain(there)
         return Files(there.parent, {there.name: there})
     plain = next((n for n, part in enumerate(there.parts) if _MAGIC & set(part)), None)
     if plain is None:
@@ -87,6 +89,20 @@ def _check_listable(base: Path) -> None:
 
     for _ in os.walk(base, onerror=refused):
         pass
+
+
+def check_plain(path: Path) -> None:
+    """Refuse a pipe, device or socket: reading one may never end, and takes the records away.
+
+    Raises:
+        SourceConfigError: it is one.
+        OSError: it is not there.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise SourceConfigError(
+            f"{path}: is no plain file, but a pipe, device or socket",
+            todo="let the records be written to a file, and name that",
+        )
 
 
 def files_beside(files: Files) -> list[Path]:

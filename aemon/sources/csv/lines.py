@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
-from aemon.sources.csv.encoding import Encoding, as_utf8, raw_lines
+from aemon.sources.csv.encoding import MOST_LINE_BYTES, Encoding, as_utf8, raw_lines
 
 MOST_LINES_OF_A_RECORD = 100
 """A quote that is not closed within so many lines is a mistake, not a long text."""
@@ -38,12 +38,12 @@ def read_lines(
     file.seek(start)
     end, ending, foreign = start, encoding.ending, False
     plain = encoding.name == "utf-8" and ending == b"\n"
-    for raw in raw_lines(file, encoding):
+    for raw, length in raw_lines(file, encoding):
         if not complete and not raw.endswith(ending):
             return
         number += 1
         begin = end
-        end += len(raw)
+        end += length
         if plain and raw.isascii():  # nearly always: the short way
             yield Line(number, raw.rstrip(b"\r\n"), begin, end, number)
         else:
@@ -125,10 +125,14 @@ def split(text: bytes, separator: str) -> list[str] | None:
     if b'"' not in text:
         return text.decode(errors="replace").split(separator)
     try:
-        reader = csv.reader([text.decode(errors="replace")], delimiter=separator, strict=True)
-        return next(reader)
+        return next(_reader(text, separator))
     except csv.Error:
         return None
+
+
+def _reader(text: bytes, separator: str) -> Iterator[list[str]]:
+    csv.field_size_limit(MOST_LINE_BYTES)  # of this process: 131,072 by default
+    return csv.reader([text.decode(errors="replace")], delimiter=separator, strict=True)
 
 
 def _is_open(text: bytes, separator: str) -> bool:
@@ -136,7 +140,7 @@ def _is_open(text: bytes, separator: str) -> bool:
     if text.count(b'"') % 2 == 0:
         return False
     try:
-        next(csv.reader([text.decode(errors="replace")], delimiter=separator, strict=True))
+        next(_reader(text, separator))
     except csv.Error as error:
         return "unexpected end" in str(error)
     return False

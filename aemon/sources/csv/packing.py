@@ -13,6 +13,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, BinaryIO, cast
 
 from aemon.errors import SourceConfigError, SourceError
+from aemon.sources.csv.files import check_plain
 
 
 def _gunzip(file: BinaryIO) -> IO[bytes]:
@@ -54,6 +55,7 @@ def open_plain(path: Path) -> Iterator[tuple[BinaryIO, bool]]:
         SourceError: it cannot be read.
     """
     try:
+        check_plain(path)
         with path.open("rb") as file:
             begin = file.read(16)
             file.seek(0)

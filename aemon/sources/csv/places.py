@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import BinaryIO, NamedTuple
 
+from aemon.errors import SourceConfigError
+from aemon.frame import printable
+
 _TAIL_BYTES = 256  # before a place: enough to tell whether the file is still the same
 HEAD_BYTES = 512
 LAST_KEPT = 5
@@ -88,11 +91,23 @@ def as_position(places: Mapping[str, Place]) -> str:
 
 
 def places_in(position: str) -> dict[str, Place]:
-    """Return the places of a watermark by file; those of older versions know less."""
+    """Return the places of a watermark by file; those of older versions know less.
+
+    Raises:
+        SourceConfigError: aemon did not write them.
+    """
     if not position:
         return {}
-    found = {name: Place(*fields) for name, fields in json.loads(position).items()}
-    return {
-        name: place._replace(last=tuple((at, mark) for at, mark in place.last))
-        for name, place in found.items()
-    }
+    try:
+        found = {name: Place(*fields) for name, fields in json.loads(position).items()}
+        return {
+            name: place._replace(last=tuple((at, mark) for at, mark in place.last))
+            for name, place in found.items()
+        }
+    except (AttributeError, RecursionError, TypeError, ValueError):
+        raise SourceConfigError(
+            "the store does not say how far was read: watermarks.position is "
+            f"{printable(position)[:60]!r}",
+            todo="delete the monitor's row of `watermarks`: all records are then read again, and "
+            "none is judged twice",
+        ) from None
