@@ -18,6 +18,7 @@ from aemon.store.schema.lifecycle_tables import leases, replicas
 from aemon.store.store import KEYS_AT_ONCE, Store
 
 REMEMBERED = timedelta(days=1)  # a replica that was not seen for so long is forgotten
+SILENT_LEASES = 10  # who said nothing for so many leases is dead, whatever its lease says
 NOBODY = ""
 
 Gone = Callable[[str], bool]
@@ -90,8 +91,10 @@ def hold(
             _make(connection, store, missing, now)
             rows = connection.execute(sa.select(leases)).all()
         holders = {row.holder for row in rows} - {NOBODY, me.name}
-        dead = {holder for holder in holders if own.gone(holder)}
-        live = (_living(connection, now - lease) | {me.name}) - dead
+        # A lease beyond all reason, such as one until the year 9999, holds nobody off.
+        silent = holders - _living(connection, now - SILENT_LEASES * lease, now + lease)
+        dead = silent | {holder for holder in holders if own.gone(holder)}
+        live = (_living(connection, now - lease, now + lease) | {me.name}) - dead
         if known is None:
             dead.add(me.name)
             known = {}
@@ -201,8 +204,8 @@ def _say_alive(connection: sa.Connection, me: Replica, now: datetime) -> None:
         connection.execute(sa.delete(replicas).where(long_gone))
 
 
-def _living(connection: sa.Connection, since: datetime) -> set[str]:
-    seen = sa.select(replicas.c.name).where(replicas.c.seen_at > since)
+def _living(connection: sa.Connection, since: datetime, until: datetime) -> set[str]:
+    seen = sa.select(replicas.c.name).where(replicas.c.seen_at > since, replicas.c.seen_at <= until)
     return set(connection.execute(seen).scalars())
 
 

@@ -224,3 +224,13 @@ def test_a_commit_in_hand_keeps_the_lease_and_hinders_no_beat(postgres_url, cloc
         # And the holder's own beat does not wait for the commit
         assert one.beat().tokens == {"pumps": 1}
     store.close()
+
+
+@pytest.mark.parametrize("seen", ["2026-02-01 00:00:00.000000", "9999-12-29 00:00:00.000000"])
+def test_a_lease_until_the_year_9999_unwatches_nobody(store, clock, seen):
+    gone = Daemon(store, clock, "gone")
+    gone.beat()
+    with store.writing() as connection:
+        connection.execute(sa.text("UPDATE leases SET expires_at = '9999-12-29 00:00:00.000000'"))
+        connection.execute(sa.text("UPDATE replicas SET seen_at = :seen"), {"seen": seen})
+    assert set(Daemon(store, clock, "here").beat().tokens) == set(NAMES)

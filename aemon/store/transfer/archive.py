@@ -7,6 +7,8 @@ sha256.
 
 import hashlib
 import json
+import lzma
+import struct
 import zipfile
 import zlib
 from base64 import b64decode, b64encode
@@ -30,7 +32,11 @@ from aemon.store.store import Row
 FORMAT_VERSION = 1
 COMPRESSION_LEVEL = 3  # half the time of 6, and the file is a tenth larger
 BYTES_AT_ONCE = 16 * 2**20  # of lines; rows of `artifacts` are large
-BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)
+MOST_LINE_BYTES = 2**27  # of one row; a detector takes a few million
+MOST_MANIFEST_BYTES = 2**20
+BROKEN = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError,
+)  # fmt: skip
 """What reading an archive raises that is cut, changed or away."""
 
 ANOTHER_COPY = "export again, or take another copy of the file"
@@ -89,7 +95,8 @@ def read_manifest(path: Path, archive: zipfile.ZipFile) -> dict[str, Noted]:
         TransferError: it was not written by `aemon db export`, or for another schema.
     """
     try:
-        noted = json.loads(archive.read(_MANIFEST))
+        with archive.open(_MANIFEST) as manifest:
+            noted = json.loads(manifest.read(MOST_MANIFEST_BYTES))
         written = (int(noted["format"]), str(noted["schema"]))
         version = noted["aemon"]
         tables = {name: Noted(**entry) for name, entry in noted["tables"].items()}
@@ -148,8 +155,11 @@ class Entry:
         decode = _decoder(self.table)
         try:
             with self.archive.open(self.name) as entry:
-                for line in BufferedReader(entry):  # type: ignore[type-var]
+                reader = BufferedReader(entry)  # type: ignore[type-var]
+                while line := reader.readline(MOST_LINE_BYTES):
                     number += 1
+                    if len(line) == MOST_LINE_BYTES:
+                        raise self.broken("is longer than any row", line=number)
                     digest.update(line)
                     size += len(line)
                     rows.append(self._decoded(decode, line, number))
@@ -171,7 +181,7 @@ class Entry:
     def _decoded(self, decode: Callable[[bytes], Row], line: bytes, number: int) -> Row:
         try:
             return decode(line)
-        except (TypeError, ValueError) as error:
+        except (OverflowError, RecursionError, TypeError, ValueError) as error:
             raise self.broken(f"is no row of {self.table.name}: {error}", line=number) from error
 
 

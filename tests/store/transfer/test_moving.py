@@ -2,6 +2,7 @@
 
 import json
 import math
+import tracemalloc
 import zipfile
 from datetime import UTC, datetime, timedelta
 
@@ -39,7 +40,7 @@ from aemon.store.schema.tables import (
     watermarks,
 )
 from aemon.store.store import Store
-from aemon.store.transfer import moving
+from aemon.store.transfer import archive, moving
 
 T0 = datetime(2026, 3, 1, 8, 0, 0, 123456, tzinfo=UTC)
 LONG_AGO = datetime(1912, 4, 14, 23, 40, 0, 1, tzinfo=UTC)
@@ -520,3 +521,18 @@ def test_no_more_than_a_batch_is_held_at_once(filled, other, tmp_path, monkeypat
     moving.import_(other, tmp_path / "f", batch=4)
     assert max(sizes["written"]) == max(sizes["read"]) == 4
     assert sum(sizes["written"]) == sum(sizes["read"])
+
+
+@pytest.mark.parametrize("entry", ["scores.jsonl", "manifest.json"])
+@pytest.mark.parametrize("bomb", [b" ", b"["])
+def test_a_small_file_that_unpacks_to_a_large_one_is_refused_in_bounded_memory(
+    path, other, entry, bomb, monkeypatch
+):
+    monkeypatch.setattr(archive, "MOST_LINE_BYTES", 1_000_000)
+    edited(path, entry, lambda _: bomb * 30_000_000)
+    tracemalloc.start()
+    with pytest.raises(TransferError, match=r"results\.zip"):
+        moving.import_(other, path)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 20_000_000
