@@ -238,9 +238,7 @@ class Daemon:
         try:
             self._adopt(new)
         except Exception:
-            with suppress(
-                Exception
-            ):  # what it misses is made up for by the next beat of the leases
+            with suppress(Exception):  # the next beat of the leases begins what this leaves out
                 self._adopt(self._config)
             raise
         self._config = new

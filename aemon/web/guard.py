@@ -22,7 +22,7 @@ from aemon.web.credentials import CrowdedError, PasswordChecks
 from aemon.web.host_names import HostNames, is_known
 
 CROWDED = "crowded"
-"""In the state of a request: its connection is one too many, and has it answered only if it is open."""
+"""In the state of a request: all other connections are busy, so nothing is answered but a probe."""
 
 _LATER = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 OPEN_PATH = "/healthz"  # for probes, which know nothing and learn nothing but that
