@@ -191,9 +191,9 @@ def test_who_tries_passwords_is_logged_but_not_with_a_line_for_each(caplog):
 
 def seconds_for(kept: str, password: str = "wrong") -> float:
     async def check() -> float:
-        began = time.perf_counter()
+        began = time.process_time()
         await PasswordChecks().is_right(password, kept, "here")
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     return min(asyncio.run(check()) for _ in range(3))
 
