@@ -1,9 +1,9 @@
 """What befalls a daemon that is left alone: slipped clocks, killed workers, sources that hang."""
 
 import contextlib
-import os
 import shutil
 import signal
+import sqlite3
 import struct
 import subprocess
 import time
@@ -136,23 +136,25 @@ def test_a_training_that_takes_more_memory_than_it_may_is_ended_and_says_how_muc
 
 
 def test_a_source_that_hangs_is_given_up_and_read_again_once_it_answers(tmp_path, database):
-    """Given a pipe nobody writes into beside a table that is well."""
-    pipe = tmp_path / "pipe.csv"
-    os.mkfifo(pipe)
+    """Given a database that somebody keeps locked beside a table that is well."""
+    locked = tmp_path / "locked.db"
+    make_table(locked, "readings", ["ts TEXT", *readings.COLUMNS])
+    insert(locked, "readings", readings.rows(10))
     hanging = (
-        f"  hanging:\n    source: {{kind: csv, path: {pipe}, time: ts}}\n"
+        f"  hanging:\n    source: {sql_source(locked)}\n"
         "    score_every: 500ms\n    score_timeout: 1s\n    min_records: 50\n"
     )
+    holder = sqlite3.connect(locked, isolation_level=None)
+    holder.execute("PRAGMA journal_mode=DELETE")
+    holder.execute("BEGIN EXCLUSIVE")
     with Daemon(tmp_path, hanging + plant(database)) as daemon:
         timed_out = "SELECT count(*) FROM runs WHERE monitor = 'hanging' AND outcome = 'timed_out'"
         daemon.wait(lambda: daemon.query(timed_out)[0][0] >= 2, "runs to be given up")
         daemon.wait(lambda: daemon.query("SELECT 1 FROM detectors") != [], "the other to train")
         insert(database, "readings", readings.rows(30, first=LEARNED))
         daemon.wait(lambda: len(scored(daemon)) == 30, "the other to be judged")
-        # When a file takes the pipe's place
-        pipe.unlink()
-        lines = ["ts,flow", *(f"2026-01-01T00:00:{n % 60:02d}Z,{n}" for n in range(10))]
-        pipe.write_text("\n".join(lines) + "\n")
+        # When the lock is gone
+        holder.close()
         collecting = "SELECT reason FROM runs WHERE monitor = 'hanging' AND outcome = 'collecting'"
         daemon.wait(lambda: daemon.query(collecting) != [], "it to be read again")
         assert daemon.query(collecting)[0][0] == "collecting 10 of 50 records"

@@ -1,6 +1,6 @@
 """Stopping: within ten seconds, whatever hangs."""
 
-import os
+import socket
 import sqlite3
 import threading
 import time
@@ -14,15 +14,18 @@ pytestmark = pytest.mark.acceptance
 
 
 def test_a_source_that_hangs_does_not_keep_the_daemon_alive(tmp_path):
-    """Given a pipe nobody writes into, and a timeout of minutes."""
-    os.mkfifo(tmp_path / "pipe.csv")
-    monitors = (
-        f"  hanging:\n    source: {{kind: csv, path: {tmp_path}/pipe.csv, time: ts}}\n"
-        "    score_every: 1s\n"
-    )
-    with Daemon(tmp_path, monitors) as daemon:
-        time.sleep(1.5)
-        assert daemon.stop() < 10
+    """Given a server that takes connections and never answers, and a timeout of minutes."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        url = f"postgresql+psycopg://me@127.0.0.1:{silent.getsockname()[1]}/plant"
+        monitors = (
+            f"  hanging:\n    source: {{kind: sql, url: '{url}', table: t, time: ts, key: id}}\n"
+            "    score_every: 1s\n"
+        )
+        with Daemon(tmp_path, monitors) as daemon:
+            asked, _ = silent.accept()
+            assert daemon.stop() < 10
+            asked.close()
         outcomes = dict(daemon.query("SELECT outcome, count(*) FROM runs GROUP BY outcome"))
     assert outcomes["abandoned"] == 1
 
