@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from aemon.texts import cut
+
 Clock = Callable[[], datetime]
 """Returns the current time, aware and in UTC."""
 
@@ -63,7 +65,7 @@ def shortened(text: str) -> str:
     >>> shortened("9" * 99)
     "'9999999999999999999999999999999999999999...'"
     """
-    return repr(text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "...")
+    return repr(cut(text, _MOST_SHOWN))
 
 
 def format_duration(duration: timedelta) -> str:

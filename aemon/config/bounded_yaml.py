@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from aemon.errors import ConfigError
+from aemon.texts import cut
 
 MOST_BYTES = 10_000_000  # of a configuration: tens of thousands of monitors
 MOST_SECRET_BYTES = 1_000_000  # of a file that ${file:...} stands for
@@ -95,6 +96,5 @@ def path_shown(path: Path) -> str:
     >>> path_shown(Path("secret.txt")), path_shown(Path("a\0b"))
     ('secret.txt', "'a\\x00b'")
     """
-    text = str(path)
-    text = text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "..."
+    text = cut(str(path), _MOST_SHOWN)
     return text if text.isprintable() else repr(text)

@@ -47,9 +47,8 @@ class Retention:
         self._monitors = monitors
         self._settings = settings
         self._clock = clock
-        self._doubt = ClockDoubt(
-            store, clock
-        ).reason  # why ages cannot be trusted; empty if they can
+        # Why ages cannot be trusted; empty if they can.
+        self._doubt = ClockDoubt(store, clock).reason
         self._held = ""
 
     def adopt(self, monitors: Mapping[str, MonitorSettings], settings: RetentionSettings) -> None:

@@ -152,7 +152,5 @@ class Reloading:
             return hashlib.sha256(read_bounded(self._path, MOST_BYTES)).hexdigest()
         except OSError:
             return ""
-        except (
-            ValueError
-        ) as error:  # a pipe, a device or far too much: told by the look that follows
-            return str(error)
+        except ValueError as error:
+            return str(error)  # a pipe, a device or far too much: told by the look that follows

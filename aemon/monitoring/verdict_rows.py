@@ -15,6 +15,7 @@ from aemon.monitoring.judged import Judged
 from aemon.store.bulk import Same
 from aemon.store.detectors import StoredDetector
 from aemon.store.verdicts import VerdictRows
+from aemon.texts import cut
 
 if TYPE_CHECKING:
     from aemon.store.store import Row
@@ -103,8 +104,7 @@ def _text(value: object) -> str | None:
 
 def _shortened(text: str) -> str:
     """Return text as it is stored: a database has limits, and nobody reads as much."""
-    text = printable(text)
-    return text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]}..."
+    return cut(printable(text), LONGEST_CELL)
 
 
 def _jsonable(values: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from aemon.store.outbox import Notification
 from aemon.store.queries import BlamedColumn, FlaggedRecord, flagged_records
 from aemon.store.schema.junk import word_of
 from aemon.store.store import Store
+from aemon.texts import cut
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,11 +68,11 @@ def message_of(store: Store, one: Notification, words: Words, page: str) -> Mess
         records=told.records,
         peak_exceedance=told.peak_exceedance,
         peak_record=told.peak_record_key,
-        reason=cut(records[0].reason, LONGEST_REASON) if records else "",
+        reason=on_one_line(records[0].reason, LONGEST_REASON) if records else "",
         columns=_columns(told, records, words.units),
         acknowledged=told.acknowledged_at is not None,
-        like=cut(told.like, LONGEST_VALUE),
-        label=cut(told.label, LONGEST_VALUE),
+        like=on_one_line(told.like, LONGEST_VALUE),
+        label=on_one_line(told.label, LONGEST_VALUE),
         page=f"{page}/#episode-{told.id}",
         sql=sql_of(told.id),
         command=f"aemon episodes show {told.id}",
@@ -79,14 +80,13 @@ def message_of(store: Store, one: Notification, words: Words, page: str) -> Mess
     )
 
 
-def cut(text: str, longest: int) -> str:
+def on_one_line(text: str, longest: int) -> str:
     """Return a text on one line and no longer than a message can hold.
 
-    >>> cut("never seen", 5)
+    >>> on_one_line("never seen", 5)
     'never...'
     """
-    text = " ".join(text.split())
-    return text if len(text) <= longest else f"{text[:longest]}..."
+    return cut(" ".join(text.split()), longest)
 
 
 def sql_of(episode: int) -> str:
@@ -110,7 +110,7 @@ def _columns(
         observed, expected, is_number = _pair(at_peak.get(name))
         columns.append(
             Blamed(
-                column=cut(name, LONGEST_VALUE),
+                column=on_one_line(name, LONGEST_VALUE),
                 share=told.blame[name] / total,
                 observed=observed,
                 expected=expected,
@@ -128,7 +128,7 @@ def _pair(part: BlamedColumn | None) -> tuple[str | None, str | None, bool]:
         pair = number_pair(float(part.observed or ""), float(part.expected or ""))
     except ValueError:
         observed, expected = (
-            None if text is None else cut(text, LONGEST_VALUE)
+            None if text is None else on_one_line(text, LONGEST_VALUE)
             for text in (part.observed, part.expected)
         )
         return observed, expected, False

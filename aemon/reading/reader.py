@@ -138,7 +138,7 @@ class Reader:
             check_columns(fetched.table, roles)
             times = roles.times_of(fetched.table[roles.time])
         frame = check_frame(fetched.table, roles, times)
-        examples = examples_of(fetched.table, roles) if frame.rejected else {}
+        examples = examples_of(fetched.table, roles, times) if frame.rejected else {}
         if fetched.unreadable:
             rejected = {**frame.rejected, UNREADABLE: len(fetched.unreadable)}
             frame = replace(frame, rejected=rejected)

@@ -1,15 +1,23 @@
 """Values of records as messages show them."""
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from aemon.frame import Roles, identify, printable
+from aemon.texts import cut
+
+Times = npt.NDArray[np.datetime64]
 
 _MOST_SHOWN = 60  # characters of a value in a message
 
 
-def examples_of(table: pd.DataFrame, roles: Roles) -> dict[str, str]:
-    """Return what the first unreadable record of a table has as time and key, by reason."""
-    unreadable = identify(table, roles).unreadable
+def examples_of(table: pd.DataFrame, roles: Roles, times: Times) -> dict[str, str]:
+    """Return what the first unreadable record of a table has as time and key, by reason.
+
+    `times` are its event times as its roles read them.
+    """
+    unreadable = identify(table, roles, times).unreadable
     return {
         reason: _example(table, roles, int(rows.argmax()))
         for reason, rows in unreadable.items()
@@ -29,5 +37,4 @@ def shortened(text: str) -> str:
     >>> shortened("two\n lines")
     'two lines'
     """
-    text = " ".join(printable(text).split())
-    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
+    return cut(" ".join(printable(text).split()), _MOST_SHOWN)

@@ -31,6 +31,7 @@ _COLUMN = (
     ' | query }}, mostly {{ . | first | label "column" }}{{ end }}'
 )
 _NUMBER = "{{ with $labels.episode }} {{ . }}{{ end }}"
+_EACH = "max by (monitor, entity, episode)"
 _NAMED = ("monitor", "entity", "episode")
 _BECOMES = {
     "{{ with $labels.entity }}, {{ . }}{{ end }}": ", p4",
@@ -39,14 +40,8 @@ _BECOMES = {
 }
 
 
-def _told_apart(scope: Scope, of: str, *, over: bool) -> str:
-    """Each named episode; a moment for daemons to hand a monitor over, unless it is over already."""
-    state = f'state{"=" if over else "!="}"closed"'
-    series = scope.series("aemon_episode_info", of, state)
-    return f"max by (monitor, entity, episode) ({series if over else _bridged(series)})"
-
-
 def _bridged(series: str) -> str:
+    """A series that is there for a moment longer, in which daemons hand a monitor over."""
     return f"max_over_time({series}[{BRIDGE}])"
 
 
@@ -54,14 +49,15 @@ def _episode(severity: str) -> Alert:
     of = f'severity="{severity}"'
 
     def expression(scope: Scope) -> str:
-        whose = ", ".join((of, *scope.not_notified(severity)))
-        more = scope.series("aemon_episodes_unnamed", whose)
-        over = _told_apart(scope, whose, over=True)
-        before = scope.series("aemon_episode_info", whose)
+        whose = (of, *scope.not_notified(severity))
+        going_on = _bridged(scope.series("aemon_episode_info", *whose, 'state!="closed"'))
+        over = scope.series("aemon_episode_info", *whose, 'state="closed"')
+        before = scope.series("aemon_episode_info", *whose)
+        more = _bridged(scope.series("aemon_episodes_unnamed", *whose))
         return (
-            f"{_told_apart(scope, whose, over=False)} > 0\n"
-            f"or ({over} unless on (monitor, episode) {before} offset {BRIEF})\n"
-            f"or max by (monitor) ({_bridged(more)}) > 0"
+            f"{_EACH} ({going_on}) > 0\n"
+            f"or ({_EACH} ({over}) unless on (monitor, episode) {before} offset {BRIEF})\n"
+            f"or max by (monitor) ({more}) > 0"
         )
 
     def played(labels: Mapping[str, str], there: float) -> tuple[Played, ...]:
@@ -99,7 +95,7 @@ def _acknowledged(scope: Scope) -> str:
     taken_up = scope.series(
         "aemon_episode_info", 'state="acknowledged"', *scope.not_notified("warning")
     )
-    return f"max by (monitor, entity, episode) ({taken_up}) > 0"
+    return f"{_EACH} ({taken_up}) > 0"
 
 
 _TAKEN_UP = {"episode": "41", "entity": "p4", "column": "flow", "severity": "warning"}

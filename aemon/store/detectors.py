@@ -259,11 +259,10 @@ def find_judging(connection: sa.Connection, monitor: str) -> dict[DetectorState,
 def stored_detector(row: Mapping[str, Any]) -> StoredDetector:
     """What `detector_row` found, as those that judge."""
     names = (name for name in StoredDetector.__slots__ if name not in _OTHERWISE)
+    values = {name: row[name] for name in names}
+    values["false_alarm_rate"] = rate_of(values["false_alarm_rate"])
     return StoredDetector(
-        **{
-            **{name: row[name] for name in names},
-            "false_alarm_rate": rate_of(row["false_alarm_rate"]),
-        },
+        **values,
         state=word_of(DetectorState, row["state"], DetectorState.REJECTED),
         state_at=row["state_at"] or row["trained_at"],
     )

@@ -105,7 +105,7 @@ def _named(
     )
     columns = (episodes.c[name] for name in ("id", "entity", "severity", "state", "feature"))
     query = sa.select(*columns).order_by(episodes.c.state == EpisodeState.CLOSED, episodes.c.id)
-    for severity in {severity for severity, _ in count}:
+    for severity in sorted({severity for severity, _ in count}):
         which = (
             episodes.c.monitor == monitor,
             episodes.c.severity == severity,
@@ -118,8 +118,8 @@ def _named(
                 NamedEpisode(
                     id=number,
                     entity=entity,
-                    severity=Severity(level),
-                    state=EpisodeState(state),
+                    severity=word_of(Severity, level, Severity.WARNING),
+                    state=word_of(EpisodeState, state, EpisodeState.CLOSED),
                     column=feature,
                 )
             )

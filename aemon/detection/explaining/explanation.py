@@ -8,7 +8,7 @@ from aemon.detection.arrays import Floats, Values
 from aemon.detection.explaining.blame import Blame
 from aemon.detection.explaining.sentence import sentence
 from aemon.detection.features.cells import RecordCells
-from aemon.detection.features.columns import brief
+from aemon.detection.features.columns import shortened
 from aemon.detection.features.feature_map import FeatureMap
 from aemon.detection.features.units import cells_of
 from aemon.detection.judgement import Contribution, Explanation, Value
@@ -107,7 +107,7 @@ def _frozen_clauses(
     for place in np.flatnonzero(cells.frozen[row]):
         name, most = feature_map.limits[place]
         clauses[name] = (
-            f"{brief(name)} has stood still at {seen[name]:.10g} for {cells.frozen[row, place]} records, "
+            f"{shortened(name)} has stood still at {seen[name]:.10g} for {cells.frozen[row, place]} records, "
             f"where up to {most} are usual"
         )
     return clauses

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from math import floor, log10
 
-from aemon.detection.features.columns import brief, listed
+from aemon.detection.features.columns import listed, shortened
 from aemon.detection.judgement import Contribution
 
 LARGEST_PLAIN = 1e9
@@ -37,7 +37,7 @@ def sentence(
     clauses = []
     for part in blamed:
         because = (
-            f", given {listed(list(map(brief, given)))}" if given and part is blamed[0] else ""
+            f", given {listed(list(map(shortened, given)))}" if given and part is blamed[0] else ""
         )
         clauses.append(_clause(part, categories.get(part.column), units.get(part.column), because))
     return "; ".join(clauses) or "every value is as expected"
@@ -46,15 +46,15 @@ def sentence(
 def _clause(
     part: Contribution, shares: Mapping[str, float] | None, unit: str | None, because: str
 ) -> str:
-    column = brief(part.column)
+    column = shortened(part.column)
     if shares is not None and part.observed not in shares:
-        return f"{column} {brief(str(part.observed))!r} never seen in training"
+        return f"{column} {shortened(str(part.observed))!r} never seen in training"
     if shares is not None and not because and shares.get(str(part.reconstructed), 1) < NEARLY_ALL:
         # Nothing leads to the commonest category but its being so.
         share = shares[str(part.observed)]
         if share <= RARE:
-            return f"{column} {brief(str(part.observed))}, which only {100 * share:.2g} % of the records have"
-        return f"{column} {brief(str(part.observed))} {_UNUSUAL}"
+            return f"{column} {shortened(str(part.observed))}, which only {100 * share:.2g} % of the records have"
+        return f"{column} {shortened(str(part.observed))} {_UNUSUAL}"
     if isinstance(part.observed, bool) or shares is not None:
         observed, expected = _word(part.observed), _word(part.reconstructed)
         seen = observed
@@ -71,7 +71,7 @@ def _word(value: object) -> str:
     """A category or a truth; a number is how likely the truth is."""
     if isinstance(value, bool):
         return str(value).lower()
-    return f"true with probability {value}" if isinstance(value, float) else brief(str(value))
+    return f"true with probability {value}" if isinstance(value, float) else shortened(str(value))
 
 
 def number_pair(observed: float, expected: float) -> tuple[str, str]:

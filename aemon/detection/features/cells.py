@@ -14,6 +14,7 @@ import pandas as pd
 from aemon.detection.arrays import Mask, Rows, Values
 from aemon.detection.features.repeats import Lengths, Repeats
 from aemon.records import UnreadableColumn
+from aemon.texts import cut
 
 Sort = Literal["boolean", "number", "text", "time", "duration", "complex", "nested", "binary"]
 
@@ -236,7 +237,7 @@ def example_of(values: "pd.Series[Any]", rows: Mask) -> str:
     """The first cell at these rows, short enough for an error."""
     value = values[rows].iloc[0]
     text = repr(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= EXAMPLE_LENGTH else f"{text[:EXAMPLE_LENGTH]}..."
+    return cut(text, EXAMPLE_LENGTH)
 
 
 def _raw_numbers(values: "pd.Series[Any]") -> Values:

@@ -24,6 +24,7 @@ from aemon.detection.features.cells import (
 )
 from aemon.detection.features.number_texts import MISSING_WORDS
 from aemon.errors import FrameError
+from aemon.texts import cut
 
 Kind = Literal["numeric", "boolean", "categorical", "angle", "context", "ignored"]
 
@@ -172,7 +173,7 @@ def gaps_told(values: "pd.Series[Any]", cells: Cells) -> str:
 
 def shortened(text: str) -> str:
     """A text short enough for a sentence."""
-    return text if len(text) <= EXAMPLE_LENGTH else f"{text[:EXAMPLE_LENGTH]}..."
+    return cut(text, EXAMPLE_LENGTH)
 
 
 def counted(number: int, what: str) -> str:
@@ -221,19 +222,6 @@ def _choose_text(values: "pd.Series[Any]") -> tuple[Kind, str]:
     missing = len(values) - observed
     gaps = f"; {missing} missing" if missing else ""
     return "categorical", f"{counted(different, 'different text')}{gaps}"
-
-
-LONGEST_SHOWN = 60
-"""Characters of a cell or a name in a sentence, which has to fit into a message to people."""
-
-
-def brief(text: str) -> str:
-    """Return a text as a sentence shows it: not too long.
-
-    >>> brief("x" * 61) == "x" * 60 + "..."
-    True
-    """
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def listed(names: Sequence[str]) -> str:

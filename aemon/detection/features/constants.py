@@ -8,7 +8,7 @@ import numpy as np
 
 from aemon.detection.arrays import Mask, Values
 from aemon.detection.features.cells import Categories
-from aemon.detection.features.columns import brief
+from aemon.detection.features.columns import shortened
 
 LARGE = 100.0
 """A whole number from here on may be the rounded value of something that moves by one step."""
@@ -72,10 +72,10 @@ class Constant:
             seen, usual = ("true" if value else "false" for value in both)
         else:
             seen, usual = (
-                f"{v:.10g}" if isinstance(v, float) else repr(brief(str(v))) for v in both
+                f"{v:.10g}" if isinstance(v, float) else repr(shortened(str(v))) for v in both
             )
         return (
-            f"{brief(self.column)} {seen}, where it was always {usual} "
+            f"{shortened(self.column)} {seen}, where it was always {usual} "
             f"in all {self.records} records learned from"
         )
 
