@@ -9,9 +9,9 @@ import numpy.typing as npt
 from aemon.config.detector_settings import DetectorSettings
 from aemon.config.learning_settings import LearningSettings
 from aemon.config.threshold_settings import ThresholdSettings
-from aemon.detection.arrays import Rows
+from aemon.detection.arrays import Floats, Rows
 from aemon.detection.autoencoders.kinds.detector_kinds import KINDS
-from aemon.detection.autoencoders.kinds.kind import Progress
+from aemon.detection.autoencoders.kinds.kind import Kind, Progress
 from aemon.detection.autoencoders.training_set import TrainingSet, folds_of
 from aemon.detection.detector import Detector
 from aemon.detection.features.feature_fitting import fit_features
@@ -131,7 +131,7 @@ def learn(
     frame, training_set = make_training_set(frame, feature_map, settings.detector, seed)
     kind = KINDS[settings.detector.kind]
     autoencoder = kind.learn(training_set, settings.detector, seed, progress)
-    plan = ScoringPlan(floors=feature_map.floors, views=kind.views, diagonal=kind.diagonal)
+    plan = plan_for(kind, training_set, feature_map.floors)
     held = hold_out(autoencoder, training_set)
     fitted = fit_scorer(autoencoder, training_set, held, plan, seed=seed)
     calibrating = _calibrating(training_set, fitted)
@@ -156,6 +156,14 @@ def learn(
         odd=held_out.take(standing_out(fitted.scores, held_out.entities, rate)),
         threshold=settings.threshold, rate=rate,
     )  # fmt: skip
+
+
+def plan_for(kind: Kind, training_set: TrainingSet, floors: Floats) -> ScoringPlan:
+    """How a kind of detector scores records like these; (F,) floors of their residuals."""
+    measured = kind.measured(training_set)
+    return ScoringPlan(
+        floors=floors, views=measured.views, guards=measured.guards, diagonal=kind.diagonal
+    )
 
 
 def _check_enough(frame: Frame) -> None:

@@ -18,6 +18,7 @@ from aemon.detection.scoring.combining import View
 from aemon.detection.scoring.neighbours import Prototypes
 from aemon.detection.scoring.normal_space import Space
 from aemon.detection.scoring.outline import Outline
+from aemon.detection.scoring.relations import Relations
 from aemon.detection.scoring.scorer import Guard, Scorer
 from aemon.detection.thresholds.by_entity import Thresholds
 from aemon.detection.thresholds.methods import conformal
@@ -28,6 +29,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 Metadata = dict[str, Any]
 
 _OUTLINE = ("ranges", "means", "components", "gaps")
+_RELATIONS = ("means", "whitening", "roots")
 _SPREAD = ("autoencoder.spread.weights", "autoencoder.spread.biases")
 
 _THRESHOLD_NUMBERS = (
@@ -115,13 +117,16 @@ def scorer_state(scorer: Scorer) -> tuple[Arrays, Metadata]:
     }
     if autoencoder.spread is not None:
         arrays |= dict(zip(_SPREAD, autoencoder.spread, strict=True))
+    if (relations := space.relations) is not None:
+        arrays |= {f"relations.{name}": getattr(relations, name) for name in _RELATIONS}
+        arrays["relations.points"] = relations.points.points
     return arrays, {
         "activations": list(autoencoder.activations),
         "encoder_layers": autoencoder.encoder_layers,
         "plain_outputs": autoencoder.outputs.plain,
         "views": [asdict(view) for view in scorer.views],
         "vouchers": space.vouchers,
-        "guard": asdict(scorer.guard),
+        "guards": [asdict(guard) for guard in scorer.guards],
     }
 
 
@@ -146,10 +151,21 @@ def scorer_from(arrays: Arrays, metadata: Metadata, feature_map: FeatureMap) -> 
             joint=Prototypes(points=arrays["space.joint"]),
             densities=arrays["space.densities"],
             vouchers=metadata["vouchers"],
+            relations=_relations(arrays),
         ),
         views=tuple(View(**view) for view in metadata["views"]),
-        guard=Guard(**metadata["guard"]),
+        guards=tuple(Guard(**guard) for guard in metadata.get("guards") or [metadata["guard"]]),
         outline=Outline(**{name: arrays[f"outline.{name}"] for name in _OUTLINE}),
+    )
+
+
+def _relations(arrays: Arrays) -> Relations | None:
+    """The relations of a scorer; None where it has none, or was stored before they were."""
+    if "relations.points" not in arrays:
+        return None
+    return Relations(
+        **{name: arrays[f"relations.{name}"] for name in _RELATIONS},
+        points=Prototypes(points=arrays["relations.points"]),
     )
 
 

@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from aemon.detection.arrays import Floats, Mask, Rows, Values
 from aemon.detection.scoring.neighbours import Prototypes
+from aemon.detection.scoring.relations import Relations
 from aemon.detection.scoring.residuals import reconstruction_errors
 
-MEASURES = ("residual", "neighbour", "density", "joint")
+MEASURES = ("residual", "neighbour", "density", "joint", "relation", "whitened")
 """What can be measured of a record, as `Space.measure` says."""
 
 RESIDUAL_WEIGHT = 0.5
@@ -40,6 +41,13 @@ NEAREST = 1e-4
 """The least squared distance believed, a unit of weight: 1 % of a spread is a repetition."""
 
 
+class Related(NamedTuple):
+    """N records on the scale of the relations."""
+
+    whitened: Floats  # (N, F)
+    nearest: Rows  # (N,), the nearest prototype on that scale; empty where it was not wanted
+
+
 class Measures(NamedTuple):
     """What was measured of N records, and what it was measured against."""
 
@@ -47,6 +55,7 @@ class Measures(NamedTuple):
     errors: Floats  # (N, F), of the residual
     nearest: Rows  # (N,), the nearest prototype
     joint: Rows  # (N,), the same in the joint space; empty where it was not wanted
+    related: Related | None = None  # on the scale of the relations, where that was wanted
 
 
 class _Contexts(NamedTuple):
@@ -68,6 +77,7 @@ class Space:
         prototypes: P normal records, scaled.
         joint: the same beside their whitened residuals (P, 2F); empty where nobody asks.
         densities: (P,) mean log squared distance from each prototype to those around it.
+        relations: how the features go together; None where nobody asks.
         vouchers: how many prototypes must be near, for a record to be near to normal ones; more
             than 1 where some of them may be anomalies.
     """
@@ -79,6 +89,7 @@ class Space:
     joint: Prototypes
     densities: Floats
     vouchers: int = 1
+    relations: Relations | None = None
 
     def measure(
         self,
@@ -96,7 +107,9 @@ class Space:
         - `neighbour`: the squared distance to the nearest normal record;
         - `density`: the squared distance to the five nearest, over theirs to the five nearest
           to them (after the local outlier factor, Breunig et al. 2000);
-        - `joint`: as `neighbour`, in the space of the features and their whitened residuals.
+        - `joint`: as `neighbour`, in the space of the features and their whitened residuals;
+        - `relation`: the Mahalanobis distance of the record itself;
+        - `whitened`: as `neighbour`, on the scale of that distance.
 
         Args:
             X: (N, F), 0 where missing.
@@ -125,7 +138,16 @@ class Space:
             double = None if gaps is None else np.concatenate([gaps, gaps], axis=1)
             beside, places = self.joint.nearest(both, double, k=self.vouchers, without=without)
             joint, values["joint"] = places[:, -1], self.logarithms(beside, mask)[:, -1]
-        return Measures(values, errors, rows[:, self.last_voucher], joint)
+        nearest = rows[:, self.last_voucher]
+        if self.relations is None or not {"relation", "whitened"}.intersection(wanted):
+            return Measures(values, errors, nearest, joint)
+        whitened, kin = self.relations.whitened(X, mask), np.empty(0, dtype=np.intp)
+        total = (whitened**2).sum(axis=1, keepdims=True, dtype=np.float64)
+        values["relation"] = self.logarithms(total, mask)[:, 0]
+        if "whitened" in wanted:
+            apart, kin = self.relations.nearest(whitened, mask, without)
+            values["whitened"] = self.logarithms(apart[:, None], mask)[:, 0]
+        return Measures(values, errors, nearest, joint, Related(whitened, kin))
 
     @property
     def normal_records(self) -> Floats:
@@ -207,6 +229,12 @@ class Space:
         squares = (both - self.joint.points[rows]) ** 2
         gaps: Floats = squares[:, : X.shape[1]] + squares[:, X.shape[1] :]
         return gaps * (mask & (self.weights > 0))
+
+    def related_gaps(self, mask: Mask, related: Related) -> Floats:
+        """The same on the scale of the relations (N, F)."""
+        if self.relations is None:
+            raise ValueError("a space without relations has no scale of theirs")
+        return self.relations.gaps_to(related.whitened, related.nearest) * mask
 
     @property
     def last_voucher(self) -> int:

@@ -123,13 +123,13 @@ def reconstruction_errors(
 def expected_residuals(residuals: Floats, mask: Mask, whitening: Floats) -> Floats:
     """Residuals (D, N, F), those of missing cells as the observed ones lead to expect.
 
-    With P = W'W their conditional mean is -P_mm^-1 P_mo r_o, which makes r'P r the Mahalanobis
+    With P = WW' their conditional mean is -P_mm^-1 P_mo r_o, which makes r'P r the Mahalanobis
     distance of the observed cells alone (Bishop 2006, equations 2.75 and 2.98).
     """
     gaps = np.flatnonzero(~mask.all(axis=1))
     if not gaps.size:
         return residuals
-    precision = whitening.astype(np.float64) @ whitening
+    precision = whitening.astype(np.float64) @ whitening.T
     judged = np.flatnonzero(np.diag(precision) > 0)
     residuals = residuals.copy()
     patterns, which = np.unique(mask[np.ix_(gaps, judged)], axis=0, return_inverse=True)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aemon.detection.arrays import Floats, Mask, Values
+from aemon.detection.arrays import Floats, Mask, Rows, Values
 from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.scoring.combining import View, mean_surprise
 from aemon.detection.scoring.normal_space import BLOCK_RECORDS, Measures, Space
@@ -31,7 +31,8 @@ class _Seen(NamedTuple):
     left: Residuals
     measures: Measures
     own: Values  # (N,), scores by the views
-    guarded: Values  # (N,), scores by the guard
+    guarded: Values  # (N,), scores by the guards
+    farthest: Rows  # (N,), which guard's it is
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,16 +42,18 @@ class Guard:
     Autoencoders reconstruct some far anomalies perfectly (Bouman & Heskes 2025).
 
     Attributes:
-        radius: log of the largest squared distance of a normal record to the nearest other.
+        radius: what the oddest normal record measures, a logarithm.
         ceiling: the largest score of a held-out normal record.
+        measure: by what: the distance to the nearest normal record, or another.
     """
 
     radius: float
     ceiling: float
+    measure: str = "neighbour"
 
-    def scores(self, neighbour: Values) -> Values:
-        """The least scores (N,) of records so far from all prototypes; 0 within the radius."""
-        beyond = np.clip(neighbour - self.radius, 0.0, FARTHEST)
+    def scores(self, values: Values) -> Values:
+        """The least scores (N,) of records that measure so much; 0 within the radius."""
+        beyond = np.clip(values - self.radius, 0.0, FARTHEST)
         scores: Values = np.where(beyond > 0, self.ceiling * np.exp(beyond), 0.0)
         return scores
 
@@ -59,7 +62,7 @@ class Guard:
 class Scorer:
     """How odd records are. Made by `fit_scorer`.
 
-    With one view, its measure is the score, and the guard sees to what that view is blind to.
+    With one view, its measure is the score, and guards see to what that view is blind to.
     Several are averaged by their surprise; the score is then what a mean view would measure of
     a record as surprising, so that it still reads as a squared distance, 1 and less for a usual
     record.
@@ -68,20 +71,21 @@ class Scorer:
         autoencoder: from features to their reconstruction.
         space: where normal records lie.
         views: of what is measured, one or several.
-        guard: for the distance to anything seen.
+        guards: for the distance to anything seen.
         outline: what a coarse expectation makes of a record.
     """
 
     autoencoder: Autoencoder
     space: Space
     views: tuple[View, ...]
-    guard: Guard
+    guards: tuple[Guard, ...]
     outline: Outline
 
     @property
     def wanted(self) -> tuple[str, ...]:
         """The measures that are taken of a record."""
-        return tuple(view.name for view in self.views)
+        guarding = (guard.measure for guard in self.guards)
+        return tuple(dict.fromkeys([*(view.name for view in self.views), *guarding]))
 
     def scores(
         self,
@@ -125,8 +129,11 @@ class Scorer:
         """
         seen = self._look(X, mask, rounds)
         shares = self._shares(X, mask, seen.left.residuals, seen.measures)
-        far = _shares(self.space.gaps(X, mask, seen.measures.nearest))
-        shares = np.where((seen.guarded > seen.own)[:, None], far, shares)
+        for place, guard in enumerate(self.guards):
+            rows = (seen.guarded > seen.own) & (seen.farthest == place)
+            if rows.any():
+                gaps = self._gaps(guard.measure, X, mask, seen.left.residuals, seen.measures)
+                shares = np.where(rows[:, None], _shares(gaps), shares)
         coarse = self.outline.errors(seen.guessed, mask)
         coarse = np.maximum(coarse, self.space.gaps_to_context(seen.guessed, mask))
         both = _shares(np.cbrt(shares * _shares(coarse) ** 2))
@@ -141,21 +148,36 @@ class Scorer:
         without = self.space.own_prototypes(X, mask) if apart else None
         measures = self.space.measure(X, mask, left.residuals, self.wanted, without=without)
         own = combine(self.views, measures.values)
-        return _Seen(guessed, left, measures, own, self.guard.scores(measures.values["neighbour"]))
+        guarded = np.stack([guard.scores(measures.values[guard.measure]) for guard in self.guards])
+        return _Seen(guessed, left, measures, own, guarded.max(axis=0), guarded.argmax(axis=0))
 
     def _shares(self, X: Floats, mask: Mask, residuals: Floats, measures: Measures) -> Floats:  # noqa: N803
         """Each feature's share (N, F) in what the views measured."""
         _, parts = mean_surprise(self.views, measures.values)
         total = np.zeros_like(X)
         for place, view in enumerate(self.views):
-            if view.name == "residual":
-                gaps = measures.errors
-            elif view.name == "joint":
-                gaps = self.space.joint_gaps(X, mask, residuals, measures.joint)
-            else:
-                gaps = self.space.gaps(X, mask, measures.nearest)
+            gaps = self._gaps(view.name, X, mask, residuals, measures)
             total += parts[:, place : place + 1].astype(np.float32) * _shares(gaps)
         return total
+
+    def _gaps(
+        self,
+        name: str,
+        X: Floats,  # noqa: N803 -- (N, F)
+        mask: Mask,
+        residuals: Floats,
+        measures: Measures,
+    ) -> Floats:
+        """Squared gaps (N, F) that a measure is made of."""
+        if name == "residual":
+            return measures.errors
+        if name == "joint":
+            return self.space.joint_gaps(X, mask, residuals, measures.joint)
+        if name == "relation" and measures.related is not None:
+            return measures.related.whitened**2
+        if name == "whitened" and measures.related is not None:
+            return self.space.related_gaps(mask, measures.related)
+        return self.space.gaps(X, mask, measures.nearest)
 
 
 def combine(views: tuple[View, ...], values: dict[str, Values]) -> Values:

@@ -12,6 +12,7 @@ from aemon.detection.scoring.combining import fit_view
 from aemon.detection.scoring.neighbours import MOST_PROTOTYPES, Prototypes, choose_prototypes
 from aemon.detection.scoring.normal_space import MEASURES, NEIGHBOURS, Space
 from aemon.detection.scoring.outline import fit_outline
+from aemon.detection.scoring.relations import Relations, choose_shrinkage, fit_relations
 from aemon.detection.scoring.residuals import fit_whitening, reconstruction_errors, residuals_of
 from aemon.detection.scoring.scorer import Guard, Scorer, combine
 
@@ -82,12 +83,19 @@ class ScoringPlan:
     Attributes:
         floors: (F,) the least spread believed of a residual.
         views: names of measures, one or several.
+        guards: names of measures beyond whose normal records a record is odd.
         diagonal: whether to leave correlations of residuals out.
     """
 
     floors: Floats
     views: tuple[str, ...]
+    guards: tuple[str, ...] = ("neighbour",)
     diagonal: bool = False
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """All that is measured, each once."""
+        return tuple(dict.fromkeys(self.views + self.guards))
 
 
 def fit_scorer(
@@ -112,7 +120,7 @@ def fit_scorer(
         plan: how records are to be scored.
         seed: of the choice of prototypes.
     """
-    ground = _Ground(training_set, *held_out, plan=plan)
+    ground = _Ground(training_set, *held_out, plan, _shrinkage(training_set, held_out, plan))
     rows = np.flatnonzero(training_set.folds >= 0)
     tried = np.intersect1d(rows, training_set.teachers)
     prototypes = MOST_PROTOTYPES if len(plan.views) > 1 else GUARD_PROTOTYPES
@@ -121,27 +129,35 @@ def fit_scorer(
     kept = ground.logarithms(rows, tried, chosen, space)
     fitted = tuple(fit_view(name, kept[name]) for name in plan.views)
     scores = combine(fitted, kept)
-    guard = Guard(radius=float(kept["neighbour"].max()), ceiling=float(scores.max()))
+    guards = tuple(_guard(name, kept[name], scores) for name in plan.guards)
     scorer = Scorer(
         autoencoder=autoencoder,
         space=space,
         views=fitted,
-        guard=guard,
+        guards=guards,
         outline=fit_outline(held_out.filled[training_set.teachers], training_set.weights),
     )
-    return Fitted(scorer, rows, _guarded(scores, kept["neighbour"]), ground.error(rows))
+    return Fitted(scorer, rows, _guarded(scores, kept, plan.guards), ground.error(rows))
 
 
-def _guarded(scores: Values, neighbour: Values) -> Values:
-    """Scores (n,) with the guard's say, where each record is held against the n - 1 others.
+def _guard(name: str, values: Values, scores: Values) -> Guard:
+    return Guard(measure=name, radius=float(values.max()), ceiling=float(scores.max()))
 
-    Only the farthest is beyond the radius of the others. Without its being so, the guard would
+
+def _guarded(scores: Values, kept: dict[str, Values], guards: tuple[str, ...]) -> Values:
+    """Scores (n,) with the guards' say, where each record is held against the n - 1 others.
+
+    Only the farthest is beyond the radius of the others. Without its being so, a guard would
     flag one normal record in n + 1 on top of what is promised.
     """
-    far = int(neighbour.argmax())
-    others = np.arange(len(scores)) != far
-    guard = Guard(radius=float(neighbour[others].max()), ceiling=float(scores[others].max()))
-    return np.where(others, scores, np.maximum(scores, guard.scores(neighbour)))
+    guarded = scores.copy()
+    for name in guards:
+        values = kept[name]
+        far = int(values.argmax())
+        others = np.arange(len(scores)) != far
+        found = _guard(name, values[others], scores[others]).scores(values[far : far + 1])
+        guarded[far] = max(guarded[far], float(found[0]))
+    return guarded
 
 
 @dataclass(frozen=True)
@@ -152,6 +168,7 @@ class _Ground:
     residuals: Floats  # (D, N, F)
     filled: Floats  # (N, F)
     plan: ScoringPlan
+    shrinkage: float | None  # of the relations; None where nobody asks for them
 
     def whitening(self, rows: Rows) -> Floats:
         """Fitted to the residuals of these records."""
@@ -180,11 +197,14 @@ class _Ground:
             here = rows[parts[rows] == part]
             others, apart = tried[parts[tried] != part], chosen[folds[chosen] != folds[here[0]]]
             own = training_set.series and len(apart) > NEIGHBOURS
-            found = (self.space(tried, apart) if own else space).measure(
+            near = self.space(tried, apart) if own else space
+            if self.shrinkage is not None and others.size:
+                near = replace(near, relations=self.relations(others, apart if own else chosen))
+            found = near.measure(
                 training_set.features[here],
                 training_set.mask[here],
                 self.residuals[:, here],
-                self.plan.views,
+                self.plan.measures,
                 whitening=self.whitening(others) if others.size else space.whitening,
                 without=None if own else place[here],
             )
@@ -219,10 +239,29 @@ class _Ground:
         seen = np.ones(points.shape, dtype=bool)
         densities = bare.logarithms(distances, seen).mean(axis=1).astype(np.float32)
         joint = nobody
-        if "joint" in self.plan.views:
+        if "joint" in self.plan.measures:
             whitened = self.residuals[:, chosen].mean(axis=0) @ whitening
             joint = Prototypes(points=bare.beside(points, whitened))
-        return replace(bare, prototypes=prototypes, joint=joint, densities=densities)
+        return replace(
+            bare,
+            prototypes=prototypes,
+            joint=joint,
+            densities=densities,
+            relations=self.relations(tried, chosen) if self.shrinkage is not None else None,
+        )
+
+    def relations(self, tried: Rows, chosen: Rows) -> Relations:
+        """The relations of `tried` records, with `chosen` ones to be near to."""
+        wanted = self.filled[chosen] if "whitened" in self.plan.measures else None
+        weights = self.training_set.weights
+        return fit_relations(self.filled[tried], weights, self.shrinkage or 0.0, wanted)
+
+
+def _shrinkage(training_set: TrainingSet, held_out: HeldOut, plan: ScoringPlan) -> float | None:
+    """The shrinkage of the relations, if the plan asks for them."""
+    if not {"relation", "whitened"}.intersection(plan.measures):
+        return None
+    return choose_shrinkage(held_out.filled[training_set.teachers], training_set.weights)
 
 
 def _usual(residuals: Floats, mask: Mask, whitening: Floats, weights: Floats) -> Floats:

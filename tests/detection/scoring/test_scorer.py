@@ -63,7 +63,7 @@ def test_with_one_view_its_measure_is_the_score():
     scorer = fit("linear", NORMAL).scorer
     residuals, _ = residuals_of(scorer.autoencoder, NEW, SEEN)
     measures = scorer.space.measure(NEW, SEEN, residuals, scorer.wanted).values
-    within = measures["neighbour"] <= scorer.guard.radius
+    within = measures["neighbour"] <= scorer.guards[0].radius
     np.testing.assert_allclose(
         scorer.scores(NEW, SEEN)[within], np.exp(measures["residual"])[within]
     )

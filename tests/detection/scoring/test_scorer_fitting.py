@@ -126,7 +126,7 @@ class TestScores:
         # Then, held against the others alone, none scores as high
         assert fitted.scores.argmax() == 300
         assert fitted.scores[300] > 10 * fitted.scores[:300].max()
-        assert fitted.scorer.guard.ceiling < fitted.scores[300]
+        assert fitted.scorer.guards[0].ceiling < fitted.scores[300]
 
     def test_every_record_has_one_and_of_a_single_member_the_newest_fifth(self):
         every, newest = (fit("linear", NORMAL, members=members) for members in (3, 1))
@@ -147,7 +147,7 @@ class TestScores:
 
     @pytest.mark.parametrize("kind", ["auto", "linear"])
     def test_no_record_is_its_own_neighbour(self, kind):
-        radius = fit(kind, NORMAL).scorer.guard.radius
+        radius = fit(kind, NORMAL).scorer.guards[0].radius
         assert radius == pytest.approx(farthest_from_others(NORMAL, np.arange(300)), abs=1e-3)
 
     @pytest.mark.parametrize("kind", ["auto", "linear"])
@@ -156,7 +156,9 @@ class TestScores:
         series = wandering(300, seed=0)
         shuffled = np.random.default_rng(0).permutation(series)
         folds = lesson_of(series, members=3).folds
-        in_order, in_any = (fit(kind, found).scorer.guard.radius for found in (series, shuffled))
+        in_order, in_any = (
+            fit(kind, found).scorer.guards[0].radius for found in (series, shuffled)
+        )
         # Then in order of time each is held against the records of other folds alone
         assert in_order == pytest.approx(farthest_from_others(series, folds), abs=1e-3)
         assert in_any == pytest.approx(farthest_from_others(series, np.arange(300)), abs=1e-3)

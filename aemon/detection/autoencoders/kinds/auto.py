@@ -3,7 +3,7 @@
 from aemon.config.detector_settings import DetectorSettings
 from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.autoencoders.hourglass import train_hourglass
-from aemon.detection.autoencoders.kinds.kind import Kind, Progress
+from aemon.detection.autoencoders.kinds.kind import Kind, Measured, Progress
 from aemon.detection.autoencoders.kinds.undercomplete import NOISE
 from aemon.detection.autoencoders.sizing import choose_shape
 from aemon.detection.autoencoders.training_plan import Choices
@@ -26,6 +26,12 @@ def learn(
     single measure for tables, residuals for sensors, and neither is safe alone; the four were
     chosen by planted anomalies and on sensor sets, not on the tables they are reported for.
 
+    In a series, faults break what ties the columns together, and lie along the directions in
+    which normal records hardly vary; anomalies of tables are often of another class, and lie along
+    the wide ones. So there the distances are taken on the scale of the relations (`relations`).
+    In a table, whose columns may obey a balance too, the relations guard: a record that breaks
+    them as no normal one does is odd.
+
     Raises:
         TrainingError: the code would be as wide as the input.
     """
@@ -37,4 +43,9 @@ KIND = Kind(
     summary="residuals and nearest normal records, averaged: the best default",
     learn=learn,
     views=("residual", "neighbour", "joint", "density"),
+    guards=("neighbour", "relation"),
+    series=Measured(
+        views=("residual", "joint", "relation", "whitened"),
+        guards=("relation",),
+    ),
 )

@@ -1,0 +1,133 @@
+"""How the features of normal records go together, near-exact relations and all."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from aemon.detection.arrays import Floats, Mask, Rows
+from aemon.detection.scoring.neighbours import Prototypes
+from aemon.detection.scoring.residuals import expected_residuals
+
+Matrix = npt.NDArray[np.float64]
+
+SHRINKAGES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 0.5)
+"""Shares of the correlations that may be taken away. Where columns obey a balance, faults lie
+along the narrowest directions: with 0.1 taken away, a Mahalanobis distance finds .73 of the faults
+of Tennessee Eastman, with 1e-4 .87."""
+
+LEAST_SPREAD = 1e-3
+"""In spreads: what is believed to vary less is rounding."""
+
+FOLDS = 3
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Relations:
+    """Normal records as one cloud, seen along its narrow directions as along its wide ones.
+
+    Attributes:
+        means: (F,) its middle.
+        whitening: (F, F) from features to the scale on which the cloud is round.
+        roots: (F,) of the features' weights.
+        points: P normal records on that scale; none where nobody asks who is nearest.
+    """
+
+    means: Floats
+    whitening: Floats
+    roots: Floats
+    points: Prototypes
+
+    def whitened(self, X: Floats, mask: Mask) -> Floats:  # noqa: N803 -- (N, F)
+        """Records on the scale of the cloud (N, F): squares add up to the Mahalanobis distance.
+
+        Missing cells are as the observed ones lead to expect, and carry nothing themselves.
+        """
+        gaps = expected_residuals(((X - self.means) * mask)[None], mask, self.whitening)[0]
+        whitened: Floats = (gaps @ self.whitening) * self.roots * mask
+        return whitened
+
+    def nearest(
+        self, whitened: Floats, mask: Mask, without: Rows | None = None
+    ) -> tuple[Floats, Rows]:
+        """Squared distances (N,) to the nearest normal record on that scale, and which it is."""
+        gaps = None if mask.all() else mask
+        distances, rows = self.points.nearest(whitened, gaps, without=without)
+        return distances[:, 0], rows[:, 0]
+
+    def gaps_to(self, whitened: Floats, rows: Rows) -> Floats:
+        """Squared gaps (N, F) on that scale to the normal records at these rows."""
+        gaps: Floats = (whitened - self.points.points[rows]) ** 2
+        return gaps * (self.roots > 0)
+
+
+def fit_relations(
+    X: Floats,  # noqa: N803 -- (N, F), without holes
+    weights: Floats,
+    shrinkage: float,
+    points: Floats | None = None,
+) -> Relations:
+    """The relations of normal records.
+
+    Args:
+        X: (N, F) the records.
+        weights: (F,); features without weight take no part.
+        shrinkage: share of the correlations that is taken away.
+        points: (P, F) records to be near to.
+    """
+    judged = np.flatnonzero(weights > 0)
+    means = X.mean(axis=0, dtype=np.float64)
+    scale, correlation = _moments(X[:, judged])
+    values, vectors = np.linalg.eigh(correlation)
+    values = _shrunk(values, shrinkage)
+    # of all roots the one that stays closest to the features (Kessy, Lewin & Strimmer 2018, ZCA-cor)
+    root = (vectors / np.sqrt(values)) @ vectors.T / scale
+    whitening = np.zeros((len(weights), len(weights)), dtype=np.float32)
+    whitening[np.ix_(judged, judged)] = root.T
+    roots = np.sqrt(np.maximum(weights, 0)).astype(np.float32)
+    nobody = Prototypes(points=np.zeros((0, len(weights)), dtype=np.float32))
+    found = Relations(
+        means=means.astype(np.float32), whitening=whitening, roots=roots, points=nobody
+    )
+    if points is None:
+        return found
+    seen = np.ones(points.shape, dtype=bool)
+    return replace(found, points=Prototypes(points=found.whitened(points, seen)))
+
+
+def choose_shrinkage(X: Floats, weights: Floats) -> float:  # noqa: N803 -- (N, F), without holes
+    """The share of the correlations to take away, by the likelihood of records held out.
+
+    The records are cut, in the order of time, into contiguous folds; each is taken as drawn from
+    a normal distribution with the moments of the others. No label is used.
+    """
+    judged = X[:, weights > 0].astype(np.float64)
+    folds = np.arange(len(judged)) * FOLDS // max(len(judged), 1)
+    total = np.zeros(len(SHRINKAGES))
+    for fold in range(FOLDS):
+        others, here = judged[folds != fold], judged[folds == fold]
+        if not len(others) or not len(here):
+            continue
+        scale, correlation = _moments(others)
+        values, vectors = np.linalg.eigh(correlation)
+        along = (((here - others.mean(axis=0)) / scale) @ vectors) ** 2
+        for place, shrinkage in enumerate(SHRINKAGES):
+            shrunk = _shrunk(values, shrinkage)
+            total[place] -= (along / shrunk).sum() + len(here) * np.log(shrunk).sum()
+    return SHRINKAGES[int(total.argmax())]
+
+
+def _moments(X: npt.NDArray[np.floating]) -> tuple[Matrix, Matrix]:  # noqa: N803 -- (N, F)
+    """Spreads (F,) and correlations (F, F)."""
+    centred = X - X.mean(axis=0, dtype=np.float64)
+    moment = centred.T @ centred / max(len(X), 1)
+    scale = np.sqrt(np.maximum(np.diag(moment), LEAST_SPREAD**2))
+    correlation = moment / np.outer(scale, scale)
+    np.fill_diagonal(correlation, 1.0)
+    return scale, correlation
+
+
+def _shrunk(values: Matrix, shrinkage: float) -> Matrix:
+    """Eigenvalues (F,) of correlations of which a share is taken away; they may be indefinite."""
+    shrunk: Matrix = (1 - shrinkage) * np.maximum(values, 0.0) + shrinkage
+    return shrunk
