@@ -53,7 +53,7 @@ class Measures(NamedTuple):
 
     values: dict[str, Values]  # (N,) logarithms
     errors: Floats  # (N, F), of the residual
-    nearest: Rows  # (N,), the nearest prototype
+    nearest: Rows  # (N,), the nearest prototype; empty where it was not wanted
     joint: Rows  # (N,), the same in the joint space; empty where it was not wanted
     related: Related | None = None  # on the scale of the relations, where that was wanted
 
@@ -115,39 +115,64 @@ class Space:
             X: (N, F), 0 where missing.
             mask: (N, F), which cells were observed.
             residuals: (D, N, F), 0 where missing.
-            wanted: names of measures; `residual` and `neighbour` are always taken.
+            wanted: names of measures; `residual` is always taken.
             whitening: another than the space's own.
             without: (N,) the prototype a record must not be held against, or -1.
         """
         whitening = self.whitening if whitening is None else whitening
         errors = reconstruction_errors(residuals, mask, whitening, self.weights)
         total = errors.sum(axis=1, keepdims=True, dtype=np.float64)
+        values = {"residual": self.logarithms(total, mask, self.usual)[:, 0]}
+        nearest = joint = np.empty(0, dtype=np.intp)
+        if {"neighbour", "density"}.intersection(wanted):
+            found, nearest = self._near(X, mask, wanted, without)
+            values |= found
+        if "joint" in wanted:
+            both = self.beside(X, residuals.mean(axis=0) @ whitening)
+            double = None if mask.all() else np.concatenate([mask, mask], axis=1)
+            beside, places = self.joint.nearest(both, double, k=self.vouchers, without=without)
+            joint, values["joint"] = places[:, -1], self.logarithms(beside, mask)[:, -1]
+        related = None
+        if self.relations is not None and {"relation", "whitened"}.intersection(wanted):
+            found, related = self._related(X, mask, wanted, without)
+            values |= found
+        return Measures(values, errors, nearest, joint, related)
+
+    def _near(
+        self,
+        X: Floats,  # noqa: N803 -- (N, F)
+        mask: Mask,
+        wanted: tuple[str, ...],
+        without: Rows | None,
+    ) -> tuple[dict[str, Values], Rows]:
+        """Measures by the nearest normal records, and the one that is held against (N,)."""
         gaps = None if mask.all() else mask
         k = max(NEIGHBOURS if "density" in wanted else 1, self.vouchers)
         distances, rows = self.prototypes.nearest(self.scaled(X), gaps, k=k, without=without)
         logs = self.logarithms(distances, mask)
-        values = {
-            "residual": self.logarithms(total, mask, self.usual)[:, 0],
-            "neighbour": logs[:, self.last_voucher],
-        }
+        values = {"neighbour": logs[:, self.last_voucher]}
         if "density" in wanted:
             values["density"] = (logs - self.densities[rows])[:, :NEIGHBOURS].mean(axis=1)
-        joint = np.empty(0, dtype=np.intp)
-        if "joint" in wanted:
-            both = self.beside(X, residuals.mean(axis=0) @ whitening)
-            double = None if gaps is None else np.concatenate([gaps, gaps], axis=1)
-            beside, places = self.joint.nearest(both, double, k=self.vouchers, without=without)
-            joint, values["joint"] = places[:, -1], self.logarithms(beside, mask)[:, -1]
-        nearest = rows[:, self.last_voucher]
-        if self.relations is None or not {"relation", "whitened"}.intersection(wanted):
-            return Measures(values, errors, nearest, joint)
-        whitened, kin = self.relations.whitened(X, mask), np.empty(0, dtype=np.intp)
+        return values, rows[:, self.last_voucher]
+
+    def _related(
+        self,
+        X: Floats,  # noqa: N803 -- (N, F)
+        mask: Mask,
+        wanted: tuple[str, ...],
+        without: Rows | None,
+    ) -> tuple[dict[str, Values], Related]:
+        """Measures on the scale of the relations."""
+        relations = self.relations
+        if relations is None:
+            raise ValueError("a space without relations has no scale of theirs")
+        whitened, nearest = relations.whitened(X, mask), np.empty(0, dtype=np.intp)
         total = (whitened**2).sum(axis=1, keepdims=True, dtype=np.float64)
-        values["relation"] = self.logarithms(total, mask)[:, 0]
+        values = {"relation": self.logarithms(total, mask)[:, 0]}
         if "whitened" in wanted:
-            apart, kin = self.relations.nearest(whitened, mask, without)
+            apart, nearest = relations.nearest(whitened, without)
             values["whitened"] = self.logarithms(apart[:, None], mask)[:, 0]
-        return Measures(values, errors, nearest, joint, Related(whitened, kin))
+        return values, Related(whitened, nearest)
 
     @property
     def normal_records(self) -> Floats:

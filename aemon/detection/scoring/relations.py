@@ -41,18 +41,16 @@ class Relations:
     def whitened(self, X: Floats, mask: Mask) -> Floats:  # noqa: N803 -- (N, F)
         """Records on the scale of the cloud (N, F): squares add up to the Mahalanobis distance.
 
-        Missing cells are as the observed ones lead to expect, and carry nothing themselves.
+        Missing cells are as the observed ones lead to expect, which makes the distance that of the
+        observed ones alone.
         """
         gaps = expected_residuals(((X - self.means) * mask)[None], mask, self.whitening)[0]
-        whitened: Floats = (gaps @ self.whitening) * self.roots * mask
+        whitened: Floats = (gaps @ self.whitening) * self.roots
         return whitened
 
-    def nearest(
-        self, whitened: Floats, mask: Mask, without: Rows | None = None
-    ) -> tuple[Floats, Rows]:
+    def nearest(self, whitened: Floats, without: Rows | None = None) -> tuple[Floats, Rows]:
         """Squared distances (N,) to the nearest normal record on that scale, and which it is."""
-        gaps = None if mask.all() else mask
-        distances, rows = self.points.nearest(whitened, gaps, without=without)
+        distances, rows = self.points.nearest(whitened, without=without)
         return distances[:, 0], rows[:, 0]
 
     def gaps_to(self, whitened: Floats, rows: Rows) -> Floats:

@@ -174,7 +174,7 @@ class Scorer:
         if name == "joint":
             return self.space.joint_gaps(X, mask, residuals, measures.joint)
         if name == "relation" and measures.related is not None:
-            return measures.related.whitened**2
+            return measures.related.whitened**2 * mask
         if name == "whitened" and measures.related is not None:
             return self.space.related_gaps(mask, measures.related)
         return self.space.gaps(X, mask, measures.nearest)

@@ -148,7 +148,7 @@ def test_the_joint_space_sees_a_residual_that_no_neighbour_has():
 
 def test_what_is_not_wanted_is_not_looked_for():
     found = space_of(GRID).measure(ORIGIN, seen(ORIGIN), none(ORIGIN), ("residual",))
-    assert set(found.values) == {"residual", "neighbour"}
+    assert set(found.values) == {"residual"}
     assert found.joint.size == 0
 
 
