@@ -29,7 +29,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 Metadata = dict[str, Any]
 
 _OUTLINE = ("ranges", "means", "components", "gaps")
-_RELATIONS = ("means", "whitening", "roots")
+_RELATIONS = ("means", "slopes", "whitening", "roots")
 _SPREAD = ("autoencoder.spread.weights", "autoencoder.spread.biases")
 
 _THRESHOLD_NUMBERS = (

@@ -62,7 +62,9 @@ class TrainingSet:
     @cached_property
     def series(self) -> bool:
         """Whether the records follow each other, as `is_series` tells by what is judged."""
-        return is_series(self.features[:, self.weights > 0])
+        judged = self.weights > 0
+        _, entities = np.unique(self.features[:, ~judged], axis=0, return_inverse=True)
+        return is_series(self.features[:, judged], entities.ravel())
 
     @cached_property
     def pools(self) -> npt.NDArray[np.int64]:
@@ -106,20 +108,32 @@ def folds_of(entities: npt.NDArray[np.object_], members: int) -> Rows:
     return folds
 
 
-def is_series(features: Floats) -> bool:
-    """Whether records in a row are more alike than chance makes them.
+def is_series(features: Floats, entities: Rows | None = None) -> bool:
+    """Whether records in a row are more alike than chance makes them, those of each entity.
 
-    By the mean first autocorrelation of the features (N, F), whose standard error is at most
-    1 / sqrt(N) where records come in any order (Bartlett 1946).
+    By the mean first autocorrelation of the features (N, F), each entity's about its own mean;
+    its standard error is at most 1 / sqrt(N) where records come in any order (Bartlett 1946).
+
+    Args:
+        features: (N, F), in the order of time.
+        entities: (N,) whose each record is, from 0; None where all are of one.
     """
-    records = len(features)
     if not features.size:
         return False
-    centred = features - features.mean(axis=0)
+    if entities is None:
+        entities = np.zeros(len(features), dtype=np.intp)
+    order = np.argsort(entities, kind="stable")
+    whose, ordered = entities[order], features[order].astype(np.float64)
+    sums = np.stack([np.bincount(whose, column) for column in ordered.T], axis=1)
+    means = sums / np.maximum(np.bincount(whose), 1)[:, None]
+    centred = ordered - means[whose]
+    in_row = whose[1:] == whose[:-1]
+    if not in_row.any():
+        return False
     power = (centred**2).mean(axis=0)
-    together = (centred[1:] * centred[:-1]).mean(axis=0)
+    together = (centred[1:] * centred[:-1])[in_row].mean(axis=0)
     correlation = np.divide(together, power, out=np.zeros_like(power), where=power > 0)
-    return bool(correlation.mean() > ALIKE / np.sqrt(records))
+    return bool(correlation.mean() > ALIKE / np.sqrt(in_row.sum()))
 
 
 def _evenly(there: int, wanted: int) -> npt.NDArray[np.intp]:

@@ -170,7 +170,7 @@ class Space:
         total = (whitened**2).sum(axis=1, keepdims=True, dtype=np.float64)
         values = {"relation": self.logarithms(total, mask)[:, 0]}
         if "whitened" in wanted:
-            apart, nearest = relations.nearest(whitened, without)
+            apart, nearest = relations.nearest(whitened, without, vouchers=self.vouchers)
             values["whitened"] = self.logarithms(apart[:, None], mask)[:, 0]
         return values, Related(whitened, nearest)
 

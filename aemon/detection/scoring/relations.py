@@ -28,12 +28,14 @@ class Relations:
 
     Attributes:
         means: (F,) its middle.
+        slopes: (F, F) what the context tells of the features: an entity has a middle of its own.
         whitening: (F, F) from features to the scale on which the cloud is round.
         roots: (F,) of the features' weights.
         points: P normal records on that scale; none where nobody asks who is nearest.
     """
 
     means: Floats
+    slopes: Floats
     whitening: Floats
     roots: Floats
     points: Prototypes
@@ -44,14 +46,24 @@ class Relations:
         Missing cells are as the observed ones lead to expect, which makes the distance that of the
         observed ones alone.
         """
-        gaps = expected_residuals(((X - self.means) * mask)[None], mask, self.whitening)[0]
+        gaps = (X - self.means) * mask
+        gaps -= (gaps @ self.slopes) * mask
+        gaps = expected_residuals(gaps[None], mask, self.whitening)[0]
         whitened: Floats = (gaps @ self.whitening) * self.roots
         return whitened
 
-    def nearest(self, whitened: Floats, without: Rows | None = None) -> tuple[Floats, Rows]:
-        """Squared distances (N,) to the nearest normal record on that scale, and which it is."""
-        distances, rows = self.points.nearest(whitened, without=without)
-        return distances[:, 0], rows[:, 0]
+    def nearest(
+        self, whitened: Floats, without: Rows | None = None, *, vouchers: int = 1
+    ) -> tuple[Floats, Rows]:
+        """Squared distances (N,) to the nearest normal record on that scale, and which it is.
+
+        Args:
+            whitened: (N, F).
+            without: (N,) the one a record must not be held against, or -1.
+            vouchers: how many must be near.
+        """
+        distances, rows = self.points.nearest(whitened, k=vouchers, without=without)
+        return distances[:, -1], rows[:, -1]
 
     def gaps_to(self, whitened: Floats, rows: Rows) -> Floats:
         """Squared gaps (N, F) on that scale to the normal records at these rows."""
@@ -69,13 +81,14 @@ def fit_relations(
 
     Args:
         X: (N, F) the records.
-        weights: (F,); features without weight take no part.
+        weights: (F,); features without weight are context.
         shrinkage: share of the correlations that is taken away.
         points: (P, F) records to be near to.
     """
     judged = np.flatnonzero(weights > 0)
     means = X.mean(axis=0, dtype=np.float64)
-    scale, correlation = _moments(X[:, judged])
+    centred, slopes = _without_context((X - means), weights)
+    scale, correlation = _moments(centred[:, judged])
     values, vectors = np.linalg.eigh(correlation)
     values = _shrunk(values, shrinkage)
     # of all roots the one that stays closest to the features (Kessy, Lewin & Strimmer 2018, ZCA-cor)
@@ -85,7 +98,11 @@ def fit_relations(
     roots = np.sqrt(np.maximum(weights, 0)).astype(np.float32)
     nobody = Prototypes(points=np.zeros((0, len(weights)), dtype=np.float32))
     found = Relations(
-        means=means.astype(np.float32), whitening=whitening, roots=roots, points=nobody
+        means=means.astype(np.float32),
+        slopes=slopes.astype(np.float32),
+        whitening=whitening,
+        roots=roots,
+        points=nobody,
     )
     if points is None:
         return found
@@ -99,7 +116,8 @@ def choose_shrinkage(X: Floats, weights: Floats) -> float:  # noqa: N803 -- (N, 
     The records are cut, in the order of time, into contiguous folds; each is taken as drawn from
     a normal distribution with the moments of the others. No label is used.
     """
-    judged = X[:, weights > 0].astype(np.float64)
+    centred, _ = _without_context(X - X.mean(axis=0, dtype=np.float64), weights)
+    judged = centred[:, weights > 0]
     folds = np.arange(len(judged)) * FOLDS // max(len(judged), 1)
     total = np.zeros(len(SHRINKAGES))
     for fold in range(FOLDS):
@@ -113,6 +131,21 @@ def choose_shrinkage(X: Floats, weights: Floats) -> float:  # noqa: N803 -- (N, 
             shrunk = _shrunk(values, shrinkage)
             total[place] -= (along / shrunk).sum() + len(here) * np.log(shrunk).sum()
     return SHRINKAGES[int(total.argmax())]
+
+
+def _without_context(centred: Matrix, weights: Floats) -> tuple[Matrix, Matrix]:
+    """Centred records (N, F) less what their context tells of them, and by how much it does (F, F).
+
+    The context is one feature for each entity, so what is taken away is each entity's mean.
+    """
+    slopes = np.zeros((len(weights), len(weights)))
+    context, judged = np.flatnonzero(weights <= 0), np.flatnonzero(weights > 0)
+    varies = context[np.ptp(centred[:, context], axis=0) > 0] if len(centred) else context[:0]
+    if not varies.size:
+        return centred, slopes
+    told, *_ = np.linalg.lstsq(centred[:, varies], centred[:, judged])
+    slopes[np.ix_(varies, judged)] = told
+    return centred - centred @ slopes, slopes
 
 
 def _moments(X: npt.NDArray[np.floating]) -> tuple[Matrix, Matrix]:  # noqa: N803 -- (N, F)

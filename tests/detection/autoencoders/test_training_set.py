@@ -44,6 +44,17 @@ class TestSeries:
         assert is_series(np.concatenate([walk, noise[:, :4]], axis=1))
         assert not is_series(np.concatenate([walk[:, :1], noise], axis=1))
 
+    def test_each_entity_follows_itself(self):
+        # Given the records of three entities, one after the other, over and over
+        entities = np.arange(600) % 3
+        levels = 5 * entities[:, None]
+        follow = np.stack([wandering(200, seed) for seed in range(3)], axis=1).reshape(600, -1)
+        apart = (records(600, 0) + levels).astype(np.float32)
+        # Then neither do others between them hide a series, nor do their levels make one
+        assert is_series(follow, entities)
+        assert not is_series(apart, entities)
+        assert not is_series(follow, np.arange(600))
+
     @pytest.mark.parametrize(
         "found", [np.zeros((50, 3)), np.zeros((50, 0))], ids=["constants", "nothing judged"]
     )
