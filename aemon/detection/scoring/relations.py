@@ -1,6 +1,7 @@
 """How the features of normal records go together, near-exact relations and all."""
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -88,13 +89,13 @@ def fit_relations(
     judged = np.flatnonzero(weights > 0)
     means = X.mean(axis=0, dtype=np.float64)
     centred, slopes = _without_context((X - means), weights)
-    scale, correlation = _moments(centred[:, judged])
-    values, vectors = np.linalg.eigh(correlation)
-    values = _shrunk(values, shrinkage)
+    cloud = _cloud(centred[:, judged])
+    along, across = _shrunk(cloud.values, shrinkage) ** -0.5, shrinkage**-0.5
     # of all roots the one that stays closest to the features (Kessy, Lewin & Strimmer 2018, ZCA-cor)
-    root = (vectors / np.sqrt(values)) @ vectors.T / scale
+    root = (cloud.vectors * (along - across)) @ cloud.vectors.T
+    root[np.diag_indices(len(judged))] += across
     whitening = np.zeros((len(weights), len(weights)), dtype=np.float32)
-    whitening[np.ix_(judged, judged)] = root.T
+    whitening[np.ix_(judged, judged)] = root / cloud.scale[:, None]
     roots = np.sqrt(np.maximum(weights, 0)).astype(np.float32)
     nobody = Prototypes(points=np.zeros((0, len(weights)), dtype=np.float32))
     found = Relations(
@@ -124,12 +125,16 @@ def choose_shrinkage(X: Floats, weights: Floats) -> float:  # noqa: N803 -- (N, 
         others, here = judged[folds != fold], judged[folds == fold]
         if not len(others) or not len(here):
             continue
-        scale, correlation = _moments(others)
-        values, vectors = np.linalg.eigh(correlation)
-        along = (((here - others.mean(axis=0)) / scale) @ vectors) ** 2
+        cloud = _cloud(others)
+        scaled = (here - others.mean(axis=0)) / cloud.scale
+        along = ((scaled @ cloud.vectors) ** 2).sum(axis=0)  # (K,)
+        across = max(float((scaled**2).sum() - along.sum()), 0.0)
+        beside = judged.shape[1] - len(along)
         for place, shrinkage in enumerate(SHRINKAGES):
-            shrunk = _shrunk(values, shrinkage)
+            shrunk = _shrunk(cloud.values, shrinkage)
             total[place] -= (along / shrunk).sum() + len(here) * np.log(shrunk).sum()
+            if beside:
+                total[place] -= across / shrinkage + len(here) * beside * np.log(shrinkage)
     return SHRINKAGES[int(total.argmax())]
 
 
@@ -148,17 +153,31 @@ def _without_context(centred: Matrix, weights: Floats) -> tuple[Matrix, Matrix]:
     return centred - centred @ slopes, slopes
 
 
-def _moments(X: npt.NDArray[np.floating]) -> tuple[Matrix, Matrix]:  # noqa: N803 -- (N, F)
-    """Spreads (F,) and correlations (F, F)."""
-    centred = X - X.mean(axis=0, dtype=np.float64)
-    moment = centred.T @ centred / max(len(X), 1)
-    scale = np.sqrt(np.maximum(np.diag(moment), LEAST_SPREAD**2))
-    correlation = moment / np.outer(scale, scale)
-    np.fill_diagonal(correlation, 1.0)
-    return scale, correlation
+class _Cloud(NamedTuple):
+    """The directions in which records vary, each column on the scale of its spread."""
+
+    scale: Matrix  # (F,), spreads
+    values: Matrix  # (K,), variances along the directions; 0 along all others
+    vectors: Matrix  # (F, K), orthonormal
+
+
+def _cloud(X: Matrix) -> _Cloud:  # noqa: N803 -- (N, F)
+    centred = X - X.mean(axis=0)
+    spreads = np.sqrt((centred**2).mean(axis=0)) if len(X) else np.zeros(X.shape[1])
+    scale = np.maximum(spreads, LEAST_SPREAD)
+    scaled = centred / scale
+    if len(X) > X.shape[1]:
+        correlation = scaled.T @ scaled / len(X)
+        np.fill_diagonal(correlation, 1.0)
+        return _Cloud(scale, *np.linalg.eigh(correlation))
+    # fewer records than columns: only they are directions, and columns that stand still
+    _, sizes, vectors = np.linalg.svd(scaled, full_matrices=False)
+    still = np.eye(len(scale))[:, spreads < LEAST_SPREAD]
+    values = np.concatenate([sizes**2 / max(len(X), 1), np.ones(still.shape[1])])
+    return _Cloud(scale, values, np.concatenate([vectors.T, still], axis=1))
 
 
 def _shrunk(values: Matrix, shrinkage: float) -> Matrix:
-    """Eigenvalues (F,) of correlations of which a share is taken away; they may be indefinite."""
+    """Variances (K,) along directions, of which a share of the correlations is taken away."""
     shrunk: Matrix = (1 - shrinkage) * np.maximum(values, 0.0) + shrinkage
     return shrunk

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from aemon.detection.arrays import Floats, Mask
+from aemon.detection.arrays import Floats, Mask, Rows
 from aemon.detection.autoencoders.autoencoder import Autoencoder
 
 LEAST_SHRINKAGE = 0.1
@@ -50,8 +50,36 @@ def residuals_of(
     return Residuals(residuals, mean)
 
 
+class Moments(NamedTuple):
+    """Second moments about 0 of the residuals of J judged features."""
+
+    judged: Rows  # (J,)
+    scale: npt.NDArray[np.float64]  # (J,), never below the floors
+    correlation: npt.NDArray[np.float64]  # (J, J)
+    shrinkage: float  # how far the correlations are to be drawn to 0
+
+
+def residual_moments(residuals: Floats, mask: Mask, weights: Floats, floors: Floats) -> Moments:
+    """The moments of held-out normal residuals (D, N, F); the arguments are `fit_whitening`'s."""
+    judged = np.flatnonzero(weights > 0)
+    seen = mask[:, judged].astype(np.float64)
+    pairs = np.maximum(seen.T @ seen, 1.0)
+    gaps = residuals[:, :, judged].astype(np.float64)
+    moment = sum(part.T @ part for part in gaps) / (len(gaps) * pairs)
+    scale = np.sqrt(np.maximum(np.diag(moment), floors[judged].astype(np.float64) ** 2))
+    correlation = moment / np.outer(scale, scale)
+    shrinkage = shrinkage_of(gaps.mean(axis=0) / scale, correlation)
+    return Moments(judged, scale, correlation, shrinkage)
+
+
 def fit_whitening(
-    residuals: Floats, mask: Mask, weights: Floats, floors: Floats, *, diagonal: bool = False
+    residuals: Floats,
+    mask: Mask,
+    weights: Floats,
+    floors: Floats,
+    *,
+    diagonal: bool = False,
+    least_shrinkage: float = LEAST_SHRINKAGE,
 ) -> Floats:
     """The whitening matrix W = S^(-1/2) (F, F) of held-out normal residuals (D, N, F).
 
@@ -66,24 +94,18 @@ def fit_whitening(
         weights: (F,); features without weight get rows and columns of 0.
         floors: (F,), the least spread believed of a residual.
         diagonal: leave the correlations out altogether.
+        least_shrinkage: share of the correlations that is taken off at least.
     """
-    judged = np.flatnonzero(weights > 0)
-    seen = mask[:, judged].astype(np.float64)
-    pairs = np.maximum(seen.T @ seen, 1.0)
-    gaps = residuals[:, :, judged].astype(np.float64)
-    moment = sum(part.T @ part for part in gaps) / (len(gaps) * pairs)
-    variances = np.maximum(np.diag(moment), floors[judged].astype(np.float64) ** 2)
-    scale = np.sqrt(variances)
+    judged, scale, correlation, shrinkage = residual_moments(residuals, mask, weights, floors)
     whitening = np.zeros((len(weights), len(weights)), dtype=np.float32)
     if diagonal:
         whitening[judged, judged] = 1 / scale
         return whitening
-    correlation = moment / np.outer(scale, scale)
-    correlation *= 1 - shrinkage_of(gaps.mean(axis=0) / scale, correlation)
+    correlation *= 1 - max(shrinkage, least_shrinkage)
     np.fill_diagonal(correlation, 1.0)
     values, vectors = np.linalg.eigh(correlation * np.outer(scale, scale))
     # pairs of cells observed on different records can make S indefinite
-    values = np.maximum(values, LEAST_SHRINKAGE * variances.min())
+    values = np.maximum(values, LEAST_SHRINKAGE * (scale**2).min())
     whitening[np.ix_(judged, judged)] = (vectors / np.sqrt(values)) @ vectors.T
     return whitening
 

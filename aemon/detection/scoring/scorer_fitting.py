@@ -1,6 +1,7 @@
 """Fitting a scorer: held-out residuals, the space of normal records, views, calibration scores."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,13 @@ from aemon.detection.scoring.neighbours import MOST_PROTOTYPES, Prototypes, choo
 from aemon.detection.scoring.normal_space import MEASURES, NEIGHBOURS, Space
 from aemon.detection.scoring.outline import fit_outline
 from aemon.detection.scoring.relations import Relations, choose_shrinkage, fit_relations
-from aemon.detection.scoring.residuals import fit_whitening, reconstruction_errors, residuals_of
+from aemon.detection.scoring.residuals import (
+    LEAST_SHRINKAGE,
+    fit_whitening,
+    reconstruction_errors,
+    residual_moments,
+    residuals_of,
+)
 from aemon.detection.scoring.scorer import Guard, Scorer, combine
 
 VOUCHED_BY = 20
@@ -171,11 +178,31 @@ class _Ground:
     shrinkage: float | None  # of the relations; None where nobody asks for them
 
     def whitening(self, rows: Rows) -> Floats:
-        """Fitted to the residuals of these records."""
+        """Fitted to the residuals of these records.
+
+        All records together would have less taken off their correlations than those of a part, and
+        new ones look odder to them than to a part: where columns are many, many times as often.
+        """
         mask, weights = self.training_set.mask[rows], self.training_set.weights
         return fit_whitening(
-            self.residuals[:, rows], mask, weights, self.plan.floors, diagonal=self.plan.diagonal
+            self.residuals[:, rows],
+            mask,
+            weights,
+            self.plan.floors,
+            diagonal=self.plan.diagonal,
+            least_shrinkage=self._shrinkage_of_parts,
         )
+
+    @cached_property
+    def _shrinkage_of_parts(self) -> float:
+        """What is taken off the correlations of residuals of all records but a part of them."""
+        teachers = self.training_set.teachers
+        rows = teachers[self.training_set.folds[teachers] > 0]
+        if self.plan.diagonal or not rows.size:
+            return LEAST_SHRINKAGE
+        mask, weights = self.training_set.mask[rows], self.training_set.weights
+        moments = residual_moments(self.residuals[:, rows], mask, weights, self.plan.floors)
+        return moments.shrinkage
 
     def logarithms(self, rows: Rows, tried: Rows, chosen: Rows, space: Space) -> dict[str, Values]:
         """Measure held-out records, each as a new one would be; their logarithms (n,) by measure.

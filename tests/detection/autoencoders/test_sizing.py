@@ -2,8 +2,10 @@ import pytest
 
 from aemon.config.detector_settings import DetectorSettings
 from aemon.detection.autoencoders.sizing import (
+    LEAST_HIDDEN,
     MOST_HIDDEN,
     MOST_STEPS,
+    MOST_WEIGHTS,
     choose_shape,
     choose_steps,
     widened,
@@ -59,7 +61,10 @@ def test_hidden_layers_are_refused_where_a_kind_has_none():
 def test_a_layer_is_widened_within_what_training_has_time_for():
     assert widened(10, 4) == 40
     assert widened(400, 4) == MOST_HIDDEN
-    assert widened(1555, 4) == 1555
+    assert 1555 * widened(1555, 4) <= MOST_WEIGHTS
+    assert widened(100_000, 4) == LEAST_HIDDEN
+    shape = choose_shape(1555, DetectorSettings())
+    assert shape.features > shape.hidden[0] > shape.code
 
 
 def test_there_are_steps_enough_to_see_each_record_and_never_endless():

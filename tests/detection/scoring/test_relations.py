@@ -123,3 +123,16 @@ class TestShrinkage:
         np.testing.assert_allclose(
             found, distances(fit_relations(NORMAL, ONES, SHRINKAGE), NORMAL), rtol=1e-2, atol=1e-3
         )
+
+    def test_fewer_records_than_columns_say_the_same_whichever_way_they_are_reckoned(self):
+        # Given as many records as columns, and one more, which is in the middle of them
+        rng = np.random.default_rng(0)
+        few = (rng.normal(size=(24, 4)) @ rng.normal(size=(4, 24))).astype(np.float32)
+        few -= few.mean(axis=0)
+        more = np.concatenate([few, np.zeros((1, 24), dtype=np.float32)])
+        weights = np.ones(24, dtype=np.float32)
+        # Then the directions of the ones and of the others are the same
+        found = distances(fit_relations(few, weights, 0.1), few)
+        np.testing.assert_allclose(
+            found, distances(fit_relations(more, weights, 0.1), few), rtol=0.1
+        )

@@ -207,3 +207,16 @@ class TestPrototypes:
         # Then the suspecting one is as strict as if there were none of them
         assert suspecting == pytest.approx(clean, rel=0.1)
         assert unsuspecting < 0.5 * clean
+
+
+def test_new_records_of_many_columns_look_no_odder_than_those_held_out():
+    # Given more columns than records, whose correlations are in part chance
+    few, new = (
+        records(count, seed=seed, features=300, causes=10, noise=0.7)
+        for count, seed in ((150, 0), (600, 1))
+    )
+    settings = DetectorSettings(kind="undercomplete", members=3, steps=60)
+    fitted = fit("undercomplete", few, settings=settings)
+    scores = fitted.scorer.scores(new, np.ones(new.shape, dtype=bool))
+    # Then few new ones are beyond all that were held out (one in six were)
+    assert (scores > fitted.scores.max()).mean() < 0.02
