@@ -8,7 +8,7 @@ import pandas as pd
 from aemon.frame import Roles
 from aemon.records import Watermark
 from aemon.sources.source import Fetched
-from aemon.store.kept_records import history_count, history_records
+from aemon.store.kept_records import find_arrival, history_count, history_records
 from aemon.store.store import Row, Store
 
 _ROLES = _TIME, _KEY, _ENTITY = "event_time", "record_key", "entity"
@@ -34,14 +34,14 @@ class InboxRecords:
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
         """Return at most `limit` kept records after a watermark, in order of arrival."""
         rows = history_records(
-            self._store, self._monitor, after=_arrival(after) or 0, limit=limit + 1
+            self._store, self._monitor, after=self._arrival(after) or 0, limit=limit + 1
         )
         return _fetched(rows[:limit], after, more=len(rows) > limit)
 
     def newest(self, until: Watermark | None, limit: int) -> Fetched:
         """Return the newest `limit` kept records up to a watermark, in order of arrival."""
         rows = history_records(
-            self._store, self._monitor, until=_arrival(until), limit=limit, newest=True
+            self._store, self._monitor, until=self._arrival(until), limit=limit, newest=True
         )
         return _fetched(rows, until, more=False)
 
@@ -56,9 +56,10 @@ class InboxRecords:
     def close(self) -> None:
         """Do nothing: the store is whoever opened it."""
 
-
-def _arrival(watermark: Watermark | None) -> int | None:
-    return int(watermark.position) if watermark and watermark.position else None
+    def _arrival(self, watermark: Watermark | None) -> int | None:
+        if watermark is None or not (watermark.position or watermark.record_key):
+            return None
+        return find_arrival(self._store, self._monitor, watermark)
 
 
 def _fetched(rows: Sequence[Row], at: Watermark | None, *, more: bool) -> Fetched:

@@ -8,13 +8,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aemon.records import Identity
+from aemon.records import Identity, Watermark
 from aemon.store.rejected_records import Rejected, beyond_newest, keep_rejected
+from aemon.store.schema.junk import tell_junk
 from aemon.store.schema.tables import history, monitors, watermarks
 from aemon.store.store import KEYS_AT_ONCE, Row, Store
 
 REDELIVERED, CHANGED = "duplicate_key", "changed_record"
 _COLUMNS = tuple(history.c[name] for name in ("id", "entity", "record_key", "event_time", "record"))
+_LONGEST_ARRIVAL = 18  # digits of a number that every database takes
 _EXACT, _LARGEST = 2**53, 1e308  # between them, whole numbers and floats are taken for the same
 
 
@@ -135,9 +137,43 @@ def _drop_oldest(connection: sa.Connection, monitor: str, keep: int) -> None:
     old = [history.c.monitor == monitor, beyond_newest(history, monitor, keep)]
     watermark = sa.select(watermarks.c.position).where(watermarks.c.monitor == monitor)
     position = connection.execute(watermark).scalar()
-    if position:
-        old.append(history.c.id <= int(position))
+    if position is not None:
+        arrival = arrival_at(position)
+        if arrival is None:
+            return  # the next run that judges finds out what was read; until then all is kept
+        old.append(history.c.id <= arrival)
     connection.execute(sa.delete(history).where(*old))
+
+
+def arrival_at(position: str) -> int | None:
+    """Return the order of arrival that a watermark's position is; None if it is none.
+
+    >>> arrival_at("12"), arrival_at("soon"), arrival_at("-1"), arrival_at("9" * 30)
+    (12, None, None, None)
+    """
+    plain = position.isascii() and position.isdigit() and len(position) <= _LONGEST_ARRIVAL
+    return int(position) if plain else None
+
+
+def find_arrival(store: Store, monitor: str, mark: Watermark) -> int:
+    """Return how far a monitor's history was read: where its watermark says, or its record stands.
+
+    A position that aemon did not write, or beyond all records that are kept, is passed over. Without
+    the watermark's record all that is kept is read again, and verdicts of the same records known.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    said = arrival_at(mark.position)
+    mine = history.c.monitor == monitor
+    newest = sa.select(sa.func.max(history.c.id)).where(mine)
+    same = (history.c.record_key == mark.record_key, history.c.event_time == mark.event_time)
+    with store.reading() as connection:
+        last = connection.execute(newest).scalar()
+        if said is not None and (last is None or said <= last):
+            return said
+        tell_junk("an order of arrival", mark.position)
+        return connection.execute(newest.where(*same)).scalar() or 0
 
 
 def history_records(

@@ -17,7 +17,8 @@ from aemon.monitoring.monitor import Monitor
 from aemon.records import Job, Outcome
 from aemon.sources import source_kinds
 from aemon.store.kept_records import history_count
-from aemon.store.schema.tables import runs, scores
+from aemon.store.schema.junk import _tell_once
+from aemon.store.schema.tables import runs, scores, watermarks
 from tests import readings
 from tests.readings import LEARNED
 from tests.streams import Said
@@ -136,3 +137,32 @@ def test_a_watched_monitor_keeps_records_between_its_runs(monitor, stream, store
     assert history_count(store, "pumps") == 7
     assert stream.closed
     assert not [one for one in threading.enumerate() if one.name == "inbox:pumps"]
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_a_position_that_aemon_did_not_write_is_found_again_and_told_once(
+    monitor, runner, stream, settings, store, clock, caplog
+):
+    say(stream, LEARNED)
+    tick(runner, monitor)
+    train_once("pumps", settings, store, clock)
+    first = LEARNED
+    _tell_once.cache_clear()
+    for junk in ("", "{}", "soon", "9" * 30, "4000000", "-1"):
+        say(stream, 2, first=first)
+        assert tick(runner, monitor).counts.records_scored == 2
+        with store.writing() as connection:
+            connection.execute(sa.update(watermarks).values(position=junk))
+        caplog.clear()
+        assert [tick(runner, monitor).outcome for _ in range(2)] == [Outcome.NO_DATA] * 2
+        assert caplog.text.count("an order of arrival") == 1
+        first += 2
+    with store.writing() as connection:
+        values = {"position": "late", "record_key": "nobody"}
+        connection.execute(sa.update(watermarks).values(values))
+    say(stream, 2, first=first)
+    assert tick(runner, monitor).outcome is Outcome.OK
+    with store.reading() as connection:
+        judged = connection.execute(sa.select(scores.c.record_key)).scalars().all()
+    assert len(judged) == len(set(judged))  # all that is kept was read again
+    assert {str(LEARNED + n) for n in range(14)} <= set(judged)
