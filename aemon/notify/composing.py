@@ -51,7 +51,7 @@ def message_of(store: Store, one: Notification, words: Words, page: str) -> Mess
         episode=told.id,
         limit=1,
     )
-    event = Event(one.event)
+    event = word_of(Event, one.event, Event.OPENED)
     # The end is that of what was reported before: an escalation may have been given up.
     severity = one.severity if event is Event.RESOLVED else told.severity
     return Message(

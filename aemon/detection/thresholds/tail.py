@@ -34,7 +34,9 @@ class Tail:
 
     def p_values(self, scores: Values) -> Values:
         """How often a normal record scores higher (N,); `share` at the start and below."""
-        excess = np.maximum(np.log(np.maximum(scores, TINY) / self.start), 0.0) / self.scale
+        with np.errstate(over="ignore"):  # a score beyond all reason is endlessly rare
+            ratios = np.maximum(scores, TINY) / self.start
+        excess = np.maximum(np.log(ratios), 0.0) / self.scale
         if abs(self.shape) < LEAST_SCALE:
             return self.share * np.exp(-excess)
         base = np.maximum(1.0 + self.shape * excess, 0.0)
