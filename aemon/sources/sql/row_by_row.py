@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from aemon.errors import SourceConfigError
 from aemon.sources.sql.connecting import Database
+from aemon.sources.sql.faults import is_of_a_row
 from aemon.sources.sql.reading_order import ReadingOrder
 
 MOST_UNREADABLE = 100  # rows of one read: with more, the view is at fault
@@ -47,13 +48,28 @@ def read_apart(
         error: what the database said; raised again where it is at fault, not the rows.
 
     Raises:
-        SourceConfigError: too many rows are unreadable.
+        SourceConfigError: too many rows are unreadable, or they cannot even be listed.
         Exception: one of the database's `errors`.
     """
     with database.connect() as connection:
         search = _Search(database, order, connection, error)
         listed = query.with_only_columns(*order.identity, maintain_column_froms=True)
-        return search.read([tuple(row) for row in _fetched(connection, listed)[1]])
+        try:
+            identities = [tuple(row) for row in _fetched(connection, listed)[1]]
+        except database.errors as again:
+            if not is_of_a_row(again, database):
+                raise
+            raise SourceConfigError(
+                f"{database.name}: a row cannot be read, and not be passed over: the database computes "
+                f"it also where only {_named(order)} are asked for: {database.clean(again)}",
+                todo="let the view or query give NULL for what it cannot compute; or, where a volatile "
+                "function makes PostgreSQL compute every column, declare the function STABLE",
+            ) from None
+        return search.read(identities)
+
+
+def _named(order: ReadingOrder) -> str:
+    return " and ".join(str(column.name) for column in order.identity)
 
 
 def _fetched(connection: sa.Connection, query: sa.Select[Any]) -> tuple[list[str], list[Row]]:
@@ -74,7 +90,7 @@ class _Search:
         self._apart = Apart(names=_fetched(connection, order.no_row())[0])
         self._places = [self._apart.names.index(str(one.name)) for one in order.identity]
 
-    def read(self, identities: list[Row]) -> Apart:
+    def read(self, identities: Sequence[Row]) -> Apart:
         for first in range(0, len(identities), _AT_ONCE):
             self._piece(identities[first : first + _AT_ONCE])
         return self._apart
