@@ -154,7 +154,9 @@ class Courier:
         )
 
     def _send_waiting(self, monitors: Mapping[str, Words]) -> None:
-        now, self._next_try = self._store.now(), None
+        # One moment for all, read before the time: when the receiver's pause is over, so is that of
+        # the notification that it followed, which then goes first.
+        began, self._next_try = time.monotonic(), None
         held_up: set[int] = set()  # episodes with an earlier notification that is not sent yet
         for one in outbox.waiting(self._store, self.name, monitors):
             if self._over.is_set():
@@ -162,7 +164,7 @@ class Courier:
             if one.episode_id in held_up:
                 continue
             due = one.next_try_at is None or not now < one.next_try_at <= now + self._longest_wait
-            if not due or time.monotonic() < self._not_before:
+            if not due or began < self._not_before:
                 wait = (one.next_try_at - now).total_seconds() if one.next_try_at else 0.0
                 self._try_in(wait)
             elif self._tell(one, monitors[one.monitor]):

@@ -195,10 +195,17 @@ def test_an_episode_is_told_from_beginning_to_end(live, receiver, telling):
 
 
 @IN_SQLITE
-def test_a_receiver_that_fails_is_asked_again_and_waited_for(live, receiver, telling):
-    """Given answers that may be others some day, one of which says when."""
+def test_a_receiver_that_fails_is_asked_again_and_waited_for(live, receiver, telling, monkeypatch):
+    """Given answers that may be others some day, one of which says when, and a store that is slow."""
+
+    def slowly(*args):
+        found = waiting(*args)
+        time.sleep(0.3)
+        return found
+
+    monkeypatch.setattr(courier.outbox, "waiting", slowly)
     receiver.answers = [(503, {}, b""), "cut", "hang", (429, {"Retry-After": "1"}, b"slowly")]
-    outbox = telling(ops={"url": receiver.url, "timeout": "300ms"})
+    outbox = telling(ops={"url": receiver.url, "timeout": "1s"})
     first, second = begin(live), begin(live, entity="p2")
     wait(lambda: len(receiver.heard) == 6, "both to be told")
     assert [h.body["episode"] for h in receiver.heard] == [first] * 5 + [second]
