@@ -1,6 +1,7 @@
 """Time: the clock is an argument, durations are text such as `15m`."""
 
 import re
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +16,10 @@ LONGEST = timedelta(days=36_500)
 MOST_SKEW = timedelta(hours=1)
 """The clocks of two hosts lie no further apart: a later time was noted by a clock that was wrong."""
 
+LEAST_STEP = timedelta(minutes=1)
+"""A clock that is set by less is taken for one that is slewed."""
+
+_DRIFT = 1e-3  # share of the time passed by which clocks may part; NTP slews by half of that
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _MOST_SHOWN = 40  # characters
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
@@ -23,6 +28,44 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 def utc_now() -> datetime:
     """The system clock."""
     return datetime.now(UTC)
+
+
+class ClockSteps:
+    """Knows by how much a clock was set lately: it is compared with one that nobody sets.
+
+    Args:
+        clock: the time, which a person or NTP may set.
+        hold: how long a step counts.
+        steady: seconds that pass, whatever the clock is set to.
+    """
+
+    def __init__(
+        self, clock: Clock, hold: timedelta, steady: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
+        self._hold_seconds = hold.total_seconds()
+        self._steady = steady
+        self._clock_at, self._steady_at = clock(), steady()
+        self._ahead = timedelta(0)
+        self._hold_until = 0.0  # by the steady clock
+
+    def look(self) -> tuple[datetime, timedelta]:
+        """Return the time, and by how much the clock was set ahead lately, in all."""
+        now, steady = self._clock(), self._steady()
+        passed = timedelta(seconds=steady - self._steady_at)
+        step = now - self._clock_at - passed
+        self._clock_at, self._steady_at = now, steady
+        if abs(step) > LEAST_STEP + _DRIFT * passed:
+            self._ahead += step
+            self._hold_until = steady + self._hold_seconds
+        if steady >= self._hold_until:
+            self._ahead = timedelta(0)
+        return now, self._ahead
+
+    def without_steps(self) -> datetime:
+        """Return the time as it were if the clock had not been set ahead: by it, ages are true."""
+        now, ahead = self.look()
+        return now - max(ahead, timedelta(0))
 
 
 def is_wrong(noted: datetime, now: datetime) -> bool:

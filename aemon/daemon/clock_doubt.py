@@ -4,12 +4,10 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-from aemon.clock import Clock, format_duration
+from aemon.clock import LEAST_STEP, Clock, ClockSteps, format_duration
 from aemon.store.ledger import resumes_after
 from aemon.store.store import Store
 
-LEAST_STEP = timedelta(minutes=1)  # less is a clock that is slewed
-DRIFT = 1e-3  # share of the time passed by which clocks may part; NTP slews by half of that
 HOLD = timedelta(days=1)  # of work by a new time, in which a person may correct it
 GAP = timedelta(days=7)  # without a run; a daemon that was off for so long looks like a wrong clock
 
@@ -29,11 +27,7 @@ class ClockDoubt:
         self, store: Store, clock: Clock, steady: Callable[[], float] = time.monotonic
     ) -> None:
         self._store = store
-        self._clock = clock
-        self._steady = steady
-        self._clock_at, self._steady_at = clock(), steady()
-        self._ahead = timedelta(0)  # by how much the clock was set, in all
-        self._hold_until = 0.0  # by the steady clock
+        self._steps = ClockSteps(clock, HOLD, steady)
 
     def reason(self) -> str:
         """Return why nothing should be removed by age yet; empty if ages can be trusted.
@@ -41,17 +35,9 @@ class ClockDoubt:
         Raises:
             StoreError: the database fails.
         """
-        now, steady = self._clock(), self._steady()
-        passed = timedelta(seconds=steady - self._steady_at)
-        step = now - self._clock_at - passed
-        self._clock_at, self._steady_at = now, steady
-        if abs(step) > LEAST_STEP + DRIFT * passed:
-            self._ahead += step
-            self._hold_until = steady + HOLD.total_seconds()
-        if steady >= self._hold_until:
-            self._ahead = timedelta(0)
-        if self._ahead > LEAST_STEP:
-            ahead = format_duration(timedelta(minutes=self._ahead // timedelta(minutes=1)))
+        now, set_ahead = self._steps.look()
+        if set_ahead > LEAST_STEP:
+            ahead = format_duration(timedelta(minutes=1) * (set_ahead // timedelta(minutes=1)))
             return f"the clock was set ahead by {ahead}; removal waits for a day: {_TODO}"
         if resumes_after(self._store, now - GAP, now - HOLD):
             return (

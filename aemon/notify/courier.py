@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from aemon.clock import ClockSteps, is_wrong
 from aemon.errors import AemonError, StoreError
 from aemon.logs import Action, log
 from aemon.message import Message
@@ -64,6 +65,9 @@ class Courier:
         # A time further ahead was noted before the clock was set back.
         self._longest_wait = LONGEST_WAIT + 2 * self.settings.timeout + MARGIN
         self._known_at: datetime | None = None
+        # No notification is too old because the clock was set: until it would be so anyhow.
+        hold = max(self.settings.give_up_after, self.settings.oldest or timedelta(0))
+        self._steps = ClockSteps(around.store.now, hold)
         self._not_before = 0.0  # monotonic: the receiver failed, and is not tried before
         self._next_try: float | None = None  # monotonic
         self._reminders = Reminders(name, receiver, around.store, around.page)
@@ -144,10 +148,11 @@ class Courier:
         """Return which episodes to report: of ended ones, none that would have been given up by now."""
         if self._known_at is None:
             self._known_at = delivery.known_since(self._store, self.name)
-        now, oldest = self._store.now(), self.settings.oldest
+        now, oldest = self._steps.without_steps(), self.settings.oldest
+        since = now - self.settings.give_up_after
         return Rules(
             receiver=self.name,
-            since=max(self._known_at, now - self.settings.give_up_after),
+            since=since if is_wrong(self._known_at, now) else max(self._known_at, since),
             oldest=None if oldest is None else now - oldest,
             least=self.settings.severity,
             resolved=self.receiver.notifies_end,
@@ -158,7 +163,9 @@ class Courier:
         # the notification that it followed, which then goes first.
         began, self._next_try = time.monotonic(), None
         held_up: set[int] = set()  # episodes with an earlier notification that is not sent yet
-        for one in outbox.waiting(self._store, self.name, monitors):
+        found = outbox.waiting(self._store, self.name, monitors)
+        now = self._store.now()
+        for one in found:
             if self._over.is_set():
                 return
             if one.episode_id in held_up:
@@ -191,7 +198,7 @@ class Courier:
 
     def _send(self, one: Notification, message: Message) -> Answer:
         now, oldest = self._store.now(), self.settings.oldest
-        if oldest is not None and now - (one.due_at or one.created_at) > oldest:
+        if oldest is not None and self._age(one) > oldest:
             # The receiver was not configured for a long time, or no daemon ran.
             return Answer(error="it was news too long ago", permanent=True, alone=True)
         body = filled(self.name, self.receiver, message, lambda one: one.payload(message, now))
@@ -211,8 +218,7 @@ class Courier:
 
     def _failed(self, one: Notification, answer: Answer) -> bool:
         pause = answer.retry_after or _pause(one.attempts)
-        overdue = self._store.now() - (one.due_at or one.created_at)
-        dead = answer.permanent or overdue >= self.settings.give_up_after
+        dead = answer.permanent or self._age(one) >= self.settings.give_up_after
         again_at = None if dead else self._store.now() + pause
         outcome = "dead" if dead else "failed"
         self._count(outcome)
@@ -232,6 +238,10 @@ class Courier:
         )
         self._settle()
         return dead
+
+    def _age(self, one: Notification) -> timedelta:
+        """Return for how long a notification is due, whatever the clock was set to meanwhile."""
+        return self._steps.without_steps() - (one.due_at or one.created_at)
 
     def _settle(self) -> None:
         """Store what became of sent messages; what the store does not take is kept for the next time."""

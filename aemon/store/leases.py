@@ -200,8 +200,9 @@ def _say_alive(connection: sa.Connection, me: Replica, now: datetime) -> None:
     mine = sa.update(replicas).where(replicas.c.name == me.name).values(values)
     if not connection.execute(mine).rowcount:
         connection.execute(sa.insert(replicas).values(name=me.name, **values))
-        long_gone = replicas.c.seen_at < now - REMEMBERED
-        connection.execute(sa.delete(replicas).where(long_gone))
+        # A time far ahead was noted by a clock that was wrong.
+        there = replicas.c.seen_at.between(now - REMEMBERED, now + REMEMBERED)
+        connection.execute(sa.delete(replicas).where(~there))
 
 
 def _living(connection: sa.Connection, since: datetime, until: datetime) -> set[str]:
@@ -294,7 +295,7 @@ def lease_rows(store: Store, names: Iterable[str]) -> list[LeaseRow]:
 
 
 def seen_replicas(store: Store) -> dict[str, tuple[str, str, timedelta]]:
-    """Replica -> its address, version, and how long ago it said that it lives.
+    """Replica -> its address, version, and how far from now it said that it lives.
 
     Raises:
         StoreError: the database fails.
@@ -302,4 +303,4 @@ def seen_replicas(store: Store) -> dict[str, tuple[str, str, timedelta]]:
     with store.reading() as connection:
         now = database_time(connection, store)
         rows = connection.execute(sa.select(replicas)).all()
-    return {row.name: (row.address, row.version, now - row.seen_at) for row in rows}
+    return {row.name: (row.address, row.version, abs(now - row.seen_at)) for row in rows}

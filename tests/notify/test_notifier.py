@@ -207,7 +207,7 @@ def test_a_receiver_that_fails_is_asked_again_and_waited_for(live, receiver, tel
     receiver.answers = [(503, {}, b""), "cut", "hang", (429, {"Retry-After": "1"}, b"slowly")]
     outbox = telling(ops={"url": receiver.url, "timeout": "1s"})
     first, second = begin(live), begin(live, entity="p2")
-    wait(lambda: len(receiver.heard) == 6, "both to be told")
+    wait(lambda: len(receiver.heard) == 6, "both to be told", seconds=30)
     assert [h.body["episode"] for h in receiver.heard] == [first] * 5 + [second]
     assert len({h.body["id"] for h in receiver.heard[:5]}) == 1
     times = [h.at for h in receiver.heard]
@@ -263,6 +263,27 @@ def test_it_is_given_up_at_some_time(live, receiver, telling):
     heard = len(receiver.heard)
     time.sleep(0.5)
     assert len(receiver.heard) == heard, "nor is its end told"
+
+
+@IN_SQLITE
+def test_nothing_dies_of_a_clock_that_is_set_ahead(live, receiver, store_url):
+    """Given one that waits, and one that is not planned yet, while the clock is set."""
+    ahead = timedelta(0)
+    own = Store(open_engine(store_url), lambda: utc_now() + ahead)
+    outbox = Outbox(own, Metrics(CollectorRegistry()), held=lambda: {"pumps"}, page=PAGE)
+    receiver.always = (503, {}, b"")
+    outbox.adopt(configured(ops={"url": receiver.url}))
+    first = begin(live)
+    wait(lambda: len(receiver.heard) >= 2, "it to be tried")
+    second = begin(live, entity="p2", state="closed")
+    ahead = timedelta(days=400)
+    heard = len(receiver.heard)
+    wait(lambda: len(receiver.heard) >= heard + 3, "it to be tried again")
+    assert "dead" not in states(live).values()
+    receiver.always = (200, {}, b"")
+    wait(lambda: states(live).get((first, "opened")) == "sent", "it to be told")
+    wait(lambda: states(live).get((second, "opened")) == "sent", "the other to be told")
+    outbox.stop(5)
 
 
 @IN_SQLITE

@@ -234,3 +234,25 @@ def test_a_lease_until_the_year_9999_unwatches_nobody(store, clock, seen):
         connection.execute(sa.text("UPDATE leases SET expires_at = '9999-12-29 00:00:00.000000'"))
         connection.execute(sa.text("UPDATE replicas SET seen_at = :seen"), {"seen": seen})
     assert set(Daemon(store, clock, "here").beat().tokens) == set(NAMES)
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)  # the others have their own clock
+@pytest.mark.parametrize("step", [timedelta(hours=1), timedelta(days=400)])
+@pytest.mark.parametrize("corrected", [False, True])
+def test_a_daemon_that_died_is_followed_within_a_lease_whatever_the_clock_was_set_to(
+    store, clock, step, corrected
+):
+    gone, here = Daemon(store, clock, "gone"), Daemon(store, clock, "here")
+    gone.beat()
+    here.beat()
+    clock.forward(step)
+    gone.beat()  # its last
+    if corrected:
+        clock.forward(-step)
+    for _ in range(4):
+        clock.forward(LEASE / 3)
+        held = here.beat()
+    assert (set(held.tokens), held.live) == (set(NAMES), 1)
+    Daemon(store, clock, "later").beat()
+    far = corrected and step > timedelta(days=1)
+    assert ("gone" in seen_replicas(store)) != far  # nobody remembers it for 400 days
