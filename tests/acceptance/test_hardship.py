@@ -7,13 +7,21 @@ import sqlite3
 import struct
 import subprocess
 import time
+import urllib.request
 from pathlib import Path
 
 import psutil
 import pytest
 
+from aemon.clock import utc_now
+from aemon.config.loading import load_config
+from aemon.lifecycle.training_run import train_once
+from aemon.store.engine import open_engine
+from aemon.store.schema import revisions
+from aemon.store.store import Store
 from tests import readings
 from tests.lacking import lacking
+from tests.limits import no_more_threads, open_files
 from tests.processes import Daemon, insert, make_table, sql_source
 
 pytestmark = pytest.mark.acceptance
@@ -158,4 +166,32 @@ def test_a_source_that_hangs_is_given_up_and_read_again_once_it_answers(tmp_path
         collecting = "SELECT reason FROM runs WHERE monitor = 'hanging' AND outcome = 'collecting'"
         daemon.wait(lambda: daemon.query(collecting) != [], "it to be read again")
         assert daemon.query(collecting)[0][0] == "collecting 10 of 50 records"
+        assert daemon.stop() < 10
+
+
+def test_few_open_files_and_no_thread_to_be_had_lose_nothing_and_health_tells(tmp_path, database):
+    """Given a daemon with 40 open files at most, then with none to open, then without threads."""
+    daemon = Daemon(tmp_path, plant(database))
+    store = Store(open_engine(daemon.store), utc_now)
+    revisions.prepare(store.engine)
+    store.add_monitors(["plant"])
+    train_once("plant", load_config(daemon.config).monitors["plant"], store, utc_now)
+    store.close()
+    with daemon, open_files(daemon.process.pid, 40):
+        with open_files(daemon.process.pid, 8):
+            insert(database, "readings", readings.rows(20, first=LEARNED))
+            daemon.wait(lambda: '"score.failed"' in daemon.log.read_text(), "a run to fail", 10)
+            with pytest.raises(OSError, match="timed out"):  # no connection can be taken
+                urllib.request.urlopen(f"http://127.0.0.1:{daemon.port}/healthz", timeout=1)
+        daemon.wait(lambda: len(scored(daemon)) == 20, "scoring to go on", 20)
+        daemon.wait(lambda: (daemon.get("/healthz") or "").startswith("ok"), "it to be well", 10)
+        with no_more_threads(daemon.process.pid):
+            insert(database, "readings", readings.rows(20, first=LEARNED + 20))
+            daemon.wait(
+                lambda: "no thread for runs" in (daemon.get("/healthz") or ""), "health", 10
+            )
+            assert len(scored(daemon)) == 20
+        daemon.wait(lambda: (daemon.get("/healthz") or "").startswith("ok"), "it to be well", 10)
+        daemon.wait(lambda: len(scored(daemon)) == 40, "scoring to go on", 20)
+        assert scored(daemon) == list(range(LEARNED, LEARNED + 40))
         assert daemon.stop() < 10
