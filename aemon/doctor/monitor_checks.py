@@ -15,7 +15,7 @@ from aemon.lifecycle.loaded_detector import load
 from aemon.reading.reader import LOOK_BACK, Reader
 from aemon.reading.unreadable import rejections
 from aemon.records import Outcome
-from aemon.sources.csv.files import Files, files_beside, files_of, listed, was_rotated
+from aemon.sources.csv.files import PERMIT, Files, files_beside, files_of, listed, was_rotated
 from aemon.sources.csv.packing import ends_open
 from aemon.sources.source_kinds import is_stream, open_replayable
 from aemon.store.detectors import active_detector
@@ -89,6 +89,9 @@ def unread_files(config: Config) -> Iterator[Finding]:
                 found[name] = files_of(settings.source.path)
     read = {path.resolve() for files in found.values() for path in files.read.values()}
     for name, files in found.items():
+        if files.closed:
+            what = f"{name}: may not list or enter {listed(files.closed, files.base)}"
+            yield warning("files", what, PERMIT)
         if _is_one_file(config.monitors[name], files):
             continue
         left = [

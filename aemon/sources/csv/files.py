@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterable
+from errno import EACCES
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,17 +12,29 @@ from aemon.errors import SourceConfigError, SourceError
 ENDINGS = (".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zip")
 """Which files of a folder are read, in capitals or not; a pattern may name others."""
 
-_PERMIT = "let the user that aemon runs as list and enter the folder, and read its files"
+PERMIT = "let the user that aemon runs as list and enter the folder, and read its files"
 _MAGIC = frozenset("*?[")
 _STAYS = "it may still come; a relative path starts at the folder aemon was started in"
 _MOST_NAMES = 5
 
 
 class Files(NamedTuple):
-    """The files that are read by name, in the order of their names: the path below `base`."""
+    """The files that are read by name, in the order of their names: the path below `base`.
+
+    `closed` are folders that fit the pattern and may not be listed or entered.
+    """
 
     base: Path
     read: dict[str, Path]
+    closed: tuple[Path, ...] = ()
+
+    @property
+    def warning(self) -> str:
+        """Return which folders are passed over; empty if none is."""
+        if not self.closed:
+            return ""
+        count = "a folder" if len(self.closed) == 1 else f"{len(self.closed)} folders"
+        return f"{count} may not be listed or entered: {listed(self.closed, self.base)}; {PERMIT}"
 
 
 def find_files(path: Path) -> Files:
@@ -36,7 +49,7 @@ def find_files(path: Path) -> Files:
         beside = [] if found.read else files_beside(found)
     except OSError as error:
         raise SourceError(
-            f"{error.filename or path}: {error.strerror or error}", todo=_PERMIT
+            f"{error.filename or path}: {error.strerror or error}", todo=PERMIT
         ) from None
     if found.read:
         return found
@@ -69,26 +82,28 @@ def files_of(path: Path) -> Files:
     if plain is None:
         raise SourceError(f"{there}: no such file or folder", todo=_STAYS)
     base, pattern = Path(*there.parts[:plain]), Path(*there.parts[plain:])
-    found = sorted(one for one in base.glob(str(pattern)) if one.is_file())
+    found = sorted(one for one in base.glob(str(pattern)) if os.path.isfile(one))  # noqa: PTH113 -- it does not raise
+    closed = _closed_folders(base, pattern)
+    if not found and closed:
+        raise PermissionError(EACCES, os.strerror(EACCES), str(closed[0]))
     if not found:
-        _check_listable(base)
         raise SourceError(f"{there}: no file fits this pattern", todo=_STAYS)
-    return Files(base, {one.relative_to(base).as_posix(): one for one in found})
+    return Files(base, {one.relative_to(base).as_posix(): one for one in found}, closed)
 
 
-def _check_listable(base: Path) -> None:
-    """Look whether there is a folder that may not be listed: a pattern passes over its files.
+def _closed_folders(base: Path, pattern: Path) -> tuple[Path, ...]:
+    """Return the folders on the way of a pattern that may not be entered or, if need be, listed."""
+    closed = set()
+    for count, part in enumerate(pattern.parts):
+        way = Path(*pattern.parts[:count])
+        wanted = os.X_OK | (os.R_OK if _MAGIC & set(part) else 0)
+        there = base.glob(str(way)) if count else (base,)
+        closed |= {one for one in there if os.path.isdir(one) and not _permits(one, wanted)}  # noqa: PTH112 -- it does not raise
+    return tuple(sorted(closed))
 
-    Raises:
-        PermissionError: there is one.
-    """
 
-    def refused(error: OSError) -> None:
-        if isinstance(error, PermissionError):
-            raise error
-
-    for _ in os.walk(base, onerror=refused):
-        pass
+def _permits(path: Path, wanted: int) -> bool:
+    return os.access(path, wanted, effective_ids=os.access in os.supports_effective_ids)
 
 
 def check_plain(path: Path) -> None:
@@ -108,10 +123,9 @@ def check_plain(path: Path) -> None:
 def files_beside(files: Files) -> list[Path]:
     """Return the files beside those that are read, and CSV files in folders below them."""
     folders = sorted({path.parent for path in files.read.values()} | {files.base})
-    below = (one for one in sorted(files.base.glob("*/**/*")) if _is_csv(one))
-    there = dict.fromkeys(
-        [*(one for folder in folders for one in sorted(folder.iterdir())), *below]
-    )
+    below = (x for x in sorted(files.base.glob("*/**/*")) if _permits(x, os.F_OK) and _is_csv(x))
+    known = [folder for folder in folders if _permits(folder, os.R_OK | os.X_OK)]
+    there = dict.fromkeys([*(one for folder in known for one in sorted(folder.iterdir())), *below])
     taken = set(files.read.values())
     return [
         one for one in there if one not in taken and not one.name.startswith(".") and one.is_file()

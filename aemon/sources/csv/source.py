@@ -97,7 +97,7 @@ class CsvFiles:
         self._learn_writing(anew=after is None)
         files = find_files(self._path)
         located = locate(files, places_in(after.position if after else ""), self._holds)
-        read = _Read(places=located.all)
+        read = _Read(places=located.all, warnings=[files.warning])
         left, more = limit, False
         for name, path, share in self._shared(located.order(files)):
             quota = ceil(left * share)
@@ -128,7 +128,7 @@ class CsvFiles:
         self._learn_writing(anew=until is None)
         files = find_files(self._path)
         located = locate(files, places_in(until.position if until else ""), self._holds)
-        read = _Read()
+        read = _Read(warnings=[files.warning])
         left = limit
         for name, path, share in self._shared(located.order(files)[::-1]):
             quota = ceil(left * share)

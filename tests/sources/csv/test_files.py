@@ -2,6 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from aemon.config.schema import Config
+from aemon.doctor.monitor_checks import unread_files
 from aemon.errors import SourceError
 from aemon.sources.csv.files import find_files
 from tests.permissions import as_other_user, open_folder
@@ -75,6 +77,29 @@ def test_hidden_files_count_for_nothing(folder):
 def test_the_home_folder_is_shown_in_full(folder):
     with pytest.raises(SourceError, match=f"{folder.parent}/nowhere: no such file"):
         opened(Path("~/nowhere")).fetch(None, 1)
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o744, 0o711])
+def test_a_closed_folder_among_others_is_told_and_the_others_are_read(mode):
+    with open_folder() as base:
+        for place, name in enumerate(("a", "b", "closed")):
+            (base / name).mkdir()
+            write(base / name / "x.csv", first=2 * place)
+        source, other = opened(base / "**/*.csv"), opened(base / "[ab]/*.csv")
+        assert source.fetch(None, 9).warnings == ()
+        with as_other_user(base / "closed", mode):
+            for fetched in (source.fetch(None, 9), source.newest(None, 9)):
+                (told,) = fetched.warnings
+                assert told.startswith(
+                    "a folder may not be listed or entered: closed; let the user"
+                )
+                assert len(fetched.table) > 0
+            assert other.fetch(None, 9).warnings == ()  # which does not mean it
+            (found,) = unread_files(Config.model_validate({"monitors": {"pumps": {
+                "source": {"kind": "csv", "path": str(base / "*/*.csv"), "time": "time"},
+                "score_every": "1m",
+            }}}))  # fmt: skip
+            assert found.what == "pumps: may not list or enter closed"
 
 
 @pytest.mark.parametrize("mode", [0o700, 0o744, 0o711])
