@@ -70,7 +70,8 @@ class Daemon:
         self._store_url = config.store.get_secret_value()
         self._access = WatchedAccess(config.http.web_config)
         self._socket = listen(config.http.listen)
-        engine = open_engine(self._store_url)
+        name = config.replicas.name or own_name()
+        engine = open_engine(self._store_url, name)
         revisions.prepare(engine)
         self._store = Store(engine, clock)
         self._store.add_monitors(config.monitors)
@@ -87,7 +88,7 @@ class Daemon:
             lambda: self._asked_to_stop,
         )  # fmt: skip
         self._outbox = Outbox(
-            Store(open_engine(self._store_url), clock), self._metrics,
+            Store(open_engine(self._store_url, name), clock), self._metrics,
             held=lambda: self._leasing.held, page=page_url(
                 config.http.url, self.address, tls=self._access.now.tls is not None
             ),
@@ -103,13 +104,10 @@ class Daemon:
         )  # fmt: skip
         self._started_at = clock()
         self._me = Replica(
-            name=config.replicas.name or own_name(),
-            address=self.address,
-            version=__version__,
-            started_at=self._started_at,
+            name=name, address=self.address, version=__version__, started_at=self._started_at
         )
         self._leasing = Leasing(
-            Store(open_engine(self._store_url), clock), self._me, config.replicas.lease,
+            Store(open_engine(self._store_url, name), clock), self._me, config.replicas.lease,
             self._metrics,
             Watch(
                 on_won=self._watching.begin,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
@@ -15,7 +16,7 @@ from aemon.errors import ConfigError, RefusedError, StoreError
 from aemon.times.far_times import read_far_times
 
 BUSY_TIMEOUT_SECONDS = 10  # how long a SQLite writer waits for another one
-_LIBPQ = {
+_LIBPQ: dict[str, int | str] = {
     "connect_timeout": BUSY_TIMEOUT_SECONDS,
     # A server that lost its power says no goodbye; by default it is waited for for two hours.
     "keepalives_idle": 30,
@@ -43,8 +44,21 @@ def store_url(text: str) -> URL:
     return url
 
 
-def open_engine(text: str) -> sa.Engine:
+def session_name(replica: str) -> str:
+    """Return what PostgreSQL knows the sessions of a replica by; it takes 63 letters of ASCII.
+
+    >>> session_name("one")
+    'aemon 7a6c86f1'
+    """
+    return f"aemon {crc32(replica.encode()):08x}"
+
+
+def open_engine(text: str, replica: str | None = None) -> sa.Engine:
     """An engine for the store at a URL; nothing is connected yet.
+
+    Args:
+        text: the URL.
+        replica: whose sessions these are, of which others may end one that hangs.
 
     Raises:
         ConfigError: the URL is wrong or its driver is not installed.
@@ -56,8 +70,9 @@ def open_engine(text: str) -> sa.Engine:
     if sqlite:
         options["connect_args"] = {"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False}
     else:
+        libpq = _LIBPQ | ({"application_name": session_name(replica)} if replica else {})
         options["connect_args"] = {
-            name: value for name, value in _LIBPQ.items() if name not in url.query
+            name: value for name, value in libpq.items() if name not in url.query
         }
     try:
         engine = sa.create_engine(url, **options)

@@ -14,6 +14,7 @@ from zlib import crc32
 
 import sqlalchemy as sa
 
+from aemon.store.engine import session_name
 from aemon.store.schema.lifecycle_tables import leases, replicas
 from aemon.store.store import KEYS_AT_ONCE, Store
 
@@ -109,7 +110,10 @@ def hold(
         share = share_of(len(names), {**dict.fromkeys(live, 0), **held, me.name: len(watched)}, me)
         free = _free(rows, names - tokens.keys(), {NOBODY, *dead}, me, now)
         wanted = free[: max(0, share - len(watched))]
-        tokens |= _take(connection, me, wanted, dead, now, lease)
+        taken = _take(connection, me, wanted, dead, now, lease)
+        if len(taken) < len(wanted):
+            _end_frozen(connection, holders - live, lease)
+        tokens |= taken
     surplus = sorted(watched, key=lambda monitor: monitor in own.busy)[
         : max(0, len(watched) - share)
     ]
@@ -256,6 +260,25 @@ def _take(
         )
         tokens.update((monitor, token) for monitor, token in connection.execute(taken))
     return tokens
+
+
+def _end_frozen(connection: sa.Connection, silent: Collection[str], lease: timedelta) -> None:
+    """End the sessions of silent replicas whose server waits for them in the middle of a transaction.
+
+    Such a session holds its lease's row. No timeout ends it where the replica stopped between the
+    parts of one statement: the session is not idle then. The row is free at the next beat.
+    """
+    if connection.dialect.name != "postgresql" or not silent:
+        return
+    connection.execute(
+        sa.text(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND usename = current_user"
+            " AND application_name = ANY(:names) AND xact_start IS NOT NULL"
+            " AND wait_event = 'ClientRead' AND state_change < clock_timestamp() - CAST(:age AS interval)"
+        ),
+        {"names": [session_name(name) for name in silent], "age": lease / 2},
+    )
 
 
 def _pieces(names: Sequence[str]) -> Iterator[Sequence[str]]:

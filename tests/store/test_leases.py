@@ -1,5 +1,7 @@
 """Leases: monitors are shared, change hands in order, and whoever was overtaken writes nothing."""
 
+import time
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -7,7 +9,7 @@ import sqlalchemy as sa
 
 from aemon.records import Watermark
 from aemon.store.detectors import NewDetector, save_detector
-from aemon.store.engine import open_engine
+from aemon.store.engine import open_engine, session_name
 from aemon.store.fences import Fence, LostLeaseError, fenced
 from aemon.store.leases import (
     Knowledge,
@@ -256,3 +258,32 @@ def test_a_daemon_that_died_is_followed_within_a_lease_whatever_the_clock_was_se
     Daemon(store, clock, "later").beat()
     far = corrected and step > timedelta(days=1)
     assert ("gone" in seen_replicas(store)) != far  # nobody remembers it for 400 days
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("how", ["pipeline", "copy"])
+def test_a_replica_that_stops_in_the_middle_of_a_statement_is_followed(
+    store, store_url, clock, how
+):
+    """Given a session that waits for the rest of what was begun, and holds a lease's row."""
+    import psycopg
+
+    short, one = timedelta(milliseconds=600), replica("one", clock)
+    hold(store, one, NAMES, short, Knowledge(known=None))
+    with closing(psycopg.connect(store_url, application_name=session_name("one"))) as frozen:
+        frozen.execute("SELECT token FROM leases WHERE monitor = 'pumps' FOR KEY SHARE")
+        if how == "pipeline":
+            frozen.pgconn.enter_pipeline_mode()
+            insert = b"INSERT INTO monitors VALUES ('x', now())"
+            frozen.pgconn.send_query_params(insert, None)
+            frozen.pgconn.send_flush_request()
+        else:
+            frozen.pgconn.send_query(b"COPY monitors FROM STDIN")
+        frozen.pgconn.flush()
+        other, known = replica("other", clock), {}
+        deadline = time.monotonic() + 20
+        while set(known) != set(NAMES):
+            assert time.monotonic() < deadline, known
+            time.sleep(0.1)
+            known = hold(store, other, NAMES, short, Knowledge(known=known)).tokens
