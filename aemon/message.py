@@ -19,6 +19,7 @@ class Event(StrEnum):
     OPENED = "opened"  # it was long enough to be told
     ESCALATED = "escalated"  # it was told as a warning, and is critical now
     RESOLVED = "resolved"  # it is over
+    BACKLOG = "backlog"  # many were over long before anybody looked: told together, once
     TEST = "test"  # nothing happened: somebody tries a receiver
 
 
@@ -68,6 +69,7 @@ class Message:
         sql: a query for its records.
         command: the same on the command line.
         labels: of its monitor, to route by.
+        episodes: how many it tells of; more than one in a backlog, whose newest is `episode`.
     """
 
     event: Event
@@ -92,6 +94,7 @@ class Message:
     sql: str = ""
     command: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    episodes: int = 1
 
     @property
     def id(self) -> str:
@@ -109,6 +112,8 @@ class Message:
         """One line: what happened to whom."""
         if self.event is Event.TEST:
             return f"test from aemon, with a made-up episode of {self.whose}"
+        if self.event is Event.BACKLOG:
+            return f"{self.whose}: {self.episodes} episodes in a backlog"
         what = {
             Event.OPENED: f"{self.severity} episode",
             Event.ESCALATED: f"now {self.severity}: episode",
@@ -134,6 +139,7 @@ class Message:
             "ended_at": iso(self.ended_at),
             "opened_at": iso(self.opened_at),
             "records": self.records,
+            "episodes": self.episodes,
             "peak_exceedance": round(self.peak_exceedance, 3),
             "peak_record": self.peak_record,
             "reason": self.reason,

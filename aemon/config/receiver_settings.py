@@ -51,8 +51,8 @@ class ReceiverSettings(Settings):
     )
     oldest: Age = Field(
         BACKLOG,
-        description="episodes that ended longer ago, by their records' own times, are not told: a "
-        "backlog is no news; or forever",
+        description="episodes that ended longer ago, by their records' own times, are told in a summary "
+        "of the backlog alone; or forever",
     )
     template: str | None = Field(
         None, description="Jinja2 text of a message instead of the usual one; ${file:...} reads one"

@@ -87,6 +87,11 @@ class Trainings:
             training.asked = True
             self._scheduler.once(monitor.name, lambda: self._tick(monitor, training, why))
 
+    def is_asked(self, name: str) -> bool:
+        """Return whether a monitor is being trained, or waits for a worker."""
+        training = self._trainings.get(name)
+        return training is not None and training.asked
+
     def forget(self, name: str) -> None:
         """A monitor is no longer watched here: its training, whose detector nobody wants, ends."""
         self._trainings.pop(name, None)
@@ -106,6 +111,8 @@ class Trainings:
             self._train_in_turn(monitor, training, why)
         finally:
             training.asked = False
+            if monitor.behind:
+                self._scheduler.hurry(monitor.name)
 
     def _train_in_turn(self, monitor: Monitor, training: _Training, why: str) -> None:
         report = self._runner.run(

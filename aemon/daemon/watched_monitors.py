@@ -100,7 +100,9 @@ class Watching:
             if known is not None:
                 self.end(name)
             delay = _delay(settings.score_every, len(self.monitors), len(self._configured))
-            monitor = Monitor(name, settings, self._works.store, self._works.clock, fence)
+            monitor = Monitor(
+                name, settings, self._works.store, self._works.clock, fence, in_steps=True
+            )
             with thread_errors(f"the inbox of {name}"):
                 monitor.listen()
             self.monitors[name] = monitor
@@ -172,7 +174,9 @@ class Watching:
 
     def _tick(self, monitor: Monitor) -> None:
         timeout = monitor.settings.score_timeout
-        report = self._works.runner.run(monitor.name, Job.SCORE, monitor.score_once, timeout)
+        waits = monitor.behind and self._works.trainings.is_asked(monitor.name)
+        work = monitor.await_training if waits else monitor.score_once
+        report = self._works.runner.run(monitor.name, Job.SCORE, work, timeout)
         self._observe(report)
         if report.outcome is Outcome.TIMED_OUT:
             monitor.replace_source()
@@ -185,6 +189,9 @@ class Watching:
         enough = bool(wanted) and report.counts.records_read >= wanted
         self._works.trainings.look_after(monitor, enough=enough)
         self._works.metrics.show_feedback(monitor.name, monitor.feedback_waiting)
+        waits = self._works.trainings.is_asked(monitor.name)
+        if monitor.behind and report.counts.unfinished and not waits:
+            self._works.scheduler.hurry(monitor.name)
 
     def _show(self, detector: StoredDetector) -> None:
         """Show a detector, and what it has flagged before this daemon began."""

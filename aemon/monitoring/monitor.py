@@ -11,6 +11,7 @@ from aemon.errors import SourceConfigError
 from aemon.lifecycle.active_detector import ActiveDetector
 from aemon.lifecycle.cold_start import wanted_for, wanted_records
 from aemon.lifecycle.spoken_excuses import excuses_from
+from aemon.monitoring.backlog import Backlog
 from aemon.monitoring.judging import Judge
 from aemon.monitoring.looking_back import look_back
 from aemon.monitoring.review import Review, judge_again
@@ -51,6 +52,8 @@ class Monitor:
         store: Store,
         clock: Clock,
         fence: Fence | None = None,
+        *,
+        in_steps: bool = False,
     ) -> None:
         self.name = name
         self.settings = settings
@@ -62,6 +65,8 @@ class Monitor:
         self._active_detector = ActiveDetector(name, settings, self._store, clock)
         self._busy = self._retired = False
         self._review = Review()
+        self._backlog = Backlog(settings, clock)
+        self._in_steps = in_steps  # trainings can come between the steps of a backlog
         self._looked_back_by: int | None = None  # the detector that judged what was learned from
         self.wanted = wanted_for(0, settings)  # records that end its cold start, as far as known
 
@@ -94,29 +99,20 @@ class Monitor:
             return self._cold_start(source, run)
         run.count(records_read=unkept)
         mark = self._mark()
+        on_trial = judge.shadow.stored.id if judge.shadow is not None else None
+        self._backlog.begin(judge.stored, on_trial, mark.watermark)
         if mark.watermark is not None:  # told after a restart, too, though nothing new comes
             run.count(newest_record=mark.watermark.event_time)
         mark = self._look_back(judge, source, mark)
-        reader = Reader(source)
         enough = time.monotonic() + ENOUGH_SHARE * self.settings.score_timeout.total_seconds()
-        more, waiting, seen = True, 0, Unreadable()
-        while more:
-            read = reader.after(mark.watermark, self.settings.chunk_records)
-            more, waiting = read.more, read.waiting
-            seen.add(read)
-            if read.watermark is None or read.watermark == mark.watermark:
-                break
-            stop.check()
-            judge = replace(judge, reviewed=self._looks_back(source, read.watermark, more=more))
-            mark = judge.read(read, mark, read.watermark)
-            if more and stop.asked():
-                return Outcome.ABANDONED, f"{stop.reason}: {_REST}"
-            if more and time.monotonic() > enough:
-                run.count(unfinished=True)
-                return Outcome.OK, joined((_REST, *seen.warnings, *seen.told))
-        judge = replace(judge, reviewed=self._looks_back(source, mark.watermark))
-        if self._review.due(judge):
-            self._review.look(reader, judge, mark, enough)
+        seen = Unreadable()
+        mark, waiting, rest = self._judge_new(judge, Reader(source), mark, seen, enough)
+        if stop.asked() and rest:
+            return Outcome.ABANDONED, f"{stop.reason}: {rest}"
+        if not rest:
+            judge = replace(judge, reviewed=self._looks_back(source, mark.watermark))
+            if self._review.due(judge):
+                self._review.look(Reader(source), judge, mark, enough)
         self._active_detector.look_after(run)
         waits = f"{waiting} wait: their time is unreadable or too far ahead" if waiting else ""
         if run.counts.records_read == 0:
@@ -125,7 +121,43 @@ class Monitor:
         refusal = seen.refusal()
         if refusal is not None:
             raise refusal
-        return Outcome.OK, joined((waits, *seen.warnings, *seen.told, *unreadable))
+        run.count(unfinished=bool(rest))
+        return Outcome.OK, joined((rest, waits, *seen.warnings, *seen.told, *unreadable))
+
+    def _judge_new(
+        self, judge: Judge, reader: Reader, mark: Mark, seen: Unreadable, enough: float
+    ) -> tuple[Mark, int, str]:
+        """Judge the records behind the watermark, a chunk a commit.
+
+        Args:
+            judge: the detector at work.
+            reader: reads the records.
+            mark: where the monitor stands.
+            seen: takes note of what could not be read.
+            enough: monotonic time at which the rest is left to the next run.
+
+        Returns:
+            Where the monitor stands then; how many records wait; what becomes of the rest, empty
+            where everything was read.
+        """
+        more, waiting, over = True, 0, False
+        while more:
+            read = reader.after(mark.watermark, self.settings.chunk_records)
+            if self._in_steps:
+                read, over = self._backlog.piece(reader, mark.watermark, read)
+            more, waiting = read.more or over, read.waiting
+            seen.add(read)
+            if read.watermark is None or read.watermark == mark.watermark:
+                break
+            judge.stop.check()
+            reviewed = self._looks_back(reader.source, read.watermark, more=more)
+            mark = replace(judge, reviewed=reviewed).read(read, mark, read.watermark)
+            self._backlog.judged(read.fetched, mark.watermark)
+            if more and over:
+                return mark, waiting, self._backlog.told
+            if more and (judge.stop.asked() or time.monotonic() > enough):
+                return mark, waiting, _REST
+        return mark, waiting, ""
 
     def _look_back(self, judge: Judge, source: Replayable, mark: Mark) -> Mark:
         """Tell what stood out of the history, once; a store that says so is not asked again."""
@@ -250,7 +282,17 @@ class Monitor:
 
     def wants_training(self, now: datetime) -> str:
         """What asks for a new detector, and why; empty if nothing does."""
-        return self._active_detector.wants_training(now)
+        return self._active_detector.wants_training(now) or self._backlog.why_train
+
+    @property
+    def behind(self) -> bool:
+        """Whether the last run left records of a backlog, for another step."""
+        return self._backlog.behind
+
+    def await_training(self, run: Run, stop: Stop) -> tuple[Outcome, str]:  # noqa: ARG002 -- as all work
+        """Do nothing: the next step of a backlog is judged by the detector that is being trained."""
+        run.count(unfinished=True)
+        return Outcome.OK, f"{self._backlog.told}: the next step waits for a training"
 
     def _open_source(self) -> Replayable:
         if self._source is None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
 
 from aemon.detection.explaining.sentence import number_pair
 from aemon.message import Blamed, Event, Message
@@ -16,10 +18,12 @@ from aemon.texts import cut
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Words:
-    """What a monitor's configuration adds to its messages: units of columns, and labels."""
+    """What a monitor's configuration adds to its messages: units of columns, labels, its pace."""
 
     units: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    long_over: timedelta = timedelta(hours=1)
+    """What ended so long before it was found is of a backlog."""
 
 
 MOST_COLUMNS = 3  # in a message; a reason names no more either
@@ -78,6 +82,54 @@ def message_of(store: Store, one: Notification, words: Words, page: str) -> Mess
         command=f"aemon episodes show {told.id}",
         labels=words.labels,
     )
+
+
+def backlog_message(
+    one: Notification, found: Sequence[Mapping[str, Any]], words: Words, page: str
+) -> Message | None:
+    """Return the summary of a backlog; None if its episodes are gone.
+
+    Args:
+        one: the notification.
+        found: the episodes it tells of, the newest last.
+        words: labels of its monitor.
+        page: the address of the status page.
+    """
+    if not found:
+        return None
+    first, last = min(row["started_at"] for row in found), found[-1]["ended_at"]
+    peak = max(found, key=lambda row: row["peak_exceedance"])
+    count = f"{len(found)} episodes" if len(found) > 1 else "one episode"
+    return Message(
+        event=Event.BACKLOG,
+        episode=one.episode_id,
+        monitor=one.monitor,
+        entity="",
+        severity=word_of(Severity, one.severity, Severity.WARNING),
+        state=EpisodeState.CLOSED,
+        started_at=first,
+        ended_at=last,
+        opened_at=one.created_at,
+        records=sum(row["records"] for row in found),
+        peak_exceedance=peak["peak_exceedance"],
+        peak_record=peak["peak_record_key"],
+        reason=f"{count} in the records of {first:%Y-%m-%d} to {last:%Y-%m-%d}, found in a backlog; "
+        f"the newest ended {last:%Y-%m-%d %H:%M} UTC",
+        columns=(),
+        page=page,
+        sql=_SQL_OF_BACKLOG.format(
+            monitor=one.monitor, first=first, after=last + timedelta(seconds=1)
+        ),
+        command=f"aemon episodes list --monitor {one.monitor}",
+        labels=words.labels,
+        episodes=len(found),
+    )
+
+
+_SQL_OF_BACKLOG = (
+    "SELECT * FROM episodes_told WHERE monitor = '{monitor}'"
+    " AND started_at >= '{first:%Y-%m-%d %H:%M:%S}' AND ended_at < '{after:%Y-%m-%d %H:%M:%S}';"
+)
 
 
 def on_one_line(text: str, longest: int) -> str:

@@ -11,15 +11,15 @@ from datetime import datetime, timedelta
 from aemon.clock import ClockSteps, is_wrong
 from aemon.errors import AemonError, StoreError
 from aemon.logs import Action, log
-from aemon.message import Message
+from aemon.message import Event, Message
 from aemon.metrics.metrics import Metrics
-from aemon.notify.composing import Words, message_of
+from aemon.notify.composing import Words, backlog_message, message_of
 from aemon.notify.receivers.receiver import Receiver
 from aemon.notify.receivers.usual_text import filled
 from aemon.notify.reminding import Reminders
 from aemon.notify.sending import LONGEST_WAIT, Answer, send
 from aemon.store import delivery, outbox
-from aemon.store.outbox import Notification, NotificationState, Rules
+from aemon.store.outbox import CaughtUp, Notification, NotificationState, Rules
 from aemon.store.store import Store
 from aemon.threads import start_thread
 
@@ -44,6 +44,7 @@ class Surroundings:
     monitors: Monitors
     configured: Callable[[], Collection[str]]  # all monitors, wherever they are watched
     page: str  # address of the status page
+    caught_up: Callable[[str], datetime | None]  # when a monitor last left nothing unread
 
 
 class Courier:
@@ -62,6 +63,7 @@ class Courier:
         self._monitors = around.monitors
         self._configured = around.configured
         self._page = around.page
+        self._caught_up = around.caught_up
         # A time further ahead was noted before the clock was set back.
         self._longest_wait = LONGEST_WAIT + 2 * self.settings.timeout + MARGIN
         self._known_at: datetime | None = None
@@ -132,7 +134,9 @@ class Courier:
         monitors = {
             name: words for name, words in self._monitors().items() if self.settings.tells_of(name)
         }
-        outbox.plan(self._store, self._rules(), monitors)
+        rules = self._rules(monitors)
+        outbox.plan(self._store, rules, monitors)
+        delivery.plan_backlogs(self._store, rules, monitors)
         self._send_waiting(monitors)
         self._remind(monitors)
         told = [name for name in self._configured() if self.settings.tells_of(name)]
@@ -144,7 +148,7 @@ class Courier:
                 dead=counts[NotificationState.DEAD],
             )
 
-    def _rules(self) -> Rules:
+    def _rules(self, monitors: Mapping[str, Words]) -> Rules:
         """Return which episodes to report: of ended ones, none that would have been given up by now."""
         if self._known_at is None:
             self._known_at = delivery.known_since(self._store, self.name)
@@ -156,6 +160,10 @@ class Courier:
             oldest=None if oldest is None else now - oldest,
             least=self.settings.severity,
             resolved=self.receiver.notifies_end,
+            caught_up={
+                name: CaughtUp(at=self._caught_up(name), long_over=words.long_over)
+                for name, words in monitors.items()
+            },
         )
 
     def _send_waiting(self, monitors: Mapping[str, Words]) -> None:
@@ -187,7 +195,7 @@ class Courier:
         until = self._store.now() + 2 * self.settings.timeout + MARGIN
         if not delivery.claim(self._store, one, until):
             return False  # another replica is sending it
-        message = message_of(self._store, one, words, self._page)
+        message = self._message(one, words)
         if message is None:
             return True  # the episode was removed, and the notification with it
         answer = self._send(one, message)
@@ -195,6 +203,13 @@ class Courier:
             self._taken(one, message, answer)
             return True
         return self._failed(one, answer)
+
+    def _message(self, one: Notification, words: Words) -> Message | None:
+        if one.event != Event.BACKLOG:
+            return message_of(self._store, one, words, self._page)
+        rules = self._rules({one.monitor: words})
+        found = delivery.summed_up(self._store, rules, one)
+        return backlog_message(one, found, words, self._page)
 
     def _send(self, one: Notification, message: Message) -> Answer:
         now, oldest = self._store.now(), self.settings.oldest

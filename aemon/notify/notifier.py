@@ -3,18 +3,25 @@
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from aemon.config.schema import Config
+from aemon.clock import utc_now
+from aemon.config.schema import Config, MonitorSettings
 from aemon.metrics.metrics import Metrics
 from aemon.notify.composing import Words
 from aemon.notify.courier import Courier, Surroundings
 from aemon.notify.receivers.receiver_kinds import receiver_of
+from aemon.records import Job, Outcome
 from aemon.run_report import RunReport
 from aemon.store.store import Store
 
 if TYPE_CHECKING:
     from aemon.records import OpenEpisodes
+
+
+LEAST_LONG_OVER, LONG_OVER_PAUSES = timedelta(hours=1), 3
+_DID_NOT_RUN = (Outcome.SKIPPED, Outcome.MISFIRED)
 
 
 class Outbox:
@@ -38,10 +45,13 @@ class Outbox:
         self._open: dict[
             str, OpenEpisodes | None
         ] = {}  # monitor -> episodes open after its last run
+        self._caught_up: dict[
+            str, datetime
+        ] = {}  # monitor -> end of a run that left nothing unread
         self._asked_at: float | None = None  # monotonic
         self._around = Surroundings(
             store=store, metrics=metrics, page=page, monitors=self._watched,
-            configured=lambda: self._words,
+            configured=lambda: self._words, caught_up=self._caught_up.get,
         )  # fmt: skip
 
     def adopt(self, config: Config) -> None:
@@ -51,7 +61,7 @@ class Outbox:
             ResourceError: the machine has no thread to give; those left out are begun the next time.
         """
         self._words = {
-            name: Words(units=one.columns.units, labels=one.labels)
+            name: Words(units=one.columns.units, labels=one.labels, long_over=_long_over(one))
             for name, one in config.monitors.items()
         }
         for name, courier in [*self._couriers.items()]:
@@ -74,6 +84,8 @@ class Outbox:
 
     def observe(self, report: RunReport) -> None:
         """Wake the couriers if a run may have opened, changed or closed an episode."""
+        if not report.counts.unfinished and report.outcome not in _DID_NOT_RUN:
+            self._caught_up[report.monitor] = report.finished_at
         before = self._open.get(report.monitor)
         self._open[report.monitor] = report.counts.episodes_open
         if (
@@ -106,3 +118,8 @@ class Outbox:
         """Return the units and labels of the monitors that are watched here."""
         held = self._held()
         return {name: words for name, words in self._words.items() if name in held}
+
+
+def _long_over(monitor: MonitorSettings) -> timedelta:
+    """What ended so long before it was found is of a backlog: more than a late run or two explain."""
+    return max(LEAST_LONG_OVER, LONG_OVER_PAUSES * monitor.pause(Job.SCORE, utc_now()))

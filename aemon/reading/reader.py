@@ -89,6 +89,11 @@ class Reader:
         self._complete_after = complete_after
         self._clock = clock
 
+    @property
+    def source(self) -> Replayable:
+        """Where the records are."""
+        return self._source
+
     def after(self, watermark: Watermark | None, limit: int) -> Read:
         """Read at most `limit` records after a watermark, oldest first; None: from the beginning.
 

@@ -1,15 +1,20 @@
-"""What becomes of a notification: who takes it to be sent, and how that went."""
+"""What becomes of a notification: who takes it to be sent, and how that went; backlogs, told once."""
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from aemon.message import Event
-from aemon.records import Severity
-from aemon.store.outbox import Notification, NotificationState
-from aemon.store.schema.tables import notifications, receivers
-from aemon.store.store import Store
+from aemon.records import EpisodeState, Severity
+from aemon.store.episodes import is_news
+from aemon.store.outbox import Notification, NotificationState, Rules
+from aemon.store.schema.tables import episodes, notifications, receivers
+from aemon.store.store import Row, Store
+
+FEW = 3
+"""So many episodes of a backlog are told one by one; more of them together."""
 
 
 def known_since(store: Store, receiver: str) -> datetime:
@@ -160,3 +165,117 @@ def try_again(store: Store, number: int | None = None) -> int:
     }
     with store.writing() as connection:
         return connection.execute(sa.update(notifications).where(which).values(values)).rowcount
+
+
+def plan_backlogs(store: Store, rules: Rules, monitors: Collection[str]) -> None:
+    """Write down what is to be told of episodes that were over long before they were found.
+
+    A few are told as others are. More of them, or any older than what is told, are one summary for
+    each monitor, which waits until the monitor has caught up with its source.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    found: dict[str, list[Row]] = defaultdict(list)
+    with store.reading() as connection:
+        for row in _of_backlogs(connection, rules, rules.since):
+            if row["monitor"] in monitors:
+                found[row["monitor"]].append(row)
+    now = store.now()
+    waiting = {"receiver": rules.receiver, "state": NotificationState.WAITING}
+    due = {"due_at": now, "next_try_at": now}
+    rows = [
+        {**row, **waiting, **due}
+        for monitor, theirs in found.items()
+        for row in _told_of(monitor, theirs, rules)
+    ]
+    if rows:
+        with store.writing() as connection:
+            connection.execute(store.insert_or_ignore(notifications), rows)
+
+
+def summed_up(store: Store, rules: Rules, one: Notification) -> list[Row]:
+    """The episodes that the summary of a backlog tells of, the newest last.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    earlier = sa.select(sa.func.max(notifications.c.created_at)).where(
+        notifications.c.monitor == one.monitor,
+        notifications.c.receiver == one.receiver,
+        notifications.c.event == Event.BACKLOG,
+        notifications.c.created_at < one.created_at,
+    )
+    known = sa.select(receivers.c.known_at).where(receivers.c.name == one.receiver)
+    with store.reading() as connection:
+        since = connection.execute(earlier).scalar() or connection.execute(known).scalar()
+        rows = [*_of_backlogs(connection, rules, since or one.created_at, covered=True)]
+    mine = [
+        row
+        for row in rows
+        if row["monitor"] == one.monitor
+        and row["opened_at"] <= one.created_at
+        and (since is None or row["opened_at"] >= since)
+    ]
+    return sorted(mine, key=lambda row: row["ended_at"])
+
+
+def _of_backlogs(
+    connection: sa.Connection, rules: Rules, since: datetime, *, covered: bool = False
+) -> Iterator[Row]:
+    """The untold episodes of backlogs that were found since then; also those of earlier summaries."""
+    theirs = sa.and_(
+        notifications.c.episode_id == episodes.c.id,
+        notifications.c.receiver == rules.receiver,
+        notifications.c.event == Event.OPENED,
+    )
+    told = (
+        sa.select(notifications.c.monitor, sa.func.max(notifications.c.created_at))
+        .where(notifications.c.receiver == rules.receiver, notifications.c.event == Event.BACKLOG)
+        .group_by(notifications.c.monitor)
+    )
+    rows = () if covered else connection.execute(told)
+    until: dict[str, datetime] = {row[0]: row[1] for row in rows}
+    names = (
+        "id", "monitor", "severity", "opened_at", "started_at", "ended_at", "records",
+        "peak_exceedance", "peak_record_key",
+    )  # fmt: skip
+    query = sa.select(*(episodes.c[name] for name in names)).where(
+        ~sa.exists().where(theirs),
+        episodes.c.opened_at >= since,
+        episodes.c.state == EpisodeState.CLOSED,
+        is_news(),
+    )
+    for row in connection.execute(query).mappings():
+        monitor, found_at = row["monitor"], row["opened_at"]
+        of_backlog = rules.is_of_backlog(monitor, found_at, row["ended_at"])
+        new = monitor not in until or found_at > until[monitor]
+        if of_backlog and new and rules.takes(row["severity"]):
+            yield dict(row)
+
+
+def _told_of(monitor: str, theirs: Sequence[Row], rules: Rules) -> Iterator[Row]:
+    """What a receiver is told of a monitor's backlog: nothing until all of it was read."""
+    caught_up = rules.caught_up[monitor].at
+    ripe = [row for row in theirs if caught_up is not None and row["opened_at"] <= caught_up]
+    lately = [row for row in ripe if rules.oldest is None or row["ended_at"] >= rules.oldest]
+    if len(ripe) <= FEW and len(lately) == len(ripe):
+        for row in ripe:
+            yield {
+                "monitor": monitor,
+                "episode_id": row["id"],
+                "event": Event.OPENED,
+                "severity": row["severity"],
+                "created_at": row["opened_at"],
+            }
+        return
+    newest = max(ripe, key=lambda row: row["ended_at"])
+    critical = any(row["severity"] == Severity.CRITICAL for row in ripe)
+    yield {
+        "monitor": monitor,
+        "episode_id": newest["id"],
+        "event": Event.BACKLOG,
+        "severity": Severity.CRITICAL if critical else Severity.WARNING,
+        # Tells which episodes it is about: all that were found until then.
+        "created_at": max(row["opened_at"] for row in ripe),
+    }

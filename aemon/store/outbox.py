@@ -4,9 +4,9 @@ No scoring transaction knows of it: what is told is compared with the episodes t
 row is unique for receiver, episode and event makes each event told once, whoever looks how often.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import sqlalchemy as sa
@@ -54,6 +54,19 @@ _ORDER = sa.case(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CaughtUp:
+    """How far a monitor is with what its source holds.
+
+    Attributes:
+        at: when a run last ended that left nothing unread; None if none has.
+        long_over: an episode that ended so long before it was found is of a backlog.
+    """
+
+    at: datetime | None
+    long_over: timedelta
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Rules:
     """What one receiver is told.
 
@@ -63,6 +76,7 @@ class Rules:
         oldest: nor those whose records are all older; None for any.
         least: the least severity.
         resolved: whether the end is told.
+        caught_up: monitor -> how far it is with what its source holds.
     """
 
     receiver: str
@@ -70,6 +84,12 @@ class Rules:
     oldest: datetime | None
     least: str
     resolved: bool
+    caught_up: Mapping[str, CaughtUp] = field(default_factory=dict)
+
+    def is_of_backlog(self, monitor: str, opened_at: datetime, ended_at: datetime) -> bool:
+        """Whether a closed episode was over long before it was found."""
+        known = self.caught_up.get(monitor)
+        return known is not None and opened_at - ended_at > known.long_over
 
     def takes(self, severity: str) -> bool:
         """Whether it is severe enough."""
@@ -110,13 +130,14 @@ def plan(store: Store, rules: Rules, monitors: Collection[str]) -> None:
 
 
 def _untold(connection: sa.Connection, rules: Rules, monitors: Collection[str]) -> Iterator[Row]:
-    """Episodes that the receiver has not been told of."""
+    """Episodes that the receiver has not been told of; those of a backlog are told otherwise."""
     theirs = sa.and_(
         notifications.c.episode_id == episodes.c.id,
         notifications.c.receiver == rules.receiver,
         notifications.c.event == Event.OPENED,
     )
-    query = sa.select(episodes.c.id, episodes.c.monitor, episodes.c.severity).where(
+    names = ("id", "monitor", "severity", "state", "opened_at", "ended_at")
+    query = sa.select(*(episodes.c[name] for name in names)).where(
         ~sa.exists().where(theirs), episodes.c.opened_at.is_not(None), is_news()
     )
     if rules.oldest is not None:
@@ -127,7 +148,9 @@ def _untold(connection: sa.Connection, rules: Rules, monitors: Collection[str]) 
     ]
     seen = set()
     for part in (*going_on, episodes.c.opened_at >= rules.since):
-        for number, monitor, severity in connection.execute(query.where(part)):
+        for number, monitor, severity, state, *times in connection.execute(query.where(part)):
+            if state == EpisodeState.CLOSED and rules.is_of_backlog(monitor, *times):
+                continue
             if number not in seen and monitor in monitors and rules.takes(severity):
                 seen.add(number)
                 yield {

@@ -107,11 +107,12 @@ def training(missed, clock):
         scheduler.stop()
 
 
-def watched(name, settings):
+def watched(name, settings, *, behind=False):
     """A monitor that wants a training at every look, until it had one."""
     return SimpleNamespace(
-        name=name, settings=settings, fence=None, wants_training=lambda _now: "schedule: old"
-    )
+        name=name, settings=settings, fence=None, wants_training=lambda _now: "schedule: old",
+        behind=behind,
+    )  # fmt: skip
 
 
 def wait(done, seconds=5.0):
@@ -220,3 +221,23 @@ def test_its_workers_end_with_the_daemon(training, settings):
     trainings.stop()
     assert workers.is_shut_down
     assert workers.tasks["pumps"].done()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_next_step_of_a_backlog_waits_for_the_training_and_then_for_nothing(
+    training, settings, fails
+):
+    workers, ticks = FakeWorkers(1), []
+    trainings = training(PlainRunner(), workers)
+    trainings._scheduler.every(timedelta(hours=1), "pumps", lambda: ticks.append(1))
+    wait(lambda: ticks == [1])
+    trainings.look_after(watched("pumps", settings, behind=True), enough=False)
+    assert trainings.is_asked("pumps")
+    wait(lambda: "pumps" in workers.tasks)
+    assert ticks == [1]
+    if fails:
+        workers.tasks["pumps"].set_exception(WorkerError("it was killed"))
+    else:
+        workers.tasks["pumps"].set_result(TRAINED)
+    wait(lambda: ticks == [1, 1])
+    assert not trainings.is_asked("pumps")

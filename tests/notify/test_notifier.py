@@ -194,6 +194,78 @@ def test_an_episode_is_told_from_beginning_to_end(live, receiver, telling):
     assert counted(outbox, "aemon_notifications_waiting") == 0
 
 
+def ran(outbox, *, unfinished=False) -> None:
+    """Tell couriers of a run that has just ended."""
+    counts = RunCounts(unfinished=unfinished)
+    now = utc_now()
+    outbox.observe(
+        RunReport(
+            monitor="pumps", job=Job.SCORE, outcome=Outcome.OK, started_at=now, finished_at=now,
+            counts=counts,
+        )
+    )  # fmt: skip
+
+
+def long_over(store, days, *, severity="warning") -> int:
+    """An episode that ended so many days before it was found."""
+    number = begin(store, severity=severity, state="closed")
+    at = utc_now() - timedelta(days=days)
+    with store.writing() as connection:
+        values = {"started_at": at - timedelta(hours=1), "ended_at": at}
+        connection.execute(sa.update(episodes).where(episodes.c.id == number).values(values))
+    return number
+
+
+@pytest.mark.parametrize("kind", ["webhook", "slack", "alertmanager"])
+@IN_SQLITE
+def test_a_backlog_is_one_message(live, receiver, telling, kind):
+    outbox = telling(ops={"url": receiver.url, "kind": kind})
+    wait(lambda: outbox._couriers["ops"]._known_at, "the receiver to be known")
+    ran(outbox, unfinished=True)
+    # Given a backlog of which more is to be read
+    for days in (90, 60, 30, 2):
+        long_over(live, days)
+    newest = long_over(live, 1, severity="critical")
+    time.sleep(0.4)
+    assert receiver.heard == [], "it waits for the rest"
+    # When all was read, then one message tells of all of it
+    ran(outbox)
+    wait(lambda: receiver.heard, "the summary")
+    body = receiver.heard[0].body
+    (told,) = [one for one in listed(live) if one.state != "waiting"] or listed(live)
+    assert (told.episode_id, told.event, told.severity) == (newest, "backlog", "critical")
+    if kind == "webhook":
+        assert (body["event"], body["episodes"], body["records"]) == ("backlog", 5, 15)
+        assert body["title"] == "pumps: 5 episodes in a backlog"
+        assert body["reason"].startswith("5 episodes in the records of ")
+        with live.reading() as connection:
+            rows = connection.exec_driver_sql(body["sql"].rstrip(";")).all()
+        assert len(rows) == 5
+    if kind == "alertmanager":
+        (alert,) = body
+        assert alert["labels"]["alertname"] == "AemonBacklog"
+    # And nothing comes after it, until there is another backlog
+    ran(outbox)
+    time.sleep(0.4)
+    assert len(receiver.heard) == 1
+    long_over(live, 40)
+    ran(outbox)
+    wait(lambda: len(receiver.heard) == 2, "the next summary")
+    assert [one.event for one in listed(live)] == ["backlog", "backlog"]
+
+
+@IN_SQLITE
+def test_a_few_that_were_over_lately_are_told_one_by_one(live, receiver, telling):
+    outbox = telling(ops={"url": receiver.url})
+    wait(lambda: outbox._couriers["ops"]._known_at, "the receiver to be known")
+    numbers = [long_over(live, days) for days in (3, 2)]
+    ran(outbox)
+    wait(lambda: len(receiver.heard) == 4, "both, and that they are over")
+    assert sorted(receiver.events()) == [
+        (number, event) for number in numbers for event in ("opened", "resolved")
+    ]
+
+
 @IN_SQLITE
 def test_a_receiver_that_fails_is_asked_again_and_waited_for(live, receiver, telling, monkeypatch):
     """Given answers that may be others some day, one of which says when, and a store that is slow."""

@@ -9,6 +9,9 @@ alert, `AemonEpisodeAcknowledged`, says that somebody has taken it up; an inhibi
 Alertmanager lets it mute the first (deploy/alertmanager). It ends no later than the first, because a
 muted alert's end would be told to nobody.
 
+Many episodes that were over long before anybody looked are one alert, `AemonBacklog`, which ends by
+itself.
+
 An alert of an open episode is sent again every minute and holds for `HELD`. So an Alertmanager
 that lost its memory learns of the episode again, and the alerts of a dead daemon end by themselves.
 """
@@ -32,6 +35,7 @@ HELD = timedelta(minutes=5)
 
 ALERTS_AT_ONCE = 64  # in one request, as Prometheus does
 ALERT_NAME, ACKNOWLEDGED_NAME, TEST_NAME = "AemonEpisode", "AemonEpisodeAcknowledged", "AemonTest"
+BACKLOG_NAME = "AemonBacklog"
 
 Alert = dict[str, Any]
 
@@ -83,6 +87,8 @@ class Alertmanager:
     ) -> list[Alert]:
         if message.event is Event.TEST:
             return [self._alert(TEST_NAME, message, severity, now, ends=ends)]
+        if message.event is Event.BACKLOG:
+            return [self._alert(BACKLOG_NAME, message, severity, now, ends=ends)]
         names = [ALERT_NAME, *([ACKNOWLEDGED_NAME] if message.acknowledged else [])]
         return [self._alert(name, message, severity, now, ends=ends) for name in names]
 

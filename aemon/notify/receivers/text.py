@@ -10,7 +10,7 @@ USUAL = """\
 {% if reason %}{{ reason }}
 {% endif %}
 {{ severity }}{% if severity_before %}, told as {{ severity_before }} before{% endif %}, {{ state }}; \
-{% if event != "resolved" %}since {{ started_at }}\
+{% if event not in ("resolved", "backlog") %}since {{ started_at }}\
 {% elif started_at == ended_at %}at {{ started_at }}\
 {% else %}from {{ started_at }} to {{ ended_at }}{% endif %}, \
 {{ records }} record{% if records != 1 %}s{% endif %}, \
