@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from aemon.config.values.scalars import Settings, given
+from aemon.config.values.scalars import AtKeyError, Settings, given
 from aemon.config.values.times import Duration, TimeZone
 from aemon.times.time_format import check_time_format
 
@@ -99,6 +99,15 @@ class CsvSource(Settings):
         description="column naming the thing a record belongs to; or from_path, where the name of "
         "the file says it",
     )
+    join: Literal["time"] | Duration | None = Field(
+        None,
+        description="one file for each measurement: records are made of the values that all files "
+        "have at one time; a length such as 10s takes what lies within as one time",
+    )
+    join_wait: Duration = Field(
+        timedelta(minutes=5),
+        description="how long a record waits for files that have not come to its time",
+    )
     separator: str = Field(
         ",",
         pattern=r'^([^"\r\n\x00]|blanks)$',
@@ -118,6 +127,15 @@ class CsvSource(Settings):
     )
     timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
     time_format: TimeFormat | None = Field(None, description=_FORMAT)
+
+    @model_validator(mode="after")
+    def _joined_by_time_alone(self) -> Self:
+        for name in ("key", "entity") if self.join is not None else ():
+            if getattr(self, name) is not None:
+                raise AtKeyError(
+                    name, f"files that are joined by time have no {name}: leave {name} or join out"
+                )
+        return self
 
     @field_validator("encoding")
     @classmethod
@@ -149,6 +167,7 @@ _WHERE_NOT_WHAT = {
     "sample_every",
     "encoding",
     "header_line",
+    "join_wait",
 }
 
 

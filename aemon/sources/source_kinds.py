@@ -5,6 +5,7 @@ from typing import Any
 
 from aemon.clock import Clock
 from aemon.config import source_settings
+from aemon.sources.csv.joined_files import JoinedFiles
 from aemon.sources.csv.source import CsvFiles
 from aemon.sources.host.source import Host
 from aemon.sources.source import Replayable, Stream
@@ -12,7 +13,9 @@ from aemon.sources.sql.source import SqlTable
 
 _REPLAYABLE: dict[type[object], Callable[[Any, Clock], Replayable]] = {
     source_settings.SqlSource: SqlTable,
-    source_settings.CsvSource: lambda settings, _clock: CsvFiles(settings),
+    source_settings.CsvSource: lambda settings, clock: (
+        CsvFiles(settings) if settings.join is None else JoinedFiles(settings, clock)
+    ),
 }
 _STREAMS: dict[type[object], Callable[[Any, Clock], Stream]] = {
     source_settings.HostSource: lambda settings, clock: Host(settings, clock=clock),

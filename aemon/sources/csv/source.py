@@ -97,7 +97,7 @@ class CsvFiles:
         self._learn_writing(anew=after is None)
         files = find_files(self._path)
         located = locate(files, places_in(after.position if after else ""), self._holds)
-        read = _Read(places=located.all, warnings=[files.warning])
+        read = Reading(places=located.all, warnings=[files.warning])
         left, more = limit, False
         for name, path, share in self._shared(located.order(files)):
             quota = ceil(left * share)
@@ -128,7 +128,7 @@ class CsvFiles:
         self._learn_writing(anew=until is None)
         files = find_files(self._path)
         located = locate(files, places_in(until.position if until else ""), self._holds)
-        read = _Read(warnings=[files.warning])
+        read = Reading(warnings=[files.warning])
         left = limit
         for name, path, share in self._shared(located.order(files)[::-1]):
             quota = ceil(left * share)
@@ -159,7 +159,7 @@ class CsvFiles:
         found = 0
         files = find_files(self._path)
         for path in files.read.values():
-            with self._open(path, _Read(), alone=len(files.read) == 1) as text:
+            with self._open(path, Reading(), alone=len(files.read) == 1) as text:
                 if text is not None:
                     found += sum(1 for _ in islice(text.records(), limit - found))
         return found
@@ -176,11 +176,11 @@ class CsvFiles:
             return
         samples: list[Sample] = []
         for name, path in islice(files.read.items(), MOST_COMPARED):
-            with self._open(path, _Read(), alone=False) as text:
+            with self._open(path, Reading(), alone=False) as text:
                 ends = text.ends(RECORDS_COMPARED) if text is not None else []
             if len(ends) < RECORDS_COMPARED:
                 continue
-            read = _Read(tables=self._tables.make(path, _BEGIN, name, ends)[0])
+            read = Reading(tables=self._tables.make(path, _BEGIN, name, ends)[0])
             times = self.roles.times_of(self._joined(read)[self.roles.time])
             columns = set(ends[0][0].columns) - set(self._tables.wanted)
             samples += sample_of(name, columns, times)
@@ -205,7 +205,7 @@ class CsvFiles:
         if self._writing is None:
             self._writing = writing_of(self._blocks(), self.roles)
         if self._writing is not None:
-            self._tables.roles = replace(self.roles, date_order=self._writing.order)
+            self._tables.roles = replace(self._tables.roles, date_order=self._writing.order)
             if anew and self._writing.times_apart is not None:
                 raise dates_alone(self.describe(), self.roles.time, self._writing)
 
@@ -213,13 +213,13 @@ class CsvFiles:
         """All records there are, some thousands at a time."""
         files = find_files(self._path)
         for name, path in files.read.items():
-            with self._open(path, _Read(), alone=len(files.read) == 1) as text:
+            with self._open(path, Reading(), alone=len(files.read) == 1) as text:
                 records = iter(()) if text is None else text.records()
                 while block := list(islice(records, _LINES_AT_ONCE)):
                     yield from self._tables.make(path, _BEGIN, name, block)[0]
 
     @contextmanager
-    def _open(self, path: Path, read: "_Read", *, alone: bool) -> Iterator[CsvText | None]:
+    def _open(self, path: Path, read: "Reading", *, alone: bool) -> Iterator[CsvText | None]:
         """Open a file; None while it has no complete header, or cannot be unpacked."""
         try:
             with open_plain(path) as (file, packed):
@@ -247,7 +247,7 @@ class CsvFiles:
         """Return whether a file is the one a place was taken from."""
         return self._at_end.get(path) == (_state(path), place) or holds_place(path, place)
 
-    def _add(self, read: "_Read", file: OpenFile, start: Place, taken: Taken) -> None:
+    def _add(self, read: "Reading", file: OpenFile, start: Place, taken: Taken) -> None:
         """Make a table of the lines taken from a file, and note how far it was read."""
         tables, warnings = self._tables.make(file.path, start, file.name, taken)
         read.tables += tables
@@ -263,7 +263,7 @@ class CsvFiles:
         time = self._tables.time(tables[-1]) if tables else None
         return place_behind(file.text.file, start, taken, time)
 
-    def _fetched(self, read: "_Read", given: Watermark | None, *, more: bool) -> Fetched:
+    def _fetched(self, read: "Reading", given: Watermark | None, *, more: bool) -> Fetched:
         """Return what was read from a watermark on; its end is the watermark behind it."""
         table = self._joined(read)
         mark, times = given, None
@@ -280,14 +280,14 @@ class CsvFiles:
         warnings = tuple(dict.fromkeys(filter(None, said)))
         return Fetched(table=table, watermark=mark, more=more, warnings=warnings, times=times)
 
-    def _joined(self, read: "_Read") -> pd.DataFrame:
+    def _joined(self, read: "Reading") -> pd.DataFrame:
         if len(read.tables) > 1:
             return pd.concat(read.tables, ignore_index=True)
         return read.tables[0] if read.tables else self._tables.empty(list(read.columns))
 
 
 @dataclass(kw_only=True)
-class _Read:
+class Reading:
     """What one read has found so far."""
 
     places: dict[str, Place] = field(default_factory=dict)

@@ -70,14 +70,14 @@ def check_apart(samples: Iterable[Sample], *, keyed: bool) -> None:
             raise SourceConfigError(
                 f"{told}, and have no columns in common: {_listed(one)} in one, {_listed(other)} "
                 "in the other; so each holds a part of every record",
-                todo="join such files by their time into one file with a column each, and read "
-                "that; or read each file by a monitor of its own",
+                todo="join them by their time, join: time, or read each by a monitor of its own",
             )
         if not keyed:
             raise SourceConfigError(
                 f"{told}, with the same columns: nothing tells whose their records are",
-                todo="name the entity by the file's name, entity: {from_path: '(.+)\\.csv'}, or by "
-                "a column, entity: NAME; where the files repeat records, name the column that "
+                todo="where each file is one measurement of the same thing, join them by their time, "
+                "join: time; where each is of another thing, name the entity by the file's name, entity: {from_path: '(.+)\\.csv'}, or by "
+                "a column, entity: NAME; where they repeat records, name the column that "
                 "identifies one, key: NAME",
             )
 
