@@ -14,6 +14,7 @@ from aemon.errors import SourceConfigError
 from aemon.frame import Roles, naive_utc
 from aemon.records import Watermark
 from aemon.sources.csv.files import Files, find_files
+from aemon.sources.csv.places import as_position
 from aemon.sources.csv.source import CsvFiles, Reading
 from aemon.sources.csv.tag_scan import TagScan
 from aemon.sources.csv.tags import (
@@ -57,7 +58,7 @@ class JoinedFiles(CsvFiles):
 
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
         """At most `limit` records after a watermark, oldest first; None reads from the beginning."""
-        self._learn_writing(anew=after is None)
+        self._learn_writing(after)
         since = naive_utc(after.event_time) if after is not None and after.event_time else None
         goes_on = since is not None and since == self._handed_over
         files, read = find_files(self._path), Reading()
@@ -80,7 +81,7 @@ class JoinedFiles(CsvFiles):
 
     def newest(self, until: Watermark | None, limit: int) -> Fetched:
         """The newest `limit` records up to a watermark (None: up to now), oldest first."""
-        self._learn_writing(anew=until is None)
+        self._learn_writing(until)
         files, read = find_files(self._path), Reading()
         end = naive_utc(until.event_time) if until is not None and until.event_time else None
         values = self._named(
@@ -190,7 +191,11 @@ class JoinedFiles(CsvFiles):
         mark = given
         if keys:
             last: datetime = times[-1].item()
-            mark = Watermark(event_time=last.replace(tzinfo=UTC), record_key=keys[-1])
+            mark = Watermark(
+                event_time=last.replace(tzinfo=UTC),
+                record_key=keys[-1],
+                position=as_position({}, self._tables.roles.date_order),
+            )
         warnings = tuple(dict.fromkeys(filter(None, read.warnings)))
         return Fetched(table=table, watermark=mark, more=False, warnings=warnings, times=times)
 

@@ -19,6 +19,12 @@ MOST_KEPT_WHOLE = 200
 """Of so many files the fingerprints of records are kept: a position stays small."""
 
 
+_ORDER = "/order"
+"""Beside the files of a position, none of which begins so: the order of day and month in dates."""
+
+_ORDERS = frozenset({"dmy", "mdy", "ymd"})
+
+
 class Place(NamedTuple):
     """How far a file has been read: always to the end of a record.
 
@@ -75,19 +81,27 @@ def head_of(file: BinaryIO, end: int) -> int:
     return zlib.crc32(file.read(min(end, HEAD_BYTES)))
 
 
-def as_position(places: Mapping[str, Place]) -> str:
-    """Return the places by file as a watermark keeps them.
+def as_position(places: Mapping[str, Place], order: str | None = None) -> str:
+    """Return the places by file as a watermark keeps them, with the order of day and month.
 
     Of very many files only those with the newest records keep what finds them when replaced.
     """
     by_time = sorted(places, key=lambda name: places[name].time or 0.0, reverse=True)
     old = set(by_time[MOST_KEPT_WHOLE:])
-    return json.dumps(
-        {
-            name: place._replace(first="", last=()) if name in old else place
-            for name, place in places.items()
-        }
-    )
+    found: dict[str, Place | str] = {
+        name: place._replace(first="", last=()) if name in old else place
+        for name, place in places.items()
+    }
+    return json.dumps(found if order is None else {**found, _ORDER: order})
+
+
+def order_in(position: str) -> str | None:
+    """Return the order of day and month that a watermark keeps; None if none."""
+    try:
+        found = json.loads(position or "{}").get(_ORDER)
+    except (AttributeError, RecursionError, ValueError):
+        return None  # `places_in` tells
+    return found if isinstance(found, str) and found in _ORDERS else None
 
 
 def places_in(position: str) -> dict[str, Place]:
@@ -99,7 +113,8 @@ def places_in(position: str) -> dict[str, Place]:
     if not position:
         return {}
     try:
-        found = {name: Place(*fields) for name, fields in json.loads(position).items()}
+        written = json.loads(position).items()
+        found = {name: Place(*fields) for name, fields in written if name != _ORDER}
         return {
             name: place._replace(last=tuple((at, mark) for at, mark in place.last))
             for name, place in found.items()

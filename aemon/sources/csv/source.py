@@ -22,7 +22,14 @@ from aemon.sources.csv.header import Header
 from aemon.sources.csv.lines import Line
 from aemon.sources.csv.moved_files import holds_place, locate
 from aemon.sources.csv.packing import IncompleteError, open_plain
-from aemon.sources.csv.places import LAST_KEPT, Place, as_position, fingerprint, places_in
+from aemon.sources.csv.places import (
+    LAST_KEPT,
+    Place,
+    as_position,
+    fingerprint,
+    order_in,
+    places_in,
+)
 from aemon.sources.csv.starts import OpenFile, Starts, Taken, place_behind
 from aemon.sources.csv.tables import FILE_LINE, FROM_PATH, Tables, foreign_note
 from aemon.sources.csv.telling_apart import (
@@ -94,7 +101,7 @@ class CsvFiles:
 
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
         """At most `limit` records after a watermark, oldest first; None reads from the beginning."""
-        self._learn_writing(anew=after is None)
+        self._learn_writing(after)
         files = find_files(self._path)
         located = locate(files, places_in(after.position if after else ""), self._holds)
         read = Reading(places=located.all, warnings=[files.warning])
@@ -125,7 +132,7 @@ class CsvFiles:
 
     def newest(self, until: Watermark | None, limit: int) -> Fetched:
         """The newest `limit` records up to a watermark (None: up to now), oldest first."""
-        self._learn_writing(anew=until is None)
+        self._learn_writing(until)
         files = find_files(self._path)
         located = locate(files, places_in(until.position if until else ""), self._holds)
         read = Reading(warnings=[files.warning])
@@ -195,18 +202,23 @@ class CsvFiles:
     def close(self) -> None:
         """Nothing stays open between reads."""
 
-    def _learn_writing(self, *, anew: bool) -> None:
-        """Find out how times are written, from the first records on that leave no doubt.
+    def _learn_writing(self, mark: Watermark | None) -> None:
+        """Find out how times are written: as a watermark says, or from the first records on.
+
+        An order of day and month, once found, holds: the records that showed it may be gone.
 
         Raises:
-            SourceConfigError: the records so far can be read in two ways; or, of a first read
-                (`anew`), they are dates whose times of day stand in another column.
+            SourceConfigError: the records so far can be read in two ways; or, of a first read,
+                they are dates whose times of day stand in another column.
         """
+        known = order_in(mark.position) if mark is not None else None
+        if self._writing is None and known is not None and self.roles.time_format is None:
+            self._writing = Writing(order=known)
         if self._writing is None:
             self._writing = writing_of(self._blocks(), self.roles)
         if self._writing is not None:
             self._tables.roles = replace(self._tables.roles, date_order=self._writing.order)
-            if anew and self._writing.times_apart is not None:
+            if mark is None and self._writing.times_apart is not None:
                 raise dates_alone(self.describe(), self.roles.time, self._writing)
 
     def _blocks(self) -> Iterator[pd.DataFrame]:
@@ -274,7 +286,7 @@ class CsvFiles:
             mark = Watermark(
                 event_time=event_time or (given.event_time if given else None),
                 record_key=key if isinstance(key, str) else "",
-                position=as_position(read.places),
+                position=as_position(read.places, self._tables.roles.date_order),
             )
         said = [*read.warnings, *(read.notes if given is None else ())]
         warnings = tuple(dict.fromkeys(filter(None, said)))

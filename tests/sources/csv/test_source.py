@@ -1,11 +1,16 @@
+import json
 import logging
+import os
+import time
+from dataclasses import replace
 
 import pytest
 
+from aemon.clock import utc_now
 from aemon.config.source_settings import CsvSource
 from aemon.errors import SourceConfigError, SourceError
 from aemon.frame import check_frame
-from aemon.sources.csv.source import CsvFiles
+from aemon.sources.source_kinds import open_replayable
 
 
 @pytest.fixture
@@ -14,7 +19,7 @@ def file(tmp_path):
 
 
 def opened(path, **settings):
-    return CsvFiles(CsvSource(path=path, **({"time": "ts"} | settings)))
+    return open_replayable(CsvSource(path=path, **({"time": "ts"} | settings)), clock=utc_now)
 
 
 def keys(fetched):
@@ -238,6 +243,43 @@ def test_an_order_that_was_found_holds(file):
     frame = check_frame(source.fetch(first.watermark, 10).table, source.roles)
     assert [str(time) for time in frame.times.astype("M8[D]")] == ["2025-12-02"]
     assert frame.rejected == {"no_time": 1}
+
+
+@pytest.mark.parametrize("join", [None, "time"])
+def test_an_order_that_was_found_outlives_the_daemon_and_the_records_that_showed_it(file, join):
+    """Given a window that has moved on to days of which any order could be read."""
+    file.write_text("ts,flow\n30.11.2025 10:00,1\n01.12.2025 10:00,2\n")
+    long_ago = time.time() - 3600
+    os.utime(file, (long_ago, long_ago))
+    first = opened(file, join=join).fetch(None, 10)
+    assert len(first.table) == 2
+    file.write_text("ts,flow\n01.12.2025 10:00,2\n02.12.2025 10:00,3\n03.12.2025 10:00,4\n")
+    os.utime(file, (long_ago, long_ago))
+    again = opened(file, join=join)
+    then = again.fetch(first.watermark, 10)
+    found = [str(one) for one in then.times.astype("M8[D]")]
+    assert found == ["2025-12-02", "2025-12-03"]
+    assert [*again.newest(then.watermark, 1).times.astype("M8[D]").astype(str)] == ["2025-12-03"]
+    # By themselves they are refused, not guessed at
+    with pytest.raises(SourceConfigError, match="no other record tells"):
+        opened(file, join=join).fetch(None, 10)
+
+
+def test_a_tail_of_a_file_is_read_in_the_order_that_its_beginning_shows(file):
+    file.write_text("ts,flow\n30.11.2025 10:00,1\n" + "02.12.2025 10:00,1\n" * 3)
+    first = opened(file).fetch(None, 1)
+    old = replace(first.watermark, position=_without_order(first.watermark.position))
+    assert old != first.watermark
+    for mark in (first.watermark, old):
+        then = opened(file).fetch(mark, 10)
+        assert {str(one) for one in then.times.astype("M8[D]")} == {"2025-12-02"}
+
+
+def _without_order(position: str) -> str:
+    """The position as an older aemon has written it."""
+    return json.dumps(
+        {name: place for name, place in json.loads(position).items() if name[0] != "/"}
+    )
 
 
 def test_one_slip_of_a_date_does_not_make_an_order(file):
