@@ -36,6 +36,7 @@ _FORMAT = (
     "unix_ns"
 )
 TimeFormat = Annotated[str, AfterValidator(check_time_format)]
+_TIME = "column with the event time; [Date, Time] where the time of day has its own"
 TwoColumns = Annotated[tuple[str, ...], Field(min_length=2, max_length=2)]
 
 
@@ -48,7 +49,7 @@ class SqlSource(Settings):
     url: SecretStr = Field(description="SQLAlchemy URL, such as sqlite:///plant.db")
     table: str | None = Field(None, description="table or view to read, schema.table allowed")
     query: str | None = Field(None, description="SELECT to read instead of a table")
-    time: str = Field(description="column with the event time")
+    time: str | TwoColumns = Field(description=_TIME)
     key: str = Field(description="column that identifies a record; unique, grows within one time")
     entity: str | None = Field(None, description="column naming the thing a record belongs to")
     timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
@@ -90,9 +91,7 @@ class CsvSource(Settings):
         description="a file, a folder whose *.csv files are read in name order, or a pattern such "
         "as exports/**/*.txt; files compressed by gzip, bzip2, xz or zip are unpacked"
     )
-    time: str | TwoColumns = Field(
-        description="column with the event time; [Date, Time] where the time of day has its own"
-    )
+    time: str | TwoColumns = Field(description=_TIME)
     key: str | None = Field(None, description="column that identifies a record; default file:line")
     entity: str | FromPath | None = Field(
         None,

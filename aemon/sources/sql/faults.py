@@ -56,7 +56,7 @@ def _missing(
 ) -> AemonError | None:
     with database.connect() as connection:
         try:
-            cursor: Any = connection.execute(order.no_row()).cursor
+            cursor: Any = connection.execute(order.no_written_row()).cursor
         except DBAPIError:
             connection.rollback()
             return _missing_table(connection, error, database, order, where)
@@ -74,7 +74,7 @@ def _missing_table(
     order: ReadingOrder,
     where: str,
 ) -> AemonError | None:
-    if not isinstance(order.records, sa.TableClause):
+    if not isinstance(order.written, sa.TableClause):
         if isinstance(error, ProgrammingError) or _is_mistake(database.clean(error)):
             return SourceConfigError(
                 f"{where}: the query fails: {database.clean(error)}",
@@ -82,7 +82,7 @@ def _missing_table(
             )
         return None
     look = sa.inspect(connection)
-    name, schema = order.records.name, order.records.schema
+    name, schema = order.written.name, order.written.schema
     tables = {*look.get_table_names(schema), *look.get_view_names(schema)}
     if name in tables:
         return None

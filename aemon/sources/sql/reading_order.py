@@ -1,6 +1,6 @@
 """The statements that read a table in the order of (time, key), or (time, key, entity)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,12 +18,19 @@ class ReadingOrder:
 
     Each has a bound value, be it a limit: PostgreSQL then takes no second statement, which a
     configured query might hold.
+
+    Attributes:
+        written: the table or query as it is configured.
+        records: the same, with the event time in one column.
+        apart: the columns of a date and its time of day, where the time has two.
     """
 
     def __init__(self, settings: SqlSource, dialect: Dialect) -> None:
-        self.records = _records(settings, dialect)
+        self.apart = () if isinstance(settings.time, str) else settings.time
+        self.written = _written(settings, dialect)
+        self.records = _joined(self.written, settings, dialect) if self.apart else self.written
         columns = self.records.c
-        self.time, self.key = columns[settings.time], columns[settings.key]
+        self.time, self.key = columns[time_name(settings)], columns[settings.key]
         self._entity = columns[settings.entity] if settings.entity else None
 
     def all(self) -> sa.Select[Any]:
@@ -33,6 +40,10 @@ class ReadingOrder:
     def no_row(self) -> sa.Select[Any]:
         """Return what reads the names of the columns."""
         return self.all().where(sa.false()).limit(1)
+
+    def no_written_row(self) -> sa.Select[Any]:
+        """Return what reads the names of the columns that are configured."""
+        return sa.select(sa.literal_column("*")).select_from(self.written).limit(0)
 
     @property
     def identity(self) -> tuple[sa.ColumnElement[Any], ...]:
@@ -126,17 +137,48 @@ def raw(value: object) -> sa.BindParameter[Any]:
     return sa.bindparam(None, value, type_=sa.types.NullType())
 
 
-def _records(settings: SqlSource, dialect: Dialect) -> sa.FromClause:
+def time_name(settings: SqlSource) -> str:
+    """Return the name of the event time: that of its column, or those of both."""
+    return settings.time if isinstance(settings.time, str) else " ".join(settings.time)
+
+
+def _written(settings: SqlSource, dialect: Dialect) -> sa.FromClause:
     """What is read, with untyped columns: the driver's own values are what a position compares."""
-    # SQLAlchemy does not know every reserved word of every database, so all names are quoted,
-    # but where that would make a name in small letters another name (Oracle).
-    quote = None if dialect.requires_name_normalize else True
-    names = dict.fromkeys(filter(None, (settings.time, settings.key, settings.entity)))
-    columns: list[sa.ColumnClause[Any]] = [sa.column(quoted_name(name, quote)) for name in names]
+    times = (settings.time,) if isinstance(settings.time, str) else settings.time
+    columns = _columns((*times, settings.key, settings.entity), dialect)
     if settings.query is None:
         schema, _, name = str(settings.table).rpartition(".")
+        quote = _quote(dialect)
         owner = quoted_name(schema, quote) if schema else None
         return sa.table(quoted_name(name, quote), *columns, schema=owner)
+    return _subquery(settings.query.strip().rstrip(";"), columns)
+
+
+def _joined(written: sa.FromClause, settings: SqlSource, dialect: Dialect) -> sa.FromClause:
+    """The same, with a date and its time of day joined to one text.
+
+    Both are taken as the database writes them: 2026-11-20, 08:00:00.
+    """
+    date, of_day = (sa.cast(written.c[name], sa.String(64)) for name in settings.time)
+    joined = (date + " " + of_day).label(quoted_name(time_name(settings), _quote(dialect)))
+    every: sa.ColumnElement[Any] = sa.literal_column("*")
+    query = sa.select(every, joined).select_from(written)
+    text = str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    return _subquery(text, _columns((time_name(settings), settings.key, settings.entity), dialect))
+
+
+def _columns(names: Iterable[str | None], dialect: Dialect) -> list[sa.ColumnClause[Any]]:
+    known = dict.fromkeys(name for name in names if name)
+    return [sa.column(quoted_name(name, _quote(dialect))) for name in known]
+
+
+def _quote(dialect: Dialect) -> bool | None:
+    # SQLAlchemy does not know every reserved word of every database, so all names are quoted,
+    # but where that would make a name in small letters another name (Oracle).
+    return None if dialect.requires_name_normalize else True
+
+
+def _subquery(query: str, columns: Sequence[sa.ColumnClause[Any]]) -> sa.FromClause:
     # No colon is a parameter of ours, and a comment in the last line must end.
-    text = settings.query.strip().rstrip(";").replace(":", "\\:") + "\n"
+    text = query.replace(":", "\\:") + "\n"
     return sa.text(text).columns(*columns).subquery("records")

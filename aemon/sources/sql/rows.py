@@ -109,7 +109,7 @@ class RowReader:
                     newest = rows[0 if backwards else -1]
                 parts.append(self._as_table(rows, names))
             more = not left and not backwards and cursor.fetchone() is not None
-        table = _join(parts, names)
+        table = _join(parts, [name for name in names if name not in self._order.apart])
         if backwards:
             table = table.iloc[::-1].reset_index(drop=True)
         return Rows(table=table, newest=dict(zip(names, newest, strict=False)), more=more)
@@ -140,7 +140,7 @@ class RowReader:
             if place is not None and any(isinstance(row[place], Decimal) for row in rows):
                 # As a float, one large identifier reads like its neighbour.
                 table[role] = pd.Series([row[place] for row in rows], dtype=object)
-        return table
+        return table.drop(columns=list(self._order.apart))
 
 
 def _join(parts: list[pd.DataFrame], names: list[str]) -> pd.DataFrame:

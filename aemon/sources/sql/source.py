@@ -27,7 +27,7 @@ from aemon.sources.sql.position import (
     whole,
     write_value,
 )
-from aemon.sources.sql.reading_order import ReadingOrder
+from aemon.sources.sql.reading_order import ReadingOrder, time_name
 from aemon.sources.sql.rows import RowReader, Rows
 from aemon.sources.sql.times_in_order import check_order_of_times
 
@@ -60,7 +60,7 @@ class SqlTable:
     def __init__(self, settings: SqlSource, clock: Clock = utc_now) -> None:
         self._clock = clock
         self._roles = Roles(
-            time=settings.time,
+            time=time_name(settings),
             key=settings.key,
             entity=settings.entity,
             timezone=settings.timezone,
@@ -306,5 +306,6 @@ class SqlTable:
         )
 
     def _explain(self, error: Exception) -> AemonError:
-        roles = [role for role in (self._roles.time, self._roles.key, self._roles.entity) if role]
+        times = self._order.apart or (self._roles.time,)
+        roles = [role for role in (*times, self._roles.key, self._roles.entity) if role]
         return explain(error, self._database, self._order, roles, self.describe())

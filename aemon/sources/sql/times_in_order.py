@@ -31,9 +31,7 @@ def check_order_of_times(table: pd.DataFrame, roles: Roles, where: str) -> None:
     name = column_of_times(some, roles.time, roles.entity)
     if name is not None:
         example = str(some[name].dropna().iloc[0])
-        told = dates_alone(where, roles.time, Writing(times_apart=name, example=example)).message
-        joined = f"SELECT ..., {roles.time} + {name} AS at"
-        raise SourceConfigError(told, todo=f"{_WAY_OUT}: query: {joined}")
+        raise dates_alone(where, roles.time, Writing(times_apart=name, example=example))
 
 
 def _in_order(text: str, form: str | None) -> bool:
