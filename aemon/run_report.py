@@ -61,6 +61,7 @@ class RunCounts:
         records_revised: records judged again, for they changed.
         records_reviewed: known records read again to look for late and corrected ones.
         records_too_late: records later than lateness allows, which are not judged.
+        keys_given_up: missing keys of the source that are no longer looked for.
         cells_imputed: judged cells that were missing.
         critical: anomalies above the critical threshold.
         rejected: reason -> records that could not be judged.
@@ -86,6 +87,7 @@ class RunCounts:
     records_revised: int = field(default=0, metadata=_ADDED)
     records_reviewed: int = field(default=0, metadata=_ADDED)
     records_too_late: int = field(default=0, metadata=_ADDED)
+    keys_given_up: int = field(default=0, metadata=_ADDED)
     cells_imputed: int = field(default=0, metadata=_ADDED)
     critical: int = field(default=0, metadata=_ADDED)
     rejected: Counts = field(default_factory=dict, metadata=_MERGED)

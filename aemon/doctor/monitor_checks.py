@@ -8,7 +8,7 @@ import pandas as pd
 
 from aemon.clock import Clock, format_duration
 from aemon.config.schema import Config, MonitorSettings
-from aemon.config.source_settings import CsvSource
+from aemon.config.source_settings import CsvSource, SqlSource
 from aemon.doctor.finding import Finding, error, ok, warning
 from aemon.errors import AemonError, ArtifactError
 from aemon.lifecycle.loaded_detector import load
@@ -18,6 +18,8 @@ from aemon.records import Outcome
 from aemon.sources.csv.files import PERMIT, Files, files_beside, files_of, listed, was_rotated
 from aemon.sources.csv.packing import ends_open
 from aemon.sources.source_kinds import is_stream, open_replayable
+from aemon.sources.sql.missing_keys import LOOKED_FOR
+from aemon.sources.sql.position import keys_given_up
 from aemon.store.detectors import active_detector
 from aemon.store.ledger import bad_ends, lost_runs, unjudged
 from aemon.store.queries import MonitorOverview, overview
@@ -216,8 +218,22 @@ def records(store: Store, config: Config) -> Iterator[Finding]:
             fine = False
             what = f"{one.monitor}: {others} of {one.read} records of the last day were rejected"
             yield warning("records", what, f"aemon check {one.monitor} shows why, with a value")
+    for name, settings in config.monitors.items():
+        if isinstance(settings.source, SqlSource):
+            with suppress(AemonError):  # a position that makes no sense is told by the next run
+                yield from _given_up(name, keys_given_up(store.mark(name).watermark))
     if fine:
         yield ok("records", "those of the last day were judged, but for one in a hundred at most")
+
+
+def _given_up(name: str, keys: int) -> Iterator[Finding]:
+    if keys:
+        yield ok(
+            "records",
+            f"{name}: {keys} keys that were missing below the newest one did not come within "
+            f"{format_duration(LOOKED_FOR)}: their rows were rolled back or deleted, or came later "
+            "and are not judged; lateness looks longer",
+        )
 
 
 def _age(age: timedelta) -> str:

@@ -69,6 +69,10 @@ class Catalogue:
         "until when a scoring run has to end well: the third one is due by then, and half of score_timeout is over",
     )
     source_records_read = counter("aemon_source_records_read", ("monitor",), "records the source returned")
+    source_keys_given_up = counter(
+        "aemon_source_keys_given_up", ("monitor",),
+        "whole-numbered keys that were missing below the newest one for ten minutes: rows rolled back, deleted or lost",
+    )
     source_errors = counter(
         "aemon_source_errors", ("monitor", "reason"),
         "runs that failed to read the source: unreachable, misconfigured, unfit records, timed_out",

@@ -132,6 +132,7 @@ class Metrics(Catalogue):
             self.cold_start_wanted_records.labels(monitor).set(report.counts.records_wanted)
             return
         self.source_records_read.labels(monitor).inc(report.counts.records_read)
+        self.source_keys_given_up.labels(monitor).inc(report.counts.keys_given_up)
         self.records_scored.labels(monitor).inc(report.counts.records_scored)
         self.records_late.labels(monitor).inc(report.counts.records_late)
         self.records_revised.labels(monitor).inc(report.counts.records_revised)

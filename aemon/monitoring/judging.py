@@ -74,6 +74,7 @@ class Judge:
         counts = RunCounts(
             records_read=read.fetched,
             records_too_late=dropped,
+            keys_given_up=read.given_up,
             rejected=Counter(read.frame.rejected) + Counter(too_late=dropped),
             newest_record=to.event_time,
         )

@@ -32,6 +32,7 @@ class Read:
         watermark: everything up to the last record; the given one if there is none.
         more: another read would return records at once.
         waiting: records that the source holds back, for their time cannot be believed.
+        given_up: missing keys that are no longer looked for.
         incomplete: records that are held back because their stretch of time is not over yet.
         warnings: what a person should know of this read, a sentence each.
         examples: what the first rejected record has as time and key, by reason.
@@ -49,6 +50,7 @@ class Read:
     column: "pd.Series[Any]"
     times: npt.NDArray[np.datetime64]
     roles: Roles
+    given_up: int = 0
     warnings: tuple[str, ...] = ()
     examples: Mapping[str, str] = field(default_factory=dict)
 
@@ -158,6 +160,7 @@ class Reader:
             column=fetched.table[roles.time],
             times=times,
             roles=roles,
+            given_up=fetched.given_up,
             warnings=fetched.warnings,
             examples=examples,
         )

@@ -27,6 +27,7 @@ class Fetched:
         times: (N,) the table's event times as its roles read them, where the source has read them
             already; None where it has not.
         unreadable: records that the source could not read and passed over, as a message shows them.
+        given_up: keys that were missing below the newest one, and are no longer looked for.
     """
 
     table: pd.DataFrame
@@ -36,6 +37,7 @@ class Fetched:
     warnings: tuple[str, ...] = ()
     times: npt.NDArray[np.datetime64] | None = None
     unreadable: tuple[str, ...] = ()
+    given_up: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

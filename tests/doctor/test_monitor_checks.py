@@ -1,4 +1,5 @@
 import gzip
+import json
 import os
 import sqlite3
 import uuid
@@ -12,9 +13,10 @@ from aemon.config.schema import MonitorSettings
 from aemon.config.source_settings import CsvSource, HostSource, SqlSource
 from aemon.doctor.finding import Level
 from aemon.doctor.monitor_checks import open_ends, records, sources, unread_files
-from aemon.records import Job, Outcome
+from aemon.records import Job, Outcome, Watermark
 from aemon.run_report import RunCounts, RunReport
 from aemon.store.ledger import save_run
+from aemon.store.store import Mark
 
 
 def config(**paths):
@@ -59,7 +61,7 @@ def test_a_last_line_that_nobody_finishes_is_told(tmp_path):
     assert found.what.endswith("no line end, of a.csv")
 
 
-def test_records_that_got_no_verdict_are_told(store):
+def test_records_that_got_no_verdict_are_told(store, settings):
     now = store.now()
 
     def ran(read: int, too_late: int, others: int, ago: timedelta = timedelta(hours=1)) -> None:
@@ -75,7 +77,7 @@ def test_records_that_got_no_verdict_are_told(store):
         save_run(store, report)
 
     def found() -> list[tuple[str, str]]:
-        told = records(store, SimpleNamespace(monitors={"pumps": None}))
+        told = records(store, SimpleNamespace(monitors={"pumps": settings}))
         return [(one.level, one.what) for one in told]
 
     fine = (Level.OK, "those of the last day were judged, but for one in a hundred at most")
@@ -88,6 +90,16 @@ def test_records_that_got_no_verdict_are_told(store):
         (Level.WARNING, "pumps: 3 records of the last day came too late to be judged"),
         (Level.WARNING, "pumps: 49 of 2000 records of the last day were rejected"),
     ]
+
+
+def test_keys_that_were_given_up_are_told(store, settings):
+    position = {"time": ["text", "2026"], "key": ["int", 9], "given_up": ["int", 3]}
+    at = Watermark(event_time=store.now(), record_key="9", position=json.dumps(position))
+    with store.commit("pumps", Mark(source="s"), at, at):
+        pass
+    told, fine = records(store, SimpleNamespace(monitors={"pumps": settings}))
+    assert told.what.startswith("pumps: 3 keys that were missing below the newest one")
+    assert (told.level, fine.level) == (Level.OK, Level.OK)
 
 
 def test_keys_that_do_not_tell_which_records_are_new_are_told(tmp_path):

@@ -236,6 +236,12 @@ def test_the_cold_start_is_shown_until_there_is_a_detector(metrics):
     assert value(metrics, "aemon_cold_start_records", monitor="pumps") is None
 
 
+def test_keys_that_were_given_up_are_counted(metrics):
+    for _ in range(2):
+        metrics.observe(counting(keys_given_up=3))
+    assert value(metrics, "aemon_source_keys_given_up_total", monitor="pumps") == 6
+
+
 def test_a_new_detector_leaves_no_series_of_the_old_one(metrics):
     metrics.show_detector(DETECTOR)
     metrics.show_detector(replace(DETECTOR, id=4, version=2, threshold=3.0))

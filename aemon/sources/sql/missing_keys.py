@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from aemon.sources.sql.position import (
+    GIVEN_UP,
     MISSING,
     NEWEST_KEY,
     UNORDERED,
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 Missing = list[tuple[int, int, str]]
 """Ranges of whole numbers, both ends included, and when each was noticed (ISO 8601, UTC)."""
 
-LOOKED_FOR = timedelta(minutes=10)  # a transaction that takes longer is rare, and told nowhere
+LOOKED_FOR = timedelta(minutes=10)  # a transaction that takes longer is rare; its keys are counted
+WIDEST = 1_000  # keys; a wider gap is a sequence that was set on, or no sequence
 MOST_RANGES = 100  # the newest; a query asks for all of them at once
 _LEAST_ROWS = 20  # fewer do not show whether keys grow
 _MOST_BELOW = 0.2  # of the rows; with more below an earlier key, keys are no sequence
@@ -62,6 +64,17 @@ def still_looked_for(known: Missing, now: datetime) -> Missing:
     """Leave out what was noticed too long ago."""
     since = (now - LOOKED_FOR).isoformat()
     return [part for part in known if part[2] >= since]
+
+
+def given_up(before: Missing, after: Missing) -> int:
+    """Count the keys that are no longer looked for; those of wide gaps were never rows.
+
+    >>> given_up([(401, 405, ""), (500, 10**9, ""), (10**9 + 2, 10**9 + 2, "")], [(10**9 + 2, 10**9 + 2, "")])
+    5
+    """
+    kept = {(low, high) for low, high, _ in after}
+    gone = [(low, high) for low, high, _ in before if (low, high) not in kept]
+    return sum(high - low + 1 for low, high in gone if high - low < WIDEST)
 
 
 def grow(keys: "pd.Series[Any]", before: int | None) -> bool:
@@ -108,5 +121,9 @@ def about_keys(
     missing = without(was.get(MISSING, []), read)
     if before is not None and now is not None:
         new = [key for key in read if key > before]
-        missing = note_missing(still_looked_for(missing, now), new, before, now)
+        known, missing = missing, still_looked_for(missing, now)
+        gone = given_up(known, missing)
+        if gone:
+            about[GIVEN_UP] = write_value(was.get(GIVEN_UP, 0) + gone)
+        missing = note_missing(missing, new, before, now)
     return {**about, MISSING: missing} if missing else about

@@ -18,6 +18,7 @@ from aemon.records import Watermark
 NEWEST_KEY = "newest_key"  # the largest whole-numbered key read
 MISSING = "missing"  # keys below it that nobody has seen; see `missing_keys`
 UNORDERED = "unordered"  # keys are whole numbers, but no sequence
+GIVEN_UP = "given_up"  # how many missing keys are no longer looked for
 RELOADED = "reloaded"  # the table was loaded anew: all up to the time of the watermark is known
 _LONGEST_SHOWN = 60
 _PLAIN = (MISSING, UNORDERED, RELOADED)  # as JSON has them
@@ -81,6 +82,16 @@ def position_of(mark: Watermark | None) -> dict[str, Any]:
             "none is judged twice",
         ) from None
     return found
+
+
+def keys_given_up(mark: Watermark | None) -> int:
+    """Return how many missing keys were given up so far.
+
+    Raises:
+        SourceConfigError: aemon did not write the position.
+    """
+    found = position_of(mark).get(GIVEN_UP, 0)
+    return found if isinstance(found, int) else 0
 
 
 def newest_key_of(keys: pd.Series, before: int | None) -> int | None:

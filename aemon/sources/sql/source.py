@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
-from aemon.clock import Clock, utc_now
+from aemon.clock import Clock, format_duration, utc_now
 from aemon.config.source_settings import SqlSource
 from aemon.errors import AemonError, SourceConfigError
 from aemon.frame import Roles
@@ -16,12 +16,14 @@ from aemon.sources.plausible_times import Times, believable, last_time
 from aemon.sources.source import Fetched
 from aemon.sources.sql.connecting import Database
 from aemon.sources.sql.faults import explain
-from aemon.sources.sql.missing_keys import about_keys, note_missing, without
+from aemon.sources.sql.missing_keys import LOOKED_FOR, about_keys, note_missing, without
 from aemon.sources.sql.position import (
+    GIVEN_UP,
     MISSING,
     NEWEST_KEY,
     RELOADED,
     UNORDERED,
+    keys_given_up,
     newest_key_of,
     position_of,
     whole,
@@ -102,11 +104,20 @@ class SqlTable:
             warnings = (*warnings, f"{self._roles.time} {odd} waits: it would be {would_be}")
             rows = self._read(query, believed)
             times = self._roles.times_of(rows.table[self._roles.time])
+        mark = self._mark(rows, times, after, more=more)
+        gone = keys_given_up(mark) - keys_given_up(after)
+        if gone:
+            keys = (
+                f"{gone} key{'' if gone == 1 else 's'} missing below the newest {self._roles.key}"
+            )
+            within = format_duration(LOOKED_FOR)
+            warnings = (*warnings, f"{keys} did not come within {within}: given up")
         return Fetched(
             table=rows.readable(),
-            watermark=self._mark(rows, times, after, more=more),
+            watermark=mark,
             more=more and not waiting,
             waiting=waiting,
+            given_up=gone,
             warnings=warnings,
             times=rows.of_readable(times),
             unreadable=rows.examples(self._roles.key),
@@ -294,6 +305,8 @@ class SqlTable:
             raise SourceConfigError(
                 f"{self.describe()}: {error}", todo="choose a time and a key of plain types"
             ) from None
+        gone = keys_given_up(given)
+        position |= {GIVEN_UP: write_value(gone)} if gone else {}
         position |= about_keys(
             table[self._roles.key], position_of(given), None if more else self._clock(),
             sequence=self._roles.key != self._roles.time,

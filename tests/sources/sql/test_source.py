@@ -11,6 +11,7 @@ from aemon.config.source_settings import SqlSource
 from aemon.errors import ExitCode, SourceConfigError, SourceError
 from aemon.frame import check_frame
 from aemon.sources.sql import connecting
+from aemon.sources.sql.position import keys_given_up
 from aemon.sources.sql.source import SqlTable
 
 
@@ -551,7 +552,7 @@ def test_a_key_missing_below_the_newest_is_read_when_it_comes(plant, opened, num
     assert sorted(news(source, mark)[0]) == [41, 45, 47]
 
 
-def test_a_key_that_stays_missing_is_forgotten(plant, tmp_path, numbered):
+def test_a_key_that_stays_missing_is_given_up_counted_and_told(plant, tmp_path, numbered):
     now = [datetime(2026, 1, 1, tzinfo=UTC)]
     source = SqlTable(
         SqlSource(url=f"sqlite:///{tmp_path}/plant.db", table="readings", time="ts", key="id"),
@@ -563,7 +564,20 @@ def test_a_key_that_stays_missing_is_forgotten(plant, tmp_path, numbered):
     assert "missing" in mark.position
     now[0] += timedelta(minutes=11)
     insert(plant, (43, at(43)))
-    assert "missing" not in news(source, mark)[1].position
+    given_up = source.fetch(mark, 100)
+    assert given_up.given_up == 1
+    assert given_up.warnings == (
+        "1 key missing below the newest id did not come within 10m: given up",
+    )
+    assert "missing" not in given_up.watermark.position
+    # A wide gap is a sequence that was set on: nothing is missed
+    insert(plant, (90_000, at(90)), (90_005, at(95)))
+    _, mark = news(source, given_up.watermark)
+    now[0] += timedelta(minutes=11)
+    insert(plant, (90_006, at(96)))
+    fetched = source.fetch(mark, 100)
+    assert (fetched.given_up, keys_given_up(fetched.watermark)) == (4, 5)
+    assert source.fetch(fetched.watermark, 100).given_up == 0
 
 
 def test_a_table_loaded_anew_is_known_by_its_times(plant, opened, numbered):
