@@ -60,6 +60,7 @@ def _optional(feature_map: FeatureMap) -> Metadata:
         "readings": {name: one.as_json() for name, one in feature_map.readings.items()},
         "constants": [asdict(constant) for constant in feature_map.constants],
         "decimals": list(feature_map.decimals),
+        "units": list(feature_map.units),
         "limits": [list(limit) for limit in feature_map.limits],
     }
     return {name: value for name, value in found.items() if value}
@@ -87,6 +88,7 @@ def feature_map_from(arrays: Arrays, metadata: Metadata) -> FeatureMap:
         },
         constants=tuple(Constant.from_json(stored) for stored in metadata.get("constants", ())),
         decimals=tuple(metadata.get("decimals", ())),
+        units=tuple(metadata.get("units", ())),
         limits=tuple((name, most) for name, most in metadata.get("limits", ())),
     )
 
@@ -94,7 +96,7 @@ def feature_map_from(arrays: Arrays, metadata: Metadata) -> FeatureMap:
 def hash_feature_map(feature_map: FeatureMap) -> str:
     """SHA-256 of all that makes features of columns, as older versions took it."""
     arrays, metadata = feature_map_state(feature_map)
-    for beside in ("constants", "decimals", "limits"):
+    for beside in ("constants", "decimals", "limits", "units"):
         metadata.pop(beside, None)
     digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
     for name in sorted(arrays):

@@ -2,11 +2,12 @@
 
 from collections import deque
 from dataclasses import replace
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import sqlalchemy as sa
 
 from aemon.detection.arrays import Mask
 from aemon.detection.drift.observed_history import ObservedHistory, new_history, rows_of
@@ -18,13 +19,14 @@ from aemon.frame import Frame, naive_utc
 from aemon.lifecycle.loaded_detector import Loaded
 from aemon.store.drifts import Drift, DriftKind, live_state, open_drifts, write_live_state
 from aemon.store.moved_thresholds import newest_scores
-from aemon.store.store import Commit, Store
+from aemon.store.store import Store
 
 if TYPE_CHECKING:
     from aemon.detection.thresholds.by_entity import Thresholds
 
 
 LONG_STRETCH = 30  # records; shorter ones are bursts, of which false alarms come, too
+_REPEATS = "repeats"  # in the state, beside what drift is told by
 MOST_KEPT = 50_000  # scores in memory, for all lines of a monitor together
 
 
@@ -41,7 +43,12 @@ class RecentRecords:
         self.detector_id = stored.id
         self.base: Thresholds = loaded.trained  # as today's settings would have drawn them
         self.reference = loaded.reference
-        self.life = _life(store, loaded)
+        self._repeated = loaded.detector.feature_map.repeated
+        noted = live_state(store, stored.monitor)
+        self.life = _life(noted, loaded)
+        state = noted[1] if noted is not None else None
+        kept = state.get(_REPEATS) if isinstance(state, dict) else None
+        self.repeats = Repeats.from_json(kept, self._repeated)
         self.drifts: list[Drift] = open_drifts(store, stored.monitor)
         self._monitor = stored.monitor
         each = window_records(stored.false_alarm_rate)
@@ -53,7 +60,6 @@ class RecentRecords:
         self._entities = deque((one.entity for one in kept), wanted)
         self._exceedances = deque((one.exceedance for one in kept), wanted)
         self._times = deque((np.datetime64(naive_utc(one.event_time)) for one in kept), wanted)
-        self.repeats = Repeats()  # of a daemon that starts anew nothing is known
         self._indexed: tuple[ObservedHistory, dict[str, float]] | None = None
 
     @property
@@ -87,10 +93,12 @@ class RecentRecords:
             drifting=bool(self.drifts),
         )  # fmt: skip
 
-    def record(self, commit: Commit, life: ObservedHistory) -> None:
+    def record(
+        self, connection: sa.Connection, life: ObservedHistory, repeats: Repeats, at: datetime
+    ) -> None:
         """Write what would be remembered, in the transaction of the verdicts."""
-        at = commit.store.now()
-        write_live_state(commit.connection, self._monitor, self.detector_id, life.as_json(), at)
+        state = {**life.as_json(), _REPEATS: repeats.as_json(self._repeated)}
+        write_live_state(connection, self._monitor, self.detector_id, state, at)
 
     def adopt(self, life: ObservedHistory, frame: Frame, judged: Judgement, rows: Mask) -> None:
         """Remember what was committed."""
@@ -144,12 +152,11 @@ class RecentRecords:
         return np.array(self._times, dtype="datetime64[us]")
 
 
-def _life(store: Store, loaded: Loaded) -> ObservedHistory:
+def _life(noted: tuple[int, dict[str, Any]] | None, loaded: Loaded) -> ObservedHistory:
     """What is remembered: all of it of this detector, and of an earlier one only its stretches.
 
     Those are about the records: a detector that took over meanwhile may flag on.
     """
-    noted = live_state(store, loaded.stored.monitor)
     begun = new_history(loaded.trained, loaded.reference)
     if noted is None:
         return begun

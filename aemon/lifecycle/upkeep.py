@@ -13,7 +13,7 @@ from aemon.lifecycle.loaded_detector import Loaded, packed_thresholds
 from aemon.lifecycle.policy import drift_is_over, drifts_found
 from aemon.lifecycle.recent_records import RecentRecords
 from aemon.logs import Action, log
-from aemon.store.drifts import Drift, DriftKind, begin_drifts, end_drifts, write_live_state
+from aemon.store.drifts import Drift, DriftKind, begin_drifts, end_drifts
 from aemon.store.moved_thresholds import save_thresholds
 from aemon.store.store import Store
 
@@ -74,7 +74,7 @@ def note_drift(store: Store, name: str, memory: RecentRecords, settings: Monitor
         begin_drifts(store, name, memory.detector_id, new)
         for drift in new:
             log(logger, logging.WARNING, Action.DRIFT_FOUND, drift.reason, monitor=name)
-        _count_from_here(store, name, memory, new)
+        _count_from_here(store, memory, new)
     if over:
         end_drifts(store, name, over, "it came back by itself")
         for drift in over:
@@ -83,15 +83,13 @@ def note_drift(store: Store, name: str, memory: RecentRecords, settings: Monitor
     return len(new)
 
 
-def _count_from_here(store: Store, name: str, memory: RecentRecords, new: list[Drift]) -> None:
+def _count_from_here(store: Store, memory: RecentRecords, new: list[Drift]) -> None:
     """A shift's records count from its beginning, those of other drift from when it was found."""
     shifted = max((int(d.measure) for d in new if d.kind is DriftKind.SHIFT), default=0)
     if shifted > memory.life.since_drift:
         memory.life = replace(memory.life, since_drift=shifted)
         with store.writing() as connection:
-            write_live_state(
-                connection, name, memory.detector_id, memory.life.as_json(), store.now()
-            )
+            memory.record(connection, memory.life, memory.repeats, store.now())
 
 
 def _since(memory: RecentRecords, now: datetime) -> datetime:

@@ -139,7 +139,8 @@ class Judge:
                 self.shadow.record(commit, judged.frame, judged.raw, judged.tried, lived)
             if memory is not None:
                 history = memory.after(judged.frame, judged.raw, lived)
-                memory.record(commit, history)
+                repeats = judged.raw.repeats
+                memory.record(commit.connection, history, repeats, self.store.now())
             tracker = EpisodeTracker(monitor=self.monitor, settings=self.settings.episodes)
             episodes = tracker.advance(commit, saved, judged)
             save_verdicts(

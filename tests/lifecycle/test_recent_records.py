@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, timedelta
 
 import numpy as np
+import pytest
 import sqlalchemy as sa
 
 from aemon.config.lifecycle_settings import LifeSettings
@@ -16,7 +17,7 @@ from aemon.run import Run, Stop
 from aemon.store.detectors import active_detector
 from aemon.store.drifts import Drift, DriftKind
 from aemon.store.moved_thresholds import newest_scores
-from aemon.store.schema.tables import live_states, scores
+from aemon.store.schema.tables import anomalies, live_states, scores
 from tests import readings
 from tests.processes import insert
 from tests.readings import LEARNED
@@ -168,3 +169,30 @@ def test_a_new_detector_is_not_looked_for_among_all_scores_there_are(
     assert newest_scores(store, replace(stored, id=99), 30) == []
     raw.set_progress_handler(None, 0)
     assert len(steps) < 100
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("trained", [False, True])
+def test_a_frozen_sensor_is_flagged_across_a_restart_and_a_training(
+    settings, store, clock, database, trained
+):
+    monitor = begin(settings, store, clock, database)
+    most = dict(monitor._active_detector.active.detector.feature_map.limits)["flow"]
+
+    def stands_still(monitor, count, first):
+        rows = [(row[0], row[1], 5.123456, *row[3:]) for row in readings.rows(count, first=first)]
+        insert(database, "readings", rows)
+        monitor.score_once(Run(), Stop())
+
+    stands_still(monitor, most, LEARNED + 50)
+    monitor.close()
+    if trained:
+        train_once("pumps", monitor.settings, store, clock)
+    again = Monitor("pumps", monitor.settings, store, clock)
+    stands_still(again, 2, LEARNED + 50 + most)
+    again.close()
+    with store.reading() as connection:
+        query = sa.select(anomalies.c.reason).order_by(sa.cast(anomalies.c.record_key, sa.Integer))
+        reasons = connection.scalars(query).all()
+    told = [f"flow has stood still at 5.123456 for {most + more} records" for more in (1, 2)]
+    assert all(one in reason for one, reason in zip(told, reasons[-2:], strict=True))

@@ -27,6 +27,7 @@ from aemon.detection.features.counters import is_counter
 from aemon.detection.features.feature_map import FeatureMap
 from aemon.detection.features.readings import Reading
 from aemon.detection.features.repeats import longest_usual
+from aemon.detection.features.resolution import step_of
 from aemon.errors import TrainingError
 from aemon.frame import Frame
 
@@ -101,6 +102,8 @@ class _Learned:
     readings: dict[str, Reading] = field(default_factory=dict)
     constants: list[Constant] = field(default_factory=list)
     decimals: list[int] = field(default_factory=list)
+    units: list[int] = field(default_factory=list)
+    turns: list[tuple[int, int]] = field(default_factory=list)  # decimals and unit of each angle
     limits: list[tuple[str, int]] = field(default_factory=list)
     numbers: _Features = field(default_factory=_Features)
     places: _Features = field(default_factory=_Features)
@@ -118,6 +121,7 @@ class _Learned:
             varies = _add_number(self.numbers, numbers, kind)
             self.scaled.append(name)
             self.decimals.append(decimals_of(numbers) if varies else -1)
+            self.units.append(step_of(numbers)[1] if varies else 1)
             self.width += varies
             if kind == "boolean":
                 self.booleans.add(name)
@@ -136,7 +140,9 @@ class _Learned:
             degrees = read_numbers(values)
             low = LOWS[0] if np.nanmin(degrees) >= 0 else LOWS[1]
             self.angles.append((name, low))
-            self.width += _add_angle(self.sides, degrees[~np.isnan(degrees)])
+            degrees = degrees[~np.isnan(degrees)]
+            self.width += _add_angle(self.sides, degrees)
+            self.turns.append((decimals_of(degrees), step_of(degrees)[1]))
         if kind != "ignored" and taken.reading:
             self.readings[name] = taken.reading
         if not varies:
@@ -176,7 +182,8 @@ def fit_features(frame: Frame, columns: ColumnSettings) -> FeatureMap:
         angles=tuple(learned.angles),
         readings=learned.readings,
         constants=tuple(learned.constants),
-        decimals=tuple(learned.decimals),
+        decimals=(*learned.decimals, *(decimals for decimals, _ in learned.turns)),
+        units=(*learned.units, *(unit for _, unit in learned.turns)),
         limits=tuple(learned.limits),
     )
 
@@ -200,7 +207,7 @@ def _learn_columns(frame: Frame, columns: ColumnSettings) -> _Learned:
         if taken.kind == "numeric" and name not in columns.kinds:
             taken = _measured(taken, order, frame.entities)
         learned.add(name, taken)
-        if taken.kind == "numeric":
+        if taken.kind in ("numeric", "angle"):
             numbers = read_numbers(taken.values)[order]
             if most := longest_usual(numbers, frame.entities[order]):
                 learned.limits.append((name, most))

@@ -61,8 +61,9 @@ class FeatureMap:
         readings: how cells are read, of the columns that are not read as they are.
         constants: columns that never moved in training, and are watched.
         limits: columns that never stand still, and how many records in a row may be the same.
-        decimals: (scaled,) with how many decimals a number was written in training, -1 if they
-            have no end; empty where nobody noted it.
+        decimals: (scaled, angles) with how many decimals a number was written in training, -1 if
+            they have no end; empty where nobody noted it, and without angles in older detectors.
+        units: (scaled, angles) how many units of the last decimal were a step; empty as `decimals`.
     """
 
     columns: tuple[ColumnReport, ...]
@@ -82,6 +83,7 @@ class FeatureMap:
     constants: tuple[Constant, ...] = ()
     decimals: tuple[int, ...] = ()
     limits: tuple[tuple[str, int], ...] = ()
+    units: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.means)
@@ -149,7 +151,7 @@ class FeatureMap:
         )
         unreadable = (*wrong, *opaque, *no_angles)
         check_readable(unreadable, [name for name, _ in self.judged])
-        frozen, repeats = self._frozen(numbers, frame.entities, before)
+        frozen, repeats = self._frozen(np.hstack([numbers, angles]), frame.entities, before)
         return RecordCells(
             frozen=frozen,
             repeats=repeats,
@@ -201,9 +203,9 @@ class FeatureMap:
         Than in training, and noticeably: nearly always 0.
         """
         slack = np.zeros(len(self), dtype=np.float32)
-        count = len(self.decimals)
+        count = len(self.scaled) if self.decimals else 0
         spreads = self.spreads[:count]
-        halves = half_steps(cells.numbers, self.decimals, spreads)
+        halves = half_steps(cells.numbers, self.decimals[:count], spreads, self.units[:count])
         slack[:count] = np.divide(halves, spreads, out=np.zeros(count), where=spreads > 0)
         return slack
 
@@ -238,17 +240,27 @@ class FeatureMap:
     def _frozen(
         self, numbers: Values, entities: Texts, before: Repeats | None
     ) -> tuple[Lengths, Repeats]:
-        """The stretches of the `limits` that are too long (N, limits), and how they may go on."""
+        """The stretches of the `limits` that are too long (N, limits), and how they may go on.
+
+        Of (N, scaled and angles) numbers.
+        """
         if not self.limits or not len(numbers):
             return np.zeros((len(numbers), len(self.limits)), dtype=np.int64), before or Repeats()
-        places = [self.scaled.index(name) for name, _ in self.limits]
+        names = [*self.scaled, *(name for name, _ in self.angles)]
+        places = [names.index(name) for name, _ in self.limits]
         watched, limits = numbers[:, places], [most for _, most in self.limits]
         after = none_too_long(watched, entities, limits, before)
         if after is not None:
             return np.zeros(watched.shape, dtype=np.int64), after
         lengths, after = run_lengths(watched, entities, before)
         decimals = [self.decimals[place] for place in places]
-        return find_frozen(watched, lengths, limits, decimals), after
+        units = [self.units[place] for place in places] if self.units else []
+        return find_frozen(watched, lengths, limits, decimals, units), after
+
+    @property
+    def repeated(self) -> tuple[str, ...]:
+        """The columns whose stretches of one number are counted."""
+        return tuple(name for name, _ in self.limits)
 
     def _check_there(self, values: pd.DataFrame) -> None:
         for name, _ in self.judged:

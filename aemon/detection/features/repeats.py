@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,9 @@ and ASD that are held, twice their longest stretch was passed in up to 4 % of no
 MOST_ENTITIES = 1_000
 """Entities whose last numbers are remembered."""
 
+MOST_NOTED = 1_000
+"""Stretches that outlive the daemon: of all entities and columns the longest."""
+
 
 class Stretch(NamedTuple):
     """The number that columns repeated last, and how often."""
@@ -51,6 +54,41 @@ class Repeats:
     """What the records before those to come repeated; of nobody, to begin with."""
 
     by_entity: Mapping[str, Stretch] = field(default_factory=dict)
+
+    def as_json(self, columns: Sequence[str]) -> dict[str, dict[str, tuple[float, int]]]:
+        """Return what has been repeated for long, the longest: entity -> column -> number, how often.
+
+        Args:
+            columns: (K,) their names.
+        """
+        long = [
+            (int(stretch.lengths[place]), entity, columns[place], float(stretch.numbers[place]))
+            for entity, stretch in self.by_entity.items()
+            for place in np.flatnonzero(stretch.lengths > STANDING).tolist()
+        ]
+        found: dict[str, dict[str, tuple[float, int]]] = {}
+        for length, entity, column, number in sorted(long, reverse=True)[:MOST_NOTED]:
+            found.setdefault(entity, {})[column] = (number, length)
+        return found
+
+    @classmethod
+    def from_json(cls, noted: Any, columns: Sequence[str]) -> "Repeats":
+        """Return what `as_json` wrote, as far as it is about these columns; of nobody if it is none.
+
+        Args:
+            noted: as it was stored.
+            columns: (K,) their names.
+        """
+        found = {}
+        try:
+            for entity, stretches in (noted or {}).items():
+                pairs = [stretches.get(name, (np.nan, 0)) for name in columns]
+                numbers = np.array([number for number, _ in pairs], dtype=np.float64)
+                lengths = np.array([length for _, length in pairs], dtype=np.int64)
+                found[str(entity)] = Stretch(numbers, lengths)
+        except (AttributeError, OverflowError, TypeError, ValueError):
+            return cls()
+        return cls(by_entity=found)
 
 
 def run_lengths(
@@ -152,18 +190,29 @@ def longest_usual(numbers: Values, entities: Texts) -> int:
 
 
 def find_frozen(
-    numbers: Values, lengths: Lengths, limits: Sequence[int], decimals: Sequence[int]
+    numbers: Values,
+    lengths: Lengths,
+    limits: Sequence[int],
+    decimals: Sequence[int],
+    units: Sequence[int] = (),
 ) -> Lengths:
     """Return the lengths (N, K) of stretches beyond their limits (K,), 0 elsewhere.
 
     Where all numbers have become coarser than in training, they repeat for that.
+
+    Args:
+        numbers: (N, K) in the order of time, NaN where missing.
+        lengths: (N, K) how often each was repeated.
+        limits: (K,) how long a stretch may be; 0 for ever.
+        decimals: (K,) of the training, and `units`, see `resolution.are_fine`.
+        units: (K,).
     """
     most = np.array(limits)
     frozen = np.where((most > 0) & (lengths > most), lengths, 0)
     columns = np.flatnonzero(frozen.any(axis=0))
     if not columns.size:
         return frozen
-    fine = are_fine(numbers, decimals)
+    fine = are_fine(numbers, decimals, units)
     for column in columns.tolist():
         cells = numbers[:, column]
         one = len(np.unique(cells[~np.isnan(cells)])) == 1

@@ -1,7 +1,10 @@
+import json
+
 import numpy as np
 import pytest
 
 from aemon.detection.features.repeats import (
+    Repeats,
     find_frozen,
     longest_usual,
     none_too_long,
@@ -114,3 +117,22 @@ def test_several_entities_and_gaps_take_the_long_way():
     assert none_too_long(numbers, np.array(["a", "b", "a"], object), [5]) is None
     numbers[1] = NAN
     assert none_too_long(numbers, nobody(3), [5]) is None
+
+
+def test_what_was_repeated_for_long_outlives_the_daemon_by_its_column():
+    cells = np.stack([np.full(50, 3.5), rng.normal(size=50)], axis=1)
+    _, before = run_lengths(cells, np.array(["p1"] * 50, object))
+    noted = json.loads(json.dumps(before.as_json(["flow", "level"])))
+    assert noted == {"p1": {"flow": [3.5, 50]}}
+    # Given a detector that counts other columns, in another order
+    again = Repeats.from_json(noted, ["current", "flow"])
+    next_ones = np.array([[1.0, 3.5], [1.0, 3.5]])
+    lengths, _ = run_lengths(next_ones, np.array(["p1", "p1"], object), again)
+    assert lengths.tolist() == [[1, 51], [2, 52]]
+
+
+@pytest.mark.parametrize(
+    "junk", [None, [], 7, "x", {"p1": 3}, {"p1": {"flow": "x"}}, {"p1": {"flow": [1]}}]
+)
+def test_junk_in_the_place_of_repeats_is_nobodys(junk):
+    assert Repeats.from_json(junk, ["flow"]).by_entity == {}
