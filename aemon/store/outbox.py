@@ -87,9 +87,19 @@ class Rules:
     caught_up: Mapping[str, CaughtUp] = field(default_factory=dict)
 
     def is_of_backlog(self, monitor: str, opened_at: datetime, ended_at: datetime) -> bool:
-        """Whether a closed episode was over long before it was found."""
+        """Whether the last anomaly of an episode was long before it was found."""
         known = self.caught_up.get(monitor)
         return known is not None and opened_at - ended_at > known.long_over
+
+    def is_told_apart(
+        self, monitor: str, state: str, opened_at: datetime, ended_at: datetime
+    ) -> bool:
+        """Whether an episode is told by itself, now: no backlog that is still being read has it."""
+        if not self.is_of_backlog(monitor, opened_at, ended_at):
+            return True
+        read = self.caught_up[monitor].at
+        # What is open once all was read goes on; until then, it only shows how far was read.
+        return state != EpisodeState.CLOSED and read is not None and opened_at <= read
 
     def takes(self, severity: str) -> bool:
         """Whether it is severe enough."""
@@ -149,7 +159,7 @@ def _untold(connection: sa.Connection, rules: Rules, monitors: Collection[str]) 
     seen = set()
     for part in (*going_on, episodes.c.opened_at >= rules.since):
         for number, monitor, severity, state, *times in connection.execute(query.where(part)):
-            if state == EpisodeState.CLOSED and rules.is_of_backlog(monitor, *times):
+            if not rules.is_told_apart(monitor, state, *times):
                 continue
             if number not in seen and monitor in monitors and rules.takes(severity):
                 seen.add(number)

@@ -11,7 +11,7 @@ from aemon.config.service_settings import RetentionSettings
 from aemon.records import Severity
 from aemon.store import delivery, outbox
 from aemon.store.episode_queries import acknowledge, close
-from aemon.store.outbox import NotificationState, Rules
+from aemon.store.outbox import CaughtUp, NotificationState, Rules
 from aemon.store.retention import prune
 from aemon.store.schema.tables import episodes, notifications, receivers
 
@@ -116,6 +116,20 @@ def test_a_backlog_is_no_news(store, rules, begin, clock):
     assert planned(store, lately) == []
     change(store, old, ended_at=clock.now)
     assert planned(store, lately) == [(old, "opened")], "it goes on until now"
+
+
+def test_an_episode_that_is_open_where_a_backlog_is_read_waits_until_all_of_it_was(
+    store, rules, begin, clock
+):
+    """Given one whose last anomaly so far is of three hours ago."""
+    at = clock.now + timedelta(seconds=1)
+    number = begin(ended_at=at - timedelta(hours=3), started_at=at - timedelta(hours=4))
+    reading, read = (
+        replace(rules, caught_up={"pumps": CaughtUp(at=since, long_over=timedelta(hours=1))})
+        for since in (None, clock.now)
+    )
+    assert planned(store, reading) == []
+    assert planned(store, replace(reading, caught_up=read.caught_up)) == [(number, "opened")]
 
 
 def test_only_what_is_severe_enough_is_told(store, rules, begin):
