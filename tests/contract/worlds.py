@@ -30,6 +30,7 @@ class World:
     """Records happen by `add`, which tells their keys; `source` reads them."""
 
     source: Replayable
+    known_by_time = False  # records of one time are one
 
     def add(self, seconds: list[int]) -> list[str]:
         raise NotImplementedError
@@ -122,6 +123,26 @@ class CsvWorld(World):
         return keys
 
 
+class JoinedWorld(World):
+    """One file for each of two tags."""
+
+    known_by_time = True
+
+    def __init__(self, folder: Path) -> None:
+        self.files = [folder / f"{name}.csv" for name in "ab"]
+        for file in self.files:
+            file.write_text("at,value\n")
+        settings = CsvSource(path=folder, time="at", join="time")
+        self.source = open_replayable(settings, clock=lambda: EPOCH)
+
+    def add(self, seconds: list[int]) -> list[str]:
+        for file in self.files:
+            with file.open("a") as stream:
+                for second in seconds:
+                    stream.write(f"{moment(second).isoformat()},{second}\n")
+        return [f"{moment(second):%Y-%m-%dT%H:%M:%S}Z" for second in seconds]
+
+
 class InboxWorld(World):
     """The inbox of a stream, as it is read."""
 
@@ -186,6 +207,7 @@ WORLDS = {
     "sql postgresql": lambda ask, folder: PostgresqlWorld(ask("postgres_url")),
     "csv file": lambda ask, folder: CsvWorld(folder, files=1),
     "csv folder": lambda ask, folder: CsvWorld(folder, files=2),
+    "csv joined": lambda ask, folder: JoinedWorld(folder),
     "inbox": lambda ask, folder: InboxWorld(f"sqlite:///{folder}/aemon.db"),
     "inbox postgresql": lambda ask, folder: InboxWorld(ask("postgres_url")),
 }
