@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from aemon.config.values.scalars import AtKeyError, Settings, given
-from aemon.config.values.times import Duration, TimeZone
+from aemon.config.values.times import Duration, Join, TimeZone
 from aemon.times.time_format import check_time_format
 
 
@@ -98,7 +98,7 @@ class CsvSource(Settings):
         description="column naming the thing a record belongs to; or from_path, where the name of "
         "the file says it",
     )
-    join: Literal["time"] | Duration | None = Field(
+    join: Join = Field(
         None,
         description="one file for each measurement: records are made of the values that all files "
         "have at one time; a length such as 10s takes what lies within as one time",

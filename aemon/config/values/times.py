@@ -163,6 +163,36 @@ AutoAfter = Annotated[
 """The same, or `auto` where a rule says how long."""
 
 
+_TIME = "time"
+
+
+def _time_or_step(value: object) -> object:
+    if value is None or value == _TIME:
+        return value
+    try:
+        return _duration(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; or {_TIME}") from None
+
+
+Join = Annotated[
+    timedelta | Literal["time"] | None,
+    _AsMade,
+    BeforeValidator(_time_or_step),
+    PlainSerializer(
+        lambda step: format_duration(step) if isinstance(step, timedelta) else step,
+        return_type=str | None,
+    ),
+    WithJsonSchema(
+        {
+            "type": ["string", "null"],
+            "examples": [_TIME, "10s"],
+            "pattern": pattern_of(rf"{_TIME}|{_DURATION}"),
+        }
+    ),
+]
+"""What makes values of several files one record: an equal `time`, or a step within which all lie."""
+
 _FOREVER = "forever"
 
 

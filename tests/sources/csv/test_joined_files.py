@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from aemon.clock import utc_now
-from aemon.config.source_settings import CsvSource
+from aemon.config.source_settings import CsvSource, identity
 from aemon.errors import SourceConfigError
 from aemon.reading.reader import Reader
 from aemon.sources.csv.tags import column_names, rounded_down
@@ -210,3 +210,16 @@ def test_a_record_of_joined_files_is_known_by_its_time_alone(name):
         CsvSource.model_validate(
             {"kind": "csv", "path": "x", "time": "ts", "join": "1m", name: "id"}
         )
+
+
+def test_a_source_that_joins_nothing_is_the_one_it_was_before_there_was_joining():
+    """Else every watermark of a CSV file would be that of another source."""
+    assert identity(CsvSource(path="x", time="ts")) == '{"kind":"csv","path":"x","time":"ts"}'
+    joined = CsvSource.model_validate({"kind": "csv", "path": "x", "time": "ts", "join": "90s"})
+    assert '"join":"1m30s"' in identity(joined)
+
+
+@pytest.mark.parametrize("join", ["tme", True, "0s", 7])
+def test_what_joins_nothing_is_refused_with_what_does(join):
+    with pytest.raises(ValidationError, match="or time"):
+        CsvSource.model_validate({"kind": "csv", "path": "x", "time": "ts", "join": join})
