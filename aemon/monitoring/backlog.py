@@ -100,15 +100,28 @@ class Backlog:
     @property
     def why_train(self) -> str:
         """What asks for a training; empty if nothing does, or a detector is on trial already."""
-        if not self.behind or self._on_trial or self._since is None or self._until is None:
+        if not self.behind or self._on_trial or not self._is_due():
             return ""
+        return f"schedule: a backlog was judged from {self._stretch}"
+
+    @property
+    def without_training(self) -> str:
+        """What to say where nobody trains between steps; empty where that makes no difference."""
+        if not self._is_due():
+            return ""
+        return f"one detector judged all from {self._stretch}: aemon run trains between"
+
+    def _is_due(self) -> bool:
+        """Whether a training would have come since the newest detector."""
+        if self._since is None or self._until is None:
+            return False
         enough = self._records >= max(LEAST_PIECE, LEARNED_SHARE * self._learned)
-        if not enough or self._until - self._since < self._pause:
-            return ""
-        return (
-            f"schedule: a backlog was judged from {self._since:%Y-%m-%d %H:%M} "
-            f"to {self._until:%Y-%m-%d %H:%M}"
-        )
+        recent = self._clock() - self._pause
+        return enough and self._until - self._since >= self._pause and self._until < recent
+
+    @property
+    def _stretch(self) -> str:
+        return f"{self._since:%Y-%m-%d %H:%M} to {self._until:%Y-%m-%d %H:%M}"
 
     @property
     def told(self) -> str:

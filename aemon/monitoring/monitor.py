@@ -122,7 +122,8 @@ class Monitor:
         if refusal is not None:
             raise refusal
         run.count(unfinished=bool(rest))
-        return Outcome.OK, joined((rest, waits, *seen.warnings, *seen.told, *unreadable))
+        alone = "" if self._in_steps else self._backlog.without_training
+        return Outcome.OK, joined((rest, alone, waits, *seen.warnings, *seen.told, *unreadable))
 
     def _judge_new(
         self, judge: Judge, reader: Reader, mark: Mark, seen: Unreadable, enough: float

@@ -129,7 +129,8 @@ def test_what_is_no_backlog_is_judged_at_once(old, store, clock, train_every, in
     settings = old.model_copy(update={"train_every": every})
     monitor = Monitor("pumps", settings, store, clock, in_steps=in_steps)
     train_once("pumps", settings, store, clock)
-    outcome, _, counts = step(monitor)
+    outcome, reason, counts = step(monitor)
     assert (outcome, counts.records_scored) == (Outcome.OK, HISTORY - LEARNED)
+    assert ("one detector judged all from" in reason) is not in_steps
     assert (counts.unfinished, monitor.behind) == (False, False)
     monitor.close()
