@@ -1,6 +1,7 @@
 """When detectors are trained, and what becomes of a training; each is done by a worker."""
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 GRACE = timedelta(seconds=6)  # for a daemon that cannot end a worker whose time is up
 
+AWAITED_SECONDS = 600.0
+"""The next step of a backlog waits so long for a training, where many wait for a worker."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -31,6 +35,7 @@ class _Training:
     """Whether a monitor is to be trained, and when it may again after it failed."""
 
     asked: bool = False  # waiting for a worker, or being trained
+    asked_at: float = 0.0  # monotonic
     failures: int = 0
     not_before: datetime | None = field(default=None)
     pause: timedelta = timedelta(0)
@@ -84,13 +89,15 @@ class Trainings:
             return
         why = "first: there are enough records" if enough else monitor.wants_training(now)
         if why:
-            training.asked = True
+            training.asked, training.asked_at = True, time.monotonic()
             self._scheduler.once(monitor.name, lambda: self._tick(monitor, training, why))
 
-    def is_asked(self, name: str) -> bool:
-        """Return whether a monitor is being trained, or waits for a worker."""
+    def is_awaited(self, name: str) -> bool:
+        """Return whether a monitor is being trained, or has not waited for a worker for long."""
         training = self._trainings.get(name)
-        return training is not None and training.asked
+        if training is None or not training.asked:
+            return False
+        return time.monotonic() - training.asked_at < AWAITED_SECONDS
 
     def forget(self, name: str) -> None:
         """A monitor is no longer watched here: its training, whose detector nobody wants, ends."""

@@ -174,7 +174,7 @@ class Watching:
 
     def _tick(self, monitor: Monitor) -> None:
         timeout = monitor.settings.score_timeout
-        waits = monitor.behind and self._works.trainings.is_asked(monitor.name)
+        waits = monitor.behind and self._works.trainings.is_awaited(monitor.name)
         work = monitor.await_training if waits else monitor.score_once
         report = self._works.runner.run(monitor.name, Job.SCORE, work, timeout)
         self._observe(report)
@@ -189,7 +189,7 @@ class Watching:
         enough = bool(wanted) and report.counts.records_read >= wanted
         self._works.trainings.look_after(monitor, enough=enough)
         self._works.metrics.show_feedback(monitor.name, monitor.feedback_waiting)
-        waits = self._works.trainings.is_asked(monitor.name)
+        waits = self._works.trainings.is_awaited(monitor.name)
         if monitor.behind and report.counts.unfinished and not waits:
             self._works.scheduler.hurry(monitor.name)
 

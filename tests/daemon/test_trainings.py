@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from aemon.clock import utc_now
+from aemon.daemon import trainings as module
 from aemon.daemon.scheduler import Scheduler
 from aemon.daemon.trainings import Trainings
 from aemon.errors import AemonError, WorkerError
@@ -223,6 +224,15 @@ def test_its_workers_end_with_the_daemon(training, settings):
     assert workers.tasks["pumps"].done()
 
 
+def test_a_backlog_does_not_wait_for_ever_for_a_worker(training, settings, monkeypatch):
+    trainings = training(SlowRunner(), FakeWorkers(1))
+    for name in ("first", "second"):
+        trainings.look_after(watched(name, settings, behind=True), enough=False)
+    assert trainings.is_awaited("second")
+    monkeypatch.setattr(module, "AWAITED_SECONDS", 0.0)
+    assert not trainings.is_awaited("second")
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_the_next_step_of_a_backlog_waits_for_the_training_and_then_for_nothing(
     training, settings, fails
@@ -232,7 +242,7 @@ def test_the_next_step_of_a_backlog_waits_for_the_training_and_then_for_nothing(
     trainings._scheduler.every(timedelta(hours=1), "pumps", lambda: ticks.append(1))
     wait(lambda: ticks == [1])
     trainings.look_after(watched("pumps", settings, behind=True), enough=False)
-    assert trainings.is_asked("pumps")
+    assert trainings.is_awaited("pumps")
     wait(lambda: "pumps" in workers.tasks)
     assert ticks == [1]
     if fails:
@@ -240,4 +250,4 @@ def test_the_next_step_of_a_backlog_waits_for_the_training_and_then_for_nothing(
     else:
         workers.tasks["pumps"].set_result(TRAINED)
     wait(lambda: ticks == [1, 1])
-    assert not trainings.is_asked("pumps")
+    assert not trainings.is_awaited("pumps")
