@@ -208,14 +208,15 @@ def summed_up(store: Store, rules: Rules, one: Notification) -> list[Row]:
     )
     known = sa.select(receivers.c.known_at).where(receivers.c.name == one.receiver)
     with store.reading() as connection:
-        since = connection.execute(earlier).scalar() or connection.execute(known).scalar()
-        rows = [*_of_backlogs(connection, rules, since or one.created_at, covered=True)]
+        told = connection.execute(earlier).scalar()
+        since = told or connection.execute(known).scalar() or one.created_at
+        rows = [*_of_backlogs(connection, rules, since, covered=True)]
     mine = [
         row
         for row in rows
         if row["monitor"] == one.monitor
         and row["opened_at"] <= one.created_at
-        and (since is None or row["opened_at"] >= since)
+        and (told is None or row["opened_at"] > told)
     ]
     return sorted(mine, key=lambda row: row["ended_at"])
 
