@@ -62,8 +62,12 @@ class Backlog:
         self._pause = self._settings.pause(Job.TRAIN, self._clock())
         self.behind, self._piece_from, self._piece_records = False, None, 0
 
-    def piece(self, reader: Reader, position: Watermark | None, read: Read) -> tuple[Read, bool]:
+    def piece(
+        self, reader: Reader, position: Watermark | None, read: Read
+    ) -> tuple[Read | None, bool]:
         """Return the records of a read that belong to the run's piece, and whether it ends there.
+
+        None where none of them does: the piece has ended before.
 
         Args:
             reader: reads the records again, as far as they belong to it.
@@ -85,7 +89,7 @@ class Backlog:
         if there >= read.fetched:
             return read, False
         self.behind = True
-        return reader.after(position, there), True
+        return reader.after(position, there) if there > 0 else None, True
 
     def judged(self, records: int, mark: Watermark | None) -> None:
         """Note how far a run has come.

@@ -17,7 +17,7 @@ from aemon.monitoring.looking_back import look_back
 from aemon.monitoring.review import Review, judge_again
 from aemon.monitoring.suppression import Suppression
 from aemon.reading.monitor_source import open_inbox, open_records
-from aemon.reading.reader import Reader
+from aemon.reading.reader import Read, Reader
 from aemon.reading.unreadable import Unreadable, joined
 from aemon.records import Outcome, Watermark
 from aemon.run import Run, Stop
@@ -143,9 +143,11 @@ class Monitor:
         """
         more, waiting, over = True, 0, False
         while more:
-            read = reader.after(mark.watermark, self.settings.chunk_records)
-            if self._in_steps:
+            read: Read | None = reader.after(mark.watermark, self.settings.chunk_records)
+            if read is not None and self._in_steps:
                 read, over = self._backlog.piece(reader, mark.watermark, read)
+            if read is None:
+                return mark, waiting, self._backlog.told
             more, waiting = read.more or over, read.waiting
             seen.add(read)
             if read.watermark is None or read.watermark == mark.watermark:

@@ -106,7 +106,9 @@ def test_a_detector_on_trial_ends_its_trial_within_the_backlog(old, store, clock
     assert states[1] in ("active", "retired"), "it was promoted, for the first one is out of date"
 
 
-def test_a_step_says_how_far_it_came_and_what_it_waits_for(old, store, clock):
+@pytest.mark.parametrize("chunk", [1000, 601, 100])  # the second ends where the step does
+def test_a_step_says_how_far_it_came_and_what_it_waits_for(old, store, clock, chunk):
+    old = old.model_copy(update={"chunk_records": chunk})
     monitor = Monitor("pumps", old, store, clock, in_steps=True)
     train_once("pumps", old, store, clock)
     outcome, reason, counts = step(monitor)
