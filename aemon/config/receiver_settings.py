@@ -52,7 +52,7 @@ class ReceiverSettings(Settings):
     oldest: Age = Field(
         BACKLOG,
         description="episodes that ended longer ago, by their records' own times, are told in a summary "
-        "of the backlog alone; or forever",
+        "of the backlog alone; with forever, each is told by itself",
     )
     template: str | None = Field(
         None, description="Jinja2 text of a message instead of the usual one; ${file:...} reads one"

@@ -259,7 +259,7 @@ def _told_of(monitor: str, theirs: Sequence[Row], rules: Rules) -> Iterator[Row]
     """What a receiver is told of a monitor's backlog: nothing until all of it was read."""
     caught_up = rules.caught_up[monitor].at
     ripe = [row for row in theirs if caught_up is not None and row["opened_at"] <= caught_up]
-    lately = [row for row in ripe if rules.oldest is None or row["ended_at"] >= rules.oldest]
+    lately = [row for row in ripe if rules.oldest and row["ended_at"] >= rules.oldest]
     if len(ripe) <= FEW and len(lately) == len(ripe):
         for row in ripe:
             yield {

@@ -87,8 +87,11 @@ class Rules:
     caught_up: Mapping[str, CaughtUp] = field(default_factory=dict)
 
     def is_of_backlog(self, monitor: str, opened_at: datetime, ended_at: datetime) -> bool:
-        """Whether the last anomaly of an episode was long before it was found."""
-        known = self.caught_up.get(monitor)
+        """Whether the last anomaly of an episode was long before it was found.
+
+        Who wants to be told of any episode, however old, is told of each by itself.
+        """
+        known = self.caught_up.get(monitor) if self.oldest is not None else None
         return known is not None and opened_at - ended_at > known.long_over
 
     def is_told_apart(

@@ -125,11 +125,24 @@ def test_an_episode_that_is_open_where_a_backlog_is_read_waits_until_all_of_it_w
     at = clock.now + timedelta(seconds=1)
     number = begin(ended_at=at - timedelta(hours=3), started_at=at - timedelta(hours=4))
     reading, read = (
-        replace(rules, caught_up={"pumps": CaughtUp(at=since, long_over=timedelta(hours=1))})
+        replace(
+            rules,
+            oldest=clock.now - timedelta(days=7),
+            caught_up={"pumps": CaughtUp(at=since, long_over=timedelta(hours=1))},
+        )
         for since in (None, clock.now)
     )
     assert planned(store, reading) == []
-    assert planned(store, replace(reading, caught_up=read.caught_up)) == [(number, "opened")]
+    assert planned(store, read) == [(number, "opened")]
+
+
+def test_who_wants_to_be_told_of_any_age_is_told_of_each_by_itself(store, rules, begin, clock):
+    old = {"state": "closed", "ended_at": clock.now - timedelta(days=400)}
+    numbers = [begin(**old) for _ in range(5)]
+    reading = {"pumps": CaughtUp(at=None, long_over=timedelta(hours=1))}
+    forever = replace(rules, oldest=None, caught_up=reading)
+    delivery.plan_backlogs(store, forever, NAMES)
+    assert planned(store, forever) == [(number, "opened") for number in numbers]
 
 
 def test_only_what_is_severe_enough_is_told(store, rules, begin):
