@@ -61,7 +61,8 @@ class JoinedFiles(CsvFiles):
         self._learn_writing(after)
         since = naive_utc(after.event_time) if after is not None and after.event_time else None
         goes_on = since is not None and since == self._handed_over
-        files, read = find_files(self._path), Reading()
+        files = find_files(self._path)
+        read = Reading(warnings=[files.warning])
         values = self._named(
             {
                 scan.name: scan.values(since, limit, goes_on=goes_on)
@@ -82,7 +83,8 @@ class JoinedFiles(CsvFiles):
     def newest(self, until: Watermark | None, limit: int) -> Fetched:
         """The newest `limit` records up to a watermark (None: up to now), oldest first."""
         self._learn_writing(until)
-        files, read = find_files(self._path), Reading()
+        files = find_files(self._path)
+        read = Reading(warnings=[files.warning])
         end = naive_utc(until.event_time) if until is not None and until.event_time else None
         values = self._named(
             {scan.name: scan.newest(limit, end) for scan in self._scans(files, read)}
