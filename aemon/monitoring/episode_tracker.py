@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
-import sqlalchemy as sa
 
 from aemon.config.episode_settings import EpisodeSettings
 from aemon.config.receiver_settings import BACKLOG
 from aemon.detection.episode_forming import Episodes, Flagged
 from aemon.detection.judgement import Explanation
-from aemon.detection.similar_episodes import Earlier, Like, most_like, signed_shares
+from aemon.detection.similar_episodes import Like, most_like, signed_shares
 from aemon.logs import Action, log
+from aemon.monitoring.earlier_episodes import EarlierEpisodes
 from aemon.monitoring.judged import Judged
 from aemon.records import Episode, EpisodeState
 from aemon.run_report import RunCounts
@@ -22,13 +22,10 @@ from aemon.store.episodes import (
     count_open,
     episode_near,
     open_episodes,
-    told_before,
     write_episodes,
 )
 from aemon.store.store import Commit
 from aemon.store.verdicts import Saved
-
-MOST_EARLIER = 300  # episodes that a new one is held against: 20 ms, with 50 columns
 
 logger = logging.getLogger(__name__)
 
@@ -137,6 +134,8 @@ class EpisodeTracker:
         """Write changed episodes, and what each reported one looks like; their ids."""
         connection, news, opened_now = commit.connection, [], Counter[str]()
         ids = write_episodes(connection, self.monitor, changed, at)
+        newest = max((episode.started_at for episode in changed), default=at)
+        earlier = EarlierEpisodes(connection, self.monitor, newest)
         for written, number in zip(changed, ids, strict=True):
             episode, was = replace(written, id=number), before.get(written.id)
             if not episode.is_told:
@@ -146,7 +145,7 @@ class EpisodeTracker:
             closed = ended and (opened or (was is not None and was.state != EpisodeState.CLOSED))
             grew = was is not None and episode.peak_exceedance > was.peak_exceedance
             if opened or closed or grew:
-                episode, like = self._compared(connection, episode)
+                episode, like = _compared(earlier, episode)
                 if episode != replace(written, id=number):
                     write_episodes(connection, self.monitor, [episode], at)
                 news.append(News(episode=episode, like=like, opened=opened, closed=closed))
@@ -157,18 +156,13 @@ class EpisodeTracker:
         )
         return ids, Advanced(news=tuple(news), counts=counts)
 
-    def _compared(self, connection: sa.Connection, episode: Episode) -> tuple[Episode, Like | None]:
-        """An episode, and the earlier one that it looks like."""
-        earlier = [
-            Earlier(id=number, label=label, pattern=pattern)
-            for number, label, pattern in told_before(
-                connection, self.monitor, episode, MOST_EARLIER
-            )
-        ]
-        like = most_like(episode.signed, earlier)
-        if like is None:
-            return replace(episode, like_id=None, likeness=None), None
-        return replace(episode, like_id=like.id, likeness=like.likeness), like
+
+def _compared(earlier: EarlierEpisodes, episode: Episode) -> tuple[Episode, Like | None]:
+    """An episode, and the earlier one that it looks like."""
+    like = most_like(episode.signed, earlier.before(episode))
+    if like is None:
+        return replace(episode, like_id=None, likeness=None), None
+    return replace(episode, like_id=like.id, likeness=like.likeness), like
 
 
 def _flagged(judged: Judged, row: int, explanation: Explanation) -> Flagged:

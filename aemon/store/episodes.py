@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -156,26 +156,32 @@ def is_news() -> sa.ColumnElement[bool]:
     )
 
 
-def told_before(
-    connection: sa.Connection, monitor: str, episode: Episode, most: int
-) -> list[tuple[int, str, dict[str, float]]]:
-    """Id, label and pattern of the newest told episodes that began before one, newest first.
+class Told(NamedTuple):
+    """An episode that people were told of, as others are compared with it."""
+
+    id: int
+    started_at: datetime
+    label: str
+    pattern: dict[str, float]
+
+
+def told_before(connection: sa.Connection, monitor: str, until: datetime, most: int) -> list[Told]:
+    """Return the newest told episodes that began no later than a time, newest first.
 
     Those of all entities of the monitor.
     """
     query = (
-        sa.select(episodes.c.id, episodes.c.label, episodes.c.pattern)
+        sa.select(*(episodes.c[name] for name in Told._fields))
         .where(
             episodes.c.monitor == monitor,
             episodes.c.opened_at.is_not(None),
             episodes.c.pattern.is_not(None),
-            episodes.c.started_at <= episode.started_at,
-            episodes.c.id != episode.id,
+            episodes.c.started_at <= until,
         )
         .order_by(episodes.c.started_at.desc(), episodes.c.id.desc())
         .limit(most)
     )
-    return [(number, label, pattern) for number, label, pattern in connection.execute(query)]
+    return [Told(*row) for row in connection.execute(query)]
 
 
 def episode_near(
