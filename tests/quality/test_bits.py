@@ -30,9 +30,9 @@ def broken(count, seed):
 
 @pytest.mark.parametrize("seed", [0])
 def test_broken_combinations_of_bits_are_found_as_well_as_among_numbers(seed, frame_of):
-    learned = bits(3000, seed)
-    judged = np.concatenate([bits(2000, seed + 10), broken(500, seed + 20)])
-    labels = np.arange(len(judged)) >= 2000
+    learned = bits(1500, seed)
+    judged = np.concatenate([bits(1000, seed + 10), broken(250, seed + 20)])
+    labels = np.arange(len(judged)) >= 1000
     rng = np.random.default_rng(seed)
 
     def found(as_columns):
