@@ -23,10 +23,11 @@ A training a day would take hours for years of history, and learn nearly the sam
 class Backlog:
     """The part of a source that was there before anybody watched, and how far it was judged.
 
-    Records are of a backlog while they are older than `train_every`. A run judges one piece: as
-    many as come in one `train_every` by their own times, `LEAST_PIECE` at least. It is over then,
-    so that drift is found and the threshold is kept; and once a training would have come, it is
-    asked for, and the rest waits for the new detector.
+    Records are of a backlog where they were there at the first run of this process and are older
+    than `train_every`: a source whose live records carry old times, such as a replay, has none
+    but those. A run judges one piece: as many as come in one `train_every` by their own times,
+    `LEAST_PIECE` at least. It is over then, so that drift is found and the threshold is kept;
+    and once a training would have come, it is asked for, and the rest waits for the new detector.
     """
 
     def __init__(self, settings: MonitorSettings, clock: Clock) -> None:
@@ -35,6 +36,7 @@ class Backlog:
         self.behind = False
         """Whether the last run left records of a backlog."""
 
+        self._end: datetime | None = None  # event time of the newest record at the first run
         self._pause = timedelta(0)  # between two trainings
         self._newest = 0  # id of the newest detector seen
         self._on_trial = False
@@ -78,9 +80,14 @@ class Backlog:
             AemonError: the source is at fault.
         """
         recent = self._clock() - self._pause
-        times = read.times[~np.isnat(read.times)]
-        first = times[0].astype("datetime64[us]").item().replace(tzinfo=UTC) if len(times) else None
+        first, _ = _first_and_newest(read)
         if first is None or first >= recent:
+            return read, False
+        if self._end is None:
+            _, newest = _first_and_newest(reader.newest(None, 1))
+            self._end = newest or first
+        recent = min(recent, self._end)
+        if first >= recent:
             return read, False
         self._piece_from = self._piece_from or first
         there = read.leading(min(self._piece_from + self._pause, recent))
@@ -132,3 +139,11 @@ class Backlog:
         """How far it was judged, in plain words."""
         until = f" up to {self._until:%Y-%m-%d %H:%M}" if self._until is not None else ""
         return f"a backlog is judged step by step,{until} so far"
+
+
+def _first_and_newest(read: Read) -> tuple[datetime | None, datetime | None]:
+    """Return the event times of the first record that has one, and of the newest."""
+    times = read.times[~np.isnat(read.times)].astype("datetime64[us]")
+    if not len(times):
+        return None, None
+    return times[0].item().replace(tzinfo=UTC), times.max().item().replace(tzinfo=UTC)
