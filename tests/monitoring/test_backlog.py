@@ -136,3 +136,24 @@ def test_what_is_no_backlog_is_judged_at_once(old, store, clock, train_every, in
     assert ("one detector judged all from" in reason) is not in_steps
     assert (counts.unfinished, monitor.behind) == (False, False)
     monitor.close()
+
+
+def test_records_that_come_later_are_none_however_old_their_times_are(old, store, clock, tmp_path):
+    # Given a monitor that has judged all that was there when it began
+    settings = old.model_copy(update={"life": old.life.model_copy(update={"trial": False})})
+    monitor = Monitor("pumps", settings, store, clock, in_steps=True)
+    live_through(monitor, settings, store, clock)
+    monitor = Monitor("pumps", settings, store, clock, in_steps=True)
+    insert(tmp_path / "old.db", "readings", history(HISTORY, HISTORY + 10))
+    step(monitor)
+    # When a replay goes on, with two more days at once
+    insert(tmp_path / "old.db", "readings", history(HISTORY + 10, 2 * HISTORY))
+    outcome, reason, counts = step(monitor)
+    behind, why = monitor.behind, monitor.wants_training(clock())
+    monitor.close()
+    # Then they are judged as they come, and no training is waited for
+    assert outcome is Outcome.OK, reason
+    assert counts.records_scored == HISTORY - 10
+    assert not counts.unfinished
+    assert not behind
+    assert "backlog" not in why
