@@ -36,6 +36,7 @@ def finest_rate(records: int) -> float:
 
 
 @pytest.mark.shared_data
+@pytest.mark.timeout(900)  # a hundred trainings, on a busy machine
 def test_false_alarms_on_public_tables_are_as_rare_as_promised(shared_data, frame_of):
     # Given half of the normal records of each of twenty tables to learn from
     realised = {}
