@@ -76,7 +76,8 @@ class Space:
             lacks a feature lacks that much.
         prototypes: P normal records, scaled.
         joint: the same beside their whitened residuals (P, 2F); empty where nobody asks.
-        densities: (P,) mean log squared distance from each prototype to those around it.
+        densities: (P,) mean log squared distance from each prototype to those around it; empty where
+            nobody asks.
         relations: how the features go together; None where nobody asks.
         vouchers: how many prototypes must be near, for a record to be near to normal ones; more
             than 1 where some of them may be anomalies.
@@ -134,7 +135,7 @@ class Space:
             joint, values["joint"] = places[:, -1], self.logarithms(beside, mask)[:, -1]
         related = None
         if self.relations is not None and {"relation", "whitened"}.intersection(wanted):
-            found, related = self._related(X, mask, wanted, without)
+            found, related = self._related(self.relations, X, mask, wanted, without)
             values |= found
         return Measures(values, errors, nearest, joint, related)
 
@@ -157,15 +158,13 @@ class Space:
 
     def _related(
         self,
+        relations: Relations,
         X: Floats,  # noqa: N803 -- (N, F)
         mask: Mask,
         wanted: tuple[str, ...],
         without: Rows | None,
     ) -> tuple[dict[str, Values], Related]:
         """Measures on the scale of the relations."""
-        relations = self.relations
-        if relations is None:
-            raise ValueError("a space without relations has no scale of theirs")
         whitened, nearest = relations.whitened(X, mask), np.empty(0, dtype=np.intp)
         total = (whitened**2).sum(axis=1, keepdims=True, dtype=np.float64)
         values = {"relation": self.logarithms(total, mask)[:, 0]}

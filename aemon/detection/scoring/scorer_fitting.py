@@ -224,9 +224,11 @@ class _Ground:
             here = rows[parts[rows] == part]
             others, apart = tried[parts[tried] != part], chosen[folds[chosen] != folds[here[0]]]
             own = training_set.series and len(apart) > NEIGHBOURS
-            near = self.space(tried, apart) if own else space
-            if self.shrinkage is not None and others.size:
-                near = replace(near, relations=self.relations(others, apart if own else chosen))
+            near, related = space, others if others.size else tried
+            if own:
+                near = self.space(tried, apart, related)
+            elif self.shrinkage is not None:
+                near = replace(space, relations=self.relations(related, chosen))
             found = near.measure(
                 training_set.features[here],
                 training_set.mask[here],
@@ -245,8 +247,14 @@ class _Ground:
         squares = (self.residuals[:, rows] ** 2).mean(axis=0) * observed
         return float(squares.sum() / max(observed.sum(), TINY))
 
-    def space(self, tried: Rows, chosen: Rows) -> Space:
-        """The space whitened by `tried` records, with `chosen` ones as prototypes."""
+    def space(self, tried: Rows, chosen: Rows, related: Rows | None = None) -> Space:
+        """The space whitened by `tried` records, with `chosen` ones as prototypes.
+
+        Args:
+            tried: the records.
+            chosen: the prototypes.
+            related: records whose relations are held to be normal; by default those tried.
+        """
         training_set, weights = self.training_set, self.training_set.weights
         whitening = self.whitening(tried)
         nobody = Prototypes(points=np.zeros((0, 2 * len(weights)), dtype=np.float32))
@@ -261,20 +269,24 @@ class _Ground:
         )
         points = self.filled[chosen]
         prototypes = Prototypes(points=bare.scaled(points))
-        k = min(NEIGHBOURS, len(points) - 1)
-        distances, _ = prototypes.nearest(prototypes.points, k=k, without=np.arange(len(points)))
-        seen = np.ones(points.shape, dtype=bool)
-        densities = bare.logarithms(distances, seen).mean(axis=1).astype(np.float32)
-        joint = nobody
+        densities, joint = bare.densities, nobody
+        if "density" in self.plan.measures:
+            k, own = min(NEIGHBOURS, len(points) - 1), np.arange(len(points))
+            distances, _ = prototypes.nearest(prototypes.points, k=k, without=own)
+            seen = np.ones(points.shape, dtype=bool)
+            densities = bare.logarithms(distances, seen).mean(axis=1).astype(np.float32)
         if "joint" in self.plan.measures:
             whitened = self.residuals[:, chosen].mean(axis=0) @ whitening
             joint = Prototypes(points=bare.beside(points, whitened))
+        relations = None
+        if self.shrinkage is not None:
+            relations = self.relations(tried if related is None else related, chosen)
         return replace(
             bare,
             prototypes=prototypes,
             joint=joint,
             densities=densities,
-            relations=self.relations(tried, chosen) if self.shrinkage is not None else None,
+            relations=relations,
         )
 
     def relations(self, tried: Rows, chosen: Rows) -> Relations:
