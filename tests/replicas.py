@@ -1,4 +1,7 @@
-"""Daemons that share a PostgreSQL store, and records that come in for them all the time."""
+"""Daemons that share a PostgreSQL store, and records that come in for them all the time.
+
+A day of the records' own times comes in within seconds: no backlog asks for trainings here.
+"""
 
 import threading
 import time
@@ -20,6 +23,7 @@ MONITORS = f"""
   {{name}}:
     source: {{source}}
     score_every: 500ms
+    train_every: 3650d
     min_records: {LEARNED}
     chunk_records: 50
     detector: {{{{steps: 60, members: 1}}}}
@@ -100,13 +104,17 @@ class Group:
             found.setdefault(holder, set()).add(monitor)
         return found
 
-    def until(self, done: Callable[[], bool], seconds: float = 60) -> float:
+    def until(self, done: Callable[[], bool], seconds: float = 120) -> float:
         """Wait; how many seconds it took."""
         began = time.monotonic()
         while not done():
-            assert time.monotonic() - began < seconds, self.held()
+            assert time.monotonic() - began < seconds, self._stand()
             time.sleep(0.02)
         return time.monotonic() - began
+
+    def _stand(self) -> str:
+        marks = self.plant.ask("SELECT monitor, record_key FROM watermarks")
+        return f"held: {self.held()}, read up to: {dict(marks)}, there: {self.stream.total}"
 
     def shared_by(self, *names: str) -> bool:
         held = self.held()
