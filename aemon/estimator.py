@@ -47,6 +47,7 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
     Args:
         kind: of detector, as `detector.kind` in the configuration.
         false_alarm_rate: share of normal records that may be predicted as anomalies.
+        window: records seen together, where the order of rows is that of time; 1: each alone.
         members: autoencoders averaged.
         code_size: width of the code; None is the kind's choice, here and below.
         hidden_sizes: widths of the layers between features and code, the outermost first.
@@ -69,6 +70,7 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
         *,
         kind: str = DEFAULTS.kind,
         false_alarm_rate: float = 0.01,
+        window: int = DEFAULTS.window,
         members: int = DEFAULTS.members,
         code_size: int | None = None,
         hidden_sizes: tuple[int, ...] | None = None,
@@ -81,6 +83,7 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
     ) -> None:
         self.kind = kind
         self.false_alarm_rate = false_alarm_rate
+        self.window = window
         self.members = members
         self.code_size = code_size
         self.hidden_sizes = hidden_sizes
@@ -119,7 +122,8 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
         """Minus the detector's scores (N,): the higher, the more normal.
 
         A record that was learned from is held against the others (`Scorer.scores`), so that
-        `fit_predict` finds the anomalies among them.
+        `fit_predict` finds the anomalies among them. With a `window`, each row is seen behind those
+        above it.
 
         Raises:
             NotFittedError: nothing was learned yet.
@@ -127,6 +131,11 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
         """
         frame, count = self._blocks(X)
         detector = self.detector_
+        if detector.series is not None:
+            try:
+                return -detector.judge(frame.take(slice(0, count))).scores
+            except FrameError as error:
+                raise ValueError(str(error)) from error
         try:
             features, mask = detector.feature_map.transform(frame)
         except FrameError as error:

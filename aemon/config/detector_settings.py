@@ -39,6 +39,13 @@ class DetectorSettings(Settings):
     activation: Literal["silu", "tanh", "sigmoid", "linear"] = Field(
         "silu", description="how those layers bend"
     )
+    window: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="records seen together, those of an entity in a row, where the order of time "
+        "means something; 1 judges each record alone",
+    )
     members: int = Field(
         3, ge=1, le=32, description="autoencoders averaged, each tried on records it never saw"
     )

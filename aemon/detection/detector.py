@@ -11,17 +11,20 @@ from aemon.detection.arrays import Floats, Mask
 from aemon.detection.explaining.codes import Compression, code_map, compression
 from aemon.detection.explaining.imputing import Filled, fill
 from aemon.detection.features.feature_map import FeatureMap
-from aemon.detection.features.repeats import Repeats
 from aemon.detection.features.units import as_columns, with_gaps_filled
 from aemon.detection.judgement import Explanation, Judgement
-from aemon.detection.looking import Look, explain, judge, see
+from aemon.detection.looking import Look, Parts, explain, judge, see
+from aemon.detection.past import Past
 from aemon.detection.provenance import Provenance
 from aemon.detection.scoring.scorer import Scorer
+from aemon.detection.series.series_view import SeriesView
 from aemon.detection.state import (
     feature_map_from,
     feature_map_state,
     scorer_from,
     scorer_state,
+    series_from,
+    series_state,
     thresholds_from,
     thresholds_state,
 )
@@ -41,38 +44,43 @@ class Detector:
         scorer: from features to scores.
         thresholds: from scores to verdicts.
         provenance: what it was trained on.
+        series: from windows of features to scores; None where each record is judged alone.
     """
 
     feature_map: FeatureMap
     scorer: Scorer
     thresholds: Thresholds
     provenance: Provenance
+    series: SeriesView | None = None
 
     @property
     def threshold(self) -> Threshold:
         """The line for all records that have none of their own."""
         return self.thresholds.pooled
 
-    def look(self, frame: Records, before: Repeats | None = None) -> Look:
+    def look(self, frame: Records, before: Past | None = None) -> Look:
         """Look once at records that were fetched together: verdicts, and explanations on request.
 
         Context rows of the frame are seen, and not judged.
 
         Args:
             frame: the records, in the order of time.
-            before: what the records before these repeated, as `Judgement.repeats` says.
+            before: what the records before these left behind, as `Judgement.past` says.
 
         Raises:
             FrameError: a column that was learned from is missing, or no judged column can be read.
         """
-        seen = see(self.feature_map, self.scorer, as_frame(frame), before)
+        seen = see(self._parts, as_frame(frame), before)
         return Look(
             seen=seen,
-            judgement=judge(self.scorer, self.thresholds, self.feature_map, seen),
-            feature_map=self.feature_map,
-            scorer=self.scorer,
+            judgement=judge(self._parts, self.thresholds, seen),
+            parts=self._parts,
             thresholds=self.thresholds,
         )
+
+    @property
+    def _parts(self) -> Parts:
+        return Parts(self.feature_map, self.scorer, self.series)
 
     def judge(self, frame: Records) -> Judgement:
         """Return the verdicts on N records that were fetched together, as `look` has them.
@@ -94,8 +102,8 @@ class Detector:
         Raises:
             FrameError: a column that was learned from is missing.
         """
-        seen = see(self.feature_map, self.scorer, as_frame(frame))
-        return explain(self.feature_map, self.scorer, self.thresholds, seen, units)
+        seen = see(self._parts, as_frame(frame))
+        return explain(self._parts, self.thresholds, seen, units)
 
     def encode(self, frame: Records) -> Floats:
         """Codes (M, N, C) of N records by the encoders of all M members; gaps are filled first.
@@ -153,13 +161,15 @@ class Detector:
         map_arrays, map_metadata = feature_map_state(self.feature_map)
         scorer_arrays, scorer_metadata = scorer_state(self.scorer)
         threshold_arrays, threshold_metadata = thresholds_state(self.thresholds)
+        series_arrays, series_metadata = series_state(self.series)
         metadata = {
             "feature_map": map_metadata,
             "scorer": scorer_metadata,
             "lines": threshold_metadata,
             "provenance": self.provenance.to_metadata(),
+            **({"series": series_metadata} if series_metadata else {}),
         }
-        return {**map_arrays, **scorer_arrays, **threshold_arrays}, metadata
+        return {**map_arrays, **scorer_arrays, **threshold_arrays, **series_arrays}, metadata
 
     @classmethod
     def from_state(
@@ -176,4 +186,5 @@ class Detector:
             scorer=scorer_from(arrays, metadata["scorer"], feature_map),
             thresholds=thresholds_from(arrays, metadata["lines"]),
             provenance=Provenance.from_metadata(metadata["provenance"]),
+            series=series_from(arrays, metadata.get("series"), feature_map),
         )

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from aemon.detection.features.repeats import Repeats
+from aemon.detection.past import Past
 from aemon.frame import Frame
 from aemon.records import Quiet, Severity, UnreadableColumn, Verdict
 
@@ -29,7 +29,7 @@ class Judgement:
         imputed_shares: (N,) share of the judged cells that are missing.
         cells_imputed: missing judged cells in all.
         unreadable: columns of which most cells could not be read, and are taken as missing.
-        repeats: what the records after these may go on repeating.
+        past: what they leave behind for the records after them.
         quiet: row -> why the record there is suppressed, though over the line.
     """
 
@@ -42,7 +42,7 @@ class Judgement:
     imputed_shares: npt.NDArray[np.float64]
     cells_imputed: int
     unreadable: tuple[UnreadableColumn, ...] = ()
-    repeats: Repeats = field(default_factory=Repeats)
+    past: Past = field(default_factory=Past)
     quiet: Mapping[int, Quiet] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -125,12 +125,12 @@ class Looked(Protocol):
 class Judging(Protocol):
     """What a run needs of a detector; one detector fulfils it, and so may many stacked ones."""
 
-    def look(self, frame: Frame, before: Repeats | None = None) -> Looked:
+    def look(self, frame: Frame, before: Past | None = None) -> Looked:
         """Look once at records that were fetched together.
 
         Args:
             frame: the records, in the order of time.
-            before: what the records before these repeated, as `Judgement.repeats` says.
+            before: what the records before these left behind, as `Judgement.past` says.
 
         Raises:
             FrameError: a column that was learned from is missing, or no judged column can be read.

@@ -21,6 +21,8 @@ from aemon.detection.provenance import Provenance, hash_frame, versions
 from aemon.detection.scoring.scorer import Scorer
 from aemon.detection.scoring.scorer_fitting import Fitted, ScoringPlan, fit_scorer, hold_out
 from aemon.detection.scoring.trimming import trusted_records
+from aemon.detection.series.series_fitting import fit_series
+from aemon.detection.series.series_view import SeriesView
 from aemon.detection.state import hash_feature_map
 from aemon.detection.thresholds.by_entity import Thresholds, calibrate_thresholds
 from aemon.detection.thresholds.hindsight import standing_out
@@ -45,6 +47,7 @@ class Learned:
     Attributes:
         feature_map: from columns to features.
         scorer: from features to scores.
+        series: from windows of features to scores, where they are judged.
         provenance: what it was trained on.
         scores: (n,) of the calibration records, each as one never seen.
         records: those n records.
@@ -55,6 +58,7 @@ class Learned:
 
     feature_map: FeatureMap
     scorer: Scorer
+    series: SeriesView | None
     provenance: Provenance
     scores: npt.NDArray[np.float64]
     records: Frame
@@ -67,6 +71,7 @@ class Learned:
         return Detector(
             feature_map=self.feature_map,
             scorer=self.scorer,
+            series=self.series,
             thresholds=thresholds or self.thresholds(self.scores),
             provenance=self.provenance,
         )
@@ -134,24 +139,23 @@ def learn(
     plan = plan_for(kind, training_set, feature_map.floors)
     held = hold_out(autoencoder, training_set)
     fitted = fit_scorer(autoencoder, training_set, held, plan, seed=seed)
+    series = fit_series(
+        training_set, held.filled, feature_map.floors, frame,
+        width=settings.detector.window, alone=np.quantile(fitted.scores, 1 - rate),
+    )  # fmt: skip
+    fitted = fitted.with_scores(series.scores) if series else fitted
     calibrating = _calibrating(training_set, fitted)
     rows, held_out = fitted.rows[calibrating], frame.take(fitted.rows)
     provenance = Provenance(
-        trained_from=frame.aware_time(0),
-        trained_until=frame.aware_time(-1),
+        trained_from=frame.aware_time(0), trained_until=frame.aware_time(-1),
         training_records=int((training_set.folds < 0).sum()) or len(frame),
-        validation_records=len(fitted.rows),
-        calibration_records=len(rows),
-        seed=seed,
-        validation_error=fitted.error,
-        settings_hash=settings.fingerprint,
-        feature_map_hash=hash_feature_map(feature_map),
-        data_hash=hash_frame(frame),
-        versions=versions(),
-        seconds=perf_counter() - started,
-    )
+        validation_records=len(fitted.rows), calibration_records=len(rows),
+        seed=seed, validation_error=fitted.error, settings_hash=settings.fingerprint,
+        feature_map_hash=hash_feature_map(feature_map), data_hash=hash_frame(frame),
+        versions=versions(), seconds=perf_counter() - started,
+    )  # fmt: skip
     return Learned(
-        feature_map=feature_map, scorer=fitted.scorer, provenance=provenance,
+        feature_map=feature_map, scorer=fitted.scorer, series=series and series.view, provenance=provenance,
         scores=fitted.scores[calibrating], records=frame.take(rows),
         odd=held_out.take(standing_out(fitted.scores, held_out.entities, rate)),
         threshold=settings.threshold, rate=rate,

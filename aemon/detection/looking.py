@@ -1,20 +1,24 @@
 """One look of a detector at a frame: features are made once, for verdicts and explanations alike."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
-from aemon.detection.arrays import Floats, Mask, Rows
+from aemon.detection.arrays import Floats, Mask, Rows, Values
 from aemon.detection.explaining.blame import blame
 from aemon.detection.explaining.evidence import grounds
 from aemon.detection.explaining.explanation import explain_records
+from aemon.detection.explaining.window_explanation import explain_windows
 from aemon.detection.features.cells import RecordCells
 from aemon.detection.features.feature_map import FeatureMap
-from aemon.detection.features.repeats import Repeats
 from aemon.detection.judgement import Explanation, Judgement
+from aemon.detection.past import Past
 from aemon.detection.scoring.rounding import as_expected_within
 from aemon.detection.scoring.scorer import Scorer
+from aemon.detection.series.series_view import InSeries, SeriesView
+from aemon.detection.series.tails import Tails
 from aemon.detection.thresholds.by_entity import Thresholds
 from aemon.frame import Frame
 
@@ -35,12 +39,14 @@ class Seen:
         cells: of the N records, as they were read.
         features: (N, F), 0 where missing.
         mask: (N, F), which features were observed.
+        in_series: the records beside those before them, where windows are judged.
     """
 
     frame: Frame
     cells: RecordCells
     features: Floats
     mask: Mask
+    in_series: InSeries | None = None
 
     @property
     def plainly_odd(self) -> Mask:
@@ -54,33 +60,46 @@ class Seen:
             cells=self.cells.take(rows),
             features=self.features[rows],
             mask=self.mask[rows],
+            in_series=self.in_series.take(rows) if self.in_series is not None else None,
         )
 
 
-def see(
-    feature_map: FeatureMap, scorer: Scorer, frame: Frame, before: Repeats | None = None
-) -> Seen:
+class Parts(NamedTuple):
+    """What a detector looks with."""
+
+    feature_map: FeatureMap
+    scorer: Scorer
+    series: SeriesView | None  # None where each record is judged alone
+
+
+def see(parts: Parts, frame: Frame, before: Past | None = None) -> Seen:
     """Make features of all rows of a frame, and keep those of the records to be judged.
+
+    Args:
+        parts: of the detector.
+        frame: the records, in the order of time, context rows among them.
+        before: what the records before these left behind.
 
     Raises:
         FrameError: a column that was learned from is missing, or no judged column can be read.
     """
-    cells = feature_map.read(frame, before)
+    feature_map, scorer, series = parts
+    cells = feature_map.read(frame, before.repeats if before is not None else None)
     features, mask = feature_map.features(cells, frame.entities)
     mask[:, feature_map.steady] = True  # a missing constant is nothing to be filled in
     slack = feature_map.slack(cells)
     if slack.any():
         features = as_expected_within(scorer, features, mask, slack)
-    seen = Seen(frame=frame, cells=cells, features=features, mask=mask)
+    in_series = None
+    if series is not None:
+        guessed = scorer.space.guess(features, mask)
+        tails = before.tails if before is not None else None
+        in_series = series.look(guessed, mask, frame.entities, frame.times, tails)
+    seen = Seen(frame=frame, cells=cells, features=features, mask=mask, in_series=in_series)
     if frame.context is None:
         return seen
     kept = seen.take(frame.to_judge)
-    return Seen(
-        frame=kept.frame.without_context(),
-        cells=kept.cells,
-        features=kept.features,
-        mask=kept.mask,
-    )
+    return replace(kept, frame=kept.frame.without_context())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -94,8 +113,7 @@ class Look:
 
     seen: Seen
     judgement: Judgement
-    feature_map: FeatureMap
-    scorer: Scorer
+    parts: Parts
     thresholds: Thresholds
 
     @property
@@ -112,12 +130,17 @@ class Look:
         """
         if not len(rows):
             return []
-        return explain(self.feature_map, self.scorer, self.thresholds, self.seen.take(rows), units)
+        return explain(self.parts, self.thresholds, self.seen.take(rows), units)
 
 
-def judge(scorer: Scorer, thresholds: Thresholds, feature_map: FeatureMap, seen: Seen) -> Judgement:
+def judge(parts: Parts, thresholds: Thresholds, seen: Seen) -> Judgement:
     """Return the verdicts on N records that were fetched together."""
-    found = scorer.scores(seen.features, seen.mask)
+    feature_map, scorer, _ = parts
+    if seen.in_series is None:
+        found, tails = scorer.scores(seen.features, seen.mask), Tails()
+    else:
+        guarded = scorer.guarded_scores(seen.features, seen.mask)
+        found, tails = np.maximum(seen.in_series.scores, guarded), seen.in_series.tails
     plain = seen.plainly_odd
     if plain.any():
         least = PLAINLY * thresholds.values(seen.frame.entities)
@@ -136,20 +159,50 @@ def judge(scorer: Scorer, thresholds: Thresholds, feature_map: FeatureMap, seen:
         imputed_shares=imputed_shares,
         cells_imputed=int(missing.sum()),
         unreadable=seen.cells.unreadable,
-        repeats=seen.cells.repeats,
+        past=Past(repeats=seen.cells.repeats, tails=tails),
     )
 
 
 def explain(
-    feature_map: FeatureMap,
-    scorer: Scorer,
+    parts: Parts,
     thresholds: Thresholds,
     seen: Seen,
     units: Mapping[str, str] | None = None,
 ) -> list[Explanation]:
     """Explain why each of a few records scored as it did, in original units."""
+    feature_map, scorer, series = parts
+    if series is None or seen.in_series is None:
+        least = thresholds.values(seen.frame.entities)
+        return _explain_alone(feature_map, scorer, least, seen, units)
+    least = np.full(len(seen.frame), series.record_threshold)
+    alone = _explain_alone(feature_map, scorer, least, seen, units)
+    usual = scorer.scores(seen.features, seen.mask) <= least
+    rows = np.flatnonzero(usual & ~seen.plainly_odd)
+    if rows.size:  # only the records before them make them odd
+        part = seen.take(rows)
+        beside = explain_windows(feature_map, part.cells, part.mask, part.in_series, units)
+        for row, explanation in zip(rows.tolist(), beside, strict=True):
+            alone[row] = explanation
+    return alone
+
+
+def _explain_alone(
+    feature_map: FeatureMap,
+    scorer: Scorer,
+    least: Values,
+    seen: Seen,
+    units: Mapping[str, str] | None,
+) -> list[Explanation]:
+    """Explain records by what each of them is alone.
+
+    Args:
+        feature_map: of the detector.
+        scorer: of the detector.
+        least: (N,) the score that each record is held against.
+        seen: the N records.
+        units: of numeric columns.
+    """
     parts = scorer.parts(seen.features, seen.mask)
-    least = thresholds.values(seen.frame.entities)
     found = blame(feature_map, scorer, least, seen.features, seen.mask)
     for row in np.flatnonzero(seen.plainly_odd & (parts.scores <= least)):
         found.columns[row].clear()  # what moved, or froze, is to blame alone

@@ -20,6 +20,7 @@ from aemon.detection.scoring.normal_space import Space
 from aemon.detection.scoring.outline import Outline
 from aemon.detection.scoring.relations import Relations
 from aemon.detection.scoring.scorer import Guard, Scorer
+from aemon.detection.series.series_view import SeriesView
 from aemon.detection.thresholds.by_entity import Thresholds
 from aemon.detection.thresholds.methods import conformal
 from aemon.detection.thresholds.tail import Tail
@@ -30,6 +31,7 @@ Metadata = dict[str, Any]
 
 _OUTLINE = ("ranges", "means", "components", "gaps")
 _RELATIONS = ("means", "slopes", "whitening", "roots")
+_SERIES = ("means", "slopes", "lows", "highs", "spreads")
 _SPREAD = ("autoencoder.spread.weights", "autoencoder.spread.biases")
 
 _THRESHOLD_NUMBERS = (
@@ -168,6 +170,44 @@ def _relations(arrays: Arrays) -> Relations | None:
     return Relations(
         **{name: arrays[f"relations.{name}"] for name in _RELATIONS},
         points=Prototypes(points=arrays["relations.points"]),
+    )
+
+
+def series_state(series: SeriesView | None) -> tuple[Arrays, Metadata]:
+    """Arrays and JSON of a series view; empty where there is none."""
+    if series is None:
+        return {}, {}
+    arrays: Arrays = {f"series.{name}": getattr(series, name) for name in _SERIES}
+    arrays["series.into"], arrays["series.back"] = series.autoencoder.weights
+    arrays["series.into_biases"], arrays["series.back_biases"] = series.autoencoder.biases
+    return arrays, {
+        "width": series.width,
+        "longest_gap": int(series.longest_gap.astype("timedelta64[us]").astype(np.int64)),
+        "view": asdict(series.view),
+        "record_threshold": series.record_threshold,
+    }
+
+
+def series_from(
+    arrays: Arrays, metadata: Metadata | None, feature_map: FeatureMap
+) -> SeriesView | None:
+    """The inverse of `series_state`, for the feature map it was learned with."""
+    if not metadata:
+        return None
+    return SeriesView(
+        **{name: arrays[f"series.{name}"] for name in _SERIES},
+        width=metadata["width"],
+        longest_gap=np.timedelta64(metadata["longest_gap"], "us"),
+        weights=feature_map.weights,
+        autoencoder=Autoencoder(
+            weights=(arrays["series.into"], arrays["series.back"]),
+            biases=(arrays["series.into_biases"], arrays["series.back_biases"]),
+            activations=("linear", "linear"),
+            encoder_layers=1,
+            outputs=Outputs.linear(arrays["series.back"].shape[2]),
+        ),
+        view=View(**metadata["view"]),
+        record_threshold=metadata["record_threshold"],
     )
 
 

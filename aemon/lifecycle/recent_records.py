@@ -13,6 +13,8 @@ from aemon.detection.arrays import Mask
 from aemon.detection.drift.observed_history import ObservedHistory, new_history, rows_of
 from aemon.detection.features.repeats import Repeats
 from aemon.detection.judgement import Judgement
+from aemon.detection.past import Past
+from aemon.detection.series.tails import Tails
 from aemon.detection.thresholds.recalibration import Recent, every_records, window_records
 from aemon.detection.thresholds.unlikely_bursts import in_faults
 from aemon.frame import Frame, naive_utc
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 
 LONG_STRETCH = 30  # records; shorter ones are bursts, of which false alarms come, too
-_REPEATS = "repeats"  # in the state, beside what drift is told by
+_REPEATS, _TAILS = "repeats", "tails"  # in the state, beside what drift is told by
 MOST_KEPT = 50_000  # scores in memory, for all lines of a monitor together
 
 
@@ -48,7 +50,11 @@ class RecentRecords:
         self.life = _life(noted, loaded)
         state = noted[1] if noted is not None else None
         kept = state.get(_REPEATS) if isinstance(state, dict) else None
-        self.repeats = Repeats.from_json(kept, self._repeated)
+        mine = isinstance(state, dict) and noted is not None and noted[0] == stored.id
+        self.past = Past(
+            repeats=Repeats.from_json(kept, self._repeated),
+            tails=Tails.from_json(state.get(_TAILS)) if mine and state is not None else Tails(),
+        )
         self.drifts: list[Drift] = open_drifts(store, stored.monitor)
         self._monitor = stored.monitor
         each = window_records(stored.false_alarm_rate)
@@ -94,16 +100,18 @@ class RecentRecords:
         )  # fmt: skip
 
     def record(
-        self, connection: sa.Connection, life: ObservedHistory, repeats: Repeats, at: datetime
+        self, connection: sa.Connection, life: ObservedHistory, past: Past, at: datetime
     ) -> None:
         """Write what would be remembered, in the transaction of the verdicts."""
-        state = {**life.as_json(), _REPEATS: repeats.as_json(self._repeated)}
+        state = {**life.as_json(), _REPEATS: past.repeats.as_json(self._repeated)}
+        if past.tails.by_entity:
+            state[_TAILS] = past.tails.as_json()
         write_live_state(connection, self._monitor, self.detector_id, state, at)
 
     def adopt(self, life: ObservedHistory, frame: Frame, judged: Judgement, rows: Mask) -> None:
         """Remember what was committed."""
         self.life = life
-        self.repeats = judged.repeats
+        self.past = judged.past
         rows = rows & ~(self._in_stretches(frame) & self._over(frame, judged))
         self._came += int(rows.sum())
         self._scores.extend(judged.scores[rows].tolist())

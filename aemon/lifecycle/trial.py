@@ -1,7 +1,7 @@
 """A detector in the shadow: it judges what the active one judges, and a written rule decides."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from math import isclose
 from typing import Any
@@ -12,6 +12,7 @@ from aemon.config.schema import MonitorSettings
 from aemon.config.threshold_settings import ThresholdSettings
 from aemon.detection.arrays import Mask
 from aemon.detection.judgement import Judgement, Judging
+from aemon.detection.past import Past
 from aemon.detection.promotion import Decision, Evidence, Ruling
 from aemon.errors import FrameError
 from aemon.frame import Frame
@@ -38,25 +39,37 @@ class Shadow:
         detector: it.
         trained_by: the settings its lines were drawn by; None if nobody wrote them down.
         unfit: why records that the active one judges do not fit it; empty while they do.
+        past: what the records judged before left behind.
     """
 
     stored: StoredDetector
     detector: Judging
     trained_by: ThresholdSettings | None = None
     unfit: str = ""
+    past: Past = field(default_factory=Past)
 
     def learned_by(self, settings: MonitorSettings) -> bool:
         """Whether these are the settings it was trained with."""
         same = self.stored.settings_hash == settings.learning.fingerprint
         return same and self.trained_by in (None, settings.threshold)
 
-    def judge(self, frame: Frame) -> Judgement | None:
-        """What it says; None of records that no longer fit it, which ends its trial."""
+    def judge(self, frame: Frame, *, behind: bool = False) -> Judgement | None:
+        """What it says; None of records that no longer fit it, which ends its trial.
+
+        Args:
+            frame: the records.
+            behind: whether they were found behind the watermark, not after those judged before.
+        """
         try:
-            return self.detector.judge(frame)
+            return self.detector.look(frame, None if behind else self.past).judgement
         except FrameError as error:
             self.unfit = error.message
             return None
+
+    def adopt(self, judged: Judgement | None) -> None:
+        """Remember what records that were judged and committed leave behind."""
+        if judged is not None:
+            self.past = judged.past
 
     def record(
         self, commit: Commit, frame: Frame, active: Judgement, judged: Judgement | None, rows: Mask

@@ -107,7 +107,7 @@ class Judge:
     def _judge(self, frame: Frame, late: Mask, *, behind: bool) -> Judged:
         """Say all there is to say of a frame; nothing is written."""
         memory = None if behind or frame.context is not None else self.memory
-        looked = self.detector.look(frame, memory.repeats if memory is not None else None)
+        looked = self.detector.look(frame, memory.past if memory is not None else None)
         raw = looked.judgement
         explanations = looked.explain(np.flatnonzero(raw.anomalous), self.settings.columns.units)
         calendar = self.suppression.calendar(looked.frame)
@@ -118,7 +118,7 @@ class Judge:
             raw=raw,
             judgement=self.suppression.apply(looked.frame, raw, explanations, calendar),
             explanations=explanations,
-            tried=self.shadow.judge(frame) if self.shadow is not None else None,
+            tried=self.shadow.judge(frame, behind=behind) if self.shadow is not None else None,
             representative=~raw.absent & ~calendar.apart,
         )
 
@@ -139,8 +139,7 @@ class Judge:
                 self.shadow.record(commit, judged.frame, judged.raw, judged.tried, lived)
             if memory is not None:
                 history = memory.after(judged.frame, judged.raw, lived)
-                repeats = judged.raw.repeats
-                memory.record(commit.connection, history, repeats, self.store.now())
+                memory.record(commit.connection, history, judged.raw.past, self.store.now())
             tracker = EpisodeTracker(monitor=self.monitor, settings=self.settings.episodes)
             episodes = tracker.advance(commit, saved, judged)
             save_verdicts(
@@ -149,6 +148,8 @@ class Judge:
             self.stop.check()  # the last word: a run that was given up writes nothing any more
         self._adopt(counts + episodes.counts + RunCounts(store_seconds=(monotonic() - began,)))
         self.run.id = run_id
+        if self.shadow is not None and not judged.behind:
+            self.shadow.adopt(judged.tried)
         if memory is not None:
             memory.adopt(history, judged.frame, judged.raw, lived)
         over = np.flatnonzero(judged.judgement.over_threshold)

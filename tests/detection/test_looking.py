@@ -124,11 +124,11 @@ def test_a_sensor_that_freezes_at_a_usual_value_is_flagged_from_one_fetch_to_the
     table = table_of(60, 3)
     table.loc[20:50, "room"] = table["room"][20]
     usual = detector.judge(frame_of(table_of(60, 3))).anomalous
-    flagged, repeats = [], None
+    flagged, past = [], None
     for start in range(0, 60, 7):
         frame = frame_of(table[start : start + 7])
-        looked = detector.look(frame, repeats)
-        repeats = looked.judgement.repeats
+        looked = detector.look(frame, past)
+        past = looked.judgement.past
         flagged += looked.judgement.anomalous.tolist()
     assert all(flagged[25:51])
     whole = detector.look(frame_of(table))

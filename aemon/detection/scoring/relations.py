@@ -88,7 +88,7 @@ def fit_relations(
     """
     judged = np.flatnonzero(weights > 0)
     means = X.mean(axis=0, dtype=np.float64)
-    centred, slopes = _without_context((X - means), weights)
+    centred, slopes = without_context((X - means), weights)
     cloud = _cloud(centred[:, judged])
     along, across = _shrunk(cloud.values, shrinkage) ** -0.5, shrinkage**-0.5
     # of all roots the one that stays closest to the features (Kessy, Lewin & Strimmer 2018, ZCA-cor)
@@ -117,7 +117,7 @@ def choose_shrinkage(X: Floats, weights: Floats) -> float:  # noqa: N803 -- (N, 
     The records are cut, in the order of time, into contiguous folds; each is taken as drawn from
     a normal distribution with the moments of the others. No label is used.
     """
-    centred, _ = _without_context(X - X.mean(axis=0, dtype=np.float64), weights)
+    centred, _ = without_context(X - X.mean(axis=0, dtype=np.float64), weights)
     judged = centred[:, weights > 0]
     folds = np.arange(len(judged)) * FOLDS // max(len(judged), 1)
     total = np.zeros(len(SHRINKAGES))
@@ -138,8 +138,8 @@ def choose_shrinkage(X: Floats, weights: Floats) -> float:  # noqa: N803 -- (N, 
     return SHRINKAGES[int(total.argmax())]
 
 
-def _without_context(centred: Matrix, weights: Floats) -> tuple[Matrix, Matrix]:
-    """Centred records (N, F) less what their context tells of them, and by how much it does (F, F).
+def without_context(centred: Matrix, weights: Floats) -> tuple[Matrix, Matrix]:
+    """Take from centred records (N, F) what their context tells of them, and say how much (F, F).
 
     The context is one feature for each entity, so what is taken away is each entity's mean.
     """

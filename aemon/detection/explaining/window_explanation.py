@@ -1,0 +1,52 @@
+"""Explaining records that are usual alone, and odd after those before them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from aemon.detection.arrays import Mask
+from aemon.detection.explaining.blame import MOST_BLAMED, Blame
+from aemon.detection.explaining.explanation import explain_records
+from aemon.detection.features.cells import RecordCells
+from aemon.detection.features.feature_map import FeatureMap
+from aemon.detection.judgement import Explanation
+from aemon.detection.series.series_view import InSeries
+
+BLAMED_SHARE = 0.25
+"""Of the squared gaps of a window: a column with less is not blamed beside another."""
+
+AFTER = ", after the records before it"
+
+
+def explain_windows(
+    feature_map: FeatureMap,
+    cells: RecordCells,
+    mask: Mask,
+    seen: InSeries | None,
+    units: Mapping[str, str] | None,
+) -> list[Explanation]:
+    """Explain N records by the gaps of their windows.
+
+    Args:
+        feature_map: of the detector.
+        cells: of the records.
+        mask: (N, F), which features were observed.
+        seen: the records beside those before them.
+        units: of numeric columns.
+    """
+    if seen is None:
+        return []
+    gaps = seen.gaps * mask
+    places = [place for _, place in feature_map.judged]
+    by_column = np.stack([gaps[:, place].sum(axis=1) for place in places], axis=1)
+    least = BLAMED_SHARE * by_column.sum(axis=1)
+    blamed = []
+    for errors, enough in zip(by_column, least, strict=True):
+        order = np.argsort(-errors, kind="stable")[:MOST_BLAMED].tolist()
+        first = [place for place in order if errors[place] > 0]
+        blamed.append(first[:1] + [place for place in first[1:] if errors[place] >= enough])
+    blame = Blame(blamed, seen.expected, mask)
+    nothing: list[list[int]] = [[] for _ in blamed]
+    found = explain_records(feature_map, cells, gaps, blame, nothing, units or {})
+    return [replace(one, reason=one.reason + AFTER) for one in found]

@@ -1,0 +1,1 @@
+"""Records seen beside those before them, entity by entity: windows over time."""

@@ -1,0 +1,166 @@
+"""How odd a record is beside those before it: the residual of a window, smoothed over records."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from aemon.detection.arrays import Floats, Mask, Rows, Texts, Values
+from aemon.detection.autoencoders.autoencoder import Autoencoder
+from aemon.detection.scoring.combining import View
+from aemon.detection.series.tails import Tails
+from aemon.detection.series.windows import Runs, Times, Windows, runs_of
+
+FARTHEST = 600.0
+"""Bounds the logarithm of a score."""
+
+TINY = 1e-9  # keeps a logarithm finite
+
+BLOCK_RECORDS = 4_096
+"""Windows worked on at once."""
+
+
+class InSeries(NamedTuple):
+    """What was seen of N records beside those before them."""
+
+    scores: Values  # (N,)
+    gaps: Floats  # (N, F), squared, in usual gaps, of a record and those before it
+    expected: Floats  # (N, F), features as the windows lead to expect
+    tails: Tails  # what they leave behind for the next ones
+
+    def take(self, rows: Rows | Mask) -> "InSeries":
+        """Return what was seen of the records at these rows."""
+        return InSeries(self.scores[rows], self.gaps[rows], self.expected[rows], self.tails)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SeriesView:
+    """Windows of records, each held against its reconstruction. Made by `fit_series`.
+
+    A record's own gaps count as much as those of the whole window: it is the one that is judged,
+    and a spike must not flag those after it. For the same reason the cells before it are held
+    within what was seen in training, and no record's surprise counts without bound in the mean.
+
+    Attributes:
+        width: records in a window, W.
+        longest_gap: in time, between two records of a run.
+        means: (F,) the middle of the features.
+        slopes: (F, F) what the context tells of them, as in `Relations`.
+        lows: (F,) of the features in training, about their middle.
+        highs: (F,)
+        weights: (F,) of the features; only those with some have a part.
+        autoencoder: linear, of windows of the features with weight (W x J).
+        spreads: (W, F) usual gaps, at least a floor.
+        view: of the logarithm of the mean squared gap.
+        record_threshold: what a score of the record alone is held against.
+    """
+
+    width: int
+    longest_gap: np.timedelta64
+    means: Floats
+    slopes: Floats
+    lows: Floats
+    highs: Floats
+    weights: Floats
+    autoencoder: Autoencoder
+    spreads: Floats
+    view: View
+    record_threshold: float
+
+    def look(
+        self,
+        features: Floats,
+        mask: Mask,
+        entities: Texts,
+        times: Times,
+        before: Tails | None = None,
+    ) -> InSeries:
+        """Score N records beside those before them.
+
+        Args:
+            features: (N, F), missing cells filled with a guess.
+            mask: (N, F), which cells were observed.
+            entities: (N,) what each record belongs to.
+            times: (N,) event times.
+            before: what the records before these left behind.
+        """
+        runs = runs_of(entities, times, self.longest_gap, before)
+        centred = self.centred(features, mask)
+        gaps, expected = np.zeros_like(centred), features.copy()
+        logs = np.zeros(len(centred))
+        windows = runs.windows(centred, self.width)
+        for start in range(0, len(centred), BLOCK_RECORDS):
+            block = slice(start, start + BLOCK_RECORDS)
+            part = self.held_in(Windows(windows.cells[block], windows.there[block]))
+            residuals = window_residuals(self.autoencoder, part.cells, self.weights)
+            expected[block] -= residuals[:, :, 0].mean(axis=0)
+            squares = (residuals**2).mean(axis=0)
+            found = self.measured(squares, part.there, mask[block], self.spreads)
+            gaps[block], logs[block] = found
+        surprises = self.view.surprise(logs).astype(np.float32).astype(np.float64)
+        newer = runs.tails_after(centred, surprises, times, self.width)
+        return InSeries(
+            scores=self.scores_of(runs, surprises),
+            gaps=gaps,
+            expected=expected,
+            tails=(before or Tails()).with_newer(newer),
+        )
+
+    def centred(self, features: Floats, mask: Mask) -> Floats:
+        """Features (N, F) about the middle of their entity; 0 where they carry no weight."""
+        gaps = features - self.means
+        gaps -= (gaps * mask) @ self.slopes
+        gaps *= self.weights > 0
+        return gaps
+
+    def held_in(self, windows: Windows) -> Windows:
+        """Windows, the cells before each record held within what was seen in training."""
+        cells = windows.cells.copy()
+        np.clip(cells[:, 1:], self.lows, self.highs, out=cells[:, 1:])
+        return Windows(cells, windows.there)
+
+    def measured(
+        self, squares: Floats, there: Mask, mask: Mask, spreads: Floats
+    ) -> tuple[Floats, Values]:
+        """Gaps (N, F) in usual gaps, and the logarithm (N,) of their mean.
+
+        Args:
+            squares: (N, W, F) of residuals.
+            there: (N, W).
+            mask: (N, F).
+            spreads: (W, F).
+        """
+        seen = there.astype(np.float32)
+        seen /= self.width
+        seen[:, 0] += 1.0
+        parts = squares / spreads**2 * seen[:, :, None]
+        parts[:, 0] *= mask
+        gaps: Floats = (parts.sum(axis=1) * self.weights).astype(np.float32)
+        observed = seen[:, 0] * (mask @ self.weights) + seen[:, 1:].sum(axis=1) * self.weights.sum()
+        logs = np.log(np.maximum(gaps.sum(axis=1) / np.maximum(observed, TINY), TINY))
+        return gaps, logs.astype(np.float64)
+
+    def scores_of(self, runs: Runs, surprises: Values) -> Values:
+        """Scores (N,) of surprises: a squared distance again, about 1 for a usual record."""
+        usual = float(self.view.surprise(np.array([self.view.start]))[0])
+        beyond = self.view.scale * (runs.smoothed(surprises) - usual)
+        scores: Values = np.exp(np.clip(self.view.start + beyond, -FARTHEST, FARTHEST))
+        return scores
+
+
+def window_residuals(autoencoder: Autoencoder, cells: Floats, weights: Floats) -> Floats:
+    """Residuals (M, N, W, F) of windows, of each member; 0 without weight.
+
+    Args:
+        autoencoder: of windows of the features with weight.
+        cells: (N, W, F).
+        weights: (F,).
+    """
+    judged = np.flatnonzero(weights > 0)
+    flat = cells[:, :, judged].reshape(len(cells), -1)
+    residuals = flat - autoencoder(flat)
+    if len(judged) == len(weights):
+        return residuals.reshape(-1, *cells.shape)
+    found = np.zeros((len(residuals), *cells.shape), dtype=np.float32)
+    found[..., judged] = residuals.reshape(-1, *cells.shape[:2], len(judged))
+    return found

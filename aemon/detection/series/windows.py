@@ -1,0 +1,180 @@
+"""Windows: each record beside those before it, of its own entity and without a gap between."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from aemon.detection.arrays import Floats, Mask, Rows, Texts, Values
+from aemon.detection.series.tails import Tail, Tails
+
+Times = npt.NDArray[np.datetime64]
+
+SMOOTHED = 16
+"""Records whose mean surprise counts beside the record's own."""
+
+MOST_SURPRISE = 10.0
+"""In nats, of one record in that mean: a single spike must not flag those after it."""
+
+
+class Windows(NamedTuple):
+    """N records beside those before them."""
+
+    cells: Floats  # (N, W, F), the record first, then those before it, the newest first
+    there: Mask  # (N, W), which of them there were; the others repeat the oldest one
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Runs:
+    """Where N records stand in the runs of their entities. Made by `runs_of`.
+
+    A run ends at a gap. Arrays are in the order of entity and time.
+
+    Attributes:
+        order: (N,) rows of the frame.
+        behind: (N,) how many records of the frame precede each one in its run.
+        tails: (N,) which tail its run goes on from, or -1.
+        kept: those tails.
+        names: of the entities, in order.
+        ends: (E,) place of the last record of each.
+    """
+
+    order: Rows
+    behind: Rows
+    tails: Rows
+    kept: list[Tail]
+    names: list[str]
+    ends: Rows
+
+    def windows(self, features: Floats, width: int) -> Windows:
+        """Put each record beside those before it; windows are in the order of the frame.
+
+        Args:
+            features: (N, F) in the order of the frame.
+            width: records in a window, W.
+        """
+        ordered = features[self.order]
+        earlier = _stacked([tail.features for tail in self.kept], width - 1, features.shape[1])
+        cells = np.empty((len(ordered), width, features.shape[1]), dtype=np.float32)
+        there = np.ones((len(ordered), width), dtype=bool)
+        cells[:, 0] = ordered
+        for lag in range(1, width):
+            found, there[:, lag] = self._before(ordered, earlier, lag)
+            cells[:, lag] = np.where(there[:, lag, None], found, cells[:, lag - 1])
+        windows = Windows(np.empty_like(cells), np.empty_like(there))
+        windows.cells[self.order], windows.there[self.order] = cells, there
+        return windows
+
+    def smoothed(self, surprises: Values) -> Values:
+        """Return the mean (N,) of each record's surprise and the mean one of its run's last records.
+
+        Args:
+            surprises: (N,) in the order of the frame, as the result is.
+        """
+        ordered = surprises[self.order]
+        capped = np.minimum(ordered, MOST_SURPRISE).astype(np.float32)[:, None]
+        parts = [np.minimum(tail.surprises, MOST_SURPRISE)[:, None] for tail in self.kept]
+        earlier = _stacked(parts, SMOOTHED - 1, 1)
+        total, count = capped[:, 0].astype(np.float64), np.ones(len(ordered))
+        for lag in range(1, SMOOTHED):
+            found, there = self._before(capped, earlier, lag)
+            total += np.where(there, found[:, 0], 0.0)
+            count += there
+        smoothed = np.empty(len(ordered))
+        smoothed[self.order] = (ordered + total / count) / 2
+        return smoothed
+
+    def _before(self, ordered: Floats, earlier: "_Earlier", lag: int) -> tuple[Floats, Mask]:
+        """What stands so many records before each one (N, F), and where something does (N,)."""
+        found = np.zeros_like(ordered)
+        here = self.behind >= lag
+        found[here] = ordered[np.flatnonzero(here) - lag]
+        back = lag - self.behind  # how far into the tail
+        tail = ~here & (self.tails >= 0)
+        tail[tail] &= back[tail] <= earlier.known[self.tails[tail]]
+        found[tail] = earlier.rows[self.tails[tail], -back[tail]]
+        return found, here | tail
+
+    def tails_after(
+        self, features: Floats, surprises: Values, times: Times, width: int
+    ) -> dict[str, Tail]:
+        """Return what the last record of each entity leaves behind.
+
+        Args:
+            features: (N, F), as `surprises` and `times` in the order of the frame.
+            surprises: (N,).
+            times: (N,).
+            width: records in a window.
+        """
+        found = {}
+        for name, end in zip(self.names, self.ends.tolist(), strict=True):
+            rows = self.order[end - self.behind[end] : end + 1]
+            last = features[rows[-(width - 1) :]]
+            told: Floats = surprises[rows[-(SMOOTHED - 1) :]].astype(np.float32)
+            if self.tails[end] >= 0:
+                before = self.kept[self.tails[end]]
+                last = np.concatenate([before.features, last])[-(width - 1) :]
+                told = np.concatenate([before.surprises, told])[-(SMOOTHED - 1) :]
+            found[name] = Tail(time=times[rows[-1]], features=last, surprises=told)
+        return found
+
+
+def runs_of(
+    entities: Texts, times: Times, longest_gap: np.timedelta64, before: Tails | None = None
+) -> Runs:
+    """Find the runs of N records.
+
+    Args:
+        entities: (N,) what each record belongs to.
+        times: (N,) event times.
+        longest_gap: a longer one ends a run.
+        before: of the records before these.
+    """
+    codes, names = pd.factorize(entities)
+    order = np.lexsort((times, codes))
+    ordered_codes, ordered = codes[order], times[order]
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = ordered_codes[1:] != ordered_codes[:-1]
+    begins = first.copy()
+    begins[1:] |= ordered[1:] - ordered[:-1] > longest_gap
+    places = np.arange(len(order))
+    starts = np.maximum.accumulate(np.where(begins, places, 0))
+    kept: list[Tail] = []
+    goes_on = np.full(len(order), -1, dtype=np.intp)
+    tails = before.by_entity if before is not None else {}
+    for place, name in zip(np.flatnonzero(first).tolist(), names, strict=True):
+        tail = tails.get(str(name))
+        if tail is not None:
+            gap = ordered[place] - tail.time
+            if np.timedelta64(0, "us") <= gap <= longest_gap:
+                goes_on[place] = len(kept)
+                kept.append(tail)
+    ends = np.append(np.flatnonzero(first)[1:], len(order)) - 1
+    return Runs(
+        order=order,
+        behind=places - starts,
+        tails=goes_on[starts],
+        kept=kept,
+        names=[str(name) for name in names],
+        ends=ends if len(order) else ends[:0],
+    )
+
+
+class _Earlier(NamedTuple):
+    """The last rows of each of E tails, at the end of K places."""
+
+    rows: Floats  # (E, K, F)
+    known: Rows  # (E,) how many there are
+
+
+def _stacked(parts: list[Floats], rows: int, width: int) -> _Earlier:
+    found = _Earlier(
+        np.zeros((len(parts), rows, width), dtype=np.float32), np.zeros(len(parts), dtype=np.intp)
+    )
+    for place, part in enumerate(parts):
+        found.known[place] = known = min(len(part), rows)
+        if known:
+            found.rows[place, -known:] = part[-known:]
+    return found

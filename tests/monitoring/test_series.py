@@ -1,0 +1,75 @@
+"""Windows over a source: a record is judged beside those before it, whatever came between."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+from aemon.config.detector_settings import DetectorSettings
+from aemon.config.lifecycle_settings import LifeSettings
+from aemon.frame import Frame
+from aemon.lifecycle.loaded_detector import load
+from aemon.lifecycle.training_run import train_once
+from aemon.monitoring.monitor import Monitor
+from aemon.records import Outcome
+from aemon.run import Run, Stop
+from aemon.store.detectors import active_detector
+from aemon.store.schema.tables import live_states, scores
+from tests import readings
+from tests.processes import insert
+from tests.readings import LEARNED
+
+CAME = (1, 3, 40, 2, 57, 1, 16)
+
+
+@pytest.fixture
+def settings(settings):
+    detector = DetectorSettings(steps=60, members=2, window=4)
+    return settings.model_copy(
+        update={"detector": detector, "life": LifeSettings(trial=False, recalibrate=False)}
+    )
+
+
+def come(database, settings, store, clock, *, junk: str = "") -> list[float]:
+    """Scores of records that came in pieces, each judged by a monitor that was just started."""
+    first = LEARNED
+    for place, count in enumerate(CAME):
+        insert(database, "readings", readings.rows(count, first=first))
+        first += count
+        monitor = Monitor("pumps", settings, store, clock)
+        run = Run()
+        assert monitor.score_once(run, Stop())[0] is Outcome.OK
+        assert run.counts.records_scored == count
+        monitor.close()
+        if junk and not place:
+            with store.writing() as connection:
+                state = connection.execute(sa.select(live_states.c.state)).scalar_one()
+                connection.execute(sa.update(live_states).values(state={**state, "tails": junk}))
+    with store.reading() as connection:
+        query = sa.select(scores.c.score).order_by(scores.c.event_time)
+        return list(connection.execute(query).scalars())
+
+
+def at_once(store, count: int) -> np.ndarray:
+    """The scores of the same records, looked at in one piece."""
+    stored = active_detector(store, "pumps")
+    values = readings.table(count, first=LEARNED)
+    frame = Frame(
+        times=pd.to_datetime(values["ts"]).dt.tz_localize(None).to_numpy("datetime64[us]"), keys=values["id"].astype(str).to_numpy(object),
+        entities=np.full(count, "", dtype=object), values=values[["flow", "pressure", "current"]],
+    )  # fmt: skip
+    detector = load(store, stored).detector
+    assert detector.series is not None
+    return detector.judge(frame).scores
+
+
+def test_restarts_between_records_change_no_score(settings, store, clock, database):
+    train_once("pumps", settings, store, clock)
+    found = come(database, settings, store, clock)
+    np.testing.assert_allclose(found, at_once(store, sum(CAME)), rtol=1e-4)
+
+
+def test_junk_in_the_store_is_no_past_and_stops_nothing(settings, store, clock, database):
+    train_once("pumps", settings, store, clock)
+    found = come(database, settings, store, clock, junk="?")
+    assert np.isfinite(found).all()
