@@ -265,11 +265,11 @@ def test_one_on_trial_that_the_records_do_not_fit_any_more_is_rejected(
     score(monitor)
     unfit = "column current is not there"
 
-    def refuse(frame):
+    def refuse(frame, before):
         raise FrameError(unfit)
 
     shadow = monitor._active_detector.shadow
-    shadow.detector = Mock(wraps=shadow.detector, judge=refuse)
+    shadow.detector = Mock(wraps=shadow.detector, look=refuse)
     more(database, 1, 2 * LEARNED)
     score(monitor)
     assert states(store) == ["active", "rejected"]
