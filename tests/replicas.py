@@ -18,7 +18,7 @@ from tests.processes import Daemon, aemon
 LEASE_SECONDS = 2.0
 NAMES = ("compressor", "fan", "pump", "valve")
 PIECE = 10  # records a write
-WRITE_EVERY_SECONDS = 0.1
+WRITE_EVERY_SECONDS = 0.2
 MONITORS = f"""
   {{name}}:
     source: {{source}}
