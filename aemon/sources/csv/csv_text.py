@@ -29,6 +29,10 @@ BLANKS = "blanks"
 """The separator that is any run of blanks and tabs."""
 
 
+SEPARATORS = {",": "','", ";": "';'", "\t": '"\\t"', "|": "'|'", " ": BLANKS}
+"""The usual ones, and how the configuration names them."""
+
+
 class Dialect(NamedTuple):
     """What the configuration says of how files are written."""
 
@@ -125,6 +129,15 @@ class CsvText:
                 continue
             below, first = 0, False
             yield force, line
+
+    def names_elsewhere(self) -> Header | None:
+        """Return the line that holds the roles' columns with another separator; None if none does."""
+        for separator in SEPARATORS:
+            wanted = self._wanted._replace(separator=separator, own_separator=True, line=None)
+            found = find_header(self._whole_lines(0, separator), wanted)
+            if found is not None and set(wanted.columns) <= set(found.columns):
+                return found
+        return None
 
     def ends(self, count: int) -> list[tuple[Header, Line]]:
         """Return about `count` of the first records and of the last."""

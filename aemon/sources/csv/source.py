@@ -237,7 +237,7 @@ class CsvFiles:
             with open_plain(path) as (file, packed):
                 text = CsvText(path, file, self._dialect, self._tables.wanted, complete=packed)
                 if text.header is not None:
-                    self._tables.check(path, text.header)
+                    self._tables.check(path, text.header, text)
                     read.columns |= dict.fromkeys(text.header.columns)
                 yield text if text.header is not None else None
         except IncompleteError as error:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from aemon.errors import SourceConfigError
 from aemon.frame import Roles
+from aemon.sources.csv.csv_text import SEPARATORS, CsvText
 from aemon.sources.csv.encoding import FALLBACK
 from aemon.sources.csv.header import Header
 from aemon.sources.csv.lines import Line
@@ -47,8 +48,8 @@ class Tables:
         entity = None if from_path else roles.entity
         self.wanted = tuple(name for name in (*times, own, entity) if name)
 
-    def check(self, path: Path, header: Header) -> None:
-        """Raise SourceConfigError where a header lacks a role's column, or has a name twice."""
+    def check(self, path: Path, header: Header, text: CsvText) -> None:
+        """Raise SourceConfigError where a file's header lacks a role's column, or has a name twice."""
         columns = header.columns
         twice = sorted({name for name in columns if columns.count(name) > 1})
         if twice:
@@ -60,9 +61,7 @@ class Tables:
         for wanted in self.wanted:
             if wanted not in columns:
                 raise SourceConfigError(
-                    f"{path}: no column {wanted!r}",
-                    todo=f"{there(columns, wanted)}; {_separator_told(header)}; "
-                    f"the names are taken from line {header.line} (another: header_line: NUMBER)",
+                    f"{path}: no column {wanted!r}", todo=_way_to(wanted, header, text)
                 )
 
     def make(
@@ -123,14 +122,29 @@ class Tables:
         return join_times(table, self._times, self.roles.time) if len(self._times) > 1 else table
 
 
+def _way_to(wanted: str, header: Header, text: CsvText) -> str:
+    """Return how to come to a column that a header lacks."""
+    found = text.names_elsewhere()
+    if found is not None and found.separator != header.separator:
+        return (
+            f"line {found.line} names it, with {found.separator!r} between the columns: "
+            f"separator: {SEPARATORS[found.separator]}"
+        )
+    if found is not None:
+        return f"line {found.line} names it: header_line: {found.line}"
+    return (
+        f"{there(header.columns, wanted)}; {_separator_told(header)}; the names are taken from "
+        f"line {header.line} (another: header_line: NUMBER)"
+    )
+
+
 def _separator_told(header: Header) -> str:
     """Return which separator was taken, and another one where a single column shows it."""
     told = f"the separator is {header.separator!r}"
-    marks = {";": "';'", "\t": '"\\t"', "|": "'|'", ",": "','", " ": "blanks"}
-    other = next((text for mark, text in marks.items() if mark in header.columns[0]), None)
+    other = next((mark for mark in ";\t|, " if mark in header.columns[0]), None)
     if len(header.columns) > 1 or other is None:
         return told
-    return f"{told}, and the line holds another: separator: {other}"
+    return f"{told}, and the line holds another: separator: {SEPARATORS[other]}"
 
 
 def foreign_note(path: Path, taken: Sequence[tuple[Header, Line]], named: str | None) -> str:

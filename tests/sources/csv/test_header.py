@@ -62,6 +62,26 @@ def test_a_header_that_is_not_found_is_told_with_the_setting(tmp_path):
         opened(tmp_path / "plant.csv", header_line=2).fetch(None, 1)
 
 
+PREAMBLE = "Station: South, pump 7\nExported 17.11.2025\n\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "told"),
+    [
+        (PREAMBLE + "ts;flow\n1;20,5\n", {}, r"line 4 names it.*separator: ';'"),
+        (PREAMBLE + "ts\tflow\n1\t20\n", {}, r'line 4 names it.*separator: "\\t"'),
+        (PREAMBLE + "ts,flow\n1,20\n", {"separator": ";"}, r"line 4 names it.*separator: ','"),
+        (PREAMBLE + "ts,flow\n1,20\n", {"header_line": 2}, r"line 4 names it: header_line: 4\)$"),
+        (PREAMBLE + "ts;flow\n1;20\n", {"time": "tss"}, r"no column 'tss'.*taken from line 1"),
+    ],
+    ids=["semicolon", "tab", "comma", "line", "nowhere"],
+)
+def test_a_separator_that_would_show_the_names_is_told(tmp_path, text, settings, told):
+    (tmp_path / "plant.csv").write_text(text)
+    with pytest.raises(SourceConfigError, match=told):
+        opened(tmp_path / "plant.csv", **settings).fetch(None, 1)
+
+
 @pytest.mark.parametrize(
     ("header", "line"),
     [
