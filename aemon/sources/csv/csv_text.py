@@ -9,12 +9,14 @@ from typing import BinaryIO, NamedTuple
 from aemon.errors import SourceConfigError
 from aemon.sources.csv.encoding import HEAD_BYTES, find_encoding
 from aemon.sources.csv.header import (
+    MARK,
     MOST_LINES_BELOW,
     Header,
     Wanted,
+    after_mark,
     find_header,
     has_gaps,
-    header_of,
+    header_like,
     is_below_names,
     is_record,
     is_remark,
@@ -81,6 +83,9 @@ class CsvText:
         if separator == " " and not self._blanks and self.header and has_gaps(self.header):
             self._blanks = True  # names stand below each other: no empty fields
             self.header = find_header(self._whole_lines(0, separator), self._wanted)
+        if separator == " " and self.header is not None and self.header.columns[0] == MARK:
+            lines = self._whole_lines(self.header.start, separator)
+            self.header = after_mark(self.header, next(lines), next(lines, None))
         if self.header is not None and len(self.header.columns) > MOST_COLUMNS:
             raise SourceConfigError(
                 f"{path}:{self.header.line}: {len(self.header.columns):,} columns, and at most "
@@ -167,7 +172,7 @@ class CsvText:
         force = self.header
         if start.header >= 0:
             line = next(self._whole_lines(start.header, force.separator), None)
-            return (header_of(line, force.separator) if line is not None else None) or force
+            return (header_like(line, force) if line is not None else None) or force
         for header, line in self.records():  # of an older version, which noted none
             if line.start >= start.bytes:
                 break

@@ -17,6 +17,9 @@ MOST_LINES_BELOW = 5
 KNOWN_SHARE = 0.5
 """A line with so many of the names in force is another header, whatever else is in it."""
 
+MARK = "#"
+"""What may stand before names, and may be a name: the lines below tell."""
+
 NO_NAME = "column_{}"
 """What the column at a place is called that has no name."""
 
@@ -74,10 +77,40 @@ def find_header(lines: Iterable[Line], wanted: Wanted) -> Header | None:
             return header
         first = first or header
         if line.text.startswith(b"#"):
-            bare = header_of(line._replace(text=line.text.lstrip(b"# \t")), separator)
+            bare = header_of(_bare(line), separator)
             if bare is not None and set(wanted.columns) <= set(bare.columns):
                 commented = commented or bare
     return commented or first
+
+
+def after_mark(header: Header, line: Line, following: Line | None) -> Header:
+    """Return a header of blanks without the `#` before it, where the records have one field less.
+
+    Args:
+        header: the header.
+        line: the line that it was made of.
+        following: the line behind it; None where there is none yet.
+    """
+    bare = header_of(_bare(line), header.separator)
+    fields = split(following.text, header.separator) if following is not None else None
+    if bare is None or fields is None or len(fields) != len(bare.columns):
+        return header
+    return header._replace(columns=bare.columns, named=bare.named)
+
+
+def header_like(line: Line, header: Header) -> Header | None:
+    """Return a line read as column names, spelt and marked as an earlier header is."""
+    is_marked = line.text.startswith(b"#") and not header.columns[0].startswith(MARK)
+    found = header_of(_bare(line) if is_marked else line, header.separator)
+    if found is None:
+        return None
+    spelt = {name.casefold(): name for name in header.columns}
+    return found._replace(columns=tuple(spelt.get(x.casefold(), x) for x in found.columns))
+
+
+def _bare(line: Line) -> Line:
+    """Return a line without the `#` at its beginning."""
+    return line._replace(text=line.text.lstrip(b"# \t"))
 
 
 def header_of(line: Line, separator: str) -> Header | None:
@@ -113,12 +146,10 @@ def next_header(line: Line, header: Header, wanted: Wanted) -> Header | None:
     Raises:
         SourceConfigError: it is one without the roles' columns; what is below it cannot be read.
     """
-    found = header_of(line, header.separator)
+    found = header_like(line, header)
     if found is None:
         return None
-    spelt = {name.casefold(): name for name in header.columns}
-    columns = tuple(spelt.get(name.casefold(), name) for name in found.columns)
-    found = found._replace(columns=columns)
+    columns = found.columns
     known = len(set(columns) & set(header.columns))
     is_known = known >= KNOWN_SHARE * header.named
     if set(wanted.columns) <= set(columns) and len(set(columns)) == len(columns):

@@ -47,6 +47,37 @@ def test_what_stands_around_the_header_is_no_record(tmp_path, text, time, flows)
     assert list(table["flow"]) == flows
 
 
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("# plant 7\n# ts  flow\n1    20\n2 21\n", ["ts", "flow"]),
+        ("#  ts flow\n1 1 20\n2 2 21\n", ["#", "ts", "flow"]),
+        ("# ts flow\n", ["#", "ts", "flow"]),
+    ],
+    ids=["mark", "column", "not yet known"],
+)
+def test_a_lone_hash_before_names_is_a_column_if_the_records_have_it(tmp_path, text, columns):
+    (tmp_path / "plant.txt").write_text(text)
+    table = opened(tmp_path / "plant.txt", separator="blanks").fetch(None, 9).table
+    assert list(table.columns) == [*columns, "file:line"]
+    assert table["flow"].tolist() == [20, 21][: len(table)]
+
+
+@pytest.mark.parametrize("separator", [",", ";", " ", "blanks"])
+def test_a_marked_header_may_be_repeated(tmp_path, separator):
+    mark = " " if separator == "blanks" else separator
+    file, part = tmp_path / "plant.log", "# ts,flow,pressure\n1,20,3\n2,21,3\n".replace(",", mark)
+    file.write_text(part)
+    plant = Follower(file, separator=separator)
+    found = plant.read(limit=1)
+    file.write_text(part * 2)
+    found += plant.read(limit=1)
+    file.write_text(part * 2 + "3,22,3\n".replace(",", mark))
+    assert found + plant.read() == [20, 21, 20, 21, 22]
+    assert plant.keys[-1] == "plant.log:7"
+    assert plant.warnings == []
+
+
 def test_the_line_of_the_header_may_be_named(tmp_path):
     (tmp_path / "plant.csv").write_text("ts,flow\nts,pressure\n1,20\n")
     table = opened(tmp_path / "plant.csv", header_line=2).fetch(None, 9).table
@@ -91,8 +122,10 @@ def test_a_separator_that_would_show_the_names_is_told(tmp_path, text, settings,
         ("ts,flow", "2026-03-02,100"),
         ("level1,ts,flow", "1,2026-03-02,100"),
         ('"ts","flow"', "2026-03-02,100"),
+        ("Pressure,TS,Flow", "7,2026-03-02,100"),
+        ("# pressure,ts,flow", "7,2026-03-02,100"),
     ],
-    ids=["same", "order", "more", "fewer", "others", "quoted"],
+    ids=["same", "order", "more", "fewer", "others", "quoted", "capitals", "marked"],
 )
 @pytest.mark.parametrize("limit", [1, 3, 100])
 def test_values_go_by_name_below_a_repeated_header(tmp_path, header, line, limit):
