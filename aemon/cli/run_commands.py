@@ -159,12 +159,9 @@ def _log_what_no_table_shows() -> None:
 
 def _reason(report: "RunReport") -> str:
     """Why a run ended so; nobody but the person who asked will train."""
-    if (
-        report.outcome == "collecting"
-        and report.counts.records_read >= report.counts.records_wanted
-    ):
-        return f"{report.counts.records_wanted} records are there: run `aemon train`"
-    return report.reason
+    from aemon.lifecycle.cold_start import FIRST_TRAINING
+
+    return report.reason.replace(FIRST_TRAINING, ": run `aemon train`")
 
 
 def _print_runs(reports: "list[RunReport]", *, as_json: bool) -> None:

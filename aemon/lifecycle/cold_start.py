@@ -8,9 +8,12 @@ from aemon.detection.thresholds.threshold import records_to_show
 from aemon.errors import FrameError
 from aemon.frame import Frame, Roles
 from aemon.reading.reader import Read, Reader
+from aemon.records import Job, Outcome
 from aemon.sources.source import Replayable
 from aemon.store.detectors import StoredDetector
+from aemon.store.ledger import last_run
 from aemon.store.queries import MonitorOverview
+from aemon.store.store import Store
 from aemon.times.number_times import lie_in_1970
 
 RECORDS_A_COLUMN = 30
@@ -18,6 +21,9 @@ RECORDS_A_COLUMN = 30
 
 RECORDS_AN_ENTITY = 20
 """Fewer, and nobody knows what is usual for it."""
+
+FIRST_TRAINING = ": the first training comes next"
+"""Told of a cold start that has its records."""
 
 LEAST_WANTED, MOST_WANTED = 200, 5_000
 """Fewer records draw no line; for more, nobody waits. The detector grows with what comes."""
@@ -86,6 +92,18 @@ def check_times(read: Read) -> None:
             f"{read.roles.time} {example} would be {read.frame.times[0]}: times in 1970 are nobody's",
             todo="set time_format: unix if it does count the seconds since 1970, or another one",
         )
+
+
+def first_training(store: Store, monitor: str) -> str:
+    """Return what a cold start with enough records waits for, as its sentence goes on.
+
+    `FIRST_TRAINING`, or how the last one ended if that was badly.
+    """
+    with store.reading() as connection:
+        last = last_run(connection, monitor, Job.TRAIN)
+    if last is None or last.outcome not in {Outcome.FAILED, Outcome.TIMED_OUT}:
+        return FIRST_TRAINING
+    return f", and the last training {last.outcome}: {last.reason}"
 
 
 def is_provisional(stored: StoredDetector) -> bool:

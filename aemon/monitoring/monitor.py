@@ -9,7 +9,7 @@ from aemon.config.schema import MonitorSettings
 from aemon.config.source_settings import identity
 from aemon.errors import SourceConfigError
 from aemon.lifecycle.active_detector import ActiveDetector
-from aemon.lifecycle.cold_start import wanted_for, wanted_records
+from aemon.lifecycle.cold_start import first_training, wanted_for, wanted_records
 from aemon.lifecycle.spoken_excuses import excuses_from
 from aemon.monitoring.backlog import Backlog
 from aemon.monitoring.judging import Judge
@@ -271,7 +271,10 @@ class Monitor:
             raise refusal
         if there < wanted:
             return Outcome.COLLECTING, f"collecting {there} of {wanted} records"
-        return Outcome.COLLECTING, f"{wanted} records are there: the first training comes next"
+        return (
+            Outcome.COLLECTING,
+            f"{wanted} records are there{first_training(self._store, self.name)}",
+        )
 
     @property
     def in_use(self) -> StoredDetector | None:

@@ -113,6 +113,21 @@ def test_the_jobs_by_hand(folder):
     assert "pumps" in run(folder, "explain", "pmps", "1", code=ExitCode.CONFIG).stderr
 
 
+def test_a_first_training_that_failed_is_told_until_one_succeeds(folder):
+    """And nobody is sent to train once more."""
+    waits = run(folder, "score", "--json", code=ExitCode.NO_DETECTOR)
+    (found,) = json.loads(waits.stdout)
+    assert found["reason"] == f"{LEARNED} records are there: run `aemon train`"
+    change(folder, "    min_records", "    columns: {include: [id]}\n    min_records")
+    (failed,) = json.loads(run(folder, "train", "--json", code=ExitCode.DATA).stdout)
+    (found,) = json.loads(run(folder, "score", "--json", code=ExitCode.NO_DETECTOR).stdout)
+    told = f"{LEARNED} records are there, and the last training failed: {failed['error']}"
+    assert found["reason"].startswith(told)
+    change(folder, "    columns: {include: [id]}\n", "")
+    run(folder, "train")
+    assert json.loads(run(folder, "score", "--json").stdout)[0]["outcome"] == "no_data"
+
+
 def test_a_wrong_duration_is_a_usage_error(folder):
     assert "15x" in run(folder, "anomalies", "--since", "15x", code=ExitCode.USAGE).stderr
 
