@@ -169,13 +169,18 @@ def _known(judge: Judge, frame: Frame) -> dict[tuple[str, str], Known]:
 
 
 def _until(frame: Frame, watermark: Watermark) -> Frame:
-    """The records older than the watermark: what comes after it is for reading, not reviewing.
+    """The records up to the watermark: what comes after it is for reading, not reviewing.
 
-    One of the same time may lie on either side. A late one is met once the watermark moved on.
+    Those of its own time lie before its own record.
     """
     if watermark.event_time is None:
         return frame
-    return frame.take(np.asarray(frame.times < naive_utc(watermark.event_time), dtype=bool))
+    end = naive_utc(watermark.event_time)
+    before = np.asarray(frame.times <= end, dtype=bool)
+    own = np.flatnonzero((frame.times == end) & (np.asarray(frame.keys) == watermark.record_key))
+    if len(own):
+        before[own[-1] :] = False
+    return frame.take(before)
 
 
 def _before(position: Watermark | None, watermark: Watermark | None) -> bool:

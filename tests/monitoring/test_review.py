@@ -90,6 +90,21 @@ def test_a_late_record_within_lateness_is_judged_once_and_said_to_be_late(monito
     assert score(monitor).counts.records_scored == 0
 
 
+def test_records_of_the_time_of_the_newest_one_are_judged_though_nothing_comes_after(
+    monitor, add, store
+):
+    """Under keys on either side of the newest one's, and more of them than are read at a time."""
+    newest = LEARNED + 99
+    for first in (1000, 2000, 500, 3000):
+        add([(first + n, at(newest), 6.0, 2.8, 1.8) for n in range(200)])
+        assert score(monitor).counts.records_scored == 200
+    assert score(monitor).counts.records_read == 0
+    with store.reading() as connection:
+        keys = list(connection.execute(sa.select(scores.c.record_key)).scalars())
+    assert len(keys) == len(set(keys)) == 100 + 4 * 200
+    assert store.mark("pumps").watermark.record_key == "r699"
+
+
 def test_the_watermark_does_not_move_for_a_late_record(monitor, add, store):
     before = store.mark("pumps")
     add([(7000, at(LEARNED + 60.5), 6.0, 2.8, 1.8)])
