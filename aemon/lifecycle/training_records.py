@@ -22,6 +22,7 @@ from aemon.lifecycle.feedback_frames import as_frame, last_words, only, stored_r
 from aemon.lifecycle.idle_records import idle_at_first
 from aemon.lifecycle.left_out import Flagging, Spoken, find_left_out, outlived, quiet_stretches
 from aemon.reading.reader import Read, Reader
+from aemon.reading.unreadable import rejections
 from aemon.records import FeedbackVerdict, Identity, Watermark
 from aemon.sources.source import Replayable
 from aemon.sources.source_kinds import check_apart
@@ -248,12 +249,31 @@ def _check_usable(name: str, wanted: int, there: int, frame: Frame, waiting: int
             f"{name}: {there} of {wanted} records are there{held}",
             todo="wait for more, or lower min_records",
         )
-    if len(frame) < LEAST_USABLE_SHARE * there:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in frame.rejected.items())
-        raise TrainingError(
-            f"{name}: of the first {there} records only {len(frame)} can be used: {reasons}",
-            todo="see with `aemon check` whether time and key are the right columns",
+    error = unusable(there, frame)
+    if error is not None:
+        raise TrainingError(f"{name}: {error.message}", todo=error.todo)
+
+
+def unusable(there: int, frame: Frame) -> TrainingError | None:
+    """Return why a source is not learned from: most of its first records are rejected; else None.
+
+    Args:
+        there: how many records were read.
+        frame: those that can be used, and why the others cannot.
+    """
+    if len(frame) >= LEAST_USABLE_SHARE * there:
+        return None
+    reasons = ", ".join(rejections(frame.rejected, {}))
+    most = max(frame.rejected, key=frame.rejected.__getitem__, default="")
+    todo = "see with `aemon check` whether time and key are the right columns"
+    if most == "duplicate_key":
+        todo = (
+            "name what tells records apart: a column whose values never come again, key: NAME, one "
+            "that a query makes of time and key, or whose they are, entity: NAME"
         )
+    return TrainingError(
+        f"of the first {there} records only {len(frame)} can be used: {reasons}", todo=todo
+    )
 
 
 def _learned_shifts(

@@ -27,6 +27,7 @@ from aemon.lifecycle.cold_start import (
     wanted_records,
 )
 from aemon.lifecycle.policy import WHOLE_RHYTHMS, is_young
+from aemon.lifecycle.training_records import unusable
 from aemon.reading.reader import LOOK_BACK, Reader, arrived_frame
 from aemon.reading.unreadable import Unreadable
 from aemon.sources.source import Arrived
@@ -129,7 +130,9 @@ def _first_records(settings: MonitorSettings) -> _First:
             f"{format_duration(LOOK_BACK)} behind the newest are not found; lateness looks longer"
         )
     there = read.fetched
-    refusal = seen.refusal()
+    refusal: AemonError | None = seen.refusal()
+    if there >= wanted:
+        refusal = refusal or unusable(there, frame)
     if refusal is not None:
         warnings = []  # they are part of it
     elif there == 0:

@@ -235,3 +235,17 @@ def test_keys_that_do_not_tell_what_is_new_are_told_with_the_setting(folder, lat
     add_monitor(folder, "named", source, lateness)
     told = [text for text in report(folder, "named")["warnings"] if "lateness" in text]
     assert len(told) == (0 if lateness else 1)
+
+
+def test_check_refuses_what_training_would_refuse_for_keys_that_come_again(folder):
+    rows = [(n % 50, *row[1:]) for n, row in enumerate(readings.rows(LEARNED))]
+    make_table(folder / "plant.db", "daily", ["number INTEGER", "ts TEXT", *readings.COLUMNS])
+    insert(folder / "plant.db", "daily", [(n, *row) for n, row in enumerate(rows)])
+    source = sql(folder, "daily").replace("key: id", "key: number")
+    add_monitor(folder, "daily", source, f"    min_records: {LEARNED}\n")
+    text = run(folder, "check", "daily", code=ExitCode.DATA).stdout
+    told = "of the first 200 records only 50 can be used: 150 with a key that comes again"
+    assert told in " ".join(text.split())
+    assert "entity: NAME" in " ".join(text.split())
+    failed = run(folder, "train", "daily", code=ExitCode.DATA).stderr
+    assert told in " ".join(failed.split())
