@@ -38,6 +38,7 @@ MOST_UNITS = 5
 
 _ADDRESS = re.compile(r"\d{1,3}(\.\d{1,3}){3}")
 _NAMES = {".": "point", ",": "comma"}
+_MINUS = "\u2212"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +49,13 @@ class NumberFormat:
         decimal: the mark before decimals.
         group: characters of which one may stand between thousands; empty where none does.
         unit: what may stand behind a number.
+        minus: what stands for the hyphen before negative numbers in some of the cells.
     """
 
     decimal: DecimalMark = "."
     group: str = ""
     unit: str = ""
+    minus: str = ""
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
@@ -68,7 +71,7 @@ class NumberFormat:
         if not self._pattern.fullmatch(text):
             return nan
         text = text.translate(dict.fromkeys(map(ord, self.group)))
-        return float(text.replace(self.decimal, ".").replace("\u2212", "-"))
+        return float(text.replace(self.decimal, ".").replace(_MINUS, "-"))
 
     def __str__(self) -> str:
         """Return what is unusual about the format, as a sentence goes on."""
@@ -78,6 +81,7 @@ class NumberFormat:
             f"decimal {_NAMES[self.decimal]}" if self.decimal != "." else "",
             f"{group} between thousands" if group else "",
             f"unit {self.unit!r}" if self.unit else "",
+            f"the minus sign {self.minus}" if self.minus else "",
         ]
         return ", ".join(filter(None, told))
 
@@ -111,10 +115,10 @@ def infer_format(
     Returns:
         None where no cell can be read as a number.
     """
-    unit = _unit_of(texts)
+    unit, minus = _unit_of(texts), _MINUS if any(_MINUS in text for text in texts) else ""
     marks: tuple[DecimalMark, ...] = (".", ",") if decimal is None else (decimal,)
     formats = [
-        NumberFormat(decimal=mark, group=group, unit=unit)
+        NumberFormat(decimal=mark, group=group, unit=unit, minus=minus)
         for mark in marks
         for group in _GROUPS[mark]
     ]
@@ -129,7 +133,7 @@ def infer_format(
     most = max(read, default=0)
     if not most:
         return None
-    plain = NumberFormat(unit=unit)
+    plain = NumberFormat(unit=unit, minus=minus)
     if plain in formats and read[formats.index(plain)] >= PLAIN_SHARE * most:
         return plain
     best = [place for place, count in enumerate(read) if count == most]

@@ -46,6 +46,14 @@ def test_two_readings_are_a_doubt_that_the_decimal_mark_settles(texts):
     assert [inferred(texts, mark).number(texts[0]) for mark in ".,"] == [1234, 1.234]
 
 
+def test_another_minus_sign_is_a_format_of_its_own():
+    """As they are, such cells would be words."""
+    found = inferred(["\u22124.1", "2.0", "0.5"])
+    assert found != NumberFormat()
+    assert found.number("\u22124.1") == -4.1
+    assert str(found) == "the minus sign \u2212"
+
+
 def test_a_stray_comma_does_not_make_thousands_of_decimals():
     texts = [f"{i}.125" for i in range(1, 99)] + ["1,5"]
     assert inferred(texts) == NumberFormat()
