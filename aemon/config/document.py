@@ -21,11 +21,13 @@ from aemon.config.bounded_yaml import (
 )
 from aemon.config.shown import key_shown
 from aemon.errors import ConfigError
+from aemon.texts import cut
 
 KeyPath = tuple[str | int, ...]
 """Where a value stands in a document: `("monitors", "pumps", "score_every")`."""
 
 _INIT = "`aemon init` writes one; `-c FILE` names another"
+_MOST_NAMED = 100  # characters of a name in a message
 _STRING = "tag:yaml.org,2002:str"
 _MERGE = "tag:yaml.org,2002:merge"
 _REFERENCE = re.compile(r"\$(\$\{)|\$\{([^}]*)\}")
@@ -128,6 +130,8 @@ class _Reader:
         self._loader = loader
         self._lines: dict[KeyPath, int] = {(): 1}
         self._values = 0  # those that aliases stand for counted each time
+        self._replaced = 0  # characters that references stand for
+        self._files: dict[Path, str] = {}
         self._inside: set[int] = set()  # nodes around the present one: an alias may not name them
 
     def read(self, root: yaml.MappingNode) -> Document:
@@ -183,7 +187,7 @@ class _Reader:
 
     def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> object:
         if node.tag == _STRING:
-            text = _REFERENCE.sub(lambda match: self._replace(match, node, path), node.value)
+            text = _REFERENCE.sub(lambda match: self._bounded(match, node, path), node.value)
             if "\0" in text:
                 self._fail(node, path, "holds a NUL, which is in no text, path or name")
             return text
@@ -193,6 +197,15 @@ class _Reader:
             raise
         except Exception:  # noqa: BLE001 -- with a tag, PyYAML raises whatever its own code meets
             self._fail(node, path, "not a value of its kind; put text in quotes")
+
+    def _bounded(self, match: re.Match[str], node: yaml.Node, path: KeyPath) -> str:
+        text = self._replace(match, node, path)
+        self._replaced += len(text)
+        if self._replaced > MOST_BYTES:
+            self._fail(
+                node, path, f"more than {MOST_BYTES:,} characters with what ${{...}} stands for"
+            )
+        return text
 
     def _replace(self, match: re.Match[str], node: yaml.Node, path: KeyPath) -> str:
         if match[1]:
@@ -205,20 +218,23 @@ class _Reader:
         name, default = variable.groups()
         value = self._env.get(name) or default if default is not None else self._env.get(name)
         if value is None:
-            self._fail(node, path, f"the environment variable {name} is not set")
+            self._fail(node, path, f"the environment variable {cut(name, _MOST_NAMED)} is not set")
         return value
 
     def _file(self, file: Path, node: yaml.Node, path: KeyPath) -> str:
+        if file in self._files:
+            return self._files[file]
         shown = path_shown(file)
         try:
             content = read_bounded(self._path.parent / file, MOST_SECRET_BYTES)
-            return content.decode("utf-8").strip()
+            self._files[file] = content.decode("utf-8").strip()
         except UnicodeDecodeError:
             self._fail(node, path, f"{shown} is not UTF-8 text")
         except OSError as error:
             self._fail(node, path, f"cannot read {shown}: {error.strerror or 'it is a folder'}")
         except ValueError as error:
             self._fail(node, path, f"cannot read {shown}: {error}")
+        return self._files[file]
 
     def _fail(self, node: yaml.Node, path: KeyPath, problem: str) -> NoReturn:
         key = key_shown(path)

@@ -35,10 +35,17 @@ _WORDS = {
     "less_than_equal": "must be at most {le:g}",
     "string_too_short": "must have at least {min_length} characters",
     "string_too_long": "must have at most {max_length} characters",
+    "too_short": "must have at least {min_length} items",
+    "too_long": "must have at most {max_length} items",
     "literal_error": "must be one of {expected}",
     "finite_number": "must be a finite number",
 }
 
+_PATTERNS = {
+    "separator": "must be one character that is no quote and ends no line, such as ';', or blanks",
+    "hosts": "must be a host name without port",
+}
+"""By key, what a text is like whose form the schema gives."""
 
 Problem = tuple[int, str]
 """The line, and `key: what is wrong there`."""
@@ -97,6 +104,8 @@ def _explain_one(detail: ErrorDetails, document: Document, root: type[Settings])
         text = without_values(str(problem))
     elif kind == "too_short" and path == ("monitors",):
         text = "name at least one monitor"
+    elif kind == "string_pattern_mismatch":
+        text = next((_PATTERNS[key] for key in _PATTERNS if key in path), detail["msg"])
     elif kind in _WORDS:
         text = _WORDS[kind].format(**context)
         if kind == "literal_error":

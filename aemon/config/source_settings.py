@@ -35,6 +35,7 @@ _FORMAT = (
     "'%d.%m.%Y %H:%M:%S', or excel, julian, mjd, matlab, ticks, filetime, unix, unix_ms, unix_us, "
     "unix_ns"
 )
+MOST_PATH_BYTES = 4096  # Linux opens no longer one
 TimeFormat = Annotated[str, AfterValidator(check_time_format)]
 _TIME = "column with the event time; [Date, Time] where the time of day has its own"
 TwoColumns = Annotated[tuple[str, ...], Field(min_length=2, max_length=2)]
@@ -136,12 +137,20 @@ class CsvSource(Settings):
                 )
         return self
 
+    @field_validator("path")
+    @classmethod
+    def _is_short(cls, path: Path) -> Path:
+        if len(str(path).encode(errors="replace")) > MOST_PATH_BYTES:
+            raise ValueError(f"a path has at most {MOST_PATH_BYTES:,} bytes")
+        return path
+
     @field_validator("encoding")
     @classmethod
     def _is_known(cls, name: str | None) -> str | None:
         try:
             if name is not None:
                 "\n".encode(name)
+                bytes(range(256)).decode(name, errors="replace")
         except (LookupError, UnicodeError):
             raise ValueError("no encoding that Python knows, such as utf-8 or cp1252") from None
         return name

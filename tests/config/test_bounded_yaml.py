@@ -139,3 +139,16 @@ def test_a_monitors_number_out_of_bounds_is_refused(refused, setting):
 )  # fmt: skip
 def test_what_may_be_a_password_in_the_wrong_place_is_not_told(refused, text):
     assert "hunter2" not in refused(text)
+
+
+def test_references_that_multiply_are_refused(refused, tmp_path):
+    (tmp_path / "long.txt").write_text("x" * 900_000)
+    text = MINIMAL.replace("table: readings", 'table: "' + "${file:long.txt}" * 100_000 + '"')
+    assert "more than 10,000,000 characters with what ${...} stands for" in refused(text)
+    text = MINIMAL.replace("table: readings", 'table: "' + "${LONG}" * 100_000 + '"')
+    assert "characters with what ${...} stands for" in refused(text, LONG="x" * 1000)
+
+
+def test_a_variable_with_an_endless_name_is_told_in_short(refused):
+    text = MINIMAL.replace("table: readings", 'table: "${' + "A" * 100_000 + '}"')
+    assert "variable AAA" in refused(text)

@@ -165,6 +165,11 @@ def test_the_nearest_key_is_one_of_the_same_settings(problem):
         ("30s", "30s\n    threshold:\n      method: fixed\n      value: 2\n      batch_fdr: 0.1", "8: monitors.pumps.threshold.batch_fdr: method fixed draws the line at value; leave this out"),
         ("30s", "30s\n    threshold:\n      critical_rate: 0.01", "6: monitors.pumps.threshold.critical_rate: 0.01 is not below the false-alarm rate, 0.001"),
         ("30s", "30s\n    threshold: {critical_rate: 0.01, false_alarm_rate: 0.01}", "5: monitors.pumps.threshold.critical_rate: 0.01 is not below the false-alarm rate, 0.01"),
+        ("kind: sql, url: sqlite:///plant.db, table: readings, ", "kind: csv, path: a, separator: ab, ", "3: monitors.pumps.source.separator: must be one character that is no quote and ends no line, such as ';', or blanks"),
+        ("kind: sql, url: sqlite:///plant.db, table: readings, ", "kind: csv, path: a, encoding: idna, ", "3: monitors.pumps.source.encoding: no encoding that Python knows, such as utf-8 or cp1252"),
+        ("kind: sql, url: sqlite:///plant.db, table: readings, ", "kind: csv, path: a, encoding: punycode, ", "3: monitors.pumps.source.encoding: no encoding that Python knows, such as utf-8 or cp1252"),
+        ("kind: sql, url: sqlite:///plant.db, table: readings, ", f"kind: csv, path: {'a' * 5000}, ", "3: monitors.pumps.source.path: a path has at most 4,096 bytes"),
+        ("30s", "30s\nhttp: {hosts: ['a b']}", "5: http.hosts.0: must be a host name without port"),
         ("pumps:", "'my pumps':", "1: monitors: '***': a monitor's name has letters, digits, '_', '-' and '.'"),
     ],
 )  # fmt: skip
