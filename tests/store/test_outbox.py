@@ -256,6 +256,7 @@ def test_they_go_with_their_episodes(store, rules, begin, clock):
     assert planned(store, rules) == []
 
 
+@pytest.mark.alone
 def test_a_look_at_a_thousand_monitors_costs_next_to_nothing(store, rules, clock):
     """Given a year of them: 20,000 episodes that were told, and 50 that go on."""
     names = [f"m{n}" for n in range(1000)]
