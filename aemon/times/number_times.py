@@ -34,7 +34,7 @@ _DOUBTFUL = ((119_600_000_000_000_000, 157_766_400_000_000_000),
              (628_000_000_000_000_000, 642_000_000_000_000_000))  # fmt: skip
 # Digits of a date and a time: digits, their format, what else such a number might be.
 _DIGITS = ((8, "%Y%m%d"), (14, "%Y%m%d%H%M%S"), (17, "%Y%m%d%H%M%S%f"))
-_DOUBTFUL_DIGITS = (12, "%Y%m%d%H%M")  # milliseconds of 1976 look like these
+_DOUBTFUL_DIGITS = ((12, "%Y%m%d%H%M"), (12, "%y%m%d%H%M%S"))  # milliseconds of 1973 to 2001, too
 _FIRST_YEAR, _LAST_YEAR = 1900, 2100
 
 
@@ -63,9 +63,10 @@ def times_of_numbers(numbers: pd.Series) -> tuple[Moments, Moments]:
         read = _of_digits(numbers, size, digits, form)
         there = ~np.isnat(read)
         fixed[there], local[there] = NO_TIME, read[there]
-    doubtful = ~np.isnat(_of_digits(numbers, size, *_DOUBTFUL_DIGITS))
-    if doubtful.any() and doubtful[~np.isnan(size)].all():
-        fixed[doubtful] = NO_TIME
+    for digits, form in _DOUBTFUL_DIGITS:
+        doubtful = ~np.isnat(_of_digits(numbers, size, digits, form))
+        if doubtful.any() and doubtful[~np.isnan(size)].all():
+            fixed[doubtful] = NO_TIME
     return fixed, local
 
 
@@ -133,8 +134,10 @@ def _of_digits(
 ) -> Moments:
     """Times of whole numbers with the digits of a date; NaT for all others."""
     times = np.full(len(numbers), NO_TIME)
-    short = digits - 4
-    rows = (size >= _FIRST_YEAR * 10**short) & (size < (_LAST_YEAR + 1) * 10**short)
+    first, last, short = _FIRST_YEAR, _LAST_YEAR, digits - 4
+    if form.startswith("%y"):
+        first, last, short = 10, 99, digits - 2
+    rows = (size >= first * 10**short) & (size < (last + 1) * 10**short)
     rows &= np.where(rows, size, 0.5) % 1 == 0
     if rows.any():
         text = numbers[rows].astype("int64").astype(str)
