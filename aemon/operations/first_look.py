@@ -5,11 +5,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 
+import numpy as np
 import pandas as pd
 
 from aemon.clock import format_duration, utc_now
 from aemon.config.schema import MonitorSettings
 from aemon.config.source_settings import HostSource
+from aemon.detection.arrays import Times
 from aemon.detection.autoencoders.kinds.detector_kinds import KINDS
 from aemon.detection.autoencoders.sizing import choose_shape
 from aemon.detection.features.columns import named_columns
@@ -28,13 +30,16 @@ from aemon.lifecycle.cold_start import (
 )
 from aemon.lifecycle.policy import WHOLE_RHYTHMS, is_young
 from aemon.lifecycle.training_records import unusable
-from aemon.reading.reader import LOOK_BACK, Reader, arrived_frame
+from aemon.reading.reader import LOOK_BACK, Read, Reader, arrived_frame
 from aemon.reading.unreadable import Unreadable
-from aemon.sources.source import Arrived
+from aemon.sources.source import Arrived, Replayable
 from aemon.sources.source_kinds import check_apart, is_stream, open_replayable, open_stream
 
 LIVE_RECORDS = 2
 """Two records of a live source show that its values come, and that they change."""
+
+LEAST_STEPS, FALLING_SHARE = 20, 0.9
+"""From one record to the next: so many, of which such a share goes back in time."""
 
 LEAST_WAIT_SECONDS, MOST_WAIT_SECONDS = 3.0, 15.0
 _AT_ONCE = 10_000
@@ -113,7 +118,7 @@ def _first_records(settings: MonitorSettings) -> _First:
         if settings.start == "now":
             learned_from = reader.newest(None, settings.max_training_records).frame
         described = source.describe()
-        hides = settings.lateness is None and source.hides(read.watermark)
+        order = _order_told(source, settings, read)
     seen = Unreadable()
     seen.add(read)
     warnings: list[str] = []
@@ -124,11 +129,7 @@ def _first_records(settings: MonitorSettings) -> _First:
         warnings.append(
             f"{read.waiting} records wait: their time is unreadable or more than a year ahead"
         )
-    if hides:
-        warnings.append(
-            "keys do not tell which records are new: those that come in more than "
-            f"{format_duration(LOOK_BACK)} behind the newest are not found; lateness looks longer"
-        )
+    warnings += order
     there = read.fetched
     refusal: AemonError | None = seen.refusal()
     if there >= wanted:
@@ -150,6 +151,30 @@ def _first_records(settings: MonitorSettings) -> _First:
         enough=there >= wanted,
         warnings=warnings,
         refusal=refusal,
+    )
+
+
+def _order_told(source: Replayable, settings: MonitorSettings, read: Read) -> list[str]:
+    """Return what to say of the order in which records come."""
+    told = []
+    if settings.lateness is None and source.hides(read.watermark):
+        told.append(
+            "keys do not tell which records are new: those that come in more than "
+            f"{format_duration(LOOK_BACK)} behind the newest are not found; lateness looks longer"
+        )
+    if source.in_order_of_arrival and _newest_first(read.times):
+        told.append(
+            "the newest records stand first, and new ones are looked for behind the last: where they "
+            "come before the first, name the column that identifies a record, key: NAME"
+        )
+    return told
+
+
+def _newest_first(times: Times) -> bool:
+    """Return whether records (N,) stand in the order of falling times, but for a few."""
+    steps = np.diff(times[~np.isnat(times)]).astype(np.int64)
+    return len(steps) >= LEAST_STEPS and bool(
+        (steps <= 0).mean() >= FALLING_SHARE > (steps == 0).mean()
     )
 
 

@@ -249,3 +249,15 @@ def test_check_refuses_what_training_would_refuse_for_keys_that_come_again(folde
     assert "entity: NAME" in " ".join(text.split())
     failed = run(folder, "train", "daily", code=ExitCode.DATA).stderr
     assert told in " ".join(failed.split())
+
+
+@pytest.mark.parametrize(("step", "told"), [(-1, True), (1, False), (0, False)])
+def test_check_tells_of_a_file_whose_newest_records_stand_first(folder, step, told):
+    lines = [
+        f"{readings.START + timedelta(minutes=step * n):%Y-%m-%d %H:%M:%S},{n % 7}\n"
+        for n in range(LEARNED)
+    ]
+    (folder / "log.csv").write_text("ts,flow\n" + "".join(lines))
+    add_monitor(folder, "log", f"{{kind: csv, path: '{folder}/log.csv', time: ts}}")
+    warnings = " ".join(report(folder, "log")["warnings"])
+    assert ("the newest records stand first" in warnings) == told
