@@ -179,3 +179,19 @@ def frame_of(table: pd.DataFrame) -> Frame:
         entities=np.full(n, "", dtype=object),
         values=table,
     )
+
+
+def test_with_a_window_each_row_is_seen_behind_those_above_it():
+    walk = np.cumsum(np.random.default_rng(0).normal(size=(1_200, 2)), axis=0) * 0.05
+    values = (
+        walk
+        - 0.98 * np.vstack([np.zeros((1, 2)), walk[:-1]])
+        + np.sin(np.arange(1_200) / 9)[:, None]
+    )
+    detector = AutoencoderDetector(window=4, steps=60, random_state=0).fit(values[:800])
+    scores = detector.score_samples(values[800:])
+    assert scores.shape == (400,)
+    shuffled = values[800:].copy()
+    shuffled[200:230] = shuffled[np.random.default_rng(1).permutation(400)[:30]]
+    assert (detector.predict(shuffled)[200:230] == -1).mean() > 0.9
+    assert (detector.predict(values[800:]) == -1).mean() < 0.05
