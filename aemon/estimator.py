@@ -131,12 +131,9 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
         """
         frame, count = self._blocks(X)
         detector = self.detector_
-        if detector.series is not None:
-            try:
-                return -detector.judge(frame.take(slice(0, count))).scores
-            except FrameError as error:
-                raise ValueError(str(error)) from error
         try:
+            if detector.series is not None:
+                return -detector.judge(frame.take(slice(0, count))).scores
             features, mask = detector.feature_map.transform(frame)
         except FrameError as error:
             raise ValueError(str(error)) from error

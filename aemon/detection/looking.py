@@ -175,15 +175,17 @@ def explain(
         least = thresholds.values(seen.frame.entities)
         return _explain_alone(feature_map, scorer, least, seen, units)
     least = np.full(len(seen.frame), series.record_threshold)
-    alone = _explain_alone(feature_map, scorer, least, seen, units)
-    usual = scorer.scores(seen.features, seen.mask) <= least
-    rows = np.flatnonzero(usual & ~seen.plainly_odd)
-    if rows.size:  # only the records before them make them odd
-        part = seen.take(rows)
-        beside = explain_windows(feature_map, part.cells, part.mask, part.in_series, units)
-        for row, explanation in zip(rows.tolist(), beside, strict=True):
-            alone[row] = explanation
-    return alone
+    usual = (scorer.scores(seen.features, seen.mask) <= least) & ~seen.plainly_odd
+    beside, alone = np.flatnonzero(usual), np.flatnonzero(~usual)
+    found: dict[int, Explanation] = {}
+    if beside.size:  # only the records before them make them odd
+        part, in_series = seen.take(beside), seen.in_series.take(beside)
+        told = explain_windows(feature_map, part.cells, part.mask, in_series, units)
+        found |= zip(beside.tolist(), told, strict=True)
+    if alone.size:
+        told = _explain_alone(feature_map, scorer, least[alone], seen.take(alone), units)
+        found |= zip(alone.tolist(), told, strict=True)
+    return [found[row] for row in range(len(found))]
 
 
 def _explain_alone(

@@ -48,12 +48,12 @@ class RecentRecords:
         self._repeated = loaded.detector.feature_map.repeated
         noted = live_state(store, stored.monitor)
         self.life = _life(noted, loaded)
-        state = noted[1] if noted is not None else None
-        kept = state.get(_REPEATS) if isinstance(state, dict) else None
-        mine = isinstance(state, dict) and noted is not None and noted[0] == stored.id
+        written_by, state = noted if noted is not None else (None, None)
+        written = state if isinstance(state, dict) else {}
+        tails = written.get(_TAILS) if written_by == stored.id else None  # in its features
         self.past = Past(
-            repeats=Repeats.from_json(kept, self._repeated),
-            tails=Tails.from_json(state.get(_TAILS)) if mine and state is not None else Tails(),
+            repeats=Repeats.from_json(written.get(_REPEATS), self._repeated),
+            tails=Tails.from_json(tails),
         )
         self.drifts: list[Drift] = open_drifts(store, stored.monitor)
         self._monitor = stored.monitor

@@ -23,7 +23,7 @@ def explain_windows(
     feature_map: FeatureMap,
     cells: RecordCells,
     mask: Mask,
-    seen: InSeries | None,
+    seen: InSeries,
     units: Mapping[str, str] | None,
 ) -> list[Explanation]:
     """Explain N records by the gaps of their windows.
@@ -35,8 +35,6 @@ def explain_windows(
         seen: the records beside those before them.
         units: of numeric columns.
     """
-    if seen is None:
-        return []
     gaps = seen.gaps * mask
     places = [place for _, place in feature_map.judged]
     by_column = np.stack([gaps[:, place].sum(axis=1) for place in places], axis=1)

@@ -200,6 +200,11 @@ def combine(views: tuple[View, ...], values: dict[str, Values]) -> Values:
     if len(views) == 1:
         return np.exp(np.minimum(values[views[0].name], FARTHEST))
     surprise, _ = mean_surprise(views, values)
+    return scores_of_surprise(views, surprise)
+
+
+def scores_of_surprise(views: tuple[View, ...], surprise: Values) -> Values:
+    """Scores (N,) of the mean surprise (N,) of views: a squared distance, about 1 where usual."""
     scale = float(np.mean([view.scale for view in views]))
     start = float(np.mean([view.start for view in views]))
     usual = float(np.mean([view.surprise(np.array([view.start]))[0] for view in views]))

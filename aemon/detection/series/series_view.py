@@ -8,11 +8,9 @@ import numpy as np
 from aemon.detection.arrays import Floats, Mask, Rows, Texts, Values
 from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.scoring.combining import View
+from aemon.detection.scoring.scorer import scores_of_surprise
 from aemon.detection.series.tails import Tails
 from aemon.detection.series.windows import Runs, Times, Windows, runs_of
-
-FARTHEST = 600.0
-"""Bounds the logarithm of a score."""
 
 TINY = 1e-9  # keeps a logarithm finite
 
@@ -142,10 +140,7 @@ class SeriesView:
 
     def scores_of(self, runs: Runs, surprises: Values) -> Values:
         """Scores (N,) of surprises: a squared distance again, about 1 for a usual record."""
-        usual = float(self.view.surprise(np.array([self.view.start]))[0])
-        beyond = self.view.scale * (runs.smoothed(surprises) - usual)
-        scores: Values = np.exp(np.clip(self.view.start + beyond, -FARTHEST, FARTHEST))
-        return scores
+        return scores_of_surprise((self.view,), runs.smoothed(surprises))
 
 
 def window_residuals(autoencoder: Autoencoder, cells: Floats, weights: Floats) -> Floats:
