@@ -13,6 +13,9 @@ Clock = Callable[[], datetime]
 LONGEST = timedelta(days=36_500)
 """No duration is longer: a hundred years from now or ago is still a date."""
 
+SHORTEST = timedelta(milliseconds=10)
+"""Nothing is done more often: each time costs a query and a row of the ledger."""
+
 MOST_SKEW = timedelta(hours=1)
 """The clocks of two hosts lie no further apart: a later time was noted by a clock that was wrong."""
 
@@ -95,7 +98,7 @@ def parse_duration(text: str) -> timedelta:
         )
     seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
     if seconds > LONGEST.total_seconds():
-        raise ValueError(f"{shortened(text)} is too long: 36500d at most")
+        raise ValueError("a duration is at most 36500d, a hundred years")
     duration = timedelta(seconds=seconds)
     if duration <= timedelta(0):
         raise ValueError(f"{shortened(text)} is not longer than nothing")

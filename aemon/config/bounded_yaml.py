@@ -1,12 +1,12 @@
 """Limits of what a configuration may be: what kind of file, how large, how deep, how many values."""
 
 import re
-import stat
 from pathlib import Path
 
 import yaml
 
 from aemon.errors import ConfigError
+from aemon.plain_files import why_not_plain
 from aemon.texts import cut
 
 MOST_BYTES = 10_000_000  # of a configuration: tens of thousands of monitors
@@ -25,10 +25,10 @@ def read_bounded(path: Path, most: int) -> bytes:
     """
     if "\0" in str(path):
         raise ValueError("a path holds no NUL")
-    if not stat.S_ISREG(path.stat().st_mode):
-        if path.is_dir():
-            raise IsADirectoryError
-        raise ValueError("is no plain file, but a device, pipe or socket")
+    if path.is_dir():
+        raise IsADirectoryError
+    if why := why_not_plain(path):
+        raise ValueError(why)
     with path.open("rb") as file:
         content = file.read(most + 1)
     if len(content) > most:

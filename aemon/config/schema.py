@@ -24,7 +24,7 @@ from aemon.config.source_settings import Source
 from aemon.config.threshold_settings import ThresholdSettings
 from aemon.config.values.cron import longest_pause, moment_after, usual_pause
 from aemon.config.values.scalars import MOST, AtKeyError, Settings
-from aemon.config.values.times import AutoAfter, Duration, Schedule, TimeZone
+from aemon.config.values.times import AutoAfter, Duration, Pause, Schedule, TimeZone
 from aemon.records import Job
 
 LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -204,7 +204,7 @@ class Config(Settings):
     log: LogSettings = LogSettings()
     retention: RetentionSettings = RetentionSettings()
     replicas: ReplicaSettings = ReplicaSettings()
-    reload_every: Duration = Field(
+    reload_every: Pause = Field(
         timedelta(seconds=10), description="how often this file is looked at for changes"
     )
     trainings_at_once: int = Field(

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from aemon.config.values.addresses import checked_url
 from aemon.config.values.scalars import AtKeyError, FileBeside, Listen, Settings, Size
-from aemon.config.values.times import Age, Duration
+from aemon.config.values.times import Age, Duration, Pause
 
 
 class ClientSettings(Settings):
@@ -85,7 +85,7 @@ class RetentionSettings(Settings):
     artifacts: Age = Field(
         timedelta(days=90), description="weights of retired detectors; what is said of them stays"
     )
-    every: Duration = Field(timedelta(hours=1), description="pause between two rounds of removal")
+    every: Pause = Field(timedelta(hours=1), description="pause between two rounds of removal")
 
 
 class ReplicaSettings(Settings):

@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from aemon.config.values.scalars import AtKeyError, Settings, given
-from aemon.config.values.times import Duration, Join, TimeZone
+from aemon.config.values.times import Duration, Join, Pause, TimeZone
 from aemon.times.time_format import check_time_format
 
 
@@ -162,7 +162,7 @@ class HostSource(Settings):
     model_config = ConfigDict(json_schema_extra=_kind_required)
 
     kind: Literal["host"] = "host"
-    sample_every: Duration = Field(timedelta(seconds=5), description="pause between samples")
+    sample_every: Pause = Field(timedelta(seconds=5), description="pause between samples")
 
 
 Source = Annotated[SqlSource | CsvSource | HostSource, Field(discriminator="kind")]

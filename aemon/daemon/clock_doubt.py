@@ -9,13 +9,16 @@ from aemon.store.ledger import resumes_after
 from aemon.store.store import Store
 
 HOLD = timedelta(days=1)  # of work by a new time, in which a person may correct it
-GAP = timedelta(days=7)  # without a run; a daemon that was off for so long looks like a wrong clock
+LEAST_GAP = timedelta(hours=1)  # without a run: one that was off so long looks like a wrong clock
+TICKS_IN_GAP = 2  # of the monitor that runs most often
 
 _TODO = "`aemon db prune` removes at once"
 
 
 class ClockDoubt:
     """Compares the clock with the steady one of the machine, and with the times in the ledger.
+
+    The ledger tells of a step before the last start: it has a gap then, longer than runs are apart.
 
     Args:
         store: whose ledger shows when aemon worked.
@@ -29,8 +32,11 @@ class ClockDoubt:
         self._store = store
         self._steps = ClockSteps(clock, HOLD, steady)
 
-    def reason(self) -> str:
+    def reason(self, apart: timedelta) -> str:
         """Return why nothing should be removed by age yet; empty if ages can be trusted.
+
+        Args:
+            apart: how far runs lie apart, of the monitor that runs most often.
 
         Raises:
             StoreError: the database fails.
@@ -39,9 +45,10 @@ class ClockDoubt:
         if set_ahead > LEAST_STEP:
             ahead = format_duration(timedelta(minutes=1) * (set_ahead // timedelta(minutes=1)))
             return f"the clock was set ahead by {ahead}; removal waits for a day: {_TODO}"
-        if resumes_after(self._store, now - GAP, now - HOLD):
+        gap = max(LEAST_GAP, TICKS_IN_GAP * apart)
+        if resumes_after(self._store, now - HOLD - gap, now - HOLD):
             return (
-                "results begin again after a gap of more than a week; removal waits until they "
-                f"are a day old, as the clock may be wrong: {_TODO}"
+                f"results begin again after a gap of more than {format_duration(gap)}; removal "
+                f"waits until they are a day old, as the clock may be wrong: {_TODO}"
             )
         return ""

@@ -22,6 +22,7 @@ from aemon.store.store import Store
 logger = logging.getLogger(__name__)
 
 ENOUGH_SECONDS = 300.0  # a monitor's turn; the next round goes on
+PAUSE_UNKNOWN = timedelta(days=7)  # between the runs of monitors that are no longer configured
 LONGEST = timedelta(seconds=2 * ENOUGH_SECONDS)  # then the store hangs
 LOST_AFTER_TIMEOUTS = 2  # of a run that is still going by then, nobody knows any more
 
@@ -47,9 +48,8 @@ class Retention:
         self._monitors = monitors
         self._settings = settings
         self._clock = clock
-        # Why ages cannot be trusted; empty if they can.
         self._doubt = ClockDoubt(store, clock).reason
-        self._held = ""
+        self._held = ""  # why ages cannot be trusted; empty if they can
 
     def adopt(self, monitors: Mapping[str, MonitorSettings], settings: RetentionSettings) -> None:
         """Go on by other settings, from the next round on."""
@@ -80,7 +80,9 @@ class Retention:
 
     def _is_held(self) -> bool:
         """Return whether nothing is to be removed now. Why is logged once."""
-        why = self._doubt()
+        now = self._clock()
+        pauses = (settings.pause(Job.SCORE, now) for settings in self._monitors.values())
+        why = self._doubt(min(pauses, default=PAUSE_UNKNOWN))
         if why and not self._held:
             log(logger, logging.WARNING, Action.PRUNE_HELD, why)
         self._held = why

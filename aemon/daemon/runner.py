@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from aemon.clock import Clock
+from aemon.daemon.repeated_failures import RepeatedFailures
 from aemon.daemon.store_backoff import Ledger, Outage
 from aemon.errors import (
     AemonError,
@@ -32,6 +33,7 @@ _LEVELS = {
     Outcome.MISFIRED: logging.WARNING,
     Outcome.NO_DATA: logging.DEBUG,
 }
+_WELL = {Outcome.OK, Outcome.NO_DATA, Outcome.COLLECTING}
 _SOURCE_ERRORS = {
     SourceError: "unreachable",
     SourceConfigError: "misconfigured",
@@ -59,6 +61,7 @@ class _Execution:
     outcome: Outcome = Outcome.FAILED
     reason: str = ""
     remedy: Remedy | None = None
+    crash: Exception | None = None  # that nobody foresaw
 
 
 class Runner:
@@ -72,6 +75,7 @@ class Runner:
         self._hanging: Counter[str] = Counter()
         self._hung_at: dict[str, float] = {}  # monotonic: when a run was given up last
         self._stopping = ""
+        self._failures = RepeatedFailures()
         self._outage = Outage(metrics, clock)
         self._ledger = Ledger(store, metrics, self._outage)
 
@@ -132,10 +136,10 @@ class Runner:
             execution.reason, execution.remedy = str(error), error.remedy
             execution.store_failed = isinstance(error, StoreError)
             self._count(execution.monitor, error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 -- logged with its traceback
             execution.outcome = Outcome.FAILED
             execution.reason = f"unexpected {type(error).__name__}: {error} (please report this)"
-            logging.getLogger(__name__).exception("", extra={"action": Action.RUN_CRASHED})
+            execution.crash = error
         finally:
             with self._lock:
                 execution.ended = True
@@ -156,7 +160,9 @@ class Runner:
         times = (execution.started_at, self._clock())
         report = execution.run.report(execution.monitor, execution.job, outcome, reason, times)
         report = replace(report, remedy=execution.remedy)
-        self._save(report, execution.run.id, at_once=not execution.store_failed)
+        self._save(
+            report, execution.run.id, at_once=not execution.store_failed, crash=execution.crash
+        )
         return report
 
     def note(self, monitor: str, job: Job, outcome: Outcome, reason: str) -> RunReport:
@@ -166,12 +172,22 @@ class Runner:
         self._save(report, None, at_once=not self._outage.is_on)
         return report
 
-    def _save(self, report: RunReport, run_id: int | None, *, at_once: bool) -> None:
+    def _save(
+        self,
+        report: RunReport,
+        run_id: int | None,
+        *,
+        at_once: bool,
+        crash: Exception | None = None,
+    ) -> None:
         logger = logging.getLogger(__name__)
         self._metrics.observe(report)
+        level, times = self._loudness(report)
+        if crash is not None and times:
+            logger.error("", exc_info=crash, extra={"action": Action.RUN_CRASHED})
         log(
             logger,
-            _LEVELS.get(report.outcome, logging.INFO),
+            level,
             f"{report.job}.{report.outcome}",
             report.reason,
             monitor=report.monitor,
@@ -182,11 +198,25 @@ class Runner:
                     ("scored", report.counts.records_scored),
                     ("anomalies", report.counts.anomalies),
                     ("rejected", report.counts.records_rejected),
+                    ("times", times if times > 1 else 0),
                 )
                 if value
             },
         )
         self._ledger.save(report, run_id, at_once=at_once)
+
+    def _loudness(self, report: RunReport) -> tuple[int, int]:
+        """Return the level at which a run is logged, and for how many it stands there.
+
+        A monitor that fails at every tick for the same reason does not fill the log.
+        """
+        level = _LEVELS.get(report.outcome, logging.INFO)
+        if level < logging.WARNING:
+            if report.outcome in _WELL:
+                self._failures.ended_well(report.monitor, report.job)
+            return level, 1
+        times = self._failures.times(report.monitor, report.job, report.outcome, report.reason)
+        return (level if times else logging.DEBUG), times
 
     def running(self, monitor: str) -> bool:
         """Whether a run of this monitor is in hand; one that hangs may not write any more."""

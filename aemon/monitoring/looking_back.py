@@ -35,7 +35,7 @@ def look_back(judge: Judge, source: Replayable, mark: Mark, clock: Clock) -> Mar
     Raises:
         AemonError: the source, the records or the store are at fault.
     """
-    if judge.stored.version != 1 or _has_looked_back(judge):
+    if judge.stored.version != 1 or mark.watermark is None or _has_looked_back(judge):
         return mark
     manifest = manifest_of(judge.store, judge.stored.id) or {}
     bursts = bursts_standing_out(source, manifest, judge.settings.episodes.gap)

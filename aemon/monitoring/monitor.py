@@ -12,6 +12,7 @@ from aemon.lifecycle.active_detector import ActiveDetector
 from aemon.lifecycle.cold_start import first_training, wanted_for, wanted_records
 from aemon.lifecycle.spoken_excuses import excuses_from
 from aemon.monitoring.backlog import Backlog
+from aemon.monitoring.finding_place import with_known_places
 from aemon.monitoring.judging import Judge
 from aemon.monitoring.looking_back import look_back
 from aemon.monitoring.review import Review, judge_again
@@ -98,7 +99,7 @@ class Monitor:
         if judge is None:
             return self._cold_start(source, run)
         run.count(records_read=unkept)
-        mark = self._mark()
+        mark = self._mark(source)
         on_trial = judge.shadow.stored.id if judge.shadow is not None else None
         self._backlog.begin(judge.stored, on_trial, mark.watermark)
         if mark.watermark is not None:  # told after a restart, too, though nothing new comes
@@ -190,8 +191,7 @@ class Monitor:
         judge = self._judge(run, stop)
         if judge is None:
             return self._cold_start(source, run)
-        self._mark()
-        watermark = self._store.mark(self.name).watermark
+        watermark = self._mark(source).watermark
         judge = replace(judge, reviewed=self._looks_back(source, watermark))
         judge_again(Reader(source), judge, since)
         counts = run.counts
@@ -244,8 +244,8 @@ class Monitor:
             return not source.in_order_of_arrival
         return not more and source.hides(watermark)
 
-    def _mark(self) -> Mark:
-        """How far the source has been read.
+    def _mark(self, source: Replayable) -> Mark:
+        """How far the source has been read; found again where the store does not say it.
 
         Raises:
             SourceConfigError: it was another source that was read so far.
@@ -257,7 +257,9 @@ class Monitor:
                 f"{self.name} has read another source so far: {mark.source}",
                 todo="give the monitor a new name, so that it begins anew; its results stay",
             )
-        return replace(mark, source=now)
+        mark = replace(mark, source=now)
+        chunk = self.settings.chunk_records
+        return with_known_places(Reader(source), self.name, self._store, mark, chunk)
 
     def _cold_start(self, source: Replayable, run: Run) -> tuple[Outcome, str]:
         wanted = self.wanted = wanted_records(self.settings, source)

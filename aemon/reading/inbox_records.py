@@ -31,6 +31,10 @@ class InboxRecords:
         """Return False: records are read in the order in which they come."""
         return False
 
+    def recognises(self, _mark: Watermark) -> bool:
+        """Return True: what is no order of arrival is found again by the record."""
+        return True
+
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
         """Return at most `limit` kept records after a watermark, in order of arrival."""
         rows = history_records(

@@ -120,12 +120,12 @@ class Reader:
         return self._read(self._source.newest(until, limit))
 
     def watermark_behind(
-        self, position: Watermark, read: Read, limit: datetime
+        self, position: Watermark | None, read: Read, limit: datetime
     ) -> Watermark | None:
         """Return the watermark behind the leading records that are not younger than a time.
 
         Args:
-            position: where the read began.
+            position: where the read began; None at the first record.
             read: what it returned.
             limit: the time.
 

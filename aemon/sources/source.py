@@ -88,6 +88,9 @@ class Replayable(Source, Protocol):
     def hides(self, mark: Watermark | None) -> bool:
         """Return whether records may appear behind a watermark, of which `fetch` hears nothing."""
 
+    def recognises(self, mark: Watermark) -> bool:
+        """Return whether the position of a watermark is one that such a source writes."""
+
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
         """Return at most `limit` records after a watermark, oldest first; None: from the first."""
 

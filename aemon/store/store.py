@@ -141,6 +141,12 @@ class Store:
             row = connection.execute(
                 sa.select(watermarks).where(watermarks.c.monitor == monitor)
             ).one_or_none()
+            known = connection.execute(
+                sa.select(monitors.c.name).where(monitors.c.name == monitor)
+            ).one_or_none()
+        if known is None:  # somebody removed it, and no row that names it could be written
+            tell_junk(f"a row of `monitors` named {monitor}", "none")
+            self.add_monitors([monitor])
         if row is None:
             return Mark()
         watermark = Watermark(

@@ -64,6 +64,7 @@ def test_a_device_is_no_configuration(tmp_path):
     [
         ("/dev/zero", "no plain file"),
         ("fifo", "no plain file"),
+        ("/proc/kmsg", "no file on a disk"),
         ("large", "larger than"),
         (".", "folder"),
     ],

@@ -40,7 +40,7 @@ def runner(store, metrics, clock):
 @pytest.fixture
 def job(store, runner, metrics, clock, settings: MonitorSettings):
     job = Retention(store, runner, metrics, {"pumps": settings}, RetentionSettings(), clock)
-    job._doubt = lambda: ""
+    job._doubt = lambda _apart: ""
     return job
 
 
@@ -209,13 +209,13 @@ def test_while_the_clock_is_in_doubt_nothing_is_removed_and_why_is_told_once(
     job, store, metrics, clock, caplog
 ):
     add_scores(store, clock, 3)
-    job._doubt = lambda: "the clock was set ahead"
+    job._doubt = lambda _apart: "the clock was set ahead"
     job.round()
     job.round()
     held = [one for one in caplog.records if one.action == "prune.held"]
     assert [one.message for one in held] == ["the clock was set ahead"]
     assert not pruned(metrics, "scores")
     assert ledger(store) == []
-    job._doubt = lambda: ""
+    job._doubt = lambda _apart: ""
     job.round()
     assert pruned(metrics, "scores") == 3

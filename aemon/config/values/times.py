@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 from pydantic_core import core_schema
 
-from aemon.clock import LONGEST, format_duration, parse_duration
+from aemon.clock import LONGEST, SHORTEST, format_duration, parse_duration
 from aemon.config.values.cron import Cron
 from aemon.config.values.scalars import NOT_ZERO, pattern_of
 
@@ -35,6 +35,16 @@ Duration = Annotated[
     ),
 ]
 """A positive length of time, written with units: `30s`, `1h30m`; 36500d at most."""
+
+
+def _not_too_often(pause: timedelta | Cron) -> timedelta | Cron:
+    if isinstance(pause, timedelta) and pause < SHORTEST:
+        raise ValueError(f"must be at least {format_duration(SHORTEST)}")
+    return pause
+
+
+Pause = Annotated[Duration, AfterValidator(_not_too_often)]
+"""A length of time between two turns of work: 10ms at least."""
 
 
 def _cron(value: object) -> object:
@@ -95,6 +105,7 @@ Schedule = Annotated[
     timedelta | Cron,
     _IsSchedule,
     BeforeValidator(_schedule),
+    AfterValidator(_not_too_often),
     PlainSerializer(_schedule_text, return_type=str),
     WithJsonSchema(
         {
@@ -104,7 +115,7 @@ Schedule = Annotated[
         }
     ),
 ]
-"""A pause such as `5m`, or five fields of cron."""
+"""A pause such as `5m`, 10ms at least, or five fields of cron."""
 
 
 _NEVER = "never"

@@ -1,13 +1,13 @@
 """Which files a path means: one, those of a folder, or those that fit a pattern."""
 
 import os
-import stat
 from collections.abc import Iterable
 from errno import EACCES
 from pathlib import Path
 from typing import NamedTuple
 
 from aemon.errors import SourceConfigError, SourceError
+from aemon.plain_files import why_not_plain
 
 ENDINGS = (".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zip")
 """Which files of a folder are read, in capitals or not; a pattern may name others."""
@@ -113,10 +113,9 @@ def check_plain(path: Path) -> None:
         SourceConfigError: it is one.
         OSError: it is not there.
     """
-    if not stat.S_ISREG(path.stat().st_mode):
+    if why := why_not_plain(path):
         raise SourceConfigError(
-            f"{path}: is no plain file, but a pipe, device or socket",
-            todo="let the records be written to a file, and name that",
+            f"{path}: {why}", todo="let the records be written to a file, and name that"
         )
 
 

@@ -5,7 +5,7 @@ import json
 import zlib
 from collections.abc import Mapping
 from hashlib import blake2b
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from aemon.errors import SourceConfigError
 from aemon.frame import printable
@@ -49,6 +49,10 @@ class Place(NamedTuple):
     time: float | None = None
     shift: int = 0
     begin: int = 0
+
+
+_TYPES = (int, int, int, int, int, str, int, str, tuple, float | int | None, int, int)
+"""Of a place's fields."""
 
 
 def fingerprint(text: bytes) -> str:
@@ -114,11 +118,7 @@ def places_in(position: str) -> dict[str, Place]:
         return {}
     try:
         written = json.loads(position).items()
-        found = {name: Place(*fields) for name, fields in written if name != _ORDER}
-        return {
-            name: place._replace(last=tuple((at, mark) for at, mark in place.last))
-            for name, place in found.items()
-        }
+        return {name: _place_of(fields) for name, fields in written if name != _ORDER}
     except (AttributeError, RecursionError, TypeError, ValueError):
         raise SourceConfigError(
             "the store does not say how far was read: watermarks.position is "
@@ -126,3 +126,19 @@ def places_in(position: str) -> dict[str, Place]:
             todo="delete the monitor's row of `watermarks`: all records are then read again, and "
             "none is judged twice",
         ) from None
+
+
+def _place_of(fields: list[Any]) -> Place:
+    """Return a place from what JSON keeps of it.
+
+    Raises:
+        TypeError: it is none.
+        ValueError: it is none.
+    """
+    place = Place(*fields)
+    place = place._replace(last=tuple((at, mark) for at, mark in place.last))
+    if not all(map(isinstance, place, _TYPES)) or place.bytes < 0:
+        raise TypeError
+    if not all(isinstance(at, int) and isinstance(mark, str) for at, mark in place.last):
+        raise TypeError
+    return place

@@ -99,6 +99,14 @@ class CsvFiles:
         """Return False: records are read in the order in which they come."""
         return False
 
+    def recognises(self, mark: Watermark) -> bool:
+        """Return whether the position of a watermark is one that such a source writes."""
+        try:
+            places_in(mark.position)
+        except SourceConfigError:
+            return False
+        return True
+
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
         """At most `limit` records after a watermark, oldest first; None reads from the beginning."""
         self._learn_writing(after)

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -74,6 +74,7 @@ def position_of(mark: Watermark | None) -> dict[str, Any]:
         written = json.loads(mark.position).items()
         found = {role: raw if role in _PLAIN else read_value(raw) for role, raw in written}
         found["time"], found["key"]
+        _check_keys(found)
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
         raise SourceConfigError(
             f"the store does not say how far was read: watermarks.position is "
@@ -82,6 +83,22 @@ def position_of(mark: Watermark | None) -> dict[str, Any]:
             "none is judged twice",
         ) from None
     return found
+
+
+def _check_keys(found: Mapping[str, Any]) -> None:
+    """Refuse what cannot be said of keys.
+
+    Raises:
+        TypeError: a number is none.
+        ValueError: a range of missing keys is none.
+    """
+    numbers = [found.get(NEWEST_KEY), found.get(GIVEN_UP)]
+    for low, high, noticed in found.get(MISSING) or ():
+        numbers += [low, high]
+        if not isinstance(noticed, str):
+            raise TypeError
+    if not all(isinstance(number, int | None) for number in numbers):
+        raise TypeError
 
 
 def keys_given_up(mark: Watermark | None) -> int:

@@ -141,6 +141,14 @@ class SqlTable:
             return False
         return NEWEST_KEY not in position or bool(position.get(UNORDERED))
 
+    def recognises(self, mark: Watermark) -> bool:
+        """Return whether the position of a watermark is one that such a source writes."""
+        try:
+            position_of(mark)
+        except SourceConfigError:
+            return False
+        return True
+
     def _behind(self, after: Watermark | None, limit: int) -> Fetched | None:
         """Records before the watermark that are new; or a watermark for a table loaded anew."""
         position = position_of(after)

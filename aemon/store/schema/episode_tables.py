@@ -71,7 +71,11 @@ notifications = table(
         sa.ForeignKey("episodes.id", ondelete="CASCADE"),
     ),
     column("receiver", sa.Text, "who is told"),
-    column("event", sa.Text, "opened, escalated (a warning became critical) or resolved"),
+    column(
+        "event",
+        sa.Text,
+        "opened, escalated (a warning became critical), resolved, or backlog (a summary of many)",
+    ),
     column(
         "state",
         sa.Text,

@@ -31,7 +31,7 @@ rejected_records = table(
     column(
         "reason",
         sa.Text,
-        "no_time, time_out_of_range, no_key, changed_record (another record has its entity "
+        "no_time, time_out_of_range, no_key, key_too_long, changed_record (another record has its entity "
         "and key) or refused (by the database)",
     ),
     column("record", sa.Text, "the record as JSON, cut off where it is very long"),

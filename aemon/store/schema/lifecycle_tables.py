@@ -64,7 +64,11 @@ live_states = table(
     "live_states",
     monitor(of_monitors(), primary_key=True),
     column("detector_id", sa.Integer, "the detector it is about"),
-    column("state", Json, "evidence of drift and counts of columns since that began to judge"),
+    column(
+        "state",
+        Json,
+        "evidence of drift, counts of columns, the newest records since that began to judge",
+    ),
     column("updated_at", UtcTime, "when it was written last"),
     comment="what a monitor remembers of the records it judged, written with their verdicts",
 )

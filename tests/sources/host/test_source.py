@@ -24,7 +24,7 @@ def host():
 
 
 def test_the_thread_takes_records_by_itself():
-    source = Host(HostSource(sample_every=timedelta(milliseconds=5)), clock=utc_now)
+    source = Host(HostSource(sample_every=timedelta(milliseconds=10)), clock=utc_now)
     tables = []
     deadline = time.monotonic() + 10
     while sum(map(len, tables)) < 3 and time.monotonic() < deadline:
@@ -68,7 +68,7 @@ def test_a_reading_that_fails_does_not_end_the_thread(caplog):
     def fail():
         raise OSError("no /proc")
 
-    source = Host(HostSource(sample_every=timedelta(milliseconds=1)), clock=utc_now, read=fail)
+    source = Host(HostSource(sample_every=timedelta(milliseconds=10)), clock=utc_now, read=fail)
     source.take(1)
     deadline = time.monotonic() + 10
     while caplog.text.count("could not be sampled") < 2 and time.monotonic() < deadline:

@@ -1,0 +1,63 @@
+"""Finding again how far a source was read, where the store does not say so any more."""
+
+from dataclasses import replace
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from aemon.reading.reader import Reader
+from aemon.records import Watermark
+from aemon.store.schema.junk import tell_junk
+from aemon.store.schema.tables import detectors
+from aemon.store.store import Mark, Store
+
+
+def with_known_places(reader: Reader, monitor: str, store: Store, mark: Mark, chunk: int) -> Mark:
+    """Return where a monitor stands; positions that aemon did not write are found again.
+
+    Then all that came after the history of the first detector is read once more. What has a
+    verdict is known and gets none again, and nothing is passed over.
+
+    Args:
+        reader: reads the source.
+        monitor: whose records.
+        store: tells until when the first detector learned.
+        mark: as the store has it.
+        chunk: how many records are read at once.
+
+    Raises:
+        AemonError: the source or the store cannot be read.
+    """
+    recognises = reader.source.recognises
+    if mark.settled is not None and not recognises(mark.settled):
+        tell_junk("how far records are looked for", mark.settled.position)
+        mark = replace(mark, settled=None)
+    if mark.watermark is None or recognises(mark.watermark):
+        return mark
+    tell_junk("how far was read", mark.watermark.position)
+    return replace(mark, watermark=_behind(reader, _learned_until(store, monitor), chunk))
+
+
+def _behind(reader: Reader, until: datetime | None, chunk: int) -> Watermark | None:
+    """Return the watermark behind the leading records up to a time; None before the first one."""
+    position: Watermark | None = None
+    while until is not None:
+        read = reader.after(position, chunk)
+        if read.watermark is None or read.watermark == position:
+            break
+        found = reader.watermark_behind(position, read, until)
+        if found is None:
+            break
+        position = found
+        if not read.more or found != read.watermark:
+            break
+    return position
+
+
+def _learned_until(store: Store, monitor: str) -> datetime | None:
+    first = (detectors.c.monitor == monitor, detectors.c.version == 1)
+    with store.reading() as connection:
+        found: datetime | None = connection.execute(
+            sa.select(detectors.c.trained_until).where(*first)
+        ).scalar()
+    return found
