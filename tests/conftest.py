@@ -1,5 +1,6 @@
 """Fixtures for every test."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,16 +8,26 @@ from pathlib import Path
 import pytest
 
 from aemon.config.schema import MonitorSettings
+from aemon.lifecycle import training_run
 from aemon.store.engine import open_engine
-from aemon.store.schema import revisions
 from aemon.store.store import Store
 from tests import readings
 from tests.lacking import lacking
-from tests.postgres import postgres_server, postgres_url  # noqa: F401 -- fixtures
+from tests.made_stores import postgres_with_tables, sqlite_with_tables  # noqa: F401 -- fixtures
+from tests.postgres import copy_database, postgres_server, postgres_url  # noqa: F401 -- fixtures
 from tests.processes import insert, make_table
 from tests.readings import LEARNED
+from tests.remembered_trainings import remembered
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def equal_trainings_once() -> Iterator[None]:
+    """The same records, settings and seed give the same detector: it is learned once a session."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training_run, "learn", remembered(training_run.learn))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -55,11 +66,15 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def store(store_url: str, clock: FakeClock) -> Iterator[Store]:
+def store(
+    request: pytest.FixtureRequest, store_url: str, clock: FakeClock, tmp_path: Path
+) -> Iterator[Store]:
     """A store with its tables made and the monitor `pumps` in it."""
-    engine = open_engine(store_url)
-    revisions.prepare(engine)
-    store = Store(engine, clock)
+    if store_url.startswith("sqlite"):
+        shutil.copy(request.getfixturevalue("sqlite_with_tables"), tmp_path / "aemon.db")
+    else:
+        copy_database(store_url, request.getfixturevalue("postgres_with_tables"))
+    store = Store(open_engine(store_url), clock)
     store.add_monitors(["pumps"])
     yield store
     store.close()

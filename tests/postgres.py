@@ -248,10 +248,28 @@ def postgres_server() -> Iterator[str]:
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """The URL of an empty database of the test's own."""
+    with empty_database(postgres_server) as url:
+        yield url
+
+
+@contextmanager
+def empty_database(server: str, *, dropped: bool = True) -> Iterator[str]:
+    """Make an empty database on a server; drop it at the end."""
     import psycopg
 
     name = f"test_{uuid.uuid4().hex[:12]}"
-    with closing(psycopg.connect(postgres_server, autocommit=True)) as connection:
+    with closing(psycopg.connect(server, autocommit=True)) as connection:
         connection.execute(f"CREATE DATABASE {name} STRATEGY file_copy")
-        yield postgres_server.rpartition("/")[0] + f"/{name}"
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        yield server.rpartition("/")[0] + f"/{name}"
+        if dropped:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def copy_database(url: str, template: str) -> None:
+    """Put a copy of another database in the place of an empty one."""
+    import psycopg
+
+    server, _, name = url.rpartition("/")
+    with closing(psycopg.connect(f"{server}/postgres", autocommit=True)) as connection:
+        connection.execute(f"DROP DATABASE {name}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
