@@ -47,7 +47,10 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
     Args:
         kind: of detector, as `detector.kind` in the configuration.
         false_alarm_rate: share of normal records that may be predicted as anomalies.
-        window: records seen together, where the order of rows is that of time; 1: each alone.
+        series: whether the order of rows is that of time. True: each row is seen behind those above
+            it, so that its score depends on them. None: each is judged alone, by views that suit
+            the order, which is found out.
+        window: rows seen together in a series; None for the default.
         members: autoencoders averaged.
         code_size: width of the code; None is the kind's choice, here and below.
         hidden_sizes: widths of the layers between features and code, the outermost first.
@@ -70,7 +73,8 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
         *,
         kind: str = DEFAULTS.kind,
         false_alarm_rate: float = 0.01,
-        window: int = DEFAULTS.window,
+        series: bool | None = None,
+        window: int | None = None,
         members: int = DEFAULTS.members,
         code_size: int | None = None,
         hidden_sizes: tuple[int, ...] | None = None,
@@ -83,6 +87,7 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
     ) -> None:
         self.kind = kind
         self.false_alarm_rate = false_alarm_rate
+        self.series = series
         self.window = window
         self.members = members
         self.code_size = code_size
@@ -218,9 +223,13 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
         return tags
 
     def _settings(self) -> LearningSettings:
-        keys = self.get_params().keys() - {"false_alarm_rate", "random_state"}
+        keys = self.get_params().keys() - {"false_alarm_rate", "random_state", "series", "window"}
+        order = {"series": self.series, "window": self.window}
+        if self.series is None:
+            order = {"window": self.window or 1}
+        detector = {key: getattr(self, key) for key in keys} | order
         return LearningSettings(
-            detector=DetectorSettings.model_validate({key: getattr(self, key) for key in keys}),
+            detector=DetectorSettings.model_validate(detector),
             threshold=ThresholdSettings(false_alarm_rate=self.false_alarm_rate),
         )
 

@@ -39,12 +39,17 @@ class DetectorSettings(Settings):
     activation: Literal["silu", "tanh", "sigmoid", "linear"] = Field(
         "silu", description="how those layers bend"
     )
-    window: int = Field(
-        1,
+    series: Literal["auto"] | bool = Field(
+        "auto",
+        description="whether records follow each other in time; auto finds out by how alike "
+        "those in a row are",
+    )
+    window: int | None = Field(
+        None,
         ge=1,
         le=64,
-        description="records seen together, those of an entity in a row, where the order of time "
-        "means something; 1 judges each record alone",
+        description="records seen together, those of an entity in a row; 1 judges each record "
+        "alone; default 4 in a series, for kind auto, and else 1",
     )
     members: int = Field(
         3, ge=1, le=32, description="autoencoders averaged, each tried on records it never saw"

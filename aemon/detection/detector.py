@@ -79,6 +79,11 @@ class Detector:
         )
 
     @property
+    def context_rows(self) -> int:
+        """Return how many records before one, of its entity, tell how odd it is."""
+        return self.series.context_rows if self.series is not None else 0
+
+    @property
     def _parts(self) -> Parts:
         return Parts(self.feature_map, self.scorer, self.series)
 

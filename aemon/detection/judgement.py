@@ -125,6 +125,10 @@ class Looked(Protocol):
 class Judging(Protocol):
     """What a run needs of a detector; one detector fulfils it, and so may many stacked ones."""
 
+    @property
+    def context_rows(self) -> int:
+        """Return how many records before one, of its entity, tell how odd it is."""
+
     def look(self, frame: Frame, before: Past | None = None) -> Looked:
         """Look once at records that were fetched together.
 

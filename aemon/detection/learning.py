@@ -1,6 +1,6 @@
 """Learning a detector: from a frame of normal records to all that judging takes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
@@ -21,10 +21,11 @@ from aemon.detection.provenance import Provenance, hash_frame, versions
 from aemon.detection.scoring.scorer import Scorer
 from aemon.detection.scoring.scorer_fitting import Fitted, ScoringPlan, fit_scorer, hold_out
 from aemon.detection.scoring.trimming import trusted_records
-from aemon.detection.series.series_fitting import fit_series
+from aemon.detection.series.series_fitting import fit_series, records_together
 from aemon.detection.series.series_view import SeriesView
 from aemon.detection.state import hash_feature_map
 from aemon.detection.thresholds.by_entity import Thresholds, calibrate_thresholds
+from aemon.detection.thresholds.effective_size import independent_records
 from aemon.detection.thresholds.hindsight import standing_out
 from aemon.detection.thresholds.threshold import false_alarm_rate_for
 from aemon.errors import TrainingError
@@ -141,9 +142,12 @@ def learn(
     fitted = fit_scorer(autoencoder, training_set, held, plan, seed=seed)
     series = fit_series(
         training_set, held.filled, feature_map.floors, frame,
-        width=settings.detector.window, alone=np.quantile(fitted.scores, 1 - rate),
+        width=records_together(settings.detector, training_set), alone=fitted.scores,
     )  # fmt: skip
-    fitted = fitted.with_scores(series.scores) if series else fitted
+    view = series and replace(
+        series.view, record_threshold=float(np.quantile(fitted.scores, 1 - rate))
+    )
+    fitted = fitted._replace(scores=series.scores) if series else fitted
     calibrating = _calibrating(training_set, fitted)
     rows, held_out = fitted.rows[calibrating], frame.take(fitted.rows)
     provenance = Provenance(
@@ -155,7 +159,7 @@ def learn(
         versions=versions(), seconds=perf_counter() - started,
     )  # fmt: skip
     return Learned(
-        feature_map=feature_map, scorer=fitted.scorer, series=series and series.view, provenance=provenance,
+        feature_map=feature_map, scorer=fitted.scorer, series=view, provenance=provenance,
         scores=fitted.scores[calibrating], records=frame.take(rows),
         odd=held_out.take(standing_out(fitted.scores, held_out.entities, rate)),
         threshold=settings.threshold, rate=rate,
@@ -209,6 +213,7 @@ def make_training_set(
         folds=folds_of(frame.entities, settings.members),
         members=settings.members,
         trusted=trusted_records(X, weights, share, seed=seed) if share > 0 else None,
+        by_choice=settings.series if isinstance(settings.series, bool) else None,
     )
 
 
@@ -225,5 +230,5 @@ def _calibrating(training_set: TrainingSet, fitted: Fitted) -> Rows:
         return everyone
     threshold = np.quantile(fitted.scores[~newest], 1 - UPPER_SHARE)
     over = (fitted.scores[newest] > threshold).mean()
-    chance = np.sqrt(UPPER_SHARE * (1 - UPPER_SHARE) / newest.sum())
+    chance = np.sqrt(UPPER_SHARE * (1 - UPPER_SHARE) / independent_records(fitted.scores[newest]))
     return everyone[newest] if over > UPPER_SHARE + DRIFT * chance else everyone

@@ -135,12 +135,10 @@ class Look:
 
 def judge(parts: Parts, thresholds: Thresholds, seen: Seen) -> Judgement:
     """Return the verdicts on N records that were fetched together."""
-    feature_map, scorer, _ = parts
-    if seen.in_series is None:
-        found, tails = scorer.scores(seen.features, seen.mask), Tails()
-    else:
-        guarded = scorer.guarded_scores(seen.features, seen.mask)
-        found, tails = np.maximum(seen.in_series.scores, guarded), seen.in_series.tails
+    feature_map, scorer, series = parts
+    found, tails = scorer.scores(seen.features, seen.mask), Tails()
+    if series is not None and seen.in_series is not None:
+        found, tails = series.scores(seen.in_series.surprises, found), seen.in_series.tails
     plain = seen.plainly_odd
     if plain.any():
         least = PLAINLY * thresholds.values(seen.frame.entities)
@@ -180,7 +178,9 @@ def explain(
     found: dict[int, Explanation] = {}
     if beside.size:  # only the records before them make them odd
         part, in_series = seen.take(beside), seen.in_series.take(beside)
-        told = explain_windows(feature_map, part.cells, part.mask, in_series, units)
+        made_of = in_series.gaps * part.mask
+        errors = scorer.parts(part.features, part.mask, made_of=made_of).errors
+        told = explain_windows(feature_map, part.cells, part.mask, in_series, errors, units)
         found |= zip(beside.tolist(), told, strict=True)
     if alone.size:
         told = _explain_alone(feature_map, scorer, least[alone], seen.take(alone), units)

@@ -185,6 +185,8 @@ def series_state(series: SeriesView | None) -> tuple[Arrays, Metadata]:
         "longest_gap": int(series.longest_gap.astype("timedelta64[us]").astype(np.int64)),
         "view": asdict(series.view),
         "record_threshold": series.record_threshold,
+        "together": series.together and asdict(series.together),
+        "alone": series.alone and asdict(series.alone),
     }
 
 
@@ -208,7 +210,13 @@ def series_from(
         ),
         view=View(**metadata["view"]),
         record_threshold=metadata["record_threshold"],
+        together=_view_from(metadata.get("together")),
+        alone=_view_from(metadata.get("alone")),
     )
+
+
+def _view_from(metadata: Metadata | None) -> View | None:
+    return View(**metadata) if metadata else None
 
 
 def threshold_state(threshold: Threshold) -> tuple[Arrays, Metadata]:

@@ -37,6 +37,9 @@ ENOUGH_SHARE = 0.5
 MOST_LOOKED_AT = 1000
 """Before there is a detector, so many of the first records tell whether any can be judged."""
 
+MOST_ENTITIES = 10
+"""Of so many, records before the late ones are read, too."""
+
 _REST = "the rest is judged by the next run"
 
 
@@ -113,7 +116,9 @@ class Monitor:
         if not rest:
             judge = replace(judge, reviewed=self._looks_back(source, mark.watermark))
             if self._review.due(judge):
-                self._review.look(Reader(source), judge, mark, enough)
+                context_rows = MOST_ENTITIES * judge.detector.context_rows
+                reader = Reader(source, context_rows=context_rows)
+                self._review.look(reader, judge, mark, enough)
         self._active_detector.look_after(run)
         waits = f"{waiting} wait: their time is unreadable or too far ahead" if waiting else ""
         if run.counts.records_read == 0:

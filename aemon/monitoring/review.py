@@ -5,9 +5,10 @@ from datetime import datetime
 
 import numpy as np
 
-from aemon.frame import Frame, flags, naive_utc, rows_of
+from aemon.frame import Frame, flags, join_frames, naive_utc, rows_of
 from aemon.monitoring.judging import Judge
 from aemon.monitoring.lateness import looked_for_since, older_than_settled
+from aemon.monitoring.those_before import newest_of_each, with_those_before
 from aemon.monitoring.verdict_rows import record_hashes
 from aemon.reading.reader import Reader
 from aemon.records import Identity, Watermark
@@ -98,9 +99,11 @@ class Review:
             self._is_news(identity, known.get(identity), at, digest, corrected=corrected)
             for identity, at, digest in zip(frame.identities, times, hashes, strict=True)
         ]
-        judge.run.count(records_reviewed=len(news) - sum(news))
-        rows = flags(news)
-        return judge.review(frame.take(rows), mark) if rows.any() else mark
+        rows = flags(news) & frame.to_judge
+        judge.run.count(records_reviewed=int(frame.to_judge.sum() - rows.sum()))
+        if not rows.any():
+            return mark
+        return judge.review(with_those_before(frame, rows, judge.detector.context_rows), mark)
 
     def _is_news(
         self,
@@ -137,17 +140,21 @@ def judge_again(reader: Reader, judge: Judge, since: datetime | None) -> None:
     it: who comes second reads where the monitor stands, and tries again.
     """
     position: Watermark | None = None
+    before: Frame | None = None
     more = True
     while more:
         read = reader.after(position, judge.settings.chunk_records)
-        frame = read.frame
-        if since is not None:
-            frame = frame.take(frame.times >= naive_utc(since))
+        frame = read.frame if before is None else join_frames(before.as_context(), read.frame)
+        before = newest_of_each(frame, judge.detector.context_rows)
         known = _known(judge, frame)
         there = rows_of(frame, [pair for pair, was in known.items() if was.is_current])
+        there &= frame.to_judge
+        if since is not None:
+            there &= frame.times >= naive_utc(since)
         judge.stop.check()
         if there.any():
-            _judge_in_turn(frame.take(there), judge)
+            beside = with_those_before(frame, there, judge.detector.context_rows)
+            _judge_in_turn(beside, judge)
         more = read.more and read.watermark != position
         position = read.watermark
 

@@ -407,7 +407,7 @@ def test_judging_again_keeps_what_was_late_and_gives_way_to_a_daemon(
 
     monkeypatch.setattr(store, "mark", moving)
     tally = Run()
-    other._mark = lambda: None
+    other._mark = lambda _source: real("pumps")
     other.score_again(tally, Stop())
     other.close()
     assert tally.counts.records_revised == 101

@@ -1,10 +1,13 @@
 """Windows over a source: a record is judged beside those before it, whatever came between."""
 
+from datetime import timedelta
+
 import numpy as np
 import pandas as pd
 import pytest
 import sqlalchemy as sa
 
+from aemon.config.column_settings import ColumnSettings
 from aemon.config.detector_settings import DetectorSettings
 from aemon.config.lifecycle_settings import LifeSettings
 from aemon.frame import Frame
@@ -16,7 +19,7 @@ from aemon.run import Run, Stop
 from aemon.store.detectors import active_detector
 from aemon.store.schema.tables import live_states, scores
 from tests import readings
-from tests.processes import insert
+from tests.processes import insert, make_table
 from tests.readings import LEARNED
 
 CAME = (1, 3, 40, 2, 57, 1, 16)
@@ -73,3 +76,54 @@ def test_junk_in_the_store_is_no_past_and_stops_nothing(settings, store, clock, 
     train_once("pumps", settings, store, clock)
     found = come(database, settings, store, clock, junk="?")
     assert np.isfinite(found).all()
+
+
+def test_judged_again_all_verdicts_are_the_same(settings, store, clock, database):
+    train_once("pumps", settings, store, clock)
+    insert(database, "readings", readings.rows(150, first=LEARNED))
+    monitor = Monitor("pumps", settings, store, clock)
+    run = Run()
+    assert monitor.score_once(run, Stop())[0] is Outcome.OK
+    assert run.counts.records_scored == 150
+    again = Run()
+    monitor.score_again(again, Stop())
+    monitor.close()
+    # The very first ones had no past, and have that of the training now
+    assert again.counts.records_revised <= 18
+    assert again.counts.records_revised + again.counts.records_reviewed == 150
+
+
+@pytest.mark.parametrize("gap", [5, 30, 90])
+def test_a_late_record_is_judged_beside_those_before_it(settings, store, clock, database, gap):
+    # Given records under keys that do not grow, of which one did not come, and later ones did
+    make_table(database, "named", ["name TEXT", "ts TEXT", *readings.COLUMNS])
+    source = settings.source.model_copy(update={"table": "named", "key": "name"})
+    columns, lateness = ColumnSettings(exclude=("id",)), timedelta(hours=1)
+    settings = settings.model_copy(
+        update={"source": source, "columns": columns, "lateness": lateness}
+    )
+
+    def add(rows):
+        insert(database, "named", [(None, f"r{number}", *row) for number, *row in rows])
+
+    add(readings.rows(LEARNED))
+    train_once("pumps", settings, store, clock)
+    rows = list(readings.rows(100, first=LEARNED))
+    missing = rows.pop(gap)
+    add(rows)
+    monitor = Monitor("pumps", settings, store, clock)
+    assert monitor.score_once(Run(), Stop())[0] is Outcome.OK
+    # When it comes
+    add([missing])
+    run = Run()
+    monitor._review._next_at = 0.0
+    monitor.score_once(run, Stop())
+    monitor.close()
+    assert run.counts.records_scored == 1
+    # Then it has the score of one that came in time, but for what came before the first
+    with store.reading() as connection:
+        query = sa.select(scores.c.score, scores.c.late)
+        found = connection.execute(query.where(scores.c.record_key == f"r{missing[0]}")).one()
+    assert found.late
+    expected = at_once(store, 100)[gap]
+    np.testing.assert_allclose(found.score, expected, rtol=1e-4 if gap >= 18 else 0.5)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,7 @@ class TrainingSet:
         folds: (N,) the member that never sees a record, -1 where all do.
         members: how many autoencoders learn, M.
         trusted: (N,) which records teach; None if all do. The others are only held out.
+        by_choice: whether the records follow each other, where somebody has said so.
     """
 
     features: Floats
@@ -44,6 +46,7 @@ class TrainingSet:
     folds: Rows
     members: int
     trusted: Mask | None = None
+    by_choice: bool | None = None
 
     def __len__(self) -> int:
         return len(self.folds)
@@ -61,10 +64,17 @@ class TrainingSet:
 
     @cached_property
     def series(self) -> bool:
-        """Whether the records follow each other, as `is_series` tells by what is judged."""
+        """Whether the records follow each other: by choice, or by how alike those in a row are."""
+        if self.by_choice is not None:
+            return self.by_choice
+        return self.likeness.beyond_chance
+
+    @cached_property
+    def likeness(self) -> "Likeness":
+        """How alike the records in a row are, by what is judged."""
         judged = self.weights > 0
         _, entities = np.unique(self.features[:, ~judged], axis=0, return_inverse=True)
-        return is_series(self.features[:, judged], entities.ravel())
+        return likeness_in_a_row(self.features[:, judged], entities.ravel())
 
     @cached_property
     def pools(self) -> npt.NDArray[np.int64]:
@@ -109,7 +119,17 @@ def folds_of(entities: npt.NDArray[np.object_], members: int) -> Rows:
 
 
 def is_series(features: Floats, entities: Rows | None = None) -> bool:
-    """Whether records in a row are more alike than chance makes them, those of each entity.
+    """Return whether records in a row are more alike than chance makes them, those of each entity.
+
+    Args:
+        features: (N, F), in the order of time.
+        entities: (N,) whose each record is, from 0; None where all are of one.
+    """
+    return likeness_in_a_row(features, entities).beyond_chance
+
+
+def likeness_in_a_row(features: Floats, entities: Rows | None = None) -> "Likeness":
+    """Return how alike records in a row are, those of each entity.
 
     By the mean first autocorrelation of the features (N, F), each entity's about its own mean;
     its standard error is at most 1 / sqrt(N) where records come in any order (Bartlett 1946).
@@ -119,7 +139,7 @@ def is_series(features: Floats, entities: Rows | None = None) -> bool:
         entities: (N,) whose each record is, from 0; None where all are of one.
     """
     if not features.size:
-        return False
+        return NOT_ALIKE
     if entities is None:
         entities = np.zeros(len(features), dtype=np.intp)
     order = np.argsort(entities, kind="stable")
@@ -129,11 +149,26 @@ def is_series(features: Floats, entities: Rows | None = None) -> bool:
     centred = ordered - means[whose]
     in_row = whose[1:] == whose[:-1]
     if not in_row.any():
-        return False
+        return NOT_ALIKE
     power = (centred**2).mean(axis=0)
     together = (centred[1:] * centred[:-1])[in_row].mean(axis=0)
     correlation = np.divide(together, power, out=np.zeros_like(power), where=power > 0)
-    return bool(correlation.mean() > ALIKE / np.sqrt(in_row.sum()))
+    return Likeness(float(correlation.mean()), float(1 / np.sqrt(in_row.sum())))
+
+
+class Likeness(NamedTuple):
+    """A mean autocorrelation and its standard error."""
+
+    mean: float
+    error: float
+
+    @property
+    def beyond_chance(self) -> bool:
+        """Whether the records are a series."""
+        return self.mean > ALIKE * self.error
+
+
+NOT_ALIKE = Likeness(0.0, 1.0)
 
 
 def _evenly(there: int, wanted: int) -> npt.NDArray[np.intp]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from aemon.detection.arrays import Mask
+from aemon.detection.arrays import Floats, Mask
 from aemon.detection.explaining.blame import MOST_BLAMED, Blame
 from aemon.detection.explaining.explanation import explain_records
 from aemon.detection.features.cells import RecordCells
@@ -24,6 +24,7 @@ def explain_windows(
     cells: RecordCells,
     mask: Mask,
     seen: InSeries,
+    errors: Floats,
     units: Mapping[str, str] | None,
 ) -> list[Explanation]:
     """Explain N records by the gaps of their windows.
@@ -33,18 +34,18 @@ def explain_windows(
         cells: of the records.
         mask: (N, F), which features were observed.
         seen: the records beside those before them.
+        errors: (N, F) squared gaps of the windows, shared out by blame.
         units: of numeric columns.
     """
-    gaps = seen.gaps * mask
     places = [place for _, place in feature_map.judged]
-    by_column = np.stack([gaps[:, place].sum(axis=1) for place in places], axis=1)
+    by_column = np.stack([errors[:, place].sum(axis=1) for place in places], axis=1)
     least = BLAMED_SHARE * by_column.sum(axis=1)
     blamed = []
-    for errors, enough in zip(by_column, least, strict=True):
-        order = np.argsort(-errors, kind="stable")[:MOST_BLAMED].tolist()
-        first = [place for place in order if errors[place] > 0]
-        blamed.append(first[:1] + [place for place in first[1:] if errors[place] >= enough])
+    for row, enough in zip(by_column, least, strict=True):
+        order = np.argsort(-row, kind="stable")[:MOST_BLAMED].tolist()
+        first = [place for place in order if row[place] > 0]
+        blamed.append(first[:1] + [place for place in first[1:] if row[place] >= enough])
     blame = Blame(blamed, seen.expected, mask)
     nothing: list[list[int]] = [[] for _ in blamed]
-    found = explain_records(feature_map, cells, gaps, blame, nothing, units or {})
+    found = explain_records(feature_map, cells, errors, blame, nothing, units or {})
     return [replace(one, reason=one.reason + AFTER) for one in found]

@@ -8,7 +8,7 @@ import numpy as np
 from aemon.detection.arrays import Floats, Mask, Rows, Values
 from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.scoring.combining import View, mean_surprise
-from aemon.detection.scoring.normal_space import BLOCK_RECORDS, Measures, Space
+from aemon.detection.scoring.normal_space import BLOCK_RECORDS, USUAL_GAP, Measures, Space
 from aemon.detection.scoring.outline import Outline
 from aemon.detection.scoring.residuals import FILL_ROUNDS, Residuals, residuals_of
 
@@ -112,22 +112,14 @@ class Scorer:
             found[block] = np.maximum(seen.own, seen.guarded)
         return found
 
-    def guarded_scores(self, X: Floats, mask: Mask) -> Values:  # noqa: N803 -- (N, F)
-        """Scores (N,) by the guards alone, a block of records at a time."""
-        found = np.zeros(len(X))
-        for start in range(0, len(X), BLOCK_RECORDS):
-            block = slice(start, start + BLOCK_RECORDS)
-            guessed = self.space.guess(X[block], mask[block])
-            residuals = np.zeros((1, *guessed.shape), dtype=np.float32)
-            if any(guard.measure in ("residual", "joint") for guard in self.guards):
-                residuals = residuals_of(self.autoencoder, guessed, mask[block]).residuals
-            wanted = tuple(guard.measure for guard in self.guards)
-            values = self.space.measure(X[block], mask[block], residuals, wanted).values
-            each = [guard.scores(values[guard.measure]) for guard in self.guards]
-            found[block] = np.max(each, axis=0)
-        return found
-
-    def parts(self, X: Floats, mask: Mask, *, rounds: int = FILL_ROUNDS) -> Parts:  # noqa: N803
+    def parts(
+        self,
+        X: Floats,  # noqa: N803 -- (N, F)
+        mask: Mask,
+        *,
+        rounds: int = FILL_ROUNDS,
+        made_of: Floats | None = None,
+    ) -> Parts:
         """The scores of a few records, taken apart.
 
         A feature is to blame as far as both say so: what the score is made of, and the gap to
@@ -141,21 +133,30 @@ class Scorer:
             X: (N, F), 0 where missing.
             mask: (N, F), which cells were observed.
             rounds: how often missing cells are filled in.
+            made_of: (N, F) squared gaps that the score is made of, if not by the views.
         """
         seen = self._look(X, mask, rounds)
+        shares = self._shares_of_score(X, mask, seen) if made_of is None else _shares(made_of)
+        coarse = self.outline.errors(seen.guessed, mask)
+        coarse = np.maximum(coarse, self.space.gaps_to_context(seen.guessed, mask))
+        both = _shares(np.cbrt(shares * _shares(coarse) ** 2))
+        told = both.any(axis=1, keepdims=True)
+        if made_of is not None:  # of usual values in an unusual order, an outline tells nothing
+            told &= coarse.max(axis=1, keepdims=True) > USUAL_GAP
+        shares = np.where(told, both, shares)
+        size = coarse.sum(axis=1, keepdims=True)
+        scores = np.maximum(seen.own, seen.guarded)
+        return Parts(scores, shares * size, seen.left.reconstruction)
+
+    def _shares_of_score(self, X: Floats, mask: Mask, seen: _Seen) -> Floats:  # noqa: N803
+        """Each feature's share (N, F) in the scores, by the views or by a guard."""
         shares = self._shares(X, mask, seen.left.residuals, seen.measures)
         for place, guard in enumerate(self.guards):
             rows = (seen.guarded > seen.own) & (seen.farthest == place)
             if rows.any():
                 gaps = self._gaps(guard.measure, X, mask, seen.left.residuals, seen.measures)
                 shares = np.where(rows[:, None], _shares(gaps), shares)
-        coarse = self.outline.errors(seen.guessed, mask)
-        coarse = np.maximum(coarse, self.space.gaps_to_context(seen.guessed, mask))
-        both = _shares(np.cbrt(shares * _shares(coarse) ** 2))
-        shares = np.where(both.any(axis=1, keepdims=True), both, shares)
-        size = coarse.sum(axis=1, keepdims=True)
-        scores = np.maximum(seen.own, seen.guarded)
-        return Parts(scores, shares * size, seen.left.reconstruction)
+        return shares
 
     def _look(self, X: Floats, mask: Mask, rounds: int, *, apart: bool = False) -> _Seen:  # noqa: N803
         guessed = self.space.guess(X, mask)

@@ -57,14 +57,6 @@ class Fitted(NamedTuple):
     rows: Rows  # (n,) of the lesson, which were held out
     scores: Values  # (n,) theirs
     error: float  # weighted mean squared residual of theirs
-    kept: dict[str, Values]  # (n,) what was measured of them
-
-    def with_scores(self, scores: Values) -> "Fitted":
-        """The same, where others than the views' scores (n,) count: guards stand beyond those."""
-        names = tuple(guard.measure for guard in self.scorer.guards)
-        guards = tuple(_guard(name, self.kept[name], scores) for name in names)
-        scorer = replace(self.scorer, guards=guards)
-        return self._replace(scorer=scorer, scores=_guarded(scores, self.kept, names))
 
 
 def hold_out(autoencoder: Autoencoder, training_set: TrainingSet) -> HeldOut:
@@ -153,7 +145,7 @@ def fit_scorer(
         outline=fit_outline(held_out.filled[training_set.teachers], training_set.weights),
     )
     guarded = _guarded(scores, kept, plan.guards)
-    return Fitted(scorer, rows, guarded, ground.error(rows), kept)
+    return Fitted(scorer, rows, guarded, ground.error(rows))
 
 
 def _guard(name: str, values: Values, scores: Values) -> Guard:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from aemon.config.detector_settings import DetectorSettings
 from aemon.detection.arrays import Floats, Mask, Rows, Texts, Values
 from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.autoencoders.closed_form import as_layer, stack
@@ -14,7 +15,7 @@ from aemon.detection.autoencoders.training_set import TrainingSet, contiguous_fo
 from aemon.detection.features.outputs import Outputs
 from aemon.detection.scoring.combining import View, fit_view
 from aemon.detection.scoring.relations import without_context
-from aemon.detection.series.series_view import SeriesView, window_residuals
+from aemon.detection.series.series_view import TINY, SeriesView, window_residuals
 from aemon.detection.series.windows import Times, Windows, runs_of
 from aemon.frame import Frame
 
@@ -26,6 +27,9 @@ USUAL_GAPS, LONGEST_SHARE = 3.0, 0.99
 """A run ends at a gap longer than so many times the median one, and than this share of them."""
 
 LEAST_WIDTH = 2
+
+USUAL_WIDTH, LEAST_LIKENESS = 4, 0.2
+"""Records seen together where those in a row share so much of their variance."""
 
 ROOM = 2.0
 """Cells before a record are held within so many times what was seen in training."""
@@ -44,6 +48,20 @@ class FittedSeries(NamedTuple):
     scores: Values  # (n,) of the records that were held out
 
 
+def records_together(settings: DetectorSettings, training_set: TrainingSet) -> int:
+    """Return how many records a window holds, 1 where each is judged alone.
+
+    By choice; else for kind `auto` alone, where the order of records means something.
+    """
+    if settings.series is False:
+        return 1
+    if settings.window is not None or settings.kind != "auto":
+        return settings.window or 1
+    by_choice = settings.series is True
+    alike = training_set.series and training_set.likeness.mean >= LEAST_LIKENESS
+    return USUAL_WIDTH if by_choice or alike else 1
+
+
 def fit_series(
     training_set: TrainingSet,
     filled: Floats,
@@ -51,7 +69,7 @@ def fit_series(
     frame: Frame,
     *,
     width: int,
-    alone: float,
+    alone: Values,
 ) -> FittedSeries | None:
     """Fit a series view to normal records; None where too few of them follow each other.
 
@@ -64,7 +82,7 @@ def fit_series(
         floors: (F,) the least spread believed of a residual.
         frame: the N records, for their entities and times.
         width: records in a window, W.
-        alone: what a score of a record alone is held against.
+        alone: (n,) scores of the held-out records, each as one never seen and without the others.
     """
     weights = training_set.weights
     judged = np.flatnonzero(weights > 0)
@@ -91,9 +109,15 @@ def fit_series(
         autoencoder=autoencoder,
         spreads=np.ones((width, len(weights)), dtype=np.float32),
         view=View(name="series", start=0.0, scale=1.0),
-        record_threshold=float(alone),
+        record_threshold=np.inf,
     )
-    return _calibrated(view, training_set, windows, floors, frame)
+    fitted, surprises = _calibrated(view, training_set, windows, floors, frame)
+    found = replace(
+        fitted,
+        together=fit_view("together", surprises),
+        alone=fit_view("alone", np.log(np.maximum(alone, TINY))),
+    )
+    return FittedSeries(found, found.scores(surprises, alone))
 
 
 def longest_gap(entities: Texts, times: Times) -> np.timedelta64:
@@ -153,8 +177,8 @@ def _calibrated(
     windows: Windows,
     floors: Floats,
     frame: Frame,
-) -> FittedSeries:
-    """The view with spreads and a tail fitted to held-out records, and their scores."""
+) -> tuple[SeriesView, Values]:
+    """The view with spreads and a tail fitted to held-out records, and their surprises (n,)."""
     folds = training_set.folds
     rows = np.flatnonzero(folds >= 0)
     held = bare.held_in(windows)
@@ -179,7 +203,7 @@ def _calibrated(
         view=fit_view("series", logs),
     )
     runs = runs_of(frame.entities[rows], frame.times[rows], view.longest_gap)
-    return FittedSeries(view, view.scores_of(runs, view.view.surprise(logs)))
+    return view, runs.smoothed(view.view.surprise(logs))
 
 
 def _spreads(squares: Floats, there: Mask, rows: Rows, floors: Floats) -> Floats:

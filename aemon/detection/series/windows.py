@@ -30,14 +30,15 @@ class Windows(NamedTuple):
 class Runs:
     """Where N records stand in the runs of their entities. Made by `runs_of`.
 
-    A run ends at a gap. Arrays are in the order of entity and time.
+    A run ends at a gap. Records that come late, behind younger ones that were seen before, are in
+    runs of their own. Arrays are in the order of entity and time.
 
     Attributes:
         order: (N,) rows of the frame.
         behind: (N,) how many records of the frame precede each one in its run.
         tails: (N,) which tail its run goes on from, or -1.
         kept: those tails.
-        names: of the entities, in order.
+        names: of the entities with records that are not late, in order.
         ends: (E,) place of the last record of each.
     """
 
@@ -132,34 +133,47 @@ def runs_of(
         longest_gap: a longer one ends a run.
         before: of the records before these.
     """
-    codes, names = pd.factorize(entities)
+    codes, uniques = pd.factorize(entities)
+    names = [str(name) for name in uniques]
+    tails = before.by_entity if before is not None else {}
+    known = [tails.get(name) for name in names]
     order = np.lexsort((times, codes))
-    ordered_codes, ordered = codes[order], times[order]
-    first = np.ones(len(order), dtype=bool)
-    first[1:] = ordered_codes[1:] != ordered_codes[:-1]
-    begins = first.copy()
-    begins[1:] |= ordered[1:] - ordered[:-1] > longest_gap
+    whose, ordered = codes[order], times[order]
+    late = _before_tails(known, whose, ordered)
+    begins = np.ones(len(order), dtype=bool)
+    begins[1:] = (whose[1:] != whose[:-1]) | (ordered[1:] - ordered[:-1] > longest_gap)
+    begins[1:] |= late[:-1] & ~late[1:]
     places = np.arange(len(order))
     starts = np.maximum.accumulate(np.where(begins, places, 0))
+    firsts = begins & ~late  # of an entity's new records
+    firsts[1:] &= (whose[1:] != whose[:-1]) | late[:-1]
     kept: list[Tail] = []
     goes_on = np.full(len(order), -1, dtype=np.intp)
-    tails = before.by_entity if before is not None else {}
-    for place, name in zip(np.flatnonzero(first).tolist(), names, strict=True):
-        tail = tails.get(str(name))
-        if tail is not None:
-            gap = ordered[place] - tail.time
-            if np.timedelta64(0, "us") <= gap <= longest_gap:
-                goes_on[place] = len(kept)
-                kept.append(tail)
-    ends = np.append(np.flatnonzero(first)[1:], len(order)) - 1
+    for place in np.flatnonzero(firsts).tolist():
+        tail = known[whose[place]]
+        if tail is not None and ordered[place] - tail.time <= longest_gap:
+            goes_on[place] = len(kept)
+            kept.append(tail)
+    last = np.ones(len(order), dtype=bool)
+    last[:-1] = whose[1:] != whose[:-1]
+    ends = np.flatnonzero(last & ~late)
     return Runs(
         order=order,
         behind=places - starts,
-        tails=goes_on[starts],
+        tails=goes_on[starts] if len(order) else goes_on,
         kept=kept,
-        names=[str(name) for name in names],
-        ends=ends if len(order) else ends[:0],
+        names=[names[code] for code in whose[ends].tolist()],
+        ends=ends,
     )
+
+
+def _before_tails(known: list[Tail | None], whose: Rows, times: Times) -> Mask:
+    """Which records (N,) came later than younger ones of their entity: no run goes on from them."""
+    never = np.datetime64("NaT", "us")
+    newest = np.array([never if tail is None else tail.time for tail in known], dtype=times.dtype)
+    if not len(newest):
+        return np.zeros(len(times), dtype=bool)
+    return np.asarray(times < newest[whose], dtype=bool)  # nothing is before NaT
 
 
 class _Earlier(NamedTuple):

@@ -157,3 +157,58 @@ def test_one_member_and_suspects_among_the_records_are_borne(detector):
     assert one.series is not None
     assert one.judge(frame_of(odd_in_time())).anomalous[ODD].mean() > 0.5
     assert replace(detector, series=None).judge(frame_of(plant(100, 1))).past.tails.by_entity == {}
+
+
+def test_records_in_a_row_are_seen_together_by_default_where_they_are_alike():
+    frame = frame_of(plant(1_000, 0))
+    order = np.random.default_rng(0).permutation(1_000)
+    shuffled = frame_of(plant(1_000, 0).iloc[order])
+    widths = {
+        "a series": trained(frame).series,
+        "no series": trained(shuffled).series,
+        "said to be one": trained(shuffled, series=True).series,
+        "said to be none": trained(frame, series=False).series,
+        "alone": trained(frame, window=1).series,
+        "another kind": trained(frame, kind="linear").series,
+        "by choice": trained(frame, kind="linear", window=2).series,
+    }
+    found = {name: series.width if series else 1 for name, series in widths.items()}
+    assert found == {
+        "a series": 4, "no series": 1, "said to be one": 4, "said to be none": 1, "alone": 1,
+        "another kind": 1, "by choice": 2,
+    }  # fmt: skip
+
+
+def test_hardly_alike_records_are_judged_alone():
+    rng = np.random.default_rng(0)
+    values = pd.DataFrame(rng.normal(size=(8_000, 3))).add_prefix("c")
+    values = values + 0.1 * values.shift(1, fill_value=0)  # beyond chance, and little
+    assert trained(frame_of(values)).series is None
+
+
+def bent(count: int, seed: int) -> pd.DataFrame:
+    """A load that wanders, and what follows from it: no plane holds them."""
+    rng = np.random.default_rng(seed)
+    angle = np.cumsum(0.15 * rng.normal(size=count))
+    noise = 0.02 * rng.normal(size=(count, 3))
+    table = np.stack([np.cos(angle), np.sin(angle), np.cos(2 * angle)], axis=1) + noise
+    return pd.DataFrame(table, columns=["x", "y", "z"])
+
+
+def test_what_is_odd_alone_is_found_though_windows_are_blind_to_it():
+    detector = trained(frame_of(bent(3_000, 0)))
+    assert detector.series is not None
+    values = bent(600, 1)
+    values.iloc[300:330] = 0.0  # within all ranges; in the middle of a ring
+    found = detector.judge(frame_of(values)).anomalous
+    assert found[300:330].mean() > 0.9
+    assert found[:300].mean() <= 3 * RATE
+
+
+def test_a_detector_of_before_counts_windows_alone(detector):
+    arrays, metadata = detector.state()
+    for name in ("together", "alone"):
+        del metadata["series"][name]
+    again = Detector.from_state(arrays, json.loads(json.dumps(metadata)))
+    found = again.judge(frame_of(odd_in_time())).anomalous
+    assert found[ODD].mean() > 0.9

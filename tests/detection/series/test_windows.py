@@ -110,3 +110,30 @@ def test_the_entities_seen_last_are_kept():
     assert len(again.by_entity) == MOST_ENTITIES
     assert "0" in again.by_entity
     assert "1" not in again.by_entity
+
+
+def test_late_records_are_no_past_and_break_no_run():
+    features, surprises, _, _ = records(3, 9)
+    entities = np.full(9, "", dtype=object)
+    times = START + np.arange(9) * MINUTE
+    whole = runs_of(entities, times, LONGEST)
+    # Given that the record of minute 4 comes after the one of minute 5
+    came_first = np.array([0, 1, 2, 3, 5])
+    tails = Tails(
+        by_entity=runs_of(entities[came_first], times[came_first], LONGEST).tails_after(
+            features[came_first], surprises[came_first], times[came_first], 4
+        )
+    )
+    rows = np.array([4, 6, 7])
+    runs = runs_of(entities[rows], times[rows], LONGEST, tails)
+    # When it is fetched with two others, then it has no past, and they have that of minute 5
+    found = runs.windows(features[rows], 4)
+    assert found.there[0].tolist() == [True, False, False, False]
+    np.testing.assert_array_equal(found.cells[1], features[[6, 5, 3, 2]])
+    np.testing.assert_array_equal(found.cells[2], features[[7, 6, 5, 3]])
+    after = runs.tails_after(features[rows], surprises[rows], times[rows], 4)[""]
+    np.testing.assert_array_equal(after.features, features[[5, 6, 7]])
+    # And alone it leaves the past as it was
+    alone = runs_of(entities[4:5], times[4:5], LONGEST, tails)
+    assert alone.tails_after(features[4:5], surprises[4:5], times[4:5], 4) == {}
+    assert whole.names == [""]
