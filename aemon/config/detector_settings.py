@@ -51,6 +51,11 @@ class DetectorSettings(Settings):
         description="records seen together, those of an entity in a row; 1 judges each record "
         "alone; default 4 in a series, for kind auto, and else 1",
     )
+    seasons: bool = Field(
+        True,
+        description="in a series, what is usual at an hour of the day or the week is found and "
+        "expected then",
+    )
     members: int = Field(
         3, ge=1, le=32, description="autoencoders averaged, each tried on records it never saw"
     )

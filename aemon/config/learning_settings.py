@@ -6,6 +6,7 @@ from aemon.config.column_settings import ColumnSettings
 from aemon.config.detector_settings import DetectorSettings
 from aemon.config.threshold_settings import ThresholdSettings
 from aemon.config.values.scalars import Settings
+from aemon.config.values.times import TimeZone
 
 
 class LearningSettings(Settings):
@@ -14,6 +15,7 @@ class LearningSettings(Settings):
     columns: ColumnSettings = ColumnSettings()
     detector: DetectorSettings = DetectorSettings()
     threshold: ThresholdSettings = ThresholdSettings()
+    timezone: TimeZone = "UTC"  # of daily and weekly rhythms
 
     @property
     def fingerprint(self) -> str:

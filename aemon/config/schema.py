@@ -61,7 +61,7 @@ class MonitorSettings(Settings):
     train_every: Schedule = Field(
         timedelta(days=1), description="age at which a detector is replaced, or cron"
     )
-    timezone: TimeZone = Field("UTC", description="zone of cron schedules")
+    timezone: TimeZone = Field("UTC", description="zone of cron schedules and of rhythms")
     jitter: Duration | None = Field(
         None, description="scoring runs begin up to so much later, by chance, to spread load"
     )
@@ -189,7 +189,10 @@ class MonitorSettings(Settings):
     def learning(self) -> LearningSettings:
         """The part that decides what a detector learns."""
         return LearningSettings(
-            columns=self.columns, detector=self.detector, threshold=self.threshold
+            columns=self.columns,
+            detector=self.detector,
+            threshold=self.threshold,
+            timezone=self.timezone,
         )
 
 

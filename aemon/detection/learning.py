@@ -21,7 +21,7 @@ from aemon.detection.provenance import Provenance, hash_frame, versions
 from aemon.detection.scoring.scorer import Scorer
 from aemon.detection.scoring.scorer_fitting import Fitted, ScoringPlan, fit_scorer, hold_out
 from aemon.detection.scoring.trimming import trusted_records
-from aemon.detection.series.series_fitting import fit_series, records_together
+from aemon.detection.series.series_fitting import fit_series, plan_series
 from aemon.detection.series.series_view import SeriesView
 from aemon.detection.state import hash_feature_map
 from aemon.detection.thresholds.by_entity import Thresholds, calibrate_thresholds
@@ -142,7 +142,7 @@ def learn(
     fitted = fit_scorer(autoencoder, training_set, held, plan, seed=seed)
     series = fit_series(
         training_set, held.filled, feature_map.floors, frame,
-        width=records_together(settings.detector, training_set), alone=fitted.scores,
+        plan=plan_series(settings, training_set), alone=fitted.scores,
     )  # fmt: skip
     view = series and replace(
         series.view, record_threshold=float(np.quantile(fitted.scores, 1 - rate))

@@ -179,8 +179,10 @@ def explain(
     if beside.size:  # only the records before them make them odd
         part, in_series = seen.take(beside), seen.in_series.take(beside)
         made_of = in_series.gaps * part.mask
-        errors = scorer.parts(part.features, part.mask, made_of=made_of).errors
-        told = explain_windows(feature_map, part.cells, part.mask, in_series, errors, units)
+        blamed = scorer.parts(part.features, part.mask, made_of=made_of).errors
+        times = series.times_told(part.frame.times, in_series.by_season)
+        shared = in_series._replace(gaps=blamed)
+        told = explain_windows(feature_map, part.cells, part.mask, shared, units, times)
         found |= zip(beside.tolist(), told, strict=True)
     if alone.size:
         told = _explain_alone(feature_map, scorer, least[alone], seen.take(alone), units)

@@ -20,6 +20,7 @@ from aemon.detection.scoring.normal_space import Space
 from aemon.detection.scoring.outline import Outline
 from aemon.detection.scoring.relations import Relations
 from aemon.detection.scoring.scorer import Guard, Scorer
+from aemon.detection.series.seasons import Rhythm, Season
 from aemon.detection.series.series_view import SeriesView
 from aemon.detection.thresholds.by_entity import Thresholds
 from aemon.detection.thresholds.methods import conformal
@@ -180,7 +181,14 @@ def series_state(series: SeriesView | None) -> tuple[Arrays, Metadata]:
     arrays: Arrays = {f"series.{name}": getattr(series, name) for name in _SERIES}
     arrays["series.into"], arrays["series.back"] = series.autoencoder.weights
     arrays["series.into_biases"], arrays["series.back_biases"] = series.autoencoder.biases
+    season: Metadata | None = None
+    if series.season is not None:
+        arrays["series.season"] = series.season.effects
+        arrays["series.season_spreads"] = series.season.spreads
+        season = {name: getattr(series.season, name) for name in ("rhythm", "steps", "zone")}
+        season["view"] = asdict(series.season.view)
     return arrays, {
+        "season": season,
         "width": series.width,
         "longest_gap": int(series.longest_gap.astype("timedelta64[us]").astype(np.int64)),
         "view": asdict(series.view),
@@ -212,6 +220,20 @@ def series_from(
         record_threshold=metadata["record_threshold"],
         together=_view_from(metadata.get("together")),
         alone=_view_from(metadata.get("alone")),
+        season=_season_from(metadata.get("season"), arrays),
+    )
+
+
+def _season_from(metadata: Metadata | None, arrays: Arrays) -> Season | None:
+    if not metadata:
+        return None
+    return Season(
+        rhythm=Rhythm(metadata["rhythm"]),
+        steps=metadata["steps"],
+        zone=metadata["zone"],
+        effects=arrays["series.season"],
+        spreads=arrays["series.season_spreads"],
+        view=View(**metadata["view"]),
     )
 
 

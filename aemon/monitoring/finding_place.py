@@ -30,11 +30,11 @@ def with_known_places(reader: Reader, monitor: str, store: Store, mark: Mark, ch
     """
     recognises = reader.source.recognises
     if mark.settled is not None and not recognises(mark.settled):
-        tell_junk("how far records are looked for", mark.settled.position)
+        tell_junk("a position up to which records are looked for", mark.settled.position)
         mark = replace(mark, settled=None)
     if mark.watermark is None or recognises(mark.watermark):
         return mark
-    tell_junk("how far was read", mark.watermark.position)
+    tell_junk("a position of reading", mark.watermark.position)
     return replace(mark, watermark=_behind(reader, _learned_until(store, monitor), chunk))
 
 

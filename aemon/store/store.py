@@ -15,7 +15,7 @@ from aemon.errors import SkipError
 from aemon.frame import printable
 from aemon.records import Watermark
 from aemon.store.engine import reading, store_errors
-from aemon.store.schema.junk import tell_junk
+from aemon.store.schema.junk import tell_gone, tell_junk
 from aemon.store.schema.partitions import Partitions
 from aemon.store.schema.tables import monitors, watermarks
 
@@ -145,7 +145,7 @@ class Store:
                 sa.select(monitors.c.name).where(monitors.c.name == monitor)
             ).one_or_none()
         if known is None:  # somebody removed it, and no row that names it could be written
-            tell_junk(f"a row of `monitors` named {monitor}", "none")
+            tell_gone(f"the row {monitor} of `monitors`")
             self.add_monitors([monitor])
         if row is None:
             return Mark()

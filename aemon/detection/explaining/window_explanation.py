@@ -1,11 +1,11 @@
 """Explaining records that are usual alone, and odd after those before them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from aemon.detection.arrays import Floats, Mask
+from aemon.detection.arrays import Mask
 from aemon.detection.explaining.blame import MOST_BLAMED, Blame
 from aemon.detection.explaining.explanation import explain_records
 from aemon.detection.features.cells import RecordCells
@@ -24,8 +24,8 @@ def explain_windows(
     cells: RecordCells,
     mask: Mask,
     seen: InSeries,
-    errors: Floats,
     units: Mapping[str, str] | None,
+    times: Sequence[str],
 ) -> list[Explanation]:
     """Explain N records by the gaps of their windows.
 
@@ -33,11 +33,11 @@ def explain_windows(
         feature_map: of the detector.
         cells: of the records.
         mask: (N, F), which features were observed.
-        seen: the records beside those before them.
-        errors: (N, F) squared gaps of the windows, shared out by blame.
+        seen: the records beside those before them, the gaps shared out by blame.
         units: of numeric columns.
+        times: (N,) in words, of those whose season says most.
     """
-    places = [place for _, place in feature_map.judged]
+    errors, places = seen.gaps, [place for _, place in feature_map.judged]
     by_column = np.stack([errors[:, place].sum(axis=1) for place in places], axis=1)
     least = BLAMED_SHARE * by_column.sum(axis=1)
     blamed = []
@@ -48,4 +48,5 @@ def explain_windows(
     blame = Blame(blamed, seen.expected, mask)
     nothing: list[list[int]] = [[] for _ in blamed]
     found = explain_records(feature_map, cells, errors, blame, nothing, units or {})
-    return [replace(one, reason=one.reason + AFTER) for one in found]
+    ends = [f", for {time}" if time else AFTER for time in times]
+    return [replace(one, reason=one.reason + end) for one, end in zip(found, ends, strict=True)]

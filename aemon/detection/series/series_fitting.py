@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aemon.config.detector_settings import DetectorSettings
+from aemon.config.learning_settings import LearningSettings
 from aemon.detection.arrays import Floats, Mask, Rows, Texts, Values
 from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.autoencoders.closed_form import as_layer, stack
@@ -15,6 +16,7 @@ from aemon.detection.autoencoders.training_set import TrainingSet, contiguous_fo
 from aemon.detection.features.outputs import Outputs
 from aemon.detection.scoring.combining import View, fit_view
 from aemon.detection.scoring.relations import without_context
+from aemon.detection.series.seasons import find_season
 from aemon.detection.series.series_view import TINY, SeriesView, window_residuals
 from aemon.detection.series.windows import Times, Windows, runs_of
 from aemon.frame import Frame
@@ -41,6 +43,13 @@ PARTS = 5
 """The fold of a single member is cut into so many, each held against the spreads of the others."""
 
 
+class SeriesPlan(NamedTuple):
+    """How records are to be seen together."""
+
+    width: int  # records in a window, W; 1: none
+    zone: str  # of the clock by which rhythms are looked for; empty: none are
+
+
 class FittedSeries(NamedTuple):
     """A series view, and what it makes of held-out normal records."""
 
@@ -48,18 +57,19 @@ class FittedSeries(NamedTuple):
     scores: Values  # (n,) of the records that were held out
 
 
-def records_together(settings: DetectorSettings, training_set: TrainingSet) -> int:
-    """Return how many records a window holds, 1 where each is judged alone.
+def plan_series(settings: LearningSettings, training_set: TrainingSet) -> SeriesPlan:
+    """Plan how records are to be seen together: by choice, else for kind `auto` alone."""
+    zone = settings.timezone if settings.detector.seasons else ""
+    return SeriesPlan(_width(settings.detector, training_set), zone)
 
-    By choice; else for kind `auto` alone, where the order of records means something.
-    """
+
+def _width(settings: DetectorSettings, training_set: TrainingSet) -> int:
     if settings.series is False:
         return 1
     if settings.window is not None or settings.kind != "auto":
         return settings.window or 1
-    by_choice = settings.series is True
     alike = training_set.series and training_set.likeness.mean >= LEAST_LIKENESS
-    return USUAL_WIDTH if by_choice or alike else 1
+    return USUAL_WIDTH if settings.series is True or alike else 1
 
 
 def fit_series(
@@ -68,7 +78,7 @@ def fit_series(
     floors: Floats,
     frame: Frame,
     *,
-    width: int,
+    plan: SeriesPlan,
     alone: Values,
 ) -> FittedSeries | None:
     """Fit a series view to normal records; None where too few of them follow each other.
@@ -81,24 +91,25 @@ def fit_series(
         filled: (N, F) their features, missing ones filled.
         floors: (F,) the least spread believed of a residual.
         frame: the N records, for their entities and times.
-        width: records in a window, W.
+        plan: how they are to be seen together.
         alone: (n,) scores of the held-out records, each as one never seen and without the others.
     """
-    weights = training_set.weights
+    weights, mask, folds = training_set.weights, training_set.mask, training_set.folds
     judged = np.flatnonzero(weights > 0)
-    width = min(width, MOST_CELLS // max(len(judged), 1))
+    width = min(plan.width, MOST_CELLS // max(len(judged), 1))
     if width < LEAST_WIDTH:
         return None
     means = filled.mean(axis=0, dtype=np.float64)
     apart, slopes = without_context(filled - means, weights)
     centred: Floats = (apart * (weights > 0)).astype(np.float32)
+    found = find_season(centred, mask, frame.times, folds, plan.zone) if plan.zone else None
+    centred = centred if found is None else centred - found.held_out
     longest = longest_gap(frame.entities, frame.times)
-    runs = runs_of(frame.entities, frame.times, longest)
-    windows = runs.windows(centred, width)
+    windows = runs_of(frame.entities, frame.times, longest).windows(centred, width)
     autoencoder = _learn(training_set, windows, judged)
     if autoencoder is None:
         return None
-    view = SeriesView(
+    bare = SeriesView(
         width=width,
         longest_gap=longest,
         means=means.astype(np.float32),
@@ -110,14 +121,14 @@ def fit_series(
         spreads=np.ones((width, len(weights)), dtype=np.float32),
         view=View(name="series", start=0.0, scale=1.0),
         record_threshold=np.inf,
-    )
-    fitted, surprises = _calibrated(view, training_set, windows, floors, frame)
-    found = replace(
-        fitted,
-        together=fit_view("together", surprises),
         alone=fit_view("alone", np.log(np.maximum(alone, TINY))),
+        season=found.season if found is not None else None,
     )
-    return FittedSeries(found, found.scores(surprises, alone))
+    fitted, smoothed = _calibrated(bare, training_set, windows, floors, frame)
+    view = replace(fitted, together=fit_view("together", smoothed))
+    rows = np.flatnonzero(folds >= 0)
+    surprises, _ = view.joined(smoothed, centred[rows], mask[rows])
+    return FittedSeries(view, view.scores(surprises, alone))
 
 
 def longest_gap(entities: Texts, times: Times) -> np.timedelta64:

@@ -12,15 +12,17 @@ from aemon.detection.arrays import Floats, Mask, Rows, Texts, Values
 from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.scoring.combining import View
 from aemon.detection.scoring.scorer import scores_of_surprise
+from aemon.detection.series.seasons import Season
 from aemon.detection.series.tails import Tails
 from aemon.detection.series.windows import SMOOTHED, Times, Windows, runs_of
 
 TINY = 1e-9  # keeps a logarithm finite
 
-ALONE_SHARE = 0.05
-"""Of the false alarms that are allowed, those for what a record is alone. (Each side is held to
-its share, as Bonferroni corrects. On plants and servers windows alone are best; a half each costs
-up to 6 % of AP, this share 0.3 %; and what no line through windows shows is still found.)"""
+SEASON_SHARE, ALONE_SHARE = 0.2, 0.05
+"""Of the false alarms that are allowed, those for what is usual at a time, and for what a record is
+alone. (Each side is held to its share, as Bonferroni corrects. On plants and servers windows alone
+are best; a half each for windows and records costs up to 6 % of AP, this share 0.3 %; and what no
+line through windows shows is still found.)"""
 
 BLOCK_RECORDS = 4_096
 """Windows worked on at once."""
@@ -29,14 +31,21 @@ BLOCK_RECORDS = 4_096
 class InSeries(NamedTuple):
     """What was seen of N records beside those before them."""
 
-    surprises: Values  # (N,) in nats, smoothed over records
+    surprises: Values  # (N,) in nats
+    by_season: Mask  # (N,) whether what is usual at their time says most
     gaps: Floats  # (N, F), squared, in usual gaps, of a record and those before it
     expected: Floats  # (N, F), features as the windows lead to expect
     tails: Tails  # what they leave behind for the next ones
 
     def take(self, rows: Rows | Mask) -> "InSeries":
         """Return what was seen of the records at these rows."""
-        return InSeries(self.surprises[rows], self.gaps[rows], self.expected[rows], self.tails)
+        return InSeries(
+            self.surprises[rows],
+            self.by_season[rows],
+            self.gaps[rows],
+            self.expected[rows],
+            self.tails,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,6 +70,7 @@ class SeriesView:
         record_threshold: what a score of the record alone is held against.
         together: of the smoothed surprises; None in detectors of before, for which these are all.
         alone: of the logarithm of the score of a record alone.
+        season: what a rhythm leads to expect; None where there is none.
     """
 
     width: int
@@ -76,6 +86,7 @@ class SeriesView:
     record_threshold: float
     together: View | None = None
     alone: View | None = None
+    season: Season | None = None
 
     @property
     def context_rows(self) -> int:
@@ -100,7 +111,7 @@ class SeriesView:
             before: what the records before these left behind.
         """
         runs = runs_of(entities, times, self.longest_gap, before)
-        centred = self.centred(features, mask)
+        centred = self.centred(features, mask, times)
         gaps, expected = np.zeros_like(centred), features.copy()
         logs = np.zeros(len(centred))
         windows = runs.windows(centred, self.width)
@@ -110,23 +121,27 @@ class SeriesView:
             residuals = window_residuals(self.autoencoder, part.cells, self.weights)
             expected[block] -= residuals[:, :, 0].mean(axis=0)
             squares = (residuals**2).mean(axis=0)
-            found = self.measured(squares, part.there, mask[block], self.spreads)
-            gaps[block], logs[block] = found
+            gaps[block], logs[block] = self.measured(squares, part.there, mask[block], self.spreads)
         surprises = self.view.surprise(logs).astype(np.float32).astype(np.float64)
         newer = runs.tails_after(centred, surprises, times, self.width)
+        found, by_season = self.joined(runs.smoothed(surprises), centred, mask)
+        if self.season is not None and by_season.any():
+            gaps[by_season], _ = self.season.measured(centred[by_season], mask[by_season])
+            expected[by_season] = (features - centred)[by_season]
         return InSeries(
-            surprises=runs.smoothed(surprises),
+            surprises=found,
+            by_season=by_season,
             gaps=gaps,
             expected=expected,
             tails=(before or Tails()).with_newer(newer),
         )
 
-    def centred(self, features: Floats, mask: Mask) -> Floats:
-        """Features (N, F) about the middle of their entity; 0 where they carry no weight."""
+    def centred(self, features: Floats, mask: Mask, times: Times) -> Floats:
+        """Features (N, F) about what is usual of their entity at their time; 0 without weight."""
         gaps = features - self.means
         gaps -= (gaps * mask) @ self.slopes
         gaps *= self.weights > 0
-        return gaps
+        return gaps if self.season is None else gaps - self.season.at(times)
 
     def held_in(self, windows: Windows) -> Windows:
         """Windows, the cells before each record held within what was seen in training."""
@@ -155,17 +170,39 @@ class SeriesView:
         logs = np.log(np.maximum(gaps.sum(axis=1) / np.maximum(observed, TINY), TINY))
         return gaps, logs.astype(np.float64)
 
-    def scores(self, smoothed: Values, alone: Values) -> Values:
-        """Scores (N,): a squared distance again, about 1 for a usual record.
+    def joined(self, smoothed: Values, centred: Floats, mask: Mask) -> tuple[Values, Mask]:
+        """Surprises (N,) of windows and season, and where the season says more (N,).
 
         Args:
             smoothed: (N,) surprises of the windows.
+            centred: (N, F) features about what is usual at their time.
+            mask: (N, F), which cells were observed.
+        """
+        found = smoothed if self.together is None else self.together.surprise(smoothed)
+        if self.season is None:
+            return found, np.zeros(len(found), dtype=bool)
+        _, logs = self.season.measured(centred, mask)
+        of_season = self.season.view.surprise(logs) + np.log(SEASON_SHARE)
+        return np.maximum(found, of_season), np.asarray(of_season > found, dtype=bool)
+
+    def times_told(self, times: Times, by_season: Mask) -> list[str]:
+        """Say in words which times (N,) are, where the season says most; empty elsewhere."""
+        if self.season is None:
+            return [""] * len(times)
+        pairs = zip(times, by_season.tolist(), strict=True)
+        return [self.season.label(time) if told else "" for time, told in pairs]
+
+    def scores(self, surprises: Values, alone: Values) -> Values:
+        """Scores (N,): a squared distance again, about 1 for a usual record.
+
+        Args:
+            surprises: (N,) of windows and season.
             alone: (N,) scores of the records alone.
         """
-        nats = smoothed
-        if self.together is not None and self.alone is not None:
+        nats = surprises
+        if self.alone is not None:
             of_record = self.alone.surprise(np.log(np.maximum(alone, TINY)))
-            nats = np.maximum(self.together.surprise(smoothed), of_record + np.log(ALONE_SHARE))
+            nats = np.maximum(nats, of_record + np.log(ALONE_SHARE))
         return scores_of_surprise((self.view,), nats)
 
 

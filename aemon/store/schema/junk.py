@@ -32,6 +32,12 @@ def _tell_once(what: str, sample: str) -> None:
     log(logger, logging.WARNING, Action.STORE_JUNK, told)
 
 
+def tell_gone(row: str) -> None:
+    """Log that a row is gone that others refer to, and is made anew."""
+    told = f"{row} is gone from the store, though other rows name it: it is made anew"
+    log(logger, logging.WARNING, Action.STORE_JUNK, told)
+
+
 def rate_of(stored: float) -> float:
     """Return a stored false-alarm rate, or the usual one where it is none."""
     if _LEAST_RATE <= stored < 1:
