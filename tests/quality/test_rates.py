@@ -10,7 +10,7 @@ from aemon.detection.learning import train_detector
 PROMISED = 0.01
 SETTINGS = LearningSettings.model_validate({"threshold": {"false_alarm_rate": PROMISED}})
 MOST_TRAIN, MOST_JUDGED = 8000, 8000  # ../shared/data/README.md
-ENOUGH_JUDGED, FEWEST_SEEDS, MOST_SEEDS = 2000, 2, 15
+ENOUGH_JUDGED, FEWEST_SEEDS, MOST_SEEDS = 1200, 1, 12
 """Small sets have few normal records to judge, so one seed says little of them."""
 
 
