@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from aemon.config.values.scalars import MOST, Settings
+from aemon.config.values.times import Together
 
 DetectorKind = Literal[
     "auto",
@@ -44,12 +45,10 @@ class DetectorSettings(Settings):
         description="whether records follow each other in time; auto finds out by how alike "
         "those in a row are",
     )
-    window: int | None = Field(
+    window: Together = Field(
         None,
-        ge=1,
-        le=64,
-        description="records seen together, those of an entity in a row; 1 judges each record "
-        "alone; default 4 in a series, for kind auto, and else 1",
+        description="records seen together, those of an entity in a row, or how long a stretch: "
+        "10m; 1 judges each record alone; default 4 in a series, for kind auto, and else 1",
     )
     seasons: bool = Field(
         True,

@@ -142,7 +142,7 @@ def learn(
     fitted = fit_scorer(autoencoder, training_set, held, plan, seed=seed)
     series = fit_series(
         training_set, held.filled, feature_map.floors, frame,
-        plan=plan_series(settings, training_set), alone=fitted.scores,
+        plan=plan_series(settings, training_set, frame), alone=fitted.scores,
     )  # fmt: skip
     view = series and replace(
         series.view, record_threshold=float(np.quantile(fitted.scores, 1 - rate))

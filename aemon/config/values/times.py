@@ -1,6 +1,7 @@
 """The kinds of value that tell of time: how long, how often, when, in which zone."""
 
 from datetime import timedelta
+from numbers import Integral
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -203,6 +204,46 @@ Join = Annotated[
     ),
 ]
 """What makes values of several files one record: an equal `time`, or a step within which all lie."""
+
+MOST_TOGETHER = 64
+
+
+def _count_or_stretch(value: object) -> object:
+    if value is None or isinstance(value, timedelta):
+        return value
+    if isinstance(value, bool):
+        raise ValueError(f"must be a number of records, 1 to {MOST_TOGETHER}, or a duration: 10m")  # noqa: TRY004 -- pydantic tells people of no other
+    if isinstance(value, Integral):
+        count = int(value)
+        if not 1 <= count <= MOST_TOGETHER:
+            raise ValueError(f"must be from 1 to {MOST_TOGETHER} records")
+        return count
+    try:
+        return _duration(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; or a number of records, 1 to {MOST_TOGETHER}") from None
+
+
+Together = Annotated[
+    int | timedelta | None,
+    _AsMade,
+    BeforeValidator(_count_or_stretch),
+    PlainSerializer(
+        lambda value: format_duration(value) if isinstance(value, timedelta) else value,
+        return_type=int | str | None,
+    ),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": MOST_TOGETHER},
+                {"type": "string", "pattern": pattern_of(_DURATION)},
+                {"type": "null"},
+            ],
+            "examples": [4, "10m"],
+        }
+    ),
+]
+"""How many records are seen together, or those of how long a stretch of time."""
 
 _FOREVER = "forever"
 

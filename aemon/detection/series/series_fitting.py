@@ -1,6 +1,7 @@
 """Fitting a series view: what windows of normal records look like, and how they are scored."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy.typing as npt
 
 from aemon.config.detector_settings import DetectorSettings
 from aemon.config.learning_settings import LearningSettings
+from aemon.config.values.times import MOST_TOGETHER
 from aemon.detection.arrays import Floats, Mask, Rows, Texts, Values
 from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.autoencoders.closed_form import as_layer, stack
@@ -57,17 +59,25 @@ class FittedSeries(NamedTuple):
     scores: Values  # (n,) of the records that were held out
 
 
-def plan_series(settings: LearningSettings, training_set: TrainingSet) -> SeriesPlan:
-    """Plan how records are to be seen together: by choice, else for kind `auto` alone."""
+def plan_series(settings: LearningSettings, training_set: TrainingSet, frame: Frame) -> SeriesPlan:
+    """Plan how N records (of the set, and of the frame) are to be seen together.
+
+    By choice; a stretch of time holds as many as usually come in it. Else for kind `auto` alone.
+    """
     zone = settings.timezone if settings.detector.seasons else ""
-    return SeriesPlan(_width(settings.detector, training_set), zone)
+    return SeriesPlan(_width(settings.detector, training_set, frame), zone)
 
 
-def _width(settings: DetectorSettings, training_set: TrainingSet) -> int:
+def _width(settings: DetectorSettings, training_set: TrainingSet, frame: Frame) -> int:
+    window = settings.window
     if settings.series is False:
         return 1
-    if settings.window is not None or settings.kind != "auto":
-        return settings.window or 1
+    if isinstance(window, timedelta):
+        gaps = _gaps(frame.entities, frame.times)
+        pause = float(np.median(gaps[gaps > 0])) if (gaps > 0).any() else np.inf
+        return int(np.clip(round(window / timedelta(microseconds=1) / pause), 1, MOST_TOGETHER))
+    if window is not None or settings.kind != "auto":
+        return window or 1
     alike = training_set.series and training_set.likeness.mean >= LEAST_LIKENESS
     return USUAL_WIDTH if settings.series is True or alike else 1
 
@@ -133,13 +143,19 @@ def fit_series(
 
 def longest_gap(entities: Texts, times: Times) -> np.timedelta64:
     """Return how long records of one entity may be apart, and follow each other."""
-    order = np.lexsort((times, entities.astype(str)))
-    same = entities[order][1:] == entities[order][:-1]
-    gaps = (times[order][1:] - times[order][:-1])[same].astype("timedelta64[us]").astype(np.int64)
+    gaps = _gaps(entities, times)
     if not len(gaps):
         return np.timedelta64(0, "us")
     longest = max(USUAL_GAPS * float(np.median(gaps)), float(np.quantile(gaps, LONGEST_SHARE)))
     return np.timedelta64(int(longest), "us")
+
+
+def _gaps(entities: Texts, times: Times) -> npt.NDArray[np.int64]:
+    """Microseconds between one record of an entity and the next (n,)."""
+    order = np.lexsort((times, entities.astype(str)))
+    same = entities[order][1:] == entities[order][:-1]
+    found = (times[order][1:] - times[order][:-1])[same].astype("timedelta64[us]")
+    return np.asarray(found.astype(np.int64))
 
 
 def _learn(training_set: TrainingSet, windows: Windows, judged: Rows) -> Autoencoder | None:

@@ -42,7 +42,7 @@ def frame_of(values: pd.DataFrame, entities=None, first: int = 0) -> Frame:
 
 def trained(frame: Frame, **detector) -> Detector:
     settings = LearningSettings(
-        detector=DetectorSettings(steps=100, **detector),
+        detector=DetectorSettings.model_validate({"steps": 100, **detector}),
         threshold=ThresholdSettings(false_alarm_rate=RATE),
     )
     return train_detector(frame, settings, seed=0)
@@ -171,11 +171,13 @@ def test_records_in_a_row_are_seen_together_by_default_where_they_are_alike():
         "alone": trained(frame, window=1).series,
         "another kind": trained(frame, kind="linear").series,
         "by choice": trained(frame, kind="linear", window=2).series,
+        "for so long": trained(frame, window="6m").series,
     }
     found = {name: series.width if series else 1 for name, series in widths.items()}
     assert found == {
         "a series": 4, "no series": 1, "said to be one": 4, "said to be none": 1, "alone": 1,
         "another kind": 1, "by choice": 2,
+        "for so long": 6,
     }  # fmt: skip
 
 
