@@ -11,6 +11,9 @@ ColumnKind = Literal["numeric", "boolean", "categorical", "angle"]
 Mark = Annotated[float, Field(allow_inf_nan=False)] | Annotated[str, Field(max_length=60)]
 
 
+Bound = Annotated[float, Field(allow_inf_nan=False)] | None
+
+
 class ColumnSettings(Settings):
     """Which columns are judged, and as what; by default chosen from the data."""
 
@@ -24,10 +27,22 @@ class ColumnSettings(Settings):
         None, description="the mark before decimals in numbers written as text; found by default"
     )
     units: dict[str, str] = Field({}, description="tell a column's numbers in this unit")
+    ranges: dict[str, tuple[Bound, Bound]] = Field(
+        {}, description="a number outside of it is an anomaly, and teaches nothing: [0, 120]"
+    )
 
     @model_validator(mode="after")
     def _included_and_excluded_differ(self) -> Self:
         both = sorted(set(self.include or ()) & set(self.exclude))
         if both:
             raise ValueError(f"{', '.join(both)}: both included and excluded; choose one")
+        return self
+
+    @model_validator(mode="after")
+    def _ranges_hold_something(self) -> Self:
+        for name, (low, high) in self.ranges.items():
+            if low is None and high is None:
+                raise ValueError(f"ranges of {name}: give at least one end, such as [0, null]")
+            if low is not None and high is not None and low >= high:
+                raise ValueError(f"ranges of {name}: the first end must be below the second")
         return self

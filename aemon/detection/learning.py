@@ -187,16 +187,20 @@ def make_training_set(
 ) -> tuple[Frame, TrainingSet]:
     """A frame's records, in the order of time, as features to learn from.
 
-    Absent records are left out of both: they are never flagged, so no line is for them.
+    Absent records are left out of both: they are never flagged, so no line is for them. So are those
+    outside of a given range, which are always flagged.
 
     Raises:
         TrainingError: too few are left.
     """
-    X, mask = feature_map.transform(frame)  # noqa: N806 -- (N, F)
+    cells = feature_map.read(frame)
+    X, mask = feature_map.features(cells, frame.entities)  # noqa: N806 -- (N, F)
     there = feature_map.missing(mask).mean(axis=1) <= ABSENT_SHARE
+    there &= ~cells.outside.any(axis=1)
     if there.sum() < LEAST_RECORDS:
         raise TrainingError(
-            f"of {len(frame)} records only {there.sum()} have half of their cells or more; "
+            f"of {len(frame)} records only {there.sum()} have half of their cells or more"
+            f"{' and lie within columns.ranges' if feature_map.ranges else ''}; "
             f"it takes {LEAST_RECORDS} to learn from",
             todo="exclude the columns that are mostly empty, or wait for more records",
         )

@@ -50,8 +50,10 @@ class Seen:
 
     @property
     def plainly_odd(self) -> Mask:
-        """In which records (N,) a column moved that never did, or is frozen."""
-        return np.asarray(self.cells.moved.any(axis=1) | self.cells.frozen.any(axis=1), dtype=bool)
+        """In which records (N,) a column moved that never did, is frozen or outside of its range."""
+        cells = self.cells
+        plain = cells.moved.any(axis=1) | cells.frozen.any(axis=1) | cells.outside.any(axis=1)
+        return np.asarray(plain, dtype=bool)
 
     def take(self, rows: Rows | Mask) -> "Seen":
         """Return what was seen of the records at these rows."""

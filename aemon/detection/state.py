@@ -13,6 +13,7 @@ from aemon.detection.features.columns import ColumnReport
 from aemon.detection.features.constants import Constant
 from aemon.detection.features.feature_map import FeatureMap
 from aemon.detection.features.outputs import Outputs
+from aemon.detection.features.ranges import Range
 from aemon.detection.features.readings import Reading
 from aemon.detection.scoring.combining import View
 from aemon.detection.scoring.neighbours import Prototypes
@@ -65,6 +66,7 @@ def _optional(feature_map: FeatureMap) -> Metadata:
         "decimals": list(feature_map.decimals),
         "units": list(feature_map.units),
         "limits": [list(limit) for limit in feature_map.limits],
+        "ranges": [asdict(one) for one in feature_map.ranges],
     }
     return {name: value for name, value in found.items() if value}
 
@@ -93,13 +95,14 @@ def feature_map_from(arrays: Arrays, metadata: Metadata) -> FeatureMap:
         decimals=tuple(metadata.get("decimals", ())),
         units=tuple(metadata.get("units", ())),
         limits=tuple((name, most) for name, most in metadata.get("limits", ())),
+        ranges=tuple(Range(**stored) for stored in metadata.get("ranges", ())),
     )
 
 
 def hash_feature_map(feature_map: FeatureMap) -> str:
     """SHA-256 of all that makes features of columns, as older versions took it."""
     arrays, metadata = feature_map_state(feature_map)
-    for beside in ("constants", "decimals", "limits", "units"):
+    for beside in ("constants", "decimals", "limits", "ranges", "units"):
         metadata.pop(beside, None)
     digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
     for name in sorted(arrays):

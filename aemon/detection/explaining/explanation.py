@@ -54,11 +54,11 @@ def explain_records(
         seen = {name: column[row] for name, column in observed.items()}
         expected = {name: column[row] for name, column in reconstructed.items()}
         moved = _moved_clauses(feature_map, cells, row, seen)
-        frozen = _frozen_clauses(feature_map, cells, row, seen)
+        plain = _plain_clauses(feature_map, cells, row, seen)
         columns = [*names, *moved]
         errors_of = np.concatenate([column_errors, np.full(len(moved), PLAIN_ERROR)])
         first, found = list(range(len(names), len(columns))), blame.columns[row]
-        still = [names.index(name) for name in frozen if names.index(name) not in found]
+        still = [names.index(name) for name in plain if names.index(name) not in found]
         if not found:
             errors_of[still] = PLAIN_ERROR
         contributions = _contributions(columns, errors_of, first + found + still, seen, expected)
@@ -67,10 +67,10 @@ def explain_records(
         else:
             because = [names[place] for place in given[row]]
             clauses = [*moved.values()]
-            if found or not (moved or frozen):
+            if found or not (moved or plain):
                 rest = contributions[len(moved) : len(moved) + len(found)]
                 clauses.append(sentence(rest, because, categories, units))
-            reason = "; ".join([*clauses, *frozen.values()])
+            reason = "; ".join([*clauses, *plain.values()])
         explanations.append(
             Explanation(
                 observed=seen, reconstructed=expected, contributions=contributions, reason=reason
@@ -99,18 +99,24 @@ def _moved_clauses(
     return {constant.column: constant.reason(seen[constant.column]) for constant in moved}
 
 
-def _frozen_clauses(
+def _plain_clauses(
     feature_map: FeatureMap, cells: RecordCells, row: int, seen: Mapping[str, Value]
 ) -> dict[str, str]:
-    """What is said of each column that stands still for longer than it ever did."""
-    clauses = {}
+    """What is said of each column that is outside of its range, or stands still for too long."""
+    judged = {name for name, _ in feature_map.judged}
+    clauses: dict[str, list[str]] = {}
+    for place in np.flatnonzero(cells.outside[row]):
+        one = feature_map.ranges[place]
+        if one.column in judged:
+            clauses.setdefault(one.column, []).append(one.reason(seen[one.column]))
     for place in np.flatnonzero(cells.frozen[row]):
         name, most = feature_map.limits[place]
-        clauses[name] = (
+        told = (
             f"{shortened(name)} has stood still at {seen[name]:.10g} for {cells.frozen[row, place]} records, "
             f"where up to {most} are usual"
         )
-    return clauses
+        clauses.setdefault(name, []).append(told)
+    return {name: "; ".join(told) for name, told in clauses.items()}
 
 
 def _contributions(

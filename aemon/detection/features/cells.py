@@ -79,6 +79,7 @@ class RecordCells:
         moved: (N, constants) which constants are others than in training.
         frozen: (N, limits) how often in a row a column held its number, where that is too often;
             else 0.
+        outside: (N, ranges) which numbers lie outside of the ranges that were given.
         repeats: what the next records may go on with.
         unreadable: the columns of which most cells could not be read, in all that was read.
     """
@@ -88,6 +89,7 @@ class RecordCells:
     angles: Values
     moved: Mask
     frozen: Lengths
+    outside: Mask
     repeats: Repeats
     unreadable: tuple[UnreadableColumn, ...] = ()
 
@@ -106,6 +108,7 @@ class RecordCells:
             angles=self.angles[rows],
             moved=self.moved[rows],
             frozen=self.frozen[rows],
+            outside=self.outside[rows],
             repeats=self.repeats,
             unreadable=self.unreadable,
         )

@@ -49,6 +49,7 @@ def check_configured(columns: ColumnSettings, there: list[str]) -> None:
         "columns.exclude": columns.exclude,
         "columns.kinds": tuple(columns.kinds),
         "columns.units": tuple(columns.units),
+        "columns.ranges": tuple(columns.ranges),
     }
     _check_names(named, there)
 

@@ -25,6 +25,7 @@ from aemon.detection.features.configured import Taken, check_configured, take_co
 from aemon.detection.features.constants import Constant, decimals_of
 from aemon.detection.features.counters import is_counter
 from aemon.detection.features.feature_map import FeatureMap
+from aemon.detection.features.ranges import Range, ranges_of
 from aemon.detection.features.readings import Reading
 from aemon.detection.features.repeats import longest_usual
 from aemon.detection.features.resolution import step_of
@@ -185,6 +186,7 @@ def fit_features(frame: Frame, columns: ColumnSettings) -> FeatureMap:
         decimals=(*learned.decimals, *(decimals for decimals, _ in learned.turns)),
         units=(*learned.units, *(unit for _, unit in learned.turns)),
         limits=tuple(learned.limits),
+        ranges=ranges_of(columns, [*learned.scaled, *(name for name, _ in learned.angles)]),
     )
 
 
@@ -203,7 +205,7 @@ def _learn_columns(frame: Frame, columns: ColumnSettings) -> _Learned:
     order = np.argsort(frame.times, kind="stable")
     learned = _Learned()
     for name in values.columns:
-        taken = take_column(values[name], name, columns)
+        taken = _within_range(take_column(values[name], name, columns), name, columns)
         if taken.kind == "numeric" and name not in columns.kinds:
             taken = _measured(taken, order, frame.entities)
         learned.add(name, taken)
@@ -212,6 +214,15 @@ def _learn_columns(frame: Frame, columns: ColumnSettings) -> _Learned:
             if most := longest_usual(numbers, frame.entities[order]):
                 learned.limits.append((name, most))
     return learned
+
+
+def _within_range(taken: Taken, name: str, columns: ColumnSettings) -> Taken:
+    """Leave cells outside of a given range out of what is learned of a column."""
+    if name not in columns.ranges or taken.kind not in ("numeric", "angle", "boolean"):
+        return taken
+    low, high = columns.ranges[name]
+    outside = Range(column=name, low=low, high=high).outside(read_numbers(taken.values))
+    return replace(taken, values=taken.values.mask(outside)) if outside.any() else taken
 
 
 def _measured(taken: Taken, order: Rows, entities: Texts) -> Taken:

@@ -17,6 +17,7 @@ from aemon.detection.features.column_reading import (
 from aemon.detection.features.columns import ColumnReport, named_columns
 from aemon.detection.features.constants import Constant
 from aemon.detection.features.outputs import Outputs
+from aemon.detection.features.ranges import Range, outside_of
 from aemon.detection.features.readings import Reading
 from aemon.detection.features.repeats import (
     Lengths,
@@ -64,6 +65,7 @@ class FeatureMap:
         decimals: (scaled, angles) with how many decimals a number was written in training, -1 if
             they have no end; empty where nobody noted it, and without angles in older detectors.
         units: (scaled, angles) how many units of the last decimal were a step; empty as `decimals`.
+        ranges: of numbers, as a person has given them.
     """
 
     columns: tuple[ColumnReport, ...]
@@ -84,9 +86,15 @@ class FeatureMap:
     decimals: tuple[int, ...] = ()
     limits: tuple[tuple[str, int], ...] = ()
     units: tuple[int, ...] = ()
+    ranges: tuple[Range, ...] = ()
 
     def __len__(self) -> int:
         return len(self.means)
+
+    @property
+    def numeric(self) -> list[str]:
+        """The columns that are read as numbers: `scaled`, then `angles`."""
+        return [*self.scaled, *(name for name, _ in self.angles)]
 
     @property
     def judged(self) -> tuple[tuple[str, slice], ...]:
@@ -151,9 +159,11 @@ class FeatureMap:
         )
         unreadable = (*wrong, *opaque, *no_angles)
         check_readable(unreadable, [name for name, _ in self.judged])
-        frozen, repeats = self._frozen(np.hstack([numbers, angles]), frame.entities, before)
+        both = np.hstack([numbers, angles])
+        frozen, repeats = self._frozen(both, frame.entities, before)
         return RecordCells(
             frozen=frozen,
+            outside=outside_of(self.ranges, self.numeric, both),
             repeats=repeats,
             numbers=numbers,
             texts=texts,
@@ -246,8 +256,7 @@ class FeatureMap:
         """
         if not self.limits or not len(numbers):
             return np.zeros((len(numbers), len(self.limits)), dtype=np.int64), before or Repeats()
-        names = [*self.scaled, *(name for name, _ in self.angles)]
-        places = [names.index(name) for name, _ in self.limits]
+        places = [self.numeric.index(name) for name, _ in self.limits]
         watched, limits = numbers[:, places], [most for _, most in self.limits]
         after = none_too_long(watched, entities, limits, before)
         if after is not None:

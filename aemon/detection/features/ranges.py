@@ -1,0 +1,81 @@
+"""Ranges that a person has given: a number outside of one is wrong, whatever else is usual."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aemon.config.column_settings import ColumnSettings
+from aemon.detection.arrays import Mask, Values
+from aemon.detection.features.columns import shortened
+from aemon.errors import FrameError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Range:
+    """What the numbers of a column may be.
+
+    Attributes:
+        column: its name.
+        low: the least; None if there is none.
+        high: the largest; None if there is none.
+    """
+
+    column: str
+    low: float | None
+    high: float | None
+
+    def outside(self, numbers: Values) -> Mask:
+        """Return which numbers (N,) lie outside; a missing one does not."""
+        low = -np.inf if self.low is None else self.low
+        high = np.inf if self.high is None else self.high
+        with np.errstate(invalid="ignore"):
+            return np.asarray((numbers < low) | (numbers > high), dtype=bool)
+
+    def reason(self, observed: float | bool | str | None) -> str:
+        """Return what is said of a record outside.
+
+        >>> Range(column="level", low=0, high=None).reason(-1.5)
+        'level -1.5 is outside of its range, 0 or more'
+        """
+        told = f"{self.low:.10g} to {self.high:.10g}" if None not in (self.low, self.high) else ""
+        if self.high is None:
+            told = f"{self.low:.10g} or more"
+        elif self.low is None:
+            told = f"{self.high:.10g} or less"
+        return f"{shortened(self.column)} {observed:.10g} is outside of its range, {told}"
+
+
+def ranges_of(columns: ColumnSettings, numeric: Sequence[str]) -> tuple[Range, ...]:
+    """Return the configured ranges.
+
+    Args:
+        columns: the settings.
+        numeric: the columns that are read as numbers.
+
+    Raises:
+        FrameError: one is of a column that is not.
+    """
+    for name in columns.ranges:
+        if name not in numeric:
+            raise FrameError(
+                f"columns.ranges: {name!r} is not judged as numbers",
+                todo=f"give its kind, columns.kinds: {{{name}: numeric}}, or leave its range out",
+            )
+    return tuple(
+        Range(column=name, low=low, high=high) for name, (low, high) in columns.ranges.items()
+    )
+
+
+def outside_of(ranges: Sequence[Range], names: Sequence[str], numbers: Values) -> Mask:
+    """Return which records lie outside of which ranges (N, R).
+
+    Args:
+        ranges: R of them.
+        names: of the columns, K.
+        numbers: (N, K), NaN where missing.
+    """
+    found = np.zeros((len(numbers), len(ranges)), dtype=bool)
+    for place, one in enumerate(ranges):
+        found[:, place] = one.outside(numbers[:, names.index(one.column)])
+    return found
