@@ -10,6 +10,7 @@ import pandas as pd
 from aemon.detection.arrays import Floats, Mask
 from aemon.detection.explaining.codes import Compression, code_map, compression
 from aemon.detection.explaining.imputing import Filled, fill
+from aemon.detection.features.columns import listed
 from aemon.detection.features.feature_map import FeatureMap
 from aemon.detection.features.units import as_columns, with_gaps_filled
 from aemon.detection.judgement import Explanation, Judgement
@@ -77,6 +78,22 @@ class Detector:
             parts=self._parts,
             thresholds=self.thresholds,
         )
+
+    @property
+    def told(self) -> str:
+        """How records are seen, in plain words; empty where each is seen alone."""
+        if self.series is None:
+            return ""
+        names = [
+            name
+            for name, place in self.feature_map.judged
+            if self.series.season is not None and self.series.season.effects[:, place].any()
+        ]
+        rhythm = ""
+        if self.series.season is not None:
+            turn = self.series.season.told
+            rhythm = f"; {listed(names)} follow{'s' if len(names) == 1 else ''} {turn}"
+        return f"each is judged beside the {self.series.width - 1} before it{rhythm}"
 
     @property
     def context_rows(self) -> int:

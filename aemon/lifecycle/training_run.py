@@ -51,6 +51,7 @@ class Trained:
     validation_error: float
     threshold: float
     on_trial: bool
+    seen: str  # how it sees records; nothing where each is seen alone
     note: str  # what a person should know of the threshold; often nothing
 
     @property
@@ -59,6 +60,7 @@ class Trained:
         told = f"detector {self.version} learned from {self.records} records"
         told += f", {self.told}" if self.told else ""
         told += ", and is on trial" if self.on_trial else ""
+        told += f"; {self.seen}" if self.seen else ""
         return f"{told}; its threshold is {self.note}" if self.note else told
 
 
@@ -114,6 +116,7 @@ def train_once(
         validation_error=detector.provenance.validation_error,
         threshold=detector.threshold.value,
         on_trial=saved.state is DetectorState.SHADOW,
+        seen=detector.told,
         note=detector.thresholds.note,
     )
 

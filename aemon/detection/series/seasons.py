@@ -76,6 +76,13 @@ class Season:
         found: Floats = np.concatenate([np.zeros((0, self.effects.shape[1])), *parts])
         return found.astype(np.float32)
 
+    @property
+    def told(self) -> str:
+        """The rhythm in plain words."""
+        turn = {Rhythm.DAY: "the hour of the day", Rhythm.WEEK: "the hour of the week"}
+        told = turn.get(self.rhythm, "the hour of the day, apart for workdays and the weekend")
+        return f"{told} ({self.zone})"
+
     def measured(self, centred: Floats, mask: Mask) -> tuple[Floats, Values]:
         """Squared gaps (N, F) in usual ones, and the logarithm (N,) of their mean.
 

@@ -176,3 +176,12 @@ def test_it_is_stored_and_pieces_change_nothing(detector):
         past = judged.past
         scores += judged.scores.tolist()
     np.testing.assert_allclose(scores, whole, rtol=1e-4)
+
+
+def test_it_says_how_it_sees_records(detector):
+    assert detector.told == (
+        "each is judged beside the 3 before it; net and cpu follow the hour of the day, apart for "
+        "workdays and the weekend (UTC)"
+    )
+    assert trained(28, seasons=False).told == "each is judged beside the 3 before it"
+    assert trained(28, series=False).told == ""
