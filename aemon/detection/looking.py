@@ -175,7 +175,9 @@ def explain(
         least = thresholds.values(seen.frame.entities)
         return _explain_alone(feature_map, scorer, least, seen, units)
     least = np.full(len(seen.frame), series.record_threshold)
-    usual = (scorer.scores(seen.features, seen.mask) <= least) & ~seen.plainly_odd
+    scores = scorer.scores(seen.features, seen.mask)
+    usual = (scores <= least) | series.told_by_season(seen.in_series, scores)
+    usual &= ~seen.plainly_odd
     beside, alone = np.flatnonzero(usual), np.flatnonzero(~usual)
     found: dict[int, Explanation] = {}
     if beside.size:  # only the records before them make them odd

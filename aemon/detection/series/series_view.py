@@ -199,11 +199,24 @@ class SeriesView:
             surprises: (N,) of windows and season.
             alone: (N,) scores of the records alone.
         """
-        nats = surprises
-        if self.alone is not None:
-            of_record = self.alone.surprise(np.log(np.maximum(alone, TINY)))
-            nats = np.maximum(nats, of_record + np.log(ALONE_SHARE))
+        nats = np.maximum(surprises, self._of_record(alone))
         return scores_of_surprise((self.view,), nats)
+
+    def told_by_season(self, seen: InSeries, alone: Values) -> Mask:
+        """Which of N records are best told by their time: it says more than all else.
+
+        Args:
+            seen: the records.
+            alone: (N,) their scores alone.
+        """
+        return np.asarray(seen.by_season & (seen.surprises >= self._of_record(alone)), dtype=bool)
+
+    def _of_record(self, alone: Values) -> Values:
+        """What the scores (N,) of records alone say beside the rest, in nats."""
+        if self.alone is None:
+            return np.zeros(len(alone))
+        surprises = self.alone.surprise(np.log(np.maximum(alone, TINY)))
+        return np.asarray(surprises + np.log(ALONE_SHARE))
 
 
 def window_residuals(autoencoder: Autoencoder, cells: Floats, weights: Floats) -> Floats:
