@@ -211,7 +211,10 @@ def learn_again(frame: Frame, manifest: Mapping[str, Any], seed: int) -> Detecto
     Raises:
         TrainingError: nothing can be learned from these records.
     """
-    settings = LearningSettings.model_validate(manifest["settings"])
+    noted = manifest["settings"]
+    # An aemon that had no windows, or by default none, judged each record alone.
+    detector = {"window": 1, "seasons": False, **noted["detector"]}
+    settings = LearningSettings.model_validate({**noted, "detector": detector})
     learned = learn(frame, settings, seed, rate=manifest.get("rate"))
     named = [(entity, key) for entity, key in manifest["called_normal"]]
     capped, without = cap(learned, rows_of(learned.records, named))
