@@ -76,12 +76,15 @@ def test_a_clock_that_is_set_costs_no_record_doubles_none_and_removes_none(
         daemon.wait(lambda: daemon.query("SELECT 1 FROM detectors") != [], "the first detector")
         memory = psutil.Process(daemon.process.pid).memory_info
         first, before = LEARNED, memory().rss
-        for offset in (0, hour, -hour, 0, 400 * day, 0, 6 * 365 * day, 0):
+        for steps, offset in enumerate((0, hour, -hour, 0, 400 * day, 0, 6 * 365 * day, 0)):
             slipping_clock(offset)
             insert(database, "readings", readings.rows(40, first=first))
             first += 40
             wanted = first - LEARNED
-            daemon.wait(lambda: len(scored(daemon)) >= wanted, "the ticks to go on", 10)  # noqa: B023
+            daemon.wait(lambda: len(scored(daemon)) >= wanted, "the ticks to go on", 20)  # noqa: B023
+            # Two steps between two looks at the clock would be one.
+            seen = lambda: daemon.log.read_text().count('"clock.set"')  # noqa: E731
+            daemon.wait(lambda: seen() >= steps, "the step to be seen", 20)  # noqa: B023
             assert (daemon.get("/healthz") or "").startswith("ok")
         assert scored(daemon) == list(range(LEARNED, first))
         log = daemon.log.read_text()
