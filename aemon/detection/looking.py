@@ -97,6 +97,8 @@ def see(parts: Parts, frame: Frame, before: Past | None = None) -> Seen:
         guessed = scorer.space.guess(features, mask)
         tails = before.tails if before is not None else None
         in_series = series.look(guessed, mask, frame.entities, frame.times, tails)
+        if slack.any():  # what is rounded in time, no window knows
+            in_series = in_series.silent()
     seen = Seen(frame=frame, cells=cells, features=features, mask=mask, in_series=in_series)
     if frame.context is None:
         return seen

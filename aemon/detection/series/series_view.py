@@ -37,6 +37,11 @@ class InSeries(NamedTuple):
     expected: Floats  # (N, F), features as the windows lead to expect
     tails: Tails  # what they leave behind for the next ones
 
+    def silent(self) -> "InSeries":
+        """Return the same, where nothing is to be said of the records' order."""
+        count = len(self.surprises)
+        return self._replace(surprises=np.zeros(count), by_season=np.zeros(count, dtype=bool))
+
     def take(self, rows: Rows | Mask) -> "InSeries":
         """Return what was seen of the records at these rows."""
         return InSeries(
@@ -61,7 +66,7 @@ class SeriesView:
         longest_gap: in time, between two records of a run.
         means: (F,) the middle of the features.
         slopes: (F, F) what the context tells of them, as in `Relations`.
-        lows: (F,) of the features in training, about their middle.
+        lows: (F,) how far the cells before a record may lie, about their middle.
         highs: (F,)
         weights: (F,) of the features; only those with some have a part.
         autoencoder: linear, of windows of the features with weight (W x J).
@@ -144,10 +149,17 @@ class SeriesView:
         return gaps if self.season is None else gaps - self.season.at(times)
 
     def held_in(self, windows: Windows) -> Windows:
-        """Windows, the cells before each record held within what was seen in training."""
-        cells = windows.cells.copy()
-        np.clip(cells[:, 1:], self.lows, self.highs, out=cells[:, 1:])
-        return Windows(cells, windows.there)
+        """Windows without the records before that are farther out than anything like the training.
+
+        In their place stands the next newer one, as where there is none.
+        """
+        cells, there = windows.cells.copy(), windows.there.copy()
+        outside: Mask = np.any((cells < self.lows) | (cells > self.highs), axis=2)
+        for lag in range(1, self.width):
+            rows = outside[:, lag]
+            cells[rows, lag] = cells[rows, lag - 1]
+            there[rows, lag] = False
+        return Windows(cells, there)
 
     def measured(
         self, squares: Floats, there: Mask, mask: Mask, spreads: Floats

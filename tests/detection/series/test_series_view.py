@@ -214,3 +214,23 @@ def test_a_detector_of_before_counts_windows_alone(detector):
     again = Detector.from_state(arrays, json.loads(json.dumps(metadata)))
     found = again.judge(frame_of(odd_in_time())).anomalous
     assert found[ODD].mean() > 0.9
+
+
+@pytest.mark.parametrize("far", [20.0, 200.0, -1e6])
+def test_a_value_far_out_flags_hardly_any_of_the_records_after_it(detector, far):
+    values = plant(400, 7)
+    usual = detector.judge(frame_of(values)).anomalous
+    values.loc[200, "level"] += far * 10
+    found = detector.judge(frame_of(values)).anomalous
+    assert found[200]
+    assert (found & ~usual)[201:].sum() <= 2  # at one in a hundred promised
+
+
+@pytest.mark.parametrize("decimals", [1, 0])
+def test_coarser_numbers_than_in_training_raise_no_more_alarms(decimals):
+    fitted = trained(frame_of(plant(2_000, 0)))
+    assert fitted.series is not None
+    fine = plant(1_000, 12)
+    usual = fitted.judge(frame_of(fine)).anomalous.mean()
+    coarse = fitted.judge(frame_of(fine.round(decimals))).anomalous.mean()
+    assert coarse <= max(1.5 * usual, RATE)
