@@ -23,6 +23,19 @@ def _duration(value: object) -> object:
     raise ValueError("write a duration with its unit, for example 30s, 15m or 1d")
 
 
+def _duration_or(value: object, instead: str) -> object:
+    """Read a duration, where something else may stand in its place."""
+    try:
+        return _duration(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; or {instead}") from None
+
+
+def _text_of_duration(value: object) -> object:
+    """A duration as text; what stands in its place as it is."""
+    return format_duration(value) if isinstance(value, timedelta) else value
+
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(_duration),
@@ -181,20 +194,14 @@ _TIME = "time"
 def _time_or_step(value: object) -> object:
     if value is None or value == _TIME:
         return value
-    try:
-        return _duration(value)
-    except ValueError as error:
-        raise ValueError(f"{error}; or {_TIME}") from None
+    return _duration_or(value, _TIME)
 
 
 Join = Annotated[
     timedelta | Literal["time"] | None,
     _AsMade,
     BeforeValidator(_time_or_step),
-    PlainSerializer(
-        lambda step: format_duration(step) if isinstance(step, timedelta) else step,
-        return_type=str | None,
-    ),
+    PlainSerializer(_text_of_duration, return_type=str | None),
     WithJsonSchema(
         {
             "type": ["string", "null"],
@@ -218,20 +225,14 @@ def _count_or_stretch(value: object) -> object:
         if not 1 <= count <= MOST_TOGETHER:
             raise ValueError(f"must be from 1 to {MOST_TOGETHER} records")
         return count
-    try:
-        return _duration(value)
-    except ValueError as error:
-        raise ValueError(f"{error}; or a number of records, 1 to {MOST_TOGETHER}") from None
+    return _duration_or(value, f"a number of records, 1 to {MOST_TOGETHER}")
 
 
 Together = Annotated[
     int | timedelta | None,
     _AsMade,
     BeforeValidator(_count_or_stretch),
-    PlainSerializer(
-        lambda value: format_duration(value) if isinstance(value, timedelta) else value,
-        return_type=int | str | None,
-    ),
+    PlainSerializer(_text_of_duration, return_type=int | str | None),
     WithJsonSchema(
         {
             "anyOf": [

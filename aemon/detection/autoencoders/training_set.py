@@ -118,16 +118,6 @@ def folds_of(entities: npt.NDArray[np.object_], members: int) -> Rows:
     return folds
 
 
-def is_series(features: Floats, entities: Rows | None = None) -> bool:
-    """Return whether records in a row are more alike than chance makes them, those of each entity.
-
-    Args:
-        features: (N, F), in the order of time.
-        entities: (N,) whose each record is, from 0; None where all are of one.
-    """
-    return likeness_in_a_row(features, entities).beyond_chance
-
-
 def likeness_in_a_row(features: Floats, entities: Rows | None = None) -> "Likeness":
     """Return how alike records in a row are, those of each entity.
 

@@ -36,7 +36,7 @@ USUAL_WIDTH, LEAST_LIKENESS = 4, 0.2
 """Records seen together where those in a row share so much of their variance."""
 
 ROOM = 2.0
-"""Cells before a record are held within so many times what was seen in training."""
+"""Records before one that lie beyond so many times what was seen in training are no past of it."""
 
 MOST_CELLS = 2_000
 """Cells of a window: of wide tables fewer records are seen together."""

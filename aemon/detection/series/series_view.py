@@ -58,8 +58,8 @@ class SeriesView:
     """Windows of records, each held against its reconstruction. Made by `fit_series`.
 
     A record's own gaps count as much as those of the whole window: it is the one that is judged,
-    and a spike must not flag those after it. For the same reason the cells before it are held
-    within what was seen in training, and no record's surprise counts without bound in the mean.
+    and a spike must not flag those after it. For the same reason a record far out is no past of
+    those after it, and no record's surprise counts without bound in the mean.
 
     Attributes:
         width: records in a window, W.

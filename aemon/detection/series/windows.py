@@ -140,13 +140,14 @@ def runs_of(
     order = np.lexsort((times, codes))
     whose, ordered = codes[order], times[order]
     late = _before_tails(known, whose, ordered)
+    another = whose[1:] != whose[:-1]
     begins = np.ones(len(order), dtype=bool)
-    begins[1:] = (whose[1:] != whose[:-1]) | (ordered[1:] - ordered[:-1] > longest_gap)
+    begins[1:] = another | (ordered[1:] - ordered[:-1] > longest_gap)
     begins[1:] |= late[:-1] & ~late[1:]
     places = np.arange(len(order))
     starts = np.maximum.accumulate(np.where(begins, places, 0))
     firsts = begins & ~late  # of an entity's new records
-    firsts[1:] &= (whose[1:] != whose[:-1]) | late[:-1]
+    firsts[1:] &= another | late[:-1]
     kept: list[Tail] = []
     goes_on = np.full(len(order), -1, dtype=np.intp)
     for place in np.flatnonzero(firsts).tolist():
@@ -155,7 +156,7 @@ def runs_of(
             goes_on[place] = len(kept)
             kept.append(tail)
     last = np.ones(len(order), dtype=bool)
-    last[:-1] = whose[1:] != whose[:-1]
+    last[:-1] = another
     ends = np.flatnonzero(last & ~late)
     return Runs(
         order=order,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from aemon.detection.autoencoders.training_set import contiguous_folds, folds_of, is_series
+from aemon.detection.autoencoders.training_set import contiguous_folds, folds_of, likeness_in_a_row
 from tests.detection.training_sets import lesson_of, records, wandering
 
 
@@ -32,17 +32,17 @@ class TestSeries:
         self, seed
     ):
         series = wandering(200, seed)
-        assert is_series(series)
-        assert not is_series(np.random.default_rng(seed).permutation(series))
+        assert likeness_in_a_row(series).beyond_chance
+        assert not likeness_in_a_row(np.random.default_rng(seed).permutation(series)).beyond_chance
 
     def test_chance_seldom_makes_one(self):
-        found = [is_series(records(100, seed)) for seed in range(500)]
+        found = [likeness_in_a_row(records(100, seed)).beyond_chance for seed in range(500)]
         assert np.mean(found) < 0.01
 
     def test_most_features_have_to_follow(self):
         walk, noise = wandering(200, 0), records(200, 0, features=40)
-        assert is_series(np.concatenate([walk, noise[:, :4]], axis=1))
-        assert not is_series(np.concatenate([walk[:, :1], noise], axis=1))
+        assert likeness_in_a_row(np.concatenate([walk, noise[:, :4]], axis=1)).beyond_chance
+        assert not likeness_in_a_row(np.concatenate([walk[:, :1], noise], axis=1)).beyond_chance
 
     def test_each_entity_follows_itself(self):
         # Given the records of three entities, one after the other, over and over
@@ -51,15 +51,15 @@ class TestSeries:
         follow = np.stack([wandering(200, seed) for seed in range(3)], axis=1).reshape(600, -1)
         apart = (records(600, 0) + levels).astype(np.float32)
         # Then neither do others between them hide a series, nor do their levels make one
-        assert is_series(follow, entities)
-        assert not is_series(apart, entities)
-        assert not is_series(follow, np.arange(600))
+        assert likeness_in_a_row(follow, entities).beyond_chance
+        assert not likeness_in_a_row(apart, entities).beyond_chance
+        assert not likeness_in_a_row(follow, np.arange(600)).beyond_chance
 
     @pytest.mark.parametrize(
         "found", [np.zeros((50, 3)), np.zeros((50, 0))], ids=["constants", "nothing judged"]
     )
     def test_what_never_changes_is_none(self, found):
-        assert not is_series(found)
+        assert not likeness_in_a_row(found).beyond_chance
 
 
 def test_each_entity_is_cut_on_its_own_and_those_with_few_records_together():
