@@ -112,7 +112,9 @@ def run_lengths(
     order = np.argsort(codes, kind="stable")  # each entity's records together, in their order
     sorted_codes, cells = codes[order], numbers[order]
     there = ~np.isnan(cells)
-    filled = pd.DataFrame(cells).groupby(sorted_codes).ffill().to_numpy()
+    filled = cells
+    if not there.all():
+        filled = pd.DataFrame(cells).groupby(sorted_codes).ffill().to_numpy()
     first = np.ones(len(cells), dtype=bool)
     first[1:] = sorted_codes[1:] != sorted_codes[:-1]
     changes = np.broadcast_to(first[:, None], cells.shape).copy()

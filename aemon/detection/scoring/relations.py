@@ -20,6 +20,9 @@ of Tennessee Eastman, with 1e-4 .87."""
 LEAST_SPREAD = 1e-3
 """In spreads: what is believed to vary less is rounding."""
 
+LEAST_DIRECTION = 1e-10
+"""Of the widest direction's variance: what varies less, of fewer records than columns, is rounding."""
+
 FOLDS = 3
 
 
@@ -171,10 +174,12 @@ def _cloud(X: Matrix) -> _Cloud:  # noqa: N803 -- (N, F)
         np.fill_diagonal(correlation, 1.0)
         return _Cloud(scale, *np.linalg.eigh(correlation))
     # fewer records than columns: only they are directions, and columns that stand still
-    _, sizes, vectors = np.linalg.svd(scaled, full_matrices=False)
+    squares, places = np.linalg.eigh(scaled @ scaled.T)
+    real = squares > LEAST_DIRECTION * squares.max(initial=0.0)
+    vectors = scaled.T @ (places[:, real] / np.sqrt(squares[real]))
     still = np.eye(len(scale))[:, spreads < LEAST_SPREAD]
-    values = np.concatenate([sizes**2 / max(len(X), 1), np.ones(still.shape[1])])
-    return _Cloud(scale, values, np.concatenate([vectors.T, still], axis=1))
+    values = np.concatenate([squares[real] / max(len(X), 1), np.ones(still.shape[1])])
+    return _Cloud(scale, values, np.concatenate([vectors, still], axis=1))
 
 
 def _shrunk(values: Matrix, shrinkage: float) -> Matrix:

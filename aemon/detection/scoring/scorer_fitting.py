@@ -1,6 +1,6 @@
 """Fitting a scorer: held-out residuals, the space of normal records, views, calibration scores."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -177,6 +177,7 @@ class _Ground:
     filled: Floats  # (N, F)
     plan: ScoringPlan
     shrinkage: float | None  # of the relations; None where nobody asks for them
+    known: dict[bytes, Floats] = field(default_factory=dict)  # whitenings, by their records
 
     def whitening(self, rows: Rows) -> Floats:
         """Fitted to the residuals of these records.
@@ -184,6 +185,12 @@ class _Ground:
         All records together would have less taken off their correlations than those of a part, and
         new ones look odder to them than to a part: where columns are many, many times as often.
         """
+        which = rows.tobytes()
+        if which not in self.known:
+            self.known[which] = self._whitening(rows)
+        return self.known[which]
+
+    def _whitening(self, rows: Rows) -> Floats:
         mask, weights = self.training_set.mask[rows], self.training_set.weights
         return fit_whitening(
             self.residuals[:, rows],
