@@ -19,13 +19,12 @@ from aemon.detection.past import Past
 from aemon.detection.provenance import Provenance
 from aemon.detection.scoring.scorer import Scorer
 from aemon.detection.series.series_view import SeriesView
+from aemon.detection.series_state import series_from, series_state
 from aemon.detection.state import (
     feature_map_from,
     feature_map_state,
     scorer_from,
     scorer_state,
-    series_from,
-    series_state,
     thresholds_from,
     thresholds_state,
 )

@@ -21,8 +21,6 @@ from aemon.detection.scoring.normal_space import Space
 from aemon.detection.scoring.outline import Outline
 from aemon.detection.scoring.relations import Relations
 from aemon.detection.scoring.scorer import Guard, Scorer
-from aemon.detection.series.seasons import Rhythm, Season
-from aemon.detection.series.series_view import SeriesView
 from aemon.detection.thresholds.by_entity import Thresholds
 from aemon.detection.thresholds.methods import conformal
 from aemon.detection.thresholds.tail import Tail
@@ -33,7 +31,6 @@ Metadata = dict[str, Any]
 
 _OUTLINE = ("ranges", "means", "components", "gaps")
 _RELATIONS = ("means", "slopes", "whitening", "roots")
-_SERIES = ("means", "slopes", "lows", "highs", "spreads")
 _SPREAD = ("autoencoder.spread.weights", "autoencoder.spread.biases")
 
 _THRESHOLD_NUMBERS = (
@@ -175,73 +172,6 @@ def _relations(arrays: Arrays) -> Relations | None:
         **{name: arrays[f"relations.{name}"] for name in _RELATIONS},
         points=Prototypes(points=arrays["relations.points"]),
     )
-
-
-def series_state(series: SeriesView | None) -> tuple[Arrays, Metadata]:
-    """Arrays and JSON of a series view; empty where there is none."""
-    if series is None:
-        return {}, {}
-    arrays: Arrays = {f"series.{name}": getattr(series, name) for name in _SERIES}
-    arrays["series.into"], arrays["series.back"] = series.autoencoder.weights
-    arrays["series.into_biases"], arrays["series.back_biases"] = series.autoencoder.biases
-    season: Metadata | None = None
-    if series.season is not None:
-        arrays["series.season"] = series.season.effects
-        arrays["series.season_spreads"] = series.season.spreads
-        season = {name: getattr(series.season, name) for name in ("rhythm", "steps", "zone")}
-        season["view"] = asdict(series.season.view)
-    return arrays, {
-        "season": season,
-        "width": series.width,
-        "longest_gap": int(series.longest_gap.astype("timedelta64[us]").astype(np.int64)),
-        "view": asdict(series.view),
-        "record_threshold": series.record_threshold,
-        "together": series.together and asdict(series.together),
-        "alone": series.alone and asdict(series.alone),
-    }
-
-
-def series_from(
-    arrays: Arrays, metadata: Metadata | None, feature_map: FeatureMap
-) -> SeriesView | None:
-    """The inverse of `series_state`, for the feature map it was learned with."""
-    if not metadata:
-        return None
-    return SeriesView(
-        **{name: arrays[f"series.{name}"] for name in _SERIES},
-        width=metadata["width"],
-        longest_gap=np.timedelta64(metadata["longest_gap"], "us"),
-        weights=feature_map.weights,
-        autoencoder=Autoencoder(
-            weights=(arrays["series.into"], arrays["series.back"]),
-            biases=(arrays["series.into_biases"], arrays["series.back_biases"]),
-            activations=("linear", "linear"),
-            encoder_layers=1,
-            outputs=Outputs.linear(arrays["series.back"].shape[2]),
-        ),
-        view=View(**metadata["view"]),
-        record_threshold=metadata["record_threshold"],
-        together=_view_from(metadata.get("together")),
-        alone=_view_from(metadata.get("alone")),
-        season=_season_from(metadata.get("season"), arrays),
-    )
-
-
-def _season_from(metadata: Metadata | None, arrays: Arrays) -> Season | None:
-    if not metadata:
-        return None
-    return Season(
-        rhythm=Rhythm(metadata["rhythm"]),
-        steps=metadata["steps"],
-        zone=metadata["zone"],
-        effects=arrays["series.season"],
-        spreads=arrays["series.season_spreads"],
-        view=View(**metadata["view"]),
-    )
-
-
-def _view_from(metadata: Metadata | None) -> View | None:
-    return View(**metadata) if metadata else None
 
 
 def threshold_state(threshold: Threshold) -> tuple[Arrays, Metadata]:

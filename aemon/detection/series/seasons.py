@@ -11,7 +11,7 @@ import pandas as pd
 
 from aemon.detection.arrays import Floats, Mask, Rows, Values
 from aemon.detection.scoring.combining import View, fit_view
-from aemon.detection.series.windows import Times
+from aemon.detection.series.levels import Times
 
 Matrix = npt.NDArray[np.float64]
 

@@ -1,6 +1,5 @@
 """Fitting a series view: what windows of normal records look like, and how they are scored."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -16,11 +15,14 @@ from aemon.detection.autoencoders.closed_form import as_layer, stack
 from aemon.detection.autoencoders.sizing import CODE_SHARE
 from aemon.detection.autoencoders.training_set import TrainingSet, contiguous_folds
 from aemon.detection.features.outputs import Outputs
-from aemon.detection.scoring.combining import View, fit_view
+from aemon.detection.scoring.combining import fit_view
 from aemon.detection.scoring.relations import without_context
+from aemon.detection.series.levels import BLOCK_RECORDS, Times
+from aemon.detection.series.residual_view import TINY, ResidualView, measured, window_residuals
+from aemon.detection.series.room import Room
 from aemon.detection.series.seasons import find_season
-from aemon.detection.series.series_view import TINY, SeriesView, window_residuals
-from aemon.detection.series.windows import Times, Windows, runs_of
+from aemon.detection.series.series_view import LevelView, SeriesView
+from aemon.detection.series.windows import Runs, Windows, runs_of
 from aemon.frame import Frame
 
 EXPLAINED = 0.9
@@ -40,6 +42,9 @@ ROOM = 2.0
 
 MOST_CELLS = 2_000
 """Cells of a window: of wide tables fewer records are seen together."""
+
+LEAST_LEVEL_SPREAD = 1e-3
+"""Of the gaps to a level, in spreads of the feature: what varies less is rounding."""
 
 PARTS = 5
 """The fold of a single member is cut into so many, each held against the spreads of the others."""
@@ -93,8 +98,8 @@ def fit_series(
 ) -> FittedSeries | None:
     """Fit a series view to normal records; None where too few of them follow each other.
 
-    The autoencoder is linear: principal components of windows, of each member those of the records
-    outside its fold. Every window is held against the member that has not seen its record.
+    The autoencoders are linear: principal components of windows, of each member those of the records
+    outside its fold.
 
     Args:
         training_set: N records in the order of time.
@@ -115,30 +120,84 @@ def fit_series(
     found = find_season(centred, mask, frame.times, folds, plan.zone) if plan.zone else None
     centred = centred if found is None else centred - found.held_out
     longest = longest_gap(frame.entities, frame.times)
-    windows = runs_of(frame.entities, frame.times, longest).windows(centred, width)
-    autoencoder = _learn(training_set, windows, judged)
-    if autoencoder is None:
+    runs = runs_of(frame.entities, frame.times, longest)
+    room = Room(lows=ROOM * centred.min(axis=0), highs=ROOM * centred.max(axis=0))
+    windows = room.held_in(runs.windows(centred, width))
+    seen = _fit_windows(training_set, windows, weights, floors)
+    if seen is None:
         return None
-    bare = SeriesView(
+    levels = None
+    if 2 * width * len(judged) <= MOST_CELLS:
+        levels = _fit_levels(training_set, runs, room, centred, floors, frame, width)
+    surprises = seen.surprises if levels is None else (seen.surprises + levels.surprises) / 2
+    rows = np.flatnonzero(folds >= 0)
+    smoothed = runs_of(frame.entities[rows], frame.times[rows], longest).smoothed(surprises)
+    view = SeriesView(
         width=width,
         longest_gap=longest,
         means=means.astype(np.float32),
         slopes=slopes.astype(np.float32),
-        lows=ROOM * centred.min(axis=0),
-        highs=ROOM * centred.max(axis=0),
+        room=room,
         weights=weights,
-        autoencoder=autoencoder,
-        spreads=np.ones((width, len(weights)), dtype=np.float32),
-        view=View(name="series", start=0.0, scale=1.0),
+        windows=seen.view,
         record_threshold=np.inf,
+        together=fit_view("together", smoothed),
         alone=fit_view("alone", np.log(np.maximum(alone, TINY))),
         season=found.season if found is not None else None,
+        levels=levels.view if levels is not None else None,
     )
-    fitted, smoothed = _calibrated(bare, training_set, windows, floors, frame)
-    view = replace(fitted, together=fit_view("together", smoothed))
-    rows = np.flatnonzero(folds >= 0)
     surprises, _ = view.joined(smoothed, centred[rows], mask[rows])
     return FittedSeries(view, view.scores(surprises, alone))
+
+
+class _Fitted(NamedTuple):
+    """A view of windows, and what it makes of held-out normal records."""
+
+    view: ResidualView
+    surprises: Values  # (n,)
+
+
+class _FittedLevels(NamedTuple):
+    """The same, beside levels."""
+
+    view: LevelView
+    surprises: Values  # (n,)
+
+
+def _fit_levels(
+    training_set: TrainingSet,
+    runs: Runs,
+    room: Room,
+    centred: Floats,
+    floors: Floats,
+    frame: Frame,
+    width: int,
+) -> _FittedLevels | None:
+    """Fit windows beside levels; None where times do not tell what a level is.
+
+    Args:
+        training_set: N records.
+        runs: of theirs.
+        room: records beyond it count for no level.
+        centred: (N, F).
+        floors: (F,) the least spread believed of a residual.
+        frame: the N records.
+        width: records in a window.
+    """
+    pauses = _gaps(frame.entities, frame.times)
+    pauses = pauses[pauses > 0]
+    if not pauses.size:
+        return None
+    block = np.timedelta64(int(BLOCK_RECORDS * np.median(pauses)), "us")
+    gaps, _ = runs.levels(centred, room.holds(centred), frame.times, block)
+    scale = np.maximum(gaps[training_set.teachers].std(axis=0), LEAST_LEVEL_SPREAD)
+    scale = scale.astype(np.float32)
+    windows = room.held_in(runs.windows(np.concatenate([centred, gaps / scale], axis=1), width))
+    weights = np.tile(training_set.weights, 2)
+    seen = _fit_windows(training_set, windows, weights, np.tile(floors, 2))
+    if seen is None:
+        return None
+    return _FittedLevels(LevelView(block=block, scale=scale, windows=seen.view), seen.surprises)
 
 
 def longest_gap(entities: Texts, times: Times) -> np.timedelta64:
@@ -158,15 +217,23 @@ def _gaps(entities: Texts, times: Times) -> npt.NDArray[np.int64]:
     return np.asarray(found.astype(np.int64))
 
 
-def _learn(training_set: TrainingSet, windows: Windows, judged: Rows) -> Autoencoder | None:
-    """The principal components of each member's windows; None where there are too few."""
+def _learn(training_set: TrainingSet, windows: Windows, weights: Floats) -> Autoencoder | None:
+    """The principal components of each member's windows; None where there are too few.
+
+    Args:
+        training_set: N records.
+        windows: of theirs.
+        weights: (F,) of the features of windows.
+    """
+    judged = np.flatnonzero(weights > 0)
     flat = windows.cells[:, :, judged].reshape(len(windows.cells), -1)
+    independent = training_set.width * (len(weights) // len(training_set.weights))
     whole = np.asarray(windows.there.all(axis=1), dtype=bool)
     pools = [pool[whole[pool]] for pool in training_set.pools]
     if min(len(pool) for pool in pools) < 2 * windows.cells.shape[1] or not judged.size:
         return None
     found = [_components(flat[pool]) for pool in pools]
-    most = max(1, int(CODE_SHARE * windows.cells.shape[1] * training_set.width))
+    most = max(1, int(CODE_SHARE * windows.cells.shape[1] * independent))
     shares = [np.cumsum(values) / max(values.sum(), 1e-12) for _, values, _ in found]
     code = max(int(np.searchsorted(share, EXPLAINED)) + 1 for share in shares)
     code = min(code, most, *(len(values) for _, values, _ in found))
@@ -198,22 +265,30 @@ def _components(
     return centre, np.maximum(values[::-1], 0.0), vectors[:, ::-1]
 
 
-def _calibrated(
-    bare: SeriesView,
-    training_set: TrainingSet,
-    windows: Windows,
-    floors: Floats,
-    frame: Frame,
-) -> tuple[SeriesView, Values]:
-    """The view with spreads and a tail fitted to held-out records, and their surprises (n,)."""
+def _fit_windows(
+    training_set: TrainingSet, windows: Windows, weights: Floats, floors: Floats
+) -> _Fitted | None:
+    """Fit a view of windows to normal records; None where too few of them follow each other.
+
+    Every window is held against the member that has not seen its record.
+
+    Args:
+        training_set: N records.
+        windows: of theirs.
+        weights: (F,) of the features of windows: those of the records, once or several times.
+        floors: (F,) the least spread believed of a residual.
+    """
     folds = training_set.folds
+    mask = np.tile(training_set.mask, len(weights) // len(training_set.weights))
+    autoencoder = _learn(training_set, windows, weights)
+    if autoencoder is None:
+        return None
     rows = np.flatnonzero(folds >= 0)
-    held = bare.held_in(windows)
-    squares = np.zeros_like(held.cells)
+    squares = np.zeros_like(windows.cells)
     for m in range(training_set.members):
         here = rows[folds[rows] == m]
-        member = bare.autoencoder.member(m)
-        squares[here] = window_residuals(member, held.cells[here], bare.weights)[0] ** 2
+        member = autoencoder.member(m)
+        squares[here] = window_residuals(member, windows.cells[here], weights)[0] ** 2
     parts = contiguous_folds(len(rows), PARTS) if training_set.members == 1 else folds[rows]
     teach = np.isin(rows, training_set.teachers)
     logs = np.zeros(len(rows))
@@ -221,16 +296,16 @@ def _calibrated(
         others = rows[(parts != part) & teach]
         spreads = _spreads(squares, windows.there, others if others.size else rows, floors)
         here = rows[parts == part]
-        _, logs[parts == part] = bare.measured(
-            squares[here], windows.there[here], training_set.mask[here], spreads
+        _, logs[parts == part] = measured(
+            squares[here], windows.there[here], mask[here], spreads, weights
         )
-    view = replace(
-        bare,
+    found = ResidualView(
+        autoencoder=autoencoder,
+        weights=weights,
         spreads=_spreads(squares, windows.there, rows[teach] if teach.any() else rows, floors),
         view=fit_view("series", logs),
     )
-    runs = runs_of(frame.entities[rows], frame.times[rows], view.longest_gap)
-    return view, runs.smoothed(view.view.surprise(logs))
+    return _Fitted(found, found.view.surprise(logs))
 
 
 def _spreads(squares: Floats, there: Mask, rows: Rows, floors: Floats) -> Floats:

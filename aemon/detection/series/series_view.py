@@ -1,4 +1,4 @@
-"""How odd a record is beside those before it: the residual of a window, smoothed over records.
+"""How odd a record is beside those before it: residuals of windows, smoothed over records.
 
 And what it is alone counts, too, a little less.
 """
@@ -9,14 +9,14 @@ from typing import NamedTuple
 import numpy as np
 
 from aemon.detection.arrays import Floats, Mask, Rows, Texts, Values
-from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.scoring.combining import View
 from aemon.detection.scoring.scorer import scores_of_surprise
+from aemon.detection.series.levels import BLOCK_RECORDS, EARLIER_BLOCKS, LevelTail, Times
+from aemon.detection.series.residual_view import TINY, Reconstructed, ResidualView
+from aemon.detection.series.room import Room
 from aemon.detection.series.seasons import Season
 from aemon.detection.series.tails import Tails
-from aemon.detection.series.windows import SMOOTHED, Times, Windows, runs_of
-
-TINY = 1e-9  # keeps a logarithm finite
+from aemon.detection.series.windows import SMOOTHED, Runs, Windows, runs_of
 
 SEASON_SHARE, ALONE_SHARE = 0.2, 0.05
 """Of the false alarms that are allowed, those for what is usual at a time, and for what a record is
@@ -24,7 +24,7 @@ alone. (Each side is held to its share, as Bonferroni corrects. On plants and se
 are best; a half each for windows and records costs up to 6 % of AP, this share 0.3 %; and what no
 line through windows shows is still found.)"""
 
-BLOCK_RECORDS = 4_096
+AT_ONCE = 4_096
 """Windows worked on at once."""
 
 
@@ -54,49 +54,61 @@ class InSeries(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class LevelView:
+    """Windows of records beside their gaps to the level of their run.
+
+    Attributes:
+        block: how long a block of time is, of which levels are made.
+        scale: (F,) spreads of the gaps.
+        windows: of the features and, behind them, the scaled gaps (2F).
+    """
+
+    block: np.timedelta64
+    scale: Floats
+    windows: ResidualView
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class SeriesView:
     """Windows of records, each held against its reconstruction. Made by `fit_series`.
 
-    A record's own gaps count as much as those of the whole window: it is the one that is judged,
-    and a spike must not flag those after it. For the same reason a record far out is no past of
-    those after it, and no record's surprise counts without bound in the mean.
+    Windows are seen twice: as they are, and beside how far each record is from the level of its
+    run; the mean of both surprises counts. A spike must not flag the records after it: so a record
+    far out is no past of theirs, and no record's surprise counts without bound in the mean.
 
     Attributes:
         width: records in a window, W.
         longest_gap: in time, between two records of a run.
         means: (F,) the middle of the features.
         slopes: (F, F) what the context tells of them, as in `Relations`.
-        lows: (F,) how far the cells before a record may lie, about their middle.
-        highs: (F,)
+        room: how far out a record may be and still be a past of others.
         weights: (F,) of the features; only those with some have a part.
-        autoencoder: linear, of windows of the features with weight (W x J).
-        spreads: (W, F) usual gaps, at least a floor.
-        view: of the logarithm of the mean squared gap.
+        windows: of the features.
         record_threshold: what a score of the record alone is held against.
         together: of the smoothed surprises; None in detectors of before, for which these are all.
         alone: of the logarithm of the score of a record alone.
         season: what a rhythm leads to expect; None where there is none.
+        levels: windows beside levels; None in detectors of before, and where there is no room.
     """
 
     width: int
     longest_gap: np.timedelta64
     means: Floats
     slopes: Floats
-    lows: Floats
-    highs: Floats
+    room: Room
     weights: Floats
-    autoencoder: Autoencoder
-    spreads: Floats
-    view: View
+    windows: ResidualView
     record_threshold: float
     together: View | None = None
     alone: View | None = None
     season: Season | None = None
+    levels: LevelView | None = None
 
     @property
     def context_rows(self) -> int:
         """Return how many records before one it is seen beside, and smoothed with."""
-        return self.width - 1 + SMOOTHED - 1
+        level = 0 if self.levels is None else BLOCK_RECORDS * (EARLIER_BLOCKS + 1)
+        return self.width - 1 + SMOOTHED - 1 + level
 
     def look(
         self,
@@ -117,18 +129,17 @@ class SeriesView:
         """
         runs = runs_of(entities, times, self.longest_gap, before)
         centred = self.centred(features, mask, times)
+        cells, blocks = self.beside_levels(runs, centred, times)
+        windows = runs.windows(cells, self.width)
         gaps, expected = np.zeros_like(centred), features.copy()
-        logs = np.zeros(len(centred))
-        windows = runs.windows(centred, self.width)
-        for start in range(0, len(centred), BLOCK_RECORDS):
-            block = slice(start, start + BLOCK_RECORDS)
-            part = self.held_in(Windows(windows.cells[block], windows.there[block]))
-            residuals = window_residuals(self.autoencoder, part.cells, self.weights)
-            expected[block] -= residuals[:, :, 0].mean(axis=0)
-            squares = (residuals**2).mean(axis=0)
-            gaps[block], logs[block] = self.measured(squares, part.there, mask[block], self.spreads)
-        surprises = self.view.surprise(logs).astype(np.float32).astype(np.float64)
-        newer = runs.tails_after(centred, surprises, times, self.width)
+        surprises = np.zeros(len(centred))
+        for start in range(0, len(centred), AT_ONCE):
+            block = slice(start, start + AT_ONCE)
+            part = self.room.held_in(Windows(windows.cells[block], windows.there[block]))
+            surprises[block], gaps[block], residuals = self._seen(part, mask[block])
+            expected[block] -= residuals
+        surprises = surprises.astype(np.float32).astype(np.float64)
+        newer = runs.tails_after(cells, surprises, times, self.width, blocks)
         found, by_season = self.joined(runs.smoothed(surprises), centred, mask)
         if self.season is not None and by_season.any():
             gaps[by_season], _ = self.season.measured(centred[by_season], mask[by_season])
@@ -148,39 +159,34 @@ class SeriesView:
         gaps *= self.weights > 0
         return gaps if self.season is None else gaps - self.season.at(times)
 
-    def held_in(self, windows: Windows) -> Windows:
-        """Windows without the records before that are farther out than anything like the training.
-
-        In their place stands the next newer one, as where there is none.
-        """
-        cells, there = windows.cells.copy(), windows.there.copy()
-        outside: Mask = np.any((cells < self.lows) | (cells > self.highs), axis=2)
-        for lag in range(1, self.width):
-            rows = outside[:, lag]
-            cells[rows, lag] = cells[rows, lag - 1]
-            there[rows, lag] = False
-        return Windows(cells, there)
-
-    def measured(
-        self, squares: Floats, there: Mask, mask: Mask, spreads: Floats
-    ) -> tuple[Floats, Values]:
-        """Gaps (N, F) in usual gaps, and the logarithm (N,) of their mean.
+    def beside_levels(
+        self, runs: Runs, centred: Floats, times: Times
+    ) -> tuple[Floats, list[LevelTail] | None]:
+        """Centred features, with scaled gaps to levels behind them where those are seen.
 
         Args:
-            squares: (N, W, F) of residuals.
-            there: (N, W).
-            mask: (N, F).
-            spreads: (W, F).
+            runs: of the N records.
+            centred: (N, F).
+            times: (N,).
+
+        Returns:
+            (N, F) or (N, 2F); and the last blocks of each entity.
         """
-        seen = there.astype(np.float32)
-        seen /= self.width
-        seen[:, 0] += 1.0
-        parts = squares / spreads**2 * seen[:, :, None]
-        parts[:, 0] *= mask
-        gaps: Floats = (parts.sum(axis=1) * self.weights).astype(np.float32)
-        observed = seen[:, 0] * (mask @ self.weights) + seen[:, 1:].sum(axis=1) * self.weights.sum()
-        logs = np.log(np.maximum(gaps.sum(axis=1) / np.maximum(observed, TINY), TINY))
-        return gaps, logs.astype(np.float64)
+        if self.levels is None:
+            return centred, None
+        inside = self.room.holds(centred)
+        gaps, blocks = runs.levels(centred, inside, times, self.levels.block)
+        return np.concatenate([centred, gaps / self.levels.scale], axis=1), blocks
+
+    def _seen(self, windows: Windows, mask: Mask) -> Reconstructed:
+        """See N windows by both views: the mean surprise, gaps (N, F), and residuals (N, F)."""
+        width = mask.shape[1]
+        found = self.windows.look(windows._replace(cells=windows.cells[:, :, :width]), mask)
+        if self.levels is None:
+            return found
+        both = self.levels.windows.look(windows, np.concatenate([mask, mask], axis=1))
+        gaps = found.gaps + both.gaps[:, :width] + both.gaps[:, width:]
+        return Reconstructed((found.surprises + both.surprises) / 2, gaps, found.residuals)
 
     def joined(self, smoothed: Values, centred: Floats, mask: Mask) -> tuple[Values, Mask]:
         """Surprises (N,) of windows and season, and where the season says more (N,).
@@ -212,7 +218,7 @@ class SeriesView:
             alone: (N,) scores of the records alone.
         """
         nats = np.maximum(surprises, self._of_record(alone))
-        return scores_of_surprise((self.view,), nats)
+        return scores_of_surprise((self.windows.view,), nats)
 
     def told_by_season(self, seen: InSeries, alone: Values) -> Mask:
         """Which of N records are best told by their time: it says more than all else.
@@ -229,21 +235,3 @@ class SeriesView:
             return np.zeros(len(alone))
         surprises = self.alone.surprise(np.log(np.maximum(alone, TINY)))
         return np.asarray(surprises + np.log(ALONE_SHARE))
-
-
-def window_residuals(autoencoder: Autoencoder, cells: Floats, weights: Floats) -> Floats:
-    """Residuals (M, N, W, F) of windows, of each member; 0 without weight.
-
-    Args:
-        autoencoder: of windows of the features with weight.
-        cells: (N, W, F).
-        weights: (F,).
-    """
-    judged = np.flatnonzero(weights > 0)
-    flat = cells[:, :, judged].reshape(len(cells), -1)
-    residuals = flat - autoencoder(flat)
-    if len(judged) == len(weights):
-        return residuals.reshape(-1, *cells.shape)
-    found = np.zeros((len(residuals), *cells.shape), dtype=np.float32)
-    found[..., judged] = residuals.reshape(-1, *cells.shape[:2], len(judged))
-    return found

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from aemon.detection.arrays import Floats
+from aemon.detection.series.levels import LevelTail
 
 MOST_ENTITIES = 1_000
 """Entities of which something is kept, those seen last."""
@@ -21,11 +23,13 @@ class Tail:
         time: of the newest one.
         features: (K, F) of the last few.
         surprises: (S,) of the last ones.
+        level: the blocks of time that their level is the mean of; None where none is wanted.
     """
 
     time: np.datetime64
     features: Floats
     surprises: Floats
+    level: LevelTail | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +45,17 @@ class Tails:
         return Tails(by_entity={name: found[name] for name in list(found)[-MOST_ENTITIES:]})
 
     def as_json(self) -> dict[str, list[Any]]:
-        """Return entity -> time, width of a record, features and surprises; exact to the last bit."""
+        """Return entity -> time, width of a record, features and surprises, and the level's blocks.
+
+        Numbers are exact to the last bit.
+        """
         return {
             name: [
                 str(tail.time),
                 int(tail.features.shape[1]),
                 _packed(tail.features),
                 _packed(tail.surprises),
+                *_level_packed(tail.level),
             ]
             for name, tail in self.by_entity.items()
         }
@@ -57,26 +65,52 @@ class Tails:
         """Return what `as_json` wrote; of nobody if it is none."""
         found = {}
         try:
-            for name, (time, width, features, surprises) in (noted or {}).items():
+            for name, (time, width, features, surprises, *level) in (noted or {}).items():
                 tail = Tail(
                     time=np.datetime64(time, "us"),
                     features=_unpacked(features).reshape(-1, width),
                     surprises=_unpacked(surprises),
+                    level=_level_from(*level) if level else None,
                 )
                 if np.isnat(tail.time) or not np.isfinite(tail.features).all():
                     return cls()
                 if not np.isfinite(tail.surprises).all():
                     return cls()
                 found[str(name)] = tail
-        except (AttributeError, TypeError, ValueError):
+        except (AttributeError, OverflowError, TypeError, ValueError):
             return cls()
         return cls(by_entity=found)
 
 
-def _packed(numbers: Floats) -> str:
-    return base64.b64encode(numbers.astype("<f4").tobytes()).decode()
+def _level_packed(level: LevelTail | None) -> list[Any]:
+    if level is None:
+        return []
+    return [level.blocks.tolist(), level.counts.tolist(), _packed(level.sums, "<f8")]
 
 
-def _unpacked(text: str) -> Floats:
-    found: Floats = np.frombuffer(base64.b64decode(text, validate=True), dtype="<f4")
-    return found.astype(np.float32)
+def _level_from(blocks: list[int], counts: list[float], sums: str) -> LevelTail:
+    """Read the blocks of a level.
+
+    Raises:
+        ValueError: it is none.
+    """
+    numbers = np.array(blocks, dtype=np.int64)
+    found = LevelTail(
+        blocks=numbers,
+        counts=np.array(counts, dtype=np.float64),
+        sums=_unpacked(sums, "<f8").reshape(len(numbers), -1),
+    )
+    if found.counts.shape != numbers.shape or numbers.ndim != 1 or not len(numbers):
+        raise ValueError("no blocks of a level")
+    if not (np.isfinite(found.counts).all() and np.isfinite(found.sums).all()):
+        raise ValueError("no numbers")
+    return found
+
+
+def _packed(numbers: npt.NDArray[np.floating], kind: str = "<f4") -> str:
+    return base64.b64encode(numbers.astype(kind).tobytes()).decode()
+
+
+def _unpacked(text: str, kind: str = "<f4") -> npt.NDArray[Any]:
+    found = np.frombuffer(base64.b64decode(text, validate=True), dtype=kind)
+    return found.astype(found.dtype.newbyteorder("="))

@@ -1,16 +1,15 @@
 """Windows: each record beside those before it, of its own entity and without a gap between."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from aemon.detection.arrays import Floats, Mask, Rows, Texts, Values
+from aemon.detection.series.levels import LevelTail, Times, block_length, levels_of
 from aemon.detection.series.tails import Tail, Tails
-
-Times = npt.NDArray[np.datetime64]
 
 SMOOTHED = 16
 """Records whose mean surprise counts beside the record's own."""
@@ -98,8 +97,39 @@ class Runs:
         found[tail] = earlier.rows[self.tails[tail], -back[tail]]
         return found, here | tail
 
+    def levels(
+        self, features: Floats, inside: Mask, times: Times, block: np.timedelta64
+    ) -> tuple[Floats, list[LevelTail]]:
+        """Return how far each record is from the level of its run (N, F), and the last blocks (E).
+
+        Args:
+            features: (N, F) in the order of the frame.
+            inside: (N,) which records count for a level.
+            times: (N,).
+            block: how long a block of time is.
+        """
+        firsts = np.arange(len(self.order)) - self.behind
+        going_on = np.flatnonzero((self.behind == 0) & (self.tails >= 0)).tolist()
+        tails = {place: self.kept[self.tails[place]].level for place in going_on}
+        found = levels_of(
+            features[self.order],
+            inside[self.order],
+            times[self.order].astype("datetime64[us]").astype(np.int64) // block_length(block),
+            firsts,
+            tails={place: level for place, level in tails.items() if level is not None},
+            ends=self.ends,
+        )
+        gaps = np.empty_like(found.gaps)
+        gaps[self.order] = found.gaps
+        return gaps, found.tails
+
     def tails_after(
-        self, features: Floats, surprises: Values, times: Times, width: int
+        self,
+        features: Floats,
+        surprises: Values,
+        times: Times,
+        width: int,
+        levels: Sequence[LevelTail | None] | None = None,
     ) -> dict[str, Tail]:
         """Return what the last record of each entity leaves behind.
 
@@ -108,9 +138,11 @@ class Runs:
             surprises: (N,).
             times: (N,).
             width: records in a window.
+            levels: (E,) the last blocks of each entity.
         """
         found = {}
-        for name, end in zip(self.names, self.ends.tolist(), strict=True):
+        known = levels or [None] * len(self.names)
+        for name, end, level in zip(self.names, self.ends.tolist(), known, strict=True):
             rows = self.order[end - self.behind[end] : end + 1]
             last = features[rows[-(width - 1) :]]
             told: Floats = surprises[rows[-(SMOOTHED - 1) :]].astype(np.float32)
@@ -118,7 +150,7 @@ class Runs:
                 before = self.kept[self.tails[end]]
                 last = np.concatenate([before.features, last])[-(width - 1) :]
                 told = np.concatenate([before.surprises, told])[-(SMOOTHED - 1) :]
-            found[name] = Tail(time=times[rows[-1]], features=last, surprises=told)
+            found[name] = Tail(time=times[rows[-1]], features=last, surprises=told, level=level)
         return found
 
 

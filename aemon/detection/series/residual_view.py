@@ -1,0 +1,93 @@
+"""Windows held against their reconstruction, each feature by its usual residual."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from aemon.detection.arrays import Floats, Mask, Values
+from aemon.detection.autoencoders.autoencoder import Autoencoder
+from aemon.detection.scoring.combining import View
+from aemon.detection.series.windows import Windows
+
+TINY = 1e-9  # keeps a logarithm finite
+
+
+class Reconstructed(NamedTuple):
+    """What a view makes of N windows."""
+
+    surprises: Values  # (N,) in nats
+    gaps: Floats  # (N, F), squared, in usual gaps, of a record and those before it
+    residuals: Floats  # (N, F), of the record itself
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ResidualView:
+    """How odd windows are by what an autoencoder fails to reconstruct of them.
+
+    A record's own gaps count as much as those of the whole window: it is the one that is judged.
+
+    Attributes:
+        autoencoder: linear, of windows of the features with weight (W x J).
+        weights: (F,) of the features; only those with some have a part.
+        spreads: (W, F) usual gaps, at least a floor.
+        view: of the logarithm of the mean squared gap.
+    """
+
+    autoencoder: Autoencoder
+    weights: Floats
+    spreads: Floats
+    view: View
+
+    def look(self, windows: Windows, mask: Mask) -> Reconstructed:
+        """Hold N windows against their reconstruction.
+
+        Args:
+            windows: of the records.
+            mask: (N, F), which cells of each record were observed.
+        """
+        residuals = window_residuals(self.autoencoder, windows.cells, self.weights)
+        squares = (residuals**2).mean(axis=0)
+        gaps, logs = measured(squares, windows.there, mask, self.spreads, self.weights)
+        return Reconstructed(self.view.surprise(logs), gaps, residuals[:, :, 0].mean(axis=0))
+
+
+def measured(
+    squares: Floats, there: Mask, mask: Mask, spreads: Floats, weights: Floats
+) -> tuple[Floats, Values]:
+    """Gaps (N, F) in usual gaps, and the logarithm (N,) of their mean.
+
+    Args:
+        squares: (N, W, F) of residuals.
+        there: (N, W).
+        mask: (N, F).
+        spreads: (W, F).
+        weights: (F,).
+    """
+    seen = there.astype(np.float32)
+    seen /= there.shape[1]
+    seen[:, 0] += 1.0
+    parts = squares / spreads**2 * seen[:, :, None]
+    parts[:, 0] *= mask
+    gaps: Floats = (parts.sum(axis=1) * weights).astype(np.float32)
+    observed = seen[:, 0] * (mask @ weights) + seen[:, 1:].sum(axis=1) * weights.sum()
+    logs = np.log(np.maximum(gaps.sum(axis=1) / np.maximum(observed, TINY), TINY))
+    return gaps, logs.astype(np.float64)
+
+
+def window_residuals(autoencoder: Autoencoder, cells: Floats, weights: Floats) -> Floats:
+    """Residuals (M, N, W, F) of windows, of each member; 0 without weight.
+
+    Args:
+        autoencoder: of windows of the features with weight.
+        cells: (N, W, F).
+        weights: (F,).
+    """
+    judged = np.flatnonzero(weights > 0)
+    flat = cells[:, :, judged].reshape(len(cells), -1)
+    residuals = flat - autoencoder(flat)
+    if len(judged) == len(weights):
+        return residuals.reshape(-1, *cells.shape)
+    found = np.zeros((len(residuals), *cells.shape), dtype=np.float32)
+    found[..., judged] = residuals.reshape(-1, *cells.shape[:2], len(judged))
+    return found
