@@ -140,9 +140,13 @@ class Look:
 def judge(parts: Parts, thresholds: Thresholds, seen: Seen) -> Judgement:
     """Return the verdicts on N records that were fetched together."""
     feature_map, scorer, series = parts
-    found, tails = scorer.scores(seen.features, seen.mask), Tails()
-    if series is not None and seen.in_series is not None:
-        found, tails = series.scores(seen.in_series.surprises, found), seen.in_series.tails
+    in_series, tails = seen.in_series, Tails()
+    if series is None or in_series is None:
+        found = scorer.scores(seen.features, seen.mask)
+    else:
+        tails, enough = in_series.tails, series.enough(in_series.surprises)
+        alone = scorer.scores(seen.features, seen.mask, enough=enough)
+        found = series.scores(in_series.surprises, alone)
     plain = seen.plainly_odd
     if plain.any():
         least = PLAINLY * thresholds.values(seen.frame.entities)

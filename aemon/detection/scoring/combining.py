@@ -40,6 +40,12 @@ class View:
         surprise: Values = np.logaddexp(0.0, beyond - np.log(TAIL_SHARE))
         return surprise
 
+    def value(self, surprise: Values) -> Values:
+        """The inverse of `surprise`, for surprises (N,) above 0 that have not reached their bound."""
+        beyond = surprise + np.log(-np.expm1(-surprise)) + np.log(TAIL_SHARE)
+        value: Values = self.start + self.scale * np.minimum(beyond, FARTHEST)
+        return value
+
 
 def fit_view(name: str, values: Values) -> View:
     """The view of held-out normal records' measures (n,)."""

@@ -20,6 +20,10 @@ FEW = 10
 """Up to so many neighbours, looking through groups is quicker than looking at all prototypes."""
 
 
+FEW_OF = 16
+"""To all of the prototypes a record is at most as far as to one in so many."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prototypes:
     """Normal records to be near to.
@@ -32,6 +36,11 @@ class Prototypes:
 
     def __len__(self) -> int:
         return len(self.points)
+
+    @cached_property
+    def few(self) -> "Prototypes":
+        """One in so many of them: no record is nearer to these than to all."""
+        return Prototypes(points=self.points[::FEW_OF])
 
     @cached_property
     def _squares(self) -> Floats:

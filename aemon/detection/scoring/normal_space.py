@@ -1,6 +1,6 @@
 """Where normal records lie: what is measured of a record against them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -172,6 +172,17 @@ class Space:
             apart, nearest = relations.nearest(whitened, without, vouchers=self.vouchers)
             values["whitened"] = self.logarithms(apart[:, None], mask)[:, 0]
         return values, Related(whitened, nearest)
+
+    @cached_property
+    def rough(self) -> "Space":
+        """The same with few of the prototypes: all it measures but `density` is as much or more."""
+        relations = self.relations
+        return replace(
+            self,
+            prototypes=self.prototypes.few,
+            joint=self.joint.few,
+            relations=relations and replace(relations, points=relations.points.few),
+        )
 
     @property
     def normal_records(self) -> Floats:

@@ -34,6 +34,12 @@ class _Seen(NamedTuple):
     guarded: Values  # (N,), scores by the guards
     farthest: Rows  # (N,), which guard's it is
 
+    @property
+    def scores(self) -> Values:
+        """Scores (N,) by both."""
+        scores: Values = np.maximum(self.own, self.guarded)
+        return scores
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Guard:
@@ -94,6 +100,7 @@ class Scorer:
         *,
         rounds: int = FILL_ROUNDS,
         apart: bool = False,
+        enough: Values | None = None,
     ) -> Values:
         """Scores (N,) of features, a block of records at a time.
 
@@ -104,12 +111,29 @@ class Scorer:
             apart: whether a record that was learned from is held against the others alone, as
                 the threshold was calibrated. It lies at distance 0 from itself, so that it would
                 never look odd.
+            enough: (N,) scores up to which it does not matter what they are: any as low will do.
+                Where a few prototypes show that a record is so near to normal ones, the others
+                are not asked.
         """
         found = np.zeros(len(X))
         for start in range(0, len(X), BLOCK_RECORDS):
             block = slice(start, start + BLOCK_RECORDS)
-            seen = self._look(X[block], mask[block], rounds, apart=apart)
-            found[block] = np.maximum(seen.own, seen.guarded)
+            if enough is None or "density" in self.wanted:
+                found[block] = self._look(X[block], mask[block], rounds, apart=apart).scores
+            else:
+                found[block] = self._scores_beyond(enough[block], X[block], mask[block], rounds)
+        return found
+
+    def _scores_beyond(self, enough: Values, X: Floats, mask: Mask, rounds: int) -> Values:  # noqa: N803
+        """Scores (N,) of a block, exact where they may be more than is enough (N,)."""
+        guessed = self.space.guess(X, mask)
+        left = residuals_of(self.autoencoder, guessed, mask, rounds=rounds)
+        found = self._measured(self.space.rough, X, mask, guessed, left).scores
+        rows = np.flatnonzero(found > enough)
+        if rows.size:
+            part = Residuals(left.residuals[:, rows], left.reconstruction[rows])
+            seen = self._measured(self.space, X[rows], mask[rows], guessed[rows], part)
+            found[rows] = seen.scores
         return found
 
     def parts(
@@ -145,8 +169,7 @@ class Scorer:
             told &= coarse.max(axis=1, keepdims=True) > USUAL_GAP
         shares = np.where(told, both, shares)
         size = coarse.sum(axis=1, keepdims=True)
-        scores = np.maximum(seen.own, seen.guarded)
-        return Parts(scores, shares * size, seen.left.reconstruction)
+        return Parts(seen.scores, shares * size, seen.left.reconstruction)
 
     def _shares_of_score(self, X: Floats, mask: Mask, seen: _Seen) -> Floats:  # noqa: N803
         """Each feature's share (N, F) in the scores, by the views or by a guard."""
@@ -162,7 +185,19 @@ class Scorer:
         guessed = self.space.guess(X, mask)
         left = residuals_of(self.autoencoder, guessed, mask, rounds=rounds)
         without = self.space.own_prototypes(X, mask) if apart else None
-        measures = self.space.measure(X, mask, left.residuals, self.wanted, without=without)
+        return self._measured(self.space, X, mask, guessed, left, without)
+
+    def _measured(
+        self,
+        space: Space,
+        X: Floats,  # noqa: N803 -- (N, F)
+        mask: Mask,
+        guessed: Floats,
+        left: Residuals,
+        without: Rows | None = None,
+    ) -> _Seen:
+        """All there is to see of N records in a space."""
+        measures = space.measure(X, mask, left.residuals, self.wanted, without=without)
         own = combine(self.views, measures.values)
         guarded = np.stack([guard.scores(measures.values[guard.measure]) for guard in self.guards])
         return _Seen(guessed, left, measures, own, guarded.max(axis=0), guarded.argmax(axis=0))

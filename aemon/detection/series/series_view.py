@@ -10,7 +10,7 @@ import numpy as np
 
 from aemon.detection.arrays import Floats, Mask, Rows, Texts, Values
 from aemon.detection.scoring.combining import View
-from aemon.detection.scoring.scorer import scores_of_surprise
+from aemon.detection.scoring.scorer import FARTHEST, scores_of_surprise
 from aemon.detection.series.levels import BLOCK_RECORDS, EARLIER_BLOCKS, LevelTail, Times
 from aemon.detection.series.residual_view import TINY, Reconstructed, ResidualView
 from aemon.detection.series.room import Room
@@ -228,6 +228,17 @@ class SeriesView:
             alone: (N,) their scores alone.
         """
         return np.asarray(seen.by_season & (seen.surprises >= self._of_record(alone)), dtype=bool)
+
+    def enough(self, surprises: Values) -> Values:
+        """Scores (N,) of records alone, up to which they say nothing beside the rest.
+
+        Args:
+            surprises: (N,) of windows and season.
+        """
+        if self.alone is None:
+            return np.full(len(surprises), np.inf)
+        logs = self.alone.value(surprises - np.log(ALONE_SHARE)) - TINY
+        return np.asarray(np.exp(np.minimum(logs, FARTHEST)))
 
     def _of_record(self, alone: Values) -> Values:
         """What the scores (N,) of records alone say beside the rest, in nats."""
