@@ -12,6 +12,7 @@ from aemon.config.learning_settings import LearningSettings
 from aemon.config.threshold_settings import ThresholdSettings
 from aemon.detection.detector import Detector
 from aemon.detection.learning import train_detector
+from aemon.detection.looking import see
 from aemon.frame import Frame
 
 START = np.datetime64("2026-03-01", "us")
@@ -234,3 +235,32 @@ def test_coarser_numbers_than_in_training_raise_no_more_alarms(decimals):
     usual = fitted.judge(frame_of(fine)).anomalous.mean()
     coarse = fitted.judge(frame_of(fine.round(decimals))).anomalous.mean()
     assert coarse <= max(1.5 * usual, RATE)
+
+
+def test_a_detector_without_levels_is_read_as_it_was(detector):
+    arrays, metadata = detector.state()
+    assert metadata["series"].pop("levels")
+    kept = {name: array for name, array in arrays.items() if not name.startswith("series.levels")}
+    assert len(kept) < len(arrays)
+    again = Detector.from_state(kept, json.loads(json.dumps(metadata)))
+    assert again.series.levels is None
+    assert again.context_rows < detector.context_rows
+    assert again.judge(frame_of(odd_in_time())).anomalous[ODD].mean() > 0.9
+
+
+def test_records_near_normal_ones_score_the_same_when_few_prototypes_are_asked(detector):
+    values = plant(2_000, 32)
+    values.iloc[::97, 0] += 3.0
+    values.iloc[500] = np.nan
+    seen = see(detector._parts, frame_of(values))
+    exact = detector.scorer.scores(seen.features, seen.mask)
+    enough = detector.series.enough(seen.in_series.surprises)
+    found = detector.scorer.scores(seen.features, seen.mask, enough=enough)
+    beyond = exact > enough
+    assert 0 < beyond.sum() < 500
+    np.testing.assert_array_equal(found[beyond], exact[beyond])
+    assert (found[~beyond] <= enough[~beyond]).all()
+    surprises = seen.in_series.surprises
+    np.testing.assert_array_equal(
+        detector.series.scores(surprises, found), detector.series.scores(surprises, exact)
+    )
