@@ -5,6 +5,7 @@ import hashlib
 from aemon.config.column_settings import ColumnSettings
 from aemon.config.detector_settings import DetectorSettings
 from aemon.config.threshold_settings import ThresholdSettings
+from aemon.config.values.holidays_of import Holidays
 from aemon.config.values.scalars import Settings
 from aemon.config.values.times import TimeZone
 
@@ -16,6 +17,7 @@ class LearningSettings(Settings):
     detector: DetectorSettings = DetectorSettings()
     threshold: ThresholdSettings = ThresholdSettings()
     timezone: TimeZone = "UTC"  # of daily and weekly rhythms
+    holidays: Holidays | None = None  # that count as Sundays in them
 
     @property
     def fingerprint(self) -> str:

@@ -23,6 +23,7 @@ from aemon.config.service_settings import (
 from aemon.config.source_settings import Source
 from aemon.config.threshold_settings import ThresholdSettings
 from aemon.config.values.cron import longest_pause, moment_after, usual_pause
+from aemon.config.values.holidays_of import Holidays
 from aemon.config.values.scalars import MOST, AtKeyError, Settings
 from aemon.config.values.times import AutoAfter, Duration, Pause, Schedule, TimeZone
 from aemon.records import Job
@@ -62,6 +63,11 @@ class MonitorSettings(Settings):
         timedelta(days=1), description="age at which a detector is replaced, or cron"
     )
     timezone: TimeZone = Field("UTC", description="zone of cron schedules and of rhythms")
+    holidays: Holidays | None = Field(
+        None,
+        description="country, or part of one, whose public holidays count as Sundays in rhythms: "
+        "DE or DE-BY",
+    )
     jitter: Duration | None = Field(
         None, description="scoring runs begin up to so much later, by chance, to spread load"
     )
@@ -193,6 +199,7 @@ class MonitorSettings(Settings):
             detector=self.detector,
             threshold=self.threshold,
             timezone=self.timezone,
+            holidays=self.holidays,
         )
 
 

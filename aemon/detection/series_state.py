@@ -9,6 +9,7 @@ from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.features.feature_map import FeatureMap
 from aemon.detection.features.outputs import Outputs
 from aemon.detection.scoring.combining import View
+from aemon.detection.series.calendars import Calendar
 from aemon.detection.series.residual_view import ResidualView
 from aemon.detection.series.room import Room
 from aemon.detection.series.seasons import Rhythm, Season
@@ -33,7 +34,8 @@ def series_state(series: SeriesView | None) -> tuple[Arrays, Metadata]:
     if series.season is not None:
         arrays["series.season"] = series.season.effects
         arrays["series.season_spreads"] = series.season.spreads
-        season = {name: getattr(series.season, name) for name in ("rhythm", "steps", "zone")}
+        season = {name: getattr(series.season, name) for name in ("rhythm", "steps")}
+        season |= asdict(series.season.calendar)
         season["view"] = asdict(series.season.view)
     levels: Metadata | None = None
     if series.levels is not None:
@@ -119,7 +121,7 @@ def _season_from(metadata: Metadata | None, arrays: Arrays) -> Season | None:
     return Season(
         rhythm=Rhythm(metadata["rhythm"]),
         steps=metadata["steps"],
-        zone=metadata["zone"],
+        calendar=Calendar(zone=metadata["zone"], holidays=metadata.get("holidays", "")),
         effects=arrays["series.season"],
         spreads=arrays["series.season_spreads"],
         view=View(**metadata["view"]),

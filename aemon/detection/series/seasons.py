@@ -11,6 +11,7 @@ import pandas as pd
 
 from aemon.detection.arrays import Floats, Mask, Rows, Values
 from aemon.detection.scoring.combining import View, fit_view
+from aemon.detection.series.calendars import Calendar
 from aemon.detection.series.levels import Times
 
 Matrix = npt.NDArray[np.float64]
@@ -31,8 +32,6 @@ LEAST_SPREAD, TINY = 1e-3, 1e-9
 BLOCK_RECORDS = 8_192
 
 _WORKDAYS = 5
-_DAY_SECONDS = 86_400
-_LABELS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 class Rhythm(StrEnum):
@@ -54,7 +53,7 @@ class Season:
     Attributes:
         rhythm: what comes again.
         steps: into how many a day is cut; 0 where it is a few sines.
-        zone: of the clock on the wall.
+        calendar: of the clock on the wall.
         effects: (S, F) of each step or sine; 0 for features without the rhythm.
         spreads: (F,) usual gaps to what is expected; infinite for features without the rhythm.
         view: of the logarithm of the mean squared gap.
@@ -62,7 +61,7 @@ class Season:
 
     rhythm: Rhythm
     steps: int
-    zone: str
+    calendar: Calendar
     effects: Floats
     spreads: Floats
     view: View
@@ -70,7 +69,7 @@ class Season:
     def at(self, times: Times) -> Floats:
         """Return what is expected of the features (N, F) at these times (N,), about their middle."""
         parts = [
-            _basis(self.rhythm, self.steps, times[block], self.zone) @ self.effects
+            _basis(self.rhythm, self.steps, times[block], self.calendar) @ self.effects
             for block in _blocks(len(times))
         ]
         found: Floats = np.concatenate([np.zeros((0, self.effects.shape[1])), *parts])
@@ -81,7 +80,14 @@ class Season:
         """The rhythm in plain words."""
         turn = {Rhythm.DAY: "the hour of the day", Rhythm.WEEK: "the hour of the week"}
         told = turn.get(self.rhythm, "the hour of the day, apart for workdays and the weekend")
-        return f"{told} ({self.zone})"
+        free = self.calendar.holidays
+        holidays = f", public holidays of {free} as Sundays" if free and self.by_weekday else ""
+        return f"{told}{holidays} ({self.calendar.zone})"
+
+    @property
+    def by_weekday(self) -> bool:
+        """Whether days of the week differ."""
+        return self.rhythm is not Rhythm.DAY
 
     def measured(self, centred: Floats, mask: Mask) -> tuple[Floats, Values]:
         """Squared gaps (N, F) in usual ones, and the logarithm (N,) of their mean.
@@ -101,14 +107,15 @@ class Season:
         >>> nothing = np.zeros((24, 1), dtype=np.float32)
         >>> view = View(name="season", start=0.0, scale=1.0)
         >>> season = Season(
-        ...     rhythm=Rhythm.DAY, steps=24, zone="UTC", effects=nothing, spreads=nothing, view=view
+        ...     rhythm=Rhythm.DAY, steps=24, calendar=Calendar(zone="UTC"), effects=nothing,
+        ...     spreads=nothing, view=view,
         ... )
         >>> season.label(np.datetime64("2026-03-03T10:20"))
         '10:20'
         """
-        local = pd.Timestamp(time).tz_localize("UTC").tz_convert(self.zone)
+        local = pd.Timestamp(time).tz_localize("UTC").tz_convert(self.calendar.zone)
         clock = f"{local:%H:%M}"
-        return clock if self.rhythm is Rhythm.DAY else f"{_LABELS[local.weekday()]} at {clock}"
+        return f"{self.calendar.day_name(local)} at {clock}" if self.by_weekday else clock
 
 
 class FoundSeason(NamedTuple):
@@ -119,7 +126,7 @@ class FoundSeason(NamedTuple):
 
 
 def find_season(
-    centred: Floats, mask: Mask, times: Times, folds: Rows, zone: str
+    centred: Floats, mask: Mask, times: Times, folds: Rows, calendar: Calendar
 ) -> FoundSeason | None:
     """Find the rhythm that tells most of features; None where none tells enough.
 
@@ -130,7 +137,7 @@ def find_season(
         mask: (N, F), which cells were observed.
         times: (N,) event times, in order.
         folds: (N,) stretches of time; -1 for records that are never tried.
-        zone: of the clock on the wall.
+        calendar: of the clock on the wall.
     """
     if not len(times):
         return None
@@ -140,7 +147,7 @@ def find_season(
         if days < LEAST_DAYS[rhythm]:
             continue
         for steps in (0, *STEPS[: 1 if rhythm is Rhythm.WEEK else None]):
-            held_out = _held_out(rhythm, steps, centred, times, folds, zone)
+            held_out = _held_out(rhythm, steps, centred, times, folds, calendar)
             shares = _told(centred, held_out, folds >= 0)
             mean = float(np.maximum(shares, 0.0).mean())
             if best is None or mean > best[0]:
@@ -149,14 +156,14 @@ def find_season(
         return None
     _, rhythm, steps, held_out = best
     kept = held_out.any(axis=0)
-    moments = _moments(rhythm, steps, centred, times, zone)
+    moments = _moments(rhythm, steps, centred, times, calendar)
     effects = (_solved(*moments) * kept).astype(np.float32)
     left = (centred - held_out)[tried := folds >= 0]
     spreads = np.maximum(left.std(axis=0), LEAST_SPREAD)
     bare = Season(
         rhythm=rhythm,
         steps=steps,
-        zone=zone,
+        calendar=calendar,
         effects=effects,
         spreads=np.where(kept, spreads, np.inf).astype(np.float32),
         view=View(name="season", start=0.0, scale=1.0),
@@ -168,18 +175,18 @@ def find_season(
 
 
 def _held_out(
-    rhythm: Rhythm, steps: int, centred: Floats, times: Times, folds: Rows, zone: str
+    rhythm: Rhythm, steps: int, centred: Floats, times: Times, folds: Rows, calendar: Calendar
 ) -> Matrix:
     """What the records of the other folds lead to expect of each record (N, F)."""
     found = np.zeros(centred.shape)
-    whole = _moments(rhythm, steps, centred, times, zone)
+    whole = _moments(rhythm, steps, centred, times, calendar)
     for fold in np.unique(folds[folds >= 0]):
         here = np.flatnonzero(folds == fold)
-        own = _moments(rhythm, steps, centred[here], times[here], zone)
+        own = _moments(rhythm, steps, centred[here], times[here], calendar)
         effects = _solved(whole[0] - own[0], whole[1] - own[1])
         for block in _blocks(len(here)):
             rows = here[block]
-            found[rows] = _basis(rhythm, steps, times[rows], zone) @ effects
+            found[rows] = _basis(rhythm, steps, times[rows], calendar) @ effects
     return found
 
 
@@ -192,13 +199,13 @@ def _told(centred: Floats, expected: Matrix, tried: Mask) -> Matrix:
 
 
 def _moments(
-    rhythm: Rhythm, steps: int, centred: Floats, times: Times, zone: str
+    rhythm: Rhythm, steps: int, centred: Floats, times: Times, calendar: Calendar
 ) -> tuple[Matrix, Matrix]:
     """Products of the basis with itself (S, S) and with features (S, F), summed over records."""
-    width = _basis(rhythm, steps, times[:1], zone).shape[1]
+    width = _basis(rhythm, steps, times[:1], calendar).shape[1]
     own, with_features = np.zeros((width, width)), np.zeros((width, centred.shape[1]))
     for block in _blocks(len(times)):
-        basis = _basis(rhythm, steps, times[block], zone)
+        basis = _basis(rhythm, steps, times[block], calendar)
         own += basis.T @ basis
         with_features += basis.T @ centred[block]
     return own, with_features
@@ -209,12 +216,9 @@ def _solved(own: Matrix, with_features: Matrix) -> Matrix:
     return np.asarray(found, dtype=np.float64)
 
 
-def _basis(rhythm: Rhythm, steps: int, times: Times, zone: str) -> Matrix:
+def _basis(rhythm: Rhythm, steps: int, times: Times, calendar: Calendar) -> Matrix:
     """What the effects of a rhythm are multiplied with at these times (N, S)."""
-    local = pd.DatetimeIndex(times).tz_localize("UTC").tz_convert(zone).tz_localize(None)
-    seconds = (local - local.normalize()).total_seconds().to_numpy()
-    weekday = local.day_of_week.to_numpy()
-    share = seconds / _DAY_SECONDS
+    weekday, share = calendar.local(times)
     if rhythm is Rhythm.WEEK:
         if steps:
             return _one_hot(weekday * steps + (share * steps).astype(np.intp), 7 * steps)

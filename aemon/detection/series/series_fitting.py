@@ -9,25 +9,19 @@ import numpy.typing as npt
 from aemon.config.detector_settings import DetectorSettings
 from aemon.config.learning_settings import LearningSettings
 from aemon.config.values.times import MOST_TOGETHER
-from aemon.detection.arrays import Floats, Mask, Rows, Texts, Values
-from aemon.detection.autoencoders.autoencoder import Autoencoder
-from aemon.detection.autoencoders.closed_form import as_layer, stack
-from aemon.detection.autoencoders.sizing import CODE_SHARE
-from aemon.detection.autoencoders.training_set import TrainingSet, contiguous_folds
-from aemon.detection.features.outputs import Outputs
+from aemon.detection.arrays import Floats, Texts, Values
+from aemon.detection.autoencoders.training_set import TrainingSet
 from aemon.detection.scoring.combining import fit_view
 from aemon.detection.scoring.relations import without_context
+from aemon.detection.series.calendars import Calendar
 from aemon.detection.series.levels import BLOCK_RECORDS, Times
-from aemon.detection.series.residual_view import TINY, ResidualView, measured, window_residuals
+from aemon.detection.series.residual_view import TINY
 from aemon.detection.series.room import Room
 from aemon.detection.series.seasons import find_season
 from aemon.detection.series.series_view import LevelView, SeriesView
+from aemon.detection.series.window_fitting import fit_windows
 from aemon.detection.series.windows import Runs, Windows, runs_of
 from aemon.frame import Frame
-
-EXPLAINED = 0.9
-"""Share of the variance of windows that the code need not exceed. (On plants and servers 0.8 to
-0.95 differ by less than the sets do.)"""
 
 USUAL_GAPS, LONGEST_SHARE = 3.0, 0.99
 """A run ends at a gap longer than so many times the median one, and than this share of them."""
@@ -46,15 +40,12 @@ MOST_CELLS = 2_000
 LEAST_LEVEL_SPREAD = 1e-3
 """Of the gaps to a level, in spreads of the feature: what varies less is rounding."""
 
-PARTS = 5
-"""The fold of a single member is cut into so many, each held against the spreads of the others."""
-
 
 class SeriesPlan(NamedTuple):
     """How records are to be seen together."""
 
     width: int  # records in a window, W; 1: none
-    zone: str  # of the clock by which rhythms are looked for; empty: none are
+    calendar: Calendar | None  # by which rhythms are looked for; None: none are
 
 
 class FittedSeries(NamedTuple):
@@ -69,8 +60,10 @@ def plan_series(settings: LearningSettings, training_set: TrainingSet, frame: Fr
 
     By choice; a stretch of time holds as many as usually come in it. Else for kind `auto` alone.
     """
-    zone = settings.timezone if settings.detector.seasons else ""
-    return SeriesPlan(_width(settings.detector, training_set, frame), zone)
+    calendar = None
+    if settings.detector.seasons:
+        calendar = Calendar(zone=settings.timezone, holidays=settings.holidays or "")
+    return SeriesPlan(_width(settings.detector, training_set, frame), calendar)
 
 
 def _width(settings: DetectorSettings, training_set: TrainingSet, frame: Frame) -> int:
@@ -110,25 +103,23 @@ def fit_series(
         alone: (n,) scores of the held-out records, each as one never seen and without the others.
     """
     weights, mask, folds = training_set.weights, training_set.mask, training_set.folds
-    judged = np.flatnonzero(weights > 0)
-    width = min(plan.width, MOST_CELLS // max(len(judged), 1))
+    width = min(plan.width, MOST_CELLS // max(int((weights > 0).sum()), 1))
     if width < LEAST_WIDTH:
         return None
     means = filled.mean(axis=0, dtype=np.float64)
     apart, slopes = without_context(filled - means, weights)
     centred: Floats = (apart * (weights > 0)).astype(np.float32)
-    found = find_season(centred, mask, frame.times, folds, plan.zone) if plan.zone else None
+    found = None
+    if plan.calendar is not None:
+        found = find_season(centred, mask, frame.times, folds, plan.calendar)
     centred = centred if found is None else centred - found.held_out
     longest = longest_gap(frame.entities, frame.times)
-    runs = runs_of(frame.entities, frame.times, longest)
     room = Room(lows=ROOM * centred.min(axis=0), highs=ROOM * centred.max(axis=0))
-    windows = room.held_in(runs.windows(centred, width))
-    seen = _fit_windows(training_set, windows, weights, floors)
+    ground = _Ground(centred, runs_of(frame.entities, frame.times, longest), room, width)
+    seen = fit_windows(training_set, ground.windows(centred), weights, floors)
     if seen is None:
         return None
-    levels = None
-    if 2 * width * len(judged) <= MOST_CELLS:
-        levels = _fit_levels(training_set, runs, room, centred, floors, frame, width)
+    levels = _fit_levels(training_set, ground, floors, frame)
     surprises = seen.surprises if levels is None else (seen.surprises + levels.surprises) / 2
     rows = np.flatnonzero(folds >= 0)
     smoothed = runs_of(frame.entities[rows], frame.times[rows], longest).smoothed(surprises)
@@ -150,40 +141,40 @@ def fit_series(
     return FittedSeries(view, view.scores(surprises, alone))
 
 
-class _Fitted(NamedTuple):
-    """A view of windows, and what it makes of held-out normal records."""
+class _Ground(NamedTuple):
+    """N records in runs."""
 
-    view: ResidualView
-    surprises: Values  # (n,)
+    centred: Floats  # (N, F) about what is usual at their time
+    runs: Runs
+    room: Room
+    width: int  # records in a window
+
+    def windows(self, cells: Floats) -> Windows:
+        """Windows of the records, of all their cells (N, F or more)."""
+        return self.room.held_in(self.runs.windows(cells, self.width))
 
 
 class _FittedLevels(NamedTuple):
-    """The same, beside levels."""
+    """A view of windows beside levels, and what it makes of held-out normal records."""
 
     view: LevelView
     surprises: Values  # (n,)
 
 
 def _fit_levels(
-    training_set: TrainingSet,
-    runs: Runs,
-    room: Room,
-    centred: Floats,
-    floors: Floats,
-    frame: Frame,
-    width: int,
+    training_set: TrainingSet, ground: _Ground, floors: Floats, frame: Frame
 ) -> _FittedLevels | None:
     """Fit windows beside levels; None where times do not tell what a level is.
 
     Args:
         training_set: N records.
-        runs: of theirs.
-        room: records beyond it count for no level.
-        centred: (N, F).
+        ground: the same records, in runs.
         floors: (F,) the least spread believed of a residual.
         frame: the N records.
-        width: records in a window.
     """
+    centred, runs, room, width = ground
+    if 2 * width * int((training_set.weights > 0).sum()) > MOST_CELLS:
+        return None
     pauses = _gaps(frame.entities, frame.times)
     pauses = pauses[pauses > 0]
     if not pauses.size:
@@ -192,9 +183,9 @@ def _fit_levels(
     gaps, _ = runs.levels(centred, room.holds(centred), frame.times, block)
     scale = np.maximum(gaps[training_set.teachers].std(axis=0), LEAST_LEVEL_SPREAD)
     scale = scale.astype(np.float32)
-    windows = room.held_in(runs.windows(np.concatenate([centred, gaps / scale], axis=1), width))
+    windows = ground.windows(np.concatenate([centred, gaps / scale], axis=1))
     weights = np.tile(training_set.weights, 2)
-    seen = _fit_windows(training_set, windows, weights, np.tile(floors, 2))
+    seen = fit_windows(training_set, windows, weights, np.tile(floors, 2))
     if seen is None:
         return None
     return _FittedLevels(LevelView(block=block, scale=scale, windows=seen.view), seen.surprises)
@@ -215,103 +206,3 @@ def _gaps(entities: Texts, times: Times) -> npt.NDArray[np.int64]:
     same = entities[order][1:] == entities[order][:-1]
     found = (times[order][1:] - times[order][:-1])[same].astype("timedelta64[us]")
     return np.asarray(found.astype(np.int64))
-
-
-def _learn(training_set: TrainingSet, windows: Windows, weights: Floats) -> Autoencoder | None:
-    """The principal components of each member's windows; None where there are too few.
-
-    Args:
-        training_set: N records.
-        windows: of theirs.
-        weights: (F,) of the features of windows.
-    """
-    judged = np.flatnonzero(weights > 0)
-    flat = windows.cells[:, :, judged].reshape(len(windows.cells), -1)
-    independent = training_set.width * (len(weights) // len(training_set.weights))
-    whole = np.asarray(windows.there.all(axis=1), dtype=bool)
-    pools = [pool[whole[pool]] for pool in training_set.pools]
-    if min(len(pool) for pool in pools) < 2 * windows.cells.shape[1] or not judged.size:
-        return None
-    found = [_components(flat[pool]) for pool in pools]
-    most = max(1, int(CODE_SHARE * windows.cells.shape[1] * independent))
-    shares = [np.cumsum(values) / max(values.sum(), 1e-12) for _, values, _ in found]
-    code = max(int(np.searchsorted(share, EXPLAINED)) + 1 for share in shares)
-    code = min(code, most, *(len(values) for _, values, _ in found))
-    members = []
-    for centre, _, vectors in found:
-        into = vectors[:, :code]
-        members.append(
-            Autoencoder(
-                weights=(as_layer(into), as_layer(into.T)),
-                biases=(as_layer(-centre @ into), as_layer(centre)),
-                activations=("linear", "linear"),
-                encoder_layers=1,
-                outputs=Outputs.linear(flat.shape[1]),
-            )
-        )
-    return stack(members)
-
-
-def _components(
-    flat: Floats,
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """The middle (D,) of windows (n, D), variances (K,), largest first, and directions (D, K)."""
-    centre = flat.mean(axis=0, dtype=np.float64)
-    gaps = flat - centre
-    if len(flat) < flat.shape[1]:
-        _, sizes, vectors = np.linalg.svd(gaps, full_matrices=False)
-        return centre, sizes**2 / len(flat), vectors.T
-    values, vectors = np.linalg.eigh(gaps.T @ gaps / len(flat))
-    return centre, np.maximum(values[::-1], 0.0), vectors[:, ::-1]
-
-
-def _fit_windows(
-    training_set: TrainingSet, windows: Windows, weights: Floats, floors: Floats
-) -> _Fitted | None:
-    """Fit a view of windows to normal records; None where too few of them follow each other.
-
-    Every window is held against the member that has not seen its record.
-
-    Args:
-        training_set: N records.
-        windows: of theirs.
-        weights: (F,) of the features of windows: those of the records, once or several times.
-        floors: (F,) the least spread believed of a residual.
-    """
-    folds = training_set.folds
-    mask = np.tile(training_set.mask, len(weights) // len(training_set.weights))
-    autoencoder = _learn(training_set, windows, weights)
-    if autoencoder is None:
-        return None
-    rows = np.flatnonzero(folds >= 0)
-    squares = np.zeros_like(windows.cells)
-    for m in range(training_set.members):
-        here = rows[folds[rows] == m]
-        member = autoencoder.member(m)
-        squares[here] = window_residuals(member, windows.cells[here], weights)[0] ** 2
-    parts = contiguous_folds(len(rows), PARTS) if training_set.members == 1 else folds[rows]
-    teach = np.isin(rows, training_set.teachers)
-    logs = np.zeros(len(rows))
-    for part in np.unique(parts):
-        others = rows[(parts != part) & teach]
-        spreads = _spreads(squares, windows.there, others if others.size else rows, floors)
-        here = rows[parts == part]
-        _, logs[parts == part] = measured(
-            squares[here], windows.there[here], mask[here], spreads, weights
-        )
-    found = ResidualView(
-        autoencoder=autoencoder,
-        weights=weights,
-        spreads=_spreads(squares, windows.there, rows[teach] if teach.any() else rows, floors),
-        view=fit_view("series", logs),
-    )
-    return _Fitted(found, found.view.surprise(logs))
-
-
-def _spreads(squares: Floats, there: Mask, rows: Rows, floors: Floats) -> Floats:
-    """Usual residuals (W, F) of some windows, never below the floors (F,)."""
-    seen = there[rows]
-    total = (squares[rows] * seen[:, :, None]).sum(axis=0, dtype=np.float64)
-    means = total / np.maximum(seen.sum(axis=0), 1)[:, None]
-    found: Floats = np.maximum(np.sqrt(means), floors).astype(np.float32)
-    return np.maximum(found, np.float32(1e-6))

@@ -24,6 +24,9 @@ alone. (Each side is held to its share, as Bonferroni corrects. On plants and se
 are best; a half each for windows and records costs up to 6 % of AP, this share 0.3 %; and what no
 line through windows shows is still found.)"""
 
+PLAINLY_SHARE = 0.5
+"""Of the surprise of windows: where the time of day alone says as much, it is the plainer reason."""
+
 AT_ONCE = 4_096
 """Windows worked on at once."""
 
@@ -185,8 +188,12 @@ class SeriesView:
         if self.levels is None:
             return found
         both = self.levels.windows.look(windows, np.concatenate([mask, mask], axis=1))
-        gaps = found.gaps + both.gaps[:, :width] + both.gaps[:, width:]
-        return Reconstructed((found.surprises + both.surprises) / 2, gaps, found.residuals)
+        gaps = [found.gaps, both.gaps[:, :width], both.gaps[:, width:]]
+        away = both.residuals[:, width:] * self.levels.scale
+        residuals = np.stack([found.residuals, both.residuals[:, :width], away])
+        most = np.argmax(gaps, axis=0)[None]  # what misses a cell most says what was expected
+        told: Floats = np.take_along_axis(residuals, most, axis=0)[0]
+        return Reconstructed((found.surprises + both.surprises) / 2, np.sum(gaps, axis=0), told)
 
     def joined(self, smoothed: Values, centred: Floats, mask: Mask) -> tuple[Values, Mask]:
         """Surprises (N,) of windows and season, and where the season says more (N,).
@@ -201,7 +208,8 @@ class SeriesView:
             return found, np.zeros(len(found), dtype=bool)
         _, logs = self.season.measured(centred, mask)
         of_season = self.season.view.surprise(logs) + np.log(SEASON_SHARE)
-        return np.maximum(found, of_season), np.asarray(of_season > found, dtype=bool)
+        by_season = of_season > np.maximum(PLAINLY_SHARE * found, 0.0)
+        return np.maximum(found, of_season), np.asarray(by_season, dtype=bool)
 
     def times_told(self, times: Times, by_season: Mask) -> list[str]:
         """Say in words which times (N,) are, where the season says most; empty elsewhere."""

@@ -12,6 +12,7 @@ from aemon.config.threshold_settings import ThresholdSettings
 from aemon.detection.autoencoders.training_set import contiguous_folds
 from aemon.detection.detector import Detector
 from aemon.detection.learning import train_detector
+from aemon.detection.series.calendars import Calendar
 from aemon.detection.series.seasons import Rhythm, find_season
 from aemon.frame import Frame
 
@@ -69,7 +70,8 @@ def found(times, values, zone="UTC"):
     X = (values - values.mean()).to_numpy(np.float32)  # noqa: N806
     folds = contiguous_folds(len(X), 3)
     mask = np.ones(X.shape, dtype=bool)
-    return find_season(X, mask, times.tz_localize(None).to_numpy("datetime64[us]"), folds, zone)
+    moments = times.tz_localize(None).to_numpy("datetime64[us]")
+    return find_season(X, mask, moments, folds, Calendar(zone=zone))
 
 
 @pytest.mark.parametrize(
@@ -117,7 +119,7 @@ def test_the_clock_on_the_wall_counts_when_it_is_changed(change):
     values = office(times, 3, zone)
     # When people come to work by their new clock, then that is what is expected
     season = fitted.series.season
-    assert season.zone == zone
+    assert season.calendar.zone == zone
     right = fitted.judge(frame_of(times, values))
     assert right.anomalous.mean() <= 2 * RATE
     # And an hour off is not
@@ -185,3 +187,35 @@ def test_it_says_how_it_sees_records(detector):
     )
     assert trained(28, seasons=False).told == "each is judged beside the 3 before it"
     assert trained(28, series=False).told == ""
+
+
+def test_a_public_holiday_is_a_sunday_where_its_country_is_given():
+    # Given four weeks of an office that rests on Sundays
+    pytest.importorskip("holidays")
+    zone = "Europe/Berlin"
+    times = moments(28, MONDAY, zone)
+    values = office(times, 0, zone)
+    labour_day = moments(1, "2026-05-01", zone)  # a Friday
+    resting = office(moments(1, "2026-05-03", zone), 5, zone)  # as on a Sunday
+    flagged = {}
+    for holidays in (None, "DE"):
+        settings = LearningSettings(
+            detector=DetectorSettings(steps=60),
+            threshold=ThresholdSettings(false_alarm_rate=RATE),
+            timezone=zone,
+            holidays=holidays,
+        )
+        fitted = train_detector(frame_of(times, values), settings, seed=0)
+        arrays, metadata = fitted.state()
+        fitted = Detector.from_state(arrays, json.loads(json.dumps(metadata)))
+        looked = fitted.look(frame_of(labour_day, resting))
+        flagged[holidays] = looked.judgement.anomalous.mean()
+        busy = fitted.look(frame_of(labour_day, office(moments(1, "2026-05-04", zone), 5, zone)))
+        odd = np.flatnonzero(busy.judgement.anomalous)
+        if holidays:
+            assert "public holidays of DE as Sundays" in fitted.told
+            reasons = [told.reason for told in busy.explain(odd)]
+            assert sum("for Labor Day at " in reason for reason in reasons) > len(odd) / 2
+    # Then a day of rest is usual where the calendar says so, and odd elsewhere
+    assert flagged["DE"] < 0.05
+    assert flagged[None] > 0.2
