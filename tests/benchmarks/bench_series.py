@@ -1,10 +1,12 @@
 """Detection on plants and servers, point by point, beside peers in one run.
 
-Run by hand: python tests/benchmarks/bench_series.py [--seeds 0 1 2] [--windows] [--no-pyod]
+Run by hand: python tests/benchmarks/bench_series.py [--seeds 0 1 2] [--windows] [--no-pyod] [--views]
 Tennessee Eastman: recall at 1 % false alarms realised on d00_te, over the odd faults without 3, 9
 and 15; and what `auto` realises where it promises 1 %. SMD and ASD: AUROC and AP. Same defaults
 for every set, nothing point-adjusted; `auto alone` has `detector: {window: 1}`. `--windows` gives
-the peers four records at a time, too; `--ours` leaves them out.
+the peers four records at a time, too; `--ours` leaves them out. `--views` measures each view of
+`auto` by itself (four of a record alone, and `beside` those before it), and prints how far the whole
+is behind the best of them, which only labels can tell.
 """
 
 import os
@@ -22,6 +24,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from each_view import views_of
 from public_sets import DATA, frame_of, scaled, series
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
@@ -85,9 +88,30 @@ class Auto:
 
     def __call__(self, train: np.ndarray, judged: list[np.ndarray], seed: int) -> list[Scores]:
         detector = train_detector(frame_of(pd.DataFrame(train)), self._settings, seed)
+        self.detector = detector
         looked = [detector.judge(frame_of(pd.DataFrame(part))) for part in judged]
         self.flagged = [one.anomalous for one in looked]
         return [one.scores for one in looked]
+
+
+def compare_views(seeds: list[int]) -> None:
+    """Print each view by itself, and how far `auto` is behind the best one."""
+    rows = []
+    for case in cases():
+        what = "recall" if case.group == "TEP" else "AP"
+        for seed in seeds:
+            auto = Auto()
+            row = {"auto": measure(case, auto(case.train, case.judged, seed))[what]}
+            parts = [views_of(auto.detector, frame_of(pd.DataFrame(part))) for part in case.judged]
+            for name in parts[0]:
+                row[name] = measure(case, [part[name] for part in parts])[what]
+            best = max(row[name] for name in parts[0])
+            rows.append(
+                {"group": case.group, "set": case.name, **row, "behind": best - row["auto"]}
+            )
+    found = pd.DataFrame(rows).groupby(["group", "set"], sort=False).mean()
+    print(f"\neach view alone, and how far auto is behind the best\n{found.round(3).to_string()}")
+    print(found.groupby("group", sort=False).mean().round(3).to_string())
 
 
 def each(score: Callable[[np.ndarray, np.ndarray, int], Scores]) -> Peer:
@@ -177,9 +201,13 @@ def main() -> int:
     parser.add_argument("--windows", action="store_true", help="peers on windows of four, too")
     parser.add_argument("--no-pyod", action="store_true", help="without PyOD, which takes minutes")
     parser.add_argument("--ours", action="store_true", help="without peers")
+    parser.add_argument("--views", action="store_true", help="each view of ours alone, no peers")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
+    if options.views:
+        compare_views(options.seeds)
+        return 0
     plain = {
         "PCA residual": each(residual),
         "Mahalanobis": each(mahalanobis),

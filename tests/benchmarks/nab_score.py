@@ -49,7 +49,7 @@ def best_score(files: list[Judged]) -> tuple[float, float]:
             sum_now += earned[row] - current[window]
             current[window] = earned[row]
         last = place + 1 == len(order) or scores[order[place + 1]] < scores[row]
-        normalised = 100 * (sum_now + total) / (2 * total)
+        normalised = 100 * (sum_now + total) / max(2 * total, 1)
         if last and normalised > best:
             best, at = normalised, float(scores[row])
     return best, at
