@@ -45,6 +45,9 @@ class Frame:
         values: (N, columns) the columns that may be judged, index 0..N-1.
         rejected: how many records were left out of the frame, by reason.
         context: (N,) context rows: there to be seen, not to be judged; None means no row is.
+        stretches: (N,) which stretch of operation of its entity a record lies in, 0 where one may go
+            on from before: what lies in another is no past of it; -1 where nobody has looked yet.
+            None means there is but one.
     """
 
     times: npt.NDArray[np.datetime64]
@@ -53,6 +56,7 @@ class Frame:
     values: pd.DataFrame
     rejected: dict[str, int] = field(default_factory=dict)
     context: Flags | None = None
+    stretches: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -80,6 +84,7 @@ class Frame:
             entities=self.entities[rows],
             values=self.values.iloc[rows].reset_index(drop=True),
             context=None if self.context is None else self.context[rows],
+            stretches=None if self.stretches is None else self.stretches[rows],
         )
 
     def without_context(self) -> "Frame":
@@ -109,6 +114,20 @@ def join_frames(first: Frame, second: Frame) -> Frame:
         context=context
         if (context := ~np.concatenate([first.to_judge, second.to_judge])).any()
         else None,
+        stretches=_joined_stretches(first, second),
+    )
+
+
+def _joined_stretches(first: Frame, second: Frame) -> npt.NDArray[np.int64] | None:
+    parts = (first, second)
+    if all(part.stretches is None for part in parts):
+        return None
+    nobody = [np.full(len(part), -1, dtype=np.int64) for part in parts]
+    return np.concatenate(
+        [
+            none if part.stretches is None else part.stretches
+            for part, none in zip(parts, nobody, strict=True)
+        ]
     )
 
 

@@ -57,6 +57,7 @@ class Verdict(StrEnum):
     ANOMALY = "anomaly"
     SUPPRESSED = "suppressed"  # over the line, but to be kept quiet
     ABSENT = "absent"  # too little of the record was there to judge it
+    IDLE = "idle"  # the machine was not at work, as the configuration has it: it was not judged
 
 
 class FeedbackVerdict(StrEnum):

@@ -57,6 +57,8 @@ class RunCounts:
         records_read: records that the source returned.
         records_scored: records judged for the first time.
         records_absent: scored records with too little there to judge.
+        records_idle: scored records that were not judged, for the machine was not at work.
+        records_undecided: those of them that lack a cell that would tell whether it was.
         records_late: scored records older than one read before.
         records_revised: records judged again, for they changed.
         records_reviewed: known records read again to look for late and corrected ones.
@@ -83,6 +85,8 @@ class RunCounts:
     records_read: int = field(default=0, metadata=_ADDED)
     records_scored: int = field(default=0, metadata=_ADDED)
     records_absent: int = field(default=0, metadata=_ADDED)
+    records_idle: int = field(default=0, metadata=_ADDED)
+    records_undecided: int = field(default=0, metadata=_ADDED)
     records_late: int = field(default=0, metadata=_ADDED)
     records_revised: int = field(default=0, metadata=_ADDED)
     records_reviewed: int = field(default=0, metadata=_ADDED)
@@ -120,6 +124,17 @@ class RunCounts:
     def anomalies(self) -> int:
         """How many records were judged anomalous."""
         return len(self.exceedances)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What a person should know of the cells that were read, a sentence each."""
+        found = [*map(str, self.unreadable.values())]
+        if self.records_undecided:
+            found.append(
+                f"{self.records_undecided} records lack a cell that columns.only_when asks for: "
+                "they are not judged"
+            )
+        return tuple(found)
 
     @property
     def records_suppressed(self) -> int:

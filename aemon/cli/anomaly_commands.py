@@ -123,6 +123,10 @@ def _print_not_flagged(record: "JudgedRecord") -> None:
             "too little of it was there to judge it: "
             f"{record.imputed_share:.0%} of its judged cells were missing"
         )
+    elif record.verdict == Verdict.IDLE:
+        print_words(
+            "it was not judged: columns.only_when does not hold for it, or has not for long enough"
+        )
     else:
         print_words("it was not flagged")
     if record.p_value is not None and record.score is not None and record.exceedance is not None:

@@ -4,7 +4,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from aemon.config.values.conditions import ConditionText
 from aemon.config.values.scalars import Settings
+from aemon.config.values.times import Duration
 
 ColumnKind = Literal["numeric", "boolean", "categorical", "angle"]
 
@@ -31,11 +33,24 @@ class ColumnSettings(Settings):
         {}, description="a number outside of it is an anomaly, and teaches nothing: [0, 120]"
     )
 
+    only_when: ConditionText | None = Field(
+        None, description="records for which this does not hold teach nothing and are not judged"
+    )
+    settle: Duration | None = Field(
+        None, description="nor those of an entity in so long a time after it began to hold"
+    )
+
     @model_validator(mode="after")
     def _included_and_excluded_differ(self) -> Self:
         both = sorted(set(self.include or ()) & set(self.exclude))
         if both:
             raise ValueError(f"{', '.join(both)}: both included and excluded; choose one")
+        return self
+
+    @model_validator(mode="after")
+    def _settles_into_something(self) -> Self:
+        if self.settle is not None and self.only_when is None:
+            raise ValueError("settle: give only_when, too; it says what the margin begins with")
         return self
 
     @model_validator(mode="after")

@@ -14,7 +14,8 @@ from aemon.detection.features.columns import listed
 from aemon.detection.features.feature_map import FeatureMap
 from aemon.detection.features.units import as_columns, with_gaps_filled
 from aemon.detection.judgement import Explanation, Judgement
-from aemon.detection.looking import Look, Parts, explain, judge, see
+from aemon.detection.looking import Look, Parts, explain, look, see
+from aemon.detection.operation.operation import Operation
 from aemon.detection.past import Past
 from aemon.detection.provenance import Provenance
 from aemon.detection.scoring.scorer import Scorer
@@ -45,6 +46,7 @@ class Detector:
         thresholds: from scores to verdicts.
         provenance: what it was trained on.
         series: from windows of features to scores; None where each record is judged alone.
+        operation: which records show a machine at work, and are judged; None where all are.
     """
 
     feature_map: FeatureMap
@@ -52,6 +54,7 @@ class Detector:
     thresholds: Thresholds
     provenance: Provenance
     series: SeriesView | None = None
+    operation: Operation | None = None
 
     @property
     def threshold(self) -> Threshold:
@@ -70,13 +73,7 @@ class Detector:
         Raises:
             FrameError: a column that was learned from is missing, or no judged column can be read.
         """
-        seen = see(self._parts, as_frame(frame), before)
-        return Look(
-            seen=seen,
-            judgement=judge(self._parts, self.thresholds, seen),
-            parts=self._parts,
-            thresholds=self.thresholds,
-        )
+        return look(self._parts, self.thresholds, as_frame(frame), before)
 
     @property
     def told(self) -> str:
@@ -97,11 +94,12 @@ class Detector:
     @property
     def context_rows(self) -> int:
         """Return how many records before one, of its entity, tell how odd it is."""
-        return self.series.context_rows if self.series is not None else 0
+        settling = self.operation.settle_rows if self.operation is not None else 0
+        return max(settling, self.series.context_rows if self.series is not None else 0)
 
     @property
     def _parts(self) -> Parts:
-        return Parts(self.feature_map, self.scorer, self.series)
+        return Parts(self.feature_map, self.scorer, self.series, self.operation)
 
     def judge(self, frame: Records) -> Judgement:
         """Return the verdicts on N records that were fetched together, as `look` has them.
@@ -189,6 +187,7 @@ class Detector:
             "lines": threshold_metadata,
             "provenance": self.provenance.to_metadata(),
             **({"series": series_metadata} if series_metadata else {}),
+            **({"operation": self.operation.as_json()} if self.operation else {}),
         }
         return {**map_arrays, **scorer_arrays, **threshold_arrays, **series_arrays}, metadata
 
@@ -208,4 +207,5 @@ class Detector:
             thresholds=thresholds_from(arrays, metadata["lines"]),
             provenance=Provenance.from_metadata(metadata["provenance"]),
             series=series_from(arrays, metadata.get("series"), feature_map),
+            operation=Operation.from_json(metadata.get("operation")),
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,8 @@ class Judgement:
         unreadable: columns of which most cells could not be read, and are taken as missing.
         past: what they leave behind for the records after them.
         quiet: row -> why the record there is suppressed, though over the line.
+        idle: (N,) not judged, for the machine was not at work; None where there is no such record.
+        undecided: how many of those lack a cell that would tell whether it was.
     """
 
     scores: npt.NDArray[np.float64]
@@ -44,6 +46,8 @@ class Judgement:
     unreadable: tuple[UnreadableColumn, ...] = ()
     past: Past = field(default_factory=Past)
     quiet: Mapping[int, Quiet] = field(default_factory=dict)
+    idle: npt.NDArray[np.bool_] | None = None
+    undecided: int = 0
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -75,7 +79,39 @@ class Judgement:
         """The `Verdict` of each record, as text (N,)."""
         flagged = np.where(self.anomalous, Verdict.ANOMALY.value, Verdict.NORMAL.value)
         told = np.where(self.suppressed, Verdict.SUPPRESSED.value, flagged)
-        return np.where(self.absent, Verdict.ABSENT.value, told)
+        told = np.where(self.absent, Verdict.ABSENT.value, told)
+        return told if self.idle is None else np.where(self.idle, Verdict.IDLE.value, told)
+
+    @property
+    def unjudged(self) -> npt.NDArray[np.bool_]:
+        """Which records have no score (N,): absent or idle."""
+        return self.absent if self.idle is None else self.absent | self.idle
+
+    def among(self, judged: npt.NDArray[np.bool_], *, undecided: int) -> "Judgement":
+        """Return the same among records that are idle.
+
+        Args:
+            judged: (M,) which of M records these N verdicts are on; all others are idle.
+            undecided: how many of those lack a cell that would tell whether they are.
+        """
+
+        def wide(values: npt.NDArray[Any], empty: float | bool) -> npt.NDArray[Any]:
+            found = np.full(len(judged), empty, dtype=values.dtype)
+            found[judged] = values
+            return found
+
+        return replace(
+            self,
+            scores=wide(self.scores, np.nan),
+            p_values=wide(self.p_values, np.nan),
+            exceedances=wide(self.exceedances, np.nan),
+            anomalous=wide(self.anomalous, False),
+            absent=wide(self.absent, False),
+            critical=wide(self.critical, False),
+            imputed_shares=wide(self.imputed_shares, 0.0),
+            idle=~judged,
+            undecided=undecided,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

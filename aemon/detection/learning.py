@@ -17,6 +17,7 @@ from aemon.detection.detector import Detector
 from aemon.detection.features.feature_fitting import fit_features
 from aemon.detection.features.feature_map import FeatureMap
 from aemon.detection.looking import ABSENT_SHARE
+from aemon.detection.operation.operation import Operation, at_work, fit_operation
 from aemon.detection.provenance import Provenance, hash_frame, versions
 from aemon.detection.scoring.scorer import Scorer
 from aemon.detection.scoring.scorer_fitting import Fitted, ScoringPlan, fit_scorer, hold_out
@@ -52,6 +53,8 @@ class Learned:
         provenance: what it was trained on.
         scores: (n,) of the calibration records, each as one never seen.
         records: those n records.
+        taught: all records that it was learned from.
+        operation: which records are judged; None where all are.
         odd: the records held out that stand out from all others.
         threshold: how lines are to be drawn.
         rate: the promise.
@@ -66,6 +69,8 @@ class Learned:
     odd: Frame
     threshold: ThresholdSettings
     rate: float
+    taught: Frame
+    operation: Operation | None = None
 
     def detector(self, thresholds: Thresholds | None = None) -> Detector:
         """The detector with these lines; by default those of all calibration records."""
@@ -75,6 +80,7 @@ class Learned:
             series=self.series,
             thresholds=thresholds or self.thresholds(self.scores),
             provenance=self.provenance,
+            operation=self.operation,
         )
 
     def thresholds(
@@ -130,9 +136,9 @@ def learn(
         TrainingError: there is too little to learn from.
     """
     started = perf_counter()
-    _check_enough(frame)
-    rate = false_alarm_rate_for(settings.threshold, frame.times) if rate is None else rate
-    frame = in_time_order(frame)
+    taught, operation = _at_work(frame, settings)
+    rate = false_alarm_rate_for(settings.threshold, taught.times) if rate is None else rate
+    frame = in_time_order(taught)
     feature_map = fit_features(frame, settings.columns)
     frame, training_set = make_training_set(frame, feature_map, settings.detector, seed)
     kind = KINDS[settings.detector.kind]
@@ -162,7 +168,7 @@ def learn(
         feature_map=feature_map, scorer=fitted.scorer, series=view, provenance=provenance,
         scores=fitted.scores[calibrating], records=frame.take(rows),
         odd=held_out.take(standing_out(fitted.scores, held_out.entities, rate)),
-        threshold=settings.threshold, rate=rate,
+        threshold=settings.threshold, rate=rate, taught=taught, operation=operation,
     )  # fmt: skip
 
 
@@ -174,12 +180,17 @@ def plan_for(kind: Kind, training_set: TrainingSet, floors: Floats) -> ScoringPl
     )
 
 
-def _check_enough(frame: Frame) -> None:
-    if len(frame) < LEAST_RECORDS:
-        raise TrainingError(
-            f"{len(frame)} records are too few to learn from; it takes {LEAST_RECORDS}",
-            todo="wait for more records, or raise min_records",
-        )
+def _at_work(frame: Frame, settings: LearningSettings) -> tuple[Frame, Operation | None]:
+    operation = fit_operation(frame, settings.columns)
+    frame = at_work(frame, operation)
+    if len(frame) >= LEAST_RECORDS:
+        return frame, operation
+    of_state = f" of which {operation.told}" if operation is not None else ""
+    raise TrainingError(
+        f"{len(frame)} records{of_state} are too few to learn from; it takes {LEAST_RECORDS}",
+        todo="wait for more records, or raise min_records"
+        + (", or change columns.only_when" if operation is not None else ""),
+    )
 
 
 def make_training_set(

@@ -14,6 +14,7 @@ from aemon.detection.explaining.window_explanation import explain_windows
 from aemon.detection.features.cells import RecordCells
 from aemon.detection.features.feature_map import FeatureMap
 from aemon.detection.judgement import Explanation, Judgement
+from aemon.detection.operation.operation import Operation
 from aemon.detection.past import Past
 from aemon.detection.scoring.rounding import as_expected_within
 from aemon.detection.scoring.scorer import Scorer
@@ -72,6 +73,7 @@ class Parts(NamedTuple):
     feature_map: FeatureMap
     scorer: Scorer
     series: SeriesView | None  # None where each record is judged alone
+    operation: Operation | None = None  # None where all records are judged
 
 
 def see(parts: Parts, frame: Frame, before: Past | None = None) -> Seen:
@@ -85,7 +87,7 @@ def see(parts: Parts, frame: Frame, before: Past | None = None) -> Seen:
     Raises:
         FrameError: a column that was learned from is missing, or no judged column can be read.
     """
-    feature_map, scorer, series = parts
+    feature_map, scorer, series, _ = parts
     cells = feature_map.read(frame, before.repeats if before is not None else None)
     features, mask = feature_map.features(cells, frame.entities)
     mask[:, feature_map.steady] = True  # a missing constant is nothing to be filled in
@@ -96,7 +98,7 @@ def see(parts: Parts, frame: Frame, before: Past | None = None) -> Seen:
     if series is not None:
         guessed = scorer.space.guess(features, mask)
         tails = before.tails if before is not None else None
-        in_series = series.look(guessed, mask, frame.entities, frame.times, tails)
+        in_series = series.look(guessed, mask, frame.entities, frame.times, tails, frame.stretches)
         if slack.any():  # what is rounded in time, no window knows
             in_series = in_series.silent()
     seen = Seen(frame=frame, cells=cells, features=features, mask=mask, in_series=in_series)
@@ -111,19 +113,16 @@ class Look:
     """One look of one detector at a frame, a `Looked`. Made by `Detector.look`.
 
     Attributes:
-        seen: the N records that were judged, and their features.
+        frame: the N records; no context rows are among them.
         judgement: of the N records.
+        seen: those of them that are not idle, and their features.
     """
 
-    seen: Seen
+    frame: Frame
     judgement: Judgement
+    seen: Seen
     parts: Parts
     thresholds: Thresholds
-
-    @property
-    def frame(self) -> Frame:
-        """The N records that were judged."""
-        return self.seen.frame
 
     def explain(self, rows: Rows, units: Mapping[str, str] | None = None) -> list[Explanation]:
         """Explain why the records at these rows scored as they did, in original units.
@@ -134,12 +133,52 @@ class Look:
         """
         if not len(rows):
             return []
+        if self.judgement.idle is not None:
+            rows = (np.cumsum(~self.judgement.idle) - 1)[rows]
         return explain(self.parts, self.thresholds, self.seen.take(rows), units)
+
+
+def look(parts: Parts, thresholds: Thresholds, frame: Frame, before: Past | None = None) -> Look:
+    """Look once at records that were fetched together; those that are idle are not judged.
+
+    Args:
+        parts: of the detector.
+        thresholds: of the detector.
+        frame: the records, in the order of time, context rows among them; all are judged if they
+            know their stretches of operation already.
+        before: what the records before these left behind.
+
+    Raises:
+        FrameError: a column that was learned from, or that a condition asks for, is missing, or no
+            judged column can be read.
+    """
+    chosen = frame.stretches is not None and bool((frame.stretches >= 0).all())
+    if parts.operation is None or chosen:
+        seen = see(parts, frame, before)
+        judged = judge(parts, thresholds, seen)
+        return Look(
+            frame=seen.frame, judgement=judged, seen=seen, parts=parts, thresholds=thresholds
+        )
+    standing = parts.operation.look(frame, before.starts if before is not None else None)
+    working = replace(frame, stretches=standing.stretches).take(standing.judged)
+    seen = see(parts, working, before)
+    own = frame.to_judge
+    judged = judge(parts, thresholds, seen)
+    judged = judged.among(standing.judged[own], undecided=int(standing.open[own].sum()))
+    tails = judged.past.tails.without(standing.halted)
+    past = replace(judged.past, tails=tails, starts=standing.after)
+    return Look(
+        frame=frame.without_context(),
+        judgement=replace(judged, past=past),
+        seen=seen,
+        parts=parts,
+        thresholds=thresholds,
+    )
 
 
 def judge(parts: Parts, thresholds: Thresholds, seen: Seen) -> Judgement:
     """Return the verdicts on N records that were fetched together."""
-    feature_map, scorer, series = parts
+    feature_map, scorer, series, _ = parts
     in_series, tails = seen.in_series, Tails()
     if series is None or in_series is None:
         found = scorer.scores(seen.features, seen.mask)
@@ -176,7 +215,7 @@ def explain(
     units: Mapping[str, str] | None = None,
 ) -> list[Explanation]:
     """Explain why each of a few records scored as it did, in original units."""
-    feature_map, scorer, series = parts
+    feature_map, scorer, series, _ = parts
     if series is None or seen.in_series is None:
         least = thresholds.values(seen.frame.entities)
         return _explain_alone(feature_map, scorer, least, seen, units)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from aemon.detection.features.repeats import Repeats
+from aemon.detection.operation.starts import Starts
 from aemon.detection.series.tails import Tails
 
 
@@ -13,7 +14,9 @@ class Past:
     Attributes:
         repeats: which numbers they repeated last.
         tails: the last records of each entity, where windows are judged.
+        starts: since when each entity has been at work, where that counts.
     """
 
     repeats: Repeats = field(default_factory=Repeats)
     tails: Tails = field(default_factory=Tails)
+    starts: Starts = field(default_factory=Starts)

@@ -50,12 +50,13 @@ def stored_records(name: str, store: Store, said: Sequence[Feedback], about: Abo
 
 
 def as_frame(kept: Sequence[StoredAnomaly]) -> Frame:
-    """Records the store has kept, as a frame."""
+    """Records the store has kept, as a frame: they were judged, so the machine was at work."""
     return Frame(
         times=np.array([naive_utc(one.event_time) for one in kept], dtype="datetime64[us]"),
         keys=_texts(one.record_key for one in kept),
         entities=_texts(one.entity for one in kept),
         values=pd.DataFrame([one.observed for one in kept], index=range(len(kept))),
+        stretches=np.zeros(len(kept), dtype=np.int64),
     )
 
 

@@ -42,6 +42,7 @@ class Flagging:
         levels: new levels that are normal now.
         first: no detector has judged yet, so nothing was flagged.
         by_hand: a person asks for the training.
+        records: how many of the records could be judged.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Flagging:
     levels: Sequence[Drift]
     first: bool
     by_hand: bool
+    records: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +153,7 @@ def _flagged(flagging: Flagging, frame: Frame, *, free: Mask) -> tuple[Mask, boo
         exceedances[(frame.entities == level.entity) & later & new_to] = np.nan
     count, rate = int((~np.isnan(exceedances)).sum()), active.false_alarm_rate
     may_be_wrong = flagging.by_hand or is_young(active.trained_from, active.trained_until)
-    if may_be_wrong and promise_is_broken(count, len(frame), rate):
+    if may_be_wrong and promise_is_broken(count, flagging.records, rate):
         return nothing, True
     faults = in_faults(exceedances, frame.entities)
     exceedances[faults] = np.nan

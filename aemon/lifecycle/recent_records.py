@@ -13,6 +13,7 @@ from aemon.detection.arrays import Mask
 from aemon.detection.drift.observed_history import ObservedHistory, new_history, rows_of
 from aemon.detection.features.repeats import Repeats
 from aemon.detection.judgement import Judgement
+from aemon.detection.operation.starts import Starts
 from aemon.detection.past import Past
 from aemon.detection.series.tails import Tails
 from aemon.detection.thresholds.recalibration import Recent, every_records, window_records
@@ -28,7 +29,11 @@ if TYPE_CHECKING:
 
 
 LONG_STRETCH = 30  # records; shorter ones are bursts, of which false alarms come, too
-_REPEATS, _TAILS = "repeats", "tails"  # in the state, beside what drift is told by
+_REPEATS, _TAILS, _STARTS = (
+    "repeats",
+    "tails",
+    "starts",
+)  # in the state, beside what drift is told by
 MOST_KEPT = 50_000  # scores in memory, for all lines of a monitor together
 
 
@@ -45,6 +50,7 @@ class RecentRecords:
         self.detector_id = stored.id
         self.base: Thresholds = loaded.trained  # as today's settings would have drawn them
         self.reference = loaded.reference
+        self._operation = loaded.detector.operation
         self._repeated = loaded.detector.feature_map.repeated
         noted = live_state(store, stored.monitor)
         self.life = _life(noted, loaded)
@@ -54,6 +60,7 @@ class RecentRecords:
         self.past = Past(
             repeats=Repeats.from_json(written.get(_REPEATS), self._repeated),
             tails=Tails.from_json(tails),
+            starts=_starts(written, loaded),
         )
         self.drifts: list[Drift] = open_drifts(store, stored.monitor)
         self._monitor = stored.monitor
@@ -106,6 +113,8 @@ class RecentRecords:
         state = {**life.as_json(), _REPEATS: past.repeats.as_json(self._repeated)}
         if past.tails.by_entity:
             state[_TAILS] = past.tails.as_json()
+        if past.starts.by_entity and self._operation is not None:
+            state[_STARTS] = [self._operation.only_when, past.starts.as_json()]
         write_live_state(connection, self._monitor, self.detector_id, state, at)
 
     def adopt(self, life: ObservedHistory, frame: Frame, judged: Judgement, rows: Mask) -> None:
@@ -158,6 +167,20 @@ class RecentRecords:
     def times(self) -> npt.NDArray[np.datetime64]:
         """Event times of the last records, oldest first."""
         return np.array(self._times, dtype="datetime64[us]")
+
+
+def _starts(written: dict[str, Any], loaded: Loaded) -> Starts:
+    """Since when entities have been at work, by the same condition.
+
+    The first detector goes on from the records that it learned from.
+    """
+    operation = loaded.detector.operation
+    if operation is None:
+        return Starts()
+    match written.get(_STARTS):
+        case [only_when, noted] if only_when == operation.only_when:
+            return Starts.from_json(noted)
+    return operation.starts if loaded.stored.version == 1 and not written else Starts()
 
 
 def _life(noted: tuple[int, dict[str, Any]] | None, loaded: Loaded) -> ObservedHistory:

@@ -8,6 +8,8 @@ import numpy as np
 
 from aemon.config.schema import MonitorSettings
 from aemon.detection.arrays import Times
+from aemon.detection.learning import LEAST_RECORDS
+from aemon.detection.operation.operation import at_work, fit_operation
 from aemon.errors import TrainingError
 from aemon.frame import Frame, in_time_order, join_frames, naive_utc, rows_of
 from aemon.lifecycle.cold_start import (
@@ -68,7 +70,7 @@ class TrainingRecords:
 
     Attributes:
         frame: the records.
-        times: event times of all that came, those left out among them.
+        times: event times of all that came and could be judged, those left out among them.
         watermark: where judging begins; None unless this is the first detector.
         read: what the source was asked for.
         rejected: records of it that could not be read, by reason.
@@ -135,10 +137,9 @@ def choose_records(
     read = _what_to_read(settings, mark.watermark, wanted)
     fetched = read.ask(Reader(source))
     frame = fetched.frame
+    working = at_work(frame, fit_operation(frame, settings.columns))
     if first:
-        check_times(fetched)
-        wanted = wanted_for_entities(frame, wanted, settings)
-        _check_usable(name, wanted, fetched.fetched, frame, fetched.waiting)
+        _check_first(name, settings, wanted, fetched, working)
     shifts = () if first else _learned_shifts(name, settings, store, frame)
     said = read_feedback(store, name)
     about = last_words(said)
@@ -151,7 +152,9 @@ def choose_records(
         names = [str(one) for one in frame.values]
         apart[IDLE] = idle_at_first(frame, judged_columns(names, source.roles, settings.columns))
     spoken = Spoken(said=said, about=about)
-    flagging = Flagging(name=name, store=store, levels=levels, first=first, by_hand=by_hand)
+    flagging = Flagging(
+        name=name, store=store, levels=levels, first=first, by_hand=by_hand, records=len(working)
+    )
     found = find_left_out(frame, spoken, apart, flagging)
     left_out = found.by_reason
     stored = stored_records(name, store, said, about)
@@ -160,7 +163,7 @@ def choose_records(
     whole = join_frames(frame, stored)
     return TrainingRecords(
         frame=join_frames(taught, back),
-        times=frame.times,
+        times=working.times,
         watermark=fetched.watermark if first else None,
         read=read,
         rejected=frame.rejected,
@@ -274,6 +277,34 @@ def unusable(there: int, frame: Frame) -> TrainingError | None:
     return TrainingError(
         f"of the first {there} records only {len(frame)} can be used: {reasons}", todo=todo
     )
+
+
+def _check_first(
+    name: str, settings: MonitorSettings, wanted: int, fetched: Read, working: Frame
+) -> None:
+    """Refuse first records that cannot be used, or of which too few count.
+
+    Args:
+        name: the monitor.
+        settings: its settings.
+        wanted: how many records it takes, by its columns.
+        fetched: the records.
+        working: those that `columns.only_when` holds for.
+
+    Raises:
+        TrainingError: there are too few.
+        FrameError: their times are nobody's.
+    """
+    check_times(fetched)
+    wanted = wanted_for_entities(fetched.frame, wanted, settings)
+    _check_usable(name, wanted, fetched.fetched, fetched.frame, fetched.waiting)
+    # Of a number that is configured no more are read: then those that are at work are enough.
+    least = wanted if settings.min_records is None else LEAST_RECORDS
+    if settings.columns.only_when is not None and len(working) < least:
+        raise TrainingError(
+            f"{name}: columns.only_when holds for {len(working)} of the records, and it takes {least}",
+            todo="wait for more, or change columns.only_when",
+        )
 
 
 def _learned_shifts(

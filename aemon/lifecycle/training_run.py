@@ -109,7 +109,7 @@ def train_once(
         id=saved.id,
         threshold_id=saved.threshold_id,
         version=saved.version,
-        records=len(chosen.frame),
+        records=len(learned.taught),
         excluded=sum(len(pairs) for pairs in chosen.left_out.values()),
         told=chosen.told,
         seconds=detector.provenance.seconds,
@@ -159,7 +159,7 @@ def _manifest(
         "called_normal": learned.records.take(called_normal).identities,
         "feedback": list(chosen.spoken),
         "shifts": [[one.entity, one.started_at.isoformat()] for one in chosen.shifts],
-        "reference": reference(in_time_order(chosen.frame), learned.feature_map).as_json(),
+        "reference": reference(in_time_order(learned.taught), learned.feature_map).as_json(),
         "rate": learned.rate,
         "lines": {
             "without_feedback": threshold_values(drawn),

@@ -85,7 +85,7 @@ class Shadow:
         """
         if judged is None:
             return
-        seen = rows & ~judged.absent
+        seen = rows & ~judged.unjudged
         mine, theirs = judged.anomalous & seen, active.anomalous & seen
         critical = active.critical & seen
         flagged = np.flatnonzero(mine | theirs)[:MOST_ROWS]

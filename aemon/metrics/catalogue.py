@@ -90,6 +90,10 @@ class Catalogue:
         "aemon_records_rejected", ("monitor", "reason"),
         "records that could not be judged",
     )
+    records_idle = counter(
+        "aemon_records_idle", ("monitor",),
+        "records that were not judged, for columns.only_when does not hold or has not for long enough",
+    )
     records_late = counter(
         "aemon_records_late", ("monitor",),
         "scored records older than one read before them",

@@ -134,6 +134,7 @@ class Metrics(Catalogue):
         self.source_records_read.labels(monitor).inc(report.counts.records_read)
         self.source_keys_given_up.labels(monitor).inc(report.counts.keys_given_up)
         self.records_scored.labels(monitor).inc(report.counts.records_scored)
+        self.records_idle.labels(monitor).inc(report.counts.records_idle)
         self.records_late.labels(monitor).inc(report.counts.records_late)
         self.records_revised.labels(monitor).inc(report.counts.records_revised)
         self.records_reviewed.labels(monitor).inc(report.counts.records_reviewed)
@@ -150,7 +151,7 @@ class Metrics(Catalogue):
         before = self._realised.get(monitor)
         if before is not None:
             judged = before.judged + report.counts.records_scored + report.counts.records_revised
-            judged -= report.counts.records_absent
+            judged -= report.counts.records_absent + report.counts.records_idle
             flagged = before.flagged + report.counts.anomalies
             self._show_realised(monitor, Flagged(judged=judged, flagged=flagged))
         if report.counts.ruling:

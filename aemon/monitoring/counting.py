@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 
 from aemon.monitoring.judged import Judged
+from aemon.records import Verdict
 from aemon.run_report import RunCounts
 from aemon.store.verdicts import Saved
 
@@ -19,7 +20,7 @@ def counts_of(judged: Judged, saved: Saved, *, by_entity: bool) -> RunCounts:
     """
     judgement = judged.judgement
     flagged = np.flatnonzero(saved.flagged)
-    present = judgement.exceedances[~judgement.absent]
+    present = judgement.exceedances[~judgement.unjudged]
     unchanged = int((~saved.fresh & ~saved.revised).sum())
     whence = (
         RunCounts(records_read=len(judged.frame) - unchanged, records_reviewed=unchanged)
@@ -30,6 +31,8 @@ def counts_of(judged: Judged, saved: Saved, *, by_entity: bool) -> RunCounts:
         records_scored=int(saved.fresh.sum()),
         records_revised=int(saved.revised.sum()),
         records_absent=int((judgement.absent & saved.fresh).sum()),
+        records_idle=int((judgement.verdicts == Verdict.IDLE)[saved.fresh | saved.revised].sum()),
+        records_undecided=judgement.undecided,
         records_late=int((judged.late & saved.fresh).sum()),
         cells_imputed=judgement.cells_imputed,
         exceedances=tuple(judgement.exceedances[flagged].tolist()),
@@ -44,7 +47,7 @@ def counts_of(judged: Judged, saved: Saved, *, by_entity: bool) -> RunCounts:
 
 
 def _largest_by_entity(judged: Judged) -> dict[str, float]:
-    there = np.flatnonzero(~judged.judgement.absent)
+    there = np.flatnonzero(~judged.judgement.unjudged)
     exceedances = judged.judgement.exceedances[there].tolist()
     largest: dict[str, float] = {}
     for row, exceedance in zip(there.tolist(), exceedances, strict=True):

@@ -91,7 +91,7 @@ class EpisodeTracker:
         if not flagged and not going_on:
             return Advanced()
         frame, judgement = judged.frame, judged.judgement
-        calm = saved.fresh & ~judgement.absent & (judgement.exceedances < self.settings.end_line)
+        calm = saved.fresh & ~judgement.unjudged & (judgement.exceedances < self.settings.end_line)
         newest = frame.aware_time(int(frame.times.argmax())) if len(frame) else None
         changed, member = rules.follow(
             going_on, frame.entities, flagged, calm & ~judgement.anomalous, newest

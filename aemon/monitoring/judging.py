@@ -119,7 +119,7 @@ class Judge:
             judgement=self.suppression.apply(looked.frame, raw, explanations, calendar),
             explanations=explanations,
             tried=self.shadow.judge(frame, behind=behind) if self.shadow is not None else None,
-            representative=~raw.absent & ~calendar.apart,
+            representative=~raw.unjudged & ~calendar.apart,
         )
 
     def _commit(

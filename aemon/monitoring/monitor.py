@@ -123,13 +123,14 @@ class Monitor:
         waits = f"{waiting} wait: their time is unreadable or too far ahead" if waiting else ""
         if run.counts.records_read == 0:
             return Outcome.NO_DATA, joined(("no new records", waits, *seen.warnings))
-        unreadable = map(str, run.counts.unreadable.values())
         refusal = seen.refusal()
         if refusal is not None:
             raise refusal
         run.count(unfinished=bool(rest))
         alone = "" if self._in_steps else self._backlog.without_training
-        return Outcome.OK, joined((rest, alone, waits, *seen.warnings, *seen.told, *unreadable))
+        return Outcome.OK, joined(
+            (rest, alone, waits, *seen.warnings, *seen.told, *run.counts.told)
+        )
 
     def _judge_new(
         self, judge: Judge, reader: Reader, mark: Mark, seen: Unreadable, enough: float

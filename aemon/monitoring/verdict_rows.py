@@ -38,9 +38,9 @@ def verdict_rows(judged: Judged, stored: StoredDetector, scored_at: datetime) ->
         "entity": frame.entities.tolist(),
         "event_time": frame.times,
         "scored_at": Same(scored_at, count),
-        "score": _nullable(judgement.scores, judgement.absent),
-        "p_value": _nullable(judgement.p_values, judgement.absent),
-        "exceedance": _nullable(judgement.exceedances, judgement.absent),
+        "score": _nullable(judgement.scores, judgement.unjudged),
+        "p_value": _nullable(judgement.p_values, judgement.unjudged),
+        "exceedance": _nullable(judgement.exceedances, judgement.unjudged),
         "verdict": judgement.verdicts.tolist(),
         "detector_id": Same(stored.id, count),
         "threshold_id": Same(stored.threshold_id, count),
@@ -83,9 +83,9 @@ def verdict_rows(judged: Judged, stored: StoredDetector, scored_at: datetime) ->
     return VerdictRows(scores=scores, anomalies=anomalies, contributions=contributions)
 
 
-def _nullable(values: npt.NDArray[np.float64], absent: npt.NDArray[np.bool_]) -> list[Any]:
+def _nullable(values: npt.NDArray[np.float64], unjudged: npt.NDArray[np.bool_]) -> list[Any]:
     """Numbers a database may hold: PostgreSQL calls NaN larger than every number."""
-    known = np.isfinite(values) & ~absent
+    known = np.isfinite(values) & ~unjudged
     return [value if there else None for value, there in zip(values.tolist(), known, strict=True)]
 
 

@@ -4,6 +4,7 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,8 +19,9 @@ from aemon.detection.features.columns import named_columns
 from aemon.detection.features.configured import check_quiet
 from aemon.detection.features.feature_fitting import ColumnReport, describe_columns, fit_features
 from aemon.detection.learning import LEAST_RECORDS
+from aemon.detection.operation.operation import at_work, fit_operation
 from aemon.detection.thresholds.threshold import false_alarm_rate_for
-from aemon.errors import AemonError
+from aemon.errors import AemonError, FrameError
 from aemon.frame import Frame
 from aemon.lifecycle.cold_start import (
     check_times,
@@ -73,16 +75,56 @@ def look(settings: MonitorSettings) -> FirstLook:
     """
     first = _first_arrivals(settings) if is_stream(settings.source) else _first_records(settings)
     frame = first.frame
-    columns = describe_columns(frame, settings.columns) if len(frame) else ()
+    state = _state(first, settings) if len(frame) else None
+    columns: tuple[ColumnReport, ...] = ()
     if len(frame):
+        judged = frame if state is None or not len(state.working) else state.working
+        columns = describe_columns(judged, settings.columns)
         check_quiet(settings.quiet, list(named_columns(frame.values).columns))
+    refusal = first.refusal or (state.refusal if state is not None else None)
+    if refusal is None and first.enough:
+        refusal = _refusal(first.learned_from, settings)
     return FirstLook(
         source=first.described,
         frame=frame,
-        columns=tuple(columns),
-        warnings=tuple(first.warnings),
-        refusal=first.refusal or (_refusal(first.learned_from, settings) if first.enough else None),
+        columns=columns,
+        warnings=(*first.warnings, *((state.told,) if state is not None else ())),
+        refusal=refusal,
     )
+
+
+class _State(NamedTuple):
+    """What the first records show of the operating state that counts."""
+
+    working: Frame  # those that would be judged
+    told: str
+    refusal: AemonError | None
+
+
+def _state(first: "_First", settings: MonitorSettings) -> _State | None:
+    """Hold the first records against `columns.only_when`; None without one.
+
+    Raises:
+        FrameError: a column of the condition is not there, or can be read in two ways.
+    """
+    frame = first.learned_from
+    operation = fit_operation(frame, settings.columns)
+    if operation is None:
+        return None
+    working, open_ones = at_work(frame, operation), int(operation.answer(frame.values).open.sum())
+    told = (
+        f"{len(working)} of {len(frame)} records ({len(working) / len(frame):.0%}) are judged and "
+        f"teach: those of which {operation.told}"
+    )
+    if open_ones:
+        told += f"; {open_ones} lack a cell that it asks for, and are not judged"
+    refusal: AemonError | None = None
+    if first.enough and not len(working):
+        refusal = FrameError(
+            f"columns.only_when: `{operation.only_when}` holds for none of {len(frame)} records",
+            todo=f"change it: {'; '.join(operation.seen(frame.values))}",
+        )
+    return _State(working=working, told=told, refusal=refusal)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -234,6 +276,7 @@ def _refusal(frame: Frame, settings: MonitorSettings) -> AemonError | None:
     if len(frame) < LEAST_RECORDS:
         return None
     try:
+        frame = at_work(frame, fit_operation(frame, settings.columns))
         false_alarm_rate_for(settings.threshold, frame.times)
         features = fit_features(frame, settings.columns)
         kind = KINDS[settings.detector.kind]

@@ -252,7 +252,12 @@ def _realised(connection: sa.Connection, detector: StoredDetector) -> Flagged:
     # What was judged by the ledger, a row for every run: `scores` has one for every record.
     judged = connection.execute(
         sa.select(
-            sa.func.sum(runs.c.records_scored + runs.c.records_revised - runs.c.records_absent)
+            sa.func.sum(
+                runs.c.records_scored
+                + runs.c.records_revised
+                - runs.c.records_absent
+                - runs.c.records_idle
+            )
         ).where(
             runs.c.monitor == detector.monitor,
             runs.c.job == Job.SCORE,

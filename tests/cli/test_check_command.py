@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aemon.errors import ExitCode
-from tests import readings
+from tests import machines, readings
 from tests.cli.commands import LEARNED, WIDTH, add_monitor, change, run, sql
 from tests.processes import insert, make_table
 
@@ -188,7 +188,7 @@ def test_a_store_that_differs_is_an_error(folder):
     import sqlite3
 
     run(folder, "db", "upgrade")
-    assert "store: ready, schema 0008" in run(folder, "check").stdout
+    assert "store: ready, schema 0009" in run(folder, "check").stdout
     connection = sqlite3.connect(folder / "aemon.db")
     connection.execute("ALTER TABLE runs ADD COLUMN surprise INTEGER")
     connection.close()
@@ -261,3 +261,31 @@ def test_check_tells_of_a_file_whose_newest_records_stand_first(folder, step, to
     add_monitor(folder, "log", f"{{kind: csv, path: '{folder}/log.csv', time: ts}}")
     warnings = " ".join(report(folder, "log")["warnings"])
     assert ("the newest records stand first" in warnings) == told
+
+
+def test_a_condition_is_told_by_its_share_and_refused_where_it_never_holds(folder):
+    # Given a machine that is at work in seven of ten records
+    make_table(folder / "plant.db", "machine", machines.COLUMNS)
+    insert(folder / "plant.db", "machine", machines.rows(300))
+    more = "    min_records: 300\n    columns: {only_when: speed > 10, settle: 5s}\n"
+    add_monitor(folder, "machine", sql(folder, "machine", ", entity: machine"), more)
+    # Then it is told how many count
+    *_, told = report(folder, "machine")["warnings"]
+    assert told == (
+        "200 of 300 records (67%) are judged and teach: those of which `speed > 10` holds, for 5s at "
+        "least"
+    )
+    # When it holds for none
+    change(folder, "speed > 10", "speed > 99 or speed is missing")
+    found = report(folder, "machine", ExitCode.DATA)
+    assert "holds for none of 300 records" in found["error"]
+    assert "change it: speed is 0 to 49." in found["todo"]
+    # When a column is not there, or the condition none
+    change(folder, "speed > 99 or speed is missing", "sped > 99")
+    found = report(folder, "machine", ExitCode.DATA)
+    assert "column 'sped', named under columns.only_when, is not in the records" in found["error"]
+    assert "did you mean 'speed'?" in found["todo"]
+    change(folder, "sped > 99", "speed = 9")
+    error = run(folder, "check", "machine", code=ExitCode.CONFIG).stderr
+    assert "only_when" in error
+    assert "character 7: '=' is not known; write ==" in " ".join(error.split())

@@ -270,6 +270,27 @@ def test_an_inbox_of_0005_keeps_its_records_as_those_of_no_entity(engine):
         insert_kept(engine, [(9, "north", "a")])
 
 
+def test_on_the_way_back_idle_records_are_absent(engine):
+    go(engine, REVISIONS[0])
+    insert_first_rows(engine)
+    go(engine, "head")
+    idle = "UPDATE scores SET verdict = 'idle' WHERE record_key = '1'"
+    counted = "SELECT sum(records_idle) FROM coverage_by_event_day"
+    with engine.begin() as connection:
+        connection.execute(sa.text(idle))
+        connection.execute(sa.text("UPDATE runs SET records_idle = 3"))
+        assert connection.execute(sa.text(counted)).scalar_one() == 1
+        judged = sa.text("SELECT records_judged FROM alarms_by_event_day ORDER BY event_day")
+        assert [*connection.execute(judged).scalars()] == [0, 0, 1]
+    go(engine, "0008", back=True)
+    with engine.begin() as connection:
+        verdict = sa.text("SELECT verdict FROM scores WHERE record_key = '1'")
+        assert connection.execute(verdict).scalar_one() == "absent"
+        assert connection.execute(sa.text("SELECT records_absent FROM runs")).scalar_one() == 3
+        absent = sa.text(counted.replace("idle", "absent"))
+        assert connection.execute(absent).scalar_one() == 2
+
+
 def test_on_the_way_back_entities_become_part_of_the_keys(engine):
     go(engine, "0006")
     add_pumps(engine)

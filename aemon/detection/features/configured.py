@@ -9,6 +9,7 @@ import numpy as np
 
 from aemon.config.column_settings import ColumnKind, ColumnSettings
 from aemon.config.quiet_settings import QuietSettings
+from aemon.config.values.conditions import columns_of, parse_condition
 from aemon.detection.features.cells import (
     are_opaque,
     example_of,
@@ -52,6 +53,18 @@ def check_configured(columns: ColumnSettings, there: list[str]) -> None:
         "columns.ranges": tuple(columns.ranges),
     }
     _check_names(named, there)
+    check_condition(columns, there)
+
+
+def check_condition(columns: ColumnSettings, there: list[str]) -> None:
+    """Hold the columns that a condition is about against those that are there.
+
+    Raises:
+        FrameError: one of them is not there.
+    """
+    if columns.only_when is not None:
+        names = columns_of(parse_condition(columns.only_when))
+        _check_names({"columns.only_when": names}, there)
 
 
 def check_quiet(quiet: QuietSettings, there: list[str]) -> None:

@@ -114,15 +114,18 @@ def fit_series(
         found = find_season(centred, mask, frame.times, folds, plan.calendar)
     centred = centred if found is None else centred - found.held_out
     longest = longest_gap(frame.entities, frame.times)
+    runs = runs_of(frame.entities, frame.times, longest, None, frame.stretches)
     room = Room(lows=ROOM * centred.min(axis=0), highs=ROOM * centred.max(axis=0))
-    ground = _Ground(centred, runs_of(frame.entities, frame.times, longest), room, width)
+    ground = _Ground(centred, runs, room, width)
     seen = fit_windows(training_set, ground.windows(centred), weights, floors)
     if seen is None:
         return None
     levels = _fit_levels(training_set, ground, floors, frame)
     surprises = seen.surprises if levels is None else (seen.surprises + levels.surprises) / 2
     rows = np.flatnonzero(folds >= 0)
-    smoothed = runs_of(frame.entities[rows], frame.times[rows], longest).smoothed(surprises)
+    tried = frame.take(rows)
+    runs = runs_of(tried.entities, tried.times, longest, None, tried.stretches)
+    smoothed = runs.smoothed(surprises)
     view = SeriesView(
         width=width,
         longest_gap=longest,

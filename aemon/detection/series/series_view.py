@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from aemon.detection.arrays import Floats, Mask, Rows, Texts, Values
 from aemon.detection.scoring.combining import View
@@ -120,6 +121,7 @@ class SeriesView:
         entities: Texts,
         times: Times,
         before: Tails | None = None,
+        stretches: npt.NDArray[np.int64] | None = None,
     ) -> InSeries:
         """See N records beside those before them.
 
@@ -129,8 +131,9 @@ class SeriesView:
             entities: (N,) what each record belongs to.
             times: (N,) event times.
             before: what the records before these left behind.
+            stretches: (N,) of operation; None where there is but one.
         """
-        runs = runs_of(entities, times, self.longest_gap, before)
+        runs = runs_of(entities, times, self.longest_gap, before, stretches)
         centred = self.centred(features, mask, times)
         cells, blocks = self.beside_levels(runs, centred, times)
         windows = runs.windows(cells, self.width)

@@ -1,7 +1,7 @@
 """What the last records of each entity leave behind for those to come."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +43,12 @@ class Tails:
         kept = {name: tail for name, tail in self.by_entity.items() if name not in newer}
         found = kept | dict(newer)
         return Tails(by_entity={name: found[name] for name in list(found)[-MOST_ENTITIES:]})
+
+    def without(self, names: Collection[str]) -> "Tails":
+        """Return these tails without those of some entities."""
+        if not names:
+            return self
+        return Tails(by_entity={k: tail for k, tail in self.by_entity.items() if k not in names})
 
     def as_json(self) -> dict[str, list[Any]]:
         """Return entity -> time, width of a record, features and surprises, and the level's blocks.

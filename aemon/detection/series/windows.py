@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from aemon.detection.arrays import Floats, Mask, Rows, Texts, Values
@@ -155,7 +156,11 @@ class Runs:
 
 
 def runs_of(
-    entities: Texts, times: Times, longest_gap: np.timedelta64, before: Tails | None = None
+    entities: Texts,
+    times: Times,
+    longest_gap: np.timedelta64,
+    before: Tails | None = None,
+    stretches: npt.NDArray[np.int64] | None = None,
 ) -> Runs:
     """Find the runs of N records.
 
@@ -164,7 +169,9 @@ def runs_of(
         times: (N,) event times.
         longest_gap: a longer one ends a run.
         before: of the records before these.
+        stretches: (N,) of operation, as `Frame` has them; a run ends with one.
     """
+    stretches = np.zeros(len(times), dtype=np.int64) if stretches is None else stretches
     codes, uniques = pd.factorize(entities)
     names = [str(name) for name in uniques]
     tails = before.by_entity if before is not None else {}
@@ -176,6 +183,8 @@ def runs_of(
     begins = np.ones(len(order), dtype=bool)
     begins[1:] = another | (ordered[1:] - ordered[:-1] > longest_gap)
     begins[1:] |= late[:-1] & ~late[1:]
+    stretches = stretches[order]
+    begins[1:] |= stretches[1:] != stretches[:-1]
     places = np.arange(len(order))
     starts = np.maximum.accumulate(np.where(begins, places, 0))
     firsts = begins & ~late  # of an entity's new records
@@ -184,7 +193,9 @@ def runs_of(
     goes_on = np.full(len(order), -1, dtype=np.intp)
     for place in np.flatnonzero(firsts).tolist():
         tail = known[whose[place]]
-        if tail is not None and ordered[place] - tail.time <= longest_gap:
+        if tail is None or stretches[place]:
+            continue
+        if ordered[place] - tail.time <= longest_gap:
             goes_on[place] = len(kept)
             kept.append(tail)
     last = np.ones(len(order), dtype=bool)

@@ -139,6 +139,12 @@ runs = table(
         "scored records with too little there to judge",
         server_default="0",
     ),
+    column(
+        "records_idle",
+        sa.Integer,
+        "scored records that were not judged, for the machine was not at work",
+        server_default="0",
+    ),
     column("records_late", sa.Integer, "scored records older than one already read"),
     column(
         "records_revised", sa.Integer, "records judged again, for they changed", server_default="0"
@@ -191,8 +197,8 @@ scores = table(
     column(
         "verdict",
         sa.Text,
-        "normal, anomaly, suppressed (over the line, but to be kept quiet) or absent (too little "
-        "was there to judge)",
+        "normal, anomaly, suppressed (over the line, but to be kept quiet), absent (too little was "
+        "there to judge) or idle (not judged, for the machine was not at work)",
     ),
     column("detector_id", sa.Integer, "who judged"),
     column("threshold_id", sa.Integer, "by which line"),

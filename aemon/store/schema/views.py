@@ -145,6 +145,7 @@ SELECT monitor, {day(started_at)} AS day,
        sum(CASE WHEN outcome = 'collecting' THEN 0 ELSE records_read - records_rejected END)
            - sum(records_scored + records_revised) AS records_unaccounted,
        sum(records_absent) AS records_absent,
+       sum(records_idle) AS records_idle,
        sum(records_late) AS records_late,
        sum(records_too_late) AS records_too_late,
        sum(records_reviewed) AS records_reviewed,
@@ -167,9 +168,12 @@ SELECT monitor, day, records_judged, promised_rate,
        flagged / nullif(records_judged * promised_rate, 0) AS budget_used
 FROM (
     SELECT r.monitor, {day(r.started_at)} AS day,
-           sum(r.records_scored + r.records_revised - r.records_absent) AS records_judged,
-           sum((r.records_scored + r.records_revised - r.records_absent) * t.false_alarm_rate)
-               / nullif(sum(r.records_scored + r.records_revised - r.records_absent), 0) AS promised_rate,
+           sum(r.records_scored + r.records_revised - r.records_absent - r.records_idle)
+               AS records_judged,
+           sum((r.records_scored + r.records_revised - r.records_absent - r.records_idle)
+               * t.false_alarm_rate)
+               / nullif(sum(r.records_scored + r.records_revised - r.records_absent
+                            - r.records_idle), 0) AS promised_rate,
            sum(r.anomalies) AS flagged
     FROM runs r
     JOIN thresholds t ON t.id = r.threshold_id
@@ -185,8 +189,8 @@ ALARMS_BY_EVENT_DAY = View(
     "and how many were promised; a backlog is many event days scored on one",
     """
 SELECT s.monitor, {day(s.event_time)} AS event_day, {day(s.scored_at)} AS scored_day,
-       sum(CASE WHEN s.verdict = 'absent' THEN 0 ELSE 1 END) AS records_judged,
-       sum(CASE WHEN s.verdict = 'absent' THEN 0 ELSE t.false_alarm_rate END) AS promised_alarms,
+       sum(CASE WHEN s.verdict IN ('absent', 'idle') THEN 0 ELSE 1 END) AS records_judged,
+       sum(CASE WHEN s.verdict IN ('absent', 'idle') THEN 0 ELSE t.false_alarm_rate END) AS promised_alarms,
        sum(CASE WHEN s.verdict = 'anomaly' THEN 1 ELSE 0 END) AS flagged,
        sum(CASE WHEN s.verdict = 'suppressed' THEN 1 ELSE 0 END) AS suppressed
 FROM scores s
@@ -203,6 +207,7 @@ COVERAGE_BY_EVENT_DAY = View(
 SELECT s.monitor, {day(s.event_time)} AS event_day, {day(s.scored_at)} AS scored_day,
        count(*) AS records_scored,
        sum(CASE WHEN s.verdict = 'absent' THEN 1 ELSE 0 END) AS records_absent,
+       sum(CASE WHEN s.verdict = 'idle' THEN 1 ELSE 0 END) AS records_idle,
        sum(CASE WHEN s.revision > 0 THEN 1 ELSE 0 END) AS records_revised,
        sum(CASE WHEN s.late THEN 1 ELSE 0 END) AS records_late,
        sum(CASE WHEN s.verdict = 'anomaly' THEN 1 ELSE 0 END) AS anomalies,
