@@ -40,6 +40,20 @@ class ColumnSettings(Settings):
         None, description="nor those of an entity in so long a time after it began to hold"
     )
 
+    mode: str | None = Field(
+        None,
+        description="the column of products, recipes or operating points: each is judged apart",
+    )
+
+    @model_validator(mode="after")
+    def _mode_is_context(self) -> Self:
+        for key in ("exclude", "kinds", "ranges", "units"):
+            if self.mode is not None and self.mode in getattr(self, key):
+                raise ValueError(
+                    f"mode: {self.mode} is context, and not judged; take it out of {key}"
+                )
+        return self
+
     @model_validator(mode="after")
     def _included_and_excluded_differ(self) -> Self:
         both = sorted(set(self.include or ()) & set(self.exclude))

@@ -30,6 +30,7 @@ from aemon.detection.state import (
     thresholds_state,
 )
 from aemon.detection.thresholds.by_entity import Thresholds
+from aemon.detection.thresholds.by_mode import ModeScale
 from aemon.detection.thresholds.threshold import Threshold
 from aemon.detection.unnamed_records import Records, as_frame, like
 
@@ -47,6 +48,7 @@ class Detector:
         provenance: what it was trained on.
         series: from windows of features to scores; None where each record is judged alone.
         operation: which records show a machine at work, and are judged; None where all are.
+        mode_scale: how scores of each mode become scores of all; None where they stay as they are.
     """
 
     feature_map: FeatureMap
@@ -55,6 +57,7 @@ class Detector:
     provenance: Provenance
     series: SeriesView | None = None
     operation: Operation | None = None
+    mode_scale: ModeScale | None = None
 
     @property
     def threshold(self) -> Threshold:
@@ -99,7 +102,7 @@ class Detector:
 
     @property
     def _parts(self) -> Parts:
-        return Parts(self.feature_map, self.scorer, self.series, self.operation)
+        return Parts(self.feature_map, self.scorer, self.series, self.operation, self.mode_scale)
 
     def judge(self, frame: Records) -> Judgement:
         """Return the verdicts on N records that were fetched together, as `look` has them.
@@ -188,6 +191,7 @@ class Detector:
             "provenance": self.provenance.to_metadata(),
             **({"series": series_metadata} if series_metadata else {}),
             **({"operation": self.operation.as_json()} if self.operation else {}),
+            **({"mode_scale": self.mode_scale.as_json()} if self.mode_scale else {}),
         }
         return {**map_arrays, **scorer_arrays, **threshold_arrays, **series_arrays}, metadata
 
@@ -208,4 +212,5 @@ class Detector:
             provenance=Provenance.from_metadata(metadata["provenance"]),
             series=series_from(arrays, metadata.get("series"), feature_map),
             operation=Operation.from_json(metadata.get("operation")),
+            mode_scale=ModeScale.from_json(metadata.get("mode_scale")),
         )

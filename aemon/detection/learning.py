@@ -14,6 +14,7 @@ from aemon.detection.autoencoders.kinds.detector_kinds import KINDS
 from aemon.detection.autoencoders.kinds.kind import Kind, Progress
 from aemon.detection.autoencoders.training_set import TrainingSet, folds_of
 from aemon.detection.detector import Detector
+from aemon.detection.features.columns import named_columns
 from aemon.detection.features.feature_fitting import fit_features
 from aemon.detection.features.feature_map import FeatureMap
 from aemon.detection.looking import ABSENT_SHARE
@@ -26,6 +27,7 @@ from aemon.detection.series.series_fitting import fit_series, plan_series
 from aemon.detection.series.series_view import SeriesView
 from aemon.detection.state import hash_feature_map
 from aemon.detection.thresholds.by_entity import Thresholds, calibrate_thresholds
+from aemon.detection.thresholds.by_mode import ModeScale, fit_mode_scale
 from aemon.detection.thresholds.effective_size import independent_records
 from aemon.detection.thresholds.hindsight import standing_out
 from aemon.detection.thresholds.threshold import false_alarm_rate_for
@@ -55,6 +57,7 @@ class Learned:
         records: those n records.
         taught: all records that it was learned from.
         operation: which records are judged; None where all are.
+        mode_scale: how scores of each mode become scores of all; None where they stay.
         odd: the records held out that stand out from all others.
         threshold: how lines are to be drawn.
         rate: the promise.
@@ -71,6 +74,7 @@ class Learned:
     rate: float
     taught: Frame
     operation: Operation | None = None
+    mode_scale: ModeScale | None = None
 
     def detector(self, thresholds: Thresholds | None = None) -> Detector:
         """The detector with these lines; by default those of all calibration records."""
@@ -81,6 +85,7 @@ class Learned:
             thresholds=thresholds or self.thresholds(self.scores),
             provenance=self.provenance,
             operation=self.operation,
+            mode_scale=self.mode_scale,
         )
 
     def thresholds(
@@ -150,12 +155,12 @@ def learn(
         training_set, held.filled, feature_map.floors, frame,
         plan=plan_series(settings, training_set, frame), alone=fitted.scores,
     )  # fmt: skip
-    view = series and replace(
-        series.view, record_threshold=float(np.quantile(fitted.scores, 1 - rate))
-    )
+    least = float(np.quantile(fitted.scores, 1 - rate))
+    view = series and replace(series.view, record_threshold=least)
     fitted = fitted._replace(scores=series.scores) if series else fitted
     calibrating = _calibrating(training_set, fitted)
     rows, held_out = fitted.rows[calibrating], frame.take(fitted.rows)
+    fitted, scale = _on_one_scale(fitted, calibrating, feature_map, held_out, settings, rate)
     provenance = Provenance(
         trained_from=frame.aware_time(0), trained_until=frame.aware_time(-1),
         training_records=int((training_set.folds < 0).sum()) or len(frame),
@@ -168,7 +173,7 @@ def learn(
         feature_map=feature_map, scorer=fitted.scorer, series=view, provenance=provenance,
         scores=fitted.scores[calibrating], records=frame.take(rows),
         odd=held_out.take(standing_out(fitted.scores, held_out.entities, rate)),
-        threshold=settings.threshold, rate=rate, taught=taught, operation=operation,
+        threshold=settings.threshold, rate=rate, taught=taught, operation=operation, mode_scale=scale,
     )  # fmt: skip
 
 
@@ -230,6 +235,27 @@ def make_training_set(
         trusted=trusted_records(X, weights, share, seed=seed) if share > 0 else None,
         by_choice=settings.series if isinstance(settings.series, bool) else None,
     )
+
+
+def _on_one_scale(
+    fitted: Fitted,
+    calibrating: Rows,
+    feature_map: FeatureMap,
+    held_out: Frame,
+    settings: LearningSettings,
+    rate: float,
+) -> tuple[Fitted, ModeScale | None]:
+    """Put held-out scores (n,) of all modes on one scale, as those of records to come will be."""
+    if feature_map.mode is None:
+        return fitted, None
+    codes = feature_map.mode.read(named_columns(held_out.values)).codes
+    scale = fit_mode_scale(
+        fitted.scores[calibrating], codes[calibrating], len(feature_map.mode),
+        settings.threshold, rate,
+    )  # fmt: skip
+    if scale is None:
+        return fitted, None
+    return fitted._replace(scores=scale.common(fitted.scores, codes)), scale
 
 
 def _calibrating(training_set: TrainingSet, fitted: Fitted) -> Rows:

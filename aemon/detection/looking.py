@@ -13,14 +13,17 @@ from aemon.detection.explaining.explanation import explain_records
 from aemon.detection.explaining.window_explanation import explain_windows
 from aemon.detection.features.cells import RecordCells
 from aemon.detection.features.feature_map import FeatureMap
+from aemon.detection.features.modes import unseen
 from aemon.detection.judgement import Explanation, Judgement
 from aemon.detection.operation.operation import Operation
 from aemon.detection.past import Past
+from aemon.detection.scoring.likeliest_mode import fill_modes
 from aemon.detection.scoring.rounding import as_expected_within
 from aemon.detection.scoring.scorer import Scorer
 from aemon.detection.series.series_view import InSeries, SeriesView
 from aemon.detection.series.tails import Tails
 from aemon.detection.thresholds.by_entity import Thresholds
+from aemon.detection.thresholds.by_mode import ModeScale
 from aemon.frame import Frame
 
 ABSENT_SHARE = 0.5
@@ -51,9 +54,14 @@ class Seen:
 
     @property
     def plainly_odd(self) -> Mask:
-        """In which records (N,) a column moved that never did, is frozen or outside of its range."""
+        """In which records (N,) a column moved that never did, is frozen or outside of its range.
+
+        Or which are in a mode that was not there in training.
+        """
         cells = self.cells
         plain = cells.moved.any(axis=1) | cells.frozen.any(axis=1) | cells.outside.any(axis=1)
+        if cells.modes is not None:
+            plain |= unseen(cells.modes.codes)
         return np.asarray(plain, dtype=bool)
 
     def take(self, rows: Rows | Mask) -> "Seen":
@@ -74,6 +82,7 @@ class Parts(NamedTuple):
     scorer: Scorer
     series: SeriesView | None  # None where each record is judged alone
     operation: Operation | None = None  # None where all records are judged
+    mode_scale: ModeScale | None = None  # None where no mode has a threshold of its own
 
 
 def see(parts: Parts, frame: Frame, before: Past | None = None) -> Seen:
@@ -87,10 +96,13 @@ def see(parts: Parts, frame: Frame, before: Past | None = None) -> Seen:
     Raises:
         FrameError: a column that was learned from is missing, or no judged column can be read.
     """
-    feature_map, scorer, series, _ = parts
+    feature_map, scorer, series, *_ = parts
     cells = feature_map.read(frame, before.repeats if before is not None else None)
     features, mask = feature_map.features(cells, frame.entities)
     mask[:, feature_map.steady] = True  # a missing constant is nothing to be filled in
+    if cells.modes is not None:
+        codes = fill_modes(feature_map, scorer, cells.modes.codes, features, mask)
+        cells = replace(cells, modes=cells.modes._replace(codes=codes))
     slack = feature_map.slack(cells)
     if slack.any():
         features = as_expected_within(scorer, features, mask, slack)
@@ -178,7 +190,7 @@ def look(parts: Parts, thresholds: Thresholds, frame: Frame, before: Past | None
 
 def judge(parts: Parts, thresholds: Thresholds, seen: Seen) -> Judgement:
     """Return the verdicts on N records that were fetched together."""
-    feature_map, scorer, series, _ = parts
+    feature_map, scorer, series, *_ = parts
     in_series, tails = seen.in_series, Tails()
     if series is None or in_series is None:
         found = scorer.scores(seen.features, seen.mask)
@@ -186,6 +198,8 @@ def judge(parts: Parts, thresholds: Thresholds, seen: Seen) -> Judgement:
         tails, enough = in_series.tails, series.enough(in_series.surprises)
         alone = scorer.scores(seen.features, seen.mask, enough=enough)
         found = series.scores(in_series.surprises, alone)
+    if parts.mode_scale is not None and seen.cells.modes is not None:
+        found = parts.mode_scale.common(found, seen.cells.modes.codes)
     plain = seen.plainly_odd
     if plain.any():
         least = PLAINLY * thresholds.values(seen.frame.entities)
@@ -215,9 +229,11 @@ def explain(
     units: Mapping[str, str] | None = None,
 ) -> list[Explanation]:
     """Explain why each of a few records scored as it did, in original units."""
-    feature_map, scorer, series, _ = parts
+    feature_map, scorer, series, *_ = parts
     if series is None or seen.in_series is None:
         least = thresholds.values(seen.frame.entities)
+        if parts.mode_scale is not None and seen.cells.modes is not None:
+            least = parts.mode_scale.own(least, seen.cells.modes.codes)
         return _explain_alone(feature_map, scorer, least, seen, units)
     least = np.full(len(seen.frame), series.record_threshold)
     scores = scorer.scores(seen.features, seen.mask)

@@ -111,6 +111,8 @@ class ActiveDetector:
         wanted = self._settings.threshold
         if loaded.trained_by is None or loaded.trained_by == wanted:
             return loaded.trained
+        if loaded.detector.mode_scale is not None:  # of the thresholds of before
+            return None
         try:
             rate = false_alarm_rate_for(wanted, memory.times())
         except TrainingError:  # a budget, and too few records to say how many come a day

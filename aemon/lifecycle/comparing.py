@@ -93,7 +93,9 @@ def compare_detectors(
     judged = [_judge(store, name, row, frame) for row in rows]
     flagged = [one.anomalous for one in judged]
     apart = np.flatnonzero(flagged[0] != flagged[1])
-    gaps = np.abs(np.log(judged[0].exceedances[apart] / judged[1].exceedances[apart]))
+    exceedances = [np.nan_to_num(one.exceedances, nan=0.0) for one in judged]  # of idle records
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gaps = np.abs(np.log(exceedances[0][apart] / exceedances[1][apart]))
     ranks = [pd.Series(one.scores).rank() for one in judged]
     correlation = float(ranks[0].corr(ranks[1])) if len(frame) > 1 else float("nan")
     return Compared(
@@ -108,8 +110,8 @@ def compare_detectors(
                 record_key=frame.keys[row],
                 entity=frame.entities[row],
                 event_time=frame.aware_time(row),
-                first=float(judged[0].exceedances[row]),
-                second=float(judged[1].exceedances[row]),
+                first=float(exceedances[0][row]),
+                second=float(exceedances[1][row]),
             )
             for row in apart[np.argsort(-gaps)][:MOST_DIFFERING].tolist()
         ),

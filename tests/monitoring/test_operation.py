@@ -173,3 +173,32 @@ def test_where_it_holds_for_too_few_nothing_is_learned(set_up, store, clock, dat
     settings = set_up(only_when="speed > 60").model_copy(update={"min_records": None})
     with pytest.raises(TrainingError, match=r"columns\.only_when holds for 0 of the records"):
         train_once("pumps", settings, store, clock)
+
+
+def test_a_mode_is_read_from_the_source_and_a_new_one_is_told(set_up, store, clock, database):
+    # Given a machine that makes two products, at other pressures
+    table = ["ts TEXT", "machine TEXT", "speed REAL", "flow REAL", "pressure REAL", "product TEXT"]
+    make_table(database, "products", table)
+
+    def made(count, first, product=""):
+        for number, *values, pressure in machines.rows(count, first=first):
+            name = product or ("p1" if number // 50 % 2 else "p2")
+            yield (number, *values, pressure + 10 * (name == "p1"), name)
+
+    insert(database, "products", made(LEARNED, 0))
+    settings = set_up(mode="product")
+    source = settings.source.model_copy(update={"table": "products"})
+    settings = settings.model_copy(update={"source": source})
+    trained = train_once("pumps", settings, store, clock)
+    assert trained.records == sum(map(is_on, range(LEARNED)))
+    # When it goes on, and makes another product
+    insert(database, "products", made(100, LEARNED))
+    insert(database, "products", made(50, LEARNED + 100, "p3"))
+    run = score(settings, store, clock)
+    # Then that is an anomaly, and said so
+    query = sa.text("SELECT CAST(record_key AS INTEGER), reason FROM flagged_records")
+    with store.reading() as connection:
+        reasons = dict(tuple(row) for row in connection.execute(query))
+    new = range(LEARNED + 100, LEARNED + 150)
+    assert all("product p3 was not there in training" in reasons[key] for key in new)
+    assert run.counts.anomalies - len(new) <= 12, "but for the machine that warms up"

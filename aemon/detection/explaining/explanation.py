@@ -10,6 +10,7 @@ from aemon.detection.explaining.sentence import sentence
 from aemon.detection.features.cells import RecordCells
 from aemon.detection.features.columns import shortened
 from aemon.detection.features.feature_map import FeatureMap
+from aemon.detection.features.modes import unseen
 from aemon.detection.features.units import cells_of
 from aemon.detection.judgement import Contribution, Explanation, Value
 
@@ -67,10 +68,10 @@ def explain_records(
         else:
             because = [names[place] for place in given[row]]
             clauses = [*moved.values()]
-            if found or not (moved or plain):
+            if found or not (moved or plain or _mode_clauses(feature_map, cells, row)):
                 rest = contributions[len(moved) : len(moved) + len(found)]
                 clauses.append(sentence(rest, because, categories, units))
-            reason = "; ".join([*clauses, *plain.values()])
+            reason = "; ".join([*_mode_clauses(feature_map, cells, row), *clauses, *plain.values()])
         explanations.append(
             Explanation(
                 observed=seen, reconstructed=expected, contributions=contributions, reason=reason
@@ -84,7 +85,7 @@ def _shares_of_categories(feature_map: FeatureMap) -> dict[str, dict[str, float]
     found, start = {}, len(feature_map.scaled)
     for name, texts in feature_map.categorical:
         shares = feature_map.means[start : start + len(texts)].tolist()
-        if feature_map.entities:
+        if feature_map.context:
             shares = [1.0] * len(texts)
         found[name] = dict(zip(texts, shares, strict=True))
         start += len(texts) + 1
@@ -97,6 +98,13 @@ def _moved_clauses(
     """What is said of each column that moved and never did before."""
     moved = [feature_map.constants[place] for place in np.flatnonzero(cells.moved[row])]
     return {constant.column: constant.reason(seen[constant.column]) for constant in moved}
+
+
+def _mode_clauses(feature_map: FeatureMap, cells: RecordCells, row: int) -> list[str]:
+    """What is said of a mode that was not there in training."""
+    if feature_map.mode is None or cells.modes is None or not unseen(cells.modes.codes)[row]:
+        return []
+    return [feature_map.mode.reason(cells.modes.texts[row])]
 
 
 def _plain_clauses(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
 from math import inf
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +67,17 @@ class Cells:
         return self.present & np.isnan(self.numbers)
 
 
+class Modes(NamedTuple):
+    """The modes of N records."""
+
+    texts: npt.NDArray[np.object_]  # (N,) empty where missing
+    codes: Rows  # (N,) the place of each among those of the training, or less than 0
+
+    def take(self, rows: Rows | Mask) -> "Modes":
+        """Return those of the records at these rows."""
+        return Modes(self.texts[rows], self.codes[rows])
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RecordCells:
     """The learned columns of N records as they were read, before they become features.
@@ -81,6 +92,7 @@ class RecordCells:
             else 0.
         outside: (N, ranges) which numbers lie outside of the ranges that were given.
         repeats: what the next records may go on with.
+        modes: in which each record was made; None where no column says so.
         unreadable: the columns of which most cells could not be read, in all that was read.
     """
 
@@ -91,6 +103,7 @@ class RecordCells:
     frozen: Lengths
     outside: Mask
     repeats: Repeats
+    modes: Modes | None = None
     unreadable: tuple[UnreadableColumn, ...] = ()
 
     def __len__(self) -> int:
@@ -110,6 +123,7 @@ class RecordCells:
             frozen=self.frozen[rows],
             outside=self.outside[rows],
             repeats=self.repeats,
+            modes=self.modes.take(rows) if self.modes is not None else None,
             unreadable=self.unreadable,
         )
 

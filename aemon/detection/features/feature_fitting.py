@@ -25,6 +25,7 @@ from aemon.detection.features.configured import Taken, check_configured, take_co
 from aemon.detection.features.constants import Constant, decimals_of
 from aemon.detection.features.counters import is_counter
 from aemon.detection.features.feature_map import FeatureMap
+from aemon.detection.features.modes import fit_mode
 from aemon.detection.features.ranges import Range, ranges_of
 from aemon.detection.features.readings import Reading
 from aemon.detection.features.repeats import longest_usual
@@ -161,8 +162,9 @@ def fit_features(frame: Frame, columns: ColumnSettings) -> FeatureMap:
     learned = _learn_columns(frame, columns)
     entities, entity_report = _entities(frame.entities)
     numbers, places = learned.numbers, learned.places.and_then(learned.sides)
-    for entity in entities:
-        share = float((frame.entities == entity).mean())
+    mode = fit_mode(frame, columns)
+    shares = [float((frame.entities == entity).mean()) for entity in entities]
+    for share in [*shares, *(mode.shares if mode is not None and len(mode) else ())]:
         spread = max((share * (1 - share)) ** 0.5, PLACE_SPREAD_FLOOR)
         places.add(mean=share, spread=spread, weight=0, floor=1)
     if learned.width == 0:
@@ -187,6 +189,7 @@ def fit_features(frame: Frame, columns: ColumnSettings) -> FeatureMap:
         units=(*learned.units, *(unit for _, unit in learned.turns)),
         limits=tuple(learned.limits),
         ranges=ranges_of(columns, [*learned.scaled, *(name for name, _ in learned.angles)]),
+        mode=mode,
     )
 
 
@@ -204,7 +207,11 @@ def _learn_columns(frame: Frame, columns: ColumnSettings) -> _Learned:
     check_configured(columns, list(values.columns))
     order = np.argsort(frame.times, kind="stable")
     learned = _Learned()
+    mode = fit_mode(frame, columns)
     for name in values.columns:
+        if mode is not None and name == mode.column:
+            learned.reports.append(mode.report)
+            continue
         taken = _within_range(take_column(values[name], name, columns), name, columns)
         if taken.kind == "numeric" and name not in columns.kinds:
             taken = _measured(taken, order, frame.entities)

@@ -16,6 +16,7 @@ from aemon.detection.features.column_reading import (
 )
 from aemon.detection.features.columns import ColumnReport, named_columns
 from aemon.detection.features.constants import Constant
+from aemon.detection.features.modes import Mode
 from aemon.detection.features.outputs import Outputs
 from aemon.detection.features.ranges import Range, outside_of
 from aemon.detection.features.readings import Reading
@@ -43,7 +44,7 @@ class FeatureMap:
 
     The F features lie in this order: one for each of `scaled`, then for each of `categorical`
     one place per category and one for whatever was never seen, then sine and cosine of each of
-    `angles`, then one for each of `entities`.
+    `angles`, then one for each of `entities`, then one for each mode.
 
     Attributes:
         columns: what each column was taken for, in the frame's order.
@@ -66,6 +67,7 @@ class FeatureMap:
             they have no end; empty where nobody noted it, and without angles in older detectors.
         units: (scaled, angles) how many units of the last decimal were a step; empty as `decimals`.
         ranges: of numbers, as a person has given them.
+        mode: the column of modes, which is context, too; None without one.
     """
 
     columns: tuple[ColumnReport, ...]
@@ -87,9 +89,15 @@ class FeatureMap:
     limits: tuple[tuple[str, int], ...] = ()
     units: tuple[int, ...] = ()
     ranges: tuple[Range, ...] = ()
+    mode: Mode | None = None
 
     def __len__(self) -> int:
         return len(self.means)
+
+    @property
+    def context(self) -> int:
+        """How many features, the last ones, tell of a record's entity and its mode."""
+        return len(self.entities) + (len(self.mode) if self.mode is not None else 0)
 
     @property
     def numeric(self) -> list[str]:
@@ -162,6 +170,7 @@ class FeatureMap:
         both = np.hstack([numbers, angles])
         frozen, repeats = self._frozen(both, frame.entities, before)
         return RecordCells(
+            modes=self.mode.read(values) if self.mode is not None else None,
             frozen=frozen,
             outside=outside_of(self.ranges, self.numeric, both),
             repeats=repeats,
@@ -192,7 +201,11 @@ class FeatureMap:
             raw[:, start:stop] = as_circle(cells.angles).reshape(len(cells), -1)
             start = stop
         if self.entities:
-            raw[:, start:] = _entity_places(entities, self.entities)
+            stop = start + len(self.entities)
+            raw[:, start:stop] = _entity_places(entities, self.entities)
+            start = stop
+        if self.mode is not None and cells.modes is not None:
+            raw[:, start:] = self.mode.places(cells.modes.codes)
         mask = ~np.isnan(raw)
         raw -= self.means
         raw *= np.divide(1.0, self.spreads, out=np.zeros(len(self)), where=self.spreads > 0)
@@ -204,7 +217,7 @@ class FeatureMap:
     def steady(self) -> Mask:
         """Which features (F,) are of constants that are watched: no score depends on them."""
         steady = self.weights <= 0
-        steady[len(self) - len(self.entities) :] = False
+        steady[len(self) - self.context :] = False
         return steady & bool(self.constants)
 
     def slack(self, cells: RecordCells) -> Floats:

@@ -14,6 +14,7 @@ from aemon.detection.autoencoders.kinds.detector_kinds import KINDS
 from aemon.detection.autoencoders.training_set import contiguous_folds
 from aemon.detection.features.feature_fitting import fit_features
 from aemon.detection.learning import train_detector
+from aemon.detection.operation.operation import at_work, fit_operation
 from aemon.detection.search.planting import Records, plantings
 from aemon.errors import TrainingError
 from aemon.frame import Frame
@@ -115,6 +116,10 @@ def tune(
         FrameError: a configured column is not there or is not of its configured kind.
         TrainingError: there is too little to learn from, or the present settings do not fit.
     """
+    # Only these are judged; planted faults must not put a machine out of operation.
+    frame = at_work(frame, fit_operation(frame, settings.columns))
+    columns = settings.columns.model_copy(update={"only_when": None, "settle": None})
+    settings = settings.model_copy(update={"columns": columns})
     if len(frame) < LEAST_RECORDS:
         raise TrainingError(
             f"{len(frame)} records are too few to tune with; it takes {LEAST_RECORDS}",
@@ -204,12 +209,15 @@ def _attempt(
             judged = detector.judge(held_out)
             flagged += int(judged.anomalous.sum())
             records = Records(*detector.feature_map.transform(held_out))
+            normal = judged.scores
+            if detector.mode_scale is not None:  # planted faults are scored off that scale
+                normal = detector.scorer.scores(*records)
             found.append({})
             for place, (name, plant) in enumerate(plantings(detector.feature_map).items()):
                 planted = plant(
                     detector.feature_map, records, np.random.default_rng((seed, fold, place))
                 )
-                found[-1][name] = auroc(judged.scores, detector.scorer.scores(*planted))
+                found[-1][name] = auroc(normal, detector.scorer.scores(*planted))
     except TrainingError as error:
         return Trial(changes=changes, refusal=str(error), seconds=clock() - began)
     means = np.array([np.mean(list(each.values())) for each in found])

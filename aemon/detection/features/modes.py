@@ -1,0 +1,145 @@
+"""Modes of operation, such as products or recipes: given with a record, and never to blame."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from aemon.config.column_settings import ColumnSettings
+from aemon.detection.arrays import Mask, Rows, Values
+from aemon.detection.features.cells import EXAMPLE_LENGTH, Modes, read_texts, text_of
+from aemon.detection.features.columns import ColumnReport, counted, shortened
+from aemon.detection.features.readings import Reading
+from aemon.errors import FrameError, TrainingError
+from aemon.texts import cut
+
+if TYPE_CHECKING:
+    from aemon.frame import Frame
+
+MOST_MODES = 50
+"""More leave too few records each."""
+
+UNSEEN, MISSING = -2, -1
+"""Codes of a mode that was not there in training, and of a missing cell."""
+
+_MOST_NAMED = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mode:
+    """The column that says in which mode a record was made. Made by `fit_mode`.
+
+    Attributes:
+        column: its name.
+        names: the modes of the training, the commonest first.
+        shares: of the training records, of each.
+        reading: how its cells are read.
+    """
+
+    column: str
+    names: tuple[str, ...]
+    shares: tuple[float, ...]
+    reading: Reading
+
+    def read(self, values: pd.DataFrame) -> Modes:
+        """Return the modes of N records.
+
+        `UNSEEN` is that of a mode which was not there in training, `MISSING` of a missing cell.
+
+        Raises:
+            FrameError: the column is missing.
+        """
+        if self.column not in values.columns:
+            raise FrameError(
+                f"column {self.column!r}, the mode that this detector learned from, is missing; "
+                f"there are: {', '.join(values.columns) or 'none'}",
+                todo="restore the column, or take columns.mode out and train again",
+            )
+        texts, codes = read_texts(self.reading.prepare(values[self.column]))
+        places = {name: place for place, name in enumerate(self.names)}
+        known = np.array([*(places.get(text, UNSEEN) for text in texts), MISSING], dtype=np.intp)
+        shown = np.array([*(cut(text, EXAMPLE_LENGTH) for text in texts), ""], dtype=object)
+        return Modes(shown[codes], known[codes])
+
+    def places(self, codes: Rows) -> Values:
+        """Return a place for each known mode (N, M); NaN throughout for any other record."""
+        known = codes >= 0
+        found = np.full((len(codes), len(self)), np.nan)
+        found[known] = 0.0
+        if len(self):
+            found[known, codes[known]] = 1.0
+        return found
+
+    def __len__(self) -> int:
+        """Return how many places it has: one mode alone says nothing."""
+        return len(self.names) if len(self.names) > 1 else 0
+
+    def reason(self, text: str) -> str:
+        """Return what is said of a record in a mode that was not there in training."""
+        return f"{shortened(self.column)} {text} was not there in training"
+
+    @property
+    def report(self) -> ColumnReport:
+        """Return what the column is taken for."""
+        modes = counted(len(self.names), "mode")
+        return ColumnReport(
+            column=self.column, kind="context", reason=f"{modes}: read but not judged"
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it, for `from_json`."""
+        return {
+            "column": self.column,
+            "names": list(self.names),
+            "shares": list(self.shares),
+            "reading": self.reading.as_json(),
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any] | None) -> "Mode | None":
+        """Return the inverse of `as_json`; None of a detector without."""
+        if not stored:
+            return None
+        return cls(
+            column=stored["column"],
+            names=tuple(stored["names"]),
+            shares=tuple(stored["shares"]),
+            reading=Reading.from_json(stored["reading"]),
+        )
+
+
+def fit_mode(frame: "Frame", columns: ColumnSettings) -> Mode | None:
+    """Learn which modes there are; None where no column is configured as one.
+
+    Raises:
+        TrainingError: there are too many, or every cell is missing.
+    """
+    if columns.mode is None:
+        return None
+    values = frame.values.set_axis([str(name) for name in frame.values.columns], axis=1)
+    reading = Reading(missing=frozenset(text_of(mark) for mark in columns.missing))
+    texts, codes = read_texts(reading.prepare(values[columns.mode]))
+    counts = Counter(texts[code] for code in codes if code >= 0)
+    if not counts:
+        raise TrainingError(
+            f"columns.mode: every cell of {columns.mode!r} is missing",
+            todo="name another column, or take columns.mode out",
+        )
+    if len(counts) > MOST_MODES:
+        examples = ", ".join(repr(cut(text, EXAMPLE_LENGTH)) for text in texts[:_MOST_NAMED])
+        raise TrainingError(
+            f"columns.mode: {columns.mode!r} holds {len(counts)} different values, such as "
+            f"{examples}; {MOST_MODES} modes are the most",
+            todo="name a column whose values come back often",
+        )
+    total, common = sum(counts.values()), sorted(counts, key=lambda text: (-counts[text], text))
+    shares = tuple(counts[text] / total for text in common)
+    return Mode(column=columns.mode, names=tuple(common), shares=shares, reading=reading)
+
+
+def unseen(codes: Rows) -> Mask:
+    """Return which records (N,) are in a mode that was not there in training."""
+    return np.asarray(codes == UNSEEN, dtype=bool)

@@ -1,0 +1,43 @@
+"""The mode that a record fits best, where no mode of the training is given with it."""
+
+import numpy as np
+
+from aemon.detection.arrays import Floats, Mask, Rows
+from aemon.detection.features.feature_map import FeatureMap
+from aemon.detection.features.modes import MISSING
+from aemon.detection.scoring.scorer import Scorer
+
+
+def fill_modes(
+    feature_map: FeatureMap, scorer: Scorer, codes: Rows, features: Floats, mask: Mask
+) -> Rows:
+    """Put the likeliest mode into features that have none, in place; return the modes (N,).
+
+    It is the one in which the record scores lowest: a missing cell alone makes none odd. A mode
+    that was not there in training keeps its code.
+
+    Args:
+        feature_map: with a mode.
+        scorer: of the detector.
+        codes: (N,) as `Modes` has them.
+        features: (N, F).
+        mask: (N, F).
+    """
+    places = len(feature_map.mode or ())
+    rows = np.flatnonzero(codes < 0)
+    if not places or not rows.size:
+        return codes
+    at = slice(len(feature_map) - places, len(feature_map))
+    each = (np.eye(places) - feature_map.means[at]) / feature_map.spreads[at]
+    trial, known = features[rows], mask[rows]
+    known[:, at] = True
+    scores = np.empty((places, len(rows)))
+    for place in range(places):
+        trial[:, at] = each[place]
+        scores[place] = scorer.scores(trial, known)
+    likeliest = scores.argmin(axis=0)
+    features[np.ix_(rows, np.arange(at.start, at.stop))] = each[likeliest]
+    mask[rows, at] = True
+    found = codes.copy()
+    found[rows] = np.where(codes[rows] == MISSING, likeliest, codes[rows])
+    return found
