@@ -61,6 +61,10 @@ class Action(StrEnum):
     THRESHOLD_MOVED = "threshold.moved", "the lines of a detector were drawn anew"
     DRIFT_FOUND = "drift.found", "normal life has moved"
     DRIFT_OVER = "drift.over", "it came back by itself"
+    ENTITY_SILENT = "entity.silent", "an entity sends no records, while others do"
+    ENTITY_BACK = "entity.back", "a silent entity sends records again"
+    RATE_UNUSUAL = "rate.unusual", "many more or many fewer records come than ever in training"
+    RATE_USUAL = "rate.usual", "as many records come as in training again"
     CONFIG_RELOADED = (
         "config.reloaded",
         "the configuration was read again, and what of it is another",

@@ -233,6 +233,14 @@ class DriftReport:
     provisional: bool  # too few records to show the promised rate
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrafficReport:
+    """How records come beside how they came in training, after a run."""
+
+    silent: int  # entities that send none, while others do
+    unusual_rate: bool  # many more or many fewer records than ever
+
+
 BROKEN_SHARE, BROKEN_TIMES, LEAST_BROKEN = 0.25, 10, 50
 """A promise is broken where more than this share of the records is flagged, and this many times
 what was promised, and at least so many: faults seldom last so long."""

@@ -8,7 +8,7 @@ from operator import add
 from typing import Any
 
 from aemon.errors import Remedy
-from aemon.records import DriftReport, Job, OpenEpisodes, Outcome, UnreadableColumn
+from aemon.records import DriftReport, Job, OpenEpisodes, Outcome, TrafficReport, UnreadableColumn
 
 Counts = Mapping[str, int]
 """Reason or severity -> how many."""
@@ -79,6 +79,7 @@ class RunCounts:
         unfinished: whether the source has more to read at once.
         episodes_open: the episodes that are open; None until they were counted.
         drift: None where nothing was judged.
+        traffic: as `drift`.
         ruling: of a trial that ended: promote or reject.
     """
 
@@ -109,6 +110,7 @@ class RunCounts:
     unfinished: bool = field(default=False, metadata=_LATEST)
     episodes_open: OpenEpisodes | None = field(default=None, metadata=_LATEST)
     drift: DriftReport | None = field(default=None, metadata=_LATEST)
+    traffic: TrafficReport | None = field(default=None, metadata=_LATEST)
     ruling: str = field(default="", metadata=_LATEST)
 
     def __add__(self, more: "RunCounts") -> "RunCounts":

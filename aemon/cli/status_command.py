@@ -96,6 +96,7 @@ def _note(monitor: Mapping[str, Any]) -> str:
     if monitor.get("on_trial"):
         told.append(f"detector {monitor['on_trial']} is on trial")
     told += [f"drift: {reason}" for reason in monitor.get("drifts", ())]
+    told += monitor.get("traffic", ())
     if count := monitor.get("episodes_open"):
         told.append(f"{count} episode{'' if count == 1 else 's'} open")
     return "; ".join(filter(None, told))

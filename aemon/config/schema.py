@@ -108,6 +108,14 @@ class MonitorSettings(Settings):
         description="a newest record older than this is told as a stale source; auto: three pauses "
         "of score_every, 15m at least; never where records come now and then",
     )
+    silent_after: AutoAfter = Field(
+        "auto",
+        description="an entity that sends no records for so long, while others do, is told as silent; "
+        "auto: three times its longest pause in training; never tells of none",
+    )
+    watch_rate: bool = Field(
+        True, description="tell when many more or many fewer records come per time than in training"
+    )
     labels: dict[str, str] = Field(
         {}, description="labels of its Prometheus rules and notifications, for routing"
     )

@@ -13,6 +13,7 @@ from aemon.lifecycle.cold_start import is_provisional, wanted_for
 from aemon.lifecycle.loaded_detector import Loaded, drawn_by_settings, load
 from aemon.lifecycle.policy import Observed, is_young, why_train
 from aemon.lifecycle.recent_records import RecentRecords
+from aemon.lifecycle.traffic_watch import watched_by
 from aemon.lifecycle.trial import Shadow, rule_on
 from aemon.lifecycle.upkeep import draw, keep_promise, note_drift
 from aemon.logs import Action, log
@@ -95,7 +96,7 @@ class ActiveDetector:
         """Judge with a detector, or with new lines, from now on; whether others were drawn."""
         memory = self.memory
         if memory is None or memory.detector_id != loaded.stored.id:
-            memory = self.memory = RecentRecords(self._store, loaded)
+            memory = self.memory = RecentRecords(self._store, loaded, watched_by(self._settings))
             self._end_earlier_drifts(memory, loaded)
         base = self._thresholds_by_settings(loaded, memory)
         self._needs_training = base is None
@@ -151,7 +152,7 @@ class ActiveDetector:
             found=found,
             provisional=is_provisional(self.active.stored),
         )
-        run.count(drift=drift)
+        run.count(drift=drift, traffic=self.memory.traffic.report)
         if self.shadow is not None:
             drifted = bool(self.memory.drifts)
             active = (self.active.stored, self.active.detector)

@@ -1,7 +1,7 @@
 """Detectors out of the store, ready to judge."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aemon.config.threshold_settings import ThresholdSettings
@@ -9,6 +9,7 @@ from aemon.detection.detector import Detector
 from aemon.detection.drift.column_drift import Reference
 from aemon.detection.state import thresholds_from, thresholds_state
 from aemon.detection.thresholds.by_entity import Thresholds
+from aemon.detection.traffic.traffic import UsualTraffic
 from aemon.errors import ArtifactError
 from aemon.store.artifacts import pack, unpack
 from aemon.store.detectors import StoredDetector, artifact, manifest_of
@@ -29,6 +30,7 @@ class Loaded:
         drawn_by: the settings the lines in force were drawn by.
         reference: how the columns were spread in training; None if nobody wrote it down.
         shifts: (entity, since) of the new levels it learned.
+        traffic: how records came in training.
     """
 
     stored: StoredDetector
@@ -38,6 +40,7 @@ class Loaded:
     drawn_by: ThresholdSettings | None
     reference: Reference | None
     shifts: tuple[tuple[str, str], ...] = ()
+    traffic: UsualTraffic = field(default_factory=UsualTraffic)
 
 
 def load(store: Store, stored: StoredDetector) -> Loaded:
@@ -78,6 +81,7 @@ def _loaded(
         drawn_by=drawn_by,
         reference=Reference.from_json(noted) if noted else None,
         shifts=tuple((entity, since) for entity, since in manifest.get("shifts", ())),
+        traffic=UsualTraffic.from_json(manifest.get("traffic")),
     )
 
 

@@ -18,8 +18,10 @@ from aemon.detection.past import Past
 from aemon.detection.series.tails import Tails
 from aemon.detection.thresholds.recalibration import Recent, every_records, window_records
 from aemon.detection.thresholds.unlikely_bursts import in_faults
+from aemon.detection.traffic.traffic import Traffic
 from aemon.frame import Frame, naive_utc
 from aemon.lifecycle.loaded_detector import Loaded
+from aemon.lifecycle.traffic_watch import TrafficWatch, Watched
 from aemon.store.drifts import Drift, DriftKind, live_state, open_drifts, write_live_state
 from aemon.store.moved_thresholds import newest_scores
 from aemon.store.store import Store
@@ -29,11 +31,13 @@ if TYPE_CHECKING:
 
 
 LONG_STRETCH = 30  # records; shorter ones are bursts, of which false alarms come, too
+_TRAFFIC = "traffic"
 _REPEATS, _TAILS, _STARTS = (
     "repeats",
     "tails",
     "starts",
 )  # in the state, beside what drift is told by
+_ALL = Watched()
 MOST_KEPT = 50_000  # scores in memory, for all lines of a monitor together
 
 
@@ -43,9 +47,10 @@ class RecentRecords:
     Args:
         store: where it was written down.
         loaded: the detector.
+        watched: what is told of how records come.
     """
 
-    def __init__(self, store: Store, loaded: Loaded) -> None:
+    def __init__(self, store: Store, loaded: Loaded, watched: Watched = _ALL) -> None:
         stored = loaded.stored
         self.detector_id = stored.id
         self.base: Thresholds = loaded.trained  # as today's settings would have drawn them
@@ -61,6 +66,13 @@ class RecentRecords:
             repeats=Repeats.from_json(written.get(_REPEATS), self._repeated),
             tails=Tails.from_json(tails),
             starts=_starts(written, loaded),
+        )
+        self.traffic = TrafficWatch(
+            stored.monitor,
+            loaded.traffic,
+            watched,
+            written.get(_TRAFFIC),
+            first=stored.version == 1,
         )
         self.drifts: list[Drift] = open_drifts(store, stored.monitor)
         self._monitor = stored.monitor
@@ -107,7 +119,12 @@ class RecentRecords:
         )  # fmt: skip
 
     def record(
-        self, connection: sa.Connection, life: ObservedHistory, past: Past, at: datetime
+        self,
+        connection: sa.Connection,
+        life: ObservedHistory,
+        past: Past,
+        traffic: Traffic,
+        at: datetime,
     ) -> None:
         """Write what would be remembered, in the transaction of the verdicts."""
         state = {**life.as_json(), _REPEATS: past.repeats.as_json(self._repeated)}
@@ -115,6 +132,8 @@ class RecentRecords:
             state[_TAILS] = past.tails.as_json()
         if past.starts.by_entity and self._operation is not None:
             state[_STARTS] = [self._operation.only_when, past.starts.as_json()]
+        if (noted := self.traffic.as_json(traffic)) is not None:
+            state[_TRAFFIC] = noted
         write_live_state(connection, self._monitor, self.detector_id, state, at)
 
     def adopt(self, life: ObservedHistory, frame: Frame, judged: Judgement, rows: Mask) -> None:

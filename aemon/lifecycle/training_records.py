@@ -1,7 +1,7 @@
 """Which records a detector learns from: what was read, left out and brought back, and why."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from aemon.config.schema import MonitorSettings
 from aemon.detection.arrays import Times
 from aemon.detection.learning import LEAST_RECORDS
 from aemon.detection.operation.operation import at_work, fit_operation
+from aemon.detection.traffic.traffic import UsualTraffic, learn_traffic
 from aemon.errors import TrainingError
 from aemon.frame import Frame, in_time_order, join_frames, naive_utc, rows_of
 from aemon.lifecycle.cold_start import (
@@ -76,6 +77,7 @@ class TrainingRecords:
         rejected: records of it that could not be read, by reason.
         left_out: records that teach nothing, by reason: `flagged`, `confirmed`, `ignored`,
             `maintenance`, `snoozed`, `outlived`, `idle`, `odd`.
+        traffic: how all that were read came.
         broken: so many records were flagged that the detector was wrong; they are not left out.
         brought_back: false alarms older than what was read.
         false_alarms: records a person called normal, wherever they are.
@@ -96,6 +98,7 @@ class TrainingRecords:
     spoken: tuple[int, ...] = ()
     shifts: tuple[Drift, ...] = ()
     broken: bool = False
+    traffic: UsualTraffic = field(default_factory=UsualTraffic)
 
     def without_odd(self, odd: Sequence[Identity]) -> "TrainingRecords":
         """Return the same without records that stand out from all others."""
@@ -151,16 +154,14 @@ def choose_records(
     if first:
         names = [str(one) for one in frame.values]
         apart[IDLE] = idle_at_first(frame, judged_columns(names, source.roles, settings.columns))
-    spoken = Spoken(said=said, about=about)
     flagging = Flagging(
         name=name, store=store, levels=levels, first=first, by_hand=by_hand, records=len(working)
     )
-    found = find_left_out(frame, spoken, apart, flagging)
+    found = find_left_out(frame, Spoken(said=said, about=about), apart, flagging)
     left_out = found.by_reason
     stored = stored_records(name, store, said, about)
     back = only(stored, about, FeedbackVerdict.FALSE_ALARM, without=frame)
     taught = _without(frame, left_out)
-    whole = join_frames(frame, stored)
     return TrainingRecords(
         frame=join_frames(taught, back),
         times=working.times,
@@ -169,11 +170,12 @@ def choose_records(
         rejected=frame.rejected,
         left_out=left_out,
         brought_back=back.identities,
-        false_alarms=only(whole, about, FeedbackVerdict.FALSE_ALARM),
+        false_alarms=only(join_frames(frame, stored), about, FeedbackVerdict.FALSE_ALARM),
         applied=tuple(one.id for one in said if one.detector_id is None),
         spoken=tuple(one.id for one in said),
         shifts=shifts,
         broken=found.broken,
+        traffic=learn_traffic(frame.times, frame.entities),
     )
 
 

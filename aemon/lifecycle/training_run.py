@@ -161,6 +161,7 @@ def _manifest(
         "shifts": [[one.entity, one.started_at.isoformat()] for one in chosen.shifts],
         "reference": reference(in_time_order(learned.taught), learned.feature_map).as_json(),
         "rate": learned.rate,
+        "traffic": chosen.traffic.as_json(),
         "lines": {
             "without_feedback": threshold_values(drawn),
             "drawn": threshold_values(drawn),

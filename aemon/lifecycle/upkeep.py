@@ -89,7 +89,7 @@ def _count_from_here(store: Store, memory: RecentRecords, new: list[Drift]) -> N
     if shifted > memory.life.since_drift:
         memory.life = replace(memory.life, since_drift=shifted)
         with store.writing() as connection:
-            memory.record(connection, memory.life, memory.past, store.now())
+            memory.record(connection, memory.life, memory.past, memory.traffic.traffic, store.now())
 
 
 def _since(memory: RecentRecords, now: datetime) -> datetime:

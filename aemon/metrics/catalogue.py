@@ -85,6 +85,14 @@ class Catalogue:
         "aemon_source_stale_after_seconds", ("monitor",),
         "a newest record older than this makes a source stale; none where that never is",
     )
+    entities_silent = gauge(
+        "aemon_entities_silent", ("monitor",),
+        "entities that send no records for longer than ever in training, while others do",
+    )
+    records_rate_unusual = gauge(
+        "aemon_records_rate_unusual", ("monitor",),
+        "1 while many more or many fewer records come per time than ever in training, else 0",
+    )
     records_scored = counter("aemon_records_scored", ("monitor",), "records that got a verdict")
     records_rejected = counter(
         "aemon_records_rejected", ("monitor", "reason"),

@@ -158,6 +158,10 @@ class Metrics(Catalogue):
             self.trials.labels(monitor, report.counts.ruling).inc()
         if report.counts.drift is not None:
             self._show_drift(monitor, report.counts.drift)
+        if report.counts.traffic is not None:
+            self.entities_silent.labels(monitor).set(report.counts.traffic.silent)
+            unusual = float(report.counts.traffic.unusual_rate)
+            self.records_rate_unusual.labels(monitor).set(unusual)
         if report.counts.newest_record is not None:
             newest = self.source_newest_record_timestamp_seconds
             newest.labels(monitor).set(report.counts.newest_record.timestamp())

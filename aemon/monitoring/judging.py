@@ -139,7 +139,10 @@ class Judge:
                 self.shadow.record(commit, judged.frame, judged.raw, judged.tried, lived)
             if memory is not None:
                 history = memory.after(judged.frame, judged.raw, lived)
-                memory.record(commit.connection, history, judged.raw.past, self.store.now())
+                traffic = memory.traffic.after(judged.frame.take(saved.fresh))
+                memory.record(
+                    commit.connection, history, judged.raw.past, traffic, self.store.now()
+                )
             tracker = EpisodeTracker(monitor=self.monitor, settings=self.settings.episodes)
             episodes = tracker.advance(commit, saved, judged)
             save_verdicts(
@@ -152,6 +155,7 @@ class Judge:
             self.shadow.adopt(judged.tried)
         if memory is not None:
             memory.adopt(history, judged.frame, judged.raw, lived)
+            memory.traffic.adopt(traffic)
         over = np.flatnonzero(judged.judgement.over_threshold)
         self._log(rows.anomalies, np.flatnonzero(saved.flagged[over]))
         log_news(self.monitor, episodes.news)

@@ -142,6 +142,34 @@ RUN_ALERTS = (
         waits=True,
     ),
     Alert(
+        name="AemonEntitySilent",
+        severity="warning",
+        expression=lambda s: f"{s.most('aemon_entities_silent')} > 0",
+        hold=two_runs,
+        summary="{{ $labels.monitor }}: an entity has fallen silent, or more than one",
+        description="They have sent none for longer than ever in training, while others do: a device, "
+        "its sensor or its connection may be down.",
+        runbook="aemon status names them. Where an entity was taken out of service, its next training "
+        "forgets it; silent_after sets how long is too long, or never.",
+        fires=(Played("aemon_entities_silent", {}, 1),),
+        calm=(Played("aemon_entities_silent", {}, 0),),
+        waits=True,
+    ),
+    Alert(
+        name="AemonRecordRate",
+        severity="info",
+        expression=lambda s: f"{s.most('aemon_records_rate_unusual')} > 0",
+        hold=two_runs,
+        summary="{{ $labels.monitor }}: an unusual number of records comes",
+        description="Less than half of the fewest, or more than twice the most records come that any "
+        "stretch of the training had.",
+        runbook="aemon status says how many; look whether some are lost on the way, or sent twice. "
+        "watch_rate: false tells of none.",
+        fires=(Played("aemon_records_rate_unusual", {}, 1),),
+        calm=(Played("aemon_records_rate_unusual", {}, 0),),
+        waits=True,
+    ),
+    Alert(
         name="AemonRunsFail",
         severity="warning",
         expression=lambda s: _share(

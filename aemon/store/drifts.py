@@ -164,6 +164,15 @@ def live_state(store: Store, monitor: str) -> tuple[int, dict[str, Any]] | None:
     return None if row is None else (row.detector_id, row.state)
 
 
+def traffic_told(connection: sa.Connection, monitor: str) -> tuple[str, ...]:
+    """Return what is unusual about how a monitor's records come, a sentence each."""
+    query = sa.select(live_states.c.state).where(live_states.c.monitor == monitor)
+    state = connection.execute(query).scalar()
+    noted = state.get("traffic") if isinstance(state, dict) else None
+    told = noted.get("told") if isinstance(noted, dict) else None
+    return tuple(str(one) for one in told) if isinstance(told, list) else ()
+
+
 def write_live_state(
     connection: sa.Connection,
     monitor: str,

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from aemon.records import DetectorState, Job, Verdict, promise_is_broken
 from aemon.store.detectors import StoredDetector, find_judging
-from aemon.store.drifts import open_reasons
+from aemon.store.drifts import open_reasons, traffic_told
 from aemon.store.episodes import total_open
 from aemon.store.ledger import LastRun, last_run
 from aemon.store.schema.tables import (
@@ -182,6 +182,7 @@ class MonitorOverview:
     calibration_records: int | None  # of its line
     on_trial: int | None  # version of the detector in the shadow
     drifts: tuple[str, ...]  # that are not over: a sentence each
+    traffic: tuple[str, ...]  # what is unusual about how records come: a sentence each
     episodes_open: int  # told, and not closed
     realised: Flagged  # by the active detector since it is that
     read_until: datetime | None
@@ -232,6 +233,7 @@ def _overview(connection: sa.Connection, name: str, since: datetime) -> MonitorO
         calibration_records=detector.calibration_records if detector else None,
         on_trial=on_trial.version if on_trial else None,
         drifts=open_reasons(connection, name),
+        traffic=traffic_told(connection, name),
         episodes_open=total_open(connection, [name]),
         realised=_realised(connection, detector) if detector else Flagged(),
         read_until=read_until,

@@ -1,0 +1,1 @@
+"""How records come: which entities send them, and how many come per time."""

@@ -1,0 +1,174 @@
+"""Entities that have fallen silent: others send records, and these have not for longer than ever.
+
+Time is counted only while records come from anybody: a step from one record to the next counts no
+more than an unusually long one. So the pause of a whole plant at night makes no entity silent, and a
+monitor that gets no records at all is stale, which is another matter.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from aemon.detection.arrays import Texts, Times, Values
+
+LEAST_RECORDS = 20
+"""Fewer, and nobody knows how long an entity may pause."""
+
+MOST_ENTITIES = 10_000
+"""Entities that are watched, those with most records."""
+
+TIMES = 3.0
+"""An entity is silent after so many times its longest pause in training."""
+
+LONG_STEPS, LONG_SHARE = 10.0, 0.99
+"""A step counts no more than so many median ones, or than this share of all steps."""
+
+_SECOND = np.timedelta64(1, "s")
+_FIRST_DAY = np.datetime64(0, "us")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pauses:
+    """How long entities paused in training. Made by `learn_pauses`.
+
+    Attributes:
+        step: seconds that a step from one record to the next counts at most.
+        longest: entity -> its longest pause, in seconds so counted.
+    """
+
+    step: float
+    longest: Mapping[str, float]
+
+    def allowed(self, entity: str, silent_after: timedelta | None) -> float:
+        """Return after how many seconds an entity is silent; by default by its longest pause."""
+        if silent_after is not None:
+            return silent_after.total_seconds()
+        return max(TIMES * self.longest[entity], self.step)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it, for `from_json`."""
+        return {"step": self.step, "longest": dict(self.longest)}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "Pauses":
+        """Return the inverse of `as_json`."""
+        return cls(step=float(stored["step"]), longest=dict(stored["longest"]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Senders:
+    """When each entity sent its newest record; of nobody, to begin with.
+
+    Attributes:
+        newest: time of the newest record of all, in seconds since 1970; None before the first.
+        clock: seconds counted until then.
+        seen: entity -> that count, and the time, at its newest record.
+    """
+
+    newest: float | None = None
+    clock: float = 0.0
+    seen: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def after(self, times: Times, entities: Texts, pauses: Pauses) -> "Senders":
+        """Return the same after N more records; those older than the newest one say nothing.
+
+        Args:
+            times: (N,) event times, in any order.
+            entities: (N,) what each record belongs to.
+            pauses: of the training; entities it does not know are not watched.
+        """
+        at = _seconds(times)
+        rows = np.flatnonzero(at > self.newest) if self.newest is not None else np.arange(len(at))
+        if not rows.size:
+            return self
+        moments = np.unique(at[rows])
+        begin = moments[:1] if self.newest is None else np.array([self.newest])
+        steps = np.minimum(np.diff(np.concatenate([begin, moments])), pauses.step)
+        clocks = self.clock + np.cumsum(steps)
+        seen = {name: pair for name, pair in self.seen.items() if name in pauses.longest}
+        for name, time in _newest_of_each(at[rows], entities[rows]).items():
+            if name in pauses.longest:
+                place = int(np.searchsorted(moments, time))
+                seen[name] = (round(float(clocks[place]), 3), time)
+        return Senders(newest=float(moments[-1]), clock=round(float(clocks[-1]), 3), seen=seen)
+
+    def silent(self, pauses: Pauses, silent_after: timedelta | None = None) -> dict[str, datetime]:
+        """Return the silent entities, each with the time of its last record, longest silent first."""
+        found = [
+            (time, name)
+            for name, (clock, time) in self.seen.items()
+            if name in pauses.longest and self.clock - clock > pauses.allowed(name, silent_after)
+        ]
+        return {name: datetime.fromtimestamp(time, UTC) for time, name in sorted(found)}
+
+    def without(self, names: Mapping[str, Any]) -> "Senders":
+        """Return the same without some entities: they are watched again once they send."""
+        seen = {name: pair for name, pair in self.seen.items() if name not in names}
+        return Senders(newest=self.newest, clock=self.clock, seen=seen)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it, for `from_json`."""
+        return {"newest": self.newest, "clock": self.clock, "seen": dict(self.seen)}
+
+    @classmethod
+    def from_json(cls, stored: Any) -> "Senders":
+        """Return the inverse of `as_json`; of nobody where it is none."""
+        try:
+            seen = {str(name): (float(a), float(b)) for name, (a, b) in stored["seen"].items()}
+            newest = None if stored["newest"] is None else float(stored["newest"])
+            found = cls(newest=newest, clock=float(stored["clock"]), seen=seen)
+            numbers = [found.clock, newest or 0.0, *(x for pair in seen.values() for x in pair)]
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return cls()
+        return found if np.isfinite(numbers).all() and max(numbers) < _LATEST else cls()
+
+
+_LATEST = 1e11  # seconds since 1970: no clock can have meant more
+
+
+def learn_pauses(times: Times, entities: Texts) -> tuple[Pauses, Senders] | None:
+    """Learn how long entities pause, and where they stand then; None where there are no two.
+
+    An entity that is silent when the records end is watched again once it sends.
+
+    Args:
+        times: (N,) event times, in any order.
+        entities: (N,) what each record belongs to.
+    """
+    at = _seconds(times)
+    moments = np.unique(at)
+    if len(moments) < LEAST_RECORDS or len(set(entities)) < 2:  # noqa: PLR2004 -- others
+        return None
+    steps = np.diff(moments)
+    step = max(LONG_STEPS * float(np.median(steps)), float(np.quantile(steps, LONG_SHARE)))
+    clocks = np.concatenate([[0.0], np.cumsum(np.minimum(steps, step))])
+    longest = _longest_gaps(clocks[np.searchsorted(moments, at)], entities)
+    pauses = Pauses(step=step, longest=longest)
+    senders = Senders().after(times, entities, pauses)
+    return pauses, senders.without(senders.silent(pauses))
+
+
+def _longest_gaps(clocks: Values, entities: Texts) -> dict[str, float]:
+    """The longest gap of each entity with enough records."""
+    frame = pd.DataFrame({"entity": entities, "clock": clocks})
+    counts = frame["entity"].value_counts()
+    often = counts[counts >= LEAST_RECORDS].head(MOST_ENTITIES).index
+    frame = frame[frame["entity"].isin(often)].sort_values("clock", kind="stable")
+    gaps = frame.groupby("entity", sort=False)["clock"].diff()
+    longest = gaps.groupby(frame["entity"]).max()
+    return {str(name): round(float(gap), 3) for name, gap in longest.items() if name}
+
+
+def _newest_of_each(at: Values, entities: Texts) -> dict[str, float]:
+    codes, names = pd.factorize(entities)
+    newest = np.full(len(names), -np.inf)
+    np.maximum.at(newest, codes, at)
+    return {str(name): float(time) for name, time in zip(names, newest, strict=True)}
+
+
+def _seconds(times: Times) -> Values:
+    return np.asarray((times - _FIRST_DAY) / _SECOND, dtype=np.float64)
