@@ -61,10 +61,16 @@ class ColumnSettings(Settings):
             raise ValueError(f"{', '.join(both)}: both included and excluded; choose one")
         return self
 
+    wind_down: Duration | None = Field(
+        None,
+        description="those in so long a time before it ceased to hold are judged, but teach nothing",
+    )
+
     @model_validator(mode="after")
-    def _settles_into_something(self) -> Self:
-        if self.settle is not None and self.only_when is None:
-            raise ValueError("settle: give only_when, too; it says what the margin begins with")
+    def _margins_of_something(self) -> Self:
+        for margin in ("settle", "wind_down"):
+            if getattr(self, margin) is not None and self.only_when is None:
+                raise ValueError(f"{margin}: give only_when, too; it says what the margin is of")
         return self
 
     @model_validator(mode="after")

@@ -18,7 +18,8 @@ from aemon.detection.features.columns import named_columns
 from aemon.detection.features.feature_fitting import fit_features
 from aemon.detection.features.feature_map import FeatureMap
 from aemon.detection.looking import ABSENT_SHARE
-from aemon.detection.operation.operation import Operation, at_work, fit_operation
+from aemon.detection.operation.operation import Operation
+from aemon.detection.operation.operation_fitting import at_work, fit_operation
 from aemon.detection.provenance import Provenance, hash_frame, versions
 from aemon.detection.scoring.scorer import Scorer
 from aemon.detection.scoring.scorer_fitting import Fitted, ScoringPlan, fit_scorer, hold_out

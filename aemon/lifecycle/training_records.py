@@ -9,7 +9,7 @@ import numpy as np
 from aemon.config.schema import MonitorSettings
 from aemon.detection.arrays import Times
 from aemon.detection.learning import LEAST_RECORDS
-from aemon.detection.operation.operation import at_work, fit_operation
+from aemon.detection.operation.operation_fitting import at_work, fit_operation
 from aemon.detection.traffic.traffic import UsualTraffic, learn_traffic
 from aemon.errors import TrainingError
 from aemon.frame import Frame, in_time_order, join_frames, naive_utc, rows_of

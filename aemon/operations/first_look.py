@@ -19,7 +19,7 @@ from aemon.detection.features.columns import named_columns
 from aemon.detection.features.configured import check_quiet
 from aemon.detection.features.feature_fitting import ColumnReport, describe_columns, fit_features
 from aemon.detection.learning import LEAST_RECORDS
-from aemon.detection.operation.operation import at_work, fit_operation
+from aemon.detection.operation.operation_fitting import at_work, fit_operation
 from aemon.detection.thresholds.threshold import false_alarm_rate_for
 from aemon.errors import AemonError, FrameError
 from aemon.frame import Frame

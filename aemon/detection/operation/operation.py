@@ -1,7 +1,7 @@
 """The records that show a machine at work: only those are judged, and only those teach."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -11,23 +11,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from aemon.clock import format_duration
-from aemon.config.column_settings import ColumnSettings
 from aemon.config.values.conditions import Condition, columns_of, parse_condition
 from aemon.detection.arrays import Mask, Rows, Times
 from aemon.detection.features.cells import EXAMPLE_LENGTH, read_numbers, read_texts
 from aemon.detection.features.columns import MOST_SHOWN, named_columns
-from aemon.detection.features.configured import check_condition
-from aemon.detection.features.readings import AS_IS, Reading, find_reading
+from aemon.detection.features.readings import AS_IS, Reading
 from aemon.detection.operation.condition_answers import Answer, hold
 from aemon.detection.operation.starts import Start, Starts
-from aemon.detection.thresholds.by_entity import of_entities
 from aemon.errors import FrameError
 from aemon.frame import Frame
 from aemon.texts import cut
-
-MOST_SETTLE_ROWS = 10_000
-"""Records of an entity read before a late one to see whether it has settled."""
-
 
 _AT_ONCE = np.timedelta64(0, "us")
 _NEVER = np.datetime64("NaT", "us")
@@ -50,6 +43,7 @@ class Operation:
     Attributes:
         only_when: the condition, as text.
         settle: so long after it began to hold, records are not judged yet.
+        wind_down: so long before it ceased to hold, records teach nothing.
         settle_rows: how many records of one entity came within that, at most, in training.
         readings: how cells are read, of columns that are not read as they are.
         starts: where the entities stood when the training ended.
@@ -57,6 +51,7 @@ class Operation:
 
     only_when: str
     settle: np.timedelta64 = _AT_ONCE
+    wind_down: np.timedelta64 = _AT_ONCE
     settle_rows: int = 0
     readings: Mapping[str, Reading] = field(default_factory=dict)
     starts: Starts = field(default_factory=Starts)
@@ -150,6 +145,21 @@ class Operation:
         newer = self._newer(whose, ends, holds, times, np.where(judged, _NEVER, start))
         return standing._replace(halted=halted, after=standing.after.with_newer(newer))
 
+    def winding_down(self, frame: Frame) -> Mask:
+        """Return which of N records lie so shortly before the condition ceased to hold (N,).
+
+        Raises:
+            FrameError: a column of the condition is missing.
+        """
+        answer = self.answer(frame.values)
+        stops = np.where(answer.holds | answer.open, _NEVER, frame.times)
+        codes, _ = pd.factorize(frame.entities)
+        order = np.lexsort((frame.times, codes))
+        ordered = pd.Series(stops[order]).groupby(codes[order]).bfill()
+        following = np.empty_like(stops)
+        following[order] = ordered.to_numpy(dtype=stops.dtype)
+        return np.asarray(following - frame.times <= self.wind_down, dtype=bool)
+
     def _began(self, holds: Mask, times: Times, first: Mask, known: list[Start | None]) -> Times:
         """Return when the condition began to hold (N,), NaT where that was not seen.
 
@@ -191,6 +201,7 @@ class Operation:
         return {
             "only_when": self.only_when,
             "settle": int(self.settle.astype(np.int64)),
+            "wind_down": int(self.wind_down.astype(np.int64)),
             "settle_rows": self.settle_rows,
             "readings": {name: one.as_json() for name, one in self.readings.items()},
             "starts": self.starts.as_json(),
@@ -205,6 +216,7 @@ class Operation:
         return cls(
             only_when=stored["only_when"],
             settle=np.timedelta64(stored["settle"], "us"),
+            wind_down=np.timedelta64(stored["wind_down"], "us"),
             settle_rows=stored["settle_rows"],
             readings=readings,
             starts=Starts.from_json(stored["starts"]),
@@ -213,58 +225,6 @@ class Operation:
 
 def _shown(settle: np.timedelta64) -> str:
     return format_duration(timedelta(microseconds=int(settle.astype(np.int64))))
-
-
-def fit_operation(frame: Frame, columns: ColumnSettings) -> Operation | None:
-    """Learn how a configured condition is to be read; None where all records are judged.
-
-    Args:
-        frame: records of all states.
-        columns: the settings.
-
-    Raises:
-        FrameError: one of its columns is not in the records, or can be read in two ways.
-    """
-    if columns.only_when is None:
-        return None
-    values = named_columns(frame.values)
-    check_condition(columns, list(values.columns))
-    names = columns_of(parse_condition(columns.only_when))
-    readings = {name: find_reading(values[name], name, columns)[0] for name in names}
-    settle = np.timedelta64(columns.settle or timedelta(0), "us")
-    found = Operation(
-        only_when=columns.only_when,
-        settle=settle,
-        settle_rows=_most_within(frame, settle),
-        readings={name: reading for name, reading in readings.items() if reading},
-    )
-    return replace(found, starts=found.look(frame).after)
-
-
-def _most_within(frame: Frame, settle: np.timedelta64) -> int:
-    """How many records of one entity lie in a stretch of time, at most, and one before."""
-    if not settle:
-        return 0
-    most = 0
-    for _, rows in of_entities(frame.entities, set(frame.entities)):
-        times = np.sort(frame.times[rows])
-        within = np.arange(len(times)) - np.searchsorted(times, times - settle)
-        most = max(most, int(within.max(initial=0)))
-    return min(most + 1, MOST_SETTLE_ROWS)
-
-
-def at_work(frame: Frame, operation: Operation | None) -> Frame:
-    """Return the records that are judged, which know their stretches; all without a condition.
-
-    Those that know theirs already were judged before, and are kept.
-    """
-    if operation is None:
-        return replace(frame, stretches=None)
-    standing = operation.look(frame)
-    judged = standing.judged
-    if frame.stretches is not None:
-        judged = judged | (frame.stretches >= 0)
-    return replace(frame, stretches=standing.stretches).take(judged)
 
 
 def _are_late(codes: Rows, known: list[Start | None], times: Times) -> Mask:

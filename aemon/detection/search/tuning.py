@@ -14,7 +14,7 @@ from aemon.detection.autoencoders.kinds.detector_kinds import KINDS
 from aemon.detection.autoencoders.training_set import contiguous_folds
 from aemon.detection.features.feature_fitting import fit_features
 from aemon.detection.learning import train_detector
-from aemon.detection.operation.operation import at_work, fit_operation
+from aemon.detection.operation.operation_fitting import at_work, fit_operation
 from aemon.detection.search.planting import Records, plantings
 from aemon.errors import TrainingError
 from aemon.frame import Frame
@@ -118,7 +118,9 @@ def tune(
     """
     # Only these are judged; planted faults must not put a machine out of operation.
     frame = at_work(frame, fit_operation(frame, settings.columns))
-    columns = settings.columns.model_copy(update={"only_when": None, "settle": None})
+    columns = settings.columns.model_copy(
+        update={"only_when": None, "settle": None, "wind_down": None}
+    )
     settings = settings.model_copy(update={"columns": columns})
     if len(frame) < LEAST_RECORDS:
         raise TrainingError(

@@ -101,4 +101,6 @@ def test_columns_are_named_once():
 def test_a_margin_needs_what_it_begins_with():
     with pytest.raises(ValueError, match="settle: give only_when, too"):
         ColumnSettings(settle="5m")
+    with pytest.raises(ValueError, match="wind_down: give only_when, too"):
+        ColumnSettings(wind_down="5m")
     assert ColumnSettings(only_when="speed > 3", settle="5m").settle.total_seconds() == 300

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from aemon.config.column_settings import ColumnSettings
-from aemon.detection.operation.operation import Operation, at_work, fit_operation
+from aemon.detection.operation.operation import Operation
+from aemon.detection.operation.operation_fitting import at_work, fit_operation
 from aemon.detection.operation.starts import MOST_SETTLED, Start, Starts
 from aemon.errors import FrameError
 
@@ -121,9 +122,25 @@ def test_a_missing_column_is_told_with_the_nearest(records):
 
 def test_what_is_stored_comes_back(records):
     frame = records([20, 0, 20])
-    operation = of(frame, settle="90s")
+    operation = of(frame, settle="90s", wind_down="30s")
     again = Operation.from_json(operation.as_json())
     assert again.as_json() == operation.as_json()
     assert again.told == "`speed > 10` holds, for 1m30s at least"
     assert again.seen(frame.values) == ["speed is 0 to 20"]
     assert Operation.from_json(None) is None
+
+
+def test_what_comes_shortly_before_a_stop_teaches_nothing_but_is_judged(records):
+    frame = records([20, 20, 20, np.nan, 0, 20, 20, 0, 20, 20, 20])
+    operation = of(frame, wind_down="2s")
+    assert (
+        operation.look(frame).judged.tolist()
+        == [True] * 3 + [False] * 2 + [True] * 2 + [False] + [True] * 3
+    )
+    assert at_work(frame, operation).keys.tolist() == ["0", "1", "8", "9", "10"]
+    assert at_work(frame, of(frame)).keys.tolist() == ["0", "1", "2", "5", "6", "8", "9", "10"]
+
+
+def test_a_stop_of_one_entity_is_none_of_another(records):
+    frame = records([20, 20, 0, 20, 20, 20], entities=list("ababab"))
+    assert at_work(frame, of(frame, wind_down="9s")).keys.tolist() == ["1", "3", "4", "5"]
