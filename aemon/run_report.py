@@ -136,6 +136,8 @@ class RunCounts:
                 f"{self.records_undecided} records lack a cell that columns.only_when asks for: "
                 "they are not judged"
             )
+        if 0 < self.records_idle == self.records_scored:
+            found.append("columns.only_when holds for none of them: no record was judged")
         return tuple(found)
 
     @property

@@ -218,6 +218,16 @@ def records(store: Store, config: Config) -> Iterator[Finding]:
             fine = False
             what = f"{one.monitor}: {others} of {one.read} records of the last day were rejected"
             yield warning("records", what, f"aemon check {one.monitor} shows why, with a value")
+        if 0 < one.idle >= one.scored:
+            fine = False
+            what = (
+                f"{one.monitor}: none of {one.scored} records of the last day was judged: "
+                "columns.only_when does not hold"
+            )
+            todo = (
+                f"if the machine was at work, aemon check {one.monitor} shows what its columns hold"
+            )
+            yield warning("records", what, todo)
     for name, settings in config.monitors.items():
         if isinstance(settings.source, SqlSource):
             with suppress(AemonError):  # a position that makes no sense is told by the next run

@@ -132,9 +132,10 @@ def _learn(chosen: TrainingRecords, settings: MonitorSettings) -> tuple[Training
     if chosen.watermark is None and not chosen.broken:
         return chosen, learned
     odd: list[Identity] = []
+    most = MOST_SHARE * len(learned.taught)
     for _ in range(ROUNDS):
         odd += learned.odd.identities
-        if not len(learned.odd) or len(odd) > MOST_SHARE * len(frame):
+        if not len(learned.odd) or len(odd) > most:
             break
         chosen = chosen.without_odd(odd)
         learned = learn(chosen.frame, settings.learning, seed, rate=rate)

@@ -88,7 +88,7 @@ class Suppression:
         for drift in self.shifts:
             since = flagged.times >= naive_utc(drift.started_at)
             shifted |= since & (flagged.entities == drift.entity)
-        few = self._few(frame, rows)
+        few = self._few(frame, rows, judgement)
         quiet: dict[int, Quiet] = {}
         for place, (row, explanation) in enumerate(zip(rows.tolist(), explanations, strict=True)):
             reasons = (
@@ -113,7 +113,9 @@ class Suppression:
         named = (entity, frame.keys[row]) in self.excuses.records
         return named or (reason is not None and self.excuses.cover(reason))
 
-    def _few(self, frame: Frame, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+    def _few(
+        self, frame: Frame, rows: npt.NDArray[np.intp], judgement: Judgement
+    ) -> npt.NDArray[np.bool_]:
         """Which of the K records at these rows have too few of their entity before them (K,)."""
         least, window = self.settings.least_records, self.settings.window
         if not least:
@@ -123,7 +125,8 @@ class Suppression:
             return records_before(times, frame.times[row], window) < least
 
         entities = frame.entities
-        here = {name: frame.times[entities == name] for name in set(entities[rows])}
+        idle = np.zeros(len(frame), dtype=bool) if judgement.idle is None else judgement.idle
+        here = {name: frame.times[(entities == name) & ~idle] for name in set(entities[rows])}
         short = [row for row in rows.tolist() if few(here[entities[row]], row)]
         if short:  # the window may reach back before the frame
             moments = [frame.aware_time(row) for row in short]

@@ -171,7 +171,8 @@ RECORDINGS = (
         "monitor:aemon_budget_used:ratio1d",
         "sum by (monitor) (increase(aemon_anomalies_total[1d]))\n"
         "/ (max by (monitor) (aemon_promised_false_alarm_ratio)\n"
-        "   * (sum by (monitor) (increase(aemon_records_scored_total[1d])) > 0))",
+        "   * (sum by (monitor) (increase(aemon_records_scored_total[1d]))\n"
+        "      - sum by (monitor) (increase(aemon_records_idle_total[1d])) > 0))",
     ),
     Recording(
         "monitor:aemon_run_age:pauses",

@@ -117,10 +117,11 @@ _ACKNOWLEDGED = Alert(
 
 
 def _played_budget(told: float) -> tuple[Played, ...]:
-    """Ten records a second, of which one in a thousand may be flagged; so many times that are told."""
+    """Ten judged records a second, of which one in a thousand may be flagged; so many times that are told."""
     return (
         Played("aemon_promised_false_alarm_ratio", {}, 0.001),
-        Played("aemon_records_scored_total", {}, 0, 10),
+        Played("aemon_records_scored_total", {}, 0, 20),
+        Played("aemon_records_idle_total", {}, 0, 10),
         Played("aemon_episodes_total", {"severity": "warning"}, 0, 0.01 * told),
     )
 
@@ -130,7 +131,8 @@ def _overspent(scope: Scope) -> str:
     window = format_duration(scope.budget_window)
     promised = (
         f"{scope.most('aemon_promised_false_alarm_ratio')} "
-        f"* {scope.grown(window, 'aemon_records_scored_total')}"
+        f"* ({scope.grown(window, 'aemon_records_scored_total')} "
+        f"- {scope.grown(window, 'aemon_records_idle_total')})"
     )
     told = scope.grown(window, "aemon_episodes_total")
     return f"{told}\n> {OVERSPENT} * ({promised}) + 3 * sqrt({promised}) + 3"

@@ -127,12 +127,17 @@ def bad_ends(store: Store, since: datetime, outcomes: Collection[str]) -> list[B
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unjudged:
-    """How many of the records that scoring runs read got no verdict; `too_late` are among them."""
+    """How many of the records that scoring runs read were not judged.
+
+    Those `rejected` got no verdict, `too_late` are among them; those `idle` got that one.
+    """
 
     monitor: str
     read: int
     rejected: int
     too_late: int
+    scored: int
+    idle: int
 
 
 def unjudged(store: Store, since: datetime) -> list[Unjudged]:
@@ -141,13 +146,15 @@ def unjudged(store: Store, since: datetime) -> list[Unjudged]:
     Raises:
         StoreError: the database fails.
     """
-    rejected = sa.func.sum(runs.c.records_rejected)
+    rejected, idle = sa.func.sum(runs.c.records_rejected), sa.func.sum(runs.c.records_idle)
     query = (
         sa.select(
             runs.c.monitor,
             sa.func.sum(runs.c.records_read).label("read"),
             rejected.label("rejected"),
             sa.func.sum(runs.c.records_too_late).label("too_late"),
+            sa.func.sum(runs.c.records_scored).label("scored"),
+            idle.label("idle"),
         )
         .where(
             runs.c.job == Job.SCORE,
@@ -155,14 +162,17 @@ def unjudged(store: Store, since: datetime) -> list[Unjudged]:
             runs.c.outcome != Outcome.COLLECTING,
         )
         .group_by(runs.c.monitor)
-        .having(rejected > 0)
+        .having(sa.or_(rejected > 0, idle > 0))
         .order_by(runs.c.monitor)
     )
     with store.reading() as connection:
         rows = connection.execute(query).mappings()
         return [
             Unjudged(
-                monitor=row["monitor"], **{n: int(row[n]) for n in ("read", "rejected", "too_late")}
+                monitor=row["monitor"],
+                **{
+                    one: int(row[one]) for one in ("read", "rejected", "too_late", "scored", "idle")
+                },
             )
             for row in rows
         ]

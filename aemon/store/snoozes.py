@@ -6,7 +6,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from aemon.records import Identity, Snooze
+from aemon.records import Identity, Snooze, Verdict
 from aemon.store.schema.tables import scores, snoozes
 from aemon.store.store import KEYS_AT_ONCE, Store
 
@@ -112,6 +112,7 @@ def records_between(
         scores.c.event_time > after,
         scores.c.event_time <= until,
         scores.c.superseded_at.is_(None),
+        scores.c.verdict != Verdict.IDLE.value,
     )
     if len(entities) <= KEYS_AT_ONCE:
         query = query.where(scores.c.entity.in_(sorted(entities)))

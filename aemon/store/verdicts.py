@@ -206,11 +206,14 @@ def _episode_of(row: Row, episodes: Mapping[Identity, int]) -> int | None:
     return None if row.get("quiet") else episodes.get(_identity(row))
 
 
+_THINNED = (Verdict.NORMAL.value, Verdict.IDLE.value)
+
+
 def _thinned(rows: VerdictRows, keep: float) -> Flags:
-    """Which normal records are not kept (N,): told by their keys, so always the same ones."""
+    """Which normal and idle records are not kept (N,): told by their keys, so always the same ones."""
     return np.array(
         [
-            verdict == Verdict.NORMAL and is_thinned(key, keep)
+            verdict in _THINNED and is_thinned(key, keep)
             for verdict, key in zip(rows.scores["verdict"], rows.scores["record_key"], strict=True)
         ],
         dtype=bool,
@@ -269,7 +272,7 @@ def settle(store: Store, monitor: str, mark: Mark, settled: Watermark, keep: flo
         began = mark.settled.event_time if mark.settled else None
         if keep < 1 and began is not None and settled.event_time is not None:
             stretch = scores.c.event_time.between(began, settled.event_time)
-            normal = scores.c.verdict == Verdict.NORMAL.value
+            normal = scores.c.verdict.in_(_THINNED)
             query = sa.select(scores.c.record_key).where(
                 scores.c.monitor == monitor, stretch, normal
             )

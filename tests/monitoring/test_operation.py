@@ -8,14 +8,18 @@ import sqlalchemy as sa
 
 from aemon.config.column_settings import ColumnSettings
 from aemon.config.lifecycle_settings import LifeSettings
+from aemon.config.schema import Config
+from aemon.doctor.finding import Level
+from aemon.doctor.monitor_checks import records
 from aemon.errors import TrainingError
 from aemon.lifecycle.loaded_detector import load
 from aemon.lifecycle.rebuilding import rebuild
 from aemon.lifecycle.training_run import train_once
 from aemon.monitoring.monitor import Monitor
-from aemon.records import Outcome, Verdict
+from aemon.records import Job, Outcome, Verdict
 from aemon.run import Run, Stop
 from aemon.store.detectors import active_detector
+from aemon.store.ledger import save_run
 from aemon.store.queries import overview
 from aemon.store.schema.tables import runs, scores
 from tests import machines
@@ -173,6 +177,27 @@ def test_where_it_holds_for_too_few_nothing_is_learned(set_up, store, clock, dat
     settings = set_up(only_when="speed > 60").model_copy(update={"min_records": None})
     with pytest.raises(TrainingError, match=r"columns\.only_when holds for 0 of the records"):
         train_once("pumps", settings, store, clock)
+
+
+def test_a_machine_that_is_never_at_work_is_told(set_up, store, clock, database):
+    train_once("pumps", set_up(), store, clock)
+    insert(database, "readings", list(machines.rows(100, first=LEARNED))[-machines.OFF :])
+    run = score(set_up(), store, clock)
+    assert "columns.only_when holds for none of them: no record was judged" in run.reason
+    ended = run.report("pumps", Job.SCORE, Outcome.OK, run.reason, (clock(), clock()))
+    save_run(store, ended, run.id)
+    config = Config(monitors={"pumps": set_up()})
+    (found,) = [one for one in records(store, config) if one.level is Level.WARNING]
+    assert "none of 30 records of the last day was judged" in found.what
+
+
+def test_idle_scores_are_kept_as_normal_ones_are(set_up, store, clock, database):
+    settings = set_up().model_copy(update={"keep": "flagged"})
+    train_once("pumps", settings, store, clock)
+    insert(database, "readings", machines.rows(200, first=LEARNED, fault=LEARNED + 50))
+    score(settings, store, clock)
+    kept = {verdict for verdict, _ in verdicts(store).values()}
+    assert kept == {Verdict.ANOMALY}
 
 
 def test_a_mode_is_read_from_the_source_and_a_new_one_is_told(set_up, store, clock, database):
