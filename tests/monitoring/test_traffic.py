@@ -65,19 +65,25 @@ def test_a_silent_entity_is_told_once_and_when_it_is_back(settings, store, clock
     train_once("pumps", settings, store, clock)
     caplog.set_level(logging.INFO)
     actions = []
-    for first, pumps in ((600, PUMPS), (630, PUMPS[:2]), (660, PUMPS[:2]), (690, PUMPS)):
+    for first, pumps in (
+        (600, PUMPS),
+        (630, PUMPS[:2]),
+        (660, PUMPS[:2]),
+        (690, PUMPS[:2]),
+        (720, PUMPS),
+    ):
         insert(database, "readings", rows(30, first=first, pumps=pumps))
         run = score(settings, store, clock)
         now = heard(caplog, "entity")
         actions.append((run.counts.traffic.silent, now, told(store, clock)))
-    assert [silent for silent, _, _ in actions] == [0, 1, 1, 0]
-    assert [now for _, now, _ in actions] == [[], ["entity.silent"], [], ["entity.back"]]
-    (sentence,) = actions[2][2]
+    assert [silent for silent, _, _ in actions] == [0, 0, 1, 1, 0]
+    assert [now for _, now, _ in actions] == [[], [], ["entity.silent"], [], ["entity.back"]]
+    (sentence,) = actions[3][2]
     assert sentence == (
         "p3 is silent: no record since 2026-01-01 00:10:29 UTC, while others send; its longest pause "
         "in training was 3s"
     )
-    assert actions[3][2] == ()
+    assert actions[4][2] == ()
 
 
 @pytest.mark.parametrize(("silent_after", "silent"), [("never", 0), ("5m", 0), ("20s", 1)])

@@ -21,8 +21,11 @@ LEAST_RECORDS = 20
 MOST_ENTITIES = 10_000
 """Entities that are watched, those with most records."""
 
-TIMES = 3.0
-"""An entity is silent after so many times its longest pause in training."""
+TIMES, TIMES_YOUNG = 3.0, 10.0
+"""An entity is silent after so many times its longest pause in training, and after so many times
+where that was shorter than two days: what a night brings is not known then."""
+
+WHOLE = timedelta(days=2)
 
 LONG_STEPS, LONG_SHARE = 10.0, 0.99
 """A step counts no more than so many median ones, or than this share of all steps."""
@@ -38,25 +41,31 @@ class Pauses:
     Attributes:
         step: seconds that a step from one record to the next counts at most.
         longest: entity -> its longest pause, in seconds so counted.
+        times: after so many times that one an entity is silent.
     """
 
     step: float
     longest: Mapping[str, float]
+    times: float = TIMES
 
     def allowed(self, entity: str, silent_after: timedelta | None) -> float:
         """Return after how many seconds an entity is silent; by default by its longest pause."""
         if silent_after is not None:
             return silent_after.total_seconds()
-        return max(TIMES * self.longest[entity], self.step)
+        return max(self.times * self.longest[entity], self.step)
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it, for `from_json`."""
-        return {"step": self.step, "longest": dict(self.longest)}
+        return {"step": self.step, "longest": dict(self.longest), "times": self.times}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Pauses":
         """Return the inverse of `as_json`."""
-        return cls(step=float(stored["step"]), longest=dict(stored["longest"]))
+        return cls(
+            step=float(stored["step"]),
+            longest=dict(stored["longest"]),
+            times=float(stored["times"]),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +156,8 @@ def learn_pauses(times: Times, entities: Texts) -> tuple[Pauses, Senders] | None
     step = max(LONG_STEPS * float(np.median(steps)), float(np.quantile(steps, LONG_SHARE)))
     clocks = np.concatenate([[0.0], np.cumsum(np.minimum(steps, step))])
     longest = _longest_gaps(clocks[np.searchsorted(moments, at)], entities)
-    pauses = Pauses(step=step, longest=longest)
+    whole = moments[-1] - moments[0] >= WHOLE.total_seconds()
+    pauses = Pauses(step=step, longest=longest, times=TIMES if whole else TIMES_YOUNG)
     senders = Senders().after(times, entities, pauses)
     return pauses, senders.without(senders.silent(pauses))
 

@@ -7,6 +7,10 @@ import pandas as pd
 import pytest
 
 from aemon.config.column_settings import ColumnSettings
+from aemon.config.detector_settings import DetectorSettings
+from aemon.config.learning_settings import LearningSettings
+from aemon.detection.detector import Detector
+from aemon.detection.learning import train_detector
 from aemon.detection.operation.operation import Operation
 from aemon.detection.operation.operation_fitting import at_work, fit_operation
 from aemon.detection.operation.starts import MOST_SETTLED, Start, Starts
@@ -144,3 +148,22 @@ def test_what_comes_shortly_before_a_stop_teaches_nothing_but_is_judged(records)
 def test_a_stop_of_one_entity_is_none_of_another(records):
     frame = records([20, 20, 0, 20, 20, 20], entities=list("ababab"))
     assert at_work(frame, of(frame, wind_down="9s")).keys.tolist() == ["1", "3", "4", "5"]
+
+
+def test_what_is_explained_is_the_record_itself(make_frame, pump_records):
+    # Given a detector of a pump at work, and records of which every other is at rest
+    learned = pump_records(400, 0).assign(speed=20.0)
+    settings = LearningSettings(
+        columns=ColumnSettings(only_when="speed > 10"), detector=DetectorSettings(steps=60)
+    )
+    detector = train_detector(make_frame(learned), settings, seed=0)
+    table = pump_records(60, 1).assign(speed=np.tile([0.0, 20.0], 30))
+    table["flow"] = 400.0 + np.arange(60)
+    looked = detector.look(make_frame(table))
+    assert looked.judgement.verdicts.tolist() == ["idle", "anomaly"] * 30
+    rows = np.flatnonzero(looked.judgement.anomalous)[10:20]
+    told = [one.observed["flow"] for one in looked.explain(rows)]
+    assert told == [400.0 + row for row in rows]
+    assert len(looked.frame) == 60
+    again = Detector.from_state(*detector.state()).judge(make_frame(table))
+    np.testing.assert_array_equal(again.scores, looked.judgement.scores)

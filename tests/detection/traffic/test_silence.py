@@ -54,6 +54,14 @@ def test_the_pause_of_all_is_nobodys():
     assert set(now.silent(pauses)) == {"b", "c"}
 
 
+def test_a_short_training_has_not_seen_how_long_a_pause_may_be():
+    pauses, end = learn_pauses(*regular(0, 600, "abc"))
+    assert after(end, pauses, regular(600, 629, "ab")).silent(pauses) == {}
+    longer, end = learn_pauses(*regular(0, 200_000, "abc", every=20))
+    assert after(end, longer, regular(200_000, 200_260, "ab", every=20)).silent(longer) != {}
+    assert (pauses.times, longer.times) == (10, 3)
+
+
 def test_a_person_may_say_how_long_is_too_long():
     pauses, end = learn_pauses(*regular(0, 600, "abc"))
     now = after(end, pauses, regular(600, 660, "ab"))
@@ -90,9 +98,9 @@ def test_late_records_say_nothing():
 @pytest.mark.parametrize("pieces", [1, 7, 40])
 def test_in_pieces_and_across_restarts_it_is_the_same(pieces):
     rng = np.random.default_rng(3)
-    seconds = np.cumsum(rng.exponential(1.0, 2000))
+    seconds = np.cumsum(rng.exponential(200.0, 2000))
     names = rng.choice(list("abcdef"), 2000)
-    names[(seconds > 1500) & (names == "f")] = "a"
+    names[(seconds > 300_000) & (names == "f")] = "a"
     times, entities = sent(seconds, names)
     pauses, end = learn_pauses(times[:1000], entities[:1000])
     now = end
@@ -100,7 +108,7 @@ def test_in_pieces_and_across_restarts_it_is_the_same(pieces):
         now = Senders.from_json(now.as_json()).after(times[rows], entities[rows], pauses)
     assert set(now.silent(pauses)) == {"f"}
     whole = after(end, pauses, (times[1000:], entities[1000:]))
-    assert now.clock == pytest.approx(whole.clock, abs=0.1)
+    assert now.clock == pytest.approx(whole.clock, abs=1)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +131,7 @@ def test_ten_thousand_entities_are_watched():
     pauses, end = learn_pauses(*sent(seconds, np.tile(names, 20)))
     assert len(pauses.longest) == 10_000
     now = end
-    for turn in range(20, 26):
+    for turn in range(20, 32):
         left = names[: len(names) - 50]
         at = turn * 10 + np.arange(len(left)) / 1000
         now = now.after(*sent(at, left), pauses)
