@@ -114,7 +114,7 @@ def _state(first: "_First", settings: MonitorSettings) -> _State | None:
     working, open_ones = at_work(frame, operation), int(operation.answer(frame.values).open.sum())
     told = (
         f"{len(working)} of {len(frame)} records ({len(working) / len(frame):.0%}) are judged and "
-        f"teach: those of which {operation.told}"
+        f"teach: those for which {operation.told}"
     )
     if open_ones:
         told += f"; {open_ones} lack a cell that it asks for, and are not judged"

@@ -272,7 +272,7 @@ def test_a_condition_is_told_by_its_share_and_refused_where_it_never_holds(folde
     # Then it is told how many count
     *_, told = report(folder, "machine")["warnings"]
     assert told == (
-        "200 of 300 records (67%) are judged and teach: those of which `speed > 10` holds, for 5s at "
+        "200 of 300 records (67%) are judged and teach: those for which `speed > 10` holds, for 5s at "
         "least"
     )
     # When it holds for none

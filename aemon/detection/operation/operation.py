@@ -58,7 +58,7 @@ class Operation:
 
     @property
     def told(self) -> str:
-        """The condition as a part of a sentence, after "records of which"."""
+        """The condition as a part of a sentence, after "records for which"."""
         settled = f", for {_shown(self.settle)} at least" if self.settle else ""
         return f"`{self.only_when}` holds{settled}"
 
