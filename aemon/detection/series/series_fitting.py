@@ -123,9 +123,7 @@ def fit_series(
     levels = _fit_levels(training_set, ground, floors, frame)
     surprises = seen.surprises if levels is None else (seen.surprises + levels.surprises) / 2
     rows = np.flatnonzero(folds >= 0)
-    tried = frame.take(rows)
-    runs = runs_of(tried.entities, tried.times, longest, None, tried.stretches)
-    smoothed = runs.smoothed(surprises)
+    smoothed = _smoothed(surprises, frame.take(rows), longest)
     view = SeriesView(
         width=width,
         longest_gap=longest,
@@ -142,6 +140,12 @@ def fit_series(
     )
     surprises, _ = view.joined(smoothed, centred[rows], mask[rows])
     return FittedSeries(view, view.scores(surprises, alone))
+
+
+def _smoothed(surprises: Values, tried: Frame, longest: np.timedelta64) -> Values:
+    """Surprises (n,) of the records that were tried, smoothed over their own runs."""
+    runs = runs_of(tried.entities, tried.times, longest, None, tried.stretches)
+    return runs.smoothed(surprises)
 
 
 class _Ground(NamedTuple):
