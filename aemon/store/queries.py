@@ -182,7 +182,7 @@ class MonitorOverview:
     calibration_records: int | None  # of its line
     on_trial: int | None  # version of the detector in the shadow
     drifts: tuple[str, ...]  # that are not over: a sentence each
-    traffic: tuple[str, ...]  # what is unusual about how records come: a sentence each
+    traffic: tuple[str, ...] = ()  # what is unusual about how records come: a sentence each
     episodes_open: int  # told, and not closed
     realised: Flagged  # by the active detector since it is that
     read_until: datetime | None

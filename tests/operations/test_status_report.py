@@ -59,7 +59,7 @@ def test_status_json_has_the_keys_that_programs_know(installation, clock):
     assert list(pumps) == [
         "name", "detector_version", "trained_at", "first_trained_at", "training_records",
         "threshold", "false_alarm_rate", "calibration_records", "on_trial", "drifts",
-        "episodes_open", "realised", "read_until", "records_scored", "anomalies", "last_score",
+        "traffic", "episodes_open", "realised", "read_until", "records_scored", "anomalies", "last_score",
         "last_train", "held", "provisional",
     ]  # fmt: skip
     assert pumps == plain(stored_status(installation))[0] | {"held": True}

@@ -149,6 +149,7 @@ def test_what_a_person_should_know_of_a_monitor_stands_beside_its_state():
         "pumps",
         on_trial=3,
         drifts=("flow is spread otherwise than in the records learned from",),
+        traffic=("p3 is silent <b>",),
         episodes_open=1,
         provisional=True,
     )
@@ -157,6 +158,7 @@ def test_what_a_person_should_know_of_a_monitor_stands_beside_its_state():
     assert page.count("provisional") == page.count("on trial") == page.count(">drift<") == 1
     assert "flow is spread otherwise" in page
     assert "1 episode open" in page
+    assert "p3 is silent &lt;b&gt;" in page
     assert "like episode 7, labelled stuck sensor" in page
     calm = client([monitor("fans")]).get("/").text
     assert not any(word in calm for word in ("provisional", "on trial", "drift", "pisode"))
