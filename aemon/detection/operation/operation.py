@@ -32,7 +32,7 @@ class Standing(NamedTuple):
     judged: Mask  # (N,) the condition holds, and has for long enough
     stretches: npt.NDArray[np.int64]  # (N,) which stretch of its entity, 0 where one may go on
     open: Mask  # (N,) a cell is missing, and the condition can't be told
-    halted: frozenset[str]  # entities whose newest record is not judged
+    halted: Mapping[str, np.datetime64]  # entity -> time of its newest record, where not judged
     after: Starts
 
 
@@ -134,14 +134,14 @@ class Operation:
             judged=np.zeros(len(frame), dtype=bool),
             stretches=np.zeros(len(frame), dtype=np.int64),
             open=answer.open,
-            halted=frozenset(),
+            halted={},
             after=before or Starts(),
         )
         standing.judged[rows] = judged
         standing.stretches[rows] = counts - _carried(counts, first)
         ends = np.flatnonzero(np.append(first[1:], True) & ~late[order]) if len(order) else order
         whose = [str(entities[place]) for place in order[ends]]
-        halted = frozenset(name for name, end in zip(whose, ends, strict=True) if not judged[end])
+        halted = {n: times[end] for n, end in zip(whose, ends, strict=True) if not judged[end]}
         newer = self._newer(whose, ends, holds, times, np.where(judged, _NEVER, start))
         return standing._replace(halted=halted, after=standing.after.with_newer(newer))
 

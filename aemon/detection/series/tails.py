@@ -1,7 +1,7 @@
 """What the last records of each entity leave behind for those to come."""
 
 import base64
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,11 +44,20 @@ class Tails:
         found = kept | dict(newer)
         return Tails(by_entity={name: found[name] for name in list(found)[-MOST_ENTITIES:]})
 
-    def without(self, names: Collection[str]) -> "Tails":
-        """Return these tails without those of some entities."""
-        if not names:
+    def without(self, halted: Mapping[str, np.datetime64]) -> "Tails":
+        """Return these tails without those of entities that halted after them.
+
+        Args:
+            halted: entity -> when.
+        """
+        if not halted:
             return self
-        return Tails(by_entity={k: tail for k, tail in self.by_entity.items() if k not in names})
+        kept = {
+            name: tail
+            for name, tail in self.by_entity.items()
+            if name not in halted or tail.time > halted[name]
+        }
+        return Tails(by_entity=kept)
 
     def as_json(self) -> dict[str, list[Any]]:
         """Return entity -> time, width of a record, features and surprises, and the level's blocks.

@@ -14,6 +14,7 @@ from aemon.detection.learning import train_detector
 from aemon.detection.operation.operation import Operation
 from aemon.detection.operation.operation_fitting import at_work, fit_operation
 from aemon.detection.operation.starts import MOST_SETTLED, Start, Starts
+from aemon.detection.series.tails import Tail, Tails
 from aemon.errors import FrameError
 
 
@@ -43,7 +44,7 @@ def test_a_stretch_ends_where_the_condition_does_not_hold(records):
     assert found.judged.tolist() == [True, True, False, True, True, False, True]
     assert found.stretches[found.judged].tolist() == [0, 0, 1, 1, 1]  # a missing cell ends none
     assert found.open.tolist() == [False] * 5 + [True, False]
-    assert found.halted == frozenset()
+    assert found.halted == {}
 
 
 def test_each_entity_is_at_work_for_itself(records):
@@ -51,7 +52,7 @@ def test_each_entity_is_at_work_for_itself(records):
     found = of(frame).look(frame)
     assert found.judged.tolist() == [True, False, True, True, False, True]
     assert found.stretches.tolist() == [0, 0, 0, 1, 0, 1]
-    assert of(frame).look(frame.take(slice(5))).halted == {"a"}
+    assert of(frame).look(frame.take(slice(5))).halted.keys() == {"a"}
 
 
 def test_the_margin_is_not_judged(records):
@@ -96,7 +97,7 @@ def test_a_late_record_starts_nothing(records):
     after = operation.look(frame.take(np.array([0, 1, 3, 4, 5]))).after
     late = operation.look(frame.take(np.array([2, 6])), after)
     assert late.judged.tolist() == [False, True]
-    assert late.halted == frozenset()
+    assert late.halted == {}
 
 
 def test_entities_that_are_not_settled_are_remembered_longest():
@@ -167,3 +168,11 @@ def test_what_is_explained_is_the_record_itself(make_frame, pump_records):
     assert len(looked.frame) == 60
     again = Detector.from_state(*detector.state()).judge(make_frame(table))
     np.testing.assert_array_equal(again.scores, looked.judgement.scores)
+
+
+def test_a_late_record_at_rest_takes_no_past_from_an_entity_at_work():
+    time = np.datetime64("2026-01-01T00:00:09", "us")
+    tail = Tail(time=time, features=np.zeros((2, 3), np.float32), surprises=np.zeros(2, np.float32))
+    tails = Tails(by_entity={"a": tail, "b": tail})
+    second = np.timedelta64(1, "s")
+    assert tails.without({"a": time + second, "b": time - second}).by_entity.keys() == {"b"}

@@ -77,6 +77,26 @@ def test_a_record_that_comes_late_has_no_records_before_it():
     assert late.windows(features[:1], 4).there.tolist() == [[True, False, False, False]]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_stretch_of_operation_ends_a_window_as_a_gap_does(seed):
+    # Given records of three stretches of each entity, and the same hours apart
+    features, surprises, entities, times = records(seed)
+    stretches = np.repeat([0, 1, 2], 40)
+    whole = runs_of(entities, times, LONGEST, None, stretches)
+    apart = runs_of(entities, times + stretches * np.timedelta64(5, "h"), LONGEST)
+    np.testing.assert_array_equal(
+        whole.windows(features, 4).there, apart.windows(features, 4).there
+    )
+    np.testing.assert_array_equal(whole.smoothed(surprises), apart.smoothed(surprises))
+    # Only a first stretch goes on from the records before
+    tails = Tails(by_entity=apart.tails_after(features, surprises, times, 4))
+    later, name = times[-1:] + MINUTE, entities[-1:]
+    goes_on = runs_of(name, later, LONGEST, tails, np.array([0]))
+    anew = runs_of(name, later, LONGEST, tails, np.array([1]))
+    assert goes_on.windows(features[:1], 4).there.sum() > 1
+    assert anew.windows(features[:1], 4).there.sum() == 1
+
+
 def test_half_of_what_counts_is_the_record_itself_and_a_spike_is_bounded_afterwards():
     surprises = np.full(40, 0.5)
     surprises[20] = 300.0
