@@ -7,6 +7,7 @@ from math import sqrt
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from aemon.clock import format_duration
 from aemon.detection.arrays import Times
@@ -17,12 +18,19 @@ STRETCHES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 6 * 6
 LEAST_RECORDS, LEAST_STRETCHES = 10, 20
 """In a usual stretch, and stretches in training: fewer show no range."""
 
-LEAST_SPAN = timedelta(days=2)
-"""Shorter trainings have not seen what a night brings."""
+LEAST_SPAN, STEADY = timedelta(days=2), 1.25
+"""Shorter trainings have not seen what a night brings, unless records come by a clock: the most in a
+stretch are so many times the least."""
+
+LONGEST_GAP = 4
+"""More stretches without records are a pause of the source, which `stale_after` is about."""
 
 TIMES, CHANCE = 2.0, 3.0
 """A count is unusual at so many times the most or the fraction of the least that training saw, and
 beyond so many standard deviations of chance."""
+
+
+Stretches = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +90,8 @@ class Counted:
                 now = replace(now, stretch=stretch, records=count, partial=True)
             elif stretch == last:
                 now = replace(now, records=now.records + count)
+            elif stretch > last + 1 + LONGEST_GAP:  # a pause: nobody knows when it began and ended
+                now = replace(now, stretch=stretch, records=count, partial=True)
             elif stretch > last:
                 if not now.partial:
                     now = _judged(now, last, now.records, usual)
@@ -96,8 +106,9 @@ class Counted:
             return ""
         since = datetime.fromtimestamp(self.since * usual.seconds, UTC)
         each = format_duration(timedelta(seconds=usual.seconds))
+        came = f"{usual.least} to {usual.most}" if usual.least < usual.most else str(usual.least)
         return (
-            f"{self.unusual} records in {each}, where {usual.least} to {usual.most} came in training, "
+            f"{self.unusual} records in {each}, where {came} came in training, "
             f"since {since:%Y-%m-%d %H:%M} UTC"
         )
 
@@ -137,26 +148,39 @@ def learn_rate(times: Times) -> tuple[UsualRate, Counted] | None:
     Args:
         times: (N,) event times, in any order.
     """
-    if not len(times) or times.max() - times.min() < np.timedelta64(LEAST_SPAN):
+    if not len(times):
         return None
+    young = times.max() - times.min() < np.timedelta64(LEAST_SPAN)
     for stretch in STRETCHES:
         seconds = int(stretch.total_seconds())
-        places = _stretches(times, seconds)
-        first, last = int(places.min()), int(places.max())
-        if last - first - 1 < LEAST_STRETCHES:
-            return None
-        if last - first >= MOST_COUNTED:
+        places, counts = np.unique(_stretches(times, seconds), return_counts=True)
+        whole = _whole(places, counts)
+        if len(whole) < LEAST_STRETCHES:
             continue
-        counts = np.bincount(places - first)
-        whole = counts[1:-1]
-        if np.median(whole) >= LEAST_RECORDS:
-            usual = UsualRate(seconds=seconds, least=int(whole.min()), most=int(whole.max()))
-            return usual, Counted(stretch=last, records=int(counts[-1]))
+        least, most = int(whole.min()), int(whole.max())
+        if np.median(whole) >= LEAST_RECORDS and (not young or most <= STEADY * least):
+            usual = UsualRate(seconds=seconds, least=least, most=most)
+            return usual, Counted(stretch=int(places[-1]), records=int(counts[-1]))
     return None
 
 
-MOST_COUNTED = 5_000_000
-"""Stretches of a training: in more, there is next to no record in each."""
+def _whole(places: Stretches, counts: Stretches) -> Stretches:
+    """The records in each whole stretch, those without any among them.
+
+    The first and the last one are none, nor are those on both sides of a pause.
+
+    Args:
+        places: (S,) the stretches with records, in order.
+        counts: (S,) how many.
+    """
+    gaps = np.diff(places) - 1
+    pause = gaps > LONGEST_GAP
+    whole = np.ones(len(places), dtype=bool)
+    whole[[0, -1]] = False
+    whole[:-1] &= ~pause
+    whole[1:] &= ~pause
+    empty = np.zeros(int(gaps[~pause].sum()), dtype=counts.dtype)
+    return np.concatenate([counts[whole], empty])
 
 
 def usual_from(stored: Mapping[str, Any]) -> UsualRate:
@@ -164,5 +188,11 @@ def usual_from(stored: Mapping[str, Any]) -> UsualRate:
     return UsualRate(**{name: int(stored[name]) for name in ("seconds", "least", "most")})
 
 
-def _stretches(times: Times, seconds: int) -> "np.ndarray":
+def _stretches(times: Times, seconds: int) -> Stretches:
+    """The stretch (N,) of each record.
+
+    Args:
+        times: (N,) event times.
+        seconds: how long a stretch is.
+    """
     return times.astype("datetime64[us]").astype(np.int64) // (seconds * 1_000_000)
