@@ -21,6 +21,7 @@ from aemon.sources.source_kinds import is_stream, open_replayable
 from aemon.sources.sql.missing_keys import LOOKED_FOR
 from aemon.sources.sql.position import keys_given_up
 from aemon.store.detectors import active_detector
+from aemon.store.drifts import traffic_told
 from aemon.store.ledger import bad_ends, lost_runs, unjudged
 from aemon.store.queries import MonitorOverview, overview
 from aemon.store.store import Store
@@ -229,6 +230,12 @@ def records(store: Store, config: Config) -> Iterator[Finding]:
             )
             yield warning("records", what, todo)
     for name, settings in config.monitors.items():
+        with store.reading() as connection:
+            unusual = traffic_told(connection, name)
+        for told in unusual:
+            fine = False
+            todo = "look after the device and its connection; silent_after and watch_rate set what is told"
+            yield warning("records", f"{name}: {told}", todo)
         if isinstance(settings.source, SqlSource):
             with suppress(AemonError):  # a position that makes no sense is told by the next run
                 yield from _given_up(name, keys_given_up(store.mark(name).watermark))

@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 from aemon.config.lifecycle_settings import LifeSettings
+from aemon.config.schema import Config
+from aemon.doctor.finding import Level
+from aemon.doctor.monitor_checks import records
 from aemon.lifecycle.training_run import train_once
 from aemon.monitoring.monitor import Monitor
 from aemon.records import Outcome
@@ -84,6 +87,16 @@ def test_a_silent_entity_is_told_once_and_when_it_is_back(settings, store, clock
         "in training was 3s"
     )
     assert actions[4][2] == ()
+
+
+def test_the_doctor_finds_a_silent_entity(settings, store, clock, database):
+    insert(database, "readings", rows(LEARNED, first=0))
+    train_once("pumps", settings, store, clock)
+    insert(database, "readings", rows(60, first=600, pumps=PUMPS[:2]))
+    score(settings, store, clock)
+    found = [*records(store, Config(monitors={"pumps": settings}))]
+    assert [one.level for one in found] == [Level.WARNING]
+    assert "pumps: p3 is silent: no record since" in found[0].what
 
 
 @pytest.mark.parametrize(("silent_after", "silent"), [("never", 0), ("5m", 0), ("20s", 1)])
