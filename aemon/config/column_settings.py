@@ -32,27 +32,23 @@ class ColumnSettings(Settings):
     ranges: dict[str, tuple[Bound, Bound]] = Field(
         {}, description="a number outside of it is an anomaly, and teaches nothing: [0, 120]"
     )
-
     only_when: ConditionText | None = Field(
         None, description="records for which this does not hold teach nothing and are not judged"
     )
     settle: Duration | None = Field(
-        None, description="nor those of an entity in so long a time after it began to hold"
+        None,
+        description="nor are records of an entity within this time after only_when began to hold",
     )
-
+    wind_down: Duration | None = Field(
+        None,
+        description="records within this time before only_when ceased to hold teach nothing, but "
+        "are judged",
+    )
     mode: str | None = Field(
         None,
-        description="the column of products, recipes or operating points: each is judged apart",
+        description="the column of products, recipes or operating points: each has its own "
+        "neighbours and threshold",
     )
-
-    @model_validator(mode="after")
-    def _mode_is_context(self) -> Self:
-        for key in ("exclude", "kinds", "ranges", "units"):
-            if self.mode is not None and self.mode in getattr(self, key):
-                raise ValueError(
-                    f"mode: {self.mode} is context, and not judged; take it out of {key}"
-                )
-        return self
 
     @model_validator(mode="after")
     def _included_and_excluded_differ(self) -> Self:
@@ -61,16 +57,20 @@ class ColumnSettings(Settings):
             raise ValueError(f"{', '.join(both)}: both included and excluded; choose one")
         return self
 
-    wind_down: Duration | None = Field(
-        None,
-        description="those in so long a time before it ceased to hold are judged, but teach nothing",
-    )
-
     @model_validator(mode="after")
     def _margins_of_something(self) -> Self:
         for margin in ("settle", "wind_down"):
             if getattr(self, margin) is not None and self.only_when is None:
                 raise ValueError(f"{margin}: give only_when, too; it says what the margin is of")
+        return self
+
+    @model_validator(mode="after")
+    def _mode_is_context(self) -> Self:
+        for key in ("exclude", "kinds", "ranges", "units"):
+            if self.mode is not None and self.mode in getattr(self, key):
+                raise ValueError(
+                    f"mode: {self.mode} is context, and not judged; take it out of {key}"
+                )
         return self
 
     @model_validator(mode="after")
