@@ -117,7 +117,8 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
         if seed is None or isinstance(seed, np.random.RandomState):
             seed = int(check_random_state(seed).randint(np.iinfo(np.int32).max))
         try:
-            self.detector_ = train_detector(frame, self._settings(), int(seed))
+            in_order = bool(self.series)
+            self.detector_ = train_detector(frame, self._settings(), int(seed), in_order=in_order)
         except (TrainingError, FrameError) as error:
             raise ValueError(str(error)) from error
         self.offset_ = -self.detector_.threshold.value

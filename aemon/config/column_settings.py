@@ -8,7 +8,7 @@ from aemon.config.values.conditions import ConditionText
 from aemon.config.values.scalars import Settings
 from aemon.config.values.times import Duration
 
-ColumnKind = Literal["numeric", "boolean", "categorical", "angle"]
+ColumnKind = Literal["numeric", "boolean", "categorical", "angle", "counter"]
 
 Mark = Annotated[float, Field(allow_inf_nan=False)] | Annotated[str, Field(max_length=60)]
 

@@ -98,7 +98,9 @@ class Detector:
     def context_rows(self) -> int:
         """Return how many records before one, of its entity, tell how odd it is."""
         settling = self.operation.settle_rows if self.operation is not None else 0
-        return max(settling, self.series.context_rows if self.series is not None else 0)
+        counted = 1 if self.feature_map.counters else 0
+        seen = self.series.context_rows if self.series is not None else 0
+        return max(settling, seen + counted)
 
     @property
     def _parts(self) -> Parts:

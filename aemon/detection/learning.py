@@ -105,7 +105,12 @@ class Learned:
 
 
 def train_detector(
-    frame: Frame, settings: LearningSettings, seed: int, *, progress: Progress = None
+    frame: Frame,
+    settings: LearningSettings,
+    seed: int,
+    *,
+    progress: Progress = None,
+    in_order: bool = True,
 ) -> Detector:
     """Learn a detector from normal records: `learn`, with the lines of all of them.
 
@@ -113,7 +118,7 @@ def train_detector(
         FrameError: a configured column is not there or is not of its configured kind.
         TrainingError: there is too little to learn from.
     """
-    return learn(frame, settings, seed, progress=progress).detector()
+    return learn(frame, settings, seed, progress=progress, in_order=in_order).detector()
 
 
 def learn(
@@ -123,6 +128,7 @@ def learn(
     *,
     rate: float | None = None,
     progress: Progress = None,
+    in_order: bool = True,
 ) -> Learned:
     """Learn all of a detector but its lines from normal records.
 
@@ -136,6 +142,7 @@ def learn(
         seed: the same records, settings and seed give the same detector.
         rate: the promise, where some of the records that came were left out; else by settings.
         progress: called with the share of the training that is done.
+        in_order: whether times mean something: a counter is then judged by its increase.
 
     Raises:
         FrameError: a configured column is not there or is not of its configured kind.
@@ -143,9 +150,8 @@ def learn(
     """
     started = perf_counter()
     taught, operation = _at_work(frame, settings)
-    rate = false_alarm_rate_for(settings.threshold, taught.times) if rate is None else rate
-    frame = in_time_order(taught)
-    feature_map = fit_features(frame, settings.columns)
+    rate, frame = _rate(rate, settings, taught), in_time_order(taught)
+    feature_map = fit_features(frame, settings.columns, in_order=in_order)
     frame, training_set = make_training_set(frame, feature_map, settings.detector, seed)
     kind = KINDS[settings.detector.kind]
     autoencoder = kind.learn(training_set, settings.detector, seed, progress)
@@ -156,8 +162,7 @@ def learn(
         training_set, held.filled, feature_map.floors, frame,
         plan=plan_series(settings, training_set, frame), alone=fitted.scores,
     )  # fmt: skip
-    least = float(np.quantile(fitted.scores, 1 - rate))
-    view = series and replace(series.view, record_threshold=least)
+    view = series and replace(series.view, record_threshold=_threshold_alone(fitted, rate))
     fitted = fitted._replace(scores=series.scores) if series else fitted
     calibrating = _calibrating(training_set, fitted)
     rows, held_out = fitted.rows[calibrating], frame.take(fitted.rows)
@@ -176,6 +181,16 @@ def learn(
         odd=held_out.take(standing_out(fitted.scores, held_out.entities, rate)),
         threshold=settings.threshold, rate=rate, taught=taught, operation=operation, mode_scale=scale,
     )  # fmt: skip
+
+
+def _rate(rate: float | None, settings: LearningSettings, taught: Frame) -> float:
+    """The promise that was given, or that of the settings."""
+    return false_alarm_rate_for(settings.threshold, taught.times) if rate is None else rate
+
+
+def _threshold_alone(fitted: Fitted, rate: float) -> float:
+    """What the score of a record alone is held against, to say whether it is odd by itself."""
+    return float(np.quantile(fitted.scores, 1 - rate))
 
 
 def plan_for(kind: Kind, training_set: TrainingSet, floors: Floats) -> ScoringPlan:

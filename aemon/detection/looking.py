@@ -97,7 +97,8 @@ def see(parts: Parts, frame: Frame, before: Past | None = None) -> Seen:
         FrameError: a column that was learned from is missing, or no judged column can be read.
     """
     feature_map, scorer, series, *_ = parts
-    cells = feature_map.read(frame, before.repeats if before is not None else None)
+    past = before or Past()
+    cells = feature_map.read(frame, past.repeats, past.counts)
     features, mask = feature_map.features(cells, frame.entities)
     mask[:, feature_map.steady] = True  # a missing constant is nothing to be filled in
     if cells.modes is not None:
@@ -218,7 +219,7 @@ def judge(parts: Parts, thresholds: Thresholds, seen: Seen) -> Judgement:
         imputed_shares=imputed_shares,
         cells_imputed=int(missing.sum()),
         unreadable=seen.cells.unreadable,
-        past=Past(repeats=seen.cells.repeats, tails=tails),
+        past=Past(repeats=seen.cells.repeats, tails=tails, counts=seen.cells.counts),
     )
 
 

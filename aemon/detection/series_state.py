@@ -14,6 +14,7 @@ from aemon.detection.series.residual_view import ResidualView
 from aemon.detection.series.room import Room
 from aemon.detection.series.seasons import Rhythm, Season
 from aemon.detection.series.series_view import LevelView, SeriesView
+from aemon.detection.series.tails import Tails
 from aemon.detection.state import Arrays, Metadata
 
 _LEVELS = "series.levels"
@@ -52,6 +53,7 @@ def series_state(series: SeriesView | None) -> tuple[Arrays, Metadata]:
         "record_threshold": series.record_threshold,
         "together": series.together and asdict(series.together),
         "alone": series.alone and asdict(series.alone),
+        "taught": series.taught.as_json(),
     }
 
 
@@ -75,6 +77,7 @@ def series_from(
         alone=_view_from(metadata.get("alone")),
         season=_season_from(metadata.get("season"), arrays),
         levels=_levels_from(metadata.get("levels"), arrays, weights),
+        taught=Tails.from_json(metadata.get("taught")),
     )
 
 

@@ -12,6 +12,7 @@ from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.features.columns import ColumnReport
 from aemon.detection.features.constants import Constant
 from aemon.detection.features.feature_map import FeatureMap
+from aemon.detection.features.increases import Counter
 from aemon.detection.features.modes import Mode
 from aemon.detection.features.outputs import Outputs
 from aemon.detection.features.ranges import Range
@@ -65,6 +66,7 @@ def _optional(feature_map: FeatureMap) -> Metadata:
         "units": list(feature_map.units),
         "limits": [list(limit) for limit in feature_map.limits],
         "ranges": [asdict(one) for one in feature_map.ranges],
+        "counters": [asdict(one) for one in feature_map.counters],
         "mode": feature_map.mode.as_json() if feature_map.mode is not None else None,
     }
     return {name: value for name, value in found.items() if value}
@@ -96,6 +98,7 @@ def feature_map_from(arrays: Arrays, metadata: Metadata) -> FeatureMap:
         limits=tuple((name, most) for name, most in metadata.get("limits", ())),
         ranges=tuple(Range(**stored) for stored in metadata.get("ranges", ())),
         mode=Mode.from_json(metadata.get("mode")),
+        counters=tuple(Counter(**stored) for stored in metadata.get("counters", ())),
     )
 
 

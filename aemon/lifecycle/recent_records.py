@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from aemon.detection.arrays import Mask
 from aemon.detection.drift.observed_history import ObservedHistory, new_history, rows_of
+from aemon.detection.features.increases import Counts
 from aemon.detection.features.repeats import Repeats
 from aemon.detection.judgement import Judgement
 from aemon.detection.operation.starts import Starts
@@ -32,11 +33,8 @@ if TYPE_CHECKING:
 
 LONG_STRETCH = 30  # records; shorter ones are bursts, of which false alarms come, too
 _TRAFFIC = "traffic"
-_REPEATS, _TAILS, _STARTS = (
-    "repeats",
-    "tails",
-    "starts",
-)  # in the state, beside what drift is told by
+# In the state, beside what drift is told by:
+_REPEATS, _TAILS, _STARTS, _COUNTS = "repeats", "tails", "starts", "counts"
 _ALL = Watched()
 MOST_KEPT = 50_000  # scores in memory, for all lines of a monitor together
 
@@ -57,14 +55,19 @@ class RecentRecords:
         self.reference = loaded.reference
         self._operation = loaded.detector.operation
         self._repeated = loaded.detector.feature_map.repeated
+        self._counted = loaded.detector.feature_map.counted
         noted = live_state(store, stored.monitor)
         self.life = _life(noted, loaded)
         written_by, state = noted if noted is not None else (None, None)
         written = state if isinstance(state, dict) else {}
-        tails = written.get(_TAILS) if written_by == stored.id else None  # in its features
+        series = loaded.detector.series
+        tails = series.taught if series is not None else Tails()
+        if written_by == stored.id and _TAILS in written:  # in its features
+            tails = Tails.from_json(written[_TAILS])
         self.past = Past(
             repeats=Repeats.from_json(written.get(_REPEATS), self._repeated),
-            tails=Tails.from_json(tails),
+            tails=tails,
+            counts=Counts.from_json(written.get(_COUNTS)),
             starts=_starts(written, loaded),
         )
         self.traffic = TrafficWatch(
@@ -128,6 +131,8 @@ class RecentRecords:
     ) -> None:
         """Write what would be remembered, in the transaction of the verdicts."""
         state = {**life.as_json(), _REPEATS: past.repeats.as_json(self._repeated)}
+        if self._counted:
+            state[_COUNTS] = past.counts.as_json()
         if past.tails.by_entity:
             state[_TAILS] = past.tails.as_json()
         if past.starts.by_entity and self._operation is not None:

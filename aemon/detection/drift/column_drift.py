@@ -184,6 +184,8 @@ def reference(frame: Frame, feature_map: FeatureMap) -> Reference:
     categories = dict(feature_map.categorical)
     found = []
     for name, _ in feature_map.judged:
+        if name in feature_map.counted:
+            continue  # a total moves on for ever
         reading = feature_map.readings.get(name, AS_IS)
         if name in categories:
             bins = Bins(

@@ -70,7 +70,7 @@ def explain_records(
             clauses = [*moved.values()]
             if found or not (moved or plain or _mode_clauses(feature_map, cells, row)):
                 rest = contributions[len(moved) : len(moved) + len(found)]
-                clauses.append(sentence(rest, because, categories, units))
+                clauses.append(sentence(rest, because, categories, units, feature_map.counted))
             reason = "; ".join([*_mode_clauses(feature_map, cells, row), *clauses, *plain.values()])
         explanations.append(
             Explanation(
@@ -119,10 +119,10 @@ def _plain_clauses(
             clauses.setdefault(one.column, []).append(one.reason(seen[one.column]))
     for place in np.flatnonzero(cells.frozen[row]):
         name, most = feature_map.limits[place]
-        told = (
-            f"{shortened(name)} has stood still at {seen[name]:.10g} for {cells.frozen[row, place]} records, "
-            f"where up to {most} are usual"
-        )
+        held = f"stood still at {seen[name]:.10g} for {cells.frozen[row, place]} records"
+        if name in feature_map.counted:
+            held = f"risen by {seen[name]:.10g} in each of {cells.frozen[row, place]} records"
+        told = f"{shortened(name)} has {held}, where up to {most} are usual"
         clauses.setdefault(name, []).append(told)
     return {name: "; ".join(told) for name, told in clauses.items()}
 

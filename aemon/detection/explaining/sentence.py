@@ -1,6 +1,6 @@
 """Why a record was flagged, in one plain sentence."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import floor, log10
 
 from aemon.detection.features.columns import listed, shortened
@@ -25,6 +25,7 @@ def sentence(
     given: Sequence[str],
     categories: Mapping[str, Mapping[str, float]],
     units: Mapping[str, str],
+    counted: Collection[str] = (),
 ) -> str:
     """What was seen where something else was expected, a clause for each column to blame.
 
@@ -33,20 +34,26 @@ def sentence(
         given: the columns that the first one's expectation rests on.
         categories: those learned, of each categorical column, with their shares.
         units: of numeric columns; others have none.
+        counted: columns that are judged by their increase.
     """
     clauses = []
     for part in blamed:
         because = (
             f", given {listed(list(map(shortened, given)))}" if given and part is blamed[0] else ""
         )
-        clauses.append(_clause(part, categories.get(part.column), units.get(part.column), because))
+        name = shortened(part.column) + (" rose by" if part.column in counted else "")
+        shares, unit = categories.get(part.column), units.get(part.column)
+        clauses.append(_clause(name, part, shares, unit, because))
     return "; ".join(clauses) or "every value is as expected"
 
 
 def _clause(
-    part: Contribution, shares: Mapping[str, float] | None, unit: str | None, because: str
+    column: str,
+    part: Contribution,
+    shares: Mapping[str, float] | None,
+    unit: str | None,
+    because: str,
 ) -> str:
-    column = shortened(part.column)
     if shares is not None and part.observed not in shares:
         return f"{column} {shortened(str(part.observed))!r} never seen in training"
     if shares is not None and not because and shares.get(str(part.reconstructed), 1) < NEARLY_ALL:

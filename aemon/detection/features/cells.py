@@ -1,7 +1,7 @@
 """Reading a column's cells as numbers, truths or texts: what cannot be read is missing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from decimal import Decimal
 from math import inf
@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from aemon.detection.arrays import Mask, Rows, Values
+from aemon.detection.features.increases import Counts
 from aemon.detection.features.repeats import Lengths, Repeats
 from aemon.records import UnreadableColumn
 from aemon.texts import cut
@@ -92,6 +93,7 @@ class RecordCells:
             else 0.
         outside: (N, ranges) which numbers lie outside of the ranges that were given.
         repeats: what the next records may go on with.
+        counts: the last numbers of the counters.
         modes: in which each record was made; None where no column says so.
         unreadable: the columns of which most cells could not be read, in all that was read.
     """
@@ -103,6 +105,7 @@ class RecordCells:
     frozen: Lengths
     outside: Mask
     repeats: Repeats
+    counts: Counts = field(default_factory=Counts)
     modes: Modes | None = None
     unreadable: tuple[UnreadableColumn, ...] = ()
 
@@ -123,6 +126,7 @@ class RecordCells:
             frozen=self.frozen[rows],
             outside=self.outside[rows],
             repeats=self.repeats,
+            counts=self.counts,
             modes=self.modes.take(rows) if self.modes is not None else None,
             unreadable=self.unreadable,
         )

@@ -26,7 +26,7 @@ from aemon.detection.features.number_texts import MISSING_WORDS
 from aemon.errors import FrameError
 from aemon.texts import cut
 
-Kind = Literal["numeric", "boolean", "categorical", "angle", "context", "ignored"]
+Kind = Literal["numeric", "boolean", "categorical", "angle", "counter", "context", "ignored"]
 
 READABLE_SHARE = 0.95
 """Text is taken as numbers, or as times, when this share of its values can be read as such."""

@@ -1,15 +1,15 @@
 """Fitting a feature map: which columns are judged, as what, and on which scale."""
 
-from collections import Counter
-from dataclasses import dataclass, field, fields, replace
+import collections
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from aemon.config.column_settings import ColumnSettings
-from aemon.detection.arrays import Rows, Texts, Values
-from aemon.detection.features.angles import LOWS, as_circle, least_angle
+from aemon.detection.arrays import Values
+from aemon.detection.features.angles import LOWS, as_circle
 from aemon.detection.features.cells import is_absent, read_booleans, read_numbers, read_texts
 from aemon.detection.features.columns import (
     CONSTANT,
@@ -23,10 +23,11 @@ from aemon.detection.features.columns import (
 )
 from aemon.detection.features.configured import Taken, check_configured, take_column
 from aemon.detection.features.constants import Constant, decimals_of
-from aemon.detection.features.counters import is_counter
 from aemon.detection.features.feature_map import FeatureMap
+from aemon.detection.features.increases import Counter
+from aemon.detection.features.measured import measured, within_range
 from aemon.detection.features.modes import fit_mode
-from aemon.detection.features.ranges import Range, ranges_of
+from aemon.detection.features.ranges import ranges_of
 from aemon.detection.features.readings import Reading
 from aemon.detection.features.repeats import longest_usual
 from aemon.detection.features.resolution import step_of
@@ -107,6 +108,7 @@ class _Learned:
     units: list[int] = field(default_factory=list)
     turns: list[tuple[int, int]] = field(default_factory=list)  # decimals and unit of each angle
     limits: list[tuple[str, int]] = field(default_factory=list)
+    counters: list[Counter] = field(default_factory=list)
     numbers: _Features = field(default_factory=_Features)
     places: _Features = field(default_factory=_Features)
     sides: _Features = field(default_factory=_Features)
@@ -116,7 +118,7 @@ class _Learned:
         """Add one column as what it is taken for."""
         values, kind, reason = taken.values, taken.kind, taken.reason
         varies = True
-        if kind in ("numeric", "boolean"):
+        if kind in ("numeric", "boolean", "counter"):
             read = read_booleans if kind == "boolean" else read_numbers
             numbers = read(values)
             numbers = numbers[~np.isnan(numbers)]
@@ -152,14 +154,20 @@ class _Learned:
         self.reports.append(ColumnReport(column=name, kind=kind, reason=reason))
 
 
-def fit_features(frame: Frame, columns: ColumnSettings) -> FeatureMap:
+def fit_features(frame: Frame, columns: ColumnSettings, *, in_order: bool = False) -> FeatureMap:
     """Learn from normal records how their columns become features.
+
+    Args:
+        frame: the records.
+        columns: what is said of their columns.
+        in_order: whether records are told by their times, so that a counter can be judged by its
+            increase; else it is left out.
 
     Raises:
         FrameError: a configured column is not there or is not of its configured kind.
         TrainingError: no column is left that varies.
     """
-    learned = _learn_columns(frame, columns)
+    learned = _learn_columns(frame, columns, in_order=in_order)
     entities, entity_report = _entities(frame.entities)
     numbers, places = learned.numbers, learned.places.and_then(learned.sides)
     mode = fit_mode(frame, columns)
@@ -188,6 +196,7 @@ def fit_features(frame: Frame, columns: ColumnSettings) -> FeatureMap:
         decimals=(*learned.decimals, *(decimals for decimals, _ in learned.turns)),
         units=(*learned.units, *(unit for _, unit in learned.turns)),
         limits=tuple(learned.limits),
+        counters=tuple(learned.counters),
         ranges=ranges_of(columns, [*learned.scaled, *(name for name, _ in learned.angles)]),
         mode=mode,
     )
@@ -199,10 +208,10 @@ def describe_columns(frame: Frame, columns: ColumnSettings) -> tuple[ColumnRepor
     Raises:
         FrameError: a configured column is not there or is not of its configured kind.
     """
-    return (*_learn_columns(frame, columns).reports, *_entities(frame.entities)[1])
+    return (*_learn_columns(frame, columns, in_order=True).reports, *_entities(frame.entities)[1])
 
 
-def _learn_columns(frame: Frame, columns: ColumnSettings) -> _Learned:
+def _learn_columns(frame: Frame, columns: ColumnSettings, *, in_order: bool) -> _Learned:
     values = named_columns(frame.values)
     check_configured(columns, list(values.columns))
     order = np.argsort(frame.times, kind="stable")
@@ -212,44 +221,16 @@ def _learn_columns(frame: Frame, columns: ColumnSettings) -> _Learned:
         if mode is not None and name == mode.column:
             learned.reports.append(mode.report)
             continue
-        taken = _within_range(take_column(values[name], name, columns), name, columns)
-        if taken.kind == "numeric" and name not in columns.kinds:
-            taken = _measured(taken, order, frame.entities)
+        taken = within_range(take_column(values[name], name, columns), name, columns)
+        if taken.kind == "counter" or (taken.kind == "numeric" and name not in columns.kinds):
+            taken, counter = measured(taken, name, frame, order, in_order=in_order)
+            learned.counters += [counter] if counter is not None else []
         learned.add(name, taken)
-        if taken.kind in ("numeric", "angle"):
+        if taken.kind in ("numeric", "angle", "counter"):
             numbers = read_numbers(taken.values)[order]
             if most := longest_usual(numbers, frame.entities[order]):
                 learned.limits.append((name, most))
     return learned
-
-
-def _within_range(taken: Taken, name: str, columns: ColumnSettings) -> Taken:
-    """Leave cells outside of a given range out of what is learned of a column."""
-    if name not in columns.ranges or taken.kind not in ("numeric", "angle", "boolean"):
-        return taken
-    low, high = columns.ranges[name]
-    outside = Range(column=name, low=low, high=high).outside(read_numbers(taken.values))
-    return replace(taken, values=taken.values.mask(outside)) if outside.any() else taken
-
-
-def _measured(taken: Taken, order: Rows, entities: Texts) -> Taken:
-    """Leave out a counter, and take an angle for one; any other column stays as it is."""
-    numbers = read_numbers(taken.values)
-    numbers, entities = numbers[order], entities[order]
-    if direction := is_counter(numbers, entities):
-        return replace(
-            taken,
-            kind="ignored",
-            reason=f"a counter or row number: it only {direction}, so that no range of it holds; "
-            "to judge it all the same, set columns.kinds to numeric, better select its increase",
-        )
-    if least_angle(numbers, entities) is not None:
-        return replace(
-            taken,
-            kind="angle",
-            reason=f"an angle in degrees, whose ends are neighbours; {taken.reason}",
-        )
-    return taken
 
 
 def _add_angle(features: _Features, degrees: Values) -> int:
@@ -312,7 +293,7 @@ def _add_categories(features: _Features, values: "pd.Series[Any]") -> tuple[tupl
 def _entities(
     entities: npt.NDArray[np.object_],
 ) -> tuple[tuple[str, ...], tuple[ColumnReport, ...]]:
-    found = Counter(entity for entity in entities if entity)
+    found = collections.Counter(entity for entity in entities if entity)
     if not found:
         return (), ()
     if len(found) in ENTITIES:

@@ -16,6 +16,7 @@ from aemon.detection.features.column_reading import (
 )
 from aemon.detection.features.columns import ColumnReport, named_columns
 from aemon.detection.features.constants import Constant
+from aemon.detection.features.increases import Counter, Counts, increases
 from aemon.detection.features.modes import Mode
 from aemon.detection.features.outputs import Outputs
 from aemon.detection.features.ranges import Range, outside_of
@@ -68,6 +69,7 @@ class FeatureMap:
         units: (scaled, angles) how many units of the last decimal were a step; empty as `decimals`.
         ranges: of numbers, as a person has given them.
         mode: the column of modes, which is context, too; None without one.
+        counters: those of `scaled` that are judged by their increase.
     """
 
     columns: tuple[ColumnReport, ...]
@@ -90,6 +92,7 @@ class FeatureMap:
     units: tuple[int, ...] = ()
     ranges: tuple[Range, ...] = ()
     mode: Mode | None = None
+    counters: tuple[Counter, ...] = ()
 
     def __len__(self) -> int:
         return len(self.means)
@@ -145,7 +148,9 @@ class FeatureMap:
         """
         return self.features(self.read(frame), frame.entities)
 
-    def read(self, frame: Frame, before: Repeats | None = None) -> RecordCells:
+    def read(
+        self, frame: Frame, before: Repeats | None = None, counts: Counts | None = None
+    ) -> RecordCells:
         """Read the learned columns of N records that were fetched together, each once.
 
         A cell that cannot be read is missing; columns of which most cells are so are named.
@@ -153,6 +158,7 @@ class FeatureMap:
         Args:
             frame: the records, in the order of time.
             before: what the records before these repeated.
+            counts: the last numbers of the counters.
 
         Raises:
             FrameError: a column that was learned from is missing, or no judged column can be read.
@@ -167,6 +173,7 @@ class FeatureMap:
         )
         unreadable = (*wrong, *opaque, *no_angles)
         check_readable(unreadable, [name for name, _ in self.judged])
+        numbers, after = self._increased(numbers, frame, counts)
         both = np.hstack([numbers, angles])
         frozen, repeats = self._frozen(both, frame.entities, before)
         return RecordCells(
@@ -174,6 +181,7 @@ class FeatureMap:
             frozen=frozen,
             outside=outside_of(self.ranges, self.numeric, both),
             repeats=repeats,
+            counts=after,
             numbers=numbers,
             texts=texts,
             angles=angles,
@@ -248,6 +256,25 @@ class FeatureMap:
         least = np.where(self.lows >= 0, np.maximum(least, 0), least)
         most = np.where(self.highs <= 0, np.minimum(most, 0), most)
         return np.clip(raw, least, most)
+
+    def _increased(
+        self, numbers: Values, frame: Frame, before: Counts | None
+    ) -> tuple[Values, Counts]:
+        """Numbers (N, scaled) with increases in the place of counters, and the last counts."""
+        if not self.counters:
+            return numbers, Counts()
+        places = [self.scaled.index(counter.column) for counter in self.counters]
+        found, after = increases(
+            numbers[:, places], frame.entities, frame.times, self.counters, before
+        )
+        numbers = numbers.copy()
+        numbers[:, places] = found
+        return numbers, after
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The columns that are judged by their increase."""
+        return tuple(counter.column for counter in self.counters)
 
     def _moved(self, numbers: Values, texts: Mapping[str, Categories]) -> Mask:
         """Which of the `constants` are others than in training (N, constants)."""

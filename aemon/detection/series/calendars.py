@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from aemon.detection.arrays import Rows
-from aemon.detection.series.levels import Times
+from aemon.detection.arrays import Rows, Times
 
 if TYPE_CHECKING:
     from holidays import HolidayBase

@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from aemon.detection.arrays import Floats, Mask, Rows
 
-Times = npt.NDArray[np.datetime64]
 Sums = npt.NDArray[np.float64]
 
 BLOCK_RECORDS = 32

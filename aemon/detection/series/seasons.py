@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from aemon.detection.arrays import Floats, Mask, Rows, Values
+from aemon.detection.arrays import Floats, Mask, Rows, Times, Values
 from aemon.detection.scoring.combining import View, fit_view
 from aemon.detection.series.calendars import Calendar
-from aemon.detection.series.levels import Times
 
 Matrix = npt.NDArray[np.float64]
 

@@ -1,20 +1,22 @@
 """Fitting a series view: what windows of normal records look like, and how they are scored."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from aemon.config.detector_settings import DetectorSettings
 from aemon.config.learning_settings import LearningSettings
 from aemon.config.values.times import MOST_TOGETHER
-from aemon.detection.arrays import Floats, Texts, Values
+from aemon.detection.arrays import Floats, Mask, Texts, Times, Values
 from aemon.detection.autoencoders.training_set import TrainingSet
 from aemon.detection.scoring.combining import fit_view
 from aemon.detection.scoring.relations import without_context
 from aemon.detection.series.calendars import Calendar
-from aemon.detection.series.levels import BLOCK_RECORDS, Times
+from aemon.detection.series.levels import BLOCK_RECORDS
 from aemon.detection.series.residual_view import TINY
 from aemon.detection.series.room import Room
 from aemon.detection.series.seasons import find_season
@@ -139,7 +141,16 @@ def fit_series(
         levels=levels.view if levels is not None else None,
     )
     surprises, _ = view.joined(smoothed, centred[rows], mask[rows])
-    return FittedSeries(view, view.scores(surprises, alone))
+    return FittedSeries(_with_taught(view, filled, mask, frame), view.scores(surprises, alone))
+
+
+def _with_taught(view: SeriesView, filled: Floats, mask: Mask, frame: Frame) -> SeriesView:
+    """The view with what N records of a training leave behind, of each entity the last ones."""
+    in_order = pd.Series(frame.entities)
+    rows = np.sort(in_order.groupby(in_order).tail(view.context_rows + 1).index.to_numpy())
+    last = frame.take(rows)
+    seen = view.look(filled[rows], mask[rows], last.entities, last.times, None, last.stretches)
+    return replace(view, taught=seen.tails)
 
 
 def _smoothed(surprises: Values, tried: Frame, longest: np.timedelta64) -> Values:

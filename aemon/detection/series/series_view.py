@@ -3,16 +3,16 @@
 And what it is alone counts, too, a little less.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from aemon.detection.arrays import Floats, Mask, Rows, Texts, Values
+from aemon.detection.arrays import Floats, Mask, Rows, Texts, Times, Values
 from aemon.detection.scoring.combining import View
 from aemon.detection.scoring.scorer import FARTHEST, scores_of_surprise
-from aemon.detection.series.levels import BLOCK_RECORDS, EARLIER_BLOCKS, LevelTail, Times
+from aemon.detection.series.levels import BLOCK_RECORDS, EARLIER_BLOCKS, LevelTail
 from aemon.detection.series.residual_view import TINY, Reconstructed, ResidualView
 from aemon.detection.series.room import Room
 from aemon.detection.series.seasons import Season
@@ -93,6 +93,7 @@ class SeriesView:
         alone: of the logarithm of the score of a record alone.
         season: what a rhythm leads to expect; None where there is none.
         levels: windows beside levels; None in detectors of before, and where there is no room.
+        taught: what the records that were learned from leave behind; of nobody in detectors of before.
     """
 
     width: int
@@ -107,6 +108,7 @@ class SeriesView:
     alone: View | None = None
     season: Season | None = None
     levels: LevelView | None = None
+    taught: Tails = field(default_factory=Tails)
 
     @property
     def context_rows(self) -> int:

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from aemon.detection.arrays import Floats, Mask, Rows, Texts, Values
-from aemon.detection.series.levels import LevelTail, Times, block_length, levels_of
+from aemon.detection.arrays import Floats, Mask, Rows, Texts, Times, Values
+from aemon.detection.series.levels import LevelTail, block_length, levels_of
 from aemon.detection.series.tails import Tail, Tails
 
 SMOOTHED = 16
