@@ -8,8 +8,10 @@ import yaml
 
 from aemon.config.loading import load_config
 from aemon.config.schema import Config
-from aemon.config.source_settings import CsvSource, HostSource, SqlSource
 from aemon.records import Quiet
+from aemon.sources.csv.settings import CsvSource
+from aemon.sources.host.settings import HostSource
+from aemon.sources.sql.settings import SqlSource
 from aemon.store.schema.tables import metadata
 from aemon.store.schema.views import VIEWS
 

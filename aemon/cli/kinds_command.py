@@ -1,7 +1,14 @@
-"""`aemon kinds`: what may stand as `detector.kind`, and what each of them does."""
+"""`aemon kinds` and `aemon sources`: what may stand as `detector.kind` and as a source's `kind`."""
+
+from typing import Annotated
+
+import typer
 
 from aemon.cli.output import JsonOption, print_json
-from aemon.cli.printed_tables import print_table
+from aemon.cli.printed_tables import INDENT, print_table, print_words
+from aemon.errors import ConfigError
+
+_MOST_DEFAULT = 16  # characters of a default in the table
 
 
 def kinds(as_json: JsonOption = False) -> None:
@@ -13,3 +20,48 @@ def kinds(as_json: JsonOption = False) -> None:
         print_json(listed)
     else:
         print_table(("kind", "what it does"), [(one.kind, one.summary) for one in listed])
+
+
+def sources(
+    kind: Annotated[str | None, typer.Argument(help="Only this kind.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the kinds of source, those of installed packages among them, and their settings."""
+    from aemon.operations.source_listing import list_sources
+    from aemon.sources.source import there
+
+    listed = list_sources()
+    if kind is not None:
+        shown = [one for one in listed if one.kind == kind]
+        if not shown:
+            known = there([one.kind for one in listed], kind)
+            raise ConfigError(f"there is no source of kind {kind}", todo=known)
+        listed = tuple(shown)
+    if as_json:
+        print_json(listed)
+        return
+    for number, one in enumerate(listed):
+        if number:
+            typer.echo()
+        brought = f" (package {one.package})" if one.package else ""
+        typer.secho(f"{one.kind}{brought}", bold=True)
+        if one.problem:
+            print_words(f"cannot be used: {one.problem}", indent=INDENT, colour="yellow")
+            continue
+        live = " A live source: records are kept in the store's inbox." if one.live else ""
+        print_words(one.summary + live, indent=INDENT)
+        rows = [(key.key, _default(key.required, key.default), key.description) for key in one.keys]
+        print_table(("key", "default", "what it says"), rows)
+
+
+def _default(required: bool, default: object) -> str:
+    if required:
+        return "required"
+    text = (
+        ""
+        if default is None
+        else str(default).lower()
+        if default in (True, False)
+        else str(default)
+    )
+    return text if len(text) <= _MOST_DEFAULT else text[: _MOST_DEFAULT - 1] + "…"

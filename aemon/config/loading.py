@@ -14,6 +14,7 @@ from aemon.clock import format_duration
 from aemon.config.document import Document, read_document
 from aemon.config.problems import explain, in_order, wrong_addresses
 from aemon.config.schema import Config
+from aemon.config.values.scalars import Settings
 from aemon.errors import ConfigError
 
 
@@ -57,6 +58,11 @@ def config_schema() -> dict[str, Any]:
     schema["$schema"] = _Schema.schema_dialect
     schema["title"] = "aemon configuration"
     return schema
+
+
+def settings_schema(settings: type[Settings]) -> dict[str, Any]:
+    """Return the JSON Schema of a part of the configuration."""
+    return settings.model_json_schema(schema_generator=_Schema)
 
 
 class _Schema(GenerateJsonSchema):

@@ -11,6 +11,8 @@ from pydantic_core import ErrorDetails
 from aemon.config.document import Document, KeyPath
 from aemon.config.schema import Config
 from aemon.config.shown import key_shown, without_values
+from aemon.config.source_registry import usable_kinds
+from aemon.config.source_settings import SourceSettings
 from aemon.config.values.addresses import read_address, read_store_address
 from aemon.config.values.scalars import AtKeyError, Settings
 
@@ -70,9 +72,14 @@ def wrong_addresses(document: Document) -> list[Problem]:
     """Every database address that cannot be read; no part of one is told."""
     monitors = document.value(("monitors",))
     names = [str(name) for name in monitors] if isinstance(monitors, dict) else []
+    sources = [("monitors", name, "source") for name in names]
     places: dict[tuple[str, ...], Callable[[str], object]] = {
         ("store",): read_store_address,
-        **{("monitors", name, "source", "url"): read_address for name in names},
+        **{
+            (*source, "url"): read_address
+            for source in sources
+            if document.value((*source, "kind")) == "sql"
+        },
     }
     found = []
     for path, read in places.items():
@@ -174,6 +181,8 @@ def _locate(
 
 
 def _members(kind: Any) -> tuple[Any, ...]:
+    if kind is SourceSettings:
+        return tuple(usable_kinds().values())
     if get_origin(kind) is Annotated:
         return _members(get_args(kind)[0])
     if get_origin(kind) in {Union, UnionType}:

@@ -20,7 +20,7 @@ from aemon.config.service_settings import (
     ReplicaSettings,
     RetentionSettings,
 )
-from aemon.config.source_settings import Source
+from aemon.config.source_registry import Source
 from aemon.config.threshold_settings import ThresholdSettings
 from aemon.config.values.cron import longest_pause, moment_after, usual_pause
 from aemon.config.values.holidays_of import Holidays

@@ -15,9 +15,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from aemon.config.schema import Config
-from aemon.config.source_settings import SqlSource
+from aemon.config.source_settings import secrets_of
 from aemon.doctor.finding import Finding, error, ok, warning
 from aemon.notify.receivers.receiver_kinds import receiver_of
+from aemon.sources.sql.settings import SqlSource
 from aemon.web.access import exposure, load_access
 from aemon.web.connections import MOST
 
@@ -141,8 +142,11 @@ def _urls(config: Config) -> list[str]:
 
 
 def _shown(config: Config) -> Iterator[str]:
-    """What is shown to receivers, and to the daemon itself."""
+    """What is shown to receivers, to sources, and to the daemon itself."""
     given = [config.http.client.token, config.http.client.password]
+    for monitor in config.monitors.values():
+        if not isinstance(monitor.source, SqlSource):
+            given += secrets_of(monitor.source)
     for receiver in config.notify.values():
         given.append(receiver.bearer_token)
         given += [value for name, value in receiver.headers.items() if _CREDENTIALS.search(name)]

@@ -1,14 +1,13 @@
 """What can be wrong with what is watched: sources, detectors, and how their runs ended."""
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import timedelta
 
 import pandas as pd
 
 from aemon.clock import Clock, format_duration
 from aemon.config.schema import Config, MonitorSettings
-from aemon.config.source_settings import CsvSource, SqlSource
 from aemon.doctor.finding import Finding, error, ok, warning
 from aemon.errors import AemonError, ArtifactError
 from aemon.lifecycle.loaded_detector import load
@@ -17,9 +16,11 @@ from aemon.reading.unreadable import rejections
 from aemon.records import Outcome
 from aemon.sources.csv.files import PERMIT, Files, files_beside, files_of, listed, was_rotated
 from aemon.sources.csv.packing import ends_open
-from aemon.sources.source_kinds import is_stream, open_replayable
+from aemon.sources.csv.settings import CsvSource
+from aemon.sources.source_kinds import is_stream, open_replayable, open_stream
 from aemon.sources.sql.missing_keys import LOOKED_FOR
 from aemon.sources.sql.position import keys_given_up
+from aemon.sources.sql.settings import SqlSource
 from aemon.store.detectors import active_detector
 from aemon.store.drifts import traffic_told
 from aemon.store.ledger import bad_ends, lost_runs, unjudged
@@ -48,8 +49,9 @@ def sources(config: Config, clock: Clock) -> Iterator[Finding]:
 
 
 def _source(name: str, settings: MonitorSettings, clock: Clock) -> Finding:
-    if is_stream(settings.source):  # the only one so far
-        return ok("source", f"{name}: this machine")
+    if is_stream(settings.source):
+        with closing(open_stream(settings.source, clock=clock)) as stream:  # it does not listen yet
+            return ok("source", f"{name}: {stream.describe()}, a live source")
     source = open_replayable(settings.source, clock=clock)
     try:
         read = Reader(source).newest(None, 1)

@@ -11,7 +11,6 @@ import pandas as pd
 
 from aemon.clock import format_duration, utc_now
 from aemon.config.schema import MonitorSettings
-from aemon.config.source_settings import HostSource
 from aemon.detection.arrays import Times
 from aemon.detection.autoencoders.kinds.detector_kinds import KINDS
 from aemon.detection.autoencoders.sizing import choose_shape
@@ -34,6 +33,7 @@ from aemon.lifecycle.policy import WHOLE_RHYTHMS, is_young
 from aemon.lifecycle.training_records import unusable
 from aemon.reading.reader import LOOK_BACK, Read, Reader, arrived_frame
 from aemon.reading.unreadable import Unreadable
+from aemon.sources.host.settings import HostSource
 from aemon.sources.source import Arrived, Replayable
 from aemon.sources.source_kinds import check_apart, is_stream, open_replayable, open_stream
 

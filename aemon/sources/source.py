@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -99,6 +99,19 @@ class Replayable(Source, Protocol):
 
     def count(self, limit: int) -> int:
         """Return how many records there are in all, counted no further than `limit`."""
+
+
+@runtime_checkable
+class ChecksApart(Protocol):
+    """A source that may hold records of several things, and cannot always tell which is whose."""
+
+    def check_apart(self) -> None:
+        """Refuse records that cannot be told apart.
+
+        Raises:
+            SourceConfigError: nothing tells which records belong together.
+            SourceError: the source cannot be read.
+        """
 
 
 class Stream(Source, Protocol):

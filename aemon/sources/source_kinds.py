@@ -1,56 +1,63 @@
-"""From a source's settings to the source: one table line a kind."""
+"""From a source's settings to the source, of whichever kind."""
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
 from aemon.clock import Clock
-from aemon.config import source_settings
-from aemon.sources.csv.joined_files import JoinedFiles
-from aemon.sources.csv.source import CsvFiles
-from aemon.sources.host.source import Host
-from aemon.sources.source import Replayable, Stream
-from aemon.sources.sql.source import SqlTable
-
-_REPLAYABLE: dict[type[object], Callable[[Any, Clock], Replayable]] = {
-    source_settings.SqlSource: SqlTable,
-    source_settings.CsvSource: lambda settings, clock: (
-        CsvFiles(settings) if settings.join is None else JoinedFiles(settings, clock)
-    ),
-}
-_STREAMS: dict[type[object], Callable[[Any, Clock], Stream]] = {
-    source_settings.HostSource: lambda settings, clock: Host(settings, clock=clock),
-}
+from aemon.config.source_settings import SourceSettings
+from aemon.errors import SourceConfigError
+from aemon.sources.source import ChecksApart, Replayable, Source, Stream
 
 
-def is_stream(settings: source_settings.Source) -> bool:
+def is_stream(settings: SourceSettings) -> bool:
     """Return whether these are the settings of a stream; if not, of a replayable source."""
-    return type(settings) in _STREAMS
+    return settings.is_stream
 
 
-def open_replayable(settings: source_settings.Source, *, clock: Clock) -> Replayable:
+def open_replayable(settings: SourceSettings, *, clock: Clock) -> Replayable:
     """Open a replayable source; nothing is connected or read before the first call.
 
     Raises:
         SourceConfigError: the address cannot be understood, or its driver is not installed.
     """
-    return _REPLAYABLE[type(settings)](settings, clock)
+    source: Replayable = opener(settings)(settings, clock)
+    return source
 
 
-def check_apart(source: Replayable) -> None:
+def open_stream(settings: SourceSettings, *, clock: Clock) -> Stream:
+    """Open a stream; it does not listen before the first call.
+
+    Raises:
+        SourceConfigError: the address cannot be understood, or its driver is not installed.
+    """
+    stream: Stream = opener(settings)(settings, clock)
+    return stream
+
+
+def check_apart(source: Source) -> None:
     """Refuse a source whose records cannot be told apart, before anything is learned from them.
 
     Raises:
         SourceConfigError: nothing tells which records belong together.
         SourceError: it cannot be read.
     """
-    if isinstance(source, CsvFiles):
+    if isinstance(source, ChecksApart):
         source.check_apart()
 
 
-def open_stream(settings: source_settings.Source, *, clock: Clock) -> Stream:
-    """Open a stream; it does not listen before the first call.
+def opener(settings: SourceSettings) -> Callable[[Any, Clock], Any]:
+    """Return the function that opens sources of a kind, imported now.
 
     Raises:
-        SourceConfigError: the address cannot be understood, or its driver is not installed.
+        SourceConfigError: a package that it needs is not installed.
     """
-    return _STREAMS[type(settings)](settings, clock)
+    module, _, name = settings.opened_by.partition(":")
+    try:
+        found: Callable[[Any, Clock], Any] = getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        raise SourceConfigError(
+            f"a source of kind {settings.kind} needs the module {error.name}, which is not installed",
+            todo="install the package, or the extra of aemon, that brings it",
+        ) from None
+    return found

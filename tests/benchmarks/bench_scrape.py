@@ -17,11 +17,11 @@ from datetime import UTC, datetime, timedelta
 from prometheus_client import CollectorRegistry, disable_created_metrics, generate_latest
 
 from aemon.config.schema import MonitorSettings
-from aemon.config.source_settings import HostSource
 from aemon.metrics.metrics import Metrics
 from aemon.operations.status_report import Health
 from aemon.records import DetectorState, DriftReport, Job, OpenEpisodes, Outcome, Severity
 from aemon.run_report import RunCounts, RunReport
+from aemon.sources.host.settings import HostSource
 from aemon.store.detectors import StoredDetector
 from aemon.store.queries import Flagged
 from aemon.web.app import build_app

@@ -3,8 +3,9 @@ import re
 import pytest
 import yaml
 
-from aemon.config import service_settings, source_settings
+from aemon.config import service_settings
 from aemon.config.loading import config_schema, example_text, load_config
+from aemon.sources.sql.settings import SqlSource
 
 
 def uncommented():
@@ -25,7 +26,7 @@ def load(tmp_path):
 def test_the_example_loads(load):
     config = load(example_text())
     assert list(config.monitors) == ["pumps"]
-    assert isinstance(config.monitors["pumps"].source, source_settings.SqlSource)
+    assert isinstance(config.monitors["pumps"].source, SqlSource)
 
 
 def test_every_default_it_states_is_the_default(load):

@@ -1,146 +1,19 @@
-"""What every replayable source promises, whatever it reads from."""
+"""What every replayable source promises, kept by each of ours."""
 
 import pytest
 
-from aemon.frame import check_frame
-from aemon.records import Watermark
-from tests.contract.worlds import WORLDS, World, keys_in_steps, moment
+from aemon.testing.replayable_contract import ReplayableContract
+from tests.contract.worlds import WORLDS
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(name, marks=pytest.mark.postgresql if "postgresql" in name else ())
-        for name in WORLDS
-    ]
-)
-def world(request, tmp_path):
-    world: World = WORLDS[request.param](request.getfixturevalue, tmp_path)
-    yield world
-    world.close()
-
-
-def all_keys(source, limit, watermark=None):
-    return [key for keys in keys_in_steps(source, limit, watermark) for key in keys]
-
-
-@pytest.mark.parametrize("limit", [1, 3, 7, 10, 1000])
-def test_a_moving_watermark_reads_every_record_exactly_once(world, limit):
-    keys = world.add(list(range(10)))
-    read = all_keys(world.source, limit)
-    assert sorted(read) == sorted(keys)
-
-
-def test_no_read_is_longer_than_its_limit(world):
-    world.add(list(range(10)))
-    assert all(len(keys) <= 3 for keys in keys_in_steps(world.source, 3))
-
-
-def test_more_is_said_only_when_there_is_more(world):
-    world.add([1, 2, 3])
-    assert world.source.fetch(None, 2).more
-    assert not world.source.fetch(None, 3).more
-    assert not world.source.fetch(None, 4).more
-
-
-@pytest.mark.parametrize("limit", [1, 2, 5])
-def test_records_of_one_time_may_be_spread_over_reads(world, limit):
-    keys = world.add([5] * 7)
-    there = set(keys) if world.known_by_time else keys
-    assert sorted(all_keys(world.source, limit)) == sorted(there)
-
-
-def test_the_same_watermark_reads_the_same_records(world):
-    world.add(list(range(6)))
-    first = world.source.fetch(None, 2)
-    again = [world.source.fetch(first.watermark, 3).table for _ in range(2)]
-    assert again[0].equals(again[1])
-
-
-def test_a_watermark_needs_nothing_but_its_three_fields(world):
-    keys = world.add(list(range(6)))
-    mark = world.source.fetch(None, 2).watermark
-    stored = Watermark(
-        event_time=mark.event_time, record_key=mark.record_key, position=mark.position
+class TestReplayable(ReplayableContract):
+    @pytest.fixture(
+        params=[
+            pytest.param(name, marks=pytest.mark.postgresql if "postgresql" in name else ())
+            for name in WORLDS
+        ]
     )
-    assert len(all_keys(world.source, 2, stored)) == len(keys) - 2
-
-
-def test_records_that_come_between_two_reads_are_read_next(world):
-    world.add([1, 2])
-    mark = world.source.fetch(None, 10).watermark
-    later = world.add([3, 4] if world.known_by_time else [2, 3])
-    assert sorted(all_keys(world.source, 10, mark)) == sorted(later)
-
-
-def test_a_watermark_stays_where_it_is_when_nothing_is_new(world):
-    world.add([1, 2])
-    mark = world.source.fetch(None, 10).watermark
-    fetched = world.source.fetch(mark, 10)
-    assert len(fetched.table) == 0
-    assert not fetched.more
-    assert fetched.watermark == mark
-
-
-def test_a_watermark_tells_the_last_records_time_in_utc(world):
-    world.add([1, 2, 3])
-    mark = world.source.fetch(None, 10).watermark
-    assert abs((mark.event_time - moment(3)).total_seconds()) <= 1
-    assert mark.event_time.utcoffset().total_seconds() == 0
-
-
-def test_the_newest_records_are_the_last_read_oldest_first(world):
-    world.add(list(range(8)))
-    order = all_keys(world.source, 3)
-    table = world.source.newest(None, 3).table
-    assert [str(key) for key in table[world.source.roles.key]] == order[-3:]
-
-
-def test_the_newest_records_may_end_at_a_watermark(world):
-    world.add(list(range(8)))
-    order = all_keys(world.source, 100)
-    mark = world.source.fetch(None, 5).watermark
-    newest = world.source.newest(mark, 3)
-    assert [str(key) for key in newest.table[world.source.roles.key]] == order[2:5]
-
-
-def test_reading_goes_on_after_the_newest_records(world):
-    world.add(list(range(8)))
-    mark = world.source.newest(None, 3).watermark
-    assert all_keys(world.source, 10, mark) == []
-    later = world.add([9, 10])
-    assert sorted(all_keys(world.source, 10, mark)) == sorted(later)
-
-
-def test_records_are_counted_no_further_than_asked(world):
-    world.add(list(range(8)))
-    assert world.source.count(5) == 5
-    assert world.source.count(100) == 8
-
-
-def test_an_empty_source_is_an_empty_table_with_the_roles_columns(world):
-    fetched = world.source.fetch(None, 10)
-    assert len(fetched.table) == 0
-    assert fetched.watermark is None
-    assert not fetched.more
-    assert len(world.source.newest(None, 10).table) == 0
-    assert world.source.count(10) == 0
-    assert len(check_frame(fetched.table, world.source.roles)) == 0
-
-
-def test_what_is_read_passes_the_frame(world):
-    keys = world.add([1, 2, 3])
-    frame = check_frame(world.source.fetch(None, 10).table, world.source.roles)
-    assert sorted(frame.keys) == sorted(keys)
-    assert frame.rejected == {}
-    assert frame.values.shape[1] >= 1
-
-
-def test_a_source_describes_itself_without_secrets(world):
-    assert world.source.describe()
-    assert "hunter2" not in world.source.describe()
-
-
-def test_a_source_may_be_closed_twice(world):
-    world.source.fetch(None, 1)
-    world.source.close()
-    world.source.close()
+    def world(self, request, tmp_path):
+        world = WORLDS[request.param](request.getfixturevalue, tmp_path)
+        yield world
+        world.close()

@@ -2,42 +2,23 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import psycopg
 
-from aemon.config.source_settings import CsvSource, HostSource, SqlSource
 from aemon.reading.inbox_records import InboxRecords
+from aemon.sources.csv.settings import CsvSource
+from aemon.sources.host.settings import HostSource
 from aemon.sources.host.source import Host
-from aemon.sources.source import Replayable, Stream
 from aemon.sources.source_kinds import open_replayable, open_stream
+from aemon.sources.sql.settings import SqlSource
 from aemon.store.engine import open_engine
 from aemon.store.kept_records import keep_history
 from aemon.store.schema import revisions
 from aemon.store.store import Store
-
-EPOCH = datetime(2026, 3, 1, tzinfo=UTC)
-
-
-def moment(seconds: int) -> datetime:
-    return EPOCH + timedelta(seconds=seconds)
-
-
-class World:
-    """Records happen by `add`, which tells their keys; `source` reads them."""
-
-    source: Replayable
-    known_by_time = False  # records of one time are one
-
-    def add(self, seconds: list[int]) -> list[str]:
-        raise NotImplementedError
-
-    def close(self) -> None:
-        self.source.close()
-
+from aemon.testing.source_worlds import EPOCH, StreamWorld, World, moment
 
 WRITTEN = {
     "text": lambda moment: moment.strftime("%Y-%m-%d %H:%M:%S"),
@@ -168,18 +149,6 @@ class InboxWorld(World):
         self.store.close()
 
 
-class StreamWorld:
-    """Records arrive by `add`, which tells their keys; `stream` hands them over."""
-
-    stream: Stream
-
-    def add(self, seconds: list[int]) -> list[str]:
-        raise NotImplementedError
-
-    def close(self) -> None:
-        self.stream.close()
-
-
 class HostWorld(StreamWorld):
     def __init__(self) -> None:
         self.now = EPOCH
@@ -214,13 +183,3 @@ WORLDS = {
 STREAM_WORLDS = {
     "host": HostWorld,
 }
-
-
-def keys_in_steps(source: Replayable, limit: int, watermark=None) -> Iterator[list[str]]:
-    """The keys of each read, for a watermark that moves until there is no more."""
-    while True:
-        fetched = source.fetch(watermark, limit)
-        yield [str(key) for key in fetched.table[source.roles.key]]
-        watermark = fetched.watermark
-        if not fetched.more:
-            return

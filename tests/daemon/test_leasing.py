@@ -13,10 +13,10 @@ from prometheus_client import CollectorRegistry
 
 from aemon.clock import utc_now
 from aemon.config.schema import MonitorSettings
-from aemon.config.source_settings import HostSource
 from aemon.daemon import leasing
 from aemon.daemon.leasing import Leasing, Watch, is_gone, own_name
 from aemon.metrics.metrics import Metrics
+from aemon.sources.host.settings import HostSource
 from aemon.store.engine import open_engine
 from aemon.store.episode_queries import acknowledge
 from aemon.store.leases import Replica, lease_rows

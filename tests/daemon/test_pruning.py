@@ -8,7 +8,6 @@ from prometheus_client import CollectorRegistry
 
 from aemon.config.schema import MonitorSettings
 from aemon.config.service_settings import RetentionSettings
-from aemon.config.source_settings import HostSource
 from aemon.daemon import pruning
 from aemon.daemon.pruning import Retention
 from aemon.daemon.runner import Runner
@@ -17,6 +16,7 @@ from aemon.metrics.metrics import Metrics
 from aemon.metrics.starting_counts import PRUNED
 from aemon.records import Job, Outcome
 from aemon.run_report import RunReport
+from aemon.sources.host.settings import HostSource
 from aemon.store.ledger import note_progress, save_run
 from aemon.store.retention import ROWS_AT_ONCE, TABLES
 from aemon.store.schema.tables import runs, scores

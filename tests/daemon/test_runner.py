@@ -8,7 +8,6 @@ import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
 from aemon.config.schema import MonitorSettings
-from aemon.config.source_settings import HostSource
 from aemon.daemon import store_backoff
 from aemon.daemon.runner import MOST_HANGING, Runner
 from aemon.errors import (
@@ -22,6 +21,7 @@ from aemon.errors import (
 from aemon.metrics.metrics import Metrics
 from aemon.records import Job, Outcome
 from aemon.run import AbandonedError
+from aemon.sources.host.settings import HostSource
 from aemon.store.schema.tables import runs
 from aemon.store.store import StaleWatermarkError
 

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from aemon.config.schema import Config
-from aemon.config.source_settings import HostSource, SqlSource
 from aemon.demo.files import DemoFiles, things_to_try, write_demo_files
+from aemon.sources.host.settings import HostSource
+from aemon.sources.sql.settings import SqlSource
 
 
 @pytest.fixture

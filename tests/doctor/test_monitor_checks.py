@@ -10,11 +10,13 @@ import pytest
 
 from aemon.clock import utc_now
 from aemon.config.schema import MonitorSettings
-from aemon.config.source_settings import CsvSource, HostSource, SqlSource
 from aemon.doctor.finding import Level
 from aemon.doctor.monitor_checks import open_ends, records, sources, unread_files
 from aemon.records import Job, Outcome, Watermark
 from aemon.run_report import RunCounts, RunReport
+from aemon.sources.csv.settings import CsvSource
+from aemon.sources.host.settings import HostSource
+from aemon.sources.sql.settings import SqlSource
 from aemon.store.ledger import save_run
 from aemon.store.store import Mark
 

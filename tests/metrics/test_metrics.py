@@ -12,7 +12,6 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from aemon.config.schema import MonitorSettings
-from aemon.config.source_settings import HostSource
 from aemon.config.values.cron import Cron
 from aemon.metrics.catalogue import CATALOGUE, Catalogue
 from aemon.metrics.metrics import Metrics
@@ -27,6 +26,7 @@ from aemon.records import (
     Severity,
 )
 from aemon.run_report import RunCounts, RunReport
+from aemon.sources.host.settings import HostSource
 from aemon.store.detectors import StoredDetector
 from aemon.store.queries import Flagged
 from tests.lacking import needs_program

@@ -8,11 +8,11 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from aemon.config.source_settings import CsvSource
 from aemon.lifecycle.training_run import train_once
 from aemon.monitoring.monitor import Monitor
 from aemon.records import Outcome
 from aemon.run import Run, Stop
+from aemon.sources.csv.settings import CsvSource
 from aemon.store.schema.junk import _tell_once
 from aemon.store.schema.tables import scores, watermarks
 from tests import readings

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aemon.config.schema import MonitorSettings
-from aemon.config.source_settings import SqlSource
 from aemon.monitoring.lateness import looked_for_since
 from aemon.reading.reader import LOOK_BACK
+from aemon.sources.sql.settings import SqlSource
 
 
 def since(newest, zone="UTC"):

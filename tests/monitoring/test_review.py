@@ -8,12 +8,12 @@ import sqlalchemy as sa
 
 from aemon.config.column_settings import ColumnSettings
 from aemon.config.service_settings import RetentionSettings
-from aemon.config.source_settings import CsvSource
 from aemon.lifecycle.training_run import train_once
 from aemon.monitoring import review
 from aemon.monitoring.monitor import Monitor
 from aemon.records import Outcome
 from aemon.run import Run, Stop
+from aemon.sources.csv.settings import CsvSource
 from aemon.store.retention import prune
 from aemon.store.schema.tables import runs, scores
 from tests import readings

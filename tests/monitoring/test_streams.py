@@ -9,13 +9,11 @@ import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
 from aemon.config.schema import MonitorSettings
-from aemon.config.source_settings import HostSource
 from aemon.daemon.runner import Runner
 from aemon.lifecycle.training_run import train_once
 from aemon.metrics.metrics import Metrics
 from aemon.monitoring.monitor import Monitor
 from aemon.records import Job, Outcome
-from aemon.sources import source_kinds
 from aemon.store.kept_records import history_count
 from aemon.store.schema.junk import _tell_once
 from aemon.store.schema.tables import runs, scores, watermarks
@@ -29,7 +27,7 @@ MINUTE = timedelta(minutes=1)
 @pytest.fixture
 def stream(monkeypatch):
     stream = Said()
-    monkeypatch.setitem(source_kinds._STREAMS, HostSource, lambda _settings, _clock: stream)
+    monkeypatch.setattr("aemon.sources.host.source.open_host", lambda *_: stream)
     return stream
 
 

@@ -13,12 +13,12 @@ import yaml
 
 from aemon.cli.main import app
 from aemon.config.schema import Config, MonitorSettings
-from aemon.config.source_settings import HostSource
 from aemon.metrics.catalogue import CATALOGUE
 from aemon.rules.daemon_rules import RECORDINGS
 from aemon.rules.promtool_tests import proof_of
 from aemon.rules.rule import Scope, value_for
 from aemon.rules.rule_files import LADDER, annotations, rule_groups, rules_text
+from aemon.sources.host.settings import HostSource
 from aemon.store.engine import open_engine
 from aemon.store.schema import revisions
 from tests.lacking import needs_program

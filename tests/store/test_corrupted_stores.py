@@ -10,7 +10,6 @@ import pytest
 
 from aemon.config.schema import Config
 from aemon.config.service_settings import RetentionSettings
-from aemon.config.source_settings import HostSource
 from aemon.doctor import store_checks
 from aemon.doctor.finding import Finding
 from aemon.errors import AemonError
@@ -21,7 +20,6 @@ from aemon.operations.installation import Installation
 from aemon.operations.status_report import stored_status
 from aemon.records import Outcome
 from aemon.run import Run, Stop
-from aemon.sources import source_kinds
 from aemon.store import outbox, retention
 from aemon.store.detectors import detector_rows
 from aemon.store.engine import open_engine
@@ -161,7 +159,7 @@ def life(url, folder):
     """A life in a store of its own, and what corrupts the store."""
     stream = Said()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(source_kinds._STREAMS, HostSource, lambda _settings, _clock: stream)
+        patch.setattr("aemon.sources.host.source.open_host", lambda *_: stream)
         store = Store(open_engine(url), lambda: NOW)
         revisions.prepare(store.engine)
         one = Life(store, folder, stream)

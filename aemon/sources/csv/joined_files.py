@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from aemon.clock import Clock
-from aemon.config.source_settings import CsvSource
 from aemon.errors import SourceConfigError
 from aemon.frame import Roles, naive_utc
 from aemon.records import Watermark
 from aemon.sources.csv.files import Files, find_files
 from aemon.sources.csv.places import as_position
+from aemon.sources.csv.settings import CsvSource
 from aemon.sources.csv.source import CsvFiles, Reading
 from aemon.sources.csv.tag_scan import TagScan
 from aemon.sources.csv.tags import (

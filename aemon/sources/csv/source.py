@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from aemon.config.source_settings import CsvSource, FromPath
 from aemon.errors import SourceConfigError
 from aemon.frame import Roles
 from aemon.records import Watermark
@@ -30,6 +29,7 @@ from aemon.sources.csv.places import (
     order_in,
     places_in,
 )
+from aemon.sources.csv.settings import CsvSource, FromPath
 from aemon.sources.csv.starts import OpenFile, Starts, Taken, place_behind
 from aemon.sources.csv.tables import FILE_LINE, FROM_PATH, Tables, foreign_note
 from aemon.sources.csv.telling_apart import (

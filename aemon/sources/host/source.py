@@ -8,9 +8,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from aemon.clock import Clock
-from aemon.config.source_settings import HostSource
 from aemon.frame import Roles
 from aemon.sources.host.counters import COLUMNS, Counters, read_counters, values_between
+from aemon.sources.host.settings import HostSource
 from aemon.sources.sampling import Sampler
 from aemon.sources.source import Arrived
 
@@ -25,6 +25,11 @@ class _Record(NamedTuple):
     @property
     def key(self) -> str:
         return self.time.isoformat(timespec="microseconds")
+
+
+def open_host(settings: HostSource, clock: Clock) -> "Host":
+    """Open the machine; nothing is read before the first call."""
+    return Host(settings, clock=clock)
 
 
 class Host:

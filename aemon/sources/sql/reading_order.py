@@ -7,9 +7,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import quoted_name
 
-from aemon.config.source_settings import SqlSource
 from aemon.records import Watermark
 from aemon.sources.sql.position import MISSING, NEWEST_KEY, RELOADED, position_of
+from aemon.sources.sql.settings import SqlSource
 from aemon.times.far_times import is_far
 
 

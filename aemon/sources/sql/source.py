@@ -8,7 +8,6 @@ import pandas as pd
 import sqlalchemy as sa
 
 from aemon.clock import Clock, format_duration, utc_now
-from aemon.config.source_settings import SqlSource
 from aemon.errors import AemonError, SourceConfigError
 from aemon.frame import Roles
 from aemon.records import Watermark
@@ -31,6 +30,7 @@ from aemon.sources.sql.position import (
 )
 from aemon.sources.sql.reading_order import ReadingOrder, time_name
 from aemon.sources.sql.rows import RowReader, Rows
+from aemon.sources.sql.settings import SqlSource
 from aemon.sources.sql.times_in_order import check_order_of_times
 
 _MOST_COUNTED = 10_000  # rows without a time or key; more are told as many

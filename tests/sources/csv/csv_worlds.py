@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from aemon.config.source_settings import CsvSource
+from aemon.sources.csv.settings import CsvSource
 from aemon.sources.csv.source import CsvFiles
 
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)

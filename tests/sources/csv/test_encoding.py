@@ -1,6 +1,6 @@
 import pytest
 
-from aemon.config.source_settings import CsvSource
+from aemon.sources.csv.settings import CsvSource
 from tests.sources.csv.csv_worlds import Follower, content, opened
 
 TEXT = content(4).replace("pressure", "größe")

@@ -7,11 +7,11 @@ from time import monotonic
 import pytest
 from pydantic import ValidationError
 
-from aemon.config.source_settings import CsvSource
 from aemon.errors import SourceConfigError
 from aemon.records import Watermark
 from aemon.sources.csv import encoding
 from aemon.sources.csv.csv_text import MOST_COLUMNS
+from aemon.sources.csv.settings import CsvSource
 from aemon.sources.csv.source import CsvFiles
 
 HEAD, TAIL = b"ts,id,note\n2026-01-01T00:00:00,1,", b"\n2026-01-01T00:00:01,2,y\n"

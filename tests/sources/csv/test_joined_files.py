@@ -10,9 +10,10 @@ import pytest
 from pydantic import ValidationError
 
 from aemon.clock import utc_now
-from aemon.config.source_settings import CsvSource, identity
+from aemon.config.source_settings import identity
 from aemon.errors import SourceConfigError
 from aemon.reading.reader import Reader
+from aemon.sources.csv.settings import CsvSource
 from aemon.sources.csv.tags import column_names, rounded_down
 from aemon.sources.source_kinds import check_apart, open_replayable
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from aemon.clock import utc_now
-from aemon.config.source_settings import CsvSource
 from aemon.errors import SourceConfigError, SourceError
 from aemon.frame import check_frame
+from aemon.sources.csv.settings import CsvSource
 from aemon.sources.source_kinds import open_replayable
 
 

@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 
 from aemon.clock import utc_now
-from aemon.config.source_settings import HostSource
 from aemon.frame import check_frame
 from aemon.sources.host import counters
 from aemon.sources.host.counters import COLUMNS, read_counters, values_between
+from aemon.sources.host.settings import HostSource
 from aemon.sources.host.source import Host
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

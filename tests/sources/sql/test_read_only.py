@@ -7,8 +7,8 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from aemon.config.source_settings import SqlSource
 from aemon.errors import AemonError
+from aemon.sources.sql.settings import SqlSource
 from aemon.sources.sql.source import SqlTable
 
 pytestmark = pytest.mark.postgresql

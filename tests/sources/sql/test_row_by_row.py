@@ -6,10 +6,10 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from aemon.config.source_settings import SqlSource
 from aemon.errors import SourceConfigError
 from aemon.reading.reader import Reader
 from aemon.sources.sql.row_by_row import MOST_UNREADABLE
+from aemon.sources.sql.settings import SqlSource
 from aemon.sources.sql.source import SqlTable
 
 ROWS, BAD = 260, (3, 4, 210, 259)

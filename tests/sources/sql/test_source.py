@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from aemon.config.source_settings import SqlSource
 from aemon.errors import ExitCode, SourceConfigError, SourceError
 from aemon.frame import check_frame
 from aemon.sources.sql import connecting
 from aemon.sources.sql.position import keys_given_up
+from aemon.sources.sql.settings import SqlSource
 from aemon.sources.sql.source import SqlTable
 
 

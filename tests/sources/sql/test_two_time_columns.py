@@ -8,10 +8,10 @@ from datetime import time as of_day
 import psycopg
 import pytest
 
-from aemon.config.source_settings import SqlSource
 from aemon.errors import SourceConfigError
 from aemon.reading.reader import Reader
 from aemon.sources.source_kinds import open_replayable
+from aemon.sources.sql.settings import SqlSource
 
 START = datetime(2026, 11, 17, 23, 55)  # noqa: DTZ001 -- as it stands in the table
 

@@ -1,0 +1,109 @@
+"""The settings of CSV files."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from aemon.config.source_settings import FORMAT, TIME, SourceSettings, TimeFormat, TwoColumns
+from aemon.config.values.scalars import AtKeyError, Settings
+from aemon.config.values.times import Duration, Join, TimeZone
+
+MOST_PATH_BYTES = 4096  # Linux opens no longer one
+
+
+class FromPath(Settings):
+    """The entity of a record where the name of its file says it."""
+
+    from_path: str = Field(
+        description="regular expression, searched for in the file's name (below the folder); its "
+        "first group is the entity, or else all that it finds: pump(\\d+)"
+    )
+
+    @field_validator("from_path")
+    @classmethod
+    def _compiles(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"no regular expression: {error}") from None
+        return pattern
+
+
+class CsvSource(SourceSettings):
+    """A CSV file that grows, or a folder of them."""
+
+    opened_by: ClassVar[str] = "aemon.sources.csv.opening:open_files"
+    where_not_what: ClassVar[frozenset[str]] = frozenset(
+        {"timezone", "time_format", "separator", "encoding", "header_line", "join_wait"}
+    )
+
+    kind: Literal["csv"] = "csv"
+    path: Path = Field(
+        description="a file, a folder whose *.csv files are read in name order, or a pattern such "
+        "as exports/**/*.txt; files compressed by gzip, bzip2, xz or zip are unpacked"
+    )
+    time: str | TwoColumns = Field(description=TIME)
+    key: str | None = Field(None, description="column that identifies a record; default file:line")
+    entity: str | FromPath | None = Field(
+        None,
+        description="column naming the thing a record belongs to; or from_path, where the name of "
+        "the file says it",
+    )
+    join: Join = Field(
+        None,
+        description="one file for each measurement: records are made of the values that all files "
+        "have at one time; a length such as 10s takes what lies within as one time",
+    )
+    join_wait: Duration = Field(
+        timedelta(minutes=5),
+        description="how long a record waits for files that have not come to its time",
+    )
+    separator: str = Field(
+        ",",
+        pattern=r'^([^"\r\n\x00]|blanks)$',
+        description="field separator, one character; blanks: any run of blanks and tabs",
+    )
+    encoding: str | None = Field(
+        None,
+        description="of the text, such as cp1252; default UTF-8, UTF-16 where the file shows it, "
+        "and cp1252 for lines that are neither",
+    )
+    header_line: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="number of the line with the column names; default: the first that holds those "
+        "of time, key and entity",
+    )
+    timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
+    time_format: TimeFormat | None = Field(None, description=FORMAT)
+
+    @model_validator(mode="after")
+    def _joined_by_time_alone(self) -> Self:
+        for name in ("key", "entity") if self.join is not None else ():
+            if getattr(self, name) is not None:
+                raise AtKeyError(
+                    name, f"files that are joined by time have no {name}: leave {name} or join out"
+                )
+        return self
+
+    @field_validator("path")
+    @classmethod
+    def _is_short(cls, path: Path) -> Path:
+        if len(str(path).encode(errors="replace")) > MOST_PATH_BYTES:
+            raise ValueError(f"a path has at most {MOST_PATH_BYTES:,} bytes")
+        return path
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_known(cls, name: str | None) -> str | None:
+        try:
+            if name is not None:
+                "\n".encode(name)
+                bytes(range(256)).decode(name, errors="replace")
+        except (LookupError, UnicodeError):
+            raise ValueError("no encoding that Python knows, such as utf-8 or cp1252") from None
+        return name

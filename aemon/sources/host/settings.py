@@ -1,0 +1,20 @@
+"""The settings of the machine aemon runs on, as a source."""
+
+from datetime import timedelta
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from aemon.config.source_settings import SourceSettings
+from aemon.config.values.times import Pause
+
+
+class HostSource(SourceSettings):
+    """The machine aemon runs on: load, processor, memory, disk and network, by psutil."""
+
+    opened_by: ClassVar[str] = "aemon.sources.host.source:open_host"
+    is_stream: ClassVar[bool] = True
+    where_not_what: ClassVar[frozenset[str]] = frozenset({"sample_every"})
+
+    kind: Literal["host"] = "host"
+    sample_every: Pause = Field(timedelta(seconds=5), description="pause between samples")

@@ -1,0 +1,47 @@
+"""The settings of a SQL table or query."""
+
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import ConfigDict, Field, SecretStr, model_validator
+
+from aemon.config.source_settings import (
+    FORMAT,
+    TIME,
+    SourceSettings,
+    TimeFormat,
+    TwoColumns,
+    kind_required,
+)
+from aemon.config.values.scalars import given
+from aemon.config.values.times import TimeZone
+
+
+def _sql_rules(schema: dict[str, Any]) -> None:
+    kind_required(schema)
+    schema["oneOf"] = [given("table", "string"), given("query", "string")]
+
+
+class SqlSource(SourceSettings):
+    """A table or query in any database SQLAlchemy can reach."""
+
+    model_config = ConfigDict(json_schema_extra=_sql_rules)
+
+    opened_by: ClassVar[str] = "aemon.sources.sql.source:SqlTable"
+    where_not_what: ClassVar[frozenset[str]] = frozenset({"url", "timezone", "time_format"})
+
+    kind: Literal["sql"] = "sql"
+    url: SecretStr = Field(description="SQLAlchemy URL, such as sqlite:///plant.db")
+    table: str | None = Field(None, description="table or view to read, schema.table allowed")
+    query: str | None = Field(None, description="SELECT to read instead of a table")
+    time: str | TwoColumns = Field(description=TIME)
+    key: str = Field(description="column that identifies a record; unique, grows within one time")
+    entity: str | None = Field(None, description="column naming the thing a record belongs to")
+    timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
+    time_format: TimeFormat | None = Field(None, description=FORMAT)
+
+    @model_validator(mode="after")
+    def _one_of_table_and_query(self) -> Self:
+        if (self.table is None) == (self.query is None):
+            both = ", not both" if self.table is not None else ""
+            raise ValueError(f"give either table or query{both}")
+        return self
