@@ -68,6 +68,8 @@ def prometheus(
     rules: Sequence[Path] = (),
     alertmanager: str = "",
     scrape: dict[str, Any] | None = None,
+    options: Sequence[str] = (),
+    more: dict[str, Any] | None = None,
 ) -> Iterator[Prometheus]:
     """A Prometheus that scrapes `host:port`s every second, as the job `aemon`.
 
@@ -77,6 +79,8 @@ def prometheus(
         rules: files of rules.
         alertmanager: `host:port` of one that it tells.
         scrape: further keys of the scrape job, such as `basic_auth`.
+        options: further ones of the command line.
+        more: further parts of its configuration.
     """
     binary = needs_program("prometheus", "prometheus")
     folder.mkdir(parents=True, exist_ok=True)
@@ -88,6 +92,7 @@ def prometheus(
         "scrape_configs": [
             {"job_name": "aemon", "static_configs": [{"targets": [*targets]}], **(scrape or {})}
         ],
+        **(more or {}),
     }
     config = folder / "prometheus.yml"
     config.write_text(yaml.safe_dump(document), encoding="utf-8")
@@ -97,7 +102,7 @@ def prometheus(
         process = subprocess.Popen(
             [
                 binary, f"--config.file={config}", f"--storage.tsdb.path={folder}/tsdb",
-                f"--web.listen-address={url}",
+                f"--web.listen-address={url}", *options,
             ],
             stdout=written, stderr=written,
         )  # fmt: skip

@@ -8,10 +8,8 @@ import yaml
 
 from aemon.config.loading import load_config
 from aemon.config.schema import Config
+from aemon.config.source_registry import usable_kinds
 from aemon.records import Quiet
-from aemon.sources.csv.settings import CsvSource
-from aemon.sources.host.settings import HostSource
-from aemon.sources.sql.settings import SqlSource
 from aemon.store.schema.tables import metadata
 from aemon.store.schema.views import VIEWS
 
@@ -53,7 +51,7 @@ def test_its_python_runs(text):
 def test_it_names_every_table_view_and_source_key():
     for name in (*metadata.tables, *(view.name for view in VIEWS)):
         assert f"`{name}`" in README, name
-    for settings in (SqlSource, CsvSource, HostSource):
+    for settings in usable_kinds().values():
         for key in settings.model_fields:
             assert key == "kind" or f"`{key}`" in README, key
 

@@ -26,6 +26,7 @@ BUILT_IN = {
     "sql": "aemon.sources.sql.settings:SqlSource",
     "csv": "aemon.sources.csv.settings:CsvSource",
     "host": "aemon.sources.host.settings:HostSource",
+    "prometheus": "aemon.sources.prometheus.settings:PrometheusSource",
 }
 
 

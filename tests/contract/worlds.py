@@ -12,6 +12,7 @@ from aemon.reading.inbox_records import InboxRecords
 from aemon.sources.csv.settings import CsvSource
 from aemon.sources.host.settings import HostSource
 from aemon.sources.host.source import Host
+from aemon.sources.prometheus.settings import PrometheusSource
 from aemon.sources.source_kinds import open_replayable, open_stream
 from aemon.sources.sql.settings import SqlSource
 from aemon.store.engine import open_engine
@@ -19,6 +20,7 @@ from aemon.store.kept_records import keep_history
 from aemon.store.schema import revisions
 from aemon.store.store import Store
 from aemon.testing.source_worlds import EPOCH, StreamWorld, World, moment
+from tests.remote_write import write
 
 WRITTEN = {
     "text": lambda moment: moment.strftime("%Y-%m-%d %H:%M:%S"),
@@ -124,6 +126,36 @@ class JoinedWorld(World):
         return [f"{moment(second):%Y-%m-%dT%H:%M:%S}Z" for second in seconds]
 
 
+class PrometheusWorld(World):
+    """A metric of its own in a server for all; with `entity`, records of one time are of several."""
+
+    count = 0
+
+    def __init__(self, url: str, *, entity: bool = False) -> None:
+        type(self).count += 1
+        self.name = f"flow_{type(self).count}"
+        self.url = url
+        self.known_by_time = not entity
+        self.at: dict[int, int] = {}
+        settings = PrometheusSource(
+            url=url,
+            step="1s",
+            queries={"flow": self.name},
+            entity="pump" if entity else None,
+            history="1h",
+            basic_auth={"username": "aemon", "password": self.secret},
+        )
+        self.source = open_replayable(settings, clock=lambda: EPOCH + timedelta(minutes=30))
+
+    def add(self, seconds: list[int]) -> list[str]:
+        for second in seconds:
+            number = self.at.get(second, 0)
+            self.at[second] = number + (not self.known_by_time)
+            labels = {"__name__": self.name, "pump": f"p{number:02}"}
+            write(self.url, [(labels, [(moment(second).timestamp(), second)])])
+        return [f"{moment(second):%Y-%m-%dT%H:%M:%S}Z" for second in seconds]
+
+
 class InboxWorld(World):
     """The inbox of a stream, as it is read."""
 
@@ -177,6 +209,8 @@ WORLDS = {
     "csv file": lambda ask, folder: CsvWorld(folder, files=1),
     "csv folder": lambda ask, folder: CsvWorld(folder, files=2),
     "csv joined": lambda ask, folder: JoinedWorld(folder),
+    "prometheus": lambda ask, folder: PrometheusWorld(ask("prometheus_url")),
+    "prometheus entities": lambda ask, folder: PrometheusWorld(ask("prometheus_url"), entity=True),
     "inbox": lambda ask, folder: InboxWorld(f"sqlite:///{folder}/aemon.db"),
     "inbox postgresql": lambda ask, folder: InboxWorld(ask("postgres_url")),
 }

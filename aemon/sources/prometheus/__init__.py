@@ -1,0 +1,1 @@
+"""PromQL range queries as records: Prometheus, VictoriaMetrics, Thanos, Mimir."""

@@ -1,0 +1,187 @@
+"""What a server answers to a query: series, or an error that says what to do."""
+
+import base64
+import json
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from aemon.config.source_settings import secrets_of
+from aemon.errors import AemonError, SourceConfigError, SourceError
+from aemon.sources.prometheus.connections import Reply
+from aemon.sources.prometheus.settings import PrometheusSource
+from aemon.texts import cut
+
+MOST_TOLD = 300  # characters of an answer in an error
+_HIDDEN = "***"
+_LEAST_SECRET = 3  # characters; a shorter secret is in every text
+_TOO_MANY = ("too many samples", "maximum resolution", "too many points", "exceeds the limit")
+
+
+class TooMuchError(Exception):
+    """A query asks for more at once than the server gives; a shorter range may do."""
+
+    def __init__(self, error: AemonError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What a query gave.
+
+    Attributes:
+        series: as the server tells them: `metric`, the labels, and `values`, pairs of time and text.
+        warnings: what the server warns of.
+    """
+
+    series: list[dict[str, Any]]
+    warnings: tuple[str, ...]
+
+
+def answer_of(reply: Reply, what: str, settings: PrometheusSource) -> Answer:
+    """Return what a reply says.
+
+    Args:
+        reply: of the server.
+        what: what was asked for, in a few words.
+        settings: where it was asked, and with which secrets.
+
+    Raises:
+        SourceError: trying again may help.
+        SourceConfigError: a person must change something.
+        TooMuchError: a shorter range may do.
+    """
+    told = _json(reply.body)
+    if (
+        reply.status != HTTPStatus.OK
+        or not isinstance(told, dict)
+        or told.get("status") != "success"
+    ):
+        raise _refusal(reply, told, what, settings)
+    if told.get("isPartial") and not settings.partial:
+        raise SourceError(
+            f"{place(settings)}: {what}: a part of the servers did not answer",
+            todo="it is read again when all do; partial: true takes what there is",
+        )
+    data = told.get("data")
+    result = data.get("result") if isinstance(data, dict) else None
+    if not isinstance(result, list):
+        raise _no_api(what, settings)
+    said = told.get("warnings") or []
+    warnings = (
+        tuple(f"{what}: the server warns: {shown(str(one), settings)}" for one in said)
+        if isinstance(said, list)
+        else ()
+    )
+    return Answer(series=result, warnings=warnings)
+
+
+def date_of(reply: Reply) -> datetime | None:
+    """Return when a server answered, by its own clock, to the second; None where it does not say."""
+    try:
+        date = parsedate_to_datetime(reply.headers.get("date", ""))
+    except (TypeError, ValueError):
+        return None
+    return date.astimezone(UTC) if date.tzinfo is not None else None
+
+
+def unreachable(error: Exception, what: str, settings: PrometheusSource) -> AemonError:
+    """Return an error of the connection as one of ours."""
+    where = f"{place(settings)}: {what}"
+    if isinstance(error, TimeoutError):
+        seconds = settings.timeout.total_seconds()
+        return SourceError(
+            f"{where}: no answer within {seconds:g} s",
+            todo="a cheaper query, a recording rule, or a longer timeout may help",
+        )
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return SourceConfigError(
+            f"{where}: its certificate is not trusted: {error.verify_message}",
+            todo="name the certificates that sign it as ca_file",
+        )
+    text = (error.strerror if isinstance(error, OSError) else "") or str(error)
+    return SourceError(f"{where}: {shown(text or type(error).__name__, settings)}")
+
+
+def place(settings: PrometheusSource) -> str:
+    """Return a server in a few words."""
+    return f"Prometheus at {settings.url}"
+
+
+def shown(text: str, settings: PrometheusSource) -> str:
+    """Return a server's words on one line, without the secrets that were sent to it."""
+    text = " ".join(text.split())
+    for secret in sorted(set(_forms(settings)), key=len, reverse=True):
+        text = text.replace(secret, _HIDDEN)
+    return cut("".join(letter for letter in text if letter.isprintable()), MOST_TOLD)
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _refusal(reply: Reply, told: Any, what: str, settings: PrometheusSource) -> Exception:
+    status, where = reply.status, f"{place(settings)}: {what}"
+    said = shown(str(told.get("error") or ""), settings) if isinstance(told, dict) else ""
+    behind = f": {said}" if said else ""
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return SourceConfigError(
+            f"{place(settings)}: HTTP {status}: the credentials are refused{behind}",
+            todo="correct basic_auth, bearer_token or headers of the source",
+        )
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        target = urlsplit(reply.headers.get("location", ""))
+        to = (
+            f"to {target.scheme}://{target.hostname}{target.path}"
+            if target.hostname
+            else "elsewhere"
+        )
+        return SourceConfigError(
+            f"{place(settings)}: HTTP {status}: it sends {shown(to, settings)}",
+            todo="correct the url: a redirection is not followed, for credentials would go along",
+        )
+    if any(words in said for words in _TOO_MANY) or status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return TooMuchError(
+            SourceConfigError(
+                f"{where}: HTTP {status}{behind}",
+                todo="a query that aggregates first, or a recording rule, reads fewer samples",
+            )
+        )
+    if status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY} and said:
+        return SourceConfigError(
+            f"{where}: the query fails{behind}", todo="try it in the server's own page"
+        )
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in {
+        HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT
+    }:  # fmt: skip
+        return SourceError(f"{where}: HTTP {status}{behind}")
+    return _no_api(f"{what}: HTTP {status}{behind}", settings)
+
+
+def _no_api(what: str, settings: PrometheusSource) -> SourceConfigError:
+    return SourceConfigError(
+        f"{place(settings)}: {what}: there is no Prometheus API",
+        todo="url is what stands before /api/v1, such as http://mimir.example/prometheus",
+    )
+
+
+def _forms(settings: PrometheusSource) -> Iterator[str]:
+    """Return every secret, as an answer may repeat it."""
+    given = [secret.get_secret_value() for secret in secrets_of(settings)]
+    if settings.basic_auth is not None:
+        user = settings.basic_auth
+        pair = f"{user.username}:{user.password.get_secret_value()}"
+        given.append(base64.b64encode(pair.encode()).decode())
+    for secret in given:
+        for form in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1]):
+            if len(form) >= _LEAST_SECRET:
+                yield form

@@ -1,0 +1,228 @@
+"""Connections to one server: kept between requests, bounded in time, cut when nobody waits."""
+
+import base64
+import socket
+import ssl
+import threading
+import time
+import urllib.request
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from urllib.parse import unquote, urlsplit
+
+from aemon import __version__
+from aemon.sources.prometheus.settings import PrometheusSource
+
+MOST_ANSWER = 32_000_000  # bytes of an answer, unpacked
+_PIECE = 1 << 17
+_HERE = ("localhost", "127.0.0.1", "::1")
+"""To these, packing an answer costs more than sending it."""
+
+
+class TooLargeError(Exception):
+    """An answer is larger than `MOST_ANSWER`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reply:
+    """What a server answered: status, headers by their names in small letters, and the body."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Connections:
+    """Posts forms to one server, from several threads at once.
+
+    Redirections are not followed, for credentials would be sent along. Proxies are those of the
+    environment.
+    """
+
+    def __init__(self, settings: PrometheusSource) -> None:
+        self._settings = settings
+        parts = urlsplit(settings.url)
+        self._secure = parts.scheme == "https"
+        self._host, self._port = parts.hostname or "", parts.port
+        self._path = parts.path
+        self._proxy = _proxy_of(parts.scheme, parts.netloc)
+        self._idle: list[HTTPConnection] = []
+        self._busy: set[HTTPConnection] = set()
+        self._lock = threading.Lock()
+        self._context: ssl.SSLContext | None = None
+
+    def post(self, path: str, form: bytes, *, as_get: bool = False) -> Reply:
+        """Send a form and return the answer, within the timeout of the settings.
+
+        Raises:
+            OSError: there is no connection, or no answer in time (`TimeoutError`).
+            HTTPException: what came is no HTTP.
+            TooLargeError: the answer is too large.
+            ValueError: a file of certificates cannot be used.
+        """
+        deadline = time.monotonic() + self._settings.timeout.total_seconds()
+        while True:
+            connection = self._borrowed()
+            reused = connection.sock is not None
+            try:
+                reply, goes_on = self._exchange(connection, path, form, deadline, as_get)
+            except (ConnectionError, HTTPException) as error:
+                self._give_back(connection, goes_on=False)
+                # A server may close a connection that was idle: that shows with the next request.
+                if reused and not isinstance(error, TimeoutError):
+                    self._close_idle()
+                    continue
+                raise
+            except BaseException:
+                self._give_back(connection, goes_on=False)
+                raise
+            self._give_back(connection, goes_on=goes_on)
+            return reply
+
+    def close(self) -> None:
+        """Close all connections; a thread that waits for an answer fails at once."""
+        self._close_idle()
+        with self._lock:
+            for connection in self._busy:
+                with suppress(OSError):
+                    if connection.sock is not None:
+                        connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def _exchange(
+        self, connection: HTTPConnection, path: str, form: bytes, deadline: float, as_get: bool
+    ) -> tuple[Reply, bool]:
+        target = f"{self._path}/api/v1/{path}"
+        if self._proxy and not self._secure:
+            port = f":{self._port}" if self._port else ""
+            target = f"http://{self._host}{port}{target}"
+        connection.timeout = _left(deadline)
+        if connection.sock is not None:
+            connection.sock.settimeout(connection.timeout)
+        if as_get:
+            connection.request("GET", f"{target}?{form.decode()}", headers=self._headers())
+        else:
+            kind = {"Content-Type": "application/x-www-form-urlencoded"}
+            connection.request("POST", target, body=form, headers=self._headers() | kind)
+        sock = connection.sock  # the response keeps it where the server ends the connection
+        sock.settimeout(_left(deadline))
+        response = connection.getresponse()
+        body = _read(response, sock, deadline)
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        goes_on = not response.will_close
+        response.close()  # without it the connection takes no other request
+        return Reply(status=response.status, headers=headers, body=body), goes_on
+
+    def _headers(self) -> dict[str, str]:
+        settings = self._settings
+        headers = {
+            "User-Agent": f"aemon/{__version__}",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity" if self._host in _HERE else "gzip",
+        }
+        if self._proxy and not self._secure:
+            headers |= _proxy_credentials(self._proxy)
+        if settings.bearer_token is not None:
+            headers["Authorization"] = f"Bearer {settings.bearer_token.get_secret_value()}"
+        if settings.basic_auth is not None:
+            user = settings.basic_auth
+            pair = f"{user.username}:{user.password.get_secret_value()}".encode()
+            headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+        return headers | {name: text.get_secret_value() for name, text in settings.headers.items()}
+
+    def _borrowed(self) -> HTTPConnection:
+        with self._lock:
+            connection = self._idle.pop() if self._idle else self._new()
+            self._busy.add(connection)
+        return connection
+
+    def _give_back(self, connection: HTTPConnection, *, goes_on: bool) -> None:
+        with self._lock:
+            self._busy.discard(connection)
+            if goes_on:
+                self._idle.append(connection)
+        if not goes_on:
+            connection.close()
+
+    def _close_idle(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def _new(self) -> HTTPConnection:
+        host, port = self._host, self._port
+        if self._proxy:
+            host, port = _place_of(self._proxy)
+        if not self._secure:
+            return HTTPConnection(host, port)
+        if self._context is None:
+            self._context = _context_of(self._settings)
+        connection = HTTPSConnection(host, port, context=self._context)
+        if self._proxy:
+            connection.set_tunnel(self._host, self._port, _proxy_credentials(self._proxy))
+        return connection
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def _read(response: HTTPResponse, sock: socket.socket, deadline: float) -> bytes:
+    """Read an answer to its end, unpacked, however slowly it comes before the deadline."""
+    packed = response.getheader("Content-Encoding", "").lower() == "gzip"
+    unpack = zlib.decompressobj(wbits=31) if packed else None
+    pieces, size = [], 0
+    while True:
+        sock.settimeout(_left(deadline))
+        piece = response.read1(_PIECE)
+        if not piece:
+            break
+        if unpack is not None:
+            try:
+                piece = unpack.decompress(piece, MOST_ANSWER)
+            except zlib.error:
+                raise HTTPException("its answer is no gzip, though it says so") from None
+        pieces.append(piece)
+        size += len(piece)
+        if size > MOST_ANSWER:
+            raise TooLargeError
+    if response.length:  # the rest never came
+        raise HTTPException("its answer ends in the middle")
+    return b"".join(pieces)
+
+
+def _context_of(settings: PrometheusSource) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=settings.ca_file)
+    if settings.insecure_skip_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if settings.cert_file is not None:
+        # An empty password: a key that needs one fails, and asks nobody at a terminal.
+        context.load_cert_chain(settings.cert_file, settings.key_file, password="")
+    return context
+
+
+def _proxy_of(scheme: str, place: str) -> str:
+    """Return the proxy that the environment names for a server; empty for none."""
+    proxy = urllib.request.getproxies().get(scheme, "")
+    if not proxy or urllib.request.proxy_bypass(place):
+        return ""
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _place_of(proxy: str) -> tuple[str, int]:
+    parts = urlsplit(proxy)
+    return parts.hostname or "", parts.port or 80
+
+
+def _proxy_credentials(proxy: str) -> dict[str, str]:
+    parts = urlsplit(proxy)
+    if parts.username is None:
+        return {}
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+    return {"Proxy-Authorization": f"Basic {base64.b64encode(pair).decode()}"}

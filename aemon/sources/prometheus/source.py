@@ -1,0 +1,330 @@
+"""PromQL range queries as a replayable source: a record for each step, or step and entity."""
+
+import json
+import math
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+
+from aemon.clock import Clock, format_duration
+from aemon.frame import Roles
+from aemon.records import Watermark
+from aemon.sources.prometheus.answers import Answer, TooMuchError, place
+from aemon.sources.prometheus.asking import MOST_POINTS, Server
+from aemon.sources.prometheus.records import ENTITY, KEY, TIME, Series, series_of, table_of
+from aemon.sources.prometheus.settings import PrometheusSource
+from aemon.sources.prometheus.steps import Steps, step_at, time_of
+from aemon.sources.source import Fetched
+
+GROWTH = 8
+"""A piece has at most so many times the steps of the one before, for it may hold more entities."""
+
+TOLD_GAP, TOLD_STEPS = timedelta(hours=1), 10
+"""A stretch without data behind the watermark is told when it is longer than both."""
+
+TOLD_SKEW = timedelta(seconds=10)
+
+
+@dataclass
+class _Reading:
+    """What was found of one read so far.
+
+    Attributes:
+        tables: records, in pieces.
+        count: how many.
+        warnings: what to tell.
+    """
+
+    tables: list[pd.DataFrame] = field(default_factory=list)
+    count: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+    def add(self, table: pd.DataFrame, *, first: bool = False) -> None:
+        """Add a piece behind the others, or before them."""
+        self.tables.insert(0 if first else len(self.tables), table)
+        self.count += len(table)
+
+
+class PrometheusQueries:
+    """Queries evaluated at the multiples of a step, read in the order of time and entity.
+
+    A step is read once it is over for `delay`, by the server's clock: what is asked for again, after
+    a restart say, is answered as before. What reaches the server later still is behind the
+    watermark, and `hides` says so.
+    """
+
+    in_order_of_arrival = False
+
+    def __init__(self, settings: PrometheusSource, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._server = Server(settings)
+        self._seconds = int(settings.step.total_seconds())
+        self._most_steps = MOST_POINTS  # fewer where the server gives no more at once
+        self._last_count = 0  # steps of the last piece
+        self._density = 1.0  # records in a step, as last seen
+
+    @property
+    def roles(self) -> Roles:
+        """Which columns identify a record."""
+        return Roles(time=TIME, key=KEY, entity=ENTITY if self._settings.entity else None)
+
+    def describe(self) -> str:
+        """Return the server and how it is asked."""
+        settings = self._settings
+        count = len(settings.queries)
+        asked = f"{count} quer{'y' if count == 1 else 'ies'} every {format_duration(settings.step)}"
+        by = f", by {settings.entity}" if settings.entity else ""
+        open_to_all = ", whose certificate is not verified" if settings.insecure_skip_verify else ""
+        return f"{place(settings)}{open_to_all}: {asked}{by}"
+
+    def hides(self, mark: Watermark | None) -> bool:  # noqa: ARG002 -- of any watermark
+        """Return True: a remote write that was interrupted, or a rule, fills in what was missing."""
+        return True
+
+    def recognises(self, mark: Watermark) -> bool:
+        """Return whether a watermark's position names the last entity of a step."""
+        try:
+            position = json.loads(mark.position)
+        except ValueError:
+            return False
+        return isinstance(position, dict) and isinstance(position.get("entity"), str)
+
+    def fetch(self, after: Watermark | None, limit: int) -> Fetched:
+        """Return at most `limit` records after a watermark, oldest first.
+
+        None begins with the first step of `history` that has any.
+
+        Raises:
+            SourceError: the server cannot be reached, or cannot answer at the moment.
+            SourceConfigError: it refuses a query or the credentials, or a cell has several values.
+        """
+        read = _Reading()
+        end = self._end(read)
+        begin = start = self._first(end) if after is None else self._following(after)
+        must_look = after is None
+        while start <= end and read.count <= limit:
+            if must_look:
+                there = self._next_with_data(start, end)
+                if there is None:
+                    break
+                start = there
+                if after is not None and not read.count:
+                    self._tell_gap(begin, start, read)
+            steps = self._piece(start, end, limit + 1 - read.count)
+            table = _without_read(self._table(steps, read), after)
+            read.add(table)
+            must_look = table.empty and steps.last < end
+            start = steps.last + self._seconds
+        return self._fetched(read, after, limit)
+
+    def newest(self, until: Watermark | None, limit: int) -> Fetched:
+        """Return the newest `limit` records up to a watermark (None: up to now), oldest first.
+
+        Raises:
+            AemonError: as `fetch`.
+        """
+        read = _Reading()
+        end = self._end(read)
+        first = self._first(end)
+        if until is not None and until.event_time is not None:
+            end = step_at(until.event_time, self._seconds)
+            first = min(first, end - (self._history_steps() - 1) * self._seconds)
+        must_look = until is None
+        while end >= first and read.count < limit:
+            if must_look:
+                there = self._last_with_data(first, end)
+                if there is None:
+                    break
+                end = there
+            steps = self._piece_up_to(first, end, limit - read.count)
+            table = _up_to(self._table(steps, read), until)
+            read.add(table, first=True)
+            must_look = table.empty
+            end = steps.first - self._seconds
+        table = self._joined(read)
+        table = table.iloc[len(table) - min(limit, len(table)) :].reset_index(drop=True)
+        mark = until or (_mark_behind(table) if len(table) else None)
+        return _as_fetched(table, mark, read, more=False)
+
+    def count(self, limit: int) -> int:
+        """Return how many records there are in all, counted no further than `limit`."""
+        return len(self.fetch(None, limit).table)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._server.close()
+
+    def _end(self, read: _Reading) -> int:
+        """Return the last step that is over for long enough."""
+        here, there = self._clock(), self._server.time()
+        ahead = there - here
+        if abs(ahead) > TOLD_SKEW:
+            way = "ahead of" if ahead > timedelta(0) else "behind"
+            rounded = timedelta(seconds=round(abs(ahead).total_seconds()))
+            read.warnings.append(
+                f"the clock of the server is {format_duration(rounded)} {way} this machine's"
+            )
+        return step_at(min(here, there) - self._settings.delay, self._seconds)
+
+    def _history_steps(self) -> int:
+        return max(1, int(self._settings.history / self._settings.step))
+
+    def _first(self, end: int) -> int:
+        return max(0, end - (self._history_steps() - 1) * self._seconds)
+
+    def _following(self, after: Watermark) -> int:
+        """Return the step to go on with: that of the watermark, where it may hold more entities."""
+        last = step_at(_time_of(after), self._seconds)
+        return last if self._settings.entity else last + self._seconds
+
+    def _steps_for(self, records: int) -> int:
+        """Return how many steps to ask for, to get about so many records."""
+        wanted = min(math.ceil(records / max(self._density, 1.0)) + 1, self._most_steps)
+        if self._settings.entity:
+            wanted = min(wanted, max(1, GROWTH * self._last_count))
+        return max(1, wanted)
+
+    def _piece(self, start: int, end: int, records: int) -> Steps:
+        left = (end - start) // self._seconds + 1
+        return Steps(first=start, count=min(left, self._steps_for(records)), seconds=self._seconds)
+
+    def _piece_up_to(self, first: int, end: int, records: int) -> Steps:
+        count = min((end - first) // self._seconds + 1, self._steps_for(records))
+        return Steps(first=end - (count - 1) * self._seconds, count=count, seconds=self._seconds)
+
+    def _table(self, steps: Steps, read: _Reading) -> pd.DataFrame:
+        """Return the records of some steps; where that is too much at once, of fewer at a time."""
+        try:
+            table = self._asked(steps, read)
+        except TooMuchError as error:
+            if steps.count == 1:
+                raise error.error from None
+            self._most_steps = half = steps.count // 2
+            rest = steps.count - half
+            later = Steps(
+                first=steps.first + half * steps.seconds, count=rest, seconds=steps.seconds
+            )
+            earlier = Steps(first=steps.first, count=half, seconds=steps.seconds)
+            parts = [self._table(earlier, read), self._table(later, read)]
+            return pd.concat([one for one in parts if len(one)] or parts[:1], ignore_index=True)
+        self._last_count = steps.count
+        if len(table):
+            self._density = len(table) / table[KEY].nunique()
+        return table
+
+    def _asked(self, steps: Steps, read: _Reading) -> pd.DataFrame:
+        settings = self._settings
+
+        def made_of(name: str, answer: Answer) -> tuple[list[Series], tuple[str, ...]]:
+            return list(series_of(name, answer, steps, settings)), answer.warnings
+
+        found = self._server.ranges(settings.queries, steps, made_of)
+        for _, warnings in found:
+            read.warnings += warnings
+        return table_of([one for series, _ in found for one in series], steps, settings)
+
+    def _next_with_data(self, start: int, end: int) -> int | None:
+        """Return the first step from `start` on at which there is anything; None for none."""
+        while start <= end:
+            count = min((end - start) // self._seconds + 1, MOST_POINTS)
+            steps = Steps(first=start, count=count, seconds=self._seconds)
+            places = self._server.holds(self._settings.queries, steps)
+            if places is None:
+                return start
+            if places:
+                return start + places[0] * self._seconds
+            start = steps.last + self._seconds
+        return None
+
+    def _last_with_data(self, first: int, end: int) -> int | None:
+        """Return the last step up to `end` at which there is anything; None for none."""
+        while end >= first:
+            count = min((end - first) // self._seconds + 1, MOST_POINTS)
+            steps = Steps(
+                first=end - (count - 1) * self._seconds, count=count, seconds=self._seconds
+            )
+            places = self._server.holds(self._settings.queries, steps)
+            if places is None:
+                return end
+            if places:
+                return steps.first + places[-1] * self._seconds
+            end = steps.first - self._seconds
+        return None
+
+    def _tell_gap(self, begin: int, start: int, read: _Reading) -> None:
+        gap = timedelta(seconds=start - begin)
+        if gap > max(TOLD_GAP, TOLD_STEPS * self._settings.step):
+            read.warnings.append(
+                f"there is nothing from {time_of(begin):%Y-%m-%d %H:%M:%S} to "
+                f"{time_of(start):%Y-%m-%d %H:%M:%S} UTC: nothing was recorded, or the server has "
+                "dropped it since (retention)"
+            )
+
+    def _joined(self, read: _Reading) -> pd.DataFrame:
+        filled = [table for table in read.tables if len(table)]
+        if not filled:
+            nothing = Steps(first=0, count=0, seconds=self._seconds)
+            return read.tables[0] if read.tables else table_of([], nothing, self._settings)
+        return filled[0] if len(filled) == 1 else pd.concat(filled, ignore_index=True)
+
+    def _fetched(self, read: _Reading, after: Watermark | None, limit: int) -> Fetched:
+        table = self._joined(read)
+        more = len(table) > limit
+        table = table.iloc[:limit]
+        return _as_fetched(table, _mark_behind(table) if len(table) else after, read, more=more)
+
+
+def _as_fetched(
+    table: pd.DataFrame, mark: Watermark | None, read: _Reading, *, more: bool
+) -> Fetched:
+    times = np.array([text[:-1] for text in table[TIME]], dtype="datetime64[us]")
+    warnings = tuple(dict.fromkeys(read.warnings))
+    return Fetched(table=table, watermark=mark, more=more, warnings=warnings, times=times)
+
+
+def _mark_behind(table: pd.DataFrame) -> Watermark:
+    last = table.iloc[-1]
+    entity = last[ENTITY] if ENTITY in table else ""
+    return Watermark(
+        event_time=datetime.fromisoformat(last[KEY]),
+        record_key=last[KEY],
+        position=json.dumps({"entity": entity}),
+    )
+
+
+def _time_of(mark: Watermark) -> datetime:
+    if mark.event_time is None:
+        raise ValueError("a watermark of Prometheus has a time")
+    return mark.event_time
+
+
+def _entity_of(mark: Watermark) -> str | None:
+    """Return the last entity that was read of a watermark's step; None where that is not known."""
+    with suppress(ValueError, TypeError, KeyError):
+        return str(json.loads(mark.position)["entity"])
+    return None
+
+
+def _without_read(table: pd.DataFrame, after: Watermark | None) -> pd.DataFrame:
+    """Return the records behind a watermark."""
+    if after is None or ENTITY not in table or not len(table):
+        return table
+    entity = _entity_of(after)
+    same = table[KEY] == after.record_key
+    read = same if entity is None else same & (table[ENTITY] <= entity)
+    return table[~read].reset_index(drop=True)
+
+
+def _up_to(table: pd.DataFrame, until: Watermark | None) -> pd.DataFrame:
+    """Return the records up to a watermark."""
+    if until is None or ENTITY not in table or not len(table):
+        return table
+    entity = _entity_of(until)
+    if entity is None:
+        return table
+    later = (table[KEY] == until.record_key) & (table[ENTITY] > entity)
+    return table[~later].reset_index(drop=True)
