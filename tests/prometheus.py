@@ -70,6 +70,8 @@ def prometheus(
     scrape: dict[str, Any] | None = None,
     options: Sequence[str] = (),
     more: dict[str, Any] | None = None,
+    port: int | None = None,
+    tls: bool = False,
 ) -> Iterator[Prometheus]:
     """A Prometheus that scrapes `host:port`s every second, as the job `aemon`.
 
@@ -81,6 +83,8 @@ def prometheus(
         scrape: further keys of the scrape job, such as `basic_auth`.
         options: further ones of the command line.
         more: further parts of its configuration.
+        port: where it listens; a free one.
+        tls: whether it does so by TLS, and asks for credentials: then it is ready when it says so.
     """
     binary = needs_program("prometheus", "prometheus")
     folder.mkdir(parents=True, exist_ok=True)
@@ -96,7 +100,7 @@ def prometheus(
     }
     config = folder / "prometheus.yml"
     config.write_text(yaml.safe_dump(document), encoding="utf-8")
-    url = f"127.0.0.1:{free_port()}"
+    url = f"127.0.0.1:{port or free_port()}"
     log = folder / "prometheus.log"
     with log.open("w") as written:
         process = subprocess.Popen(
@@ -106,9 +110,14 @@ def prometheus(
             ],
             stdout=written, stderr=written,
         )  # fmt: skip
-    running = Prometheus(f"http://{url}", log)
+    running = Prometheus(f"{'https' if tls else 'http'}://{url}", log)
     try:
-        running.wait(lambda: is_ready(running.url), "Prometheus to be ready")
+        running.wait(
+            lambda: (
+                "ready to receive web requests" in log.read_text() if tls else is_ready(running.url)
+            ),
+            "Prometheus to be ready",
+        )
         yield running
     finally:
         process.kill()

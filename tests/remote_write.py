@@ -16,7 +16,9 @@ Sample = tuple[float, float]
 
 
 @contextmanager
-def written_prometheus(folder: Path, *, lookback: str = "5m", options=()) -> Iterator[Prometheus]:
+def written_prometheus(
+    folder: Path, *, lookback: str = "5m", options=(), tls=False
+) -> Iterator[Prometheus]:
     """A Prometheus that scrapes nothing, and takes samples by `write`, also old ones."""
     flags = ["--web.enable-remote-write-receiver", f"--query.lookback-delta={lookback}", *options]
     storage = {"storage": {"tsdb": {"out_of_order_time_window": "3650d"}}}
@@ -25,7 +27,7 @@ def written_prometheus(folder: Path, *, lookback: str = "5m", options=()) -> Ite
         if any("retention" in one for one in options)
         else ["--storage.tsdb.retention.time=3650d"]
     )
-    with prometheus(folder, [], options=[*flags, *retention], more=storage) as running:
+    with prometheus(folder, [], options=[*flags, *retention], more=storage, tls=tls) as running:
         yield running
 
 

@@ -1,7 +1,8 @@
 """Asking a server: the time, ranges of steps, and where there is anything at all."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime
 from http import HTTPStatus
 from http.client import HTTPException
@@ -84,7 +85,7 @@ class Server:
                 made = self._apart(queries, steps, made_of)  # tells which query is at fault
                 self._combines = False
                 return made
-            return [made_of(name, answers[name]) for name in queries]
+            return [self._made("all queries", made_of, name, answers[name]) for name in queries]
         return self._apart(queries, steps, made_of)
 
     def _apart(
@@ -93,7 +94,8 @@ class Server:
         """Ask each query by itself, some at once."""
 
         def asked(name: str) -> _Made:
-            return made_of(name, self._range(f"query {name}", queries[name], steps))
+            what = f"query {name}"
+            return self._made(what, made_of, name, self._range(what, queries[name], steps))
 
         if len(queries) == 1:
             return [asked(name) for name in queries]
@@ -116,13 +118,31 @@ class Server:
         )
         answer = self._range("all queries", " or ".join(parts), steps)
         series: list[list[dict[str, Any]]] = [[] for _ in queries]
-        for one in answer.series:
-            labels = dict(one["metric"])
-            series[int(labels.pop(_NUMBER))].append({**one, "metric": labels})
+        with self._understood("all queries"):
+            for one in answer.series:
+                labels = dict(one["metric"])
+                series[int(labels.pop(_NUMBER))].append({**one, "metric": labels})
         return {
             name: Answer(series=found, warnings=answer.warnings)
             for name, found in zip(queries, series, strict=True)
         }
+
+    def _made(
+        self, what: str, made_of: Callable[[str, Answer], _Made], name: str, answer: Answer
+    ) -> _Made:
+        with self._understood(what):
+            return made_of(name, answer)
+
+    @contextmanager
+    def _understood(self, what: str) -> Iterator[None]:
+        """Turn the failure to read an answer that is not what Prometheus gives into our error."""
+        try:
+            yield
+        except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError):
+            raise SourceError(
+                f"{place(self._settings)}: {what}: the answer is not what Prometheus gives",
+                todo="look at it with curl: a proxy in between may change it",
+            ) from None
 
     def holds(self, queries: Mapping[str, str], steps: Steps) -> list[int] | None:
         """Return at which of some steps any query gives anything, as their places from 0.

@@ -51,6 +51,7 @@ class Connections:
         self._idle: list[HTTPConnection] = []
         self._busy: set[HTTPConnection] = set()
         self._lock = threading.Lock()
+        self._closed = False
         self._context: ssl.SSLContext | None = None
 
     def post(self, path: str, form: bytes, *, as_get: bool = False) -> Reply:
@@ -83,6 +84,7 @@ class Connections:
 
     def close(self) -> None:
         """Close all connections; a thread that waits for an answer fails at once."""
+        self._closed = True
         self._close_idle()
         with self._lock:
             for connection in self._busy:
@@ -140,6 +142,7 @@ class Connections:
     def _give_back(self, connection: HTTPConnection, *, goes_on: bool) -> None:
         with self._lock:
             self._busy.discard(connection)
+            goes_on = goes_on and not self._closed
             if goes_on:
                 self._idle.append(connection)
         if not goes_on:
@@ -184,14 +187,14 @@ def _read(response: HTTPResponse, sock: socket.socket, deadline: float) -> bytes
             break
         if unpack is not None:
             try:
-                piece = unpack.decompress(piece, MOST_ANSWER)
+                piece = unpack.decompress(piece, MOST_ANSWER + 1)
             except zlib.error:
                 raise HTTPException("its answer is no gzip, though it says so") from None
         pieces.append(piece)
         size += len(piece)
         if size > MOST_ANSWER:
             raise TooLargeError
-    if response.length:  # the rest never came
+    if response.length or (unpack is not None and not unpack.eof):  # the rest never came
         raise HTTPException("its answer ends in the middle")
     return b"".join(pieces)
 
