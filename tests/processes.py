@@ -41,8 +41,17 @@ def free_port() -> int:
 
 def is_ready(url: str) -> bool:
     """Whether a Prometheus or an Alertmanager says that it is."""
+    return _answers(f"{url}/-/ready")
+
+
+def is_healthy(url: str) -> bool:
+    """Whether a VictoriaMetrics says that it is."""
+    return _answers(f"{url}/health")
+
+
+def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{url}/-/ready", timeout=1):
+        with urllib.request.urlopen(url, timeout=1):
             return True
     except (urllib.error.URLError, OSError):
         return False

@@ -1,7 +1,9 @@
 """For each kind of source a world it reads from, in which records can be made to happen."""
 
+import itertools
 import sqlite3
 import time
+import urllib.request
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -129,18 +131,19 @@ class JoinedWorld(World):
 class PrometheusWorld(World):
     """A metric of its own in a server for all; with `entity`, records of one time are of several."""
 
-    count = 0
+    numbers = itertools.count()
+    query = "~"  # stands for the metric
+    later = timedelta(0)
 
     def __init__(self, url: str, *, entity: bool = False) -> None:
-        type(self).count += 1
-        self.name = f"flow_{type(self).count}"
+        self.name = f"flow_{next(self.numbers)}"
         self.url = url
         self.known_by_time = not entity
         self.at: dict[int, int] = {}
         settings = PrometheusSource(
             url=url,
             step="1s",
-            queries={"flow": self.name},
+            queries={"flow": self.query.replace("~", self.name)},
             entity="pump" if entity else None,
             history="1h",
             basic_auth={"username": "aemon", "password": self.secret},
@@ -152,8 +155,21 @@ class PrometheusWorld(World):
             number = self.at.get(second, 0)
             self.at[second] = number + (not self.known_by_time)
             labels = {"__name__": self.name, "pump": f"p{number:02}"}
-            write(self.url, [(labels, [(moment(second).timestamp(), second)])])
+            at = moment(second) + self.later
+            write(self.url, [(labels, [(at.timestamp(), second)])])
         return [f"{moment(second):%Y-%m-%dT%H:%M:%S}Z" for second in seconds]
+
+
+class VictoriaWorld(PrometheusWorld):
+    """The same in a VictoriaMetrics, which does not find a sample at the first moment of a day."""
+
+    query = "last_over_time(~[999ms] offset -5h)"
+    later = timedelta(hours=5)
+
+    def add(self, seconds: list[int]) -> list[str]:
+        keys = super().add(seconds)
+        with urllib.request.urlopen(f"{self.url}/internal/force_flush", timeout=20):
+            return keys  # now it shows what was written
 
 
 class InboxWorld(World):
@@ -211,6 +227,8 @@ WORLDS = {
     "csv joined": lambda ask, folder: JoinedWorld(folder),
     "prometheus": lambda ask, folder: PrometheusWorld(ask("prometheus_url")),
     "prometheus entities": lambda ask, folder: PrometheusWorld(ask("prometheus_url"), entity=True),
+    "victoria": lambda ask, folder: VictoriaWorld(ask("victoria_url")),
+    "victoria entities": lambda ask, folder: VictoriaWorld(ask("victoria_url"), entity=True),
     "inbox": lambda ask, folder: InboxWorld(f"sqlite:///{folder}/aemon.db"),
     "inbox postgresql": lambda ask, folder: InboxWorld(ask("postgres_url")),
 }

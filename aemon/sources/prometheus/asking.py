@@ -182,6 +182,7 @@ class Server:
             "end": str(steps.last),
             "step": str(steps.seconds),
             "timeout": f"{settings.timeout.total_seconds():g}s",
+            "nocache": "1",  # to VictoriaMetrics: what came late must be seen
         }
         if not settings.partial:  # of Thanos, and of VictoriaMetrics; others take no notice
             form |= {"partial_response": "false", "deny_partial_response": "1"}
