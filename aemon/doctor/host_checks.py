@@ -146,7 +146,9 @@ def _shown(config: Config) -> Iterator[str]:
     given = [config.http.client.token, config.http.client.password]
     for monitor in config.monitors.values():
         if not isinstance(monitor.source, SqlSource):
-            given += secrets_of(monitor.source)
+            headers = getattr(monitor.source, "headers", {})
+            plain = [value for name, value in headers.items() if not _CREDENTIALS.search(name)]
+            given += [secret for secret in secrets_of(monitor.source) if secret not in plain]
     for receiver in config.notify.values():
         given.append(receiver.bearer_token)
         given += [value for name, value in receiver.headers.items() if _CREDENTIALS.search(name)]

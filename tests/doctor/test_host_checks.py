@@ -33,6 +33,25 @@ def test_what_is_shown_to_others_is_a_secret_like_any_password(tmp_path, more, l
     assert secrets(load_config(path), path).level is Level.OK
 
 
+@pytest.mark.parametrize(
+    ("more", "level"),
+    [
+        ("bearer_token: s3cr3t", Level.WARNING),
+        ("basic_auth: {username: aemon, password: s3cr3t}", Level.WARNING),
+        ("headers: {X-Api-Key: s3cr3t}", Level.WARNING),
+        ("headers: {X-Scope-OrgID: plant}", Level.OK),
+        ("bearer_token: '${file:token}'", Level.OK),
+    ],
+)
+def test_what_is_shown_to_a_source_is_a_secret_too(tmp_path, more, level):
+    (tmp_path / "token").write_text("s3cr3t")
+    path = tmp_path / "aemon.yaml"
+    source = f"{{kind: prometheus, url: 'http://x', queries: {{m: m}}, {more}}}"
+    path.write_text(f"monitors: {{here: {{source: {source}, score_every: 1m}}}}\n")
+    path.chmod(0o644)
+    assert secrets(load_config(path), path).level is level
+
+
 def test_trainings_that_go_on_at_once_take_their_memory_together(tmp_path):
     def found(at_once, *limits):
         monitors = {

@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -26,6 +27,9 @@ TOLD_GAP, TOLD_STEPS = timedelta(hours=1), 10
 """A stretch without data behind the watermark is told when it is longer than both."""
 
 TOLD_SKEW = timedelta(seconds=10)
+
+KNOWN_SECONDS = 600.0
+"""Where the history begins is looked for again after so long: a cold start asks again and again."""
 
 
 @dataclass
@@ -65,6 +69,7 @@ class PrometheusQueries:
         self._seconds = int(settings.step.total_seconds())
         self._most_steps = MOST_POINTS  # fewer where the server gives no more at once
         self._last_count = 0  # steps of the last piece
+        self._oldest = (0, -math.inf)  # the first step with data, and when it was looked for
         self._density = 1.0  # records in a step, as last seen
 
     @property
@@ -104,13 +109,15 @@ class PrometheusQueries:
         """
         read = _Reading()
         end = self._end(read)
-        begin = start = self._first(end) if after is None else self._following(after)
+        begin = start = self._oldest_known(end) if after is None else self._following(after)
         must_look = after is None
         while start <= end and read.count <= limit:
             if must_look:
                 there = self._next_with_data(start, end)
                 if there is None:
                     break
+                if after is None and not read.count:
+                    self._oldest = (there, time.monotonic())
                 start = there
                 if after is not None and not read.count:
                     self._tell_gap(begin, start, read)
@@ -175,6 +182,12 @@ class PrometheusQueries:
 
     def _first(self, end: int) -> int:
         return max(0, end - (self._history_steps() - 1) * self._seconds)
+
+    def _oldest_known(self, end: int) -> int:
+        """Return the first step of the history, or the first with data as found lately."""
+        step, found_at = self._oldest
+        known = step if time.monotonic() - found_at < KNOWN_SECONDS else 0
+        return max(self._first(end), known)
 
     def _following(self, after: Watermark) -> int:
         """Return the step to go on with: that of the watermark, where it may hold more entities."""
