@@ -14,19 +14,33 @@ config_app = typer.Typer(help="About the configuration file.", no_args_is_help=T
 def init(
     path: Annotated[Path, typer.Argument(help="Where to write it.")] = CONFIG_FILE,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="URL|PATH",
+            help="Look at this Prometheus, database or CSV file, and guess.",
+        ),
+    ] = None,
 ) -> None:
     """Write a commented aemon.yaml to start from."""
     from aemon.config.loading import example_text
 
     if path.exists() and not force:
         raise ConfigError(f"{path} is there already", todo="choose another path, or add --force")
+    text = example_text()
+    if source is not None:
+        from aemon.operations.first_config import write_config
+
+        text = write_config(source)
     try:
-        path.write_text(example_text(), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(
             f"{path}: {error.strerror}", todo="choose a path that can be written"
         ) from error
-    typer.echo(f"wrote {path}: set its source, then run `aemon check -c {path}`")
+    todo = "set its source" if source is None else "read its guesses"
+    typer.echo(f"wrote {path}: {todo}, then run `aemon check -c {path}`")
 
 
 @config_app.callback()

@@ -62,6 +62,30 @@ class Server:
             raise SourceError(f"{place(self._settings)}: it does not say its time (header Date)")
         return date
 
+    def now(self, query: str) -> list[tuple[dict[str, str], float]]:
+        """Return what a query gives at the moment: the labels and the value of each series.
+
+        Raises:
+            AemonError: as `ranges`.
+        """
+        answer = self._look(query)
+        with self._understood("a look"):
+            return [(dict(one["metric"]), float(one["value"][1])) for one in answer.series]
+
+    def moments(self, selector: str) -> list[float]:
+        """Return the times, in seconds since 1970, of the samples that a range selector finds.
+
+        Raises:
+            AemonError: as `ranges`.
+        """
+        answer = self._look(selector)
+        with self._understood("a look"):
+            return sorted(float(moment) for one in answer.series for moment, _ in one["values"])
+
+    def _look(self, query: str) -> Answer:
+        reply = self._reply("query", {"query": query}, "a look")
+        return answer_of(reply, "a look", self._settings)
+
     def ranges(
         self, queries: Mapping[str, str], steps: Steps, made_of: Callable[[str, Answer], _Made]
     ) -> list[_Made]:

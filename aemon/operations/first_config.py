@@ -1,0 +1,125 @@
+"""A first configuration, written on looking at a source."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from aemon.clock import format_duration
+from aemon.errors import ConfigError
+from aemon.sources.guesses import Guess, Guesses
+
+_SQLITE = b"SQLite format 3\x00"
+_MOST_LEFT = 20  # names in a comment
+
+
+def write_config(place: str) -> str:
+    """Return the text of a configuration for what is at a place; guesses stand in comments.
+
+    Args:
+        place: the URL of a Prometheus or a database, or the path of CSV files or a SQLite file.
+
+    Raises:
+        SourceError: it cannot be reached at the moment.
+        SourceConfigError: there is nothing in it to watch.
+        ConfigError: there is no such place.
+    """
+    return "\n".join(_lines(_look_at(place), _shown(place)))
+
+
+def _look_at(place: str) -> Guesses:
+    scheme = urlsplit(place).scheme if "://" in place else ""
+    if scheme in {"http", "https"}:
+        from aemon.sources.prometheus.guessing import guess_jobs
+
+        return guess_jobs(place)
+    path = Path(place)
+    if not scheme and not path.exists() and not any(mark in place for mark in "*?["):
+        raise ConfigError(
+            f"{place}: no such file or folder",
+            todo="name one, or a URL: http://prometheus:9090, postgresql://host/database",
+        )
+    if scheme or _is_sqlite(path):
+        from aemon.sources.sql.guessing import guess_tables
+
+        return guess_tables(place if scheme else f"sqlite:///{place}")
+    from aemon.sources.csv.guessing import guess_files
+
+    return guess_files(path)
+
+
+def _is_sqlite(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_SQLITE)) == _SQLITE
+    except OSError:
+        return False
+
+
+def _shown(place: str) -> str:
+    """Return a place without what may be a password in it."""
+    if "://" not in place:
+        return place
+    parts = urlsplit(place)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _lines(guesses: Guesses, place: str) -> Iterator[str]:
+    yield f"# Written by `aemon init --from {place}` on looking at it: what stands behind a # is why."
+    yield "# Correct what is wrong, then run `aemon check`. `aemon init` without --from names every key."
+    yield ""
+    yield "store: sqlite:///aemon.db # results; or postgresql://..."
+    yield "http: {listen: 127.0.0.1:9464} # metrics, health and the status page"
+    yield "monitors:"
+    for guess in guesses.monitors:
+        yield from _monitor(guess)
+    if guesses.left:
+        more = len(guesses.left) - _MOST_LEFT
+        names = ", ".join(guesses.left[:_MOST_LEFT]) + (f" and {more} more" if more > 0 else "")
+        yield f"# Seen, and not watched: {_on_one_line(names)}"
+    yield ""
+
+
+def _monitor(guess: Guess) -> Iterator[str]:
+    for note in guess.notes:
+        yield f"  # {_on_one_line(note)}"
+    yield f"  {guess.monitor}:"
+    yield "    source:"
+    for key, value in guess.source.items():
+        if isinstance(value, dict):
+            yield f"      {key}:"
+            for name, text in value.items():
+                yield f"        {_as_yaml(name)}: {_escaped(text)}"
+            continue
+        text = _as_yaml(value) if key == "url" else _escaped(value)
+        yield f"      {key}: {text}{_why(guess, key)}"
+    yield f"    score_every: {format_duration(guess.score_every)}{_why(guess, 'score_every')}"
+
+
+def _why(guess: Guess, key: str) -> str:
+    reason = guess.because.get(key, "")
+    return f" # {_on_one_line(reason)}" if reason else ""
+
+
+def _escaped(value: object) -> str:
+    """Return a value as YAML in which nothing is taken for a reference to the environment."""
+    return _as_yaml(value).replace("${", "$${")
+
+
+def _as_yaml(value: object) -> str:
+    """Return a value on one line of YAML: plain where that is the same text, else in quotes."""
+    import yaml
+
+    if isinstance(value, str):
+        plain = value if value and value == value.strip() and " #" not in value else ""
+        if plain and ": " not in plain and not plain.endswith(":"):
+            try:
+                if yaml.safe_load(f"k: {plain}") == {"k": value}:
+                    return plain
+            except yaml.YAMLError:
+                pass
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _on_one_line(text: str) -> str:
+    return "".join(letter for letter in " ".join(text.split()) if letter.isprintable())

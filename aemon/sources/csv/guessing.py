@@ -1,0 +1,115 @@
+"""A first configuration for CSV files: separator, header and roles, by the beginning of one."""
+
+import csv
+from collections import Counter
+from io import StringIO
+from pathlib import Path
+
+import pandas as pd
+
+from aemon.errors import SourceConfigError
+from aemon.sources.csv.encoding import HEAD_BYTES, as_utf8, find_encoding, raw_lines
+from aemon.sources.csv.files import find_files
+from aemon.sources.csv.packing import open_plain
+from aemon.sources.guesses import (
+    SAMPLE,
+    Guess,
+    Guesses,
+    carry_no_zone,
+    guess_entity,
+    guess_pause,
+    guess_time,
+    monitor_name,
+)
+
+_SEPARATORS = (",", ";", "\t", "|")
+_LOOKED_AT = 200  # lines that tell the separator and the header
+
+
+def guess_files(path: Path) -> Guesses:
+    """Return a monitor for a file, a folder or a pattern.
+
+    Raises:
+        SourceError: there is none, or it cannot be read.
+        SourceConfigError: it is no table with a column of times.
+    """
+    files = find_files(path)
+    first = next(iter(files.read.values()))
+    lines = _first_lines(first)
+    separator, header = _table_in(lines, first)
+    sample = _sample(lines[header:], separator)
+    found = guess_time(sample)
+    if found is None:
+        there = ", ".join(map(str, sample))
+        raise SourceConfigError(
+            f"{first}: no column holds times that can be read in one way only",
+            todo=f"there are: {there}; write the source by hand, with a time_format",
+        )
+    times = [found.name] if isinstance(found.name, str) else found.name
+    source: dict[str, object] = {"kind": "csv", "path": str(path), "time": found.name}
+    because = {"time": found.because}
+    if separator != ",":
+        source["separator"] = separator
+    entity = guess_entity(sample, found.times, times)
+    if entity is not None:
+        source["entity"], because["entity"] = entity
+    pause, because["score_every"] = guess_pause(found.times)
+    notes = []
+    if carry_no_zone(sample[times[0]]):
+        notes.append("times carry no zone: UTC is taken for granted, or say timezone")
+    if len(files.read) > 1:
+        notes.append(
+            f"{len(files.read)} files are read, and {first.name} was looked at: with one for each "
+            "device, entity: {from_path: ...}; with one for each measurement, join: time"
+        )
+    name = monitor_name(path.stem.replace(".", "_").strip("*") or path.parent.name)
+    return Guesses(
+        monitors=(
+            Guess(
+                monitor=name, source=source, because=because, score_every=pause, notes=tuple(notes)
+            ),
+        )
+    )
+
+
+def _first_lines(path: Path) -> list[str]:
+    with open_plain(path) as (file, _):
+        encoding = find_encoding(file.read(HEAD_BYTES), None)
+        file.seek(0)
+        found = []
+        for raw, _end in raw_lines(file, encoding):
+            found.append(as_utf8(raw, encoding)[0].decode(errors="replace").rstrip("\r\n"))
+            if len(found) > SAMPLE + _LOOKED_AT:
+                break
+    return found
+
+
+def _table_in(lines: list[str], path: Path) -> tuple[str, int]:
+    """Return the separator, and the place of the line with the names.
+
+    Raises:
+        SourceConfigError: no separator makes a table of the lines.
+    """
+    best: tuple[int, str, int] | None = None
+    for separator in _SEPARATORS:
+        rows = [next(csv.reader([line], delimiter=separator), []) for line in lines[:_LOOKED_AT]]
+        widths = Counter(len(row) for row in rows if len(row) > 1)
+        if not widths:
+            continue
+        width, count = widths.most_common(1)[0]
+        place = next(place for place, row in enumerate(rows) if len(row) == width)
+        if best is None or count * width > best[0]:
+            best = count * width, separator, place
+    if best is None:
+        raise SourceConfigError(
+            f"{path}: none of , ; | and tab separates its fields",
+            todo="write the source by hand: `aemon init` shows all keys; separator: blanks is one",
+        )
+    return best[1], best[2]
+
+
+def _sample(lines: list[str], separator: str) -> pd.DataFrame:
+    text = "\n".join(lines[: SAMPLE + 1])
+    return pd.read_csv(
+        StringIO(text), sep=separator, on_bad_lines="skip", skipinitialspace=True, low_memory=False
+    ).rename(columns=lambda name: str(name).strip().lstrip("# "))

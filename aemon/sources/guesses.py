@@ -1,0 +1,198 @@
+"""What a first configuration says of a source, guessed from a look at it, with the reasons."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from aemon.clock import format_duration
+from aemon.times.event_times import event_times
+from aemon.times.text_times import is_date_alone
+
+Times = npt.NDArray[np.datetime64]
+
+SAMPLE = 2_000
+"""Records looked at."""
+
+MOST_GUESSED = 5
+"""Monitors in a first configuration; what else there is stands in a comment."""
+
+_READABLE = 0.95  # share of a column's values that must be times
+_MOST_ENTITIES = 200
+_LEAST_OF_EACH = 3  # records of each entity, on average
+_PAUSES = [timedelta(seconds=s) for s in (10, 30, 60, 300, 900, 3600, 21_600, 86_400)]
+_TIME_NAME = re.compile(
+    r"time|date|^ts$|_ts$|_at$|^at$|stamp|epoch|zeit|datum|hora|fecha|heure", re.IGNORECASE
+)
+_ENTITY_NAME = re.compile(
+    r"(pump|machine|device|sensor|host|instance|node|server|unit|asset|station|engine|motor|"
+    r"turbine|line|plant|site|entity|tag|vehicle|meter|equipment)(_?(id|name|no|nr|key))?$", re.IGNORECASE
+)  # fmt: skip
+_TIME_OF_DAY = re.compile(r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[AaPp][Mm])?")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Guess:
+    """A monitor as a first configuration names it.
+
+    Attributes:
+        monitor: its name.
+        source: the keys of its source and their values, in the order in which they are written.
+        because: by key, why it was guessed.
+        score_every: how often to score.
+        notes: what a person should know, a sentence each.
+    """
+
+    monitor: str
+    source: Mapping[str, object]
+    because: Mapping[str, str] = field(default_factory=dict)
+    score_every: timedelta = timedelta(minutes=1)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Guesses:
+    """What a look at a source brought.
+
+    Attributes:
+        monitors: at least one.
+        left: what was seen beside them and is not watched, by name.
+    """
+
+    monitors: tuple[Guess, ...]
+    left: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class GuessedTime:
+    """The column of event times.
+
+    Attributes:
+        name: of the column; of two where the time of day has its own.
+        because: why.
+        times: (N,) as they are read.
+    """
+
+    name: str | list[str]
+    because: str
+    times: Times
+
+
+def guess_time(sample: pd.DataFrame) -> GuessedTime | None:
+    """Return the column that holds event times; None where none does.
+
+    A column of numbers is taken only where its name speaks of time.
+    """
+    found: list[tuple[int, GuessedTime]] = []
+    for name in map(str, sample):
+        column = sample[name]
+        speaks = bool(_TIME_NAME.search(name))
+        if not speaks and not _is_text_or_time(column):
+            continue
+        times = event_times(column, "UTC")
+        share = 1 - float(np.isnat(times).mean()) if len(times) else 0.0
+        if share < _READABLE:
+            continue
+        because = f"holds times in {share:.0%} of {len(times)} records looked at"
+        rank = -2 * speaks - pd.api.types.is_datetime64_any_dtype(column)
+        found.append((rank, GuessedTime(name=name, because=because, times=times)))
+    if not found:
+        return None
+    best = min(found, key=lambda one: one[0])[1]
+    return _with_time_of_day(sample, best)
+
+
+def guess_entity(
+    sample: pd.DataFrame, times: Times, others: Sequence[str]
+) -> tuple[str, str] | None:
+    """Return the column that names what records belong to, and why; None where there seems none.
+
+    Either several records of one time differ in it, or its name says so.
+
+    Args:
+        sample: N records.
+        times: (N,) their times.
+        others: columns that have another part already.
+    """
+    repeated = bool(pd.Series(times).duplicated().mean() > 0.01)  # noqa: PLR2004 -- some chance ones
+    named: tuple[str, str] | None = None
+    for name in map(str, sample):
+        column = sample[name]
+        count = int(column.nunique())
+        floating = pd.api.types.is_float_dtype(column)
+        few = 1 < count <= min(_MOST_ENTITIES, len(sample) / _LEAST_OF_EACH)
+        if name in others or floating or not few or column.isna().any():
+            continue
+        pairs = pd.DataFrame({"time": times, "entity": column.to_numpy()})
+        if repeated and not pairs.duplicated().any():
+            return name, f"records of one time differ in it; {count} different values"
+        if named is None and _ENTITY_NAME.search(name):
+            named = name, f"by its name; {count} different values in {len(sample)} records"
+    return named
+
+
+def guess_pause(times: Times) -> tuple[timedelta, str]:
+    """Return how often to score records of such times (N,), and why."""
+    there = np.unique(times[~np.isnat(times)])
+    if len(there) < 2:  # noqa: PLR2004 -- a pause is between two
+        return timedelta(minutes=1), ""
+    steps = np.diff(there).astype("timedelta64[us]").astype(np.int64)
+    usual = timedelta(microseconds=float(np.median(steps)))
+    chosen = next((one for one in _PAUSES if one >= usual), _PAUSES[-1])
+    rounded = timedelta(seconds=round(usual.total_seconds())) or usual
+    return chosen, f"records come every {format_duration(rounded)}"
+
+
+def monitor_name(text: str, taken: Sequence[str] = ()) -> str:
+    """Return a plain name for a monitor, another than those taken.
+
+    >>> monitor_name("public.Pump readings!")
+    'Pump_readings'
+    >>> monitor_name("7", ["m7"])
+    'm7_2'
+    """
+    plain = (
+        re.sub(r"\W+", "_", text.rpartition(".")[2], flags=re.ASCII).strip("_")[:60] or "records"
+    )
+    name = plain if not plain[0].isdigit() else f"m{plain}"
+    number, chosen = 2, name
+    while chosen in taken:
+        number, chosen = number + 1, f"{name}_{number}"
+    return chosen
+
+
+def carry_no_zone(column: pd.Series) -> bool:
+    """Return whether times of a column are without zone, so that one has to be taken for granted."""
+    if isinstance(column.dtype, pd.DatetimeTZDtype) or pd.api.types.is_numeric_dtype(column):
+        return False
+    texts = column.dropna().astype(str).head(20)
+    return not bool(texts.str.contains(r"(?:Z|UTC|GMT|[+-]\d{2}:?\d{2})$", regex=True).any())
+
+
+def _is_text_or_time(column: pd.Series) -> bool:
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return True
+    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return False
+    there = column.dropna()
+    return bool(len(there)) and bool(pd.to_numeric(there, errors="coerce").isna().all())
+
+
+def _with_time_of_day(sample: pd.DataFrame, found: GuessedTime) -> GuessedTime:
+    """Return a column of dates together with the one of their time of day, where there is one."""
+    name = str(found.name)
+    dates = sample[name].dropna().astype(str).head(50)
+    if not dates.map(is_date_alone).all():
+        return found
+    for other in map(str, sample):
+        texts = sample[other].dropna().astype(str).head(50)
+        if other != name and len(texts) and texts.map(_TIME_OF_DAY.fullmatch).notna().all():
+            both = pd.Series(sample[name].astype(str) + " " + sample[other].astype(str))
+            times = event_times(both, "UTC")
+            because = "dates, and their time of day in a column of its own"
+            return GuessedTime(name=[name, other], because=because, times=times)
+    return found
