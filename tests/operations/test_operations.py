@@ -33,7 +33,7 @@ from tests.receivers import receiving
 FOUNDATIONS = {"first_look", "installation", "json_form", "newest_records"}
 """Modules of the package that operations stand on; all others hold operations."""
 
-NEED_NO_INSTALLATION = {"hash_password", "list_kinds", "make_token"}
+NEED_NO_INSTALLATION = {"hash_password", "list_kinds", "list_sources", "make_token", "write_config"}
 MOST_PARAMETERS = 6
 FAULT, EPISODE, DEAD = "5000", 41, 7  # a record's key, an episode's and a notification's number
 NOW = datetime(2026, 1, 3, tzinfo=UTC)
@@ -70,6 +70,12 @@ def every_operation() -> dict[str, Callable[..., Any]]:
 
 
 OPERATIONS = every_operation()
+
+
+def _file(folder: Path) -> Path:
+    path = folder / "records.csv"
+    path.write_text("ts,flow\n2026-03-01T10:00:00Z,1\n2026-03-01T10:00:10Z,2\n")
+    return path
 
 
 def on(**arguments: Any) -> Call:
@@ -151,6 +157,8 @@ CALLS: dict[str, Call] = {
     "list_feedback": on(monitor="pumps"),
     "list_flagged_records": on(monitor="pumps"),
     "list_kinds": lambda _world: (None, {}),
+    "list_sources": lambda _world: (None, {}),
+    "write_config": lambda world: (None, {"place": str(_file(world.folder))}),
     "list_notifications": on(dead=True),
     "list_snoozes": on(ended=True),
     "make_token": lambda _world: (None, {"name": "prometheus"}),

@@ -125,6 +125,7 @@ def test_nothing_but_the_reader_makes_frames_of_what_a_source_returns():
     calls = [
         str(path.relative_to(ROOT))
         for path in sorted((ROOT / "aemon").rglob("*.py"))
+        if path.parent.name != "testing"  # the suite of sources looks at what they return
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("check_frame")
     ]
