@@ -1,11 +1,9 @@
 """PromQL range queries as a replayable source: a record for each step, or step and entity."""
 
-import json
 import math
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
@@ -15,6 +13,7 @@ from aemon.frame import Roles
 from aemon.records import Watermark
 from aemon.sources.prometheus.answers import Answer, TooMuchError, place
 from aemon.sources.prometheus.asking import MOST_POINTS, Server
+from aemon.sources.prometheus.marks import entity_of, mark_behind, time_of_mark, up_to, without_read
 from aemon.sources.prometheus.records import ENTITY, KEY, TIME, Series, series_of, table_of
 from aemon.sources.prometheus.settings import PrometheusSource
 from aemon.sources.prometheus.steps import Steps, step_at, time_of
@@ -27,6 +26,11 @@ TOLD_GAP, TOLD_STEPS = timedelta(hours=1), 10
 """A stretch without data behind the watermark is told when it is longer than both."""
 
 TOLD_SKEW = timedelta(seconds=10)
+
+UNVERIFIED = (
+    "the server's certificate is not verified: whoever is in between reads the credentials and can "
+    "answer in its place; ca_file names the certificates to trust"
+)
 
 KNOWN_SECONDS = 600.0
 """Where the history begins is looked for again after so long: a cold start asks again and again."""
@@ -92,11 +96,7 @@ class PrometheusQueries:
 
     def recognises(self, mark: Watermark) -> bool:
         """Return whether a watermark's position names the last entity of a step."""
-        try:
-            position = json.loads(mark.position)
-        except ValueError:
-            return False
-        return isinstance(position, dict) and isinstance(position.get("entity"), str)
+        return entity_of(mark) is not None
 
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
         """Return at most `limit` records after a watermark, oldest first.
@@ -111,6 +111,8 @@ class PrometheusQueries:
         end = self._end(read)
         begin = start = self._oldest_known(end) if after is None else self._following(after)
         must_look = after is None
+        if after is None and self._settings.insecure_skip_verify:
+            read.warnings.append(UNVERIFIED)
         while start <= end and read.count <= limit:
             if must_look:
                 there = self._next_with_data(start, end)
@@ -122,7 +124,7 @@ class PrometheusQueries:
                 if after is not None and not read.count:
                     self._tell_gap(begin, start, read)
             steps = self._piece(start, end, limit + 1 - read.count)
-            table = _without_read(self._table(steps, read), after)
+            table = without_read(self._table(steps, read), after)
             read.add(table)
             must_look = table.empty and steps.last < end
             start = steps.last + self._seconds
@@ -148,13 +150,13 @@ class PrometheusQueries:
                     break
                 end = there
             steps = self._piece_up_to(first, end, limit - read.count)
-            table = _up_to(self._table(steps, read), until)
+            table = up_to(self._table(steps, read), until)
             read.add(table, first=True)
             must_look = table.empty
             end = steps.first - self._seconds
         table = self._joined(read)
         table = table.iloc[len(table) - min(limit, len(table)) :].reset_index(drop=True)
-        mark = until or (_mark_behind(table) if len(table) else None)
+        mark = until or (mark_behind(table) if len(table) else None)
         return _as_fetched(table, mark, read, more=False)
 
     def count(self, limit: int) -> int:
@@ -191,7 +193,7 @@ class PrometheusQueries:
 
     def _following(self, after: Watermark) -> int:
         """Return the step to go on with: that of the watermark, where it may hold more entities."""
-        last = step_at(_time_of(after), self._seconds)
+        last = step_at(time_of_mark(after), self._seconds)
         return last if self._settings.entity else last + self._seconds
 
     def _steps_for(self, records: int) -> int:
@@ -288,7 +290,7 @@ class PrometheusQueries:
         table = self._joined(read)
         more = len(table) > limit
         table = table.iloc[:limit]
-        return _as_fetched(table, _mark_behind(table) if len(table) else after, read, more=more)
+        return _as_fetched(table, mark_behind(table) if len(table) else after, read, more=more)
 
 
 def _as_fetched(
@@ -297,47 +299,3 @@ def _as_fetched(
     times = np.array([text[:-1] for text in table[TIME]], dtype="datetime64[us]")
     warnings = tuple(dict.fromkeys(read.warnings))
     return Fetched(table=table, watermark=mark, more=more, warnings=warnings, times=times)
-
-
-def _mark_behind(table: pd.DataFrame) -> Watermark:
-    last = table.iloc[-1]
-    entity = last[ENTITY] if ENTITY in table else ""
-    return Watermark(
-        event_time=datetime.fromisoformat(last[KEY]),
-        record_key=last[KEY],
-        position=json.dumps({"entity": entity}),
-    )
-
-
-def _time_of(mark: Watermark) -> datetime:
-    if mark.event_time is None:
-        raise ValueError("a watermark of Prometheus has a time")
-    return mark.event_time
-
-
-def _entity_of(mark: Watermark) -> str | None:
-    """Return the last entity that was read of a watermark's step; None where that is not known."""
-    with suppress(ValueError, TypeError, KeyError):
-        return str(json.loads(mark.position)["entity"])
-    return None
-
-
-def _without_read(table: pd.DataFrame, after: Watermark | None) -> pd.DataFrame:
-    """Return the records behind a watermark."""
-    if after is None or ENTITY not in table or not len(table):
-        return table
-    entity = _entity_of(after)
-    same = table[KEY] == after.record_key
-    read = same if entity is None else same & (table[ENTITY] <= entity)
-    return table[~read].reset_index(drop=True)
-
-
-def _up_to(table: pd.DataFrame, until: Watermark | None) -> pd.DataFrame:
-    """Return the records up to a watermark."""
-    if until is None or ENTITY not in table or not len(table):
-        return table
-    entity = _entity_of(until)
-    if entity is None:
-        return table
-    later = (table[KEY] == until.record_key) & (table[ENTITY] > entity)
-    return table[~later].reset_index(drop=True)

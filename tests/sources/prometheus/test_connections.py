@@ -274,7 +274,9 @@ def test_a_real_server_asks_for_a_password_and_certificates(tmp_path, opened):
     ) as server:
         assert len(opened(server.url, **auth, **trust, **pair).fetch(None, 10).table) == 0
         unsafe = opened(server.url, **auth, insecure_skip_verify=True)
-        assert len(unsafe.fetch(None, 10).table) == 0
+        fetched = unsafe.fetch(None, 10)
+        assert len(fetched.table) == 0
+        assert "certificate is not verified" in " ".join(fetched.warnings)
         assert "whose certificate is not verified" in unsafe.describe()
         assert "certificate is not trusted" in error(opened(server.url, **auth)).message
         wrong = {"basic_auth": {"username": "aemon", "password": f"{SECRET}x"}}
