@@ -23,6 +23,9 @@ class Said:
     def say(self, key: object, entity: str = "", time: object = T0, **values: object) -> None:
         self.arrivals.put({"time": time, "key": key, "entity": entity, **values})
 
+    def resume(self, notes, wake) -> None:
+        self.notes, self.wake = list(notes), wake
+
     def take(self, limit: int) -> Arrived:
         if self.error is not None:
             raise self.error

@@ -27,6 +27,7 @@ BUILT_IN = {
     "csv": "aemon.sources.csv.settings:CsvSource",
     "host": "aemon.sources.host.settings:HostSource",
     "prometheus": "aemon.sources.prometheus.settings:PrometheusSource",
+    "mqtt": "aemon.sources.mqtt.settings:MqttSource",
 }
 
 

@@ -21,7 +21,7 @@ from aemon.detection.learning import LEAST_RECORDS
 from aemon.detection.operation.operation_fitting import at_work, fit_operation
 from aemon.detection.thresholds.threshold import false_alarm_rate_for
 from aemon.errors import AemonError, FrameError
-from aemon.frame import Frame
+from aemon.frame import Frame, Roles
 from aemon.lifecycle.cold_start import (
     check_times,
     first_limit,
@@ -251,12 +251,15 @@ def _first_arrivals(settings: MonitorSettings) -> _First:
     began = time.monotonic()
     deadline = began + min(patience, MOST_WAIT_SECONDS)
     with closing(open_stream(settings.source, clock=utc_now)) as stream:
-        table = stream.take(_AT_ONCE).table
+        first = stream.take(_AT_ONCE)
+        table = first.table
         while len(table) < LIVE_RECORDS and time.monotonic() < deadline:
             time.sleep(0.1)
             arrived = stream.take(_AT_ONCE).table
             if len(arrived):
                 table = pd.concat([table, arrived], ignore_index=True) if len(table) else arrived
+            if first.finish_before is not None:
+                table = _joined(table, stream.roles)
         described, roles = stream.describe(), stream.roles
     came, waited = len(table), time.monotonic() - began
     records = f"{came or 'no'} record{'' if came == 1 else 's'} came in {waited:.1f} s"
@@ -269,6 +272,12 @@ def _first_arrivals(settings: MonitorSettings) -> _First:
         enough=came >= wanted_for(len(names), settings),
         warnings=[f"{each}: {records}; what a column is taken for may still change"],
     )
+
+
+def _joined(parts: pd.DataFrame, roles: Roles) -> pd.DataFrame:
+    """Return parts of records as records, as far as they have come."""
+    names = [name for name in (roles.entity, roles.key) if name is not None]
+    return parts.groupby(names, sort=False, as_index=False).last() if len(parts) else parts
 
 
 def _refusal(frame: Frame, settings: MonitorSettings) -> AemonError | None:

@@ -5,20 +5,20 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import numpy as np
-import pandas as pd
 
 from aemon.errors import AemonError, RefusedError
 from aemon.frame import Roles, identify
 from aemon.logs import Action, log
 from aemon.reading.inbox_writer import InboxWriter
 from aemon.reading.plain_records import as_text, plain_records
-from aemon.sources.source import Stream
-from aemon.store.kept_records import keep_history
-from aemon.store.rejected_records import Rejected
+from aemon.sources.source import Arrived, Stream
+from aemon.store.inbox.kept_records import NOTHING_BESIDE, Beside, keep_history
+from aemon.store.inbox.rejected_records import Rejected
+from aemon.store.inbox.stream_notes import notes_of
 from aemon.store.store import Row, Store
 
 LOST, REFUSED = "lost", "refused"
@@ -35,6 +35,21 @@ class _Piece:
 
     rows: list[Row]
     rejected: list[Rejected]
+    note: str | None = None
+    finish_before: datetime | None = None
+    done: Callable[[], None] | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not self.rows and self.beside == NOTHING_BESIDE
+
+    @property
+    def beside(self) -> Beside:
+        """What is written with the rows."""
+        return Beside(
+            rejected=tuple(self.rejected), note=self.note, finish_before=self.finish_before
+        )
 
 
 class Inbox:
@@ -79,7 +94,9 @@ class Inbox:
         with self._writing:
             written = self._write_in_hand()
             if self._stream is None and not self._closed:
-                self._stream = self._open_stream()
+                stream = self._open_stream()
+                stream.resume(notes_of(self._store, self._monitor), self._writer.wake)
+                self._stream = stream
             more = self._stream is not None
             while more and self._stream is not None:
                 more = self._take(self._stream)
@@ -111,46 +128,62 @@ class Inbox:
         arrived = stream.take(RECORDS_AT_ONCE)
         if arrived.lost:
             self._lose(arrived.lost, "they were not written in time, and memory is bounded")
-        if len(arrived.table):
-            try:
-                self._in_hand.append(_sorted(arrived.table, stream.roles))
-            except Exception as error:  # the stream or this code is at fault
-                self._lose(len(arrived.table), str(error) or repr(error))
-                raise
+        try:
+            self._in_hand.append(_sorted(arrived, stream.roles))
+        except Exception as error:  # the stream or this code is at fault
+            self._lose(len(arrived.table), str(error) or repr(error))
+            raise
         return arrived.more
 
     def _write_in_hand(self) -> int:
         written = 0
         while self._in_hand:
             piece = self._in_hand[0]
+            if piece.is_empty:
+                self._let_go_of_first()
+                continue
             keep = self._keep if self._excess >= EXCESS_SHARE * self._keep else None
             try:
-                kept = keep_history(self._store, self._monitor, piece.rows, keep, piece.rejected)
+                kept = keep_history(self._store, self._monitor, piece.rows, keep, piece.beside)
             except RefusedError:
                 if not piece.rows:
                     raise
                 self._part(piece)
                 continue
-            self._in_hand.popleft()
+            self._let_go_of_first()
             self._excess = kept.new + (0 if keep is not None else self._excess)
             written += kept.new
             with self._counting:
                 self._rejected.update(kept.rejected)
         return written
 
+    def _let_go_of_first(self) -> None:
+        done = self._in_hand.popleft().done
+        if done is not None:
+            done()
+
     def _part(self, piece: _Piece) -> None:
         """Find the record that the database refuses, by halves; alone, it is a rejected one."""
         rows, half = piece.rows, len(piece.rows) // 2
         if half:
-            parts = [_Piece(rows=rows[:half], rejected=[]), _Piece(rows=rows[half:], rejected=[])]
+            parts = [
+                replace(piece, rows=some, rejected=[], note=None, done=None)
+                for some in (rows[:half], rows[half:])
+            ]
         else:
             parts = []
             piece.rejected.append(Rejected(reason=REFUSED, record=as_text(rows[0]["record"])))
         self._in_hand.popleft()
-        self._in_hand.extendleft(reversed([*parts, _Piece(rows=[], rejected=piece.rejected)]))
+        self._in_hand.extendleft(reversed([*parts, replace(piece, rows=[])]))
 
     def _finish(self) -> None:
-        """Let go of the stream and write what it said until then; what cannot be is lost."""
+        """Write what has arrived, let go of the stream, and write what came until then.
+
+        What cannot be written is lost, unless the other side of the stream keeps it.
+        """
+        if self._stream is not None:
+            with suppress(AemonError):
+                self.write_arrived()  # while it can still be acknowledged
         with self._writing:
             self._closed = True
             if self._stream is not None:
@@ -162,13 +195,14 @@ class Inbox:
 
     def _give_up(self, reason: str) -> None:
         with self._writing:
-            left = sum(len(piece.rows) for piece in self._in_hand)
+            left = sum(len(piece.rows) for piece in self._in_hand if piece.done is None)
             self._in_hand.clear()
             more = self._stream is not None
             with suppress(AemonError):
                 while more and self._stream is not None:
                     arrived = self._stream.take(RECORDS_AT_ONCE)
-                    left, more = left + len(arrived.table) + arrived.lost, arrived.more
+                    left += arrived.lost + (len(arrived.table) if arrived.done is None else 0)
+                    more = arrived.more
         if left:
             self._lose(left, reason)
 
@@ -185,12 +219,22 @@ class Inbox:
         )
 
 
-def _sorted(table: pd.DataFrame, roles: Roles) -> _Piece:
-    """Split records into those that can be read and those that cannot.
+def _sorted(arrived: Arrived, roles: Roles) -> _Piece:
+    """Split what arrived into records that can be read, and what cannot.
 
     Raises:
         FrameError: the table lacks a role's column, or has one twice.
     """
+    piece = _Piece(
+        rows=[],
+        rejected=[Rejected(reason=one.reason, record=one.text) for one in arrived.set_aside],
+        note=arrived.note,
+        finish_before=arrived.finish_before,
+        done=arrived.done,
+    )
+    table = arrived.table
+    if not len(table):
+        return piece
     found = identify(table, roles)
     readable = ~np.logical_or.reduce(list(found.unreadable.values()))
     rows: list[Row] = [
@@ -213,4 +257,4 @@ def _sorted(table: pd.DataFrame, roles: Roles) -> _Piece:
         for reason, which in found.unreadable.items()
         for record in plain_records(table.loc[which])
     ]
-    return _Piece(rows=rows, rejected=rejected)
+    return replace(piece, rows=rows, rejected=[*piece.rejected, *rejected])

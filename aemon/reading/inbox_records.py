@@ -8,7 +8,7 @@ import pandas as pd
 from aemon.frame import Roles
 from aemon.records import Watermark
 from aemon.sources.source import Fetched
-from aemon.store.kept_records import find_arrival, history_count, history_records
+from aemon.store.inbox.kept_records import find_arrival, history_count, history_records
 from aemon.store.store import Row, Store
 
 _ROLES = _TIME, _KEY, _ENTITY = "event_time", "record_key", "entity"

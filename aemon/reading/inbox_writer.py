@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 class InboxWriter:
-    """Calls `write` every second until it is asked to end or the lease is lost, then `finish`.
+    """Calls `write` every second, and when woken, until it is asked to end or the lease is lost, then `finish`.
 
     Whatever fails is logged, and tried again after a longer pause.
 
@@ -32,6 +32,7 @@ class InboxWriter:
         self._write = write
         self._finish = finish
         self._over = threading.Event()
+        self._due = threading.Event()
         self._state = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -45,10 +46,15 @@ class InboxWriter:
             )
             self._thread.start()
 
+    def wake(self) -> None:
+        """Let the thread write now, not after its pause."""
+        self._due.set()
+
     def ask_to_end(self) -> None:
         """Let the thread finish; do not wait for it."""
         with self._state:
             self._over.set()
+            self._due.set()
 
     def wait(self, seconds: float) -> bool:
         """Wait for the end of the thread; return whether there ever was one."""
@@ -60,7 +66,7 @@ class InboxWriter:
     def _run(self) -> None:
         failures, told = 0, ""
         pause_seconds = 0.0  # a stream listens from the first write on
-        while not self._over.wait(pause_seconds):
+        while not self._is_over_after(pause_seconds):
             try:
                 self._write()
             except LostLeaseError:
@@ -77,6 +83,12 @@ class InboxWriter:
             self._finish()
         except Exception as error:  # noqa: BLE001 -- nobody waits for it
             self._tell(error)
+
+    def _is_over_after(self, pause_seconds: float) -> bool:
+        """Wait until the next write is due; return whether the thread was asked to end."""
+        self._due.wait(pause_seconds)
+        self._due.clear()
+        return self._over.is_set()
 
     def _tell(self, error: Exception) -> None:
         foreseen = isinstance(error, AemonError)

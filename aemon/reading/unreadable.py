@@ -12,6 +12,12 @@ WHY = {
     "no_key": "no key",
     "key_too_long": "a key and entity of more than 2,000 bytes",
     UNREADABLE: "an error of the database",
+    "not_text": "a payload that is no text in UTF-8",
+    "not_json": "a payload that is no JSON",
+    "not_plain": "a value that is no number, truth or text",
+    "no_value": "none of the values that the configuration names",
+    "too_many_columns": "more columns than a record may have",
+    "too_long": "a payload of more than 1 MB",
     "duplicate_key": "a key that comes again further down",
 }
 _UNREADABLE = ("no_time", "time_out_of_range", "no_key", "key_too_long")

@@ -1,8 +1,9 @@
 """The protocols of sources, replayable ones and streams; `tests/contract` holds all kinds to them."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -40,6 +41,14 @@ class Fetched:
     given_up: int = 0
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SetAside:
+    """What a stream received and could make no record of: the reason, and its beginning as text."""
+
+    reason: str
+    text: str
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Arrived:
     """What a stream handed over in one piece.
@@ -49,11 +58,23 @@ class Arrived:
         more: another call would hand over records at once.
         lost: records that were dropped since the last call, because nobody took them in time and
             the memory of the stream is bounded.
+        set_aside: what was received and cannot be read.
+        finish_before: the records are parts, which the inbox joins by entity and key: of two values of
+            one column the later one counts. What was received before this time is finished, and may
+            be judged. None where all records are whole.
+        note: what a later process must know of this piece, given to its `resume`; None if nothing.
+        done: called once the piece and its note are in the store, in the order of the pieces;
+            acknowledges to the other side what was received. Raises nothing. None where nobody
+            else keeps the records.
     """
 
     table: pd.DataFrame
     more: bool
     lost: int = 0
+    set_aside: tuple[SetAside, ...] = ()
+    finish_before: datetime | None = None
+    note: str | None = None
+    done: Callable[[], None] | None = None
 
 
 class Source(Protocol):
@@ -119,7 +140,22 @@ class Stream(Source, Protocol):
 
     It listens from the first `take` on, in threads of its own, and holds what has arrived in
     bounded memory. After `close` it hands over what arrived before, then nothing.
+
+    Where the other side keeps records until they are acknowledged, the stream acknowledges a piece in
+    its `done` and not before. Records that come again are handed over once, also after a restart:
+    by the notes of the newest pieces, the stream knows them.
     """
+
+    def resume(self, notes: Sequence[str], wake: Callable[[], None]) -> None:
+        """Prepare to go on where an earlier process ended; called at most once, before `take`.
+
+        Without this call nothing is resumed, and nothing is left behind at the other side.
+
+        Args:
+            notes: of the newest pieces that are in the store, oldest first.
+            wake: may be called from any thread to have records taken at once; without it they are
+                taken within a second.
+        """
 
     def take(self, limit: int) -> Arrived:
         """Hand over at most `limit` records that have arrived, without waiting for any.

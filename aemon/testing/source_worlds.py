@@ -42,13 +42,27 @@ class StreamWorld:
     Attributes:
         stream: what is tested.
         secret: a password that the stream was given, which it may not tell.
+        keeps: whether the other side keeps records until they are acknowledged. The stream of such a
+            world was asked to `resume`.
     """
 
     stream: Stream
     secret = "hunter2"  # noqa: S105 -- made up
+    keeps = False
 
     def add(self, seconds: Sequence[int]) -> list[str]:
         """Let a record arrive for each `moment`, with at least one number; return their keys."""
+        raise NotImplementedError
+
+    def crash(self, notes: Sequence[str], acknowledged: int) -> None:
+        """End the stream as kill -9 does, and let another resume by these notes.
+
+        Returns when what the other side has kept has come again. Asked of a world that `keeps`.
+
+        Args:
+            notes: those of the pieces that were kept.
+            acknowledged: records of which the other side has got the acknowledgement.
+        """
         raise NotImplementedError
 
     def close(self) -> None:

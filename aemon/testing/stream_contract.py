@@ -25,6 +25,15 @@ def taken_in_steps(stream: Stream, limit: int) -> Iterator[list[str]]:
             return
 
 
+def kept(world: StreamWorld, records: int, *, acknowledge: bool = True) -> list[str]:
+    """Take so many records as an inbox does that keeps them; return the notes of their pieces."""
+    arrived = world.stream.take(records)
+    assert len(arrived.table) == records
+    if arrived.done is not None and acknowledge:
+        arrived.done()
+    return [arrived.note] if arrived.note is not None else []
+
+
 class StreamContract:
     """The suite for a kind of stream, run by one line in a test module of its package.
 
@@ -106,6 +115,30 @@ class StreamContract:
         world.stream.close()
         world.stream.close()
         assert not [thread for thread in started if thread.is_alive()]
+
+    def test_what_is_done_does_not_come_again(self, world: StreamWorld) -> None:
+        keys = world.add([1, 2, 3])
+        notes = kept(world, 2)
+        if world.keeps:
+            world.crash(notes, acknowledged=2)
+        assert keys_of(world.stream.take(10), world.stream) == keys[2:]
+
+    def test_what_was_not_kept_comes_again_after_a_crash(self, world: StreamWorld) -> None:
+        keys = world.add([1, 2, 3])
+        taken = keys_of(world.stream.take(2), world.stream)
+        assert taken == keys[:2]
+        if world.keeps:
+            world.crash([], acknowledged=0)
+            assert keys_of(world.stream.take(10), world.stream) == keys
+
+    def test_what_was_kept_and_not_acknowledged_before_a_crash_is_known(
+        self, world: StreamWorld
+    ) -> None:
+        keys = world.add([1, 1, 2])
+        notes = kept(world, 2, acknowledge=False)
+        if world.keeps:
+            world.crash(notes, acknowledged=0)
+            assert keys_of(world.stream.take(10), world.stream) == keys[2:]
 
     def test_a_stream_describes_itself_without_secrets(self, world: StreamWorld) -> None:
         assert world.stream.describe()

@@ -8,7 +8,7 @@ from tests.contract.worlds import STREAM_WORLDS
 
 class TestStreams(StreamContract):
     @pytest.fixture(params=STREAM_WORLDS)
-    def world(self, request, threads_before):
-        world = STREAM_WORLDS[request.param]()
+    def world(self, request, threads_before, tmp_path):
+        world = STREAM_WORLDS[request.param](tmp_path)
         yield world
         world.close()

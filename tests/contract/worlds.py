@@ -1,9 +1,11 @@
 """For each kind of source a world it reads from, in which records can be made to happen."""
 
 import itertools
+import json
 import sqlite3
 import time
 import urllib.request
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,14 +16,16 @@ from aemon.reading.inbox_records import InboxRecords
 from aemon.sources.csv.settings import CsvSource
 from aemon.sources.host.settings import HostSource
 from aemon.sources.host.source import Host
+from aemon.sources.mqtt.settings import MqttSource
 from aemon.sources.prometheus.settings import PrometheusSource
 from aemon.sources.source_kinds import open_replayable, open_stream
 from aemon.sources.sql.settings import SqlSource
 from aemon.store.engine import open_engine
-from aemon.store.kept_records import keep_history
+from aemon.store.inbox.kept_records import keep_history
 from aemon.store.schema import revisions
 from aemon.store.store import Store
 from aemon.testing.source_worlds import EPOCH, StreamWorld, World, moment
+from tests.mosquitto import Mosquitto, cut, publisher
 from tests.remote_write import write
 
 WRITTEN = {
@@ -198,7 +202,7 @@ class InboxWorld(World):
 
 
 class HostWorld(StreamWorld):
-    def __init__(self) -> None:
+    def __init__(self, _folder: Path) -> None:
         self.now = EPOCH
         settings = HostSource(sample_every=timedelta(days=1))
         assert isinstance(open_stream(settings, clock=lambda: EPOCH), Host)
@@ -214,6 +218,64 @@ class HostWorld(StreamWorld):
             self.stream.take_record()
             keys.append(self.stream._newest_time.isoformat(timespec="microseconds"))
         return keys
+
+
+class MqttWorld(StreamWorld):
+    """A real broker; each message has its own key and time."""
+
+    keeps = True
+
+    def __init__(self, folder: Path, version: int | str) -> None:
+        self.broker = Mosquitto(folder / "broker")
+        self.broker.start()
+        self.settings = MqttSource.model_validate(
+            {
+                "url": self.broker.url, "version": version, "client_id": "aemon-pumps",
+                "user": "aemon", "password": "hunter2", "topics": {"plant/+": {"flow": "$.flow"}},
+                "time": "$.ts", "key": "$.id",
+            }
+        )  # fmt: skip
+        self.added = 0
+        self.listen([])
+
+    def listen(self, notes: Sequence[str]) -> None:
+        self.stream = open_stream(self.settings, clock=lambda: EPOCH)
+        self.stream.resume(notes, lambda: None)
+        self.link = self.stream._connection
+        self.link.listen("aemon-pumps", keep_session=True)
+        self.wait(lambda: self.link.subscribed_since)
+
+    def add(self, seconds: Sequence[int]) -> list[str]:
+        before = len(self.link.deliveries._waiting)
+        keys = [f"k{number}" for number in range(self.added, self.added + len(seconds))]
+        self.added += len(keys)
+        with publisher(self.broker.port) as publishing:
+            publishing.say_all(
+                (
+                    "plant/p1",
+                    json.dumps({"id": key, "ts": moment(second).isoformat(), "flow": second}),
+                )
+                for key, second in zip(keys, seconds, strict=True)
+            )
+        self.wait(lambda: len(self.link.deliveries._waiting) == before + len(keys))
+        return keys
+
+    def crash(self, notes: Sequence[str], acknowledged: int) -> None:
+        self.wait(lambda: not self.link._client.want_write())
+        cut(self.link)
+        self.listen(notes)
+        waiting = self.added - acknowledged
+        self.wait(lambda: len(self.link.deliveries._waiting) == waiting)
+
+    def wait(self, done: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 20
+        while not done():
+            assert time.monotonic() < deadline, self.link.problem
+            time.sleep(0.005)
+
+    def close(self) -> None:
+        super().close()
+        self.broker.kill()
 
 
 WORLDS = {
@@ -234,4 +296,6 @@ WORLDS = {
 }
 STREAM_WORLDS = {
     "host": HostWorld,
+    "mqtt": lambda folder: MqttWorld(folder, 5),
+    "mqtt 3.1.1": lambda folder: MqttWorld(folder, "3.1.1"),
 }

@@ -14,7 +14,7 @@ from aemon.lifecycle.training_run import train_once
 from aemon.metrics.metrics import Metrics
 from aemon.monitoring.monitor import Monitor
 from aemon.records import Job, Outcome
-from aemon.store.kept_records import history_count
+from aemon.store.inbox.kept_records import history_count
 from aemon.store.schema.junk import _tell_once
 from aemon.store.schema.tables import runs, scores, watermarks
 from tests import readings

@@ -17,7 +17,7 @@ from aemon.reading.inbox import Inbox
 from aemon.reading.inbox_records import InboxRecords
 from aemon.sources.source import Arrived
 from aemon.store.fences import Fence, fenced
-from aemon.store.rejected_records import LONGEST_REJECTED, MOST_REJECTED
+from aemon.store.inbox.rejected_records import LONGEST_REJECTED, MOST_REJECTED
 from aemon.store.schema.tables import leases, rejected_records
 from tests.streams import T0, Said
 
@@ -30,6 +30,9 @@ class Forgetful:
     def __init__(self) -> None:
         self.now = self.said = 0
         self.closed = False
+
+    def resume(self, notes, wake):
+        pass
 
     def take(self, limit):
         last = min(self.now, self.said + limit)
@@ -235,10 +238,10 @@ def test_a_record_that_the_database_refuses_holds_up_no_other(
 ):
     real = inbox_module.keep_history
 
-    def keep(store, monitor, rows, keep, rejected):
+    def keep(store, monitor, rows, keep, *more):
         if any(row["record"].get("flow") == 13 for row in rows):
             raise RefusedError("out of range")
-        return real(store, monitor, rows, keep, rejected)
+        return real(store, monitor, rows, keep, *more)
 
     monkeypatch.setattr(inbox_module, "keep_history", keep)
     for number in range(30):

@@ -15,7 +15,7 @@ from aemon.store import queries
 from aemon.store.bulk import as_columns
 from aemon.store.detectors import NewDetector, active_detector, artifact, save_detector
 from aemon.store.drifts import Drift, DriftKind, begin_drifts, end_drifts
-from aemon.store.kept_records import history_count, history_records, keep_history
+from aemon.store.inbox.kept_records import history_count, history_records, keep_history
 from aemon.store.ledger import save_run
 from aemon.store.schema.tables import anomalies, contributions, detectors, runs, scores, watermarks
 from aemon.store.store import Mark, StaleWatermarkError

@@ -1,7 +1,7 @@
 """Records of the machine aemon runs on."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -55,6 +55,9 @@ class Host:
         self._sampler: Sampler[_Record] = Sampler(
             "this host", self._next_record, pause=self._pause, most=_MOST_RECORDS
         )
+
+    def resume(self, _notes: Sequence[str], _wake: Callable[[], None]) -> None:
+        """Do nothing: a sample that was not taken cannot be taken later."""
 
     def take(self, limit: int) -> Arrived:
         """Hand over at most `limit` records that nobody took yet, oldest first."""

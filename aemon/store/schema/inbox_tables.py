@@ -32,9 +32,33 @@ rejected_records = table(
         "reason",
         sa.Text,
         "no_time, time_out_of_range, no_key, key_too_long, changed_record (another record has its entity "
-        "and key) or refused (by the database)",
+        "and key), refused (by the database) or why a message could not be read",
     ),
     column("record", sa.Text, "the record as JSON, cut off where it is very long"),
     sa.Index(None, "monitor", "id"),
     comment="records of streams that could not be kept, and why; the newest of every monitor",
+)
+
+unfinished_records = table(
+    "unfinished_records",
+    monitor(of_monitors(), primary_key=True),
+    column("record_key", Identifier, "the record's key", primary_key=True),
+    column(
+        "entity", Identifier, "the thing the record belongs to; empty if none", primary_key=True
+    ),
+    column("event_time", UtcTime, "when the record happened"),
+    column("received_at", UtcTime, "when the first of its values came"),
+    column("record", Json, "the columns and values that have come so far"),
+    sa.Index(None, "monitor", "received_at"),
+    comment="records of streams that are still joined from values that come one by one",
+)
+
+stream_notes = table(
+    "stream_notes",
+    column("id", Whole, "order of arrival", primary_key=True),
+    monitor(of_monitors()),
+    column("noted_at", UtcTime, "when it was kept"),
+    column("note", sa.Text, "what the stream must know of what it handed over, as JSON"),
+    sa.Index(None, "monitor", "id"),
+    comment="by which streams know what comes again after a restart; the newest of every monitor",
 )

@@ -23,6 +23,7 @@ trials, trial_verdicts = lifecycle_tables.trials, lifecycle_tables.trial_verdict
 episodes, feedback = episode_tables.episodes, episode_tables.feedback
 notifications, receivers = episode_tables.notifications, episode_tables.receivers
 history, rejected_records = inbox_tables.history, inbox_tables.rejected_records
+stream_notes, unfinished_records = inbox_tables.stream_notes, inbox_tables.unfinished_records
 
 monitors = table(
     "monitors",

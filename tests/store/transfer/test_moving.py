@@ -34,9 +34,11 @@ from aemon.store.schema.tables import (
     runs,
     scores,
     snoozes,
+    stream_notes,
     thresholds,
     trial_verdicts,
     trials,
+    unfinished_records,
     watermarks,
 )
 from aemon.store.store import Store
@@ -151,6 +153,13 @@ def fill(store: Store) -> None:
         rejected_records: [
             {"id": 2**40, "monitor": "pumps", "received_at": FAR, "reason": "no_key",
              "record": '{"flöw": "\\\\u0000"'}
+        ],
+        unfinished_records: [
+            {"monitor": "pumps", "record_key": "1", "entity": "Pümpe\t1", "event_time": FAR,
+             "received_at": T0, "record": record}
+        ],
+        stream_notes: [
+            {"id": 2**40, "monitor": "pumps", "noted_at": FAR, "note": '{"taken": ["1:aa"]}'}
         ],
         scores: [*normal, first, second],
         episodes: [

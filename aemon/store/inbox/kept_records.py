@@ -4,12 +4,15 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from aemon.records import Identity, Watermark
-from aemon.store.rejected_records import Rejected, beyond_newest, keep_rejected
+from aemon.store.inbox.rejected_records import Rejected, beyond_newest, keep_rejected
+from aemon.store.inbox.stream_notes import keep_note
+from aemon.store.inbox.unfinished_records import join_parts
 from aemon.store.schema.junk import tell_junk
 from aemon.store.schema.tables import history, monitors, watermarks
 from aemon.store.store import KEYS_AT_ONCE, Row, Store
@@ -28,12 +31,31 @@ class Kept:
     rejected: Counter[str]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Beside:
+    """What is kept with the records of one delivery, in one transaction.
+
+    Attributes:
+        rejected: what could not be read; the newest of them are kept.
+        note: what the stream must know of the delivery after a restart.
+        finish_before: the records are parts, joined by entity and key; of the joined ones those become
+            records whose first part came before this time. None: all are whole.
+    """
+
+    rejected: Sequence[Rejected] = ()
+    note: str | None = None
+    finish_before: datetime | None = None
+
+
+NOTHING_BESIDE = Beside()
+
+
 def keep_history(
     store: Store,
     monitor: str,
     rows: Sequence[Row],
     keep: int | None,
-    rejected: Sequence[Rejected] = (),
+    beside: Beside = NOTHING_BESIDE,
 ) -> Kept:
     """Append records to a monitor's history and drop all but the newest `keep` (None: none).
 
@@ -46,23 +68,27 @@ def keep_history(
         monitor: whose.
         rows: `record_key`, `event_time`, `record` and perhaps `entity` of each, as they arrived.
         keep: how many to leave.
-        rejected: what could not be read of the same delivery; the newest of them are kept, too.
+        beside: what is kept in the same transaction.
 
     Raises:
         RefusedError: the database does not take the values; nothing is then kept or dropped.
         StoreError: the database fails; nothing is then kept or dropped.
     """
-    if not rows and not rejected:
+    if not rows and beside == NOTHING_BESIDE:
         return Kept(new=0, rejected=Counter())
     named = [{"entity": "", **row} for row in rows]
     with store.writing() as connection:
         _take_turn(connection, monitor)
+        if beside.finish_before is not None:
+            named = join_parts(connection, store, monitor, named, beside.finish_before)
         new, changed = _split(_known(connection, monitor, named), named)
-        counts = Counter(one.reason for one in (*rejected, *changed))
+        counts = Counter(one.reason for one in (*beside.rejected, *changed))
         counts[REDELIVERED] += len(named) - len(new) - len(changed)
         if new:
             connection.execute(sa.insert(history), [{"monitor": monitor, **row} for row in new])
-        keep_rejected(connection, store, monitor, [*rejected, *changed])
+        keep_rejected(connection, store, monitor, [*beside.rejected, *changed])
+        if beside.note is not None:
+            keep_note(connection, store, monitor, beside.note)
         if keep is not None:
             _drop_oldest(connection, monitor, keep)
     return Kept(new=len(new), rejected=+counts)

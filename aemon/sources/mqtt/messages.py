@@ -1,0 +1,188 @@
+"""From the topic and the payload of a message to values of columns."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from aemon.sources.mqtt.json_paths import ABSENT, JsonPath, read_path, value_at
+from aemon.sources.mqtt.settings import MqttSource
+from aemon.sources.mqtt.topics import TopicFilter
+
+MOST_COLUMNS = 1_000
+"""Names that topics or members of JSON objects bring, in all: a topic may be made up by anybody."""
+
+NOT_TEXT, NOT_JSON, NOT_PLAIN = "not_text", "not_json", "not_plain"
+NO_VALUE, TOO_MANY_COLUMNS = "no_value", "too_many_columns"
+_WHOLE = 2**63  # no database holds a larger whole number
+
+
+class UnreadableMessageError(Exception):
+    """A message has no value that can be read; the text is the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one message says.
+
+    Attributes:
+        entity: the thing it says it of; empty where the settings name none.
+        columns: column -> value: a number, a truth, text, or None where it is missing.
+        time: the event time as the message writes it; None where the time of arrival counts.
+        key: what identifies the record; None where its time does.
+        problems: why some columns could not be read, while others could.
+    """
+
+    entity: str
+    columns: dict[str, Any]
+    time: Any = None
+    key: Any = None
+    problems: frozenset[str] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """Where the values of one topic filter are, and which columns they go to."""
+
+    topic: TopicFilter
+    level: int | None = None  # of the topic, whose text is the column
+    column: str = ""  # of a plain value
+    paths: tuple[tuple[str, JsonPath], ...] = ()
+    members: JsonPath | None = None  # of an object, each plain member of which is a column
+
+    @property
+    def is_plain(self) -> bool:
+        return self.level is not None or bool(self.column)
+
+
+class MessageReader:
+    """Reads messages by the rules of a source's settings."""
+
+    def __init__(self, settings: MqttSource) -> None:
+        self._rules = [_rule(topic, values) for topic, values in settings.topics.items()]
+        entity = settings.entity
+        self._entity_level = entity if isinstance(entity, int) else None
+        self._entity_path = read_path(entity) if isinstance(entity, str) else None
+        self._time_path = read_path(settings.time) if settings.time else None
+        self._key_path = read_path(settings.key) if settings.key else None
+        self._columns: set[str] = set()
+
+    def read(self, topic: str, payload: bytes) -> Reading:
+        """Return what a message says.
+
+        Raises:
+            UnreadableMessageError: nothing of it can be read.
+        """
+        levels = tuple(topic.split("/"))
+        rules = [rule for rule in self._rules if rule.topic.matches(levels)]
+        text = _text(payload)
+        columns: dict[str, Any] = {}
+        problems: set[str] = set()
+        document: Any = ABSENT
+        for rule in rules:
+            if rule.is_plain:
+                name = rule.column if rule.level is None else levels[rule.level]
+                found: Iterator[tuple[str, Any]] = iter([(name, _plain_payload(text))])
+            else:
+                document = _document(text) if document is ABSENT else document
+                found = _found(rule, document)
+            for name, value in found:
+                if value is ABSENT or isinstance(value, dict | list):
+                    problems |= set() if value is ABSENT else {NOT_PLAIN}
+                elif self._is_known(name):
+                    columns[name] = _number_in_range(value)
+                else:
+                    problems.add(TOO_MANY_COLUMNS)
+        if not columns:
+            raise UnreadableMessageError(min(problems, default=NO_VALUE))
+        return Reading(
+            entity=self._entity(levels, document),
+            columns=columns,
+            time=self._at(self._time_path, document),
+            key=self._at(self._key_path, document),
+            problems=frozenset(problems),
+        )
+
+    def _entity(self, levels: tuple[str, ...], document: Any) -> str:
+        if self._entity_level is not None:
+            return levels[self._entity_level]
+        named = self._at(self._entity_path, document)
+        return "" if named is None else str(named)
+
+    def _at(self, path: JsonPath | None, document: Any) -> Any:
+        """Return a plain value of a message, None where it is not there."""
+        value = None if path is None else value_at(path, document)
+        return None if value is ABSENT or isinstance(value, dict | list) else value
+
+    def _is_known(self, column: str) -> bool:
+        """Return whether a column may be used; of the names that messages bring, there are so many."""
+        if not column or column in self._columns:
+            return bool(column)
+        if len(self._columns) >= MOST_COLUMNS:
+            return False
+        self._columns.add(column)
+        return True
+
+
+def _rule(topic: str, values: int | str | dict[str, str]) -> _Rule:
+    where = TopicFilter.of(topic)
+    match values:
+        case int():
+            return _Rule(where, level=values)
+        case str() if values.startswith("$"):
+            return _Rule(where, members=read_path(values))
+        case str():
+            return _Rule(where, column=values)
+    return _Rule(where, paths=tuple((name, read_path(path)) for name, path in values.items()))
+
+
+def _found(rule: _Rule, document: Any) -> Iterator[tuple[str, Any]]:
+    """Return columns and their values, `ABSENT` where a path leads nowhere."""
+    if rule.members is None:
+        for name, path in rule.paths:
+            yield name, value_at(path, document)
+        return
+    members = value_at(rule.members, document)
+    for name, value in members.items() if isinstance(members, dict) else ():
+        yield name, ABSENT if isinstance(value, dict | list) else value
+
+
+def _text(payload: bytes) -> str:
+    try:
+        return payload.decode().strip()
+    except UnicodeDecodeError:
+        raise UnreadableMessageError(NOT_TEXT) from None
+
+
+def _document(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_missing)
+    except (ValueError, RecursionError):
+        raise UnreadableMessageError(NOT_JSON) from None
+
+
+def _plain_payload(text: str) -> Any:
+    """Return the number, truth or text that a payload is.
+
+    >>> [_plain_payload(text) for text in ("4.5", "true", "ON", '"a"', "NaN", "1,5 bar")]
+    [4.5, True, 'ON', 'a', None, '1,5 bar']
+    """
+    if not text:
+        raise UnreadableMessageError(NO_VALUE)
+    try:
+        return json.loads(text, parse_constant=_missing)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _missing(_constant: str) -> None:
+    """Stand for NaN and infinities, which are no values."""
+
+
+def _number_in_range(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= _WHOLE:
+        try:
+            return float(value)
+        except OverflowError:
+            return None
+    return value

@@ -1,0 +1,28 @@
+"""Opening a source of kind mqtt: its client library comes with an extra."""
+
+from typing import TYPE_CHECKING
+
+from aemon.clock import Clock
+from aemon.errors import SourceConfigError
+from aemon.sources.mqtt.settings import MqttSource
+
+if TYPE_CHECKING:
+    from aemon.sources.mqtt.source import Mqtt
+
+
+def open_source(settings: MqttSource, clock: Clock) -> "Mqtt":
+    """Return the stream that settings describe; it does not listen before the first `take`.
+
+    Raises:
+        SourceConfigError: the client library is not installed.
+    """
+    try:
+        from aemon.sources.mqtt.source import Mqtt
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "paho":
+            raise
+        raise SourceConfigError(
+            "a source of kind mqtt needs paho-mqtt, which is not installed",
+            todo="pip install 'aemon[mqtt]'",
+        ) from None
+    return Mqtt(settings, clock)

@@ -1,0 +1,196 @@
+"""Settings of a source of kind mqtt."""
+
+from datetime import timedelta
+from typing import Annotated, ClassVar, Literal, Self
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from aemon.config.source_settings import FORMAT, SourceSettings, TimeFormat
+from aemon.config.values.scalars import AtKeyError, FileBeside
+from aemon.config.values.times import Duration, TimeZone
+from aemon.sources.mqtt.json_paths import read_path
+from aemon.sources.mqtt.topics import TopicFilter, check_filter
+
+PORT, TLS_PORT = 1883, 8883
+MOST_TOPICS = 1_000
+MOST_CLIENT_ID = 128  # characters
+
+
+def _broker(text: str) -> str:
+    """Return the address of a broker as it is.
+
+    Raises:
+        ValueError: it is none, or holds a user or a password.
+    """
+    try:
+        parts = urlsplit(text)
+        there = parts.scheme in {"mqtt", "mqtts"} and parts.hostname and parts.port != 0
+    except ValueError:
+        there = False
+    if not there or not text.isascii() or " " in text:
+        raise ValueError("is no address of a broker; write for example mqtt://host:1883")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("has a user or a password in it: give them as user and password")
+    if parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise ValueError("has something behind the port; topics are given under topics")
+    return text
+
+
+def _path(text: str) -> str:
+    read_path(text)
+    return text
+
+
+def _column(text: str) -> str:
+    if text.startswith("$"):
+        read_path(text)
+    return text
+
+
+Name = Annotated[str, Field(min_length=1)]
+Path = Annotated[str, AfterValidator(_path)]
+Level = Annotated[int, Field(ge=0, le=1_000, strict=True)]
+Filter = Annotated[str, AfterValidator(check_filter)]
+Values = (
+    Level
+    | Annotated[Name, AfterValidator(_column)]
+    | Annotated[dict[Name, Path], Field(min_length=1)]
+)
+
+
+# A stream's records are read from the inbox, in which a watermark means the same whatever is set here.
+_ALL_BUT_KIND = frozenset(
+    {
+        "url", "topics", "entity", "every", "wait", "time", "key", "timezone", "time_format",
+        "retained", "qos", "version", "client_id", "session_expiry", "user", "password", "ca_file",
+        "cert_file", "key_file",
+    }
+)  # fmt: skip
+
+
+class MqttSource(SourceSettings):
+    """Messages of an MQTT broker: sensor values by topic, plain or in JSON."""
+
+    opened_by: ClassVar[str] = "aemon.sources.mqtt.opening:open_source"
+    is_stream: ClassVar[bool] = True
+    where_not_what: ClassVar[frozenset[str]] = _ALL_BUT_KIND
+
+    kind: Literal["mqtt"] = "mqtt"
+    url: Annotated[str, AfterValidator(_broker)] = Field(
+        description="the broker: mqtt://host:1883, or mqtts://host:8883 for TLS"
+    )
+    topics: Annotated[dict[Filter, Values], Field(min_length=1, max_length=MOST_TOPICS)] = Field(
+        description="topics to subscribe to, with + and #, and the column that a message's value goes "
+        "to; the number of the topic's level that names the column; columns with their JSON paths, "
+        "{flow: $.flow}; or $ for every plain member of a JSON object"
+    )
+    entity: Level | Path | None = Field(
+        None,
+        description="which level of the topic, counted from 0, or which JSON path names the thing a "
+        "record belongs to",
+    )
+    every: Duration | None = Field(
+        None,
+        description="the last value of each column within such a time makes a record; default 10s with "
+        "several topics, while with one topic each message is a record",
+    )
+    wait: Duration = Field(
+        timedelta(seconds=2),
+        description="how long after the end of that time a record waits for values on their way",
+    )
+    time: Path | None = Field(
+        None, description="JSON path of the event time; default the time of arrival"
+    )
+    key: Path | None = Field(
+        None,
+        description="JSON path of what identifies a record, where each message is one; default its time",
+    )
+    timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
+    time_format: TimeFormat | None = Field(None, description=FORMAT)
+    retained: bool = Field(
+        False, description="take retained messages, too: values from before aemon subscribed"
+    )
+    qos: Literal[0, 1] = Field(
+        1, description="1: the broker keeps messages until aemon has stored them; 0: it does not"
+    )
+    version: Literal[5, "3.1.1"] = Field(5, description="of the protocol: 5 or 3.1.1")
+    client_id: Annotated[str, Field(min_length=1, max_length=MOST_CLIENT_ID)] | None = Field(
+        None, description="known to the broker by this name; default one made up once, and kept"
+    )
+    session_expiry: Duration = Field(
+        timedelta(days=7),
+        description="how long the broker is asked to keep messages while aemon is away",
+    )
+    user: str | None = Field(None, description="user, where the broker asks for one")
+    password: SecretStr | None = Field(None, description="its password, ${file:mqtt.password}")
+    ca_file: FileBeside | None = Field(
+        None, description="certificates to trust, as PEM; default the system's"
+    )
+    cert_file: FileBeside | None = Field(None, description="a certificate to show to the broker")
+    key_file: FileBeside | None = Field(None, description="and its key")
+
+    @model_validator(mode="after")
+    def _levels_are_there(self) -> Self:
+        for text, values in self.topics.items():
+            topic = TopicFilter.of(text)
+            for key, level in (("topics", values), ("entity", self.entity)):
+                if isinstance(level, int) and not topic.always_has(level):
+                    raise AtKeyError(
+                        key,
+                        f"{text} has no level {level}: levels are counted from 0, so that the first "
+                        f"is {topic.levels[0]}",
+                    )
+            plain = isinstance(values, int) or (isinstance(values, str) and values[:1] != "$")
+            for key in ("time", "key", "entity"):
+                if plain and isinstance(getattr(self, key), str):
+                    raise AtKeyError(
+                        key,
+                        f"a JSON path reads messages in JSON, and those of {text} are plain values; "
+                        f"write {{column: $.path}} there, or leave {key} out",
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> Self:
+        if self.password is not None and self.user is None:
+            raise AtKeyError("password", "belongs to a user; name that, too")
+        if (self.cert_file is None) != (self.key_file is None):
+            raise AtKeyError(
+                "cert_file" if self.key_file is None else "key_file", "needs the other file as well"
+            )
+        if not self.is_secure:
+            for key in ("ca_file", "cert_file"):
+                if getattr(self, key) is not None:
+                    raise AtKeyError(key, "has no effect without TLS; write url: mqtts://...")
+        if self.key is not None and self.joined_every is not None:
+            raise AtKeyError(
+                "key", "a record of several messages has no key; leave key or every out"
+            )
+        return self
+
+    @property
+    def address(self) -> SplitResult:
+        """The broker's address by its parts."""
+        return urlsplit(self.url)
+
+    @property
+    def is_version_5(self) -> bool:
+        """Whether MQTT 5 is spoken, not 3.1.1."""
+        return self.version != "3.1.1"
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether the broker is reached over TLS."""
+        return self.address.scheme == "mqtts"
+
+    @property
+    def port(self) -> int:
+        """The broker's port."""
+        return self.address.port or (TLS_PORT if self.is_secure else PORT)
+
+    @property
+    def joined_every(self) -> timedelta | None:
+        """How long a time makes one record; None where each message is a record."""
+        several = len(self.topics) > 1 or any(isinstance(v, int) for v in self.topics.values())
+        return self.every or (timedelta(seconds=10) if several else None)

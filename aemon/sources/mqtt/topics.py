@@ -1,0 +1,68 @@
+"""Topics of MQTT: filters with wildcards, and what a topic says of a message."""
+
+from dataclasses import dataclass
+
+MOST_BYTES = 65_535  # of a topic, by the protocol
+ANY_LEVEL, ALL_BELOW = "+", "#"
+SHARED = "$share/"
+
+
+def check_filter(text: str) -> str:
+    """Return a topic filter as it is.
+
+    Raises:
+        ValueError: no broker would take it, or aemon does not support it.
+    """
+    levels = text.split("/")
+    if not text or "\x00" in text or len(text.encode(errors="replace")) > MOST_BYTES:
+        raise ValueError(f"a topic has 1 to {MOST_BYTES:,} bytes, and no NUL among them")
+    if text.startswith(SHARED):
+        raise ValueError(
+            "subscriptions cannot be shared: each monitor reads all messages of its topics; "
+            "daemons on one store share the monitors instead"
+        )
+    if any(ANY_LEVEL in level and level != ANY_LEVEL for level in levels):
+        raise ValueError(f"{text!r}: + stands for a whole level, such as plant/+/flow")
+    if any(ALL_BELOW in level for level in levels[:-1]) or levels[-1] not in (
+        ALL_BELOW,
+        levels[-1].replace(ALL_BELOW, ""),
+    ):
+        raise ValueError(f"{text!r}: # stands at the end and for whole levels, such as plant/#")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class TopicFilter:
+    """A filter by its levels."""
+
+    levels: tuple[str, ...]
+
+    @classmethod
+    def of(cls, text: str) -> "TopicFilter":
+        """Return the filter that a text is.
+
+        >>> TopicFilter.of("plant/+/flow").matches(("plant", "p1", "flow"))
+        True
+        """
+        return cls(tuple(text.split("/")))
+
+    def matches(self, topic: tuple[str, ...]) -> bool:
+        """Return whether the filter takes a topic, given by its levels.
+
+        >>> TopicFilter.of("plant/#").matches(("plant",)), TopicFilter.of("#").matches(("$SYS", "x"))
+        (True, False)
+        """
+        levels = self.levels
+        if topic[0].startswith("$") and levels[0] in (ANY_LEVEL, ALL_BELOW):
+            return False  # by the protocol, what begins with $ must be named
+        if levels[-1] == ALL_BELOW:
+            levels = levels[:-1]
+            if len(topic) < len(levels):
+                return False
+        elif len(topic) != len(levels):
+            return False
+        return all(level in (ANY_LEVEL, given) for level, given in zip(levels, topic, strict=False))
+
+    def always_has(self, level: int) -> bool:
+        """Return whether every topic that the filter takes has a level, counted from 0."""
+        return level < len(self.levels) - (self.levels[-1] == ALL_BELOW)

@@ -1,0 +1,1 @@
+"""The inbox of streams: what they said and is kept, joined, noted or rejected."""
