@@ -21,20 +21,32 @@ BINARY = "/usr/sbin/mosquitto"  # Debian has it where not everybody looks
 class Mosquitto:
     """A broker that keeps sessions on disk, and can be stopped and started again."""
 
-    def __init__(self, folder: Path, lines: Iterable[str] = (), *, anonymous: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        lines: Iterable[str] = (),
+        *,
+        anonymous: bool = True,
+        secure: Iterable[str] = (),
+    ) -> None:
+        """Prepare a broker; `lines` are of its listener, `secure` of another one for TLS."""
         self.binary = BINARY if Path(BINARY).exists() else needs_program("mosquitto", "mosquitto")
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.log = folder / "mosquitto.log"
         self.config = folder / "mosquitto.conf"
+        self.secure_port = free_port()
         self.lines = [
-            f"listener {self.port} 127.0.0.1",
-            f"allow_anonymous {str(anonymous).lower()}",
+            "per_listener_settings true",
             "persistence true",
             f"persistence_location {folder}/",
             "max_queued_messages 0",
+            *(f"log_type {kind}" for kind in ("error", "warning", "notice", "subscribe")),
             "user root",
+            f"listener {self.port} 127.0.0.1",
+            f"allow_anonymous {str(anonymous).lower()}",
             *lines,
+            *((f"listener {self.secure_port} 127.0.0.1", *secure) if secure else ()),
         ]
 
     @property
@@ -59,6 +71,10 @@ class Mosquitto:
             assert time.monotonic() < deadline, self.log.read_text()
             assert self.process.poll() is None, self.log.read_text()
             time.sleep(0.02)
+
+    def has_subscriber(self, topic: str) -> bool:
+        """Whether somebody has ever subscribed to a topic."""
+        return f" {topic}\n" in self.log.read_text()
 
     def stop(self) -> None:
         """SIGTERM: sessions and their messages are written to disk."""

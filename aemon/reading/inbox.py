@@ -150,6 +150,8 @@ class Inbox:
                     raise
                 self._part(piece)
                 continue
+            if piece.done is not None:
+                self._store.make_durable()  # before the other side forgets it
             self._let_go_of_first()
             self._excess = kept.new + (0 if keep is not None else self._excess)
             written += kept.new

@@ -1,5 +1,6 @@
 """Connections to a results database, and what each kind of database needs."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -137,6 +138,29 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def make_durable(engine: sa.Engine) -> None:
+    """Have all that is committed survive a loss of power; PostgreSQL sees to that at each commit.
+
+    Raises:
+        StoreError: the disk fails.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    written = Path(f"{engine.url.database}-wal")
+    try:
+        file = os.open(written, os.O_RDONLY)
+    except FileNotFoundError:
+        return  # all of it is in the database's own file, which SQLite has synchronised
+    except OSError as error:
+        raise StoreError(f"{written} cannot be opened: {error.strerror}") from None
+    try:
+        os.fsync(file)
+    except OSError as error:
+        raise StoreError(f"{written} cannot be written to the disk: {error.strerror}") from None
+    finally:
+        os.close(file)
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

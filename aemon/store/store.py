@@ -14,7 +14,7 @@ from aemon.clock import Clock
 from aemon.errors import SkipError
 from aemon.frame import printable
 from aemon.records import Watermark
-from aemon.store.engine import reading, store_errors
+from aemon.store.engine import make_durable, reading, store_errors
 from aemon.store.schema.junk import tell_gone, tell_junk
 from aemon.store.schema.partitions import Partitions
 from aemon.store.schema.tables import monitors, watermarks
@@ -124,6 +124,14 @@ class Store:
         """A read-only connection on one consistent view of the store."""
         with store_errors(self.engine), reading(self.engine) as connection:
             yield connection
+
+    def make_durable(self) -> None:
+        """Have all that is committed survive a loss of power.
+
+        Raises:
+            StoreError: the disk fails.
+        """
+        make_durable(self.engine)
 
     def close(self) -> None:
         """Let go of all connections."""

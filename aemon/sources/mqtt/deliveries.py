@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-MOST_UNKEPT = 2_000
+MOST_UNKEPT = 10_000
 """Messages that wait here to be kept; the broker is asked to send no more before (MQTT 5)."""
 
 MOST_UNKEPT_BYTES = 64 * 2**20
 MOST_PAYLOAD = 2**20  # bytes; what is longer is cut off, and set aside
 MOST_NAMES_OF_TAKEN = 2 * MOST_UNKEPT
-PRESSING = {5: MOST_UNKEPT // 2, "3.1.1": 8}
+PRESSING = {5: MOST_UNKEPT // 5, "3.1.1": 8}
 """So many wait: they are written now, not within a second. The number of unacknowledged messages
 after which a broker sends no more is ours with MQTT 5; with 3.1.1 it is unknown, and often 20 or 10."""
 

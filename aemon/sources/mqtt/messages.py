@@ -12,6 +12,8 @@ from aemon.sources.mqtt.topics import TopicFilter
 MOST_COLUMNS = 1_000
 """Names that topics or members of JSON objects bring, in all: a topic may be made up by anybody."""
 
+MOST_TOPICS = 10_000  # whose rules are remembered
+
 NOT_TEXT, NOT_JSON, NOT_PLAIN = "not_text", "not_json", "not_plain"
 NO_VALUE, TOO_MANY_COLUMNS = "no_value", "too_many_columns"
 _WHOLE = 2**63  # no database holds a larger whole number
@@ -66,6 +68,7 @@ class MessageReader:
         self._time_path = read_path(settings.time) if settings.time else None
         self._key_path = read_path(settings.key) if settings.key else None
         self._columns: set[str] = set()
+        self._rules_by_topic: dict[str, list[_Rule]] = {}
 
     def read(self, topic: str, payload: bytes) -> Reading:
         """Return what a message says.
@@ -73,8 +76,8 @@ class MessageReader:
         Raises:
             UnreadableMessageError: nothing of it can be read.
         """
-        levels = tuple(topic.split("/"))
-        rules = [rule for rule in self._rules if rule.topic.matches(levels)]
+        levels = topic.split("/")
+        rules = self._rules_of(topic)
         text = _text(payload)
         columns: dict[str, Any] = {}
         problems: set[str] = set()
@@ -103,7 +106,18 @@ class MessageReader:
             problems=frozenset(problems),
         )
 
-    def _entity(self, levels: tuple[str, ...], document: Any) -> str:
+    def _rules_of(self, topic: str) -> list[_Rule]:
+        """Return the rules for a topic; those of the topics that come often are remembered."""
+        rules = self._rules_by_topic.get(topic)
+        if rules is None:
+            levels = tuple(topic.split("/"))
+            rules = [rule for rule in self._rules if rule.topic.matches(levels)]
+            if len(self._rules_by_topic) >= MOST_TOPICS:
+                self._rules_by_topic.clear()
+            self._rules_by_topic[topic] = rules
+        return rules
+
+    def _entity(self, levels: list[str], document: Any) -> str:
         if self._entity_level is not None:
             return levels[self._entity_level]
         named = self._at(self._entity_path, document)
@@ -156,7 +170,7 @@ def _text(payload: bytes) -> str:
 
 def _document(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_missing)
+        return _DECODER.decode(text)
     except (ValueError, RecursionError):
         raise UnreadableMessageError(NOT_JSON) from None
 
@@ -170,13 +184,16 @@ def _plain_payload(text: str) -> Any:
     if not text:
         raise UnreadableMessageError(NO_VALUE)
     try:
-        return json.loads(text, parse_constant=_missing)
+        return _DECODER.decode(text)
     except (ValueError, RecursionError):
         return text
 
 
 def _missing(_constant: str) -> None:
     """Stand for NaN and infinities, which are no values."""
+
+
+_DECODER = json.JSONDecoder(parse_constant=_missing)
 
 
 def _number_in_range(value: Any) -> Any:
