@@ -28,6 +28,7 @@ BUILT_IN = {
     "host": "aemon.sources.host.settings:HostSource",
     "prometheus": "aemon.sources.prometheus.settings:PrometheusSource",
     "mqtt": "aemon.sources.mqtt.settings:MqttSource",
+    "push": "aemon.sources.push.settings:PushSource",
 }
 
 

@@ -30,6 +30,7 @@ from aemon.metrics.metrics import Metrics
 from aemon.notify.notifier import Outbox
 from aemon.operations.installation import Installation
 from aemon.operations.status_report import DaemonState, StatusPage, status_page
+from aemon.reading.pushed_records import PushDesk
 from aemon.records import Job, Outcome
 from aemon.store.engine import open_engine
 from aemon.store.leases import Replica
@@ -37,9 +38,10 @@ from aemon.store.schema import revisions
 from aemon.store.store import Store
 from aemon.threads import first_dead, start_thread
 from aemon.web.access import WatchedAccess, exposure
-from aemon.web.app import build_app
+from aemon.web.app import guarded, routes
 from aemon.web.guard import Limits
 from aemon.web.host_names import known_hosts
+from aemon.web.push_routes import Pushes
 from aemon.web.server import WebServer, listen
 
 if TYPE_CHECKING:
@@ -138,9 +140,12 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
         signal.signal(signal.SIGHUP, self._ask_to_reload)
-        app = build_app(
-            self._status, self._condition.health, self._metrics.exposed, lambda: self._access.now,
-            limits=self._limits(), refused=self._metrics.count_refused,
+        limits = self._limits()
+        desk = PushDesk(self._store, lambda: self._config.monitors, self._clock)
+        pushes = Pushes(desk, self._metrics.count_rejected, limits.max_body)
+        app = guarded(
+            [*routes(self._status, self._condition.health, self._metrics.exposed), *pushes.routes],
+            lambda: self._access.now, limits=limits, refused=self._metrics.count_refused,
         )  # fmt: skip
         self._web = web = WebServer(self._socket, app, self._access)
         web.start()

@@ -77,6 +77,10 @@ class Metrics(Catalogue):
         """Count an HTTP request that was refused."""
         self.http_refused.labels(status).inc()
 
+    def count_rejected(self, monitor: str, reason: str, records: int) -> None:
+        """Count records that were pushed and cannot be judged."""
+        self.records_rejected.labels(monitor, reason).inc(records)
+
     def add_receiver(self, receiver: str) -> None:
         """Show a receiver, with every counter at 0."""
         begin_receiver(self, receiver)

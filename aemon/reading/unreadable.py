@@ -14,6 +14,8 @@ WHY = {
     UNREADABLE: "an error of the database",
     "not_text": "a payload that is no text in UTF-8",
     "not_json": "a payload that is no JSON",
+    "not_csv": "a line that is no CSV",
+    "not_line": "a line that breaks the line protocol",
     "not_plain": "a value that is no number, truth or text",
     "no_value": "none of the values that the configuration names",
     "too_many_columns": "more columns than a record may have",

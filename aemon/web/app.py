@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
@@ -44,8 +44,23 @@ def build_app(
         limits: what is refused, whoever asks.
         refused: hears the status of every request that is refused.
     """
-    app = Starlette(routes=routes(status, health, exposed))
-    return Guard(app, access or partial(load_access, None), limits or Limits(), refused)
+    return guarded(
+        routes(status, health, exposed),
+        access or partial(load_access, None),
+        limits=limits or Limits(),
+        refused=refused,
+    )
+
+
+def guarded(
+    behind: Sequence[Route],
+    access: Callable[[], Access],
+    *,
+    limits: Limits,
+    refused: Callable[[int], None],
+) -> ASGIApp:
+    """Build an application of these routes, with a guard before it; as `build_app`."""
+    return Guard(Starlette(routes=list(behind)), access, limits, refused)
 
 
 def routes(

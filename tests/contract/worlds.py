@@ -12,12 +12,15 @@ from pathlib import Path
 
 import psycopg
 
+from aemon.config.schema import MonitorSettings
 from aemon.reading.inbox_records import InboxRecords
+from aemon.reading.pushed_records import PushDesk
 from aemon.sources.csv.settings import CsvSource
 from aemon.sources.host.settings import HostSource
 from aemon.sources.host.source import Host
 from aemon.sources.mqtt.settings import MqttSource
 from aemon.sources.prometheus.settings import PrometheusSource
+from aemon.sources.push.batches import read_json_lines
 from aemon.sources.source_kinds import open_replayable, open_stream
 from aemon.sources.sql.settings import SqlSource
 from aemon.store.engine import open_engine
@@ -201,6 +204,26 @@ class InboxWorld(World):
         self.store.close()
 
 
+class PushWorld(InboxWorld):
+    """The inbox of a monitor to which programs push."""
+
+    def __init__(self, store_url: str) -> None:
+        super().__init__(store_url)
+        source = {"kind": "push", "key": "id"}
+        pumps = MonitorSettings.model_validate({"source": source, "score_every": "1m"})
+        self.desk = PushDesk(self.store, lambda: {"pumps": pumps}, lambda: EPOCH)
+
+    def add(self, seconds: list[int]) -> list[str]:
+        keys = [f"k{number}" for number in range(self.added, self.added + len(seconds))]
+        self.added += len(keys)
+        lines = [
+            json.dumps({"id": key, "time": moment(second).isoformat(), "flow": second})
+            for key, second in zip(keys, seconds, strict=True)
+        ]
+        assert self.desk.accept("pumps", read_json_lines("\n".join(lines)), None).rejected == {}
+        return keys
+
+
 class HostWorld(StreamWorld):
     def __init__(self, _folder: Path) -> None:
         self.now = EPOCH
@@ -292,6 +315,7 @@ WORLDS = {
     "victoria": lambda ask, folder: VictoriaWorld(ask("victoria_url")),
     "victoria entities": lambda ask, folder: VictoriaWorld(ask("victoria_url"), entity=True),
     "inbox": lambda ask, folder: InboxWorld(f"sqlite:///{folder}/aemon.db"),
+    "push": lambda ask, folder: PushWorld(f"sqlite:///{folder}/aemon.db"),
     "inbox postgresql": lambda ask, folder: InboxWorld(ask("postgres_url")),
 }
 STREAM_WORLDS = {

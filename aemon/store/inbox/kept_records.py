@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aemon.records import Identity, Watermark
+from aemon.store.bulk import Same, as_columns, write_rows
 from aemon.store.inbox.rejected_records import Rejected, beyond_newest, keep_rejected
 from aemon.store.inbox.stream_notes import keep_note
 from aemon.store.inbox.unfinished_records import join_parts
@@ -37,12 +38,14 @@ class Beside:
 
     Attributes:
         rejected: what could not be read; the newest of them are kept.
+        by_arrival: event times are those of arrival, which differ for a record that comes again.
         note: what the stream must know of the delivery after a restart.
         finish_before: the records are parts, joined by entity and key; of the joined ones those become
             records whose first part came before this time. None: all are whole.
     """
 
     rejected: Sequence[Rejected] = ()
+    by_arrival: bool = False
     note: str | None = None
     finish_before: datetime | None = None
 
@@ -81,11 +84,13 @@ def keep_history(
         _take_turn(connection, monitor)
         if beside.finish_before is not None:
             named = join_parts(connection, store, monitor, named, beside.finish_before)
-        new, changed = _split(_known(connection, monitor, named), named)
+        new, changed = _split(
+            _known(connection, monitor, named), named, by_arrival=beside.by_arrival
+        )
         counts = Counter(one.reason for one in (*beside.rejected, *changed))
         counts[REDELIVERED] += len(named) - len(new) - len(changed)
         if new:
-            connection.execute(sa.insert(history), [{"monitor": monitor, **row} for row in new])
+            write_rows(connection, history, {"monitor": Same(monitor, len(new)), **as_columns(new)})
         keep_rejected(connection, store, monitor, [*beside.rejected, *changed])
         if beside.note is not None:
             keep_note(connection, store, monitor, beside.note)
@@ -119,7 +124,7 @@ def _known(
 
 
 def _split(
-    known: dict[Identity, Mapping[Any, Any]], rows: Sequence[Row]
+    known: dict[Identity, Mapping[Any, Any]], rows: Sequence[Row], *, by_arrival: bool
 ) -> tuple[list[Row], list[Rejected]]:
     """Return the rows that are new, and those that change an earlier one; the rest came again."""
     new, changed = [], []
@@ -127,14 +132,15 @@ def _split(
         earlier = known.setdefault((row["entity"], row["record_key"]), row)
         if earlier is row:
             new.append(row)
-        elif _content(earlier) != _content(row):
+        elif not _is_same(earlier, row, by_arrival=by_arrival):
             changed.append(Rejected(reason=CHANGED, record=_as_text(row)))
     return new, changed
 
 
-def _content(row: Mapping[Any, Any]) -> tuple[Any, Any]:
-    """Return what a record says, the same for each way in which a database may hold it."""
-    return row["event_time"], _comparable(row["record"])
+def _is_same(earlier: Mapping[Any, Any], row: Mapping[Any, Any], *, by_arrival: bool) -> bool:
+    """Return whether two records say the same, in whichever way a database holds them."""
+    same_time = by_arrival or earlier["event_time"] == row["event_time"]
+    return same_time and bool(_comparable(earlier["record"]) == _comparable(row["record"]))
 
 
 def _comparable(value: Any) -> Any:

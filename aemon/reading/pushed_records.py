@@ -1,0 +1,229 @@
+"""Takes the records that programs push: they are in the store before the request is answered."""
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from aemon.clock import Clock
+from aemon.config.schema import MonitorSettings
+from aemon.errors import NotFoundError, RefusedError
+from aemon.frame import Identified, identify
+from aemon.reading.unreadable import WHY
+from aemon.sources.push.batches import Batch, Problem
+from aemon.sources.push.settings import PushSource
+from aemon.sources.push.source import ENTITY, KEY, TIME, roles_of
+from aemon.store.inbox.kept_records import REDELIVERED, Beside, keep_history
+from aemon.store.inbox.rejected_records import Rejected
+from aemon.store.store import Row, Store
+from aemon.texts import cut
+
+MOST_PROBLEMS = 100  # of one request that are told one by one
+MOST_SHOWN = 200  # characters of a value in a message
+REFUSED = "refused"
+EXCESS_SHARE = 0.01  # of the records to keep: so many more may be there before the oldest go
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pushed:
+    """What became of the records of one request.
+
+    Attributes:
+        monitor: to which they were pushed.
+        accepted: new records, which are in the store.
+        duplicates: records that were there already, with the same values.
+        rejected: records that cannot be kept, by reason.
+        problems: what is wrong with single records, the first of them.
+        partly: columns that stay missing in records that were accepted.
+    """
+
+    monitor: str
+    accepted: int
+    duplicates: int
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    partly: tuple[Problem, ...] = ()
+
+
+class PushDesk:
+    """Writes pushed records into the inboxes of monitors, whichever daemon watches them.
+
+    Args:
+        store: where to.
+        monitors: those of the configuration, as it is at the moment.
+        clock: tells when a record came.
+    """
+
+    def __init__(
+        self, store: Store, monitors: Callable[[], Mapping[str, MonitorSettings]], clock: Clock
+    ) -> None:
+        self._store = store
+        self._monitors = monitors
+        self._clock = clock
+        self._writing = threading.Lock()
+        self._committed = self._durable = 0  # requests whose records are written, and on the disk
+        self._synchronising = threading.Lock()
+        self._excess: dict[str, int] = {}  # records written since the oldest were dropped
+
+    def accept(self, monitor: str, batch: Batch, request: str | None) -> Pushed:
+        """Keep the records of a request; return once they are on the disk.
+
+        Args:
+            monitor: whose records.
+            batch: the records.
+            request: identifies the request: the same one again adds nothing.
+
+        Raises:
+            NotFoundError: no monitor of that name takes records.
+            StoreError: the database fails; nothing is kept.
+        """
+        settings = self._settings(monitor)
+        rows, problems = self._read(settings.source, batch, request)
+        beside = Beside(
+            rejected=tuple(Rejected(reason=one.reason, record=text) for one, text in problems),
+            by_arrival=settings.source.time is None or None in (batch.times or ()),
+        )
+        keep = max(settings.max_training_records, settings.min_records or 0)
+        with self._writing:
+            due = self._excess.get(monitor, keep) >= EXCESS_SHARE * keep
+            new, counts = self._keep(monitor, rows, keep if due else None, beside)
+            self._excess[monitor] = new + (0 if due else self._excess.get(monitor, keep))
+            self._committed += 1
+            mine = self._committed
+        self._make_durable(mine)
+        return Pushed(
+            monitor=monitor,
+            accepted=new,
+            duplicates=counts.pop(REDELIVERED, 0),
+            rejected=dict(counts),
+            problems=tuple(one for one, _ in problems[:MOST_PROBLEMS]),
+            partly=tuple(batch.partly[:MOST_PROBLEMS]),
+        )
+
+    def _make_durable(self, mine: int) -> None:
+        """Return once a commit is on the disk; those that wait share the next synchronisation."""
+        with self._synchronising:
+            if self._durable < mine:
+                until = self._committed
+                self._store.make_durable()
+                self._durable = until
+
+    def _settings(self, monitor: str) -> Any:
+        monitors = self._monitors()
+        takes = sorted(name for name, one in monitors.items() if isinstance(one.source, PushSource))
+        if monitor not in takes:
+            there = f"those that do: {', '.join(takes)}" if takes else "none does"
+            what = "takes no pushed records" if monitor in monitors else "is not configured"
+            raise NotFoundError(
+                f"the monitor {monitor!r} {what}", todo=f"its source must be of kind push; {there}"
+            )
+        return monitors[monitor]
+
+    def _read(
+        self, settings: PushSource, batch: Batch, request: str | None
+    ) -> tuple[list[Row], list[tuple[Problem, str]]]:
+        """Split a batch into rows of the inbox and what is wrong with the rest."""
+        problems = [(one, batch.texts.get(one.line, "")) for one in batch.problems]
+        if not batch.records:
+            return [], problems
+        found, given = self._identify(settings, batch, request)
+        bad: set[int] = set()
+        for reason, which in found.unreadable.items():
+            for at in np.flatnonzero(which).tolist():
+                bad.add(at)
+                problem = f"the record has {WHY[reason]}: {_shown(given, at)}"
+                told = Problem(line=batch.lines[at], reason=reason, problem=problem)
+                text = json.dumps({**_named(given, at), **batch.records[at]}, default=str)
+                problems.append((told, text))
+        rows: list[Row] = [
+            {
+                "entity": entity,
+                "record_key": key,
+                "event_time": time.replace(tzinfo=UTC),
+                "record": record,
+            }
+            for at, (entity, key, time, record) in enumerate(
+                zip(
+                    found.entities.tolist(),
+                    found.keys.tolist(),
+                    found.times.tolist(),
+                    batch.records,
+                    strict=True,
+                )
+            )
+            if at not in bad
+        ]
+        return rows, problems
+
+    def _identify(
+        self, settings: PushSource, batch: Batch, request: str | None
+    ) -> tuple[Identified, pd.DataFrame]:
+        """Take what identifies records out of them; return it as it is read, and as it was given."""
+        roles, records = roles_of(settings), batch.records
+        now = self._clock()
+        if settings.time is None or batch.times is not None:
+            given = batch.times or [None] * len(records)
+            column = [
+                now + timedelta(microseconds=at) if time is None else time
+                for at, time in enumerate(given)
+            ]
+        else:
+            column = [record.pop(settings.time, None) for record in records]
+        times = roles.times_of(pd.Series(column))
+        keys: list[Any]
+        if settings.key is not None:
+            keys = [record.pop(settings.key, None) for record in records]
+        elif request is not None:
+            keys = [f"{request}:{line}" for line in batch.lines]
+        else:
+            keys = np.datetime_as_string(times, "us").tolist()
+            if batch.keys is not None:
+                keys = [f"{series} {time}" for series, time in zip(batch.keys, keys, strict=True)]
+        entities = (
+            [record.pop(settings.entity, None) for record in records]
+            if settings.entity is not None
+            else [""] * len(records)
+        )
+        named = {
+            TIME: pd.Series(column, dtype=object),
+            KEY: pd.Series(keys, dtype=object),
+            ENTITY: pd.Series(entities, dtype=object),
+        }
+        table = pd.DataFrame(named)
+        return identify(table, roles, times), table
+
+    def _keep(
+        self, monitor: str, rows: list[Row], keep: int | None, beside: Beside
+    ) -> tuple[int, Counter[str]]:
+        """Write rows; find the record that the database refuses by halves."""
+        try:
+            kept = keep_history(self._store, monitor, rows, keep, beside)
+        except RefusedError:
+            if not rows:
+                raise
+        else:
+            return kept.new, kept.rejected
+        if len(rows) == 1:
+            refused = Rejected(reason=REFUSED, record=json.dumps(rows[0]["record"]))
+            alone = replace(beside, rejected=(*beside.rejected, refused))
+            return self._keep(monitor, [], keep, alone)
+        half = len(rows) // 2
+        first, counts = self._keep(monitor, rows[:half], None, replace(beside, rejected=()))
+        second, more = self._keep(monitor, rows[half:], keep, beside)
+        return first + second, counts + more
+
+
+def _named(given: pd.DataFrame, at: int) -> dict[str, Any]:
+    return {str(name).lstrip("$"): given[name].iloc[at] for name in given}
+
+
+def _shown(given: pd.DataFrame, at: int) -> str:
+    return cut(
+        ", ".join(f"{name} {value!r}" for name, value in _named(given, at).items()), MOST_SHOWN
+    )

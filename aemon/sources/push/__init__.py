@@ -1,0 +1,1 @@
+"""Records that programs send to the port of aemon."""
