@@ -235,6 +235,13 @@ class WebSettings(Settings):
         return tls is not None and tls.client_auth_type == "RequireAndVerifyClientCert"
 
     @property
+    def somebody_may_push(self) -> bool:
+        """Whether a user, a token or a certificate allows what changes something."""
+        if not self.takes_credentials:
+            return self.takes_certificate
+        return any("push" in granted for granted in self.permissions.values())
+
+    @property
     def ignored(self) -> str:
         """What the file asks for that is not done; empty without such a thing."""
         if self.http_server_config.http2:

@@ -18,6 +18,7 @@ from aemon.config.schema import Config
 from aemon.config.source_settings import secrets_of
 from aemon.doctor.finding import Finding, error, ok, warning
 from aemon.notify.receivers.receiver_kinds import receiver_of
+from aemon.sources.push.settings import PushSource
 from aemon.sources.sql.settings import SqlSource
 from aemon.web.access import exposure, load_access
 from aemon.web.connections import MOST
@@ -128,6 +129,10 @@ def http_port(config: Config, _path: Path) -> Finding:
         return warning("http port", f"everybody on this host can read {key}", f"chmod 640 {key}")
     if access.settings.ignored:
         return warning("http port", access.settings.ignored, "leave the key out, or live with it")
+    pushed = [name for name, one in config.monitors.items() if isinstance(one.source, PushSource)]
+    if pushed and not access.settings.somebody_may_push:
+        todo = "give a user or a token the permission push; see `Securing the port` in the README"
+        return warning("http port", f"nobody may push records to {', '.join(pushed)}", todo)
     told = "takes credentials" if access.settings.takes_credentials else "takes no credentials"
     return ok("http port", f"{config.http.listen} {told}")
 

@@ -1,5 +1,6 @@
 """What can be wrong with what is watched: sources, detectors, and how their runs ended."""
 
+import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import timedelta
@@ -34,6 +35,8 @@ UNTOUCHED = timedelta(hours=1)
 REJECTED_SHARE = 0.01
 """So few records without time or key are no news, as for the alert AemonRecordsRejected."""
 
+LISTENED_SECONDS = 1.0  # to each live source; what is refused is refused by then
+
 _MINUTE = timedelta(minutes=1)
 _TOLD = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.MISFIRED)
 
@@ -50,7 +53,11 @@ def sources(config: Config, clock: Clock) -> Iterator[Finding]:
 
 def _source(name: str, settings: MonitorSettings, clock: Clock) -> Finding:
     if is_stream(settings.source):
-        with closing(open_stream(settings.source, clock=clock)) as stream:  # it does not listen yet
+        with closing(open_stream(settings.source, clock=clock)) as stream:
+            deadline = time.monotonic() + LISTENED_SECONDS
+            while time.monotonic() < deadline:
+                stream.take(1)  # says what keeps records from coming
+                time.sleep(0.05)
             return ok("source", f"{name}: {stream.describe()}, a live source")
     source = open_replayable(settings.source, clock=clock)
     try:

@@ -5,7 +5,7 @@ import pytest
 from aemon.config.loading import load_config
 from aemon.config.schema import Config
 from aemon.doctor.finding import Level
-from aemon.doctor.host_checks import memory, secrets
+from aemon.doctor.host_checks import http_port, memory, secrets
 
 URL = "url: https://hooks.example/services/s3cret"
 
@@ -69,3 +69,24 @@ def test_trainings_that_go_on_at_once_take_their_memory_together(tmp_path):
     both = found(2, "900000GB", "1GB", "100000GB")
     assert both.what.startswith("2 trainings at once may take up to 1000000.0 GB; ")
     assert both.level is Level.WARNING
+
+
+@pytest.mark.parametrize(
+    ("web", "level"),
+    [
+        ("", Level.WARNING),
+        (f"bearer_tokens: {{plant: 'sha256:{'0' * 64}'}}", Level.WARNING),
+        (
+            f"bearer_tokens: {{plant: 'sha256:{'0' * 64}'}}\npermissions: {{plant: [push]}}",
+            Level.OK,
+        ),
+    ],
+)
+def test_a_monitor_to_which_nobody_may_push_is_told(tmp_path, web, level):
+    (tmp_path / "web.yml").write_text(web)
+    path = tmp_path / "aemon.yaml"
+    named = f"http: {{web_config: {tmp_path}/web.yml}}\n" if web else ""
+    path.write_text(f"{named}monitors: {{here: {{source: {{kind: push}}, score_every: 1m}}}}\n")
+    found = http_port(load_config(path), path)
+    assert found.level is level
+    assert level is Level.OK or "nobody may push records to here" in found.what

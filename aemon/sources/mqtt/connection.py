@@ -83,10 +83,17 @@ class BrokerConnection:
         with self._state:
             if self._closed:
                 return
+            is_new = self._client is None
             if self._client is None:
                 self._client = self._new_client(client_id, keep_session=keep_session)
             with thread_errors("the connection to an MQTT broker"):
-                self._client.loop_start()  # does nothing where it runs
+                started = self._client.loop_start()  # does nothing where it runs
+            if started == paho.MQTT_ERR_SUCCESS and not is_new:
+                self._problem = SourceError(
+                    f"the thread that listens to {self._settings.url} has died of an error that nobody "
+                    "foresaw, and was started again",
+                    todo="see standard error for it, and whether host and port are right",
+                )
 
     def close(self) -> None:
         """Leave the broker and end the thread; what has come can still be taken."""

@@ -70,6 +70,10 @@ class MessageReader:
         self._columns: set[str] = set()
         self._rules_by_topic: dict[str, list[_Rule]] = {}
 
+    def takes(self, topic: str) -> bool:
+        """Return whether a topic is asked for; a session may still have one that was left out since."""
+        return bool(self._rules_of(topic))
+
     def read(self, topic: str, payload: bytes) -> Reading:
         """Return what a message says.
 

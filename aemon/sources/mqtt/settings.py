@@ -26,6 +26,7 @@ def _broker(text: str) -> str:
     try:
         parts = urlsplit(text)
         there = parts.scheme in {"mqtt", "mqtts"} and parts.hostname and parts.port != 0
+        (parts.hostname or "").encode("idna")  # as it is looked up
     except ValueError:
         there = False
     if not there or not text.isascii() or " " in text:
@@ -97,7 +98,7 @@ class MqttSource(SourceSettings):
     )
     wait: Duration = Field(
         timedelta(seconds=2),
-        description="how long after the end of that time a record waits for values on their way",
+        description="so much longer than that time a record waits for its values, from the first one on",
     )
     time: Path | None = Field(
         None, description="JSON path of the event time; default the time of arrival"

@@ -108,7 +108,7 @@ class Mqtt:
         rows: list[_Said] = []
         set_aside: list[SetAside] = []
         for one in deliveries:
-            if one.again:
+            if one.again or not self._reader.takes(one.topic):
                 continue
             try:
                 if len(one.payload) > MOST_PAYLOAD:

@@ -21,6 +21,7 @@ def settings(**more):
     [
         ({"url": "http://broker"}, "is no address of a broker"),
         ({"url": "mqtt://me:hunter2@broker"}, "give them as user and password"),
+        ({"url": f"mqtt://{'x' * 80}"}, "is no address of a broker"),
         ({"url": "mqtt://broker/topic"}, "topics are given under topics"),
         ({"topics": {}}, "at least 1 item"),
         ({"topics": {"a/b+": "x"}}, r"\+ stands for a whole level"),

@@ -335,3 +335,15 @@ def flows_of(store):
         | {name: row[name] for name in names if row.get(name) == row.get(name)}
         for row in rows
     ]
+
+
+def test_a_topic_that_was_left_out_is_no_unreadable_message(inbox_of, store, say):
+    first = inbox_of(topics={"plant/+/flow": "flow", "plant/+/level": "level"}, every="10s")
+    connected(first)
+    first.close()
+    say("plant/p1/level", "7")
+    say("plant/p1/flow", "1")
+    second = inbox_of()
+    connected(second)
+    assert stored(second, store, 1) == [1]
+    assert second.take_rejected() == {}
