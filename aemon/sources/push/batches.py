@@ -222,8 +222,8 @@ def _value(text: str) -> Any:
 
 
 def _number(text: str) -> Any:
-    if "_" in text:
-        return _NO_NUMBER  # Python's own way to write numbers, and nobody else's
+    if text[0] not in _BEGIN_NUMBERS or "_" in text:  # Python alone writes 1_000
+        return _NO_NUMBER
     for kind in _KINDS:
         try:
             number = kind(text)
@@ -235,6 +235,7 @@ def _number(text: str) -> Any:
     return _NO_NUMBER
 
 
+_BEGIN_NUMBERS = frozenset("+-.0123456789nNiI \t")
 _KINDS: tuple[Callable[[str], int | float], ...] = (int, float)
 
 

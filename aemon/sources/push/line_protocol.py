@@ -19,6 +19,7 @@ _FURTHEST = 2**63  # nanoseconds: as far as the protocol goes
 _ESCAPED = re.compile(r"\\([,= \\\"])")
 _NAME = re.compile(r"(?:\\.|[^,= \\])+")  # of a tag, its value, or a field
 _MEASUREMENT = re.compile(r"(?:\\.|[^, \\])+")
+_SERIES = re.compile(r"(?:\\.|[^ \\])+")  # measurement and tags
 _STRING = re.compile(r'"((?:\\.|[^"\\])*)"', re.DOTALL)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _TRUTHS = dict.fromkeys(("t", "T", "true", "True", "TRUE"), True) | dict.fromkeys(
@@ -44,11 +45,12 @@ def read_lines(text: str, precision: str) -> Batch:
         UnreadableBodyError: the precision is unknown.
     """
     if precision not in PRECISIONS:
-        known = ", ".join(PRECISIONS)
-        raise UnreadableBodyError(f"the precision {precision!r} is unknown; there are: {known}")
+        names = ", ".join(PRECISIONS)
+        raise UnreadableBodyError(f"the precision {precision!r} is unknown; there are: {names}")
     unit = PRECISIONS[precision]
     batch = Batch(times=[], keys=[])
     times, keys = batch.times or [], batch.keys or []
+    known: dict[str, dict[str, Any]] = {}
     number = 1
     for line in _split(text):
         here, number = number, number + line.count("\n") + 1
@@ -56,7 +58,7 @@ def read_lines(text: str, precision: str) -> Batch:
         if not point.strip() or point.lstrip().startswith("#"):
             continue
         try:
-            record, series, time = _point(point, unit)
+            record, series, time = _point(point, unit, known)
         except _BadLineError as error:
             told = Problem(line=here, column=error.at + 1, reason="not_line", problem=str(error))
             batch.reject(told, point)
@@ -79,21 +81,20 @@ def _split(text: str) -> list[str]:
     return [*lines, started] if started else lines
 
 
-def _point(line: str, unit: int) -> tuple[dict[str, Any], str, datetime | None]:
-    """Return a point's columns, the text of its measurement and tags, and its time."""
-    at = len(line) - len(line.lstrip())
-    found = _MEASUREMENT.match(line, at)
-    if found is None:
-        raise _BadLineError(at, "a line begins with a measurement")
-    record: dict[str, Any] = {MEASUREMENT: _text(found[0])}
-    start, at = at, found.end()
-    while line[at : at + 1] == ",":
-        name, at = _name(line, at + 1, "a tag")
-        value = _NAME.match(line, at)
-        if value is None:
-            raise _BadLineError(at, "a tag needs a value")
-        record[name], at = _text(value[0]), value.end()
-    series = line[start:at]
+def _point(
+    line: str, unit: int, known: dict[str, dict[str, Any]]
+) -> tuple[dict[str, Any], str, datetime | None]:
+    """Return a point's columns, the text of its measurement and tags, and its time.
+
+    `known` holds the columns of each such text, which come again and again.
+    """
+    begun = _SERIES.match(line)
+    if begun is not None and begun[0] in known:
+        record, series, at = known[begun[0]].copy(), begun[0], begun.end()
+    else:
+        record, at = _measurement_and_tags(line)
+        series = line[:at].lstrip()
+        known[series] = record.copy()
     if line[at : at + 1] != " ":
         raise _BadLineError(at, "fields are expected, behind a blank")
     at = _past_blanks(line, at)
@@ -109,6 +110,23 @@ def _point(line: str, unit: int) -> tuple[dict[str, Any], str, datetime | None]:
     if end == at:
         raise _BadLineError(at, "a comma or a blank is expected behind a field")
     return record, series, _time(line[end:].strip(), unit, end)
+
+
+def _measurement_and_tags(line: str) -> tuple[dict[str, Any], int]:
+    """Return the columns of a point's measurement and tags, and where they end."""
+    at = len(line) - len(line.lstrip())
+    found = _MEASUREMENT.match(line, at)
+    if found is None:
+        raise _BadLineError(at, "a line begins with a measurement")
+    record: dict[str, Any] = {MEASUREMENT: _text(found[0])}
+    at = found.end()
+    while line[at : at + 1] == ",":
+        name, at = _name(line, at + 1, "a tag")
+        value = _NAME.match(line, at)
+        if value is None:
+            raise _BadLineError(at, "a tag needs a value")
+        record[name], at = _text(value[0]), value.end()
+    return record, at
 
 
 def _past_blanks(line: str, at: int) -> int:
