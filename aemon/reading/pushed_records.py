@@ -5,10 +5,11 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from aemon.clock import Clock
@@ -175,7 +176,9 @@ class PushDesk:
             ]
         else:
             column = [record.pop(settings.time, None) for record in records]
-        times = roles.times_of(pd.Series(column))
+        times = _plain_times(column) if roles.time_format is None else None
+        if times is None:
+            times = roles.times_of(pd.Series(column))
         keys: list[Any]
         if settings.key is not None:
             keys = [record.pop(settings.key, None) for record in records]
@@ -217,6 +220,28 @@ class PushDesk:
         first, counts = self._keep(monitor, rows[:half], None, replace(beside, rejected=()))
         second, more = self._keep(monitor, rows[half:], keep, beside)
         return first + second, counts + more
+
+
+def _plain_times(column: list[Any]) -> npt.NDArray[np.datetime64] | None:
+    """Return times that are all written as 2026-03-01T10:00:00Z, or with another offset; else None.
+
+    Most are, and `event_times`, which reads them in the same way and others too, takes ten times as long.
+
+    >>> _plain_times(["2026-03-01T10:00:00+01:00"]), _plain_times(["2026-03-01T10:00:00"])
+    (array(['2026-03-01T09:00:00.000000'], dtype='datetime64[us]'), None)
+    """
+    times: list[datetime] = []
+    for text in column:
+        if type(text) is not str or text[4:5] != "-" or text[7:8] != "-":
+            return None
+        try:
+            time = datetime.fromisoformat(text)
+        except ValueError:
+            return None
+        if time.tzinfo is None:
+            return None
+        times.append((time if time.tzinfo is UTC else time.astimezone(UTC)).replace(tzinfo=None))
+    return np.array(times, dtype="datetime64[us]")
 
 
 def _named(given: pd.DataFrame, at: int) -> dict[str, Any]:
