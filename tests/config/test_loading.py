@@ -156,7 +156,7 @@ def test_the_nearest_key_is_one_of_the_same_settings(problem):
         ("30s", "30s\n    keep: 0.1\n    quiet: {least_records: 5}", "5: monitors.pumps.keep: quiet.least_records counts stored scores, and keep: 0.1 leaves some out; keep all, or leave least_records out"),
         ("30s", "30s\n    columns: {include: a}", "5: monitors.pumps.columns.include: must be a list, such as [flow, pressure]"),
         ("30s", "30s\n    columns:\n      units: {a: 3}", "6: monitors.pumps.columns.units.a: must be text; put it in quotes"),
-        ("30s", "30s\n    columns:\n      kinds: {a: numbr}", "6: monitors.pumps.columns.kinds.a: must be one of 'numeric', 'boolean', 'categorical' or 'angle'; did you mean numeric?"),
+        ("30s", "30s\n    columns:\n      kinds: {a: numbr}", "6: monitors.pumps.columns.kinds.a: must be one of 'numeric', 'boolean', 'categorical', 'angle' or 'counter'; did you mean numeric?"),
         ("30s", "30s\n    threshold: {alarm_budget: 3}", "5: monitors.pumps.threshold.alarm_budget: must be text; put it in quotes"),
         ("30s", "30s\n    threshold: {false_alarm_rate: 0.7}", "5: monitors.pumps.threshold.false_alarm_rate: must be less than 0.5"),
         ("30s", "30s\n    threshold: {method: quantil}", "5: monitors.pumps.threshold.method: must be one of 'conformal', 'evt', 'quantile', 'sigma' or 'fixed'; did you mean quantile?"),
