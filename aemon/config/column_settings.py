@@ -32,6 +32,11 @@ class ColumnSettings(Settings):
     ranges: dict[str, tuple[Bound, Bound]] = Field(
         {}, description="a number outside of it is an anomaly, and teaches nothing: [0, 120]"
     )
+    firsts: tuple[Literal["missing", "zero", "beyond"], ...] = Field(
+        (),
+        description="what is an anomaly in a column of numbers that never had it in training: a "
+        "missing cell, a zero, a number beyond all others",
+    )
     only_when: ConditionText | None = Field(
         None, description="records for which this does not hold teach nothing and are not judged"
     )

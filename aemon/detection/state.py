@@ -12,6 +12,7 @@ from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.features.columns import ColumnReport
 from aemon.detection.features.constants import Constant
 from aemon.detection.features.feature_map import FeatureMap
+from aemon.detection.features.firsts import Never
 from aemon.detection.features.increases import Counter
 from aemon.detection.features.modes import Mode
 from aemon.detection.features.outputs import Outputs
@@ -65,7 +66,8 @@ def _optional(feature_map: FeatureMap) -> Metadata:
         "decimals": list(feature_map.decimals),
         "units": list(feature_map.units),
         "limits": [list(limit) for limit in feature_map.limits],
-        "ranges": [asdict(one) for one in feature_map.ranges],
+        "ranges": [asdict(one) for one in feature_map.ranges if isinstance(one, Range)],
+        "firsts": [asdict(one) for one in feature_map.ranges if isinstance(one, Never)],
         "counters": [asdict(one) for one in feature_map.counters],
         "mode": feature_map.mode.as_json() if feature_map.mode is not None else None,
     }
@@ -96,7 +98,10 @@ def feature_map_from(arrays: Arrays, metadata: Metadata) -> FeatureMap:
         decimals=tuple(metadata.get("decimals", ())),
         units=tuple(metadata.get("units", ())),
         limits=tuple((name, most) for name, most in metadata.get("limits", ())),
-        ranges=tuple(Range(**stored) for stored in metadata.get("ranges", ())),
+        ranges=(
+            *(Range(**stored) for stored in metadata.get("ranges", ())),
+            *(Never(**stored) for stored in metadata.get("firsts", ())),
+        ),
         mode=Mode.from_json(metadata.get("mode")),
         counters=tuple(Counter(**stored) for stored in metadata.get("counters", ())),
     )
@@ -105,7 +110,7 @@ def feature_map_from(arrays: Arrays, metadata: Metadata) -> FeatureMap:
 def hash_feature_map(feature_map: FeatureMap) -> str:
     """SHA-256 of all that makes features of columns, as older versions took it."""
     arrays, metadata = feature_map_state(feature_map)
-    for beside in ("constants", "decimals", "limits", "ranges", "units"):
+    for beside in ("constants", "decimals", "firsts", "limits", "ranges", "units"):
         metadata.pop(beside, None)
     digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
     for name in sorted(arrays):

@@ -24,6 +24,7 @@ from aemon.detection.features.columns import (
 from aemon.detection.features.configured import Taken, check_configured, take_column
 from aemon.detection.features.constants import Constant, decimals_of
 from aemon.detection.features.feature_map import FeatureMap
+from aemon.detection.features.firsts import Never, nevers_of
 from aemon.detection.features.increases import Counter
 from aemon.detection.features.measured import measured, within_range
 from aemon.detection.features.modes import fit_mode
@@ -109,6 +110,7 @@ class _Learned:
     turns: list[tuple[int, int]] = field(default_factory=list)  # decimals and unit of each angle
     limits: list[tuple[str, int]] = field(default_factory=list)
     counters: list[Counter] = field(default_factory=list)
+    nevers: list[Never] = field(default_factory=list)
     numbers: _Features = field(default_factory=_Features)
     places: _Features = field(default_factory=_Features)
     sides: _Features = field(default_factory=_Features)
@@ -197,7 +199,10 @@ def fit_features(frame: Frame, columns: ColumnSettings, *, in_order: bool = Fals
         units=(*learned.units, *(unit for _, unit in learned.turns)),
         limits=tuple(learned.limits),
         counters=tuple(learned.counters),
-        ranges=ranges_of(columns, [*learned.scaled, *(name for name, _ in learned.angles)]),
+        ranges=(
+            *ranges_of(columns, [*learned.scaled, *(name for name, _ in learned.angles)]),
+            *learned.nevers,
+        ),
         mode=mode,
     )
 
@@ -228,6 +233,8 @@ def _learn_columns(frame: Frame, columns: ColumnSettings, *, in_order: bool) -> 
         learned.add(name, taken)
         if taken.kind in ("numeric", "angle", "counter"):
             numbers = read_numbers(taken.values)[order]
+            if taken.kind == "numeric":
+                learned.nevers += nevers_of(name, numbers, columns.firsts)
             if most := longest_usual(numbers, frame.entities[order]):
                 learned.limits.append((name, most))
     return learned

@@ -16,6 +16,7 @@ from aemon.detection.features.column_reading import (
 )
 from aemon.detection.features.columns import ColumnReport, named_columns
 from aemon.detection.features.constants import Constant
+from aemon.detection.features.firsts import Never
 from aemon.detection.features.increases import Counter, Counts, increases
 from aemon.detection.features.modes import Mode
 from aemon.detection.features.outputs import Outputs
@@ -67,7 +68,7 @@ class FeatureMap:
         decimals: (scaled, angles) with how many decimals a number was written in training, -1 if
             they have no end; empty where nobody noted it, and without angles in older detectors.
         units: (scaled, angles) how many units of the last decimal were a step; empty as `decimals`.
-        ranges: of numbers, as a person has given them.
+        ranges: of numbers, as a person has given them; and what no column may have that never had it.
         mode: the column of modes, which is context, too; None without one.
         counters: those of `scaled` that are judged by their increase.
     """
@@ -90,7 +91,7 @@ class FeatureMap:
     decimals: tuple[int, ...] = ()
     limits: tuple[tuple[str, int], ...] = ()
     units: tuple[int, ...] = ()
-    ranges: tuple[Range, ...] = ()
+    ranges: tuple[Range | Never, ...] = ()
     mode: Mode | None = None
     counters: tuple[Counter, ...] = ()
 

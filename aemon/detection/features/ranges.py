@@ -8,6 +8,7 @@ import numpy as np
 from aemon.config.column_settings import ColumnSettings
 from aemon.detection.arrays import Mask, Values
 from aemon.detection.features.columns import shortened
+from aemon.detection.features.firsts import Never
 from aemon.errors import FrameError
 
 
@@ -67,7 +68,7 @@ def ranges_of(columns: ColumnSettings, numeric: Sequence[str]) -> tuple[Range, .
     )
 
 
-def outside_of(ranges: Sequence[Range], names: Sequence[str], numbers: Values) -> Mask:
+def outside_of(ranges: Sequence[Range | Never], names: Sequence[str], numbers: Values) -> Mask:
     """Return which records lie outside of which ranges (N, R).
 
     Args:
