@@ -94,6 +94,9 @@ def _monitor(guess: Guess) -> Iterator[str]:
         text = _as_yaml(value) if key == "url" else _escaped(value)
         yield f"      {key}: {text}{_why(guess, key)}"
     yield f"    score_every: {format_duration(guess.score_every)}{_why(guess, 'score_every')}"
+    if guess.exclude:
+        names = ", ".join(_escaped(name) for name in guess.exclude)
+        yield f"    columns: {{exclude: [{names}]}} # named like labels: nothing may be learned of them"
 
 
 def _why(guess: Guess, key: str) -> str:

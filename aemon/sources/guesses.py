@@ -32,6 +32,11 @@ _ENTITY_NAME = re.compile(
     r"(pump|machine|device|sensor|host|instance|node|server|unit|asset|station|engine|motor|"
     r"turbine|line|plant|site|entity|tag|vehicle|meter|equipment)(_?(id|name|no|nr|key))?$", re.IGNORECASE
 )  # fmt: skip
+_LABEL_NAME = re.compile(
+    r"(is_?)?(anomaly|anomalous|anomalies|outlier|attack|fault|failure|target|label|class|"
+    r"ground_?truth|change_?point)s?(_?(label|flag|type))?", re.IGNORECASE
+)  # fmt: skip
+_MOST_LABELS = 10
 _TIME_OF_DAY = re.compile(r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[AaPp][Mm])?")
 
 
@@ -45,6 +50,7 @@ class Guess:
         because: by key, why it was guessed.
         score_every: how often to score.
         notes: what a person should know, a sentence each.
+        exclude: columns that look like labels: nothing may be learned from them.
     """
 
     monitor: str
@@ -52,6 +58,7 @@ class Guess:
     because: Mapping[str, str] = field(default_factory=dict)
     score_every: timedelta = timedelta(minutes=1)
     notes: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -196,3 +203,12 @@ def _with_time_of_day(sample: pd.DataFrame, found: GuessedTime) -> GuessedTime:
             because = "dates, and their time of day in a column of its own"
             return GuessedTime(name=[name, other], because=because, times=times)
     return found
+
+
+def guess_labels(sample: pd.DataFrame) -> tuple[str, ...]:
+    """Return the columns that look like labels: by their names, and because they hold few values."""
+    return tuple(
+        str(name)
+        for name in sample
+        if _LABEL_NAME.fullmatch(str(name).strip()) and sample[name].nunique() <= _MOST_LABELS
+    )

@@ -70,6 +70,19 @@ def test_a_file_gives_its_separator_its_times_and_its_entity(tmp_path):
     assert "300 records looked at" in run(tmp_path, "check").stdout
 
 
+def test_labels_are_left_out_of_what_is_learned(tmp_path):
+    lines = ["ts,flow,Anomaly,fault_type,class_size"]
+    for number in range(300):
+        at = START + timedelta(minutes=number)
+        lines.append(
+            f"{at:%Y-%m-%dT%H:%M:%SZ},{number * 7919 % 83},{number % 9 == 0:d},none,{number}"
+        )
+    (tmp_path / "export.csv").write_text("\n".join(lines) + "\n")
+    run(tmp_path, "init", "--from", "export.csv")
+    config = load_config(tmp_path / "aemon.yaml")
+    assert config.monitors["export"].columns.exclude == ("Anomaly", "fault_type")
+
+
 def test_a_prometheus_gives_its_jobs_with_rates_of_counters(tmp_path):
     registry = CollectorRegistry()
     Gauge("queue_length", "x", registry=registry).set(3)

@@ -17,6 +17,7 @@ from aemon.sources.guesses import (
     Guesses,
     carry_no_zone,
     guess_entity,
+    guess_labels,
     guess_pause,
     guess_time,
     monitor_name,
@@ -66,7 +67,12 @@ def guess_files(path: Path) -> Guesses:
     return Guesses(
         monitors=(
             Guess(
-                monitor=name, source=source, because=because, score_every=pause, notes=tuple(notes)
+                monitor=name,
+                source=source,
+                because=because,
+                score_every=pause,
+                notes=tuple(notes),
+                exclude=guess_labels(sample),
             ),
         )
     )

@@ -14,6 +14,7 @@ from aemon.sources.guesses import (
     Guesses,
     carry_no_zone,
     guess_entity,
+    guess_labels,
     guess_pause,
     guess_time,
     monitor_name,
@@ -55,6 +56,7 @@ def guess_tables(url: str) -> Guesses:
                         Guess(
                             monitor=guess.monitor, source=source, because=reasons,
                             score_every=guess.score_every, notes=guess.notes,
+                            exclude=guess.exclude,
                         )
                     )  # fmt: skip
         except database.errors as error:
@@ -88,7 +90,7 @@ def _of_table(
     notes = _notes_of(sample[times[0]])
     return Guess(
         monitor=monitor_name(name, taken), source=source, because={**because, "score_every": why},
-        score_every=pause, notes=tuple(notes),
+        score_every=pause, notes=tuple(notes), exclude=guess_labels(sample),
     )  # fmt: skip
 
 
