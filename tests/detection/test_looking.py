@@ -43,7 +43,7 @@ def kinds_of(detector: Detector) -> dict[str, str]:
 
 def test_each_column_is_taken_for_what_it_is(detector):
     kinds = kinds_of(detector)
-    assert (kinds["wind"], kinds["total"], kinds["level"]) == ("angle", "ignored", "numeric")
+    assert (kinds["wind"], kinds["total"], kinds["level"]) == ("angle", "counter", "numeric")
     assert [each.column for each in detector.feature_map.constants] == ["alarm", "status"]
 
 
