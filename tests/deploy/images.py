@@ -143,7 +143,7 @@ def _fetch_wheels(folder: Path) -> None:
         _run(*pip, "--no-deps", torch)
     except AssertionError:
         _run(*pip, "--no-deps", "--index-url", TORCH_INDEX, torch)
-    _run(*pip, "hatchling", "setuptools", f"{ROOT}[postgresql]")
+    _run(*pip, "hatchling", "setuptools", f"{ROOT}[holidays,mqtt,postgresql]")
 
 
 def _run(*command: str) -> str:
