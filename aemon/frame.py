@@ -215,13 +215,8 @@ def check_frame(
         FrameError: a role's column is missing, or two columns have the same name.
     """
     found = identify(table, roles, times)
-    readable = ~np.logical_or.reduce(list(found.unreadable.values()))
-    # Only readable records can use up a key.
-    identities = pd.DataFrame({"entity": found.entities[readable], "key": found.keys[readable]})
-    duplicate = np.zeros(len(table), dtype=bool)
-    duplicate[readable] = identities.duplicated(keep="last").to_numpy()
-    reasons = {**found.unreadable, "duplicate_key": duplicate}
-    keep = readable & ~duplicate
+    reasons = _rejected(found)
+    keep = ~np.logical_or.reduce(list(reasons.values()))
     return Frame(
         times=found.times[keep],
         keys=found.keys[keep],
@@ -229,6 +224,26 @@ def check_frame(
         values=found.values.loc[keep].reset_index(drop=True),
         rejected={reason: int(rows.sum()) for reason, rows in reasons.items() if rows.any()},
     )
+
+
+def rejected_rows(
+    table: pd.DataFrame, roles: Roles, times: npt.NDArray[np.datetime64] | None = None
+) -> dict[str, Flags]:
+    """Return which of N records `check_frame` leaves out: reason -> (N,).
+
+    Raises:
+        FrameError: as `check_frame`.
+    """
+    return _rejected(identify(table, roles, times))
+
+
+def _rejected(found: Identified) -> dict[str, Flags]:
+    readable = ~np.logical_or.reduce(list(found.unreadable.values()))
+    # Only readable records can use up a key.
+    identities = pd.DataFrame({"entity": found.entities[readable], "key": found.keys[readable]})
+    duplicate = np.zeros(len(readable), dtype=bool)
+    duplicate[readable] = identities.duplicated(keep="last").to_numpy()
+    return {**found.unreadable, "duplicate_key": duplicate}
 
 
 def check_columns(table: pd.DataFrame, roles: Roles) -> list[str]:

@@ -23,6 +23,7 @@ from aemon.cli import (
     feedback_commands,
     kinds_command,
     notify_commands,
+    rejected_command,
     rules_command,
     run_commands,
     snooze_commands,
@@ -54,6 +55,7 @@ app.command()(doctor_command.doctor)
 app.command()(rules_command.rules)
 app.command()(anomaly_commands.anomalies)
 app.command()(anomaly_commands.explain)
+app.command()(rejected_command.rejected)
 app.command()(feedback_commands.feedback)
 app.command()(codes_command.codes)
 app.command()(kinds_command.kinds)

@@ -23,10 +23,12 @@ from aemon.monitoring.lateness import lateness_of
 from aemon.monitoring.suppression import Suppression
 from aemon.monitoring.verdict_rows import verdict_rows
 from aemon.reading.reader import Read
+from aemon.reading.set_aside import set_aside_as_late
 from aemon.records import Job, Outcome, Watermark
 from aemon.run import Run, Stop
 from aemon.run_report import RunCounts, RunReport
 from aemon.store.detectors import StoredDetector
+from aemon.store.inbox.rejected_records import Rejected, keep_rejected
 from aemon.store.ledger import note_progress
 from aemon.store.store import Mark, Row, Store
 from aemon.store.verdicts import compare_verdicts, save_verdicts
@@ -80,7 +82,10 @@ class Judge:
         )
         frame = read.frame.take(~too_late) if dropped else read.frame
         judged = self._judge(frame, late[~too_late], behind=False)
-        return self._commit(judged, mark, to, counts)
+        aside = read.set_aside
+        if dropped:
+            aside += set_aside_as_late(read.frame.take(too_late), read.roles)
+        return self._commit(judged, mark, to, counts, aside=aside)
 
     def review(self, frame: Frame, mark: Mark, *, again: bool = False) -> Mark:
         """Judge records found behind the watermark: late ones, corrected ones, or all `again`.
@@ -123,7 +128,14 @@ class Judge:
         )
 
     def _commit(
-        self, judged: Judged, mark: Mark, to: Watermark, counts: RunCounts, *, again: bool = False
+        self,
+        judged: Judged,
+        mark: Mark,
+        to: Watermark,
+        counts: RunCounts,
+        *,
+        again: bool = False,
+        aside: Sequence[Rejected] = (),
     ) -> Mark:
         """Write everything that came of judged records, or nothing; then adopt what was counted."""
         rows = verdict_rows(judged, self.stored, self.clock())
@@ -148,6 +160,7 @@ class Judge:
             save_verdicts(
                 commit, rows, saved, run_id=run_id, episodes=episodes.members, keep=self._keep
             )
+            keep_rejected(commit.connection, self.store, self.monitor, aside)
             self.stop.check()  # the last word: a run that was given up writes nothing any more
         self._adopt(counts + episodes.counts + RunCounts(store_seconds=(monotonic() - began,)))
         self.run.id = run_id

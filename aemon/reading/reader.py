@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from aemon.frame import Frame, Roles, check_columns, check_frame, join_frames, naive_utc
+from aemon.frame import Frame, Roles, check_columns, check_frame, join_frames, naive_utc, printable
+from aemon.reading.set_aside import MOST_AT_ONCE, set_aside
 from aemon.reading.shown_values import examples_of
 from aemon.records import Watermark
 from aemon.sources.source import Arrived, Fetched, Replayable
+from aemon.store.inbox.rejected_records import Rejected
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +41,7 @@ class Read:
         column: (fetched,) their event times as the source gave them, those of rejected records
             included; `times` as they are read.
         roles: of the source's columns.
+        set_aside: rejected records, the last ones of each reason, with their text.
     """
 
     frame: Frame
@@ -53,6 +56,7 @@ class Read:
     given_up: int = 0
     warnings: tuple[str, ...] = ()
     examples: Mapping[str, str] = field(default_factory=dict)
+    set_aside: tuple[Rejected, ...] = ()
 
     @property
     def acceptable(self) -> int:
@@ -145,11 +149,17 @@ class Reader:
             check_columns(fetched.table, roles)
             times = roles.times_of(fetched.table[roles.time])
         frame = check_frame(fetched.table, roles, times)
-        examples = examples_of(fetched.table, roles, times) if frame.rejected else {}
+        examples: dict[str, str] = {}
+        aside: tuple[Rejected, ...] = ()
+        if frame.rejected:
+            examples = examples_of(fetched.table, roles, times)
+            aside = set_aside(fetched.table, roles, times)
         if fetched.unreadable:
             rejected = {**frame.rejected, UNREADABLE: len(fetched.unreadable)}
             frame = replace(frame, rejected=rejected)
             examples[UNREADABLE] = fetched.unreadable[0]
+            texts = fetched.unreadable[-MOST_AT_ONCE:]
+            aside += tuple(Rejected(reason=UNREADABLE, record=printable(text)) for text in texts)
         return Read(
             frame=frame,
             fetched=len(fetched.table) + len(fetched.unreadable),
@@ -163,6 +173,7 @@ class Reader:
             given_up=fetched.given_up,
             warnings=fetched.warnings,
             examples=examples,
+            set_aside=aside,
         )
 
     def _without_incomplete(self, read: Read, position: Watermark | None, complete: int) -> Read:
@@ -186,6 +197,7 @@ class Reader:
             incomplete=incomplete,
             column=read.column.iloc[:0],
             times=read.times[:0],
+            set_aside=(),
         )
 
     def _with_context(self, read: Read, position: Watermark | None) -> Read:

@@ -19,7 +19,8 @@ from tests.cli.commands import LEARNED, add_monitor, change, run, sql
 from tests.processes import insert
 
 COMMANDS = (
-    "init", "run", "check", "train", "score", "status", "doctor", "anomalies", "explain", "codes",
+    "init", "run", "check", "train", "score", "status", "doctor", "anomalies", "explain", "rejected",
+    "codes",
     "kinds", "sources", "tune", "demo", "feedback", "episodes list", "episodes show", "episodes ack",
     "episodes close", "episodes label", "snooze add", "snooze list", "snooze end",
     "detectors list", "detectors show", "detectors compare", "detectors promote",

@@ -161,6 +161,7 @@ CALLS: dict[str, Call] = {
     "write_config": lambda world: (None, {"place": str(_file(world.folder))}),
     "list_notifications": on(dead=True),
     "list_snoozes": on(ended=True),
+    "list_rejected_records": on(monitor="pumps"),
     "make_token": lambda _world: (None, {"name": "prometheus"}),
     "promote_detector": on(version=1),
     "prune_results": on(dry_run=True),

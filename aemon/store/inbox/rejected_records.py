@@ -1,7 +1,8 @@
-"""Records of streams that could not be kept: there to be looked at, the newest of every monitor."""
+"""Records that were set aside: there to be looked at, the newest of every monitor."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -18,6 +19,47 @@ class Rejected:
 
     reason: str
     record: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RejectedRecord:
+    """A rejected record as the store holds it.
+
+    Attributes:
+        id: its number, in order of arrival.
+        monitor: the monitor it was for.
+        received_at: when it was rejected, UTC.
+        reason: why, such as `no_time`.
+        record: its text, at most `LONGEST_REJECTED` characters.
+    """
+
+    id: int
+    monitor: str
+    received_at: datetime
+    reason: str
+    record: str
+
+
+def newest_rejected(
+    store: Store, monitors: Collection[str], limit: int, since: datetime | None = None
+) -> list[RejectedRecord]:
+    """Return at most `limit` rejected records of these monitors, newest first.
+
+    `since` leaves out those that were rejected before that time.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    query = (
+        sa.select(*(rejected_records.c[name] for name in RejectedRecord.__slots__))
+        .where(rejected_records.c.monitor.in_(monitors))
+        .order_by(rejected_records.c.id.desc())
+        .limit(limit)
+    )
+    if since is not None:
+        query = query.where(rejected_records.c.received_at >= since)
+    with store.reading() as connection:
+        return [RejectedRecord(**row) for row in connection.execute(query).mappings()]
 
 
 def keep_rejected(

@@ -1,0 +1,29 @@
+"""Rejected records: what was set aside, why, and what it said."""
+
+from datetime import datetime
+
+from aemon.operations.installation import Installation
+from aemon.store.inbox.rejected_records import RejectedRecord, newest_rejected
+
+
+def list_rejected_records(
+    installation: Installation,
+    monitor: str | None = None,
+    *,
+    since: datetime | None = None,
+    limit: int = 20,
+) -> tuple[RejectedRecord, ...]:
+    """Return rejected records, newest first.
+
+    Args:
+        installation: where.
+        monitor: only this monitor's.
+        since: only those rejected from this time on, aware.
+        limit: at most this many.
+
+    Raises:
+        ConfigError: there is no such monitor.
+        NoResultsError: there are no results yet.
+    """
+    names = installation.monitors(monitor)
+    return tuple(newest_rejected(installation.store, names, limit, since))
