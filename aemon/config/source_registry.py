@@ -25,6 +25,7 @@ ENTRY_POINTS = "aemon.sources"
 BUILT_IN = {
     "sql": "aemon.sources.sql.settings:SqlSource",
     "csv": "aemon.sources.csv.settings:CsvSource",
+    "parquet": "aemon.sources.parquet.settings:ParquetSource",
     "host": "aemon.sources.host.settings:HostSource",
     "prometheus": "aemon.sources.prometheus.settings:PrometheusSource",
     "mqtt": "aemon.sources.mqtt.settings:MqttSource",

@@ -17,7 +17,7 @@ def write_config(place: str) -> str:
     """Return the text of a configuration for what is at a place; guesses stand in comments.
 
     Args:
-        place: the URL of a Prometheus or a database, or the path of CSV files or a SQLite file.
+        place: the URL of a Prometheus or a database, or the path of CSV or Parquet files, or of a SQLite file.
 
     Raises:
         SourceError: it cannot be reached at the moment.
@@ -43,6 +43,12 @@ def _look_at(place: str) -> Guesses:
         from aemon.sources.sql.guessing import guess_tables
 
         return guess_tables(place if scheme else f"sqlite:///{place}")
+    from aemon.sources.parquet.guessing import holds_parquet
+
+    if holds_parquet(path):
+        from aemon.sources.parquet.guessing import guess_files as guess_parquet_files
+
+        return guess_parquet_files(path)
     from aemon.sources.csv.guessing import guess_files
 
     return guess_files(path)

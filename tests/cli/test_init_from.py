@@ -5,6 +5,8 @@ from contextlib import closing
 from datetime import datetime, timedelta
 
 import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
@@ -81,6 +83,22 @@ def test_labels_are_left_out_of_what_is_learned(tmp_path):
     run(tmp_path, "init", "--from", "export.csv")
     config = load_config(tmp_path / "aemon.yaml")
     assert config.monitors["export"].columns.exclude == ("Anomaly", "fault_type")
+
+
+def test_parquet_files_give_their_times_and_their_entity(tmp_path):
+    folder = tmp_path / "lake"
+    folder.mkdir()
+    for day in range(2):
+        at = [START + timedelta(days=day, minutes=n // 2) for n in range(300)]
+        pumps = [f"K{n % 2}" for n in range(300)]
+        values = [float(n * 7919 % 83) for n in range(300)]
+        table = pa.table({"at": at, "pump": pumps, "pressure": values})
+        pq.write_table(table, folder / f"{day}.parquet")
+    run(tmp_path, "init", "--from", "lake")
+    source = sources_of(tmp_path)["lake"]
+    assert (source.kind, source.time, source.entity) == ("parquet", "at", "pump")
+    assert "2 files are read" in (tmp_path / "aemon.yaml").read_text()
+    assert "600 records looked at" in run(tmp_path, "check").stdout
 
 
 def test_a_prometheus_gives_its_jobs_with_rates_of_counters(tmp_path):

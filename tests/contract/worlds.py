@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from aemon.config.schema import MonitorSettings
 from aemon.reading.inbox_records import InboxRecords
@@ -19,6 +21,7 @@ from aemon.sources.csv.settings import CsvSource
 from aemon.sources.host.settings import HostSource
 from aemon.sources.host.source import Host
 from aemon.sources.mqtt.settings import MqttSource
+from aemon.sources.parquet.settings import ParquetSource
 from aemon.sources.prometheus.settings import PrometheusSource
 from aemon.sources.push.batches import read_json_lines
 from aemon.sources.source_kinds import open_replayable, open_stream
@@ -113,6 +116,43 @@ class CsvWorld(World):
             self.lines[file] += 1
             keys.append(f"{file.name}:{self.lines[file]}")
         return keys
+
+
+class ParquetWorld(World):
+    """One file that is replaced by longer ones, or a folder that gets a file with every call."""
+
+    def __init__(self, folder: Path, *, files: bool, keyed: bool = False) -> None:
+        self.folder, self.files, self.keyed = folder, files, keyed
+        self.rows: list[tuple[datetime, int, str]] = []
+        self.calls = 0
+        if not files:
+            self._write("a.parquet", [])
+        settings = ParquetSource(
+            path=folder if files else folder / "a.parquet",
+            time="at",
+            key="id" if keyed else None,
+        )
+        self.source = open_replayable(settings, clock=lambda: EPOCH)
+
+    def add(self, seconds: list[int]) -> list[str]:
+        first = len(self.rows)
+        self.rows += [(moment(second), second, f"r{first + n}") for n, second in enumerate(seconds)]
+        begin, name = (first, f"{self.calls:03}.parquet") if self.files else (0, "a.parquet")
+        self.calls += 1
+        self._write(name, self.rows[begin:])
+        if self.keyed:
+            return [key for _, _, key in self.rows[first:]]
+        return [f"{name}:{n + 1}" for n in range(first - begin, len(self.rows) - begin)]
+
+    def _write(self, name: str, rows: list[tuple[datetime, int, str]]) -> None:
+        columns = list(zip(*rows, strict=True)) if rows else [(), (), ()]
+        types = (pa.timestamp("us", "Europe/Berlin"), pa.decimal128(8, 2), pa.string())
+        table = pa.table(
+            [pa.array(values, kind) for values, kind in zip(columns, types, strict=True)],
+            names=["at", "flow", "id"],
+        )
+        pq.write_table(table, self.folder / ".new", row_group_size=3)
+        (self.folder / ".new").rename(self.folder / name)
 
 
 class JoinedWorld(World):
@@ -310,6 +350,9 @@ WORLDS = {
     "csv file": lambda ask, folder: CsvWorld(folder, files=1),
     "csv folder": lambda ask, folder: CsvWorld(folder, files=2),
     "csv joined": lambda ask, folder: JoinedWorld(folder),
+    "parquet file": lambda ask, folder: ParquetWorld(folder, files=False),
+    "parquet keyed": lambda ask, folder: ParquetWorld(folder, files=False, keyed=True),
+    "parquet folder": lambda ask, folder: ParquetWorld(folder, files=True),
     "prometheus": lambda ask, folder: PrometheusWorld(ask("prometheus_url")),
     "prometheus entities": lambda ask, folder: PrometheusWorld(ask("prometheus_url"), entity=True),
     "victoria": lambda ask, folder: VictoriaWorld(ask("victoria_url")),

@@ -37,16 +37,18 @@ class Files(NamedTuple):
         return f"{count} may not be listed or entered: {listed(self.closed, self.base)}; {PERMIT}"
 
 
-def find_files(path: Path) -> Files:
+def find_files(path: Path, endings: tuple[str, ...] = ENDINGS) -> Files:
     """Return the files that a path means: one, those of a folder, or those that fit a pattern.
+
+    Of a folder those are read that have one of the `endings`.
 
     Raises:
         SourceError: there is none, a folder holds files and none of them is read, or it may not be
             listed or entered.
     """
     try:
-        found = files_of(path)
-        beside = [] if found.read else files_beside(found)
+        found = files_of(path, endings)
+        beside = [] if found.read else files_beside(found, endings)
     except OSError as error:
         raise SourceError(
             f"{error.filename or path}: {error.strerror or error}", todo=PERMIT
@@ -61,11 +63,11 @@ def find_files(path: Path) -> Files:
     count = f"{len(beside)} file{'' if len(beside) == 1 else 's'}"
     raise SourceError(
         f"{path} holds {count}, and none is read: {listed(beside, found.base)}",
-        todo=f"files that end in .csv are; a pattern says which others: path: {pattern}",
+        todo=f"files that end in {endings[0]} are; a pattern says which others: path: {pattern}",
     )
 
 
-def files_of(path: Path) -> Files:
+def files_of(path: Path, endings: tuple[str, ...] = ENDINGS) -> Files:
     """Return the files that a path means, without an error where a folder has none to read.
 
     Raises:
@@ -74,7 +76,8 @@ def files_of(path: Path) -> Files:
     """
     there = path if path.exists() else path.expanduser()
     if there.is_dir():
-        return Files(there, {one.name: one for one in sorted(there.iterdir()) if _is_csv(one)})
+        own = (one for one in sorted(there.iterdir()) if _ends_in(one, endings))
+        return Files(there, {one.name: one for one in own})
     if there.exists():
         check_plain(there)
         return Files(there.parent, {there.name: there})
@@ -119,10 +122,11 @@ def check_plain(path: Path) -> None:
         )
 
 
-def files_beside(files: Files) -> list[Path]:
-    """Return the files beside those that are read, and CSV files in folders below them."""
+def files_beside(files: Files, endings: tuple[str, ...] = ENDINGS) -> list[Path]:
+    """Return the files beside those that are read, and such as they in folders below them."""
     folders = sorted({path.parent for path in files.read.values()} | {files.base})
-    below = (x for x in sorted(files.base.glob("*/**/*")) if _permits(x, os.F_OK) and _is_csv(x))
+    deep = (one for one in sorted(files.base.glob("*/**/*")) if _permits(one, os.F_OK))
+    below = (one for one in deep if _ends_in(one, endings))
     known = [folder for folder in folders if _permits(folder, os.R_OK | os.X_OK)]
     there = dict.fromkeys([*(one for folder in known for one in sorted(folder.iterdir())), *below])
     taken = set(files.read.values())
@@ -131,8 +135,8 @@ def files_beside(files: Files) -> list[Path]:
     ]
 
 
-def _is_csv(path: Path) -> bool:
-    return path.name.lower().endswith(ENDINGS) and path.is_file()
+def _ends_in(path: Path, endings: tuple[str, ...]) -> bool:
+    return path.name.lower().endswith(endings) and path.is_file()
 
 
 def was_rotated(path: Path, read: Iterable[Path]) -> bool:

@@ -32,7 +32,7 @@ _NO_TEXT = {
     b"7z\xbc\xaf": ("is compressed (7z)", "unpack it, or compress it with gzip"),
     b"Rar!": ("is compressed (rar)", "unpack it, or compress it with gzip"),
     b"\xd0\xcf\x11\xe0": ("is a spreadsheet", "save it as CSV"),
-    b"PAR1": ("is a Parquet file", "write it as CSV"),
+    b"PAR1": ("is a Parquet file", "read it with a source of kind parquet"),
     b"SQLite format 3": ("is a database", "read it with a source of kind sql"),
 }
 _LINE_ENDS = (b"\n", b"\r", b"\x00", b"")  # the zero is of UTF-16

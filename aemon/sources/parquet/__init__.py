@@ -1,0 +1,1 @@
+"""Records from Parquet files."""

@@ -1,0 +1,164 @@
+"""What the end of a Parquet file says of it, without reading its rows."""
+
+import os
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from aemon.errors import SourceConfigError, SourceError
+from aemon.sources.csv.files import check_plain
+from aemon.sources.parquet.columns import split_by_type
+
+MAGIC, ENCRYPTED = b"PAR1", b"PARE"
+MOST_COLUMNS = 10_000  # as of CSV files
+BROKEN = (pa.ArrowException, OSError, EOFError)
+"""What pyarrow raises of a file that it cannot read."""
+
+_END_BYTES = 8  # the footer's length and the magic number
+_SAMPLE_BYTES = 65_536
+
+
+class IncompleteError(SourceError):
+    """A file is still being written, or damaged: what it holds cannot be read at the moment."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Footer:
+    """What a complete file says of itself.
+
+    Attributes:
+        rows: how many records it holds.
+        groups: how many of them each row group holds.
+        columns: those that can be read; members of structures as `motor.current`.
+        top: the columns they are, or are members of.
+        left_out: columns of lists and the like, which cannot be read.
+        mark: what tells its content from that of other files.
+    """
+
+    rows: int
+    groups: tuple[int, ...]
+    columns: tuple[str, ...]
+    top: tuple[str, ...]
+    left_out: tuple[str, ...]
+    mark: str
+
+
+def state_of(path: Path) -> tuple[int, int, int]:
+    """Return what changes whenever a file does.
+
+    Raises:
+        SourceError: it cannot be looked at.
+    """
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror or error}") from None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def read_footer(path: Path) -> Footer:
+    """Return what a file says of itself.
+
+    Raises:
+        IncompleteError: it has no footer: it is still being written, or damaged.
+        SourceConfigError: it is no Parquet file, encrypted, or has columns that cannot be told
+            apart, or too many.
+        SourceError: it cannot be read.
+    """
+    try:
+        check_plain(path)
+        with path.open("rb") as file:
+            mark = _mark_of(path, file)
+            with open_parquet(path) as parquet:
+                return _footer_of(path, parquet, mark)
+    except pa.ArrowException as error:
+        raise damaged(path, error) from None
+    except OSError as error:
+        if error.errno is None:  # pyarrow's own
+            raise damaged(path, error) from None
+        raise SourceError(f"{path}: {error.strerror or error}") from None
+
+
+def open_parquet(path: Path) -> Any:
+    """Open a file such that little of it is held in memory at once.
+
+    Raises:
+        Exception: one of `BROKEN`.
+    """
+    # A row group is read column by column through buffers; nothing is fetched in advance.
+    return pq.ParquetFile(
+        path, pre_buffer=False, buffer_size=1 << 20, coerce_int96_timestamp_unit="us"
+    )
+
+
+def damaged(path: Path, error: BaseException) -> IncompleteError:
+    """Return the error of a file whose content cannot be understood."""
+    why = " ".join(str(error).split())[:200]
+    return IncompleteError(
+        f"{path} cannot be read as Parquet, or not yet: {why}",
+        todo="write files under another name, such as .tmp, and rename them once they are complete; "
+        "replace a damaged one",
+    )
+
+
+def _footer_of(path: Path, parquet: Any, mark: str) -> Footer:
+    metadata = parquet.metadata
+    schema = parquet.schema_arrow
+    columns, left_out = split_by_type(schema)
+    names = [*columns, *left_out]
+    twice = sorted({name for name in names if names.count(name) > 1} if _repeats(names) else ())
+    if twice:
+        raise SourceConfigError(
+            f"{path}: more than one column {', '.join(map(repr, twice))}",
+            todo="give every column its own name",
+        )
+    if len(names) > MOST_COLUMNS:
+        raise SourceConfigError(f"{path}: {len(names):,} columns, and at most {MOST_COLUMNS:,}")
+    return Footer(
+        rows=metadata.num_rows,
+        groups=tuple(metadata.row_group(at).num_rows for at in range(metadata.num_row_groups)),
+        columns=columns,
+        top=tuple(schema.names),
+        left_out=left_out,
+        mark=mark,
+    )
+
+
+def _repeats(names: list[str]) -> bool:
+    return len(set(names)) < len(names)
+
+
+def _mark_of(path: Path, file: BinaryIO) -> str:
+    """Return what tells a file's content from others: its footer, and samples of its data.
+
+    Footers alone may be alike, where no statistics are written.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    begin = file.read(len(MAGIC))
+    if begin == ENCRYPTED:
+        raise SourceConfigError(f"{path}: its footer is encrypted", todo="write it without")
+    if begin != MAGIC[: len(begin)]:
+        raise SourceConfigError(
+            f"{path}: is no Parquet file: it does not begin with PAR1",
+            todo="name a pattern that takes Parquet files alone, such as exports/*.parquet",
+        )
+    file.seek(max(size - _END_BYTES, 0))
+    end = file.read(_END_BYTES)
+    length = int.from_bytes(end[:4], "little")
+    if end[4:] != MAGIC or size < len(MAGIC) + _END_BYTES + length:
+        raise IncompleteError(f"{path} has no footer: it is still being written, or damaged")
+    found = blake2b(digest_size=8)
+    footer = size - _END_BYTES - length
+    for start, count in (
+        (footer, length),
+        (0, min(_SAMPLE_BYTES, footer)),
+        (max(footer - _SAMPLE_BYTES, 0), min(_SAMPLE_BYTES, footer)),
+    ):
+        file.seek(start)
+        found.update(file.read(count))
+    return found.hexdigest()

@@ -1,0 +1,190 @@
+"""The Parquet files that a path means: what they say of themselves, and pieces of their rows."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from aemon.sources.csv.files import find_files
+from aemon.sources.parquet.footers import Footer, IncompleteError, damaged, read_footer, state_of
+from aemon.sources.parquet.places import Place
+from aemon.sources.parquet.rows import ROWS_AT_ONCE, RowReader
+from aemon.sources.parquet.settings import ENDINGS
+from aemon.sources.parquet.tables import Tables
+
+_MOST_NAMES = 5  # in a message
+_State = tuple[int, int, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Look:
+    """What a look at all files has found.
+
+    Attributes:
+        footers: of the complete files, by name, in the order of names.
+        warnings: what a person should know, a sentence each.
+        note: what is said of a first look alone; empty if nothing.
+    """
+
+    footers: dict[str, Footer]
+    warnings: tuple[str, ...]
+    note: str
+
+
+class ManyFiles:
+    """The files of a path, as the last look found them.
+
+    Args:
+        path: one file, a folder or a pattern.
+        tables: makes records of rows.
+
+    Attributes:
+        paths: of the files, by name, with those that are not complete.
+    """
+
+    def __init__(self, path: Path, tables: Tables) -> None:
+        self.paths: dict[str, Path] = {}
+        self._path = path
+        self._tables = tables
+        self._footers: dict[Path, tuple[_State, Footer]] = {}
+        self._reader: tuple[Path, _State, RowReader] | None = None  # goes on in the next read
+
+    def look(self) -> Look:
+        """Find the files and read the footers of those that are new or have changed.
+
+        Raises:
+            SourceError: there is no file, or the only one cannot be read.
+            SourceConfigError: a file lacks a column.
+        """
+        files = find_files(self._path, ENDINGS)
+        self.paths = {name: path for name, path in files.read.items() if not _is_hidden(name)}
+        warnings = [files.warning]
+        footers: dict[str, Footer] = {}
+        for name, path in self.paths.items():
+            try:
+                footers[name] = self._footer(path)
+            except IncompleteError as error:
+                if len(self.paths) == 1:
+                    raise
+                warnings.append(str(error))
+                continue
+            self._tables.check(path, footers[name])
+        known = set(self.paths.values())
+        self._footers = {path: self._footers[path] for path in self._footers if path in known}
+        self._tables.check_chosen(footers)
+        return Look(footers=footers, warnings=tuple(warnings), note=_note(footers))
+
+    def piece(
+        self, name: str, footer: Footer, start: Place, count: int, *, goes_on: bool = False
+    ) -> tuple[pd.DataFrame, npt.NDArray[np.datetime64]]:
+        """Return so many rows of a file as records, and their times.
+
+        With `goes_on`, the next call is expected to begin where this one ends.
+
+        Raises:
+            IncompleteError: they cannot be read at the moment.
+        """
+        path = self.paths[name]
+        state = self._footers[path][0]
+        reader = self._reader_at(path, state, start.rows) if goes_on else None
+        if reader is None:
+            top = _top_of(self._tables.names(footer), footer)
+            reader = RowReader(path, footer, top, start.rows)
+        try:
+            arrow = reader.take(count)
+            if state_of(path) != state:
+                raise damaged(path, OSError("it was changed while it was read"))
+        except IncompleteError:
+            reader.close()
+            raise
+        if goes_on and reader.at < footer.rows:
+            self._reader = path, state, reader
+        else:
+            reader.close()
+        return self._tables.make(arrow, footer, start, (name, path))
+
+    def _reader_at(self, path: Path, state: _State, row: int) -> RowReader | None:
+        """Hand over the open file if it stands at this row; close it if not."""
+        if self._reader is None:
+            return None
+        reader = self._reader[2]
+        if (*self._reader[:2], reader.at) == (path, state, row):
+            self._reader = None
+            return reader
+        self.close()
+        return None
+
+    def mark_of(self, name: str, row: int) -> str:
+        """Return the fingerprint of a file's row of this number, counted from 0.
+
+        Raises:
+            IncompleteError: it cannot be read at the moment.
+        """
+        footer = self._footer(self.paths[name])
+        return self._tables.fingerprint(self.piece(name, footer, Place(row, footer.mark), 1)[0])
+
+    def times_of(self, name: str) -> npt.NDArray[np.datetime64]:
+        """Return the event times of all rows of a file.
+
+        Raises:
+            IncompleteError: they cannot be read at the moment.
+        """
+        return self.some_times(name, 0, self._footer(self.paths[name]).rows)
+
+    def some_times(self, name: str, row: int, count: int) -> npt.NDArray[np.datetime64]:
+        """Return the event times of some rows; no other column is read.
+
+        Raises:
+            IncompleteError: they cannot be read at the moment.
+        """
+        path = self.paths[name]
+        footer = self._footer(path)
+        reader = RowReader(path, footer, _top_of(self._tables.wanted, footer), row)
+        try:
+            found = []
+            while count > 0 and reader.at < footer.rows:
+                place = Place(reader.at, footer.mark)
+                arrow = reader.take(min(count, ROWS_AT_ONCE))
+                found.append(self._tables.make(arrow, footer, place, (name, path))[1])
+                count -= len(found[-1])
+        finally:
+            reader.close()
+        return np.concatenate(found) if found else np.empty(0, dtype="datetime64[us]")
+
+    def close(self) -> None:
+        """Close the file that is read at the moment."""
+        if self._reader is not None:
+            self._reader[2].close()
+            self._reader = None
+
+    def _footer(self, path: Path) -> Footer:
+        state = state_of(path)
+        if self._footers.get(path, (None,))[0] != state:
+            self._footers[path] = state, read_footer(path)
+        return self._footers[path][1]
+
+
+def _is_hidden(name: str) -> bool:
+    """Return whether a file or a folder above it is one that writers use for themselves.
+
+    >>> _is_hidden("_temporary/0/part-0.parquet"), _is_hidden("pump=1/part-0.parquet")
+    (True, False)
+    """
+    return any(part.startswith(("_", ".")) for part in Path(name).parts)
+
+
+def _top_of(names: tuple[str, ...], footer: Footer) -> tuple[str, ...]:
+    """Return the columns that these are, or are members of."""
+    return tuple(
+        top
+        for top in footer.top
+        if any(name == top or name.startswith(f"{top}.") for name in names)
+    )
+
+
+def _note(footers: dict[str, Footer]) -> str:
+    left_out = sorted({name for footer in footers.values() for name in footer.left_out})
+    names = ", ".join(left_out[:_MOST_NAMES]) + (", ..." if len(left_out) > _MOST_NAMES else "")
+    return f"columns with lists or maps are not read: {names}" if left_out else ""

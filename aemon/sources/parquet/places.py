@@ -1,0 +1,90 @@
+"""How far each Parquet file has been read, as a watermark keeps it."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from aemon.errors import SourceConfigError
+from aemon.frame import printable
+
+MOST_MISSING = 1_000
+"""Of so many files that are gone places are kept, the newest: they may come back."""
+
+_FILES, _ORDER = "parquet", "order"
+
+
+class Place(NamedTuple):
+    """How far a file has been read.
+
+    `mark` tells its content from that of others; `generation` counts how often a file of this name
+    was found replaced by one that has nothing in common with it; `name` is the file's name when it was
+    first read (empty: the same); `last` is the fingerprint of the last record read and `time` its
+    event time in seconds since 1970; `shift` is by how much the numbers of records exceed those of
+    their rows, for rows were cut off above.
+    """
+
+    rows: int
+    mark: str = ""
+    generation: int = 0
+    name: str = ""
+    last: str = ""
+    time: float | None = None
+    shift: int = 0
+
+
+_TYPES = (int, str, int, str, str, float | int | None, int)
+"""Of a place's fields."""
+
+
+def as_position(places: Mapping[str, Place], order: str | None) -> str:
+    """Return places by file as a watermark keeps them, with the order of day and month."""
+    return json.dumps({_FILES: places, **({} if order is None else {_ORDER: order})})
+
+
+def order_in(position: str) -> str | None:
+    """Return the order of day and month that a position keeps; None if none.
+
+    Raises:
+        SourceConfigError: aemon did not write it.
+    """
+    order = _read(position).get(_ORDER)
+    return order if isinstance(order, str) else None
+
+
+def places_in(position: str) -> dict[str, Place]:
+    """Return the places of a position by file.
+
+    Raises:
+        SourceConfigError: aemon did not write it.
+    """
+    try:
+        written = _read(position).get(_FILES, {}).items()
+        return {name: _place_of(fields) for name, fields in written}
+    except (AttributeError, TypeError):
+        raise _unknown(position) from None
+
+
+def _read(position: str) -> dict[str, Any]:
+    try:
+        found = json.loads(position or "{}")
+    except (RecursionError, ValueError):
+        raise _unknown(position) from None
+    if not isinstance(found, dict) or (found and _FILES not in found):
+        raise _unknown(position)
+    return found
+
+
+def _place_of(fields: list[Any]) -> Place:
+    place = Place(*fields)
+    if not all(map(isinstance, place, _TYPES)) or place.rows < 0:
+        raise TypeError
+    return place
+
+
+def _unknown(position: str) -> SourceConfigError:
+    return SourceConfigError(
+        "the store does not say how far was read: watermarks.position is "
+        f"{printable(position)[:60]!r}",
+        todo="delete the monitor's row of `watermarks`: all records are then read again, and none "
+        "is judged twice",
+    )

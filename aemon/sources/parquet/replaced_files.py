@@ -1,0 +1,127 @@
+"""Parquet files that were renamed, copied or replaced since they were read: known by content."""
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from aemon.errors import SourceConfigError
+from aemon.sources.csv.moved_files import KNOW_BY_KEY
+from aemon.sources.parquet.footers import Footer
+from aemon.sources.parquet.places import MOST_MISSING, Place
+
+_log = logging.getLogger(__name__)
+_MOST_COMPARED = 100  # rows of the time of the one looked for
+
+TimesOf = Callable[[str], npt.NDArray[np.datetime64]]
+MarkOf = Callable[[str, int], str]
+
+
+def located(
+    footers: Mapping[str, Footer], known: Mapping[str, Place], *, knows_copies: bool
+) -> tuple[dict[str, Place], list[str]]:
+    """Find the files of known places, and drop files that are copies of others.
+
+    Args:
+        footers: of all complete files, in the order of their names.
+        known: places by name, as a watermark keeps them.
+        knows_copies: a file with the content of another is a copy of it.
+
+    Returns:
+        Places by the name of the file today, with those of files that are gone; and the names of
+        the files to be read.
+    """
+    places = {name: place for name, place in known.items() if name in footers}
+    gone = {name: place for name, place in known.items() if name not in footers}
+    held = {place.mark for name, place in places.items() if footers[name].mark == place.mark}
+    by_mark = {place.mark: name for name, place in gone.items()}
+    for name, footer in footers.items():
+        old = by_mark.get(footer.mark)
+        if name not in places and old in gone and footer.mark not in held:
+            place = gone.pop(old)
+            places[name] = place._replace(name=place.name or old)
+    wanted: dict[str, str] = {}
+    for name, footer in sorted(footers.items(), key=lambda pair: pair[0] not in places):
+        wanted.setdefault(footer.mark if knows_copies and footer.rows else name, name)
+    newest = sorted(gone, key=lambda name: gone[name].time or 0.0)[-MOST_MISSING:]
+    names = set(wanted.values())
+    return {name: gone[name] for name in newest} | places, [n for n in footers if n in names]
+
+
+class Starts:
+    """Finds where reading begins in a file.
+
+    Args:
+        keyed: a column identifies the records: those that are read again are known.
+        times_of: the event times of all rows of a file.
+        mark_of: the fingerprint of a file's row of this number, counted from 0.
+    """
+
+    def __init__(self, *, keyed: bool, times_of: TimesOf, mark_of: MarkOf) -> None:
+        self._keyed = keyed
+        self._times_of = times_of
+        self._mark_of = mark_of
+
+    def find(
+        self, file: tuple[str, Path], footer: Footer, place: Place | None
+    ) -> tuple[Place, str]:
+        """Return where reading begins, and what to warn of.
+
+        Args:
+            file: name and path.
+            footer: what the file says of itself.
+            place: how far a file of this name was read; None: it is new.
+
+        Raises:
+            SourceConfigError: the file replaced another, and its records may be known.
+        """
+        if place is None:
+            return Place(0, footer.mark), ""
+        if place.mark == footer.mark:
+            return place, ""
+        if place.rows == 0:
+            return place._replace(mark=footer.mark), ""
+        name, path = file
+        row = self._row_of_last(name, footer, place)
+        if row is not None and row + 1 <= place.rows:
+            _log.info("%s was replaced; it is read on after row %d", path, row + 1)
+            shift = place.shift + place.rows - (row + 1)
+            return place._replace(mark=footer.mark, rows=row + 1, shift=shift), ""
+        if not self._keyed:
+            self._refuse_known(name, path, place, above=row is not None)
+        warning = f"{path} was replaced; it is read from its beginning"
+        _log.warning("%s", warning)
+        return Place(0, footer.mark, generation=place.generation + 1), warning
+
+    def _row_of_last(self, name: str, footer: Footer, place: Place) -> int | None:
+        """Return the row, counted from 0, of the last record that was read; None if it is gone."""
+        if not place.last:
+            return None
+        if footer.rows >= place.rows and self._mark_of(name, place.rows - 1) == place.last:
+            return place.rows - 1
+        if place.time is None:
+            return None
+        times = self._times_of(name).astype("datetime64[us]").astype(np.int64)
+        rows = np.flatnonzero(np.abs(times / 1e6 - place.time) < 1e-3)[-_MOST_COMPARED:]  # noqa: PLR2004 -- a float's error
+        return next(
+            (row for row in rows[::-1].tolist() if self._mark_of(name, row) == place.last), None
+        )
+
+    def _refuse_known(self, name: str, path: Path, place: Place, *, above: bool) -> None:
+        """Refuse a file unless all its records are later than those that were read."""
+        if above:
+            raise SourceConfigError(
+                f"{path}: rows were added above those that were read, and only what comes after "
+                "them is read",
+                todo=f"write new records at the end; or {KNOW_BY_KEY}",
+            )
+        times = self._times_of(name)
+        there = times[~np.isnat(times)].astype("datetime64[us]").astype(np.int64)
+        if place.time is None or (len(there) and there.min() / 1e6 < place.time):
+            raise SourceConfigError(
+                f"{path} was replaced, and holds times before the newest record read, but not that "
+                "record",
+                todo=KNOW_BY_KEY,
+            )

@@ -1,0 +1,57 @@
+"""The settings of Parquet files."""
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from aemon.config.source_settings import FORMAT, TIME, SourceSettings, TimeFormat, TwoColumns
+from aemon.config.values.times import TimeZone
+from aemon.sources.csv.settings import MOST_PATH_BYTES, FromPath
+
+ENDINGS = (".parquet", ".parq", ".pq")
+"""Which files of a folder are read, in capitals or not; a pattern may name others."""
+
+
+def _is_local(path: object) -> object:
+    if "://" in str(path):
+        raise ValueError(
+            "is no address: Parquet is read from files of this machine; mount the bucket or the "
+            "server's folder (rclone mount, s3fs, sshfs), or copy the files here (rclone copy)"
+        )
+    return path
+
+
+class ParquetSource(SourceSettings):
+    """A Parquet file that is replaced by longer ones, or a folder of Parquet files."""
+
+    opened_by: ClassVar[str] = "aemon.sources.parquet.opening:open_files"
+    where_not_what: ClassVar[frozenset[str]] = frozenset({"timezone", "time_format", "columns"})
+
+    kind: Literal["parquet"] = "parquet"
+    path: Annotated[Path, BeforeValidator(_is_local)] = Field(
+        description="a file, a folder whose *.parquet files are read in name order, or a pattern "
+        "such as exports/**/*.parquet"
+    )
+    time: str | TwoColumns = Field(description=TIME)
+    key: str | None = Field(None, description="column that identifies a record; default file:row")
+    entity: str | FromPath | None = Field(
+        None,
+        description="column naming the thing a record belongs to; or from_path, where the name of "
+        "the file says it",
+    )
+    columns: tuple[str, ...] | None = Field(
+        None,
+        min_length=1,
+        description="columns to read beside those of time, key and entity; no other is read from "
+        "the disk; default all",
+    )
+    timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
+    time_format: TimeFormat | None = Field(None, description=FORMAT)
+
+    @field_validator("path")
+    @classmethod
+    def _is_short(cls, path: Path) -> Path:
+        if len(str(path).encode(errors="replace")) > MOST_PATH_BYTES:
+            raise ValueError(f"a path has at most {MOST_PATH_BYTES:,} bytes")
+        return path
