@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +14,8 @@ from sqlalchemy.pool import NullPool
 from aemon.config.values.addresses import public_address, without_secrets
 from aemon.errors import PermanentError, SourceConfigError, SourceError
 from aemon.sources.sql.open_connections import OpenConnections
+from aemon.sources.sql.sessions import LONGEST, guard_sessions
+from aemon.sources.sql.settings import STATEMENT_TIMEOUT
 from aemon.times.far_times import read_far_times
 
 _CONNECT_SECONDS = 10
@@ -24,10 +27,18 @@ _LITERALS = (r"'((?:[^']|'')*)'", r'"((?:[^"]|"")*)"', r"(\$\w*\$)(.*?)\1", r"\b
 _QUOTED_STATEMENT = re.compile(
     r"\s*\bLINE \d+:.*|(?<= near )'.*'(?= at line \d)|(?<=unrecognized token: ).*", re.DOTALL
 )
+_ENDED_BY_TIMEOUT = (  # PostgreSQL, MariaDB, MySQL
+    "due to statement timeout",
+    "max_statement_time exceeded",
+    "maximum statement execution time exceeded",
+)
+_MAKE_QUICKER = "make an index on time and key, ask for less, or let statements take longer: statement_timeout: 2h"
+_PATIENCE_SECONDS = 30  # beyond the timeout, until a server that says nothing is given up
 _PACKAGES = {
     "psycopg": "aemon[postgresql]",
     "psycopg2": "psycopg2-binary",
     "MySQLdb": "mysqlclient",
+    "pymysql": "pymysql",
 }
 
 
@@ -43,13 +54,17 @@ class Database:
     Args:
         url: where it is.
         query: what is asked; its literals are told to nobody.
+        statement_timeout: after so long the database ends a statement, where it can.
 
     Raises:
         SourceConfigError: the URL cannot be understood, or its driver is not installed.
     """
 
-    def __init__(self, url: str, query: str | None = None) -> None:
+    def __init__(
+        self, url: str, query: str | None = None, statement_timeout: timedelta = STATEMENT_TIMEOUT
+    ) -> None:
         self._lenient = False
+        self._statement_timeout = statement_timeout
         self._literals = sorted(_literals(query or ""), key=len, reverse=True)
         try:
             self._url = sa.make_url(url)
@@ -71,6 +86,7 @@ class Database:
             )
         self.engine = self._make_engine()
         self._open = OpenConnections(self.engine)
+        guard_sessions(self.engine, statement_timeout)
         if self.engine.driver == "psycopg":
             sa.event.listen(self.engine, "connect", read_far_times)
 
@@ -127,6 +143,8 @@ class Database:
                 todo="a relative path starts at the folder aemon was started in",
             )
         text = self.clean(error)
+        if any(words in text for words in _ENDED_BY_TIMEOUT):
+            return SourceError(f"{self.name}: {text}", todo=_MAKE_QUICKER)
         if "does not exist" in text and f'database "{self._url.database}"' in text:
             return SourceConfigError(f"{self.name}: {text}", todo="name a database that is there")
         return SourceError(f"{self.name}: {text}")
@@ -173,8 +191,17 @@ class Database:
             name = self._url.query.get("application_name", "aemon")
             return {"connect_timeout": _CONNECT_SECONDS, "application_name": name}
         if self._url.get_backend_name() in {"mysql", "mariadb"}:
-            return {"connect_timeout": _CONNECT_SECONDS}
+            return {"connect_timeout": _CONNECT_SECONDS, **self._read_timeout()}
         return {}
+
+    def _read_timeout(self) -> dict[str, object]:
+        """Return how long drivers of MySQL wait for an answer that the server should have given."""
+        if "read_timeout" in self._url.query:
+            return {}
+        if self._url.get_driver_name() not in {"pymysql", "mysqldb"}:
+            return {}
+        seconds = min(self._statement_timeout, LONGEST).total_seconds() + _PATIENCE_SECONDS
+        return {"read_timeout": round(seconds)}
 
     def _open_sqlite(self) -> sqlite3.Connection:
         """A read-only connection: never makes a file, never holds a lock between two reads."""
@@ -188,6 +215,7 @@ class Database:
             isolation_level=None,
             check_same_thread=False,
         )
+        connection.execute("PRAGMA query_only = ON")  # nor writes into what a query attaches
         if self._lenient:
             connection.text_factory = lambda raw: raw.decode("utf-8", errors="replace")
         return connection

@@ -1,5 +1,6 @@
 """The settings of a SQL table or query."""
 
+from datetime import timedelta
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, SecretStr, model_validator
@@ -13,7 +14,10 @@ from aemon.config.source_settings import (
     kind_required,
 )
 from aemon.config.values.scalars import given
-from aemon.config.values.times import TimeZone
+from aemon.config.values.times import Duration, TimeZone
+
+STATEMENT_TIMEOUT = timedelta(hours=1)
+"""Longer than any run takes by default: a run that times out cancels its query before."""
 
 
 def _sql_rules(schema: dict[str, Any]) -> None:
@@ -27,7 +31,9 @@ class SqlSource(SourceSettings):
     model_config = ConfigDict(json_schema_extra=_sql_rules)
 
     opened_by: ClassVar[str] = "aemon.sources.sql.source:SqlTable"
-    where_not_what: ClassVar[frozenset[str]] = frozenset({"url", "timezone", "time_format"})
+    where_not_what: ClassVar[frozenset[str]] = frozenset(
+        {"url", "timezone", "time_format", "statement_timeout"}
+    )
 
     kind: Literal["sql"] = "sql"
     url: SecretStr = Field(description="SQLAlchemy URL, such as sqlite:///plant.db")
@@ -38,6 +44,11 @@ class SqlSource(SourceSettings):
     entity: str | None = Field(None, description="column naming the thing a record belongs to")
     timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
     time_format: TimeFormat | None = Field(None, description=FORMAT)
+
+    statement_timeout: Duration = Field(
+        STATEMENT_TIMEOUT,
+        description="longest time for one statement, after which PostgreSQL, MariaDB and MySQL end it",
+    )
 
     @model_validator(mode="after")
     def _one_of_table_and_query(self) -> Self:

@@ -68,7 +68,9 @@ class SqlTable:
             timezone=settings.timezone,
             time_format=settings.time_format,
         )
-        self._database = Database(settings.url.get_secret_value(), settings.query)
+        self._database = Database(
+            settings.url.get_secret_value(), settings.query, settings.statement_timeout
+        )
         self._table = settings.table
         self._order = ReadingOrder(settings, self._database.engine.dialect)
         self._reader = RowReader(self._database, self._order, self._roles)

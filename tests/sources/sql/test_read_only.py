@@ -7,7 +7,7 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from aemon.errors import AemonError
+from aemon.errors import AemonError, SourceError
 from aemon.sources.sql.settings import SqlSource
 from aemon.sources.sql.source import SqlTable
 
@@ -115,3 +115,20 @@ def test_the_server_looks_whether_a_dead_daemon_still_waits(server, opened):
     )
     assert told == "5s"
     assert server.execute(f"SHOW {name}").fetchone() == ("0",)
+
+
+def test_the_server_ends_a_statement_that_takes_longer_than_it_may(server, opened):
+    source = opened(query="SELECT now() AS ts, 1 AS id, pg_sleep(600)", statement_timeout="100ms")
+    with pytest.raises(SourceError, match="due to statement timeout") as caught:
+        source.fetch(None, 5)
+    assert "statement_timeout: 2h" in caught.value.todo
+    assert server.execute("SHOW statement_timeout").fetchone() == ("0",)
+
+
+@pytest.mark.parametrize(("of_the_role", "in_force"), [("5s", "5s"), ("2h", "1h"), ("0", "1h")])
+def test_a_shorter_time_that_the_server_sets_stays_in_force(server, opened, of_the_role, in_force):
+    name = server.execute("SELECT current_database()").fetchone()[0]
+    server.execute(f"ALTER DATABASE \"{name}\" SET statement_timeout = '{of_the_role}'")
+    query = "SELECT now() AS ts, 1 AS id, current_setting('statement_timeout') AS told"
+    for _ in range(2):
+        assert opened(query=query).fetch(None, 5).table["told"].tolist() == [in_force]

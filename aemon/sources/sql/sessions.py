@@ -1,0 +1,81 @@
+"""Sessions at a database that only read, and whose statements the database itself ends.
+
+A run that times out cancels its query, as far as the driver can. The timeout at the database is for
+the rest: drivers that cannot cancel, and a daemon that has died. A shorter timeout that the
+database's administrator has set stays in force.
+"""
+
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+LONGEST = timedelta(days=24)  # PostgreSQL counts milliseconds in 31 bits
+_TIMED = "aemon_timed"  # of a connection: whether its transactions need the timeout
+
+_POSTGRESQL_LOOK = "SELECT setting FROM pg_settings WHERE name = 'statement_timeout'"
+_MYSQL_READ_ONLY = "SET SESSION TRANSACTION READ ONLY"
+_MYSQL_LIMITS = (  # MariaDB counts seconds, MySQL milliseconds, and each knows its own alone
+    ("max_statement_time", 1.0),
+    ("max_execution_time", 1000.0),
+)
+
+
+def guard_sessions(engine: sa.Engine, timeout: timedelta) -> None:
+    """Let all sessions of an engine read only, and their statements end after a time.
+
+    PostgreSQL's transactions are read-only by the engine's options; here they get their timeout.
+    Databases of other kinds have neither, or nothing that all their versions know.
+    """
+    seconds = min(timeout, LONGEST).total_seconds()
+    if engine.dialect.name == "postgresql":
+        milliseconds = max(round(1000 * seconds), 1)
+
+        def look(connection: Any, record: Any) -> None:
+            record.info[_TIMED] = _needs_timeout(connection, milliseconds)
+
+        def limit(connection: sa.Connection) -> None:
+            if connection.info.get(_TIMED):  # for this transaction: a pooler may share the session
+                connection.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds}")
+
+        sa.event.listen(engine, "connect", look)
+        sa.event.listen(engine, "begin", limit)
+    elif engine.dialect.name in {"mysql", "mariadb"}:
+
+        def prepare(connection: Any, _record: object) -> None:
+            _prepare_mysql(connection, seconds)
+
+        sa.event.listen(engine, "connect", prepare)
+
+
+def _needs_timeout(connection: Any, milliseconds: int) -> bool:
+    """Return whether a server knows the timeout, and none that is as short is in force."""
+    cursor = connection.cursor()
+    try:
+        cursor.execute(_POSTGRESQL_LOOK)
+        (setting,) = cursor.fetchone()
+        return not 0 < int(setting) <= milliseconds
+    except Exception:  # noqa: BLE001 -- some only speak as PostgreSQL does
+        return False
+    finally:
+        cursor.close()
+        connection.rollback()
+
+
+def _prepare_mysql(connection: Any, seconds: float) -> None:
+    cursor = connection.cursor()
+    try:
+        with suppress(Exception):  # versions before 5.6, and proxies that let nobody set it
+            cursor.execute(_MYSQL_READ_ONLY)
+        for name, units in _MYSQL_LIMITS:
+            with suppress(Exception):
+                cursor.execute(f"SELECT @@SESSION.{name}")
+                (known,) = cursor.fetchone()
+                wanted = seconds * units
+                if not 0 < float(known) <= wanted:
+                    whole = max(round(wanted), 1)
+                    cursor.execute(f"SET SESSION {name} = {wanted if units == 1 else whole}")
+                return
+    finally:
+        cursor.close()
