@@ -10,6 +10,7 @@ from aemon.sources.guesses import (
     Guesses,
     carry_no_zone,
     guess_entity,
+    guess_labels,
     guess_pause,
     guess_time,
     monitor_name,
@@ -76,6 +77,11 @@ def guess_files(path: Path) -> Guesses:
         )
     name = monitor_name(path.stem.replace(".", "_").strip("*") or path.parent.name)
     guess = Guess(
-        monitor=name, source=source, because=because, score_every=pause, notes=tuple(notes)
+        monitor=name,
+        source=source,
+        because=because,
+        score_every=pause,
+        notes=tuple(notes),
+        exclude=guess_labels(sample),
     )
     return Guesses(monitors=(guess,))

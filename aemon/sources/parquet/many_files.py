@@ -59,7 +59,10 @@ class ManyFiles:
             SourceConfigError: a file lacks a column.
         """
         files = find_files(self._path, ENDINGS)
-        self.paths = {name: path for name, path in files.read.items() if not _is_hidden(name)}
+        named = self._path.name  # one that is named itself is read, whatever its name
+        self.paths = {
+            name: path for name, path in files.read.items() if name == named or not _is_hidden(name)
+        }
         warnings = [files.warning]
         footers: dict[str, Footer] = {}
         for name, path in self.paths.items():

@@ -287,6 +287,12 @@ def test_the_name_of_a_file_or_its_folder_says_the_entity(tmp_path):
     assert len(all_keys(source, 3)) == 10
 
 
+def test_a_file_that_is_named_is_read_whatever_its_name(tmp_path):
+    write(tmp_path / "_a.parquet", records(2))
+    assert len(opened(tmp_path / "_a.parquet").fetch(None, 10).table) == 2
+    assert len(opened(tmp_path).fetch(None, 10).table) == 0
+
+
 def test_files_of_the_same_times_that_nothing_tells_apart_are_refused(tmp_path):
     write(tmp_path / "a.parquet", records(100, id=[*range(100)]))
     write(tmp_path / "b.parquet", records(100, flow=[7.0] * 100, id=[*range(100)]))
