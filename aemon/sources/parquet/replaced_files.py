@@ -33,15 +33,20 @@ def located(
         Places by the name of the file today, with those of files that are gone; and the names of
         the files to be read.
     """
-    places = {name: place for name, place in known.items() if name in footers}
-    gone = {name: place for name, place in known.items() if name not in footers}
-    held = {place.mark for name, place in places.items() if footers[name].mark == place.mark}
-    by_mark = {place.mark: name for name, place in gone.items()}
+    here = {
+        name: p for name, p in known.items() if name in footers and footers[name].mark == p.mark
+    }
+    lost = {name: place for name, place in known.items() if name not in here}
+    by_mark = {place.mark: name for name, place in lost.items()}
+    held = {place.mark for place in here.values()}
     for name, footer in footers.items():
         old = by_mark.get(footer.mark)
-        if name not in places and old in gone and footer.mark not in held:
-            place = gone.pop(old)
-            places[name] = place._replace(name=place.name or old)
+        if name not in here and old in lost and footer.mark not in held:
+            place = lost.pop(old)
+            here[name] = place._replace(name=place.name or old)
+    replaced = {name: place for name, place in lost.items() if name in footers and name not in here}
+    gone = {name: place for name, place in lost.items() if name not in footers}
+    places = here | replaced
     wanted: dict[str, str] = {}
     for name, footer in sorted(footers.items(), key=lambda pair: pair[0] not in places):
         wanted.setdefault(footer.mark if knows_copies and footer.rows else name, name)
@@ -65,25 +70,26 @@ class Starts:
         self._mark_of = mark_of
 
     def find(
-        self, file: tuple[str, Path], footer: Footer, place: Place | None
+        self, file: tuple[str, Path], footer: Footer, places: Mapping[str, Place]
     ) -> tuple[Place, str]:
         """Return where reading begins, and what to warn of.
 
         Args:
             file: name and path.
             footer: what the file says of itself.
-            place: how far a file of this name was read; None: it is new.
+            places: how far files were read, by the names that they have today.
 
         Raises:
             SourceConfigError: the file replaced another, and its records may be known.
         """
+        name, path = file
+        place = places.get(name)
         if place is None:
-            return Place(0, footer.mark), ""
+            return Place(0, footer.mark, generation=_next_generation(name, places)), ""
         if place.mark == footer.mark:
             return place, ""
         if place.rows == 0:
             return place._replace(mark=footer.mark), ""
-        name, path = file
         row = self._row_of_last(name, footer, place)
         if row is not None and row + 1 <= place.rows:
             _log.info("%s was replaced; it is read on after row %d", path, row + 1)
@@ -93,7 +99,7 @@ class Starts:
             self._refuse_known(name, path, place, above=row is not None)
         warning = f"{path} was replaced; it is read from its beginning"
         _log.warning("%s", warning)
-        return Place(0, footer.mark, generation=place.generation + 1), warning
+        return Place(0, footer.mark, generation=_next_generation(name, places)), warning
 
     def _row_of_last(self, name: str, footer: Footer, place: Place) -> int | None:
         """Return the row, counted from 0, of the last record that was read; None if it is gone."""
@@ -125,3 +131,9 @@ class Starts:
                 "record",
                 todo=KNOW_BY_KEY,
             )
+
+
+def _next_generation(name: str, places: Mapping[str, Place]) -> int:
+    """Return which generation of records a file begins that goes on from no place."""
+    known = [place.generation for at, place in places.items() if (place.name or at) == name]
+    return max(known, default=-1) + 1

@@ -1,6 +1,6 @@
 """Records from Parquet files: one that is replaced by longer ones, or those of a folder."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import ceil
@@ -76,7 +76,7 @@ class ParquetFiles:
         left, more = limit, False
         for name, share in self._shared(names):
             footer, quota = footers[name], ceil(left * share)
-            start = self._start(read, name, footer, read.places.get(name))
+            start = self._start(read, name, footer, read.places)
             if start is None:
                 continue
             if name in read.places:
@@ -103,7 +103,7 @@ class ParquetFiles:
             if until is not None:
                 if name not in places:
                     continue
-                known_end = self._start(read, name, footer, places[name])
+                known_end = self._start(read, name, footer, places)
                 if known_end is None:
                     continue
                 end = known_end
@@ -250,11 +250,11 @@ class ParquetFiles:
         return True
 
     def _start(
-        self, read: "Reading", name: str, footer: Footer, place: Place | None
+        self, read: "Reading", name: str, footer: Footer, places: Mapping[str, Place]
     ) -> Place | None:
         """Return where reading begins in a file; None where that cannot be found out now."""
         try:
-            start, warning = self._starts.find((name, self._files.paths[name]), footer, place)
+            start, warning = self._starts.find((name, self._files.paths[name]), footer, places)
         except IncompleteError as error:
             read.warnings.append(self._wait_or_raise(error))
             return None

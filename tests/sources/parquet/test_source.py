@@ -266,6 +266,18 @@ def test_a_renamed_file_is_known_and_a_copy_is_not_read(tmp_path):
     assert follower.source.count(100) == 6
 
 
+def test_files_that_are_rotated_are_read_to_their_end_and_the_new_one_from_its_beginning(tmp_path):
+    follower, read = Follower(tmp_path), []
+    for turn in range(3):
+        for old in range(turn, 0, -1):
+            newer = tmp_path / (f"now.{old - 1}.parquet" if old > 1 else "now.parquet")
+            newer.rename(tmp_path / f"now.{old}.parquet")
+        write(tmp_path / "now.parquet", records(6, first=6 * turn))
+        read += follower.flows(4)
+    assert read + follower.flows() == list(range(18))
+    assert follower.mark.record_key == "now.parquet#2:6"
+
+
 def test_rows_are_the_same_in_whatever_pieces_and_row_groups_they_are_read(tmp_path):
     for number, size in enumerate((1, 7, 100)):
         table = records(100, first=100 * number)
