@@ -14,6 +14,7 @@ from aemon.store.store import Store
 from tests import readings
 from tests.lacking import lacking
 from tests.made_stores import postgres_with_tables, sqlite_with_tables  # noqa: F401 -- fixtures
+from tests.mariadb import mariadb_server, mariadb_url  # noqa: F401 -- fixtures
 from tests.postgres import copy_database, postgres_server, postgres_url  # noqa: F401 -- fixtures
 from tests.processes import insert, make_table
 from tests.readings import LEARNED

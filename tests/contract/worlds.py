@@ -31,6 +31,7 @@ from aemon.store.inbox.kept_records import keep_history
 from aemon.store.schema import revisions
 from aemon.store.store import Store
 from aemon.testing.source_worlds import EPOCH, StreamWorld, World, moment
+from tests.mariadb import MariaDb
 from tests.mosquitto import Mosquitto, cut, publisher
 from tests.remote_write import write
 
@@ -92,6 +93,29 @@ class PostgresqlWorld(World):
                 )
                 for second in seconds
             ]
+
+
+class MariaDbWorld(World):
+    def __init__(self, server: MariaDb, url: str) -> None:
+        self.connection = server.connect(url.rpartition("/")[2])
+        self._run("CREATE TABLE readings (at DATETIME(6), id SERIAL, flow DOUBLE)")
+        settings = SqlSource(url=url, table="readings", time="at", key="id")
+        self.source = open_replayable(settings, clock=lambda: EPOCH)
+
+    def add(self, seconds: list[int]) -> list[str]:
+        insert = "INSERT INTO readings (at, flow) VALUES (%s, %s)"
+        times = [moment(second).replace(tzinfo=None) for second in seconds]
+        return [str(self._run(insert, (at, 1.5 * n))) for n, at in enumerate(times)]
+
+    def close(self) -> None:
+        super().close()
+        self.connection.close()
+
+    def _run(self, statement: str, values: Sequence[object] = ()) -> int:
+        """Run a statement; return the key of the row it made."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(statement, values or None)
+            return int(cursor.lastrowid or 0)
 
 
 class CsvWorld(World):
@@ -347,6 +371,7 @@ WORLDS = {
     "sql real time": lambda ask, folder: SqliteWorld(folder, "real"),
     "sql query": lambda ask, folder: SqliteWorld(folder, "text", query=True),
     "sql postgresql": lambda ask, folder: PostgresqlWorld(ask("postgres_url")),
+    "sql mariadb": lambda ask, folder: MariaDbWorld(ask("mariadb_server"), ask("mariadb_url")),
     "csv file": lambda ask, folder: CsvWorld(folder, files=1),
     "csv folder": lambda ask, folder: CsvWorld(folder, files=2),
     "csv joined": lambda ask, folder: JoinedWorld(folder),

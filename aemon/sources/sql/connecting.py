@@ -38,7 +38,7 @@ _PACKAGES = {
     "psycopg": "aemon[postgresql]",
     "psycopg2": "psycopg2-binary",
     "MySQLdb": "mysqlclient",
-    "pymysql": "pymysql",
+    "pymysql": "aemon[mysql]",
 }
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from aemon.threads import start_thread
+
 CANCEL_SECONDS = 2.0  # a server that does not answer is not waited for
 _LOOKS = "aemon_looks"  # of a connection: whether its server can look for its client
 _LOOK = (  # every 5,000 ms; servers before version 14 and those on Windows cannot
@@ -18,6 +20,7 @@ class OpenConnections:
     """Keeps what an engine has connected and in use; once cut, each connection is closed after use."""
 
     def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
         self._lock = threading.Lock()
         self._in_use: dict[int, Any] = {}
         self.is_cut = False
@@ -33,7 +36,24 @@ class OpenConnections:
             self.is_cut = True
             in_use = list(self._in_use.values())
         for connection in in_use:
-            _cancel(connection)
+            if hasattr(connection, "thread_id"):  # drivers of MariaDB and MySQL
+                self._kill_query(connection)
+            else:
+                _cancel(connection)
+
+    def _kill_query(self, connection: Any) -> None:
+        """End a query by a connection of its own: these drivers cannot cancel."""
+        with suppress(Exception):
+            number = int(connection.thread_id())
+            start_thread(self._kill, f"cancel:{number}", number).join(CANCEL_SECONDS)
+
+    def _kill(self, number: int) -> None:
+        with suppress(Exception):  # the query ends by itself then, after its timeout
+            pool = self._engine.pool.recreate()
+            connection = pool.connect()
+            connection.cursor().execute(f"KILL QUERY {number}")
+            connection.close()
+            pool.dispose()
 
     def _taken(self, connection: Any, _record: object, _proxy: object) -> None:
         with self._lock:
