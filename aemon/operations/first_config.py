@@ -17,7 +17,8 @@ def write_config(place: str) -> str:
     """Return the text of a configuration for what is at a place; guesses stand in comments.
 
     Args:
-        place: the URL of a Prometheus or a database, or the path of CSV or Parquet files, or of a SQLite file.
+        place: the URL of a Prometheus or a database, or the path of CSV or Parquet files, or of a
+            SQLite file.
 
     Raises:
         SourceError: it cannot be reached at the moment.
