@@ -91,7 +91,7 @@ def open_parquet(path: Path) -> Any:
     """
     # A row group is read column by column through buffers; nothing is fetched in advance.
     return pq.ParquetFile(
-        path, pre_buffer=False, buffer_size=1 << 20, coerce_int96_timestamp_unit="us"
+        path, pre_buffer=False, buffer_size=1 << 16, coerce_int96_timestamp_unit="us"
     )
 
 
