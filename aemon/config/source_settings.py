@@ -68,4 +68,9 @@ def identity(source: SourceSettings) -> str:
 
     A watermark of one source means nothing in another.
     """
-    return source.model_dump_json(exclude=set(source.where_not_what), exclude_none=True)
+    without: dict[str, Any] = dict.fromkeys(source.where_not_what, True)
+    for name in type(source).model_fields:
+        part = getattr(source, name)
+        if name not in without and isinstance(part, Settings) and "wait" in type(part).model_fields:
+            without[name] = {"wait"}
+    return source.model_dump_json(exclude=without, exclude_none=True)

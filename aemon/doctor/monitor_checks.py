@@ -14,10 +14,11 @@ from aemon.errors import AemonError, ArtifactError
 from aemon.lifecycle.loaded_detector import load
 from aemon.reading.reader import LOOK_BACK, Reader
 from aemon.reading.unreadable import rejections
-from aemon.records import Outcome
+from aemon.records import Outcome, Watermark
 from aemon.sources.csv.files import PERMIT, Files, files_beside, files_of, listed, was_rotated
 from aemon.sources.csv.packing import ends_open
 from aemon.sources.csv.settings import CsvSource
+from aemon.sources.readings.position import read_place
 from aemon.sources.source_kinds import is_stream, open_replayable, open_stream
 from aemon.sources.sql.missing_keys import LOOKED_FOR
 from aemon.sources.sql.position import keys_given_up
@@ -247,9 +248,18 @@ def records(store: Store, config: Config) -> Iterator[Finding]:
             yield warning("records", f"{name}: {told}", todo)
         if isinstance(settings.source, SqlSource):
             with suppress(AemonError):  # a position that makes no sense is told by the next run
-                yield from _given_up(name, keys_given_up(store.mark(name).watermark))
+                yield from _given_up(name, keys_given_up(_of_rows(store, name, settings.source)))
     if fine:
         yield ok("records", "those of the last day were judged, but for one in a hundred at most")
+
+
+def _of_rows(store: Store, name: str, source: SqlSource) -> Watermark | None:
+    """Return the watermark of a table, also where records are made of its rows."""
+    mark = store.mark(name).watermark
+    if not source.holds_readings:
+        return mark
+    place = read_place(mark)
+    return place.start if place is not None else None
 
 
 def _given_up(name: str, keys: int) -> Iterator[Finding]:

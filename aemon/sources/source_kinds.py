@@ -7,6 +7,8 @@ from typing import Any
 from aemon.clock import Clock
 from aemon.config.source_settings import SourceSettings
 from aemon.errors import SourceConfigError
+from aemon.sources.readings.settings import ReadingsSettings
+from aemon.sources.readings.source import Readings
 from aemon.sources.source import ChecksApart, Replayable, Source, Stream
 
 
@@ -22,6 +24,8 @@ def open_replayable(settings: SourceSettings, *, clock: Clock) -> Replayable:
         SourceConfigError: the address cannot be understood, or its driver is not installed.
     """
     source: Replayable = opener(settings)(settings, clock)
+    if isinstance(settings, ReadingsSettings) and settings.holds_readings:
+        return Readings(source, settings, clock)
     return source
 
 

@@ -18,14 +18,17 @@ from aemon.config.schema import MonitorSettings
 from aemon.reading.inbox_records import InboxRecords
 from aemon.reading.pushed_records import PushDesk
 from aemon.sources.csv.settings import CsvSource
+from aemon.sources.csv.source import CsvFiles
 from aemon.sources.host.settings import HostSource
 from aemon.sources.host.source import Host
 from aemon.sources.mqtt.settings import MqttSource
 from aemon.sources.parquet.settings import ParquetSource
 from aemon.sources.prometheus.settings import PrometheusSource
 from aemon.sources.push.batches import read_json_lines
+from aemon.sources.readings.source import Readings
 from aemon.sources.source_kinds import open_replayable, open_stream
 from aemon.sources.sql.settings import SqlSource
+from aemon.sources.sql.source import SqlTable
 from aemon.store.engine import open_engine
 from aemon.store.inbox.kept_records import keep_history
 from aemon.store.schema import revisions
@@ -196,6 +199,65 @@ class JoinedWorld(World):
             with file.open("a") as stream:
                 for second in seconds:
                     stream.write(f"{moment(second).isoformat()},{second}\n")
+        return [f"{moment(second):%Y-%m-%dT%H:%M:%S}Z" for second in seconds]
+
+
+class LongTableWorld(World):
+    """A long table of two tags; one world joins equal times, another makes buckets of a second."""
+
+    known_by_time = True
+
+    def __init__(self, folder: Path, *, bucket: bool, entity: bool, at_once: int) -> None:
+        self.connection = sqlite3.connect(folder / "plant.db")
+        self.connection.execute("CREATE TABLE long (ts, id INTEGER PRIMARY KEY, pump, tag, value)")
+        how = {"bucket": {"every": "1s", "wait": timedelta(0)}} if bucket else {}
+        settings = SqlSource.model_validate(
+            {
+                "url": f"sqlite:///{folder}/plant.db", "table": "long", "time": "ts", "key": "id",
+                "entity": "pump" if entity else None,
+                "pivot": {"name": "tag", "value": "value", "wait": timedelta(0)}, **how,
+            }
+        )  # fmt: skip
+        below = SqlTable(settings)
+        self.source = Readings(below, settings, lambda: EPOCH + timedelta(hours=1), at_once=at_once)
+
+    def add(self, seconds: list[int]) -> list[str]:
+        for second in seconds:
+            for tag in ("flow", "pressure"):
+                row = (f"{moment(second):%Y-%m-%d %H:%M:%S}", f"p{second % 3}", tag, second)
+                self.connection.execute(
+                    "INSERT INTO long (ts, pump, tag, value) VALUES (?, ?, ?, ?)", row
+                )
+        self.connection.commit()
+        return [f"{moment(second):%Y-%m-%dT%H:%M:%S}Z" for second in seconds]
+
+    def close(self) -> None:
+        super().close()
+        self.connection.close()
+
+
+class LongFileWorld(World):
+    """A long CSV file of two tags, of which buckets of a second are made."""
+
+    known_by_time = True
+
+    def __init__(self, folder: Path, *, at_once: int) -> None:
+        self.file = folder / "long.csv"
+        self.file.write_text("at,tag,value,q\n")
+        settings = CsvSource.model_validate(
+            {
+                "path": self.file, "time": "at", "pivot": {"name": "tag", "value": "value"},
+                "bucket": {"every": "1s", "wait": timedelta(0)}, "quality": {"column": "q"},
+            }
+        )  # fmt: skip
+        below = CsvFiles(settings)
+        self.source = Readings(below, settings, lambda: EPOCH + timedelta(hours=1), at_once=at_once)
+
+    def add(self, seconds: list[int]) -> list[str]:
+        with self.file.open("a") as stream:
+            for second in seconds:
+                for tag in ("flow", "pressure"):
+                    stream.write(f"{moment(second).isoformat()},{tag},{second},192\n")
         return [f"{moment(second):%Y-%m-%dT%H:%M:%S}Z" for second in seconds]
 
 
@@ -378,6 +440,17 @@ WORLDS = {
     "parquet file": lambda ask, folder: ParquetWorld(folder, files=False),
     "parquet keyed": lambda ask, folder: ParquetWorld(folder, files=False, keyed=True),
     "parquet folder": lambda ask, folder: ParquetWorld(folder, files=True),
+    "long table": lambda ask, folder: LongTableWorld(
+        folder, bucket=True, entity=False, at_once=20_000
+    ),
+    "long table joined": lambda ask, folder: LongTableWorld(
+        folder, bucket=False, entity=False, at_once=3
+    ),
+    "long table entities": lambda ask, folder: LongTableWorld(
+        folder, bucket=True, entity=True, at_once=3
+    ),
+    "long file": lambda ask, folder: LongFileWorld(folder, at_once=20_000),
+    "long file in pieces": lambda ask, folder: LongFileWorld(folder, at_once=3),
     "prometheus": lambda ask, folder: PrometheusWorld(ask("prometheus_url")),
     "prometheus entities": lambda ask, folder: PrometheusWorld(ask("prometheus_url"), entity=True),
     "victoria": lambda ask, folder: VictoriaWorld(ask("victoria_url")),

@@ -7,9 +7,10 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from aemon.config.source_settings import FORMAT, TIME, SourceSettings, TimeFormat, TwoColumns
+from aemon.config.source_settings import FORMAT, TIME, TimeFormat, TwoColumns
 from aemon.config.values.scalars import AtKeyError, Settings
 from aemon.config.values.times import Duration, Join, TimeZone
+from aemon.sources.readings.settings import ReadingsSettings
 
 MOST_PATH_BYTES = 4096  # Linux opens no longer one
 
@@ -32,7 +33,7 @@ class FromPath(Settings):
         return pattern
 
 
-class CsvSource(SourceSettings):
+class CsvSource(ReadingsSettings):
     """A CSV file that grows, or a folder of them."""
 
     opened_by: ClassVar[str] = "aemon.sources.csv.opening:open_files"

@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from aemon.config.receiver_settings import BasicAuth
-from aemon.config.source_settings import SourceSettings, secrets_of
+from aemon.config.source_settings import secrets_of
 from aemon.config.values.addresses import checked_url
 from aemon.config.values.scalars import AtKeyError
 from aemon.config.values.times import Duration
+from aemon.sources.readings.settings import ReadingsSettings
 
 _SECOND = timedelta(seconds=1)
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -33,7 +34,7 @@ def _base(url: str) -> str:
     return url.rstrip("/").removesuffix("/api/v1")
 
 
-class PrometheusSource(SourceSettings):
+class PrometheusSource(ReadingsSettings):
     """PromQL queries over HTTP, to Prometheus, VictoriaMetrics, Thanos or Mimir."""
 
     opened_by: ClassVar[str] = "aemon.sources.prometheus.source:PrometheusQueries"

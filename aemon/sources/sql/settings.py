@@ -8,13 +8,13 @@ from pydantic import ConfigDict, Field, SecretStr, model_validator
 from aemon.config.source_settings import (
     FORMAT,
     TIME,
-    SourceSettings,
     TimeFormat,
     TwoColumns,
     kind_required,
 )
 from aemon.config.values.scalars import given
 from aemon.config.values.times import Duration, TimeZone
+from aemon.sources.readings.settings import ReadingsSettings
 
 STATEMENT_TIMEOUT = timedelta(hours=1)
 """Longer than any run takes by default: a run that times out cancels its query before."""
@@ -25,7 +25,7 @@ def _sql_rules(schema: dict[str, Any]) -> None:
     schema["oneOf"] = [given("table", "string"), given("query", "string")]
 
 
-class SqlSource(SourceSettings):
+class SqlSource(ReadingsSettings):
     """A table or query in any database SQLAlchemy can reach."""
 
     model_config = ConfigDict(json_schema_extra=_sql_rules)

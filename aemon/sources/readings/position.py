@@ -1,0 +1,80 @@
+"""How far readings were made records of, as a watermark tells it."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from aemon.errors import SourceConfigError
+from aemon.frame import printable
+from aemon.records import Watermark
+
+_LONGEST_SHOWN = 60
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """How far readings were made records of.
+
+    Attributes:
+        bucket: beginning of the last bucket that was handed over, microseconds since 1970.
+        entity: the last entity of that bucket that was handed over; None if all of them were.
+        known: rows behind `start` that are part of what was handed over, and no late ones.
+        start: the watermark of the source below, before every row that is still needed; None at
+            its first row.
+    """
+
+    bucket: int
+    entity: str | None
+    known: int
+    start: Watermark | None
+
+
+def write_place(place: Place) -> str:
+    """Return a place as the position of a watermark."""
+    start = place.start
+    below = None
+    if start is not None:
+        time = start.event_time.isoformat() if start.event_time is not None else None
+        below = [time, start.record_key, start.position]
+    return json.dumps(
+        {"bucket": place.bucket, "entity": place.entity, "known": place.known, "source": below}
+    )
+
+
+def read_place(mark: Watermark | None) -> Place | None:
+    """Return the place that a watermark tells; None without one.
+
+    Raises:
+        SourceConfigError: aemon did not write it.
+    """
+    if mark is None or not mark.position:
+        return None
+    try:
+        found = json.loads(mark.position)
+        start = None
+        if found["source"] is not None:
+            time, key, position = map(_text_or_none, found["source"])
+            start = Watermark(
+                event_time=datetime.fromisoformat(time) if time else None,
+                record_key=key or "",
+                position=position or "",
+            )
+        return Place(
+            bucket=int(found["bucket"]),
+            entity=_text_or_none(found["entity"]),
+            known=int(found["known"]),
+            start=start,
+        )
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
+        raise SourceConfigError(
+            "the store does not say how far readings were read: watermarks.position is "
+            f"{printable(mark.position)[:_LONGEST_SHOWN]!r}",
+            todo="delete the monitor's row of `watermarks`: all records are then read again, and "
+            "none is judged twice",
+        ) from None
+
+
+def _text_or_none(value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise TypeError
+    return value

@@ -1,0 +1,216 @@
+"""One walk over the rows of a source: it gathers whole buckets, in bounded memory."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from aemon.records import Watermark
+from aemon.sources.readings.aggregating import aggregated, as_table
+from aemon.sources.readings.position import Place
+from aemon.sources.readings.rows import NO_BUCKET, Rows
+
+Behind = Callable[[Rows, int], Watermark | None]
+"""Returns the watermark behind the first n of some rows; None if it cannot be told."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Making:
+    """How records are made of readings.
+
+    Attributes:
+        aggregations: how the readings of a tag become one value: for all, or by tag.
+        every: microseconds from one bucket to the next.
+        back: microseconds before a bucket whose readings count for it, too.
+    """
+
+    aggregations: Mapping[str, str] | str
+    every: int
+    back: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Walked:
+    """What a walk has come to.
+
+    Attributes:
+        table: (N, ...) records in order: bucket, entity and a column for each tag.
+        place: how far records were handed over; None if none ever was.
+        more: records are left that were made and do not fit.
+        late: rows that belong to records which were handed over without them.
+        unreadable: rows that are no reading, as a message shows them.
+        given_up: keys that the source no longer looks for.
+    """
+
+    table: pd.DataFrame
+    place: Place | None
+    more: bool
+    late: int
+    unreadable: tuple[str, ...]
+    given_up: int = 0
+
+
+class Walk:
+    """Gathers the readings of rows, and makes records of them bucket by bucket.
+
+    Args:
+        place: how far records were handed over; None if none was.
+        making: how records are made.
+    """
+
+    def __init__(self, place: Place | None, making: Making) -> None:
+        self._place = place
+        self._making = making
+        self._bucket = place.bucket if place is not None else NO_BUCKET
+        self._entity = place.entity if place is not None else None
+        self._start = place.start if place is not None else None
+        self._over = 0  # rows in records that were made before
+        self._rows: list[Rows] = []
+        self._readings: list[pd.DataFrame] = []
+        self._pairs: list[pd.DataFrame] = []
+        self._made: list[pd.DataFrame] = []
+        self._unreadable: list[str] = []
+        self._tags: set[str] = set()
+        self._given_up = 0
+        self.made = 0
+        self.newest = NO_BUCKET
+
+    @property
+    def held(self) -> int:
+        """How many readings are held in memory."""
+        return sum(map(len, self._readings))
+
+    def add(self, rows: Rows) -> int:
+        """Take the next rows; return how many of them lie in records that were made before."""
+        real = rows.buckets != NO_BUCKET
+        over = rows.up_to(self._bucket, self._entity) & real
+        self._over += int(over.sum())
+        if real.any():
+            self.newest = max(self.newest, int(rows.buckets.max()))
+        new = real & ~over
+        if new.any():
+            pairs = {"bucket": rows.buckets[new], "entity": rows.entities[new]}
+            self._pairs.append(pd.DataFrame(pairs).drop_duplicates())
+        self._readings.append(self._needed_readings(rows.readings))
+        self._rows.append(rows)
+        self._tags |= rows.tags
+        return int(over.sum())
+
+    def ready(self, before: int) -> int:
+        """Return how many records there are before a bucket, those already made included."""
+        return self.made + len(self._open_records(before))
+
+    def make(self, before: int) -> None:
+        """Make records of all buckets that begin before a time; their readings are let go."""
+        records = self._open_records(before)
+        if not len(records):
+            return
+        readings = pd.concat(self._readings, ignore_index=True)
+        making = self._making
+        cells = aggregated(readings[readings["bucket"] < before], making.aggregations, making.every)
+        self._made.append(pd.concat([records, as_table(cells, records)], axis=1))
+        self.made += len(records)
+        self._bucket, self._entity = int(records["bucket"].iloc[-1]), None
+        self._readings = [self._needed_readings(readings)]
+        pairs = self._pairs[0]
+        self._pairs = [pairs[pairs["bucket"] >= before]]
+
+    def let_go(self) -> None:
+        """Forget leading rows that no record to come needs.
+
+        All records that were made will be handed over.
+        """
+        while self._rows and not self._needed(self._rows[0], self._bucket, self._entity).any():
+            self._pass(self._rows.pop(0))
+
+    def finish(self, limit: int, behind: Behind) -> Walked:
+        """Return the first records that were made, and how far they come."""
+        made = pd.concat(self._made, ignore_index=True) if self._made else _no_records()
+        table = made.iloc[:limit].reindex(columns=["bucket", "entity", *sorted(self._tags)])
+        bucket, entity = self._bucket, self._entity
+        if len(table):
+            bucket, last = int(table["bucket"].iloc[-1]), str(table["entity"].iloc[-1])
+            rest = made["bucket"].iloc[limit:]
+            entity = last if (rest == bucket).any() else None
+        if bucket == NO_BUCKET:
+            told = (*self._unreadable, *(text for rows in self._rows for text in rows.all_odd))
+            return Walked(table=table, place=None, more=False, late=0, unreadable=told)
+        left = self._left_over(bucket, entity, behind)
+        known = self._place.known if self._place is not None else 0
+        uncounted = known < 0  # nobody has counted them yet
+        place = Place(
+            bucket=bucket,
+            entity=entity,
+            known=left + max(0, known - self._over),
+            start=self._start,
+        )
+        return Walked(
+            table=table,
+            place=place,
+            more=len(made) > limit,
+            late=0 if uncounted else max(0, self._over - known),
+            unreadable=tuple(self._unreadable),
+            given_up=self._given_up,
+        )
+
+    def _left_over(self, bucket: int, entity: str | None, behind: Behind) -> int:
+        """Move the start up to the first row that is needed; count rows of made records behind it."""
+        left = 0
+        stands = False
+        for rows in self._rows:
+            real = rows.buckets != NO_BUCKET
+            over = rows.up_to(bucket, entity) & real
+            if stands:
+                left += int(over.sum())
+                continue
+            needed = self._needed(rows, bucket, entity)
+            if not needed.any():
+                self._pass(rows)
+                continue
+            stands = True
+            first = int(needed.argmax())
+            moved = behind(rows, first) if first and not rows.lost else None
+            if moved is not None:
+                self._start = moved
+                self._given_up += rows.given_up
+                self._unreadable += [rows.odd[place] for place in sorted(rows.odd) if place < first]
+            left += int(over[first if moved is not None else 0 :].sum())
+        return left
+
+    def _pass(self, rows: Rows) -> None:
+        self._start = rows.after
+        self._given_up += rows.given_up
+        self._unreadable += rows.all_odd
+
+    def _needed(self, rows: Rows, bucket: int, entity: str | None) -> npt.NDArray[np.bool_]:
+        """Return which rows (N,) count for a record that comes after one."""
+        real = rows.buckets != NO_BUCKET
+        needed = ~rows.up_to(bucket, entity)
+        if self._making.back:
+            needed |= rows.buckets > bucket - self._making.back
+        return np.asarray(needed & real)
+
+    def _needed_readings(self, readings: pd.DataFrame) -> pd.DataFrame:
+        """Return the readings that count for records that are still to be made."""
+        if self._bucket == NO_BUCKET:
+            return readings
+        whole = 0 if self._entity is None else 1  # else some of the bucket is still to be made
+        return readings[readings["bucket"] > self._bucket - max(self._making.back, whole)]
+
+    def _open_records(self, before: int) -> pd.DataFrame:
+        """Return bucket and entity of records (N,) that can be made now, in order."""
+        pairs = [pairs for pairs in self._pairs if len(pairs)]
+        if not pairs:
+            return _no_records()
+        together = pd.concat(pairs, ignore_index=True).drop_duplicates()
+        self._pairs = [together]
+        found = together[together["bucket"] < before]
+        return found.sort_values(["bucket", "entity"], ignore_index=True)
+
+
+def _no_records() -> pd.DataFrame:
+    return pd.DataFrame(
+        {"bucket": np.empty(0, dtype=np.int64), "entity": np.empty(0, dtype=object)}
+    )
