@@ -1,8 +1,7 @@
 """Records made of the readings of another source, as a source."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
@@ -11,8 +10,9 @@ from aemon.clock import Clock
 from aemon.errors import SourceConfigError
 from aemon.frame import Roles, naive_utc
 from aemon.records import Watermark
+from aemon.sources.readings.gathering import Gatherer, Told
 from aemon.sources.readings.position import Place, read_place, write_place
-from aemon.sources.readings.rows import RowReader, Rows
+from aemon.sources.readings.rows import NO_BUCKET, RowReader
 from aemon.sources.readings.settings import WAIT, ReadingsSettings
 from aemon.sources.readings.walk import Making, Walk, Walked
 from aemon.sources.source import ChecksApart, Fetched, Replayable
@@ -21,22 +21,15 @@ BUCKET_KEY = "bucket:time"
 """The key's column: a record is known by the time of its bucket, and its entity."""
 
 READINGS_AT_ONCE = 20_000
-FOLDED_AT = 200_000
-"""So many readings are held before records are made of them."""
-MOST_HELD = 1_000_000
-"""Readings of buckets that are not over yet: some 100 MB."""
 
 RECORDS_AT_ONCE = 10_000
+MOST_TURNS = 3
+"""Reads from the end: of 20,000, 80,000 and 320,000 readings."""
+UNCOUNTED = -1
+"""Stands for a number of known rows that nobody has counted."""
+_ALL = np.iinfo(np.int64).max
 SPARSE = 0.6
 """Records that hold a smaller share of the tags are said to."""
-
-
-@dataclass(kw_only=True)
-class _Told:
-    """What the source below said during a walk."""
-
-    warnings: list[str] = field(default_factory=list)
-    waiting: int = 0
 
 
 class Readings:
@@ -66,20 +59,20 @@ class Readings:
     ) -> None:
         self._below = below
         self._clock = clock
-        self._at_once = at_once
         self._pivots = settings.pivot is not None
         bucket, pivot = settings.bucket, settings.pivot
         wait = bucket.wait if bucket is not None else pivot.wait if pivot is not None else WAIT
         self._wait = wait
         self._settings = settings
-        self._rows = RowReader(settings, below.roles)
+        rows = RowReader(settings, below.roles)
+        self._gatherer = Gatherer(below, rows, wait, clock, at_once)
         aggregations = bucket.aggregate if bucket is not None else "last"
         increases = (
             aggregations == "increase"
             if isinstance(aggregations, str)
             else "increase" in aggregations.values()
         )
-        every = self._rows.every
+        every = rows.every
         self._making = Making(
             aggregations=aggregations, every=every, back=every if increases else 0
         )
@@ -114,9 +107,47 @@ class Readings:
     def newest(self, until: Watermark | None, limit: int) -> Fetched:
         """Return the newest `limit` records up to a watermark (None: up to now), oldest first."""
         place = read_place(until)
+        found = self._from_end(place, limit) or self._from_beginning(place, limit)
+        table = found.table.tail(limit).reset_index(drop=True)
+        times = self.roles.times_of(table[self.roles.time])
+        return replace(found, table=table, watermark=until or found.watermark, times=times)
+
+    def _from_end(self, place: Place | None, limit: int) -> Fetched | None:
+        """Read backwards up to a place; None where that does not show whole buckets enough."""
+        start = place.start if place is not None else None
+        if place is not None and start is None:
+            return None
+        for count in (4**turn * self._gatherer.at_once for turn in range(MOST_TURNS)):
+            fetched, rows, all_read = self._gatherer.newest(start, count)
+            first = NO_BUCKET if all_read else self._gatherer.first_whole(rows, self._making)
+            if first is None:
+                return None
+            begin = Place(bucket=first, entity=None, known=0, start=None)
+            walk, told = Walk(begin, self._making), Told(waiting=fetched.waiting)
+            walk.add(rows)
+            if place is not None:
+                self._gatherer.gather_up_to(walk, place, told)
+            walk.make(self._ends(walk, place, stopped=False))
+            walked = walk.finish(_ALL, lambda _rows, _count: None)
+            mark = None
+            if place is None and len(walked.table):
+                last = int(walked.table["bucket"].iloc[-1])
+                whole = last == walk.newest  # nothing is left for a bucket to come
+                after = fetched.watermark if whole and not self._making.back else None
+                here = Place(bucket=last, entity=None, known=0 if after else UNCOUNTED, start=after)
+                walked = replace(walked, place=here, late=0)
+            else:
+                walked = replace(walked, place=None, late=0)
+            found = self._as_fetched(walked, told, mark, more=False)
+            found = replace(found, table=_up_to(found, place, self.roles.entity), times=None)
+            if all_read or len(found.table) >= limit:
+                return found
+        return None
+
+    def _from_beginning(self, place: Place | None, limit: int) -> Fetched:
+        """Read forward up to a place, and keep the last records."""
         mark: Watermark | None = None
         kept: list[pd.DataFrame] = []
-        found: Fetched | None = None
         more = True
         while more:
             found = self._fetch(mark, max(limit, RECORDS_AT_ONCE), place)
@@ -125,12 +156,7 @@ class Readings:
                 kept.pop(0)
             more = found.more and len(kept[-1]) == len(found.table)
             mark = found.watermark
-        table = pd.concat(kept, ignore_index=True).tail(limit).reset_index(drop=True)
-        times = _times_in(table, self.roles)
-        warnings = found.warnings if found is not None else ()
-        return Fetched(
-            table=table, watermark=until or mark, more=False, times=times, warnings=warnings
-        )
+        return replace(found, table=pd.concat(kept, ignore_index=True), more=False, times=None)
 
     def count(self, limit: int) -> int:
         """Return how many records there are in all, counted no further than `limit`."""
@@ -173,85 +199,26 @@ class Readings:
         """
         place = read_place(after)
         now = self._clock()
-        walk, told = Walk(place, self._making), _Told()
+        walk, told = Walk(place, self._making), Told()
         over = self._over_by_clock(now)
         if closed is not None:
             over = max(over, closed.bucket + 1)
         if place is not None and place.entity is None and over <= place.bucket + self._making.every:
             return self._as_fetched(_nothing(place), told, after, more=False)
-        stopped = self._gather(walk, place.start if place is not None else None, limit, over, told)
+        start = place.start if place is not None else None
+        stopped = self._gatherer.gather(walk, start, limit, over, told)
+        walk.make(self._ends(walk, closed, stopped=stopped))
+        walked = walk.finish(limit, self._gatherer.behind)
+        return self._as_fetched(walked, told, after, more=walked.more or stopped)
+
+    def _ends(self, walk: Walk, closed: Place | None, *, stopped: bool) -> int:
+        """Return the time from which on buckets that begin then are not to be made."""
+        now = self._clock()
+        over = self._over_by_clock(now)
         ends = min(over, walk.newest)  # the newest bucket may get more
         if not stopped and self._is_quiet(walk.newest, now):
             ends = over
-        if closed is not None:
-            ends = max(ends, min(closed.bucket + 1, over))
-        walk.make(ends)
-        walked = walk.finish(limit, self._behind)
-        return self._as_fetched(walked, told, after, more=walked.more or stopped)
-
-    def _gather(
-        self, walk: Walk, start: Watermark | None, limit: int, over: int, told: _Told
-    ) -> bool:
-        """Read rows until there are enough records; return whether more rows follow."""
-        now = self._clock()
-        for rows, more in self._read(start, told, now):
-            again = walk.add(rows)
-            if not more:
-                return False
-            if self._below.in_order_of_arrival:
-                self._check_order(walk, rows, again)
-                if walk.held < MOST_HELD:
-                    continue
-                ready = min(over, walk.newest - self._wait // timedelta(microseconds=1))
-            else:
-                ready = min(over, walk.newest)
-            if walk.ready(ready) > limit:
-                return True
-            if walk.held >= min(FOLDED_AT, MOST_HELD):
-                walk.make(ready)
-                walk.let_go()
-            if walk.held >= MOST_HELD:
-                raise SourceConfigError(
-                    f"{self.describe()}: more than {MOST_HELD:,} readings lie in buckets that are "
-                    "not over",
-                    todo="choose a shorter bucket, or read fewer tags",
-                )
-        return False
-
-    def _check_order(self, walk: Walk, rows: Rows, again: int) -> None:
-        """Refuse files with one tag after the other that are too large to be sorted here.
-
-        Raises:
-            SourceConfigError: most rows lie in buckets that were made without them.
-        """
-        if walk.made and 2 * again > len(rows):
-            raise SourceConfigError(
-                f"{self.describe()}: readings do not come in the order of their times",
-                todo="sort them by time, or put them into a database",
-            )
-
-    def _read(
-        self, start: Watermark | None, told: _Told, now: datetime
-    ) -> Iterator[tuple[Rows, bool]]:
-        """Yield rows behind a watermark until there are no more, and whether more follow."""
-        position, more = start, True
-        while more:
-            fetched = self._below.fetch(position, self._at_once)
-            told.warnings += fetched.warnings
-            told.waiting = fetched.waiting
-            more = fetched.more and fetched.watermark != position
-            yield self._rows.read(fetched, position, now), more
-            position = fetched.watermark
-
-    def _behind(self, rows: Rows, count: int) -> Watermark | None:
-        """Ask the source below for the watermark behind the first rows; None if others are there."""
-        fetched = self._below.fetch(rows.before, count)
-        if len(fetched.table) != count or fetched.unreadable:
-            return None
-        again = self._rows.read(fetched, rows.before, self._clock())
-        if not np.array_equal(again.times, rows.times[:count]):
-            return None
-        return fetched.watermark
+        return ends if closed is None else max(ends, closed.bucket + 1)
 
     def _over_by_clock(self, now: datetime) -> int:
         """Return the time from which on buckets that begin then are not over."""
@@ -265,7 +232,7 @@ class Readings:
         return now - self._newest[1] >= self._wait
 
     def _as_fetched(
-        self, walked: Walked, told: _Told, after: Watermark | None, *, more: bool
+        self, walked: Walked, told: Told, after: Watermark | None, *, more: bool
     ) -> Fetched:
         table = self._with_roles(walked.table)
         times = walked.table["bucket"].to_numpy(dtype=np.int64).astype("datetime64[us]")
@@ -345,7 +312,3 @@ def _up_to(found: Fetched, place: Place | None, entity: str | None) -> pd.DataFr
         own &= (found.table[entity] <= place.entity).to_numpy(dtype=bool)
     up_to: pd.DataFrame = found.table[within | own]
     return up_to
-
-
-def _times_in(table: pd.DataFrame, roles: Roles) -> "np.ndarray":
-    return roles.times_of(table[roles.time])
