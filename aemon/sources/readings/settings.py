@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -13,6 +13,7 @@ from aemon.config.values.times import Duration
 Name = Annotated[str, Field(min_length=1)]
 Aggregation = Literal["mean", "last", "first", "max", "min", "sum", "count", "increase"]
 WAIT = timedelta(seconds=30)
+_OF_THE_BUCKET = ("sum", "count", "increase")
 _ZERO = ("0", "0s", "0m", "0h", "0ms", "0d", 0)
 
 
@@ -52,6 +53,19 @@ class Bucket(Settings):
             raise ValueError("a bucket has a length, such as 1m")
         return every
 
+    @field_validator("aggregate", mode="before")
+    @classmethod
+    def _is_known(cls, given: object) -> object:
+        ways = get_args(Aggregation)
+        words = f"must be {', '.join(ways[:-1])} or {ways[-1]}"
+        if isinstance(given, dict):
+            for column, way in given.items():
+                if way not in ways:
+                    raise AtKeyError(str(column), words)
+        elif given not in ways:
+            raise ValueError(f"{words}; or one of them for each column by name")
+        return given
+
     @model_validator(mode="after")
     def _begins_within(self) -> Self:
         if self.offset is not None and self.offset >= self.every:
@@ -74,6 +88,14 @@ class Quality(Settings):
     )
 
 
+class Hold(Settings):
+    """What fills a gap: the last reading, for a while."""
+
+    hold: Duration = Field(
+        description="the last reading stands in for missing ones for so long, and no longer: 5m"
+    )
+
+
 class ReadingsSettings(SourceSettings):
     """The settings of a source that can be read again: its rows may be readings."""
 
@@ -90,6 +112,20 @@ class ReadingsSettings(SourceSettings):
     quality: Quality | None = Field(
         None, description="column that says how good a reading is, and which values are good"
     )
+
+    gaps: dict[str, Literal["missing"] | Hold] | None = Field(
+        None,
+        description="column -> what becomes of it where a record has no reading: missing (default), or "
+        "{hold: 5m}, its last reading for so long",
+    )
+
+    @field_validator("gaps", mode="before")
+    @classmethod
+    def _is_missing_or_held(cls, given: object) -> object:
+        for column, gap in given.items() if isinstance(given, dict) else ():
+            if gap != "missing" and not isinstance(gap, dict | Hold):
+                raise AtKeyError(str(column), "must be missing, or {hold: 5m}")
+        return given
 
     @property
     def holds_readings(self) -> bool:
@@ -109,14 +145,25 @@ class ReadingsSettings(SourceSettings):
                     )
             if self.pivot.name == self.pivot.value:
                 raise AtKeyError(("pivot", "value"), "is the column of the names already")
-        if self.quality is not None and not self.holds_readings:
-            raise AtKeyError("quality", "takes pivot or bucket beside it")
+        for key in ("quality", "gaps"):
+            if getattr(self, key) and not self.holds_readings:
+                raise AtKeyError(key, "takes pivot or bucket beside it")
+        _check_held(self)
         if self.quality is not None and self.quality.column in taken:
             role = taken[self.quality.column]
             raise AtKeyError(
                 ("quality", "column"), f"{self.quality.column} is the column of the {role} already"
             )
         return self
+
+
+def _check_held(settings: ReadingsSettings) -> None:
+    """Refuse to hold what counts readings: a gap in it is no number at all."""
+    ways = settings.bucket.aggregate if settings.bucket is not None else {}
+    for column, gap in (settings.gaps or {}).items():
+        way = ways if isinstance(ways, str) else ways.get(column)
+        if isinstance(gap, Hold) and way in _OF_THE_BUCKET:
+            raise AtKeyError(("gaps", column), f"the {way} of a bucket before cannot be held")
 
 
 def _columns_of(settings: SourceSettings) -> Mapping[str, str]:

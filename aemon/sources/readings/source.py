@@ -11,10 +11,11 @@ from aemon.errors import SourceConfigError
 from aemon.frame import Roles, naive_utc
 from aemon.records import Watermark
 from aemon.sources.readings.gathering import Gatherer, Told
+from aemon.sources.readings.making import making_of
 from aemon.sources.readings.position import Place, read_place, write_place
 from aemon.sources.readings.rows import NO_BUCKET, RowReader
 from aemon.sources.readings.settings import WAIT, ReadingsSettings
-from aemon.sources.readings.walk import Making, Walk, Walked
+from aemon.sources.readings.walk import Walk, Walked
 from aemon.sources.source import ChecksApart, Fetched, Replayable
 
 BUCKET_KEY = "bucket:time"
@@ -66,16 +67,7 @@ class Readings:
         self._settings = settings
         rows = RowReader(settings, below.roles)
         self._gatherer = Gatherer(below, rows, wait, clock, at_once)
-        aggregations = bucket.aggregate if bucket is not None else "last"
-        increases = (
-            aggregations == "increase"
-            if isinstance(aggregations, str)
-            else "increase" in aggregations.values()
-        )
-        every = rows.every
-        self._making = Making(
-            aggregations=aggregations, every=every, back=every if increases else 0
-        )
+        self._making = making_of(settings, rows.every)
         self._newest: tuple[int, datetime] | None = None  # and since when it has been that
         self._counted: tuple[int, Watermark | None] = (0, None)
 

@@ -1,7 +1,7 @@
 """One walk over the rows of a source: it gathers whole buckets, in bounded memory."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +9,7 @@ import pandas as pd
 
 from aemon.records import Watermark
 from aemon.sources.readings.aggregating import aggregated, as_table
+from aemon.sources.readings.gaps import with_held_cells
 from aemon.sources.readings.position import Place
 from aemon.sources.readings.rows import NO_BUCKET, Rows
 
@@ -24,11 +25,13 @@ class Making:
         aggregations: how the readings of a tag become one value: for all, or by tag.
         every: microseconds from one bucket to the next.
         back: microseconds before a bucket whose readings count for it, too.
+        holds: tag -> for how many microseconds its last reading fills a gap.
     """
 
     aggregations: Mapping[str, str] | str
     every: int
     back: int = 0
+    holds: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -110,7 +113,8 @@ class Walk:
         readings = pd.concat(self._readings, ignore_index=True)
         making = self._making
         cells = aggregated(readings[readings["bucket"] < before], making.aggregations, making.every)
-        self._made.append(pd.concat([records, as_table(cells, records)], axis=1))
+        table = pd.concat([records, as_table(cells, records)], axis=1)
+        self._made.append(with_held_cells(table, readings, making.holds))
         self.made += len(records)
         self._bucket, self._entity = int(records["bucket"].iloc[-1]), None
         self._readings = [self._needed_readings(readings)]

@@ -1,0 +1,51 @@
+"""Gaps in the columns of records: missing, or the last reading held for a while."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+
+def with_held_cells(
+    table: pd.DataFrame, readings: pd.DataFrame, holds: Mapping[str, int]
+) -> pd.DataFrame:
+    """Return records in whose missing cells the last reading before their bucket stands.
+
+    A cell whose last reading is older than its column may be held stays missing.
+
+    Args:
+        table: (N, ...) bucket, entity and a column for each tag; in order.
+        readings: with entity, tag, time, number and word, those before the first bucket included.
+        holds: tag -> for how many microseconds a reading is held, up to the beginning of a bucket.
+    """
+    tags = readings["tag"].astype(str)
+    records = pd.DataFrame(
+        {"entity": table["entity"].astype(str), "time": table["bucket"].astype(np.int64)}
+    )
+    for tag, longest in holds.items():
+        own = readings[(tags == tag).to_numpy(dtype=bool)]
+        if own.empty:
+            continue
+        cells = table[tag] if tag in table else pd.Series(np.nan, index=table.index, dtype=object)
+        last = _last_before(records, own, longest)
+        if cells.isna().any():
+            held = cells.astype(object).where(cells.notna(), last)
+            table = table.assign(**{tag: held.infer_objects()})
+    return table
+
+
+def _last_before(records: pd.DataFrame, readings: pd.DataFrame, longest: int) -> pd.Series:
+    """Return for each record (N,) the last value before its time; NaN where it is too old."""
+    words = readings["word"]
+    values = pd.DataFrame(
+        {
+            "entity": readings["entity"].astype(str),
+            "time": readings["time"].astype(np.int64),
+            "value": words.where(words.notna(), readings["number"].astype(object)),
+        }
+    ).sort_values("time", kind="stable")
+    found = pd.merge_asof(
+        records.reset_index().sort_values("time", kind="stable"),
+        values, on="time", by="entity", tolerance=longest, allow_exact_matches=False,
+    )  # fmt: skip
+    return found.set_index("index")["value"].sort_index()
