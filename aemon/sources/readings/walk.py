@@ -193,15 +193,17 @@ class Walk:
         real = rows.buckets != NO_BUCKET
         needed = ~rows.up_to(bucket, entity)
         if self._making.back:
-            needed |= rows.buckets > bucket - self._making.back
+            needed |= rows.buckets >= bucket - self._making.back
         return np.asarray(needed & real)
 
     def _needed_readings(self, readings: pd.DataFrame) -> pd.DataFrame:
         """Return the readings that count for records that are still to be made."""
         if self._bucket == NO_BUCKET:
             return readings
-        whole = 0 if self._entity is None else 1  # else some of the bucket is still to be made
-        return readings[readings["bucket"] > self._bucket - max(self._making.back, whole)]
+        first = self._bucket - self._making.back
+        if self._entity is None and not self._making.back:
+            first += 1  # all of the bucket was made
+        return readings[readings["bucket"] >= first]
 
     def _open_records(self, before: int) -> pd.DataFrame:
         """Return bucket and entity of records (N,) that can be made now, in order."""
