@@ -21,12 +21,14 @@ class Place:
         known: rows behind `start` that are part of what was handed over, and no late ones.
         start: the watermark of the source below, before every row that is still needed; None at
             its first row.
+        tags: all that were seen so far: a tag that is silent for a while stays a column.
     """
 
     bucket: int
     entity: str | None
     known: int
     start: Watermark | None
+    tags: tuple[str, ...] = ()
 
 
 def write_place(place: Place) -> str:
@@ -37,7 +39,14 @@ def write_place(place: Place) -> str:
         time = start.event_time.isoformat() if start.event_time is not None else None
         below = [time, start.record_key, start.position]
     return json.dumps(
-        {"bucket": place.bucket, "entity": place.entity, "known": place.known, "source": below}
+        {
+            "bucket": place.bucket,
+            "entity": place.entity,
+            "known": place.known,
+            "source": below,
+            "tags": place.tags,
+        },
+        ensure_ascii=False,
     )
 
 
@@ -64,6 +73,7 @@ def read_place(mark: Watermark | None) -> Place | None:
             entity=_text_or_none(found["entity"]),
             known=int(found["known"]),
             start=start,
+            tags=tuple(map(_text, found["tags"])),
         )
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
         raise SourceConfigError(
@@ -76,5 +86,11 @@ def read_place(mark: Watermark | None) -> Place | None:
 
 def _text_or_none(value: object) -> str | None:
     if value is not None and not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
         raise TypeError
     return value

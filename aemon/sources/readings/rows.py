@@ -1,6 +1,6 @@
 """Rows of a source as readings of tags, in little memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -176,12 +176,6 @@ class RowReader:
                     todo="give the tag or the column another name; in a database a query can: "
                     f"SELECT {tag} AS another_name, ...",
                 )
-        if len(tags) > MOST_TAGS:
-            raise SourceConfigError(
-                f"pivot.name: column {self._pivot and self._pivot.name!r} holds more than "
-                f"{MOST_TAGS:,} names",
-                todo="name the column that holds the name of the tag, or read fewer tags by a query",
-            )
 
     def _good(self, table: pd.DataFrame) -> npt.NDArray[np.bool_]:
         """Return which rows (N,) are good readings."""
@@ -225,6 +219,19 @@ def _names(values: Sequence[_Values]) -> frozenset[str]:
     for names, _ in values:
         found |= {names} if isinstance(names, str) else set(names)
     return frozenset(found)
+
+
+def check_count(tags: Collection[str]) -> None:
+    """Refuse what can hardly be names of tags.
+
+    Raises:
+        SourceConfigError: there are too many.
+    """
+    if len(tags) > MOST_TAGS:
+        raise SourceConfigError(
+            f"pivot.name: the column holds more than {MOST_TAGS:,} names",
+            todo="name the column that holds the name of the tag, or read fewer tags by a query",
+        )
 
 
 def _microseconds(length: timedelta) -> int:

@@ -1,5 +1,6 @@
 """Records made of the readings of another source, as a source."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -101,6 +102,8 @@ class Readings:
         place = read_place(until)
         found = self._from_end(place, limit) or self._from_beginning(place, limit)
         table = found.table.tail(limit).reset_index(drop=True)
+        if place is not None:
+            table = table.reindex(columns=self._columns({*table.columns, *place.tags}))
         times = self.roles.times_of(table[self.roles.time])
         return replace(found, table=table, watermark=until or found.watermark, times=times)
 
@@ -114,7 +117,8 @@ class Readings:
             first = NO_BUCKET if all_read else self._gatherer.first_whole(rows, self._making)
             if first is None:
                 return None
-            begin = Place(bucket=first, entity=None, known=0, start=None)
+            tags = place.tags if place is not None else ()
+            begin = Place(bucket=first, entity=None, known=0, start=None, tags=tags)
             walk, told = Walk(begin, self._making), Told(waiting=fetched.waiting)
             walk.add(rows)
             if place is not None:
@@ -247,8 +251,8 @@ class Readings:
             warnings.append(_sparse(walked.table))
         if walked.late:
             warnings.append(
-                f"{walked.late} readings came after their bucket was judged without them; a longer "
-                "wait takes them in, and lateness judges such buckets again"
+                f"{walked.late} reading{'' if walked.late == 1 else 's'} came after the record was "
+                "judged without; a longer wait takes them in, and lateness judges the record again"
             )
         return Fetched(
             table=table,
@@ -260,6 +264,12 @@ class Readings:
             unreadable=walked.unreadable,
             given_up=walked.given_up,
         )
+
+    def _columns(self, names: Collection[str]) -> list[str]:
+        """Return columns in order: those that identify a record, then tags by name."""
+        roles = self.roles
+        first = [name for name in (roles.time, roles.key, roles.entity) if name is not None]
+        return [*first, *sorted(set(names) - set(first))]
 
     def _with_roles(self, made: pd.DataFrame) -> pd.DataFrame:
         """Return made records (N,) with the columns that identify them."""
@@ -288,6 +298,7 @@ def _sparse(made: pd.DataFrame) -> str:
 
 def _nothing(place: Place) -> Walked:
     table = pd.DataFrame({"bucket": np.empty(0, dtype=np.int64), "entity": []})
+    table = table.reindex(columns=[*table.columns, *place.tags])
     return Walked(table=table, place=place, more=False, late=0, unreadable=())
 
 

@@ -11,7 +11,7 @@ from aemon.records import Watermark
 from aemon.sources.readings.aggregating import aggregated, as_table
 from aemon.sources.readings.gaps import with_held_cells
 from aemon.sources.readings.position import Place
-from aemon.sources.readings.rows import NO_BUCKET, Rows
+from aemon.sources.readings.rows import NO_BUCKET, Rows, check_count
 
 Behind = Callable[[Rows, int], Watermark | None]
 """Returns the watermark behind the first n of some rows; None if it cannot be told."""
@@ -75,7 +75,7 @@ class Walk:
         self._pairs: list[pd.DataFrame] = []
         self._made: list[pd.DataFrame] = []
         self._unreadable: list[str] = []
-        self._tags: set[str] = set()
+        self._tags = set(place.tags) if place is not None else set[str]()
         self._given_up = 0
         self.made = 0
         self.newest = NO_BUCKET
@@ -99,6 +99,7 @@ class Walk:
         self._readings.append(self._needed_readings(rows.readings))
         self._rows.append(rows)
         self._tags |= rows.tags
+        check_count(self._tags)
         return int(over.sum())
 
     def ready(self, before: int) -> int:
@@ -149,6 +150,7 @@ class Walk:
             entity=entity,
             known=left + max(0, known - self._over),
             start=self._start,
+            tags=tuple(sorted(self._tags)),
         )
         return Walked(
             table=table,

@@ -154,11 +154,31 @@ def test_late_readings_are_counted_and_told_once(plant):
     _, mark = walk(source)
     plant.add((30, "flow", 9), (130, "flow", 3))
     fetched = source.fetch(mark, 10)
-    assert any(told.startswith("1 readings came after") for told in fetched.warnings)
+    assert any(told.startswith("1 reading came after") for told in fetched.warnings)
     assert records_of(fetched, "flow") == [(120, 3.0)]
     assert source.fetch(fetched.watermark, 10).warnings == ()
     # A look behind the watermark finds the record as it is now.
     assert [record["flow"] for record in walk(plant.open())[0]] == [5, 2, 3]
+
+
+def test_a_tag_that_falls_silent_stays_a_column(plant):
+    plant.add((0, "flow", 1), (0, "pressure", 1))
+    _, mark = walk(plant.open())
+    plant.add((70, "flow", 2))
+    fetched = plant.open().fetch(mark, 10)
+    assert fetched.table["pressure"].isna().all()
+    assert plant.open().newest(fetched.watermark, 1).table["pressure"].isna().all()
+    assert "pressure" in plant.open().fetch(fetched.watermark, 10).table
+
+
+def test_tags_that_never_share_a_time_are_told(plant):
+    for second in range(0, 40, 4):
+        plant.add(*((second + place, tag, 1) for place, tag in enumerate(("a", "b", "c"))))
+    (told,) = (
+        plant.open(None, pivot={**LONG["pivot"], "wait": timedelta(0)}).fetch(None, 99).warnings
+    )
+    assert "a record holds 1.0 of 3 tags on average" in told
+    assert "bucket: 1m" in told
 
 
 def test_what_is_not_good_is_missing(plant):
