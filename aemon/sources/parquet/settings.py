@@ -5,9 +5,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from aemon.config.source_settings import FORMAT, TIME, SourceSettings, TimeFormat, TwoColumns
+from aemon.config.source_settings import FORMAT, TIME, TimeFormat, TwoColumns
 from aemon.config.values.times import TimeZone
 from aemon.sources.csv.settings import MOST_PATH_BYTES, FromPath
+from aemon.sources.readings.settings import ReadingsSettings
 
 ENDINGS = (".parquet", ".parq", ".pq")
 """Which files of a folder are read, in capitals or not; a pattern may name others."""
@@ -22,7 +23,7 @@ def _is_local(path: object) -> object:
     return path
 
 
-class ParquetSource(SourceSettings):
+class ParquetSource(ReadingsSettings):
     """A Parquet file that is replaced by longer ones, or a folder of Parquet files."""
 
     opened_by: ClassVar[str] = "aemon.sources.parquet.opening:open_files"

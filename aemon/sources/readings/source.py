@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 
-from aemon.clock import Clock
+from aemon.clock import Clock, format_duration
 from aemon.errors import SourceConfigError
 from aemon.frame import Roles, naive_utc
 from aemon.records import Watermark
@@ -178,7 +178,7 @@ class Readings:
         """Return the source below, and what is made of it."""
         made = "tags as columns" if self._pivots else "readings"
         bucket = self._settings.bucket
-        every = f", a record every {bucket.every}" if bucket is not None else ""
+        every = f", a record every {format_duration(bucket.every)}" if bucket is not None else ""
         return f"{self._below.describe()}, {made}{every}"
 
     def close(self) -> None:
