@@ -11,7 +11,7 @@ WHY = {
     "time_out_of_range": "a time that no clock can have meant",
     "no_key": "no key",
     "key_too_long": "a key and entity of more than 2,000 bytes",
-    UNREADABLE: "an error of the database",
+    UNREADABLE: "what the source cannot read",
     "not_text": "a payload that is no text in UTF-8",
     "not_json": "a payload that is no JSON",
     "not_csv": "a line that is no CSV",

@@ -19,6 +19,9 @@ FOLDED_AT = 200_000
 MOST_HELD = 1_000_000
 """Readings of buckets that are not over yet: some 100 MB."""
 
+EARLY_SHARE = 0.1
+"""So many rows may be out of order in a file that is larger than what is held."""
+
 
 @dataclass(kw_only=True)
 class Told:
@@ -47,6 +50,31 @@ class Gatherer:
         self.at_once = at_once
         self._wait = wait
         self._clock = clock
+        self._order_checked = False
+
+    def complete(self, walk: Walk, over: int) -> int:
+        """Return the bucket before which no more readings are to come, though more rows follow."""
+        if self.below.in_order_of_arrival:
+            return min(over, walk.newest - self._wait // timedelta(microseconds=1))
+        return min(over, walk.newest)
+
+    def _check_rest(self, walk: Walk, rows: Rows, now: datetime) -> None:
+        """Look once at all rows that follow, before records are made without them.
+
+        Raises:
+            SourceConfigError: many of them lie in buckets before the newest one: rows do not come in
+                the order of their times, and there are too many to be held.
+        """
+        if self._order_checked:
+            return
+        before = walk.newest - self._wait // timedelta(microseconds=1)
+        count = early = 0
+        for following, _more in self.read(rows.after, Told(), now):
+            count += len(following)
+            early += int((following.buckets < before).sum())
+        if early > EARLY_SHARE * count:
+            raise _unordered(self.below)
+        self._order_checked = True
 
     def gather(
         self, walk: Walk, start: Watermark | None, limit: int, over: int, told: Told
@@ -61,9 +89,8 @@ class Gatherer:
                 _check_order(self.below, walk, rows, again)
                 if walk.held < MOST_HELD:
                     continue
-                ready = min(over, walk.newest - self._wait // timedelta(microseconds=1))
-            else:
-                ready = min(over, walk.newest)
+                self._check_rest(walk, rows, now)
+            ready = self.complete(walk, over)
             if walk.ready(ready) > limit:
                 return True
             if walk.held >= min(FOLDED_AT, MOST_HELD):
@@ -94,17 +121,12 @@ class Gatherer:
     def first_whole(self, rows: Rows, making: Making) -> int | None:
         """Return the bucket from which on all readings are among the newest rows.
 
-        None where rows do not come in the order of their times.
+        None where that cannot be told: readings of one time may stand anywhere.
         """
         real = rows.buckets != NO_BUCKET
-        if not real.any():
+        if self.below.in_order_of_arrival or not real.any():
             return None
-        times, margin = rows.times[real], 0
-        if self.below.in_order_of_arrival:
-            margin = self._wait // timedelta(microseconds=1)
-            if int((np.maximum.accumulate(times) - times).max()) > margin:
-                return None
-        return int(rows.buckets[real].min()) + margin + making.back
+        return int(rows.buckets[real].min()) + making.back
 
     def read(
         self, start: Watermark | None, told: Told, now: datetime
@@ -137,7 +159,12 @@ def _check_order(below: Replayable, walk: Walk, rows: Rows, again: int) -> None:
         SourceConfigError: most rows lie in buckets that were made without them.
     """
     if walk.made and 2 * again > len(rows):
-        raise SourceConfigError(
-            f"{below.describe()}: readings do not come in the order of their times",
-            todo="sort them by time, or put them into a database",
-        )
+        raise _unordered(below)
+
+
+def _unordered(below: Replayable) -> SourceConfigError:
+    return SourceConfigError(
+        f"{below.describe()}: readings do not come in the order of their times, and there are too many "
+        "to be sorted here",
+        todo="sort them by time, such as by the command sort, or put them into a database",
+    )

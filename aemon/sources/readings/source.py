@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,8 @@ MOST_TURNS = 3
 """Reads from the end: of 20,000, 80,000 and 320,000 readings."""
 UNCOUNTED = -1
 """Stands for a number of known rows that nobody has counted."""
+AHEAD = timedelta(hours=1)
+"""A clock that is wrong by more is told."""
 _ALL = np.iinfo(np.int64).max
 SPARSE = 0.6
 """Records that hold a smaller share of the tags are said to."""
@@ -130,7 +132,13 @@ class Readings:
                 last = int(walked.table["bucket"].iloc[-1])
                 whole = last == walk.newest  # nothing is left for a bucket to come
                 after = fetched.watermark if whole and not self._making.back else None
-                here = Place(bucket=last, entity=None, known=0 if after else UNCOUNTED, start=after)
+                here = Place(
+                    bucket=last,
+                    entity=None,
+                    known=0 if after else UNCOUNTED,
+                    start=after,
+                    tags=tuple(walked.table.columns[2:]),
+                )
                 walked = replace(walked, place=here, late=0)
             else:
                 walked = replace(walked, place=None, late=0)
@@ -204,6 +212,10 @@ class Readings:
         start = place.start if place is not None else None
         stopped = self._gatherer.gather(walk, start, limit, over, told)
         walk.make(self._ends(walk, closed, stopped=stopped))
+        if walk.newest > naive_utc(now + AHEAD).astype(np.int64):
+            told.warnings.append(
+                f"the newest reading, of {_written(walk.newest)}, lies ahead of the clock: its record waits"
+            )
         walked = walk.finish(limit, self._gatherer.behind)
         return self._as_fetched(walked, told, after, more=walked.more or stopped)
 
@@ -212,7 +224,9 @@ class Readings:
         now = self._clock()
         over = self._over_by_clock(now)
         ends = min(over, walk.newest)  # the newest bucket may get more
-        if not stopped and self._is_quiet(walk.newest, now):
+        if stopped:
+            ends = self._gatherer.complete(walk, over)
+        elif self._is_quiet(walk.newest, now):
             ends = over
         return ends if closed is None else max(ends, closed.bucket + 1)
 
@@ -235,15 +249,13 @@ class Readings:
         mark = after
         if walked.place is not None and walked.place != read_place(after):
             newest: datetime | None = after.event_time if after is not None else None
+            key = after.record_key if after is not None else ""
             if len(times):
+                key = str(table[BUCKET_KEY].iloc[-1])
                 newest = times[-1].item().replace(tzinfo=UTC)
             mark = Watermark(
                 event_time=newest,
-                record_key=str(table[BUCKET_KEY].iloc[-1])
-                if len(table)
-                else after.record_key
-                if after
-                else "",
+                record_key=key,
                 position=write_place(walked.place),
             )
         warnings = [*told.warnings]
@@ -274,8 +286,7 @@ class Readings:
     def _with_roles(self, made: pd.DataFrame) -> pd.DataFrame:
         """Return made records (N,) with the columns that identify them."""
         roles = self.roles
-        moments = pd.DatetimeIndex(made["bucket"].to_numpy(dtype=np.int64).astype("datetime64[us]"))
-        keys = pd.Series([f"{moment.isoformat()}Z" for moment in moments], dtype="str")
+        keys = pd.Series([_written(bucket) for bucket in made["bucket"]], dtype="str")
         table = made.drop(columns=["bucket", "entity"]).reset_index(drop=True)
         table.insert(0, roles.time, keys)
         table.insert(1, roles.key, keys)
@@ -294,6 +305,10 @@ def _sparse(made: pd.DataFrame) -> str:
         f"a record holds {share * len(tags):.1f} of {len(tags)} tags on average, for tags have different "
         "times; bucket: 1m, say, makes one record of the readings of a minute"
     )
+
+
+def _written(micros: int) -> str:
+    return f"{pd.Timestamp(int(micros), unit='us').isoformat()}Z"
 
 
 def _nothing(place: Place) -> Walked:

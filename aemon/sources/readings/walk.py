@@ -1,7 +1,7 @@
 """One walk over the rows of a source: it gathers whole buckets, in bounded memory."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -97,7 +97,7 @@ class Walk:
             pairs = {"bucket": rows.buckets[new], "entity": rows.entities[new]}
             self._pairs.append(pd.DataFrame(pairs).drop_duplicates())
         self._readings.append(self._needed_readings(rows.readings))
-        self._rows.append(rows)
+        self._rows.append(replace(rows, readings=rows.readings.iloc[:0]))
         self._tags |= rows.tags
         check_count(self._tags)
         return int(over.sum())

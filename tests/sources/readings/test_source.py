@@ -11,6 +11,7 @@ from aemon.config.source_settings import identity
 from aemon.errors import SourceConfigError
 from aemon.sources.csv.settings import CsvSource
 from aemon.sources.csv.source import CsvFiles
+from aemon.sources.readings import gathering
 from aemon.sources.readings.source import Readings
 from aemon.sources.source_kinds import open_replayable
 from aemon.sources.sql.settings import SqlSource
@@ -230,6 +231,43 @@ def test_a_file_may_hold_one_tag_after_the_other(tmp_path):
     found, _ = walk(source, limit=3)
     assert len(found) == 10
     assert all(record["flow"] == record["pressure"] for record in found)
+
+
+def test_a_large_file_with_one_tag_after_the_other_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(gathering, "MOST_HELD", 20)
+    lines = [
+        f"{moment(second).isoformat()},{tag},{second}\n"
+        for tag in ("flow", "pressure")
+        for second in range(0, 1000, 20)
+    ]
+    given = {"path": tmp_path / "long.csv", "time": "at", "pivot": LONG["pivot"]}
+    settings = CsvSource.model_validate({**given, "bucket": {"every": "1m", "wait": timedelta(0)}})
+
+    def opened():
+        clock = lambda: EPOCH + timedelta(days=1)  # noqa: E731
+        return Readings(CsvFiles(settings), settings, clock, at_once=7)
+
+    (tmp_path / "long.csv").write_text("at,tag,value\n" + "".join(lines))
+    for read in (opened().fetch, opened().newest):
+        with pytest.raises(SourceConfigError, match="do not come in the order of their times"):
+            read(None, 3)
+    # In the order of time it may be as large as it likes.
+    (tmp_path / "long.csv").write_text("at,tag,value\n" + "".join(sorted(lines)))
+    found, _ = walk(opened(), limit=3)
+    assert len(found) == 17
+    assert all(record["flow"] == record["pressure"] for record in found)
+
+
+def test_a_reading_ahead_of_the_clock_is_told_and_hides_nothing(plant):
+    plant.now = moment(200)
+    plant.add((0, "flow", 1), (100_000, "flow", 1), (70, "flow", 2))
+    source = plant.open()
+    fetched = source.fetch(None, 10)
+    assert records_of(fetched, "flow") == [(0, 1), (60, 2)]
+    assert "lies ahead of the clock" in fetched.warnings[0]
+    plant.now = moment(300)
+    plant.add((130, "flow", 3))
+    assert records_of(source.fetch(fetched.watermark, 10), "flow") == [(120, 3)]
 
 
 def test_readings_without_a_time_or_a_tag_are_told(plant):
