@@ -8,6 +8,7 @@ import pandas as pd
 
 _CELL = ["bucket", "entity", "tag"]
 _AUTO = "auto"
+_OF_NUMBERS = ("mean", "max", "min", "sum", "increase")
 
 
 def aggregated(
@@ -31,6 +32,22 @@ def aggregated(
     if not parts:
         return pd.DataFrame({name: [] for name in (*_CELL, "value")})
     return pd.concat([part.astype({"value": object}) for part in parts], ignore_index=True)
+
+
+def without_numbers(
+    readings: pd.DataFrame, aggregations: Mapping[str, str] | str
+) -> dict[str, str]:
+    """Return tags of which numbers are wanted and all readings are words, each with an example.
+
+    Decimal commas are such words: 12,5.
+    """
+    found = {}
+    words = readings[readings["word"].notna() & readings["number"].isna()]
+    for tag, own in words.groupby(words["tag"].astype(str)):
+        same = (readings["tag"] == tag) & readings["number"].notna()
+        if _named(aggregations, str(tag)) in _OF_NUMBERS and not same.any():
+            found[str(tag)] = str(own["word"].iloc[0])
+    return found
 
 
 def _named(aggregations: Mapping[str, str] | str, tag: str) -> str:

@@ -216,6 +216,10 @@ class Readings:
             told.warnings.append(
                 f"the newest reading, of {_written(walk.newest)}, lies ahead of the clock: its record waits"
             )
+        told.warnings += [
+            f"{tag}: readings such as {example[:30]!r} are no numbers, and its values are missing"
+            for tag, example in walk.wordy.items()
+        ]
         walked = walk.finish(limit, self._gatherer.behind)
         return self._as_fetched(walked, told, after, more=walked.more or stopped)
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from aemon.records import Watermark
-from aemon.sources.readings.aggregating import aggregated, as_table
+from aemon.sources.readings.aggregating import aggregated, as_table, without_numbers
 from aemon.sources.readings.gaps import with_held_cells
 from aemon.sources.readings.position import Place
 from aemon.sources.readings.rows import NO_BUCKET, Rows, check_count
@@ -77,6 +77,7 @@ class Walk:
         self._unreadable: list[str] = []
         self._tags = set(place.tags) if place is not None else set[str]()
         self._given_up = 0
+        self.wordy: dict[str, str] = {}  # tags without the numbers that are wanted
         self.made = 0
         self.newest = NO_BUCKET
 
@@ -114,6 +115,7 @@ class Walk:
         readings = pd.concat(self._readings, ignore_index=True)
         making = self._making
         cells = aggregated(readings[readings["bucket"] < before], making.aggregations, making.every)
+        self.wordy |= without_numbers(readings, making.aggregations)
         table = pd.concat([records, as_table(cells, records)], axis=1)
         self._made.append(with_held_cells(table, readings, making.holds))
         self.made += len(records)

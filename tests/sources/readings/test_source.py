@@ -114,6 +114,14 @@ def test_words_and_truths_keep_their_last(plant):
     assert table["flow"].tolist() == [1.5]
 
 
+def test_words_where_numbers_are_wanted_are_told(plant):
+    plant.add((1, "flow", "12,5"), (2, "level", 1), (2, "level", "Bad"))
+    fetched = plant.open({"every": "1m", "aggregate": "mean"}).fetch(None, 10)
+    assert "flow: readings such as '12,5' are no numbers" in fetched.warnings[0]
+    assert fetched.table["flow"].isna().all()
+    assert len(fetched.warnings) == 1
+
+
 @pytest.mark.parametrize("at_once", [1, 5, 100])
 @pytest.mark.parametrize("limit", [1, 3, 1000])
 def test_a_bucket_is_read_whole_however_reads_are_cut(plant, at_once, limit):
