@@ -240,3 +240,13 @@ def test_memory_is_that_of_a_piece_and_not_of_the_history(plant):
     tracemalloc.stop()
     assert count >= 9_900
     assert peak < 10e6
+
+
+def test_steps_may_be_put_into_buckets(plant):
+    plant.write("flow", range(1, 21), pump="a")
+    bucket = {"every": "1m", "aggregate": {"flow": "max"}, "wait": "1s"}
+    source = plant.source({"flow": "~flow"}, entity="pump", bucket=bucket)
+    whole = source.fetch(None, 3)
+    assert whole.table["flow"].tolist()[:3] == [4, 8, 12]
+    assert whole.more
+    assert source.newest(whole.watermark, 2).table["flow"].tolist() == [8, 12]
