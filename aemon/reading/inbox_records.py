@@ -1,6 +1,7 @@
 """The records of an inbox as a source: what a stream said once is read again from the store."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC
 
 import pandas as pd
@@ -11,13 +12,18 @@ from aemon.sources.source import Fetched
 from aemon.store.inbox.kept_records import find_arrival, history_count, history_records
 from aemon.store.store import Row, Store
 
+LOOKED_AT = 1_000
+"""Newest records whose columns are known after a restart."""
+
 _ROLES = _TIME, _KEY, _ENTITY = "event_time", "record_key", "entity"
 
 
 class InboxRecords:
     """A replayable source of the records that the store keeps of a monitor's stream.
 
-    A watermark's position is the order of arrival.
+    A watermark's position is the order of arrival. A column that no record of a piece has, though
+    records before had it, is there and missing in all of them: a sensor that is silent for a while
+    does not keep the others from being judged.
     """
 
     roles = Roles(time=_TIME, key=_KEY, entity=_ENTITY)
@@ -26,6 +32,7 @@ class InboxRecords:
     def __init__(self, store: Store, monitor: str) -> None:
         self._store = store
         self._monitor = monitor
+        self._columns: dict[str, None] | None = None  # those seen, in order; None: nobody looked
 
     def hides(self, _mark: Watermark | None) -> bool:
         """Return False: records are read in the order in which they come."""
@@ -40,14 +47,14 @@ class InboxRecords:
         rows = history_records(
             self._store, self._monitor, after=self._arrival(after) or 0, limit=limit + 1
         )
-        return _fetched(rows[:limit], after, more=len(rows) > limit)
+        return self._complete(_fetched(rows[:limit], after, more=len(rows) > limit))
 
     def newest(self, until: Watermark | None, limit: int) -> Fetched:
         """Return the newest `limit` kept records up to a watermark, in order of arrival."""
         rows = history_records(
             self._store, self._monitor, until=self._arrival(until), limit=limit, newest=True
         )
-        return _fetched(rows, until, more=False)
+        return self._complete(_fetched(rows, until, more=False))
 
     def count(self, limit: int) -> int:
         """Return how many records are kept, counted no further than `limit`."""
@@ -59,6 +66,20 @@ class InboxRecords:
 
     def close(self) -> None:
         """Do nothing: the store is whoever opened it."""
+
+    def _complete(self, fetched: Fetched) -> Fetched:
+        """Return the same with the columns that only other records have."""
+        if self._columns is None:
+            known = history_records(self._store, self._monitor, limit=LOOKED_AT, newest=True)
+            self._columns = {_own_name(name): None for row in known for name in row["record"]}
+        for name in fetched.table.columns:
+            if name not in _ROLES:
+                self._columns.setdefault(name)
+        lacking = [name for name in self._columns if name not in fetched.table.columns]
+        if not lacking or not len(fetched.table):
+            return fetched
+        missing = pd.DataFrame(None, index=fetched.table.index, columns=lacking, dtype=object)
+        return replace(fetched, table=pd.concat([fetched.table, missing], axis=1))
 
     def _arrival(self, watermark: Watermark | None) -> int | None:
         if watermark is None or not (watermark.position or watermark.record_key):
