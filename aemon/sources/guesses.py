@@ -4,12 +4,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from aemon.clock import format_duration
+from aemon.errors import SourceConfigError
 from aemon.times.event_times import event_times
 from aemon.times.text_times import is_date_alone
 
@@ -203,6 +206,66 @@ def _with_time_of_day(sample: pd.DataFrame, found: GuessedTime) -> GuessedTime:
             because = "dates, and their time of day in a column of its own"
             return GuessedTime(name=[name, other], because=because, times=times)
     return found
+
+
+def guess_of_files(
+    path: Path,
+    files: Sequence[Path],
+    sample: pd.DataFrame,
+    keys: Mapping[str, object],
+    *,
+    also: str = "",
+) -> Guesses:
+    """Return a monitor for files, by the first records of the first one.
+
+    Args:
+        path: a file, a folder or a pattern.
+        files: those that it means.
+        sample: the first records.
+        keys: of the source, beside its path and its roles; its kind is the first of them.
+        also: what else several files may be, beside one for each device.
+
+    Raises:
+        SourceConfigError: no column holds times.
+    """
+    first = files[0]
+    found = guess_time(sample)
+    if found is None:
+        raise SourceConfigError(
+            f"{first}: no column holds times that can be read in one way only",
+            todo=f"there are: {', '.join(map(str, sample))}; write the source by hand, with a "
+            "time_format",
+        )
+    times = [found.name] if isinstance(found.name, str) else found.name
+    kind, more = keys["kind"], {name: value for name, value in keys.items() if name != "kind"}
+    source: dict[str, object] = {"kind": kind, "path": str(path), "time": found.name, **more}
+    because = {"time": found.because}
+    entity = guess_entity(sample, found.times, times)
+    if entity is not None:
+        source["entity"], because["entity"] = entity
+    pause, because["score_every"] = guess_pause(found.times)
+    notes = zone_notes(sample[times[0]])
+    if len(files) > 1:
+        notes.append(
+            f"{len(files)} files are read, and {first.name} was looked at: with one for each "
+            f"device, entity: {{from_path: ...}}{also}"
+        )
+    guess = Guess(
+        monitor=monitor_name(path.stem.replace(".", "_").strip("*") or path.parent.name),
+        source=source,
+        because=because,
+        score_every=pause,
+        notes=tuple(notes),
+        exclude=guess_labels(sample),
+    )
+    return Guesses(monitors=(guess,))
+
+
+def zone_notes(column: "pd.Series[Any]") -> list[str]:
+    """Return what to say of the zone of a column of times."""
+    if carry_no_zone(column):
+        return ["times carry no zone: UTC is taken for granted, or say timezone"]
+    return []
 
 
 def guess_labels(sample: pd.DataFrame) -> tuple[str, ...]:

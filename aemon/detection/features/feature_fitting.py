@@ -27,7 +27,7 @@ from aemon.detection.features.feature_map import FeatureMap
 from aemon.detection.features.firsts import Never, nevers_of
 from aemon.detection.features.increases import Counter
 from aemon.detection.features.measured import measured, within_range
-from aemon.detection.features.modes import fit_mode
+from aemon.detection.features.modes import Mode, fit_mode
 from aemon.detection.features.ranges import ranges_of
 from aemon.detection.features.readings import Reading
 from aemon.detection.features.repeats import longest_usual
@@ -115,6 +115,7 @@ class _Learned:
     places: _Features = field(default_factory=_Features)
     sides: _Features = field(default_factory=_Features)
     width: int = 0
+    mode: Mode | None = None
 
     def add(self, name: str, taken: Taken) -> None:
         """Add one column as what it is taken for."""
@@ -172,7 +173,7 @@ def fit_features(frame: Frame, columns: ColumnSettings, *, in_order: bool = Fals
     learned = _learn_columns(frame, columns, in_order=in_order)
     entities, entity_report = _entities(frame.entities)
     numbers, places = learned.numbers, learned.places.and_then(learned.sides)
-    mode = fit_mode(frame, columns)
+    mode = learned.mode
     shares = [float((frame.entities == entity).mean()) for entity in entities]
     for share in [*shares, *(mode.shares if mode is not None and len(mode) else ())]:
         spread = max((share * (1 - share)) ** 0.5, PLACE_SPREAD_FLOOR)
@@ -220,11 +221,10 @@ def _learn_columns(frame: Frame, columns: ColumnSettings, *, in_order: bool) -> 
     values = named_columns(frame.values)
     check_configured(columns, list(values.columns))
     order = np.argsort(frame.times, kind="stable")
-    learned = _Learned()
-    mode = fit_mode(frame, columns)
+    learned = _Learned(mode=fit_mode(frame, columns))
     for name in values.columns:
-        if mode is not None and name == mode.column:
-            learned.reports.append(mode.report)
+        if learned.mode is not None and name == learned.mode.column:
+            learned.reports.append(learned.mode.report)
             continue
         taken = within_range(take_column(values[name], name, columns), name, columns)
         if taken.kind == "counter" or (taken.kind == "numeric" and name not in columns.kinds):

@@ -11,17 +11,7 @@ from aemon.errors import SourceConfigError
 from aemon.sources.csv.encoding import HEAD_BYTES, as_utf8, find_encoding, raw_lines
 from aemon.sources.csv.files import find_files
 from aemon.sources.csv.packing import open_plain
-from aemon.sources.guesses import (
-    SAMPLE,
-    Guess,
-    Guesses,
-    carry_no_zone,
-    guess_entity,
-    guess_labels,
-    guess_pause,
-    guess_time,
-    monitor_name,
-)
+from aemon.sources.guesses import SAMPLE, Guesses, guess_of_files
 
 _SEPARATORS = (",", ";", "\t", "|")
 _LOOKED_AT = 200  # lines that tell the separator and the header
@@ -39,43 +29,9 @@ def guess_files(path: Path) -> Guesses:
     lines = _first_lines(first)
     separator, header = _table_in(lines, first)
     sample = _sample(lines[header:], separator)
-    found = guess_time(sample)
-    if found is None:
-        there = ", ".join(map(str, sample))
-        raise SourceConfigError(
-            f"{first}: no column holds times that can be read in one way only",
-            todo=f"there are: {there}; write the source by hand, with a time_format",
-        )
-    times = [found.name] if isinstance(found.name, str) else found.name
-    source: dict[str, object] = {"kind": "csv", "path": str(path), "time": found.name}
-    because = {"time": found.because}
-    if separator != ",":
-        source["separator"] = separator
-    entity = guess_entity(sample, found.times, times)
-    if entity is not None:
-        source["entity"], because["entity"] = entity
-    pause, because["score_every"] = guess_pause(found.times)
-    notes = []
-    if carry_no_zone(sample[times[0]]):
-        notes.append("times carry no zone: UTC is taken for granted, or say timezone")
-    if len(files.read) > 1:
-        notes.append(
-            f"{len(files.read)} files are read, and {first.name} was looked at: with one for each "
-            "device, entity: {from_path: ...}; with one for each measurement, join: time"
-        )
-    name = monitor_name(path.stem.replace(".", "_").strip("*") or path.parent.name)
-    return Guesses(
-        monitors=(
-            Guess(
-                monitor=name,
-                source=source,
-                because=because,
-                score_every=pause,
-                notes=tuple(notes),
-                exclude=guess_labels(sample),
-            ),
-        )
-    )
+    keys = {"kind": "csv"} | ({"separator": separator} if separator != "," else {})
+    also = "; with one for each measurement, join: time"
+    return guess_of_files(path, list(files.read.values()), sample, keys, also=also)
 
 
 def _first_lines(path: Path) -> list[str]:

@@ -12,12 +12,12 @@ from aemon.sources.guesses import (
     SAMPLE,
     Guess,
     Guesses,
-    carry_no_zone,
     guess_entity,
     guess_labels,
     guess_pause,
     guess_time,
     monitor_name,
+    zone_notes,
 )
 from aemon.sources.sql.connecting import Database
 from aemon.times.text_times import sorts_as_text
@@ -106,9 +106,7 @@ def _key_of(sample: pd.DataFrame, primary: list[str], times: list[str]) -> tuple
 
 def _notes_of(column: pd.Series) -> list[str]:
     """Return what to say of a column of times."""
-    notes = []
-    if carry_no_zone(column):
-        notes.append("times carry no zone: UTC is taken for granted, or say timezone")
+    notes = zone_notes(column)
     texts = column.dropna()
     is_text = not pd.api.types.is_numeric_dtype(
         column
