@@ -3,9 +3,9 @@
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from aemon.config.source_settings import FORMAT, TIME, TimeFormat, TwoColumns
 from aemon.config.values.scalars import AtKeyError, Settings
@@ -13,6 +13,16 @@ from aemon.config.values.times import Duration, Join, TimeZone
 from aemon.sources.readings.settings import ReadingsSettings
 
 MOST_PATH_BYTES = 4096  # Linux opens no longer one
+
+
+def _is_short(path: Path) -> Path:
+    if len(str(path).encode(errors="replace")) > MOST_PATH_BYTES:
+        raise ValueError(f"a path has at most {MOST_PATH_BYTES:,} bytes")
+    return path
+
+
+ShortPath = Annotated[Path, AfterValidator(_is_short)]
+"""A path that the system can open."""
 
 
 class FromPath(Settings):
@@ -42,7 +52,7 @@ class CsvSource(ReadingsSettings):
     )
 
     kind: Literal["csv"] = "csv"
-    path: Path = Field(
+    path: ShortPath = Field(
         description="a file, a folder whose *.csv files are read in name order, or a pattern such "
         "as exports/**/*.txt; files compressed by gzip, bzip2, xz or zip are unpacked"
     )
@@ -90,13 +100,6 @@ class CsvSource(ReadingsSettings):
                     name, f"files that are joined by time have no {name}: leave {name} or join out"
                 )
         return self
-
-    @field_validator("path")
-    @classmethod
-    def _is_short(cls, path: Path) -> Path:
-        if len(str(path).encode(errors="replace")) > MOST_PATH_BYTES:
-            raise ValueError(f"a path has at most {MOST_PATH_BYTES:,} bytes")
-        return path
 
     @field_validator("encoding")
     @classmethod

@@ -1,13 +1,12 @@
 """The settings of Parquet files."""
 
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field
 
 from aemon.config.source_settings import FORMAT, TIME, TimeFormat, TwoColumns
 from aemon.config.values.times import TimeZone
-from aemon.sources.csv.settings import MOST_PATH_BYTES, FromPath
+from aemon.sources.csv.settings import FromPath, ShortPath
 from aemon.sources.readings.settings import ReadingsSettings
 
 ENDINGS = (".parquet", ".parq", ".pq")
@@ -30,7 +29,7 @@ class ParquetSource(ReadingsSettings):
     where_not_what: ClassVar[frozenset[str]] = frozenset({"timezone", "time_format", "columns"})
 
     kind: Literal["parquet"] = "parquet"
-    path: Annotated[Path, BeforeValidator(_is_local)] = Field(
+    path: Annotated[ShortPath, BeforeValidator(_is_local)] = Field(
         description="a file, a folder whose *.parquet files are read in name order, or a pattern "
         "such as exports/**/*.parquet"
     )
@@ -49,10 +48,3 @@ class ParquetSource(ReadingsSettings):
     )
     timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
     time_format: TimeFormat | None = Field(None, description=FORMAT)
-
-    @field_validator("path")
-    @classmethod
-    def _is_short(cls, path: Path) -> Path:
-        if len(str(path).encode(errors="replace")) > MOST_PATH_BYTES:
-            raise ValueError(f"a path has at most {MOST_PATH_BYTES:,} bytes")
-        return path
