@@ -15,10 +15,15 @@ from aemon.store.schema.views import VIEWS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    page.stem: page.read_text(encoding="utf-8")
+    for page in sorted((ROOT / "aemon" / "docs").glob("*.md"))
+}
+TEXT = "\n".join([README, *PAGES.values()])
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 
 
 def test_it_starts_with_two_commands():
@@ -28,7 +33,7 @@ def test_it_starts_with_two_commands():
 
 def test_make_knows_the_commands():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in set(re.findall(r"\bmake (?:PYTHON=\S+ )?([a-z][a-z-]+)\b", README)):
+    for target in set(re.findall(r"\bmake (?:PYTHON=\S+ )?([a-z][a-z-]+)\b", TEXT)):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
@@ -50,12 +55,12 @@ def test_its_python_runs(text):
 
 def test_it_names_every_table_view_and_source_key():
     for name in (*metadata.tables, *(view.name for view in VIEWS)):
-        assert f"`{name}`" in README, name
+        assert f"`{name}`" in TEXT, name
     for settings in usable_kinds().values():
         for key in settings.model_fields:
-            assert key == "kind" or f"`{key}`" in README, key
+            assert key == "kind" or f"`{key}`" in TEXT, key
 
 
 def test_it_names_every_reason_to_suppress_an_anomaly():
     for reason in Quiet:
-        assert f"\n| `{reason}` |" in README, reason
+        assert f"\n| `{reason}` |" in TEXT, reason

@@ -1,0 +1,1 @@
+"""The documents that ship with aemon: one Markdown file a topic."""
