@@ -1,1 +1,0 @@
-"""The documents that ship with aemon: one Markdown file a topic."""
