@@ -37,6 +37,11 @@ class ColumnSettings(Settings):
         description="what is an anomaly in a column of numbers that never had it in training: a "
         "missing cell, a zero, a number beyond all others",
     )
+    logarithms: Literal["auto", "none"] | tuple[str, ...] = Field(
+        "auto",
+        description="columns of numbers whose logarithm is judged beside the number itself: auto "
+        "takes skewed columns without negative values",
+    )
     only_when: ConditionText | None = Field(
         None, description="records for which this does not hold teach nothing and are not judged"
     )

@@ -11,9 +11,10 @@ import numpy.typing as npt
 from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.features.columns import ColumnReport
 from aemon.detection.features.constants import Constant
-from aemon.detection.features.feature_map import FeatureMap
+from aemon.detection.features.feature_map import ARRAYS, FeatureMap
 from aemon.detection.features.firsts import Never
 from aemon.detection.features.increases import Counter
+from aemon.detection.features.logarithms import Logarithm
 from aemon.detection.features.modes import Mode
 from aemon.detection.features.outputs import Outputs
 from aemon.detection.features.ranges import Range
@@ -44,8 +45,7 @@ _THRESHOLD_NUMBERS = (
 
 def feature_map_state(feature_map: FeatureMap) -> tuple[Arrays, Metadata]:
     """Arrays and JSON of a feature map."""
-    names = ("means", "spreads", "weights", "floors", "lows", "highs")
-    arrays = {f"features.{name}": getattr(feature_map, name) for name in names}
+    arrays = {f"features.{name}": getattr(feature_map, name) for name in ARRAYS}
     return arrays, {
         "columns": [asdict(report) for report in feature_map.columns],
         "scaled": list(feature_map.scaled),
@@ -69,6 +69,7 @@ def _optional(feature_map: FeatureMap) -> Metadata:
         "ranges": [asdict(one) for one in feature_map.ranges if isinstance(one, Range)],
         "firsts": [asdict(one) for one in feature_map.ranges if isinstance(one, Never)],
         "counters": [asdict(one) for one in feature_map.counters],
+        "logarithms": [asdict(one) for one in feature_map.logarithms],
         "mode": feature_map.mode.as_json() if feature_map.mode is not None else None,
     }
     return {name: value for name, value in found.items() if value}
@@ -104,6 +105,7 @@ def feature_map_from(arrays: Arrays, metadata: Metadata) -> FeatureMap:
         ),
         mode=Mode.from_json(metadata.get("mode")),
         counters=tuple(Counter(**stored) for stored in metadata.get("counters", ())),
+        logarithms=tuple(Logarithm(**stored) for stored in metadata.get("logarithms", ())),
     )
 
 

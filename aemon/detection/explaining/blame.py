@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from aemon.detection.arrays import Floats, Mask, Values
+from aemon.detection.arrays import Floats, Mask, Rows, Values
 from aemon.detection.features.feature_map import FeatureMap
 from aemon.detection.scoring.scorer import Scorer
 
@@ -86,7 +86,7 @@ def _most_normal_without(
     X: Floats,  # noqa: N803 -- (N, F)
     shown: Mask,
     errors: Floats,
-    places: list[slice],
+    places: list[slice | Rows],
 ) -> npt.NDArray[np.intp]:
     """Of each record's columns with the largest errors (N, columns), which to hide (N,)."""
     suspects = np.argsort(-errors, axis=1, kind="stable")[:, :SUSPECTS]  # (N, S)

@@ -26,6 +26,21 @@ UNREADABLE_SHARE, LEAST_UNREADABLE = 0.5, 20
 and there are so many of each, the columns have changed their type."""
 
 
+def check_there(values: pd.DataFrame, judged: Sequence[str]) -> None:
+    """Hold the columns of records against those that a detector judges.
+
+    Raises:
+        FrameError: one of them is missing.
+    """
+    for name in judged:
+        if name not in values.columns:
+            raise FrameError(
+                f"column {name!r}, which this detector learned from, is missing; "
+                f"there are: {', '.join(values.columns) or 'none'}",
+                todo="restore the column, or train again with `aemon train`",
+            )
+
+
 def read_scaled(
     values: pd.DataFrame,
     names: Sequence[str],

@@ -51,6 +51,7 @@ def check_configured(columns: ColumnSettings, there: list[str]) -> None:
         "columns.kinds": tuple(columns.kinds),
         "columns.units": tuple(columns.units),
         "columns.ranges": tuple(columns.ranges),
+        "columns.logarithms": () if isinstance(columns.logarithms, str) else columns.logarithms,
         "columns.mode": (columns.mode,) if columns.mode is not None else (),
     }
     _check_names(named, there)

@@ -26,6 +26,7 @@ from aemon.detection.features.constants import Constant, decimals_of
 from aemon.detection.features.feature_map import FeatureMap
 from aemon.detection.features.firsts import Never, nevers_of
 from aemon.detection.features.increases import Counter
+from aemon.detection.features.logarithms import JUDGED_WITH, Logarithm, logarithm_of
 from aemon.detection.features.measured import measured, within_range
 from aemon.detection.features.modes import Mode, fit_mode
 from aemon.detection.features.ranges import ranges_of
@@ -114,8 +115,11 @@ class _Learned:
     numbers: _Features = field(default_factory=_Features)
     places: _Features = field(default_factory=_Features)
     sides: _Features = field(default_factory=_Features)
+    logs: _Features = field(default_factory=_Features)
+    logarithms: list[Logarithm] = field(default_factory=list)
     width: int = 0
     mode: Mode | None = None
+    columns: ColumnSettings = field(default_factory=ColumnSettings)
 
     def add(self, name: str, taken: Taken) -> None:
         """Add one column as what it is taken for."""
@@ -126,6 +130,8 @@ class _Learned:
             numbers = read(values)
             numbers = numbers[~np.isnan(numbers)]
             varies = _add_number(self.numbers, numbers, kind)
+            if varies and kind != "boolean":
+                reason += self._add_logarithm(name, numbers)
             self.scaled.append(name)
             self.decimals.append(decimals_of(numbers) if varies else -1)
             self.units.append(step_of(numbers)[1] if varies else 1)
@@ -156,6 +162,14 @@ class _Learned:
             reason = CONSTANT if len(values) >= FEW_RECORDS else ONE_SO_FAR
         self.reports.append(ColumnReport(column=name, kind=kind, reason=reason))
 
+    def _add_logarithm(self, name: str, numbers: Values) -> str:
+        """Add the logarithm of a column where it has one; return what to say of it."""
+        logarithm = logarithm_of(name, len(self.scaled), numbers, self.columns)
+        if logarithm is None or not _add_number(self.logs, logarithm.of(numbers), "numeric"):
+            return ""
+        self.logarithms.append(logarithm)
+        return JUDGED_WITH
+
 
 def fit_features(frame: Frame, columns: ColumnSettings, *, in_order: bool = False) -> FeatureMap:
     """Learn from normal records how their columns become features.
@@ -173,6 +187,7 @@ def fit_features(frame: Frame, columns: ColumnSettings, *, in_order: bool = Fals
     learned = _learn_columns(frame, columns, in_order=in_order)
     entities, entity_report = _entities(frame.entities)
     numbers, places = learned.numbers, learned.places.and_then(learned.sides)
+    places = places.and_then(learned.logs)
     mode = learned.mode
     shares = [float((frame.entities == entity).mean()) for entity in entities]
     for share in [*shares, *(mode.shares if mode is not None and len(mode) else ())]:
@@ -200,6 +215,7 @@ def fit_features(frame: Frame, columns: ColumnSettings, *, in_order: bool = Fals
         units=(*learned.units, *(unit for _, unit in learned.turns)),
         limits=tuple(learned.limits),
         counters=tuple(learned.counters),
+        logarithms=tuple(learned.logarithms),
         ranges=(
             *ranges_of(columns, [*learned.scaled, *(name for name, _ in learned.angles)]),
             *learned.nevers,
@@ -221,7 +237,7 @@ def _learn_columns(frame: Frame, columns: ColumnSettings, *, in_order: bool) -> 
     values = named_columns(frame.values)
     check_configured(columns, list(values.columns))
     order = np.argsort(frame.times, kind="stable")
-    learned = _Learned(mode=fit_mode(frame, columns))
+    learned = _Learned(mode=fit_mode(frame, columns), columns=columns)
     for name in values.columns:
         if learned.mode is not None and name == learned.mode.column:
             learned.reports.append(learned.mode.report)

@@ -1,16 +1,16 @@
 """The feature map: from a frame's columns to the numbers an autoencoder reads, and back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-import pandas as pd
 
-from aemon.detection.arrays import Floats, Mask, Texts, Values
+from aemon.detection.arrays import Floats, Mask, Rows, Texts, Values
 from aemon.detection.features.angles import as_circle
-from aemon.detection.features.cells import Categories, RecordCells, read_texts
+from aemon.detection.features.cells import Categories, RecordCells
 from aemon.detection.features.column_reading import (
     check_readable,
+    check_there,
     read_categories,
     read_scaled,
 )
@@ -18,8 +18,10 @@ from aemon.detection.features.columns import ColumnReport, named_columns
 from aemon.detection.features.constants import Constant
 from aemon.detection.features.firsts import Never
 from aemon.detection.features.increases import Counter, Counts, increases
+from aemon.detection.features.logarithms import JUDGED_WITH, Logarithm, logarithms
 from aemon.detection.features.modes import Mode
 from aemon.detection.features.outputs import Outputs
+from aemon.detection.features.places import entity_places, one_hot
 from aemon.detection.features.ranges import Range, outside_of
 from aemon.detection.features.readings import Reading
 from aemon.detection.features.repeats import (
@@ -30,11 +32,13 @@ from aemon.detection.features.repeats import (
     run_lengths,
 )
 from aemon.detection.features.resolution import half_steps
-from aemon.errors import FrameError
 from aemon.frame import Frame
 
 LARGEST_FEATURE = 1e4
 """In spreads. Squared, whitened and summed over thousands of features it stays in float32."""
+
+ARRAYS = ("means", "spreads", "weights", "floors", "lows", "highs")
+"""The attributes of a map that hold a number for each feature."""
 
 RANGE_MARGIN = 0.1
 """Of the range seen in training: what is expected of a column lies no further outside."""
@@ -46,7 +50,8 @@ class FeatureMap:
 
     The F features lie in this order: one for each of `scaled`, then for each of `categorical`
     one place per category and one for whatever was never seen, then sine and cosine of each of
-    `angles`, then one for each of `entities`, then one for each mode.
+    `angles`, then one for each of `logarithms`, then one for each of `entities`, then one for each
+    mode.
 
     Attributes:
         columns: what each column was taken for, in the frame's order.
@@ -71,6 +76,7 @@ class FeatureMap:
         ranges: of numbers, as a person has given them; and what no column may have that never had it.
         mode: the column of modes, which is context, too; None without one.
         counters: those of `scaled` that are judged by their increase.
+        logarithms: those of `scaled` whose logarithm is judged, too.
     """
 
     columns: tuple[ColumnReport, ...]
@@ -94,6 +100,7 @@ class FeatureMap:
     ranges: tuple[Range | Never, ...] = ()
     mode: Mode | None = None
     counters: tuple[Counter, ...] = ()
+    logarithms: tuple[Logarithm, ...] = ()
 
     def __len__(self) -> int:
         return len(self.means)
@@ -109,8 +116,9 @@ class FeatureMap:
         return [*self.scaled, *(name for name, _ in self.angles)]
 
     @property
-    def judged(self) -> tuple[tuple[str, slice], ...]:
-        """The columns that carry weight, each with its place among the features."""
+    def judged(self) -> tuple[tuple[str, slice | Rows], ...]:
+        """The columns that carry weight, each with its places among the features."""
+        places: list[tuple[str, slice | Rows]]
         places = [(name, slice(i, i + 1)) for i, name in enumerate(self.scaled)]
         start = len(self.scaled)
         for name, categories in self.categorical:
@@ -119,6 +127,9 @@ class FeatureMap:
         for name, _ in self.angles:
             places.append((name, slice(start, start + 2)))
             start += 2
+        for one in self.logarithms:
+            places[one.place] = (one.column, np.array([one.place, start]))
+            start += 1
         return tuple((name, place) for name, place in places if self.weights[place].any())
 
     @property
@@ -165,7 +176,7 @@ class FeatureMap:
             FrameError: a column that was learned from is missing, or no judged column can be read.
         """
         values = named_columns(frame.values)
-        self._check_there(values)
+        check_there(values, [name for name, _ in self.judged])
         numbers, wrong = read_scaled(values, self.scaled, self.booleans, self.readings)
         names = [name for name, _ in self.categorical]
         texts, opaque = read_categories(values, names, self.readings)
@@ -203,15 +214,19 @@ class FeatureMap:
         start = count
         for name, categories in self.categorical:
             stop = start + len(categories) + 1
-            raw[:, start:stop] = _one_hot(cells.texts[name], categories, len(cells))
+            raw[:, start:stop] = one_hot(cells.texts[name], categories, len(cells))
             start = stop
         if self.angles:
             stop = start + 2 * len(self.angles)
             raw[:, start:stop] = as_circle(cells.angles).reshape(len(cells), -1)
             start = stop
+        if self.logarithms:
+            stop = start + len(self.logarithms)
+            raw[:, start:stop] = logarithms(cells.numbers, self.logarithms)
+            start = stop
         if self.entities:
             stop = start + len(self.entities)
-            raw[:, start:stop] = _entity_places(entities, self.entities)
+            raw[:, start:stop] = entity_places(entities, self.entities)
             start = stop
         if self.mode is not None and cells.modes is not None:
             raw[:, start:] = self.mode.places(cells.modes.codes)
@@ -221,6 +236,18 @@ class FeatureMap:
         np.clip(raw, -LARGEST_FEATURE, LARGEST_FEATURE, out=raw)
         raw[~mask] = 0.0
         return raw.astype(np.float32), mask
+
+    def without_logarithms(self) -> tuple["FeatureMap", Mask]:
+        """Return this map without `logarithms`, and which of the features (F,) it keeps."""
+        keep = np.ones(len(self), dtype=bool)
+        start = len(self) - self.context - len(self.logarithms)
+        keep[start : start + len(self.logarithms)] = False
+        kept = {name: getattr(self, name)[keep] for name in ARRAYS}
+        reports = tuple(
+            replace(report, reason=report.reason.removesuffix(JUDGED_WITH))
+            for report in self.columns
+        )
+        return replace(self, columns=reports, logarithms=(), **kept), keep
 
     @property
     def steady(self) -> Mask:
@@ -239,11 +266,14 @@ class FeatureMap:
         spreads = self.spreads[:count]
         halves = half_steps(cells.numbers, self.decimals[:count], spreads, self.units[:count])
         slack[:count] = np.divide(halves, spreads, out=np.zeros(count), where=spreads > 0)
+        start = len(self) - self.context - len(self.logarithms)
+        for place, one in enumerate(self.logarithms if count else (), start):
+            slack[place] = one.most_slack(halves[one.place]) / self.spreads[place]
         return slack
 
     def missing(self, mask: Mask) -> Mask:
         """Which judged columns are missing (N, judged columns), of observed features (N, F)."""
-        firsts = [place.start for _, place in self.judged]
+        firsts = [place.start if isinstance(place, slice) else place[0] for _, place in self.judged]
         return ~mask[:, firsts]
 
     def plausible(self, raw: Values) -> Values:
@@ -311,33 +341,3 @@ class FeatureMap:
     def repeated(self) -> tuple[str, ...]:
         """The columns whose stretches of one number are counted."""
         return tuple(name for name, _ in self.limits)
-
-    def _check_there(self, values: pd.DataFrame) -> None:
-        for name, _ in self.judged:
-            if name not in values.columns:
-                raise FrameError(
-                    f"column {name!r}, which this detector learned from, is missing; "
-                    f"there are: {', '.join(values.columns) or 'none'}",
-                    todo="restore the column, or train again with `aemon train`",
-                )
-
-
-def _one_hot(read: Categories, categories: tuple[str, ...], records: int) -> Values:
-    """One place per category and a last one for any other text (N, K + 1); NaN where missing."""
-    places = np.full((records, len(categories) + 1), np.nan)
-    if read is None:
-        return places
-    texts, codes = read
-    place_of = {category: place for place, category in enumerate(categories)}
-    known = np.array([place_of.get(text, len(categories)) for text in texts] + [0])
-    rows = np.flatnonzero(codes >= 0)
-    places[rows] = 0.0
-    places[rows, known[codes[rows]]] = 1.0
-    return places
-
-
-def _entity_places(entities: Texts, known: tuple[str, ...]) -> Values:
-    """One place per known entity (N, E); NaN throughout for any other."""
-    places = _one_hot(read_texts(pd.Series(entities, dtype=object)), known, len(entities))
-    places[places[:, -1] == 1] = np.nan
-    return places[:, :-1]

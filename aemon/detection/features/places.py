@@ -1,0 +1,28 @@
+"""Places of categories and entities among the features: 1 where a record is, 0 elsewhere."""
+
+import numpy as np
+import pandas as pd
+
+from aemon.detection.arrays import Texts, Values
+from aemon.detection.features.cells import Categories, read_texts
+
+
+def one_hot(read: Categories, categories: tuple[str, ...], records: int) -> Values:
+    """Return a place per category, a last one for any other text (N, K + 1); NaN where missing."""
+    places = np.full((records, len(categories) + 1), np.nan)
+    if read is None:
+        return places
+    texts, codes = read
+    place_of = {category: place for place, category in enumerate(categories)}
+    known = np.array([place_of.get(text, len(categories)) for text in texts] + [0])
+    rows = np.flatnonzero(codes >= 0)
+    places[rows] = 0.0
+    places[rows, known[codes[rows]]] = 1.0
+    return places
+
+
+def entity_places(entities: Texts, known: tuple[str, ...]) -> Values:
+    """Return a place per known entity (N, E); NaN throughout for any other."""
+    places = one_hot(read_texts(pd.Series(entities, dtype=object)), known, len(entities))
+    places[places[:, -1] == 1] = np.nan
+    return places[:, :-1]
