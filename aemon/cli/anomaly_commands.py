@@ -98,7 +98,8 @@ def _print_reasons(record: "FlaggedRecord") -> None:
     if record.quiet:
         print_words(f"suppressed: {Quiet(record.quiet).words}")
     print_words(
-        f"score {record.score:.4g}, {record.exceedance:.2f} x the threshold {record.threshold:.4g}; "
+        f"score {record.score:.4g}{_raw(record)}, {record.exceedance:.2f} x the threshold "
+        f"{record.threshold:.4g}; "
         f"p-value {record.p_value:.2g}; detector {record.detector_version}"
     )
     typer.echo()
@@ -131,6 +132,11 @@ def _print_not_flagged(record: "JudgedRecord") -> None:
         print_words("it was not flagged")
     if record.p_value is not None and record.score is not None and record.exceedance is not None:
         print_words(
-            f"score {record.score:.4g}, {record.exceedance:.2f} x the threshold; "
+            f"score {record.score:.4g}{_raw(record)}, {record.exceedance:.2f} x the threshold; "
             f"p-value {record.p_value:.2g}"
         )
+
+
+def _raw(record: "FlaggedRecord | JudgedRecord") -> str:
+    """Say what the score is before smoothing; nothing where nothing is smoothed."""
+    return "" if record.raw_score is None else f" ({record.raw_score:.4g} before smoothing)"

@@ -33,6 +33,7 @@ class Judgement:
         quiet: row -> why the record there is suppressed, though over the line.
         idle: (N,) not judged, for the machine was not at work; None where there is no such record.
         undecided: how many of those lack a cell that would tell whether it was.
+        raw_scores: (N,) of a series, before smoothing over the records before; None for others.
     """
 
     scores: npt.NDArray[np.float64]
@@ -48,6 +49,7 @@ class Judgement:
     quiet: Mapping[int, Quiet] = field(default_factory=dict)
     idle: npt.NDArray[np.bool_] | None = None
     undecided: int = 0
+    raw_scores: npt.NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -111,6 +113,7 @@ class Judgement:
             imputed_shares=wide(self.imputed_shares, 0.0),
             idle=~judged,
             undecided=undecided,
+            raw_scores=None if self.raw_scores is None else wide(self.raw_scores, np.nan),
         )
 
 

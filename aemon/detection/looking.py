@@ -192,25 +192,31 @@ def look(parts: Parts, thresholds: Thresholds, frame: Frame, before: Past | None
 def judge(parts: Parts, thresholds: Thresholds, seen: Seen) -> Judgement:
     """Return the verdicts on N records that were fetched together."""
     feature_map, scorer, series, *_ = parts
-    in_series, tails = seen.in_series, Tails()
+    in_series, tails, raw = seen.in_series, Tails(), None
     if series is None or in_series is None:
         found = scorer.scores(seen.features, seen.mask)
     else:
         tails, enough = in_series.tails, series.enough(in_series.surprises)
         alone = scorer.scores(seen.features, seen.mask, enough=enough)
-        found = series.scores(in_series.surprises, alone)
+        found, raw = (
+            series.scores(surprises, alone) for surprises in (in_series.surprises, in_series.raw)
+        )
     if parts.mode_scale is not None and seen.cells.modes is not None:
-        found = parts.mode_scale.common(found, seen.cells.modes.codes)
+        codes = seen.cells.modes.codes
+        found = parts.mode_scale.common(found, codes)
+        raw = None if raw is None else parts.mode_scale.common(raw, codes)
     plain = seen.plainly_odd
     if plain.any():
         least = PLAINLY * thresholds.values(seen.frame.entities)
         found = np.where(plain, np.maximum(found, least), found)
+        raw = None if raw is None else np.where(plain, np.maximum(raw, least), raw)
     missing = feature_map.missing(seen.mask)
     imputed_shares = missing.mean(axis=1)
     absent = imputed_shares > ABSENT_SHARE
     judged = thresholds.judge(found, seen.frame.entities, absent)
     return Judgement(
         scores=found,
+        raw_scores=raw,
         p_values=judged.p_values,
         exceedances=judged.exceedances,
         anomalous=judged.anomalous,

@@ -39,6 +39,9 @@ def verdict_rows(judged: Judged, stored: StoredDetector, scored_at: datetime) ->
         "event_time": frame.times,
         "scored_at": Same(scored_at, count),
         "score": _nullable(judgement.scores, judgement.unjudged),
+        "raw_score": Same(None, count)
+        if judgement.raw_scores is None
+        else _nullable(judgement.raw_scores, judgement.unjudged),
         "p_value": _nullable(judgement.p_values, judgement.unjudged),
         "exceedance": _nullable(judgement.exceedances, judgement.unjudged),
         "verdict": judgement.verdicts.tolist(),

@@ -49,6 +49,7 @@ class FlaggedRecord:
     severity: str
     score: float
     exceedance: float
+    raw_score: float | None
     p_value: float
     reason: str
     detector_version: int
@@ -97,6 +98,7 @@ def flagged_records(
             anomalies,
             scores.c.scored_at,
             scores.c.score,
+            scores.c.raw_score,
             scores.c.exceedance,
             scores.c.p_value,
             detectors.c.version.label("detector_version"),
@@ -329,6 +331,7 @@ class JudgedRecord:
     p_value: float | None
     imputed_share: float
     revision: int
+    raw_score: float | None
 
 
 def judged_records(

@@ -40,11 +40,13 @@ class InSeries(NamedTuple):
     gaps: Floats  # (N, F), squared, in usual gaps, of a record and those before it
     expected: Floats  # (N, F), features as the windows lead to expect
     tails: Tails  # what they leave behind for the next ones
+    raw: Values  # (N,) surprises in nats before they are smoothed over the records of a run
 
     def silent(self) -> "InSeries":
         """Return the same, where nothing is to be said of the records' order."""
         count = len(self.surprises)
-        return self._replace(surprises=np.zeros(count), by_season=np.zeros(count, dtype=bool))
+        nothing = np.zeros(count)
+        return self._replace(surprises=nothing, raw=nothing, by_season=np.zeros(count, dtype=bool))
 
     def take(self, rows: Rows | Mask) -> "InSeries":
         """Return what was seen of the records at these rows."""
@@ -54,6 +56,7 @@ class InSeries(NamedTuple):
             self.gaps[rows],
             self.expected[rows],
             self.tails,
+            self.raw[rows],
         )
 
 
@@ -158,6 +161,7 @@ class SeriesView:
             gaps=gaps,
             expected=expected,
             tails=(before or Tails()).with_newer(newer),
+            raw=self.joined(surprises, centred, mask)[0],
         )
 
     def centred(self, features: Floats, mask: Mask, times: Times) -> Floats:

@@ -36,7 +36,7 @@ rejected_records = table(
     ),
     column("record", sa.Text, "the record as JSON, cut off where it is very long"),
     sa.Index(None, "monitor", "id"),
-    comment="records of streams that could not be kept, and why; the newest of every monitor",
+    comment="records that could not be judged, with the reason; the newest of every monitor",
 )
 
 unfinished_records = table(

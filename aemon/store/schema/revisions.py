@@ -15,7 +15,7 @@ from aemon.store.schema.views import VIEWS
 if TYPE_CHECKING:
     from alembic.config import Config as AlembicConfig
 
-HEAD_REVISION = "0010"
+HEAD_REVISION = "0011"
 """The newest revision in `migrations/`: a constant, so that starting up need not load Alembic."""
 
 

@@ -193,6 +193,12 @@ scores = table(
         nullable=True,
     ),
     column("score", Number, "how odd it is; higher is odder", nullable=True),
+    column(
+        "raw_score",
+        Number,
+        "the score before smoothing over the records before it; null where nothing is smoothed",
+        nullable=True,
+    ),
     column("p_value", Number, "chance that a normal record scores this high", nullable=True),
     column("exceedance", Number, "score over threshold; 1.0 is the line", nullable=True),
     column(

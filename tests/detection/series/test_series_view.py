@@ -110,6 +110,23 @@ def test_a_spike_is_flagged_and_blamed_and_hardly_what_comes_after_it(detector):
     assert explanation.reason.startswith("room ")
 
 
+def test_raw_scores_are_those_before_smoothing(detector):
+    values = plant(400, 7)
+    before = detector.judge(frame_of(values))
+    values.loc[200, "room"] += 15
+    judged = detector.judge(frame_of(values))
+    # A spike stands out more by itself, and what follows it less, than smoothed
+    assert judged.raw_scores[200] > judged.scores[200]
+    calmed = slice(200 + detector.series.width, 208)
+    rise = judged.scores[calmed] - before.scores[calmed]
+    raw_rise = judged.raw_scores[calmed] - before.raw_scores[calmed]
+    assert rise.mean() > raw_rise.mean()
+
+
+def test_records_that_are_no_series_have_no_raw_scores(pump, pump_records, make_frame):
+    assert pump.judge(make_frame(pump_records(50, 3))).raw_scores is None
+
+
 def test_the_column_whose_order_is_odd_is_blamed(detector):
     values = plant(600, 8)
     rng = np.random.default_rng(9)
