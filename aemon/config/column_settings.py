@@ -32,10 +32,10 @@ class ColumnSettings(Settings):
     ranges: dict[str, tuple[Bound, Bound]] = Field(
         {}, description="a number outside of it is an anomaly, and teaches nothing: [0, 120]"
     )
-    firsts: tuple[Literal["missing", "zero", "beyond"], ...] = Field(
+    firsts: tuple[Literal["missing", "zero", "beyond", "pair"], ...] = Field(
         (),
-        description="what is an anomaly in a column of numbers that never had it in training: a "
-        "missing cell, a zero, a number beyond all others",
+        description="what is an anomaly if no training record had it: in a column of numbers a "
+        "missing cell, a zero, a number beyond all others; a pair of common categories",
     )
     logarithms: Literal["auto", "none"] | tuple[str, ...] = Field(
         "auto",

@@ -54,12 +54,14 @@ class Seen:
 
     @property
     def plainly_odd(self) -> Mask:
-        """In which records (N,) a column moved that never did, is frozen or outside of its range.
+        """In which records (N,) a plain check finds something.
 
-        Or which are in a mode that was not there in training.
+        A column moved that never did, is frozen or outside of its range; two values stand together
+        that never did; or the mode was not there in training.
         """
         cells = self.cells
         plain = cells.moved.any(axis=1) | cells.frozen.any(axis=1) | cells.outside.any(axis=1)
+        plain |= cells.apart.any(axis=1)
         if cells.modes is not None:
             plain |= unseen(cells.modes.codes)
         return np.asarray(plain, dtype=bool)

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from aemon.detection.features.checks.repeats import Repeats
 from aemon.detection.features.increases import Counts
-from aemon.detection.features.repeats import Repeats
 from aemon.detection.operation.starts import Starts
 from aemon.detection.series.tails import Tails
 

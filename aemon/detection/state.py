@@ -9,15 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from aemon.detection.autoencoders.autoencoder import Autoencoder
+from aemon.detection.features.checks.constants import Constant
+from aemon.detection.features.checks.firsts import Never
+from aemon.detection.features.checks.pairs import Pair
+from aemon.detection.features.checks.ranges import Range
 from aemon.detection.features.columns import ColumnReport
-from aemon.detection.features.constants import Constant
 from aemon.detection.features.feature_map import ARRAYS, FeatureMap
-from aemon.detection.features.firsts import Never
 from aemon.detection.features.increases import Counter
 from aemon.detection.features.logarithms import Logarithm
 from aemon.detection.features.modes import Mode
 from aemon.detection.features.outputs import Outputs
-from aemon.detection.features.ranges import Range
 from aemon.detection.features.readings import Reading
 from aemon.detection.scoring.combining import View
 from aemon.detection.scoring.neighbours import Prototypes
@@ -70,6 +71,7 @@ def _optional(feature_map: FeatureMap) -> Metadata:
         "firsts": [asdict(one) for one in feature_map.ranges if isinstance(one, Never)],
         "counters": [asdict(one) for one in feature_map.counters],
         "logarithms": [asdict(one) for one in feature_map.logarithms],
+        "pairs": [asdict(one) for one in feature_map.pairs],
         "mode": feature_map.mode.as_json() if feature_map.mode is not None else None,
     }
     return {name: value for name, value in found.items() if value}
@@ -106,13 +108,14 @@ def feature_map_from(arrays: Arrays, metadata: Metadata) -> FeatureMap:
         mode=Mode.from_json(metadata.get("mode")),
         counters=tuple(Counter(**stored) for stored in metadata.get("counters", ())),
         logarithms=tuple(Logarithm(**stored) for stored in metadata.get("logarithms", ())),
+        pairs=tuple(Pair.from_json(stored) for stored in metadata.get("pairs", ())),
     )
 
 
 def hash_feature_map(feature_map: FeatureMap) -> str:
     """SHA-256 of all that makes features of columns, as older versions took it."""
     arrays, metadata = feature_map_state(feature_map)
-    for beside in ("constants", "decimals", "firsts", "limits", "ranges", "units"):
+    for beside in ("constants", "decimals", "firsts", "limits", "pairs", "ranges", "units"):
         metadata.pop(beside, None)
     digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
     for name in sorted(arrays):

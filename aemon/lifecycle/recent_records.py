@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from aemon.detection.arrays import Mask
 from aemon.detection.drift.observed_history import ObservedHistory, new_history, rows_of
+from aemon.detection.features.checks.repeats import Repeats
 from aemon.detection.features.increases import Counts
-from aemon.detection.features.repeats import Repeats
 from aemon.detection.judgement import Judgement
 from aemon.detection.operation.starts import Starts
 from aemon.detection.past import Past

@@ -2,6 +2,7 @@
 
 import math
 import zlib
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -39,9 +40,7 @@ def verdict_rows(judged: Judged, stored: StoredDetector, scored_at: datetime) ->
         "event_time": frame.times,
         "scored_at": Same(scored_at, count),
         "score": _nullable(judgement.scores, judgement.unjudged),
-        "raw_score": Same(None, count)
-        if judgement.raw_scores is None
-        else _nullable(judgement.raw_scores, judgement.unjudged),
+        "raw_score": _nullable(judgement.raw_scores, judgement.unjudged),
         "p_value": _nullable(judgement.p_values, judgement.unjudged),
         "exceedance": _nullable(judgement.exceedances, judgement.unjudged),
         "verdict": judgement.verdicts.tolist(),
@@ -86,8 +85,12 @@ def verdict_rows(judged: Judged, stored: StoredDetector, scored_at: datetime) ->
     return VerdictRows(scores=scores, anomalies=anomalies, contributions=contributions)
 
 
-def _nullable(values: npt.NDArray[np.float64], unjudged: npt.NDArray[np.bool_]) -> list[Any]:
-    """Numbers a database may hold: PostgreSQL calls NaN larger than every number."""
+def _nullable(
+    values: npt.NDArray[np.float64] | None, unjudged: npt.NDArray[np.bool_]
+) -> Sequence[Any]:
+    """Return numbers a database may hold: PostgreSQL calls NaN larger than every number."""
+    if values is None:
+        return Same(None, len(unjudged))
     known = np.isfinite(values) & ~unjudged
     return [value if there else None for value, there in zip(values.tolist(), known, strict=True)]
 

@@ -290,10 +290,7 @@ def _flagged(connection: sa.Connection, monitor: str, *conditions: sa.ColumnElem
 def flagged_exceedances(
     store: Store, monitor: str, since: datetime
 ) -> dict[tuple[str, str], tuple[float, int]]:
-    """(entity, record key) -> exceedance, and detector, of what was over a monitor's line from an event time on.
-
-    Suppressed records are among them: they were as odd as those that were told.
-    """
+    """Return (entity, record key) -> exceedance and detector of flagged and suppressed records."""
     query = (
         sa.select(scores.c.entity, scores.c.record_key, scores.c.exceedance, scores.c.detector_id)
         .join(anomalies, sa.and_(*_IS_CURRENT))

@@ -117,6 +117,9 @@ def _plain_clauses(
         one = feature_map.ranges[place]
         if one.column in judged:
             clauses.setdefault(one.column, []).append(one.reason(seen[one.column]))
+    for place in np.flatnonzero(cells.apart[row]):
+        pair = feature_map.pairs[place]
+        clauses.setdefault(pair.column, []).append(pair.reason(seen))
     for place in np.flatnonzero(cells.frozen[row]):
         name, most = feature_map.limits[place]
         held = f"stood still at {seen[name]:.10g} for {cells.frozen[row, place]} records"

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from aemon.detection.arrays import Mask, Rows, Values
+from aemon.detection.features.checks.repeats import Lengths, Repeats
 from aemon.detection.features.increases import Counts
-from aemon.detection.features.repeats import Lengths, Repeats
 from aemon.records import UnreadableColumn
 from aemon.texts import cut
 
@@ -92,6 +92,7 @@ class RecordCells:
         frozen: (N, limits) how often in a row a column held its number, where that is too often;
             else 0.
         outside: (N, ranges) which numbers lie outside of the ranges that were given.
+        apart: (N, pairs) which pairs never came together in training.
         repeats: what the next records may go on with.
         counts: the last numbers of the counters.
         modes: in which each record was made; None where no column says so.
@@ -104,6 +105,7 @@ class RecordCells:
     moved: Mask
     frozen: Lengths
     outside: Mask
+    apart: Mask
     repeats: Repeats
     counts: Counts = field(default_factory=Counts)
     modes: Modes | None = None
@@ -125,6 +127,7 @@ class RecordCells:
             moved=self.moved[rows],
             frozen=self.frozen[rows],
             outside=self.outside[rows],
+            apart=self.apart[rows],
             repeats=self.repeats,
             counts=self.counts,
             modes=self.modes.take(rows) if self.modes is not None else None,

@@ -1,20 +1,23 @@
 """Fitting a feature map: which columns are judged, as what, and on which scale."""
 
 import collections
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from aemon.config.column_settings import ColumnSettings
 from aemon.detection.arrays import Values
-from aemon.detection.features.angles import LOWS, as_circle
-from aemon.detection.features.cells import is_absent, read_booleans, read_numbers, read_texts
+from aemon.detection.features.angles import LOWS
+from aemon.detection.features.cells import is_absent, read_booleans, read_numbers
+from aemon.detection.features.checks.constants import Constant, decimals_of
+from aemon.detection.features.checks.firsts import Never, nevers_of
+from aemon.detection.features.checks.pairs import as_texts, pairs_of
+from aemon.detection.features.checks.ranges import ranges_of
+from aemon.detection.features.checks.repeats import longest_usual
 from aemon.detection.features.columns import (
     CONSTANT,
     FEW_RECORDS,
-    MOST_CATEGORIES,
     ONE_SO_FAR,
     ColumnReport,
     Kind,
@@ -22,77 +25,27 @@ from aemon.detection.features.columns import (
     named_columns,
 )
 from aemon.detection.features.configured import Taken, check_configured, take_column
-from aemon.detection.features.constants import Constant, decimals_of
 from aemon.detection.features.feature_map import FeatureMap
-from aemon.detection.features.firsts import Never, nevers_of
 from aemon.detection.features.increases import Counter
 from aemon.detection.features.logarithms import JUDGED_WITH, Logarithm, logarithm_of
 from aemon.detection.features.measured import measured, within_range
 from aemon.detection.features.modes import Mode, fit_mode
-from aemon.detection.features.ranges import ranges_of
 from aemon.detection.features.readings import Reading
-from aemon.detection.features.repeats import longest_usual
 from aemon.detection.features.resolution import step_of
+from aemon.detection.features.scales import (
+    PLACE_SPREAD_FLOOR,
+    Features,
+    add_angle,
+    add_categories,
+    add_number,
+)
 from aemon.errors import TrainingError
 from aemon.frame import Frame
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["ColumnReport", "FeatureMap", "describe_columns", "fit_features"]
 
 ENTITIES = range(2, 51)
 """How many entities may be context: one says nothing, more than 50 leave too few records each."""
-
-RELATIVE_SPREAD_FLOOR = 1e-9
-"""Of a column's largest value: a smaller spread is rounding, so the column is constant."""
-
-NUMERIC_FLOOR = 0.02
-"""In spreads: the least normal residual believed of a number, though it was learned better."""
-
-PLACE_SPREAD_FLOOR = 0.3
-"""Of a 0/1 feature. A category with share p then errs by at most (1 / 0.3)^2 = 11, which is the
--2 ln p of p = 0.004: rare is odd, but no rarer than a likelihood would have it."""
-
-SIDE_SPREAD_FLOOR = 0.02
-"""Of the sine and the cosine of an angle: a direction that hardly moves errs by its square."""
-
-UNSEEN_FLOOR = 0.1
-"""Of the place for categories never seen: one record there errs by (1 / 0.1)^2 = 100."""
-
-
-@dataclass
-class _Features:
-    """Features gathered one by one."""
-
-    means: list[float] = field(default_factory=list)
-    spreads: list[float] = field(default_factory=list)
-    weights: list[float] = field(default_factory=list)
-    floors: list[float] = field(default_factory=list)
-    lows: list[float] = field(default_factory=list)
-    highs: list[float] = field(default_factory=list)
-
-    def add(
-        self,
-        *,
-        mean: float,
-        spread: float,
-        weight: float,
-        floor: float,
-        low: float = 0,
-        high: float = 1,
-    ) -> None:
-        self.means.append(mean)
-        self.spreads.append(spread)
-        self.weights.append(weight)
-        self.floors.append(floor)
-        self.lows.append(low)
-        self.highs.append(high)
-
-    def and_then(self, more: "_Features") -> "_Features":
-        """Return these features, and then more."""
-        names = (one.name for one in fields(self))
-        return _Features(**{name: getattr(self, name) + getattr(more, name) for name in names})
 
 
 @dataclass
@@ -112,10 +65,10 @@ class _Learned:
     limits: list[tuple[str, int]] = field(default_factory=list)
     counters: list[Counter] = field(default_factory=list)
     nevers: list[Never] = field(default_factory=list)
-    numbers: _Features = field(default_factory=_Features)
-    places: _Features = field(default_factory=_Features)
-    sides: _Features = field(default_factory=_Features)
-    logs: _Features = field(default_factory=_Features)
+    numbers: Features = field(default_factory=Features)
+    places: Features = field(default_factory=Features)
+    sides: Features = field(default_factory=Features)
+    logs: Features = field(default_factory=Features)
     logarithms: list[Logarithm] = field(default_factory=list)
     width: int = 0
     mode: Mode | None = None
@@ -129,7 +82,7 @@ class _Learned:
             read = read_booleans if kind == "boolean" else read_numbers
             numbers = read(values)
             numbers = numbers[~np.isnan(numbers)]
-            varies = _add_number(self.numbers, numbers, kind)
+            varies = add_number(self.numbers, numbers, kind)
             if varies and kind != "boolean":
                 reason += self._add_logarithm(name, numbers)
             self.scaled.append(name)
@@ -142,7 +95,7 @@ class _Learned:
                 constant = Constant.of_number(name, float(numbers[0]), len(numbers))
                 self.constants.append(constant)
         elif kind == "categorical":
-            categories, varies = _add_categories(self.places, values)
+            categories, varies = add_categories(self.places, values)
             self.categorical.append((name, categories))
             self.width += len(categories) - 1 if varies else 0
             there = len(values) - int(is_absent(values).sum())
@@ -154,7 +107,7 @@ class _Learned:
             low = LOWS[0] if np.nanmin(degrees) >= 0 else LOWS[1]
             self.angles.append((name, low))
             degrees = degrees[~np.isnan(degrees)]
-            self.width += _add_angle(self.sides, degrees)
+            self.width += add_angle(self.sides, degrees)
             self.turns.append((decimals_of(degrees), step_of(degrees)[1]))
         if kind != "ignored" and taken.reading:
             self.readings[name] = taken.reading
@@ -165,7 +118,7 @@ class _Learned:
     def _add_logarithm(self, name: str, numbers: Values) -> str:
         """Add the logarithm of a column where it has one; return what to say of it."""
         logarithm = logarithm_of(name, len(self.scaled), numbers, self.columns)
-        if logarithm is None or not _add_number(self.logs, logarithm.of(numbers), "numeric"):
+        if logarithm is None or not add_number(self.logs, logarithm.of(numbers), "numeric"):
             return ""
         self.logarithms.append(logarithm)
         return JUDGED_WITH
@@ -195,7 +148,7 @@ def fit_features(frame: Frame, columns: ColumnSettings, *, in_order: bool = Fals
         places.add(mean=share, spread=spread, weight=0, floor=1)
     if learned.width == 0:
         _refuse(learned.reports)
-    return FeatureMap(
+    found = FeatureMap(
         columns=(*learned.reports, *entity_report),
         scaled=tuple(learned.scaled),
         booleans=frozenset(learned.booleans),
@@ -222,6 +175,15 @@ def fit_features(frame: Frame, columns: ColumnSettings, *, in_order: bool = Fals
         ),
         mode=mode,
     )
+    return _with_pairs(found, frame) if "pair" in columns.firsts else found
+
+
+def _with_pairs(found: FeatureMap, frame: Frame) -> FeatureMap:
+    cells = found.read(frame)
+    truths = {name: cells.numbers[:, found.scaled.index(name)] for name in found.booleans}
+    read = {**cells.texts, **{name: as_texts(of) for name, of in truths.items()}}
+    judged = {name: read[name] for name, _ in found.judged if name in read}
+    return replace(found, pairs=pairs_of(judged))
 
 
 def describe_columns(frame: Frame, columns: ColumnSettings) -> tuple[ColumnReport, ...]:
@@ -254,63 +216,6 @@ def _learn_columns(frame: Frame, columns: ColumnSettings, *, in_order: bool) -> 
             if most := longest_usual(numbers, frame.entities[order]):
                 learned.limits.append((name, most))
     return learned
-
-
-def _add_angle(features: _Features, degrees: Values) -> int:
-    """Add sine and cosine; how many of them vary."""
-    circle = as_circle(degrees)
-    for side in circle.T:
-        spread = max(float(side.std()), SIDE_SPREAD_FLOOR)
-        features.add(
-            mean=float(side.mean()), spread=spread, weight=1, floor=NUMERIC_FLOOR, low=-1, high=1
-        )
-    return len(circle.T)
-
-
-def _add_number(features: _Features, cells: Values, kind: Kind) -> bool:
-    """Add one scaled feature; False when it is constant."""
-    mean = float(cells.mean()) if cells.size else 0.0
-    spread = float(cells.std()) if cells.size else 0.0
-    low, high = (float(cells.min()), float(cells.max())) if cells.size else (0.0, 0.0)
-    weight, floor = 1, NUMERIC_FLOOR
-    if spread <= RELATIVE_SPREAD_FLOOR * max(abs(low), abs(high)):
-        spread, weight, floor = 0, 0, 1
-    elif kind == "boolean":
-        spread = max(spread, PLACE_SPREAD_FLOOR)
-        floor = PLACE_SPREAD_FLOOR / spread
-    features.add(mean=mean, spread=spread, weight=weight, floor=floor, low=low, high=high)
-    return weight > 0
-
-
-def _add_categories(features: _Features, values: "pd.Series[Any]") -> tuple[tuple[str, ...], bool]:
-    """Add a place for each common category and one for the rest; False when there is but one.
-
-    K places say one thing together: beyond two they share a weight of 2, so that a column of
-    many categories does not drown the numbers beside it.
-    """
-    texts, codes = read_texts(values)
-    counts = np.bincount(codes[codes >= 0], minlength=len(texts))
-    order = sorted(range(len(texts)), key=lambda i: (-counts[i], texts[i]))[:MOST_CATEGORIES]
-    total = max(int(counts.sum()), 1)
-    varies = len(texts) > 1
-    shares = [counts[i] / total for i in order]
-    rest = max(0.0, 1 - sum(shares))
-    for share in shares:
-        spread = max((share * (1 - share)) ** 0.5, PLACE_SPREAD_FLOOR)
-        features.add(
-            mean=share,
-            spread=spread if varies else 0,
-            weight=min(1.0, 2 / len(shares)) if varies else 0,
-            floor=PLACE_SPREAD_FLOOR / spread,
-        )
-    spread = max((rest * (1 - rest)) ** 0.5, PLACE_SPREAD_FLOOR)
-    features.add(
-        mean=rest,
-        spread=spread if varies else 0,
-        weight=1 if varies else 0,
-        floor=UNSEEN_FLOOR / spread,
-    )
-    return tuple(texts[i] for i in order), varies
 
 
 def _entities(

@@ -8,6 +8,17 @@ import numpy as np
 from aemon.detection.arrays import Floats, Mask, Rows, Texts, Values
 from aemon.detection.features.angles import as_circle
 from aemon.detection.features.cells import Categories, RecordCells
+from aemon.detection.features.checks.constants import Constant, moved_of
+from aemon.detection.features.checks.firsts import Never
+from aemon.detection.features.checks.pairs import Pair, never_together
+from aemon.detection.features.checks.ranges import Range, outside_of
+from aemon.detection.features.checks.repeats import (
+    Lengths,
+    Repeats,
+    find_frozen,
+    none_too_long,
+    run_lengths,
+)
 from aemon.detection.features.column_reading import (
     check_readable,
     check_there,
@@ -15,22 +26,12 @@ from aemon.detection.features.column_reading import (
     read_scaled,
 )
 from aemon.detection.features.columns import ColumnReport, named_columns
-from aemon.detection.features.constants import Constant
-from aemon.detection.features.firsts import Never
 from aemon.detection.features.increases import Counter, Counts, increases
 from aemon.detection.features.logarithms import JUDGED_WITH, Logarithm, logarithms
 from aemon.detection.features.modes import Mode
 from aemon.detection.features.outputs import Outputs
 from aemon.detection.features.places import entity_places, one_hot
-from aemon.detection.features.ranges import Range, outside_of
 from aemon.detection.features.readings import Reading
-from aemon.detection.features.repeats import (
-    Lengths,
-    Repeats,
-    find_frozen,
-    none_too_long,
-    run_lengths,
-)
 from aemon.detection.features.resolution import half_steps
 from aemon.frame import Frame
 
@@ -77,6 +78,7 @@ class FeatureMap:
         mode: the column of modes, which is context, too; None without one.
         counters: those of `scaled` that are judged by their increase.
         logarithms: those of `scaled` whose logarithm is judged, too.
+        pairs: of categories and truths that never came together, where those are asked for.
     """
 
     columns: tuple[ColumnReport, ...]
@@ -101,6 +103,7 @@ class FeatureMap:
     mode: Mode | None = None
     counters: tuple[Counter, ...] = ()
     logarithms: tuple[Logarithm, ...] = ()
+    pairs: tuple[Pair, ...] = ()
 
     def __len__(self) -> int:
         return len(self.means)
@@ -192,12 +195,13 @@ class FeatureMap:
             modes=self.mode.read(values) if self.mode is not None else None,
             frozen=frozen,
             outside=outside_of(self.ranges, self.numeric, both),
+            apart=self._never_together(numbers, texts),
             repeats=repeats,
             counts=after,
             numbers=numbers,
             texts=texts,
             angles=angles,
-            moved=self._moved(numbers, texts),
+            moved=moved_of(self.constants, self.scaled, numbers, texts),
             unreadable=unreadable,
         )
 
@@ -307,16 +311,10 @@ class FeatureMap:
         """The columns that are judged by their increase."""
         return tuple(counter.column for counter in self.counters)
 
-    def _moved(self, numbers: Values, texts: Mapping[str, Categories]) -> Mask:
-        """Which of the `constants` are others than in training (N, constants)."""
-        moved = np.zeros((len(numbers), len(self.constants)), dtype=bool)
-        for place, constant in enumerate(self.constants):
-            if constant.column in texts:
-                moved[:, place] = constant.another(texts[constant.column], len(numbers))
-            else:
-                column = self.scaled.index(constant.column)
-                moved[:, place] = constant.moved(numbers[:, column])
-        return moved
+    def _never_together(self, numbers: Values, texts: Mapping[str, Categories]) -> Mask:
+        """Which of the `pairs` never came together in training (N, pairs)."""
+        truths = {name: numbers[:, self.scaled.index(name)] for name in self.booleans}
+        return never_together(self.pairs, texts, truths if self.pairs else {}, len(numbers))
 
     def _frozen(
         self, numbers: Values, entities: Texts, before: Repeats | None

@@ -9,10 +9,10 @@ from aemon.config.column_settings import ColumnSettings
 from aemon.detection.arrays import Rows
 from aemon.detection.features.angles import least_angle
 from aemon.detection.features.cells import read_numbers
+from aemon.detection.features.checks.ranges import Range
 from aemon.detection.features.configured import Taken
 from aemon.detection.features.counters import is_counter
 from aemon.detection.features.increases import Counter, counter_of, increases, usual_counter
-from aemon.detection.features.ranges import Range
 from aemon.frame import Frame
 
 

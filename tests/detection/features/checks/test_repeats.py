@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from aemon.detection.features.repeats import (
+from aemon.detection.features.checks.repeats import (
     Repeats,
     find_frozen,
     longest_usual,

@@ -60,13 +60,15 @@ class Never:
         )
 
 
-def nevers_of(column: str, numbers: Values, wanted: tuple[First, ...]) -> Iterator[Never]:
+def nevers_of(
+    column: str, numbers: Values, wanted: tuple[First | Literal["pair"], ...]
+) -> Iterator[Never]:
     """What a column never had, of what is asked for; nothing where its records are few.
 
     Args:
         column: its name.
         numbers: (N,) of the training, NaN where missing.
-        wanted: what is to be flagged when it is there for the first time.
+        wanted: what is to be flagged when it is there for the first time; `pair` is not of one column.
     """
     there = numbers[~np.isnan(numbers)]
     if len(there) < LEAST_RECORDS:
@@ -74,5 +76,5 @@ def nevers_of(column: str, numbers: Values, wanted: tuple[First, ...]) -> Iterat
     had = {"missing": len(there) < len(numbers), "zero": bool((there == 0).any()), "beyond": False}
     low, high = float(there.min()), float(there.max())
     for what in wanted:
-        if not had[what]:
+        if what != "pair" and not had[what]:
             yield Never(column=column, what=what, low=low, high=high, records=len(there))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from aemon.detection.features.constants import Constant, decimals_of
+from aemon.detection.features.checks.constants import Constant, decimals_of
 
 
 @pytest.mark.parametrize(

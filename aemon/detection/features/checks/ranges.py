@@ -7,8 +7,8 @@ import numpy as np
 
 from aemon.config.column_settings import ColumnSettings
 from aemon.detection.arrays import Mask, Values
+from aemon.detection.features.checks.firsts import Never
 from aemon.detection.features.columns import shortened
-from aemon.detection.features.firsts import Never
 from aemon.errors import FrameError
 
 

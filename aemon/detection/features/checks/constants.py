@@ -1,6 +1,6 @@
 """Columns that never moved in training: what they were, and which records are another."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,6 +83,29 @@ class Constant:
     def from_json(cls, stored: Mapping[str, Any]) -> "Constant":
         """Return the constant that `asdict` wrote."""
         return cls(**stored)
+
+
+def moved_of(
+    constants: Sequence[Constant],
+    scaled: Sequence[str],
+    numbers: Values,
+    texts: Mapping[str, Categories],
+) -> Mask:
+    """Return which of the constants are others than in training (N, constants).
+
+    Args:
+        constants: of the training.
+        scaled: names of the columns of numbers.
+        numbers: (N, scaled).
+        texts: the categorical columns.
+    """
+    moved = np.zeros((len(numbers), len(constants)), dtype=bool)
+    for place, constant in enumerate(constants):
+        if constant.column in texts:
+            moved[:, place] = constant.another(texts[constant.column], len(numbers))
+        else:
+            moved[:, place] = constant.moved(numbers[:, scaled.index(constant.column)])
+    return moved
 
 
 def decimals_of(numbers: Values) -> int:

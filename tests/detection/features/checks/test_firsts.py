@@ -9,7 +9,7 @@ import pytest
 from aemon.config.column_settings import ColumnSettings
 from aemon.config.learning_settings import LearningSettings
 from aemon.detection.detector import Detector
-from aemon.detection.features.firsts import nevers_of
+from aemon.detection.features.checks.firsts import nevers_of
 from aemon.detection.learning import train_detector
 from aemon.frame import Frame
 

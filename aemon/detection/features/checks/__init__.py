@@ -1,0 +1,1 @@
+"""Plain checks beside the model: constants, ranges, firsts, pairs, frozen sensors."""

@@ -1,0 +1,130 @@
+"""Pairs of categories that never came together in training, though both are common."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from aemon.detection.arrays import Mask, Rows, Values
+from aemon.detection.features.cells import Categories
+from aemon.detection.features.columns import shortened
+
+LEAST_EXPECTED = 10.0
+"""Records of a pair that chance would have brought: with as many, none has a chance of 0.00005."""
+
+MOST_COLUMNS = 60
+"""Columns whose pairs are watched; the number of pairs grows with the square."""
+
+TRUTHS = ("false", "true")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pair:
+    """Two columns of categories or truths, and the values that never came together.
+
+    Attributes:
+        column: the second column, whose cell is blamed.
+        other: the first one.
+        never: (other's text, column's text, records that chance would have brought) of each.
+        records: of the training, with both cells.
+    """
+
+    column: str
+    other: str
+    never: tuple[tuple[str, str, float], ...]
+    records: int
+
+    def together(self, others: Categories, own: Categories, records: int) -> Mask:
+        """Return in which records (N,) two values stand together that never did."""
+        found = np.zeros(records, dtype=bool)
+        if others is None or own is None:
+            return found
+        first, second = (
+            {text: place for place, text in enumerate(texts)} for texts, _ in (others, own)
+        )
+        for text, beside, _ in self.never:
+            if text in first and beside in second:
+                found |= (others[1] == first[text]) & (own[1] == second[beside])
+        return found
+
+    def reason(self, observed: Mapping[str, Any]) -> str:
+        """Return what is said of a record with such a pair.
+
+        >>> pair = Pair(column="mode", other="state", never=(("off", "fast", 41.7),), records=900)
+        >>> pair.reason({"state": "off", "mode": "fast"})
+        "mode 'fast' with state 'off', as in none of 900 training records (42 by chance)"
+        """
+        both = _text(observed[self.other]), _text(observed[self.column])
+        chance = next(expected for *texts, expected in self.never if tuple(texts) == both)
+        shown = [shortened(repr(text)) if text not in TRUTHS else text for text in both]
+        return (
+            f"{shortened(self.column)} {shown[1]} with {shortened(self.other)} {shown[0]}, "
+            f"as in none of {self.records:,} training records ({chance:.0f} by chance)"
+        )
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "Pair":
+        """Return the pair that `asdict` wrote."""
+        never = tuple((text, beside, expected) for text, beside, expected in stored["never"])
+        return cls(**{**stored, "never": never})
+
+
+def pairs_of(columns: Mapping[str, Categories]) -> tuple[Pair, ...]:
+    """Return the pairs of common values that never came together.
+
+    Args:
+        columns: the categories and truths of the training, N records each.
+    """
+    found = []
+    for other, column in combinations(list(columns)[:MOST_COLUMNS], 2):
+        others, own = columns[other], columns[column]
+        if others is None or own is None:
+            continue
+        (texts, first), (beside, second) = others, own
+        both = (first >= 0) & (second >= 0)
+        records = int(both.sum())
+        if not records:
+            continue
+        counts = np.zeros((len(texts), len(beside)))
+        np.add.at(counts, (first[both], second[both]), 1)
+        expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / records
+        never = tuple(
+            (texts[row], beside[place], round(float(expected[row, place]), 1))
+            for row, place in np.argwhere((counts == 0) & (expected >= LEAST_EXPECTED)).tolist()
+        )
+        if never:
+            found.append(Pair(column=column, other=other, never=never, records=records))
+    return tuple(found)
+
+
+def never_together(
+    pairs: Sequence[Pair],
+    texts: Mapping[str, Categories],
+    truths: Mapping[str, Values],
+    records: int,
+) -> Mask:
+    """Return in which records which pairs have values that never came together (N, pairs).
+
+    Args:
+        pairs: of the training.
+        texts: the categorical columns of N records.
+        truths: the boolean columns (N,), NaN where missing.
+        records: N.
+    """
+    read = {**texts, **{name: as_texts(cells) for name, cells in truths.items()}}
+    found = np.zeros((records, len(pairs)), dtype=bool)
+    for place, pair in enumerate(pairs):
+        found[:, place] = pair.together(read.get(pair.other), read.get(pair.column), records)
+    return found
+
+
+def as_texts(truths: Values) -> Categories:
+    """Return truths (N,) as categories; what is neither 0 nor 1 is missing."""
+    codes: Rows = np.where(truths == 1, 1, np.where(truths == 0, 0, -1)).astype(np.intp)
+    return list(TRUTHS), codes
+
+
+def _text(cell: object) -> str:
+    return TRUTHS[bool(cell)] if isinstance(cell, bool) else str(cell)

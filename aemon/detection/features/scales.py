@@ -1,0 +1,122 @@
+"""Scales of features: mean, spread, weight and floor of each, from the cells of the training."""
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aemon.detection.arrays import Values
+from aemon.detection.features.angles import as_circle
+from aemon.detection.features.cells import read_texts
+from aemon.detection.features.columns import MOST_CATEGORIES, Kind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RELATIVE_SPREAD_FLOOR = 1e-9
+"""Of a column's largest value: a smaller spread is rounding, so the column is constant."""
+
+NUMERIC_FLOOR = 0.02
+"""In spreads: the least normal residual believed of a number, though it was learned better."""
+
+PLACE_SPREAD_FLOOR = 0.3
+"""Of a 0/1 feature. A category with share p then errs by at most (1 / 0.3)^2 = 11, which is the
+-2 ln p of p = 0.004: rare is odd, but no rarer than a likelihood would have it."""
+
+SIDE_SPREAD_FLOOR = 0.02
+"""Of the sine and the cosine of an angle: a direction that hardly moves errs by its square."""
+
+UNSEEN_FLOOR = 0.1
+"""Of the place for categories never seen: one record there errs by (1 / 0.1)^2 = 100."""
+
+
+@dataclass
+class Features:
+    """The scales of features, gathered one by one."""
+
+    means: list[float] = field(default_factory=list)
+    spreads: list[float] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+    floors: list[float] = field(default_factory=list)
+    lows: list[float] = field(default_factory=list)
+    highs: list[float] = field(default_factory=list)
+
+    def add(
+        self,
+        *,
+        mean: float,
+        spread: float,
+        weight: float,
+        floor: float,
+        low: float = 0,
+        high: float = 1,
+    ) -> None:
+        """Add one feature, in units of its raw values."""
+        self.means.append(mean)
+        self.spreads.append(spread)
+        self.weights.append(weight)
+        self.floors.append(floor)
+        self.lows.append(low)
+        self.highs.append(high)
+
+    def and_then(self, more: "Features") -> "Features":
+        """Return these features, and then more."""
+        names = (one.name for one in fields(self))
+        return Features(**{name: getattr(self, name) + getattr(more, name) for name in names})
+
+
+def add_angle(features: Features, degrees: Values) -> int:
+    """Add sine and cosine; how many of them vary."""
+    circle = as_circle(degrees)
+    for side in circle.T:
+        spread = max(float(side.std()), SIDE_SPREAD_FLOOR)
+        features.add(
+            mean=float(side.mean()), spread=spread, weight=1, floor=NUMERIC_FLOOR, low=-1, high=1
+        )
+    return len(circle.T)
+
+
+def add_number(features: Features, cells: Values, kind: Kind) -> bool:
+    """Add one scaled feature; False when it is constant."""
+    mean = float(cells.mean()) if cells.size else 0.0
+    spread = float(cells.std()) if cells.size else 0.0
+    low, high = (float(cells.min()), float(cells.max())) if cells.size else (0.0, 0.0)
+    weight, floor = 1, NUMERIC_FLOOR
+    if spread <= RELATIVE_SPREAD_FLOOR * max(abs(low), abs(high)):
+        spread, weight, floor = 0, 0, 1
+    elif kind == "boolean":
+        spread = max(spread, PLACE_SPREAD_FLOOR)
+        floor = PLACE_SPREAD_FLOOR / spread
+    features.add(mean=mean, spread=spread, weight=weight, floor=floor, low=low, high=high)
+    return weight > 0
+
+
+def add_categories(features: Features, values: "pd.Series[Any]") -> tuple[tuple[str, ...], bool]:
+    """Add a place for each common category and one for the rest; False when there is but one.
+
+    K places say one thing together: beyond two they share a weight of 2, so that a column of
+    many categories does not drown the numbers beside it.
+    """
+    texts, codes = read_texts(values)
+    counts = np.bincount(codes[codes >= 0], minlength=len(texts))
+    order = sorted(range(len(texts)), key=lambda i: (-counts[i], texts[i]))[:MOST_CATEGORIES]
+    total = max(int(counts.sum()), 1)
+    varies = len(texts) > 1
+    shares = [counts[i] / total for i in order]
+    rest = max(0.0, 1 - sum(shares))
+    for share in shares:
+        spread = max((share * (1 - share)) ** 0.5, PLACE_SPREAD_FLOOR)
+        features.add(
+            mean=share,
+            spread=spread if varies else 0,
+            weight=min(1.0, 2 / len(shares)) if varies else 0,
+            floor=PLACE_SPREAD_FLOOR / spread,
+        )
+    spread = max((rest * (1 - rest)) ** 0.5, PLACE_SPREAD_FLOOR)
+    features.add(
+        mean=rest,
+        spread=spread if varies else 0,
+        weight=1 if varies else 0,
+        floor=UNSEEN_FLOOR / spread,
+    )
+    return tuple(texts[i] for i in order), varies
