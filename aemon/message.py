@@ -37,10 +37,10 @@ class Blamed:
     unit: str = ""
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """In words.
 
-        >>> Blamed(column="flow", share=0.84, observed="2.1", expected="4.0", unit="l/s").told
+        >>> Blamed(column="flow", share=0.84, observed="2.1", expected="4.0", unit="l/s").summary
         'flow 2.1 l/s where 4.0 was expected (84 %)'
         """
         seen = ""
@@ -150,7 +150,7 @@ class Message:
                     "observed": one.observed,
                     "expected": one.expected,
                     "unit": one.unit,
-                    "told": one.told,
+                    "told": one.summary,
                 }
                 for one in self.columns
             ],

@@ -148,7 +148,7 @@ class Episode:
     id: int | None = None
 
     @property
-    def is_told(self) -> bool:
+    def is_reported(self) -> bool:
         """Whether it was ever long enough to be told to anybody."""
         return self.opened_at is not None
 
@@ -204,10 +204,10 @@ class OpenEpisodes:
         return self.warning + self.critical + self.acknowledged
 
 
-def told_like(episode: int, label: str) -> str:
+def similar_episode_text(episode: int, label: str) -> str:
     """Which earlier episode one looks like, in words.
 
-    >>> told_like(41, "stuck sensor")
+    >>> similar_episode_text(41, "stuck sensor")
     'like episode 41, labelled stuck sensor'
     """
     return f"like episode {episode}" + (f", labelled {label}" if label else "")

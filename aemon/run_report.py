@@ -128,7 +128,7 @@ class RunCounts:
         return len(self.exceedances)
 
     @property
-    def told(self) -> tuple[str, ...]:
+    def summary(self) -> tuple[str, ...]:
         """What a person should know of the cells that were read, a sentence each."""
         found = [*map(str, self.unreadable.values())]
         if self.records_undecided:

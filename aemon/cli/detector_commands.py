@@ -109,7 +109,7 @@ def _verdict(made: "Rebuilt") -> str:
         told.append(f"the source's {made.records} records are not those it learned from")
     if not made.same_features:
         told.append("the feature map differs")
-    if not made.same_line:
+    if not made.same_threshold:
         told.append("the threshold differs")
     if made.largest_gap:
         told.append(f"scores differ by up to {made.largest_gap:.2g} of their value")

@@ -98,7 +98,7 @@ def _print_trained(
             )
             for name, made in trained
         ],
-        notes=[made.told for _, made in trained],
+        notes=[made.summary for _, made in trained],
     )
 
 

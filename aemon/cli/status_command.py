@@ -26,8 +26,8 @@ def status(config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False) -> N
 
     with open_installation(config) as installation:
         answer = ask_daemon(installation.config)
-        if answer.told is not None:
-            monitors = [{**entry, "told_by": "daemon"} for entry in answer.told["monitors"]]
+        if answer.status is not None:
+            monitors = [{**entry, "told_by": "daemon"} for entry in answer.status["monitors"]]
         else:
             from aemon.operations.json_form import plain
             from aemon.operations.status_report import stored_status
@@ -45,7 +45,7 @@ def status(config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False) -> N
 
 
 def _print_daemon(answer: "Answer") -> None:
-    told = answer.told
+    told = answer.status
     if told is None:
         print_words(f"from the store, for {answer.why}")
         if answer.todo:

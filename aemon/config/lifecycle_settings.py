@@ -8,7 +8,7 @@ from aemon.config.values.scalars import MOST, Settings, Size
 from aemon.config.values.times import After, Duration
 
 
-class LifeSettings(Settings):
+class LifecycleSettings(Settings):
     """How detectors come and go."""
 
     trial: bool = Field(

@@ -11,7 +11,7 @@ from aemon.config.column_settings import ColumnSettings
 from aemon.config.detector_settings import DetectorSettings
 from aemon.config.episode_settings import EpisodeSettings
 from aemon.config.learning_settings import LearningSettings
-from aemon.config.lifecycle_settings import LifeSettings
+from aemon.config.lifecycle_settings import LifecycleSettings
 from aemon.config.quiet_settings import QuietSettings
 from aemon.config.receiver_settings import Receiver, check_receivers
 from aemon.config.service_settings import (
@@ -102,7 +102,7 @@ class MonitorSettings(Settings):
     )
     episodes: EpisodeSettings = EpisodeSettings()
     quiet: QuietSettings = QuietSettings()
-    life: LifeSettings = LifeSettings()
+    life: LifecycleSettings = LifecycleSettings()
     stale_after: AutoAfter = Field(
         "auto",
         description="a newest record older than this is told as a stale source; auto: three pauses "

@@ -23,7 +23,7 @@ from aemon.daemon.runner import Runner
 from aemon.daemon.scheduler import Scheduler
 from aemon.daemon.systemd import Notifier
 from aemon.daemon.trainings import Trainings
-from aemon.daemon.watched_monitors import Watching, Works
+from aemon.daemon.watched_monitors import Watching, WatchingParts
 from aemon.errors import ExitCode, ResourceError, StoreError
 from aemon.logs import Action, log, set_up_logs
 from aemon.metrics.metrics import Metrics
@@ -96,7 +96,7 @@ class Daemon:
             ),
         )  # fmt: skip
         self._watching = Watching(
-            Works(
+            WatchingParts(
                 store=self._store, metrics=self._metrics, runner=self._runner,
                 scheduler=self._scheduler, trainings=self._trainings, clock=clock,
             ),

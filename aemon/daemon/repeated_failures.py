@@ -13,7 +13,7 @@ _NUMBERS = re.compile(r"\d+")  # how often, how long and how many differ from ru
 
 
 @dataclass
-class _Told:
+class _Reported:
     """What was told of a monitor's job last, and how often it failed so since."""
 
     failure: tuple[Outcome, str]
@@ -30,7 +30,7 @@ class RepeatedFailures:
 
     def __init__(self, steady: Callable[[], float] = time.monotonic) -> None:
         self._steady = steady
-        self._told: dict[tuple[str, Job], _Told] = {}
+        self._told: dict[tuple[str, Job], _Reported] = {}
         self._lock = threading.Lock()
 
     def times(self, monitor: str, job: Job, outcome: Outcome, reason: str) -> int:
@@ -52,7 +52,7 @@ class RepeatedFailures:
                     return 0
                 times, told.untold, told.at = told.untold, 0, now
                 return times
-            self._told[(monitor, job)] = _Told(failure, now)
+            self._told[(monitor, job)] = _Reported(failure, now)
             return 1
 
     def ended_well(self, monitor: str, job: Job) -> None:

@@ -15,7 +15,7 @@ from aemon.daemon.runner import Runner
 from aemon.daemon.scheduler import Scheduler, Timing
 from aemon.daemon.trainings import Trainings
 from aemon.errors import StoreError
-from aemon.lifecycle.cold_start import wanted_for
+from aemon.lifecycle.cold_start import needed_for
 from aemon.metrics.metrics import Metrics
 from aemon.monitoring.monitor import Monitor
 from aemon.records import Job, Outcome
@@ -30,7 +30,7 @@ SPREAD = timedelta(milliseconds=50)  # between the first ticks of two monitors, 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Works:
+class WatchingParts:
     """What it takes to watch."""
 
     store: Store
@@ -53,7 +53,7 @@ class Watching:
 
     def __init__(
         self,
-        works: Works,
+        works: WatchingParts,
         configured: Mapping[str, MonitorSettings],
         *,
         observe: Callable[[RunReport], None],
@@ -144,7 +144,7 @@ class Watching:
         monitor, settings = self.monitors.get(name), self._configured.get(name)
         if monitor is not None:
             return monitor.wanted
-        return wanted_for(0, settings) if settings is not None else 0
+        return needed_for(0, settings) if settings is not None else 0
 
     def stop_listening(self, wait_seconds: float) -> None:
         """Let the last records of streams be written, while the leases are still held."""

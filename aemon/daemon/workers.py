@@ -9,7 +9,7 @@ Arguments = TypeVarTuple("Arguments")
 
 
 class Workers(Protocol):
-    """Works on tasks away from the daemon's own process, and can end each of them.
+    """WatchingParts on tasks away from the daemon's own process, and can end each of them.
 
     A future fails with the `AemonError` that its task raised, or with `WorkerError`, which says
     why: the worker died, was killed, took too much memory, or met an unexpected error.

@@ -23,7 +23,7 @@ from aemon.demo.plant_database import read_planted_faults
 from aemon.demo.score_card import FlaggedMoment, ScoreCard, score_card
 from aemon.demo.screen import DemoScreen, MonitorProgress
 from aemon.errors import RetriableError, StoreError
-from aemon.lifecycle.cold_start import wanted_for
+from aemon.lifecycle.cold_start import needed_for
 from aemon.records import Outcome
 from aemon.store import queries
 from aemon.store.engine import open_engine
@@ -192,7 +192,7 @@ class _Watch:
         return [self._progress(monitor) for monitor in monitors], [_flagged(r) for r in fresh]
 
     def _progress(self, monitor: queries.MonitorOverview) -> MonitorProgress:
-        wanted = wanted_for(0, self._config.monitors[monitor.name])  # the demo names a number
+        wanted = needed_for(0, self._config.monitors[monitor.name])  # the demo names a number
         run = monitor.last_score
         collected = run.records_read if run and run.outcome == Outcome.COLLECTING else 0
         return MonitorProgress(

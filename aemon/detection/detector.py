@@ -79,7 +79,7 @@ class Detector:
         return look(self._parts, self.thresholds, as_frame(frame), before)
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """How records are seen, in plain words; empty where each is seen alone."""
         if self.series is None:
             return ""
@@ -90,7 +90,7 @@ class Detector:
         ]
         rhythm = ""
         if self.series.season is not None:
-            turn = self.series.season.told
+            turn = self.series.season.summary
             rhythm = f"; {listed(names)} follow{'s' if len(names) == 1 else ''} {turn}"
         return f"each is judged beside the {self.series.width - 1} before it{rhythm}"
 

@@ -137,7 +137,7 @@ class Episodes:
 
     def _told(self, episode: Episode) -> Episode:
         """The episode, told from now on if it has just become long enough for that."""
-        if episode.is_told or episode.records < self.settings.min_records:
+        if episode.is_reported or episode.records < self.settings.min_records:
             return episode
         forming = episode.state is EpisodeState.FORMING
         state = EpisodeState.OPEN if forming else episode.state

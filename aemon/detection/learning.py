@@ -228,7 +228,7 @@ def _at_work(frame: Frame, settings: LearningSettings) -> tuple[Frame, Operation
     frame = at_work(frame, operation)
     if len(frame) >= LEAST_RECORDS:
         return frame, operation
-    of_state = f" for which {operation.told}" if operation is not None else ""
+    of_state = f" for which {operation.summary}" if operation is not None else ""
     raise TrainingError(
         f"{len(frame)} records{of_state} are too few to learn from; it takes {LEAST_RECORDS}",
         todo="wait for more records, or raise min_records"

@@ -53,7 +53,7 @@ class Seen:
     in_series: InSeries | None = None
 
     @property
-    def plainly_odd(self) -> Mask:
+    def fails_plain_check(self) -> Mask:
         """In which records (N,) a plain check finds something.
 
         A column moved that never did, is frozen or outside of its range; two values stand together
@@ -207,7 +207,7 @@ def judge(parts: Parts, thresholds: Thresholds, seen: Seen) -> Judgement:
         codes = seen.cells.modes.codes
         found = parts.mode_scale.common(found, codes)
         raw = None if raw is None else parts.mode_scale.common(raw, codes)
-    plain = seen.plainly_odd
+    plain = seen.fails_plain_check
     if plain.any():
         least = PLAINLY * thresholds.values(seen.frame.entities)
         found = np.where(plain, np.maximum(found, least), found)
@@ -246,15 +246,15 @@ def explain(
         return _explain_alone(feature_map, scorer, least, seen, units)
     least = np.full(len(seen.frame), series.record_threshold)
     scores = scorer.scores(seen.features, seen.mask)
-    usual = (scores <= least) | series.told_by_season(seen.in_series, scores)
-    usual &= ~seen.plainly_odd
+    usual = (scores <= least) | series.explained_by_season(seen.in_series, scores)
+    usual &= ~seen.fails_plain_check
     beside, alone = np.flatnonzero(usual), np.flatnonzero(~usual)
     found: dict[int, Explanation] = {}
     if beside.size:  # only the records before them make them odd
         part, in_series = seen.take(beside), seen.in_series.take(beside)
         made_of = in_series.gaps * part.mask
         blamed = scorer.parts(part.features, part.mask, made_of=made_of).errors
-        times = series.times_told(part.frame.times, in_series.by_season)
+        times = series.season_labels(part.frame.times, in_series.by_season)
         shared = in_series._replace(gaps=blamed)
         told = explain_windows(feature_map, part.cells, part.mask, shared, units, times)
         found |= zip(beside.tolist(), told, strict=True)
@@ -282,7 +282,7 @@ def _explain_alone(
     """
     parts = scorer.parts(seen.features, seen.mask)
     found = blame(feature_map, scorer, least, seen.features, seen.mask)
-    for row in np.flatnonzero(seen.plainly_odd & (parts.scores <= least)):
+    for row in np.flatnonzero(seen.fails_plain_check & (parts.scores <= least)):
         found.columns[row].clear()  # what moved, or froze, is to blame alone
     given = grounds(feature_map, scorer, seen.features, found)
     return explain_records(feature_map, seen.cells, parts.errors, found, given, units or {})

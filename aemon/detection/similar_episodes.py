@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import hypot
 
 from aemon.detection.judgement import Contribution, Value
-from aemon.records import told_like
+from aemon.records import similar_episode_text
 
 Pattern = Mapping[str, float]
 """Column -> its shares of the blame, summed over anomalies; below the expectation negative."""
@@ -38,7 +38,7 @@ class Like:
     likeness: float
 
     def __str__(self) -> str:
-        return told_like(self.id, self.label)
+        return similar_episode_text(self.id, self.label)
 
 
 def signed_shares(contributions: Sequence[Contribution]) -> dict[str, float]:

@@ -27,22 +27,22 @@ _REFUSED: Mapping[int, str] = {HTTPStatus.UNAUTHORIZED: _SHOW, HTTPStatus.FORBID
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a daemon told, or why there is none to be had.
+    """What a daemon answered, or why it did not.
 
     Attributes:
         address: `host:port` that was asked.
-        told: `/status.json`; None without a daemon.
+        status: `/status.json`; None without a daemon.
         why: what was heard instead of it.
         todo: what to do about that, where it is known.
     """
 
     address: str
-    told: Mapping[str, Any] | None
+    status: Mapping[str, Any] | None
     why: str = ""
     todo: str = ""
 
 
-class _NothingToldError(Exception):
+class _NoAnswerError(Exception):
     def __init__(self, why: str, todo: str = "") -> None:
         super().__init__(why)
         self.todo = todo
@@ -57,15 +57,15 @@ def ask_daemon(config: Config) -> Answer:
     host, _, port = config.http.listen.rpartition(":")
     address = f"{_ANY_HOST.get(host, host)}:{port}"
     if port.strip("0") == "":
-        return Answer(address=address, told=None, why="http.listen names no port to ask at")
+        return Answer(address=address, status=None, why="http.listen names no port to ask at")
     try:
-        told = _fetch(address, _tls(config), _credentials(config.http.client))
-    except _NothingToldError as nothing:
-        return Answer(address=address, told=None, why=str(nothing), todo=nothing.todo)
-    if told["store"] != public_address(store_url(config.store.get_secret_value())):
-        why = f"the daemon at {address} has another store, {told['store']}"
-        return Answer(address=address, told=None, why=why)
-    return Answer(address=address, told=told)
+        status = _fetch(address, _tls(config), _credentials(config.http.client))
+    except _NoAnswerError as nothing:
+        return Answer(address=address, status=None, why=str(nothing), todo=nothing.todo)
+    if status["store"] != public_address(store_url(config.store.get_secret_value())):
+        why = f"the daemon at {address} has another store, {status['store']}"
+        return Answer(address=address, status=None, why=why)
+    return Answer(address=address, status=status)
 
 
 def _fetch(
@@ -84,21 +84,21 @@ def _fetch(
     request = urllib.request.Request(url, headers=dict(credentials))  # noqa: S310 -- see the line above
     try:
         with opener.open(request, timeout=PATIENCE_SECONDS) as answer:
-            told: dict[str, Any] = json.load(answer)
-            told["store"]
+            status: dict[str, Any] = json.load(answer)
+            status["store"]
     except urllib.error.HTTPError as error:
         with error:
             why = f"{address} answers, but tells nothing: {error.code} {error.reason}"
-            raise _NothingToldError(why, _REFUSED.get(error.code, "")) from None
+            raise _NoAnswerError(why, _REFUSED.get(error.code, "")) from None
     except OSError as error:
         reason = getattr(error, "reason", error)
         if isinstance(reason, ssl.SSLError):
             why = f"{address} and this host do not agree on TLS: {reason.reason}"
-            raise _NothingToldError(why) from None
-        raise _NothingToldError(f"the daemon does not answer at {address}") from None
+            raise _NoAnswerError(why) from None
+        raise _NoAnswerError(f"the daemon does not answer at {address}") from None
     except (http.client.HTTPException, ValueError, KeyError, TypeError):
-        raise _NothingToldError(f"what answers at {address} is no aemon") from None
-    return told
+        raise _NoAnswerError(f"what answers at {address} is no aemon") from None
+    return status
 
 
 def _tls(config: Config) -> ssl.SSLContext | None:
@@ -110,9 +110,9 @@ def _tls(config: Config) -> ssl.SSLContext | None:
         settings = read_web_config(config.http.web_config)[0].tls_server_config
         return None if settings is None else client_context(settings, shown)
     except ConfigError as error:
-        raise _NothingToldError(error.message, error.todo) from None
+        raise _NoAnswerError(error.message, error.todo) from None
     except OSError as error:
-        raise _NothingToldError(f"cannot ask over TLS: {error}") from None
+        raise _NoAnswerError(f"cannot ask over TLS: {error}") from None
 
 
 def _credentials(client: ClientSettings) -> dict[str, str]:

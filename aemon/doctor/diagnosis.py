@@ -81,14 +81,14 @@ def _store(config: Config) -> Iterator[Finding]:
 
 def _daemon(config: Config) -> Finding:
     answer = ask_daemon(config)
-    if answer.told is None:
+    if answer.status is None:
         todo = "start it: aemon run; or correct http.listen, if another program is there"
         return warning("daemon", answer.why, answer.todo or todo)
-    version = answer.told["aemon"]
+    version = answer.status["aemon"]
     if version != __version__:
         what = f"the daemon at {answer.address} is aemon {version}, and this is {__version__}"
         return warning("daemon", what, "restart it, so that it is what is installed")
-    health = str(answer.told["health"])
+    health = str(answer.status["health"])
     if health.startswith("dead"):
         return error("daemon", f"{answer.address}: {health}", "restart it, and report this")
     return ok("daemon", f"{answer.address}: {health}")

@@ -24,7 +24,7 @@ from aemon.sources.sql.missing_keys import LOOKED_FOR
 from aemon.sources.sql.position import keys_given_up
 from aemon.sources.sql.settings import SqlSource
 from aemon.store.detectors import active_detector
-from aemon.store.drifts import traffic_told
+from aemon.store.drifts import unusual_traffic
 from aemon.store.ledger import bad_ends, lost_runs, unjudged
 from aemon.store.queries import MonitorOverview, overview
 from aemon.store.store import Store
@@ -241,7 +241,7 @@ def records(store: Store, config: Config) -> Iterator[Finding]:
             yield warning("records", what, todo)
     for name, settings in config.monitors.items():
         with store.reading() as connection:
-            unusual = traffic_told(connection, name)
+            unusual = unusual_traffic(connection, name)
         for told in unusual:
             fine = False
             todo = "look after the device and its connection; silent_after and watch_rate set what is told"

@@ -108,7 +108,7 @@ def watched(store: Store, config: Config) -> Iterator[Finding]:
         yield ok("leases", f"all monitors are watched, by {live} replica{'' if live == 1 else 's'}")
 
 
-def told(store: Store, config: Config) -> Iterator[Finding]:
+def notifications(store: Store, config: Config) -> Iterator[Finding]:
     """Whether every receiver takes what it is told, and what was given up."""
     for name, receiver in config.notify.items():
         waiting = listed(store, states=[NotificationState.WAITING], receiver=name, limit=100)
@@ -138,7 +138,7 @@ def told(store: Store, config: Config) -> Iterator[Finding]:
         )
 
 
-CHECKS = (tables, writable, space, clocks, watched, told)
+CHECKS = (tables, writable, space, clocks, watched, notifications)
 
 
 def _file_system(file: Path) -> str:

@@ -9,7 +9,7 @@ from aemon.config.schema import MonitorSettings
 from aemon.detection.thresholds.by_entity import Thresholds, redraw
 from aemon.detection.thresholds.threshold import false_alarm_rate_for
 from aemon.errors import ArtifactError, TrainingError
-from aemon.lifecycle.cold_start import is_provisional, wanted_for
+from aemon.lifecycle.cold_start import is_provisional, needed_for
 from aemon.lifecycle.loaded_detector import Loaded, drawn_by_settings, load
 from aemon.lifecycle.policy import Observed, is_young, why_train
 from aemon.lifecycle.recent_records import RecentRecords
@@ -219,7 +219,7 @@ class ActiveDetector:
             return False
         # As many as the training asks for: with fewer it would learn no new level, again and again.
         columns = len(self.active.detector.feature_map.columns)
-        return self.memory.life.since_drift >= wanted_for(columns, self._settings)
+        return self.memory.life.since_drift >= needed_for(columns, self._settings)
 
     @property
     def feedback_waiting(self) -> int:

@@ -29,7 +29,7 @@ LEAST_WANTED, MOST_WANTED = 200, 5_000
 """Fewer records draw no line; for more, nobody waits. The detector grows with what comes."""
 
 
-def wanted_records(settings: MonitorSettings, source: Replayable) -> int:
+def needed_records(settings: MonitorSettings, source: Replayable) -> int:
     """How many records end a cold start: `min_records`, or else 30 for every judged column.
 
     Raises:
@@ -39,10 +39,10 @@ def wanted_records(settings: MonitorSettings, source: Replayable) -> int:
         return settings.min_records
     reader = Reader(source)
     names = [str(name) for name in source.fetch(None, 1).table]
-    wanted = wanted_for(len(judged_columns(names, source.roles, settings.columns)), settings)
+    wanted = needed_for(len(judged_columns(names, source.roles, settings.columns)), settings)
     if source.roles.entity is None:
         return wanted
-    return wanted_for_entities(reader.after(None, wanted).frame, wanted, settings)
+    return needed_for_entities(reader.after(None, wanted).frame, wanted, settings)
 
 
 def first_limit(settings: MonitorSettings, wanted: int) -> int:
@@ -53,7 +53,7 @@ def first_limit(settings: MonitorSettings, wanted: int) -> int:
     return settings.max_training_records if settings.min_records is None else wanted
 
 
-def wanted_for_entities(frame: Frame, wanted: int, settings: MonitorSettings) -> int:
+def needed_for_entities(frame: Frame, wanted: int, settings: MonitorSettings) -> int:
     """How many records end a cold start, by the entities there are among those that came.
 
     They share what is learned: 200 records of 40 entities are five each.
@@ -65,7 +65,7 @@ def wanted_for_entities(frame: Frame, wanted: int, settings: MonitorSettings) ->
     return max(wanted, min(RECORDS_AN_ENTITY * entities, most)) if entities > 1 else wanted
 
 
-def wanted_for(columns: int, settings: MonitorSettings) -> int:
+def needed_for(columns: int, settings: MonitorSettings) -> int:
     """The rule, for a number of judged columns."""
     if settings.min_records is not None:
         return settings.min_records

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from aemon.clock import format_duration, is_wrong
-from aemon.config.lifecycle_settings import LifeSettings
+from aemon.config.lifecycle_settings import LifecycleSettings
 from aemon.config.schema import MonitorSettings
 from aemon.config.values.cron import is_due
 from aemon.detection.drift.column_drift import Reference, drifted_columns
@@ -124,7 +124,7 @@ def _reasons(observed: Observed, settings: MonitorSettings, now: datetime) -> It
         yield f"feedback: {observed.unused_feedback} things were said that no training has taken up"
 
 
-def _is_learned(drift: Drift, life: LifeSettings) -> bool:
+def _is_learned(drift: Drift, life: LifecycleSettings) -> bool:
     return drift.kind is not DriftKind.SHIFT or life.learn_shift_after is not None
 
 
@@ -134,7 +134,7 @@ def _is_old(observed: Observed, settings: MonitorSettings, now: datetime) -> boo
     return at is not None and is_due(settings.train_every, at, now, zone)
 
 
-def _is_undecided(observed: Observed, life: LifeSettings) -> bool:
+def _is_undecided(observed: Observed, life: LifecycleSettings) -> bool:
     """Return whether it is open if a stretch that is flagged as a whole is a new level.
 
     That is decided first: a training now would leave it out, or learn it in part.
@@ -160,7 +160,7 @@ def drifts_found(
     reference: Reference | None,
     indices: Mapping[str, float],
     since: datetime,
-    life: LifeSettings,
+    life: LifecycleSettings,
 ) -> list[Drift]:
     """Return all that has drifted, known or not: scores, columns, levels that stay.
 
@@ -245,7 +245,7 @@ def stage_of(
     records: int,
     began_at: datetime,
     rate: float,
-    life: LifeSettings,
+    life: LifecycleSettings,
     now: datetime,
     *,
     asked_for: bool = False,

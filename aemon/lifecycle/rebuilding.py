@@ -31,7 +31,7 @@ class Rebuilt:
         same_features: whether the feature map is.
         largest_gap: the largest difference of two scores of these records, relative to the
             score; None if the first detector's weights are no longer kept.
-        same_line: whether the threshold is the same.
+        same_threshold: whether the threshold is the same.
         other_versions: libraries that have another version now: (then, now).
     """
 
@@ -40,13 +40,18 @@ class Rebuilt:
     same_records: bool
     same_features: bool
     largest_gap: float | None
-    same_line: bool
+    same_threshold: bool
     other_versions: Mapping[str, tuple[str, str]]
 
     @property
     def same(self) -> bool:
         """Whether it is the same detector, as far as that can be seen."""
-        return self.same_records and self.same_features and self.same_line and not self.largest_gap
+        return (
+            self.same_records
+            and self.same_features
+            and self.same_threshold
+            and not self.largest_gap
+        )
 
 
 def rebuild(
@@ -84,7 +89,7 @@ def rebuild(
         same_records=again.provenance.data_hash == row["data_hash"],
         same_features=again.provenance.feature_map_hash == row["feature_map_hash"],
         largest_gap=_largest_gap(store, row["artifact_sha256"], again, frame),
-        same_line=again.threshold.value == manifest["lines"]["drawn"]["pooled"],
+        same_threshold=again.threshold.value == manifest["lines"]["drawn"]["pooled"],
         other_versions={
             library: (then, now[library])
             for library, then in row["versions"].items()

@@ -94,7 +94,7 @@ class TrafficWatch:
         """Return what is to be written down; None where nothing is watched."""
         if self._usual.pauses is None and self._usual.rate is None:
             return None
-        told = self._usual.unusual(traffic, self._watched.silent_after).told
+        told = self._usual.unusual(traffic, self._watched.silent_after).summary
         stretch = self._usual.rate.seconds if self._usual.rate is not None else None
         return {**traffic.as_json(), "stretch": stretch, "told": list(told)}
 

@@ -17,9 +17,9 @@ from aemon.lifecycle.cold_start import (
     check_times,
     first_limit,
     judged_columns,
-    wanted_for,
-    wanted_for_entities,
-    wanted_records,
+    needed_for,
+    needed_for_entities,
+    needed_records,
 )
 from aemon.lifecycle.feedback_frames import as_frame, last_words, only, stored_records
 from aemon.lifecycle.idle_records import idle_at_first
@@ -100,13 +100,13 @@ class TrainingRecords:
     broken: bool = False
     traffic: UsualTraffic = field(default_factory=UsualTraffic)
 
-    def without_odd(self, odd: Sequence[Identity]) -> "TrainingRecords":
+    def without_outliers(self, odd: Sequence[Identity]) -> "TrainingRecords":
         """Return the same without records that stand out from all others."""
         left_out = {**self.left_out, ODD: list(odd)}
         return replace(self, frame=self.frame.take(~rows_of(self.frame, odd)), left_out=left_out)
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What was left out and brought back, in plain words; empty if nothing was."""
         parts = [f"{len(pairs)} {why} ones" for why, pairs in self.left_out.items()]
         told = f"{' and '.join(parts)} left out" if parts else ""
@@ -134,7 +134,7 @@ def choose_records(
     """
     mark = store.mark(name)
     first = mark.watermark is None
-    wanted = wanted_records(settings, source) if first else 0
+    wanted = needed_records(settings, source) if first else 0
     if first:
         check_apart(source)
     read = _what_to_read(settings, mark.watermark, wanted)
@@ -298,7 +298,7 @@ def _check_first(
         FrameError: their times are nobody's.
     """
     check_times(fetched)
-    wanted = wanted_for_entities(fetched.frame, wanted, settings)
+    wanted = needed_for_entities(fetched.frame, wanted, settings)
     _check_usable(name, wanted, fetched.fetched, fetched.frame, fetched.waiting)
     # Of a number that is configured no more are read: then those that are at work are enough.
     least = wanted if settings.min_records is None else LEAST_RECORDS
@@ -325,5 +325,5 @@ def _learned_shifts(
     for drift in shifts:
         mine = frame.entities == drift.entity
         left &= ~mine | (frame.times >= naive_utc(drift.started_at))
-    wanted = wanted_for(frame.values.shape[1], settings)
+    wanted = needed_for(frame.values.shape[1], settings)
     return tuple(shifts) if left.sum() >= min(wanted, len(frame)) else ()

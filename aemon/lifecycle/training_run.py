@@ -46,7 +46,7 @@ class Trained:
     version: int
     records: int
     excluded: int  # records that were left out: flagged, confirmed or ignored
-    told: str  # what was left out and brought back, in plain words; often nothing
+    summary: str  # what was left out and brought back, in plain words; often nothing
     seconds: float
     validation_error: float
     threshold: float
@@ -58,7 +58,7 @@ class Trained:
     def sentence(self) -> str:
         """What was done, for the ledger."""
         told = f"detector {self.version} learned from {self.records} records"
-        told += f", {self.told}" if self.told else ""
+        told += f", {self.summary}" if self.summary else ""
         told += ", and is on trial" if self.on_trial else ""
         told += f"; {self.seen}" if self.seen else ""
         return f"{told}; its threshold is {self.note}" if self.note else told
@@ -111,12 +111,12 @@ def train_once(
         version=saved.version,
         records=len(learned.taught),
         excluded=sum(len(pairs) for pairs in chosen.left_out.values()),
-        told=chosen.told,
+        summary=chosen.summary,
         seconds=detector.provenance.seconds,
         validation_error=detector.provenance.validation_error,
         threshold=detector.threshold.value,
         on_trial=saved.state is DetectorState.SHADOW,
-        seen=detector.told,
+        seen=detector.summary,
         note=detector.thresholds.note,
     )
 
@@ -137,7 +137,7 @@ def _learn(chosen: TrainingRecords, settings: MonitorSettings) -> tuple[Training
         odd += learned.odd.identities
         if not len(learned.odd) or len(odd) > most:
             break
-        chosen = chosen.without_odd(odd)
+        chosen = chosen.without_outliers(odd)
         learned = learn(chosen.frame, settings.learning, seed, rate=rate)
     return chosen, learned
 

@@ -135,7 +135,7 @@ class Backlog:
         return f"{self._since:%Y-%m-%d %H:%M} to {self._until:%Y-%m-%d %H:%M}"
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """How far it was judged, in plain words."""
         until = f" up to {self._until:%Y-%m-%d %H:%M}" if self._until is not None else ""
         return f"a backlog is judged step by step,{until} so far"

@@ -138,9 +138,9 @@ class EpisodeTracker:
         earlier = EarlierEpisodes(connection, self.monitor, newest)
         for written, number in zip(changed, ids, strict=True):
             episode, was = replace(written, id=number), before.get(written.id)
-            if not episode.is_told:
+            if not episode.is_reported:
                 continue
-            opened = was is None or not was.is_told
+            opened = was is None or not was.is_reported
             ended = episode.state is EpisodeState.CLOSED
             closed = ended and (opened or (was is not None and was.state != EpisodeState.CLOSED))
             grew = was is not None and episode.peak_exceedance > was.peak_exceedance

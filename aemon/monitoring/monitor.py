@@ -9,7 +9,7 @@ from aemon.config.schema import MonitorSettings
 from aemon.config.source_settings import identity
 from aemon.errors import SourceConfigError
 from aemon.lifecycle.active_detector import ActiveDetector
-from aemon.lifecycle.cold_start import first_training, wanted_for, wanted_records
+from aemon.lifecycle.cold_start import first_training, needed_for, needed_records
 from aemon.lifecycle.spoken_excuses import excuses_from
 from aemon.monitoring.backlog import Backlog
 from aemon.monitoring.finding_place import with_known_places
@@ -72,7 +72,7 @@ class Monitor:
         self._backlog = Backlog(settings, clock)
         self._in_steps = in_steps  # trainings can come between the steps of a backlog
         self._looked_back_by: int | None = None  # the detector that judged what was learned from
-        self.wanted = wanted_for(0, settings)  # records that end its cold start, as far as known
+        self.wanted = needed_for(0, settings)  # records that end its cold start, as far as known
 
     def score_once(self, run: Run, stop: Stop) -> tuple[Outcome, str]:
         """`_score`, and the last one of a monitor that is retired lets go of the source."""
@@ -129,7 +129,7 @@ class Monitor:
         run.count(unfinished=bool(rest))
         alone = "" if self._in_steps else self._backlog.without_training
         return Outcome.OK, joined(
-            (rest, alone, waits, *seen.warnings, *seen.told, *run.counts.told)
+            (rest, alone, waits, *seen.warnings, *seen.summary, *run.counts.summary)
         )
 
     def _judge_new(
@@ -154,7 +154,7 @@ class Monitor:
             if read is not None and self._in_steps:
                 read, over = self._backlog.piece(reader, mark.watermark, read)
             if read is None:
-                return mark, waiting, self._backlog.told
+                return mark, waiting, self._backlog.summary
             more, waiting = read.more or over, read.waiting
             seen.add(read)
             if read.watermark is None or read.watermark == mark.watermark:
@@ -164,7 +164,7 @@ class Monitor:
             mark = replace(judge, reviewed=reviewed).read(read, mark, read.watermark)
             self._backlog.judged(read.fetched, mark.watermark)
             if more and over:
-                return mark, waiting, self._backlog.told
+                return mark, waiting, self._backlog.summary
             if more and (judge.stop.asked() or time.monotonic() > enough):
                 return mark, waiting, _REST
         return mark, waiting, ""
@@ -268,7 +268,7 @@ class Monitor:
         return with_known_places(Reader(source), self.name, self._store, mark, chunk)
 
     def _cold_start(self, source: Replayable, run: Run) -> tuple[Outcome, str]:
-        wanted = self.wanted = wanted_records(self.settings, source)
+        wanted = self.wanted = needed_records(self.settings, source)
         there = source.count(wanted)
         run.count(records_read=there, records_wanted=wanted)
         check_apart(source)
@@ -306,7 +306,7 @@ class Monitor:
     def await_training(self, run: Run, stop: Stop) -> tuple[Outcome, str]:  # noqa: ARG002 -- as all work
         """Do nothing: the next step of a backlog is judged by the detector that is being trained."""
         run.count(unfinished=True)
-        return Outcome.OK, f"{self._backlog.told}: the next step waits for a training"
+        return Outcome.OK, f"{self._backlog.summary}: the next step waits for a training"
 
     def _open_source(self) -> Replayable:
         if self._source is None:

@@ -34,10 +34,10 @@ class Review:
 
     def __init__(self) -> None:
         self._next_at = 0.0  # monotonic
-        self._begin_anew()
+        self._restart()
         self._doubled: set[Identity] = set()
 
-    def _begin_anew(self) -> None:
+    def _restart(self) -> None:
         # Of a look that ran out of its time, and goes on in a later run:
         self._reached: Watermark | None = None
         self._line: datetime | None = None  # what it settles, as of its beginning
@@ -84,7 +84,7 @@ class Review:
         if self._reached is not None:
             return mark
         settled = self._settled
-        self._begin_anew()
+        self._restart()
         if settled is not None and settled != mark.settled:
             mark = settle(judge.store, judge.monitor, mark, settled, judge.settings.keep_share)
         return mark

@@ -36,7 +36,7 @@ Monitors = Callable[[], Mapping[str, Words]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Surroundings:
+class CourierParts:
     """What every courier works with."""
 
     store: Store
@@ -54,7 +54,7 @@ class Courier:
     sends it again after its next start, with the same id.
     """
 
-    def __init__(self, name: str, receiver: Receiver, around: Surroundings) -> None:
+    def __init__(self, name: str, receiver: Receiver, around: CourierParts) -> None:
         self.name = name
         self.receiver = receiver
         self.settings = receiver.settings

@@ -10,7 +10,7 @@ from aemon.clock import utc_now
 from aemon.config.schema import Config, MonitorSettings
 from aemon.metrics.metrics import Metrics
 from aemon.notify.composing import Words
-from aemon.notify.courier import Courier, Surroundings
+from aemon.notify.courier import Courier, CourierParts
 from aemon.notify.receivers.receiver_kinds import receiver_of
 from aemon.records import Job, Outcome
 from aemon.run_report import RunReport
@@ -49,7 +49,7 @@ class Outbox:
             str, datetime
         ] = {}  # monitor -> end of a run that left nothing unread
         self._asked_at: float | None = None  # monotonic
-        self._around = Surroundings(
+        self._around = CourierParts(
             store=store, metrics=metrics, page=page, monitors=self._watched,
             configured=lambda: self._words, caught_up=self._caught_up.get,
         )  # fmt: skip

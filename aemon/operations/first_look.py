@@ -26,8 +26,8 @@ from aemon.lifecycle.cold_start import (
     check_times,
     first_limit,
     judged_columns,
-    wanted_for,
-    wanted_records,
+    needed_for,
+    needed_records,
 )
 from aemon.lifecycle.policy import WHOLE_RHYTHMS, is_young
 from aemon.lifecycle.training_records import unusable
@@ -88,7 +88,7 @@ def look(settings: MonitorSettings) -> FirstLook:
         source=first.described,
         frame=frame,
         columns=columns,
-        warnings=(*first.warnings, *((state.told,) if state is not None else ())),
+        warnings=(*first.warnings, *((state.summary,) if state is not None else ())),
         refusal=refusal,
     )
 
@@ -97,7 +97,7 @@ class _State(NamedTuple):
     """What the first records show of the operating state that counts."""
 
     working: Frame  # those that would be judged
-    told: str
+    summary: str
     refusal: AemonError | None
 
 
@@ -114,7 +114,7 @@ def _state(first: "_First", settings: MonitorSettings) -> _State | None:
     working, open_ones = at_work(frame, operation), int(operation.answer(frame.values).open.sum())
     told = (
         f"{len(working)} of {len(frame)} records ({len(working) / len(frame):.0%}) are judged and "
-        f"teach: those for which {operation.told}"
+        f"teach: those for which {operation.summary}"
     )
     if open_ones:
         told += f"; {open_ones} lack a cell that it asks for, and are not judged"
@@ -124,7 +124,7 @@ def _state(first: "_First", settings: MonitorSettings) -> _State | None:
             f"columns.only_when: `{operation.only_when}` holds for none of {len(frame)} records",
             todo=f"change it: {'; '.join(operation.seen(frame.values))}",
         )
-    return _State(working=working, told=told, refusal=refusal)
+    return _State(working=working, summary=told, refusal=refusal)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -151,7 +151,7 @@ class _First:
 def _first_records(settings: MonitorSettings) -> _First:
     """Read the first records of a source that is replayable."""
     with closing(open_replayable(settings.source, clock=utc_now)) as source:
-        wanted = wanted_records(settings, source)
+        wanted = needed_records(settings, source)
         check_apart(source)
         reader = Reader(source)
         read = reader.after(None, first_limit(settings, wanted))
@@ -165,7 +165,7 @@ def _first_records(settings: MonitorSettings) -> _First:
     seen.add(read)
     warnings: list[str] = []
     if len(frame):
-        warnings += [f"records rejected: {told}" for told in seen.told]
+        warnings += [f"records rejected: {told}" for told in seen.summary]
     warnings += seen.warnings
     if read.waiting:
         warnings.append(
@@ -269,7 +269,7 @@ def _first_arrivals(settings: MonitorSettings) -> _First:
         described=described,
         frame=frame,
         learned_from=frame,
-        enough=came >= wanted_for(len(names), settings),
+        enough=came >= needed_for(len(names), settings),
         warnings=[f"{each}: {records}; what a column is taken for may still change"],
     )
 

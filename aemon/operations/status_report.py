@@ -29,7 +29,7 @@ class Health:
     dead_thread: str = ""  # the name of a thread that runs need and that has ended
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """`ok`, `busy` or `dead`, and why."""
         age = self.heartbeat_age_seconds
         beat = "no heartbeat yet" if age is None else f"scheduler heartbeat {age:.0f} s ago"
@@ -103,7 +103,7 @@ class StatusPage:
             "now": self.now.isoformat(),
             "started_at": self.started_at.isoformat(),
             "uptime_seconds": round((self.now - self.started_at).total_seconds(), 1),
-            "health": health.told if health else None,
+            "health": health.summary if health else None,
             "config_refused": self.config_refused or None,
             "scheduler_lag_seconds": health.heartbeat_age_seconds if health else None,
             "monitors": plain(self.monitors),

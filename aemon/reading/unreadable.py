@@ -56,7 +56,7 @@ class Unreadable:
         self._examples = {**read.examples, **self._examples}
 
     @property
-    def told(self) -> tuple[str, ...]:
+    def summary(self) -> tuple[str, ...]:
         """What is wrong with the rejected records, by reason, a sentence each."""
         return rejections(self._rejected, self._examples)
 
@@ -68,7 +68,7 @@ class Unreadable:
         if not count:
             why = [f"{self._waiting} with a time that is unreadable or more than a year ahead"]
         else:
-            why = list(self.told)
+            why = list(self.summary)
         told = "; ".join((*why, *self.warnings))
         if self._waiting or self._rejected["no_time"] or self._rejected["time_out_of_range"]:
             todo = _CORRECT_FORMAT if self._formatted else _SAY_FORMAT

@@ -164,7 +164,7 @@ def live_state(store: Store, monitor: str) -> tuple[int, dict[str, Any]] | None:
     return None if row is None else (row.detector_id, row.state)
 
 
-def traffic_told(connection: sa.Connection, monitor: str) -> tuple[str, ...]:
+def unusual_traffic(connection: sa.Connection, monitor: str) -> tuple[str, ...]:
     """Return what is unusual about how a monitor's records come, a sentence each."""
     query = sa.select(live_states.c.state).where(live_states.c.monitor == monitor)
     state = connection.execute(query).scalar()

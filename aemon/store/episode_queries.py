@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aemon.records import EpisodeState, FeedbackVerdict, Identity, told_like
+from aemon.records import EpisodeState, FeedbackVerdict, Identity, similar_episode_text
 from aemon.store.schema.tables import anomalies, episodes, feedback, scores
 from aemon.store.store import Store
 
@@ -46,7 +46,11 @@ class EpisodeSummary:
     @property
     def like(self) -> str:
         """The earlier episode it looks like, in words; empty if there is none."""
-        return "" if self.like_id is None else told_like(self.like_id, self.like_label or "")
+        return (
+            ""
+            if self.like_id is None
+            else similar_episode_text(self.like_id, self.like_label or "")
+        )
 
 
 def episode_summaries(

@@ -156,7 +156,7 @@ def is_news() -> sa.ColumnElement[bool]:
     )
 
 
-class Told(NamedTuple):
+class ReportedEpisode(NamedTuple):
     """An episode that people were told of, as others are compared with it."""
 
     id: int
@@ -165,13 +165,15 @@ class Told(NamedTuple):
     pattern: dict[str, float]
 
 
-def told_before(connection: sa.Connection, monitor: str, until: datetime, most: int) -> list[Told]:
+def reported_before(
+    connection: sa.Connection, monitor: str, until: datetime, most: int
+) -> list[ReportedEpisode]:
     """Return the newest told episodes that began no later than a time, newest first.
 
     Those of all entities of the monitor.
     """
     query = (
-        sa.select(*(episodes.c[name] for name in Told._fields))
+        sa.select(*(episodes.c[name] for name in ReportedEpisode._fields))
         .where(
             episodes.c.monitor == monitor,
             episodes.c.opened_at.is_not(None),
@@ -181,7 +183,7 @@ def told_before(connection: sa.Connection, monitor: str, until: datetime, most: 
         .order_by(episodes.c.started_at.desc(), episodes.c.id.desc())
         .limit(most)
     )
-    return [Told(*row) for row in connection.execute(query)]
+    return [ReportedEpisode(*row) for row in connection.execute(query)]
 
 
 def episode_near(

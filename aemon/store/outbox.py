@@ -94,7 +94,7 @@ class Rules:
         known = self.caught_up.get(monitor) if self.oldest is not None else None
         return known is not None and opened_at - ended_at > known.long_over
 
-    def is_told_apart(
+    def is_reported_alone(
         self, monitor: str, state: str, opened_at: datetime, ended_at: datetime
     ) -> bool:
         """Whether an episode is told by itself, now: no backlog that is still being read has it."""
@@ -162,7 +162,7 @@ def _untold(connection: sa.Connection, rules: Rules, monitors: Collection[str]) 
     seen = set()
     for part in (*going_on, episodes.c.opened_at >= rules.since):
         for number, monitor, severity, state, *times in connection.execute(query.where(part)):
-            if not rules.is_told_apart(monitor, state, *times):
+            if not rules.is_reported_alone(monitor, state, *times):
                 continue
             if number not in seen and monitor in monitors and rules.takes(severity):
                 seen.add(number)
@@ -182,7 +182,7 @@ def _gone_on(
     query = (
         sa.select(
             *(notifications.c[name] for name in ("id", "monitor", "episode_id")),
-            notifications.c.severity.label("told"),
+            notifications.c.severity.label("summary"),
             episodes.c.severity,
             episodes.c.state,
             escalated.c.id.label("escalated"),
@@ -207,7 +207,7 @@ def _gone_on(
             continue
         if row.state == EpisodeState.CLOSED:
             ended.append(row.id)
-        elif row.told == Severity.WARNING != row.severity and row.escalated is None:
+        elif row.summary == Severity.WARNING != row.severity and row.escalated is None:
             worse.append(
                 {
                     "monitor": row.monitor,

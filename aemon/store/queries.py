@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from aemon.records import DetectorState, Job, Verdict, promise_is_broken
 from aemon.store.detectors import StoredDetector, find_judging
-from aemon.store.drifts import open_reasons, traffic_told
+from aemon.store.drifts import open_reasons, unusual_traffic
 from aemon.store.episodes import total_open
 from aemon.store.ledger import LastRun, last_run
 from aemon.store.schema.tables import (
@@ -49,7 +49,7 @@ class FlaggedRecord:
     severity: str
     score: float
     exceedance: float
-    raw_score: float | None
+    raw_score: float | None = None
     p_value: float
     reason: str
     detector_version: int
@@ -235,7 +235,7 @@ def _overview(connection: sa.Connection, name: str, since: datetime) -> MonitorO
         calibration_records=detector.calibration_records if detector else None,
         on_trial=on_trial.version if on_trial else None,
         drifts=open_reasons(connection, name),
-        traffic=traffic_told(connection, name),
+        traffic=unusual_traffic(connection, name),
         episodes_open=total_open(connection, [name]),
         realised=_realised(connection, detector) if detector else Flagged(),
         read_until=read_until,
@@ -328,7 +328,7 @@ class JudgedRecord:
     p_value: float | None
     imputed_share: float
     revision: int
-    raw_score: float | None
+    raw_score: float | None = None
 
 
 def judged_records(

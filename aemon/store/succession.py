@@ -148,10 +148,10 @@ def promote(
             .where(detectors.c.id == detector_id)
             .values(state=DetectorState.ACTIVE, state_at=now, state_reason=printable(reason))
         )
-        _begin_anew(connection, monitor, detector_id, now)
+        _restart(connection, monitor, detector_id, now)
 
 
-def _begin_anew(connection: sa.Connection, monitor: str, active_id: int, now: datetime) -> None:
+def _restart(connection: sa.Connection, monitor: str, active_id: int, now: datetime) -> None:
     """What a shadow was like beside another says nothing of it beside the one active now."""
     on_trial = connection.execute(
         sa.select(detectors.c.id).where(

@@ -93,7 +93,7 @@ def routes(
     async def healthz(_request: Request) -> Response:
         now = health()
         code = HTTPStatus.OK if now.alive else HTTPStatus.SERVICE_UNAVAILABLE
-        return PlainTextResponse(f"{now.told}\n", code)
+        return PlainTextResponse(f"{now.summary}\n", code)
 
     async def readyz(_request: Request) -> Response:
         if health().started:

@@ -44,7 +44,7 @@ class Site:
             [(*((n, ts, 9.0, 2.2, 0.8) if odd else (n, ts, *row)), "p1") for n, ts, *row in normal],
         )
 
-    def told(self) -> list[tuple[str, str, str]]:
+    def summary(self) -> list[tuple[str, str, str]]:
         """(status, alert, monitor) of what Alertmanager has told, in order."""
         return [
             (alert["status"], alert["labels"]["alertname"], alert["labels"].get("monitor", ""))
@@ -105,7 +105,7 @@ def test_a_fault_rings_a_phone_and_its_end_does_too(site):
     site.prometheus.wait(lambda: site.prometheus.firing() == set(), "nothing to fire")
     site.rows(4, first=LEARNED + 40, odd=True)
     fires = ("firing", "AemonEpisode", "plant")
-    site.prometheus.wait(lambda: fires in site.told(), "the fault to be told")
+    site.prometheus.wait(lambda: fires in site.summary(), "the fault to be told")
     (alert,) = (
         one
         for heard in site.phone.heard
@@ -121,12 +121,12 @@ def test_a_fault_rings_a_phone_and_its_end_does_too(site):
         every_panel_has_data(site.prometheus, path)
     site.rows(20, first=LEARNED + 44)
     over = ("resolved", "AemonEpisode", "plant")
-    site.prometheus.wait(lambda: over in site.told(), "its end to be told")
-    assert "hourly" not in {monitor for _, _, monitor in site.told()}, "it is not late"
+    site.prometheus.wait(lambda: over in site.summary(), "its end to be told")
+    assert "hourly" not in {monitor for _, _, monitor in site.summary()}, "it is not late"
     site.phone.heard.clear()
     site.daemon.kill()
     absent = ("firing", "AemonAbsent", "")
-    site.prometheus.wait(lambda: absent in site.told(), "the daemon to be missed")
+    site.prometheus.wait(lambda: absent in site.summary(), "the daemon to be missed")
 
 
 def every_panel_has_data(server: Prometheus, path: Path) -> None:

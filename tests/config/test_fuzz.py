@@ -12,7 +12,7 @@ from aemon.config.schema import Config, MonitorSettings
 from aemon.config.web_settings import WebSettings
 from aemon.daemon.triggers import trigger_of
 from aemon.errors import ConfigError
-from aemon.lifecycle.cold_start import wanted_for
+from aemon.lifecycle.cold_start import needed_for
 from aemon.records import Job
 from aemon.rules.rule_files import rule_groups
 from aemon.web.access import exposure, load_access
@@ -54,7 +54,7 @@ def use(monitor: MonitorSettings) -> None:
     monitor.stale_age(NOW)
     monitor.usual_pause(NOW)
     monitor.pause(Job.TRAIN, NOW)
-    wanted_for(3, monitor)
+    needed_for(3, monitor)
     trigger = trigger_of(monitor.score_every, zone, monitor.jitter)
     assert trigger._trigger.get_next_fire_time(NOW, NOW) > datetime.min.replace(tzinfo=UTC)
     for age in (monitor.lateness, monitor.quiet.window, monitor.life.trial_longest, monitor.grace):

@@ -207,7 +207,7 @@ def test_a_daemon_one_of_whose_threads_dies_says_so_at_once_and_ends_with_an_err
     assert daemon.run() == ExitCode.FAILED
     killer.join(10)
     assert not health[0].alive
-    assert "has ended" in health[0].told
+    assert "has ended" in health[0].summary
 
 
 def test_a_monitor_that_could_not_be_begun_is_begun_by_the_next_beat(path, monkeypatch):

@@ -78,7 +78,7 @@ class FakeWorkers:
 
 
 TRAINED = Trained(
-    id=7, threshold_id=8, version=1, records=1000, excluded=0, told="", seconds=2.0,
+    id=7, threshold_id=8, version=1, records=1000, excluded=0, summary="", seconds=2.0,
     validation_error=0.1, threshold=1.5, on_trial=False, seen="", note="",
 )  # fmt: skip
 

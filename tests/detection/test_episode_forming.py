@@ -120,7 +120,7 @@ def test_how_the_records_were_cut_changes_nothing_by_any_of_the_rules(cut):
     after, _ = told(pattern[cut:], going_on=going_on, first=cut, **settings)
     kept = [e for e in before if e.state is EpisodeState.CLOSED]
     assert kept + after == whole
-    assert [(e.records, e.is_told) for e in whole] == [(2, True), (2, True), (1, False)]
+    assert [(e.records, e.is_reported) for e in whole] == [(2, True), (2, True), (1, False)]
 
 
 def test_a_short_one_is_told_once_it_is_long_enough():

@@ -26,5 +26,5 @@ def test_something_else_answers(said):
         config = Config.model_validate({"http": {"listen": listen}, "monitors": {"pumps": pumps}})
         answer = ask_daemon(config)
         thread.join(5)
-    assert answer.told is None
+    assert answer.status is None
     assert listen in answer.why

@@ -69,7 +69,7 @@ def test_a_clock_that_is_far_from_the_databases(live, config, store_url):
 def test_it_tells_of_dead_letters_and_of_receivers_that_fail(live, config):
     receivers = {name: {"kind": "slack", "url": "https://x.example/s3cret"} for name in ("a", "b")}
     config = Config.model_validate({**config.model_dump(), "store": "x", "notify": receivers})
-    assert [one.level for one in store_checks.told(live, config)] == [Level.OK] * 2
+    assert [one.level for one in store_checks.notifications(live, config)] == [Level.OK] * 2
     now = utc_now()
     episode = {
         "id": 41, "monitor": "pumps", "entity": "", "state": "closed", "severity": "warning",
@@ -84,7 +84,7 @@ def test_it_tells_of_dead_letters_and_of_receivers_that_fail(live, config):
         for name, state in (("a", "waiting"), ("b", "dead")):
             told = {"receiver": name, "state": state, "last_error": f"HTTP 50{len(state)}"}
             connection.execute(sa.insert(notifications).values({**row, **told}))
-    failing, well, dead = store_checks.told(live, config)
+    failing, well, dead = store_checks.notifications(live, config)
     assert (failing.level, well.level, dead.level) == (Level.WARNING, Level.OK, Level.WARNING)
     assert failing.what == "a does not take what it is told: HTTP 507"
     assert failing.todo == "aemon notify test a"
@@ -93,4 +93,4 @@ def test_it_tells_of_dead_letters_and_of_receivers_that_fail(live, config):
     # What waits for who hears of its monitor no more is nobody's fault
     receivers["a"]["monitors"] = []
     config = Config.model_validate({**config.model_dump(), "store": "x", "notify": receivers})
-    assert next(iter(store_checks.told(live, config))).level is Level.OK
+    assert next(iter(store_checks.notifications(live, config))).level is Level.OK

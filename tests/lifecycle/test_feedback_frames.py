@@ -55,7 +55,7 @@ def test_a_confirmed_anomaly_is_never_learned_from_flagged_or_not(monitor, setti
     made = train_once("pumps", settings, store, clock)
     assert sorted(manifest(store)["left_out"]["confirmed"]) == [["", str(missed)], ["", str(ODD)]]
     assert made.records == LEARNED + 101 - made.excluded
-    assert "2 confirmed ones left out" in made.told
+    assert "2 confirmed ones left out" in made.summary
 
 
 def test_a_false_alarm_is_learned_from_and_the_same_record_is_flagged_no_more(
@@ -94,7 +94,7 @@ def test_a_false_alarm_older_than_what_is_read_is_brought_back(
     made = train_once("pumps", short, store, clock)
     assert manifest(store)["brought_back"] == [["", str(ODD)]]
     assert made.records == LEARNED + 1 - made.excluded
-    assert "1 false alarms brought back" in made.told
+    assert "1 false alarms brought back" in made.summary
     assert rebuild("pumps", short, store, clock, 2).same
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aemon.config.lifecycle_settings import LifeSettings
+from aemon.config.lifecycle_settings import LifecycleSettings
 from aemon.config.schema import MonitorSettings
 from aemon.detection.promotion import Evidence, Ruling
 from aemon.errors import Remedy
@@ -33,7 +33,7 @@ COLUMN = Drift(kind=DriftKind.COLUMN, feature="flow", started_at=NOW, measure=0.
 
 
 def with_life(**life) -> MonitorSettings:
-    return SETTINGS.model_copy(update={"life": LifeSettings(**life)})
+    return SETTINGS.model_copy(update={"life": LifecycleSettings(**life)})
 
 
 @pytest.mark.parametrize(
@@ -153,19 +153,19 @@ def test_a_level_that_goes_on_is_not_over():
 def test_a_trial_is_decided_once_it_has_seen_enough_or_lasted_long_enough(
     records, lasted, ripe, overdue
 ):
-    stage = stage_of(records, NOW - lasted, 0.01, LifeSettings(), NOW)
+    stage = stage_of(records, NOW - lasted, 0.01, LifecycleSettings(), NOW)
     assert (stage.wanted, stage.ripe, stage.overdue) == (200, ripe, overdue)
 
 
 def test_a_trial_that_began_by_a_clock_that_was_set_back_since_is_overdue():
-    life = LifeSettings()
+    life = LifecycleSettings()
     assert stage_of(300, NOW + 2000 * DAY, 0.01, life, NOW).overdue
     assert not stage_of(300, NOW + timedelta(minutes=5), 0.01, life, NOW).overdue
 
 
 def test_a_change_of_settings_waits_for_no_record_of_a_source_that_stands_still():
     for lasted, ripe in ((timedelta(hours=1), False), (DAY, True)):
-        stage = stage_of(0, NOW - lasted, 0.01, LifeSettings(), NOW, asked_for=True)
+        stage = stage_of(0, NOW - lasted, 0.01, LifecycleSettings(), NOW, asked_for=True)
         assert stage.ripe is ripe
     nothing = replace(EVIDENCE, records=0, flagged=0, flagged_by_active=0, flagged_by_both=0)
     assert ruling_on(nothing, stage) is None, "of the same settings it goes on"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from aemon.config.lifecycle_settings import LifeSettings
+from aemon.config.lifecycle_settings import LifecycleSettings
 from aemon.detection.drift.level_shift import Shift
 from aemon.frame import naive_utc
 from aemon.lifecycle import upkeep
@@ -27,7 +27,7 @@ DAY = timedelta(days=1)
 
 def begin(settings, store, clock, database, **life) -> Monitor:
     """A monitor that has judged some records."""
-    settings = settings.model_copy(update={"life": LifeSettings(trial=False, **life)})
+    settings = settings.model_copy(update={"life": LifecycleSettings(trial=False, **life)})
     train_once("pumps", settings, store, clock)
     monitor = Monitor("pumps", settings, store, clock)
     more(monitor, database, 50, LEARNED)

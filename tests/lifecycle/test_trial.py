@@ -6,7 +6,7 @@ from unittest.mock import Mock
 import pytest
 import sqlalchemy as sa
 
-from aemon.config.lifecycle_settings import LifeSettings
+from aemon.config.lifecycle_settings import LifecycleSettings
 from aemon.errors import ArtifactError, FrameError, StoreError
 from aemon.lifecycle import policy
 from aemon.lifecycle.training_run import train_once
@@ -25,7 +25,7 @@ TRIAL = 100
 
 @pytest.fixture
 def settings(settings):
-    life = LifeSettings(trial_records=TRIAL, trial_longest=timedelta(hours=6))
+    life = LifecycleSettings(trial_records=TRIAL, trial_longest=timedelta(hours=6))
     return settings.model_copy(update={"life": life})
 
 

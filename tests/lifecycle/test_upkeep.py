@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from aemon.config.lifecycle_settings import LifeSettings
+from aemon.config.lifecycle_settings import LifecycleSettings
 from aemon.config.quiet_settings import Maintenance, QuietSettings
 from aemon.config.threshold_settings import ThresholdSettings
 from aemon.lifecycle import active_detector as active
 from aemon.lifecycle import policy
-from aemon.lifecycle.cold_start import wanted_for
+from aemon.lifecycle.cold_start import needed_for
 from aemon.lifecycle.recent_records import LONG_STRETCH
 from aemon.lifecycle.training_run import train_once
 from aemon.monitoring.monitor import Monitor
@@ -25,7 +25,7 @@ from tests import readings
 from tests.processes import insert
 from tests.readings import LEARNED
 
-LIFE = LifeSettings(trial=False, learn_shift_after=timedelta(minutes=2))
+LIFE = LifecycleSettings(trial=False, learn_shift_after=timedelta(minutes=2))
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_a_level_that_stays_is_told_once_learned_and_normal_from_then_on(
     assert monitor.wants_training(clock()).startswith("drift: a new level has stayed for")
     # and the detector that is trained takes it for normal, and the old level for odd
     trained = train_once("pumps", settings, store, clock, why="drift")
-    assert "a new level learned since 2026-01-01 00:05" in trained.told
+    assert "a new level learned since 2026-01-01 00:05" in trained.summary
     come(database, 100, LEARNED + 500, shift=6.0)
     assert len(score(monitor).counts.exceedances) <= 10
     assert [(row.kind, row.state) for row in rows(store, drifts) if row.kind == "shift"] == [
@@ -126,7 +126,7 @@ def test_a_level_that_stays_is_told_once_learned_and_normal_from_then_on(
     assert len(score(monitor).counts.exceedances) == 20
     # and later trainings do not take the old level up again
     again = train_once("pumps", settings, store, clock)
-    assert "outlived" in again.told
+    assert "outlived" in again.summary
 
 
 def test_a_level_is_not_learned_where_that_is_never_wanted(database, store, settings, clock):
@@ -137,7 +137,7 @@ def test_a_level_is_not_learned_where_that_is_never_wanted(database, store, sett
     for number in range(4):
         come(database, 100, LEARNED + 100 * number, shift=6.0)
         score(monitor)
-    assert "a new level learned" not in train_once("pumps", never, store, clock).told
+    assert "a new level learned" not in train_once("pumps", never, store, clock).summary
     monitor.close()
 
 
@@ -247,7 +247,7 @@ def test_verdicts_are_provisional_until_the_promise_can_be_shown_and_the_detecto
     [(3, None, 200), (40, None, 1200), (900, None, 5000), (3, 70, 70)],
 )
 def test_a_cold_start_waits_for_thirty_records_a_column(settings, columns, given, wanted):
-    assert wanted_for(columns, settings.model_copy(update={"min_records": given})) == wanted
+    assert needed_for(columns, settings.model_copy(update={"min_records": given})) == wanted
 
 
 def test_a_threshold_that_is_wanted_otherwise_is_redrawn_and_not_trained(

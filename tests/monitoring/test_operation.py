@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from aemon.config.column_settings import ColumnSettings
-from aemon.config.lifecycle_settings import LifeSettings
+from aemon.config.lifecycle_settings import LifecycleSettings
 from aemon.config.schema import Config
 from aemon.doctor.finding import Level
 from aemon.doctor.monitor_checks import records
@@ -52,7 +52,7 @@ def set_up(settings):
                 "columns": ColumnSettings.model_validate(WORK | columns),
                 "detector": detector,
                 "min_records": LEARNED,
-                "life": LifeSettings(trial=False, recalibrate=False),
+                "life": LifecycleSettings(trial=False, recalibrate=False),
             }
         )
 
@@ -167,10 +167,10 @@ def test_a_detector_can_be_had_again(set_up, store, clock, database):
     train_once("pumps", settings, store, clock)
     again = rebuild("pumps", settings, store, clock, 1)
     assert again.same_records
-    assert again.same_line
+    assert again.same_threshold
     assert again.largest_gap == pytest.approx(0, abs=1e-6)
     detector = load(store, active_detector(store, "pumps")).detector
-    assert detector.operation.told == "`speed > 10` holds, for 5s at least"
+    assert detector.operation.summary == "`speed > 10` holds, for 5s at least"
 
 
 def test_where_it_holds_for_too_few_nothing_is_learned(set_up, store, clock, database):

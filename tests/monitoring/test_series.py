@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from aemon.config.column_settings import ColumnSettings
 from aemon.config.detector_settings import DetectorSettings
-from aemon.config.lifecycle_settings import LifeSettings
+from aemon.config.lifecycle_settings import LifecycleSettings
 from aemon.detection.past import Past
 from aemon.frame import Frame
 from aemon.lifecycle.loaded_detector import load
@@ -30,7 +30,7 @@ CAME = (1, 3, 40, 2, 57, 1, 16)
 def settings(settings):
     detector = DetectorSettings(steps=60, members=2, window=4)
     return settings.model_copy(
-        update={"detector": detector, "life": LifeSettings(trial=False, recalibrate=False)}
+        update={"detector": detector, "life": LifecycleSettings(trial=False, recalibrate=False)}
     )
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from aemon.config.lifecycle_settings import LifeSettings
+from aemon.config.lifecycle_settings import LifecycleSettings
 from aemon.config.schema import Config
 from aemon.doctor.finding import Level
 from aemon.doctor.monitor_checks import records
@@ -40,7 +40,7 @@ def database(tmp_path):
 @pytest.fixture
 def settings(settings):
     source = settings.source.model_copy(update={"entity": "pump"})
-    life = LifeSettings(trial=False, recalibrate=False)
+    life = LifecycleSettings(trial=False, recalibrate=False)
     return settings.model_copy(update={"source": source, "min_records": LEARNED, "life": life})
 
 

@@ -149,7 +149,7 @@ def word_counts(values: "pd.Series[Any]", cells: Cells) -> Counter[str]:
     return Counter(text_of(cell) for cell in values[cells.unreadable] if isinstance(cell, str))
 
 
-def gaps_told(values: "pd.Series[Any]", cells: Cells) -> str:
+def missing_cells_text(values: "pd.Series[Any]", cells: Cells) -> str:
     """How many of a column's cells are missing for what reason; empty where none is."""
     unreadable = int(cells.unreadable.sum())
     words = ""
@@ -190,10 +190,10 @@ def _choose_number(values: "pd.Series[Any]", cells: Cells, written: str) -> tupl
     if present.size == 0:
         return "ignored", f"{EMPTY} or infinite"
     if _all_truths(values):
-        return "boolean", f"true and false{gaps_told(values, cells)}"
+        return "boolean", f"true and false{missing_cells_text(values, cells)}"
     if present.min() == 0 and present.max() == 1 and np.isin(present, (0, 1)).all():
-        return "boolean", f"only 0 and 1{written}{gaps_told(values, cells)}"
-    return "numeric", f"numbers{written}{gaps_told(values, cells)}"
+        return "boolean", f"only 0 and 1{written}{missing_cells_text(values, cells)}"
+    return "numeric", f"numbers{written}{missing_cells_text(values, cells)}"
 
 
 def _all_truths(values: "pd.Series[Any]") -> bool:

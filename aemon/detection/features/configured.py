@@ -26,8 +26,8 @@ from aemon.detection.features.columns import (
     Kind,
     choose_kind,
     counted,
-    gaps_told,
     listed,
+    missing_cells_text,
 )
 from aemon.detection.features.readings import AS_IS, Reading, find_reading
 from aemon.errors import FrameError
@@ -165,7 +165,7 @@ def _as_numbers(values: "pd.Series[Any]", name: str, kind: ColumnKind) -> tuple[
         wrong, bearable, takes = cells.unreadable, UNREADABLE_SHARE, ""
     if wrong.sum() > bearable * present.sum():
         raise _misfit(name, kind, f"holds {example_of(values, wrong)}", takes)
-    return kind, f"so configured{gaps_told(values, cells)}"
+    return kind, f"so configured{missing_cells_text(values, cells)}"
 
 
 def _as_categories(values: "pd.Series[Any]", name: str) -> tuple[Kind, str]:

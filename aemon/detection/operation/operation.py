@@ -57,7 +57,7 @@ class Operation:
     starts: Starts = field(default_factory=Starts)
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """The condition as a part of a sentence, after "records for which"."""
         settled = f", for {_shown(self.settle)} at least" if self.settle else ""
         return f"`{self.only_when}` holds{settled}"

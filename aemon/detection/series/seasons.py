@@ -75,7 +75,7 @@ class Season:
         return found.astype(np.float32)
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """The rhythm in plain words."""
         turn = {Rhythm.DAY: "the hour of the day", Rhythm.WEEK: "the hour of the week"}
         told = turn.get(self.rhythm, "the hour of the day, apart for workdays and the weekend")

@@ -220,7 +220,7 @@ class SeriesView:
         by_season = of_season > np.maximum(PLAINLY_SHARE * found, 0.0)
         return np.maximum(found, of_season), np.asarray(by_season, dtype=bool)
 
-    def times_told(self, times: Times, by_season: Mask) -> list[str]:
+    def season_labels(self, times: Times, by_season: Mask) -> list[str]:
         """Say in words which times (N,) are, where the season says most; empty elsewhere."""
         if self.season is None:
             return [""] * len(times)
@@ -237,7 +237,7 @@ class SeriesView:
         nats = np.maximum(surprises, self._of_record(alone))
         return scores_of_surprise((self.windows.view,), nats)
 
-    def told_by_season(self, seen: InSeries, alone: Values) -> Mask:
+    def explained_by_season(self, seen: InSeries, alone: Values) -> Mask:
         """Which of N records are best told by their time: it says more than all else.
 
         Args:

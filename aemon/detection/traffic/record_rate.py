@@ -100,7 +100,7 @@ class Counted:
                 now = replace(now, stretch=stretch, records=count, partial=False)
         return now
 
-    def told(self, usual: UsualRate) -> str:
+    def summary(self, usual: UsualRate) -> str:
         """Return what is unusual, as a sentence; empty where nothing is."""
         if self.unusual is None or self.since is None:
             return ""

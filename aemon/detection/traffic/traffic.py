@@ -54,7 +54,7 @@ class Unusual:
     rate: str = ""
 
     @property
-    def told(self) -> tuple[str, ...]:
+    def summary(self) -> tuple[str, ...]:
         """All of it, a sentence each; of many silent entities the longest silent ones are named."""
         named = [*self.silent.values()][:MOST_NAMED]
         more = len(self.silent) - len(named)
@@ -106,7 +106,7 @@ class UsualTraffic:
                     f"{name} is silent: no record since {since:%Y-%m-%d %H:%M:%S} UTC, while others "
                     f"send; its longest pause in training was {longest}"
                 )
-        rate = now.counted.told(self.rate) if self.rate is not None else ""
+        rate = now.counted.summary(self.rate) if self.rate is not None else ""
         return Unusual(silent=silent, rate=rate)
 
     def as_json(self) -> dict[str, Any]:

@@ -107,7 +107,7 @@ class Alertmanager:
         annotations = {
             "summary": f"{message.whose}: {message.reason}" if message.reason else message.whose,
             "description": text_of(message, self.settings.template),
-            "columns": ", ".join(one.told for one in message.columns),
+            "columns": ", ".join(one.summary for one in message.columns),
             "sql": message.sql,
             "command": message.command,
         }

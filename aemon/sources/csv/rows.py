@@ -22,7 +22,7 @@ class Malformed:
     expected: int
     count: int
 
-    def told(self, separator: str) -> str:
+    def summary(self, separator: str) -> str:
         """Return what is wrong with the first, and how many there are."""
         fields = split(self.line.text, separator)
         text = self.line.text[:_MOST_SHOWN].decode(errors="replace")

@@ -82,7 +82,7 @@ class Tables:
             lines = [line for _, line in group]
             table, malformed = parse(lines, header, self.wanted)
             if malformed is not None:
-                warnings.append(f"{path}:{malformed.told(header.separator)}")
+                warnings.append(f"{path}:{malformed.summary(header.separator)}")
                 _log.warning("%s", warnings[-1])
             if self.roles.key == FILE_LINE:
                 keys = [f"{key}:{line.number + place.shift}" for line in lines]

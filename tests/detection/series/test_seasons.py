@@ -181,12 +181,12 @@ def test_it_is_stored_and_pieces_change_nothing(detector):
 
 
 def test_it_says_how_it_sees_records(detector):
-    assert detector.told == (
+    assert detector.summary == (
         "each is judged beside the 3 before it; net and cpu follow the hour of the day, apart for "
         "workdays and the weekend (UTC)"
     )
-    assert trained(28, seasons=False).told == "each is judged beside the 3 before it"
-    assert trained(28, series=False).told == ""
+    assert trained(28, seasons=False).summary == "each is judged beside the 3 before it"
+    assert trained(28, series=False).summary == ""
 
 
 def test_a_public_holiday_is_a_sunday_where_its_country_is_given():
@@ -213,7 +213,7 @@ def test_a_public_holiday_is_a_sunday_where_its_country_is_given():
         busy = fitted.look(frame_of(labour_day, office(moments(1, "2026-05-04", zone), 5, zone)))
         odd = np.flatnonzero(busy.judgement.anomalous)
         if holidays:
-            assert "public holidays of DE as Sundays" in fitted.told
+            assert "public holidays of DE as Sundays" in fitted.summary
             reasons = [told.reason for told in busy.explain(odd)]
             assert sum("for Labor Day at " in reason for reason in reasons) > len(odd) / 2
     # Then a day of rest is usual where the calendar says so, and odd elsewhere

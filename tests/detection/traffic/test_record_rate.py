@@ -49,7 +49,7 @@ def test_what_is_more_and_what_is_fewer():
     told = []
     for hour, pause in enumerate([240, 240, 60, 60, 240, 1800, 240], start=72):
         now = Counted.from_json(now.as_json()).after(every(pause, hour, hour + 1), usual)
-        told.append(now.told(usual))
+        told.append(now.summary(usual))
     # An hour is judged once it is over: 60 records are more, 2 are fewer
     assert [bool(one) for one in told] == [False, False, False, True, True, False, True]
     assert told[3] == "60 records in 1h, where 15 came in training, since 2026-01-04 02:00 UTC"
@@ -60,15 +60,15 @@ def test_what_is_more_and_what_is_fewer():
 def test_an_hour_without_records_is_told_once_others_come():
     usual, now = learn_rate(every(240, 0, 72))
     now = now.after(every(240, 72, 73), usual).after(every(240, 75, 76), usual)
-    assert now.told(usual).startswith("0 records in 1h")
-    assert now.after(every(240, 76, 77), usual).told(usual) == ""
+    assert now.summary(usual).startswith("0 records in 1h")
+    assert now.after(every(240, 76, 77), usual).summary(usual) == ""
 
 
 def test_a_pause_of_the_source_is_no_rate():
     days = [every(240, 24 * day + 6, 24 * day + 20) for day in range(4)]
     usual, now = learn_rate(np.concatenate(days))
     assert usual.least == 15
-    assert now.after(every(240, 24 * 4 + 6, 24 * 4 + 20), usual).told(usual) == ""
+    assert now.after(every(240, 24 * 4 + 6, 24 * 4 + 20), usual).summary(usual) == ""
 
 
 def test_late_records_and_a_stretch_that_began_before_say_nothing():
@@ -76,7 +76,7 @@ def test_late_records_and_a_stretch_that_began_before_say_nothing():
     later = now.after(every(60, 40, 41), usual)
     assert later == now
     fresh = Counted().after(every(240, 72.9, 73), usual).after(every(240, 73, 74), usual)
-    assert fresh.told(usual) == ""
+    assert fresh.summary(usual) == ""
 
 
 def test_chance_is_no_change():
