@@ -182,7 +182,7 @@ def _gone_on(
     query = (
         sa.select(
             *(notifications.c[name] for name in ("id", "monitor", "episode_id")),
-            notifications.c.severity.label("summary"),
+            notifications.c.severity.label("notified_severity"),
             episodes.c.severity,
             episodes.c.state,
             escalated.c.id.label("escalated"),
@@ -207,7 +207,7 @@ def _gone_on(
             continue
         if row.state == EpisodeState.CLOSED:
             ended.append(row.id)
-        elif row.summary == Severity.WARNING != row.severity and row.escalated is None:
+        elif row.notified_severity == Severity.WARNING != row.severity and row.escalated is None:
             worse.append(
                 {
                     "monitor": row.monitor,
