@@ -111,6 +111,12 @@ class AmbiguousError(PermanentError):
     exit_code = ExitCode.USAGE
 
 
+class UnknownTopicError(PermanentError):
+    """The documentation has no such page or word."""
+
+    exit_code = ExitCode.USAGE
+
+
 class SchemaError(PermanentError):
     """The results database has another schema than this version of aemon."""
 

@@ -18,6 +18,7 @@ from aemon.cli import (
     config_commands,
     demo_command,
     detector_commands,
+    docs_command,
     doctor_command,
     episode_commands,
     feedback_commands,
@@ -60,6 +61,7 @@ app.command()(feedback_commands.feedback)
 app.command()(codes_command.codes)
 app.command()(kinds_command.kinds)
 app.command()(kinds_command.sources)
+app.command()(docs_command.docs)
 app.command()(tune_command.tune)
 app.command()(demo_command.demo)
 app.add_typer(config_commands.config_app, name="config")

@@ -39,7 +39,7 @@ def requirements(wheel: Path) -> list[str]:
     return [r for r in wanted if "extra ==" not in r and not re.match(r"torch\b", r)]
 
 
-def test_the_wheel_holds_migrations_templates_and_types(wheel):
+def test_the_wheel_holds_migrations_templates_types_and_pages(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     assert "aemon/migrations/env.py" in names
@@ -48,6 +48,9 @@ def test_the_wheel_holds_migrations_templates_and_types(wheel):
     assert "aemon/web/templates/status.html" in names
     assert "aemon/config/example.yaml" in names
     assert "aemon/py.typed" in names
+    pages = {path.relative_to(ROOT).as_posix() for path in (ROOT / "aemon/docs").glob("*.md")}
+    assert "aemon/docs/glossary.md" in pages
+    assert pages <= names
     assert not [name for name in names if name.startswith("tests/")]
 
 
@@ -71,6 +74,7 @@ def test_an_empty_environment_can_init_and_check_from_another_folder(wheel, tmp_
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    assert run("docs", "glossary") == (ROOT / "aemon/docs/glossary.md").read_text(encoding="utf-8")
     assert "wrote aemon.yaml" in run("init")
     checked = run("check")
     assert "flow" in checked

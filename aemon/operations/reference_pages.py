@@ -1,0 +1,133 @@
+"""The pages of the documentation, which are part of the installation."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from importlib.resources import files
+
+from aemon.errors import UnknownTopicError
+
+_MOST_NEAR = 3  # names proposed for a topic that does not exist
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """A page of the documentation.
+
+    Attributes:
+        topic: its name on the command line, such as `thresholds`.
+        title: its first heading.
+        summary: what it is about, one sentence.
+        text: the whole page, as Markdown.
+    """
+
+    topic: str
+    title: str
+    summary: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """A place where a page contains a word.
+
+    Attributes:
+        topic: the page.
+        section: the heading above the place.
+        text: the line of the page.
+    """
+
+    topic: str
+    section: str
+    text: str
+
+
+@cache
+def list_pages() -> tuple[Page, ...]:
+    """Return all pages in the order of their topics."""
+    folder = files("aemon").joinpath("docs")
+    names = sorted(path.name for path in folder.iterdir() if path.name.endswith(".md"))
+    return tuple(
+        _page(name.removesuffix(".md"), folder.joinpath(name).read_text(encoding="utf-8"))
+        for name in names
+    )
+
+
+def find_page(topic: str) -> Page:
+    """Return the page of a topic; case, spaces and `.md` at the end do not matter.
+
+    Raises:
+        UnknownTopicError: there is no such page.
+    """
+    pages = {page.topic: page for page in list_pages()}
+    wanted = re.sub(r"[\s_]+", "-", topic.strip().lower()).removesuffix(".md")
+    if wanted in pages:
+        return pages[wanted]
+    near = [name for name in pages if wanted and wanted in name][:_MOST_NEAR]
+    near = near or get_close_matches(wanted, pages, n=_MOST_NEAR)
+    listed = "`aemon docs` lists all topics"
+    raise UnknownTopicError(
+        f"there is no page about {topic!r}",
+        todo=f"did you mean {' or '.join(near)}? {listed}" if near else listed,
+    )
+
+
+def search_pages(word: str) -> Sequence[Found]:
+    """Return each line of the pages that contains a word or phrase, in any case.
+
+    Raises:
+        UnknownTopicError: no page contains it.
+    """
+    wanted = " ".join(word.lower().split())
+    found = [
+        Found(topic=page.topic, section=section, text=line)
+        for page in list_pages()
+        for section, line in _lines(page.text)
+        if wanted and wanted in line.lower()
+    ]
+    if not found:
+        raise UnknownTopicError(
+            f"no page contains {word!r}", todo="try a shorter word; `aemon docs` lists all topics"
+        )
+    return found
+
+
+def _page(topic: str, text: str) -> Page:
+    """Return a page: its first line is the heading, and the next paragraph the summary."""
+    heading, summary = text.split("\n\n", maxsplit=2)[:2]
+    return Page(
+        topic=topic,
+        title=heading.removeprefix("# ").strip(),
+        summary=" ".join(summary.split()),
+        text=text,
+    )
+
+
+def _lines(text: str) -> Sequence[tuple[str, str]]:
+    """Return (section, paragraph or line) of a page: paragraphs are one line, code stays as it is."""
+    section, lines, parts = "", [], list[str]()
+    in_code = False
+
+    def end() -> None:
+        if parts:
+            lines.append((section, " ".join(parts)))
+            parts.clear()
+
+    for line in text.splitlines():
+        fence = line.startswith("```")
+        plain = line.strip()
+        if in_code or fence or not plain or plain[0] in "#|" or plain.startswith("- "):
+            end()
+        if fence:
+            in_code = not in_code
+        elif in_code or plain.startswith("|"):
+            lines.append((section, plain))
+        elif plain.startswith("#"):
+            section = plain.lstrip("# ")
+            lines.append((section, section))
+        elif plain:
+            parts.append(plain)
+    end()
+    return lines
