@@ -7,10 +7,10 @@ from aemon.config.detector_settings import DetectorSettings
 from aemon.errors import TrainingError
 
 CODE_SHARE = 0.75
-"""Default width of the code, as a share of the independent features (QUALITY.md part A)."""
+"""Default width of the code, as a share of the independent features (docs/decisions.md, "Tabular detection")."""
 
 HIDDEN_FACTOR = 3
-"""Default width of the hidden layers, as a multiple of the features (QUALITY.md part A)."""
+"""Default width of the hidden layers, as a multiple of the features (docs/decisions.md, "Tabular detection")."""
 
 MOST_HIDDEN, LEAST_HIDDEN = 512, 128
 """Widest hidden layer chosen, and the narrowest of those narrowed: wider ones take longer to train

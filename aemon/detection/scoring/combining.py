@@ -58,7 +58,7 @@ def fit_view(name: str, values: Values) -> View:
 def mean_surprise(views: tuple[View, ...], measures: dict[str, Values]) -> tuple[Values, Values]:
     """The mean surprise of the views (N,), and each view's part of it (N, V), summing to 1.
 
-    A mean, because the maximum over views was always worse (QUALITY.md part A).
+    A mean, because the maximum over views was always worse (docs/decisions.md, "Mean of views").
     """
     surprises = np.stack([view.surprise(measures[view.name]) for view in views], axis=1)
     return surprises.mean(axis=1), surprises / surprises.sum(axis=1, keepdims=True)

@@ -16,7 +16,7 @@ MEASURES = ("residual", "neighbour", "density", "joint", "relation", "whitened")
 """What can be measured of a record, as `Space.measure` says."""
 
 RESIDUAL_WEIGHT = 0.5
-"""Of a whitened residual beside a feature, in the joint space (QUALITY.md part A)."""
+"""Of a whitened residual beside a feature, in the joint space (docs/decisions.md, "The joint space")."""
 
 NEIGHBOURS = 5
 """Nearest normal records whose mean distance tells how crowded a place is."""

@@ -10,7 +10,7 @@ from aemon.detection.autoencoders.autoencoder import Autoencoder
 
 LEAST_SHRINKAGE = 0.1
 """Share of the residuals' correlations taken away at least: the measured covariance of few
-records exaggerates them (Ledoit & Wolf 2004; the share was measured, QUALITY.md part A)."""
+records exaggerates them (Ledoit & Wolf 2004; the share was measured, docs/decisions.md, "The joint space")."""
 
 FILL_ROUNDS = 16
 """How often missing cells are filled with their reconstruction before a record is judged."""

@@ -30,7 +30,7 @@ def learn(
     section 2.3, and 2010, section 3.3), so that small and large corruption are both known. To
     undo it is to point from a record to where normal ones lie (2010, section 3.2), and a copy
     of the input will not do: the code may be as wide as the input, and is by default. The
-    widths and the noise are those measured in QUALITY.md part A.
+    widths and the noise are those measured in docs/decisions.md, "Tabular detection".
     """
     features = training_set.features.shape[1]
     shape = choose_shape(

@@ -23,7 +23,7 @@ def learn(
     With linear activations, squared error and no noise the code spans the subspace of the first
     principal components (Baldi & Hornik 1989, fact 4). Here the layers around the code bend
     (SiLU), and inputs are slightly noisy in training, which raised detection most of all
-    (QUALITY.md part A).
+    (docs/decisions.md, "Tabular detection").
 
     Raises:
         TrainingError: the code would be as wide as the input.
