@@ -5,9 +5,9 @@ from pathlib import Path
 
 from aemon.logs import RUN_ENDS, Action
 from aemon.records import Job, Outcome
+from tests.documents import PAGES
 
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 A_RUNS_END = "f'{report.job}.{report.outcome}'"
 
 
@@ -61,5 +61,5 @@ def test_the_ends_of_runs_are_told_as_job_and_outcome():
 
 def test_every_action_is_documented():
     for action in Action:
-        assert f"| `{action}` | {action.meaning} |" in README
-    assert "`score.ok`" in README
+        assert f"\n| `{action}` | {action.meaning} |\n" in PAGES["logs"]
+    assert "`score.ok`" in PAGES["logs"]

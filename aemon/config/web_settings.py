@@ -259,7 +259,7 @@ def read_web_config(
     """
     document = read_document(
         path, env,
-        todo="http.web_config names it; README, `Securing the port`, shows what stands there",
+        todo="http.web_config names it; `aemon docs http-and-security` shows its form",
     )  # fmt: skip
     try:
         settings = WebSettings.model_validate(document.data)

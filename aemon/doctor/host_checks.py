@@ -123,7 +123,7 @@ def http_port(config: Config, _path: Path) -> Finding:
     exposed = exposure(access.settings, config.http.listen.rpartition(":")[0])
     key = access.settings.tls_server_config and access.settings.tls_server_config.key_file
     if exposed:
-        todo = "see `Securing the port` in the README, or listen on 127.0.0.1"
+        todo = "see `aemon docs http-and-security`, or listen on 127.0.0.1"
         return warning("http port", exposed, todo)
     if key and key.stat().st_mode & stat.S_IROTH:
         return warning("http port", f"everybody on this host can read {key}", f"chmod 640 {key}")
@@ -131,7 +131,7 @@ def http_port(config: Config, _path: Path) -> Finding:
         return warning("http port", access.settings.ignored, "leave the key out, or live with it")
     pushed = [name for name, one in config.monitors.items() if isinstance(one.source, PushSource)]
     if pushed and not access.settings.somebody_may_push:
-        todo = "give a user or a token the permission push; see `Securing the port` in the README"
+        todo = "give a user or a token the permission push; see `aemon docs http-and-security`"
         return warning("http port", f"nobody may push records to {', '.join(pushed)}", todo)
     told = "takes credentials" if access.settings.takes_credentials else "takes no credentials"
     return ok("http port", f"{config.http.listen} {told}")

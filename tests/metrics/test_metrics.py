@@ -29,11 +29,11 @@ from aemon.run_report import RunCounts, RunReport
 from aemon.sources.host.settings import HostSource
 from aemon.store.detectors import StoredDetector
 from aemon.store.queries import Flagged
+from tests.documents import PAGES, TEXT
 from tests.lacking import needs_program
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ROOT = Path(__file__).resolve().parents[2]
-README = ROOT / "README.md"
 REPORT = RunReport(
     monitor="pumps",
     job=Job.SCORE,
@@ -370,13 +370,12 @@ def test_names_and_labels_follow_the_rules():
         assert metric.help
 
 
-def test_the_readme_says_of_every_metric_what_the_catalogue_says():
-    lines = README.read_text(encoding="utf-8").splitlines()
+def test_the_page_of_metrics_says_of_each_what_the_catalogue_says():
+    lines = PAGES["metrics"].splitlines()
     for name, metric in zip(documented_names(), CATALOGUE, strict=True):
         assert f"| `{name}` | {', '.join(metric.labels)} | {metric.help} |" in lines
 
 
-def test_the_readme_names_no_metric_that_is_not_there():
-    text = README.read_text(encoding="utf-8")
+def test_no_document_names_a_metric_that_is_not_there():
     series = {f"{name}{end}" for name in documented_names() for end in ("", "_bucket", "_count")}
-    assert not set(re.findall(r"(?<!:)\baemon_[a-z_]+[a-z]", text)) - series
+    assert not set(re.findall(r"(?<!:)\baemon_[a-z_]+[a-z]", TEXT)) - series

@@ -21,11 +21,11 @@ from aemon.rules.rule_files import LADDER, annotations, rule_groups, rules_text
 from aemon.sources.host.settings import HostSource
 from aemon.store.engine import open_engine
 from aemon.store.schema import revisions
+from tests.documents import PAGES, blocks
 from tests.lacking import needs_program
 from tests.processes import aemon
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
-README = Path(__file__).resolve().parents[2] / "README.md"
 
 
 def config(**monitors) -> Config:
@@ -414,19 +414,16 @@ def test_a_link_is_told_where_there_is_one(folder):
     assert "link:" not in rules_text(rule_groups(config(pumps="1m"), NOW), "")
 
 
-def test_the_readme_tells_of_every_alert():
-    text = README.read_text(encoding="utf-8")
+def test_the_page_of_alerts_has_every_alert():
     groups = rule_groups(config(pumps="1m"), NOW)
     alerts = {(alert.name, alert.severity) for group in groups for alert in group.alerts}
-    told = re.findall(r"^\| `(Aemon\w+)` \| ([a-z, ]+) \|", text, re.MULTILINE)
+    told = re.findall(r"^\| `(Aemon\w+)` \| ([a-z, ]+) \|", PAGES["alert-rules"], re.MULTILINE)
     assert {(name, one) for name, levels in told for one in levels.split(", ")} == alerts
 
 
-def test_prometheus_takes_the_configuration_of_the_readme(tmp_path):
+def test_prometheus_takes_the_configuration_of_the_page(tmp_path):
     """With the rules where the command puts them, and once more with what a secured port takes."""
-    text = README.read_text("utf-8")
-    blocks = re.findall(r"^```yml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    (told,) = [block for block in blocks if "scrape_configs" in block]
+    (told,) = [block for block in blocks("yml") if "scrape_configs" in block]
     (tmp_path / "aemon.yaml").write_text(
         "monitors: {here: {source: {kind: host}, score_every: 30s}}", encoding="utf-8"
     )

@@ -1,15 +1,16 @@
-"""The queries of the README, on both databases, exactly as printed, over results of a real monitor."""
+"""The queries of README and pages, on both databases, exactly as printed, over results of a real monitor."""
 
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from aemon.daemon.once import score_monitors
+from tests.documents import PAGES, README, blocks
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
-QUERIES = re.findall(r"^```sql\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+QUERIES = [
+    query for text in (README, PAGES["sql"], PAGES["feedback"]) for query in blocks("sql", text)
+]
 ODD = 4711
 
 
@@ -71,7 +72,7 @@ def test_a_flagged_record_says_all_that_was_promised(results, morning, monkeypat
 
 
 def test_what_was_known_before_is_not_what_is_known_now(results, morning, monkeypatch):
-    """The question of the README, asked of a record that was judged again after nine."""
+    """The question of the page, asked of a record that was judged again after nine."""
     store, settings = results
     monkeypatch.setattr("aemon.daemon.once.utc_now", morning)
     score_monitors({"pumps": settings}, store)
