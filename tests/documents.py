@@ -1,4 +1,4 @@
-"""The documents that users read: the README, the pages of `aemon docs`, and their parts."""
+"""The documents that users read: both READMEs, the pages of `aemon docs`, and their parts."""
 
 import re
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ PAGES = {
     page.stem: page.read_text(encoding="utf-8")
     for page in sorted((ROOT / "aemon" / "docs").glob("*.md"))
 }
+DEPLOYMENT = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
 TEXT = "\n".join([README, *PAGES.values()])
 _CODE_SPAN = re.compile(r"`[^`]+`")
 

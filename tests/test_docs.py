@@ -20,13 +20,13 @@ from aemon.operations.reference_pages import list_pages
 from aemon.records import Quiet
 from aemon.store.schema.tables import metadata
 from aemon.store.schema.views import VIEWS
-from tests.documents import PAGES, README, ROOT, TEXT, anchor_of, blocks, parts_of
+from tests.documents import DEPLOYMENT, PAGES, README, ROOT, TEXT, anchor_of, blocks, parts_of
 
 MOST_BYTES = 15_000
 MOST_BYTES_OF_A_PAGE = 12_288
 DOCUMENTS = {
     "README.md": README,
-    "deploy/README.md": (ROOT / "deploy" / "README.md").read_text(encoding="utf-8"),
+    "deploy/README.md": DEPLOYMENT,
     **{f"aemon/docs/{topic}.md": text for topic, text in PAGES.items()},
 }
 

@@ -10,10 +10,10 @@ import pytest
 
 from aemon.logs import Action
 from aemon.metrics.catalogue import CATALOGUE
-from tests.documents import PAGES, README, parts_of, without_code
+from tests.documents import DEPLOYMENT, PAGES, README, parts_of, without_code
 
 MOST_WORDS = 30  # of a sentence
-DOCUMENTS = {"README": README, **PAGES}
+DOCUMENTS = {"README": README, "deploy/README": DEPLOYMENT, **PAGES}
 # Words and turns, and what to write in their place.
 FORBIDDEN = {
     r"tells?|told|telling": "report, notify, show, say",

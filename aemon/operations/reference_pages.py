@@ -95,12 +95,12 @@ def search_pages(word: str) -> Sequence[Found]:
 
 
 def _page(topic: str, text: str) -> Page:
-    """Return a page: its first line is the heading, and the next paragraph the summary."""
+    """Return a page: its first line is the heading, and the next sentence the summary."""
     heading, summary = text.split("\n\n", maxsplit=2)[:2]
     return Page(
         topic=topic,
         title=heading.removeprefix("# ").strip(),
-        summary=" ".join(summary.split()),
+        summary=re.split(r"(?<=\.) (?=[A-Z])", " ".join(summary.split()))[0],
         text=text,
     )
 
