@@ -1,5 +1,6 @@
 """README and pages say what is so: configurations load, commands, tables and links exist."""
 
+import importlib
 import re
 import shlex
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pydantic import BaseModel
 
 from aemon.cli.main import app
 from aemon.config.loading import load_config
-from aemon.config.schema import Config
+from aemon.config.schema import Config, MonitorSettings
 from aemon.config.source_registry import usable_kinds
 from aemon.config.source_settings import SourceSettings
 from aemon.operations.reference_pages import list_pages
@@ -188,6 +189,26 @@ def test_texts_of_the_code_point_to_pages_and_sections_that_are_there():
             assert topic in PAGES, path
             if section:
                 assert section in parts_of(PAGES[topic]).headings, (path, section)
+
+
+def test_the_glossary_names_classes_that_are_there():
+    named = re.findall(r"^\| `(\w+)` in `([\w.]+)` \|", PAGES["glossary"], re.MULTILINE)
+    assert len(named) >= 10
+    for name, module in named:
+        assert isinstance(getattr(importlib.import_module(module), name), type)
+
+
+@pytest.mark.parametrize("text", blocks("yml"))
+def test_a_part_of_a_configuration_is_valid(text, tmp_path):
+    """Blocks that show some keys of a monitor are put into one; Prometheus takes the others."""
+    keys = yaml.safe_load(text)
+    if not set(keys) <= set(MonitorSettings.model_fields):
+        assert "scrape_configs" in keys
+        return
+    monitor = {"source": {"kind": "host"}, "score_every": "1m", **keys}
+    path = tmp_path / "aemon.yaml"
+    path.write_text(yaml.safe_dump({"monitors": {"here": monitor}}))
+    assert load_config(path).monitors["here"].model_fields_set >= set(keys)
 
 
 def test_the_code_cites_no_document_that_readers_do_not_have():
