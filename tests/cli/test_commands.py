@@ -20,7 +20,7 @@ from tests.processes import insert
 
 COMMANDS = (
     "init", "run", "check", "train", "score", "status", "doctor", "anomalies", "explain", "rejected",
-    "codes",
+    "codes", "docs",
     "kinds", "sources", "tune", "demo", "feedback", "episodes list", "episodes show", "episodes ack",
     "episodes close", "episodes label", "snooze add", "snooze list", "snooze end",
     "detectors list", "detectors show", "detectors compare", "detectors promote",
