@@ -100,7 +100,7 @@ class TrainingRecords:
     broken: bool = False
     traffic: UsualTraffic = field(default_factory=UsualTraffic)
 
-    def without_outliers(self, odd: Sequence[Identity]) -> "TrainingRecords":
+    def without_unusual(self, odd: Sequence[Identity]) -> "TrainingRecords":
         """Return the same without records that stand out from all others."""
         left_out = {**self.left_out, ODD: list(odd)}
         return replace(self, frame=self.frame.take(~rows_of(self.frame, odd)), left_out=left_out)

@@ -137,7 +137,7 @@ def _learn(chosen: TrainingRecords, settings: MonitorSettings) -> tuple[Training
         odd += learned.odd.identities
         if not len(learned.odd) or len(odd) > most:
             break
-        chosen = chosen.without_outliers(odd)
+        chosen = chosen.without_unusual(odd)
         learned = learn(chosen.frame, settings.learning, seed, rate=rate)
     return chosen, learned
 
