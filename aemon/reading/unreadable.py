@@ -14,6 +14,7 @@ WHY = {
     UNREADABLE: "what the source cannot read",
     "not_text": "a payload that is no text in UTF-8",
     "not_json": "a payload that is no JSON",
+    "not_avro": "a payload that does not fit the Avro schema",
     "not_csv": "a line that is no CSV",
     "not_line": "a line that breaks the line protocol",
     "not_plain": "a value that is no number, truth or text",

@@ -21,6 +21,7 @@ from aemon.sources.csv.settings import CsvSource
 from aemon.sources.csv.source import CsvFiles
 from aemon.sources.host.settings import HostSource
 from aemon.sources.host.source import Host
+from aemon.sources.kafka.settings import KafkaSource
 from aemon.sources.mqtt.settings import MqttSource
 from aemon.sources.parquet.settings import ParquetSource
 from aemon.sources.prometheus.settings import PrometheusSource
@@ -34,6 +35,7 @@ from aemon.store.inbox.kept_records import keep_history
 from aemon.store.schema import revisions
 from aemon.store.store import Store
 from aemon.testing.source_worlds import EPOCH, StreamWorld, World, moment
+from tests.kafka import MockCluster, quick_sessions, wait_for
 from tests.mariadb import MariaDb
 from tests.mosquitto import Mosquitto, cut, publisher
 from tests.remote_write import write
@@ -427,6 +429,56 @@ class MqttWorld(StreamWorld):
         self.broker.kill()
 
 
+class KafkaWorld(StreamWorld):
+    """The mock of a cluster; each message has its own key and time."""
+
+    keeps = True
+
+    def __init__(self, _folder: Path) -> None:
+        self.cluster = MockCluster()
+        self.settings = KafkaSource.model_validate(
+            {
+                "servers": self.cluster.servers, "topics": "readings", "group": "pumps",
+                "values": {"flow": "$.flow"}, "time": "$.ts",
+            }
+        )  # fmt: skip
+        self.added = 0
+        self.listen([])
+
+    def listen(self, notes: Sequence[str]) -> None:
+        self.stream = open_stream(self.settings, clock=lambda: EPOCH)
+        self.stream.resume(notes, lambda: None)
+        self.member = self.stream._member
+        with quick_sessions():
+            self.member.start()
+            wait_for(lambda: self.member.assigned)
+
+    def add(self, seconds: Sequence[int]) -> list[str]:
+        before = len(self.member.waiting)
+        keys = [f"readings/0/{self.added + number}" for number in range(len(seconds))]
+        self.added += len(keys)
+        self.cluster.say(
+            *(json.dumps({"ts": moment(second).isoformat(), "flow": second}) for second in seconds)
+        )
+        wait_for(lambda: len(self.member.waiting) == before + len(keys))
+        return keys
+
+    def crash(self, notes: Sequence[str], acknowledged: int) -> None:
+        self.member.commits = acknowledged > 0
+        self.stream.close()
+        self.listen(notes)
+        wait_for(lambda: len(self.member.waiting) == self.waiting_after(notes, acknowledged))
+
+    def waiting_after(self, notes: Sequence[str], acknowledged: int) -> int:
+        """How many messages come again: what a note knows is not even asked for."""
+        noted = max((json.loads(note)["next"]["readings"]["0"] for note in notes), default=0)
+        return self.added - max(noted, acknowledged)
+
+    def close(self) -> None:
+        super().close()
+        self.cluster.close()
+
+
 WORLDS = {
     "sql text time": lambda ask, folder: SqliteWorld(folder, "text"),
     "sql integer time": lambda ask, folder: SqliteWorld(folder, "integer"),
@@ -463,4 +515,5 @@ STREAM_WORLDS = {
     "host": HostWorld,
     "mqtt": lambda folder: MqttWorld(folder, 5),
     "mqtt 3.1.1": lambda folder: MqttWorld(folder, "3.1.1"),
+    "kafka": KafkaWorld,
 }
