@@ -30,6 +30,7 @@ BUILT_IN = {
     "prometheus": "aemon.sources.prometheus.settings:PrometheusSource",
     "mqtt": "aemon.sources.mqtt.settings:MqttSource",
     "kafka": "aemon.sources.kafka.settings:KafkaSource",
+    "opcua": "aemon.sources.opcua.settings:OpcUaSource",
     "push": "aemon.sources.push.settings:PushSource",
 }
 

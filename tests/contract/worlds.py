@@ -1,5 +1,6 @@
 """For each kind of source a world it reads from, in which records can be made to happen."""
 
+import atexit
 import itertools
 import json
 import sqlite3
@@ -8,7 +9,9 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import psycopg
 import pyarrow as pa
@@ -23,6 +26,7 @@ from aemon.sources.host.settings import HostSource
 from aemon.sources.host.source import Host
 from aemon.sources.kafka.settings import KafkaSource
 from aemon.sources.mqtt.settings import MqttSource
+from aemon.sources.opcua.settings import OpcUaSource
 from aemon.sources.parquet.settings import ParquetSource
 from aemon.sources.prometheus.settings import PrometheusSource
 from aemon.sources.push.batches import read_json_lines
@@ -38,6 +42,7 @@ from aemon.testing.source_worlds import EPOCH, StreamWorld, World, moment
 from tests.kafka import MockCluster, quick_sessions, wait_for
 from tests.mariadb import MariaDb
 from tests.mosquitto import Mosquitto, cut, publisher
+from tests.opcua import OpcUaServer
 from tests.remote_write import write
 
 WRITTEN = {
@@ -479,6 +484,49 @@ class KafkaWorld(StreamWorld):
         self.cluster.close()
 
 
+class OpcUaWorld(StreamWorld):
+    """A real server, shared by all worlds; each record is a bucket of its own."""
+
+    server: ClassVar[OpcUaServer | None] = None
+    numbers = itertools.count(100)  # a value that stays is not reported again
+
+    def __init__(self, _folder: Path) -> None:
+        if OpcUaWorld.server is None:
+            OpcUaWorld.server = OpcUaServer()
+            OpcUaWorld.server.start()
+            atexit.register(OpcUaWorld.server.kill)
+        self.now = EPOCH
+        settings = OpcUaSource.model_validate(
+            {
+                "url": self.server.url, "nodes": {"Plant/Pump1/Flow": "flow"}, "bucket": "1s",
+                "wait": "1s", "user": "aemon", "password": self.secret,
+                "clear_text_password": True,
+            }
+        )  # fmt: skip
+        self.stream = open_stream(settings, clock=lambda: self.now)
+        self.stream.resume([], lambda: None)
+        self.stream.take(1)
+        self.listener = self.stream._listener
+        wait_for(lambda: self.listener.is_connected and self.listener._buckets._states)
+        self.added = 0
+
+    def add(self, seconds: Sequence[int]) -> list[str]:
+        times = [moment(self.added + number) for number in range(1, len(seconds) + 1)]
+        self.added += len(times)
+        for at in times:
+            self.server.write("Pump1.Flow", float(next(self.numbers)), at)
+        wait_for(lambda: self.listener._buckets.open_cells == len(times))
+        self.now = times[-1] + timedelta(seconds=2)
+        wait_for(partial(self.is_closed, times[-1]))
+        self.now = times[-1] + timedelta(seconds=1)
+        return [at.isoformat() for at in times]
+
+    def is_closed(self, at: datetime) -> bool:
+        """Close what is over; return whether the bucket of a time is closed."""
+        self.listener._close_buckets()
+        return self.listener._buckets._next > at
+
+
 WORLDS = {
     "sql text time": lambda ask, folder: SqliteWorld(folder, "text"),
     "sql integer time": lambda ask, folder: SqliteWorld(folder, "integer"),
@@ -516,4 +564,5 @@ STREAM_WORLDS = {
     "mqtt": lambda folder: MqttWorld(folder, 5),
     "mqtt 3.1.1": lambda folder: MqttWorld(folder, "3.1.1"),
     "kafka": KafkaWorld,
+    "opcua": OpcUaWorld,
 }
