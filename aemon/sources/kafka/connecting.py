@@ -23,6 +23,10 @@ _REFUSALS: dict[int, tuple[str, str]] = {
         "cannot be reached over TLS",
         "see whether the port is one for TLS, and ca_file the certificate of its authority",
     ),
+    KafkaError._INVALID_ARG: (  # noqa: SLF001 -- that is its name
+        "cannot be asked with these settings",
+        "see whether ca_file, cert_file and key_file hold what they should, as PEM without a password",
+    ),
     KafkaError.SASL_AUTHENTICATION_FAILED: (
         "refuses the user",
         "see whether user, password and sasl are right",

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -101,6 +102,7 @@ class GroupMember:
     def _run(self) -> None:
         pause = 1.0
         while not self._over.is_set():
+            began = time.monotonic()
             try:
                 self._consume()
             except AemonError as error:
@@ -113,6 +115,8 @@ class GroupMember:
                     f"{type(error).__name__}: {error}",
                     todo="aemon tries again",
                 )
+            if time.monotonic() - began > 2 * LONGEST_PAUSE_SECONDS:
+                pause = 1.0  # it went well for a while
             self._over.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 

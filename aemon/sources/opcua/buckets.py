@@ -87,7 +87,8 @@ class Buckets:
             known = self._states.get(cell)
             if known is None or known.time <= time or first:
                 self._states[cell] = state
-            return "" if first or begin < self._first else "too_late"
+            told_again = known is not None and known.time == time
+            return "" if first or told_again or begin < self._first else "too_late"
         cells = self._open.setdefault(begin, {})
         if cell not in cells or cells[cell].time <= time:
             cells[cell] = state

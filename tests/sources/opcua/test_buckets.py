@@ -68,6 +68,12 @@ def test_what_comes_after_its_record_is_late_and_counts_for_the_next(buckets):
     assert closed(buckets, 35) == [("p1", at(20), {"flow": 2})]
 
 
+def test_a_value_that_the_server_says_again_is_not_late(buckets):
+    put(buckets, FLOW, 1, 11)
+    closed(buckets, 25)
+    assert put(buckets, FLOW, 1, 11, now=26) == ""
+
+
 def test_a_time_far_ahead_is_no_time_and_makes_the_cell_missing(buckets):
     put(buckets, PRESSURE, 5, 5_000, now=1, first=True)  # what holds does, whatever its time
     put(buckets, FLOW, 3, 11)
