@@ -83,7 +83,13 @@ async def _serve(options: dict[str, Any]) -> None:
     await server.init()
     server.set_endpoint(options["url"])
     if "cert" in options:
-        server.set_security_policy([ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt])
+        kinds = ua.SecurityPolicyType
+        server.set_security_policy(
+            [
+                kinds.Basic256Sha256_SignAndEncrypt, kinds.Basic256Sha256_Sign,
+                kinds.Aes128Sha256RsaOaep_SignAndEncrypt, kinds.Aes256Sha256RsaPss_SignAndEncrypt,
+            ]
+        )  # fmt: skip
         await server.set_application_uri("urn:plant")
         await server.load_certificate(options["cert"])
         await server.load_private_key(options["key"])

@@ -244,6 +244,23 @@ def test_encryption_with_certificates_user_and_password(guarded, listen, tmp_pat
     assert "hunter3" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("security", "policy"),
+    [
+        ("sign", "Basic256Sha256"),
+        ("sign_and_encrypt", "Aes128Sha256RsaOaep"),
+        ("sign_and_encrypt", "Aes256Sha256RsaPss"),
+    ],
+)
+def test_other_policies(guarded, listen, tmp_path, security, policy):
+    server, its_cert = guarded
+    cert, key = certificate(tmp_path, "aemon", "urn:plant:aemon")
+    stream = listen(server, security=security, policy=policy, cert_file=cert, key_file=key,
+                    server_cert_file=its_cert, user="aemon", password="hunter2",
+                    clear_text_password=security == "sign")  # fmt: skip
+    wait_for_row(stream, "Pump1", flow=1.0)
+
+
 def test_a_server_with_another_certificate_gets_no_password(guarded, listen, tmp_path, monkeypatch):
     monkeypatch.setattr("aemon.sources.opcua.connecting.ANSWER_SECONDS", 2.0)  # it says nothing
     server, _ = guarded
