@@ -13,6 +13,7 @@ from aemon.frame import Roles
 from aemon.records import Watermark
 from aemon.sources.plausible_times import Times, believable, last_time
 from aemon.sources.source import Fetched
+from aemon.sources.sql.arrow_reader import ArrowReader
 from aemon.sources.sql.connecting import Database
 from aemon.sources.sql.faults import explain
 from aemon.sources.sql.missing_keys import LOOKED_FOR, about_keys, note_missing, without
@@ -73,7 +74,11 @@ class SqlTable:
         )
         self._table = settings.table
         self._order = ReadingOrder(settings, self._database.engine.dialect)
-        self._reader = RowReader(self._database, self._order, self._roles)
+        arrow = None
+        if settings.read_with == "adbc" and not self._order.apart:
+            roles = (column.name for column in self._order.identity)
+            arrow = ArrowReader(self._database, roles)
+        self._reader = RowReader(self._database, self._order, self._roles, arrow)
 
     @property
     def roles(self) -> Roles:
