@@ -4,6 +4,7 @@ ADBC reads some types otherwise than psycopg does: numeric as text, enums as byt
 times, without an error, as some year. Numbers and enums are cast by the database; whatever else differs is not read here.
 """
 
+import threading
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,6 +15,7 @@ import sqlalchemy as sa
 
 from aemon.errors import SourceConfigError
 from aemon.sources.sql.connecting import Database
+from aemon.sources.sql.open_connections import CANCEL_SECONDS
 
 _NUMERIC = 1700
 _AS_THEY_ARE = frozenset(
@@ -62,6 +64,8 @@ class ArrowReader:
         self._database = database
         self._roles = frozenset(roles)
         self._reads = True
+        self._connection: Any = None  # between two pieces, and no longer: opening one takes long
+        self._reading = threading.Lock()
 
     def read(self, query: sa.Select[Any], limit: int) -> Read | None:
         """Return the first `limit` rows of a query; None where psycopg must read them.
@@ -88,6 +92,8 @@ class ArrowReader:
         if _has_far_times(table):
             return None
         more = table.num_rows > limit
+        if not more:
+            self.close()
         table = table.slice(0, limit)
         last = {
             name: table.column(name)[-1].as_py() if table.num_rows else None
@@ -96,16 +102,35 @@ class ArrowReader:
         }
         return table.to_pandas(split_blocks=True), last if table.num_rows else {}, more
 
+    def close(self) -> None:
+        """Let go of the connection, unless another thread still reads."""
+        if self._reading.acquire(timeout=CANCEL_SECONDS):
+            try:
+                self._let_go()
+            finally:
+                self._reading.release()
+
     def _fetch(self, statement: str, timeout: str) -> Any:
-        options = f"-c default_transaction_read_only=on -c statement_timeout={timeout}"
-        url = self._database.url_for_libpq(options)
-        with (
-            self._adbc.connect(url, autocommit=True) as connection,
-            connection.cursor() as cursor,
-            self._database.cancelled_by(cursor.adbc_cancel),
-        ):
-            cursor.execute(statement)
-            return cursor.fetch_arrow_table()
+        with self._reading:
+            if self._connection is None:
+                options = f"-c default_transaction_read_only=on -c statement_timeout={timeout}"
+                url = self._database.url_for_libpq(options)
+                self._connection = self._adbc.connect(url, autocommit=True)
+            try:
+                with (
+                    self._connection.cursor() as cursor,
+                    self._database.cancelled_by(cursor.adbc_cancel),
+                ):
+                    cursor.execute(statement)
+                    return cursor.fetch_arrow_table()
+            except self._adbc.Error:
+                self._let_go()
+                raise
+
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def _statement(self, connection: sa.Connection, query: sa.Select[Any]) -> str | None:
         """Return a query as text for ADBC, with its values in it, quoted by psycopg itself."""

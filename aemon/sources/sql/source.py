@@ -74,11 +74,11 @@ class SqlTable:
         )
         self._table = settings.table
         self._order = ReadingOrder(settings, self._database.engine.dialect)
-        arrow = None
+        self._arrow: ArrowReader | None = None
         if settings.read_with == "adbc" and not self._order.apart:
             roles = (column.name for column in self._order.identity)
-            arrow = ArrowReader(self._database, roles)
-        self._reader = RowReader(self._database, self._order, self._roles, arrow)
+            self._arrow = ArrowReader(self._database, roles)
+        self._reader = RowReader(self._database, self._order, self._roles, self._arrow)
 
     @property
     def roles(self) -> Roles:
@@ -297,6 +297,8 @@ class SqlTable:
     def close(self) -> None:
         """Let go of the connections."""
         self._database.close()
+        if self._arrow is not None:
+            self._arrow.close()
 
     def _read(self, query: sa.Select[Any], limit: int, *, backwards: bool = False) -> Rows:
         """The first `limit` rows of a query, oldest first."""
