@@ -77,7 +77,8 @@ def test_a_mode_that_was_not_there_says_so(detector, make_frame):
     looked = detector.look(make_frame(new))
     assert looked.judgement.anomalous.all()
     assert all(
-        "recipe r7 was not there in training" in one.reason for one in looked.explain(np.arange(40))
+        "recipe r7 is not in the training records" in one.reason
+        for one in looked.explain(np.arange(40))
     )
 
 
@@ -144,7 +145,7 @@ def test_what_cannot_be_a_mode_is_refused(make_frame):
 
 
 def test_without_its_column_nothing_is_judged(detector, make_frame):
-    with pytest.raises(FrameError, match="the mode that this detector learned from, is missing"):
+    with pytest.raises(FrameError, match="the mode that this detector was trained on, is missing"):
         detector.judge(make_frame(records(5, 0).drop(columns="recipe")))
 
 
