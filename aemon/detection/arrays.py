@@ -1,19 +1,19 @@
-"""The kinds of array that travel through detection; shapes stand where they are used."""
+"""The kinds of arrays in detection; the shapes are given where arrays are used."""
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
-"""Features, weights, reconstructions: what an autoencoder computes with."""
+"""Features, weights and reconstructions, with which an autoencoder computes."""
 
 Values = npt.NDArray[np.float64]
-"""Scores, errors, thresholds: what is compared and kept."""
+"""Numbers of columns, scores, errors and thresholds."""
 
 Mask = npt.NDArray[np.bool_]
-"""A truth for every record or cell."""
+"""A boolean for every record or cell."""
 
 Rows = npt.NDArray[np.intp]
-"""Places of records, columns or features."""
+"""Indices of records, columns or features."""
 
 Times = npt.NDArray[np.datetime64]
 """Event times, datetime64[us] in UTC."""

@@ -1,4 +1,4 @@
-"""The detector: everything learned from normal records, complete and immutable."""
+"""The detector: the complete, immutable result of a training on normal records."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ from aemon.detection.unnamed_records import Records, as_frame, like
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Detector:
-    """All that judging takes. Made by `train_detector` or `from_state`: none is ever unfitted.
+    """A fitted detector. Made by `train_detector` or `from_state`, so it is never unfitted.
 
     Records are a `Frame`, or a DataFrame of their values alone, in the order of time.
 
@@ -45,10 +45,10 @@ class Detector:
         feature_map: from columns to features.
         scorer: from features to scores.
         thresholds: from scores to verdicts.
-        provenance: what it was trained on.
-        series: from windows of features to scores; None where each record is judged alone.
-        operation: which records show a machine at work, and are judged; None where all are.
-        mode_scale: how scores of each mode become scores of all; None where they stay as they are.
+        provenance: the origin of its training records, and how it was trained.
+        series: from windows of features to scores; None if each record is judged alone.
+        operation: rules for records of a machine at work, which are judged; None if all are judged.
+        mode_scale: conversion of each mode's scores to a common scale; None without it.
     """
 
     feature_map: FeatureMap
@@ -61,7 +61,7 @@ class Detector:
 
     @property
     def threshold(self) -> Threshold:
-        """The line for all records that have none of their own."""
+        """The threshold for records of entities without their own threshold."""
         return self.thresholds.pooled
 
     def look(self, frame: Records, before: Past | None = None) -> Look:
@@ -71,16 +71,17 @@ class Detector:
 
         Args:
             frame: the records, in the order of time.
-            before: what the records before these left behind, as `Judgement.past` says.
+            before: the state after the records before these, from `Judgement.past`.
 
         Raises:
-            FrameError: a column that was learned from is missing, or no judged column can be read.
+            FrameError: a judged column, or a column of modes or of a condition, is missing; or no
+                judged column can be read.
         """
         return look(self._parts, self.thresholds, as_frame(frame), before)
 
     @property
     def summary(self) -> str:
-        """How records are seen, in plain words; empty where each is seen alone."""
+        """Description of how records are judged together; empty if each is judged alone."""
         if self.series is None:
             return ""
         names = [
@@ -96,7 +97,7 @@ class Detector:
 
     @property
     def context_rows(self) -> int:
-        """Return how many records before one, of its entity, tell how odd it is."""
+        """Number of records of the same entity before a record that its score depends on."""
         settling = self.operation.settle_rows if self.operation is not None else 0
         counted = 1 if self.feature_map.counters else 0
         seen = self.series.context_rows if self.series is not None else 0
@@ -107,71 +108,73 @@ class Detector:
         return Parts(self.feature_map, self.scorer, self.series, self.operation, self.mode_scale)
 
     def judge(self, frame: Records) -> Judgement:
-        """Return the verdicts on N records that were fetched together, as `look` has them.
+        """Return the verdicts on N records that were fetched together, as in `look`.
 
         Raises:
-            FrameError: a column that was learned from is missing, or no judged column can be read.
+            FrameError: as `look`.
         """
         return self.look(frame).judgement
 
     def explain(self, frame: Records, units: Mapping[str, str] | None = None) -> list[Explanation]:
         """Explain why each of a few records scored as it did, in original units.
 
-        Where the records were judged already, `Look.explain` does not read them again.
+        If the records were judged already, `Look.explain` does not read them again.
 
         Args:
             frame: the records.
-            units: of numeric columns, for the words alone: `{"pressure": "bar"}`.
+            units: column -> unit of numeric columns, for the text: `{"pressure": "bar"}`.
 
         Raises:
-            FrameError: a column that was learned from is missing.
+            FrameError: a judged column or the column of modes is missing, or no judged column can
+                be read.
         """
         seen = see(self._parts, as_frame(frame))
         return explain(self._parts, self.thresholds, seen, units)
 
     def encode(self, frame: Records) -> Floats:
-        """Codes (M, N, C) of N records by the encoders of all M members; gaps are filled first.
+        """Return codes (M, N, C) of N records by all M members; missing cells are filled first.
 
         Raises:
-            FrameError: a column that was learned from is missing.
+            FrameError: a judged column or the column of modes is missing, or no judged column can
+                be read.
         """
         _, filled = self._fill(frame)
         return self.scorer.autoencoder.encode(filled.features)
 
     def reconstruct(self, frame: Records) -> pd.DataFrame:
-        """The judged columns of N records as they come back, in original units: denoised.
+        """Return the judged columns of N records, reconstructed (denoised), in original units.
 
         Raises:
-            FrameError: a column that was learned from is missing.
+            FrameError: as `encode`.
         """
         _, filled = self._fill(frame)
         return like(frame, as_columns(self.feature_map, filled.reconstruction))
 
     def impute(self, frame: Records) -> pd.DataFrame:
-        """The frame's values with missing judged cells estimated, all others untouched.
+        """Return the frame's values with missing judged cells estimated, all others unchanged.
 
         Raises:
-            FrameError: a column that was learned from is missing.
+            FrameError: as `encode`.
         """
         mask, filled = self._fill(frame)
         values = as_frame(frame).values
         return like(frame, with_gaps_filled(self.feature_map, values, filled.features, mask))
 
     def code_map(self, frame: Records) -> Floats:
-        """Coordinates (N, 2) of N records for a picture, as `codes.code_map` has them.
+        """Return coordinates (N, 2) of N records for a picture, see `codes.code_map`.
 
         Raises:
-            FrameError: a column that was learned from is missing.
+            FrameError: as `encode`.
         """
         _, filled = self._fill(frame)
         normal = self.scorer.space.normal_records
         return code_map(self.scorer.autoencoder, normal, filled.features)
 
     def compression(self, frame: Records) -> Compression:
-        """What keeping one member's codes instead of these records saves, and costs.
+        """Measure the savings and the error of storing one member's codes in place of the records.
 
         Raises:
-            FrameError: a column that was learned from is missing.
+            FrameError: as `encode`.
         """
         mask, filled = self._fill(frame)
         return compression(self.feature_map, self.scorer.autoencoder, filled.features, mask)
@@ -181,7 +184,7 @@ class Detector:
         return mask, fill(self.scorer, X, mask)
 
     def state(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
-        """Everything as named arrays and JSON-able metadata; `from_state` takes them back."""
+        """Return the detector as named arrays and JSON-able metadata, for `from_state`."""
         map_arrays, map_metadata = feature_map_state(self.feature_map)
         scorer_arrays, scorer_metadata = scorer_state(self.scorer)
         threshold_arrays, threshold_metadata = thresholds_state(self.thresholds)
@@ -201,10 +204,10 @@ class Detector:
     def from_state(
         cls, arrays: dict[str, npt.NDArray[Any]], metadata: dict[str, Any]
     ) -> "Detector":
-        """The inverse of `state`, exactly.
+        """Return the same detector from the results of `state`.
 
         Raises:
-            KeyError: something is missing from either.
+            KeyError: an array or a metadata entry is missing.
         """
         feature_map = feature_map_from(arrays, metadata["feature_map"])
         return cls(

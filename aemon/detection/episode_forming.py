@@ -1,4 +1,4 @@
-"""Episodes: adjacent anomalies of one entity told as one thing that happened to it."""
+"""Forming of episodes: adjacent anomalies of one entity are reported together."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,14 +14,14 @@ from aemon.records import Episode, EpisodeState, Severity
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Flagged:
-    """One anomaly, as far as an episode is told by it."""
+    """An anomaly with the values that its episode needs."""
 
     record_key: str
     event_time: datetime
     exceedance: float
     severity: Severity
-    shares: Mapping[str, float]  # of the blame, by column
-    signed: Mapping[str, float]  # the same, negative below the expectation
+    shares: Mapping[str, float]  # column -> share of the blame
+    signed: Mapping[str, float]  # the same; negative if the value is below the expected value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class Episodes:
 
     Attributes:
         settings: the rules.
-        at: when the records are judged: an episode that is long enough is told from then on.
+        at: scoring time of the records; an episode that has become long enough opens at this time.
     """
 
     settings: EpisodeSettings
@@ -44,22 +44,23 @@ class Episodes:
         calm: Mask,
         newest: datetime | None = None,
     ) -> tuple[list[Episode], dict[int, int]]:
-        """Carry episodes on over N records that follow them, in their order.
+        """Continue episodes over the N records that follow them, in their order.
 
-        An anomaly goes on with its entity's episode, or begins one. An episode is closed when
+        An anomaly continues its entity's episode, or begins an episode. An episode is closed when
         more than `gap` calm records in a row follow its last anomaly, or more than `longest_gap`
-        of time. Records that are neither anomalies nor calm say nothing: absent ones, suppressed
-        ones, those between the line where an episode begins and the lower one where it ends.
+        of time. Records that are neither anomalies nor calm do not count: absent records,
+        suppressed records, and records between the threshold and the lower end of an episode.
 
         Args:
-            going_on: entity -> the episode it is in.
-            entities: (N,) whose each record is.
-            anomalies: row -> the anomaly there.
-            calm: (N,) records below the line where episodes end.
+            going_on: entity -> its current episode.
+            entities: (N,) the entity of each record.
+            anomalies: row -> the anomaly in that row.
+            calm: (N,) True for records below the end of an episode.
             newest: event time up to which the monitor's records are known, of any entity.
 
         Returns:
-            Every episode that is new or has changed, and for each anomalous row its place there.
+            Every episode that is new or has changed, and for each anomalous row the index of its
+            episode in that list.
         """
         changed: list[Episode] = []
         member: dict[int, int] = {}
@@ -90,11 +91,11 @@ class Episodes:
         return changed, member
 
     def alone(self, entity: str, anomaly: Flagged) -> Episode:
-        """An episode of one anomaly that came in late: what followed it is known, and was calm."""
+        """Return a closed episode of one late anomaly; the known records after it were calm."""
         return replace(self._with(None, entity, anomaly), state=EpisodeState.CLOSED)
 
     def joined(self, episode: Episode, anomaly: Flagged) -> Episode:
-        """An episode with one more anomaly in its midst; a closed one stays closed."""
+        """Return an episode with one more anomaly inside it; a closed episode stays closed."""
         grown = self._with(episode, episode.entity, anomaly)
         return replace(grown, calm_records=episode.calm_records)
 
@@ -104,7 +105,7 @@ class Episodes:
 
     def _with(self, episode: Episode | None, entity: str, anomaly: Flagged) -> Episode:
         if episode is None:
-            return self._told(
+            return self._opened(
                 Episode(
                     entity=entity,
                     state=EpisodeState.FORMING,
@@ -120,7 +121,7 @@ class Episodes:
             )
         peak = anomaly.exceedance > episode.peak_exceedance
         critical = anomaly.severity is Severity.CRITICAL
-        return self._told(
+        return self._opened(
             replace(
                 episode,
                 started_at=min(episode.started_at, anomaly.event_time),
@@ -135,8 +136,8 @@ class Episodes:
             )
         )
 
-    def _told(self, episode: Episode) -> Episode:
-        """The episode, told from now on if it has just become long enough for that."""
+    def _opened(self, episode: Episode) -> Episode:
+        """Return the episode, opened for reports if it has just become long enough for that."""
         if episode.is_reported or episode.records < self.settings.min_records:
             return episode
         forming = episode.state is EpisodeState.FORMING

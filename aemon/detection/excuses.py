@@ -1,7 +1,7 @@
-"""Records like one that a person called a false alarm: excused, and nothing else is.
+"""Excuses: records that are similar to a record with feedback `false_alarm`.
 
-A word about a record says something about its like: the same columns off to the same side by about
-as much. It says nothing about other records, so it moves no threshold.
+Feedback on a record holds for similar records: the same columns differ in the same direction by
+about the same amount. It does not hold for other records, so it moves no threshold.
 """
 
 from collections.abc import Sequence
@@ -12,19 +12,19 @@ from aemon.detection.similar_episodes import ALIKE, Pattern, likeness, signed_sh
 from aemon.records import Identity
 
 LEAST_GAP, MOST_GAP = 2 / 3, 1.5
-"""How much smaller or larger than the excused record's the gap of the first column may be."""
+"""Bounds of the ratio of two records' gaps in their first column."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reason:
-    """What was odd about a record, as far as another's may be like it.
+    """The unusual part of a record, to be compared with that of another record.
 
     Attributes:
-        entity: what the record belongs to.
+        entity: the entity of the record.
         column: the column most to blame.
-        gap: of that column from what was expected, in its own units; None where it is no number.
-        observed: what it held.
-        pattern: signed shares of the blame, by column.
+        gap: observed less expected value of this column, in its own units; None if not numeric.
+        observed: the observed value of this column.
+        pattern: column -> signed share of the blame.
     """
 
     entity: str
@@ -34,10 +34,10 @@ class Reason:
     pattern: Pattern
 
     def is_like(self, other: "Reason") -> bool:
-        """Whether another record of the same entity is odd for the same reason.
+        """Return whether another record of the same entity is unusual for the same reason.
 
-        The same column is to blame first, by a gap to the same side and of about the same size, or
-        by the same word; and the shares of all columns are alike.
+        The same column is to blame first. Its gaps have the same sign and about the same size, or
+        its values are the same text. The shares of all columns are similar.
         """
         if (self.entity, self.column) != (other.entity, other.column):
             return False
@@ -52,12 +52,12 @@ class Reason:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Excuses:
-    """What people said of records, as far as it is about others too.
+    """Feedback on records that holds for similar records, too.
 
     Attributes:
-        false_alarms: what was odd about records that were normal after all.
-        confirmed: and about those that were anomalies.
-        records: (entity, key) of the false alarms themselves, whatever is odd about them now.
+        false_alarms: reasons of records with feedback `false_alarm`.
+        confirmed: reasons of records with feedback `confirmed`.
+        records: (entity, key) of the false alarms themselves, which are excused for any reason.
     """
 
     false_alarms: Sequence[Reason] = ()
@@ -65,7 +65,7 @@ class Excuses:
     records: frozenset[Identity] = frozenset()
 
     def cover(self, reason: Reason) -> bool:
-        """Whether a record is like one that was a false alarm, and like none that was confirmed."""
+        """Return whether a record is similar to a false alarm and to no confirmed anomaly."""
         return any(map(reason.is_like, self.false_alarms)) and not any(
             map(reason.is_like, self.confirmed)
         )
@@ -75,11 +75,11 @@ NO_EXCUSES = Excuses()
 
 
 def reason_of(entity: str, contributions: Sequence[Contribution]) -> Reason | None:
-    """Return what is odd about a flagged record; None where nothing is known of it.
+    """Return the reason of a flagged record; None without contributions.
 
     Args:
-        entity: what the record belongs to.
-        contributions: of its columns, the first one most to blame.
+        entity: the entity of the record.
+        contributions: of its columns, the column most to blame first.
     """
     if not contributions:
         return None

@@ -1,4 +1,4 @@
-"""What a detector says of records: verdicts for many, explanations for few."""
+"""The results of a detector: verdicts for many records, explanations for few."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,7 +12,7 @@ from aemon.frame import Frame
 from aemon.records import Quiet, Severity, UnreadableColumn, Verdict
 
 Value = float | bool | str | None
-"""A cell in its original units; None where it is missing."""
+"""A cell in its original units; None if it is missing."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -20,20 +20,20 @@ class Judgement:
     """The verdicts on N records.
 
     Attributes:
-        scores: (N,) higher is odder; 1 is usual.
-        p_values: (N,) how often a normal record scores as high or higher.
-        exceedances: (N,) score / its line; 1 is the line.
-        anomalous: (N,) over the line, and told; never where absent.
+        scores: (N,) higher is more unusual; 1 is usual.
+        p_values: (N,) share of normal records with a score as high or higher.
+        exceedances: (N,) score / its threshold; 1 is the threshold.
+        anomalous: (N,) above the threshold and not suppressed; never for absent records.
         absent: (N,) more than half of the judged cells are missing.
-        critical: (N,) over the line and over the critical line, too.
+        critical: (N,) above the threshold and above the critical threshold, too.
         imputed_shares: (N,) share of the judged cells that are missing.
-        cells_imputed: missing judged cells in all.
-        unreadable: columns of which most cells could not be read, and are taken as missing.
-        past: what they leave behind for the records after them.
-        quiet: row -> why the record there is suppressed, though over the line.
-        idle: (N,) not judged, for the machine was not at work; None where there is no such record.
-        undecided: how many of those lack a cell that would tell whether it was.
-        raw_scores: (N,) of a series, before smoothing over the records before; None for others.
+        cells_imputed: number of missing judged cells of all records.
+        unreadable: columns of which most cells could not be read; these cells count as missing.
+        past: the state from which the next records continue.
+        quiet: row -> why the record in that row is suppressed, although above the threshold.
+        idle: (N,) not judged because the machine was not at work; None without idle records.
+        undecided: number of idle records that lack a cell which the condition needs.
+        raw_scores: (N,) of a series, before smoothing over the records before; else None.
     """
 
     scores: npt.NDArray[np.float64]
@@ -55,23 +55,27 @@ class Judgement:
         return len(self.scores)
 
     def severity(self, row: int) -> Severity:
-        """How far over the line the anomaly at a row is."""
+        """Return the severity of the anomaly in a row."""
         return Severity.CRITICAL if self.critical[row] else Severity.WARNING
 
     @property
     def suppressed(self) -> npt.NDArray[np.bool_]:
-        """Over the line, but kept quiet (N,)."""
+        """Mask (N,) of records above the threshold that are suppressed."""
         found = np.zeros(len(self), dtype=bool)
         found[list(self.quiet)] = True
         return found
 
     @property
     def over_threshold(self) -> npt.NDArray[np.bool_]:
-        """Anomalous or suppressed (N,)."""
+        """Mask (N,) of records that are anomalous or suppressed."""
         return self.anomalous | self.suppressed
 
     def suppress(self, quiet: Mapping[int, Quiet]) -> "Judgement":
-        """The same, with the anomalies at these rows kept quiet."""
+        """Return the same verdicts with the anomalies in these rows suppressed.
+
+        Args:
+            quiet: row -> why the anomaly is suppressed; replaces the earlier rows of `quiet`.
+        """
         anomalous = self.anomalous.copy()
         anomalous[list(quiet)] = False
         return replace(self, anomalous=anomalous, quiet=dict(quiet))
@@ -79,22 +83,22 @@ class Judgement:
     @property
     def verdicts(self) -> npt.NDArray[np.str_]:
         """The `Verdict` of each record, as text (N,)."""
-        flagged = np.where(self.anomalous, Verdict.ANOMALY.value, Verdict.NORMAL.value)
-        told = np.where(self.suppressed, Verdict.SUPPRESSED.value, flagged)
-        told = np.where(self.absent, Verdict.ABSENT.value, told)
-        return told if self.idle is None else np.where(self.idle, Verdict.IDLE.value, told)
+        texts = np.where(self.anomalous, Verdict.ANOMALY.value, Verdict.NORMAL.value)
+        texts = np.where(self.suppressed, Verdict.SUPPRESSED.value, texts)
+        texts = np.where(self.absent, Verdict.ABSENT.value, texts)
+        return texts if self.idle is None else np.where(self.idle, Verdict.IDLE.value, texts)
 
     @property
     def unjudged(self) -> npt.NDArray[np.bool_]:
-        """Which records have no score (N,): absent or idle."""
+        """Mask (N,) of records that are absent or idle, and so are not judged."""
         return self.absent if self.idle is None else self.absent | self.idle
 
     def among(self, judged: npt.NDArray[np.bool_], *, undecided: int) -> "Judgement":
-        """Return the same among records that are idle.
+        """Return verdicts on M records: these N verdicts, and idle for all other records.
 
         Args:
-            judged: (M,) which of M records these N verdicts are on; all others are idle.
-            undecided: how many of those lack a cell that would tell whether they are.
+            judged: (M,) True for the N records of these verdicts.
+            undecided: number of idle records that lack a cell which the condition needs.
         """
 
         def wide(values: npt.NDArray[Any], empty: float | bool) -> npt.NDArray[Any]:
@@ -121,9 +125,13 @@ class Judgement:
 class Contribution:
     """One column's part in a record's score.
 
-    `rank` is 1 for the column most to blame, `share` its part of the blame, which no later rank
-    exceeds and which add up to 1; `error` is that share of the record's squared gap from what is
-    expected, in usual gaps.
+    Attributes:
+        column: its name.
+        observed: the observed value.
+        reconstructed: the expected value.
+        error: `share` of the record's squared gap from the expected values, in usual gaps.
+        share: share of the blame; no later rank has a larger share, and all shares add up to 1.
+        rank: 1 for the column most to blame.
     """
 
     column: str
@@ -136,20 +144,20 @@ class Contribution:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Explanation:
-    """Why a record scored as it did, in original units."""
+    """The explanation of a record's score, in original units."""
 
     observed: dict[str, Value]
     reconstructed: dict[str, Value]
-    contributions: tuple[Contribution, ...]  # of the judged columns, largest share first
+    contributions: tuple[Contribution, ...]  # of the judged columns, the largest share first
     reason: str
 
 
 class Looked(Protocol):
-    """What was seen in one look at a frame: verdicts at once, explanations on request."""
+    """The result of one look at a frame: verdicts at once, explanations on request."""
 
     @property
     def frame(self) -> Frame:
-        """The N records that were judged; context rows are left out."""
+        """The N judged records, without context rows."""
 
     @property
     def judgement(self) -> Judgement:
@@ -162,25 +170,26 @@ class Looked(Protocol):
 
 
 class Judging(Protocol):
-    """What a run needs of a detector; one detector fulfils it, and so may many stacked ones."""
+    """The interface that a run needs; a detector has it, and several stacked detectors may, too."""
 
     @property
     def context_rows(self) -> int:
-        """Return how many records before one, of its entity, tell how odd it is."""
+        """Number of records of the same entity before a record that its score depends on."""
 
     def look(self, frame: Frame, before: Past | None = None) -> Looked:
         """Look once at records that were fetched together.
 
         Args:
             frame: the records, in the order of time.
-            before: what the records before these left behind, as `Judgement.past` says.
+            before: the state after the records before these, from `Judgement.past`.
 
         Raises:
-            FrameError: a column that was learned from is missing, or no judged column can be read.
+            FrameError: a judged column, or a column of modes or of a condition, is missing; or no
+                judged column can be read.
         """
 
     def judge(self, frame: Frame) -> Judgement:
-        """Return the verdicts alone, as `look` has them.
+        """Return only the verdicts of `look`.
 
         Raises:
             FrameError: as `look`.

@@ -1,4 +1,4 @@
-"""Learning a detector: from a frame of normal records to all that judging takes."""
+"""Learning a detector from a frame of normal records."""
 
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -36,32 +36,32 @@ from aemon.errors import TrainingError
 from aemon.frame import Frame, in_time_order
 
 LEAST_RECORDS = 20
-"""Fewer records than this cannot be cut into folds that say anything."""
+"""Fewer records cannot be cut into useful folds."""
 
 UPPER_SHARE = 0.1
-"""Share of normal scores by which the newest records are held against the older ones."""
+"""Share of the highest older scores, with which the newest scores are compared."""
 
 DRIFT = 3.0
-"""Standard deviations of chance by which the newest records must be odder to be held apart."""
+"""Standard deviations of chance by which the newest scores must be higher to calibrate alone."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Learned:
-    """All of a detector but its lines, and the scores they are drawn from. Made by `learn`.
+    """A detector without its thresholds, and the scores to compute them from. Made by `learn`.
 
     Attributes:
         feature_map: from columns to features.
         scorer: from features to scores.
-        series: from windows of features to scores, where they are judged.
-        provenance: what it was trained on.
-        scores: (n,) of the calibration records, each as one never seen.
-        records: those n records.
-        taught: all records that it was learned from.
-        operation: which records are judged; None where all are.
-        mode_scale: how scores of each mode become scores of all; None where they stay.
-        odd: the records held out that stand out from all others.
-        threshold: how lines are to be drawn.
-        rate: the promise.
+        series: from windows of features to scores; None if each record is judged alone.
+        provenance: the origin of its training records, and how it was trained.
+        scores: (n,) of the calibration records, by members that did not learn from them.
+        records: the n calibration records.
+        odd: held-out records that stand out from all others.
+        threshold: settings of the thresholds.
+        rate: the target rate.
+        taught: all training records.
+        operation: rules for records that are judged; None if all are judged.
+        mode_scale: conversion of each mode's scores to a common scale; None without it.
     """
 
     feature_map: FeatureMap
@@ -78,7 +78,7 @@ class Learned:
     mode_scale: ModeScale | None = None
 
     def detector(self, thresholds: Thresholds | None = None) -> Detector:
-        """The detector with these lines; by default those of all calibration records."""
+        """Return the detector with these thresholds; by default from all calibration records."""
         return Detector(
             feature_map=self.feature_map,
             scorer=self.scorer,
@@ -92,10 +92,10 @@ class Learned:
     def thresholds(
         self, scores: npt.NDArray[np.float64], among: npt.NDArray[np.bool_] | None = None
     ) -> Thresholds:
-        """The lines drawn from scores (n,) of the calibration records, or of some `among` them.
+        """Compute thresholds from scores (n,) of the calibration records, or of those in `among`.
 
         Raises:
-            TrainingError: there are no scores left.
+            TrainingError: no finite scores are left.
         """
         rows = np.ones(len(scores), dtype=bool) if among is None else among
         return calibrate_thresholds(
@@ -112,11 +112,13 @@ def train_detector(
     progress: Progress = None,
     in_order: bool = True,
 ) -> Detector:
-    """Learn a detector from normal records: `learn`, with the lines of all of them.
+    """Learn a detector from normal records, with thresholds from all calibration records.
+
+    For the arguments see `learn`.
 
     Raises:
-        FrameError: a configured column is not there or is not of its configured kind.
-        TrainingError: there is too little to learn from.
+        FrameError: a configured column is absent or is not of its configured kind.
+        TrainingError: there are too few records, or no column varies.
     """
     return learn(frame, settings, seed, progress=progress, in_order=in_order).detector()
 
@@ -132,24 +134,24 @@ def learn(
 ) -> Learned:
     """Learn all of a detector but its thresholds from normal records.
 
-    The records are cut by event time into as many folds as there are members. Each member learns
-    from the other folds and scores its own, so that every record calibrates the threshold unseen.
+    The records are cut by event time into one fold per member. Each member learns from the other
+    folds and scores its own, so every calibration record is scored by a member that did not see it.
 
     Args:
         frame: the records; not modified.
         settings: columns, detector and threshold.
         seed: the same records, settings and seed give the same detector.
-        rate: the promise, where some of the records that came were left out; else by settings.
-        progress: called with the share of the training that is done.
-        in_order: whether times mean something: a counter is then judged by its increase.
+        rate: the target rate, if records of the source were left out; by default from settings.
+        progress: called with the finished share of the training.
+        in_order: whether times are an order; a counter is then judged by its increase.
 
     Raises:
-        FrameError: a configured column is not there or is not of its configured kind.
-        TrainingError: there is too little to learn from.
+        FrameError: a configured column is absent or is not of its configured kind.
+        TrainingError: there are too few records, or no column varies.
     """
     started = perf_counter()
-    taught, operation = _at_work(frame, settings)
-    rate, frame = _rate(rate, settings, taught), in_time_order(taught)
+    working, operation = _at_work(frame, settings)
+    rate, frame = _rate(rate, settings, working), in_time_order(working)
     feature_map = fit_features(frame, settings.columns, in_order=in_order)
     frame, training_set = make_training_set(frame, feature_map, settings.detector, seed)
     feature_map, training_set, as_series = _suited(feature_map, training_set, settings, frame)
@@ -177,20 +179,19 @@ def learn(
     )  # fmt: skip
     return Learned(
         feature_map=feature_map, scorer=fitted.scorer, series=view, provenance=provenance,
-        scores=fitted.scores[calibrating], records=frame.take(rows),
+        scores=fitted.scores[calibrating], records=frame.take(rows), rate=rate, taught=working,
         odd=held_out.take(standing_out(fitted.scores, held_out.entities, rate)),
-        threshold=settings.threshold, rate=rate, taught=taught, operation=operation, mode_scale=scale,
+        threshold=settings.threshold, operation=operation, mode_scale=scale,
     )  # fmt: skip
 
 
 def _suited(
     feature_map: FeatureMap, training_set: TrainingSet, settings: LearningSettings, frame: Frame
 ) -> tuple[FeatureMap, TrainingSet, SeriesPlan]:
-    """Plan how records are seen together, and leave logarithms that nobody chose out of a series.
+    """Plan how records are judged together; leave automatic logarithms out of a series.
 
-    Its windows see small changes already.
-
-    With them, average precision fell from .467 to .444 on ASD and from .617 to .615 on SMD.
+    The windows of a series show small changes already. With logarithms, average precision fell from
+    .467 to .444 on ASD and from .617 to .615 on SMD.
     """
     plan = plan_series(settings, training_set, frame)
     chosen = settings.columns.logarithms != "auto"
@@ -205,18 +206,18 @@ def _suited(
     return without, fewer, plan
 
 
-def _rate(rate: float | None, settings: LearningSettings, taught: Frame) -> float:
-    """The promise that was given, or that of the settings."""
-    return false_alarm_rate_for(settings.threshold, taught.times) if rate is None else rate
+def _rate(rate: float | None, settings: LearningSettings, frame: Frame) -> float:
+    """Return the given target rate, or that of the settings."""
+    return false_alarm_rate_for(settings.threshold, frame.times) if rate is None else rate
 
 
 def _threshold_alone(fitted: Fitted, rate: float) -> float:
-    """What the score of a record alone is held against, to say whether it is odd by itself."""
+    """Return the threshold that shows whether a single record is unusual by itself."""
     return float(np.quantile(fitted.scores, 1 - rate))
 
 
 def plan_for(kind: Kind, training_set: TrainingSet, floors: Floats) -> ScoringPlan:
-    """How a kind of detector scores records like these; (F,) floors of their residuals."""
+    """Return how a kind of detector scores records like these; (F,) floors of their residuals."""
     measured = kind.measured(training_set)
     return ScoringPlan(
         floors=floors, views=measured.views, guards=measured.guards, diagonal=kind.diagonal
@@ -230,7 +231,8 @@ def _at_work(frame: Frame, settings: LearningSettings) -> tuple[Frame, Operation
         return frame, operation
     of_state = f" for which {operation.summary}" if operation is not None else ""
     raise TrainingError(
-        f"{len(frame)} records{of_state} are too few to learn from; it takes {LEAST_RECORDS}",
+        f"{len(frame)} records{of_state} are too few to learn from; at least {LEAST_RECORDS} "
+        "are needed",
         todo="wait for more records, or raise min_records"
         + (", or change columns.only_when" if operation is not None else ""),
     )
@@ -239,27 +241,27 @@ def _at_work(frame: Frame, settings: LearningSettings) -> tuple[Frame, Operation
 def make_training_set(
     frame: Frame, feature_map: FeatureMap, settings: DetectorSettings, seed: int
 ) -> tuple[Frame, TrainingSet]:
-    """A frame's records, in the order of time, as features to learn from.
+    """Return a frame's records, in the order of time, and their features as a training set.
 
-    Absent records are left out of both: they are never flagged, so no line is for them. So are those
-    outside of a given range, which are always flagged.
+    Absent records are left out of both: they are never flagged, so no threshold is for them.
+    Records outside of a configured range are left out, too: they are always flagged.
 
     Raises:
-        TrainingError: too few are left.
+        TrainingError: fewer than `LEAST_RECORDS` records are left.
     """
     cells = feature_map.read(frame)
     X, mask = feature_map.features(cells, frame.entities)  # noqa: N806 -- (N, F)
-    there = feature_map.missing(mask).mean(axis=1) <= ABSENT_SHARE
-    there &= ~cells.outside.any(axis=1)
-    if there.sum() < LEAST_RECORDS:
+    usable = feature_map.missing(mask).mean(axis=1) <= ABSENT_SHARE
+    usable &= ~cells.outside.any(axis=1)
+    if usable.sum() < LEAST_RECORDS:
         raise TrainingError(
-            f"of {len(frame)} records only {there.sum()} have half of their cells or more"
+            f"of {len(frame)} records only {usable.sum()} have half of their cells or more"
             f"{' and lie within columns.ranges' if feature_map.ranges else ''}; "
-            f"it takes {LEAST_RECORDS} to learn from",
+            f"at least {LEAST_RECORDS} are needed to learn from",
             todo="exclude the columns that are mostly empty, or wait for more records",
         )
-    if not there.all():
-        frame, X, mask = frame.take(there), X[there], mask[there]  # noqa: N806
+    if not usable.all():
+        frame, X, mask = frame.take(usable), X[usable], mask[usable]  # noqa: N806
     share = settings.suspect_share
     weights = feature_map.weights
     return frame, TrainingSet(
@@ -283,7 +285,7 @@ def _on_one_scale(
     settings: LearningSettings,
     rate: float,
 ) -> tuple[Fitted, ModeScale | None]:
-    """Put held-out scores (n,) of all modes on one scale, as those of records to come will be."""
+    """Put held-out scores (n,) of all modes on one scale, as is done with scores of new records."""
     if feature_map.mode is None:
         return fitted, None
     codes = feature_map.mode.read(named_columns(held_out.values)).codes
@@ -297,17 +299,18 @@ def _on_one_scale(
 
 
 def _calibrating(training_set: TrainingSet, fitted: Fitted) -> Rows:
-    """Which of the held-out scores set the line (K,): all, or the newest where normal life moves.
+    """Return which held-out scores calibrate the threshold (K,): all, or the newest if data drifts.
 
-    The newest fold alone is tried as later records will be, by members that know only what was
-    before. Where it is odder than the rest by more than chance, the rest would promise too much.
+    Only the newest fold is judged as new records will be, by members that know only older records.
+    If its scores are higher than the rest by more than chance, the rest would give a threshold that
+    is too low.
     """
     folds = training_set.folds[fitted.rows]
     newest = folds == folds.max()
-    everyone = np.arange(len(folds))
+    everything = np.arange(len(folds))
     if newest.all() or not training_set.series:
-        return everyone
+        return everything
     threshold = np.quantile(fitted.scores[~newest], 1 - UPPER_SHARE)
     over = (fitted.scores[newest] > threshold).mean()
     chance = np.sqrt(UPPER_SHARE * (1 - UPPER_SHARE) / independent_records(fitted.scores[newest]))
-    return everyone[newest] if over > UPPER_SHARE + DRIFT * chance else everyone
+    return everything[newest] if over > UPPER_SHARE + DRIFT * chance else everything

@@ -1,4 +1,4 @@
-"""One look of a detector at a frame: features are made once, for verdicts and explanations alike."""
+"""One look of a detector at a frame: features are made once, for verdicts and explanations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -27,23 +27,22 @@ from aemon.detection.thresholds.by_mode import ModeScale
 from aemon.frame import Frame
 
 ABSENT_SHARE = 0.5
-"""A record with more than this share of its judged cells missing is absent, not odd."""
+"""A record with more than this share of its judged cells missing is absent, not unusual."""
 
 PLAINLY = 2.0
-"""Thresholds that a record scores at least in which a column moved that never did in training, or
-has stood still for longer than ever."""
+"""Least exceedance of a record that fails a plain check, see `Seen.fails_plain_check`."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Seen:
-    """The features of a frame's records that are to be judged. Made by `see`.
+    """The features of a frame's records to be judged. Made by `see`.
 
     Attributes:
-        frame: the N records; context rows were seen and are left out.
-        cells: of the N records, as they were read.
+        frame: the N records; context rows were read and are left out.
+        cells: the cells of the N records, as they were read.
         features: (N, F), 0 where missing.
-        mask: (N, F), which features were observed.
-        in_series: the records beside those before them, where windows are judged.
+        mask: (N, F) True where a feature was observed.
+        in_series: the records compared with the records before them; None without windows.
     """
 
     frame: Frame
@@ -54,20 +53,20 @@ class Seen:
 
     @property
     def fails_plain_check(self) -> Mask:
-        """In which records (N,) a plain check finds something.
+        """Mask (N,) of records that fail a plain check.
 
-        A column moved that never did, is frozen or outside of its range; two values stand together
-        that never did; or the mode was not there in training.
+        A column moved that never did in training, is frozen, or is outside of its range. Or two
+        values stand together that never did, or the mode is not in the training set.
         """
         cells = self.cells
         plain = cells.moved.any(axis=1) | cells.frozen.any(axis=1) | cells.outside.any(axis=1)
-        plain |= cells.apart.any(axis=1)
+        plain |= cells.new_pairs.any(axis=1)
         if cells.modes is not None:
             plain |= unseen(cells.modes.codes)
         return np.asarray(plain, dtype=bool)
 
     def take(self, rows: Rows | Mask) -> "Seen":
-        """Return what was seen of the records at these rows."""
+        """Return the part for the records at these rows."""
         return Seen(
             frame=self.frame.take(rows),
             cells=self.cells.take(rows),
@@ -78,31 +77,32 @@ class Seen:
 
 
 class Parts(NamedTuple):
-    """What a detector looks with."""
+    """The parts of a detector that a look uses."""
 
     feature_map: FeatureMap
     scorer: Scorer
-    series: SeriesView | None  # None where each record is judged alone
-    operation: Operation | None = None  # None where all records are judged
-    mode_scale: ModeScale | None = None  # None where no mode has a threshold of its own
+    series: SeriesView | None  # None if each record is judged alone
+    operation: Operation | None = None  # None if all records are judged
+    mode_scale: ModeScale | None = None  # None if no mode has its own threshold
 
 
 def see(parts: Parts, frame: Frame, before: Past | None = None) -> Seen:
-    """Make features of all rows of a frame, and keep those of the records to be judged.
+    """Make features of all rows of a frame, and keep the features of the records to be judged.
 
     Args:
-        parts: of the detector.
-        frame: the records, in the order of time, context rows among them.
-        before: what the records before these left behind.
+        parts: the parts of the detector.
+        frame: the records, in the order of time, with context rows.
+        before: the state after the records before these.
 
     Raises:
-        FrameError: a column that was learned from is missing, or no judged column can be read.
+        FrameError: a judged column or the column of modes is missing, or no judged column can be
+            read.
     """
     feature_map, scorer, series, *_ = parts
     past = before or Past()
     cells = feature_map.read(frame, past.repeats, past.counts)
     features, mask = feature_map.features(cells, frame.entities)
-    mask[:, feature_map.steady] = True  # a missing constant is nothing to be filled in
+    mask[:, feature_map.steady] = True  # a missing constant is not filled
     if cells.modes is not None:
         codes = fill_modes(feature_map, scorer, cells.modes.codes, features, mask)
         cells = replace(cells, modes=cells.modes._replace(codes=codes))
@@ -114,7 +114,7 @@ def see(parts: Parts, frame: Frame, before: Past | None = None) -> Seen:
         guessed = scorer.space.guess(features, mask)
         tails = before.tails if before is not None else None
         in_series = series.look(guessed, mask, frame.entities, frame.times, tails, frame.stretches)
-        if slack.any():  # what is rounded in time, no window knows
+        if slack.any():  # windows do not allow for coarser rounding
             in_series = in_series.silent()
     seen = Seen(frame=frame, cells=cells, features=features, mask=mask, in_series=in_series)
     if frame.context is None:
@@ -128,9 +128,11 @@ class Look:
     """One look of one detector at a frame, a `Looked`. Made by `Detector.look`.
 
     Attributes:
-        frame: the N records; no context rows are among them.
-        judgement: of the N records.
-        seen: those of them that are not idle, and their features.
+        frame: the N records, without context rows.
+        judgement: the verdicts on the N records.
+        seen: the records that are not idle, with their features.
+        parts: the parts of the detector.
+        thresholds: the detector's thresholds.
     """
 
     frame: Frame
@@ -143,8 +145,8 @@ class Look:
         """Explain why the records at these rows scored as they did, in original units.
 
         Args:
-            rows: (K,) places among the N records.
-            units: of numeric columns, for the words alone: `{"pressure": "bar"}`.
+            rows: (K,) indices of the N records.
+            units: column -> unit of numeric columns, for the text: `{"pressure": "bar"}`.
         """
         if not len(rows):
             return []
@@ -154,17 +156,17 @@ class Look:
 
 
 def look(parts: Parts, thresholds: Thresholds, frame: Frame, before: Past | None = None) -> Look:
-    """Look once at records that were fetched together; those that are idle are not judged.
+    """Look once at records that were fetched together; idle records are not judged.
 
     Args:
-        parts: of the detector.
-        thresholds: of the detector.
-        frame: the records, in the order of time, context rows among them; all are judged if they
-            know their stretches of operation already.
-        before: what the records before these left behind.
+        parts: the parts of the detector.
+        thresholds: the detector's thresholds.
+        frame: the records, in the order of time, with context rows. All are judged if the frame has
+            a stretch of operation for each of them already.
+        before: the state after the records before these.
 
     Raises:
-        FrameError: a column that was learned from, or that a condition asks for, is missing, or no
+        FrameError: a judged column, or a column of modes or of a condition, is missing; or no
             judged column can be read.
     """
     chosen = frame.stretches is not None and bool((frame.stretches >= 0).all())
@@ -250,17 +252,17 @@ def explain(
     usual &= ~seen.fails_plain_check
     beside, alone = np.flatnonzero(usual), np.flatnonzero(~usual)
     found: dict[int, Explanation] = {}
-    if beside.size:  # only the records before them make them odd
+    if beside.size:  # unusual only because of the records before them
         part, in_series = seen.take(beside), seen.in_series.take(beside)
         made_of = in_series.gaps * part.mask
         blamed = scorer.parts(part.features, part.mask, made_of=made_of).errors
         times = series.season_labels(part.frame.times, in_series.by_season)
         shared = in_series._replace(gaps=blamed)
-        told = explain_windows(feature_map, part.cells, part.mask, shared, units, times)
-        found |= zip(beside.tolist(), told, strict=True)
+        explained = explain_windows(feature_map, part.cells, part.mask, shared, units, times)
+        found |= zip(beside.tolist(), explained, strict=True)
     if alone.size:
-        told = _explain_alone(feature_map, scorer, least[alone], seen.take(alone), units)
-        found |= zip(alone.tolist(), told, strict=True)
+        explained = _explain_alone(feature_map, scorer, least[alone], seen.take(alone), units)
+        found |= zip(alone.tolist(), explained, strict=True)
     return [found[row] for row in range(len(found))]
 
 
@@ -271,18 +273,18 @@ def _explain_alone(
     seen: Seen,
     units: Mapping[str, str] | None,
 ) -> list[Explanation]:
-    """Explain records by what each of them is alone.
+    """Explain each record by its own cells, without the records before it.
 
     Args:
-        feature_map: of the detector.
-        scorer: of the detector.
-        least: (N,) the score that each record is held against.
+        feature_map: the detector's feature map.
+        scorer: the detector's scorer.
+        least: (N,) the threshold of each record's score.
         seen: the N records.
-        units: of numeric columns.
+        units: column -> unit, for numeric columns.
     """
     parts = scorer.parts(seen.features, seen.mask)
     found = blame(feature_map, scorer, least, seen.features, seen.mask)
     for row in np.flatnonzero(seen.fails_plain_check & (parts.scores <= least)):
-        found.columns[row].clear()  # what moved, or froze, is to blame alone
+        found.columns[row].clear()  # only columns that fail a plain check are to blame
     given = grounds(feature_map, scorer, seen.features, found)
     return explain_records(feature_map, seen.cells, parts.errors, found, given, units or {})

@@ -264,7 +264,7 @@ def test_a_code_too_wide_is_refused_before_training(make_frame, pump_records):
 def test_a_vanished_column_is_named(pump, make_frame, pump_records):
     frame = make_frame(pump_records(3, 1).drop(columns="pressure"))
     for act in (pump.judge, pump.explain):
-        with pytest.raises(FrameError, match="'pressure', which this detector learned from"):
+        with pytest.raises(FrameError, match="'pressure', which this detector was trained on"):
             act(frame)
 
 

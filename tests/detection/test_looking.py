@@ -56,8 +56,12 @@ def test_normal_records_are_normal(detector):
 @pytest.mark.parametrize(
     ("column", "value", "reason"),
     [
-        ("alarm", 1, "alarm 1, where it was always 0 in all 600 records learned from"),
-        ("status", "FAULT", "status 'FAULT', where it was always 'RUN' in all 600 records"),
+        ("alarm", 1, "alarm 1, where it was always 0 in all 600 training records"),
+        (
+            "status",
+            "FAULT",
+            "status 'FAULT', where it was always 'RUN' in all 600 training records",
+        ),
         ("wind", 180.0, "wind 180 where "),
         ("level", "150,5 cm", "level 150 where "),
         ("depth", 40.0, "depth 40 where "),

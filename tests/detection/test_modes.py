@@ -58,7 +58,7 @@ def test_each_mode_keeps_the_promise(frames, detector):
     rates = {mode: flagged[(frame.values["recipe"] == mode).to_numpy()].mean() for mode in LEVELS}
     assert max(rates.values()) < 0.025, rates
     assert min(rates.values()) > 0.001, rates
-    assert detector.mode_scale.apart == 3
+    assert detector.mode_scale.calibrated == 3
 
 
 def test_what_is_usual_of_another_mode_is_odd(detector, make_frame):
@@ -77,7 +77,8 @@ def test_a_mode_that_was_not_there_says_so(detector, make_frame):
     looked = detector.look(make_frame(new))
     assert looked.judgement.anomalous.all()
     assert all(
-        "recipe r7 was not there in training" in one.reason for one in looked.explain(np.arange(40))
+        "recipe r7 is not in the training records" in one.reason
+        for one in looked.explain(np.arange(40))
     )
 
 
@@ -144,7 +145,7 @@ def test_what_cannot_be_a_mode_is_refused(make_frame):
 
 
 def test_without_its_column_nothing_is_judged(detector, make_frame):
-    with pytest.raises(FrameError, match="the mode that this detector learned from, is missing"):
+    with pytest.raises(FrameError, match="the mode that this detector was trained on, is missing"):
         detector.judge(make_frame(records(5, 0).drop(columns="recipe")))
 
 
@@ -167,7 +168,7 @@ def test_scores_of_all_modes_come_to_one_scale_and_back():
 def test_a_mode_with_few_records_and_a_fixed_threshold_are_left_alone():
     scores, codes = np.random.default_rng(0).exponential(size=400), np.repeat([0, 1], [350, 50])
     scale = fit_mode_scale(scores, codes, 2, ThresholdSettings(), 0.01)
-    assert scale.apart == 1
+    assert scale.calibrated == 1
     np.testing.assert_array_equal(scale.common(scores, codes)[350:], scores[350:])
     assert fit_mode_scale(scores, codes, 2, ThresholdSettings(), 0.001) is None
     fixed = ThresholdSettings(method="fixed", value=2.0)

@@ -225,5 +225,5 @@ def test_a_mode_is_read_from_the_source_and_a_new_one_is_told(set_up, store, clo
     with store.reading() as connection:
         reasons = dict(tuple(row) for row in connection.execute(query))
     new = range(LEARNED + 100, LEARNED + 150)
-    assert all("product p3 was not there in training" in reasons[key] for key in new)
+    assert all("product p3 is not in the training records" in reasons[key] for key in new)
     assert run.counts.anomalies - len(new) <= 12, "but for the machine that warms up"

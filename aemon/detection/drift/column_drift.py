@@ -1,9 +1,9 @@
-"""Drift of the columns: how far the values that come in have moved from those learned from.
+"""Drift of columns: how far the values of new records have moved from the training records.
 
-Every judged column is cut into bins once, at training, and the records that come in are counted
-into them, older ones weighing less and less. The population stability index of the two tables of
-shares, sum (q - p) ln(q / p), is Kullback and Leibler's symmetric divergence (1951); it is common
-to call more than 0.25 of it drift and less than 0.1 none.
+At training, every judged column is cut into bins. New records are counted in these bins, and older
+records weigh less and less. The population stability index compares the shares p and q of the two
+tables: sum (q - p) ln(q / p). It is the symmetric divergence of Kullback and Leibler (1951). An
+index above 0.25 is commonly called drift, an index below 0.1 no drift.
 """
 
 from collections.abc import Mapping
@@ -25,37 +25,39 @@ Counts = npt.NDArray[np.int64]
 Sort = Literal["numeric", "boolean", "categorical"]
 
 DRIFTED = 0.25
-"""A column whose index is greater has drifted, unless it moved so far in training already."""
+"""A column with a greater index has drifted, unless it moved as far in training already."""
 
 NUMERIC_BINS = 10
 
 HALF_LIFE = 1000.0
-"""Records after which one weighs half as much: all of them are then worth 2,885 at most."""
+"""Records after which a record weighs half as much; all records together are then worth at most
+2,885."""
 
 LEAST_RECORDS = 200
-"""A column's index is not told before so many independent records were counted."""
+"""Least number of independent records for which a column's index is computed."""
 
 LOOKS = 40
-"""So often, through the training records, it is looked how far a column moves in normal life."""
+"""Number of points in the training records at which the movement of each column is measured."""
 
 BEYOND = 1.5
-"""A column has drifted where its index is so many times what it was at most in training: of a few
-stretches, the next one is the furthest now and then."""
+"""A column has drifted only if its index is above BEYOND times its largest index in training. Of a
+few periods, the next one is sometimes the furthest by chance."""
 
 PSEUDO = 0.5
-"""Records in every bin that nobody saw: an empty one is no proof that none will come."""
+"""Records that are added to every bin: an empty bin does not prove that no record will fall into
+it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bins:
-    """How one column is cut, and how often each bin was met in training.
+    """The bins of one column, with the number of training records in each.
 
     Attributes:
         column: its name.
-        sort: what its cells are read as.
-        edges: between the bins of numbers, ascending; a number on an edge lies above it.
-        categories: known texts, a bin each; then one for all others.
-        counts: (B,) training records in each bin, the last one that of missing cells.
+        sort: the sort of its cells.
+        edges: edges between the bins of numbers, ascending; a number on an edge lies above it.
+        categories: known texts, with a bin each; a further bin is for all other texts.
+        counts: (B,) training records in each bin; the last bin is for missing cells.
         usual: largest index of the newest records against all, at any time of the training.
         late: weights of the newest records in each bin when the training ended.
         reading: how its cells are read.
@@ -71,7 +73,7 @@ class Bins:
     reading: Reading = AS_IS
 
     def places(self, values: pd.DataFrame) -> Rows:
-        """The bin of each of N records (N,); a column that is not there is missing."""
+        """Return the bin of each of N records (N,); the cells of an absent column are missing."""
         if self.column not in values.columns:
             return np.full(len(values), self.size - 1, dtype=np.intp)
         cells = self.reading.prepare(values[self.column])
@@ -80,27 +82,27 @@ class Bins:
             known = {text: place for place, text in enumerate(self.categories)}
             other = len(self.categories)
             bins = np.array([*(known.get(text, other) for text in texts), other + 1])
-            return bins[codes].astype(np.intp)  # the last is that of code -1, a missing cell
+            return bins[codes].astype(np.intp)  # the last bin is for code -1, a missing cell
         numbers = read_booleans(cells) if self.sort == "boolean" else read_numbers(cells)
         found = np.searchsorted(np.array(self.edges), numbers, side="right")
         return np.where(np.isnan(numbers), self.size - 1, found).astype(np.intp)
 
     @property
     def size(self) -> int:
-        """Bins, B: of values, then of all other texts, then of missing cells."""
+        """Number of bins, B: for values, then for all other texts, then for missing cells."""
         if self.sort == "categorical":
             return len(self.categories) + 2
         return len(self.edges) + 2
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, for `from_json`."""
+        """Return all attributes, for `from_json`."""
         found = {one.name: getattr(self, one.name) for one in fields(self)}
         del found["reading"]
         return found | ({"reading": self.reading.as_json()} if self.reading else {})
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Bins":
-        """The inverse of `as_json`."""
+        """Return the bins that `as_json` wrote."""
         lists = {name: tuple(stored[name]) for name in ("edges", "categories", "counts", "late")}
         reading = Reading.from_json(stored["reading"]) if "reading" in stored else AS_IS
         return cls(**{**stored, **lists, "reading": reading})
@@ -111,32 +113,32 @@ class Reference:
     """The bins of all judged columns. Made by `reference`.
 
     Attributes:
-        bins: one a column.
-        records: the counts are of so many.
+        bins: the bins of each column.
+        records: number of training records in the counts.
     """
 
     bins: tuple[Bins, ...]
     records: int
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, for `from_json`: some twenty numbers a column."""
+        """Return all attributes, for `from_json`: some twenty numbers per column."""
         return {"bins": [bins.as_json() for bins in self.bins], "records": self.records}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Reference":
-        """The inverse of `as_json`."""
+        """Return the reference that `as_json` wrote."""
         bins = tuple(Bins.from_json(each) for each in stored["bins"])
         return cls(bins=bins, records=stored["records"])
 
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnCounts:
-    """How often each bin was met of late. Begun by `no_counts`.
+    """Recent records in each bin. Begun by `first_counts` or `no_counts`.
 
     Attributes:
-        half_life: records after which one weighs half as much.
-        counts: weights of the records in each bin, by column.
-        weight: of all records together.
+        half_life: records after which a record weighs half as much.
+        counts: column -> weights of the records in each bin.
+        weight: weight of all records together.
         square: sum of their squared weights.
     """
 
@@ -147,11 +149,11 @@ class ColumnCounts:
 
     @property
     def records(self) -> float:
-        """Records of equal weight that would tell as much: weight^2 / square (Kish 1965)."""
+        """Effective number of records of equal weight: weight^2 / square (Kish 1965)."""
         return self.weight**2 / self.square if self.square else 0.0
 
     def after(self, found: Reference, frame: Frame) -> "ColumnCounts":
-        """The counts after N more records, which are in the order of time."""
+        """Return the counts after N more records, which are in the order of time."""
         n = len(frame)
         values = named_columns(frame.values)
         weights, fade = _fading(n, self.half_life)
@@ -168,24 +170,24 @@ class ColumnCounts:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, for `from_json`."""
+        """Return all attributes, for `from_json`."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "ColumnCounts":
-        """The inverse of `as_json`."""
+        """Return the counts that `as_json` wrote."""
         counts = {column: tuple(found) for column, found in stored["counts"].items()}
         return cls(**{**stored, "counts": counts})
 
 
 def reference(frame: Frame, feature_map: FeatureMap) -> Reference:
-    """How the judged columns of the N records learned from, in the order of time, are spread."""
+    """Return the bins of the judged columns, from N training records in the order of time."""
     values = named_columns(frame.values)
     categories = dict(feature_map.categorical)
     found = []
     for name, _ in feature_map.judged:
         if name in feature_map.counted:
-            continue  # a total moves on for ever
+            continue  # a counter never stops moving
         reading = feature_map.readings.get(name, AS_IS)
         if name in categories:
             bins = Bins(
@@ -206,10 +208,10 @@ def reference(frame: Frame, feature_map: FeatureMap) -> Reference:
 
 
 def _through_training(places: Rows, counts: Counts, half_life: float) -> tuple[float, Values]:
-    """The largest index of the newest records as the training goes on, and their weights at its end.
+    """Return the largest index of the newest records during the training, and their last weights.
 
-    A column that follows the hours of the day moves as the newest records do: that is no drift.
-    The records are gone through twice, for at first there are too few before them to be forgotten.
+    A column that follows the hours of the day moves with the newest records, and that is not drift.
+    The records are read twice, because the first ones have too few records before them.
     """
     late, weight, square, most = np.zeros(len(counts)), 0.0, 0.0, 0.0
     for look, part in enumerate(2 * np.array_split(places, LOOKS)):
@@ -224,12 +226,12 @@ def _through_training(places: Rows, counts: Counts, half_life: float) -> tuple[f
 
 
 def _fading(n: int, half_life: float) -> tuple[Values, float]:
-    """Weights (n,) of records in the order of time, and what becomes of that of earlier ones."""
+    """Return weights (n,) of records in the order of time, and the factor on older weights."""
     return 0.5 ** (np.arange(n - 1, -1, -1) / half_life), 0.5 ** (n / half_life)
 
 
 def first_counts(found: Reference) -> ColumnCounts:
-    """The newest records of the training, as those to come are counted."""
+    """Return counts of the newest training records, with which the counts of new records begin."""
     weights, _ = _fading(2 * found.records, HALF_LIFE)
     return ColumnCounts(
         half_life=HALF_LIFE,
@@ -240,7 +242,7 @@ def first_counts(found: Reference) -> ColumnCounts:
 
 
 def no_counts(found: Reference, half_life: float = HALF_LIFE) -> ColumnCounts:
-    """Nothing counted yet."""
+    """Return counts without any record."""
     return ColumnCounts(
         half_life=half_life,
         counts={bins.column: (0.0,) * len(bins.counts) for bins in found.bins},
@@ -248,17 +250,21 @@ def no_counts(found: Reference, half_life: float = HALF_LIFE) -> ColumnCounts:
 
 
 def psi(found: Reference, counts: ColumnCounts, independent: float = 1.0) -> dict[str, float]:
-    """The population stability index of each column, chance taken off; empty with few records.
+    """Return the population stability index of each column, less its value by chance.
 
-    n records and m others that nothing sets apart have an index of (B - 1) (1/n + 1/m) on
-    average, B being the bins that either met (it is then chi-squared with B - 1 degrees of
-    freedom, times the bracket; Yurdakul & Naranjo 2020). That much is taken off, and never more
-    than there is.
+    Two samples of n and m records from the same distribution have an index of (B - 1) (1/n + 1/m)
+    on average. B is the number of bins with a record of at least one sample. (The index is then the
+    bracket times a chi-squared variable with B - 1 degrees of freedom; Yurdakul & Naranjo 2020.)
+    This average is subtracted, and the result is at least 0.
 
     Args:
         found: the reference.
-        counts: of late.
-        independent: records one is worth, at most 1: `independent / records` of a threshold.
+        counts: the recent counts.
+        independent: independent records per record, at most 1: `independent / records` of a
+            threshold.
+
+    Returns:
+        An empty mapping if the counts are worth fewer than `LEAST_RECORDS` independent records.
     """
     n, m = found.records * independent, counts.records * independent
     if m < LEAST_RECORDS:
@@ -268,10 +274,10 @@ def psi(found: Reference, counts: ColumnCounts, independent: float = 1.0) -> dic
 
 
 def drifted_columns(found: Reference, indices: Mapping[str, float]) -> tuple[str, ...]:
-    """The columns that have drifted, the furthest first.
+    """Return the columns that have drifted, the furthest first.
 
-    Their index is over `DRIFTED`, and far over what it was within the training records: a
-    column that goes its own way from day to day has not drifted because it does so today.
+    Their index is above `DRIFTED`, and far above its largest value within the training records. A
+    column that moves from day to day in training has not drifted if it moves today.
     """
     usual = {bins.column: bins.usual for bins in found.bins}
     over = [name for name, index in indices.items() if index > max(DRIFTED, BEYOND * usual[name])]
@@ -279,11 +285,11 @@ def drifted_columns(found: Reference, indices: Mapping[str, float]) -> tuple[str
 
 
 def _index(learned: Values | Counts, late: Values | Counts, n: float, m: float) -> float:
-    """The index of B counts against B others, worth n and m records, chance taken off."""
+    """Return the index of two (B,) counts, worth n and m records, less its value by chance."""
     if not n or not m:
         return 0.0
     met = (learned > 0) | (late > 0)
-    if met.sum() < 2:  # noqa: PLR2004 -- one bin has no shares
+    if met.sum() < 2:  # noqa: PLR2004 -- the only bin always has all records
         return 0.0
     p, q = (_shares(counts[met], size) for counts, size in ((learned, n), (late, m)))
     index = float(((q - p) * np.log(q / p)).sum())
@@ -291,20 +297,20 @@ def _index(learned: Values | Counts, late: Values | Counts, n: float, m: float) 
 
 
 def _shares(counts: Values | Counts, size: float) -> Values:
-    """Shares of B bins that hold `size` independent records, each with `PSEUDO` more."""
+    """Return the shares of B bins with `size` independent records, and `PSEUDO` more in each."""
     held = counts / counts.sum() * size + PSEUDO
     shares: Values = held / held.sum()
     return shares
 
 
 def _quantiles(numbers: Values) -> tuple[float, ...]:
-    """Edges of bins that hold equally many numbers, fewer where numbers are often the same."""
-    there = numbers[~np.isnan(numbers)]
-    if not len(there):
+    """Return edges of bins with equal numbers of cells; fewer edges if a number is frequent."""
+    present = numbers[~np.isnan(numbers)]
+    if not len(present):
         return ()
     inner = np.linspace(0, 1, NUMERIC_BINS + 1)[1:-1]
-    edges = np.unique(np.quantile(there, inner, method="higher"))
-    edges = edges[edges > there.min()]
-    if not len(edges) and there.max() > there.min():
-        edges = there[there > there.min()].min(keepdims=True)  # nearly always one and the same
+    edges = np.unique(np.quantile(present, inner, method="higher"))
+    edges = edges[edges > present.min()]
+    if not len(edges) and present.max() > present.min():
+        edges = present[present > present.min()].min(keepdims=True)  # nearly all are the same
     return tuple(edges.tolist())

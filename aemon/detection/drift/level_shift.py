@@ -1,4 +1,4 @@
-"""A level shift: records are flagged one after the other, and it does not end."""
+"""Level shift: most records of an entity are flagged, for a long time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -9,23 +9,23 @@ import numpy as np
 import numpy.typing as npt
 
 MOST_LEVEL = 20
-"""Records not flagged, more than flagged ones, that end the longest of shifts."""
+"""Largest level: this many more unflagged than flagged records end any shift."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shift:
-    """Where a monitor, or one of its entities, stands. `Shift()` has seen nothing.
+    """The state of a possible shift of a monitor or an entity. `Shift()` is the initial state.
 
-    A flagged record counts one up, another one down, and never below 0 or above `MOST_LEVEL`: a
-    stretch begins when the count leaves 0 and ends when it is back. Single false alarms make
-    stretches of one record; only where most records are flagged does one last.
+    A flagged record raises the level by one, any other record lowers it by one, between 0 and
+    `MOST_LEVEL`. A stretch begins when the level leaves 0 and ends when it is 0 again. Single false
+    alarms give short stretches; a stretch lasts only if most records are flagged.
 
     Attributes:
-        level: the count.
-        since: event time of the stretch's first record, UTC; None when there is none.
-        until: event time of its newest flagged record.
-        records: in it.
-        flagged: of these.
+        level: the level.
+        since: event time of the stretch's first record, UTC; None without a stretch.
+        until: event time of the stretch's newest flagged record, UTC.
+        records: number of records in the stretch.
+        flagged: number of flagged records in the stretch.
     """
 
     level: int = 0
@@ -35,26 +35,29 @@ class Shift:
     flagged: int = 0
 
     def after(self, times: npt.NDArray[np.datetime64], flagged: npt.NDArray[np.bool_]) -> "Shift":
-        """Where it stands after N more records.
+        """Return the state after N more records.
 
         Args:
             times: (N,) event times in UTC, in their order.
-            flagged: (N,).
+            flagged: (N,) True for flagged records.
         """
         state = self
         for place in range(len(flagged)) if flagged.any() or self.level else ():
-            state = state._next(times[place], odd=bool(flagged[place]))
+            state = state._next(times[place], flagged=bool(flagged[place]))
         return state
 
     def stays(self, min_records: int, min_time: timedelta) -> bool:
-        """Whether a shift has lasted for so many records and so long."""
+        """Return whether the shift has lasted for `min_records` and `min_time`.
+
+        More than half of its records must be flagged.
+        """
         if self.since is None or self.until is None:
             return False
         lasts = self.records >= min_records and self.until - self.since >= min_time
         return lasts and 2 * self.flagged > self.records
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, for `from_json`."""
+        """Return all attributes, for `from_json`."""
         return {
             "level": self.level,
             "since": self.since.isoformat() if self.since else None,
@@ -65,7 +68,7 @@ class Shift:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Shift":
-        """The inverse of `as_json`."""
+        """Return the state that `as_json` wrote."""
         since, until = (
             datetime.fromisoformat(stored[name]) if stored[name] else None
             for name in ("since", "until")
@@ -73,8 +76,8 @@ class Shift:
         counts = {name: stored[name] for name in ("level", "records", "flagged")}
         return cls(**counts, since=since, until=until)
 
-    def _next(self, time: np.datetime64, *, odd: bool) -> "Shift":
-        if not odd:
+    def _next(self, time: np.datetime64, *, flagged: bool) -> "Shift":
+        if not flagged:
             if self.level <= 1:
                 return self if self.level == 0 else Shift()
             return replace(self, level=self.level - 1, records=self.records + 1)

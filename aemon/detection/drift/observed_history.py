@@ -1,4 +1,4 @@
-"""What is remembered of the records a detector judged, to tell whether life has moved from it."""
+"""Observed history: a short summary of judged records, stored as evidence of drift."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,20 +15,20 @@ from aemon.detection.thresholds.by_entity import Thresholds
 from aemon.frame import Frame
 
 MOST_SHIFTING = 1_000
-"""Entities whose stretches are followed; with more at once it is no entity's own affair."""
+"""Most entities with a stored stretch; if more shift at once, the cause is not a single entity."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ObservedHistory:
-    """A detector's records so far, in a few hundred numbers. Begun by `new_history`.
+    """The records that a detector has judged, in a few hundred numbers. Begun by `new_history`.
 
     Attributes:
-        scores: evidence that their scores have drifted.
-        columns: how their values are spread; None where the detector keeps no reference.
-        shifts: entity -> the stretch of flagged records it is in.
-        records: how many there were.
-        since_drift: how many since drift was found; a shift's own count from its beginning.
-        flagged: how many of the records were over the threshold.
+        scores: evidence that the scores have drifted.
+        columns: distribution of the columns; None for a detector without a reference.
+        shifts: entity -> its current stretch of flagged records.
+        records: number of judged records.
+        since_drift: number of records since drift was found; a shift has its own count.
+        flagged: number of records over the threshold.
     """
 
     scores: ScoreDrift
@@ -47,13 +47,13 @@ class ObservedHistory:
         *,
         drifting: bool,
     ) -> "ObservedHistory":
-        """The same after N more records, none of them absent.
+        """Return the history after N more records, none of them absent.
 
         Args:
             frame: the records, in the order of time.
             judged: the verdicts on them.
-            base: the lines as drawn at training: drift is away from those.
-            reference: how the columns were spread in training.
+            base: the thresholds as computed at training, from which drift is measured.
+            reference: distribution of the columns in training.
             drifting: drift was found and is not over.
         """
         shifts = dict(self.shifts)
@@ -62,10 +62,12 @@ class ObservedHistory:
             now = shifts.pop(entity, Shift()).after(frame.times[rows], judged.anomalous[rows])
             if now.level and len(shifts) < MOST_SHIFTING:
                 shifts[entity] = now
-        known = self.columns is not None and reference is not None
+        columns = None
+        if self.columns is not None and reference is not None:
+            columns = self.columns.after(reference, frame)
         return ObservedHistory(
             scores=self.scores.after(bulk_p_values(base, judged.scores, frame.entities)),
-            columns=self.columns.after(reference, frame) if known else None,  # type: ignore[union-attr, arg-type]
+            columns=columns,
             shifts=shifts,
             records=self.records + len(frame),
             since_drift=self.since_drift + len(frame) if drifting else 0,
@@ -73,13 +75,13 @@ class ObservedHistory:
         )
 
     def column_drift(self, reference: Reference | None) -> dict[str, float]:
-        """The population stability index of each column; empty with too few records."""
+        """Return the population stability index of each column; empty with too few records."""
         if self.columns is None or reference is None:
             return {}
         return psi(reference, self.columns)
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, for `from_json`."""
+        """Return all attributes, for `from_json`."""
         return {
             "scores": self.scores.as_json(),
             "columns": self.columns.as_json() if self.columns else None,
@@ -91,7 +93,7 @@ class ObservedHistory:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "ObservedHistory":
-        """The inverse of `as_json`."""
+        """Return the history that `as_json` wrote."""
         columns = stored["columns"]
         return cls(
             scores=ScoreDrift.from_json(stored["scores"]),
@@ -104,11 +106,11 @@ class ObservedHistory:
 
 
 def new_history(base: Thresholds, reference: Reference | None) -> ObservedHistory:
-    """Nothing was judged yet.
+    """Return a history without judged records.
 
     Args:
-        base: the lines as drawn at training.
-        reference: how the columns were spread in training.
+        base: the thresholds as computed at training.
+        reference: distribution of the columns in training; None without a stored one.
     """
     return ObservedHistory(
         scores=watch_scores(base.pooled),
@@ -118,7 +120,7 @@ def new_history(base: Thresholds, reference: Reference | None) -> ObservedHistor
 
 
 def rows_of(judged: Judgement, rows: npt.NDArray[np.bool_]) -> Judgement:
-    """The verdicts on some of N records."""
+    """Return the verdicts on the records of a mask (N,)."""
     names = (
         "scores",
         "p_values",

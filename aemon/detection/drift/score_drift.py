@@ -1,20 +1,21 @@
-"""Drift of the scores: a test that their bulk has moved, which raises its voice seldom wrongly.
+"""Drift of scores: a test whether their bulk has moved, with a bounded chance of a false alarm.
 
-A conformal test martingale (Vovk, Petej, Nouretdinov, Ahlberg, Carlsson & Gammerman 2021, "Retrain
-or not retrain"): money is bet that p-values are lower, or higher, than those of normal life, and
-how much of it there is says how strong the evidence is. Whoever could win at this with records
-like those of the calibration would win against a fair game: by Ville's inequality the chance that
-1 ever becomes 1/alpha is at most alpha, however long it goes on.
+The test is a conformal test martingale (Vovk, Petej, Nouretdinov, Ahlberg, Carlsson & Gammerman
+2021, "Retrain or not retrain"). It bets money that p-values are lower, or higher, than those of
+normal data; the amount of money is the strength of the evidence. With records like those of the
+calibration, the bets are a fair game. By Ville's inequality, the chance that 1 ever becomes 1/alpha
+is at most alpha, for any number of records.
 
-- Only records that are not over their line bet, with p-values that are uniform given just that. So
-  a fault, whose records are over the line, is silence here: it is no drift.
-- Records that follow each other are alike: of each block of as many as make one independent record,
-  the mean is bet on.
-- The calibration is a sample. The mean of its true p-values is off 1/2 by more than
-  sqrt(ln(2/c) / 6n) with a chance of at most c, for n independent records (a uniform variable is
-  sub-Gaussian with its own variance 1/12). Every bet pays that much, so what chance made is no win.
-- The money is laid out over time, a share of what is left with every bet, and is not lost before
-  the drift begins: 1 / (t ln^2 t) of it is fresh at the t-th bet.
+- Only records at or below their threshold take part, with p-values that are uniform under this
+  condition. So a fault, with records over the threshold, adds no evidence: it is not drift.
+- Consecutive records depend on each other. So each bet is on the mean of a block, with as many
+  records as one independent record is worth.
+- The calibration is a sample of n independent records. The mean of its true p-values differs from
+  1/2 by more than sqrt(ln(2/c) / 6n) with a chance of at most c. (A uniform variable is
+  sub-Gaussian with its own variance 1/12.) Every bet pays this amount, so that a calibration which
+  is off by chance wins no money.
+- The money is spent over time, a share of the rest with every bet, so that it is not lost before
+  drift begins. At the t-th bet, 1 / (t ln^2 t) of the money is new.
 """
 
 from collections.abc import Mapping
@@ -32,31 +33,32 @@ CALIBRATION_CHANCE = 0.01
 """Chance that a calibration is further from the truth than the bets allow for."""
 
 ALPHA = 0.01
-"""Usual chance that evidence of drift is ever found where there is none."""
+"""Default chance that drift is ever found without any drift."""
 
 MOST_SLACK = 0.5
-"""No mean of p-values is further from 1/2: a calibration that allows it proves nothing."""
+"""Largest slack of a bet. No mean of p-values is further from 1/2, so with this slack there is
+never evidence."""
 
 RICH = 1e200
-"""Evidence is counted no further."""
+"""Largest amount of evidence that is counted."""
 
 Way = Literal["grown", "shrunk"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreDrift:
-    """How much evidence there is that scores have drifted. Begun by `watch_scores`.
+    """The evidence that scores have drifted. Begun by `watch_scores`.
 
     Attributes:
-        every: records of a block: one bet.
-        slack: what each bet pays for the calibration being a sample.
-        bets: made so far.
-        unspent: money that waits for a drift that is yet to begin.
+        every: records of a block, which is one bet.
+        slack: amount that each bet pays because the calibration is a sample.
+        bets: number of bets so far.
+        unspent: money for later bets.
         grown: money on scores that have grown.
         shrunk: money on scores that have shrunk.
-        seen: records of the block under way, those over their line included.
-        betting: of these, the ones that are not.
-        total: sum of their p-values.
+        seen: records of the current block, including those over their threshold.
+        betting: records of the current block at or below their threshold.
+        total: sum of the p-values of these records.
     """
 
     every: int
@@ -70,59 +72,60 @@ class ScoreDrift:
     total: float = 0.0
 
     def after(self, p_values: Values) -> "ScoreDrift":
-        """The evidence after N more records in the order of time.
+        """Return the evidence after N more records in the order of time.
 
         Args:
-            p_values: (N,) `bulk_p_values`; NaN for a record that does not bet.
+            p_values: (N,) `bulk_p_values`; NaN for a record that does not take part.
         """
         first = min(self.every - self.seen, len(p_values))
         blocks = (len(p_values) - first) // self.every
         state = _with(self, p_values[:first])
         whole = p_values[first : first + blocks * self.every].reshape(blocks, self.every)
         betting = (~np.isnan(whole)).sum(axis=1)
-        there = betting > 0
-        state = _bet(state, np.nansum(whole[there], axis=1) / betting[there])
+        filled = betting > 0
+        state = _bet(state, np.nansum(whole[filled], axis=1) / betting[filled])
         return _with(state, p_values[first + blocks * self.every :])
 
     @property
     def log10_evidence(self) -> float:
-        """How often over 1 has become more, as a power of ten; 2 is seen once in 100 lives."""
+        """Evidence as log10 of all money; without drift, at most 1 of 100 monitors reaches 2."""
         return log10(self.unspent + self.grown + self.shrunk)
 
     @property
     def log10_grown(self) -> float:
-        """The same, had all money been on scores that grow.
+        """Evidence as log10 of the money if all of it had been on growing scores.
 
-        A detector is tried on records as none it has seen: what it then knows scores a little less,
-        and that is no drift. Where records become less odd for good, lines come down by themselves.
+        Calibration scores are of records that are unknown to the members that scored them. Later
+        records of a known kind have slightly lower scores, and that is not drift. If scores fall
+        for good, recalibration lowers the thresholds.
         """
         return log10(self.unspent + 2.0 * self.grown)
 
     @property
     def way(self) -> Way:
-        """Which way the scores went, if they did."""
+        """Direction in which the scores moved, if they did."""
         return "grown" if self.grown >= self.shrunk else "shrunk"
 
     def has_grown(self, alpha: float = ALPHA) -> bool:
-        """Whether records have become odder, by the evidence for just that; as `drifted`."""
+        """Return whether scores have grown, by the evidence of growth alone; as `drifted`."""
         return self.log10_grown >= -log10(alpha)
 
     def drifted(self, alpha: float = ALPHA) -> bool:
-        """Whether the evidence is such as normal life gives with a chance of at most alpha."""
+        """Return whether normal data would give this evidence with a chance of at most alpha."""
         return self.log10_evidence >= -log10(alpha)
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, for `from_json`."""
+        """Return all attributes, for `from_json`."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "ScoreDrift":
-        """The inverse of `as_json`."""
+        """Return the evidence that `as_json` wrote."""
         return cls(**stored)
 
 
 def watch_scores(threshold: Threshold) -> ScoreDrift:
-    """No evidence yet, for scores whose calibration is that of a line, as drawn at training."""
+    """Return the initial evidence, for scores with the calibration of a threshold at training."""
     slack = sqrt(log(2 / CALIBRATION_CHANCE) / (6 * threshold.independent))
     return ScoreDrift(
         every=max(1, ceil(threshold.records / threshold.independent)), slack=min(slack, MOST_SLACK)
@@ -130,15 +133,15 @@ def watch_scores(threshold: Threshold) -> ScoreDrift:
 
 
 def bulk_p_values(thresholds: Thresholds, scores: Values, entities: Texts) -> Values:
-    """p-values (N,) of scores given that they are not over their line; NaN where they are.
+    """Return p-values (N,) of scores, given that they are not over their threshold; NaN above it.
 
-    Uniform on (0, 1) for normal records. Of a score that occurs in the calibration the middle of
-    its p-values is taken, so that equal scores move the mean neither up nor down.
+    They are uniform on (0, 1) for normal records. A score that occurs in the calibration gets the
+    middle of its p-values, so that equal scores move the mean neither up nor down.
 
     Args:
-        thresholds: as drawn at training: drift is away from what it saw.
-        scores: (N,).
-        entities: (N,).
+        thresholds: as computed at training, from which drift is measured.
+        scores: (N,) of the records.
+        entities: (N,) the entity of each record.
     """
     found = np.full(len(scores), np.nan)
     for threshold, rows in thresholds.parts(entities):
@@ -152,10 +155,10 @@ def bulk_p_values(thresholds: Thresholds, scores: Values, entities: Texts) -> Va
 
 
 def _with(state: ScoreDrift, p_values: Values) -> ScoreDrift:
-    """The evidence after some more records of the block under way, which may complete it."""
-    there = p_values[~np.isnan(p_values)]
+    """Return the evidence after more records of the current block, which may complete it."""
+    present = p_values[~np.isnan(p_values)]
     seen = state.seen + len(p_values)
-    betting, total = state.betting + len(there), state.total + float(there.sum())
+    betting, total = state.betting + len(present), state.total + float(present.sum())
     if seen < state.every:
         return replace(state, seen=seen, betting=betting, total=total)
     means = np.array([total / betting] if betting else [])
@@ -163,7 +166,7 @@ def _with(state: ScoreDrift, p_values: Values) -> ScoreDrift:
 
 
 def _bet(state: ScoreDrift, means: Values) -> ScoreDrift:
-    """The evidence after blocks of records whose p-values have these means, in order."""
+    """Return the evidence after blocks of records with these mean p-values, in order."""
     bets, unspent, grown, shrunk = state.bets, state.unspent, state.grown, state.shrunk
     for mean in means.tolist():
         low = 0.5 - mean

@@ -1,1 +1,1 @@
-"""Why a record was flagged: the columns to blame, and what was expected of them."""
+"""Explanations of flagged records: the columns to blame, and their expected values."""

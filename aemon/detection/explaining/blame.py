@@ -1,4 +1,4 @@
-"""Which columns of a record are to blame, and what they should have been."""
+"""Blame: the columns that make a record unusual, and the values expected in their place."""
 
 from typing import NamedTuple
 
@@ -10,23 +10,23 @@ from aemon.detection.features.feature_map import FeatureMap
 from aemon.detection.scoring.scorer import Scorer
 
 MOST_BLAMED = 3
-"""Columns blamed for one record at most: a longer list is no explanation."""
+"""Most columns blamed for one record; a longer list explains nothing."""
 
 SUSPECTS = 3
-"""Columns with the largest errors, of which one is blamed in each round."""
+"""Columns with the largest errors from which a round chooses the column to blame."""
 
 FILL_ROUNDS = 8
-"""How often blamed cells are filled with their reconstruction. On planted shifts of 2 to 8
-spreads the distance from the true value fell from 0.9-3.5 (nothing hidden) to 0.15 after 2
-rounds and 0.11 after 8, and no further."""
+"""How often blamed cells are filled with their reconstruction. On planted shifts of 2 to 8 spreads,
+the distance from the true value was 0.9-3.5 with nothing hidden. It fell to 0.15 after 2 rounds and
+0.11 after 8, and no further."""
 
 
 class Blame(NamedTuple):
-    """What was found of N records; columns are places among the judged ones."""
+    """The blamed columns of N records, as indices of judged columns, and the expected values."""
 
-    columns: list[list[int]]  # to blame, in order
+    columns: list[list[int]]  # blamed columns of each record, in order
     reconstruction: Floats  # (N, F), as expected without the blamed columns
-    shown: Mask  # (N, F), which cells it was expected from
+    shown: Mask  # (N, F), the cells that the reconstruction was made from
 
 
 def blame(
@@ -36,26 +36,26 @@ def blame(
     X: Floats,  # noqa: N803 -- (N, F)
     mask: Mask,
 ) -> Blame:
-    """The judged columns to blame for each record, and what the others lead to expect.
+    """Find the judged columns to blame for each record, and the values expected without them.
 
-    A wrong value misleads the autoencoder about the right ones too. So of the columns with the
-    largest errors the one is hidden, as if it were missing, without which the record is most
-    normal; until the rest is below its line or `MOST_BLAMED` are hidden. (A true cause of AI4I
-    comes first in 90 % of its failures this way, in 86 % by the largest error alone; of the
-    stretches of SMD in 77 % and 75 %.)
+    A wrong value misleads the autoencoder about right values, too. So each round compares the
+    columns with the largest errors. It hides, as if missing, the column without which the record is
+    most normal. The rounds end when the rest is below its threshold or `MOST_BLAMED` are hidden.
+    (In this way a true cause comes first in 90 % of the failures of AI4I, and in 77 % of the
+    anomalous periods of SMD. By the largest error alone, it comes first in 86 % and 75 %.)
 
     Args:
-        feature_map: where the features came from.
-        scorer: of the detector.
-        thresholds: (N,) the score that each record is held against.
+        feature_map: the detector's feature map.
+        scorer: the detector's scorer.
+        thresholds: (N,) the threshold of each record's score.
         X: (N, F), 0 where missing.
-        mask: (N, F), which cells were observed.
+        mask: (N, F) True where a cell was observed.
     """
     places = [place for _, place in feature_map.judged]
     blamed: list[list[int]] = [[] for _ in X]
     shown = mask.copy()
     reconstruction = np.zeros_like(X)
-    rows = np.arange(len(X))  # records still being looked at
+    rows = np.arange(len(X))  # records that are not finished
     for _ in range(MOST_BLAMED + 1):
         found = scorer.parts(_hidden(X[rows], shown[rows]), shown[rows], rounds=FILL_ROUNDS)
         reconstruction[rows] = found.reconstruction
@@ -75,7 +75,7 @@ def blame(
             blamed[row].append(int(column))
             shown[row, places[column]] = False
     bare = np.flatnonzero(~shown[:, scorer.space.weights > 0].any(axis=1))
-    if bare.size:  # nothing is left to expect it from but whose record it is
+    if bare.size:  # no observed cell is left but the context
         usual = scorer.space.usual_of_context(X[bare], mask[bare])
         reconstruction[bare] = np.where(np.isnan(usual), reconstruction[bare], usual)
     return Blame(blamed, reconstruction, shown)
@@ -88,7 +88,10 @@ def _most_normal_without(
     errors: Floats,
     places: list[slice | Rows],
 ) -> npt.NDArray[np.intp]:
-    """Of each record's columns with the largest errors (N, columns), which to hide (N,)."""
+    """Return the column to hide of each record (N,), from the columns with the largest errors.
+
+    `errors` is (N, columns).
+    """
     suspects = np.argsort(-errors, axis=1, kind="stable")[:, :SUSPECTS]  # (N, S)
     scores = np.full(suspects.shape, np.inf)
     for turn in range(suspects.shape[1]):
@@ -96,8 +99,8 @@ def _most_normal_without(
         for row, column in enumerate(suspects[:, turn]):
             without[row, places[column]] = False
         found = scorer.scores(_hidden(X, without), without, rounds=FILL_ROUNDS)
-        there = np.take_along_axis(errors, suspects[:, turn : turn + 1], axis=1)[:, 0] > 0
-        scores[:, turn] = np.where(there, found, np.inf)
+        wrong = np.take_along_axis(errors, suspects[:, turn : turn + 1], axis=1)[:, 0] > 0
+        scores[:, turn] = np.where(wrong, found, np.inf)
     return np.take_along_axis(suspects, scores.argmin(axis=1)[:, None], axis=1)[:, 0]
 
 

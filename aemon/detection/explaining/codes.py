@@ -1,4 +1,4 @@
-"""What a detector's codes are good for beside scores: a map of records, and lossy compression."""
+"""Uses of a detector's codes apart from scores: a map of records, and lossy compression."""
 
 from dataclasses import dataclass
 
@@ -9,18 +9,18 @@ from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.features.feature_map import FeatureMap
 
 FLOAT_BYTES = 4
-"""A number of a code, or a feature, takes so many bytes: float32."""
+"""Bytes of one number of a code or of one feature: float32."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Compression:
-    """What keeping the codes of one member instead of the records saves, and costs.
+    """Savings and error of storing one member's codes in place of the records.
 
     Attributes:
-        record_bytes: of N records as their judged features, float32.
-        code_bytes: of their codes, float32.
+        record_bytes: bytes of N records as their judged features, float32.
+        code_bytes: bytes of their codes, float32.
         error: weighted mean squared reconstruction error of observed cells, in squared spreads.
-        by_column: the same of each judged column, the worst first.
+        by_column: the same error for each judged column, the largest first.
     """
 
     record_bytes: int
@@ -35,18 +35,17 @@ class Compression:
 
 
 def code_map(autoencoder: Autoencoder, normal: Floats, X: Floats) -> Floats:  # noqa: N803
-    """Coordinates (N, 2) for a picture: the first two principal components of codes.
+    """Return coordinates (N, 2) for a picture: the first two principal components of codes.
 
-    Of the first member's codes: members start from different weights, so the places of one
-    member's code mean nothing to another and a mean over members would mean nothing at all. The
-    axes are those of normal records, so that a record stays where it is whatever it is drawn
-    beside; of an axis and its opposite that is taken whose largest loading is positive. Where
+    Only the codes of the first member are used. Members start from different weights, so a mean
+    over their codes would have no meaning. The axes come from normal records, so a record has the
+    same place beside any other records. The sign of an axis makes its largest loading positive. If
     the code is narrower than two, the missing coordinates are 0.
 
     Args:
         autoencoder: M members.
-        normal: (P, F) features of the normal records that the axes are found from.
-        X: (N, F) features without gaps of the records to place.
+        normal: (P, F) features of the normal records that determine the axes.
+        X: (N, F) features, without missing ones, of the records to place.
     """
     first = autoencoder.member(0)
     known = first.encode(normal)[0].astype(np.float64)  # (P, C)
@@ -66,13 +65,13 @@ def compression(
     X: Floats,  # noqa: N803 -- (N, F), without gaps
     mask: Mask,
 ) -> Compression:
-    """How small records become as codes, and how well they come back.
+    """Measure the size of records as codes, and the error of their reconstruction.
 
     Args:
         feature_map: names the columns.
-        autoencoder: its first member alone is used.
-        X: (N, F) features without gaps.
-        mask: (N, F), which cells were observed: errors are theirs.
+        autoencoder: only its first member is used.
+        X: (N, F) features without missing ones.
+        mask: (N, F) True where a cell was observed; only these cells count in errors.
     """
     first = autoencoder.member(0)
     back = first.decode(first.encode(X))[0]

@@ -1,4 +1,4 @@
-"""What an expectation rests on: the few other columns that alone lead to about the same."""
+"""Evidence for an expected value: the few other columns that alone lead to about the same value."""
 
 import numpy as np
 
@@ -9,25 +9,26 @@ from aemon.detection.scoring.residuals import residuals_of
 from aemon.detection.scoring.scorer import Scorer
 
 MOST_GROUNDS = 3
-"""Columns that an expectation is said to rest on, at most."""
+"""Most columns that are named as grounds of an expected value."""
 
 NOTICEABLE = 0.25
-"""In spreads. A column that moves the expectation less than this is not worth naming."""
+"""In spreads. A column that moves the expected value by less is not named."""
 
 RELATED = 0.3
-"""Of a correlation among normal records: columns less alike lead to an expectation by chance."""
+"""Least absolute correlation among normal records. A less related column would lead to the expected
+value by chance."""
 
 AS_RELATED = 0.5
-"""Of the strongest correlation: a column much less alike has no part of its own."""
+"""Least share of the strongest correlation; a much less related column contributes nothing."""
 
 MOST_TRIED = 8
-"""Columns tried as grounds, those that correlate most: hundreds would take too long."""
+"""Most columns that are tried as grounds, the most related first: hundreds would take too long."""
 
 FILL_ROUNDS = 2
-"""How often hidden cells are filled here: more rounds moved no expectation noticeably."""
+"""How often hidden cells are filled here; more rounds changed no expected value noticeably."""
 
 BLOCK_RECORDS = 256
-"""Records worked on at once, each with as many variants as there are columns to try."""
+"""Records processed at once, each with one variant per column to try."""
 
 
 def grounds(
@@ -36,23 +37,23 @@ def grounds(
     X: Floats,  # noqa: N803 -- (N, F)
     blame: Blame,
 ) -> list[list[int]]:
-    """The judged columns that the expectation of each record's first blamed column rests on.
+    """Find the judged columns that lead to the expected value of each record's first blamed column.
 
-    All columns but the context are hidden, and the one shown again that brings the expectation
-    closest to what the whole record leads to; then the next, as long as it gets noticeably
-    closer. Hiding them one at a time instead would name none where several tell the same: the
-    pressure of a pump follows from its flow as well as from its current.
+    First all columns except the context are hidden. Then the column is shown that brings the
+    expected value closest to that of the whole record, then the next, as long as the value gets
+    noticeably closer. To hide single columns instead would find none if several carry the same
+    information: the pressure of a pump follows from its flow as well as from its current.
 
     Args:
-        feature_map: where the features came from.
-        scorer: of the detector.
+        feature_map: the detector's feature map.
+        scorer: the detector's scorer.
         X: (N, F), 0 where missing.
-        blame: of these records.
+        blame: the blame of these records.
 
     Returns:
-        Up to `MOST_GROUNDS` places among the judged columns for each record, the weightiest
-        first; none where nothing is blamed, the expectation is near the usual value anyway, or
-        no other column is related.
+        Up to `MOST_GROUNDS` indices of judged columns for each record, the most important first.
+        Empty if nothing is blamed, if the expected value is near the usual value, or if no other
+        column is related.
     """
     found: list[list[int]] = []
     for start in range(0, len(X), BLOCK_RECORDS):
@@ -74,10 +75,13 @@ def _grounds(
     untried &= ~feature_map.missing(blame.shown)
 
     def distances(rows: Rows, known: Mask) -> Floats:
-        """From the expectation by what is known of records (Q, F) to the whole ones' (Q,)."""
+        """Return the distances (Q,) of expected values from those of the whole records.
+
+        The expected values are made from the `known` cells (Q, F) of the records at `rows`.
+        """
         guessed = scorer.space.guess(np.where(known, X[rows], np.float32(0)), known)
-        told = residuals_of(scorer.autoencoder, guessed, known, rounds=FILL_ROUNDS).reconstruction
-        gaps = np.abs(told - blame.reconstruction[rows]) * member[asked[rows]]
+        found = residuals_of(scorer.autoencoder, guessed, known, rounds=FILL_ROUNDS)
+        gaps = np.abs(found.reconstruction - blame.reconstruction[rows]) * member[asked[rows]]
         largest: Floats = gaps.max(axis=1, initial=0)
         return largest
 
@@ -99,13 +103,13 @@ def _grounds(
             found[row].append(int(column))
         known[rows] |= member[tried] & blame.shown[rows]
         untried[rows, tried] = False
-        away[:] = 0  # nothing more for the records that got no closer
+        away[:] = 0  # records that got no closer are finished
         away[rows] = left[closer]
     return found
 
 
 def _members(feature_map: FeatureMap) -> Mask:
-    """Which features are of which judged column (judged columns, F)."""
+    """Return which features belong to each judged column (judged columns, F)."""
     member = np.zeros((len(feature_map.judged), len(feature_map)), dtype=bool)
     for column, (_, place) in enumerate(feature_map.judged):
         member[column, place] = True
@@ -113,9 +117,10 @@ def _members(feature_map: FeatureMap) -> Mask:
 
 
 def _related(records: Floats, member: Mask, asked: Rows) -> Mask:
-    """The columns worth trying for each of N records' asked ones (N, judged columns).
+    """Return the columns to try for the column `asked` of each record (N, judged columns).
 
-    Those `RELATED` to it, and not much less so than the most related, among normal records (P, F), the `MOST_TRIED` most.
+    These are at most `MOST_TRIED` columns, with a correlation of at least `RELATED` among normal
+    records (P, F), and at least `AS_RELATED` times the strongest one.
     """
     related = np.zeros((len(asked), len(member)), dtype=bool)
     centred = records - records.mean(axis=0)

@@ -1,4 +1,4 @@
-"""Explaining records: features back into columns, and each column's part in the blame."""
+"""Explanation of records: expected values in original units, ranked columns, and the reason."""
 
 from collections.abc import Mapping
 
@@ -15,11 +15,11 @@ from aemon.detection.features.units import cells_of
 from aemon.detection.judgement import Contribution, Explanation, Value
 
 SURE = 0.9
-"""A boolean is reconstructed as true or false from this probability on, as a number below."""
+"""Probability from which a boolean is reconstructed as true or false; else as a number."""
 
 PLAIN_ERROR = 100.0
-"""Squared gap told of a column that moved and never did in training, or that stands still, as of a
-text never seen."""
+"""Squared gap that is reported for a column that fails a plain check, such as a constant that moved
+or a frozen number. It is the gap of a text not seen in training."""
 
 
 def explain_records(
@@ -30,20 +30,20 @@ def explain_records(
     given: list[list[int]],
     units: Mapping[str, str],
 ) -> list[Explanation]:
-    """One explanation for each of a few records.
+    """Return an explanation for each of a few records.
 
-    Ranks and the sentence follow one order: the blamed columns as they were found, then the
-    others by their errors. No column is told a larger error than one ranked before it: beside a
-    wrong value right ones look wrong, too, but that is none of their fault.
+    Ranks and the sentence have the same order: the blamed columns as they were found, then the
+    others by their errors. No column is reported with a larger error than a column ranked before
+    it: right values look wrong beside a wrong value.
 
     Args:
-        feature_map: where the features came from.
-        cells: of the N records, as they were read.
-        errors: (N, F) squared gaps, shared out by blame.
-        blame: which columns, and what was expected of them.
-        given: for each record what the expectation of its first blamed column rests on, as
-            places among the judged columns.
-        units: of numeric columns.
+        feature_map: the detector's feature map.
+        cells: the cells of the N records, as they were read.
+        errors: (N, F) squared gaps, distributed by blame.
+        blame: the blamed columns, and the values expected of them.
+        given: for each record the grounds of its first blamed column's expected value, as indices
+            of judged columns.
+        units: column -> unit, for numeric columns.
     """
     observed = _observed(feature_map, cells)
     reconstructed = _reconstructed(feature_map, blame.reconstruction)
@@ -81,7 +81,10 @@ def explain_records(
 
 
 def _shares_of_categories(feature_map: FeatureMap) -> dict[str, dict[str, float]]:
-    """How common each learned category is; of entities that live apart, each is sure of its own."""
+    """Return the share of each learned category by column; 1 for all if the detector has context.
+
+    A category can be rare among all records and the usual one of its own entity or mode.
+    """
     found, start = {}, len(feature_map.scaled)
     for name, texts in feature_map.categorical:
         shares = feature_map.means[start : start + len(texts)].tolist()
@@ -95,13 +98,13 @@ def _shares_of_categories(feature_map: FeatureMap) -> dict[str, dict[str, float]
 def _moved_clauses(
     feature_map: FeatureMap, cells: RecordCells, row: int, seen: Mapping[str, Value]
 ) -> dict[str, str]:
-    """What is said of each column that moved and never did before."""
+    """Return the reason for each column that moved and never did in training."""
     moved = [feature_map.constants[place] for place in np.flatnonzero(cells.moved[row])]
     return {constant.column: constant.reason(seen[constant.column]) for constant in moved}
 
 
 def _mode_clauses(feature_map: FeatureMap, cells: RecordCells, row: int) -> list[str]:
-    """What is said of a mode that was not there in training."""
+    """Return the reason for a mode that is not in the training set; else nothing."""
     if feature_map.mode is None or cells.modes is None or not unseen(cells.modes.codes)[row]:
         return []
     return [feature_map.mode.reason(cells.modes.texts[row])]
@@ -110,14 +113,14 @@ def _mode_clauses(feature_map: FeatureMap, cells: RecordCells, row: int) -> list
 def _plain_clauses(
     feature_map: FeatureMap, cells: RecordCells, row: int, seen: Mapping[str, Value]
 ) -> dict[str, str]:
-    """What is said of each column that is outside of its range, or stands still for too long."""
+    """Return the reasons, by column, for numbers out of range, new pairs and repetitions."""
     judged = {name for name, _ in feature_map.judged}
     clauses: dict[str, list[str]] = {}
     for place in np.flatnonzero(cells.outside[row]):
         one = feature_map.ranges[place]
         if one.column in judged:
             clauses.setdefault(one.column, []).append(one.reason(seen[one.column]))
-    for place in np.flatnonzero(cells.apart[row]):
+    for place in np.flatnonzero(cells.new_pairs[row]):
         pair = feature_map.pairs[place]
         clauses.setdefault(pair.column, []).append(pair.reason(seen))
     for place in np.flatnonzero(cells.frozen[row]):
@@ -125,9 +128,9 @@ def _plain_clauses(
         held = f"stood still at {seen[name]:.10g} for {cells.frozen[row, place]} records"
         if name in feature_map.counted:
             held = f"risen by {seen[name]:.10g} in each of {cells.frozen[row, place]} records"
-        told = f"{shortened(name)} has {held}, where up to {most} are usual"
-        clauses.setdefault(name, []).append(told)
-    return {name: "; ".join(told) for name, told in clauses.items()}
+        reason = f"{shortened(name)} has {held}, where up to {most} are usual"
+        clauses.setdefault(name, []).append(reason)
+    return {name: "; ".join(reasons) for name, reasons in clauses.items()}
 
 
 def _contributions(
@@ -137,7 +140,7 @@ def _contributions(
     observed: Mapping[str, Value],
     reconstructed: Mapping[str, Value],
 ) -> tuple[Contribution, ...]:
-    """Rank the K columns of one record: the blamed ones as they were found, others by error."""
+    """Rank the K columns of a record: first blamed columns as they were found, then by error."""
     order = [*blamed, *(i for i in np.argsort(-errors, kind="stable") if i not in blamed)]
     total = float(errors.sum())
     return tuple(
@@ -154,14 +157,14 @@ def _contributions(
 
 
 def _shares(errors: Values) -> Values:
-    """Shares (K,) of the errors of columns in the order of their ranks; none below a later one."""
+    """Return shares (K,) of the columns' errors, in the order of ranks and never increasing."""
     lifted = np.maximum.accumulate(errors[::-1])[::-1]
     total = lifted.sum()
     return lifted / total if total > 0 else np.full(len(errors), 1 / len(errors))
 
 
 def _observed(feature_map: FeatureMap, cells: RecordCells) -> dict[str, list[Value]]:
-    """Every learned column's cells, None where missing."""
+    """Return the cells of every learned column, None where missing."""
     observed: dict[str, list[Value]] = {}
     for place, name in enumerate(feature_map.scaled):
         boolean = name in feature_map.booleans
@@ -180,7 +183,7 @@ def _observed(feature_map: FeatureMap, cells: RecordCells) -> dict[str, list[Val
 
 
 def _reconstructed(feature_map: FeatureMap, reconstruction: Floats) -> dict[str, list[Value]]:
-    """Every learned column as the autoencoder expects it, numbers no further than plausible."""
+    """Return every learned column as the autoencoder expects it, clipped to plausible numbers."""
     return {
         name: [_boolean(cell) for cell in cells] if name in feature_map.booleans else cells.tolist()
         for name, cells in cells_of(feature_map, reconstruction).items()

@@ -1,4 +1,4 @@
-"""Why a record was flagged, in one plain sentence."""
+"""The reason of a flagged record as one plain sentence."""
 
 from collections.abc import Collection, Mapping, Sequence
 from math import floor, log10
@@ -7,17 +7,17 @@ from aemon.detection.features.columns import listed, shortened
 from aemon.detection.judgement import Contribution
 
 LARGEST_PLAIN = 1e9
-"""From here on numbers are written with an exponent."""
+"""Numbers of this size or larger are written with an exponent."""
 
 NEARLY_ALL = 0.9
-"""Share from which a category is expected though no other column leads to it."""
+"""Share from which a category is expected even if no other column leads to it."""
 
 RARE = 0.02
-"""Share up to which a category is odd by itself."""
+"""Share up to which a category is unusual by itself."""
 
 _UNUSUAL = "unusual beside the other columns"
-_MOST_DECIMALS = 6  # more, and an exponent is easier to read
-_DIGITS, _MOST_DIGITS = 3, 12  # of numbers with an exponent; beyond 12 it is binary noise
+_MOST_DECIMALS = 6  # with more decimals, an exponent is easier to read
+_DIGITS, _MOST_DIGITS = 3, 12  # of numbers with an exponent; further digits are binary noise
 
 
 def sentence(
@@ -27,13 +27,13 @@ def sentence(
     units: Mapping[str, str],
     counted: Collection[str] = (),
 ) -> str:
-    """What was seen where something else was expected, a clause for each column to blame.
+    """Return observed and expected values as a sentence, with a clause for each blamed column.
 
     Args:
-        blamed: their columns, the first to blame first.
-        given: the columns that the first one's expectation rests on.
-        categories: those learned, of each categorical column, with their shares.
-        units: of numeric columns; others have none.
+        blamed: the blamed columns, the first to blame first.
+        given: the columns that lead to the expected value of the first blamed column.
+        categories: column -> learned category -> share, for categorical columns.
+        units: column -> unit, for numeric columns with a unit.
         counted: columns that are judged by their increase.
     """
     clauses = []
@@ -57,11 +57,12 @@ def _clause(
     if shares is not None and part.observed not in shares:
         return f"{column} {shortened(str(part.observed))!r} never seen in training"
     if shares is not None and not because and shares.get(str(part.reconstructed), 1) < NEARLY_ALL:
-        # Nothing leads to the commonest category but its being so.
+        # No column leads to the most frequent category; it is expected because it is frequent.
         share = shares[str(part.observed)]
+        shown = shortened(str(part.observed))
         if share <= RARE:
-            return f"{column} {shortened(str(part.observed))}, which only {100 * share:.2g} % of the records have"
-        return f"{column} {shortened(str(part.observed))} {_UNUSUAL}"
+            return f"{column} {shown}, which only {100 * share:.2g} % of the records have"
+        return f"{column} {shown} {_UNUSUAL}"
     if isinstance(part.observed, bool) or shares is not None:
         observed, expected = _word(part.observed), _word(part.reconstructed)
         seen = observed
@@ -75,14 +76,14 @@ def _clause(
 
 
 def _word(value: object) -> str:
-    """A category or a truth; a number is how likely the truth is."""
+    """Return the text of a category or a boolean; a number is the probability of true."""
     if isinstance(value, bool):
         return str(value).lower()
     return f"true with probability {value}" if isinstance(value, float) else shortened(str(value))
 
 
 def number_pair(observed: float, expected: float) -> tuple[str, str]:
-    """Two numbers with as many decimals, equally many, as tell two digits of their difference.
+    """Return two numbers as texts, with decimals that show two digits of their difference.
 
     >>> number_pair(2.1, 4.0137)
     ('2.1', '4.0')
@@ -104,10 +105,13 @@ def number_pair(observed: float, expected: float) -> tuple[str, str]:
 
 
 def _plain(number: float, decimals: int) -> str:
-    return f"{round(number, decimals) + 0.0:.{decimals}f}"  # + 0.0: never -0
+    return f"{round(number, decimals) + 0.0:.{decimals}f}"  # + 0.0 turns -0 into 0
 
 
 def _with_digits(number: float, digits: int) -> str:
-    """A number with so many digits, though never 1.23e+03 where 1234 can be said."""
+    """Return a number with this number of digits, or as a whole number such as 1234.
+
+    A number below `LARGEST_PLAIN` is not written as 1.23e+03.
+    """
     whole = len(str(int(abs(number)))) if abs(number) < LARGEST_PLAIN else 0
     return f"{number:.{max(digits, whole)}g}"

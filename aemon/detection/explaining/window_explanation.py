@@ -1,4 +1,4 @@
-"""Explaining records that are usual alone, and odd after those before them."""
+"""Explanation of records that are usual alone, but unusual after the records before them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ from aemon.detection.judgement import Explanation
 from aemon.detection.series.series_view import InSeries
 
 BLAMED_SHARE = 0.25
-"""Of the squared gaps of a window: a column with less is not blamed beside another."""
+"""Share of a window's squared gaps; after the first, only columns with this share are blamed."""
 
 AFTER = ", after the records before it"
 
@@ -30,12 +30,12 @@ def explain_windows(
     """Explain N records by the gaps of their windows.
 
     Args:
-        feature_map: of the detector.
-        cells: of the records.
-        mask: (N, F), which features were observed.
-        seen: the records beside those before them, the gaps shared out by blame.
-        units: of numeric columns.
-        times: (N,) in words, of those whose season says most.
+        feature_map: the detector's feature map.
+        cells: the cells of the records.
+        mask: (N, F) True where a feature was observed.
+        seen: the records compared with the records before them, with gaps distributed by blame.
+        units: column -> unit, for numeric columns.
+        times: (N,) the time in the season as text; empty if the season is not the main reason.
     """
     errors, places = seen.gaps, [place for _, place in feature_map.judged]
     by_column = np.stack([errors[:, place].sum(axis=1) for place in places], axis=1)

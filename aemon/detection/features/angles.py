@@ -8,20 +8,20 @@ from aemon.detection.features.counters import each_alone
 TURN = 360.0
 
 LOWS = (0.0, -180.0)
-"""Where a turn may begin."""
+"""Degrees at which a turn may begin."""
 
 NEAR = 30.0
-"""Degrees from an end of the turn that count as near it."""
+"""Degrees from an end of the turn within which a value counts as near that end."""
 
 LEAST_SHARE = 0.005
-"""Of the cells that must lie near either end."""
+"""Least share of the cells near each end of the turn."""
 
 LEAST_VALUES = 20
-"""Different values: fewer are states."""
+"""Least number of different values of an angle; a column with fewer values holds states."""
 
 SMOOTHER = 0.6
-"""Round the circle the column moves at most this much of what it moves in numbers. Independent
-values that fill the turn come to 0.75."""
+"""Largest ratio of the movement around the circle to the movement in plain numbers. Independent
+values that fill the turn have a ratio of 0.75."""
 
 LEAST_RECORDS = 50
 
@@ -29,20 +29,20 @@ LEAST_RECORDS = 50
 def least_angle(numbers: Values, entities: Texts) -> float | None:
     """Return where the turn begins if a column is plainly an angle in degrees; None if not.
 
-    It stays within a turn, comes near both ends, and steps across.
+    The values of an angle stay within a turn, come near both ends, and step across the ends.
 
     Args:
         numbers: (N,) in the order of time, NaN where missing.
-        entities: (N,) what each record belongs to: each steps for itself.
+        entities: (N,) the entity of each record; steps are measured within an entity.
     """
-    there = numbers[~np.isnan(numbers)]
-    if len(there) < LEAST_RECORDS or len(np.unique(there)) < LEAST_VALUES:
+    present = numbers[~np.isnan(numbers)]
+    if len(present) < LEAST_RECORDS or len(np.unique(present)) < LEAST_VALUES:
         return None
     for low in LOWS:
         high = low + TURN
-        if there.min() < low or there.max() > high:
+        if present.min() < low or present.max() > high:
             continue
-        ends = (there <= low + NEAR).mean(), (there >= high - NEAR).mean()
+        ends = (present <= low + NEAR).mean(), (present >= high - NEAR).mean()
         steps = np.abs(np.concatenate([np.diff(own) for own in each_alone(numbers, entities)]))
         around = np.minimum(steps, TURN - steps)
         if min(ends) >= LEAST_SHARE and around.sum() <= SMOOTHER * steps.sum():
@@ -51,12 +51,12 @@ def least_angle(numbers: Values, entities: Texts) -> float | None:
 
 
 def as_circle(degrees: Values) -> Values:
-    """Sine and cosine (..., 2) of angles (...)."""
+    """Return sine and cosine (..., 2) of angles (...) in degrees."""
     radians = np.deg2rad(degrees)
     return np.stack([np.sin(radians), np.cos(radians)], axis=-1)
 
 
 def as_degrees(sines: Values, cosines: Values, low: float) -> Values:
-    """Angles (N,) of sines and cosines, from `low` on."""
+    """Return the angles (N,) of sines and cosines, in degrees from `low` to `low` + 360."""
     degrees: Values = (np.rad2deg(np.arctan2(sines, cosines)) - low) % TURN + low
     return degrees

@@ -1,4 +1,4 @@
-"""Reading a column's cells as numbers, truths or texts: what cannot be read is missing."""
+"""Reading a column's cells as numbers, booleans or texts: an unreadable cell is missing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,10 +20,10 @@ from aemon.texts import cut
 Sort = Literal["boolean", "number", "text", "time", "duration", "complex", "nested", "binary"]
 
 LARGEST_NUMBER = 1e100
-"""Beyond this a number is a sentinel, not a measurement; its square would leave float64."""
+"""A larger number is a sentinel, not a measurement; its square would overflow float64."""
 
 OPAQUE: tuple[Sort, ...] = ("nested", "binary")
-"""Cells of these sorts have no name that a category could go by."""
+"""Sorts of cells that have no text to name a category by."""
 
 _LEGIBLE: tuple[Sort, ...] = ("number", "boolean", "text")
 
@@ -31,7 +31,7 @@ EXAMPLE_LENGTH = 60
 """Characters of an unreadable cell that an error shows."""
 
 _UNREAD_DTYPES: dict[str, Sort] = {"M": "time", "m": "duration", "c": "complex"}
-"""Types of NumPy, by the letter of their kind, whose cells are no measurements."""
+"""NumPy types, by the letter of their kind, with cells that are not measurements."""
 
 _NOT_A_NUMBER = frozenset({"", "nan", "+nan", "-nan"})
 _INFINITE = frozenset({"inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"})
@@ -40,7 +40,7 @@ _FALSE = frozenset({"false", "f", "no", "n", "off", "0"})
 
 
 Categories = tuple[list[str], Rows] | None
-"""A column's distinct texts, and for each record (N,) the place of its text among them."""
+"""A column's distinct texts, and the index of each record's text among them (N,)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,9 +48,9 @@ class Cells:
     """A column's N cells read as numbers.
 
     Attributes:
-        numbers: (N,) NaN where the cell holds none.
-        missing: (N,) it holds nothing: null, blank or "nan".
-        infinite: (N,) it holds an infinity or a sentinel, which is a missing cell too.
+        numbers: (N,) NaN where the cell holds no number.
+        missing: (N,) True where the cell holds nothing: null, blank or "nan".
+        infinite: (N,) True where the cell holds an infinity or a sentinel; it is missing, too.
     """
 
     numbers: Values
@@ -59,12 +59,12 @@ class Cells:
 
     @property
     def present(self) -> Mask:
-        """Which cells hold something that ought to be a number (N,)."""
+        """Mask (N,) of the cells that are neither missing nor infinite."""
         return ~(self.missing | self.infinite)
 
     @property
     def unreadable(self) -> Mask:
-        """Which cells hold something that is no number (N,)."""
+        """Mask (N,) of the cells that hold something different from a number."""
         return self.present & np.isnan(self.numbers)
 
 
@@ -72,10 +72,10 @@ class Modes(NamedTuple):
     """The modes of N records."""
 
     texts: npt.NDArray[np.object_]  # (N,) empty where missing
-    codes: Rows  # (N,) the place of each among those of the training, or less than 0
+    codes: Rows  # (N,) the index of each among the modes of the training, or less than 0
 
     def take(self, rows: Rows | Mask) -> "Modes":
-        """Return those of the records at these rows."""
+        """Return the modes of the records at these rows."""
         return Modes(self.texts[rows], self.codes[rows])
 
 
@@ -85,18 +85,20 @@ class RecordCells:
 
     Attributes:
         numbers: (N, K) the scaled columns, NaN where missing.
-        texts: categorical column -> its distinct texts, and for each record (N,) the place of
-            its text among them, -1 where missing; None where the column is not there.
+        texts: categorical column -> its distinct texts, and the index of each record's text
+            among them (N,), -1 where missing; None where the column is absent.
         angles: (N, A) the angles in degrees, NaN where missing.
-        moved: (N, constants) which constants are others than in training.
-        frozen: (N, limits) how often in a row a column held its number, where that is too often;
-            else 0.
-        outside: (N, ranges) which numbers lie outside of the ranges that were given.
-        apart: (N, pairs) which pairs never came together in training.
-        repeats: what the next records may go on with.
+        moved: (N, constants) True where a constant has a value different from training.
+        frozen: (N, limits) how often in a row a column held its number, where that is above its
+            limit; else 0.
+        outside: (N, ranges) True where a number lies outside of a configured range, or where a cell
+            is what its column never had in training.
+        new_pairs: (N, pairs) True where two values stand together that never did in training.
+        repeats: the last number of each column and how often it was repeated, per entity; the
+            next records continue from there.
         counts: the last numbers of the counters.
-        modes: in which each record was made; None where no column says so.
-        unreadable: the columns of which most cells could not be read, in all that was read.
+        modes: the mode of each record; None where no column holds modes.
+        unreadable: the columns of which most cells could not be read, over all records read.
     """
 
     numbers: Values
@@ -105,7 +107,7 @@ class RecordCells:
     moved: Mask
     frozen: Lengths
     outside: Mask
-    apart: Mask
+    new_pairs: Mask
     repeats: Repeats
     counts: Counts = field(default_factory=Counts)
     modes: Modes | None = None
@@ -127,7 +129,7 @@ class RecordCells:
             moved=self.moved[rows],
             frozen=self.frozen[rows],
             outside=self.outside[rows],
-            apart=self.apart[rows],
+            new_pairs=self.new_pairs[rows],
             repeats=self.repeats,
             counts=self.counts,
             modes=self.modes.take(rows) if self.modes is not None else None,
@@ -136,7 +138,7 @@ class RecordCells:
 
 
 def read_cells(values: "pd.Series[Any]", *, truths: bool = False) -> Cells:
-    """Cells as numbers, with words such as yes and off as 1 and 0 where `truths` are read."""
+    """Return cells as numbers; with `truths`, words such as yes and off are read as 1 and 0."""
     raw = _raw_numbers(values)
     infinite = np.abs(raw) > LARGEST_NUMBER
     missing = values.isna().to_numpy(dtype=bool, copy=True)
@@ -155,20 +157,20 @@ def read_cells(values: "pd.Series[Any]", *, truths: bool = False) -> Cells:
 
 
 def read_numbers(values: "pd.Series[Any]") -> Values:
-    """Cells as numbers (N,); NaN where a cell is missing, unreadable, infinite or a sentinel."""
+    """Return cells as numbers (N,); NaN for a missing, unreadable, infinite or sentinel cell."""
     return finite(_raw_numbers(values))
 
 
 def read_booleans(values: "pd.Series[Any]") -> Values:
-    """Cells as 0.0 and 1.0 (N,), words such as yes and off included; NaN where unreadable."""
+    """Return cells (N,) as numbers, with words such as yes and off as 1.0 and 0.0; else NaN."""
     return _with_words(values, read_numbers(values))
 
 
 def read_texts(values: "pd.Series[Any]") -> tuple[list[str], npt.NDArray[np.intp]]:
-    """The different texts of a column, and each cell's place among them (N,), -1 for missing."""
+    """Return a column's distinct texts, and each cell's index among them (N,), -1 if missing."""
     codes, found = pd.factorize(values.astype(object).mask(are_opaque(values), None))
     places: dict[str, int] = {}
-    place_of = np.full(len(found) + 1, -1, dtype=np.intp)  # the last stays for missing cells
+    place_of = np.full(len(found) + 1, -1, dtype=np.intp)  # the last entry is for missing cells
     for code, value in enumerate(found):
         text = text_of(value)
         if text:
@@ -177,14 +179,14 @@ def read_texts(values: "pd.Series[Any]") -> tuple[list[str], npt.NDArray[np.intp
 
 
 def text_of(value: object) -> str:
-    """One category's name: 1, 1.0 and "1" are the same, for a null turns integers to floats."""
+    """Return a category's name. 1, 1.0 and "1" are the same: a null turns integers into floats."""
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
     return str(value).strip()
 
 
 def is_absent(values: "pd.Series[Any]") -> Mask:
-    """Which cells hold nothing (N,): null, or text of blanks alone."""
+    """Return which cells hold nothing (N,): null, or text that is empty or blank."""
     absent = values.isna().to_numpy(dtype=bool, copy=True)
     if not is_plain(values):
         blank = [isinstance(value, str) and not value.strip() for value in values]
@@ -193,14 +195,14 @@ def is_absent(values: "pd.Series[Any]") -> Mask:
 
 
 def finite(numbers: Values) -> Values:
-    """Replace in place what is infinite or beyond `LARGEST_NUMBER` by NaN, the missing cell."""
+    """Replace numbers that are infinite or beyond `LARGEST_NUMBER` by NaN, in place."""
     with np.errstate(invalid="ignore"):
         numbers[~(np.abs(numbers) <= LARGEST_NUMBER)] = np.nan
     return numbers
 
 
 def sort_of(cell: type) -> Sort:  # noqa: PLR0911 -- a table, read from the top
-    """What sort of thing a cell of this type holds; whatever has a name counts as text."""
+    """Return the sort of a cell of this type; a type that fits no other sort counts as text."""
     if issubclass(cell, str):
         return "text"
     if issubclass(cell, bool | np.bool_):
@@ -221,7 +223,7 @@ def sort_of(cell: type) -> Sort:  # noqa: PLR0911 -- a table, read from the top
 
 
 def sorts_of(values: "pd.Series[Any]") -> npt.NDArray[np.object_]:
-    """What sort of thing each cell holds (N,); all the same where the column's type says so."""
+    """Return the sort of each cell (N,); all the same where the column's type determines it."""
     unread = unread_dtype(values)
     if unread:
         return np.full(len(values), unread, dtype=object)
@@ -233,47 +235,47 @@ def sorts_of(values: "pd.Series[Any]") -> npt.NDArray[np.object_]:
 
 
 def are_opaque(values: "pd.Series[Any]") -> Mask:
-    """Which cells have no name that a category could go by (N,)."""
+    """Return which cells (N,) have no text to name a category by."""
     if is_plain(values):
         return np.zeros(len(values), dtype=bool)
     return _any_of(sorts_of(values), OPAQUE)
 
 
-def _any_of(sorts: npt.NDArray[np.object_], wanted: tuple[Sort, ...]) -> Mask:
+def _any_of(sorts: npt.NDArray[np.object_], searched: tuple[Sort, ...]) -> Mask:
     found = np.zeros(len(sorts), dtype=bool)
-    for sort in wanted:
+    for sort in searched:
         found |= sorts == sort
     return found
 
 
 def unread_dtype(values: "pd.Series[Any]") -> Sort | None:
-    """The sort of a column whose type alone says that it holds no measurements."""
+    """Return the sort of a column if its type shows that it holds no measurements; else None."""
     return _UNREAD_DTYPES.get(values.dtype.kind)
 
 
 def is_plain(values: "pd.Series[Any]") -> bool:
-    """Whether the column's type alone says that its cells are numbers or booleans."""
+    """Return whether the column's type shows that its cells are numbers or booleans."""
     dtype = values.dtype
     return bool(pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype))
 
 
 def example_of(values: "pd.Series[Any]", rows: Mask) -> str:
-    """The first cell at these rows, short enough for an error."""
+    """Return the first cell at these rows, cut to a length that fits an error."""
     value = values[rows].iloc[0]
     text = repr(value) if isinstance(value, str) else str(value)
     return cut(text, EXAMPLE_LENGTH)
 
 
 def _raw_numbers(values: "pd.Series[Any]") -> Values:
-    """Cells as numbers (N,), infinities included."""
-    if unread_dtype(values):  # to_numeric would take a time as so many nanoseconds
+    """Return cells as numbers (N,), infinities included."""
+    if unread_dtype(values):  # to_numeric would read a time as a number of nanoseconds
         return np.full(len(values), np.nan)
     if not is_plain(values):
         legible = _any_of(sorts_of(values), _LEGIBLE)  # pandas reads b"1.5" as a number
         cells = values.astype(object).where(legible, None)
         try:
             values = pd.to_numeric(cells, errors="coerce")
-        except OverflowError:  # whole numbers that no float can hold
+        except OverflowError:  # whole numbers that are too large for a float
             values = pd.to_numeric(cells.map(_bounded), errors="coerce")
     return values.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
 
@@ -283,7 +285,7 @@ def _bounded(value: object) -> object:
 
 
 def _with_words(values: "pd.Series[Any]", numbers: Values) -> Values:
-    """Numbers (N,), where they are missing replaced by 1.0 for yes and 0.0 for no."""
+    """Return numbers (N,); a missing number becomes 1.0 for a yes word, 0.0 for a no word."""
     if is_plain(values):
         return numbers
     texts, codes = read_texts(values)

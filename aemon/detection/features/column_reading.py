@@ -1,4 +1,4 @@
-"""Reading the learned columns of a table, each once: numbers, texts, and what cannot be read."""
+"""Reading the learned columns of a table, each once: numbers, texts and unreadable columns."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -22,20 +22,21 @@ from aemon.errors import FrameError
 from aemon.records import UnreadableColumn
 
 UNREADABLE_SHARE, LEAST_UNREADABLE = 0.5, 20
-"""More unreadable cells than this share of those present are told; where no judged column is left
-and there are so many of each, the columns have changed their type."""
+"""A column is reported as unreadable if a larger share of its present cells cannot be read. If
+this is true of all judged columns, each with at least `LEAST_UNREADABLE` unreadable cells, their
+types have changed: this is an error."""
 
 
 def check_there(values: pd.DataFrame, judged: Sequence[str]) -> None:
-    """Hold the columns of records against those that a detector judges.
+    """Check that the records have all columns that a detector judges.
 
     Raises:
-        FrameError: one of them is missing.
+        FrameError: a judged column is missing.
     """
     for name in judged:
         if name not in values.columns:
             raise FrameError(
-                f"column {name!r}, which this detector learned from, is missing; "
+                f"column {name!r}, which this detector was trained on, is missing; "
                 f"there are: {', '.join(values.columns) or 'none'}",
                 todo="restore the column, or train again with `aemon train`",
             )
@@ -47,9 +48,9 @@ def read_scaled(
     booleans: Collection[str],
     readings: Mapping[str, Reading],
 ) -> tuple[Values, list[UnreadableColumn]]:
-    """Read columns as numbers (N, K), NaN where missing, and name those mostly unreadable.
+    """Read columns as numbers (N, K), NaN where missing, and name the mostly unreadable columns.
 
-    A column that is not there is missing.
+    The cells of an absent column are missing.
     """
     if all(name in values.columns and _is_numpy_number(values[name]) for name in names):
         # the common case, in one conversion
@@ -76,7 +77,7 @@ def read_scaled(
 def read_categories(
     values: pd.DataFrame, names: Sequence[str], readings: Mapping[str, Reading]
 ) -> tuple[dict[str, Categories], list[UnreadableColumn]]:
-    """Read columns as texts, None where a column is not there, and name those mostly unreadable."""
+    """Read columns as texts, None for an absent column, and name the mostly unreadable columns."""
     texts: dict[str, Categories] = {}
     found: list[UnreadableColumn] = []
     for name in names:
@@ -92,10 +93,10 @@ def read_categories(
 
 
 def check_readable(unreadable: Sequence[UnreadableColumn], judged: Collection[str]) -> None:
-    """Hold what cannot be read against the judged columns.
+    """Check that at least one judged column can be read.
 
     Raises:
-        FrameError: none of them is left.
+        FrameError: every judged column is mostly unreadable.
     """
     many = {each.column: each for each in unreadable if each.count >= LEAST_UNREADABLE}
     if not judged or not set(judged) <= many.keys():
@@ -116,12 +117,12 @@ def _is_numpy_number(column: "pd.Series[Any]") -> bool:
 def _mostly(
     column: "pd.Series[Any]", present: Mask, unreadable: Mask, learned: str
 ) -> list[UnreadableColumn]:
-    count, there = int(unreadable.sum()), int(present.sum())
-    if count <= UNREADABLE_SHARE * there:
+    count, total = int(unreadable.sum()), int(present.sum())
+    if count <= UNREADABLE_SHARE * total:
         return []
     example = example_of(column, unreadable)
     return [
         UnreadableColumn(
-            column=str(column.name), count=count, present=there, example=example, learned=learned
+            column=str(column.name), count=count, present=total, example=example, learned=learned
         )
     ]

@@ -1,4 +1,4 @@
-"""What a table's columns are taken for, and why."""
+"""Choice of the kind of each column of a table, with the reason."""
 
 import re
 from collections import Counter
@@ -29,31 +29,32 @@ from aemon.texts import cut
 Kind = Literal["numeric", "boolean", "categorical", "angle", "counter", "context", "ignored"]
 
 READABLE_SHARE = 0.95
-"""Text is taken as numbers, or as times, when this share of its values can be read as such."""
+"""Text is taken as numbers, or as times, if at least this share of it can be read as such."""
 
 MOSTLY_NUMBERS, HALF_NUMBERS = 0.75, 0.5
-"""Text that is no code is taken as numbers with words among them from the first share on, and from
-the second where there are but few different words, each repeated."""
+"""Share of numbers from which mixed text is taken as numbers with words among them. The second
+share holds if the different words are few and each is repeated. Columns of codes are excepted."""
 
 FEW_WORDS = 10
+"""Most different words among numbers for which `HALF_NUMBERS` holds."""
 
 MOST_CODES = 12
-"""So few different whole numbers with words among them may be codes, such as 1, 2, 3 and A."""
+"""Up to this number, different whole numbers with words among them may be codes: 1, 2, 3 and A."""
 
 MOST_SHOWN = 5
 """Words among numbers that a report names."""
 
 MOST_CATEGORIES = 50
-"""More different texts than this are a name or a note: a code cannot learn them."""
+"""A column with more different texts holds names or notes: an autoencoder cannot learn them."""
 
 RECORDS_PER_CATEGORY = 2
-"""Fewer records a category than this on average, and the next record brings a new one."""
+"""With fewer records per category on average, the next record is likely to have a new category."""
 
 IDENTIFIER_SHARE = 0.9
 """A text column with at least this share of different values identifies its records."""
 
 FEW_RECORDS = 50
-"""In fewer records than this a column has not shown yet how many values it takes."""
+"""With fewer records, a column has not shown how many values it takes."""
 
 EMPTY = "every value missing"
 CONSTANT = "constant: flagged when it moves"
@@ -65,7 +66,7 @@ _UNJUDGED: dict[Sort, str] = {
     "duration": "lengths of time: give them as numbers of seconds",
     "complex": "complex numbers: give their parts as columns of their own",
     "nested": "nested values: select their parts as columns of their own",
-    "binary": "binary values: select what can be measured of them",
+    "binary": "binary values: select measured parts of them as columns of their own",
 }
 
 _ISO_TIME = re.compile(
@@ -77,7 +78,7 @@ _ISO_TIME = re.compile(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ColumnReport:
-    """What one column was taken for, and why."""
+    """The kind chosen for one column, and the reason."""
 
     column: str
     kind: Kind
@@ -85,7 +86,7 @@ class ColumnReport:
 
 
 def named_columns(values: pd.DataFrame) -> pd.DataFrame:
-    """The same table with text as column names.
+    """Return the same table with its column names as text.
 
     Raises:
         FrameError: two columns have the same name.
@@ -101,11 +102,11 @@ def named_columns(values: pd.DataFrame) -> pd.DataFrame:
 
 
 def choose_kind(values: "pd.Series[Any]", written: str = "") -> tuple[Kind, str]:
-    """What a column is taken for when the configuration does not say, and why.
+    """Return the kind of a column without a configured kind, and the reason.
 
     Args:
-        values: its cells, as they are read.
-        written: how its numbers are written, where that is unusual.
+        values: (N,) its cells, after `Reading.prepare`.
+        written: the number format, if it is unusual; shown in the reason.
     """
     absent = is_absent(values)
     if absent.all():
@@ -123,14 +124,14 @@ def choose_kind(values: "pd.Series[Any]", written: str = "") -> tuple[Kind, str]
     cells = read_cells(values)
     if _are_numbers(values, cells):
         as_text = 2 * counts["text"] > counts.total()
-        told = f" written as text, {written}" if written else " written as text" if as_text else ""
-        return _choose_number(values, cells, told)
+        shown = f" written as text, {written}" if written else " written as text" if as_text else ""
+        return _choose_number(values, cells, shown)
     return _choose_text(values)
 
 
 def _are_numbers(values: "pd.Series[Any]", cells: Cells) -> bool:
-    """Return whether enough cells of a column of objects are numbers, and the rest mere words."""
-    expected = cells.present & ~are_opaque(values)  # a stray list is a missing cell
+    """Return whether enough cells of a column of objects are numbers; the rest are then missing."""
+    expected = cells.present & ~are_opaque(values)  # a list among numbers is a missing cell
     readable = ~np.isnan(cells.numbers)
     if readable.sum() >= READABLE_SHARE * expected.sum():
         return True
@@ -145,12 +146,12 @@ def _are_numbers(values: "pd.Series[Any]", cells: Cells) -> bool:
 
 
 def word_counts(values: "pd.Series[Any]", cells: Cells) -> Counter[str]:
-    """Return how often each text is met that is no number."""
+    """Return each text that is not a number, with its count."""
     return Counter(text_of(cell) for cell in values[cells.unreadable] if isinstance(cell, str))
 
 
 def missing_cells_text(values: "pd.Series[Any]", cells: Cells) -> str:
-    """How many of a column's cells are missing for what reason; empty where none is."""
+    """Return a text with the numbers of missing cells by reason; empty if no cell is missing."""
     unreadable = int(cells.unreadable.sum())
     words = ""
     if unreadable:
@@ -162,22 +163,22 @@ def missing_cells_text(values: "pd.Series[Any]", cells: Cells) -> str:
         else:
             words += ", the others are taken as missing"
     counts = {"missing": int(cells.missing.sum()), "infinite": int(cells.infinite.sum())}
-    told = [f"{count} {why}" for why, count in counts.items() if count]
-    if not told:
+    parts = [f"{count} {why}" for why, count in counts.items() if count]
+    if not parts:
         return words
-    if told == [f"{counts['missing']} missing"]:
-        return f"{words}; {told[0]}"
-    taken = "taken as missing" if len(told) == 1 else "both are missing cells"
-    return f"{words}; {', '.join(told)} ({taken})"
+    if parts == [f"{counts['missing']} missing"]:
+        return f"{words}; {parts[0]}"
+    taken = "taken as missing" if len(parts) == 1 else "both are missing cells"
+    return f"{words}; {', '.join(parts)} ({taken})"
 
 
 def shortened(text: str) -> str:
-    """A text short enough for a sentence."""
+    """Return a text cut to a length that fits a sentence."""
     return cut(text, EXAMPLE_LENGTH)
 
 
 def counted(number: int, what: str) -> str:
-    """A number of things.
+    """Return a number with its noun, in the plural unless the number is 1.
 
     >>> counted(1, "record"), counted(2, "different text")
     ('1 record', '2 different texts')
@@ -212,7 +213,7 @@ def _choose_text(values: "pd.Series[Any]") -> tuple[Kind, str]:
         return "ignored", _TIMES
     found = f"{counted(different, 'different text')} in {counted(observed, 'record')}"
     if different > 1 and different * RECORDS_PER_CATEGORY > observed and observed < FEW_RECORDS:
-        return "ignored", f"too few records to tell, {found}"
+        return "ignored", f"too few records to decide, {found}"
     if different > RECORDS_PER_CATEGORY and different >= IDENTIFIER_SHARE * observed:
         return "ignored", f"an identifier, {found}"
     if different > MOST_CATEGORIES:
@@ -225,7 +226,7 @@ def _choose_text(values: "pd.Series[Any]") -> tuple[Kind, str]:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names as a sentence has them.
+    """Return names as a list in a sentence: with commas, and "and" before the last.
 
     >>> listed(["flow", "pressure", "current"])
     'flow, pressure and current'

@@ -1,4 +1,4 @@
-"""Holding the configured columns, kinds and units against the records that are there."""
+"""Checks of the configured columns, kinds and units against the records that were read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_CONFIGURED_CATEGORIES = 200
-"""More different values than this are no categories, whatever the configuration says."""
+"""A column with more different values cannot be categorical, even if it is so configured."""
 
 
-def check_configured(columns: ColumnSettings, there: list[str]) -> None:
-    """Hold the configured names against the columns that are there.
+def check_configured(columns: ColumnSettings, present: list[str]) -> None:
+    """Check that every configured column is present.
 
     Raises:
-        FrameError: a configured column is not there.
+        FrameError: a configured column is absent.
     """
     named = {
         "columns.include": columns.include or (),
@@ -54,56 +54,56 @@ def check_configured(columns: ColumnSettings, there: list[str]) -> None:
         "columns.logarithms": () if isinstance(columns.logarithms, str) else columns.logarithms,
         "columns.mode": (columns.mode,) if columns.mode is not None else (),
     }
-    _check_names(named, there)
-    check_condition(columns, there)
+    _check_names(named, present)
+    check_condition(columns, present)
 
 
-def check_condition(columns: ColumnSettings, there: list[str]) -> None:
-    """Hold the columns that a condition is about against those that are there.
+def check_condition(columns: ColumnSettings, present: list[str]) -> None:
+    """Check that every column of the condition `only_when` is present.
 
     Raises:
-        FrameError: one of them is not there.
+        FrameError: a column of the condition is absent.
     """
     if columns.only_when is not None:
         names = columns_of(parse_condition(columns.only_when))
-        _check_names({"columns.only_when": names}, there)
+        _check_names({"columns.only_when": names}, present)
 
 
-def check_quiet(quiet: QuietSettings, there: list[str]) -> None:
-    """Hold the columns that rules of quiet are about against those that are there.
+def check_quiet(quiet: QuietSettings, present: list[str]) -> None:
+    """Check that every column of the rules under `quiet` is present.
 
     Raises:
-        FrameError: one of them is not there.
+        FrameError: a column of a rule is absent.
     """
     named = {
         "quiet.directions": tuple(quiet.directions),
         "quiet.least_gaps": tuple(quiet.least_gaps),
     }
-    _check_names(named, there)
+    _check_names(named, present)
 
 
-def _check_names(named: Mapping[str, Sequence[str]], there: list[str]) -> None:
+def _check_names(named: Mapping[str, Sequence[str]], present: list[str]) -> None:
     for key, names in named.items():
         for name in names:
-            if name in there:
+            if name in present:
                 continue
-            near = get_close_matches(name, there, n=1)
+            near = get_close_matches(name, present, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise FrameError(
                 f"column {name!r}, named under {key}, is not in the records",
-                todo=f"{hint}there are: {', '.join(there) or 'none'}",
+                todo=f"{hint}there are: {', '.join(present) or 'none'}",
             )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Taken:
-    """What one column is taken for.
+    """The kind of one column, with its cells.
 
     Attributes:
-        kind: of column.
-        reason: why.
+        kind: the kind of column.
+        reason: why it has this kind.
         values: (N,) its cells as they are read.
-        reading: how they are read.
+        reading: how the cells are read.
     """
 
     kind: Kind
@@ -113,23 +113,23 @@ class Taken:
 
 
 def take_column(values: "pd.Series[Any]", name: str, columns: ColumnSettings) -> Taken:
-    """What a column is taken for, by the configuration or by its cells, and why.
+    """Return the kind of a column, from the configuration or from its cells, and the reason.
 
     Raises:
-        FrameError: it cannot be of its configured kind, or be read in one way alone.
+        FrameError: the cells do not fit the configured kind, or can be read in two ways.
     """
     if name in columns.exclude:
         return Taken(kind="ignored", reason="excluded by the configuration", values=values)
     if columns.include is not None and name not in columns.include:
         return Taken(kind="ignored", reason="not among columns.include", values=values)
-    reading, apart = find_reading(values, name, columns)
+    reading, far = find_reading(values, name, columns)
     read = reading.prepare(values)
     kind, reason = _kind_of(read, name, columns, str(reading.format))
-    if apart.marks:
-        reason += f"; {_shown(apart.marks)} taken as missing"
-    if apart.suspects:
+    if far.marks:
+        reason += f"; {_shown(far.marks)} taken as missing"
+    if far.suspects:
         reason += (
-            f"; {_shown(apart.suspects)} taken as missing, far outside of the rest and repeated: "
+            f"; {_shown(far.suspects)} taken as missing, far outside of the rest and repeated: "
             "list it under columns.missing, or set columns.kinds to numeric if it is measured"
         )
     return Taken(kind=kind, reason=reason, values=read, reading=reading)
@@ -159,11 +159,11 @@ def _as_numbers(values: "pd.Series[Any]", name: str, kind: ColumnKind) -> tuple[
         return "ignored", f"{EMPTY} or infinite"
     if kind == "boolean":
         wrong = present & ~np.isin(cells.numbers, (0, 1))
-        bearable = 1 - READABLE_SHARE
+        allowed = 1 - READABLE_SHARE
         takes = "a boolean is true or false, yes or no, on or off, 1 or 0: "
     else:
-        wrong, bearable, takes = cells.unreadable, UNREADABLE_SHARE, ""
-    if wrong.sum() > bearable * present.sum():
+        wrong, allowed, takes = cells.unreadable, UNREADABLE_SHARE, ""
+    if wrong.sum() > allowed * present.sum():
         raise _misfit(name, kind, f"holds {example_of(values, wrong)}", takes)
     return kind, f"so configured{missing_cells_text(values, cells)}"
 

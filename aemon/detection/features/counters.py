@@ -1,4 +1,4 @@
-"""Counters: columns that only rise, or only fall, and so leave every range that is learned."""
+"""Counters: columns that only rise, or only fall, and so leave every learned range."""
 
 from collections.abc import Iterator
 
@@ -8,32 +8,34 @@ import pandas as pd
 from aemon.detection.arrays import Texts, Values
 
 LEAST_MOVES = 20
-"""Moves in one direction: by chance all of them agree once in half a million columns."""
+"""Least number of moves in one direction. By chance, 20 moves all agree once in half a million
+columns."""
 
 PARTS = 4
-"""In each such part of the training there must be moves: one step, or one slope, is no counter."""
+"""Parts of the training that must each contain moves; one step or one slope is not a counter."""
 
 LEAST_MOVES_OF_A_PART = 3
 
 LEAST_RECORDS = 50
-"""In fewer records any slope may be a part of a rhythm."""
+"""With fewer records, any slope may be a part of a season."""
 
 LEAST_EVENTS = 5
-"""Moves of a slow counter, all by one: a state that goes on and on is none."""
+"""Least number of moves of a slow counter, each by one; a column with fewer moves is a state."""
 
 MOST_RESETS = 3
-"""Moves against the direction: a meter that was replaced. What falls back more often is a level
-that returns, and can be learned."""
+"""Most moves against the direction, such as a replaced meter. A column that falls back more often
+is a level that returns, and can be learned."""
 
 MOVES_PER_RESET = 30
+"""Least number of moves in the direction for each move against it."""
 
 
 def is_counter(numbers: Values, entities: Texts) -> str:
-    """Return in which direction a column goes throughout, "rises" or "falls"; empty if in none.
+    """Return the constant direction of a column, "rises" or "falls"; empty if it has none.
 
     Args:
         numbers: (N,) in the order of time, NaN where missing.
-        entities: (N,) what each record belongs to: each counts for itself.
+        entities: (N,) the entity of each record; each entity has its own counter.
     """
     if np.count_nonzero(~np.isnan(numbers)) < LEAST_RECORDS:
         return ""
@@ -57,9 +59,9 @@ def is_counter(numbers: Values, entities: Texts) -> str:
 
 
 def _counts_events(numbers: Values, entities: Texts) -> bool:
-    """Return whether whole numbers go up by one now and then, and never otherwise."""
-    there = numbers[~np.isnan(numbers)]
-    if (there != np.rint(there)).any():
+    """Return whether whole numbers rise by one now and then, and do not move in any other way."""
+    present = numbers[~np.isnan(numbers)]
+    if (present != np.rint(present)).any():
         return False
     moves = [np.diff(own) for own in each_alone(numbers, entities)]
     whole = np.concatenate(moves)
@@ -70,12 +72,12 @@ def _counts_events(numbers: Values, entities: Texts) -> bool:
 
 
 def each_alone(numbers: Values, entities: Texts) -> Iterator[Values]:
-    """The numbers of each entity (n,), in their order, without those that are missing."""
-    there = ~np.isnan(numbers)
-    codes, found = pd.factorize(entities[there])
+    """Yield the numbers of each entity (n,) in their order, without missing ones."""
+    present = ~np.isnan(numbers)
+    codes, found = pd.factorize(entities[present])
     if len(found) <= 1:
-        yield numbers[there]
+        yield numbers[present]
         return
     order = np.argsort(codes, kind="stable")
     ends = np.cumsum(np.bincount(codes))[:-1]
-    yield from np.split(numbers[there][order], ends)
+    yield from np.split(numbers[present][order], ends)

@@ -1,4 +1,4 @@
-"""Fitting a feature map: which columns are judged, as what, and on which scale."""
+"""Fitting a feature map: which columns are judged, as which kind, and on which scale."""
 
 import collections
 from dataclasses import dataclass, field, replace
@@ -45,7 +45,8 @@ from aemon.frame import Frame
 __all__ = ["ColumnReport", "FeatureMap", "describe_columns", "fit_features"]
 
 ENTITIES = range(2, 51)
-"""How many entities may be context: one says nothing, more than 50 leave too few records each."""
+"""Numbers of entities that can be context: a single entity carries no information, and more than 50
+leave too few records each."""
 
 
 @dataclass
@@ -75,7 +76,7 @@ class _Learned:
     columns: ColumnSettings = field(default_factory=ColumnSettings)
 
     def add(self, name: str, taken: Taken) -> None:
-        """Add one column as what it is taken for."""
+        """Add one column as the kind that was chosen for it."""
         values, kind, reason = taken.values, taken.kind, taken.reason
         varies = True
         if kind in ("numeric", "boolean", "counter"):
@@ -98,9 +99,9 @@ class _Learned:
             categories, varies = add_categories(self.places, values)
             self.categorical.append((name, categories))
             self.width += len(categories) - 1 if varies else 0
-            there = len(values) - int(is_absent(values).sum())
-            if not varies and there >= FEW_RECORDS:
-                constant = Constant(column=name, value=categories[0], tolerance=0.0, records=there)
+            count = len(values) - int(is_absent(values).sum())
+            if not varies and count >= FEW_RECORDS:
+                constant = Constant(column=name, value=categories[0], tolerance=0.0, records=count)
                 self.constants.append(constant)
         elif kind == "angle":
             degrees = read_numbers(values)
@@ -116,7 +117,7 @@ class _Learned:
         self.reports.append(ColumnReport(column=name, kind=kind, reason=reason))
 
     def _add_logarithm(self, name: str, numbers: Values) -> str:
-        """Add the logarithm of a column where it has one; return what to say of it."""
+        """Add the logarithm of a column if it has one; return the text for the column's reason."""
         logarithm = logarithm_of(name, len(self.scaled), numbers, self.columns)
         if logarithm is None or not add_number(self.logs, logarithm.of(numbers), "numeric"):
             return ""
@@ -129,13 +130,13 @@ def fit_features(frame: Frame, columns: ColumnSettings, *, in_order: bool = Fals
 
     Args:
         frame: the records.
-        columns: what is said of their columns.
-        in_order: whether records are told by their times, so that a counter can be judged by its
-            increase; else it is left out.
+        columns: the settings of their columns.
+        in_order: whether the records have an order in time, so that a counter can be judged by its
+            increase; else counters are left out.
 
     Raises:
-        FrameError: a configured column is not there or is not of its configured kind.
-        TrainingError: no column is left that varies.
+        FrameError: a configured column is absent or is not of its configured kind.
+        TrainingError: no judged column varies.
     """
     learned = _learn_columns(frame, columns, in_order=in_order)
     entities, entity_report = _entities(frame.entities)
@@ -187,10 +188,10 @@ def _with_pairs(found: FeatureMap, frame: Frame) -> FeatureMap:
 
 
 def describe_columns(frame: Frame, columns: ColumnSettings) -> tuple[ColumnReport, ...]:
-    """What each column is taken for and why, however few the records and even if none varies.
+    """Return the kind of each column and the reason; few records or constant columns are no error.
 
     Raises:
-        FrameError: a configured column is not there or is not of its configured kind.
+        FrameError: a configured column is absent or is not of its configured kind.
     """
     return (*_learn_columns(frame, columns, in_order=True).reports, *_entities(frame.entities)[1])
 
@@ -239,9 +240,9 @@ def _refuse(reports: list[ColumnReport]) -> None:
     columns_by_reason: dict[str, list[str]] = {}
     for report in reports:
         columns_by_reason.setdefault(report.reason.split(": ")[0], []).append(report.column)
-    told = "; ".join(f"{listed(names)} ({reason})" for reason, names in columns_by_reason.items())
+    shown = "; ".join(f"{listed(names)} ({reason})" for reason, names in columns_by_reason.items())
     raise TrainingError(
-        f"nothing to learn from: {told or 'the records have no columns to judge'}",
-        todo="select columns whose values vary and come back, "
-        "or say under columns.kinds what they are",
+        f"nothing to learn from: {shown or 'the records have no columns to judge'}",
+        todo="select columns with values that vary and come back, "
+        "or set their kinds under columns.kinds",
     )

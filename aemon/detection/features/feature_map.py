@@ -1,4 +1,4 @@
-"""The feature map: from a frame's columns to the numbers an autoencoder reads, and back."""
+"""The feature map: it makes a frame's columns into the numbers that an autoencoder reads."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -36,30 +36,33 @@ from aemon.detection.features.resolution import half_steps
 from aemon.frame import Frame
 
 LARGEST_FEATURE = 1e4
-"""In spreads. Squared, whitened and summed over thousands of features it stays in float32."""
+"""In spreads. Squared, whitened and summed over thousands of features, it does not overflow
+float32."""
 
 ARRAYS = ("means", "spreads", "weights", "floors", "lows", "highs")
 """The attributes of a map that hold a number for each feature."""
 
 RANGE_MARGIN = 0.1
-"""Of the range seen in training: what is expected of a column lies no further outside."""
+"""Share of the range seen in training by which an expected value may lie outside of that range."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FeatureMap:
-    """How columns become features. Made by `fit_features`, never by hand.
+    """The fitted preparation from columns to features. Made by `fit_features`, never by hand.
 
-    The F features lie in this order: one for each of `scaled`, then for each of `categorical`
-    one place per category and one for whatever was never seen, then sine and cosine of each of
-    `angles`, then one for each of `logarithms`, then one for each of `entities`, then one for each
-    mode.
+    The F features have this order:
+
+    - one for each column of `scaled`;
+    - for each column of `categorical`, one per category and one for texts not seen in training;
+    - sine and cosine of each column of `angles`;
+    - one for each of `logarithms`, then of `entities`, then of the modes.
 
     Attributes:
-        columns: what each column was taken for, in the frame's order.
+        columns: the kind of each column and the reason, in the frame's order.
         scaled: numeric and boolean columns.
-        booleans: which of `scaled` are boolean.
-        categorical: column and its categories, the commonest first.
-        entities: known entities, the context; empty when there are fewer than two.
+        booleans: the columns of `scaled` that are boolean.
+        categorical: column and its categories, the most frequent first.
+        entities: known entities, the context; empty if there are fewer than two.
         means: (F,) of the raw features.
         spreads: (F,) of the raw features; 0 marks a feature that was constant and stays 0.
         weights: (F,) a feature's weight in errors; 0 for constants and context.
@@ -67,18 +70,18 @@ class FeatureMap:
         lows: (F,) the least raw value seen in training.
         highs: (F,) the largest raw value seen in training.
         width: independent features that vary and are judged: a code must be narrower.
-        angles: columns of degrees, and where their turn begins.
-        readings: how cells are read, of the columns that are not read as they are.
-        constants: columns that never moved in training, and are watched.
-        limits: columns that never stand still, and how many records in a row may be the same.
-        decimals: (scaled, angles) with how many decimals a number was written in training, -1 if
-            they have no end; empty where nobody noted it, and without angles in older detectors.
-        units: (scaled, angles) how many units of the last decimal were a step; empty as `decimals`.
-        ranges: of numbers, as a person has given them; and what no column may have that never had it.
+        angles: columns of degrees, and the degrees at which their turn begins.
+        readings: column -> how its cells are read; without columns that are read as they are.
+        constants: watched columns that never moved in training.
+        limits: watched columns, and how many records in a row may hold the same number.
+        decimals: (scaled, angles) number of decimals in training, -1 for numbers without an end;
+            empty if not stored, and without angles in older detectors.
+        units: (scaled, angles) step in units of the last decimal; empty as `decimals`.
+        ranges: configured ranges of numbers, and what a column never had in training.
         mode: the column of modes, which is context, too; None without one.
-        counters: those of `scaled` that are judged by their increase.
-        logarithms: those of `scaled` whose logarithm is judged, too.
-        pairs: of categories and truths that never came together, where those are asked for.
+        counters: the columns of `scaled` that are judged by their increase.
+        logarithms: the columns of `scaled` with a logarithm that is judged, too.
+        pairs: categories and booleans that never came together in training, if configured.
     """
 
     columns: tuple[ColumnReport, ...]
@@ -110,17 +113,17 @@ class FeatureMap:
 
     @property
     def context(self) -> int:
-        """How many features, the last ones, tell of a record's entity and its mode."""
+        """Number of context features, which are the last ones: a record's entity and mode."""
         return len(self.entities) + (len(self.mode) if self.mode is not None else 0)
 
     @property
     def numeric(self) -> list[str]:
-        """The columns that are read as numbers: `scaled`, then `angles`."""
+        """Columns that are read as numbers: `scaled`, then `angles`."""
         return [*self.scaled, *(name for name, _ in self.angles)]
 
     @property
     def judged(self) -> tuple[tuple[str, slice | Rows], ...]:
-        """The columns that carry weight, each with its places among the features."""
+        """Columns with a weight above 0, each with its places among the features."""
         places: list[tuple[str, slice | Rows]]
         places = [(name, slice(i, i + 1)) for i, name in enumerate(self.scaled)]
         start = len(self.scaled)
@@ -137,7 +140,7 @@ class FeatureMap:
 
     @property
     def outputs(self) -> Outputs:
-        """How an autoencoder's last layer becomes these features."""
+        """Output layer that turns an autoencoder's last numbers into these features."""
         start, categories = len(self.scaled), []
         for _, texts in self.categorical:
             stop = start + len(texts) + 1
@@ -156,7 +159,7 @@ class FeatureMap:
         )
 
     def transform(self, frame: Frame) -> tuple[Floats, Mask]:
-        """Features X (N, F), 0 where missing, and which of them were observed (N, F).
+        """Return features X (N, F), 0 where missing, and which of them were observed (N, F).
 
         Raises:
             FrameError: as `read`.
@@ -168,15 +171,16 @@ class FeatureMap:
     ) -> RecordCells:
         """Read the learned columns of N records that were fetched together, each once.
 
-        A cell that cannot be read is missing; columns of which most cells are so are named.
+        A cell that cannot be read is missing; mostly unreadable columns are named in the result.
 
         Args:
             frame: the records, in the order of time.
-            before: what the records before these repeated.
+            before: numbers that the records before these repeated.
             counts: the last numbers of the counters.
 
         Raises:
-            FrameError: a column that was learned from is missing, or no judged column can be read.
+            FrameError: a judged column or the column of modes is missing, no judged column can be
+                read, or two columns have the same name.
         """
         values = named_columns(frame.values)
         check_there(values, [name for name, _ in self.judged])
@@ -195,7 +199,7 @@ class FeatureMap:
             modes=self.mode.read(values) if self.mode is not None else None,
             frozen=frozen,
             outside=outside_of(self.ranges, self.numeric, both),
-            apart=self._never_together(numbers, texts),
+            new_pairs=self._never_together(numbers, texts),
             repeats=repeats,
             counts=after,
             numbers=numbers,
@@ -206,11 +210,11 @@ class FeatureMap:
         )
 
     def features(self, cells: RecordCells, entities: Texts) -> tuple[Floats, Mask]:
-        """Make features X (N, F) of cells that were read, and which were observed (N, F).
+        """Return features X (N, F) of cells that were read, and which were observed (N, F).
 
         Args:
             cells: of N records.
-            entities: (N,) what each record belongs to.
+            entities: (N,) the entity of each record.
         """
         raw = np.zeros((len(cells), len(self)))
         count = len(self.scaled)
@@ -255,15 +259,15 @@ class FeatureMap:
 
     @property
     def steady(self) -> Mask:
-        """Which features (F,) are of constants that are watched: no score depends on them."""
+        """Features (F,) of watched constants; no score depends on them."""
         steady = self.weights <= 0
         steady[len(self) - self.context :] = False
         return steady & bool(self.constants)
 
     def slack(self, cells: RecordCells) -> Floats:
-        """How far each feature (F,) may be off, in spreads, for its cells are rounded further.
+        """Return how far each feature (F,) may be off because its cells are rounded, in spreads.
 
-        Than in training, and noticeably: nearly always 0.
+        Above 0 only for columns with noticeably coarser cells than in training: nearly always 0.
         """
         slack = np.zeros(len(self), dtype=np.float32)
         count = len(self.scaled) if self.decimals else 0
@@ -276,15 +280,19 @@ class FeatureMap:
         return slack
 
     def missing(self, mask: Mask) -> Mask:
-        """Which judged columns are missing (N, judged columns), of observed features (N, F)."""
+        """Return which judged columns are missing (N, judged columns), from `mask` (N, F).
+
+        The mask is True for observed features.
+        """
         firsts = [place.start if isinstance(place, slice) else place[0] for _, place in self.judged]
         return ~mask[:, firsts]
 
     def plausible(self, raw: Values) -> Values:
-        """Raw features (N, F) held within the range seen in training, a little widened.
+        """Return raw features (N, F) clipped to the range seen in training, widened a little.
 
-        A reconstruction of a record far out may leave it by far; people are told no percentage
-        of -4.7. Where training saw no negative value, or no positive one, neither is told.
+        The reconstruction of an extreme record may lie far outside of that range. A report must
+        not show a percentage of -4.7. If training had no negative value, the result has none, and
+        likewise for positive values.
         """
         margin = RANGE_MARGIN * (self.highs - self.lows)
         least, most = self.lows - margin, self.highs + margin
@@ -295,7 +303,7 @@ class FeatureMap:
     def _increased(
         self, numbers: Values, frame: Frame, before: Counts | None
     ) -> tuple[Values, Counts]:
-        """Numbers (N, scaled) with increases in the place of counters, and the last counts."""
+        """Return numbers (N, scaled) with increases in place of counters, and the last counts."""
         if not self.counters:
             return numbers, Counts()
         places = [self.scaled.index(counter.column) for counter in self.counters]
@@ -308,20 +316,20 @@ class FeatureMap:
 
     @property
     def counted(self) -> tuple[str, ...]:
-        """The columns that are judged by their increase."""
+        """Columns that are judged by their increase."""
         return tuple(counter.column for counter in self.counters)
 
     def _never_together(self, numbers: Values, texts: Mapping[str, Categories]) -> Mask:
-        """Which of the `pairs` never came together in training (N, pairs)."""
+        """Return which of the `pairs` each record has (N, pairs)."""
         truths = {name: numbers[:, self.scaled.index(name)] for name in self.booleans}
         return never_together(self.pairs, texts, truths if self.pairs else {}, len(numbers))
 
     def _frozen(
         self, numbers: Values, entities: Texts, before: Repeats | None
     ) -> tuple[Lengths, Repeats]:
-        """The stretches of the `limits` that are too long (N, limits), and how they may go on.
+        """Return repetitions above the `limits` (N, limits), and the state for the next records.
 
-        Of (N, scaled and angles) numbers.
+        `numbers` is (N, scaled and angles).
         """
         if not self.limits or not len(numbers):
             return np.zeros((len(numbers), len(self.limits)), dtype=np.int64), before or Repeats()
@@ -337,5 +345,5 @@ class FeatureMap:
 
     @property
     def repeated(self) -> tuple[str, ...]:
-        """The columns whose stretches of one number are counted."""
+        """Columns with a limit on how often in a row they may hold one number."""
         return tuple(name for name, _ in self.limits)

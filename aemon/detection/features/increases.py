@@ -1,4 +1,4 @@
-"""Counters by their increase: what a meter total gained since the record before."""
+"""Increases of counters: the gain of a meter total since the record before."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,17 +11,17 @@ from aemon.detection.arrays import Texts, Times, Values
 from aemon.detection.features.counters import each_alone
 
 MOST_ENTITIES = 1_000
-"""Entities whose last counts are kept, those seen last."""
+"""Most entities with stored last counts; the most recent entities are kept."""
 
 USUAL_STEP_SHARE = 0.5
-"""Of the increases of a column: where so many are one and the same, it numbers records."""
+"""If a larger share of a column's increases is the same number, the column numbers records."""
 
 CLOCK_SPREAD = 0.01
-"""Median deviation of an increase a second, as a share of the median: a clock goes more evenly than
-any meter."""
+"""Median deviation of the increase per second, as a share of the median. A column below it is a
+clock: no meter is so even."""
 
 LEAST_RISING_SHARE = 0.5
-"""Of the increases, that are more than 0: the others count events, now and then."""
+"""Least share of steps above 0; a column with fewer counts rare events."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class Counter:
 
     Attributes:
         column: its name.
-        pause: seconds; an increase over another time is scaled to this one.
+        pause: seconds; an increase over a different time is scaled to this time.
     """
 
     column: str
@@ -38,10 +38,11 @@ class Counter:
 
     @property
     def reason(self) -> str:
-        """How it is taken, for `aemon check`."""
+        """Description for `aemon check`."""
         return (
-            f"a counter: judged by its increase in {self.pause:g} s; a record in which it falls tells "
-            "nothing; to judge it as it is, set columns.kinds to numeric"
+            f"a counter: judged by its increase in {self.pause:g} s; "
+            "a record in which it falls has no increase; "
+            "to judge it as it is, set columns.kinds to numeric"
         )
 
 
@@ -54,7 +55,7 @@ class Count(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """The last counts of all entities, entity -> column; of nobody, to begin with."""
+    """The last counts of all entities, entity -> column -> count; empty by default."""
 
     by_entity: Mapping[str, Mapping[str, Count]] = field(default_factory=dict)
 
@@ -67,7 +68,7 @@ class Counts:
 
     @classmethod
     def from_json(cls, noted: Any) -> "Counts":
-        """Return what `as_json` wrote; of nobody if it is none."""
+        """Return the counts that `as_json` wrote; empty counts if `noted` cannot be read."""
         try:
             found = {
                 str(entity): {
@@ -91,18 +92,18 @@ def increases(
     counters: Sequence[Counter],
     before: Counts | None = None,
 ) -> tuple[Values, Counts]:
-    """Return what counters gained since the record before (N, C), and what the next ones go on from.
+    """Return the gains of counters since the record before (N, C), and the counts after them.
 
-    NaN for the first record of an entity, for one in which a counter fell (it was reset or replaced),
-    and for one that is no later than the one before. A missing cell is bridged: the next one tells
-    what was gained since the last that was there, scaled to the usual pause.
+    A gain is NaN for an entity's first record, where a counter fell (it was reset or replaced), and
+    where the record is not later than the record before. A missing cell is bridged: the next
+    present cell gives the gain since the last present cell, scaled to the usual pause.
 
     Args:
         numbers: (N, C) in the order of time, NaN where missing.
-        entities: (N,) what each record belongs to: each counts for itself.
+        entities: (N,) the entity of each record; each entity has its own counters.
         times: (N,) event times.
         counters: (C,) the columns.
-        before: of the records before these.
+        before: the counts of the records before these.
     """
     codes, names = pd.factorize(entities)
     known = dict(before.by_entity) if before is not None else {}
@@ -112,17 +113,17 @@ def increases(
         rows = np.flatnonzero(codes == code) if len(names) > 1 else np.arange(len(numbers))
         last = dict(known.pop(str(name), {}))
         for place, counter in enumerate(counters):
-            there = rows[~np.isnan(numbers[rows, place])]
-            cells, at = numbers[there, place], moments[there]
+            present = rows[~np.isnan(numbers[rows, place])]
+            cells, at = numbers[present, place], moments[present]
             if (earlier := last.get(counter.column)) is not None:
                 cells, at = np.append(earlier.number, cells), np.append(earlier.time, at)
             if not len(cells):
                 continue
             gained, seconds = np.diff(cells), np.diff(at) / np.timedelta64(1, "s")
-            told = (gained >= 0) & (seconds > 0)
+            known_gain = (gained >= 0) & (seconds > 0)
             rates = np.full(len(gained), np.nan)
-            rates[told] = gained[told] * (counter.pause / seconds[told])
-            found[there[len(there) - len(rates) :], place] = rates
+            rates[known_gain] = gained[known_gain] * (counter.pause / seconds[known_gain])
+            found[present[len(present) - len(rates) :], place] = rates
             newest = len(at) - 1 - int(at[::-1].argmax())  # a late record is not the last one
             last[counter.column] = Count(float(cells[newest]), at[newest])
         known[str(name)] = last
@@ -132,15 +133,15 @@ def increases(
 
 
 def counter_of(name: str, numbers: Values, entities: Texts, times: Times) -> Counter | None:
-    """Return a column that rises as a counter of something; None if it numbers records, or times.
+    """Return the counter of a rising column; None for a record number, a clock or rare events.
 
-    What numbers records goes up by the same step mostly, or rises through all entities together; a
-    clock goes evenly; and what counts events now and then says nothing by its increase.
+    A column that numbers records rises mostly by the same step, or through all entities together. A
+    clock rises evenly. The increase of a counter of rare events carries no information.
 
     Args:
         name: of the column.
         numbers: (N,) in the order of time, NaN where missing.
-        entities: (N,) what each record belongs to.
+        entities: (N,) the entity of each record.
         times: (N,) event times.
     """
     steps = np.concatenate([np.diff(own) for own in each_alone(numbers, entities)])
@@ -150,9 +151,9 @@ def counter_of(name: str, numbers: Values, entities: Texts, times: Times) -> Cou
     _, often = np.unique(rises, return_counts=True)
     if often.max() > USUAL_STEP_SHARE * len(rises):
         return None
-    there = numbers[~np.isnan(numbers)]
+    present = numbers[~np.isnan(numbers)]
     several = len(np.unique(entities.astype(str))) > 1
-    if several and (there == np.rint(there)).all() and (np.diff(there) > 0).all():
+    if several and (present == np.rint(present)).all() and (np.diff(present) > 0).all():
         return None
     counter = usual_counter(name, entities, times)
     rates, _ = increases(numbers[:, None], entities, times, [counter])
@@ -164,7 +165,7 @@ def counter_of(name: str, numbers: Values, entities: Texts, times: Times) -> Cou
 
 
 def usual_counter(name: str, entities: Texts, times: Times) -> Counter:
-    """Return a counter whose increases are told over the usual pause of N records."""
+    """Return a counter with increases scaled to the median pause between N records."""
     seconds = (times - times.min()) / np.timedelta64(1, "s") if len(times) else np.zeros(0)
     pauses = np.concatenate([np.diff(own) for own in each_alone(seconds, entities)])
     pauses = pauses[pauses > 0]

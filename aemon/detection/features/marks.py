@@ -1,4 +1,4 @@
-"""Marks for missing: numbers such as -999 that stand for none, far outside of all others."""
+"""Marks for missing cells: numbers such as -999, far outside of all other numbers of a column."""
 
 from typing import NamedTuple
 
@@ -7,34 +7,34 @@ import numpy as np
 from aemon.detection.arrays import Rows, Values
 
 FAR = 1.0
-"""Ranges of the other cells between them and a repeated number that loggers use as a mark."""
+"""Least distance of a repeated known mark from the other cells, in ranges of the other cells."""
 
 VERY_FAR = 5.0
-"""The same for a mark met once, and for any other repeated number: that is no part of a scale,
-whatever it means."""
+"""The same for a known mark that occurs once, and for any other repeated number. A number so far
+away is not part of the column's scale."""
 
 MOST_SHARE = 0.5
-"""Of a column's cells that marks may fill."""
+"""Largest share of a column's cells that hold marks."""
 
-APART_SHARE = 0.02
-"""Of a column's cells that other numbers far outside may fill: more of them are a state."""
+SUSPECT_SHARE = 0.02
+"""Largest share of a column's cells that hold other far numbers; a larger share is a state."""
 
 LEAST_CELLS = 50
-"""In fewer cells than this nothing is far outside."""
+"""With fewer cells, no number counts as far outside."""
 
 _WORDS = (2**15 - 1, 2**15, 2**16 - 2, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1)
-"""The last values of registers, as they are and with up to three decimals."""
+"""The last values of registers; they occur as they are and with up to three decimals."""
 
 _LEAST_NINES = 99
 _OTHERS = (999.25, 9999.25)
 _NEARLY = 1e-6
 
 
-class Apart(NamedTuple):
-    """The numbers of a column that are no part of its scale, far outside of all others.
+class FarNumbers(NamedTuple):
+    """Numbers of a column far outside of all others, which are not part of its scale.
 
     Attributes:
-        marks: known marks for missing.
+        marks: known marks for missing cells.
         suspects: other numbers, each exactly repeated.
     """
 
@@ -43,7 +43,7 @@ class Apart(NamedTuple):
 
 
 def is_known_mark(number: float) -> bool:
-    """Return whether loggers write a number for a missing one: nines, or a register's last value.
+    """Return whether loggers write this number for a missing cell: nines, or a register's end.
 
     >>> is_known_mark(-999.0), is_known_mark(6553.5), is_known_mark(8.0)
     (True, True, False)
@@ -56,19 +56,19 @@ def is_known_mark(number: float) -> bool:
     )
 
 
-def find_apart(numbers: Values) -> Apart:
+def find_far_numbers(numbers: Values) -> FarNumbers:
     """Find the numbers of a column (N,) that lie far outside of the others; NaN is missing."""
-    there = numbers[~np.isnan(numbers)]
-    if len(there) < LEAST_CELLS:
-        return Apart()
-    values, counts = np.unique(there, return_counts=True)
+    present = numbers[~np.isnan(numbers)]
+    if len(present) < LEAST_CELLS:
+        return FarNumbers()
+    values, counts = np.unique(present, return_counts=True)
     marks = _marks(values, counts)
     left = ~np.isin(values, marks)
-    return Apart(marks, _suspects(values[left], counts[left]))
+    return FarNumbers(marks, _suspects(values[left], counts[left]))
 
 
 def _marks(values: Values, counts: Rows) -> tuple[float, ...]:
-    # Only the ends can be far outside; to look at each of many values would take long.
+    # Only values at the ends can be far outside, and to look at all values would take long.
     ends = np.unique(np.r_[np.arange(len(values))[:4], np.arange(len(values))[-4:]])
     known = np.zeros(len(values), dtype=bool)
     known[ends] = [is_known_mark(value) for value in values[ends]]
@@ -82,17 +82,17 @@ def _marks(values: Values, counts: Rows) -> tuple[float, ...]:
 
 
 def _suspects(values: Values, counts: Rows) -> tuple[float, ...]:
-    """Distinct numbers beyond a gap much wider than all others span, at either end."""
+    """Return distinct numbers, at either end, beyond a gap much wider than all others' span."""
     if len(values) < 3:  # noqa: PLR2004 -- two values are two states
         return ()
-    most = APART_SHARE * counts.sum()
+    most = SUSPECT_SHARE * counts.sum()
     found: list[float] = []
     for turn in (1, -1):
         outward, each = turn * values[::turn], counts[::turn]
         middle = int(np.searchsorted(np.cumsum(each), counts.sum() / 2))
         beyond = np.cumsum(each[::-1])[::-1] <= most
         start = int(np.searchsorted(np.cumsum(each), most))
-        spans = outward[:-1] - outward[start]  # numbers far outside at the other end left out
+        spans = outward[:-1] - outward[start]  # without numbers far outside at the other end
         wide = (np.diff(outward) > VERY_FAR * spans) & beyond[1:] & (spans > 0)
         wide[:middle] = False
         first = np.flatnonzero(wide)

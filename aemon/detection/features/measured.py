@@ -1,4 +1,4 @@
-"""What columns of numbers measure: a level, an angle, or a total that is judged by its increase."""
+"""Kinds of columns of numbers: a level, an angle, or a total that is judged by its increase."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ from aemon.frame import Frame
 
 
 def within_range(taken: Taken, name: str, columns: ColumnSettings) -> Taken:
-    """Leave cells outside of a given range out of what is learned of a column."""
+    """Replace cells outside of a column's configured range by missing cells, for training."""
     if name not in columns.ranges or taken.kind not in ("numeric", "angle", "boolean"):
         return taken
     low, high = columns.ranges[name]
@@ -28,14 +28,17 @@ def within_range(taken: Taken, name: str, columns: ColumnSettings) -> Taken:
 def measured(
     taken: Taken, name: str, frame: Frame, order: Rows, *, in_order: bool
 ) -> tuple[Taken, Counter | None]:
-    """Take an angle for one, and a counter by its increase or not at all; others stay as they are.
+    """Detect angles and counters; return any other column unchanged.
+
+    A counter is judged by its increase, or else left out. The second part of the result is None for
+    a column that is not judged by its increase.
 
     Args:
-        taken: a column of numbers, or one that is configured as a counter.
+        taken: a column of numbers, or a column that is configured as a counter.
         name: of the column.
         frame: the N records.
-        order: (N,) of time.
-        in_order: whether records are told by their times.
+        order: (N,) indices that sort the records by time.
+        in_order: whether the records have an order in time.
     """
     numbers = read_numbers(taken.values)[order]
     entities, times = frame.entities[order], frame.times[order]
@@ -48,8 +51,8 @@ def measured(
         if counter is None or not in_order:
             why = (
                 f"a counter or row number: it only {direction or 'rises'}, so that no range of it "
-                "holds; to judge it all the same, set columns.kinds to numeric, or to counter, which "
-                "judges its increase"
+                "holds; to judge it all the same, set columns.kinds to numeric, "
+                "or to counter, which judges its increase"
             )
             return replace(taken, kind="ignored", reason=why), None
         found, _ = increases(numbers[:, None], entities, times, [counter])
@@ -58,6 +61,6 @@ def measured(
         values = pd.Series(gained, index=taken.values.index)
         return replace(taken, kind="counter", reason=counter.reason, values=values), counter
     if least_angle(numbers, entities) is not None:
-        why = f"an angle in degrees, whose ends are neighbours; {taken.reason}"
+        why = f"an angle in degrees: the two ends of its turn are neighbours; {taken.reason}"
         return replace(taken, kind="angle", reason=why), None
     return taken, None

@@ -1,4 +1,4 @@
-"""Modes of operation, such as products or recipes: given with a record, and never to blame."""
+"""Modes of operation, such as products or recipes: read with a record, and never blamed."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from aemon.frame import Frame
 
 MOST_MODES = 50
-"""More leave too few records each."""
+"""With more modes, each has too few records."""
 
 UNSEEN, MISSING = -2, -1
-"""Codes of a mode that was not there in training, and of a missing cell."""
+"""Codes of a mode that is not in the training set, and of a missing cell."""
 
 _MOST_NAMED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mode:
-    """The column that says in which mode a record was made. Made by `fit_mode`.
+    """The column that holds each record's mode. Made by `fit_mode`.
 
     Attributes:
         column: its name.
-        names: the modes of the training, the commonest first.
-        shares: of the training records, of each.
+        names: the modes of the training, the most frequent first.
+        shares: the share of each in the training records.
         reading: how its cells are read.
     """
 
@@ -47,14 +47,14 @@ class Mode:
     def read(self, values: pd.DataFrame) -> Modes:
         """Return the modes of N records.
 
-        `UNSEEN` is that of a mode which was not there in training, `MISSING` of a missing cell.
+        The code of a mode that is not in the training set is `UNSEEN`, of a missing cell `MISSING`.
 
         Raises:
             FrameError: the column is missing.
         """
         if self.column not in values.columns:
             raise FrameError(
-                f"column {self.column!r}, the mode that this detector learned from, is missing; "
+                f"column {self.column!r}, the mode that this detector was trained on, is missing; "
                 f"there are: {', '.join(values.columns) or 'none'}",
                 todo="restore the column, or take columns.mode out and train again",
             )
@@ -65,7 +65,10 @@ class Mode:
         return Modes(shown[codes], known[codes])
 
     def places(self, codes: Rows) -> Values:
-        """Return a place for each known mode (N, M); NaN throughout for any other record."""
+        """Return one column for each known mode (N, M): 1 for a record's own mode, else 0.
+
+        A record without a known mode has NaN throughout.
+        """
         known = codes >= 0
         found = np.full((len(codes), len(self)), np.nan)
         found[known] = 0.0
@@ -74,23 +77,23 @@ class Mode:
         return found
 
     def __len__(self) -> int:
-        """Return how many places it has: one mode alone says nothing."""
+        """Return the number of features: the number of modes, or 0 for a single mode."""
         return len(self.names) if len(self.names) > 1 else 0
 
     def reason(self, text: str) -> str:
-        """Return what is said of a record in a mode that was not there in training."""
-        return f"{shortened(self.column)} {text} was not there in training"
+        """Return the reason for flagging a record in a mode that is not in the training set."""
+        return f"{shortened(self.column)} {text} is not in the training records"
 
     @property
     def report(self) -> ColumnReport:
-        """Return what the column is taken for."""
+        """The column's kind, context, with the number of modes as the reason."""
         modes = counted(len(self.names), "mode")
         return ColumnReport(
             column=self.column, kind="context", reason=f"{modes}: read but not judged"
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it, for `from_json`."""
+        """Return all attributes, for `from_json`."""
         return {
             "column": self.column,
             "names": list(self.names),
@@ -100,7 +103,7 @@ class Mode:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any] | None) -> "Mode | None":
-        """Return the inverse of `as_json`; None of a detector without."""
+        """Return the mode that `as_json` wrote; None for a detector without a mode."""
         if not stored:
             return None
         return cls(
@@ -112,10 +115,10 @@ class Mode:
 
 
 def fit_mode(frame: "Frame", columns: ColumnSettings) -> Mode | None:
-    """Learn which modes there are; None where no column is configured as one.
+    """Return the modes of the training set; None if no column of modes is configured.
 
     Raises:
-        TrainingError: there are too many, or every cell is missing.
+        TrainingError: there are more than `MOST_MODES` modes, or every cell is missing.
     """
     if columns.mode is None:
         return None
@@ -132,8 +135,8 @@ def fit_mode(frame: "Frame", columns: ColumnSettings) -> Mode | None:
         examples = ", ".join(repr(cut(text, EXAMPLE_LENGTH)) for text in texts[:_MOST_NAMED])
         raise TrainingError(
             f"columns.mode: {columns.mode!r} holds {len(counts)} different values, such as "
-            f"{examples}; {MOST_MODES} modes are the most",
-            todo="name a column whose values come back often",
+            f"{examples}; at most {MOST_MODES} modes are possible",
+            todo="name a column with values that come back often",
         )
     total, common = sum(counts.values()), sorted(counts, key=lambda text: (-counts[text], text))
     shares = tuple(counts[text] / total for text in common)
@@ -141,5 +144,5 @@ def fit_mode(frame: "Frame", columns: ColumnSettings) -> Mode | None:
 
 
 def unseen(codes: Rows) -> Mask:
-    """Return which records (N,) are in a mode that was not there in training."""
+    """Return which records (N,) are in a mode that is not in the training set."""
     return np.asarray(codes == UNSEEN, dtype=bool)

@@ -1,4 +1,4 @@
-"""Numbers as people and programs write them: decimal comma, thousands separators, a unit behind."""
+"""Numbers as people and programs write them: decimal comma, thousands separators, units."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,14 +18,14 @@ MISSING_WORDS = frozenset(
         "pt created", "over range", "under range", "out of range", "#value!", "#ref!", "#div/0!",
     }
 )  # fmt: skip
-"""What loggers and historians write for a number that they have not; in lower case."""
+"""Words that loggers and historians write in place of a missing number, in lower case."""
 
 _SPACES = "\u0020\u00a0\u2009\u202f"
 _GROUPS: Mapping[DecimalMark, tuple[str, ...]] = {
     ".": ("", ",", _SPACES, "'\u2019"),
     ",": ("", ".", _SPACES, "'\u2019"),
 }
-"""What may stand between thousands, by the decimal mark; each a set of characters."""
+"""Possible separators of thousands for each decimal mark; each is a set of characters."""
 
 _REST = r"(?:[^\d,;:|=]|[23]){0,15}"  # such as m3/h
 _WITH_UNIT = re.compile(
@@ -34,7 +34,7 @@ _WITH_UNIT = re.compile(
 )
 _RANKS = frozenset({"st", "nd", "rd", "th"})
 MOST_UNITS = 5
-"""Different endings of numbers that may be units."""
+"""Most different endings of a column's numbers that still count as units."""
 
 _ADDRESS = re.compile(r"\d{1,3}(\.\d{1,3}){3}")
 _NAMES = {".": "point", ",": "comma"}
@@ -43,13 +43,13 @@ _MINUS = "\u2212"
 
 @dataclass(frozen=True, kw_only=True)
 class NumberFormat:
-    """How the numbers of a column are written; the default is what a float is written like.
+    """The format in which a column's numbers are written; the default is that of a Python float.
 
     Attributes:
         decimal: the mark before decimals.
-        group: characters of which one may stand between thousands; empty where none does.
-        unit: what may stand behind a number.
-        minus: what stands for the hyphen before negative numbers in some of the cells.
+        group: characters that may separate thousands; empty without a separator.
+        unit: text that may stand after a number.
+        minus: the minus sign of some cells, if it is not a hyphen.
     """
 
     decimal: DecimalMark = "."
@@ -64,7 +64,7 @@ class NumberFormat:
         return re.compile(rf"[+\-\u2212]?(({grouped}\d+)({mark}\d*)?|{mark}\d+)([eE][+-]?\d+)?")
 
     def number(self, text: str) -> float:
-        """Return the number that a text holds; NaN where it holds none in this format."""
+        """Return the number that a text holds; NaN if it holds no number in this format."""
         text = text.strip()
         if self.unit and text.endswith(self.unit):
             text = text.removesuffix(self.unit).rstrip()
@@ -74,27 +74,28 @@ class NumberFormat:
         return float(text.replace(self.decimal, ".").replace(_MINUS, "-"))
 
     def __str__(self) -> str:
-        """Return what is unusual about the format, as a sentence goes on."""
+        """Return the unusual parts of the format, as a list inside a sentence."""
         group = {"": "", _SPACES: "blanks", "'\u2019": "apostrophes"}.get(self.group)
         group = f"{_NAMES[self.group]}s" if group is None else group
-        told = [
+        unusual = [
             f"decimal {_NAMES[self.decimal]}" if self.decimal != "." else "",
             f"{group} between thousands" if group else "",
             f"unit {self.unit!r}" if self.unit else "",
             f"the minus sign {self.minus}" if self.minus else "",
         ]
-        return ", ".join(filter(None, told))
+        return ", ".join(filter(None, unusual))
 
 
 PLAIN = NumberFormat()
 
 PLAIN_SHARE = 0.95
-"""Where a decimal point without groups reads this share of what any format does, it is meant: a
-stray 1,5 among numbers of three decimals does not make thousands of them."""
+"""The plain format is chosen if it reads at least this share of the cells that the best format
+reads. So a single 1,5 among numbers of three decimals does not turn their points into separators of
+thousands."""
 
 
 class Doubt(NamedTuple):
-    """A text that two formats read as different numbers."""
+    """A text that two formats read as two different numbers."""
 
     text: str
     numbers: tuple[float, float]
@@ -103,17 +104,17 @@ class Doubt(NamedTuple):
 def infer_format(
     texts: Sequence[str], counts: Sequence[int], decimal: DecimalMark | None = None
 ) -> NumberFormat | Doubt | None:
-    """Return the format that reads most of a column's cells, or the doubt between two such.
+    """Return the format that reads most of a column's cells, or the doubt between two such formats.
 
-    What a float is written like needs no other format.
+    Numbers that are written like Python floats have the plain format.
 
     Args:
         texts: the column's distinct texts.
-        counts: how many cells hold each of them.
-        decimal: the decimal mark, where it is known.
+        counts: the number of cells with each text.
+        decimal: the decimal mark, if it is known.
 
     Returns:
-        None where no cell can be read as a number.
+        None if no cell can be read as a number.
     """
     unit, minus = _unit_of(texts), _MINUS if any(_MINUS in text for text in texts) else ""
     marks: tuple[DecimalMark, ...] = (".", ",") if decimal is None else (decimal,)
@@ -146,9 +147,9 @@ def infer_format(
 
 
 def units_of(texts: Sequence[str]) -> dict[str, str]:
-    """Return the units that stand behind numbers, each with the first text that has it.
+    """Return the units that stand after numbers, each with the first text that has it.
 
-    None where there are so many that they can be no units.
+    Empty if there are more than `MOST_UNITS`, or if they are the endings of ordinals such as 1st.
     """
     found: dict[str, str] = {}
     for text in texts:
@@ -158,6 +159,6 @@ def units_of(texts: Sequence[str]) -> dict[str, str]:
 
 
 def _unit_of(texts: Sequence[str]) -> str:
-    """Return the one unit that stands behind numbers; empty where there is none, or several."""
+    """Return the unit that stands after numbers; empty if there is no unit, or several."""
     found = units_of(texts)
     return next(iter(found)) if len(found) == 1 else ""

@@ -1,7 +1,7 @@
-"""The output layer follows the column: numbers as they are, truths and categories by odds.
+"""The output layer for each kind of column: numbers as they are, else probabilities.
 
-A sigmoid makes a probability of a truth, a softmax of the places of a category (Bishop 2006,
-section 5.2); `training` has the losses that belong to them.
+A sigmoid gives the probability of a boolean, a softmax the probabilities of categories (Bishop
+2006, section 5.2); `training` has the matching losses.
 """
 
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ import numpy as np
 from aemon.detection.arrays import Floats
 
 MOST_LOGIT = 30.0
-"""Logits are held within this: e^30 is certainty in float32."""
+"""Largest absolute logit; larger ones are clipped, as e^30 is certainty in float32."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outputs:
-    """How the last layer's F numbers become features. Made by `FeatureMap.outputs`.
+    """The output layer, from the last layer's F numbers to features. Made by `FeatureMap.outputs`.
 
-    A truth or a category is a probability p; the feature it belongs to is scaled, so what comes
-    out is (p - mean) / spread.
+    The output for a boolean or a category is a probability p. Its feature is scaled, so the result
+    is (p - mean) / spread.
 
     Attributes:
-        booleans: places of features that are true or false.
-        categories: for each categorical column its first place and the one after its last.
+        booleans: places of boolean features.
+        categories: for each categorical column its first place, and its last place plus 1.
         means: (F,) of the raw features.
         spreads: (F,) of the raw features; 0 marks a constant.
     """
@@ -35,7 +35,7 @@ class Outputs:
 
     @classmethod
     def linear(cls, features: int) -> "Outputs":
-        """F numbers, as they are."""
+        """Return an output layer for F plain numbers, which stay as they are."""
         return cls(
             booleans=(),
             categories=(),
@@ -45,11 +45,11 @@ class Outputs:
 
     @property
     def plain(self) -> bool:
-        """Whether every feature is a number, so that nothing is to be done."""
+        """True if every feature is a plain number, so that `__call__` changes nothing."""
         return not (self.booleans or self.categories)
 
     def __call__(self, raw: Floats) -> Floats:
-        """Features (..., F) of the last layer's numbers (..., F), which are overwritten."""
+        """Return features (..., F) of the last layer's numbers (..., F), which are overwritten."""
         if self.plain:
             return raw
         if self.booleans:

@@ -1,4 +1,4 @@
-"""Places of categories and entities among the features: 1 where a record is, 0 elsewhere."""
+"""One-hot features of categories and entities: 1 at a record's own category, 0 elsewhere."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,10 @@ from aemon.detection.features.cells import Categories, read_texts
 
 
 def one_hot(read: Categories, categories: tuple[str, ...], records: int) -> Values:
-    """Return a place per category, a last one for any other text (N, K + 1); NaN where missing."""
+    """Return one column per category and a last one for any other text (N, K + 1).
+
+    The values are 1 or 0, and NaN where the cell is missing.
+    """
     places = np.full((records, len(categories) + 1), np.nan)
     if read is None:
         return places
@@ -22,7 +25,7 @@ def one_hot(read: Categories, categories: tuple[str, ...], records: int) -> Valu
 
 
 def entity_places(entities: Texts, known: tuple[str, ...]) -> Values:
-    """Return a place per known entity (N, E); NaN throughout for any other."""
+    """Return one column per known entity (N, E), 1 or 0; NaN throughout for an unknown entity."""
     places = one_hot(read_texts(pd.Series(entities, dtype=object)), known, len(entities))
     places[places[:, -1] == 1] = np.nan
     return places[:, :-1]

@@ -1,4 +1,4 @@
-"""How a column's cells are read: the format of its numbers, and what stands for a missing cell."""
+"""How a column's cells are read: the format of its numbers, and its marks for missing cells."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -19,7 +19,7 @@ from aemon.detection.features.cells import (
     text_of,
     unread_dtype,
 )
-from aemon.detection.features.marks import Apart, find_apart
+from aemon.detection.features.marks import FarNumbers, find_far_numbers
 from aemon.detection.features.number_texts import (
     MISSING_WORDS,
     PLAIN,
@@ -31,22 +31,22 @@ from aemon.detection.features.number_texts import (
 from aemon.errors import FrameError
 
 LEAST_SHARE = 0.5
-"""Of a column's texts that a format of numbers must read, to be the column's."""
+"""Least share of a column's texts that its format of numbers must read."""
 
 MOST_CODES = 12
-"""So few different texts such as 10mm and 3kg may be codes."""
+"""Up to this number, different texts such as 10mm and 3kg may be codes."""
 
 MOST_TEXTS = 2_000
-"""Distinct texts that a format is inferred from."""
+"""Most distinct texts, the most frequent, that a format is inferred from."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How one column's cells are read; by default as they are.
+    """The way in which one column's cells are read; by default they stay as they are.
 
     Attributes:
-        format: of numbers in texts.
-        missing: texts that stand for a missing cell; numbers by their shortest text.
+        format: the format of numbers in texts.
+        missing: texts that stand for a missing cell; a number is given by its shortest text.
     """
 
     format: NumberFormat = PLAIN
@@ -56,7 +56,7 @@ class Reading:
         return self.format != PLAIN or bool(self.missing)
 
     def prepare(self, values: "pd.Series[Any]") -> "pd.Series[Any]":
-        """Return the cells (N,) with numbers for formatted texts, and nothing for missing marks."""
+        """Return the cells (N,) with formatted texts as numbers, and marks as missing cells."""
         if not self or unread_dtype(values) or not len(values):
             return values
         if is_plain(values):
@@ -69,7 +69,7 @@ class Reading:
         return prepared.where(hashable, values)
 
     def are_missing(self, values: "pd.Series[Any]") -> Mask:
-        """Return which cells (N,) of a column of numbers hold a mark for missing."""
+        """Return which cells (N,) of a column of numbers hold a mark for a missing cell."""
         if pd.api.types.is_bool_dtype(values.dtype):
             return np.zeros(len(values), dtype=bool)
         return values.isin(self.marks).to_numpy(dtype=bool)
@@ -90,12 +90,12 @@ class Reading:
         return None if self.missing and text_of(number) in self.missing else number
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it, for `from_json`."""
+        """Return all attributes, for `from_json`."""
         return {"format": asdict(self.format), "missing": sorted(self.missing)}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Reading":
-        """Return the inverse of `as_json`."""
+        """Return the reading that `as_json` wrote."""
         return cls(format=NumberFormat(**stored["format"]), missing=frozenset(stored["missing"]))
 
 
@@ -104,28 +104,29 @@ AS_IS = Reading()
 
 def find_reading(
     values: "pd.Series[Any]", name: str, columns: ColumnSettings
-) -> tuple[Reading, Apart]:
+) -> tuple[Reading, FarNumbers]:
     """Find how a column is read, and which of its numbers stand for a missing cell.
 
-    A number far outside of the rest that is no known mark is one of them unless the column is
-    configured as numeric: it is normal, as it came repeatedly, and no part of any scale.
+    Known marks do, and so do other repeated numbers far outside of the rest. Such a number is
+    normal, because it is repeated, but it is not part of the column's scale. It stays a number if
+    the kind of the column is configured.
 
     Raises:
-        FrameError: its numbers can be read in two ways.
+        FrameError: the column's numbers can be read in two ways.
     """
     configured = frozenset(text_of(mark) for mark in columns.missing)
     reading = Reading(missing=configured)
     if unread_dtype(values) or columns.kinds.get(name) == "categorical":
-        return reading, Apart()
+        return reading, FarNumbers()
     if not is_plain(values):
         reading = Reading(format=_format(values, name, columns), missing=configured)
     if columns.kinds.get(name) == "boolean":
-        return reading, Apart()
-    apart = find_apart(read_numbers(reading.prepare(values)))
+        return reading, FarNumbers()
+    far = find_far_numbers(read_numbers(reading.prepare(values)))
     if name in columns.kinds:
-        apart = apart._replace(suspects=())
-    found = frozenset(map(text_of, (*apart.marks, *apart.suspects)))
-    return Reading(format=reading.format, missing=configured | found), apart
+        far = far._replace(suspects=())
+    found = frozenset(map(text_of, (*far.marks, *far.suspects)))
+    return Reading(format=reading.format, missing=configured | found), far
 
 
 def _format(values: "pd.Series[Any]", name: str, columns: ColumnSettings) -> NumberFormat:
@@ -144,7 +145,7 @@ def _format(values: "pd.Series[Any]", name: str, columns: ColumnSettings) -> Num
         one, two = found.numbers
         raise FrameError(
             f"column {name!r} holds {found.text!r}, which is {one:.10g} or {two:.10g}",
-            todo='say which mark stands before decimals: `columns: {decimal: ","}` or '
+            todo='set the mark before decimals: `columns: {decimal: ","}` or '
             f'`columns: {{decimal: "."}}`; or exclude {name!r}',
         )
     read = [not np.isnan(found.number(text)) for text in counts.index]
@@ -155,10 +156,10 @@ def _format(values: "pd.Series[Any]", name: str, columns: ColumnSettings) -> Num
 
 
 def _check_units(name: str, counts: "pd.Series[int]") -> None:
-    """Refuse a column that mixes units: it is neither numbers nor categories.
+    """Refuse a column that mixes units: it holds neither numbers nor categories.
 
     Raises:
-        FrameError: it does.
+        FrameError: the column mixes units.
     """
     units = units_of(list(counts.index))
     if len(units) < 2:  # noqa: PLR2004

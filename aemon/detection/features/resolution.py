@@ -1,4 +1,4 @@
-"""Resolution: how far cells may be off because they come in coarser steps than before."""
+"""Resolution: how far cells may be off because their steps are coarser than in training."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,20 +8,21 @@ import numpy as np
 from aemon.detection.arrays import Mask, Rows, Values
 
 COARSE = 0.02
-"""Of a spread: half a step below it hides in the least residual that is believed."""
+"""In spreads: half a step below this is smaller than the least residual that counts as normal
+(`scales.NUMERIC_FLOOR`)."""
 
 ENDLESS = 9
-"""Decimals that count for numbers without an end, such as thirds."""
+"""Number of decimals that is assumed for numbers without an end, such as thirds."""
 
 DISTINCT = 5
-"""Different values of a column that show its step; with fewer, all columns must be as coarse. A
-sensor that stands still at a round number does not become a coarse one."""
+"""Least number of different values that show a column's step. With fewer values, the finest step of
+all columns counts: a sensor that is stuck at a round number has not become coarser."""
 
 FIRST = 64
-"""Records that show of nearly every column that its numbers have more decimals."""
+"""Records that suffice to see, for nearly every column, that its numbers have more decimals."""
 
 UNITS = (1, 5, 25)
-"""A step is so many units of the last decimal: 0.1, 0.5 or 0.25."""
+"""Possible steps in units of the last decimal, such as 0.1, 0.5 or 0.25."""
 
 _EXACT = 1e-6
 
@@ -34,9 +35,9 @@ def half_steps(
     Args:
         numbers: (N, K) cells that were fetched together, NaN where missing.
         decimals: (K,) of the training; -1 for numbers without an end.
-        spreads: (K,) of the training; a constant has none.
-        units: (K,) of the training, see `step_of`; empty where nobody noted them: then decimals
-            alone are looked at.
+        spreads: (K,) of the training; 0 for a constant.
+        units: (K,) of the training, see `step_of`; empty if the detector does not store them.
+            Then only the number of decimals is compared.
     """
     halves = np.zeros(len(decimals))
     places = np.array([places if places >= 0 else ENDLESS for places in decimals])
@@ -54,7 +55,7 @@ def half_steps(
     for column in rounded.tolist():
         cells, step = numbers[:, column], written[column]
         if len(np.unique(cells[~np.isnan(cells) & (cells != 0)])) < DISTINCT:
-            if len(written) < 2:  # noqa: PLR2004 -- nothing to compare it with
+            if len(written) < 2:  # noqa: PLR2004 -- there is no column to compare with
                 continue
             step = min(written.values())
         if _is_coarser(step, learned[column]) and step / 2 >= COARSE * spreads[column]:
@@ -65,7 +66,7 @@ def half_steps(
 def _rounded(
     numbers: Values, usable: Rows, learned: Values, spreads: Values, units: Sequence[int]
 ) -> Rows:
-    """Return the columns whose numbers are all multiples of a step that is coarse, and coarser."""
+    """Return the columns with all numbers multiples of a coarse step, coarser than in training."""
     found: Mask = np.zeros(len(usable), dtype=bool)
     least = 2 * COARSE * spreads[usable]
     for unit in units:
@@ -73,7 +74,7 @@ def _rounded(
         steps = unit * 10.0**-digits
         matters: Mask = (steps >= least) & _is_coarser(steps, learned[usable])
         scales = 10.0**digits / unit
-        fits = ~_have_more(numbers[:FIRST, usable], scales)  # nearly always none is left
+        fits = ~_have_more(numbers[:FIRST, usable], scales)  # nearly always false for all columns
         matters = np.asarray(matters & fits, dtype=bool)
         left = np.flatnonzero(matters)
         matters[left] = _are_multiples(numbers[:, usable[left]], scales[left])
@@ -82,12 +83,12 @@ def _rounded(
 
 
 def are_fine(numbers: Values, decimals: Sequence[int], units: Sequence[int] = ()) -> Mask:
-    """Return which columns (K,) are written with the step of the training, or ten times that.
+    """Return which columns (K,) have a step of at most ten times that of the training.
 
     Args:
         numbers: (N, K) cells that were fetched together, NaN where missing.
         decimals: (K,) of the training; -1 for numbers without an end.
-        units: (K,) of the training, see `step_of`; empty where nobody noted them.
+        units: (K,) of the training, see `step_of`; empty if the detector does not store them.
     """
     learned = _steps([places if places >= 0 else ENDLESS for places in decimals], units)
     found = []
@@ -99,10 +100,10 @@ def are_fine(numbers: Values, decimals: Sequence[int], units: Sequence[int] = ()
 
 
 def step_of(cells: Values) -> tuple[int, int]:
-    """Return with how many decimals numbers are written, and how many units of the last are a step.
+    """Return the number of decimals, and the step in units of the last decimal.
 
-    >>> step_of(np.array([20.5, 21.0])), step_of(np.array([20.25, 21.0])), step_of(np.array([20.3, 21.0]))
-    ((1, 5), (2, 25), (1, 1))
+    >>> [step_of(np.array([number, 21.0])) for number in (20.5, 20.25, 20.3)]
+    [(1, 5), (2, 25), (1, 1)]
     """
     places = _decimals(cells)
     for unit in UNITS[:0:-1] if 0 < places < ENDLESS else ():
@@ -128,13 +129,16 @@ def _is_coarser(step: Any, learned: Any) -> Any:
 
 
 def _are_multiples(numbers: Values, scales: Values) -> Mask:
-    """Which columns (K,) of (N, K) hold nothing but whole numbers once multiplied by scales (K,)."""
+    """Return which columns (K,) of (N, K), times `scales` (K,), hold whole numbers alone.
+
+    Missing cells are ignored; a column without numbers is False.
+    """
     found: Mask = ~_have_more(numbers, scales) & ~np.isnan(numbers).all(axis=0)
     return found
 
 
 def _have_more(numbers: Values, scales: Values) -> Mask:
-    """Which columns (K,) of (N, K) hold a number that is none once multiplied by scales (K,)."""
+    """Return which columns (K,) of (N, K), times `scales` (K,), hold a number that is not whole."""
     scaled = numbers * scales
     off = np.abs(scaled - np.rint(scaled)) > _EXACT + 4 * np.spacing(np.abs(scaled))
     found: Mask = np.asarray(off.any(axis=0), dtype=bool)
@@ -142,7 +146,7 @@ def _have_more(numbers: Values, scales: Values) -> Mask:
 
 
 def _decimals(cells: Values) -> int:
-    """Return with how many decimals numbers are written; -1 where all are missing."""
+    """Return the number of decimals of numbers; -1 if all are missing."""
     for places in range(ENDLESS):
         if _are_multiples(cells[:, None], np.array([10.0**places]))[0]:
             return places

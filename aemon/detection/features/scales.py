@@ -1,4 +1,4 @@
-"""Scales of features: mean, spread, weight and floor of each, from the cells of the training."""
+"""Scales of features: mean, spread, weight and floor of each, from the training records."""
 
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
@@ -14,25 +14,27 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RELATIVE_SPREAD_FLOOR = 1e-9
-"""Of a column's largest value: a smaller spread is rounding, so the column is constant."""
+"""Share of a column's largest value. A smaller spread is rounding, so the column is constant."""
 
 NUMERIC_FLOOR = 0.02
-"""In spreads: the least normal residual believed of a number, though it was learned better."""
+"""In spreads: the least residual that counts as normal, even if it was smaller in training."""
 
 PLACE_SPREAD_FLOOR = 0.3
-"""Of a 0/1 feature. A category with share p then errs by at most (1 / 0.3)^2 = 11, which is the
--2 ln p of p = 0.004: rare is odd, but no rarer than a likelihood would have it."""
+"""Least spread of a 0/1 feature. The error of a rare category is then at most (1 / 0.3)^2 = 11.
+This is -2 ln p for a share of p = 0.004, so the error does not exceed that of a likelihood."""
 
 SIDE_SPREAD_FLOOR = 0.02
-"""Of the sine and the cosine of an angle: a direction that hardly moves errs by its square."""
+"""Least spread of the sine and the cosine of an angle. Without it, a direction that hardly moves
+would have large errors."""
 
 UNSEEN_FLOOR = 0.1
-"""Of the place for categories never seen: one record there errs by (1 / 0.1)^2 = 100."""
+"""Floor of the place for categories not seen in training: a record there has an error of
+(1 / 0.1)^2 = 100."""
 
 
 @dataclass
 class Features:
-    """The scales of features, gathered one by one."""
+    """The scales of features, in their order."""
 
     means: list[float] = field(default_factory=list)
     spreads: list[float] = field(default_factory=list)
@@ -60,13 +62,13 @@ class Features:
         self.highs.append(high)
 
     def and_then(self, more: "Features") -> "Features":
-        """Return these features, and then more."""
+        """Return these features, followed by `more`."""
         names = (one.name for one in fields(self))
         return Features(**{name: getattr(self, name) + getattr(more, name) for name in names})
 
 
 def add_angle(features: Features, degrees: Values) -> int:
-    """Add sine and cosine; how many of them vary."""
+    """Add sine and cosine of an angle; return the number of features added, 2."""
     circle = as_circle(degrees)
     for side in circle.T:
         spread = max(float(side.std()), SIDE_SPREAD_FLOOR)
@@ -77,7 +79,7 @@ def add_angle(features: Features, degrees: Values) -> int:
 
 
 def add_number(features: Features, cells: Values, kind: Kind) -> bool:
-    """Add one scaled feature; False when it is constant."""
+    """Add one scaled feature; return False if it is constant."""
     mean = float(cells.mean()) if cells.size else 0.0
     spread = float(cells.std()) if cells.size else 0.0
     low, high = (float(cells.min()), float(cells.max())) if cells.size else (0.0, 0.0)
@@ -92,10 +94,13 @@ def add_number(features: Features, cells: Values, kind: Kind) -> bool:
 
 
 def add_categories(features: Features, values: "pd.Series[Any]") -> tuple[tuple[str, ...], bool]:
-    """Add a place for each common category and one for the rest; False when there is but one.
+    """Add a place for each frequent category and one for the rest.
 
-    K places say one thing together: beyond two they share a weight of 2, so that a column of
-    many categories does not drown the numbers beside it.
+    K places describe one column: beyond two places they share a weight of 2, so that a column of
+    many categories does not dominate the numeric columns.
+
+    Returns:
+        The frequent categories, and False if the column has fewer than two texts.
     """
     texts, codes = read_texts(values)
     counts = np.bincount(codes[codes >= 0], minlength=len(texts))

@@ -1,4 +1,4 @@
-"""From features back to columns: numbers in their units, truths and categories by name."""
+"""From features back to columns: numbers in their units, booleans and categories by name."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ from aemon.detection.features.columns import named_columns
 from aemon.detection.features.feature_map import FeatureMap
 
 LIKELY = 0.5
-"""A truth is told as true from this probability on."""
+"""Probability from which a boolean is shown as true."""
 
 
 def as_columns(feature_map: FeatureMap, X: Floats) -> pd.DataFrame:  # noqa: N803 -- (N, F)
-    """The judged columns of N records, in the order of the frame learned from.
+    """Return the judged columns of N records, in the order of the training frame.
 
-    Numbers are held within what is plausible (`FeatureMap.plausible`), truths are whichever is
-    likelier, categories the likeliest of those learned.
+    Numbers are clipped to plausible values (`FeatureMap.plausible`). A boolean is the likelier of
+    its two values, a category the likeliest of the learned categories.
     """
     columns = cells_of(feature_map, X)
     for name in feature_map.booleans:
@@ -30,10 +30,10 @@ def as_columns(feature_map: FeatureMap, X: Floats) -> pd.DataFrame:  # noqa: N80
 
 
 def cells_of(feature_map: FeatureMap, X: Floats) -> dict[str, npt.NDArray[Any]]:  # noqa: N803
-    """Every learned column's cells (N,) of features (N, F), in original units.
+    """Return the cells (N,) of every learned column from features (N, F), in original units.
 
-    Numbers, and truths as probabilities, no further than plausible; categories as the likeliest
-    of those learned.
+    Numbers, and booleans as probabilities, are clipped to plausible values. A category is the
+    likeliest of the learned categories.
     """
     raw = X * feature_map.spreads + feature_map.means
     held = feature_map.plausible(raw)
@@ -57,15 +57,15 @@ def with_gaps_filled(
     X: Floats,  # noqa: N803
     mask: Mask,
 ) -> pd.DataFrame:
-    """A frame's values with every missing judged cell estimated; all others as they were.
+    """Return a frame's values with every missing judged cell estimated; all others are unchanged.
 
-    A cell that cannot be read is a missing one. A column keeps its type where its estimates fit.
+    An unreadable cell counts as missing. A column keeps its type if its estimates fit.
 
     Args:
-        feature_map: the detector's.
-        values: (N, columns) the frame's; not modified.
-        X: (N, F) features without gaps.
-        mask: (N, F), which cells were observed.
+        feature_map: the detector's feature map.
+        values: (N, columns) the frame's values; not modified.
+        X: (N, F) features without missing ones.
+        mask: (N, F) True where a feature was observed.
     """
     estimates = as_columns(feature_map, X)
     names = [name for name, _ in feature_map.judged]

@@ -1,4 +1,4 @@
-"""The lines: one threshold for all records, and one for each entity with enough of its own."""
+"""Thresholds of a detector: one for all records, and one for each entity with enough records."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,25 +15,26 @@ from aemon.detection.thresholds.threshold import Threshold, calibrate, records_t
 
 
 class Judged(NamedTuple):
-    """What the lines say of N scores."""
+    """The result of comparing N scores with the thresholds; all arrays are (N,)."""
 
-    p_values: Values  # how often a normal record scores as high or higher
-    exceedances: Values  # score / its line
+    p_values: Values  # share of normal records with a score as high or higher
+    exceedances: Values  # score / its threshold
     anomalous: Mask
     critical: Mask
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Thresholds:
-    """Every line a detector judges by. Made by `calibrate_thresholds`.
+    """All thresholds of a detector. Made by `calibrate_thresholds`.
 
-    A promise about all records may be broken for one entity and overfulfilled for another; with
-    lines of its own it is kept for each (Mondrian conformal prediction, Vovk et al. 2003).
+    With one threshold for all records, the realised rate may be too high for one entity and too low
+    for another. With its own threshold, each entity keeps the target rate (Mondrian conformal
+    prediction, Vovk et al. 2003).
 
     Attributes:
-        pooled: learned from all calibration records; judges all that have no line of their own.
-        own: entity -> its line.
-        batch_fdr: flag by Benjamini-Hochberg at this false discovery rate instead of by line.
+        pooled: from all calibration records, for entities without their own threshold.
+        own: entity -> its threshold.
+        batch_fdr: flag by Benjamini-Hochberg at this false discovery rate, not by threshold.
     """
 
     pooled: Threshold
@@ -42,25 +43,31 @@ class Thresholds:
 
     @property
     def note(self) -> str:
-        """What to know of the promise, in plain words; empty where it is kept outright."""
+        """Limits of the target rate, in plain words; empty if the records can show it."""
         if self.batch_fdr is None:
             return self.pooled.note
         return f"replaced by a false discovery rate of {self.batch_fdr:g} over every batch"
 
     def values(self, entities: Texts) -> Values:
-        """The line (N,) that each of N records is held against."""
+        """Return the threshold of each of N records (N,)."""
         values = np.empty(len(entities))
         for threshold, rows in self.parts(entities):
             values[rows] = threshold.value
         return values
 
     def judge(self, scores: Values, entities: Texts, absent: Mask) -> Judged:
-        """The verdicts on N records fetched together, all arrays (N,).
+        """Compare N scores of records fetched together with their thresholds.
 
-        With `batch_fdr`, p-values go on below 1 / (n + 1) along the fitted tail: no record could
-        be picked alone from a batch of more than batch_fdr (n + 1) otherwise. The proof ends
-        there, too: at 0.1 and log-normal scores the rate was 0.06 to 0.13 in batches of 20 to
-        10,000, but 0.2 to 0.45 of the batches of 2,000 and more normal records had one flagged.
+        With `batch_fdr`, p-values continue below 1 / (n + 1) along the fitted tail. Otherwise no
+        single record could be flagged in a batch of more than batch_fdr (n + 1) records. The proof
+        of the rate ends there, too. Measured at 0.1 with log-normal scores, the rate was 0.06 to
+        0.13 in batches of 20 to 10,000 records. But of the batches of 2,000 and more normal
+        records, a share of 0.2 to 0.45 had a flagged record.
+
+        Args:
+            scores: (N,) of the records.
+            entities: (N,) the entity of each record.
+            absent: (N,) absent records, which are never anomalous.
         """
         p_values, values, criticals = np.empty((3, len(scores)))
         for threshold, rows in self.parts(entities):
@@ -79,7 +86,7 @@ class Thresholds:
         )
 
     def parts(self, entities: Texts) -> Iterator[tuple[Threshold, Rows | slice]]:
-        """Each line and the rows it judges; all rows are met once."""
+        """Yield each threshold with its rows; every row comes once."""
         if not self.own:
             yield self.pooled, slice(None)
             return
@@ -94,17 +101,17 @@ def calibrate_thresholds(
     settings: ThresholdSettings,
     rate: float,
 ) -> Thresholds:
-    """The lines that normal records cross at the promised rate.
+    """Compute the thresholds that normal records exceed at the target rate.
 
-    An entity has a line of its own from 1 / rate calibration records on, which a conformal line
-    needs to show the rate; a fixed line is one for all.
+    An entity has its own threshold from 1 / rate calibration records on, which a conformal
+    threshold needs to show the rate. A fixed threshold is the same for all entities.
 
     Args:
-        scores: (n,) of held-out normal records; those not finite do not count.
+        scores: (n,) of held-out normal records; scores that are not finite do not count.
         times: (n,) their event times.
-        entities: (n,) what each belongs to.
-        settings: how to draw.
-        rate: the promise, `false_alarm_rate_for(settings, ...)`.
+        entities: (n,) the entity of each record.
+        settings: the method and its parameters.
+        rate: the target rate, `false_alarm_rate_for(settings, ...)`.
 
     Raises:
         TrainingError: there are no finite scores.
@@ -112,7 +119,7 @@ def calibrate_thresholds(
     rows = np.argsort(times, kind="stable")
     rows = rows[np.isfinite(scores[rows])]
     groups = [(name, scores[rows[part]]) for name, part in _by_entity(entities[rows])]
-    # One entity's records follow each other in time; those of two are taken for independent.
+    # Records of one entity depend on each other in time; different entities count as independent.
     worth = {name: independent_records(series) for name, series in groups}
 
     def threshold(series: Values, independent: float) -> Threshold:
@@ -125,25 +132,25 @@ def calibrate_thresholds(
             independent=independent,
         )
 
-    wanted = settings.per_entity and settings.method != "fixed" and len(groups) > 1
+    per_entity = settings.per_entity and settings.method != "fixed" and len(groups) > 1
     enough = records_to_show(rate)
     return Thresholds(
         pooled=threshold(scores[rows], sum(worth.values())),
         own={
             name: threshold(series, worth[name])
             for name, series in groups
-            if wanted and len(series) >= enough
+            if per_entity and len(series) >= enough
         },
         batch_fdr=settings.batch_fdr,
     )
 
 
 def benjamini_hochberg(p_values: Values, fdr: float) -> Mask:
-    """Which of m records to flag, so that at most a share `fdr` of them is normal on average.
+    """Return which of m records to flag; on average at most a share `fdr` of these is normal.
 
-    Benjamini & Hochberg 1995, section 3.1: the k smallest p-values, k being the largest with
-    p_(k) <= fdr k / m. It holds for conformal p-values, though all share one calibration (Bates
-    et al. 2023, theorem 2).
+    Benjamini & Hochberg 1995, section 3.1: the k smallest p-values are flagged, with the largest k
+    for which p_(k) <= fdr k / m. It holds for conformal p-values, although all share one
+    calibration (Bates et al. 2023, theorem 2).
     """
     m = len(p_values)
     ordered = np.sort(p_values)
@@ -152,7 +159,10 @@ def benjamini_hochberg(p_values: Values, fdr: float) -> Mask:
 
 
 def of_entities(entities: Texts, own: Collection[str]) -> Iterator[tuple[str | None, Rows]]:
-    """The rows of each entity that is in `own`, and under None those of all others, in order."""
+    """Yield the rows of each entity in `own`, then None with the rows of all other entities.
+
+    The rows keep their order.
+    """
     known = set(own)
     others = np.ones(len(entities), dtype=bool)
     for name, rows in _by_entity(entities):
@@ -163,7 +173,7 @@ def of_entities(entities: Texts, own: Collection[str]) -> Iterator[tuple[str | N
 
 
 def _by_entity(entities: Texts) -> Iterator[tuple[str, Rows]]:
-    """Each entity and its rows, in their order."""
+    """Yield each entity with its rows, in their order."""
     codes, names = pd.factorize(entities)
     order = np.argsort(codes, kind="stable")
     ends = np.cumsum(np.bincount(codes, minlength=len(names)))
@@ -173,25 +183,25 @@ def _by_entity(entities: Texts) -> Iterator[tuple[str, Rows]]:
 def redraw(
     thresholds: Thresholds, settings: ThresholdSettings, rate: float, *, entities: int = 1
 ) -> Thresholds | None:
-    """The lines that a training with these settings would have drawn from the same scores.
+    """Compute the thresholds that a training with these settings would get from the same scores.
 
-    None where only a training can tell: where the scores kept are not all there were, or where
-    entities might get lines of their own whose scores nobody kept apart.
+    The result is None if this needs a training: if not all scores were stored, or if entities could
+    get their own thresholds but their scores are not stored separately.
 
     Args:
-        thresholds: as drawn at training; the ones in force may have moved since.
-        settings: the new ones.
-        rate: the new promise, `false_alarm_rate_for(settings, ...)`.
-        entities: how many the detector knows.
+        thresholds: as computed at training; the active thresholds may have moved since.
+        settings: the new settings.
+        rate: the new target rate, `false_alarm_rate_for(settings, ...)`.
+        entities: number of entities that the detector knows.
     """
-    apart = settings.per_entity and settings.method != "fixed"
-    own = thresholds.own if apart else {}
+    per_entity = settings.per_entity and settings.method != "fixed"
+    own = thresholds.own if per_entity else {}
     if any(
         threshold.records > len(threshold.kept) for threshold in (thresholds.pooled, *own.values())
     ):
         return None
     rarer = bool(own) and rate <= thresholds.pooled.false_alarm_rate
-    if apart and len(own) < entities and entities > 1 and not rarer:
+    if per_entity and len(own) < entities and entities > 1 and not rarer:
         return None
 
     def threshold(old: Threshold) -> Threshold:

@@ -1,4 +1,4 @@
-"""A threshold for each mode: scores of all modes on one scale, on which one threshold serves all."""
+"""Thresholds of modes: scores of all modes on one scale, so that one threshold fits all modes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,40 +14,41 @@ TINY = 1e-9
 """Keeps a logarithm finite."""
 
 LEAST_ROOM = 0.05
-"""Of logarithms, between the median of a mode's scores and its threshold: with less, the scale is
-moved and not stretched."""
+"""Least difference of the logarithms of a mode's threshold and its median score. With less, the
+scale is only moved, not stretched."""
 
 MOST_STRETCHED = 4.0
+"""Largest slope of a mode's scale; its inverse is the least slope."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ModeScale:
-    """How scores of each mode become scores of all. Made by `fit_mode_scale`.
+    """The conversion of each mode's scores to a common scale. Made by `fit_mode_scale`.
 
-    On the scale of logarithms each mode is stretched and moved until the median of its normal
-    scores and its threshold are those of all records. So one threshold keeps the promise for every
-    mode, and scores, drift and recalibration need not know the mode. A mode with too few records,
-    or one never seen, stays as it is.
+    The logarithms of a mode's scores are stretched and moved. Then the median of its normal scores
+    and its threshold are those of all records. So one threshold keeps the target rate for every
+    mode, and scores, drift and recalibration do not depend on the mode. The scores of a mode with
+    too few records, or of an unknown mode, stay as they are.
 
     Attributes:
         slopes: (M,) of the modes in their order.
-        offsets: (M,).
-        apart: how many modes have a threshold of their own.
+        offsets: (M,) of the modes in their order.
+        calibrated: number of modes with their own threshold.
     """
 
     slopes: Values
     offsets: Values
-    apart: int
+    calibrated: int
 
     def common(self, scores: Values, codes: Rows) -> Values:
-        """Return scores (N,) on the scale of all, of records in modes (N,); -1 or less is none."""
+        """Return scores (N,) on the common scale; a mode's code (N,) of -1 or less is no mode."""
         slopes, offsets = self._of(codes)
         stretched: Values = np.exp(slopes * np.log(np.maximum(scores, TINY)) + offsets)
         as_is = (slopes == 1.0) & (offsets == 0.0)
         return np.where(as_is, scores, stretched)
 
     def own(self, scores: Values, codes: Rows) -> Values:
-        """Return the inverse of `common`."""
+        """Return scores (N,) of the common scale on the scale of each record's mode."""
         slopes, offsets = self._of(codes)
         found: Values = np.exp((np.log(np.maximum(scores, TINY)) - offsets) / slopes)
         return found
@@ -61,22 +62,22 @@ class ModeScale:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it, for `from_json`."""
+        """Return all attributes, for `from_json`."""
         return {
             "slopes": self.slopes.tolist(),
             "offsets": self.offsets.tolist(),
-            "apart": self.apart,
+            "apart": self.calibrated,
         }
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any] | None) -> "ModeScale | None":
-        """Return the inverse of `as_json`; None of a detector without."""
+        """Return the scale that `as_json` wrote; None for a detector without a scale."""
         if not stored:
             return None
         return cls(
             slopes=np.array(stored["slopes"], dtype=np.float64),
             offsets=np.array(stored["offsets"], dtype=np.float64),
-            apart=stored["apart"],
+            calibrated=stored["apart"],
         )
 
 
@@ -87,32 +88,32 @@ def fit_mode_scale(
 
     Args:
         scores: (n,) of held-out normal records.
-        codes: (n,) the mode of each; -1 or less is none.
-        modes: M, how many there are.
-        settings: how thresholds are drawn; a fixed one is one for all.
-        rate: the promise.
+        codes: (n,) the mode of each record; -1 or less is no mode.
+        modes: M, the number of modes.
+        settings: the method for thresholds; with a fixed threshold the result is None.
+        rate: the target rate.
     """
     if not modes or settings.method == "fixed":
         return None
     middle, threshold = _middle_and_threshold(scores, settings, rate)
-    slopes, offsets, apart = np.ones(modes), np.zeros(modes), 0
+    slopes, offsets, calibrated = np.ones(modes), np.zeros(modes), 0
     for mode in range(modes):
-        mine = scores[codes == mode]
-        if len(mine) < records_to_show(rate):
+        of_mode = scores[codes == mode]
+        if len(of_mode) < records_to_show(rate):
             continue
-        own_middle, own_threshold = _middle_and_threshold(mine, settings, rate)
+        own_middle, own_threshold = _middle_and_threshold(of_mode, settings, rate)
         if min(threshold - middle, own_threshold - own_middle) > LEAST_ROOM:
             slope = (threshold - middle) / (own_threshold - own_middle)
             slopes[mode] = np.clip(slope, 1 / MOST_STRETCHED, MOST_STRETCHED)
         offsets[mode] = threshold - slopes[mode] * own_threshold
-        apart += 1
-    return ModeScale(slopes=slopes, offsets=offsets, apart=apart) if apart else None
+        calibrated += 1
+    return ModeScale(slopes=slopes, offsets=offsets, calibrated=calibrated) if calibrated else None
 
 
 def _middle_and_threshold(
     scores: Values, settings: ThresholdSettings, rate: float
 ) -> tuple[float, float]:
-    """The logarithms of the median of scores (n,) and of the threshold drawn from them."""
-    drawn = calibrate(scores, rate, method=settings.method, critical_rate=settings.critical_rate)
+    """Return the logarithms of the median of scores (n,) and of their threshold."""
+    found = calibrate(scores, rate, method=settings.method, critical_rate=settings.critical_rate)
     middle = float(np.log(max(float(np.median(scores)), TINY)))
-    return middle, float(np.log(max(drawn.value, TINY)))
+    return middle, float(np.log(max(found.value, TINY)))

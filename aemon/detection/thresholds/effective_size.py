@@ -1,4 +1,4 @@
-"""Dependence in time: how many independent records a series of scores is worth."""
+"""Dependence in time: the number of independent records that a series of scores is worth."""
 
 import numpy as np
 import pandas as pd
@@ -7,12 +7,12 @@ from aemon.detection.arrays import Values
 
 
 def independent_records(scores: Values) -> float:
-    """The effective number of records of scores (n,) in the order of time, in [1, n].
+    """Return the effective number of records of scores (n,) in the order of time, in [1, n].
 
-    n / tau with tau = 1 + 2 (rho_1 + rho_2 + ...), the autocorrelations of the ranks: the scores
-    themselves may have a tail so heavy that one of them decides. The sum ends where a pair
-    rho_2m + rho_2m+1 is no longer positive (initial positive sequence, Geyer 1992, section 3.3):
-    noise beyond it would grow with every term. Scores that are all equal count as independent.
+    This is n / tau with tau = 1 + 2 (rho_1 + rho_2 + ...), the autocorrelations of the ranks. Ranks
+    are used because scores can have a tail so heavy that one score decides. The sum ends where a
+    pair rho_2m + rho_2m+1 is no longer positive (initial positive sequence, Geyer 1992, section
+    3.3), because further terms only add noise. Scores that are all equal count as independent.
     """
     n = len(scores)
     ranks = pd.Series(scores).rank().to_numpy(copy=True)

@@ -1,13 +1,13 @@
-"""What false alarms that people named do to a threshold: nothing. They are excused one by one.
+"""False alarms from feedback and thresholds: they raise no threshold.
 
-They are learned from; but a threshold is drawn from the scores of the other records, for three words
-would raise it for all records, and hide real anomalies. Records like them are excused where they are
-judged (`detection/excuses.py`). Where so many are flagged that the promise is broken, recalibration
-and the next training say so by themselves.
+Records with the feedback `false_alarm` are in the training set, but thresholds are computed from
+the scores of the other records. Otherwise three feedback entries would raise the threshold for all
+records and hide real anomalies. Similar records are excused one by one (`detection/excuses.py`). If
+the realised rate is above the target rate, recalibration and the next training correct it.
 
-Detectors of older versions had their thresholds raised by a rule that is kept here for training
-them again from their manifests: each false alarm calibrated with at most `MOST_RAISED` times the
-threshold that the other records make.
+In older versions, false alarms raised the thresholds of a detector. That rule is kept here to train
+such detectors again from their manifests. The score of a false alarm then counted with at most
+`MOST_RAISED` times the threshold of the other records.
 """
 
 from dataclasses import replace
@@ -21,28 +21,29 @@ from aemon.detection.thresholds.threshold import Threshold
 from aemon.errors import TrainingError
 
 MOST_RAISED = 2.0
-"""A threshold may be moved to this many times what it was."""
+"""Largest new value of a threshold, as a multiple of its old value."""
 
 
 def without_false_alarms(learned: Learned, called_normal: Mask) -> Thresholds:
-    """Return the thresholds drawn from the records that nobody called false alarms.
+    """Return thresholds from the calibration records without false alarms.
 
     Args:
-        learned: all of a detector but its thresholds.
-        called_normal: (n,) which of its calibration records are false alarms.
+        learned: all parts of a detector except its thresholds.
+        called_normal: (n,) True for calibration records with feedback `false_alarm`.
 
     Raises:
-        TrainingError: there are no scores to draw a threshold from.
+        TrainingError: no scores are left to compute a threshold from.
     """
     if called_normal.all():
         raise TrainingError(
-            "every calibration record was called a false alarm", todo="take some of that back"
+            "every calibration record has the feedback false_alarm",
+            todo="withdraw some of this feedback",
         )
     return learned.thresholds(learned.scores, ~called_normal)
 
 
 def cap(learned: Learned, called_normal: Mask) -> tuple[Values, Thresholds]:
-    """Calibration scores (n,) with those of false alarms bounded, and the lines without them."""
+    """Return calibration scores (n,) with bounded false alarms, and the thresholds without them."""
     without = without_false_alarms(learned, called_normal)
     bounds = MOST_RAISED * without.values(learned.records.entities)
     capped = np.where(called_normal, np.minimum(learned.scores, bounds), learned.scores)
@@ -54,14 +55,15 @@ def _of(thresholds: Thresholds, name: str | None) -> Threshold:
 
 
 def at_least(threshold: Threshold, value: float) -> Threshold:
-    """A line at a value, and its critical line not below it."""
+    """Return a threshold with this value; its critical value is not below it."""
     return replace(threshold, value=value, critical_value=max(threshold.critical_value, value))
 
 
 def bounded(thresholds: Thresholds, before: Thresholds, base: Thresholds) -> Thresholds:
-    """The lines, none of them at more than `MOST_RAISED` times what it was before.
+    """Return the thresholds, each at most `MOST_RAISED` times the larger of its two old values.
 
-    One that had sunk below that of the training, `base`, may come back to it at once.
+    These are the value `before` and the value of the training, `base`. So a threshold that had
+    fallen below that of the training may return to it at once.
     """
 
     def within(threshold: Threshold, name: str | None) -> Threshold:

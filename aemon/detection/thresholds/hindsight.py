@@ -1,4 +1,4 @@
-"""History in hindsight: which of the records learned from stand out from all others."""
+"""Hindsight: the training records that stand out from all others."""
 
 from statistics import NormalDist
 
@@ -8,39 +8,43 @@ from aemon.detection.arrays import Mask, Texts, Values
 from aemon.detection.thresholds.unlikely_bursts import in_faults
 
 LEAST_RECORDS = 100
-"""Fewer have no tail that could tell what stands out of it."""
+"""With fewer records, the tail of the scores cannot be measured."""
 
 QUANTILES = 0.6, 0.9, 0.97
-"""Between the first two and the last two the tail is measured, and the wider counts: tails may widen
-outwards. What may be anomalies lies beyond."""
+"""The width of the tail is measured between the first two and between the last two. The larger
+width counts, because a tail may widen outwards. Possible anomalies lie beyond the last quantile."""
 
 MARGIN = 2.0
-"""Times what the tail makes likely: scores follow no law exactly, and life moves slowly."""
+"""Factor on scores that the tail makes likely: scores follow no distribution exactly, and normal
+data moves slowly."""
 
-SELDOM = 0.1
-"""How often the oddest of all normal records is taken for an anomaly, by the tail measured."""
+CHANCE = 0.1
+"""Chance that the most unusual of all normal records counts as an anomaly, by the measured tail."""
 
 MOST_SHARE = 0.1
-"""More records than this do not stand out: they are another part of normal life."""
+"""If a larger share of the records stands out, these are a part of normal data: none counts."""
 
 TINY = 1e-30  # keeps the logarithm of a score of 0 finite
 
 
 def standing_out(scores: Values, entities: Texts, rate: float) -> Mask:
-    """Return which of n records stand out from all others (n,), scored as if never seen.
+    """Return which of n records stand out from all others (n,), from their held-out scores.
 
-    A threshold drawn from records flags its promised share of them, whatever they are; so it
-    cannot say whether there are anomalies among them. The bulk can: logarithms of scores are about
-    normal in their upper part. Its width is measured between quantiles, out of reach of two per
-    cent of anomalies (as robust scales are, Rousseeuw & Croux 1993), and followed to where one
-    normal record in 1 / rate would come, and to where the oddest of n would. Beyond the second a
-    record stands out alone, beyond the first in a burst.
+    A threshold computed from records flags its target share of them in any case. So it cannot show
+    whether there are anomalies among them, but the bulk of the scores can. The logarithms of scores
+    are about normally distributed in their upper part. The width of this part is measured between
+    quantiles, so that two per cent of anomalies do not change it (like robust scales, Rousseeuw &
+    Croux 1993).
+
+    Two limits follow from this width: the score that one normal record in 1 / rate exceeds, and the
+    score of the most unusual of n normal records. A record stands out alone above the second limit,
+    and in a burst above the first.
 
     Args:
-        scores: (n,) in the order of time, held out: no record is scored by who learned from it.
-            Not finite is not odd.
-        entities: (n,) what each record belongs to.
-        rate: the promised false-alarm rate.
+        scores: (n,) in the order of time, each by members that did not learn from the record. A
+            record with a score that is not finite does not stand out.
+        entities: (n,) the entity of each record.
+        rate: the target false-alarm rate.
     """
     nothing = np.zeros(len(scores), dtype=bool)
     known = np.isfinite(scores)
@@ -57,7 +61,7 @@ def standing_out(scores: Values, entities: Texts, rate: float) -> Mask:
         beyond = normal.inv_cdf(1 - share) - places[-1]
         return float(levels[-1] + scale * max(beyond, 0.0) + np.log(MARGIN))
 
-    alone = logs > limit(SELDOM / known.sum())
+    alone = logs > limit(CHANCE / known.sum())
     bursts = in_faults(np.exp(logs - limit(rate)), entities)
     found = alone | bursts
     return found if found.mean() <= MOST_SHARE else nothing

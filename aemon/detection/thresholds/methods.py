@@ -1,4 +1,4 @@
-"""Ways to draw a line through normal scores, so that they cross it at a given rate."""
+"""Methods to compute a threshold that normal scores exceed at a given rate."""
 
 from statistics import NormalDist
 
@@ -8,20 +8,20 @@ from aemon.config.threshold_settings import Method
 from aemon.detection.arrays import Values
 from aemon.detection.thresholds.tail import TINY, Tail
 
-MOST_LOG = 600.0  # of a score: its exponential, and the ratio of two, stay finite
+MOST_LOG = 600.0  # of a score: its exponential, and the ratio of two of them, stay finite
 
 
-def draw(method: Method, ordered: Values, tail: Tail, rate: float) -> tuple[float, Method]:
-    """The line, and the method that drew it.
+def compute_value(method: Method, ordered: Values, tail: Tail, rate: float) -> tuple[float, Method]:
+    """Return the value of a threshold, and the method that was used in the end.
 
-    Conformal turns to the tail for rates that n scores cannot show, and the tail turns to
-    conformal for rates beyond its share of them.
+    The method `conformal` uses the tail for rates that n scores cannot show. The method `evt` uses
+    `conformal` for rates of at least the share of scores in the tail.
 
     Args:
-        method: any but `fixed`, which draws nothing.
+        method: any method except `fixed`, which computes nothing.
         ordered: (n,) normal scores, ascending, n > 0.
-        tail: fitted to them.
-        rate: share of normal records above the line.
+        tail: the tail fitted to these scores.
+        rate: share of normal records above the threshold.
     """
     n = len(ordered)
     if method == "quantile":
@@ -35,16 +35,19 @@ def draw(method: Method, ordered: Values, tail: Tail, rate: float) -> tuple[floa
 
 
 def conformal_rank(records: int, rate: float) -> int:
-    """Scores on or over a conformal line, the largest being 1; 0 if so few cannot show the rate."""
+    """Return the rank of the score at a conformal threshold; the largest score has rank 1.
+
+    It is 0 if the records are too few to show the rate.
+    """
     return int(np.floor(rate * (records + 1) * (1 + 1e-12)))
 
 
 def conformal(top: Values, records: int, tail: Tail, rate: float) -> float:
-    """The conformal line of `records` scores, of which `top` are the largest, ascending.
+    """Return the conformal threshold of `records` scores; `top` holds the largest ones, ascending.
 
     Vovk et al. 2005, proposition 2.4: a record exchangeable with n others scores above their
-    rank-th largest with a chance of at most rank / (n + 1). Rarer rates than 1 / (n + 1) take
-    the tail's line, but never a lower one than the largest score, which alone promises too little.
+    rank-th largest with a chance of at most rank / (n + 1). For rates below 1 / (n + 1) the
+    threshold comes from the tail, but it is never below the largest score.
     """
     rank = conformal_rank(records, rate)
     if rank >= 1:
@@ -53,9 +56,9 @@ def conformal(top: Values, records: int, tail: Tail, rate: float) -> float:
 
 
 def _sigma(ordered: Values, rate: float) -> float:
-    """Mean and k standard deviations of the log scores, k being the normal quantile of the rate.
+    """Return exp(mean + k standard deviations) of log scores; k is the normal quantile of the rate.
 
-    Scores of 0 have no logarithm and are left out: they are of records with nothing in them.
+    Scores of 0 have no logarithm and are left out: they belong to records without observed cells.
     """
     logs = np.log(ordered[ordered > TINY])
     if not len(logs):

@@ -1,13 +1,16 @@
-"""Recalibration: lines that follow normal life as it moves, so that their promise is kept.
+"""Recalibration: thresholds follow normal data as it moves, so that the target rate is kept.
 
-A line moves only when the records it judged contradict it: when more of them lie above it than
-its promise makes likely, or fewer. It is then drawn anew from those records, by the same method.
-What it flagged is not learned from but in two ways. Flagged records count as normal as far as the
-promise explains them, the least odd first (`unexplained`). And the bulk of the scores is believed:
-where their median has moved against that of the calibration, so has the line they are held
-against, for a fault of less than half of the records it is taken of leaves a median where it was.
+A threshold moves only if the records it judged contradict it: if more of them are above it than the
+target rate makes likely, or fewer. It is then computed again from these records, by the same
+method. Flagged records are left out, with two exceptions:
 
-A line that was raised goes back to what it was at training as soon as that is contradicted no more.
+- Flagged records count as normal up to the number that the target rate explains, the least unusual
+  first (`unexplained`).
+- The bulk of the scores is believed. If their median has moved from that of the calibration, the
+  threshold that selects the flagged records moves with it. A fault in less than half of the records
+  does not move their median much.
+
+A raised threshold returns to its value at training as soon as the records do not contradict that.
 """
 
 from dataclasses import dataclass, replace
@@ -23,48 +26,48 @@ from aemon.detection.thresholds.threshold import Threshold, calibrate
 from aemon.detection.thresholds.unlikely_bursts import unexplained
 
 WINDOW_ALARMS = 15
-"""False alarms that a window is expected to hold: enough to tell twice as many, or none."""
+"""Expected number of false alarms in a window: enough to notice twice as many, or none."""
 
 LEAST_WINDOW, MOST_WINDOW = 500, 5000
-"""Records of a window, whatever the rate."""
+"""Bounds of the records in a window, for any rate."""
 
 TURNS = 20
-"""A window is recalibrated upon so often before its records are all others."""
+"""Recalibrations from one window until all of its records are replaced."""
 
 LEAST_SHARE = 0.25
-"""A line is left alone until its window holds this share of its records."""
+"""Share of its records that a window must hold before a threshold may move."""
 
 TOO_MANY, TOO_FEW = 2.0, 3.0
-"""Standard deviations from the records expected above a line to those found there that contradict
-it. A promise that is broken weighs more than one that is kept too well."""
+"""Standard deviations above and below the expected number of records over a threshold that
+contradict it. A realised rate above the target rate is worse than a rate below it."""
 
 BELIEVED, FAULT = 3.0, 15.0
-"""Up to so many standard deviations above the expected false alarms, records beyond the moving line
-still count as normal; but if more than the second number are there, it is a fault that brought
-them, and its mildest records are no false alarms: then as many as expected count, and no more."""
+"""Records beyond the moving threshold count as normal, up to the expected number of false alarms
+plus BELIEVED standard deviations. With more than FAULT standard deviations there is a fault, and
+its mildest records are not false alarms. Then only the expected number counts as normal."""
 
 WIDER = 10
-"""Where a window expects too few records above a line to ever tell that there are too few, those
-above the line of so many times its rate are counted, too."""
+"""If a window expects too few records over a threshold to notice that there are too few, the
+records over the threshold of WIDER times the rate are counted, too."""
 
 NEWEST_SHARE = 0.5
-"""The bulk is that of the newest half of a window: a fault shorter than half of that moves it
-little, and a lasting change is believed once it is longer."""
+"""The bulk is the newest half of a window. A fault shorter than half of that moves it little; a
+lasting change is believed once it is longer."""
 
 PASSES = 2
-"""The bulk is taken once of all records, and once of those that were not left out."""
+"""The bulk is measured once over all records, and once without the records that were left out."""
 
 MATERIAL = 0.02
-"""A line that would move by less, as a share of itself, stays."""
+"""Least relative change of a threshold; with a smaller change it stays."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Recent:
-    """The last records judged, oldest first; no absent ones, and none of a maintenance.
+    """The last judged records, oldest first, without absent ones and without maintenance.
 
     Attributes:
-        scores: (n,) all of the detector whose lines these are.
-        entities: (n,) what each belongs to.
+        scores: (n,) by the detector that has the thresholds.
+        entities: (n,) the entity of each record.
     """
 
     scores: Values
@@ -72,7 +75,7 @@ class Recent:
 
 
 def window_records(rate: float) -> int:
-    """How many records a line of this rate is recalibrated upon.
+    """Return the number of records from which a threshold of this rate is recalibrated.
 
     >>> window_records(0.01), window_records(0.001), window_records(0.1)
     (1500, 5000, 500)
@@ -81,7 +84,7 @@ def window_records(rate: float) -> int:
 
 
 def every_records(rate: float) -> int:
-    """After how many new records it is worth while to recalibrate again.
+    """Return the number of new records after which to recalibrate again.
 
     >>> every_records(0.01)
     75
@@ -97,19 +100,19 @@ def recalibrate(
     *,
     allowed: Mask | None = None,
 ) -> Thresholds | None:
-    """The lines as the last records want them; None where they stay as they are.
+    """Return the thresholds recalibrated from the last records; None if all of them stay.
 
-    Each line is held against the newest `window_records` of the records that it judges: its
-    entity's own or, for the pooled one, those of all that have no line of their own. With fewer
-    than a quarter of them it stays. A fixed line is what somebody said, and with `batch_fdr`
-    none is used: both stay.
+    Each threshold is compared with the newest `window_records` of the records it judges. For the
+    pooled threshold these are the records of entities without their own threshold. With less than a
+    quarter of these records, it stays. A fixed threshold comes from the settings, and with
+    `batch_fdr` no threshold is used: both stay.
 
     Args:
-        base: as drawn at training.
-        current: as in force.
-        recent: the last records; n = `window_records` of each line, or more, are of use.
-        settings: how the lines were drawn.
-        allowed: (n,) records that count as normal however odd they are, because somebody said so.
+        base: the thresholds as computed at training.
+        current: the active thresholds.
+        recent: the last records; `window_records` for each threshold can be used.
+        settings: the method of the thresholds.
+        allowed: (n,) records that count as normal because of feedback, even if unusual.
     """
     if settings.method == "fixed" or settings.batch_fdr is not None:
         return None
@@ -134,16 +137,16 @@ def recalibrate(
 def _moved(
     base: Threshold, now: Threshold, scores: Values, allowed: Mask, settings: ThresholdSettings
 ) -> Threshold:
-    """One line, after the scores (n,) it judged; the very same where they do not contradict it."""
+    """Return the new threshold after the scores (n,) it judged; `now` itself if it stays."""
     if len(scores) < LEAST_SHARE * window_records(now.false_alarm_rate):
         return now
     if now.value > base.value and not _contradiction(base, scores):
         return base
-    wanted = _contradiction(now, scores)
-    if not wanted:
+    direction = _contradiction(now, scores)
+    if not direction:
         return now
     normal = ~_left_out(base, now, scores, allowed)
-    if not normal.any():  # a line that none of its records is below
+    if not normal.any():  # no record is below the threshold
         return base
     new = calibrate(
         scores[normal],
@@ -152,14 +155,14 @@ def _moved(
         critical_rate=now.critical_rate,
     )
     change = new.value / now.value - 1.0
-    return new if wanted * change >= MATERIAL else now
+    return new if direction * change >= MATERIAL else now
 
 
 def _contradiction(threshold: Threshold, scores: Values) -> int:
-    """Whether more of n scores are above a line than it promised (1), fewer (-1), or neither (0).
+    """Return 1 if too many of n scores are above a threshold, -1 if too few, else 0.
 
-    Normal records make a Poisson number of false alarms. A promise so rare that none at all would
-    be likely is looked at through the line of ten times its rate as well.
+    Normal records give a Poisson number of false alarms. If the rate is so low that no false alarm
+    at all would be likely, the threshold of `WIDER` times the rate is checked, too.
     """
     rate = threshold.false_alarm_rate
     found = _unlikely(float((scores > threshold.value).sum()), rate * len(scores))
@@ -176,11 +179,12 @@ def _unlikely(count: float, expected: float) -> int:
 
 
 def _left_out(base: Threshold, now: Threshold, scores: Values, allowed: Mask) -> Mask:
-    """Which of n scores are not learned from.
+    """Return which of n scores are left out of the new threshold.
 
-    They are more than the promise explains, beyond a line that moves with the bulk: the one of
-    training, or the one in force where that is lower. The latter may have been drawn from a bulk
-    that had sunk: it moves with that, and only ever up, or it would never come back.
+    These are the scores that the target rate does not explain, above a threshold that moves with
+    the bulk. It is the threshold of training, or the active threshold if that is lower. The active
+    threshold may come from a bulk that had fallen. It moves with the bulk, but only up, or it could
+    never recover.
     """
     half = ceil(NEWEST_SHARE * len(scores))
     out = np.zeros(len(scores), dtype=bool)
@@ -202,12 +206,12 @@ def _left_out(base: Threshold, now: Threshold, scores: Values, allowed: Mask) ->
 
 
 def _shift(middle: float, threshold: Threshold) -> float:
-    """How many times the bulk that a line was drawn from the bulk of late is."""
+    """Return the recent median over the median of the threshold's calibration scores."""
     usual = _middle(threshold)
-    return middle / usual if min(middle, usual) > TINY else 1.0  # zeros tell no scale
+    return middle / usual if min(middle, usual) > TINY else 1.0  # zeros have no scale
 
 
 def _middle(threshold: Threshold) -> float:
-    """The median of the calibration scores, which a line keeps thinned."""
+    """Return the median of the calibration scores, from the thinned scores of the threshold."""
     place = np.searchsorted(-threshold.at_or_above, -threshold.records / 2)
     return float(threshold.kept[min(int(place), len(threshold.kept) - 1)])

@@ -7,17 +7,18 @@ import numpy as np
 from aemon.detection.arrays import Values
 
 TAIL_SHARE = 0.1
-"""Share of the calibration scores that make the tail."""
+"""Share of the calibration scores that are the tail."""
 
 LEAST_TAIL = 10
-"""Scores the tail is fitted to at least, as far as half of them reach."""
+"""Least number of scores in the tail, but at most half of all scores."""
 
 LEAST_SHAPE, MOST_SHAPE = -0.25, 0.25
-"""Bounds of the shape. Few scores cannot tell it: below, the line would fall upon the largest
-score seen; above, it would run away. In logarithms 0 is already a power law of the score."""
+"""Bounds of the shape, which few scores cannot determine. With a lower shape, the threshold would
+fall to the largest score; with a higher shape, it would become far too large. In logarithms, a
+shape of 0 is already a power law of the score."""
 
 PRIOR_RECORDS = 30
-"""Weight, in tail scores, of the guess that the shape is 0."""
+"""Weight of the prior shape of 0, as a number of tail scores."""
 
 LEAST_SCALE = 1e-6
 TINY = 1e-30  # keeps the logarithm of a score of 0 finite
@@ -25,7 +26,7 @@ TINY = 1e-30  # keeps the logarithm of a score of 0 finite
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tail:
-    """Scores above `start` follow a generalised Pareto distribution in log(score / start)."""
+    """The tail: log(score / start) follows a generalised Pareto distribution above `start`."""
 
     start: float
     share: float  # of normal records, above start
@@ -33,8 +34,8 @@ class Tail:
     scale: float
 
     def p_values(self, scores: Values) -> Values:
-        """How often a normal record scores higher (N,); `share` at the start and below."""
-        with np.errstate(over="ignore"):  # a score beyond all reason is endlessly rare
+        """Return the share of normal records with a higher score (N,); `share` up to `start`."""
+        with np.errstate(over="ignore"):  # a score that overflows gets a share of 0
             ratios = np.maximum(scores, TINY) / self.start
         excess = np.maximum(np.log(ratios), 0.0) / self.scale
         if abs(self.shape) < LEAST_SCALE:
@@ -44,7 +45,7 @@ class Tail:
             return self.share * np.asarray(base ** (-1.0 / self.shape), dtype=np.float64)
 
     def score_at(self, rate: float) -> float:
-        """The score that normal records exceed at this rate; the start for a rate above `share`."""
+        """Return the score that normal records exceed at this rate; `start` if above `share`."""
         odds = max(1.0, self.share / rate)
         if abs(self.shape) < LEAST_SCALE:
             excess = np.log(odds)
@@ -56,9 +57,9 @@ class Tail:
 def fit_tail(ordered: Values) -> Tail:
     """Fit the tail of ascending scores (n,) by probability-weighted moments.
 
-    Hosking & Wallis 1987, section 3: a0 = mean excess, a1 = mean of excess times the share at or
-    above it; shape = 2 - a0 / (a0 - 2 a1), scale = 2 a0 a1 / (a0 - 2 a1). The shape is drawn
-    towards 0 and bounded; the scale then follows from the mean, scale = a0 (1 - shape).
+    Hosking & Wallis 1987, section 3: a0 is the mean excess, a1 the mean of excess times the share
+    at or above it. Then shape = 2 - a0 / (a0 - 2 a1) and scale = 2 a0 a1 / (a0 - 2 a1). The shape
+    is shrunk towards 0 and bounded; the scale then follows from the mean, scale = a0 (1 - shape).
     """
     n = len(ordered)
     k = int(np.clip(round(TAIL_SHARE * n), min(LEAST_TAIL, n // 2), n - 1)) if n > 1 else 0

@@ -1,4 +1,4 @@
-"""The threshold: from the scores of held-out normal records to p-values and a line."""
+"""The threshold and p-values, computed from the scores of held-out normal records."""
 
 from dataclasses import dataclass, field
 from math import ceil
@@ -11,44 +11,45 @@ from aemon.config.values.scalars import alarms_per_day
 from aemon.detection.arrays import Values
 from aemon.detection.features.columns import counted
 from aemon.detection.thresholds.effective_size import independent_records
-from aemon.detection.thresholds.methods import draw
+from aemon.detection.thresholds.methods import compute_value
 from aemon.detection.thresholds.tail import TINY, Tail, fit_tail
 from aemon.errors import TrainingError
 
 LEAST_RATE, MOST_RATE = 1e-6, 0.5
-"""Bounds of a rate worked out from an alarm budget."""
+"""Bounds of a rate that is computed from an alarm budget."""
 
 CRITICAL_SHARE = 0.1
-"""Of normal records that may be flagged, this share may be flagged as critical."""
+"""Of the normal records that may be flagged, this share may be flagged as critical."""
 
 MOST_KEPT = 20_000
-"""Calibration scores kept: the upper half exactly, the lower thinned."""
+"""Calibration scores that are stored: the upper half exactly, the lower half thinned."""
 
 ROUNDING = 1e-6
-"""Taken off a count of records before it is rounded up: 1 / rate is seldom exact."""
+"""Subtracted from a number of records before it is rounded up: 1 / rate is rarely exact."""
 
 DEPENDENT = 0.5
-"""Records worth less than this share of their number are said to be alike; chance makes more."""
+"""Records that are worth less than this share of their number are reported as dependent in time. By
+chance alone the share is larger."""
 
 LEAST_P = 1e-12
-"""p-values go no lower: no tail fitted to a few thousand scores can tell one in a trillion."""
+"""Least p-value: a tail fitted to a few thousand scores cannot show one in a trillion."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Threshold:
-    """The line and what it was learned from. Made by `calibrate`.
+    """A threshold with its calibration. Made by `calibrate`.
 
     Attributes:
         value: a record is anomalous iff its score is greater.
         critical_value: an anomalous record is critical iff its score is greater; >= value.
-        method: how the line was drawn; `evt` in place of `conformal` where the rate is rarer
-            than the records can show.
-        false_alarm_rate: the promise, a share of normal records.
-        critical_rate: the promise of the critical line.
-        records: how many calibration scores there were, n.
-        independent: how many independent ones they are worth.
-        kept: calibration scores, ascending.
-        at_or_above: how many of the n scores are at or above each kept one.
+        method: how the value was computed; `evt` in place of `conformal` if the rate is lower than
+            the records can show.
+        false_alarm_rate: the target rate, a share of normal records.
+        critical_rate: the target rate of the critical value.
+        records: number of calibration scores, n.
+        independent: number of independent records that they are worth.
+        kept: stored calibration scores, ascending.
+        at_or_above: for each stored score, how many of the n scores are at or above it.
         tail: the fitted upper tail.
     """
 
@@ -65,33 +66,34 @@ class Threshold:
 
     @property
     def note(self) -> str:
-        """What to know of the promise, in plain words; empty where the records can show it."""
-        there = counted(self.records, "record")
+        """Limits of the target rate, in plain words; empty if the records can show it."""
+        records = counted(self.records, "record")
         if self.method == "fixed":
-            return f"fixed; by {there}, {self.false_alarm_rate:.2g} of normal ones are above it"
+            share = f"{self.false_alarm_rate:.2g}"
+            return f"fixed; by {records}, a share of {share} of normal records is above it"
         if self.method == "sigma":
-            return f"set as if the logarithms of the scores of {there} were normal"
+            return f"set as if the logarithms of the scores of {records} were normally distributed"
         enough = records_to_show(self.false_alarm_rate)
         few = self.records < enough - 1
         if few or self.method == "evt":
             by = "a tail fitted to" if self.method == "evt" else "the largest score of"
-            more = f"; {enough} or more would promise the rate outright" if few else ""
-            return f"set by {by} {there}{more}"
+            more = f"; {enough} or more would guarantee the target rate" if few else ""
+            return f"set by {by} {records}{more}"
         worth = self.independent
         if worth < DEPENDENT * self.records and worth * self.false_alarm_rate < 1:
             return (
-                f"set by {there} worth {worth:.0f} independent ones; "
-                f"{enough} or more of those would promise the rate outright"
+                f"set by {records} worth {worth:.0f} independent records; "
+                f"{enough} or more independent records would guarantee the target rate"
             )
         return ""
 
     def judge(self, scores: Values, *, extrapolate: bool = False) -> Values:
-        """p-values (N,) in (0, 1]: how often a normal record scores as high or higher.
+        """Return p-values (N,) in (0, 1]: the share of normal records that score as high or higher.
 
-        Split conformal, p = (1 + #{calibration >= s}) / (n + 1) (Bates et al. 2023, eq. 2), which
-        for `conformal` ends at 1 / (n + 1). With the other methods, or with `extrapolate`,
-        scores beyond the largest calibration score follow the tail, from 1 / (n + 1) down; all
-        scores in the tail do where it drew the line among them.
+        Split conformal, p = (1 + #{calibration >= s}) / (n + 1) (Bates et al. 2023, eq. 2). With
+        the method `conformal`, the least p-value is 1 / (n + 1). With other methods, or with
+        `extrapolate`, scores beyond the largest calibration score follow the tail, from 1 / (n + 1)
+        down. With `evt` and a threshold below the largest score, all scores in the tail do.
         """
         above = np.append(self.at_or_above, 0)[np.searchsorted(self.kept, scores, side="left")]
         p_values: Values = (1.0 + above) / (self.records + 1.0)
@@ -112,49 +114,49 @@ def calibrate(
     critical_rate: float | None = None,
     independent: float | None = None,
 ) -> Threshold:
-    """The line that normal records cross at the given rate.
+    """Compute the threshold that normal records exceed at the given rate.
 
-    With n scores, a conformal line promises 1 / (n + 1) or more, for any distribution: P(false
-    alarm) <= rate for a normal record exchangeable with them. Rarer rates take theirs from a
-    generalised Pareto tail, without that proof. The critical line is drawn by the same method
-    (that of `quantile` and `fixed` by `conformal`), and never below the first.
+    With n scores, a conformal threshold guarantees rates of 1 / (n + 1) or more, for any
+    distribution: P(false alarm) <= rate for a normal record exchangeable with the n records. Lower
+    rates use a generalised Pareto tail, without that proof. The critical value is computed by the
+    same method (for `quantile` and `fixed` by `conformal`), and is never below the first value.
 
     Args:
-        calibration_scores: (n,) of held-out normal records; those not finite do not count.
-        false_alarm_rate: the promise; with `fixed`, the conformal rate found above the value.
-        method: how the line is drawn.
-        value: the line of `fixed`.
-        critical_rate: the promise of the critical line; by default a tenth of the rate.
-        independent: how many records these are worth; by default by their order, that of time.
+        calibration_scores: (n,) of held-out normal records; only finite scores count.
+        false_alarm_rate: the target rate; with `fixed`, the rate is computed from the value.
+        method: how the value is computed.
+        value: the value for `fixed`.
+        critical_rate: the target rate of the critical value; by default a tenth of the rate.
+        independent: independent records that the scores are worth; by default from their order.
 
     Raises:
         TrainingError: there are no finite scores.
-        ValueError: a fixed line without its value.
+        ValueError: the method is `fixed` and there is no value.
     """
     finite = calibration_scores[np.isfinite(calibration_scores)].astype(np.float64)
     if not len(finite):
         raise TrainingError(
-            "no record is left to learn the threshold from",
+            "no record is left to compute the threshold from",
             todo="collect more records before training",
         )
     ordered = np.sort(finite)
     tail = fit_tail(ordered)
-    drawn: Method = method
+    used: Method = method
     if method == "fixed":
         if value is None:
-            raise ValueError("a fixed line takes its value")
+            raise ValueError("a fixed threshold needs a value")
         threshold = float(value)
         false_alarm_rate = float(1 + (ordered > threshold).sum()) / (len(finite) + 1)
     else:
-        threshold, drawn = draw(method, ordered, tail, false_alarm_rate)
+        threshold, used = compute_value(method, ordered, tail, false_alarm_rate)
     critical_rate = critical_rate or CRITICAL_SHARE * false_alarm_rate
     alike: Method = "conformal" if method in ("quantile", "fixed") else method
-    critical, _ = draw(alike, ordered, tail, critical_rate)
+    critical, _ = compute_value(alike, ordered, tail, critical_rate)
     kept, above = _thin(ordered)
     return Threshold(
         value=max(threshold, TINY),  # an exceedance divides by it
         critical_value=max(critical, threshold, TINY),
-        method=drawn,
+        method=used,
         false_alarm_rate=false_alarm_rate,
         critical_rate=critical_rate,
         records=len(finite),
@@ -166,12 +168,12 @@ def calibrate(
 
 
 def records_to_show(rate: float) -> int:
-    """How many calibration records promise a rate without a tail."""
+    """Return the number of calibration records that show a rate without a tail."""
     return ceil(1 / rate - ROUNDING)
 
 
 def _thin(ordered: Values) -> tuple[Values, npt.NDArray[np.int64]]:
-    """Scores to keep, and how many of all scores are at or above each."""
+    """Return the scores to store, and how many of all scores are at or above each."""
     rows = np.arange(len(ordered))
     if len(ordered) > MOST_KEPT:
         half = MOST_KEPT // 2
@@ -182,27 +184,27 @@ def _thin(ordered: Values) -> tuple[Values, npt.NDArray[np.int64]]:
 
 
 def false_alarm_rate_for(settings: ThresholdSettings, times: npt.NDArray[np.datetime64]) -> float:
-    """The promised rate, a budget being divided by the records a day in event times (N,).
+    """Return the target rate; an alarm budget is divided by the records per day in times (N,).
 
     Raises:
-        TrainingError: a budget is set, but the times do not say how many records a day come, or
-            it allows fewer than the critical rate.
+        TrainingError: a budget is set, but all event times are equal, so that it cannot be divided;
+            or the rate from the budget is not above the critical rate.
     """
     if settings.alarm_budget is None:
         return settings.false_alarm_rate or DEFAULT_FALSE_ALARM_RATE
     days = float((times.max() - times.min()) / np.timedelta64(1, "D")) if len(times) else 0.0
     if days <= 0:
         raise TrainingError(
-            f"all {len(times)} records carry the same event time, so how many a day come "
-            f"cannot be told and threshold.alarm_budget {settings.alarm_budget!r} has no meaning",
+            f"all {len(times)} records have the same event time, so the number of records a day is "
+            f"unknown and threshold.alarm_budget {settings.alarm_budget!r} cannot be used",
             todo="set threshold.false_alarm_rate instead, or name the right time column",
         )
     per_day = (len(times) - 1) / days
     rate = float(np.clip(alarms_per_day(settings.alarm_budget) / per_day, LEAST_RATE, MOST_RATE))
     if settings.critical_rate is not None and settings.critical_rate >= rate:
         raise TrainingError(
-            f"threshold.critical_rate {settings.critical_rate:g} is not below the {rate:.2g} that "
-            f"threshold.alarm_budget {settings.alarm_budget!r} makes at {per_day:.0f} records a day",
-            todo="lower threshold.critical_rate, or leave it out: it is then a tenth",
+            f"threshold.critical_rate {settings.critical_rate:g} is not below {rate:.2g}, the rate "
+            f"from threshold.alarm_budget {settings.alarm_budget!r} at {per_day:.0f} records a day",
+            todo="lower threshold.critical_rate, or leave it out: by default it is a tenth",
         )
     return rate

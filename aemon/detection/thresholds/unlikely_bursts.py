@@ -1,4 +1,4 @@
-"""Bursts that no chance makes: many flagged records in a row, or some of them far over the line."""
+"""Unlikely bursts: many flagged records in a row, or fewer with one far over the threshold."""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,26 +7,27 @@ from aemon.detection.arrays import Mask, Texts, Values
 from aemon.detection.thresholds.by_entity import of_entities
 
 FAULT_RECORDS = 5
-"""Flagged records of one entity in a row: false alarms of a rare promise seldom come so."""
+"""Flagged records of one entity in a row; at a low target rate, false alarms rarely come in such a
+row."""
 
 FAULT_PEAK = 2.0
-"""Times the line that one of them reaches. Where normal life is alike from record to record its
-false alarms come in rows, too, but not so far over the line; nor does life that slowly moves."""
+"""Exceedance that one of them must pass. If consecutive normal records are similar, false alarms
+come in rows, too, but not so far over the threshold; the same is true of slow drift."""
 
 FAULT_LONG = 15
-"""So many in a row are a fault however little they are over the line: a leak begins mildly."""
+"""Flagged records in a row that are a fault at any exceedance: a leak begins mildly."""
 
 FAULT_GAP = 2
-"""Records that are not flagged, within a row."""
+"""Most records that are not flagged between two flagged records of a row."""
 
 
 def in_faults(exceedances: Values, entities: Texts, *, begun: bool = False) -> Mask:
-    """Which of N records belong to a fault (N,): its mild records, too, are no false alarms.
+    """Return which of N records belong to a fault (N,), its mild records included.
 
     Args:
-        exceedances: (N,) score / line in the order of time; NaN or at most 1 where not flagged.
-        entities: (N,) what each belongs to.
-        begun: a row that goes on at the end counts, too: nobody knows yet what becomes of it.
+        exceedances: (N,) in the order of time; NaN or at most 1 where not flagged.
+        entities: (N,) the entity of each record.
+        begun: count a row of any length that has not ended, too, since it may become a fault.
     """
     found = np.zeros(len(exceedances), dtype=bool)
     over = np.nan_to_num(exceedances, nan=0.0) > 1.0
@@ -36,35 +37,36 @@ def in_faults(exceedances: Values, entities: Texts, *, begun: bool = False) -> M
         for run in np.split(flagged, ends):
             its = rows[run]
             far = len(run) >= FAULT_RECORDS and exceedances[its].max() > FAULT_PEAK
-            goes_on = begun and len(run) > 0 and len(rows) - 1 - run[-1] <= FAULT_GAP
-            if far or goes_on or len(run) >= FAULT_LONG:
+            unfinished = begun and len(run) > 0 and len(rows) - 1 - run[-1] <= FAULT_GAP
+            if far or unfinished or len(run) >= FAULT_LONG:
                 found[its] = True
     return found
 
 
-SELDOM = 0.1
-"""How often, at most, the oddest of all normal records is taken for an anomaly."""
+CHANCE = 0.1
+"""Largest chance that the most unusual of all normal records counts as an anomaly."""
 
 
 def unexplained(
     p_values: npt.NDArray[np.float64], false_alarm_rate: float, deviations: float = 3.0
 ) -> npt.NDArray[np.bool_]:
-    """Which of N judged records were flagged beyond what the promised rate explains (N,).
+    """Return which of N judged records were flagged beyond what the target rate explains (N,).
 
-    N normal records give a binomial number of false alarms, seldom more than its mean and three
-    standard deviations, and the smallest of their p-values is seldom below a tenth of 1/N. So
-    that many flagged records are taken for normal, the least odd first, and none odder.
+    N normal records give a binomial number of false alarms, rarely above its mean plus three
+    standard deviations. The smallest of their p-values is rarely below a tenth of 1/N. So this
+    number of flagged records counts as normal, the least unusual first, unless their p-values are
+    smaller than that.
 
     Args:
         p_values: (N,) of the flagged records, NaN for the others.
-        false_alarm_rate: as promised.
-        deviations: standard deviations above the mean that are still believed.
+        false_alarm_rate: the target rate.
+        deviations: standard deviations above the mean that still count as chance.
     """
     flagged = np.flatnonzero(~np.isnan(p_values))
     expected = false_alarm_rate * len(p_values)
     most = round(expected + deviations * np.sqrt(expected))
-    least_odd_first = flagged[np.argsort(-p_values[flagged], kind="stable")]
+    least_unusual_first = flagged[np.argsort(-p_values[flagged], kind="stable")]
     found = np.zeros(len(p_values), dtype=bool)
-    found[least_odd_first[most:]] = True
-    found[flagged[p_values[flagged] < SELDOM / max(1, len(p_values))]] = True
+    found[least_unusual_first[most:]] = True
+    found[flagged[p_values[flagged] < CHANCE / max(1, len(p_values))]] = True
     return found

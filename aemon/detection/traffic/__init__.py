@@ -1,1 +1,1 @@
-"""How records come: which entities send them, and how many come per time."""
+"""Traffic: the entities that send records, and the number of records per time."""

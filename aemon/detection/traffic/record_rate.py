@@ -1,4 +1,4 @@
-"""How many records come per time: many more, or many fewer, than in any stretch of the training."""
+"""Record rate: many more, or many fewer, records per time than in any stretch of the training."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -13,34 +13,36 @@ from aemon.clock import format_duration
 from aemon.detection.arrays import Times
 
 STRETCHES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 6 * 60, 24 * 60))
-"""Records are counted in the shortest of these that holds enough of them."""
+"""Records are counted in the shortest stretch that holds enough of them."""
 
 LEAST_RECORDS, LEAST_STRETCHES = 10, 20
-"""In a usual stretch, and stretches in training: fewer show no range."""
+"""Least median of records in a stretch, and least number of stretches in training; fewer show no
+range."""
 
 LEAST_SPAN, STEADY = timedelta(days=2), 1.25
-"""Shorter trainings have not seen what a night brings, unless records come by a clock: the most in a
-stretch are so many times the least."""
+"""A training over less than LEAST_SPAN does not show the traffic of nights. It suffices only if
+records come by a clock: the largest count of a stretch is at most STEADY times the least."""
 
 LONGEST_GAP = 4
-"""More stretches without records are a pause of the source, which `stale_after` is about."""
+"""More stretches without records are a pause of the source, which `stale_after` reports."""
 
 TIMES, CHANCE = 2.0, 3.0
-"""A count is unusual at so many times the most or the fraction of the least that training saw, and
-beyond so many standard deviations of chance."""
+"""A count is unusual above TIMES the largest count of the training, or below 1 / TIMES of the
+least. It must also differ from that count by more than CHANCE standard deviations."""
 
 
 Stretches = npt.NDArray[np.int64]
+"""Numbers of stretches since 1970, or counts of records in stretches."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UsualRate:
-    """How many records came in a stretch of time. Made by `learn_rate`.
+    """The usual number of records in a stretch of time. Made by `learn_rate`.
 
     Attributes:
-        seconds: how long a stretch is; each begins at a multiple of that since 1970.
-        least: fewest records in one.
-        most: most records in one.
+        seconds: length of a stretch; each begins at a multiple of it since 1970.
+        least: fewest records in a stretch.
+        most: most records in a stretch.
     """
 
     seconds: int
@@ -48,25 +50,25 @@ class UsualRate:
     most: int
 
     def is_unusual(self, count: int) -> bool:
-        """Return whether so many records are many more or many fewer than ever."""
+        """Return whether a count of records is far above or far below all counts in training."""
         fewer = count < self.least / TIMES and self.least - count > CHANCE * sqrt(self.least)
         return fewer or (count > TIMES * self.most and count - self.most > CHANCE * sqrt(count))
 
     def as_json(self) -> dict[str, int]:
-        """Return all of it."""
+        """Return all attributes."""
         return asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counted:
-    """The records of the stretch of time that is not over, and the last one that is.
+    """Record counts: of the current stretch of time, and of the last whole stretch if unusual.
 
     Attributes:
-        stretch: which it is, counted since 1970; None before the first record.
-        records: how many came in it.
-        unusual: records of the last whole one, where those are unusual; else None.
-        since: the stretch in which that began.
-        partial: whether the stretch that is not over may have begun before its first record.
+        stretch: number of the current stretch, counted since 1970; None before the first record.
+        records: number of records in the current stretch so far.
+        unusual: number of records in the last whole stretch, if that is unusual; else None.
+        since: the stretch in which the unusual counts began.
+        partial: whether the current stretch may have begun before its first record.
     """
 
     stretch: int | None = None
@@ -76,32 +78,32 @@ class Counted:
     partial: bool = False
 
     def after(self, times: Times, usual: UsualRate) -> "Counted":
-        """Return the same after N more records; late ones, of stretches that are over, say nothing.
+        """Return the counts after N more records; late records of past stretches do not count.
 
         Args:
             times: (N,) event times, in any order.
-            usual: of the training.
+            usual: the usual rate in training.
         """
         stretches, counts = np.unique(_stretches(times, usual.seconds), return_counts=True)
         now = self
         for stretch, count in zip(stretches.tolist(), counts.tolist(), strict=True):
             last = now.stretch
-            if last is None:  # it may have begun before
+            if last is None:  # the stretch may have begun before its first record
                 now = replace(now, stretch=stretch, records=count, partial=True)
             elif stretch == last:
                 now = replace(now, records=now.records + count)
-            elif stretch > last + 1 + LONGEST_GAP:  # a pause: nobody knows when it began and ended
+            elif stretch > last + 1 + LONGEST_GAP:  # a pause, with unknown begin and end
                 now = replace(now, stretch=stretch, records=count, partial=True)
             elif stretch > last:
                 if not now.partial:
                     now = _judged(now, last, now.records, usual)
-                if stretch > last + 1:  # between the two there was none
+                if stretch > last + 1:  # stretches without records lie between
                     now = _judged(now, last + 1, 0, usual)
                 now = replace(now, stretch=stretch, records=count, partial=False)
         return now
 
     def summary(self, usual: UsualRate) -> str:
-        """Return what is unusual, as a sentence; empty where nothing is."""
+        """Return a sentence about the unusual count; empty if the count is usual."""
         if self.unusual is None or self.since is None:
             return ""
         since = datetime.fromtimestamp(self.since * usual.seconds, UTC)
@@ -113,12 +115,12 @@ class Counted:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it, for `from_json`."""
+        """Return all attributes, for `from_json`."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, stored: Any) -> "Counted":
-        """Return the inverse of `as_json`; as before the first record where it is none."""
+        """Return the counts that `as_json` wrote; empty counts if `stored` cannot be read."""
         try:
             found = {name: stored[name] for name in ("stretch", "records", "unusual", "since")}
             partial = bool(stored["partial"])
@@ -133,17 +135,17 @@ class Counted:
 
 
 def _judged(now: Counted, stretch: int, count: int, usual: UsualRate) -> Counted:
-    """End a stretch with so many records."""
+    """Return the counts after the end of a stretch with `count` records."""
     if not usual.is_unusual(count):
         return replace(now, unusual=None, since=None)
     return replace(now, unusual=count, since=stretch if now.since is None else now.since)
 
 
-_MOST = 10**11
+_MOST = 10**11  # a stored number of this size or larger is not valid
 
 
 def learn_rate(times: Times) -> tuple[UsualRate, Counted] | None:
-    """Learn how many records come in a stretch of time; None where the records are too few.
+    """Learn the usual number of records in a stretch of time; None if the records are too few.
 
     Args:
         times: (N,) event times, in any order.
@@ -165,13 +167,13 @@ def learn_rate(times: Times) -> tuple[UsualRate, Counted] | None:
 
 
 def _whole(places: Stretches, counts: Stretches) -> Stretches:
-    """The records in each whole stretch, those without any among them.
+    """Return the number of records in each whole stretch, with 0 for stretches without records.
 
-    The first and the last one are none, nor are those on both sides of a pause.
+    The first stretch, the last, and the stretches on both sides of a pause do not count as whole.
 
     Args:
         places: (S,) the stretches with records, in order.
-        counts: (S,) how many.
+        counts: (S,) their numbers of records.
     """
     gaps = np.diff(places) - 1
     pause = gaps > LONGEST_GAP
@@ -184,15 +186,15 @@ def _whole(places: Stretches, counts: Stretches) -> Stretches:
 
 
 def usual_from(stored: Mapping[str, Any]) -> UsualRate:
-    """Return the inverse of `UsualRate.as_json`."""
+    """Return the rate that `UsualRate.as_json` wrote."""
     return UsualRate(**{name: int(stored[name]) for name in ("seconds", "least", "most")})
 
 
 def _stretches(times: Times, seconds: int) -> Stretches:
-    """The stretch (N,) of each record.
+    """Return the number of the stretch of each record (N,), counted since 1970.
 
     Args:
         times: (N,) event times.
-        seconds: how long a stretch is.
+        seconds: length of a stretch.
     """
     return times.astype("datetime64[us]").astype(np.int64) // (seconds * 1_000_000)

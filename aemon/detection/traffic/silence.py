@@ -1,8 +1,8 @@
-"""Entities that have fallen silent: others send records, and these have not for longer than ever.
+"""Silent entities: they have sent no record for an unusually long time, while other entities send.
 
-Time is counted only while records come from anybody: a step from one record to the next counts no
-more than an unusually long one. So the pause of a whole plant at night makes no entity silent, and a
-monitor that gets no records at all is stale, which is another matter.
+Time is counted only while records come from any entity. A step between two records counts at most
+as an unusually long step of the training. So no entity is silent because a whole plant pauses at
+night. A monitor that gets no records at all is stale; that is a separate check.
 """
 
 from collections.abc import Mapping
@@ -16,19 +16,20 @@ import pandas as pd
 from aemon.detection.arrays import Texts, Times, Values
 
 LEAST_RECORDS = 20
-"""Fewer, and nobody knows how long an entity may pause."""
+"""With fewer records, it is not known how long an entity may pause."""
 
 MOST_ENTITIES = 10_000
-"""Entities that are watched, those with most records."""
+"""Most watched entities; those with the most records are watched."""
 
 TIMES, TIMES_YOUNG = 3.0, 10.0
-"""An entity is silent after so many times its longest pause in training, and after so many times
-where that was shorter than two days: what a night brings is not known then."""
+"""An entity is silent after TIMES its longest pause in training. If the training is shorter than
+`WHOLE`, it does not show the pauses of nights, and TIMES_YOUNG counts."""
 
 WHOLE = timedelta(days=2)
+"""Least length of a training that shows the pauses of nights."""
 
 LONG_STEPS, LONG_SHARE = 10.0, 0.99
-"""A step counts no more than so many median ones, or than this share of all steps."""
+"""A step counts at most LONG_STEPS median steps, or the LONG_SHARE quantile of steps if larger."""
 
 _SECOND = np.timedelta64(1, "s")
 _FIRST_DAY = np.datetime64(0, "us")
@@ -36,12 +37,12 @@ _FIRST_DAY = np.datetime64(0, "us")
 
 @dataclass(frozen=True, kw_only=True)
 class Pauses:
-    """How long entities paused in training. Made by `learn_pauses`.
+    """The pauses of entities in training. Made by `learn_pauses`.
 
     Attributes:
-        step: seconds that a step from one record to the next counts at most.
-        longest: entity -> its longest pause, in seconds so counted.
-        times: after so many times that one an entity is silent.
+        step: the most seconds that a step between two records counts.
+        longest: entity -> its longest pause, in seconds counted in this way.
+        times: an entity is silent after this many times its longest pause.
     """
 
     step: float
@@ -49,18 +50,18 @@ class Pauses:
     times: float = TIMES
 
     def allowed(self, entity: str, silent_after: timedelta | None) -> float:
-        """Return after how many seconds an entity is silent; by default by its longest pause."""
+        """Return the seconds after which an entity is silent; by default from its longest pause."""
         if silent_after is not None:
             return silent_after.total_seconds()
         return max(self.times * self.longest[entity], self.step)
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it, for `from_json`."""
+        """Return all attributes, for `from_json`."""
         return {"step": self.step, "longest": dict(self.longest), "times": self.times}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Pauses":
-        """Return the inverse of `as_json`."""
+        """Return the pauses that `as_json` wrote."""
         return cls(
             step=float(stored["step"]),
             longest=dict(stored["longest"]),
@@ -70,12 +71,12 @@ class Pauses:
 
 @dataclass(frozen=True, kw_only=True)
 class Senders:
-    """When each entity sent its newest record; of nobody, to begin with.
+    """The times of each entity's newest record; empty by default.
 
     Attributes:
         newest: time of the newest record of all, in seconds since 1970; None before the first.
-        clock: seconds counted until then.
-        seen: entity -> that count, and the time, at its newest record.
+        clock: seconds counted until the newest record.
+        seen: entity -> the value of `clock`, and the time, at its newest record.
     """
 
     newest: float | None = None
@@ -83,12 +84,12 @@ class Senders:
     seen: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def after(self, times: Times, entities: Texts, pauses: Pauses) -> "Senders":
-        """Return the same after N more records; those older than the newest one say nothing.
+        """Return the times after N more records; records older than the newest one do not count.
 
         Args:
             times: (N,) event times, in any order.
-            entities: (N,) what each record belongs to.
-            pauses: of the training; entities it does not know are not watched.
+            entities: (N,) the entity of each record.
+            pauses: the pauses in training; entities without a known pause are not watched.
         """
         at = _seconds(times)
         rows = np.flatnonzero(at > self.newest) if self.newest is not None else np.arange(len(at))
@@ -106,7 +107,12 @@ class Senders:
         return Senders(newest=float(moments[-1]), clock=round(float(clocks[-1]), 3), seen=seen)
 
     def silent(self, pauses: Pauses, silent_after: timedelta | None = None) -> dict[str, datetime]:
-        """Return the silent entities, each with the time of its last record, longest silent first."""
+        """Return the silent entities with the times of their last records, longest silence first.
+
+        Args:
+            pauses: the pauses in training.
+            silent_after: the configured time after which an entity is silent, if any.
+        """
         found = [
             (time, name)
             for name, (clock, time) in self.seen.items()
@@ -115,17 +121,17 @@ class Senders:
         return {name: datetime.fromtimestamp(time, UTC) for time, name in sorted(found)}
 
     def without(self, names: Mapping[str, Any]) -> "Senders":
-        """Return the same without some entities: they are watched again once they send."""
+        """Return the times without some entities; these are watched again once they send."""
         seen = {name: pair for name, pair in self.seen.items() if name not in names}
         return Senders(newest=self.newest, clock=self.clock, seen=seen)
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it, for `from_json`."""
+        """Return all attributes, for `from_json`."""
         return {"newest": self.newest, "clock": self.clock, "seen": dict(self.seen)}
 
     @classmethod
     def from_json(cls, stored: Any) -> "Senders":
-        """Return the inverse of `as_json`; of nobody where it is none."""
+        """Return the times that `as_json` wrote; empty if `stored` cannot be read."""
         try:
             seen = {str(name): (float(a), float(b)) for name, (a, b) in stored["seen"].items()}
             newest = None if stored["newest"] is None else float(stored["newest"])
@@ -136,21 +142,24 @@ class Senders:
         return found if np.isfinite(numbers).all() and max(numbers) < _LATEST else cls()
 
 
-_LATEST = 1e11  # seconds since 1970: no clock can have meant more
+_LATEST = 1e11  # seconds since 1970; a stored time of this size or larger is not valid
 
 
 def learn_pauses(times: Times, entities: Texts) -> tuple[Pauses, Senders] | None:
-    """Learn how long entities pause, and where they stand then; None where there are no two.
+    """Learn the pauses of entities, and the times of their newest records.
 
     An entity that is silent when the records end is watched again once it sends.
 
     Args:
         times: (N,) event times, in any order.
-        entities: (N,) what each record belongs to.
+        entities: (N,) the entity of each record.
+
+    Returns:
+        None if there are fewer than two entities, or fewer than `LEAST_RECORDS` different times.
     """
     at = _seconds(times)
     moments = np.unique(at)
-    if len(moments) < LEAST_RECORDS or len(set(entities)) < 2:  # noqa: PLR2004 -- others
+    if len(moments) < LEAST_RECORDS or len(set(entities)) < 2:  # noqa: PLR2004 -- of two
         return None
     steps = np.diff(moments)
     step = max(LONG_STEPS * float(np.median(steps)), float(np.quantile(steps, LONG_SHARE)))
@@ -163,7 +172,7 @@ def learn_pauses(times: Times, entities: Texts) -> tuple[Pauses, Senders] | None
 
 
 def _longest_gaps(clocks: Values, entities: Texts) -> dict[str, float]:
-    """The longest gap of each entity with enough records."""
+    """Return the longest gap of each entity with enough records, in seconds."""
     frame = pd.DataFrame({"entity": entities, "clock": clocks})
     counts = frame["entity"].value_counts()
     often = counts[counts >= LEAST_RECORDS].head(MOST_ENTITIES).index

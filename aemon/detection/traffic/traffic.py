@@ -1,4 +1,4 @@
-"""How records came in training, and how they have come since."""
+"""Traffic of a monitor: how records came in training, and since then."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,28 +11,28 @@ from aemon.detection.traffic.record_rate import Counted, UsualRate, learn_rate, 
 from aemon.detection.traffic.silence import Pauses, Senders, learn_pauses
 
 MOST_NAMED = 5
-"""Silent entities that are named where all of them are told at once."""
+"""Most silent entities that a summary names."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Traffic:
-    """How records have come until now; nothing is known to begin with.
+    """The traffic until now; empty by default.
 
     Attributes:
-        senders: when each entity sent its newest record.
-        counted: the records of late.
+        senders: the times of each entity's newest record.
+        counted: the counts of recent records.
     """
 
     senders: Senders = field(default_factory=Senders)
     counted: Counted = field(default_factory=Counted)
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it, for `from_json`."""
+        """Return all attributes, for `from_json`."""
         return {"senders": self.senders.as_json(), "counted": self.counted.as_json()}
 
     @classmethod
     def from_json(cls, stored: Any) -> "Traffic":
-        """Return the inverse of `as_json`; where it is none, nothing is known."""
+        """Return the traffic that `as_json` wrote; empty if `stored` cannot be read."""
         if not isinstance(stored, Mapping):
             return cls()
         return cls(
@@ -43,11 +43,11 @@ class Traffic:
 
 @dataclass(frozen=True, kw_only=True)
 class Unusual:
-    """What is unusual about how records come.
+    """Unusual traffic.
 
     Attributes:
-        silent: entity -> what is said of its silence.
-        rate: what is said of the number of records; empty where that is usual.
+        silent: entity -> a sentence about its silence.
+        rate: a sentence about the number of records; empty if that is usual.
     """
 
     silent: Mapping[str, str] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Unusual:
 
     @property
     def summary(self) -> tuple[str, ...]:
-        """All of it, a sentence each; of many silent entities the longest silent ones are named."""
+        """All sentences; of many silent entities, those with the longest silence are named."""
         named = [*self.silent.values()][:MOST_NAMED]
         more = len(self.silent) - len(named)
         others = [f"{more} more are silent"] if more > 0 else []
@@ -64,12 +64,12 @@ class Unusual:
 
 @dataclass(frozen=True, kw_only=True)
 class UsualTraffic:
-    """How records came in training. Made by `learn_traffic`.
+    """The traffic in training. Made by `learn_traffic`.
 
     Attributes:
-        pauses: of entities; None where there are no two.
-        rate: of all records; None where they were too few.
-        end: how they had come when the training ended.
+        pauses: pauses of entities; None if there are fewer than two entities or too few records.
+        rate: the rate of all records; None if there were too few.
+        end: the traffic when the training ended.
     """
 
     pauses: Pauses | None = None
@@ -77,12 +77,12 @@ class UsualTraffic:
     end: Traffic = field(default_factory=Traffic)
 
     def after(self, before: Traffic, times: Times, entities: Texts) -> Traffic:
-        """Return how records have come after N more.
+        """Return the traffic after N more records.
 
         Args:
-            before: how they had come before those.
+            before: the traffic before these records.
             times: (N,) event times, in any order.
-            entities: (N,) what each record belongs to.
+            entities: (N,) the entity of each record.
         """
         senders, counted = before.senders, before.counted
         if self.pauses is not None:
@@ -92,25 +92,25 @@ class UsualTraffic:
         return Traffic(senders=senders, counted=counted)
 
     def unusual(self, now: Traffic, silent_after: timedelta | None) -> Unusual:
-        """Return what is unusual.
+        """Return the silent entities, and whether the rate is unusual.
 
         Args:
-            now: how records have come.
-            silent_after: when an entity is silent; None where its longest pause in training says so.
+            now: the traffic until now.
+            silent_after: time after which an entity is silent; by default from its longest pause.
         """
         silent: dict[str, str] = {}
         if self.pauses is not None:
             for name, since in now.senders.silent(self.pauses, silent_after).items():
                 longest = format_duration(timedelta(seconds=round(self.pauses.longest[name], 1)))
                 silent[name] = (
-                    f"{name} is silent: no record since {since:%Y-%m-%d %H:%M:%S} UTC, while others "
-                    f"send; its longest pause in training was {longest}"
+                    f"{name} is silent: no record since {since:%Y-%m-%d %H:%M:%S} UTC, "
+                    f"while others send; its longest pause in training was {longest}"
                 )
         rate = now.counted.summary(self.rate) if self.rate is not None else ""
         return Unusual(silent=silent, rate=rate)
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it, for `from_json`."""
+        """Return all attributes, for `from_json`."""
         return {
             "pauses": self.pauses.as_json() if self.pauses is not None else None,
             "rate": self.rate.as_json() if self.rate is not None else None,
@@ -119,7 +119,7 @@ class UsualTraffic:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any] | None) -> "UsualTraffic":
-        """Return the inverse of `as_json`; of a detector of before, nothing is known."""
+        """Return the traffic that `as_json` wrote; empty for a detector of an older version."""
         if not stored:
             return cls()
         pauses, rate = stored["pauses"], stored["rate"]
@@ -131,11 +131,11 @@ class UsualTraffic:
 
 
 def learn_traffic(times: Times, entities: Texts) -> UsualTraffic:
-    """Learn how N records came, in whatever state they were made.
+    """Learn the traffic of N records, whether or not the machine was at work.
 
     Args:
         times: (N,) event times, in any order.
-        entities: (N,) what each record belongs to.
+        entities: (N,) the entity of each record.
     """
     pauses, senders = learn_pauses(times, entities) or (None, Senders())
     rate, counted = learn_rate(times) or (None, Counted())

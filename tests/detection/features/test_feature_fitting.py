@@ -144,7 +144,7 @@ def test_a_column_that_vanished_is_named_with_what_to_do(make_frame):
     feature_map = fit_features(make_frame({"pressure": STEADY, "flow": STEADY}), AUTO)
     with pytest.raises(FrameError) as caught:
         feature_map.transform(make_frame({"flow": [1.0]}))
-    assert "column 'pressure', which this detector learned from, is missing" in str(caught.value)
+    assert "column 'pressure', which this detector was trained on, is missing" in str(caught.value)
     assert caught.value.todo == "restore the column, or train again with `aemon train`"
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from aemon.detection.features.marks import Apart, find_apart
+from aemon.detection.features.marks import FarNumbers, find_far_numbers
 
 NORMAL = np.random.default_rng(0).normal(4, 0.5, 1000)
 
@@ -14,23 +14,23 @@ def with_each(number, every=200):
 
 @pytest.mark.parametrize("mark", [-999, 9999, -9999, 99999, 6553.5, 65535, 32767, -32768, -99])
 def test_marks_that_loggers_write_for_missing_are_known(mark):
-    assert find_apart(with_each(mark)) == Apart((mark,), ())
+    assert find_far_numbers(with_each(mark)) == FarNumbers((mark,), ())
 
 
 def test_marks_at_both_ends_and_a_single_one_are_found():
     cells = with_each(-999)
     cells[1] = 9999
-    assert find_apart(cells).marks == (-999, 9999)
+    assert find_far_numbers(cells).marks == (-999, 9999)
 
 
 @pytest.mark.parametrize("number", [-777, 500, 850, 1e6])
 def test_any_other_repeated_number_far_outside_is_named(number):
-    assert find_apart(with_each(number)) == Apart((), (number,))
+    assert find_far_numbers(with_each(number)) == FarNumbers((), (number,))
 
 
 def test_numbers_far_outside_at_both_ends_are_named():
     cells = np.concatenate([NORMAL, [1e9, 1e9, -1e9, -1e9]])
-    assert set(find_apart(cells).suspects) == {1e9, -1e9}
+    assert set(find_far_numbers(cells).suspects) == {1e9, -1e9}
 
 
 @pytest.mark.parametrize(
@@ -48,4 +48,4 @@ def test_numbers_far_outside_at_both_ends_are_named():
     ids=["normal", "off", "rare bit", "heavy tail", "counts", "one slip", "a state", "empty"],
 )
 def test_what_belongs_to_a_column_stays_in_it(cells):
-    assert find_apart(cells) == Apart((), ())
+    assert find_far_numbers(cells) == FarNumbers((), ())

@@ -112,8 +112,8 @@ def test_few_or_equal_scores_still_make_a_line(scores, rate):
         (999, 0.001, ""),
         (200, 0.01, ""),
         (200, 0.001,
-         "set by a tail fitted to 200 records; 1000 or more would promise the rate outright"),
-        (1, 0.3, "set by a tail fitted to 1 record; 4 or more would promise the rate outright"),
+         "set by a tail fitted to 200 records; 1000 or more would guarantee the target rate"),
+        (1, 0.3, "set by a tail fitted to 1 record; 4 or more would guarantee the target rate"),
     ],
 )  # fmt: skip
 def test_a_line_beyond_the_records_says_so(n, rate, note):
@@ -127,7 +127,9 @@ def test_records_alike_in_time_say_how_few_they_are_worth():
     # Then the rate is promised by 20 independent ones, or so
     told = calibrate(levels, 0.01).note
     assert told.startswith("set by 1000 records worth ")
-    assert told.endswith(" independent ones; 100 or more of those would promise the rate outright")
+    assert told.endswith(
+        " independent records; 100 or more independent records would guarantee the target rate"
+    )
     assert int(told.split()[5]) < 40
     assert calibrate(mixed, 0.01).note == ""
     assert calibrate(levels, 0.01, independent=1000.0).note == ""
@@ -177,8 +179,9 @@ class TestMethods:
         assert line.false_alarm_rate == (1 + above) / 2001
         assert line.critical_value >= value
         assert line.critical_rate == CRITICAL_SHARE * line.false_alarm_rate
-        told = f"fixed; by 2000 records, {line.false_alarm_rate:.2g} of normal ones are above it"
-        assert line.note == told
+        share = f"{line.false_alarm_rate:.2g}"
+        note = f"fixed; by 2000 records, a share of {share} of normal records is above it"
+        assert line.note == note
 
     @pytest.mark.parametrize("method", METHODS)
     @pytest.mark.parametrize("n", [60, 2000])
@@ -290,7 +293,7 @@ class TestPromise:
 
     def test_a_budget_that_allows_fewer_than_are_critical_is_refused(self):
         asked = ThresholdSettings(alarm_budget="3/day", critical_rate=0.001)
-        with pytest.raises(TrainingError, match=r"critical_rate 0\.001 is not below the 0\.00035"):
+        with pytest.raises(TrainingError, match=r"critical_rate 0\.001 is not below 0\.00035"):
             false_alarm_rate_for(asked, self.times)
         lower = asked.model_copy(update={"critical_rate": 0.0001})
         assert false_alarm_rate_for(lower, self.times) == pytest.approx(3 / 8640)

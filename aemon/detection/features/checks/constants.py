@@ -1,4 +1,4 @@
-"""Columns that never moved in training: what they were, and which records are another."""
+"""Columns that never moved in training: their value, and which records have a different value."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,26 +11,26 @@ from aemon.detection.features.cells import Categories
 from aemon.detection.features.columns import shortened
 
 LARGE = 100.0
-"""A whole number from here on may be the rounded value of something that moves by one step."""
+"""A whole number from this size on may be a rounded value that moves by one step."""
 
 HALF = 0.499
-"""Of a small count: 20.5 is another set point, 20.3 may be rounded to 20."""
+"""Tolerance of a smaller whole number: 20.5 is a different set point, 20.3 may be rounded to 20."""
 
 SAME = 1e-6
-"""Of a number: what rounding of floats may make of it."""
+"""Relative tolerance of a number for the rounding of floats."""
 
 MOST_DECIMALS = 9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Constant:
-    """A column that had one value in all records learned from.
+    """A column that had one value in all training records.
 
     Attributes:
         column: its name.
-        value: the one number or text.
-        tolerance: of a number; what is no further away has not moved.
-        records: how many had it.
+        value: its number or text.
+        tolerance: largest distance from the number at which the column has not moved.
+        records: number of training records with this value.
     """
 
     column: str
@@ -40,7 +40,11 @@ class Constant:
 
     @classmethod
     def of_number(cls, column: str, value: float, records: int) -> "Constant":
-        """Return a constant that may be off by its last decimal, or by half of a small count."""
+        """Return a constant with a tolerance for rounding.
+
+        The tolerance is one unit of the last decimal. For a whole number below `LARGE` it is
+        `HALF`, for 0 it is `SAME`.
+        """
         places = decimals_of(np.array([value]))
         if places > 0:
             tolerance = 10.0**-places
@@ -52,21 +56,21 @@ class Constant:
         return cls(column=column, value=value, tolerance=max(tolerance, least), records=records)
 
     def moved(self, numbers: Values) -> Mask:
-        """Return which numbers (N,) are others; a missing one is not."""
+        """Return which numbers (N,) are different; a missing number is not."""
         with np.errstate(invalid="ignore"):
             away: Mask = np.abs(numbers - float(self.value)) > self.tolerance * (1 + SAME)
         return away
 
-    def another(self, read: Categories, records: int) -> Mask:
-        """Return which texts (N,) are others; a missing one is not."""
+    def differing(self, read: Categories, records: int) -> Mask:
+        """Return which texts (N,) are different; a missing text is not."""
         if read is None:
             return np.zeros(records, dtype=bool)
         texts, codes = read
-        others = np.array([*(text != self.value for text in texts), False])
-        return others[codes]
+        different = np.array([*(text != self.value for text in texts), False])
+        return different[codes]
 
     def reason(self, observed: object) -> str:
-        """Return what is said of a record in which it moved."""
+        """Return the reason for flagging a record in which the column moved."""
         both = (observed, self.value)
         if isinstance(observed, bool):
             seen, usual = ("true" if value else "false" for value in both)
@@ -76,7 +80,7 @@ class Constant:
             )
         return (
             f"{shortened(self.column)} {seen}, where it was always {usual} "
-            f"in all {self.records} records learned from"
+            f"in all {self.records} training records"
         )
 
     @classmethod
@@ -91,7 +95,7 @@ def moved_of(
     numbers: Values,
     texts: Mapping[str, Categories],
 ) -> Mask:
-    """Return which of the constants are others than in training (N, constants).
+    """Return which of the constants are different from training (N, constants).
 
     Args:
         constants: of the training.
@@ -102,17 +106,17 @@ def moved_of(
     moved = np.zeros((len(numbers), len(constants)), dtype=bool)
     for place, constant in enumerate(constants):
         if constant.column in texts:
-            moved[:, place] = constant.another(texts[constant.column], len(numbers))
+            moved[:, place] = constant.differing(texts[constant.column], len(numbers))
         else:
             moved[:, place] = constant.moved(numbers[:, scaled.index(constant.column)])
     return moved
 
 
 def decimals_of(numbers: Values) -> int:
-    """Return how many decimals the numbers are written with; -1 where they have no end.
+    """Return the number of decimals of the numbers; -1 for numbers without an end.
 
-    >>> decimals_of(np.array([1.25, 3.5])), decimals_of(np.array([4.0])), decimals_of(np.pi * np.ones(1))
-    (2, 0, -1)
+    >>> [decimals_of(np.array(numbers)) for numbers in ([1.25, 3.5], [4.0], [np.pi])]
+    [2, 0, -1]
     """
     for places in range(MOST_DECIMALS + 1):
         scaled = numbers * 10.0**places

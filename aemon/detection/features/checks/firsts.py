@@ -1,4 +1,4 @@
-"""What no training record had: a missing cell, a zero, a number beyond all others."""
+"""Firsts: a missing cell, a zero or an extreme number that no training record had."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from aemon.detection.features.columns import shortened
 First = Literal["missing", "zero", "beyond"]
 
 LEAST_RECORDS = 200
-"""In fewer records a column has not shown what it never has."""
+"""With fewer records, a column has not shown all values that it usually has."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Never:
-    """What a column never had in training.
+    """Something that a column never had in training.
 
     Attributes:
         column: its name.
-        what: it never had.
-        low: the least number of the training.
-        high: the largest.
-        records: of the training, with a number in the column.
+        what: a missing cell, a zero, or (`beyond`) a number outside of `low` to `high`.
+        low: the least number in training.
+        high: the largest number in training.
+        records: number of training records with a number in the column.
     """
 
     column: str
@@ -34,7 +34,7 @@ class Never:
     records: int
 
     def outside(self, numbers: Values) -> Mask:
-        """Return which numbers (N,), NaN where missing, are what the column never had."""
+        """Return which cells (N,), NaN where missing, hold what no training record had."""
         if self.what == "missing":
             return np.isnan(numbers)
         with np.errstate(invalid="ignore"):
@@ -43,7 +43,7 @@ class Never:
             return np.asarray((numbers < self.low) | (numbers > self.high), dtype=bool)
 
     def reason(self, observed: float | bool | str | None) -> str:
-        """Return what is said of a record that has it.
+        """Return the reason for flagging a record in which the column is so for the first time.
 
         >>> never = Never(column="flow", what="beyond", low=1.5, high=8.0, records=3000)
         >>> never.reason(9.25)
@@ -61,20 +61,21 @@ class Never:
 
 
 def nevers_of(
-    column: str, numbers: Values, wanted: tuple[First | Literal["pair"], ...]
+    column: str, numbers: Values, firsts: tuple[First | Literal["pair"], ...]
 ) -> Iterator[Never]:
-    """What a column never had, of what is asked for; nothing where its records are few.
+    """Yield what a column never had, of the configured `firsts`; nothing if its records are few.
 
     Args:
         column: its name.
         numbers: (N,) of the training, NaN where missing.
-        wanted: what is to be flagged when it is there for the first time; `pair` is not of one column.
+        firsts: what to flag on its first occurrence; `pair` is about two columns and ignored here.
     """
-    there = numbers[~np.isnan(numbers)]
-    if len(there) < LEAST_RECORDS:
+    present = numbers[~np.isnan(numbers)]
+    if len(present) < LEAST_RECORDS:
         return
-    had = {"missing": len(there) < len(numbers), "zero": bool((there == 0).any()), "beyond": False}
-    low, high = float(there.min()), float(there.max())
-    for what in wanted:
+    missing, zero = len(present) < len(numbers), bool((present == 0).any())
+    had = {"missing": missing, "zero": zero, "beyond": False}
+    low, high = float(present.min()), float(present.max())
+    for what in firsts:
         if what != "pair" and not had[what]:
-            yield Never(column=column, what=what, low=low, high=high, records=len(there))
+            yield Never(column=column, what=what, low=low, high=high, records=len(present))

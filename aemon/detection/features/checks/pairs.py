@@ -12,23 +12,24 @@ from aemon.detection.features.cells import Categories
 from aemon.detection.features.columns import shortened
 
 LEAST_EXPECTED = 10.0
-"""Records of a pair that chance would have brought: with as many, none has a chance of 0.00005."""
+"""Least number of records of a pair to expect by chance. With 10 expected records, the chance of no
+record is 0.00005."""
 
 MOST_COLUMNS = 60
-"""Columns whose pairs are watched; the number of pairs grows with the square."""
+"""Most columns with watched pairs; the number of pairs grows with the square of the columns."""
 
 TRUTHS = ("false", "true")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pair:
-    """Two columns of categories or truths, and the values that never came together.
+    """Two columns of categories or booleans, and the pairs of values that never came together.
 
     Attributes:
-        column: the second column, whose cell is blamed.
-        other: the first one.
-        never: (other's text, column's text, records that chance would have brought) of each.
-        records: of the training, with both cells.
+        column: the second column; its cell is blamed.
+        other: the first column.
+        never: (other's text, column's text, records expected by chance) of each pair of values.
+        records: number of training records with both cells.
     """
 
     column: str
@@ -37,7 +38,7 @@ class Pair:
     records: int
 
     def together(self, others: Categories, own: Categories, records: int) -> Mask:
-        """Return in which records (N,) two values stand together that never did."""
+        """Return which records (N,) have two values together that never did in training."""
         found = np.zeros(records, dtype=bool)
         if others is None or own is None:
             return found
@@ -50,7 +51,7 @@ class Pair:
         return found
 
     def reason(self, observed: Mapping[str, Any]) -> str:
-        """Return what is said of a record with such a pair.
+        """Return the reason for flagging a record with such a pair.
 
         >>> pair = Pair(column="mode", other="state", never=(("off", "fast", 41.7),), records=900)
         >>> pair.reason({"state": "off", "mode": "fast"})
@@ -72,10 +73,10 @@ class Pair:
 
 
 def pairs_of(columns: Mapping[str, Categories]) -> tuple[Pair, ...]:
-    """Return the pairs of common values that never came together.
+    """Return the pairs of frequent values that never came together.
 
     Args:
-        columns: the categories and truths of the training, N records each.
+        columns: the categories and booleans of the training, N records each.
     """
     found = []
     for other, column in combinations(list(columns)[:MOST_COLUMNS], 2):
@@ -105,7 +106,7 @@ def never_together(
     truths: Mapping[str, Values],
     records: int,
 ) -> Mask:
-    """Return in which records which pairs have values that never came together (N, pairs).
+    """Return which pairs have, in each record, values that never came together (N, pairs).
 
     Args:
         pairs: of the training.
@@ -121,7 +122,7 @@ def never_together(
 
 
 def as_texts(truths: Values) -> Categories:
-    """Return truths (N,) as categories; what is neither 0 nor 1 is missing."""
+    """Return booleans (N,), 0 or 1, as categories; any other number is missing."""
     codes: Rows = np.where(truths == 1, 1, np.where(truths == 0, 0, -1)).astype(np.intp)
     return list(TRUTHS), codes
 

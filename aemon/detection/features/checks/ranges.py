@@ -1,4 +1,4 @@
-"""Ranges that a person has given: a number outside of one is wrong, whatever else is usual."""
+"""Configured ranges: a number outside of its range is flagged, even if it is usual."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from aemon.errors import FrameError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Range:
-    """What the numbers of a column may be.
+    """The range that a column's numbers may have.
 
     Attributes:
         column: its name.
-        low: the least; None if there is none.
-        high: the largest; None if there is none.
+        low: the least number allowed; None without a lower end.
+        high: the largest number allowed; None without an upper end.
     """
 
     column: str
@@ -27,24 +27,24 @@ class Range:
     high: float | None
 
     def outside(self, numbers: Values) -> Mask:
-        """Return which numbers (N,) lie outside; a missing one does not."""
+        """Return which numbers (N,) lie outside of the range; a missing number does not."""
         low = -np.inf if self.low is None else self.low
         high = np.inf if self.high is None else self.high
         with np.errstate(invalid="ignore"):
             return np.asarray((numbers < low) | (numbers > high), dtype=bool)
 
     def reason(self, observed: float | bool | str | None) -> str:
-        """Return what is said of a record outside.
+        """Return the reason for flagging a record outside of the range.
 
         >>> Range(column="level", low=0, high=None).reason(-1.5)
         'level -1.5 is outside of its range, 0 or more'
         """
-        told = f"{self.low:.10g} to {self.high:.10g}" if None not in (self.low, self.high) else ""
+        text = f"{self.low:.10g} to {self.high:.10g}" if None not in (self.low, self.high) else ""
         if self.high is None:
-            told = f"{self.low:.10g} or more"
+            text = f"{self.low:.10g} or more"
         elif self.low is None:
-            told = f"{self.high:.10g} or less"
-        return f"{shortened(self.column)} {observed:.10g} is outside of its range, {told}"
+            text = f"{self.high:.10g} or less"
+        return f"{shortened(self.column)} {observed:.10g} is outside of its range, {text}"
 
 
 def ranges_of(columns: ColumnSettings, numeric: Sequence[str]) -> tuple[Range, ...]:
@@ -55,7 +55,7 @@ def ranges_of(columns: ColumnSettings, numeric: Sequence[str]) -> tuple[Range, .
         numeric: the columns that are read as numbers.
 
     Raises:
-        FrameError: one is of a column that is not.
+        FrameError: a range is configured for a column that is not read as numbers.
     """
     for name in columns.ranges:
         if name not in numeric:
@@ -69,11 +69,11 @@ def ranges_of(columns: ColumnSettings, numeric: Sequence[str]) -> tuple[Range, .
 
 
 def outside_of(ranges: Sequence[Range | Never], names: Sequence[str], numbers: Values) -> Mask:
-    """Return which records lie outside of which ranges (N, R).
+    """Return which ranges each record lies outside of (N, R).
 
     Args:
-        ranges: R of them.
-        names: of the columns, K.
+        ranges: (R,) the ranges.
+        names: (K,) of the columns.
         numbers: (N, K), NaN where missing.
     """
     found = np.zeros((len(numbers), len(ranges)), dtype=bool)

@@ -1,4 +1,4 @@
-"""Stretches of one and the same number, such as a frozen sensor sends."""
+"""Stretches of equal numbers, such as a frozen sensor sends."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,36 +14,38 @@ from aemon.detection.features.resolution import are_fine
 Lengths = npt.NDArray[np.int64]
 
 LEAST_RECORDS = 100
-"""In fewer records a column has not shown how long it stands still."""
+"""With fewer records, a column has not shown for how long it usually repeats one number."""
 
 STANDING_SHARE = 0.02
-"""Of the records learned from. A column with a longer stretch stands still now and then."""
+"""Share of the training records. A column with a longer stretch is not watched: it repeats one
+number for long times in normal operation."""
 
 STANDING = 3
-"""A stretch no longer than this is by chance in any number of records."""
+"""A stretch of at most this length happens by chance in any number of records."""
 
 TIMES, BEYOND = 2, 3
-"""A column is frozen in stretches longer than so many times its longest one, and so many records
-more. If each record repeats the last one with one chance, the longest of N records is about where
-N times that chance to its power is 1; one twice as long comes once in N times N records."""
+"""A column is frozen if a stretch is longer than TIMES x its longest stretch in training + BEYOND
+records. If each record repeats the last one with chance p, the longest stretch L of N records is
+about where N p^L = 1. A stretch twice as long comes once in N^2 records."""
 
-SELDOM = 0.1
-"""Of the records: a column that repeats its number more often, or for longer than by chance, is
-held now and then, for how long nobody knows."""
+RARE_SHARE = 0.1
+"""Share of the records. A column that repeats its number more often, or for longer than by chance,
+is held now and then, for an unknown time."""
 
 HELD_TIMES = 10
-"""Then it is frozen in stretches longer than so many times its longest one. (On the columns of SMD
-and ASD that are held, twice their longest stretch was passed in up to 4 % of normal records.)"""
+"""A held column is frozen if a stretch is longer than this many times its longest one. (On the held
+columns of SMD and ASD, up to 4 % of normal records exceeded twice the longest stretch.)"""
 
 MOST_ENTITIES = 1_000
-"""Entities whose last numbers are remembered."""
+"""Most entities with stored last numbers."""
 
 MOST_NOTED = 1_000
-"""Stretches that outlive the daemon: of all entities and columns the longest."""
+"""Most stretches that are stored, so that they survive a restart: the longest of all entities and
+columns."""
 
 
 class Stretch(NamedTuple):
-    """The number that columns repeated last, and how often."""
+    """The number that each column repeated last, and how often."""
 
     numbers: Values  # (K,)
     lengths: Lengths  # (K,)
@@ -51,12 +53,12 @@ class Stretch(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Repeats:
-    """What the records before those to come repeated; of nobody, to begin with."""
+    """The last stretches of all entities, which the next records continue; empty by default."""
 
     by_entity: Mapping[str, Stretch] = field(default_factory=dict)
 
     def as_json(self, columns: Sequence[str]) -> dict[str, dict[str, tuple[float, int]]]:
-        """Return what has been repeated for long, the longest: entity -> column -> number, how often.
+        """Return the longest stretches: entity -> column -> number, and how often it was repeated.
 
         Args:
             columns: (K,) their names.
@@ -73,10 +75,10 @@ class Repeats:
 
     @classmethod
     def from_json(cls, noted: Any, columns: Sequence[str]) -> "Repeats":
-        """Return what `as_json` wrote, as far as it is about these columns; of nobody if it is none.
+        """Return the stretches of these columns that `as_json` wrote; empty if unreadable.
 
         Args:
-            noted: as it was stored.
+            noted: the stored value.
             columns: (K,) their names.
         """
         found = {}
@@ -94,14 +96,14 @@ class Repeats:
 def run_lengths(
     numbers: Values, entities: Texts, before: Repeats | None = None
 ) -> tuple[Lengths, Repeats]:
-    """Count how often in a row each cell holds the same number (N, K), and what comes next goes on.
+    """Count how often in a row each cell holds the same number (N, K), and keep the last stretches.
 
-    A missing cell counts 0, and ends no stretch.
+    A missing cell counts as 0 and does not end a stretch.
 
     Args:
         numbers: (N, K) in the order of time, NaN where missing.
-        entities: (N,) what each record belongs to: each repeats for itself.
-        before: of the records before these.
+        entities: (N,) the entity of each record; each entity has its own stretches.
+        before: the last stretches of the records before these.
     """
     codes, names = pd.factorize(entities)
     known = dict(before.by_entity) if before is not None else {}
@@ -109,28 +111,28 @@ def run_lengths(
     if earlier:
         codes = np.concatenate([np.array([code for code, _ in earlier]), codes])
         numbers = np.concatenate([np.stack([last.numbers for _, last in earlier]), numbers])
-    order = np.argsort(codes, kind="stable")  # each entity's records together, in their order
+    order = np.argsort(codes, kind="stable")  # the records of an entity together, in their order
     sorted_codes, cells = codes[order], numbers[order]
-    there = ~np.isnan(cells)
+    present = ~np.isnan(cells)
     filled = cells
-    if not there.all():
+    if not present.all():
         filled = pd.DataFrame(cells).groupby(sorted_codes).ffill().to_numpy()
     first = np.ones(len(cells), dtype=bool)
     first[1:] = sorted_codes[1:] != sorted_codes[:-1]
     changes = np.broadcast_to(first[:, None], cells.shape).copy()
     changes[1:] |= (filled[1:] != filled[:-1]) & ~np.isnan(filled[1:])
     starts = np.maximum.accumulate(np.where(changes, np.arange(len(cells))[:, None], 0), axis=0)
-    counts = np.cumsum(there, axis=0)
+    counts = np.cumsum(present, axis=0)
     sorted_lengths = counts - np.take_along_axis(counts, starts, axis=0) + 1
     sorted_lengths[np.isnan(filled)] = 0
     lengths = np.empty_like(sorted_lengths)
-    lengths[order] = np.where(there, sorted_lengths, 0)
+    lengths[order] = np.where(present, sorted_lengths, 0)
     if earlier:
         begun = np.zeros(sorted_lengths.shape, dtype=np.int64)
         begun[: len(earlier)] = [np.maximum(last.lengths - 1, 0) for _, last in earlier]
         gained = np.take_along_axis(begun[order], starts, axis=0)
         sorted_lengths += np.where(sorted_lengths > 0, gained, 0)
-        lengths[order] += np.where(there, gained, 0)
+        lengths[order] += np.where(present, gained, 0)
     ends = np.append(np.flatnonzero(first)[1:], len(cells)) - 1
     for name, end in zip(names, ends, strict=True):
         known[name] = Stretch(filled[end], sorted_lengths[end])
@@ -142,18 +144,18 @@ def run_lengths(
 def none_too_long(
     numbers: Values, entities: Texts, limits: Sequence[int], before: Repeats | None = None
 ) -> Repeats | None:
-    """Return what the next records may go on with, where it is plain that no stretch is too long.
+    """Return the last stretches, if a quick check shows that no stretch is too long; else None.
 
-    Most records repeat hardly a number; then the stretches need not be counted one by one.
+    Records rarely repeat a number; then the stretches need not be counted one by one.
 
     Args:
         numbers: (N, K) in the order of time, NaN where missing.
-        entities: (N,) what each record belongs to.
-        limits: (K,) how long a stretch may be.
-        before: of the records before these.
+        entities: (N,) the entity of each record.
+        limits: (K,) the largest length of a stretch.
+        before: the last stretches of the records before these.
 
     Returns:
-        None where it is not plain: several entities, missing cells, or many repetitions.
+        None if the check is not enough: several entities, missing cells, or many repetitions.
     """
     if (entities != entities[0]).any() or np.isnan(numbers).any():
         return None
@@ -165,18 +167,18 @@ def none_too_long(
         carried = np.where(earlier.numbers == numbers[0], earlier.lengths, 0)
     if (same.sum(axis=0) + 1 + carried > np.array(limits)).any():
         return None
-    # True where every pair from the end up to here is the same.
+    # True where all pairs from the end back to this one are equal.
     ends = np.logical_and.accumulate(same[::-1][: max(limits)], axis=0).sum(axis=0)
     lengths = 1 + ends + np.where(ends == len(same), carried, 0)
     return Repeats(by_entity=known | {entities[0]: Stretch(numbers[-1], lengths)})
 
 
 def longest_usual(numbers: Values, entities: Texts) -> int:
-    """Return how often in a row a column may hold one number; 0 where it may do so for ever.
+    """Return how often in a row a column may hold one number; 0 for a column that is not watched.
 
     Args:
         numbers: (N,) of the training, in the order of time, NaN where missing.
-        entities: (N,) what each record belongs to.
+        entities: (N,) the entity of each record.
     """
     records = int(np.count_nonzero(~np.isnan(numbers)))
     if records < LEAST_RECORDS:
@@ -186,7 +188,7 @@ def longest_usual(numbers: Values, entities: Texts) -> int:
     if longest > max(STANDING, STANDING_SHARE * records):
         return 0
     by_chance = TIMES * np.log(records) / -np.log(share) + BEYOND if share > 0 else BEYOND
-    if share > SELDOM or longest > by_chance:
+    if share > RARE_SHARE or longest > by_chance:
         return HELD_TIMES * longest
     return TIMES * longest + BEYOND
 
@@ -200,14 +202,14 @@ def find_frozen(
 ) -> Lengths:
     """Return the lengths (N, K) of stretches beyond their limits (K,), 0 elsewhere.
 
-    Where all numbers have become coarser than in training, they repeat for that.
+    Columns with numbers coarser than in training are left out: they repeat because of rounding.
 
     Args:
         numbers: (N, K) in the order of time, NaN where missing.
-        lengths: (N, K) how often each was repeated.
-        limits: (K,) how long a stretch may be; 0 for ever.
-        decimals: (K,) of the training, and `units`, see `resolution.are_fine`.
-        units: (K,).
+        lengths: (N, K) how often each number was repeated.
+        limits: (K,) the largest length of a stretch; 0 for no limit.
+        decimals: (K,) of the training, see `resolution.are_fine`.
+        units: (K,) of the training, see `resolution.are_fine`.
     """
     most = np.array(limits)
     frozen = np.where((most > 0) & (lengths > most), lengths, 0)

@@ -30,19 +30,19 @@ def test_a_number_has_moved_beyond_its_rounding(usual, later, moved):
 def test_another_text_has_moved_and_a_missing_one_has_not():
     constant = Constant(column="status", value="RUN", tolerance=0, records=1000)
     read = (["RUN", "FAULT"], np.array([0, 1, -1]))
-    assert constant.another(read, 3).tolist() == [False, True, False]
-    assert constant.another(None, 3).tolist() == [False] * 3
+    assert constant.differing(read, 3).tolist() == [False, True, False]
+    assert constant.differing(None, 3).tolist() == [False] * 3
 
 
 def test_the_reason_names_both_values():
     alarm = Constant.of_number("alarm", 0.0, 1000)
-    assert alarm.reason(1.0) == "alarm 1, where it was always 0 in all 1000 records learned from"
+    assert alarm.reason(1.0) == "alarm 1, where it was always 0 in all 1000 training records"
     assert alarm.reason(True) == (
-        "alarm true, where it was always false in all 1000 records learned from"
+        "alarm true, where it was always false in all 1000 training records"
     )
     status = Constant(column="status", value="RUN", tolerance=0, records=200)
     assert status.reason("FAULT") == (
-        "status 'FAULT', where it was always 'RUN' in all 200 records learned from"
+        "status 'FAULT', where it was always 'RUN' in all 200 training records"
     )
 
 

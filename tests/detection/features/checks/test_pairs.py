@@ -60,7 +60,7 @@ def test_usual_pairs_and_missing_cells_are_none(detector):
     values = records(500, 2)
     values.loc[::7, "state"] = None
     cells = detector.feature_map.read(frame_of(values))
-    assert not cells.apart.any()
+    assert not cells.new_pairs.any()
 
 
 def test_a_rare_value_has_no_pairs():
