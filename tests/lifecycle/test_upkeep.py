@@ -209,7 +209,7 @@ def test_feedback_asks_for_a_training_once_there_is_enough(
         assert monitor.wants_training(clock()) == ""
         key = str(LEARNED + number)
         add_feedback(store, "pumps", FeedbackVerdict.CONFIRMED, record_key=key)
-    assert monitor.wants_training(clock()).startswith("feedback: 5 things were said")
+    assert monitor.wants_training(clock()).startswith("feedback: 5 entries")
     trained = train_once("pumps", monitor.settings, store, clock, why="feedback: 5")
     score(monitor)
     assert monitor.wants_training(clock()) == ""
