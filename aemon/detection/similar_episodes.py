@@ -12,8 +12,8 @@ Pattern = Mapping[str, float]
 
 ALIKE = 0.9
 """Episodes of this likeness or more show the same fault. Measured (a test repeats it): of 450 pairs
-of one fault at several strengths nine in ten are more alike; of pairs of different faults one in
-fifty, nearly all of them a stuck sensor against an offset of that sensor. The codes of the peaks do
+of one fault at several strengths nine in ten are more alike. Of pairs of different faults it is one
+in fifty, nearly all of them a stuck sensor against an offset of that sensor. The codes of the peaks do
 not help: they depend on the load at the fault, so that only one in ten would be found again."""
 
 NEARLY = 0.02

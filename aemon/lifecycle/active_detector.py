@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 class ActiveDetector:
-    """Loads detectors when they change, and maintains the active detector after every run."""
+    """The loaded detectors of a monitor, maintained after every run."""
 
     def __init__(self, name: str, settings: MonitorSettings, store: Store, clock: Clock) -> None:
         self._name = name

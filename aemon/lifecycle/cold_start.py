@@ -109,7 +109,7 @@ def first_training(store: Store, monitor: str) -> str:
 def is_provisional(stored: StoredDetector) -> bool:
     """Return whether a threshold has too few calibration records to show its target rate.
 
-    A rate that even `MOST_WANTED` records cannot show is extrapolated by a fitted tail.
+    A rate that even `MOST_WANTED` records cannot show comes from a fitted tail and stays so.
     """
     return _falls_short(stored.calibration_records, stored.false_alarm_rate)
 

@@ -34,7 +34,7 @@ class KnownFeedback:
 
 @dataclass(frozen=True, kw_only=True)
 class Flagging:
-    """Where flagged records are found, and which of them are left out.
+    """Settings for the choice of flagged records that are left out of training.
 
     Attributes:
         name: name of the monitor.
@@ -136,8 +136,8 @@ def _flagged(flagging: Flagging, frame: Frame, *, free: Mask) -> tuple[Mask, boo
     are the false alarms of the target rate. If these were left out too, every calibration would end
     at the previous threshold, and each detector would flag more than the one before.
 
-    If a large share was flagged, and the detector had not seen whole days or a person asks for the
-    training, the detector was wrong and not the records: then none is left out.
+    Sometimes a large share is flagged, by a detector that has not seen whole days, or before a
+    training that a person asks for. Then the detector was wrong, so no record is left out.
     """
     nothing = np.zeros(len(frame), dtype=bool)
     active = active_detector(flagging.store, flagging.name)

@@ -114,7 +114,10 @@ def _reasons(observed: Observed, settings: MonitorSettings, now: datetime) -> It
         yield f"drift: {learned[-1].reason}"
     grown = observed.records >= observed.training_records
     if observed.misled and grown and life.learn_shift_after is not None:
-        yield "growth: far more is flagged than the target rate, and training had under two days"
+        yield (
+            "growth: far more records are flagged than the target rate allows, and the training "
+            "covered less than two days"
+        )
     if observed.provisional and grown:
         yield "growth: there are twice as many records as the provisional detector was trained on"
     if _is_old(observed, settings, now) and not _is_undecided(observed, life):

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Watched:
-    """Which changes of traffic are reported.
+    """Settings for reports of traffic.
 
     Attributes:
         entities: whether silent entities are reported.

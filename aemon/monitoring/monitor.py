@@ -326,7 +326,7 @@ class Monitor:
             self._inbox.listen()
 
     def stop_listening(self, wait_seconds: float) -> None:
-        """Have a stream's last records written, and wait for it at most `wait_seconds`."""
+        """Write a stream's last records; wait for that at most `wait_seconds`."""
         if self._inbox is not None:
             self._inbox.ask_to_end()
             self._inbox.wait(wait_seconds)

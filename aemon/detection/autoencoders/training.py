@@ -42,7 +42,7 @@ def train_autoencoder(
 
     Args:
         training_set: the training set.
-        plan: sizes of the autoencoder, and how to train it.
+        plan: sizes and training of the autoencoder.
         seed: seed of the initial weights, the choice of records and the noise.
         start: initial weights, in place of random weights.
         progress: called from time to time with the share of the steps that are done.
@@ -154,8 +154,8 @@ class _Training:
     def _drawn(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Draw codes from N(mean, e^log_variance); return also their divergence from N(0, 1).
 
-        Kingma & Welling 2014: the draw is mean + deviation * noise, section 2.4; the divergence is
-        -1/2 sum(1 + log s^2 - m^2 - s^2), appendix B, in nats, as the mean over records (M,).
+        The draw is mean + deviation * noise (Kingma & Welling 2014, section 2.4). The divergence
+        is -1/2 sum(1 + log s^2 - m^2 - s^2) (appendix B), in nats, the mean over records (M,).
         """
         mean, log_variance = values[..., : self.plan.code], values[..., self.plan.code :]
         log_variance = log_variance.clamp(-MOST_LOG_VARIANCE, MOST_LOG_VARIANCE)

@@ -13,7 +13,7 @@ class Sparsity:
     """Penalty for an active code, beside the error.
 
     `kl`: weight times the mean over the code's units of KL(target || mean activation), both as
-    Bernoulli rates (Ng 2011, CS294A lecture notes, section 3); for activations from 0 to 1.
+    Bernoulli rates; for activations from 0 to 1. (Ng 2011, CS294A lecture notes, section 3.)
     `l1`: weight times the mean absolute activation.
     """
 
@@ -24,7 +24,7 @@ class Sparsity:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Sizes of an autoencoder, and how to train it.
+    """Sizes and training of an autoencoder.
 
     Attributes:
         widths: widths of features, inner layers, and features again.

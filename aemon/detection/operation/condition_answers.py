@@ -33,7 +33,7 @@ _COMPARE = {
 
 
 class Answer(NamedTuple):
-    """Of N records: where a condition holds, and where a missing cell leaves the answer open."""
+    """Answer of a condition for N records; a missing cell may leave it open."""
 
     holds: Mask  # (N,), false where open
     open: Mask  # (N,)

@@ -35,8 +35,8 @@ USUAL_GAP = 9.0
 """Squared distance, in spreads, of a column from its entity's mean that still counts as usual."""
 
 LEAST_SPREAD = 0.1
-"""Least spread of a column of one entity, in spreads of all records: in a column that never moved
-in the entity, a gap of one spread counts as (1 / 0.1)^2."""
+"""Least spread of a column of one entity, in spreads of all records. So in a column that never
+moved in the entity, a gap of one spread counts as (1 / 0.1)^2."""
 
 NEAREST = 1e-4
 """Least squared distance that counts, a unit of weight: within 1 % of a spread, records repeat."""

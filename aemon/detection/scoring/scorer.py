@@ -66,7 +66,7 @@ class Guard:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Scorer:
-    """How unusual records are. Made by `fit_scorer`.
+    """Scorer of records: a higher score is more unusual. Made by `fit_scorer`.
 
     With one view, its measure is the score, and guards cover what that view cannot see. Several
     views are averaged by their surprise. The score is then the measure that a mean view would

@@ -85,7 +85,7 @@ def hold_out(autoencoder: Autoencoder, training_set: TrainingSet) -> HeldOut:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringPlan:
-    """How to score records.
+    """Settings for scoring records.
 
     Attributes:
         floors: (F,) least spread of a residual.

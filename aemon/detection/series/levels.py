@@ -17,7 +17,7 @@ BLOCK_RECORDS = 32
 EARLIER_BLOCKS = 3
 """Number of full blocks that count beside the current block: a level is the mean of 96 to 128
 records. (Beside windows of four, means of 32 to 256 records raise the average precision on servers
-by .02 to .05; on plants and application servers they change it by .02 at most, up or down.)"""
+by .02 to .05. On plants and application servers they change it by .02 at most, up or down.)"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)

@@ -23,7 +23,7 @@ class Reconstructed(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ResidualView:
-    """How unusual windows are, by the parts that an autoencoder fails to reconstruct.
+    """View of windows by the parts that an autoencoder fails to reconstruct.
 
     A record's own gaps count as much as the gaps of its whole window, because the record is judged.
 

@@ -44,7 +44,7 @@ LEAST_LEVEL_SPREAD = 1e-3
 
 
 class SeriesPlan(NamedTuple):
-    """How records are judged together."""
+    """Settings for judging records together."""
 
     width: int  # records in a window, W; 1 for no windows
     calendar: Calendar | None  # calendar of the rhythms to look for; None for no rhythms

@@ -20,9 +20,10 @@ def learn(
 ) -> Autoencoder:
     """Train as `undercomplete` does, but longer, because residuals are measured twice.
 
-    The score is the mean of four views of a record: the Mahalanobis distance of its residual; the
-    distance to the nearest normal record; the same distance in the joint space of features and
-    whitened residuals; and the local density ratio over five neighbours. Neighbours are the
+    The score is the mean of four views of a record. One is the Mahalanobis distance of its
+    residual. Two are distances to the nearest normal record: of the features, and in the joint
+    space of features and whitened residuals. The last is the distance to the five nearest records,
+    divided by their own such distances. Neighbours are the
     strongest single measure for tables, residuals for sensors, and neither is safe alone. The four
     were chosen by planted anomalies and on sensor sets, not on the tables they are reported for.
 

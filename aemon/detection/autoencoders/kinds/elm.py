@@ -20,9 +20,9 @@ def learn(
     """Draw an orthogonal layer of sigmoids, and solve for the decoder.
 
     The encoder is not trained: H = sigmoid(X A + b) with A'A = I and |b| = 1, drawn at random
-    (Kasun et al. 2013). The decoder is the ridge regression of the features on H,
-    (H'H/n + ridge I) W = H'X/n with H and X centred (Huang, Zhu & Siew 2006; Hoerl & Kennard
-    1970, equation 2.1), so one pass over the records is enough. Booleans and categories are
+    (Kasun et al. 2013). The decoder is the ridge regression of the features on H:
+    (H'H/n + ridge I) W = H'X/n, with H and X centred (Huang, Zhu & Siew 2006; Hoerl & Kennard
+    1970, equation 2.1). So one pass over the records is enough. Booleans and categories are
     numbers here. `learn_members` fills missing cells.
 
     Raises:
