@@ -143,7 +143,7 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
             features, mask = detector.feature_map.transform(frame)
         except FrameError as error:
             raise ValueError(str(error)) from error
-        return -detector.scorer.scores(features, mask, apart=True)[:count]
+        return -detector.scorer.scores(features, mask, without_itself=True)[:count]
 
     def transform(self, X: Any) -> Values:  # noqa: N803
         """Codes (N, C) of N records, by the first member; gaps are filled before.

@@ -1,4 +1,4 @@
-"""What the records of a source leave behind for those that come after them."""
+"""The context that the records of a source provide for later records."""
 
 from dataclasses import dataclass, field
 
@@ -10,13 +10,13 @@ from aemon.detection.series.tails import Tails
 
 @dataclass(frozen=True, kw_only=True)
 class Past:
-    """What was seen of the records before those to come; of nobody, to begin with.
+    """Context from earlier records for the next records; empty at first.
 
     Attributes:
-        repeats: which numbers they repeated last.
-        tails: the last records of each entity, where windows are judged.
-        counts: the last numbers of counters.
-        starts: since when each entity has been at work, where that counts.
+        repeats: numbers that were repeated last.
+        tails: last records of each entity, if windows are judged.
+        counts: last numbers of counters.
+        starts: since when each entity has been working, if that is used.
     """
 
     repeats: Repeats = field(default_factory=Repeats)

@@ -1,45 +1,46 @@
-"""Whether a detector on trial takes the place of the active one, by a rule that is stated."""
+"""Whether a detector on trial replaces the active detector, by a documented rule."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from math import floor, isfinite, sqrt
 
 LEAST_TRIAL, MOST_TRIAL = 200, 2_000
-"""Records of a trial, unless a number is given: 1 / false-alarm rate, within these bounds."""
+"""Default number of records of a trial: 1 / false-alarm rate, within these bounds."""
 
 FEWEST_DECIDED = 20
-"""A trial that is overdue waits on for so many records: fewer say nothing."""
+"""Least number of records for the decision of an overdue trial: fewer show nothing."""
 
 MOST_WORSE = 2.0
-"""Times the active detector's validation error that a new one may have."""
+"""Largest validation error of a new detector, as a multiple of the active detector's."""
 
 LEAST_KEPT = 0.5
-"""Share of the active detector's critical anomalies that a new one must flag, too."""
+"""Least share of the active detector's critical anomalies that a new detector must flag too."""
 
 ALLOWANCE_DEVIATIONS = 3.0
-"""Standard deviations above the promise that chance may flag in a trial."""
+"""Number of standard deviations above the target rate that chance may flag in a trial."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evidence:
-    """What is known of a detector on trial and of the active one.
+    """Results of a detector on trial and of the active detector.
 
     Attributes:
-        records: that both judged.
-        flagged: by the one on trial.
-        flagged_by_active: by the active one.
-        flagged_by_both: by both.
-        critical_by_active: critical ones of the active detector.
-        critical_kept: of those, flagged by the one on trial, too.
-        rate: the promise of the one on trial, a share of normal records.
-        error: its validation error, in spreads.
-        active_error: that of the active one.
-        confirmed: confirmed anomalies that the active one flags.
-        confirmed_lost: of those, not flagged by the one on trial.
-        drifted: normal life has moved away from the active one: what that flags says little.
-        alike: both learned by the same settings; else their errors and critical records are of
-            other columns, or on another scale.
-        asked_for: the one on trial learned by other settings, or promises another rate.
+        records: number of records that both judged.
+        flagged: flagged by the detector on trial.
+        flagged_by_active: flagged by the active detector.
+        flagged_by_both: flagged by both.
+        critical_by_active: critical anomalies of the active detector.
+        critical_kept: those of them that the detector on trial flagged too.
+        rate: target rate of the detector on trial, a share of normal records.
+        error: validation error of the detector on trial, in spreads.
+        active_error: validation error of the active detector.
+        confirmed: confirmed anomalies that the active detector flags.
+        confirmed_lost: those of them that the detector on trial does not flag.
+        drifted: whether normal data has moved away from the active detector, so that its flags
+            say little.
+        alike: whether both were trained with the same settings; otherwise their errors and
+            critical records belong to other columns, or have another scale.
+        asked_for: whether the detector on trial has other settings or another target rate.
     """
 
     records: int
@@ -59,12 +60,12 @@ class Evidence:
 
     @property
     def comparable(self) -> bool:
-        """Whether the active one is a measure for the errors and critical anomalies of the other."""
+        """Whether errors and critical anomalies of both detectors can be compared."""
         return self.alike and not self.drifted
 
 
 class Ruling(StrEnum):
-    """What becomes of a trial."""
+    """Outcome of a trial."""
 
     WAIT = "wait"
     PROMOTE = "promote"
@@ -73,14 +74,14 @@ class Ruling(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
-    """A ruling, and the sentence that says why."""
+    """A ruling, with the sentence that gives the reason."""
 
     ruling: Ruling
     reason: str
 
 
 def trial_records(rate: float, given: int | None) -> int:
-    """How many records a trial takes.
+    """Return the number of records of a trial.
 
     >>> trial_records(0.001, None)
     1000
@@ -89,10 +90,10 @@ def trial_records(rate: float, given: int | None) -> int:
 
 
 def least_records(wanted: int, *, overdue: bool, asked_for: bool = False) -> int:
-    """How many records a trial is decided by at least.
+    """Return the least number of records for the decision of a trial.
 
-    A detector by other settings was asked for: where its source stands still, none are waited for
-    in the end.
+    A detector with other settings was asked for. If its source sends nothing, an overdue trial
+    does not wait for records.
 
     >>> least_records(1000, overdue=True)
     20
@@ -105,7 +106,9 @@ def least_records(wanted: int, *, overdue: bool, asked_for: bool = False) -> int
 
 
 def allowed_alarms(records: int, rate: float) -> int:
-    """How many of so many normal records chance may flag: binomial mean and three deviations.
+    """Return the most of N normal records that chance may flag: mean and three deviations.
+
+    The number is binomial.
 
     >>> allowed_alarms(1000, 0.001)
     4
@@ -117,51 +120,52 @@ def allowed_alarms(records: int, rate: float) -> int:
 def decide(evidence: Evidence, wanted: int, *, overdue: bool = False) -> Decision:
     """Rule on a trial.
 
-    The detector is promoted if all of this holds, else rejected:
+    The detector is promoted if all of these conditions hold, else rejected:
 
-    1. its validation error is a number, and at most twice the active one's (not asked once life
-       has drifted, for the active one was validated on another, nor where it learned otherwise);
-    2. of the records that the active one takes for normal it flags no more than its promise and
-       chance explain (once life has drifted: it flags no more than the active one does);
-    3. of what the active one calls critical it flags half or more (not asked either then);
-    4. it flags every confirmed anomaly that the active one flags.
+    1. Its validation error is a number, and at most twice the active detector's. The comparison is
+       left out if normal data has drifted, because the active detector was validated on other
+       data, and if the settings differ.
+    2. Of the records that the active detector takes for normal, it flags no more than its target
+       rate and chance explain. After drift, it flags no more than the active detector.
+    3. Of the active detector's critical anomalies it flags half or more (left out as in 1).
+    4. It flags every confirmed anomaly that the active detector flags.
 
     Args:
-        evidence: what is known.
-        wanted: records the trial takes.
-        overdue: it is to be decided by what there is.
+        evidence: results of both detectors.
+        wanted: number of records of the trial.
+        overdue: whether to decide with the records that there are.
     """
     if evidence.records < least_records(wanted, overdue=overdue, asked_for=evidence.asked_for):
-        told = f"on trial: {evidence.records} of {wanted} records"
-        return Decision(ruling=Ruling.WAIT, reason=told)
+        reason = f"on trial: {evidence.records} of {wanted} records"
+        return Decision(ruling=Ruling.WAIT, reason=reason)
     against = [*_errors(evidence), *_alarms(evidence), *_losses(evidence)]
     if against:
         return Decision(ruling=Ruling.REJECT, reason="rejected: " + "; ".join(against))
     kept = f", all {evidence.confirmed} confirmed anomalies kept" if evidence.confirmed else ""
-    told = (
-        f"promoted: of {evidence.records} records it flagged {evidence.flagged}, the active one "
-        f"{evidence.flagged_by_active}, both {evidence.flagged_by_both}{kept}; "
-        f"validation error {evidence.error:.3g} beside {evidence.active_error:.3g}"
+    reason = (
+        f"promoted: of {evidence.records} records it flagged {evidence.flagged}, the active "
+        f"detector {evidence.flagged_by_active}, both {evidence.flagged_by_both}{kept}; "
+        f"validation error {evidence.error:.3g}, active detector {evidence.active_error:.3g}"
     )
-    return Decision(ruling=Ruling.PROMOTE, reason=told)
+    return Decision(ruling=Ruling.PROMOTE, reason=reason)
 
 
 def unfit(why: str) -> Decision:
-    """The ruling on a detector that cannot judge what the active one can: it never will.
+    """Reject a detector that cannot judge the records of the active detector.
 
-    Its trial would see no records, and have no end.
+    Its trial would judge no records, and never end.
     """
     return Decision(ruling=Ruling.REJECT, reason=f"rejected: {why}")
 
 
 def _errors(evidence: Evidence) -> list[str]:
     if not isfinite(evidence.error):
-        return ["its validation error is no number"]
+        return ["its validation error is not a number"]
     if evidence.comparable and evidence.error > MOST_WORSE * evidence.active_error:
         return [
             (
-                f"its validation error, {evidence.error:.3g}, is more than {MOST_WORSE:g} times the "
-                f"active one's, {evidence.active_error:.3g}"
+                f"its validation error, {evidence.error:.3g}, is more than {MOST_WORSE:g} times "
+                f"the active detector's, {evidence.active_error:.3g}"
             )
         ]
     return []
@@ -174,10 +178,9 @@ def _alarms(evidence: Evidence) -> list[str]:
         alone, allowed = evidence.flagged, max(allowed, evidence.flagged_by_active)
     if alone <= allowed:
         return []
-    whose = (
-        "it flagged" if evidence.drifted else "of what the active one takes for normal it flagged"
-    )
-    return [f"{whose} {alone} of {evidence.records} records, {allowed} at most were expected"]
+    of_these = "" if evidence.drifted else " that the active detector takes for normal"
+    found = f"of {evidence.records} records it flagged {alone}{of_these}"
+    return [f"{found}, {allowed} at most were expected"]
 
 
 def _losses(evidence: Evidence) -> list[str]:
@@ -185,12 +188,12 @@ def _losses(evidence: Evidence) -> list[str]:
     least = LEAST_KEPT * evidence.critical_by_active
     if evidence.comparable and evidence.critical_kept < least:
         found.append(
-            f"of {evidence.critical_by_active} critical anomalies it flagged "
-            f"{evidence.critical_kept}"
+            f"it flagged {evidence.critical_kept} of {evidence.critical_by_active} critical "
+            "anomalies"
         )
     if evidence.confirmed_lost:
         found.append(
-            f"it misses {evidence.confirmed_lost} of {evidence.confirmed} confirmed anomalies "
-            "that the active one flags"
+            f"it does not flag {evidence.confirmed_lost} of {evidence.confirmed} confirmed "
+            "anomalies that the active detector flags"
         )
     return found

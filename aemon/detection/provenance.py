@@ -1,4 +1,4 @@
-"""Where a detector comes from: enough to tell two apart and to train one again."""
+"""Provenance of a detector: enough to distinguish two detectors, and to train one again."""
 
 import hashlib
 from dataclasses import asdict, dataclass
@@ -15,7 +15,7 @@ from aemon.frame import Frame
 
 @dataclass(frozen=True, kw_only=True, eq=True)
 class Provenance:
-    """What a detector was trained on, and with what. Times are aware UTC, hashes SHA-256."""
+    """Origin of a detector: data, settings, versions. Times are aware UTC, hashes SHA-256."""
 
     trained_from: datetime
     trained_until: datetime
@@ -31,7 +31,7 @@ class Provenance:
     seconds: float
 
     def to_metadata(self) -> dict[str, Any]:
-        """As JSON can hold it."""
+        """Return all fields as JSON values."""
         times = {
             "trained_from": self.trained_from.isoformat(),
             "trained_until": self.trained_until.isoformat(),
@@ -40,33 +40,33 @@ class Provenance:
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, Any]) -> "Provenance":
-        """The inverse of `to_metadata`."""
+        """Return the inverse of `to_metadata`."""
         names = ("trained_from", "trained_until")
         times = {name: datetime.fromisoformat(metadata[name]) for name in names}
         return cls(**(metadata | times))
 
 
 def hash_frame(frame: Frame) -> str:
-    """SHA-256 of the records: names, times, entities and every cell."""
+    """Return the SHA-256 of records: names, times, entities and every cell."""
     table = frame.values
     digest = hashlib.sha256("\x1f".join(map(str, table.columns)).encode())
     digest.update(frame.times.astype("datetime64[us]").astype(np.int64).tobytes())
     digest.update("\x1f".join(map(str, frame.entities)).encode())
     for place in range(table.shape[1]):
         column = table.iloc[:, place]
-        if column.dtype == object:  # may hold what pandas cannot hash, or not beside its neighbour
+        if column.dtype == object:  # may hold values that pandas cannot hash, or not in a mixture
             column = column.map(_written)
         digest.update(pd.util.hash_pandas_object(column, index=False).to_numpy().tobytes())
     return digest.hexdigest()
 
 
 def _written(value: object) -> str:
-    """A cell as text, the same whenever and wherever it is read."""
+    """Return a cell as text, the same at every reading."""
     return repr(bytes(value) if isinstance(value, memoryview) else value)
 
 
 def versions() -> dict[str, str]:
-    """Versions of what decides a training's result, torch unimported."""
+    """Return versions of the packages that decide a training's result, without importing torch."""
     found = {"aemon": aemon.__version__}
     for name in ("torch", "numpy", "pandas"):
         try:

@@ -1,4 +1,4 @@
-"""Quiet on purpose: which records over the line are stored as suppressed, by rules alone."""
+"""Suppression by rules alone: which records above the threshold are stored as suppressed."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, timedelta
@@ -14,55 +14,56 @@ from aemon.frame import Frame, naive_utc
 from aemon.records import Quiet, Snooze
 
 MOST_UNCOUNTED = 0.5
-"""Where the columns that count carry less than this share of the blame, an anomaly does not."""
+"""An anomaly does not count if the columns that count have less than this share of the blame."""
 
 _DAY = timedelta(days=1)
 
 
 def in_maintenance(frame: Frame, calendar: Iterable[Maintenance]) -> Mask:
-    """Which of N records lie in a stretch in which anomalies are expected (N,).
+    """Return a mask (N,) of records in periods in which anomalies are expected.
 
-    A stretch has its first moment and not its last. One that recurs lasts as long as it says,
-    whatever clocks are set to meanwhile.
+    A period includes its first moment and excludes its last. A recurring period keeps its length
+    when clocks change.
     """
     found = np.zeros(len(frame), dtype=bool)
-    for one in calendar:
-        if one.cron is not None and one.lasts is not None:
-            within = _recurring(frame.times, one.cron, one.lasts, ZoneInfo(one.timezone))
-        elif one.since is not None and one.until is not None:
-            within = _between(frame.times, naive_utc(one.since), naive_utc(one.until))
+    for entry in calendar:
+        if entry.cron is not None and entry.lasts is not None:
+            within = _recurring(frame.times, entry.cron, entry.lasts, ZoneInfo(entry.timezone))
+        elif entry.since is not None and entry.until is not None:
+            within = _between(frame.times, naive_utc(entry.since), naive_utc(entry.until))
         else:
             continue
-        found |= within if one.entity is None else within & (frame.entities == one.entity)
+        found |= within if entry.entity is None else within & (frame.entities == entry.entity)
     return found
 
 
 def in_snooze(frame: Frame, snoozes: Iterable[Snooze]) -> Mask:
-    """Which of N records lie in a stretch that somebody wants to be quiet (N,)."""
+    """Return a mask (N,) of records in periods that a person has snoozed."""
     found = np.zeros(len(frame), dtype=bool)
-    for one in snoozes:
-        within = _between(frame.times, naive_utc(one.since), naive_utc(one.until))
-        found |= within if one.entity is None else within & (frame.entities == one.entity)
+    for snooze in snoozes:
+        within = _between(frame.times, naive_utc(snooze.since), naive_utc(snooze.until))
+        found |= within if snooze.entity is None else within & (frame.entities == snooze.entity)
     return found
 
 
 def uncounted(contributions: Sequence[Contribution], settings: QuietSettings) -> Quiet | None:
-    """Why an anomaly does not count by the columns to blame; None if it does.
+    """Return why an anomaly does not count, by the columns to blame; None if it counts.
 
-    A numeric column counts where it deviates to its direction, if it has one, and by its least
-    gap, if it has one. All others count. Too little left to blame, and the anomaly does not.
+    A numeric column counts if it deviates in its configured direction, and by its least gap, where
+    these are configured. All other columns count. If too little of the blame is left, the anomaly
+    does not count.
     """
     if not settings.directions and not settings.least_gaps:
         return None
-    right = [part for part in contributions if _in_direction(part, settings)]
-    if sum(part.share for part in right) < MOST_UNCOUNTED:
+    counted = [part for part in contributions if _in_direction(part, settings)]
+    if sum(part.share for part in counted) < MOST_UNCOUNTED:
         return Quiet.DIRECTION
-    large = sum(part.share for part in right if _is_large(part, settings))
+    large = sum(part.share for part in counted if _is_large(part, settings))
     return Quiet.SMALL if large < MOST_UNCOUNTED else None
 
 
 def records_before(times: Times, at: np.datetime64, window: timedelta) -> int:
-    """How many of K records lie in the window that ends at a time, that time included."""
+    """Return how many of K records lie in the window that ends at a time, inclusive."""
     return int(((times > at - np.timedelta64(window)) & (times <= at)).sum())
 
 
@@ -79,7 +80,7 @@ def _is_large(part: Contribution, settings: QuietSettings) -> bool:
 
 
 def _gap(part: Contribution) -> float | None:
-    """Observed - expected of a numeric column, in its own units; None of any other."""
+    """Return observed - expected of a numeric column, in its own units; None of other columns."""
     observed, expected = part.observed, part.reconstructed
     if isinstance(observed, bool) or not isinstance(observed, int | float):
         return None
@@ -94,15 +95,15 @@ def _between(times: Times, since: np.datetime64, until: np.datetime64) -> Mask:
 
 
 def _recurring(times: Times, cron: Cron, lasts: timedelta, zone: ZoneInfo) -> Mask:
-    """Which of N times lie within `lasts` of a moment before them (N,)."""
+    """Return a mask (N,) of times within `lasts` after a moment of the schedule."""
     if not len(times):
         return np.zeros(0, dtype=bool)
     known = np.unique(times)
-    # Moments are gone through day by day: not those between a record of long ago and the others.
-    apart = np.flatnonzero(np.diff(known) > np.timedelta64(lasts + _DAY)) + 1
+    # Moments are searched only near records, not between an old record and the others.
+    splits = np.flatnonzero(np.diff(known) > np.timedelta64(lasts + _DAY)) + 1
     begins = [
         naive_utc(moment)
-        for part in np.split(known, apart)
+        for part in np.split(known, splits)
         for moment in cron.moments(
             part[0].item().replace(tzinfo=UTC) - lasts, part[-1].item().replace(tzinfo=UTC), zone
         )

@@ -21,7 +21,7 @@ _LEVELS = "series.levels"
 
 
 def series_state(series: SeriesView | None) -> tuple[Arrays, Metadata]:
-    """Arrays and JSON of a series view; empty where there is none."""
+    """Return arrays and JSON of a series view; empty without one."""
     if series is None:
         return {}, {}
     arrays: Arrays = {
@@ -53,14 +53,14 @@ def series_state(series: SeriesView | None) -> tuple[Arrays, Metadata]:
         "record_threshold": series.record_threshold,
         "together": series.together and asdict(series.together),
         "alone": series.alone and asdict(series.alone),
-        "taught": series.taught.as_json(),
+        "taught": series.training_tails.as_json(),
     }
 
 
 def series_from(
     arrays: Arrays, metadata: Metadata | None, feature_map: FeatureMap
 ) -> SeriesView | None:
-    """The inverse of `series_state`, for the feature map it was learned with."""
+    """Return the inverse of `series_state`, for the feature map of the same training."""
     if not metadata:
         return None
     weights = feature_map.weights
@@ -77,7 +77,7 @@ def series_from(
         alone=_view_from(metadata.get("alone")),
         season=_season_from(metadata.get("season"), arrays),
         levels=_levels_from(metadata.get("levels"), arrays, weights),
-        taught=Tails.from_json(metadata.get("taught")),
+        training_tails=Tails.from_json(metadata.get("taught")),
     )
 
 

@@ -1,4 +1,4 @@
-"""Which earlier episode a new one looks like: the same columns, off to the same sides."""
+"""Similar episodes: the same columns, deviating in the same directions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,21 +8,21 @@ from aemon.detection.judgement import Contribution, Value
 from aemon.records import similar_episode_text
 
 Pattern = Mapping[str, float]
-"""Column -> its shares of the blame, summed over anomalies; below the expectation negative."""
+"""Column -> sum over anomalies of its shares of the blame; negative below the expectation."""
 
 ALIKE = 0.9
 """Episodes of this likeness or more show the same fault. Measured (a test repeats it): of 450 pairs
-of one fault at several strengths nine in ten are more alike, of pairs of different faults one in
-fifty, nearly all of them a stuck sensor beside that sensor off to one side. The codes of the peaks
-do not help: they tell at which load the fault struck, and only one in ten would be found again."""
+of one fault at several strengths nine in ten are more alike. Of pairs of different faults it is one
+in fifty, nearly all of them a stuck sensor against an offset of that sensor. The codes of the peaks do
+not help: they depend on the load at the fault, so that only one in ten would be found again."""
 
 NEARLY = 0.02
-"""Episodes whose likenesses differ by less are equally alike: a labelled one says more."""
+"""Episodes whose likenesses differ by less are equally alike; a labelled episode is preferred."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Earlier:
-    """An earlier episode, as far as another may be like it."""
+    """An earlier episode, for comparison."""
 
     id: int
     pattern: Pattern
@@ -31,7 +31,7 @@ class Earlier:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Like:
-    """The earlier episode that one looks like; `likeness` is 1 where they are the same."""
+    """The earlier episode that a new episode looks like; `likeness` is 1 for the same pattern."""
 
     id: int
     label: str
@@ -42,7 +42,7 @@ class Like:
 
 
 def signed_shares(contributions: Sequence[Contribution]) -> dict[str, float]:
-    """A record's shares of the blame by column, negative where a number is below expectation."""
+    """Return a record's shares of the blame by column, negative for numbers below expectation."""
     return {
         part.column: -part.share if _is_below(part.observed, part.reconstructed) else part.share
         for part in contributions
@@ -50,7 +50,7 @@ def signed_shares(contributions: Sequence[Contribution]) -> dict[str, float]:
 
 
 def likeness(one: Pattern, other: Pattern) -> float:
-    """The cosine of two patterns: 1 for the same, -1 for the opposite, 0 for nothing in common.
+    """Return the cosine of two patterns: 1 if equal, -1 if opposite, 0 with nothing in common.
 
     >>> likeness({"flow": -3.0, "pressure": -4.0}, {"flow": -6.0, "pressure": -8.0})
     1.0
@@ -61,11 +61,11 @@ def likeness(one: Pattern, other: Pattern) -> float:
 
 
 def most_like(pattern: Pattern, earlier: Sequence[Earlier]) -> Like | None:
-    """The episode that a pattern shows again, if there is one; the newest of several.
+    """Return the earlier episode that a pattern repeats, if any; the newest of several.
 
     Args:
-        pattern: of the episode in question.
-        earlier: others, newest first.
+        pattern: pattern of the new episode.
+        earlier: earlier episodes, newest first.
     """
     found = [
         Like(id=one.id, label=one.label, likeness=likeness(pattern, one.pattern)) for one in earlier

@@ -1,4 +1,4 @@
-"""A detector's parts as plain arrays and JSON, and back: nothing here can carry code."""
+"""A detector's parts as plain arrays and JSON, and back: nothing in them can carry code."""
 
 import hashlib
 import json
@@ -45,7 +45,7 @@ _THRESHOLD_NUMBERS = (
 
 
 def feature_map_state(feature_map: FeatureMap) -> tuple[Arrays, Metadata]:
-    """Arrays and JSON of a feature map."""
+    """Return arrays and JSON of a feature map."""
     arrays = {f"features.{name}": getattr(feature_map, name) for name in ARRAYS}
     return arrays, {
         "columns": [asdict(report) for report in feature_map.columns],
@@ -59,7 +59,7 @@ def feature_map_state(feature_map: FeatureMap) -> tuple[Arrays, Metadata]:
 
 
 def _optional(feature_map: FeatureMap) -> Metadata:
-    """What a feature map has that those of older versions have not, where it has it."""
+    """Return the parts that feature maps of older versions do not have, if not empty."""
     found: Metadata = {
         "angles": [list(angle) for angle in feature_map.angles],
         "readings": {name: one.as_json() for name, one in feature_map.readings.items()},
@@ -78,8 +78,8 @@ def _optional(feature_map: FeatureMap) -> Metadata:
 
 
 def feature_map_from(arrays: Arrays, metadata: Metadata) -> FeatureMap:
-    """The inverse of `feature_map_state`; a map stored before ranges were is unbounded."""
-    anywhere = np.full(len(arrays["features.means"]), np.inf)
+    """Return the inverse of `feature_map_state`; old maps without ranges become unbounded."""
+    unbounded = np.full(len(arrays["features.means"]), np.inf)
     return FeatureMap(
         columns=tuple(ColumnReport(**report) for report in metadata["columns"]),
         scaled=tuple(metadata["scaled"]),
@@ -90,8 +90,8 @@ def feature_map_from(arrays: Arrays, metadata: Metadata) -> FeatureMap:
         spreads=arrays["features.spreads"],
         weights=arrays["features.weights"],
         floors=arrays["features.floors"],
-        lows=arrays.get("features.lows", -anywhere),
-        highs=arrays.get("features.highs", anywhere),
+        lows=arrays.get("features.lows", -unbounded),
+        highs=arrays.get("features.highs", unbounded),
         width=metadata["width"],
         angles=tuple((name, low) for name, low in metadata.get("angles", ())),
         readings={
@@ -113,10 +113,10 @@ def feature_map_from(arrays: Arrays, metadata: Metadata) -> FeatureMap:
 
 
 def hash_feature_map(feature_map: FeatureMap) -> str:
-    """SHA-256 of all that makes features of columns, as older versions took it."""
+    """Return the SHA-256 of everything that makes features, compatible with older versions."""
     arrays, metadata = feature_map_state(feature_map)
-    for beside in ("constants", "decimals", "firsts", "limits", "pairs", "ranges", "units"):
-        metadata.pop(beside, None)
+    for left_out in ("constants", "decimals", "firsts", "limits", "pairs", "ranges", "units"):
+        metadata.pop(left_out, None)
     digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
     for name in sorted(arrays):
         digest.update(np.ascontiguousarray(arrays[name]).tobytes())
@@ -124,7 +124,7 @@ def hash_feature_map(feature_map: FeatureMap) -> str:
 
 
 def scorer_state(scorer: Scorer) -> tuple[Arrays, Metadata]:
-    """Arrays and JSON of a scorer."""
+    """Return arrays and JSON of a scorer."""
     autoencoder, space = scorer.autoencoder, scorer.space
     arrays: Arrays = {
         **{f"autoencoder.weights.{i}": w for i, w in enumerate(autoencoder.weights)},
@@ -152,7 +152,7 @@ def scorer_state(scorer: Scorer) -> tuple[Arrays, Metadata]:
 
 
 def scorer_from(arrays: Arrays, metadata: Metadata, feature_map: FeatureMap) -> Scorer:
-    """The inverse of `scorer_state`, for the feature map it was learned with."""
+    """Return the inverse of `scorer_state`, for the feature map of the same training."""
     layers = range(len(metadata["activations"]))
     plain = metadata.get("plain_outputs", False)
     return Scorer(
@@ -181,7 +181,7 @@ def scorer_from(arrays: Arrays, metadata: Metadata, feature_map: FeatureMap) -> 
 
 
 def _relations(arrays: Arrays) -> Relations | None:
-    """The relations of a scorer; None where it has none, or was stored before they were."""
+    """Return the relations of a scorer; None if it has none, as in old detectors."""
     if "relations.points" not in arrays:
         return None
     return Relations(
@@ -191,7 +191,7 @@ def _relations(arrays: Arrays) -> Relations | None:
 
 
 def threshold_state(threshold: Threshold) -> tuple[Arrays, Metadata]:
-    """Arrays and JSON of a threshold."""
+    """Return arrays and JSON of a threshold."""
     arrays: Arrays = {
         "threshold.kept": threshold.kept,
         "threshold.at_or_above": threshold.at_or_above,
@@ -203,7 +203,7 @@ def threshold_state(threshold: Threshold) -> tuple[Arrays, Metadata]:
 
 
 def threshold_from(arrays: Arrays, metadata: Metadata) -> Threshold:
-    """The inverse of `threshold_state`; one stored before critical lines were gets its own."""
+    """Return the inverse of `threshold_state`; old detectors get a critical threshold here."""
     numbers = {name: metadata[name] for name in _THRESHOLD_NUMBERS if name in metadata}
     kept, tail = arrays["threshold.kept"], Tail(**metadata["tail"])
     if "critical_value" not in numbers:
@@ -216,7 +216,7 @@ def threshold_from(arrays: Arrays, metadata: Metadata) -> Threshold:
 
 
 def thresholds_state(thresholds: Thresholds) -> tuple[Arrays, Metadata]:
-    """Arrays and JSON of all lines; the scores of the entities' own one behind the other."""
+    """Return arrays and JSON of all thresholds; the entities' scores are joined."""
     arrays, metadata = threshold_state(thresholds.pooled)
     own = [(name, *threshold_state(threshold)) for name, threshold in thresholds.own.items()]
     for name in tuple(arrays) if own else ():
@@ -229,7 +229,7 @@ def thresholds_state(thresholds: Thresholds) -> tuple[Arrays, Metadata]:
 
 
 def thresholds_from(arrays: Arrays, metadata: Metadata) -> Thresholds:
-    """The inverse of `thresholds_state`; a detector stored before entities had lines has one for all."""
+    """Return the inverse of `thresholds_state`; old detectors have one threshold for all."""
     own: dict[str, Threshold] = {}
     start = 0
     for name, size, threshold in metadata.get("own", ()):

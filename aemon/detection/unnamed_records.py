@@ -1,4 +1,4 @@
-"""Records without times and keys: a table of values alone, as the Python interface takes it."""
+"""Records without times and keys: a table of values alone, for the Python interface."""
 
 import numpy as np
 import pandas as pd
@@ -6,11 +6,11 @@ import pandas as pd
 from aemon.frame import Frame
 
 Records = Frame | pd.DataFrame
-"""Records as they are judged, or their values alone."""
+"""Records for judging, or their values alone."""
 
 
 def as_frame(records: Records) -> Frame:
-    """Return records as a frame; those of a table are a second apart, in their order."""
+    """Return records as a frame; records of a table are a second apart, in their order."""
     if isinstance(records, Frame):
         return records
     count = len(records)
@@ -23,5 +23,5 @@ def as_frame(records: Records) -> Frame:
 
 
 def like(records: Records, made: pd.DataFrame) -> pd.DataFrame:
-    """Return what was made of records (N rows) with the index of the table they came in."""
+    """Return a result (N rows) with the index of the table of its records."""
     return made.set_axis(records.index) if isinstance(records, pd.DataFrame) else made

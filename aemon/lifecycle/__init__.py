@@ -1,1 +1,1 @@
-"""How detectors come and go: trained, tried, promoted, recalibrated, replaced."""
+"""The life of detectors: training, trial, promotion, recalibration, replacement."""

@@ -1,4 +1,4 @@
-"""The detectors that judge for one monitor: the active one, its shadow, and what they remember."""
+"""The judging detectors of one monitor: the active detector, the one on trial, recent records."""
 
 import logging
 import time
@@ -10,12 +10,12 @@ from aemon.detection.thresholds.by_entity import Thresholds, redraw
 from aemon.detection.thresholds.threshold import false_alarm_rate_for
 from aemon.errors import ArtifactError, TrainingError
 from aemon.lifecycle.cold_start import is_provisional, needed_for
-from aemon.lifecycle.loaded_detector import Loaded, drawn_by_settings, load
+from aemon.lifecycle.loaded_detector import Loaded, load, threshold_settings_of
 from aemon.lifecycle.policy import Observed, is_young, why_train
 from aemon.lifecycle.recent_records import RecentRecords
 from aemon.lifecycle.traffic_watch import watched_by
 from aemon.lifecycle.trial import Shadow, rule_on
-from aemon.lifecycle.upkeep import draw, keep_promise, note_drift
+from aemon.lifecycle.upkeep import keep_target_rate, note_drift, replace_thresholds
 from aemon.logs import Action, log
 from aemon.records import DriftReport, promise_is_broken
 from aemon.run import Run
@@ -31,13 +31,13 @@ from aemon.store.feedback import count_unused_feedback
 from aemon.store.store import Store
 from aemon.store.succession import reject
 
-LOOK_SECONDS = 15.0  # between two looks for new feedback
+LOOK_SECONDS = 15.0  # between two checks for new feedback
 
 logger = logging.getLogger(__name__)
 
 
 class ActiveDetector:
-    """Loads detectors when they change, and looks after them when a run is over."""
+    """The loaded detectors of a monitor, maintained after every run."""
 
     def __init__(self, name: str, settings: MonitorSettings, store: Store, clock: Clock) -> None:
         self._name = name
@@ -47,27 +47,27 @@ class ActiveDetector:
         self.active: Loaded | None = None
         self.shadow: Shadow | None = None
         self.memory: RecentRecords | None = None
-        self._learned_by = settings.learning.fingerprint  # asked for at every tick
+        self._learned_by = settings.learning.fingerprint  # compared at every tick
         self._unreadable = False
-        self._needs_training = False  # only that can draw lines as the settings want
+        self._needs_training = False  # for thresholds by the present settings
         self._looked_at: float | None = None  # monotonic
         self._unused_feedback = 0
 
     def refresh(self) -> Loaded | None:
-        """The active detector; it and its shadow are loaded anew only when they changed.
+        """Return the active detector; load it and the one on trial only if they changed.
 
         Raises:
-            ArtifactError: it cannot be read.
+            ArtifactError: the active detector cannot be read.
             StoreError: the database fails.
         """
         stored, on_trial = judging_detectors(self._store, self._name)
         if stored is None:
             return None
         if self.active is None or self.active.stored != stored:
-            others = self._take_up(self._load(stored))
-            drawn = active_detector(self._store, self._name) if others else None
-            if drawn is not None:  # what is judged now is judged by the lines just drawn
-                self._take_up(self._load(drawn))
+            recomputed = self._switch_to(self._load(stored))
+            newest = active_detector(self._store, self._name) if recomputed else None
+            if newest is not None:  # judge at once with the recomputed thresholds
+                self._switch_to(self._load(newest))
         if on_trial is None:
             self.shadow = None
         elif self.shadow is None or self.shadow.stored != on_trial:
@@ -77,7 +77,7 @@ class ActiveDetector:
     def _load(self, stored: StoredDetector) -> Loaded:
         try:
             loaded = load(self._store, stored)
-        except ArtifactError:  # unlike a store that is away, only a training helps
+        except ArtifactError:  # only a training helps, unlike with an unreachable store
             self._unreadable = True
             raise
         self._unreadable = False
@@ -86,14 +86,15 @@ class ActiveDetector:
     def _load_shadow(self, on_trial: StoredDetector) -> Shadow | None:
         try:
             loaded = load(self._store, on_trial)
-        except ArtifactError as error:  # the active one judges on, and another can be trained
+        except ArtifactError as error:  # the active detector judges on; another can be trained
             log(logger, logging.ERROR, Action.DETECTOR_UNREADABLE, str(error), monitor=self._name)
-            reject(self._store, self._name, on_trial.id, f"rejected: it cannot be read: {error}")
+            reason = f"rejected: the detector cannot be read: {error}"
+            reject(self._store, self._name, on_trial.id, reason)
             return None
         return Shadow(stored=on_trial, detector=loaded.detector, trained_by=loaded.trained_by)
 
-    def _take_up(self, loaded: Loaded) -> bool:
-        """Judge with a detector, or with new lines, from now on; whether others were drawn."""
+    def _switch_to(self, loaded: Loaded) -> bool:
+        """Switch to `loaded`; return True if its thresholds had to be recomputed."""
         memory = self.memory
         if memory is None or memory.detector_id != loaded.stored.id:
             memory = self.memory = RecentRecords(self._store, loaded, watched_by(self._settings))
@@ -101,44 +102,50 @@ class ActiveDetector:
         base = self._thresholds_by_settings(loaded, memory)
         self._needs_training = base is None
         memory.base = base or loaded.trained
-        others = base is not None and loaded.drawn_by != self._settings.threshold
-        if base is not None and others:
-            draw(self._store, loaded, base, self._settings, "threshold settings changed")
-        self.active = loaded  # not before: lines that could not be drawn are drawn by the next run
-        return others
+        recompute = base is not None and loaded.computed_by != self._settings.threshold
+        if base is not None and recompute:
+            reason = "threshold settings changed"
+            replace_thresholds(self._store, loaded, base, self._settings, reason)
+        self.active = loaded  # last: if a threshold cannot be written, the next run tries again
+        return recompute
 
     def _thresholds_by_settings(self, loaded: Loaded, memory: RecentRecords) -> Thresholds | None:
-        """The lines of the training as today's settings draw them; None if only a new one can."""
-        wanted = self._settings.threshold
-        if loaded.trained_by is None or loaded.trained_by == wanted:
+        """Return the training's thresholds by present settings; None if it takes a training."""
+        present = self._settings.threshold
+        if loaded.trained_by is None or loaded.trained_by == present:
             return loaded.trained
-        if loaded.detector.mode_scale is not None:  # of the thresholds of before
+        if loaded.detector.mode_scale is not None:  # scores are scaled by the old thresholds
             return None
         try:
-            rate = false_alarm_rate_for(wanted, memory.times())
-        except TrainingError:  # a budget, and too few records to say how many come a day
+            rate = false_alarm_rate_for(present, memory.times())
+        except TrainingError:  # a budget, and too few records to estimate their number a day
             return None
         entities = max(1, len(loaded.detector.feature_map.entities))
-        return redraw(loaded.trained, wanted, rate, entities=entities)
+        return redraw(loaded.trained, present, rate, entities=entities)
 
     def _end_earlier_drifts(self, memory: RecentRecords, loaded: Loaded) -> None:
-        """What life has moved away from judges no more."""
+        """End drifts of earlier detectors: learned by this detector, or ended by the switch."""
         earlier = [drift for drift in memory.drifts if drift.detector_id != memory.detector_id]
         known = set(loaded.shifts)
-        learned = [one for one in earlier if (one.entity, one.started_at.isoformat()) in known]
-        others = [one for one in earlier if one not in learned and one.kind is not DriftKind.SHIFT]
-        told = f"detector {loaded.stored.version}"
+        learned = [
+            drift for drift in earlier if (drift.entity, drift.started_at.isoformat()) in known
+        ]
+        others = [
+            drift for drift in earlier if drift not in learned and drift.kind is not DriftKind.SHIFT
+        ]
+        name = f"detector {loaded.stored.version}"
         if learned:
-            end_drifts(self._store, self._name, learned, f"{told} has learned it", learned=True)
+            reason = f"{name} was trained on the new level"
+            end_drifts(self._store, self._name, learned, reason, learned=True)
         if others:
-            end_drifts(self._store, self._name, others, f"{told} took over")
-        memory.drifts = [one for one in memory.drifts if one not in learned + others]
+            end_drifts(self._store, self._name, others, f"{name} became active")
+        memory.drifts = [drift for drift in memory.drifts if drift not in learned + others]
 
     def look_after(self, run: Run) -> None:
-        """After a run: keep the promise, tell of drift, and rule on a trial.
+        """Maintain the detector after a run: target rate, drift reports, decision of a trial.
 
         Raises:
-            StaleWatermarkError: another daemon did so meanwhile.
+            StaleWatermarkError: another daemon changed the detectors meanwhile.
             StoreError: the database fails.
         """
         if self.active is None or self.memory is None:
@@ -160,10 +167,10 @@ class ActiveDetector:
                 self._store, self._settings, active, self.shadow, self._clock(), drifted=drifted
             )
             run.count(ruling=decision.ruling if decision else "")
-        keep_promise(self._store, self.active, self.memory, self._settings)
+        keep_target_rate(self._store, self.active, self.memory, self._settings)
 
     def wants_training(self, now: datetime) -> str:
-        """Return what asks for a new detector, and why; empty if nothing does.
+        """Return the reason for a new detector; empty if none is needed.
 
         Raises:
             StoreError: the database fails.
@@ -181,7 +188,7 @@ class ActiveDetector:
             unreadable=self._unreadable,
             judging=True,
             outdated=outdated,
-            # The store is asked only where the answer decides.
+            # The store is queried only if the answer matters.
             settings_tried=outdated and not trial_fits and self._settings_tried(),
             on_trial=self.shadow is not None,
             trial_fits=trial_fits,
@@ -202,9 +209,9 @@ class ActiveDetector:
         )
 
     def _settings_tried(self) -> bool:
-        """Whether the newest detector was trained by today's settings.
+        """Return whether the newest detector was trained with the present settings.
 
-        Then it is on trial, or was rejected, or somebody rolled back: another would be the same.
+        If so, it is on trial, was rejected, or was rolled back: another one would be the same.
         """
         newest = newest_learning(self._store, self._name)
         if newest is None or newest[1] != self._settings.learning.fingerprint:
@@ -212,18 +219,18 @@ class ActiveDetector:
         if not self._needs_training:
             return True
         manifest = manifest_of(self._store, newest[0]) or {}
-        return drawn_by_settings(manifest) == self._settings.threshold
+        return threshold_settings_of(manifest) == self._settings.threshold
 
     def _enough_since_drift(self) -> bool:
         if self.active is None or self.memory is None:
             return False
-        # As many as the training asks for: with fewer it would learn no new level, again and again.
+        # As many as a training needs: with fewer it would never learn the new level.
         columns = len(self.active.detector.feature_map.columns)
         return self.memory.life.since_drift >= needed_for(columns, self._settings)
 
     @property
     def feedback_waiting(self) -> int:
-        """How many things were said that no training has taken up, when it was last looked."""
+        """Number of feedback entries not yet used in training, as of the last check."""
         return self._unused_feedback
 
     def _feedback(self) -> int:

@@ -1,4 +1,4 @@
-"""How many records the first detector waits for: a rule of columns, unless a number is given."""
+"""Cold start: how many records the first training needs, by columns unless configured."""
 
 from collections.abc import Iterable
 
@@ -17,20 +17,20 @@ from aemon.store.store import Store
 from aemon.times.number_times import lie_in_1970
 
 RECORDS_A_COLUMN = 30
-"""Fewer, and what one column has to do with another is mostly chance."""
+"""Number of records for each judged column: with fewer, relations are mostly chance."""
 
 RECORDS_AN_ENTITY = 20
-"""Fewer, and nobody knows what is usual for it."""
+"""Number of records for each entity: with fewer, its usual values are not known."""
 
 FIRST_TRAINING = ": the first training comes next"
-"""Told of a cold start that has its records."""
+"""End of the sentence about a cold start that has enough records."""
 
 LEAST_WANTED, MOST_WANTED = 200, 5_000
-"""Fewer records draw no line; for more, nobody waits. The detector grows with what comes."""
+"""Bounds of the number: fewer records give no threshold, more take too long to collect."""
 
 
 def needed_records(settings: MonitorSettings, source: Replayable) -> int:
-    """How many records end a cold start: `min_records`, or else 30 for every judged column.
+    """Return the number of records for the first training: `min_records`, or 30 a judged column.
 
     Raises:
         AemonError: the source cannot be read.
@@ -46,17 +46,17 @@ def needed_records(settings: MonitorSettings, source: Replayable) -> int:
 
 
 def first_limit(settings: MonitorSettings, wanted: int) -> int:
-    """How many records the first detector learns from at most, where it begins at the first one.
+    """Return the most records of the first training, if it begins at the first record.
 
-    All there are, unless a number is configured: what they do not show would be flagged later.
+    All records, unless a number is configured: values missing in training would be flagged later.
     """
     return settings.max_training_records if settings.min_records is None else wanted
 
 
 def needed_for_entities(frame: Frame, wanted: int, settings: MonitorSettings) -> int:
-    """How many records end a cold start, by the entities there are among those that came.
+    """Return the number of records for the first training, by the entities in the first records.
 
-    They share what is learned: 200 records of 40 entities are five each.
+    Entities share the training set: 200 records of 40 entities are five for each.
     """
     if settings.min_records is not None:
         return wanted
@@ -66,7 +66,7 @@ def needed_for_entities(frame: Frame, wanted: int, settings: MonitorSettings) ->
 
 
 def needed_for(columns: int, settings: MonitorSettings) -> int:
-    """The rule, for a number of judged columns."""
+    """Return the number of records for the first training, for a number of judged columns."""
     if settings.min_records is not None:
         return settings.min_records
     wanted = min(max(LEAST_WANTED, RECORDS_A_COLUMN * columns), MOST_WANTED)
@@ -74,30 +74,30 @@ def needed_for(columns: int, settings: MonitorSettings) -> int:
 
 
 def judged_columns(names: list[str], roles: Roles, settings: ColumnSettings) -> list[str]:
-    """Those that may be judged, by name; what is in them may exclude some more."""
-    apart = {roles.time, roles.key, roles.entity, *settings.exclude}
+    """Return the names of the columns that may be judged; their values may exclude more."""
+    excluded = {roles.time, roles.key, roles.entity, *settings.exclude}
     chosen = settings.include if settings.include is not None else names
-    return [name for name in chosen if name in names and name not in apart]
+    return [name for name in chosen if name in names and name not in excluded]
 
 
 def check_times(read: Read) -> None:
-    """Refuse first records whose times nobody can have meant.
+    """Check that the times of the first records are plausible.
 
     Raises:
-        FrameError: they are numbers that would all be seconds of the year 1970.
+        FrameError: the times are numbers that would all be seconds of the year 1970.
     """
     if read.roles.time_format is None and len(read.frame) and lie_in_1970(read.column, read.times):
         example = read.column.dropna().iloc[0]
         raise FrameError(
-            f"{read.roles.time} {example} would be {read.frame.times[0]}: times in 1970 are nobody's",
-            todo="set time_format: unix if it does count the seconds since 1970, or another one",
+            f"{read.roles.time} {example} would be {read.frame.times[0]}, which is not plausible",
+            todo="set time_format: unix if the numbers are seconds since 1970, or another format",
         )
 
 
 def first_training(store: Store, monitor: str) -> str:
-    """Return what a cold start with enough records waits for, as its sentence goes on.
+    """Return the end of the sentence about a cold start with enough records.
 
-    `FIRST_TRAINING`, or how the last one ended if that was badly.
+    `FIRST_TRAINING`, or the outcome of the last training if it failed.
     """
     with store.reading() as connection:
         last = last_run(connection, monitor, Job.TRAIN)
@@ -107,21 +107,21 @@ def first_training(store: Store, monitor: str) -> str:
 
 
 def is_provisional(stored: StoredDetector) -> bool:
-    """Whether a line was drawn from too few records to show its promise.
+    """Return whether a threshold has too few calibration records to show its target rate.
 
-    A rate that not even `MOST_WANTED` records can show is a fitted tail's, and stays so.
+    A rate that even `MOST_WANTED` records cannot show comes from a fitted tail and stays so.
     """
     return _falls_short(stored.calibration_records, stored.false_alarm_rate)
 
 
 def provisional_ones(known: Iterable[MonitorOverview]) -> frozenset[str]:
-    """The monitors whose active detector has such a line."""
+    """Return the names of the monitors with a provisional active detector."""
     return frozenset(
-        one.name
-        for one in known
-        if one.calibration_records is not None
-        and one.false_alarm_rate is not None
-        and _falls_short(one.calibration_records, one.false_alarm_rate)
+        monitor.name
+        for monitor in known
+        if monitor.calibration_records is not None
+        and monitor.false_alarm_rate is not None
+        and _falls_short(monitor.calibration_records, monitor.false_alarm_rate)
     )
 
 

@@ -1,4 +1,4 @@
-"""Two detectors on the same records: what both flag, and where they differ."""
+"""Comparison of two detectors on the same records: what both flag, and where they differ."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,12 +20,12 @@ from aemon.store.detectors import active_detector, stored_detector
 from aemon.store.store import Store
 from aemon.store.succession import find_trial
 
-MOST_DIFFERING = 20  # records that are told; those furthest apart
+MOST_DIFFERING = 20  # records in the result; those with the largest difference
 
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One of the two."""
+    """One of the two detectors."""
 
     version: int
     state: str
@@ -38,7 +38,7 @@ class Side:
 
 @dataclass(frozen=True, kw_only=True)
 class Differing:
-    """A record that one of the two flags; score over threshold by each."""
+    """A record that only one of the two flags; score over threshold by each."""
 
     record_key: str
     entity: str
@@ -49,14 +49,14 @@ class Differing:
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
-    """Two detectors on the newest records that were judged."""
+    """Two detectors on the newest judged records."""
 
     records: int
     first: Side
     second: Side
     flagged_by_both: int
     rank_correlation: float
-    trial: str  # how the first one's trial stands or went; empty if it had none
+    trial: str  # state or outcome of the first one's trial; empty without a trial
     differing: tuple[Differing, ...]
 
 
@@ -70,12 +70,12 @@ def compare_detectors(
 ) -> Compared:
     """Judge the newest judged records with two detectors; nothing is stored.
 
-    Of `versions` the second may be None: the active one.
+    The second of `versions` may be None: the active detector.
 
     Raises:
-        DetectorError: one of them is not there, or its weights are not, or there are no records.
-        FrameError: the records have no longer the columns one of them learned from.
-        AemonError: the source or the store is at fault.
+        DetectorError: a detector or its weights do not exist, or no records were judged.
+        FrameError: the records no longer have all columns of a detector's training.
+        AemonError: the source or the store fails.
     """
     version, other = versions
     if other is None:
@@ -86,17 +86,17 @@ def compare_detectors(
     if other == version:
         raise DetectorError(
             f"{name}: detector {version} would be compared with itself",
-            todo="name two versions; `aemon detectors list` shows what there is",
+            todo="name two versions; `aemon detectors list` shows all versions",
         )
     rows = [find_detector(store, name, each) for each in (version, other)]
     frame = _newest(name, settings, store, clock, records)
     judged = [_judge(store, name, row, frame) for row in rows]
-    flagged = [one.anomalous for one in judged]
-    apart = np.flatnonzero(flagged[0] != flagged[1])
-    exceedances = [np.nan_to_num(one.exceedances, nan=0.0) for one in judged]  # of idle records
+    flagged = [each.anomalous for each in judged]
+    differing = np.flatnonzero(flagged[0] != flagged[1])
+    exceedances = [np.nan_to_num(each.exceedances, nan=0.0) for each in judged]  # of idle records
     with np.errstate(divide="ignore", invalid="ignore"):
-        gaps = np.abs(np.log(exceedances[0][apart] / exceedances[1][apart]))
-    ranks = [pd.Series(one.scores).rank() for one in judged]
+        gaps = np.abs(np.log(exceedances[0][differing] / exceedances[1][differing]))
+    ranks = [pd.Series(each.scores).rank() for each in judged]
     correlation = float(ranks[0].corr(ranks[1])) if len(frame) > 1 else float("nan")
     return Compared(
         records=len(frame),
@@ -113,7 +113,7 @@ def compare_detectors(
                 first=float(exceedances[0][row]),
                 second=float(exceedances[1][row]),
             )
-            for row in apart[np.argsort(-gaps)][:MOST_DIFFERING].tolist()
+            for row in differing[np.argsort(-gaps)][:MOST_DIFFERING].tolist()
         ),
     )
 
@@ -135,7 +135,7 @@ def _judge(store: Store, name: str, row: dict[str, Any], frame: Frame) -> Judgem
     if row["artifact_sha256"] is None:
         raise DetectorError(
             f"{name}: the weights of detector {row['version']} were removed by retention",
-            todo="`aemon detectors rebuild` trains it again; or compare with a newer one",
+            todo="`aemon detectors rebuild` trains it again; or compare with a newer detector",
         )
     try:
         return load(store, stored_detector(row)).detector.judge(frame)
@@ -153,6 +153,6 @@ def _trial(store: Store, row: dict[str, Any]) -> str:
     if trial is None:
         return ""
     return (
-        f"{trial.records} records in the shadow, {trial.flagged} flagged, the active one "
-        f"{trial.flagged_by_active}, both {trial.flagged_by_both}; {row['state_reason']}"
+        f"{trial.records} records on trial: {trial.flagged} flagged, {trial.flagged_by_active} by "
+        f"the active detector, {trial.flagged_by_both} by both; {row['state_reason']}"
     )

@@ -1,4 +1,4 @@
-"""A trained detector as rows of the store: plain conversion, nothing is read or written."""
+"""A trained detector as rows of the store: plain conversion without reading or writing."""
 
 from aemon.detection.detector import Detector
 from aemon.records import Watermark
@@ -7,7 +7,7 @@ from aemon.store.detectors import NewDetector
 
 
 def detector_rows(detector: Detector, watermark: Watermark | None, source: str) -> NewDetector:
-    """A trained detector as the store keeps it; `source` is whose watermark it is."""
+    """Return a trained detector as stored; `source` is the source of the watermark."""
     arrays, metadata = detector.state()
     provenance = detector.provenance
     names = (

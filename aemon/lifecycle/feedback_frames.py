@@ -1,4 +1,4 @@
-"""What people said, held against frames of records."""
+"""Feedback applied to frames of records."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -12,63 +12,65 @@ from aemon.records import FeedbackVerdict
 from aemon.store.feedback import Feedback, StoredAnomaly, stored_anomalies
 from aemon.store.store import Store
 
-About = Callable[[str, str], Feedback | None]
-"""What was said last of the record of an entity and a key."""
+FindFeedback = Callable[[str, str], Feedback | None]
+"""Returns the last feedback on the record of an entity and a key."""
 
 
-def last_words(said: Sequence[Feedback]) -> About:
-    """What to ask for the last word on a record; oldest first goes in."""
+def last_feedback(entries: Sequence[Feedback]) -> FindFeedback:
+    """Return a function that finds the last feedback on a record; entries are oldest first."""
     by_key: dict[str, list[Feedback]] = {}
-    for one in said:
-        if one.record_key is not None and one.verdict is not FeedbackVerdict.IGNORE_UNTIL:
-            by_key.setdefault(one.record_key, []).append(one)
+    for entry in entries:
+        if entry.record_key is not None and entry.verdict is not FeedbackVerdict.IGNORE_UNTIL:
+            by_key.setdefault(entry.record_key, []).append(entry)
 
-    def about(entity: str, key: str) -> Feedback | None:
-        mine = [one for one in by_key.get(key, ()) if one.is_about(entity, key)]
-        return mine[-1] if mine else None
+    def find(entity: str, key: str) -> Feedback | None:
+        own = [entry for entry in by_key.get(key, ()) if entry.is_about(entity, key)]
+        return own[-1] if own else None
 
-    return about
+    return find
 
 
-def in_stretch(frame: Frame, one: Feedback) -> Mask:
-    """The records that are to be ignored (N,): from one of them, or from when it was said, on."""
-    begin = one.event_time or one.created_at
-    if one.event_time is None and one.record_key is not None:
-        named = [row for row, pair in enumerate(frame.identities) if one.is_about(*pair)]
+def in_ignored_period(frame: Frame, entry: Feedback) -> Mask:
+    """Return a mask (N,) of records to ignore: from a record, or from the feedback's time, on."""
+    begin = entry.event_time or entry.created_at
+    if entry.event_time is None and entry.record_key is not None:
+        named = [row for row, pair in enumerate(frame.identities) if entry.is_about(*pair)]
         if named:
             begin = frame.aware_time(named[0])
-    until = one.until or begin
+    until = entry.until or begin
     rows: Mask = (frame.times >= naive_utc(begin)) & (frame.times <= naive_utc(until))
-    return rows if one.entity is None else rows & (frame.entities == one.entity)
+    return rows if entry.entity is None else rows & (frame.entities == entry.entity)
 
 
-def stored_records(name: str, store: Store, said: Sequence[Feedback], about: About) -> Frame:
-    """The flagged records somebody spoke of, as the store keeps them."""
-    keys = sorted({one.record_key for one in said if one.record_key is not None})
+def stored_records(
+    name: str, store: Store, entries: Sequence[Feedback], find: FindFeedback
+) -> Frame:
+    """Return the flagged records with feedback, as the store keeps them."""
+    keys = sorted({entry.record_key for entry in entries if entry.record_key is not None})
     kept = stored_anomalies(store, name, keys)
-    return as_frame([one for one in kept if about(one.entity, one.record_key)])
+    return as_frame([anomaly for anomaly in kept if find(anomaly.entity, anomaly.record_key)])
 
 
 def as_frame(kept: Sequence[StoredAnomaly]) -> Frame:
-    """Records the store has kept, as a frame: they were judged, so the machine was at work."""
+    """Return stored records as a frame; they were judged, so the machine was working."""
     return Frame(
-        times=np.array([naive_utc(one.event_time) for one in kept], dtype="datetime64[us]"),
-        keys=_texts(one.record_key for one in kept),
-        entities=_texts(one.entity for one in kept),
-        values=pd.DataFrame([one.observed for one in kept], index=range(len(kept))),
+        times=np.array([naive_utc(each.event_time) for each in kept], dtype="datetime64[us]"),
+        keys=_texts(each.record_key for each in kept),
+        entities=_texts(each.entity for each in kept),
+        values=pd.DataFrame([each.observed for each in kept], index=range(len(kept))),
         stretches=np.zeros(len(kept), dtype=np.int64),
     )
 
 
 def only(
-    frame: Frame, about: About, verdict: FeedbackVerdict, without: Frame | None = None
+    frame: Frame, find: FindFeedback, verdict: FeedbackVerdict, without: Frame | None = None
 ) -> Frame:
-    """The records of which this was said last, each once; `without` those of another frame."""
+    """Return the records whose last feedback is `verdict`, each once, `without` another frame's."""
     seen = set(without.identities) if without is not None else set()
     rows = []
     for row, pair in enumerate(frame.identities):
-        one = about(*pair)
-        if one is not None and one.verdict is verdict and pair not in seen:
+        entry = find(*pair)
+        if entry is not None and entry.verdict is verdict and pair not in seen:
             rows.append(row)
             seen.add(pair)
     return frame.take(np.array(rows, dtype=np.intp))

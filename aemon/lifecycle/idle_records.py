@@ -1,4 +1,4 @@
-"""Records that say nothing yet: of a plant that was not running when its history begins."""
+"""Idle records at the beginning of a history, from before a plant began to run."""
 
 import numpy as np
 import pandas as pd
@@ -8,19 +8,19 @@ from aemon.detection.thresholds.by_entity import of_entities
 from aemon.frame import Frame
 
 LEAST_IDLE = 30
-"""Fewer records alike are no sign of a plant that was not running."""
+"""Least number of equal records that show that a plant was not running."""
 
 
 def idle_at_first(frame: Frame, columns: list[str]) -> Mask:
-    """Return which of N records lie in a stretch at the beginning in which nothing moves (N,).
+    """Return a mask (N,) of records at the beginning in which nothing changes.
 
-    Such a stretch is left alone where a later record is like it: then it is a state of the plant,
-    that comes and goes, and normal. Each entity has a beginning of its own.
+    Such a period is not idle if a later record equals it: then it is a normal state of the plant,
+    which comes and goes. Each entity has its own beginning.
 
     Args:
         frame: the records, each entity's in the order of time.
-        columns: those that may be judged; one that rises from each record to the next, such as a
-            row number, is no sign of life.
+        columns: columns that may be judged; a column that changes with every record, such as a row
+            number, does not count as a change.
     """
     found = np.zeros(len(frame), dtype=bool)
     values = frame.values[[name for name in columns if name in frame.values]]
@@ -32,11 +32,11 @@ def idle_at_first(frame: Frame, columns: list[str]) -> Mask:
     for _, rows in of_entities(frame.entities, set(frame.entities)):
         if len(rows) <= LEAST_IDLE:
             continue
-        mine = codes[rows]
-        mine = mine[:, (np.diff(mine, axis=0) == 0).any(axis=0)]
-        if not mine.shape[1]:
+        own = codes[rows]
+        own = own[:, (np.diff(own, axis=0) == 0).any(axis=0)]
+        if not own.shape[1]:
             continue
-        like_first = (mine == mine[0]).all(axis=1)
+        like_first = (own == own[0]).all(axis=1)
         length = len(rows) if like_first.all() else int(np.argmin(like_first))
         if LEAST_IDLE <= length < len(rows) and not like_first[length:].any():
             found[rows[:length]] = True

@@ -1,4 +1,4 @@
-"""Which records teach nothing, and why: flagged ones, those people spoke of, quiet stretches."""
+"""Records left out of training, with reasons: flagged records, feedback, suppressed periods."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from aemon.detection.quiet_rules import in_maintenance, in_snooze
 from aemon.detection.thresholds.unlikely_bursts import in_faults, unexplained
 from aemon.errors import ArtifactError
 from aemon.frame import Frame, flags, naive_utc
-from aemon.lifecycle.feedback_frames import About, in_stretch
+from aemon.lifecycle.feedback_frames import FindFeedback, in_ignored_period
 from aemon.lifecycle.loaded_detector import load
 from aemon.lifecycle.policy import is_young
 from aemon.records import FeedbackVerdict, Identity, Quiet, promise_is_broken
@@ -25,24 +25,24 @@ from aemon.store.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spoken:
-    """What people said, and how to ask for the last word on a record."""
+class KnownFeedback:
+    """All feedback of a monitor, and a function that finds the last feedback on a record."""
 
-    said: Sequence[Feedback]
-    about: About
+    entries: Sequence[Feedback]
+    find: FindFeedback
 
 
 @dataclass(frozen=True, kw_only=True)
 class Flagging:
-    """Where to ask what was flagged.
+    """Settings for the choice of flagged records that are left out of training.
 
     Attributes:
-        name: the monitor.
-        store: where its verdicts are.
+        name: name of the monitor.
+        store: store of its verdicts.
         levels: new levels that are normal now.
-        first: no detector has judged yet, so nothing was flagged.
-        by_hand: a person asks for the training.
-        records: how many of the records could be judged.
+        first: whether no detector has judged yet, so that nothing was flagged.
+        by_hand: whether a person asks for the training.
+        records: number of records that could be judged.
     """
 
     name: str
@@ -55,11 +55,11 @@ class Flagging:
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOut:
-    """The records that teach nothing.
+    """The records that are left out of training.
 
     Attributes:
-        by_reason: reason -> their identities.
-        broken: the promise was broken so far that flagged records are not left out.
+        by_reason: reason -> identities of the records.
+        broken: whether flagged records are not left out, because too many were flagged.
     """
 
     by_reason: dict[str, list[Identity]]
@@ -69,7 +69,7 @@ class LeftOut:
 def quiet_stretches(
     name: str, settings: MonitorSettings, store: Store, frame: Frame
 ) -> dict[str, Mask]:
-    """Return which of N records were to be quiet (N,), by reason: they need not have been normal."""
+    """Return masks (N,) of records in suppressed periods, by reason: they may not be normal."""
     with store.reading() as connection:
         snoozes = snoozes_of(connection, name)
     maintained = in_maintenance(frame, settings.quiet.maintenance)
@@ -80,7 +80,7 @@ def quiet_stretches(
 
 
 def outlived(frame: Frame, levels: Sequence[Drift]) -> Mask:
-    """Return which of N records are from before a new level that is normal now (N,)."""
+    """Return a mask (N,) of records from before a new level that is normal now."""
     found = np.zeros(len(frame), dtype=bool)
     for level in levels:
         found |= (frame.entities == level.entity) & (frame.times < naive_utc(level.started_at))
@@ -88,54 +88,56 @@ def outlived(frame: Frame, levels: Sequence[Drift]) -> Mask:
 
 
 def find_left_out(
-    frame: Frame, spoken: Spoken, apart: Mapping[str, Mask], flagging: Flagging
+    frame: Frame, feedback: KnownFeedback, reasons: Mapping[str, Mask], flagging: Flagging
 ) -> LeftOut:
-    """Return the records that teach nothing, by reason.
+    """Return the records to leave out of training, by reason.
 
     Args:
         frame: N records.
-        spoken: what people said of records.
-        apart: further reasons, each with the records (N,) it is true of.
-        flagging: where to ask what was flagged.
+        feedback: the monitor's feedback.
+        reasons: further reasons, each with a mask (N,) of its records.
+        flagging: where flagged records are found.
 
     Raises:
         StoreError: the database fails.
     """
     pairs = frame.identities
     ignored = np.zeros(len(frame), dtype=bool)
-    for one in spoken.said:
-        if one.verdict is FeedbackVerdict.IGNORE_UNTIL and one.until is not None:
-            ignored |= in_stretch(frame, one)
-    last = [spoken.about(*pair) for pair in pairs]
-    hushed = np.logical_or.reduce([*apart.values()])
-    confirmed = flags(one is not None and one.verdict is FeedbackVerdict.CONFIRMED for one in last)
+    for entry in feedback.entries:
+        if entry.verdict is FeedbackVerdict.IGNORE_UNTIL and entry.until is not None:
+            ignored |= in_ignored_period(frame, entry)
+    last = [feedback.find(*pair) for pair in pairs]
+    suppressed = np.logical_or.reduce([*reasons.values()])
+    confirmed = flags(
+        entry is not None and entry.verdict is FeedbackVerdict.CONFIRMED for entry in last
+    )
     false_alarm = flags(
-        one is not None and one.verdict is FeedbackVerdict.FALSE_ALARM for one in last
+        entry is not None and entry.verdict is FeedbackVerdict.FALSE_ALARM for entry in last
     )
     flagged, broken = np.zeros(len(frame), dtype=bool), False
     if not flagging.first:
-        free = false_alarm | confirmed | ignored | hushed
+        free = false_alarm | confirmed | ignored | suppressed
         flagged, broken = _flagged(flagging, frame, free=free)
-    said_of = confirmed | ignored
-    reasons = {"flagged": flagged, "confirmed": confirmed, "ignored": ignored & ~confirmed}
-    reasons |= {why: rows & ~said_of for why, rows in apart.items()}
+    by_feedback = confirmed | ignored
+    found = {"flagged": flagged, "confirmed": confirmed, "ignored": ignored & ~confirmed}
+    found |= {reason: rows & ~by_feedback for reason, rows in reasons.items()}
     by_reason = {
-        why: [pairs[row] for row in np.flatnonzero(rows)]
-        for why, rows in reasons.items()
+        reason: [pairs[row] for row in np.flatnonzero(rows)]
+        for reason, rows in found.items()
         if rows.any()
     }
     return LeftOut(by_reason=by_reason, broken=broken)
 
 
 def _flagged(flagging: Flagging, frame: Frame, *, free: Mask) -> tuple[Mask, bool]:
-    """Which records were flagged beyond what the promise explains (N,), those set free apart.
+    """Return records flagged beyond the target rate (N,), without `free` ones; True if broken.
 
-    Past anomalies would teach the new detector that they are normal. But some flagged records
-    are the promised false alarms: were they left out too, every detector's calibration would end
-    where the last one's line was, and each would flag more than the one before.
+    Past anomalies in training would become normal for the new detector. But some flagged records
+    are the false alarms of the target rate. If these were left out too, every calibration would end
+    at the previous threshold, and each detector would flag more than the one before.
 
-    And where a large share was flagged, by a detector that had not seen a whole rhythm of life, or
-    where a person asks for a training, the detector was wrong and not the records: none is left out.
+    Sometimes a large share is flagged, by a detector that has not seen whole days, or before a
+    training that a person asks for. Then the detector was wrong, so no record is left out.
     """
     nothing = np.zeros(len(frame), dtype=bool)
     active = active_detector(flagging.store, flagging.name)
@@ -143,11 +145,11 @@ def _flagged(flagging: Flagging, frame: Frame, *, free: Mask) -> tuple[Mask, boo
         return nothing, False
     since = frame.aware_time(int(frame.times.argmin()))
     over = queries.flagged_exceedances(flagging.store, flagging.name, since)
-    nobody = (np.nan, 0)
-    found = np.array([over.get(pair, nobody) for pair in frame.identities]).reshape(-1, 2)
+    unflagged = (np.nan, 0)
+    found = np.array([over.get(pair, unflagged) for pair in frame.identities]).reshape(-1, 2)
     exceedances, by = found.T.copy()
     exceedances[free] = np.nan
-    for level in flagging.levels:  # flagged for its newness, by those who had not learned it
+    for level in flagging.levels:  # flagged as new by detectors that were not trained on the level
         later = frame.times >= naive_utc(level.started_at)
         new_to = by <= (level.detector_id if level.learned else np.inf)
         exceedances[(frame.entities == level.entity) & later & new_to] = np.nan
@@ -164,16 +166,16 @@ def _flagged(flagging: Flagging, frame: Frame, *, free: Mask) -> tuple[Mask, boo
 def _p_values(
     store: Store, active: StoredDetector, exceedances: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """How seldom a normal record is so far over the line (N,), along the fitted tail; NaN stays.
+    """Return the p-values (N,) of flagged records along the fitted tail; NaN stays.
 
-    The p-values that were stored end at 1 / (n + 1): by those the wildest record is as odd as the
-    mildest beyond the calibration, and would be taken for a false alarm as soon as that.
+    Stored p-values end at 1 / (n + 1). There the most extreme record equals the mildest beyond the
+    calibration, and would be taken for a false alarm as easily.
     """
     flagged = ~np.isnan(exceedances)
     found = np.where(flagged, active.false_alarm_rate, np.nan)
     try:
         threshold = load(store, active).detector.threshold
-    except ArtifactError:  # then none is told from the others; as many as promised stay
+    except ArtifactError:  # all are equal then, and as many stay as the target rate allows
         return found
     found[flagged] = threshold.judge(exceedances[flagged] * threshold.value, extrapolate=True)
     return found

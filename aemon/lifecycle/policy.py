@@ -1,7 +1,7 @@
-"""The decisions about detectors: pure functions of what is known, of settings and of the time.
+"""Decisions about detectors: pure functions of observations, settings and time.
 
-Nothing here reads or writes. `active_detector`, `upkeep` and `trial` observe, ask here, and do
-what the answer says; a backtest asks the same.
+Nothing here reads or writes. `active_detector`, `upkeep` and `trial` observe, ask for a decision
+here, and carry it out; a backtest asks the same functions.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,23 +24,22 @@ from aemon.errors import Remedy
 from aemon.store.drifts import Drift, DriftKind
 
 SHIFT_RECORDS = 50
-"""A level that stays must have been seen in so many records."""
+"""Least number of records of a new level before it counts as lasting."""
 
 SHIFT_TIME = timedelta(days=1)
-"""And for so long, where no other time is given."""
+"""Least duration of a new level before it counts as lasting, unless configured."""
 
 SETTLED = 0.1
-"""A column whose index is below this has not drifted any more; between the two it is left."""
+"""A column's drift is over if its index is below this; between the two limits nothing changes."""
 
 FIRST_RETRY, LONGEST_RETRY = timedelta(seconds=10), timedelta(hours=1)
-"""Pause after a training that failed; it doubles with each further failure, up to the longest."""
+"""Pause after a failed training; it doubles with each further failure, up to the longest."""
 
 LONGEST_WAIT = timedelta(minutes=10)
-"""Up to this where it failed for want of records: they come, and then nothing is in its way."""
-
+"""Longest pause if a training failed for lack of records: it can succeed once they arrive."""
 
 WHOLE_RHYTHMS = timedelta(days=2)
-"""Two turns of a day, the commonest rhythm: who saw less does not know what is normal by night."""
+"""Two days, the most common rhythm: a shorter training does not show what is normal at night."""
 
 
 def is_young(trained_from: datetime, trained_until: datetime) -> bool:
@@ -50,25 +49,25 @@ def is_young(trained_from: datetime, trained_until: datetime) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:
-    """What is known when it is decided whether to train.
+    """Observations for the decision whether to train.
 
     Attributes:
-        unreadable: the stored detector cannot be read.
+        unreadable: whether the stored detector cannot be read.
         judging: whether a detector judges; without one nothing else is known.
-        outdated: other settings trained it, or drew its thresholds, than those of today.
-        settings_tried: the newest detector was trained by the settings of today.
-        on_trial: a detector is on trial.
-        trial_fits: the one on trial was trained by the settings of today.
-        drifts: what has drifted and is not over, the oldest first.
-        shifting: a stretch that is flagged as a whole is under way.
+        outdated: whether the detector or its thresholds belong to different settings.
+        settings_tried: whether the newest detector was trained with the present settings.
+        on_trial: whether a detector is on trial.
+        trial_fits: whether the detector on trial was trained with the present settings.
+        drifts: drifts that are not over, the oldest first.
+        shifting: whether a period in which everything is flagged is in progress.
         shifts: whether new levels are known.
-        enough_since_drift: as many records came since the drift as a training asks for.
-        provisional: its threshold rests on too few records to show the promise.
-        misled: it has not seen whole days, and flags far more than it promises.
-        training_records: how many records it learned from.
-        records: how many records it judged.
-        state_at: when it became active; None without a detector.
-        unused_feedback: feedback entries that no training has used.
+        enough_since_drift: whether enough records for a training came since the drift.
+        provisional: whether the threshold has too few records to show the target rate.
+        misled: whether it has not seen whole days, and flags far more than the target rate.
+        training_records: number of its training records.
+        records: number of records that it judged.
+        state_at: time at which it became active; None without a detector.
+        unused_feedback: number of feedback entries not yet used in training.
     """
 
     unreadable: bool = False
@@ -90,11 +89,11 @@ class Observed:
 
 
 def why_train(observed: Observed, settings: MonitorSettings, now: datetime) -> str:
-    """Return what asks for a new detector, the most pressing reason first; empty if nothing does.
+    """Return the most urgent reason for a new detector; empty if there is none.
 
     Args:
-        observed: what is known.
-        settings: of the monitor.
+        observed: the observations.
+        settings: settings of the monitor.
         now: aware UTC.
     """
     return next(_reasons(observed, settings, now), "")
@@ -109,19 +108,22 @@ def _reasons(observed: Observed, settings: MonitorSettings, now: datetime) -> It
     if observed.outdated and not observed.trial_fits and not observed.settings_tried:
         yield "settings: they changed since the last training"
     if observed.on_trial:
-        return  # the one on trial may be what is wanted
+        return  # the detector on trial may be the one that is needed
     learned = [drift for drift in observed.drifts if _is_learned(drift, life)]
     if life.retrain_on_drift and learned and observed.enough_since_drift:
         yield f"drift: {learned[-1].reason}"
     grown = observed.records >= observed.training_records
     if observed.misled and grown and life.learn_shift_after is not None:
-        yield "growth: far more is flagged than promised, and less than two days were learned from"
+        yield (
+            "growth: far more records are flagged than the target rate allows, and the training "
+            "covered less than two days"
+        )
     if observed.provisional and grown:
-        yield "growth: there are twice the records the provisional detector learned from"
+        yield "growth: there are twice as many records as the provisional detector was trained on"
     if _is_old(observed, settings, now) and not _is_undecided(observed, life):
         yield "schedule: the detector is old enough"
     if life.retrain_on_feedback and observed.unused_feedback >= life.retrain_on_feedback:
-        yield f"feedback: {observed.unused_feedback} things were said that no training has taken up"
+        yield f"feedback: {observed.unused_feedback} entries not yet used in training"
 
 
 def _is_learned(drift: Drift, life: LifecycleSettings) -> bool:
@@ -135,20 +137,20 @@ def _is_old(observed: Observed, settings: MonitorSettings, now: datetime) -> boo
 
 
 def _is_undecided(observed: Observed, life: LifecycleSettings) -> bool:
-    """Return whether it is open if a stretch that is flagged as a whole is a new level.
+    """Return whether it is open if a period in which everything is flagged is a new level.
 
-    That is decided first: a training now would leave it out, or learn it in part.
+    That is decided first: a training before would leave the level out, or learn a part of it.
     """
     known = observed.shifts and observed.enough_since_drift
     return life.learn_shift_after is not None and observed.shifting and not known
 
 
 def pause_after(failures: int, remedy: Remedy | None = None) -> timedelta:
-    """Return how long to wait after a training that failed.
+    """Return the pause after a failed training.
 
     Args:
-        failures: how many failed before it, one after the other.
-        remedy: what its error asks for; None where it ended without one, such as in a timeout.
+        failures: number of failures in a row before it.
+        remedy: remedy of its error; None for a training that ended without one, as by a timeout.
     """
     longest = LONGEST_WAIT if remedy is Remedy.WAIT else LONGEST_RETRY
     pause: timedelta = FIRST_RETRY * 2 ** min(failures, 10)
@@ -162,14 +164,14 @@ def drifts_found(
     since: datetime,
     life: LifecycleSettings,
 ) -> list[Drift]:
-    """Return all that has drifted, known or not: scores, columns, levels that stay.
+    """Return all drift, known or new: scores, columns, lasting new levels.
 
     Args:
-        history: what is remembered of the records that the detector judged.
-        reference: how the columns were distributed in training; None if that is not known.
+        history: history of the records that the detector judged.
+        reference: distributions of the columns in training; None if unknown.
         indices: column -> population stability index.
-        since: when scores and columns began to drift, at the latest.
-        life: of the monitor's settings.
+        since: latest time at which scores and columns began to drift.
+        life: lifecycle settings of the monitor.
     """
     found = []
     if history.scores.has_grown():
@@ -178,7 +180,7 @@ def drifts_found(
                 kind=DriftKind.SCORES,
                 started_at=since,
                 measure=history.scores.log10_grown,
-                reason="records have become odder than those learned from",
+                reason="records have become more unusual than the training records",
             )
         )
     if reference is not None:
@@ -188,14 +190,15 @@ def drifts_found(
                 feature=column,
                 started_at=since,
                 measure=indices[column],
-                reason=f"{column} is spread otherwise than in the records learned from",
+                reason=f"the distribution of {column} differs from the training records "
+                f"(PSI {indices[column]:.2f})",
             )
             for column in drifted_columns(reference, indices)
         ]
     least = life.learn_shift_after or SHIFT_TIME
     for entity, shift in history.shifts.items():
         if shift.stays(SHIFT_RECORDS, least) and shift.since and shift.until:
-            whose = f"of {entity} " if entity else ""
+            owner = f"of {entity} " if entity else ""
             lasted = format_duration(_whole_minutes(shift.until - shift.since))
             found.append(
                 Drift(
@@ -203,7 +206,7 @@ def drifts_found(
                     entity=entity,
                     started_at=shift.since,
                     measure=float(shift.records),
-                    reason=f"a new level {whose}has stayed for {lasted}: {shift.flagged} of "
+                    reason=f"a new level {owner}has stayed for {lasted}: {shift.flagged} of "
                     f"{shift.records} records were flagged",
                 )
             )
@@ -211,11 +214,11 @@ def drifts_found(
 
 
 def drift_is_over(drift: Drift, history: ObservedHistory, indices: Mapping[str, float]) -> bool:
-    """Return whether a drift came back by itself.
+    """Return whether a drift ended by itself.
 
     Args:
-        drift: that was found.
-        history: what is remembered of the records that were judged.
+        drift: a known drift.
+        history: history of the judged records.
         indices: column -> population stability index.
     """
     if drift.kind is DriftKind.SHIFT:
@@ -223,17 +226,17 @@ def drift_is_over(drift: Drift, history: ObservedHistory, indices: Mapping[str, 
     if drift.kind is DriftKind.COLUMN:
         index = indices.get(drift.feature)
         return index is not None and index < SETTLED
-    return False  # evidence is not unseen; a new detector begins without any
+    return False  # evidence stays; only a new detector begins without any
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialStage:
-    """How far a trial has come.
+    """Progress of a trial.
 
     Attributes:
-        wanted: records that it should see.
-        overdue: it has lasted as long as it may.
-        ripe: there are enough records to decide.
+        wanted: number of records for the decision.
+        overdue: whether the trial has reached its longest duration.
+        ripe: whether there are enough records to decide.
     """
 
     wanted: int
@@ -250,15 +253,15 @@ def stage_of(
     *,
     asked_for: bool = False,
 ) -> TrialStage:
-    """Return how far a trial has come.
+    """Return the progress of a trial.
 
     Args:
-        records: that both detectors judged.
-        began_at: when it began, aware UTC.
-        rate: the false-alarm rate that the detector on trial promises.
-        life: of the monitor's settings.
+        records: number of records that both detectors judged.
+        began_at: start of the trial, aware UTC.
+        rate: target rate of the detector on trial.
+        life: lifecycle settings of the monitor.
         now: aware UTC.
-        asked_for: whether it learned by other settings than the active one, or promises another rate.
+        asked_for: whether its settings or target rate differ from the active detector's.
     """
     wanted = records_of_a_trial(rate, life.trial_records)
     overdue = now - began_at >= life.trial_longest or is_wrong(began_at, now)
@@ -267,12 +270,12 @@ def stage_of(
 
 
 def ruling_on(evidence: Evidence | None, stage: TrialStage, *, unfit: str = "") -> Decision | None:
-    """Return what a trial rules; None while it goes on.
+    """Return the decision of a trial; None while it continues.
 
     Args:
-        evidence: what both detectors said; None where it was not gathered, for it was too early.
-        stage: how far the trial has come.
-        unfit: why records no longer fit the detector on trial; empty while they do.
+        evidence: results of both detectors; None if it was too early to collect them.
+        stage: progress of the trial.
+        unfit: reason why records do not fit the detector on trial; empty if they do.
     """
     if unfit:
         return ruled_unfit(unfit)

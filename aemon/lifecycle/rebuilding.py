@@ -1,4 +1,4 @@
-"""Training a detector again from its manifest, and saying how like the first one it is."""
+"""Training a detector again from its manifest, and comparing it with the first."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,16 +23,16 @@ from aemon.store.store import Store
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rebuilt:
-    """What came of training a detector again.
+    """Result of training a detector again.
 
     Attributes:
-        records: how many it learned from this time.
-        same_records: whether they are the very same, by their hash.
-        same_features: whether the feature map is.
-        largest_gap: the largest difference of two scores of these records, relative to the
-            score; None if the first detector's weights are no longer kept.
+        records: number of records in the new training.
+        same_records: whether the records are the same, by their hash.
+        same_features: whether the feature map is the same.
+        largest_gap: largest difference of the two scores of a record, relative to the score; None
+            if the first detector's weights were removed.
         same_threshold: whether the threshold is the same.
-        other_versions: libraries that have another version now: (then, now).
+        other_versions: libraries with a different version: (then, now).
     """
 
     version: int
@@ -45,7 +45,7 @@ class Rebuilt:
 
     @property
     def same(self) -> bool:
-        """Whether it is the same detector, as far as that can be seen."""
+        """Whether all that can be compared is the same."""
         return (
             self.same_records
             and self.same_features
@@ -57,12 +57,12 @@ class Rebuilt:
 def rebuild(
     name: str, settings: MonitorSettings, store: Store, clock: Clock, version: int
 ) -> Rebuilt:
-    """Train one of a monitor's detectors again, from what its manifest names; nothing is stored.
+    """Train a detector of a monitor again from its manifest, without storing it.
 
     Raises:
-        DetectorError: there is no such detector, or none that says what it was trained on.
-        ConfigError: the monitor reads another source now.
-        AemonError: the source or the store is at fault.
+        DetectorError: the detector does not exist, or has no manifest.
+        ConfigError: the monitor has a different source now.
+        AemonError: the source or the store fails.
     """
     row = find_detector(store, name, version)
     manifest = row["manifest"]
@@ -73,8 +73,8 @@ def rebuild(
         )
     if manifest["source"] != identity(settings.source):
         raise ConfigError(
-            f"{name}: detector {version} learned from another source: {manifest['source']}",
-            todo="point the monitor at that source again to rebuild it",
+            f"{name}: detector {version} was trained from a different source: {manifest['source']}",
+            todo="configure that source again to rebuild the detector",
         )
     source = open_records(name, settings, store, clock)
     try:
@@ -99,16 +99,16 @@ def rebuild(
 
 
 def find_detector(store: Store, name: str, version: int) -> dict[str, Any]:
-    """All that the store says of a detector.
+    """Return the stored row of a detector.
 
     Raises:
-        DetectorError: there is none of that version.
+        DetectorError: there is no detector of that version.
         StoreError: the database fails.
     """
     row = detector_row(store, name, version)
     if row is None:
         raise DetectorError(
-            f"{name} has no detector {version}", todo="`aemon detectors list` shows what there is"
+            f"{name} has no detector {version}", todo="`aemon detectors list` shows all versions"
         )
     return row
 

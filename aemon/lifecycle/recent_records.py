@@ -1,4 +1,4 @@
-"""What a monitor remembers of the records its detector judged: for drift and for the threshold."""
+"""The newest judged records of a monitor, and its history of drift, for the active detector."""
 
 from collections import deque
 from dataclasses import replace
@@ -31,27 +31,27 @@ if TYPE_CHECKING:
     from aemon.detection.thresholds.by_entity import Thresholds
 
 
-LONG_STRETCH = 30  # records; shorter ones are bursts, of which false alarms come, too
+LONG_STRETCH = 30  # records; shorter flagged periods are bursts, which may be false alarms
 _TRAFFIC = "traffic"
-# In the state, beside what drift is told by:
+# Keys of the state beside the history of drift:
 _REPEATS, _TAILS, _STARTS, _COUNTS = "repeats", "tails", "starts", "counts"
 _ALL = Watched()
-MOST_KEPT = 50_000  # scores in memory, for all lines of a monitor together
+MOST_KEPT = 50_000  # scores in memory, for all thresholds of a monitor together
 
 
 class RecentRecords:
-    """One detector's records of late. It lives as long as the detector judges.
+    """The recent records of one detector. It exists as long as the detector judges.
 
     Args:
-        store: where it was written down.
+        store: store of the state.
         loaded: the detector.
-        watched: what is told of how records come.
+        watched: which changes of traffic are reported.
     """
 
     def __init__(self, store: Store, loaded: Loaded, watched: Watched = _ALL) -> None:
         stored = loaded.stored
         self.detector_id = stored.id
-        self.base: Thresholds = loaded.trained  # as today's settings would have drawn them
+        self.base: Thresholds = loaded.trained  # as computed by the present settings
         self.reference = loaded.reference
         self._operation = loaded.detector.operation
         self._repeated = loaded.detector.feature_map.repeated
@@ -61,8 +61,8 @@ class RecentRecords:
         written_by, state = noted if noted is not None else (None, None)
         written = state if isinstance(state, dict) else {}
         series = loaded.detector.series
-        tails = series.taught if series is not None else Tails()
-        if written_by == stored.id and _TAILS in written:  # in its features
+        tails = series.training_tails if series is not None else Tails()
+        if written_by == stored.id and _TAILS in written:  # tails are in a detector's own features
             tails = Tails.from_json(written[_TAILS])
         self.past = Past(
             repeats=Repeats.from_json(written.get(_REPEATS), self._repeated),
@@ -84,24 +84,24 @@ class RecentRecords:
         self._every = every_records(stored.false_alarm_rate)
         self._came = 0
         kept = newest_scores(store, stored, wanted)
-        self._scores = deque((one.score for one in kept), wanted)
-        self._entities = deque((one.entity for one in kept), wanted)
-        self._exceedances = deque((one.exceedance for one in kept), wanted)
-        self._times = deque((np.datetime64(naive_utc(one.event_time)) for one in kept), wanted)
+        self._scores = deque((each.score for each in kept), wanted)
+        self._entities = deque((each.entity for each in kept), wanted)
+        self._exceedances = deque((each.exceedance for each in kept), wanted)
+        self._times = deque((np.datetime64(naive_utc(each.event_time)) for each in kept), wanted)
         self._indexed: tuple[ObservedHistory, dict[str, float]] | None = None
 
     @property
     def shifts(self) -> tuple[Drift, ...]:
-        """The new levels that were told as drift, and are not learned yet."""
+        """New levels that are reported as drift and not yet part of a training."""
         return tuple(drift for drift in self.drifts if drift.kind is DriftKind.SHIFT)
 
     def shifting(self, within: timedelta) -> bool:
-        """Whether a stretch that is flagged as a whole is under way: it may be a new level.
+        """Return whether an entity is in a flagged period that may become a new level.
 
-        One whose last flagged record is older than `within`, by the newest record, is no more: an
-        entity that sends nothing any more would be in it for ever.
+        A period ends if its last flagged record is older than `within`, by the newest record.
+        Otherwise an entity that sends no more records would stay in it for ever.
         """
-        long = [one.until for one in self.life.shifts.values() if one.records >= LONG_STRETCH]
+        long = [shift.until for shift in self.life.shifts.values() if shift.records >= LONG_STRETCH]
         ends = [naive_utc(until) for until in long if until is not None]
         if not ends:
             return False
@@ -109,13 +109,13 @@ class RecentRecords:
         return any(newest - end <= np.timedelta64(within) for end in ends)
 
     def column_drift(self) -> dict[str, float]:
-        """The index of each column; worked out once as long as nothing new is remembered."""
+        """Return the index of each column; computed once for each state of the history."""
         if self._indexed is None or self._indexed[0] is not self.life:
             self._indexed = (self.life, self.life.column_drift(self.reference))
         return self._indexed[1]
 
     def after(self, frame: Frame, judged: Judgement, rows: Mask) -> ObservedHistory:
-        """What would be remembered after some of N records."""
+        """Return the history after some of N records, without keeping it."""
         return self.life.after(
             frame.take(rows), rows_of(judged, rows), self.base, self.reference,
             drifting=bool(self.drifts),
@@ -129,7 +129,7 @@ class RecentRecords:
         traffic: Traffic,
         at: datetime,
     ) -> None:
-        """Write what would be remembered, in the transaction of the verdicts."""
+        """Write a history, in the transaction of the verdicts."""
         state = {**life.as_json(), _REPEATS: past.repeats.as_json(self._repeated)}
         if self._counted:
             state[_COUNTS] = past.counts.as_json()
@@ -142,7 +142,7 @@ class RecentRecords:
         write_live_state(connection, self._monitor, self.detector_id, state, at)
 
     def adopt(self, life: ObservedHistory, frame: Frame, judged: Judgement, rows: Mask) -> None:
-        """Remember what was committed."""
+        """Keep committed records and their history."""
         self.life = life
         self.past = judged.past
         rows = rows & ~(self._in_stretches(frame) & self._over(frame, judged))
@@ -153,10 +153,11 @@ class RecentRecords:
         self._times.extend(frame.times[rows])
 
     def _in_stretches(self, frame: Frame) -> Mask:
-        """Which of N records lie in a stretch that is flagged as a whole (N,).
+        """Return a mask (N,) of records in periods in which everything is flagged.
 
-        Lines are not drawn from those: if it stays so, it is a new level, to be learned or not.
-        But those that are normal by the training are no new level: a line that has sunk comes back.
+        Such records do not move thresholds: if they stay, they are a new level, to be learned or
+        not. Scores below the training threshold are not a new level, so a threshold that was
+        lowered can recover.
         """
         found = np.zeros(len(frame), dtype=bool)
         for entity, shift in self.life.shifts.items():
@@ -165,16 +166,16 @@ class RecentRecords:
         return found
 
     def _over(self, frame: Frame, judged: Judgement) -> Mask:
-        """Which of N records are over the lines of the training (N,)."""
+        """Return a mask (N,) of records above the thresholds of the training."""
         found = np.zeros(len(frame), dtype=bool)
         for threshold, rows in self.base.parts(frame.entities):
             found[rows] = judged.scores[rows] > threshold.value
         return found
 
     def recent(self) -> Recent | None:
-        """The last records, if so many came that it is worth while to recalibrate; once.
+        """Return the recent records once there are enough new ones for a recalibration; else None.
 
-        Without those of faults, by the lines that judged them: none of them is learned from.
+        Records of faults, by the thresholds that judged them, are left out.
         """
         if self._came < self._every:
             return None
@@ -182,21 +183,21 @@ class RecentRecords:
         entities = np.empty(len(self._entities), dtype=object)
         entities[:] = self._entities
         scores = np.array(self._scores, dtype=np.float64)
-        # What is normal by the training is none, though a line that has sunk may flag it.
+        # A score below the training threshold is normal, even if a lowered threshold flags it.
         by_training = scores / self.base.values(entities)
         over = np.minimum(np.array(self._exceedances), by_training)
         usual = ~in_faults(over, entities, begun=True)
         return Recent(scores=scores[usual], entities=entities[usual])
 
     def times(self) -> npt.NDArray[np.datetime64]:
-        """Event times of the last records, oldest first."""
+        """Return event times of the recent records, oldest first."""
         return np.array(self._times, dtype="datetime64[us]")
 
 
 def _starts(written: dict[str, Any], loaded: Loaded) -> Starts:
-    """Since when entities have been at work, by the same condition.
+    """Return since when each entity has been working, by the same condition.
 
-    The first detector goes on from the records that it learned from.
+    The first detector continues from its training records.
     """
     operation = loaded.detector.operation
     if operation is None:
@@ -208,16 +209,16 @@ def _starts(written: dict[str, Any], loaded: Loaded) -> Starts:
 
 
 def _life(noted: tuple[int, dict[str, Any]] | None, loaded: Loaded) -> ObservedHistory:
-    """What is remembered: all of it of this detector, and of an earlier one only its stretches.
+    """Return the stored history; of an earlier detector only the flagged periods.
 
-    Those are about the records: a detector that took over meanwhile may flag on.
+    Flagged periods belong to the records: a new detector may continue to flag them.
     """
     begun = new_history(loaded.trained, loaded.reference)
     if noted is None:
         return begun
     try:
         before = ObservedHistory.from_json(noted[1])
-    except (KeyError, TypeError, ValueError):  # another version of aemon wrote it
+    except (KeyError, TypeError, ValueError):  # written by another version of aemon
         return begun
     if noted[0] == loaded.stored.id:
         return before

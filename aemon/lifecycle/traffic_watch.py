@@ -1,4 +1,4 @@
-"""Watching how a monitor's records come: silent entities, and many more or fewer than ever."""
+"""Traffic of a monitor: silent entities, and unusually many or few records."""
 
 import logging
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from aemon.logs import Action, log
 from aemon.records import TrafficReport
 
 MOST_LOGGED = 20
-"""Entities in the log, of one commit."""
+"""Most entities of one commit in the log."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Watched:
-    """What is told of how records come.
+    """Settings for reports of traffic.
 
     Attributes:
-        entities: whether silent ones are.
-        silent_after: when one is silent; None where its longest pause in training says so.
-        rate: whether an unusual number of records is.
+        entities: whether silent entities are reported.
+        silent_after: pause after which an entity is silent; None for its longest pause in training.
+        rate: whether an unusual number of records is reported.
     """
 
     entities: bool = True
@@ -33,7 +33,7 @@ class Watched:
 
 
 def watched_by(settings: MonitorSettings) -> Watched:
-    """Return what a monitor's settings say of it."""
+    """Return which changes of traffic a monitor's settings report."""
     after = settings.silent_after
     return Watched(
         entities=after is not None,
@@ -43,14 +43,14 @@ def watched_by(settings: MonitorSettings) -> Watched:
 
 
 class TrafficWatch:
-    """How one monitor's records come, beside how they came in training.
+    """Traffic of one monitor, compared with its training.
 
     Args:
-        monitor: its name.
-        usual: as its detector's training knew it.
-        watched: what is told.
-        noted: what was written down; None where nothing was.
-        first: whether the first detector goes on from the records that it learned from.
+        monitor: name of the monitor.
+        usual: traffic in the detector's training.
+        watched: which changes are reported.
+        noted: stored state; None without one.
+        first: whether this is the first detector, which continues from its training records.
     """
 
     def __init__(
@@ -72,42 +72,44 @@ class TrafficWatch:
         if isinstance(noted, dict):
             stretch = usual.rate.seconds if usual.rate is not None else None
             self.traffic = Traffic.from_json(noted)
-            if noted.get("stretch") != stretch:  # counted in stretches of another length
+            if noted.get("stretch") != stretch:  # counted in periods of a different length
                 self.traffic = Traffic(senders=self.traffic.senders)
-        self._told = self.unusual
+        self._reported = self.unusual
 
     @property
     def unusual(self) -> Unusual:
-        """What is unusual now."""
+        """Unusual traffic now."""
         return self._usual.unusual(self.traffic, self._watched.silent_after)
 
     @property
     def report(self) -> TrafficReport:
-        """What is unusual now, in numbers."""
-        return TrafficReport(silent=len(self._told.silent), unusual_rate=bool(self._told.rate))
+        """Unusual traffic at the last commit, in numbers."""
+        return TrafficReport(
+            silent=len(self._reported.silent), unusual_rate=bool(self._reported.rate)
+        )
 
     def after(self, frame: Frame) -> Traffic:
-        """Return how records have come after those of a frame."""
+        """Return the traffic after the records of a frame."""
         return self._usual.after(self.traffic, frame.times, frame.entities)
 
     def as_json(self, traffic: Traffic) -> dict[str, Any] | None:
-        """Return what is to be written down; None where nothing is watched."""
+        """Return the state to store; None if nothing is watched."""
         if self._usual.pauses is None and self._usual.rate is None:
             return None
-        told = self._usual.unusual(traffic, self._watched.silent_after).summary
+        summary = self._usual.unusual(traffic, self._watched.silent_after).summary
         stretch = self._usual.rate.seconds if self._usual.rate is not None else None
-        return {**traffic.as_json(), "stretch": stretch, "told": list(told)}
+        return {**traffic.as_json(), "stretch": stretch, "told": list(summary)}
 
     def adopt(self, traffic: Traffic) -> None:
-        """Go on from what was committed, and log what has become unusual, or usual again."""
+        """Keep committed traffic, and log what has become unusual, or usual again."""
         self.traffic = traffic
-        before, now = self._told, self.unusual
-        self._told = now
-        fallen = [name for name in now.silent if name not in before.silent]
-        for name in fallen[:MOST_LOGGED]:
+        before, now = self._reported, self.unusual
+        self._reported = now
+        silent = [name for name in now.silent if name not in before.silent]
+        for name in silent[:MOST_LOGGED]:
             self._log(logging.WARNING, Action.ENTITY_SILENT, now.silent[name], name)
-        if len(fallen) > MOST_LOGGED:
-            more = f"{len(fallen) - MOST_LOGGED} more entities are silent"
+        if len(silent) > MOST_LOGGED:
+            more = f"{len(silent) - MOST_LOGGED} more entities are silent"
             self._log(logging.WARNING, Action.ENTITY_SILENT, more)
         back = [name for name in before.silent if name not in now.silent]
         for name in back[:MOST_LOGGED]:
@@ -118,8 +120,8 @@ class TrafficWatch:
         if now.rate and not before.rate:
             self._log(logging.WARNING, Action.RATE_UNUSUAL, now.rate)
         elif before.rate and not now.rate:
-            self._log(logging.INFO, Action.RATE_USUAL, "as many records come as in training")
+            self._log(logging.INFO, Action.RATE_USUAL, "records arrive at the usual rate again")
 
-    def _log(self, level: int, action: Action, told: str, entity: str = "") -> None:
-        whose = {"entity": entity} if entity else {}
-        log(logger, level, action, told, monitor=self._monitor, **whose)
+    def _log(self, level: int, action: Action, text: str, entity: str = "") -> None:
+        fields = {"entity": entity} if entity else {}
+        log(logger, level, action, text, monitor=self._monitor, **fields)

@@ -1,4 +1,4 @@
-"""Training a monitor's detector, and training one again from its manifest."""
+"""Training of a monitor's detector, and training again from a manifest."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -31,37 +31,37 @@ from aemon.store.schema.revisions import is_file_missing
 from aemon.store.store import Store
 
 ROUNDS = 3
-"""How often records that stand out are looked for, each time without those found before."""
+"""Number of searches for unusual records, each without those found before."""
 
 BY_HAND = "a person"
-"""Who asks for a training, where nobody else does."""
+"""Default requester of a training."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trained:
-    """What a training made."""
+    """Result of a training."""
 
     id: int
     threshold_id: int
     version: int
     records: int
     excluded: int  # records that were left out: flagged, confirmed or ignored
-    summary: str  # what was left out and brought back, in plain words; often nothing
+    summary: str  # what was left out and brought back; often empty
     seconds: float
     validation_error: float
     threshold: float
     on_trial: bool
-    seen: str  # how it sees records; nothing where each is seen alone
-    note: str  # what a person should know of the threshold; often nothing
+    seen: str  # how records are judged together; empty if each is judged alone
+    note: str  # notable facts about the threshold; often empty
 
     @property
     def sentence(self) -> str:
-        """What was done, for the ledger."""
-        told = f"detector {self.version} learned from {self.records} records"
-        told += f", {self.summary}" if self.summary else ""
-        told += ", and is on trial" if self.on_trial else ""
-        told += f"; {self.seen}" if self.seen else ""
-        return f"{told}; its threshold is {self.note}" if self.note else told
+        """Description of the training, for the ledger."""
+        text = f"detector {self.version} was trained on {self.records} records"
+        text += f", {self.summary}" if self.summary else ""
+        text += ", and is on trial" if self.on_trial else ""
+        text += f"; {self.seen}" if self.seen else ""
+        return f"{text}; its threshold is {self.note}" if self.note else text
 
 
 def train_once(
@@ -75,16 +75,17 @@ def train_once(
 ) -> Trained:
     """Train a detector on normal records, and store it.
 
-    It becomes the active one, or with `trial` a shadow of the one that is, if that can be read.
+    The detector becomes active, or with `trial` it is on trial if the active one can be read.
 
-    The first detector learns from the records there are, and the watermark is put behind them:
-    every later record is judged. Which of them stand out, the first scoring run tells. A later one learns from the newest records that have been judged already, so that it
-    never learns from what it is about to judge. Feedback is taken up, see `choose_records`.
+    The first training uses the existing records, and puts the watermark behind them, so that every
+    later record is judged. The first scoring run judges the unusual ones among them. A later
+    training uses only judged records, never records that are still to be judged. Feedback is used
+    as described in `choose_records`.
 
     Raises:
-        TrainingError: there are too few records, or nothing can be learned from them.
+        TrainingError: there are too few records, or they cannot be learned.
         StaleWatermarkError: another daemon has trained a detector meanwhile.
-        AemonError: the source or the store is at fault.
+        AemonError: the source or the store fails.
     """
     after = newest_version(store, name)
     source = open_records(name, settings, store, clock)
@@ -122,22 +123,22 @@ def train_once(
 
 
 def _learn(chosen: TrainingRecords, settings: MonitorSettings) -> tuple[TrainingRecords, Learned]:
-    """Learn; where nobody has judged the records, without those that stand out from the others.
+    """Train; if no detector has judged the records, leave out those unlike all others.
 
-    What stands out most hides the rest: it is looked for again once that is left out.
+    The most unusual records hide others, so the search is repeated without them.
     """
     seed, frame = settings.detector.seed, chosen.frame
     rate = false_alarm_rate_for(settings.threshold, chosen.times)
     learned = learn(frame, settings.learning, seed, rate=rate)
     if chosen.watermark is None and not chosen.broken:
         return chosen, learned
-    odd: list[Identity] = []
+    unusual: list[Identity] = []
     most = MOST_SHARE * len(learned.taught)
     for _ in range(ROUNDS):
-        odd += learned.odd.identities
-        if not len(learned.odd) or len(odd) > most:
+        unusual += learned.odd.identities
+        if not len(learned.odd) or len(unusual) > most:
             break
-        chosen = chosen.without_unusual(odd)
+        chosen = chosen.without_unusual(unusual)
         learned = learn(chosen.frame, settings.learning, seed, rate=rate)
     return chosen, learned
 
@@ -147,9 +148,9 @@ def _manifest(
     chosen: TrainingRecords,
     learned: Learned,
     called_normal: Mask,
-    drawn: Thresholds,
+    thresholds: Thresholds,
 ) -> dict[str, Any]:
-    """What a detector was learned from, and how: enough to train it again."""
+    """Return how a detector was trained: enough to train it again."""
     return {
         "settings": settings.learning.model_dump(mode="json"),
         "source": identity(settings.source),
@@ -158,14 +159,14 @@ def _manifest(
         "left_out": chosen.left_out,
         "brought_back": chosen.brought_back,
         "called_normal": learned.records.take(called_normal).identities,
-        "feedback": list(chosen.spoken),
-        "shifts": [[one.entity, one.started_at.isoformat()] for one in chosen.shifts],
+        "feedback": list(chosen.feedback),
+        "shifts": [[shift.entity, shift.started_at.isoformat()] for shift in chosen.shifts],
         "reference": reference(in_time_order(learned.taught), learned.feature_map).as_json(),
         "rate": learned.rate,
         "traffic": chosen.traffic.as_json(),
         "lines": {
-            "without_feedback": threshold_values(drawn),
-            "drawn": threshold_values(drawn),
+            "without_feedback": threshold_values(thresholds),
+            "drawn": threshold_values(thresholds),
         },
     }
 
@@ -173,18 +174,16 @@ def _manifest(
 def train_in_worker(
     name: str, settings: MonitorSettings, store_url: str, why: str, fence: Fence | None = None
 ) -> Trained:
-    """`train_once` for another process: it opens its own store, with the system clock.
+    """Run `train_once` in another process, with its own store and the system clock.
 
     Raises:
-        LostLeaseError: the monitor has gone to another replica meanwhile.
+        LostLeaseError: the monitor has moved to another replica meanwhile.
         StoreError: the store's file was deleted.
-        AemonError: as `train_once`.
+        AemonError: for the reasons of `train_once`.
     """
     engine = open_engine(store_url)
-    if is_file_missing(engine):  # a connection would make an empty one
-        raise StoreError(
-            f"the store {public_address(engine.url)} is gone", todo="put its file back"
-        )
+    if is_file_missing(engine):  # a connection would create an empty file
+        raise StoreError(f"the store {public_address(engine.url)} is gone", todo="restore its file")
     store = fenced(Store(engine, utc_now), fence)
     try:
         return train_once(name, settings, store, utc_now, why=why, trial=settings.life.trial)
@@ -193,7 +192,7 @@ def train_in_worker(
 
 
 def _judges(name: str, store: Store) -> bool:
-    """Whether there is an active detector that can be read: beside no other there is a trial."""
+    """Return whether an active detector can be read; a trial needs one to compare with."""
     active = active_detector(store, name)
     if active is None:
         return False
@@ -205,36 +204,35 @@ def _judges(name: str, store: Store) -> bool:
 
 
 def learn_again(frame: Frame, manifest: Mapping[str, Any], seed: int) -> Detector:
-    """The detector a manifest tells of, from the same records.
+    """Train a detector again by its manifest, from the same records.
 
-    From other records, it is the one that those make: lines drawn for the first ones would be
-    wrong for it.
+    With different records the thresholds are computed from them: stored thresholds would be wrong.
 
     Raises:
-        TrainingError: nothing can be learned from these records.
+        TrainingError: these records cannot be learned.
     """
     noted = manifest["settings"]
-    # An aemon that had no windows, or by default none, judged each record alone.
+    # An aemon without windows, or without windows by default, judged each record alone.
     detector = {"window": 1, "seasons": False, **noted["detector"]}
     settings = LearningSettings.model_validate({**noted, "detector": detector})
     learned = learn(frame, settings, seed, rate=manifest.get("rate"))
     named = [(entity, key) for entity, key in manifest["called_normal"]]
     capped, without = cap(learned, rows_of(learned.records, named))
     thresholds = learned.thresholds(capped)
-    before, drawn = manifest["lines"]["without_feedback"], manifest["lines"]["drawn"]
-    if before == drawn:
+    before, final = manifest["lines"]["without_feedback"], manifest["lines"]["drawn"]
+    if before == final:
         return learned.detector(without)
     if threshold_values(without) != before:
         return learned.detector(thresholds)
     own = {
-        name: at_least(threshold, drawn["own"][name]) for name, threshold in thresholds.own.items()
+        name: at_least(threshold, final["own"][name]) for name, threshold in thresholds.own.items()
     }
     return learned.detector(
-        replace(thresholds, pooled=at_least(thresholds.pooled, drawn["pooled"]), own=own)
+        replace(thresholds, pooled=at_least(thresholds.pooled, final["pooled"]), own=own)
     )
 
 
 def threshold_values(thresholds: Thresholds) -> dict[str, Any]:
-    """Every line, for a manifest."""
+    """Return every threshold, for a manifest."""
     own = {name: threshold.value for name, threshold in thresholds.own.items()}
     return {"pooled": thresholds.pooled.value, "own": own}

@@ -1,4 +1,4 @@
-"""A detector in the shadow: it judges what the active one judges, and a written rule decides."""
+"""A detector on trial: it judges beside the active detector, and a documented rule decides."""
 
 import logging
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from aemon.detection.past import Past
 from aemon.detection.promotion import Decision, Evidence, Ruling
 from aemon.errors import FrameError
 from aemon.frame import Frame
-from aemon.lifecycle.feedback_frames import last_words, only, stored_records
+from aemon.lifecycle.feedback_frames import last_feedback, only, stored_records
 from aemon.lifecycle.policy import ruling_on, stage_of
 from aemon.logs import Action, log
 from aemon.records import FeedbackVerdict
@@ -25,7 +25,7 @@ from aemon.store.feedback import read_feedback
 from aemon.store.store import Commit, Store
 from aemon.store.succession import COUNTS, Step, begin_trial, find_trial, note_step, promote, reject
 
-MOST_ROWS = 1_000  # flagged records of one commit that a trial writes down
+MOST_ROWS = 1_000  # flagged records of one commit that a trial stores
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +36,10 @@ class Shadow:
 
     Attributes:
         stored: its row.
-        detector: it.
-        trained_by: the settings its lines were drawn by; None if nobody wrote them down.
-        unfit: why records that the active one judges do not fit it; empty while they do.
-        past: what the records judged before left behind.
+        detector: the detector.
+        trained_by: settings of its thresholds in training; None if they were not stored.
+        unfit: why records of the active detector do not fit it; empty if they do.
+        past: context from the records judged before.
     """
 
     stored: StoredDetector
@@ -49,16 +49,16 @@ class Shadow:
     past: Past = field(default_factory=Past)
 
     def learned_by(self, settings: MonitorSettings) -> bool:
-        """Whether these are the settings it was trained with."""
+        """Return whether it was trained with these settings."""
         same = self.stored.settings_hash == settings.learning.fingerprint
         return same and self.trained_by in (None, settings.threshold)
 
     def judge(self, frame: Frame, *, behind: bool = False) -> Judgement | None:
-        """What it says; None of records that no longer fit it, which ends its trial.
+        """Return its judgement; None if the records do not fit it, which ends its trial.
 
         Args:
             frame: the records.
-            behind: whether they were found behind the watermark, not after those judged before.
+            behind: whether the records were found behind the watermark, out of order.
         """
         try:
             return self.detector.look(frame, None if behind else self.past).judgement
@@ -67,28 +67,28 @@ class Shadow:
             return None
 
     def adopt(self, judged: Judgement | None) -> None:
-        """Remember what records that were judged and committed leave behind."""
+        """Keep the context of committed records for the next ones."""
         if judged is not None:
             self.past = judged.past
 
     def record(
         self, commit: Commit, frame: Frame, active: Judgement, judged: Judgement | None, rows: Mask
     ) -> None:
-        """Count what both detectors say of some of N records.
+        """Count the results of both detectors for some of N records.
 
         Args:
-            commit: in which their verdicts are written.
+            commit: the commit that writes the verdicts.
             frame: the records.
-            active: what the active detector says, nothing suppressed.
-            judged: what this one says.
-            rows: (N,) those that count: judged for the first time, in normal times.
+            active: judgement of the active detector, without suppression.
+            judged: judgement of this detector.
+            rows: (N,) mask of the records that count: judged for the first time, and normal data.
         """
         if judged is None:
             return
         seen = rows & ~judged.unjudged
-        mine, theirs = judged.anomalous & seen, active.anomalous & seen
+        flagged, by_active = judged.anomalous & seen, active.anomalous & seen
         critical = active.critical & seen
-        flagged = np.flatnonzero(mine | theirs)[:MOST_ROWS]
+        shown = np.flatnonzero(flagged | by_active)[:MOST_ROWS]
         verdicts: list[dict[str, Any]] = [
             {
                 "record_key": frame.keys[row],
@@ -97,15 +97,15 @@ class Shadow:
                 "exceedance": float(judged.exceedances[row]),
                 "active_exceedance": float(active.exceedances[row]),
             }
-            for row in flagged.tolist()
+            for row in shown.tolist()
         ]
         step = Step(
             records=int(seen.sum()),
-            flagged=int(mine.sum()),
-            flagged_by_active=int(theirs.sum()),
-            flagged_by_both=int((mine & theirs).sum()),
+            flagged=int(flagged.sum()),
+            flagged_by_active=int(by_active.sum()),
+            flagged_by_both=int((flagged & by_active).sum()),
             critical_by_active=int(critical.sum()),
-            critical_kept=int((critical & mine).sum()),
+            critical_kept=int((critical & flagged).sum()),
             verdicts=verdicts,
         )
         note_step(commit.connection, self.stored.id, step, commit.store.now())
@@ -120,24 +120,24 @@ def rule_on(
     *,
     drifted: bool,
 ) -> Decision | None:
-    """Decide a monitor's trial if it can be, and do what was decided; None while it goes on.
+    """Decide a monitor's trial if possible, and carry the decision out; None while it continues.
 
     Args:
-        store: where the trial is counted.
-        settings: of the monitor.
-        active: the detector that judges.
+        store: store of the trial's counts.
+        settings: settings of the monitor.
+        active: the active detector.
         shadow: the detector on trial.
         now: aware UTC.
-        drifted: whether the records have drifted from those that the active one learned from.
+        drifted: whether normal data has moved away from the active detector's training records.
 
     Raises:
-        StaleWatermarkError: its detectors changed meanwhile.
+        StaleWatermarkError: the detectors changed meanwhile.
         StoreError: the database fails.
     """
     name = shadow.stored.monitor
     trial = find_trial(store, shadow.stored.id)
     if trial is None and not shadow.unfit:
-        # Without a count there would be no end, and no other training before it.
+        # Without counts the trial would have no end, and would block every training.
         with store.writing() as connection:
             begin_trial(connection, shadow.stored.id, active[0].id, store.now())
         return None
@@ -147,7 +147,7 @@ def rule_on(
     asked_for = not alike or not isclose(rate, active[0].false_alarm_rate)
     stage = stage_of(records, began_at, rate, settings.life, now, asked_for=asked_for)
     evidence = None
-    if trial is not None and stage.ripe and not shadow.unfit:  # else nothing is judged for it
+    if trial is not None and stage.ripe and not shadow.unfit:  # else judging would be wasted
         confirmed, lost = _confirmed(store, name, active[1], shadow.detector)
         evidence = Evidence(
             **{count: getattr(trial, count) for count in COUNTS},
@@ -169,7 +169,7 @@ def rule_on(
 def _carry_out(
     store: Store, name: str, active: StoredDetector, shadow: Shadow, decision: Decision
 ) -> None:
-    """Do what was decided."""
+    """Promote or reject the detector on trial."""
     of, reason = shadow.stored, decision.reason
     if decision.ruling is Ruling.PROMOTE:
         promote(store, name, of.id, reason, instead_of=active.id)
@@ -181,16 +181,16 @@ def _carry_out(
 
 
 def _confirmed(store: Store, name: str, active: Judging, shadow: Judging) -> tuple[int, int]:
-    """How many confirmed anomalies the active detector flags, and how many the other does not."""
-    said = read_feedback(store, name)
-    about = last_words(said)
-    kept = stored_records(name, store, said, about)
-    frame = only(kept, about, FeedbackVerdict.CONFIRMED)
+    """Return how many confirmed anomalies the active detector flags, and the other does not."""
+    entries = read_feedback(store, name)
+    find = last_feedback(entries)
+    kept = stored_records(name, store, entries, find)
+    frame = only(kept, find, FeedbackVerdict.CONFIRMED)
     if not len(frame):
         return 0, 0
     try:
         caught = active.judge(frame).anomalous
         lost = caught & ~shadow.judge(frame).anomalous
-    except FrameError:  # these old records have not all columns that are judged now
+    except FrameError:  # these old records do not have all columns that are judged now
         return 0, 0
     return int(caught.sum()), int(lost.sum())

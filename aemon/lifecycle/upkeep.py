@@ -1,4 +1,4 @@
-"""What a monitor does for its detector after every run: keep the promise, and tell of drift."""
+"""Maintenance of a detector after every run: keep the target rate, and report drift."""
 
 import logging
 from dataclasses import replace
@@ -20,13 +20,13 @@ from aemon.store.store import Store
 logger = logging.getLogger(__name__)
 
 
-def keep_promise(
+def keep_target_rate(
     store: Store, loaded: Loaded, memory: RecentRecords, settings: MonitorSettings
 ) -> None:
-    """Move the lines where the last records contradict them.
+    """Recalibrate the thresholds if the recent records contradict them.
 
     Raises:
-        StaleWatermarkError: another daemon has moved them.
+        StaleWatermarkError: another daemon has moved the thresholds.
         StoreError: the database fails.
     """
     current = loaded.detector.thresholds
@@ -36,20 +36,20 @@ def keep_promise(
     moved = recalibrate(memory.base, current, recent, settings.threshold)
     if moved is None:
         return
-    # What a fault has left among the last records must make no line blind.
+    # Records of a fault among the recent ones must not make a threshold too high.
     moved = bounded(moved, current, memory.base)
     was, now = current.pooled.value, moved.pooled.value
     reason = f"recalibrated on {len(recent.scores)} records: from {was:.4g} to {now:.4g}"
-    draw(store, loaded, moved, settings, reason)
+    replace_thresholds(store, loaded, moved, settings, reason)
 
 
-def draw(
+def replace_thresholds(
     store: Store, loaded: Loaded, thresholds: Thresholds, settings: MonitorSettings, reason: str
 ) -> None:
-    """Put new lines in force from the next run on.
+    """Store new thresholds, which are used from the next run on.
 
     Raises:
-        StaleWatermarkError: another daemon has moved them.
+        StaleWatermarkError: another daemon has moved the thresholds.
         StoreError: the database fails.
     """
     content, columns = packed_thresholds(thresholds, settings.threshold)
@@ -59,7 +59,7 @@ def draw(
 
 
 def note_drift(store: Store, name: str, memory: RecentRecords, settings: MonitorSettings) -> int:
-    """Write down what has drifted since the last look, and what has come back; how much is new.
+    """Store new drift and the end of old drift; return the number of new drifts.
 
     Raises:
         StoreError: the database fails.
@@ -84,7 +84,7 @@ def note_drift(store: Store, name: str, memory: RecentRecords, settings: Monitor
 
 
 def _count_from_here(store: Store, memory: RecentRecords, new: list[Drift]) -> None:
-    """A shift's records count from its beginning, those of other drift from when it was found."""
+    """Count records since drift: for a shift from its beginning, else from its report."""
     shifted = max((int(d.measure) for d in new if d.kind is DriftKind.SHIFT), default=0)
     if shifted > memory.life.since_drift:
         memory.life = replace(memory.life, since_drift=shifted)
@@ -93,7 +93,7 @@ def _count_from_here(store: Store, memory: RecentRecords, new: list[Drift]) -> N
 
 
 def _since(memory: RecentRecords, now: datetime) -> datetime:
-    """When scores and columns began to drift, at the latest: as far as their counts remember."""
+    """Return the latest time at which scores and columns began to drift, by their half-life."""
     times = memory.times()
     if not len(times):
         return now

@@ -1,4 +1,4 @@
-"""A backlog: records long past are judged piece by piece, with the trainings that would have come."""
+"""Backlogs: old records are judged piece by piece, with trainings between the pieces."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -11,23 +11,23 @@ from aemon.records import Job, Watermark
 from aemon.store.detectors import StoredDetector
 
 LEAST_PIECE = 500
-"""Records of one run at least: drift and thresholds are looked at after each."""
+"""Least number of records of one run: drift and thresholds are checked after each run."""
 
 LEARNED_SHARE = 0.25
-"""A training is asked for after so many records at least, as a share of those learned from.
+"""A training is requested after this share of the training records, at least.
 
-A training a day would take hours for years of history, and learn nearly the same each time.
+With one training a day, years of history would take hours, and most detectors would be alike.
 """
 
 
 class Backlog:
-    """The part of a source that was there before anybody watched, and how far it was judged.
+    """The records that a source had before aemon watched it, and how far they are judged.
 
-    Records are of a backlog where they were there at the first run of this process and are older
-    than `train_every`: a source whose live records carry old times, such as a replay, has none
-    but those. A run judges one piece: as many as come in one `train_every` by their own times,
-    `LEAST_PIECE` at least. It is over then, so that drift is found and the threshold is kept;
-    and once a training would have come, it is asked for, and the rest waits for the new detector.
+    A record belongs to the backlog if it existed at the first run of this process and is older than
+    `train_every`. So a source whose live records have old times, such as a replay, has no other
+    backlog. A run judges one piece: the records of one `train_every` by their own times, and at
+    least `LEAST_PIECE`. The run ends there, so that drift is found and the threshold is kept. When
+    a training is due, it is requested, and the rest waits for the new detector.
     """
 
     def __init__(self, settings: MonitorSettings, clock: Clock) -> None:
@@ -40,7 +40,7 @@ class Backlog:
         self._pause = timedelta(0)  # between two trainings
         self._newest = 0  # id of the newest detector seen
         self._on_trial = False
-        self._learned = 0  # records that the active detector learned from
+        self._learned = 0  # training records of the active detector
         self._since: datetime | None = None  # event time at which the newest detector came
         self._until: datetime | None = None
         self._records = 0  # judged since then
@@ -52,8 +52,8 @@ class Backlog:
 
         Args:
             active: the detector that judges.
-            on_trial: id of the detector on trial, if there is one.
-            mark: where the monitor stands.
+            on_trial: id of the detector on trial; None without one.
+            mark: the monitor's watermark.
         """
         newest = max(active.id, on_trial or 0)
         if newest > self._newest or self._since is None:
@@ -69,15 +69,15 @@ class Backlog:
     ) -> tuple[Read | None, bool]:
         """Return the records of a read that belong to the run's piece, and whether it ends there.
 
-        None where none of them does: the piece has ended before.
+        The records are None if the piece has ended before.
 
         Args:
-            reader: reads the records again, as far as they belong to it.
-            position: where the read began.
+            reader: reads the records of the piece again.
+            position: watermark before the read.
             read: the next records of the source.
 
         Raises:
-            AemonError: the source is at fault.
+            AemonError: the source cannot be read.
         """
         recent = self._clock() - self._pause
         first, _ = _first_and_newest(read)
@@ -90,40 +90,40 @@ class Backlog:
         if first >= recent:
             return read, False
         self._piece_from = self._piece_from or first
-        there = read.leading(min(self._piece_from + self._pause, recent))
-        there = max(there, min(LEAST_PIECE - self._piece_records, read.fetched))
-        self._piece_records += there
-        if there >= read.fetched:
+        count = read.leading(min(self._piece_from + self._pause, recent))
+        count = max(count, min(LEAST_PIECE - self._piece_records, read.fetched))
+        self._piece_records += count
+        if count >= read.fetched:
             return read, False
         self.behind = True
-        return reader.after(position, there) if there > 0 else None, True
+        return reader.after(position, count) if count > 0 else None, True
 
     def judged(self, records: int, mark: Watermark | None) -> None:
-        """Note how far a run has come.
+        """Count judged records.
 
         Args:
-            records: that were judged.
-            mark: where the monitor stands.
+            records: number of judged records.
+            mark: the monitor's watermark.
         """
         self._records += records
         self._until = mark.event_time if mark is not None else None
 
     @property
     def why_train(self) -> str:
-        """What asks for a training; empty if nothing does, or a detector is on trial already."""
+        """Reason for a training; empty if none is due, or if a detector is on trial already."""
         if not self.behind or self._on_trial or not self._is_due():
             return ""
-        return f"schedule: a backlog was judged from {self._stretch}"
+        return f"schedule: a backlog was judged from {self._period}"
 
     @property
     def without_training(self) -> str:
-        """What to say where nobody trains between steps; empty where that makes no difference."""
+        """Warning for a process that does not train between steps; empty if no training is due."""
         if not self._is_due():
             return ""
-        return f"one detector judged all from {self._stretch}: aemon run trains between"
+        return f"one detector judged all from {self._period}: `aemon run` trains in between"
 
     def _is_due(self) -> bool:
-        """Whether a training would have come since the newest detector."""
+        """Return whether a training has become due since the newest detector."""
         if self._since is None or self._until is None:
             return False
         enough = self._records >= max(LEAST_PIECE, LEARNED_SHARE * self._learned)
@@ -131,18 +131,18 @@ class Backlog:
         return enough and self._until - self._since >= self._pause and self._until < recent
 
     @property
-    def _stretch(self) -> str:
+    def _period(self) -> str:
         return f"{self._since:%Y-%m-%d %H:%M} to {self._until:%Y-%m-%d %H:%M}"
 
     @property
     def summary(self) -> str:
-        """How far it was judged, in plain words."""
+        """Progress of the backlog in words."""
         until = f" up to {self._until:%Y-%m-%d %H:%M}" if self._until is not None else ""
         return f"a backlog is judged step by step,{until} so far"
 
 
 def _first_and_newest(read: Read) -> tuple[datetime | None, datetime | None]:
-    """Return the event times of the first record that has one, and of the newest."""
+    """Return the event times of the first record with a time, and of the newest record."""
     times = read.times[~np.isnat(read.times)].astype("datetime64[us]")
     if not len(times):
         return None, None

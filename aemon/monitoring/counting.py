@@ -1,4 +1,4 @@
-"""What a run counts of judged records: plain computation, nothing is read or written."""
+"""Counts of judged records for a run: plain computation without reading or writing."""
 
 from collections import Counter
 
@@ -11,23 +11,23 @@ from aemon.store.verdicts import Saved
 
 
 def counts_of(judged: Judged, saved: Saved, *, by_entity: bool) -> RunCounts:
-    """Count what was said of N records, of those alone that are written.
+    """Count the results of N judged records; only records that are written count.
 
     Args:
         judged: the records.
-        saved: which of them are new, and which have changed.
-        by_entity: whether each entity's largest exceedance is asked for.
+        saved: masks of the new and the changed records.
+        by_entity: whether to return each entity's largest exceedance.
     """
     judgement = judged.judgement
     flagged = np.flatnonzero(saved.flagged)
     present = judgement.exceedances[~judgement.unjudged]
     unchanged = int((~saved.fresh & ~saved.revised).sum())
-    whence = (
+    read = (
         RunCounts(records_read=len(judged.frame) - unchanged, records_reviewed=unchanged)
         if judged.behind
         else RunCounts(rejected={"duplicate_key": unchanged})
     )
-    return whence + RunCounts(
+    return read + RunCounts(
         records_scored=int(saved.fresh.sum()),
         records_revised=int(saved.revised.sum()),
         records_absent=int((judgement.absent & saved.fresh).sum()),
@@ -38,7 +38,7 @@ def counts_of(judged: Judged, saved: Saved, *, by_entity: bool) -> RunCounts:
         exceedances=tuple(judgement.exceedances[flagged].tolist()),
         critical=int(judgement.critical[flagged].sum()),
         suppressed=Counter(
-            why.value for row, why in judgement.quiet.items() if saved.suppressed[row]
+            reason.value for row, reason in judgement.quiet.items() if saved.suppressed[row]
         ),
         largest_exceedance=float(present.max()) if len(present) else None,
         unreadable={each.column: each for each in judgement.unreadable},
@@ -47,10 +47,10 @@ def counts_of(judged: Judged, saved: Saved, *, by_entity: bool) -> RunCounts:
 
 
 def _largest_by_entity(judged: Judged) -> dict[str, float]:
-    there = np.flatnonzero(~judged.judgement.unjudged)
-    exceedances = judged.judgement.exceedances[there].tolist()
+    rows = np.flatnonzero(~judged.judgement.unjudged)
+    exceedances = judged.judgement.exceedances[rows].tolist()
     largest: dict[str, float] = {}
-    for row, exceedance in zip(there.tolist(), exceedances, strict=True):
+    for row, exceedance in zip(rows.tolist(), exceedances, strict=True):
         entity = judged.frame.entities[row]
         largest[entity] = max(largest.get(entity, 0.0), exceedance)
     return largest

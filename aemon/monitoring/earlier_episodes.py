@@ -1,4 +1,4 @@
-"""The episodes that people were told of before, read once for all that one commit changes."""
+"""Earlier reported episodes, read once for all episodes that one commit changes."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,17 +9,17 @@ from aemon.detection.similar_episodes import Earlier
 from aemon.records import Episode
 from aemon.store.episodes import ReportedEpisode, reported_before
 
-MOST_EARLIER = 300  # episodes that a new one is held against: 20 ms, with 50 columns
+MOST_EARLIER = 300  # earlier episodes that a new episode is compared with: 20 ms, with 50 columns
 
 
 @dataclass(eq=False)
 class EarlierEpisodes:
-    """Those that began before others, newest first.
+    """Reported episodes that began before others, newest first.
 
     Attributes:
-        connection: of the commit, in which the changed episodes are written already.
-        monitor: whose.
-        newest: when the newest of the changed ones began.
+        connection: connection of the commit that has written the changed episodes.
+        monitor: name of the monitor.
+        newest: start of the newest of the changed episodes.
     """
 
     connection: sa.Connection
@@ -28,7 +28,7 @@ class EarlierEpisodes:
     _known: list[ReportedEpisode] | None = field(default=None, init=False)
 
     def before(self, episode: Episode) -> list[Earlier]:
-        """Return the newest that began no later than an episode, itself left out.
+        """Return the newest episodes that began before an episode or with it, without itself.
 
         Raises:
             StoreError: the database fails.
@@ -37,14 +37,15 @@ class EarlierEpisodes:
         if self._known is None:
             self._known = reported_before(self.connection, self.monitor, self.newest, most)
         found = _before(self._known, episode)
-        if len(found) < MOST_EARLIER and len(self._known) == most:  # it began long ago
+        if len(found) < MOST_EARLIER and len(self._known) == most:  # the episode began long ago
             until = episode.started_at
             found = _before(
                 reported_before(self.connection, self.monitor, until, MOST_EARLIER + 1), episode
             )
-        return [Earlier(id=one.id, label=one.label, pattern=one.pattern) for one in found]
+        return [Earlier(id=each.id, label=each.label, pattern=each.pattern) for each in found]
 
 
 def _before(known: list[ReportedEpisode], episode: Episode) -> list[ReportedEpisode]:
-    found = [one for one in known if one.started_at <= episode.started_at and one.id != episode.id]
-    return found[:MOST_EARLIER]
+    return [
+        each for each in known if each.started_at <= episode.started_at and each.id != episode.id
+    ][:MOST_EARLIER]

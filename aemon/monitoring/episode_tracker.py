@@ -1,4 +1,4 @@
-"""The episode tracker: which episode every newly flagged record belongs to."""
+"""The episode tracker: assigns newly flagged records to episodes."""
 
 import logging
 from collections import Counter
@@ -32,22 +32,22 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class News:
-    """An episode that people are told of: as it is now, and what it looks like."""
+    """A change of a reported episode: its present state, and the earlier episode it looks like."""
 
     episode: Episode
     like: Like | None
-    opened: bool  # with this commit
-    closed: bool  # with this commit
+    opened: bool  # by this commit
+    closed: bool  # by this commit
 
 
 @dataclass(frozen=True, kw_only=True)
 class Advanced:
-    """What became of episodes with one commit.
+    """Changes of episodes by one commit.
 
     Attributes:
-        members: row -> id of the episode it belongs to, of every newly flagged record.
-        news: what is to be logged once it is committed.
-        counts: the episodes opened, and those open now.
+        members: row of a newly flagged record -> id of its episode.
+        news: changes to log after the commit.
+        counts: number of episodes opened by this commit, and number of open episodes.
     """
 
     members: Mapping[int, int] = field(default_factory=dict)
@@ -57,23 +57,23 @@ class Advanced:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EpisodeTracker:
-    """The episodes of one monitor, followed commit by commit.
+    """The episodes of one monitor, updated with every commit.
 
     Attributes:
-        monitor: whose.
-        settings: how anomalies become episodes.
+        monitor: name of the monitor.
+        settings: rules by which anomalies form episodes.
     """
 
     monitor: str
     settings: EpisodeSettings
 
     def advance(self, commit: Commit, saved: Saved, judged: Judged) -> Advanced:
-        """Write the episodes that go on, begin or end with these records.
+        """Write the episodes that continue, begin or end with these records.
 
         Args:
-            commit: in which the verdicts are written.
-            saved: which of the N records are newly flagged.
-            judged: the N records; where all of them are late they go on with nothing.
+            commit: the commit that writes the verdicts.
+            saved: mask of the newly flagged records among the N records.
+            judged: the N records; if all of them are late, they continue no open episode.
 
         Raises:
             StoreError: the database fails.
@@ -87,18 +87,18 @@ class EpisodeTracker:
         rules = Episodes(settings=self.settings, at=saved.at)
         if judged.all_late:
             return self._one_by_one(commit, judged, flagged, rules)
-        going_on = {} if judged.history else open_episodes(commit.connection, self.monitor)
-        if not flagged and not going_on:
+        continued = {} if judged.history else open_episodes(commit.connection, self.monitor)
+        if not flagged and not continued:
             return Advanced()
         frame, judgement = judged.frame, judged.judgement
         calm = saved.fresh & ~judgement.unjudged & (judgement.exceedances < self.settings.end_line)
         newest = frame.aware_time(int(frame.times.argmax())) if len(frame) else None
         changed, member = rules.follow(
-            going_on, frame.entities, flagged, calm & ~judgement.anomalous, newest
+            continued, frame.entities, flagged, calm & ~judgement.anomalous, newest
         )
         if judged.history:
             changed = [replace(episode, state=EpisodeState.CLOSED) for episode in changed]
-        before = {episode.id: episode for episode in going_on.values()}
+        before = {episode.id: episode for episode in continued.values()}
         ids, advanced = self._write(commit, changed, before, saved.at)
         return replace(advanced, members={row: ids[place] for row, place in member.items()})
 
@@ -110,16 +110,16 @@ class EpisodeTracker:
         counts = RunCounts()
         for row, anomaly in flagged.items():
             entity = judged.frame.entities[row]
-            there = self._near(commit, entity, anomaly.event_time)
-            episode = rules.joined(there, anomaly) if there else rules.alone(entity, anomaly)
-            before = {there.id: there} if there else {}
+            near = self._near(commit, entity, anomaly.event_time)
+            episode = rules.joined(near, anomaly) if near else rules.alone(entity, anomaly)
+            before = {near.id: near} if near else {}
             (members[row],), advanced = self._write(commit, [episode], before, rules.at)
             news += advanced.news
             counts += advanced.counts
         return Advanced(members=members, news=tuple(news), counts=counts)
 
     def _near(self, commit: Commit, entity: str, time: datetime) -> Episode | None:
-        """The episode that a late anomaly belongs to: it lies in it, or within a gap of it."""
+        """Return the episode of a late anomaly, which lies in it or within a gap of it."""
         within = self.settings.longest_gap
         near = episode_near(commit.connection, self.monitor, entity, time, within)
         return near[0] if near is not None and near[1] <= self.settings.gap else None
@@ -131,7 +131,7 @@ class EpisodeTracker:
         before: Mapping[int | None, Episode],
         at: datetime,
     ) -> tuple[list[int], Advanced]:
-        """Write changed episodes, and what each reported one looks like; their ids."""
+        """Write changed episodes, with the similar episode of each reported one; return ids."""
         connection, news, opened_now = commit.connection, [], Counter[str]()
         ids = write_episodes(connection, self.monitor, changed, at)
         newest = max((episode.started_at for episode in changed), default=at)
@@ -158,7 +158,7 @@ class EpisodeTracker:
 
 
 def _compared(earlier: EarlierEpisodes, episode: Episode) -> tuple[Episode, Like | None]:
-    """An episode, and the earlier one that it looks like."""
+    """Return an episode with the earlier episode that it looks like."""
     like = most_like(episode.signed, earlier.before(episode))
     if like is None:
         return replace(episode, like_id=None, likeness=None), None
@@ -177,19 +177,19 @@ def _flagged(judged: Judged, row: int, explanation: Explanation) -> Flagged:
 
 
 def log_news(monitor: str, news: Sequence[News]) -> None:
-    """Say which episodes were opened and closed, each once."""
-    for one in news:
-        episode = one.episode
+    """Log opened and closed episodes, each once."""
+    for change in news:
+        episode = change.episode
         for level, action, happened in (
-            (logging.WARNING, Action.EPISODE_OPENED, one.opened),
-            (logging.INFO, Action.EPISODE_CLOSED, one.closed),
+            (logging.WARNING, Action.EPISODE_OPENED, change.opened),
+            (logging.INFO, Action.EPISODE_CLOSED, change.closed),
         ):
             if happened:
                 log(
                     logger,
                     level,
                     action,
-                    sentence(episode, one.like),
+                    sentence(episode, change.like),
                     monitor=monitor,
                     episode=episode.id,
                     **({"entity": episode.entity} if episode.entity else {}),
@@ -199,7 +199,7 @@ def log_news(monitor: str, news: Sequence[News]) -> None:
 
 
 def sentence(episode: Episode, like: Like | None) -> str:
-    """An episode in a few words."""
+    """Return a short sentence about an episode."""
     records = f"{episode.records} record{'' if episode.records == 1 else 's'}"
-    told = f"{records}, {episode.peak_exceedance:.1f} x the threshold, mostly {episode.feature}"
-    return f"{told}; {like}" if like else told
+    text = f"{records}, {episode.peak_exceedance:.1f} x the threshold, mostly {episode.feature}"
+    return f"{text}; {like}" if like else text

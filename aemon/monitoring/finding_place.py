@@ -1,4 +1,4 @@
-"""Finding again how far a source was read, where the store does not say so any more."""
+"""Finding the watermark again if the store has no valid position of reading."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -13,17 +13,17 @@ from aemon.store.store import Mark, Store
 
 
 def with_known_places(reader: Reader, monitor: str, store: Store, mark: Mark, chunk: int) -> Mark:
-    """Return where a monitor stands; positions that aemon did not write are found again.
+    """Return the monitor's mark; positions that aemon did not write are searched again.
 
-    Then all that came after the history of the first detector is read once more. What has a
-    verdict is known and gets none again, and nothing is passed over.
+    Everything after the history of the first detector is then read once more. Records that have a
+    verdict are recognised and get no second verdict, and no record is skipped.
 
     Args:
         reader: reads the source.
-        monitor: whose records.
-        store: tells until when the first detector learned.
-        mark: as the store has it.
-        chunk: how many records are read at once.
+        monitor: name of the monitor.
+        store: has the training period of the first detector.
+        mark: mark as stored.
+        chunk: number of records in one read.
 
     Raises:
         AemonError: the source or the store cannot be read.
@@ -39,7 +39,7 @@ def with_known_places(reader: Reader, monitor: str, store: Store, mark: Mark, ch
 
 
 def _behind(reader: Reader, until: datetime | None, chunk: int) -> Watermark | None:
-    """Return the watermark behind the leading records up to a time; None before the first one."""
+    """Return the watermark behind the leading records up to a time; None without such records."""
     position: Watermark | None = None
     while until is not None:
         read = reader.after(position, chunk)

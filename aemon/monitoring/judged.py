@@ -1,4 +1,4 @@
-"""Everything that was said of the records of one frame, before any of it is written."""
+"""Results of judging one frame of records, before they are written."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,15 +13,16 @@ class Judged:
     """N judged records.
 
     Attributes:
-        frame: the records; no context rows are among them.
-        late: (N,) older than a record read before.
-        behind: whether they were found behind the watermark: late, corrected, or judged again.
-        raw: what the active detector says of them, nothing suppressed.
-        judgement: the same, with those suppressed that are to be kept quiet.
-        explanations: of the records over the threshold, in order.
-        tried: what the detector on trial says of them; None without one.
-        representative: (N,) records that show what is normal: there, and in no quiet stretch.
-        history: one burst of the history that was learned from: its episode is over.
+        frame: the records, without context rows.
+        late: (N,) mask of records older than a record read before.
+        behind: whether they were read behind the watermark: late, corrected, or judged again.
+        raw: judgement of the active detector, without suppression.
+        judgement: the same judgement with suppression.
+        explanations: explanations of the records above the threshold, in order.
+        tried: judgement of the detector on trial; None without one.
+        representative: (N,) mask of records that show normal data: present, and not in a
+            maintenance window or snooze.
+        history: whether the records are unusual records of the history; their episode is over.
     """
 
     frame: Frame
@@ -36,5 +37,5 @@ class Judged:
 
     @property
     def all_late(self) -> bool:
-        """Whether every record is late: such records go on with no open episode."""
+        """Whether every record is late: such records continue no open episode."""
         return bool(len(self.late) and self.late.all())

@@ -1,4 +1,4 @@
-"""Judging frames of records, and committing what came of each in one transaction."""
+"""Judging frames of records, and committing the results of each in one transaction."""
 
 import logging
 from collections import Counter
@@ -33,14 +33,14 @@ from aemon.store.ledger import note_progress
 from aemon.store.store import Mark, Row, Store
 from aemon.store.verdicts import compare_verdicts, save_verdicts
 
-MOST_LOGGED = 20  # flagged records in the log, of one commit
+MOST_LOGGED = 20  # flagged records of one commit in the log
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Judge:
-    """A detector at work for one run of one monitor."""
+    """A detector with everything that one run of one monitor needs to judge."""
 
     monitor: str
     settings: MonitorSettings
@@ -60,12 +60,12 @@ class Judge:
         """Judge records that were read for the first time, and move the watermark behind them.
 
         Args:
-            read: the records, with those that cannot be judged counted.
-            mark: where the monitor stands.
-            to: the watermark behind them.
+            read: the records, with counts of records that cannot be judged.
+            mark: the monitor's watermark before.
+            to: the watermark behind the records.
 
         Raises:
-            StaleWatermarkError: another writer judged them first.
+            StaleWatermarkError: another writer has judged them.
             AbandonedError: the run was asked to end; nothing was written.
             AemonError: the records do not fit the detector, or the store fails.
         """
@@ -88,29 +88,29 @@ class Judge:
         return self._commit(judged, mark, to, counts, aside=aside)
 
     def review(self, frame: Frame, mark: Mark, *, again: bool = False) -> Mark:
-        """Judge records found behind the watermark: late ones, corrected ones, or all `again`.
+        """Judge records read behind the watermark: late or corrected records, or all with `again`.
 
         Raises:
-            AemonError: as `read`.
+            AemonError: for the reasons of `read`.
         """
         if mark.watermark is None:
-            raise ValueError("there is nothing behind a watermark that is not there")
+            raise ValueError("without a watermark there are no records behind it")
         judged = self._judge(frame, frame.to_judge, behind=True)
         return self._commit(judged, mark, mark.watermark, RunCounts(), again=again)
 
     def look_back(self, frame: Frame, mark: Mark) -> Mark:
-        """Judge a burst of records of the history that was learned from, which did not teach.
+        """Judge unusual records of the history that were left out of training.
 
         Raises:
-            AemonError: as `read`.
+            AemonError: for the reasons of `read`.
         """
         if mark.watermark is None:
-            raise ValueError("there is no history before anything was read")
+            raise ValueError("without a watermark there is no history")
         judged = self._judge(frame, np.zeros(len(frame), dtype=bool), behind=True)
         return self._commit(replace(judged, history=True), mark, mark.watermark, RunCounts())
 
     def _judge(self, frame: Frame, late: Mask, *, behind: bool) -> Judged:
-        """Say all there is to say of a frame; nothing is written."""
+        """Judge and explain a frame, without writing."""
         memory = None if behind or frame.context is not None else self.memory
         looked = self.detector.look(frame, memory.past if memory is not None else None)
         raw = looked.judgement
@@ -124,7 +124,7 @@ class Judge:
             judgement=self.suppression.apply(looked.frame, raw, explanations, calendar),
             explanations=explanations,
             tried=self.shadow.judge(frame, behind=behind) if self.shadow is not None else None,
-            representative=~raw.unjudged & ~calendar.apart,
+            representative=~raw.unjudged & ~calendar.quiet,
         )
 
     def _commit(
@@ -137,7 +137,7 @@ class Judge:
         again: bool = False,
         aside: Sequence[Rejected] = (),
     ) -> Mark:
-        """Write everything that came of judged records, or nothing; then adopt what was counted."""
+        """Write all results of judged records in one transaction, then count them in the run."""
         rows = verdict_rows(judged, self.stored, self.clock())
         settled = None if judged.behind or self.reviewed else to
         memory = None if judged.behind else self.memory
@@ -161,7 +161,7 @@ class Judge:
                 commit, rows, saved, run_id=run_id, episodes=episodes.members, keep=self._keep
             )
             keep_rejected(commit.connection, self.store, self.monitor, aside)
-            self.stop.check()  # the last word: a run that was given up writes nothing any more
+            self.stop.check()  # last step: a run that was asked to end writes nothing
         self._adopt(counts + episodes.counts + RunCounts(store_seconds=(monotonic() - began,)))
         self.run.id = run_id
         if self.shadow is not None and not judged.behind:
@@ -176,14 +176,14 @@ class Judge:
 
     @property
     def _keep(self) -> float:
-        """The share of normal scores to write.
+        """Share of normal scores to write.
 
-        What late records are compared with is kept until they can no longer come.
+        All scores are kept while late records may come, because they are compared with them.
         """
         return 1.0 if self.reviewed else self.settings.keep_share
 
     def _progress(self, counts: RunCounts) -> RunReport:
-        """The run so far, with what is about to be committed."""
+        """Return the report of the run, including what is about to be committed."""
         run = replace(
             self.run,
             counts=self.run.counts + counts,
@@ -194,23 +194,23 @@ class Judge:
         return run.report(self.monitor, self.job, Outcome.RUNNING, "", times)
 
     def _adopt(self, counts: RunCounts) -> None:
-        """Count what was committed."""
+        """Add committed counts to the run."""
         self.run.counts += counts
         self.run.detector_id = self.stored.id
         self.run.threshold_id = self.stored.threshold_id
 
     def _log(self, anomalies: Sequence[Row], flagged: Rows) -> None:
-        """Log the newly flagged records, the first of many."""
+        """Log the newly flagged records, up to `MOST_LOGGED`."""
         for place in flagged[:MOST_LOGGED]:
             row = anomalies[place]
-            whose = {"entity": row["entity"]} if row["entity"] else {}
+            entity = {"entity": row["entity"]} if row["entity"] else {}
             log(
                 logger,
                 logging.WARNING,
                 Action.ANOMALY,
                 row["reason"],
                 monitor=self.monitor,
-                **whose,
+                **entity,
                 record=row["record_key"],
                 severity=row["severity"],
                 event_time=f"{row['event_time']:%Y-%m-%dT%H:%M:%SZ}",

@@ -1,4 +1,4 @@
-"""Late records: which are older than one read before, and which too old to be judged."""
+"""Late records: which records are older than a record read before, and which are too late."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -16,14 +16,14 @@ _INSTANT = timedelta(microseconds=1)
 
 
 def looked_for_since(newest: datetime, settings: MonitorSettings) -> datetime:
-    """Return the event time since which records are still looked for.
+    """Return the event time since which late records are still looked for.
 
-    A repeated hour of the wall clock is read as its first pass: records of the second one come in
-    behind those, and are looked for until the hour is over.
+    A repeated hour of local time is read as its first pass. Records of the second pass then come
+    in behind these records, and are looked for until the hour is over.
 
     Args:
-        newest: the time of the watermark.
-        settings: of the monitor.
+        newest: event time of the watermark.
+        settings: settings of the monitor.
     """
     since = newest - (settings.lateness or LOOK_BACK)
     zone = ZoneInfo(getattr(settings.source, "timezone", "UTC"))
@@ -31,22 +31,22 @@ def looked_for_since(newest: datetime, settings: MonitorSettings) -> datetime:
         hour = (since - back * _HOUR).astimezone(zone).replace(minute=0, second=0, microsecond=0)
         first, second = hour.replace(fold=0), hour.replace(fold=1)
         if first.utcoffset() != second.utcoffset() and since < first.astimezone(UTC) + 2 * _HOUR:
-            return min(since, first.astimezone(UTC) - _INSTANT)  # its own first moment comes twice
+            return min(since, first.astimezone(UTC) - _INSTANT)  # its first moment occurs twice
     return since
 
 
 def lateness_of(
     frame: Frame, mark: Mark, lateness: timedelta | None, *, reviewed: bool
 ) -> tuple[Mask, Mask]:
-    """Find out which of N rows are late, and which of those are too late.
+    """Return masks of the late rows among N rows, and of those that are too late.
 
-    Where late records are looked for, the end of that is the one limit for both: a record is
-    either found or too late, however it came to be read. Context rows are neither.
+    While late records are looked for, the end of that period is the limit for both: a record is
+    either found or too late, independent of how it was read. Context rows are neither.
 
     Args:
         frame: the rows.
-        mark: where the monitor stands.
-        lateness: how late a record may be; None allows any.
+        mark: the monitor's watermark.
+        lateness: largest lateness of a record; None allows any.
         reviewed: whether late records are looked for behind the watermark.
     """
     if not len(frame):
@@ -63,7 +63,7 @@ def lateness_of(
 
 
 def older_than_settled(frame: Frame, mark: Mark) -> Mask:
-    """Return which of N rows are so old that no record of their time is looked for any more."""
+    """Return a mask of N rows that are older than all records that are still looked for."""
     if mark.settled is None or mark.settled.event_time is None:
         return np.zeros(len(frame), dtype=bool)
     return (frame.times < naive_utc(mark.settled.event_time)) & frame.to_judge

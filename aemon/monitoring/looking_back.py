@@ -1,4 +1,4 @@
-"""Judging in hindsight: what stood out of the history that the first detector learned from."""
+"""Verdicts in hindsight on unusual records of the history, left out of the first training."""
 
 import logging
 from dataclasses import replace
@@ -21,19 +21,19 @@ logger = logging.getLogger(__name__)
 
 
 def look_back(judge: Judge, source: Replayable, mark: Mark, clock: Clock) -> Mark:
-    """Judge, once, what stood out of the records that the first detector was to learn from.
+    """Judge, once, the unusual records of the history before the first detector.
 
-    The training left them out, so the detector has not seen them. They are a run of their own in
-    the ledger: they say nothing of how the promise is kept, and count as no news.
+    The training left them out, so the detector has not seen them. They are a separate run in the
+    ledger: they do not count for the realised rate, nor as new anomalies.
 
     Args:
-        judge: the detector at work.
-        source: where its records are.
-        mark: where the monitor stands.
-        clock: for the ledger.
+        judge: judge with the active detector.
+        source: source of the records.
+        mark: the monitor's watermark.
+        clock: clock for the ledger.
 
     Raises:
-        AemonError: the source, the records or the store are at fault.
+        AemonError: the source, the records or the store fail.
     """
     if judge.stored.version != 1 or mark.watermark is None or _has_looked_back(judge):
         return mark
@@ -46,13 +46,13 @@ def look_back(judge: Judge, source: Replayable, mark: Mark, clock: Clock) -> Mar
     back = replace(judge, run=run, job=Job.HINDSIGHT, shadow=None, memory=None)
     for burst in bursts:
         mark = back.look_back(burst, mark)
-    told = (
-        f"{sum(map(len, bursts))} records of the history stood out and taught nothing; "
+    reason = (
+        f"{sum(map(len, bursts))} unusual records of the history were left out of training; "
         f"{run.counts.anomalies} are anomalies"
     )
-    report = run.report(judge.monitor, Job.HINDSIGHT, Outcome.OK, told, (began, clock()))
+    report = run.report(judge.monitor, Job.HINDSIGHT, Outcome.OK, reason, (began, clock()))
     save_run(judge.store, report, run.id)
-    log(logger, logging.INFO, f"{report.job}.{report.outcome}", told, monitor=judge.monitor)
+    log(logger, logging.INFO, f"{report.job}.{report.outcome}", reason, monitor=judge.monitor)
     return mark
 
 

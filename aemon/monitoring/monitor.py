@@ -1,4 +1,4 @@
-"""One monitor's work: read new records, judge them, commit verdicts and watermark together."""
+"""The work of one monitor: read new records, judge them, commit verdicts and watermark."""
 
 import time
 from dataclasses import replace
@@ -10,7 +10,7 @@ from aemon.config.source_settings import identity
 from aemon.errors import SourceConfigError
 from aemon.lifecycle.active_detector import ActiveDetector
 from aemon.lifecycle.cold_start import first_training, needed_for, needed_records
-from aemon.lifecycle.spoken_excuses import excuses_from
+from aemon.lifecycle.feedback_excuses import excuses_from
 from aemon.monitoring.backlog import Backlog
 from aemon.monitoring.finding_place import with_known_places
 from aemon.monitoring.judging import Judge
@@ -32,21 +32,21 @@ from aemon.store.snoozes import snoozes_of
 from aemon.store.store import Mark, Store
 
 ENOUGH_SHARE = 0.5
-"""Of its timeout a run takes this much, then leaves a backlog's rest to the next run."""
+"""Share of its timeout after which a run leaves the rest of a backlog to the next run."""
 
 MOST_LOOKED_AT = 1000
-"""Before there is a detector, so many of the first records tell whether any can be judged."""
+"""Before the first detector, this many first records show whether any can be judged."""
 
 MOST_ENTITIES = 10
-"""Of so many, records before the late ones are read, too."""
+"""Up to this many entities, records before the late records are read as context."""
 
-_REST = "the rest is judged by the next run"
+_REST = "the next run judges the rest"
 
 
 class Monitor:
     """A configured unit that is watched.
 
-    Holds the open source and the detector in use between runs. One run at a time.
+    Holds the open source and the active detector between runs. One run at a time.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Monitor:
     ) -> None:
         self.name = name
         self.settings = settings
-        self.fence = fence  # of the lease under which it is watched, if under one
+        self.fence = fence  # of the monitor's lease, if there is one
         self._store = fenced(store, fence)
         self._clock = clock
         self._source: Replayable | None = None
@@ -70,12 +70,12 @@ class Monitor:
         self._busy = self._retired = False
         self._review = Review()
         self._backlog = Backlog(settings, clock)
-        self._in_steps = in_steps  # trainings can come between the steps of a backlog
-        self._looked_back_by: int | None = None  # the detector that judged what was learned from
-        self.wanted = needed_for(0, settings)  # records that end its cold start, as far as known
+        self._in_steps = in_steps  # whether trainings can come between the steps of a backlog
+        self._looked_back_by: int | None = None  # the detector that judged its history
+        self.wanted = needed_for(0, settings)  # records needed for the first training, if known
 
     def score_once(self, run: Run, stop: Stop) -> tuple[Outcome, str]:
-        """`_score`, and the last one of a monitor that is retired lets go of the source."""
+        """Score once; close the source after the last run of a retired monitor."""
         self._busy = True
         try:
             return self._score(run, stop)
@@ -85,16 +85,16 @@ class Monitor:
                 self.close()
 
     def _score(self, run: Run, stop: Stop) -> tuple[Outcome, str]:
-        """Judge every record the source has after the watermark, a chunk a commit.
+        """Judge every record after the watermark, one commit for each chunk.
 
-        Then, with `lateness` or where keys do not tell, what came in behind it.
+        Then judge late records, with `lateness` or if keys do not show the order of arrival.
 
         Returns:
-            How it ended: collecting or skipped while there is no detector.
+            The outcome: collecting or skipped while there is no detector.
 
         Raises:
-            AemonError: the source, the records or the store are at fault; what was committed
-                before stays, the rest is judged by the next run.
+            AemonError: the source, the records or the store fail; earlier commits stay, and the
+                next run judges the rest.
         """
         source = self._open_source()
         unkept = self._collect(run)
@@ -105,7 +105,7 @@ class Monitor:
         mark = self._mark(source)
         on_trial = judge.shadow.stored.id if judge.shadow is not None else None
         self._backlog.begin(judge.stored, on_trial, mark.watermark)
-        if mark.watermark is not None:  # told after a restart, too, though nothing new comes
+        if mark.watermark is not None:  # counted after a restart too, even without new records
             run.count(newest_record=mark.watermark.event_time)
         mark = self._look_back(judge, source, mark)
         enough = time.monotonic() + ENOUGH_SHARE * self.settings.score_timeout.total_seconds()
@@ -135,18 +135,18 @@ class Monitor:
     def _judge_new(
         self, judge: Judge, reader: Reader, mark: Mark, seen: Unreadable, enough: float
     ) -> tuple[Mark, int, str]:
-        """Judge the records behind the watermark, a chunk a commit.
+        """Judge the records behind the watermark, one commit for each chunk.
 
         Args:
-            judge: the detector at work.
+            judge: judge with the active detector.
             reader: reads the records.
-            mark: where the monitor stands.
-            seen: takes note of what could not be read.
+            mark: the monitor's watermark.
+            seen: collects what could not be read.
             enough: monotonic time at which the rest is left to the next run.
 
         Returns:
-            Where the monitor stands then; how many records wait; what becomes of the rest, empty
-            where everything was read.
+            The new mark; the number of waiting records; a sentence about the rest, empty if
+            everything was read.
         """
         more, waiting, over = True, 0, False
         while more:
@@ -170,14 +170,14 @@ class Monitor:
         return mark, waiting, ""
 
     def _look_back(self, judge: Judge, source: Replayable, mark: Mark) -> Mark:
-        """Tell what stood out of the history, once; a store that says so is not asked again."""
+        """Judge unusual records of the history once for each detector of this process."""
         if self._looked_back_by != judge.stored.id:
             mark = look_back(judge, source, mark, self._clock)
             self._looked_back_by = judge.stored.id
         return mark
 
     def _collect(self, run: Run) -> int:
-        """Write what a stream has said by now; return how many records could not be kept."""
+        """Write arrived records of a stream; return how many records could not be kept."""
         if self._inbox is None:
             return 0
         self._inbox.write_arrived()
@@ -188,10 +188,10 @@ class Monitor:
     def score_again(
         self, run: Run, stop: Stop, *, since: datetime | None = None
     ) -> tuple[Outcome, str]:
-        """Judge known records again, with the detector in use; changed verdicts are new revisions.
+        """Judge known records again with the active detector; changed verdicts are new revisions.
 
         Raises:
-            AemonError: as `score_once`.
+            AemonError: for the reasons of `score_once`.
         """
         source = self._open_source()
         judge = self._judge(run, stop)
@@ -201,10 +201,8 @@ class Monitor:
         judge = replace(judge, reviewed=self._looks_back(source, watermark))
         judge_again(Reader(source), judge, since)
         counts = run.counts
-        told = (
-            f"{counts.records_revised} verdicts are others now, {counts.records_reviewed} the same"
-        )
-        return Outcome.OK, told
+        reason = f"{counts.records_revised} verdicts changed, {counts.records_reviewed} unchanged"
+        return Outcome.OK, reason
 
     def _judge(self, run: Run, stop: Stop) -> Judge | None:
         loaded = self._active_detector.refresh()
@@ -242,26 +240,26 @@ class Monitor:
     def _looks_back(
         self, source: Replayable, watermark: Watermark | None, *, more: bool = False
     ) -> bool:
-        """Whether records are looked for behind a watermark: by choice, or where keys tell nothing.
+        """Return whether late records are looked for: as configured, or if keys hide their order.
 
-        By choice also while there is `more` to read; else only once the newest records were read.
+        If configured, also while there is `more` to read; else only after the newest records.
         """
         if self.settings.lateness is not None:
             return not source.in_order_of_arrival
         return not more and source.hides(watermark)
 
     def _mark(self, source: Replayable) -> Mark:
-        """How far the source has been read; found again where the store does not say it.
+        """Return the mark of the monitor; search it if the store has no valid position.
 
         Raises:
-            SourceConfigError: it was another source that was read so far.
+            SourceConfigError: the stored mark belongs to a different source.
         """
         mark = self._store.mark(self.name)
         now = identity(self.settings.source)
         if mark.generation and mark.source != now:
             raise SourceConfigError(
-                f"{self.name} has read another source so far: {mark.source}",
-                todo="give the monitor a new name, so that it begins anew; its results stay",
+                f"{self.name} has read a different source until now: {mark.source}",
+                todo="give the monitor a new name: it starts from the beginning, old results stay",
             )
         mark = replace(mark, source=now)
         chunk = self.settings.chunk_records
@@ -269,16 +267,16 @@ class Monitor:
 
     def _cold_start(self, source: Replayable, run: Run) -> tuple[Outcome, str]:
         wanted = self.wanted = needed_records(self.settings, source)
-        there = source.count(wanted)
-        run.count(records_read=there, records_wanted=wanted)
+        count = source.count(wanted)
+        run.count(records_read=count, records_wanted=wanted)
         check_apart(source)
         seen = Unreadable()
-        seen.add(Reader(source).after(None, min(there, MOST_LOOKED_AT) or 1))
+        seen.add(Reader(source).after(None, min(count, MOST_LOOKED_AT) or 1))
         refusal = seen.refusal()
         if refusal is not None:
             raise refusal
-        if there < wanted:
-            return Outcome.COLLECTING, f"collecting {there} of {wanted} records"
+        if count < wanted:
+            return Outcome.COLLECTING, f"collecting {count} of {wanted} records"
         return (
             Outcome.COLLECTING,
             f"{wanted} records are there{first_training(self._store, self.name)}",
@@ -286,25 +284,25 @@ class Monitor:
 
     @property
     def in_use(self) -> StoredDetector | None:
-        """The detector that judged last, if one has."""
+        """The detector that judged last; None before the first."""
         return self._active_detector.active.stored if self._active_detector.active else None
 
     @property
     def feedback_waiting(self) -> int:
-        """How many things were said that no training has taken up, when it was last looked."""
+        """Number of feedback entries not yet used in training, as of the last check."""
         return self._active_detector.feedback_waiting
 
     def wants_training(self, now: datetime) -> str:
-        """What asks for a new detector, and why; empty if nothing does."""
+        """Return the reason for a new detector; empty if none is needed."""
         return self._active_detector.wants_training(now) or self._backlog.why_train
 
     @property
     def behind(self) -> bool:
-        """Whether the last run left records of a backlog, for another step."""
+        """Whether the last run left records of a backlog for another step."""
         return self._backlog.behind
 
     def await_training(self, run: Run, stop: Stop) -> tuple[Outcome, str]:  # noqa: ARG002 -- as all work
-        """Do nothing: the next step of a backlog is judged by the detector that is being trained."""
+        """Do nothing: the detector in training judges the next step of a backlog."""
         run.count(unfinished=True)
         return Outcome.OK, f"{self._backlog.summary}: the next step waits for a training"
 
@@ -314,27 +312,27 @@ class Monitor:
         return self._source
 
     def replace_source(self) -> None:
-        """End what a source that hangs is asked, and forget it; the next run opens a new one.
+        """Close and forget a source that hangs; the next run opens a new one.
 
-        The inbox of a stream stays: it holds records nobody else has.
+        The inbox of a stream stays, because it holds the only copy of its records.
         """
         source, self._source = self._source, None
         if source is not None:
             source.close()
 
     def listen(self) -> None:
-        """Write what a stream says into the store as it arrives, until the monitor is retired."""
+        """Write arriving records of a stream into the store until the monitor is retired."""
         if self._inbox is not None:
             self._inbox.listen()
 
     def stop_listening(self, wait_seconds: float) -> None:
-        """Let a stream's last records be written, and wait for that no longer than is given."""
+        """Write a stream's last records; wait for that at most `wait_seconds`."""
         if self._inbox is not None:
             self._inbox.ask_to_end()
             self._inbox.wait(wait_seconds)
 
     def retire(self) -> None:
-        """Let go of the source, now or once the run in hand has ended; of a stream at once."""
+        """Close the source, now or after the current run; a stream is closed at once."""
         self._retired = True
         if self._inbox is not None:
             self._inbox.close()
@@ -342,7 +340,7 @@ class Monitor:
             self.close()
 
     def close(self) -> None:
-        """Let go of the source."""
+        """Close the source and the inbox."""
         if self._inbox is not None:
             self._inbox.close()
         if self._source is not None:

@@ -1,4 +1,4 @@
-"""Reading again what lies behind the watermark: for late and corrected records, or by choice."""
+"""Review of records behind the watermark: late and corrected records, or all by choice."""
 
 import time
 from datetime import datetime
@@ -6,9 +6,9 @@ from datetime import datetime
 import numpy as np
 
 from aemon.frame import Frame, flags, join_frames, naive_utc, rows_of
+from aemon.monitoring.context_rows import newest_of_each, with_context_rows
 from aemon.monitoring.judging import Judge
 from aemon.monitoring.lateness import looked_for_since, older_than_settled
-from aemon.monitoring.those_before import newest_of_each, with_those_before
 from aemon.monitoring.verdict_rows import record_hashes
 from aemon.reading.reader import Reader
 from aemon.records import Identity, Watermark
@@ -17,19 +17,18 @@ from aemon.store.store import Mark, StaleWatermarkError
 from aemon.store.verdicts import settle
 
 SHARE_OF_TIME = 0.1
-"""Looking for late records takes at most this share of the time, however many there are."""
-
+"""Largest share of the time for looking for late records, independent of their number."""
 
 TURNS = 20
-"""A daemon that moves the watermark meanwhile is given way to so often, for one chunk."""
+"""Number of attempts for one chunk if a daemon moves the watermark meanwhile."""
 
 
 class Review:
-    """One monitor's looks at what came in late, from `settled` up to the watermark.
+    """One monitor's reviews of the records from `settled` up to the watermark.
 
-    Every look begins where no record is looked for any more. When it has come to the end, that
+    Every review begins at the oldest record that is still looked for. At the end of a review, that
     place moves up to the newest record that is older than the watermark by more than lateness. So
-    whatever becomes visible within its lateness is met by the next look, whenever that is.
+    every record that becomes visible within its lateness is found by the next review.
     """
 
     def __init__(self) -> None:
@@ -38,33 +37,33 @@ class Review:
         self._doubled: set[Identity] = set()
 
     def _restart(self) -> None:
-        # Of a look that ran out of its time, and goes on in a later run:
+        # Of a review that ran out of its time and continues in a later run:
         self._reached: Watermark | None = None
-        self._line: datetime | None = None  # what it settles, as of its beginning
-        self._settled: Watermark | None = None  # the newest record up to that line, so far
+        self._settles_until: datetime | None = None  # event time up to which it settles
+        self._settled: Watermark | None = None  # the newest record up to that time, so far
         self._moved_back: set[Identity] = set()
 
     def due(self, judge: Judge) -> bool:
-        """Whether it is time to look again."""
+        """Return whether it is time for the next review."""
         return judge.reviewed and time.monotonic() >= self._next_at
 
     def look(self, reader: Reader, judge: Judge, mark: Mark, enough: float) -> Mark:
-        """Judge what is new or corrected behind the watermark; where the monitor stands then.
+        """Judge new and corrected records behind the watermark; return the new mark.
 
         Args:
             reader: reads the records.
-            judge: the detector at work.
-            mark: where the monitor stands.
+            judge: judge with the active detector.
+            mark: the monitor's watermark.
             enough: monotonic time at which the rest is left to the next run.
         """
         if mark.watermark is None or mark.watermark.event_time is None:
             return mark
-        if mark.settled is None:  # of an aemon that knew no lateness: it begins here
+        if mark.settled is None:  # stored by an aemon without lateness: it begins here
             return settle(judge.store, judge.monitor, mark, mark.watermark, 1.0)
         began = time.monotonic()
-        if self._line is None:
-            # What comes in behind a look, however long it takes, is not older than this.
-            self._line = looked_for_since(mark.watermark.event_time, judge.settings)
+        if self._settles_until is None:
+            # Records that arrive during a review are not older than this.
+            self._settles_until = looked_for_since(mark.watermark.event_time, judge.settings)
         position, more = self._reached or mark.settled, True
         self._reached = None
         while more:
@@ -73,7 +72,7 @@ class Review:
             mark = self._judge_news(frame.take(~older_than_settled(frame, mark)), judge, mark)
             if read.watermark is None or read.watermark == position:
                 break
-            settled = reader.watermark_behind(position, read, self._line)
+            settled = reader.watermark_behind(position, read, self._settles_until)
             self._settled = settled or self._settled
             more = read.more and _before(read.watermark, mark.watermark)
             position = read.watermark
@@ -103,7 +102,7 @@ class Review:
         judge.run.count(records_reviewed=int(frame.to_judge.sum() - rows.sum()))
         if not rows.any():
             return mark
-        return judge.review(with_those_before(frame, rows, judge.detector.context_rows), mark)
+        return judge.review(with_context_rows(frame, rows, judge.detector.context_rows), mark)
 
     def _is_news(
         self,
@@ -114,9 +113,9 @@ class Review:
         *,
         corrected: bool,
     ) -> bool:
-        """Whether a record is to be judged; of two that share a key, the later in time is it.
+        """Return whether a record is to be judged; of two records with one key, only the later.
 
-        Those that were `corrected` are only where somebody asked for it.
+        Changed records count only with `corrected`, which is configured.
         """
         if was is None or not was.is_current:
             return True
@@ -128,16 +127,16 @@ class Review:
         if changed and event_time < was.event_time:
             self._moved_back.add(identity)
         elif changed and identity in self._moved_back:
-            self._doubled.add(identity)  # it is at both times: nobody moved it
+            self._doubled.add(identity)  # records exist at both times: it was not moved
         return changed
 
 
 def judge_again(reader: Reader, judge: Judge, since: datetime | None) -> None:
-    """Judge known records again with the detector in use.
+    """Judge known records again with the active detector.
 
-    A record gets a new revision if its detector, its line or its values are others now. The
-    source is read from its beginning; what has no verdict gets none. A daemon may go on beside
-    it: who comes second reads where the monitor stands, and tries again.
+    A record gets a new revision if its detector, its threshold or its values changed. The source is
+    read from its beginning; records without a verdict get none. A daemon may run at the same time:
+    the slower of the two reads the mark again and retries.
     """
     position: Watermark | None = None
     before: Frame | None = None
@@ -147,14 +146,14 @@ def judge_again(reader: Reader, judge: Judge, since: datetime | None) -> None:
         frame = read.frame if before is None else join_frames(before.as_context(), read.frame)
         before = newest_of_each(frame, judge.detector.context_rows)
         known = _known(judge, frame)
-        there = rows_of(frame, [pair for pair, was in known.items() if was.is_current])
-        there &= frame.to_judge
+        known_rows = rows_of(frame, [pair for pair, was in known.items() if was.is_current])
+        known_rows &= frame.to_judge
         if since is not None:
-            there &= frame.times >= naive_utc(since)
+            known_rows &= frame.times >= naive_utc(since)
         judge.stop.check()
-        if there.any():
-            beside = with_those_before(frame, there, judge.detector.context_rows)
-            _judge_in_turn(beside, judge)
+        if known_rows.any():
+            context = with_context_rows(frame, known_rows, judge.detector.context_rows)
+            _judge_in_turn(context, judge)
         more = read.more and read.watermark != position
         position = read.watermark
 
@@ -176,9 +175,9 @@ def _known(judge: Judge, frame: Frame) -> dict[tuple[str, str], Known]:
 
 
 def _until(frame: Frame, watermark: Watermark) -> Frame:
-    """The records up to the watermark: what comes after it is for reading, not reviewing.
+    """Return the records up to the watermark; later records are for reading, not for review.
 
-    Those of its own time lie before its own record.
+    Records with the time of the watermark come before its own record.
     """
     if watermark.event_time is None:
         return frame

@@ -1,4 +1,4 @@
-"""Why records over the line are kept quiet: by the calendar, by people, by rules."""
+"""Suppression: why records above the threshold are not notified: calendar, people, rules."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,33 +19,33 @@ from aemon.store.store import Store
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Calendar:
-    """What the calendar says of N records.
+    """Maintenance windows and snoozes of N records.
 
     Attributes:
-        maintained: (N,) in a maintenance window.
-        snoozed: (N,) in a snooze.
+        maintained: (N,) mask of records in a maintenance window.
+        snoozed: (N,) mask of records in a snooze.
     """
 
     maintained: npt.NDArray[np.bool_]
     snoozed: npt.NDArray[np.bool_]
 
     @property
-    def apart(self) -> npt.NDArray[np.bool_]:
-        """Which lie in stretches that say nothing of normal life (N,)."""
+    def quiet(self) -> npt.NDArray[np.bool_]:
+        """Mask (N,) of records in either, which do not show normal data."""
         return self.maintained | self.snoozed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Suppression:
-    """All that decides what is kept quiet, for one run of one monitor.
+    """Everything that decides which anomalies are suppressed, for one run of one monitor.
 
     Attributes:
-        monitor: whose.
+        monitor: name of the monitor.
         settings: the configured calendar and rules.
-        snoozes: what people said.
-        store: knows the records before those that are judged.
-        shifts: new levels that were told as drift already.
-        excuses: what people said of records that is about their like, too.
+        snoozes: snoozes by people.
+        store: has the records before those that are judged.
+        shifts: new levels that were already reported as drift.
+        excuses: false alarms of people that also excuse similar records.
     """
 
     monitor: str
@@ -56,7 +56,7 @@ class Suppression:
     excuses: Excuses = NO_EXCUSES
 
     def calendar(self, frame: Frame) -> Calendar:
-        """Hold N records against maintenance windows and snoozes."""
+        """Compare N records with maintenance windows and snoozes."""
         return Calendar(
             maintained=in_maintenance(frame, self.settings.maintenance),
             snoozed=in_snooze(frame, self.snoozes),
@@ -69,13 +69,13 @@ class Suppression:
         explanations: Sequence[Explanation],
         calendar: Calendar,
     ) -> Judgement:
-        """The judgement of N records, with those anomalies suppressed that are to be quiet.
+        """Return the judgement of N records with suppressed anomalies.
 
         Args:
             frame: the records.
-            judgement: of them, nothing suppressed yet.
-            explanations: of the anomalies, in order.
-            calendar: of the records.
+            judgement: their judgement, without suppression.
+            explanations: explanations of the anomalies, in order.
+            calendar: maintenance windows and snoozes of the records.
 
         Raises:
             StoreError: the database fails.
@@ -105,7 +105,7 @@ class Suppression:
         return judgement.suppress(quiet) if quiet else judgement
 
     def _excused(self, frame: Frame, row: int, explanation: Explanation) -> bool:
-        """Whether a record was called a false alarm, or is like one that was."""
+        """Return whether a record has a false alarm as feedback, or is like one that has."""
         if not self.excuses.records:
             return False
         entity = frame.entities[row]
@@ -116,7 +116,7 @@ class Suppression:
     def _few(
         self, frame: Frame, rows: npt.NDArray[np.intp], judgement: Judgement
     ) -> npt.NDArray[np.bool_]:
-        """Which of the K records at these rows have too few of their entity before them (K,)."""
+        """Return a mask (K,) of the records at these rows with too few earlier records."""
         least, window = self.settings.least_records, self.settings.window
         if not least:
             return np.zeros(len(rows), dtype=bool)
@@ -126,20 +126,22 @@ class Suppression:
 
         entities = frame.entities
         idle = np.zeros(len(frame), dtype=bool) if judgement.idle is None else judgement.idle
-        here = {name: frame.times[(entities == name) & ~idle] for name in set(entities[rows])}
-        short = [row for row in rows.tolist() if few(here[entities[row]], row)]
+        times_of = {name: frame.times[(entities == name) & ~idle] for name in set(entities[rows])}
+        short = [row for row in rows.tolist() if few(times_of[entities[row]], row)]
         if short:  # the window may reach back before the frame
             moments = [frame.aware_time(row) for row in short]
             names = {entities[row] for row in short}
             known = records_between(
                 self.store, self.monitor, names, min(moments) - window, max(moments)
             )
-            again = set(frame.identities)
+            own = set(frame.identities)
             for name in names:
                 before = [
                     naive_utc(time)
                     for (entity, key), time in known.items()
-                    if entity == name and (entity, key) not in again
+                    if entity == name and (entity, key) not in own
                 ]
-                here[name] = np.concatenate([here[name], np.array(before, dtype="datetime64[us]")])
-        return np.array([few(here[entities[row]], row) for row in rows.tolist()], dtype=bool)
+                times_of[name] = np.concatenate(
+                    [times_of[name], np.array(before, dtype="datetime64[us]")]
+                )
+        return np.array([few(times_of[entities[row]], row) for row in rows.tolist()], dtype=bool)

@@ -1,4 +1,4 @@
-"""Judgements as rows of the store: plain conversion, nothing is read or written."""
+"""Judgements as rows of the store: plain conversion without reading or writing."""
 
 import math
 import zlib
@@ -28,8 +28,8 @@ def verdict_rows(judged: Judged, stored: StoredDetector, scored_at: datetime) ->
     """Make the rows of N judged records.
 
     Args:
-        judged: the records, and what was said of them.
-        stored: the detector that judged.
+        judged: the records, with their judgement.
+        stored: the detector that judged them.
         scored_at: aware UTC.
     """
     frame, judgement = judged.frame, judged.judgement
@@ -88,11 +88,13 @@ def verdict_rows(judged: Judged, stored: StoredDetector, scored_at: datetime) ->
 def _nullable(
     values: npt.NDArray[np.float64] | None, unjudged: npt.NDArray[np.bool_]
 ) -> Sequence[Any]:
-    """Return numbers a database may hold: PostgreSQL calls NaN larger than every number."""
+    """Return numbers that a database can hold: PostgreSQL sorts NaN above every number."""
     if values is None:
         return Same(None, len(unjudged))
     known = np.isfinite(values) & ~unjudged
-    return [value if there else None for value, there in zip(values.tolist(), known, strict=True)]
+    return [
+        value if present else None for value, present in zip(values.tolist(), known, strict=True)
+    ]
 
 
 def _number(value: object) -> float | None:
@@ -102,14 +104,14 @@ def _number(value: object) -> float | None:
 
 
 def _text(value: object) -> str | None:
-    """A value for people: six significant digits, so that binary noise is not shown."""
+    """Return a value for people: six significant digits, so that binary noise is not shown."""
     if value is None:
         return None
     return f"{value:.6g}" if isinstance(value, float) else _shortened(str(value))
 
 
 def _shortened(text: str) -> str:
-    """Return text as it is stored: a database has limits, and nobody reads as much."""
+    """Return text in the length that is stored: databases have limits, and longer is not read."""
     return cut(printable(text), LONGEST_CELL)
 
 
@@ -125,15 +127,15 @@ def _jsonable_cell(value: Any) -> Any:
 
 Hashes = npt.NDArray[np.int64]
 
-_ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: spreads what is added up
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: distributes the summands
 
 
 def record_hashes(values: pd.DataFrame) -> Hashes:
-    """A 64-bit fingerprint (N,) of each of N records, over all columns.
+    """Return a 64-bit fingerprint (N,) of each of N records, over all columns.
 
-    It does not depend on what else was fetched: a whole number reads as the same where a missing
-    neighbour made its column floating, and columns count by name, in any order. It guards against
-    mistakes, not against forgers.
+    It does not depend on other records of the fetch: a whole number has the same fingerprint if a
+    missing neighbour made its column floating. Columns count by name, in any order. It protects
+    against mistakes, not against forgery.
     """
     total = np.zeros(len(values), dtype=np.uint64)
     with np.errstate(over="ignore"):  # wrapping is the point
@@ -157,6 +159,6 @@ def _hash_cells(column: "pd.Series[Any]") -> npt.NDArray[np.uint64]:
 
 
 def _written(cell: object) -> str:
-    """A cell as text, the same whenever and wherever it is read."""
+    """Return a cell as text, the same at every reading."""
     text = repr(bytes(cell)) if isinstance(cell, memoryview) else str(cell)
     return text.encode("utf-8", "backslashreplace").decode()  # a lone surrogate has no bytes

@@ -63,7 +63,7 @@ def tune_detector(
     name = installation.monitor(monitor)
     present = installation.config.monitors[name]
     frame = newest_records(installation, name, records)
-    found = tune(frame, present.learning, seed=seed, seconds=seconds, tell=tell)
+    found = tune(frame, present.learning, seed=seed, seconds=seconds, on_trial=tell)
     advised = found.advice
     detector = present.detector.model_copy(update=advised.changes)
     part = {"detector": detector.model_dump(mode="json", exclude_defaults=True)}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from aemon.errors import ConfigError
-from aemon.lifecycle.spoken_excuses import blamed_reason, excuses_from
+from aemon.lifecycle.feedback_excuses import blamed_reason, excuses_from
 from aemon.operations.episode_handling import find_episode
 from aemon.operations.installation import Installation
 from aemon.records import FeedbackVerdict

@@ -55,7 +55,7 @@ def test_too_few_records_are_refused(folder):
     add_monitor(folder, "few", sql(folder, "readings"))
     change(folder, "table: readings", "query: SELECT * FROM readings WHERE id < 50")
     error = run(folder, "tune", "few", code=ExitCode.DATA).stderr
-    assert "50 records are too few to tune with" in error
+    assert "50 records are too few for a search" in error
     assert "no monitor" in run(folder, "tune", "fw", code=ExitCode.CONFIG).stderr
 
 

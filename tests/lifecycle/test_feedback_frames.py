@@ -55,7 +55,7 @@ def test_a_confirmed_anomaly_is_never_learned_from_flagged_or_not(monitor, setti
     made = train_once("pumps", settings, store, clock)
     assert sorted(manifest(store)["left_out"]["confirmed"]) == [["", str(missed)], ["", str(ODD)]]
     assert made.records == LEARNED + 101 - made.excluded
-    assert "2 confirmed ones left out" in made.summary
+    assert "2 confirmed records left out" in made.summary
 
 
 def test_a_false_alarm_is_learned_from_and_the_same_record_is_flagged_no_more(

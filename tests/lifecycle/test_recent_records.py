@@ -102,7 +102,7 @@ def test_a_line_that_had_sunk_comes_back_though_all_is_flagged(settings, store, 
         kept=line.kept / 1e3, tail=replace(line.tail, start=line.tail.start / 1e3),
     )  # fmt: skip
     sunk = replace(active.trained, pooled=pooled)
-    upkeep.draw(store, active, sunk, monitor.settings, "a long calm")
+    upkeep.replace_thresholds(store, active, sunk, monitor.settings, "a long calm")
     # When records come that are as those learned from
     first = more(monitor, database, 400, LEARNED + 50)
     assert len(first.counts.exceedances) == 400

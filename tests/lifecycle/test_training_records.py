@@ -57,7 +57,7 @@ def test_all_records_there_are_teach_and_what_stands_out_is_judged_in_hindsight(
     settings = settings_of(history)
     trained = train_once("pumps", settings, store, clock)
     assert trained.records == 597
-    assert "3 odd ones left out" in trained.sentence
+    assert "3 unusual records left out" in trained.sentence
     monitor = Monitor("pumps", settings, store, clock)
     first = score(monitor)
     assert (first.counts.records_scored, first.counts.anomalies) == (0, 0)  # hindsight is no news
@@ -123,7 +123,7 @@ def test_a_detector_that_was_wrong_is_replaced_by_one_that_learns_what_it_flagge
     monitor = Monitor("pumps", settings, store, clock)
     assert score(monitor).counts.anomalies > 500
     again = train_once("pumps", settings, store, clock)
-    assert "most was flagged, so flagged ones were learned from" in again.sentence
+    assert "most records were flagged, so they were not left out" in again.sentence
     insert(history, "readings", [
         (n, ts, flow + 5, pressure, current) for n, ts, flow, pressure, current
         in readings.rows(200, first=1200)

@@ -114,7 +114,7 @@ def test_one_that_loses_a_confirmed_anomaly_is_rejected(monitor, settings, store
     score(monitor)
     assert states(store) == ["active", "rejected"]
     reason = detector_rows(store, "pumps")[1]["state_reason"]
-    assert "misses 1 of 1 confirmed anomalies" in reason
+    assert "does not flag 1 of 1 confirmed anomalies" in reason
 
 
 def test_a_trial_that_sees_too_few_records_is_decided_when_its_time_is_up(

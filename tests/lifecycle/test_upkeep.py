@@ -209,7 +209,7 @@ def test_feedback_asks_for_a_training_once_there_is_enough(
         assert monitor.wants_training(clock()) == ""
         key = str(LEARNED + number)
         add_feedback(store, "pumps", FeedbackVerdict.CONFIRMED, record_key=key)
-    assert monitor.wants_training(clock()).startswith("feedback: 5 things were said")
+    assert monitor.wants_training(clock()).startswith("feedback: 5 entries")
     trained = train_once("pumps", monitor.settings, store, clock, why="feedback: 5")
     score(monitor)
     assert monitor.wants_training(clock()) == ""
@@ -231,7 +231,7 @@ def test_verdicts_are_provisional_until_the_promise_can_be_shown_and_the_detecto
     assert monitor.wants_training(clock()) == ""
     come(database, LEARNED // 2 + 100, LEARNED + LEARNED // 2)
     score(monitor)
-    assert monitor.wants_training(clock()).startswith("growth: there are twice the records")
+    assert monitor.wants_training(clock()).startswith("growth: there are twice as many records")
     train_once("pumps", rare, store, clock, why="growth")
     come(database, 200, 2 * LEARNED + 100)
     score(monitor)

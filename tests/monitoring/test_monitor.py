@@ -318,7 +318,7 @@ def test_a_backlog_longer_than_a_run_is_left_to_the_next_ones(trained, database,
     monitor = Monitor("pumps", hurried, store, trained._clock)
     outcome, reason, tally = score(monitor)
     monitor.close()
-    assert (outcome, reason) == (Outcome.OK, "the rest is judged by the next run")
+    assert (outcome, reason) == (Outcome.OK, "the next run judges the rest")
     assert tally.counts.unfinished
     assert tally.counts.records_scored == hurried.chunk_records
 

@@ -64,7 +64,7 @@ def at_once(store, count: int) -> np.ndarray:
     )  # fmt: skip
     detector = load(store, stored).detector
     assert detector.series is not None
-    return detector.look(frame, Past(tails=detector.series.taught)).judgement.scores
+    return detector.look(frame, Past(tails=detector.series.training_tails)).judgement.scores
 
 
 def test_restarts_between_records_change_no_score(settings, store, clock, database):

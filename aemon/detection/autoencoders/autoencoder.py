@@ -1,4 +1,4 @@
-"""The autoencoder: layers of several members at once, in NumPy; what every kind becomes."""
+"""The autoencoder: the layers of all members at once, in NumPy; the result of every kind."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,25 +12,25 @@ from aemon.detection.features.outputs import Outputs
 Activation = Literal["linear", "silu", "tanh", "sigmoid"]
 
 DRAWS = 8
-"""Codes drawn for each record where the code is a distribution; always the same normal numbers,
-so that a record's score does not depend on when it is judged or beside which others."""
+"""Number of codes drawn for each record if the code is a distribution. The normal numbers are
+always the same, so a score depends neither on the time of judging nor on the other records."""
 
 MOST_LOG_VARIANCE = 10.0
-"""A code's log variance is held within this, here as in training."""
+"""Bound of the absolute log variance of a code, here as in training."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Autoencoder:
-    """M autoencoders of one shape, trained side by side. L layers, the first of them the encoder.
+    """M autoencoders of one shape, trained side by side, with L layers; the first are the encoder.
 
     Attributes:
         weights: L layers (M, in, out), float32.
         biases: L layers (M, 1, out), float32.
-        activations: of the L layers.
-        encoder_layers: how many of the layers are the encoder; its output is the code.
-        outputs: what makes features of the last layer's numbers.
-        spread: a variational code's log variance: weights (M, in, C) and biases (M, 1, C) beside
-            the encoder's last layer, which then gives its mean.
+        activations: activations of the L layers.
+        encoder_layers: number of layers of the encoder; its output is the code.
+        outputs: conversion of the last layer's numbers to features.
+        spread: log variance of a variational code: weights (M, in, C) and biases (M, 1, C) beside
+            the encoder's last layer, which then gives the mean of the code.
     """
 
     weights: tuple[Floats, ...]
@@ -42,7 +42,7 @@ class Autoencoder:
 
     @property
     def members(self) -> int:
-        """How many autoencoders there are, M."""
+        """Number of autoencoders, M."""
         return int(self.weights[0].shape[0])
 
     @property
@@ -51,7 +51,7 @@ class Autoencoder:
         return int(self.weights[self.encoder_layers - 1].shape[2])
 
     def member(self, m: int) -> "Autoencoder":
-        """The m-th autoencoder alone."""
+        """Return the m-th autoencoder alone."""
         return Autoencoder(
             weights=tuple(w[m : m + 1] for w in self.weights),
             biases=tuple(b[m : m + 1] for b in self.biases),
@@ -62,11 +62,11 @@ class Autoencoder:
         )
 
     def encode(self, X: Floats) -> Floats:  # noqa: N803 -- X (N, F), as in the literature
-        """Code (M, N, C) of features X, (N, F) or (M, N, F); of a distribution its mean."""
+        """Return the code (M, N, C), or its mean, of features X, (N, F) or (M, N, F)."""
         return self._through(X, 0, self.encoder_layers)
 
     def deviations(self, X: Floats) -> Floats:  # noqa: N803
-        """Standard deviations (M, N, C) of a variational code of features X; 0 for any other."""
+        """Return standard deviations (M, N, C) of a variational code; 0 for other codes."""
         inner = self._through(X, 0, self.encoder_layers - 1)
         if self.spread is None:
             return np.zeros((self.members, X.shape[-2], self.code_size), dtype=np.float32)
@@ -76,13 +76,13 @@ class Autoencoder:
         return deviations
 
     def decode(self, code: Floats) -> Floats:
-        """Reconstruction (M, N, F) of a code (M, N, C)."""
+        """Return the reconstruction (M, N, F) of a code (M, N, C)."""
         return self.outputs(self._through(code, self.encoder_layers, len(self.weights)))
 
     def __call__(self, X: Floats) -> Floats:  # noqa: N803
-        """Reconstructions (D, N, F) of features X, (N, F) or (M, N, F).
+        """Return reconstructions (D, N, F) of features X, (N, F) or (M, N, F).
 
-        D is M, or M times `DRAWS` where the code is a distribution: each is decoded from a draw.
+        D is M, or M times `DRAWS` if the code is a distribution: each draw of the code is decoded.
         """
         code = self.encode(X)
         if self.spread is None:
@@ -101,14 +101,14 @@ class Autoencoder:
 
 
 def silu(x: Floats) -> Floats:
-    """SiLU, x * sigmoid(x) (Elfwing et al. 2018), in the form that cannot overflow."""
+    """Return SiLU, x * sigmoid(x) (Elfwing et al. 2018), in the form that cannot overflow."""
     gate = sigmoid(x)
     gate *= x
     return gate
 
 
 def sigmoid(x: Floats) -> Floats:
-    """1 / (1 + exp(-x)), in the form that cannot overflow."""
+    """Return 1 / (1 + exp(-x)), in the form that cannot overflow."""
     gate: Floats = np.tanh(np.float32(0.5) * x)
     gate += 1
     gate *= 0.5

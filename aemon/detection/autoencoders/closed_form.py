@@ -1,4 +1,4 @@
-"""Learning at once, in NumPy: for kinds whose weights are the solution of an equation."""
+"""Training in closed form, in NumPy: for kinds whose weights are the solution of an equation."""
 
 from collections.abc import Callable
 
@@ -11,22 +11,22 @@ from aemon.detection.autoencoders.training_set import TrainingSet
 Solve = Callable[[Values, int], Autoencoder]
 
 FILL_ROUNDS = 8
-"""How often missing cells are filled with their reconstruction, and all is solved again."""
+"""Number of times that missing cells are filled with their reconstruction before a new solution."""
 
 
 def learn_members(
     training_set: TrainingSet, solve: Solve, progress: Callable[[float], None] | None = None
 ) -> Autoencoder:
-    """M autoencoders, each solved from the records outside its own fold.
+    """Return M autoencoders, each solved from the records outside its own fold.
 
-    Missing cells start as 0, the mean of their feature, and are then filled with what was
-    learned, by turns. So each turn of least squares lessens the error of the observed cells
-    alone (Kiers 1997, by majorization).
+    Missing cells start as 0, the mean of their feature. Then filling and solving take turns. So
+    each turn of least squares lowers the error of the observed cells alone (Kiers 1997, by
+    majorization).
 
     Args:
-        training_set: what is learned from.
+        training_set: the training set.
         solve: (X (n, F) without gaps, m) -> the m-th autoencoder, alone.
-        progress: called with the share of the members done.
+        progress: called with the share of the members that are done.
     """
     members: list[Autoencoder] = []
     for m, rows in enumerate(training_set.pools):
@@ -42,7 +42,7 @@ def learn_members(
 
 
 def stack(members: list[Autoencoder]) -> Autoencoder:
-    """Autoencoders of one shape as the members of one."""
+    """Return one autoencoder with these autoencoders of one shape as members."""
     first = members[0]
     layers = range(len(first.weights))
     return Autoencoder(
@@ -55,6 +55,6 @@ def stack(members: list[Autoencoder]) -> Autoencoder:
 
 
 def as_layer(matrix: Values) -> Floats:
-    """A layer's weights (1, in, out) or biases (1, 1, out) of a matrix, for a single member."""
+    """Return a matrix as weights (1, in, out) or biases (1, 1, out) of a single member's layer."""
     layer: Floats = np.atleast_2d(matrix)[None].astype(np.float32)
     return layer

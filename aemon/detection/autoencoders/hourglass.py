@@ -1,4 +1,4 @@
-"""Training a symmetric hourglass: what the kinds that bend alike have in common."""
+"""Training of a symmetric hourglass, shared by the kinds with configured activations."""
 
 from aemon.config.detector_settings import DetectorSettings
 from aemon.detection.autoencoders.autoencoder import Autoencoder
@@ -16,7 +16,7 @@ def train_hourglass(
     seed: int,
     progress: Progress,
 ) -> Autoencoder:
-    """Train with hidden layers that bend as configured, and a code and output that do not."""
+    """Train with configured activations in hidden layers, and a linear code and output."""
     from aemon.detection.autoencoders.training import train_autoencoder
 
     plan = make_plan(shape, len(training_set), settings, chosen)

@@ -1,4 +1,4 @@
-"""How wide, deep and long: an autoencoder's size and training, chosen from the records."""
+"""Sizing: width, depth and training steps of an autoencoder, chosen from the records."""
 
 from dataclasses import dataclass
 from math import ceil
@@ -7,24 +7,27 @@ from aemon.config.detector_settings import DetectorSettings
 from aemon.errors import TrainingError
 
 CODE_SHARE = 0.75
-"""Default width of the code, as a share of the independent features (docs/decisions.md, "Tabular detection")."""
+"""Default width of the code, as a share of the independent features
+(docs/decisions.md, "Tabular detection")."""
 
 HIDDEN_FACTOR = 3
-"""Default width of the hidden layers, as a multiple of the features (docs/decisions.md, "Tabular detection")."""
+"""Default width of the hidden layers, as a multiple of the features
+(docs/decisions.md, "Tabular detection")."""
 
 MOST_HIDDEN, LEAST_HIDDEN = 512, 128
-"""Widest hidden layer chosen, and the narrowest of those narrowed: wider ones take longer to train
-than they gain."""
+"""Widest hidden layer that is chosen, and the least width that narrowing leaves. Wider layers take
+longer to train than they gain."""
 
 MOST_WEIGHTS = 512 * 512
-"""Between the features and the first hidden layer: of 1,500 columns, 175 units are hidden. (As wide
-as the features, they took 190 s to train on 800 records instead of 39, on the same busy core.)"""
+"""Most weights between the features and the first hidden layer: with 1,500 columns, the layer has
+175 units. (With as many units as features, training on 800 records took 190 s instead of 39, on the
+same busy core.)"""
 
 PASSES = 3
-"""How often training sees each record at least, where no steps are configured."""
+"""Least number of times that training reads each record, if no steps are configured."""
 
 MOST_STEPS = 3_000
-"""Steps chosen at most."""
+"""Most steps that are chosen."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +45,7 @@ class Shape:
 
     @property
     def encoder_layers(self) -> int:
-        """How many layers the encoder has."""
+        """Number of layers of the encoder."""
         return len(self.hidden) + 1
 
 
@@ -55,22 +58,22 @@ def choose_shape(
     code: int | None = None,
     regularised: bool = False,
 ) -> Shape:
-    """The widths for F features, of which `width` vary independently and are judged.
+    """Choose the widths for F features, of which `width` vary independently and are judged.
 
-    One feature alone has a code of width 0: its reconstruction is a constant, and its error
-    the distance from the middle.
+    A single feature has a code of width 0: its reconstruction is a constant, and its error is the
+    distance from the middle.
 
     Args:
-        features: how many there are, F.
-        settings: what is configured goes before what is chosen.
-        width: how many of them are independent; F if not given.
-        hidden: the kind's own choice of hidden layers, outermost first; () where it has none.
+        features: number of features, F.
+        settings: configured sizes take precedence over chosen sizes.
+        width: number of independent features; by default F.
+        hidden: the kind's own choice of hidden layers, outermost first; () for no hidden layers.
         code: the kind's own choice of code.
-        regularised: whether something but the code's width keeps it from copying its input.
+        regularised: whether something besides the code's width prevents a copy of the input.
 
     Raises:
-        TrainingError: the code would be as wide as the input, so nothing need be learned; or
-            hidden layers are configured for a kind that has none.
+        TrainingError: the code would be as wide as the input, so nothing would be learned; or
+            hidden layers are configured for a kind without hidden layers.
     """
     width = features if width is None else width
     if hidden == () and settings.hidden_sizes:
@@ -102,13 +105,13 @@ def choose_shape(
 
 
 def widened(features: int, factor: int) -> int:
-    """A layer `factor` times as wide as F features, within what training has time for."""
+    """Return `factor` times F features as a layer's width, bounded by the time of training."""
     most = max(min(MOST_HIDDEN, MOST_WEIGHTS // max(features, 1)), LEAST_HIDDEN)
     return min(factor * features, most)
 
 
 def choose_steps(records: int, settings: DetectorSettings, least: int) -> int:
-    """Training steps for N records: the kind's least, or more where that is under `PASSES`."""
+    """Return the training steps for N records: at least the kind's, and `PASSES` over records."""
     if settings.steps is not None:
         return settings.steps
     passes = ceil(PASSES * records / settings.batch_records)

@@ -1,4 +1,4 @@
-"""Training autoencoders by gradient descent. The only module that imports torch."""
+"""Training of autoencoders by gradient descent. The only module that imports torch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,13 +13,13 @@ from aemon.detection.autoencoders.training_set import TrainingSet
 from aemon.detection.features.outputs import Outputs
 
 CHECKS = 24
-"""How often in a training its progress is told."""
+"""Number of progress reports in one training."""
 
 WARM_UP = 0.3
 """Share of the steps in which the learning rate rises to its peak (Smith & Topin 2018)."""
 
 FIRST_RATE = 1 / 25
-"""Of the peak: the learning rate of the first step."""
+"""Learning rate of the first step, as a share of the peak."""
 
 TINY = 1e-6
 
@@ -37,22 +37,24 @@ def train_autoencoder(
 ) -> Autoencoder:
     """Train M autoencoders at once, each on the records outside its own fold.
 
-    The same lesson, plan and seed give the same weights, bit for bit, on the same machine and
-    torch.
+    The same training set, plan and seed give the same weights, bit for bit, on the same machine
+    with the same torch.
 
     Args:
-        training_set: what is learned from.
-        plan: what is trained, and how.
-        seed: of the initial weights, the choice of records and the noise.
-        start: weights to go on from, instead of random ones.
-        progress: called with the share of the steps done, now and then.
+        training_set: the training set.
+        plan: sizes and training of the autoencoder.
+        seed: seed of the initial weights, the choice of records and the noise.
+        start: initial weights, in place of random weights.
+        progress: called from time to time with the share of the steps that are done.
 
     Raises:
-        ValueError: the weights to go on from are of another shape than the plan's.
+        ValueError: the initial weights have other shapes than the plan.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # a busy neighbour makes two threads 10-20 times slower than one
-    torch.set_flush_denormal(True)  # numbers below 1e-38 took half the time where many units rest
+    torch.set_flush_denormal(
+        True
+    )  # numbers below 1e-38 took half the time with many inactive units
     try:
         return _Training(training_set, plan, seed, start).run(progress)
     finally:
@@ -82,7 +84,7 @@ class _Training:
         weighted = torch.tensor(training_set.mask * training_set.weights)
         corruptible = torch.tensor(training_set.weights > 0)  # context stays as it is
         pools = torch.tensor(training_set.pools)  # (M, n)
-        if features.ndim > weighted.ndim:  # each member's own, one behind the other
+        if features.ndim > weighted.ndim:  # each member's own features, in sequence
             pools += len(training_set) * torch.arange(members)[:, None]
             features, weighted = features.flatten(0, 1), weighted.repeat(members, 1)
         batch = min(plan.batch_records, pools.shape[1])
@@ -100,7 +102,7 @@ class _Training:
             error = outputs.error(raw, X, W)  # (M,)
             loss = error.sum()
             if plan.divergence is not None:
-                # twice the nats a feature, of a normal residual whose variance is the error
+                # twice the nats for a feature, for a normal residual with the error as variance
                 loss = loss + plan.divergence * 2 / features_weight * (error.detach() * nats).sum()
             if plan.sparsity is not None:
                 loss = loss + _sparsity_loss(code, plan.sparsity)
@@ -137,7 +139,7 @@ class _Training:
         X: torch.Tensor,  # noqa: N803 -- (M, B, F)
         parameters: Parameters,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Last layer's numbers (M, B, F), code (M, B, C), and its mean divergence (M,) in nats."""
+        """Return the last layer (M, B, F), code (M, B, C), its mean divergence (M,) in nats."""
         plan, values, code = self.plan, X, X
         nats = torch.zeros(())
         for layer in range(plan.layers):
@@ -150,10 +152,10 @@ class _Training:
         return values, code, nats
 
     def _drawn(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Codes drawn from N(mean, e^log_variance), and their divergence from N(0, 1) in nats.
+        """Draw codes from N(mean, e^log_variance); return also their divergence from N(0, 1).
 
-        Kingma & Welling 2014: the draw as mean + deviation * noise, section 2.4; the divergence
-        -1/2 sum(1 + log s^2 - m^2 - s^2), appendix B. The mean over records (M,).
+        The draw is mean + deviation * noise (Kingma & Welling 2014, section 2.4). The divergence
+        is -1/2 sum(1 + log s^2 - m^2 - s^2) (appendix B), in nats, the mean over records (M,).
         """
         mean, log_variance = values[..., : self.plan.code], values[..., self.plan.code :]
         log_variance = log_variance.clamp(-MOST_LOG_VARIANCE, MOST_LOG_VARIANCE)
@@ -162,7 +164,7 @@ class _Training:
         return mean + noise * (0.5 * log_variance).exp(), nats
 
     def _shapes(self) -> list[tuple[int, int, int]]:
-        """Shapes of the parameters: weights (M, in, out) and biases (M, 1, out) by turns."""
+        """Return the parameters' shapes: weights (M, in, out), biases (M, 1, out) by turns."""
         plan, shapes = self.plan, []
         for layer, (rows, columns) in enumerate(zip(plan.widths, plan.widths[1:], strict=False)):
             doubled = plan.variational and layer == plan.encoder_layers - 1
@@ -174,7 +176,7 @@ class _Training:
         return shapes
 
     def _initial(self) -> Parameters:
-        """Uniform within 1 / sqrt(in), as torch.nn.Linear draws them."""
+        """Draw parameters uniformly within 1 / sqrt(in), as torch.nn.Linear does."""
         shapes = self._shapes()
         bounds = [max(rows, 1) ** -0.5 for _, rows, _ in shapes[::2] for _ in range(2)]
         return [
@@ -191,7 +193,7 @@ class _Training:
             pairs[last] = (weight, bias)
         arrays = [array for pair in pairs for array in pair]
         if [array.shape for array in arrays] != self._shapes():
-            raise ValueError(f"layers of other shapes to start from than {self.plan.widths}")
+            raise ValueError(f"initial weights do not have the shapes of {self.plan.widths}")
         return [torch.tensor(array).requires_grad_() for array in arrays]
 
     def _finished(self, parameters: Parameters) -> Autoencoder:
@@ -216,10 +218,10 @@ class _Training:
 
 
 class _Outputs:
-    """`Outputs` in torch, as a loss: the mean over features of twice the negative log-likelihood.
+    """Loss of `Outputs` in torch: the mean over features of twice the negative log-likelihood.
 
     Squared error for numbers (a normal distribution of spread 1), binary cross-entropy for
-    truths, cross-entropy for categories; each feature by its weight.
+    booleans, cross-entropy for categories; each feature counts by its weight.
     """
 
     def __init__(self, outputs: Outputs) -> None:
@@ -232,7 +234,7 @@ class _Outputs:
         self.numbers = None if outputs.plain else torch.nonzero(numbers).flatten()
 
     def error(self, raw: torch.Tensor, X: torch.Tensor, W: torch.Tensor) -> torch.Tensor:  # noqa: N803
-        """Weighted error of each member (M,), of the last layer's numbers (M, B, F)."""
+        """Return the weighted error of each member (M,), of the last layer's numbers (M, B, F)."""
         if self.numbers is None:
             total = (W * (raw - X) ** 2).sum(dim=(1, 2))
             return total / W.sum(dim=(1, 2)).clamp_min(TINY)
@@ -254,7 +256,7 @@ class _Outputs:
 
 
 def _layer(parameters: Parameters, layer: int, plan: Plan) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weight and bias of a layer; a tied decoder's weight is that of the layer it mirrors."""
+    """Return weight and bias of a layer; a tied decoder uses the weight of its mirrored layer."""
     mirror = plan.layers - 1 - layer
     weight = parameters[2 * layer]
     if plan.tied and layer > mirror:
@@ -269,7 +271,7 @@ def _optimizer(plan: Plan, parameters: Parameters) -> torch.optim.Optimizer:
 
 
 def _sparsity_loss(code: torch.Tensor, sparsity: Sparsity) -> torch.Tensor:
-    """The penalty of all members; the KL divergence less the entropy of its target, a constant."""
+    """Return the penalty of all members; the target's entropy, a constant, is left out of KL."""
     if sparsity.norm == "l1":
         return sparsity.weight * code.abs().mean(dim=(1, 2)).sum()
     activity = code.mean(dim=1)  # (M, C)
@@ -279,7 +281,7 @@ def _sparsity_loss(code: torch.Tensor, sparsity: Sparsity) -> torch.Tensor:
 
 
 def _schedule(step: int, steps: int) -> float:
-    """The learning rate at a step, as a share of its peak: cosine up, cosine down to 0."""
+    """Return the learning rate at a step, as a share of its peak: cosine up, cosine down to 0."""
     done = step / steps
     if done < WARM_UP:
         return FIRST_RATE + (1 - FIRST_RATE) * (1 - cos(pi * done / WARM_UP)) / 2

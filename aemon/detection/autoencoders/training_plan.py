@@ -1,4 +1,4 @@
-"""What is trained by gradient descent, and how: what a kind hands to `training`."""
+"""Plans for training by gradient descent: what a kind passes to `training`."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,10 +10,10 @@ from aemon.detection.autoencoders.sizing import Shape, choose_steps
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sparsity:
-    """What a busy code costs, beside the error.
+    """Penalty for an active code, beside the error.
 
     `kl`: weight times the mean over the code's units of KL(target || mean activation), both as
-    rates of a coin (Ng 2011, CS294A lecture notes, section 3); for activations from 0 to 1.
+    Bernoulli rates; for activations from 0 to 1. (Ng 2011, CS294A lecture notes, section 3.)
     `l1`: weight times the mean absolute activation.
     """
 
@@ -24,24 +24,24 @@ class Sparsity:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is trained, and how.
+    """Sizes and training of an autoencoder.
 
     Attributes:
-        widths: of features, the layers between, and features again.
-        activations: one for each layer, so one fewer than `widths`.
-        encoder_layers: how many layers the encoder has.
-        steps: of the optimizer.
+        widths: widths of features, inner layers, and features again.
+        activations: activation of each layer, so one fewer than `widths`.
+        encoder_layers: number of layers of the encoder.
+        steps: number of steps of the optimizer.
         batch_records: records in a step, for each member.
         learning_rate: its peak with `adam`, its constant value with `momentum`.
         optimizer: Adam (Kingma & Ba 2015, algorithm 1) on a one-cycle schedule, or gradient
             descent with momentum (Rumelhart, Hinton & Williams 1986, equation 9).
-        momentum: share of the last step taken again; for `momentum` alone.
-        noise: most Gaussian noise on inputs, in spreads; each record draws its level below it.
-        masking: most cells set to 0; each record draws its share below it.
-        tied: the decoder's weights are the encoder's, transposed.
+        momentum: share of the last step that is added again; for `momentum` alone.
+        noise: largest Gaussian noise on inputs, in spreads; each record draws its level below it.
+        masking: largest share of cells set to 0; each record draws its share below it.
+        tied: whether the decoder's weights are the encoder's, transposed.
         sparsity: penalty on the code.
-        divergence: where given, the code is a distribution, and so many times its divergence
-            from N(0, 1) is paid beside the error.
+        divergence: if given, the code is a distribution, and this is the weight of its divergence
+            from N(0, 1) beside the error.
     """
 
     widths: tuple[int, ...]
@@ -60,7 +60,7 @@ class Plan:
 
     @property
     def layers(self) -> int:
-        """How many layers there are, L."""
+        """Number of layers, L."""
         return len(self.widths) - 1
 
     @property
@@ -76,11 +76,11 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choices:
-    """What a kind chooses of its training; the words are those of `Plan`.
+    """A kind's own choices for training, with the meanings of `Plan`.
 
     Attributes:
-        least_steps: of the optimizer, however few the records are.
-        activations: None for an hourglass that bends everywhere but in the linear code and output.
+        least_steps: least number of steps of the optimizer, also for few records.
+        activations: None for configured activations, with a linear code and output.
     """
 
     least_steps: int
@@ -92,7 +92,7 @@ class Choices:
 
 
 def make_plan(shape: Shape, records: int, settings: DetectorSettings, chosen: Choices) -> Plan:
-    """Make a plan for N records: what is configured goes before what the kind chooses."""
+    """Make a plan for N records; configured values take precedence over the kind's choices."""
     side = (settings.activation,) * len(shape.hidden)
     return Plan(
         widths=shape.widths,

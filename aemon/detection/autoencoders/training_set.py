@@ -1,4 +1,4 @@
-"""What autoencoders are taught: records as features, and which of them each member never sees."""
+"""The training set of autoencoders: records as features, and the held-out fold of each member."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,14 +11,13 @@ from aemon.detection.arrays import Floats, Mask, Rows
 from aemon.detection.features.outputs import Outputs
 
 LAST_SHARE = 0.2
-"""Share of the records, the newest, that a single member never sees."""
-
+"""Share of the records, the newest, that a single member does not learn from."""
 
 CUT_ALONE = 20
-"""Records a stretch that an entity must have to be cut on its own."""
+"""Least number of records in a fold for an entity to be divided on its own."""
 
 ALIKE = 4.0
-"""Standard errors of an autocorrelation, beyond which records in a row are a series."""
+"""Number of standard errors of an autocorrelation beyond which records in a row are a series."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,16 +25,16 @@ class TrainingSet:
     """N records to learn from.
 
     Attributes:
-        features: X (N, F), 0 where missing; or (M, N, F), where members learn from features of
-            their own.
-        mask: (N, F), which cells were observed.
+        features: X (N, F), 0 where missing; or (M, N, F), if each member learns from its own
+            features.
+        mask: (N, F), True for observed cells.
         weights: (F,) weight of each feature in the error.
-        outputs: what makes features of the last layer's numbers.
-        width: independent features that vary and are judged.
-        folds: (N,) the member that never sees a record, -1 where all do.
-        members: how many autoencoders learn, M.
-        trusted: (N,) which records teach; None if all do. The others are only held out.
-        by_choice: whether the records follow each other, where somebody has said so.
+        outputs: conversion of the last layer's numbers to features.
+        width: number of independent features that vary and are judged.
+        folds: (N,) the member that does not learn from a record, -1 if all members do.
+        members: number of autoencoders, M.
+        trusted: (N,) mask of the records to learn from; None for all. The others are held out.
+        by_choice: whether the records follow each other, if configured; otherwise None.
     """
 
     features: Floats
@@ -52,44 +51,44 @@ class TrainingSet:
         return len(self.folds)
 
     @property
-    def teachers(self) -> Rows:
-        """Rows of the records that teach (K,)."""
+    def trusted_rows(self) -> Rows:
+        """Rows of the records to learn from (K,)."""
         return np.arange(len(self)) if self.trusted is None else np.flatnonzero(self.trusted)
 
     @property
     def unseen(self) -> Mask:
-        """Which records each member never sees (M, N)."""
+        """Mask (M, N) of the records that each member does not learn from."""
         unseen: Mask = self.folds == np.arange(self.members)[:, None]
         return unseen if self.trusted is None else unseen | ~self.trusted
 
     @cached_property
     def series(self) -> bool:
-        """Whether the records follow each other: by choice, or by how alike those in a row are."""
+        """Whether the records follow each other: as configured, or by their autocorrelation."""
         if self.by_choice is not None:
             return self.by_choice
         return self.likeness.beyond_chance
 
     @cached_property
     def likeness(self) -> "Likeness":
-        """How alike the records in a row are, by what is judged."""
+        """Autocorrelation of consecutive records in the judged features."""
         judged = self.weights > 0
         _, entities = np.unique(self.features[:, ~judged], axis=0, return_inverse=True)
         return likeness_in_a_row(self.features[:, judged], entities.ravel())
 
     @cached_property
     def pools(self) -> npt.NDArray[np.int64]:
-        """Rows each member learns from (M, n); the shortest pool sets n, for one batched net."""
+        """Rows that each member learns from (M, n); the shortest pool sets n, for one batch."""
         pools = [np.flatnonzero(~unseen) for unseen in self.unseen]
         least = min(map(len, pools))
         return np.stack([pool[_evenly(len(pool), least)] for pool in pools]).astype(np.int64)
 
 
 def contiguous_folds(records: int, members: int) -> Rows:
-    """The fold of each of N records in time order (N,): M stretches of equal length.
+    """Return the fold of each of N records in time order (N,): M parts of equal length.
 
-    In stretches, because neighbours in time are alike: a record is then judged by a member that
-    saw none of its neighbours but those at the ends (blocked cross-validation, Burman, Chow &
-    Nolan 1994). A single member is tried on the newest fifth alone.
+    Folds are contiguous because neighbours in time are alike. So the member that judges a record
+    has seen none of its neighbours, except at the ends of the fold (blocked cross-validation,
+    Burman, Chow & Nolan 1994). A single member has the newest fifth alone as its fold.
     """
     if members == 1:
         held_out = np.arange(records) >= round((1 - LAST_SHARE) * records)
@@ -98,15 +97,15 @@ def contiguous_folds(records: int, members: int) -> Rows:
 
 
 def folds_of(entities: npt.NDArray[np.object_], members: int) -> Rows:
-    """The fold of each of N records in time order (N,): each entity's are cut on their own.
+    """Return the fold of each of N records in time order (N,), with each entity divided alone.
 
-    Were all cut together, an entity that is new, or has a new level, would lie in the newest
-    stretch alone: its member would have seen nothing of it, and the line would be that high.
-    Entities with few records are cut together.
+    If all records were divided together, an entity that is new, or has a new level, would lie in
+    the newest fold alone. Its member would not know the entity, and the threshold would be too
+    high. Entities with few records are divided together.
 
     Args:
-        entities: (N,) what each record belongs to.
-        members: how many stretches, M.
+        entities: (N,) the entity of each record.
+        members: number of folds, M.
     """
     names, codes = np.unique(entities.astype(str), return_inverse=True)
     few = np.bincount(codes, minlength=len(names)) < CUT_ALONE * members
@@ -119,25 +118,25 @@ def folds_of(entities: npt.NDArray[np.object_], members: int) -> Rows:
 
 
 def likeness_in_a_row(features: Floats, entities: Rows | None = None) -> "Likeness":
-    """Return how alike records in a row are, those of each entity.
+    """Return how alike consecutive records of an entity are.
 
-    By the mean first autocorrelation of the features (N, F), each entity's about its own mean;
-    its standard error is at most 1 / sqrt(N) where records come in any order (Bartlett 1946).
+    The measure is the mean first autocorrelation of the features (N, F), each entity's about its
+    own mean. Its standard error is at most 1 / sqrt(N) for records in random order (Bartlett 1946).
 
     Args:
         features: (N, F), in the order of time.
-        entities: (N,) whose each record is, from 0; None where all are of one.
+        entities: (N,) entity of each record, from 0; None if all records belong to one entity.
     """
     if not features.size:
         return NOT_ALIKE
     if entities is None:
         entities = np.zeros(len(features), dtype=np.intp)
     order = np.argsort(entities, kind="stable")
-    whose, ordered = entities[order], features[order].astype(np.float64)
-    sums = np.stack([np.bincount(whose, column) for column in ordered.T], axis=1)
-    means = sums / np.maximum(np.bincount(whose), 1)[:, None]
-    centred = ordered - means[whose]
-    in_row = whose[1:] == whose[:-1]
+    owners, ordered = entities[order], features[order].astype(np.float64)
+    sums = np.stack([np.bincount(owners, column) for column in ordered.T], axis=1)
+    means = sums / np.maximum(np.bincount(owners), 1)[:, None]
+    centred = ordered - means[owners]
+    in_row = owners[1:] == owners[:-1]
     if not in_row.any():
         return NOT_ALIKE
     power = (centred**2).mean(axis=0)
@@ -154,12 +153,12 @@ class Likeness(NamedTuple):
 
     @property
     def beyond_chance(self) -> bool:
-        """Whether the records are a series."""
+        """True if the records are a series."""
         return self.mean > ALIKE * self.error
 
 
 NOT_ALIKE = Likeness(0.0, 1.0)
 
 
-def _evenly(there: int, wanted: int) -> npt.NDArray[np.intp]:
-    return np.linspace(0, there - 1, wanted).round().astype(np.intp)
+def _evenly(present: int, needed: int) -> npt.NDArray[np.intp]:
+    return np.linspace(0, present - 1, needed).round().astype(np.intp)

@@ -1,1 +1,1 @@
-"""The operating state: which records show a machine at work, and are judged."""
+"""The operating state: the records of a working machine, which are judged."""

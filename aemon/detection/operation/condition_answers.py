@@ -1,4 +1,4 @@
-"""Whether a condition holds, record by record: true, false, or nobody can tell."""
+"""Whether a condition holds for each record: true, false, or open because a cell is missing."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -33,36 +33,36 @@ _COMPARE = {
 
 
 class Answer(NamedTuple):
-    """Of N records: where a condition holds, and where a missing cell leaves it open."""
+    """Answer of a condition for N records; a missing cell may leave it open."""
 
-    holds: Mask  # (N,), false where it is open
+    holds: Mask  # (N,), false where open
     open: Mask  # (N,)
 
 
 def hold(
     condition: Condition, values: pd.DataFrame, readings: Mapping[str, Reading] | None = None
 ) -> Answer:
-    """Answer a condition for N records, in the logic of SQL: what is unknown stays so.
+    """Answer a condition for N records, in the logic of SQL: unknown stays unknown.
 
-    A comparison with a missing cell, or with one that cannot be read as what it is compared with,
-    is open; `and` is false where one part is, `or` true where one part is, whatever the others are.
+    A comparison is open if a cell is missing or unreadable as the type it is compared with. `and`
+    is false if one part is false, and `or` is true if one part is true, whatever the other parts.
 
     Args:
         condition: about columns of the records.
         values: (N, columns) the records.
-        readings: how cells are read, of columns that are not read as they are.
+        readings: conversion of cells, by column, for columns that need one.
     """
     return _Asked(values, readings or {}).answer(condition)
 
 
 class _Asked:
-    """The records, and how their cells are read."""
+    """The records, and the conversion of their cells."""
 
     def __init__(self, values: pd.DataFrame, readings: Mapping[str, Reading]) -> None:
         self._values = values
         self._readings = readings
 
-    def answer(self, condition: Condition) -> Answer:  # noqa: PLR0911 -- a table, read from the top
+    def answer(self, condition: Condition) -> Answer:  # noqa: PLR0911 -- a table of cases
         match condition:
             case Compared(column, sign, other):
                 return self._compared(column, sign, other)
@@ -95,22 +95,24 @@ class _Asked:
         return Answer(_compare(sign, numbers, other) & ~np.isnan(numbers), np.isnan(numbers))
 
     def _columns_compared(self, left: Column, sign: str, right: Column) -> Answer:
-        """Two cells as numbers; where one is none, whether they are the same text."""
+        """Compare two cells as numbers; if one is not a number, compare texts for equality."""
         first, second = self._numbers(left), self._numbers(right)
         numbers = ~np.isnan(first) & ~np.isnan(second)
         holds = _compare(sign, first, second) & numbers
         if sign not in ("==", "!=") or numbers.all():
             return Answer(holds, ~numbers)
         texts, others = self._texts(left), self._texts(right)
-        there = (texts != "") & (others != "")
+        present = (texts != "") & (others != "")
         same = np.asarray(texts == others, dtype=bool)
-        return Answer(np.where(numbers, holds, there & (same == (sign == "=="))), ~numbers & ~there)
+        return Answer(
+            np.where(numbers, holds, present & (same == (sign == "=="))), ~numbers & ~present
+        )
 
     def _text_compared(self, column: Column, sign: str, value: str) -> Answer:
         texts = self._texts(column)
-        there = np.asarray(texts != "", dtype=bool)
+        present = np.asarray(texts != "", dtype=bool)
         same = np.asarray(texts == value.strip(), dtype=bool)
-        return Answer((same == (sign == "==")) & there, ~there)
+        return Answer((same == (sign == "==")) & present, ~present)
 
     def _cells(self, column: Column) -> "pd.Series":
         reading = self._readings.get(column.name, AS_IS)
@@ -124,7 +126,7 @@ class _Asked:
         return np.where(np.isin(numbers, (0.0, 1.0)), numbers, np.nan)
 
     def _texts(self, column: Column) -> "np.ndarray":
-        """Cells as texts (N,), empty where one is missing."""
+        """Return cells as texts (N,), empty for missing cells."""
         texts, codes = read_texts(self._cells(column))
         return np.array([*texts, ""], dtype=object)[codes]
 

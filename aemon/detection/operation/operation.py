@@ -1,4 +1,4 @@
-"""The records that show a machine at work: only those are judged, and only those teach."""
+"""The operating state: only records of a working machine are judged and used in training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,26 +27,26 @@ _NEVER = np.datetime64("NaT", "us")
 
 
 class Standing(NamedTuple):
-    """What N records show of the operating state."""
+    """Operating state of N records."""
 
-    judged: Mask  # (N,) the condition holds, and has for long enough
-    stretches: npt.NDArray[np.int64]  # (N,) which stretch of its entity, 0 where one may go on
-    open: Mask  # (N,) a cell is missing, and the condition can't be told
-    halted: Mapping[str, np.datetime64]  # entity -> time of its newest record, where not judged
+    judged: Mask  # (N,) the condition has held for long enough
+    stretches: npt.NDArray[np.int64]  # (N,) period of its entity; 0 for a period that may continue
+    open: Mask  # (N,) a cell is missing, so the condition has no answer
+    halted: Mapping[str, np.datetime64]  # entity -> time of its newest record, if not judged
     after: Starts
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Operation:
-    """When records are judged. Made by `fit_operation`.
+    """The condition under which records are judged. Made by `fit_operation`.
 
     Attributes:
         only_when: the condition, as text.
-        settle: so long after it began to hold, records are not judged yet.
-        wind_down: so long before it ceased to hold, records teach nothing.
-        settle_rows: how many records of one entity came within that, at most, in training.
-        readings: how cells are read, of columns that are not read as they are.
-        starts: where the entities stood when the training ended.
+        settle: records are not judged for this long after the condition began to hold.
+        wind_down: records are not used in training for this long before the condition ceased.
+        settle_rows: largest number of records of one entity within `settle`, in training.
+        readings: conversion of cells, by column, for columns that need one.
+        starts: state of the entities at the end of the training.
     """
 
     only_when: str
@@ -64,27 +64,27 @@ class Operation:
 
     @cached_property
     def condition(self) -> Condition:
-        """The condition, read."""
+        """The parsed condition."""
         return parse_condition(self.only_when)
 
     def answer(self, values: pd.DataFrame) -> Answer:
-        """Return for which of N records the condition holds, and for which nobody can tell.
+        """Return for which of N records the condition holds, and for which the answer is open.
 
         Raises:
-            FrameError: one of its columns is missing.
+            FrameError: a column of the condition is missing.
         """
         values = named_columns(values)
         for name in columns_of(self.condition):
             if name not in values.columns:
                 raise FrameError(
-                    f"column {name!r}, which columns.only_when asks for, is missing; "
-                    f"there are: {', '.join(values.columns) or 'none'}",
+                    f"column {name!r}, used by columns.only_when, is missing; "
+                    f"the records have: {', '.join(values.columns) or 'none'}",
                     todo="restore the column, or change columns.only_when and train again",
                 )
         return hold(self.condition, values, self.readings)
 
     def seen(self, values: pd.DataFrame) -> list[str]:
-        """Return what the columns of the condition hold in N records, a part of a sentence each."""
+        """Return the values of the condition's columns in N records, a part of a sentence each."""
         found = []
         values = named_columns(values)
         for name in columns_of(self.condition):
@@ -99,37 +99,36 @@ class Operation:
         return found
 
     def look(self, frame: Frame, before: Starts | None = None) -> Standing:
-        """See which of N records are judged.
+        """Return which of N records are judged, with the state of their entities.
 
-        A record of which nobody can tell whether the condition holds is not judged, and is no
-        sign that the machine stopped. Where no record before an entity's first one is known, the
-        condition is taken to have held for long.
+        A record with an open answer is not judged, and does not show that the machine stopped. If
+        no earlier record of an entity is known, the condition counts as having held for long.
 
         Args:
             frame: the records.
-            before: where the entities stood after the records before these.
+            before: state of the entities after the earlier records.
 
         Raises:
             FrameError: a column of the condition is missing.
         """
         answer = self.answer(frame.values)
         known = before.by_entity if before is not None else {}
-        told = np.flatnonzero(~answer.open)
-        entities, times = frame.entities[told], frame.times[told]
+        answered = np.flatnonzero(~answer.open)
+        entities, times = frame.entities[answered], frame.times[answered]
         codes, names = pd.factorize(entities)
         late = _are_late(codes, [known.get(str(name)) for name in names], times)
         order = np.lexsort((times, 2 * codes + ~late))  # an entity's late records come first
-        holds, times = answer.holds[told][order], times[order]
+        holds, times = answer.holds[answered][order], times[order]
         first = np.ones(len(order), dtype=bool)  # of an entity, or of its late records
         first[1:] = (codes[order][1:] != codes[order][:-1]) | (late[order][1:] != late[order][:-1])
         start = self._began(holds, times, first, [
             None if late[place] else known.get(str(entities[place])) for place in order[first]
         ])  # fmt: skip
         judged = holds & (np.isnat(start) | (times - start >= self.settle))
-        anew = np.zeros(len(order), dtype=np.int64)
-        anew[1:] = judged[1:] & ~judged[:-1] & ~first[1:]
-        counts = np.cumsum(anew)
-        rows = told[order]
+        begins = np.zeros(len(order), dtype=np.int64)
+        begins[1:] = judged[1:] & ~judged[:-1] & ~first[1:]
+        counts = np.cumsum(begins)
+        rows = answered[order]
         standing = Standing(
             judged=np.zeros(len(frame), dtype=bool),
             stretches=np.zeros(len(frame), dtype=np.int64),
@@ -140,13 +139,15 @@ class Operation:
         standing.judged[rows] = judged
         standing.stretches[rows] = counts - _carried(counts, first)
         ends = np.flatnonzero(np.append(first[1:], True) & ~late[order]) if len(order) else order
-        whose = [str(entities[place]) for place in order[ends]]
-        halted = {n: times[end] for n, end in zip(whose, ends, strict=True) if not judged[end]}
-        newer = self._newer(whose, ends, holds, times, np.where(judged, _NEVER, start))
+        entity_names = [str(entities[place]) for place in order[ends]]
+        halted = {
+            n: times[end] for n, end in zip(entity_names, ends, strict=True) if not judged[end]
+        }
+        newer = self._newer(entity_names, ends, holds, times, np.where(judged, _NEVER, start))
         return standing._replace(halted=halted, after=standing.after.with_newer(newer))
 
     def winding_down(self, frame: Frame) -> Mask:
-        """Return which of N records lie so shortly before the condition ceased to hold (N,).
+        """Return a mask (N,) of records within `wind_down` before the condition ceased to hold.
 
         Raises:
             FrameError: a column of the condition is missing.
@@ -161,13 +162,13 @@ class Operation:
         return np.asarray(following - frame.times <= self.wind_down, dtype=bool)
 
     def _began(self, holds: Mask, times: Times, first: Mask, known: list[Start | None]) -> Times:
-        """Return when the condition began to hold (N,), NaT where that was not seen.
+        """Return the time at which the condition began to hold (N,), NaT if it is not known.
 
         Args:
             holds: (N,) by entity, in the order of time.
-            times: (N,)
-            first: (N,) of an entity.
-            known: where each entity stood before.
+            times: (N,) event times.
+            first: (N,) mask of the first record of each entity.
+            known: state of each entity before.
         """
         begins = np.zeros(len(holds), dtype=bool)
         begins[1:] = holds[1:] & ~holds[:-1] & ~first[1:]
@@ -197,22 +198,24 @@ class Operation:
         }
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it, for `from_json`."""
+        """Return all fields, for `from_json`."""
         return {
             "only_when": self.only_when,
             "settle": int(self.settle.astype(np.int64)),
             "wind_down": int(self.wind_down.astype(np.int64)),
             "settle_rows": self.settle_rows,
-            "readings": {name: one.as_json() for name, one in self.readings.items()},
+            "readings": {name: reading.as_json() for name, reading in self.readings.items()},
             "starts": self.starts.as_json(),
         }
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any] | None) -> "Operation | None":
-        """Return the inverse of `as_json`; None of a detector that judges all records."""
+        """Return the inverse of `as_json`; None for a detector that judges all records."""
         if not stored:
             return None
-        readings = {name: Reading.from_json(one) for name, one in stored["readings"].items()}
+        readings = {
+            name: Reading.from_json(reading) for name, reading in stored["readings"].items()
+        }
         return cls(
             only_when=stored["only_when"],
             settle=np.timedelta64(stored["settle"], "us"),
@@ -228,7 +231,7 @@ def _shown(settle: np.timedelta64) -> str:
 
 
 def _are_late(codes: Rows, known: list[Start | None], times: Times) -> Mask:
-    """Which records (N,) are older than the newest one known of their entity before these."""
+    """Return a mask (N,) of records older than the newest earlier record of their entity."""
     newest = np.array([_NEVER if one is None else one.newest for one in known], dtype=times.dtype)
     if not len(newest):
         return np.zeros(len(times), dtype=bool)
@@ -236,7 +239,7 @@ def _are_late(codes: Rows, known: list[Start | None], times: Times) -> Mask:
 
 
 def _carried(counts: npt.NDArray[np.int64], first: Mask) -> npt.NDArray[np.int64]:
-    """The count (N,) that each entity began with."""
+    """Return the count (N,) with which each entity began."""
     if not len(counts):
         return counts
     places = np.maximum.accumulate(np.where(first, np.arange(len(counts)), 0))

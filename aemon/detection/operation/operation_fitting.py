@@ -1,4 +1,4 @@
-"""Learning which records are judged, and choosing those that teach."""
+"""Fitting the operating state, and choosing the records to train on."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -15,18 +15,18 @@ from aemon.detection.thresholds.by_entity import of_entities
 from aemon.frame import Frame
 
 MOST_SETTLE_ROWS = 10_000
-"""Records of an entity read before a late one to see whether it has settled."""
+"""Most records of an entity that are read before a late record to find out whether it settled."""
 
 
 def fit_operation(frame: Frame, columns: ColumnSettings) -> Operation | None:
-    """Learn how a configured condition is to be read; None where all records are judged.
+    """Fit the reading of a configured condition; None if all records are judged.
 
     Args:
         frame: records of all states.
         columns: the settings.
 
     Raises:
-        FrameError: one of its columns is not in the records, or can be read in two ways.
+        FrameError: a column of the condition is missing, or its values can be read in two ways.
     """
     if columns.only_when is None:
         return None
@@ -46,7 +46,7 @@ def fit_operation(frame: Frame, columns: ColumnSettings) -> Operation | None:
 
 
 def _most_within(frame: Frame, settle: np.timedelta64) -> int:
-    """How many records of one entity lie in a stretch of time, at most, and one before."""
+    """Return the most records of one entity within a time `settle`, plus one."""
     if not settle:
         return 0
     most = 0
@@ -58,9 +58,9 @@ def _most_within(frame: Frame, settle: np.timedelta64) -> int:
 
 
 def at_work(frame: Frame, operation: Operation | None) -> Frame:
-    """Return the records that are judged, which know their stretches; all without a condition.
+    """Return the records that are judged, with their periods; all records without a condition.
 
-    Those that know theirs already were judged before, and are kept.
+    Records that already have periods were judged before, and are kept.
     """
     if operation is None:
         return replace(frame, stretches=None)

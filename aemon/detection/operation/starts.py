@@ -1,4 +1,4 @@
-"""Since when a condition has held, entity by entity: what one fetch leaves behind for the next."""
+"""Since when a condition has held, by entity: state that one fetch passes to the next."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,20 +7,20 @@ from typing import Any
 import numpy as np
 
 MOST_SETTLED = 1_000
-"""Entities that have settled of which the newest record's time is kept, those seen last."""
+"""Most settled entities whose newest time is kept: those with the newest records."""
 
 MOST_UNSETTLED = 10_000
-"""Entities at rest, or not settled yet, that are remembered, those seen last."""
+"""Most idle or unsettled entities that are kept: those with the newest records."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Start:
-    """Where an entity stands after its newest record.
+    """State of an entity after its newest record.
 
     Attributes:
         newest: time of that record.
         holds: whether the condition holds.
-        since: when it began to hold; None where that was not seen, or is long enough ago.
+        since: time at which it began to hold; None if unknown, or long enough ago.
     """
 
     newest: np.datetime64
@@ -29,18 +29,18 @@ class Start:
 
     @property
     def settled(self) -> bool:
-        """Whether its next record is judged, if the condition holds for it."""
+        """Whether the next record is judged, if the condition holds for it."""
         return self.holds and self.since is None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Starts:
-    """Where all entities stand; of nobody, to begin with."""
+    """State of all entities; empty at first."""
 
     by_entity: Mapping[str, Start] = field(default_factory=dict)
 
     def with_newer(self, newer: Mapping[str, Start]) -> "Starts":
-        """Return these with the newer ones of some entities; the oldest of too many go."""
+        """Return these states with newer states of some entities; the oldest beyond limits go."""
         kept = {name: start for name, start in self.by_entity.items() if name not in newer}
         found = kept | dict(newer)
         settled = [name for name, start in found.items() if start.settled]
@@ -57,7 +57,7 @@ class Starts:
 
     @classmethod
     def from_json(cls, noted: Any) -> "Starts":
-        """Return what `as_json` wrote; of nobody if it is none."""
+        """Return what `as_json` wrote; empty if the value is invalid."""
         found = {}
         try:
             for name, (newest, holds, *since) in (noted or {}).items():

@@ -1,4 +1,4 @@
-"""The mode that a record fits best, where no mode of the training is given with it."""
+"""The mode that fits a record best, for records that have no mode of the training."""
 
 import numpy as np
 
@@ -11,15 +11,15 @@ from aemon.detection.scoring.scorer import Scorer
 def fill_modes(
     feature_map: FeatureMap, scorer: Scorer, codes: Rows, features: Floats, mask: Mask
 ) -> Rows:
-    """Put the likeliest mode into features that have none, in place; return the modes (N,).
+    """Put the likeliest mode into features without a mode, in place; return the modes (N,).
 
-    It is the one in which the record scores lowest: a missing cell alone makes none odd. A mode
-    that was not there in training keeps its code.
+    The likeliest mode is the mode in which the record scores lowest, so a missing mode alone
+    makes no record unusual. A mode that training did not have keeps its code.
 
     Args:
-        feature_map: with a mode.
-        scorer: of the detector.
-        codes: (N,) as `Modes` has them.
+        feature_map: feature map with a mode.
+        scorer: scorer of the detector.
+        codes: (N,) codes of the modes, as in `Modes`.
         features: (N, F).
         mask: (N, F).
     """

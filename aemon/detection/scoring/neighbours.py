@@ -1,4 +1,4 @@
-"""Nearest normal records: how far the records of a block are from prototypes, in NumPy."""
+"""Nearest normal records: distances from a block of records to the prototypes, in NumPy."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,25 +8,24 @@ import numpy as np
 from aemon.detection.arrays import Floats, Mask, Rows
 
 BLOCK_RECORDS = 256
-"""Records whose distances are worked out at once: they stay in the processor's cache."""
+"""Number of records in one block of distances: a block stays in the processor's cache."""
 
 MOST_PROTOTYPES = 4_000
-"""Normal records that others are held against; more gained nothing worth their time."""
+"""Most normal records kept as prototypes; more of them gained too little for their time."""
 
 GROUPS = 64
-"""A few nearest prototypes are searched in so many groups."""
+"""Number of groups in which a few nearest prototypes are searched."""
 
 FEW = 10
-"""Up to so many neighbours, looking through groups is quicker than looking at all prototypes."""
-
+"""Most neighbours for which a search by groups is quicker than a search of all prototypes."""
 
 FEW_OF = 16
-"""To all of the prototypes a record is at most as far as to one in so many."""
+"""`Prototypes.few` keeps every sixteenth prototype: distances to them are upper bounds."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prototypes:
-    """Normal records to be near to.
+    """Normal records that new records are compared with.
 
     Attributes:
         points: (P, D), without gaps.
@@ -39,7 +38,7 @@ class Prototypes:
 
     @cached_property
     def few(self) -> "Prototypes":
-        """One in so many of them: no record is nearer to these than to all."""
+        """Every `FEW_OF`-th prototype: no record is nearer to these than to all prototypes."""
         return Prototypes(points=self.points[::FEW_OF])
 
     @cached_property
@@ -49,9 +48,9 @@ class Prototypes:
 
     @cached_property
     def _factors(self) -> Floats:
-        """(D + 1, P'): a record with a 1 appended, times this, is |p|^2 - 2 x.p.
+        """Factors (D + 1, P'): a record with a 1 appended, times these, is |p|^2 - 2 x.p.
 
-        Padded with prototypes infinitely far away to a whole number of groups.
+        Prototypes at infinite distance fill P' up to a whole number of groups.
         """
         count, width = self.points.shape
         padded = -(-count // GROUPS) * GROUPS
@@ -69,16 +68,17 @@ class Prototypes:
         k: int = 1,
         without: Rows | None = None,
     ) -> tuple[Floats, Rows]:
-        """Squared distances (N, k) to the k nearest prototypes, the nearest first, and which.
+        """Return squared distances (N, k) to the k nearest prototypes, and their rows (N, k).
 
-        Where there are fewer than k to be found, k is their number.
+        The nearest prototype comes first. With fewer than k prototypes, k is their number.
 
         Args:
             X: (N, D).
-            mask: (N, D), which cells count, if not all; a record with gaps is compared in those
-                it has.
-            k: how many neighbours.
-            without: (N,) the prototype that a record must not find, for it is its own; or -1.
+            mask: (N, D) cells that count, by default all; a record with gaps is compared in the
+                cells that it has.
+            k: number of neighbours.
+            without: (N,) prototype that a record must not find because it is the record itself;
+                -1 for none.
         """
         k = min(k, len(self) - (without is not None))
         distances = np.empty((len(X), k), dtype=np.float32)
@@ -97,7 +97,7 @@ class Prototypes:
         return np.maximum(distances, 0, out=distances), rows
 
     def _distances(self, X: Floats, mask: Mask | None) -> Floats:  # noqa: N803 -- (B, D)
-        """|p|^2 - 2 x.p (B, P') over the cells that count."""
+        """Return |p|^2 - 2 x.p (B, P') over the cells that count."""
         with_one = np.concatenate([X, np.ones((len(X), 1), dtype=np.float32)], axis=1)
         found: Floats = with_one @ self._factors
         if mask is not None:
@@ -111,7 +111,7 @@ class Prototypes:
 
 
 def choose_prototypes(rows: Rows, most: int, *, seed: int) -> Rows:
-    """Rows of the prototypes, in order: all, or as many as are wanted, drawn at random."""
+    """Return the rows of the prototypes, in order: all rows, or `most` rows drawn at random."""
     if len(rows) <= most:
         return rows
     return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
@@ -125,16 +125,17 @@ def _places(distances: Floats, k: int) -> Rows:
 
 
 def _smallest(distances: Floats, k: int) -> Rows:
-    """Places of the k smallest of each row (B, k), the smallest first."""
+    """Return the places of the k smallest values of each row (B, k), the smallest first."""
     chosen = np.argpartition(distances, k - 1, axis=1)[:, :k]
     order = np.argsort(np.take_along_axis(distances, chosen, axis=1), axis=1, kind="stable")
     return np.take_along_axis(chosen, order, axis=1)
 
 
 def _smallest_by_group(distances: Floats, k: int) -> Rows:
-    """The same, for small k: the k smallest lie in the k groups whose own smallest are smallest.
+    """Return the places of the k smallest values of each row (B, k), searched by groups.
 
-    At 4,000 prototypes that takes two thirds of the time for five, and half of it for two.
+    The k smallest values lie in the k groups with the smallest minima. With 4,000 prototypes the
+    search takes two thirds of the time for k = 5, and half of it for k = 2.
     """
     grouped = distances.reshape(len(distances), -1, GROUPS)
     groups = np.argpartition(grouped.min(axis=1), k - 1, axis=1)[:, :k]

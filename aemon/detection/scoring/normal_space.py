@@ -1,4 +1,4 @@
-"""Where normal records lie: what is measured of a record against them."""
+"""The space of normal records, and the measures of a record in it."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,53 +13,54 @@ from aemon.detection.scoring.relations import Relations
 from aemon.detection.scoring.residuals import reconstruction_errors
 
 MEASURES = ("residual", "neighbour", "density", "joint", "relation", "whitened")
-"""What can be measured of a record, as `Space.measure` says."""
+"""Measures of a record, as `Space.measure` describes them."""
 
 RESIDUAL_WEIGHT = 0.5
-"""Of a whitened residual beside a feature, in the joint space (docs/decisions.md, "The joint space")."""
+"""Weight of a whitened residual beside a feature (docs/decisions.md, "The joint space")."""
 
 NEIGHBOURS = 5
-"""Nearest normal records whose mean distance tells how crowded a place is."""
+"""Number of nearest normal records whose mean distance measures how crowded a place is."""
 
 CONTEXT_WEIGHT = 4.0
-"""Of an entity's place in distances: the neighbours of a record are those of its own entity, as
-long as there are any within several spreads."""
+"""Weight of the entity in distances. The neighbours of a record are records of its own entity, if
+the entity has any within several spreads."""
 
 BLOCK_RECORDS = 2_048
-"""Records worked on at once: the temporaries of a block stay in the processor's cache."""
+"""Number of records in one block: the temporaries of a block stay in the processor's cache."""
 
 SAME_CONTEXT = 1e-3
-"""In spreads: places of entities that are nearer are the same."""
+"""Distance, in spreads, below which the places of two entities are the same place."""
 
 USUAL_GAP = 9.0
-"""Squared, in spreads: a column may be so far from what its entity lives at."""
+"""Squared distance, in spreads, of a column from its entity's mean that still counts as usual."""
 
 LEAST_SPREAD = 0.1
-"""Of an entity, in spreads of all: a column that it never moved in errs by (1 / 0.1)^2 a spread."""
+"""Least spread of a column of one entity, in spreads of all records. So in a column that never
+moved in the entity, a gap of one spread counts as (1 / 0.1)^2."""
 
 NEAREST = 1e-4
-"""The least squared distance believed, a unit of weight: 1 % of a spread is a repetition."""
+"""Least squared distance that counts, a unit of weight: within 1 % of a spread, records repeat."""
 
 
 class Related(NamedTuple):
     """N records on the scale of the relations."""
 
     whitened: Floats  # (N, F)
-    nearest: Rows  # (N,), the nearest prototype on that scale; empty where it was not wanted
+    nearest: Rows  # (N,), the nearest prototype on that scale; empty unless requested
 
 
 class Measures(NamedTuple):
-    """What was measured of N records, and what it was measured against."""
+    """Measures of N records, and the normal records that they were compared with."""
 
     values: dict[str, Values]  # (N,) logarithms
     errors: Floats  # (N, F), of the residual
-    nearest: Rows  # (N,), the nearest prototype; empty where it was not wanted
-    joint: Rows  # (N,), the same in the joint space; empty where it was not wanted
-    related: Related | None = None  # on the scale of the relations, where that was wanted
+    nearest: Rows  # (N,), the nearest prototype; empty unless requested
+    joint: Rows  # (N,), the nearest prototype in the joint space; empty unless requested
+    related: Related | None = None  # on the scale of the relations, if requested
 
 
 class _Contexts(NamedTuple):
-    """The normal records of each entity."""
+    """Means and spreads of the normal records of each entity."""
 
     means: Floats  # (E, F)
     spreads: Floats  # (E, F)
@@ -67,20 +68,20 @@ class _Contexts(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Space:
-    """Normal records and their residuals, to hold others against.
+    """Normal records and their residuals, for comparison with new records.
 
     Attributes:
-        weights: (F,) a feature's weight in errors.
+        weights: (F,) weight of a feature in errors.
         whitening: (F, F) from residuals to the scale of normal residuals.
-        usual: (F,) a feature's usual error, scaled to add up to the weight of all: a record that
-            lacks a feature lacks that much.
+        usual: (F,) usual error of a feature; the sum is the weight of all features. A record
+            without the feature lacks this part of the error.
         prototypes: P normal records, scaled.
-        joint: the same beside their whitened residuals (P, 2F); empty where nobody asks.
-        densities: (P,) mean log squared distance from each prototype to those around it; empty where
-            nobody asks.
-        relations: how the features go together; None where nobody asks.
-        vouchers: how many prototypes must be near, for a record to be near to normal ones; more
-            than 1 where some of them may be anomalies.
+        joint: the prototypes beside their whitened residuals (P, 2F); empty if not used.
+        densities: (P,) mean log squared distance from each prototype to its neighbours; empty if
+            not used.
+        relations: how the features go together; None if not used.
+        vouchers: number of prototypes that must be near before a record counts as near to normal
+            records; above 1 if some prototypes may be anomalies.
     """
 
     weights: Floats
@@ -97,45 +98,45 @@ class Space:
         X: Floats,  # noqa: N803 -- (N, F)
         mask: Mask,
         residuals: Floats,
-        wanted: tuple[str, ...],
+        names: tuple[str, ...],
         *,
         whitening: Floats | None = None,
         without: Rows | None = None,
     ) -> Measures:
-        """Logarithms, a unit of observed weight, of what is wanted of N records.
+        """Return the logarithms, a unit of observed weight, of the requested measures.
 
         - `residual`: the Mahalanobis distance of the residual;
         - `neighbour`: the squared distance to the nearest normal record;
-        - `density`: the squared distance to the five nearest, over theirs to the five nearest
-          to them (after the local outlier factor, Breunig et al. 2000);
+        - `density`: the squared distance to the five nearest normal records, divided by their own
+          such distances (after the local outlier factor, Breunig et al. 2000);
         - `joint`: as `neighbour`, in the space of the features and their whitened residuals;
         - `relation`: the Mahalanobis distance of the record itself;
         - `whitened`: as `neighbour`, on the scale of that distance.
 
         Args:
             X: (N, F), 0 where missing.
-            mask: (N, F), which cells were observed.
+            mask: (N, F), True for observed cells.
             residuals: (D, N, F), 0 where missing.
-            wanted: names of measures; `residual` is always taken.
-            whitening: another than the space's own.
-            without: (N,) the prototype a record must not be held against, or -1.
+            names: names of measures; `residual` is always measured.
+            whitening: whitening matrix in place of the space's own.
+            without: (N,) prototype that a record must not be compared with, or -1.
         """
         whitening = self.whitening if whitening is None else whitening
         errors = reconstruction_errors(residuals, mask, whitening, self.weights)
         total = errors.sum(axis=1, keepdims=True, dtype=np.float64)
         values = {"residual": self.logarithms(total, mask, self.usual)[:, 0]}
         nearest = joint = np.empty(0, dtype=np.intp)
-        if {"neighbour", "density"}.intersection(wanted):
-            found, nearest = self._near(X, mask, wanted, without)
+        if {"neighbour", "density"}.intersection(names):
+            found, nearest = self._near(X, mask, names, without)
             values |= found
-        if "joint" in wanted:
+        if "joint" in names:
             both = self.beside(X, residuals.mean(axis=0) @ whitening)
             double = None if mask.all() else np.concatenate([mask, mask], axis=1)
             beside, places = self.joint.nearest(both, double, k=self.vouchers, without=without)
             joint, values["joint"] = places[:, -1], self.logarithms(beside, mask)[:, -1]
         related = None
-        if self.relations is not None and {"relation", "whitened"}.intersection(wanted):
-            found, related = self._related(self.relations, X, mask, wanted, without)
+        if self.relations is not None and {"relation", "whitened"}.intersection(names):
+            found, related = self._related(self.relations, X, mask, names, without)
             values |= found
         return Measures(values, errors, nearest, joint, related)
 
@@ -143,16 +144,16 @@ class Space:
         self,
         X: Floats,  # noqa: N803 -- (N, F)
         mask: Mask,
-        wanted: tuple[str, ...],
+        names: tuple[str, ...],
         without: Rows | None,
     ) -> tuple[dict[str, Values], Rows]:
-        """Measures by the nearest normal records, and the one that is held against (N,)."""
+        """Measure by the nearest normal records; return also their prototype rows (N,)."""
         gaps = None if mask.all() else mask
-        k = max(NEIGHBOURS if "density" in wanted else 1, self.vouchers)
+        k = max(NEIGHBOURS if "density" in names else 1, self.vouchers)
         distances, rows = self.prototypes.nearest(self.scaled(X), gaps, k=k, without=without)
         logs = self.logarithms(distances, mask)
         values = {"neighbour": logs[:, self.last_voucher]}
-        if "density" in wanted:
+        if "density" in names:
             values["density"] = (logs - self.densities[rows])[:, :NEIGHBOURS].mean(axis=1)
         return values, rows[:, self.last_voucher]
 
@@ -161,21 +162,21 @@ class Space:
         relations: Relations,
         X: Floats,  # noqa: N803 -- (N, F)
         mask: Mask,
-        wanted: tuple[str, ...],
+        names: tuple[str, ...],
         without: Rows | None,
     ) -> tuple[dict[str, Values], Related]:
-        """Measures on the scale of the relations."""
+        """Return the measures on the scale of the relations."""
         whitened, nearest = relations.whitened(X, mask), np.empty(0, dtype=np.intp)
         total = (whitened**2).sum(axis=1, keepdims=True, dtype=np.float64)
         values = {"relation": self.logarithms(total, mask)[:, 0]}
-        if "whitened" in wanted:
-            apart, nearest = relations.nearest(whitened, without, vouchers=self.vouchers)
-            values["whitened"] = self.logarithms(apart[:, None], mask)[:, 0]
+        if "whitened" in names:
+            distances, nearest = relations.nearest(whitened, without, vouchers=self.vouchers)
+            values["whitened"] = self.logarithms(distances[:, None], mask)[:, 0]
         return values, Related(whitened, nearest)
 
     @cached_property
     def rough(self) -> "Space":
-        """The same with few of the prototypes: all it measures but `density` is as much or more."""
+        """The space with few of the prototypes: all measures but `density` are upper bounds."""
         relations = self.relations
         return replace(
             self,
@@ -191,9 +192,9 @@ class Space:
         return normal
 
     def guess(self, X: Floats, mask: Mask) -> Floats:  # noqa: N803 -- (N, F)
-        """Features (N, F) with missing cells as in the nearest normal records, on average.
+        """Fill missing cells (N, F) with the mean of the nearest normal records.
 
-        A record with nothing in it stays as it is, and so does a context that is not known.
+        A record without any observed cell stays unchanged, and so does an unknown context.
         """
         known = mask | (self.weights <= 0)
         rows = np.flatnonzero(~known.all(axis=1) & mask[:, self.weights > 0].any(axis=1))
@@ -207,16 +208,16 @@ class Space:
         return filled
 
     def usual_of_context(self, X: Floats, mask: Mask) -> Floats:  # noqa: N803 -- (N, F)
-        """Mean of the normal records of each record's entity (N, F); NaN where it is not known."""
+        """Return the mean normal record of each record's entity (N, F); NaN if unknown."""
         rows, which = self._known_contexts(X, mask)
         usual = np.full(X.shape, np.nan, dtype=np.float32)
         usual[rows] = self._contexts.means[which]
         return usual
 
     def gaps_to_context(self, X: Floats, mask: Mask) -> Floats:  # noqa: N803 -- (N, F)
-        """Squared gaps (N, F) to what is usual of each record's entity, in its spreads.
+        """Return squared gaps (N, F) to the mean of each record's entity, in its spreads.
 
-        0 where the entity is not known, or the only one, and where the gap is usual.
+        A gap is 0 if the entity is unknown or the only entity, and if the gap is usual.
         """
         rows, which = self._known_contexts(X, mask)
         gaps = np.zeros_like(X)
@@ -226,7 +227,7 @@ class Space:
         return gaps * (mask & (self.weights > 0) & (gaps > USUAL_GAP))
 
     def _known_contexts(self, X: Floats, mask: Mask) -> tuple[Rows, Rows]:  # noqa: N803
-        """The records (n,) whose entity is known, and which one it is (n,)."""
+        """Return the records (n,) with a known entity, and the place of that entity (n,)."""
         context = self.weights <= 0
         known = np.flatnonzero(mask[:, context].all(axis=1))
         places = self._contexts.means[:, context]
@@ -246,7 +247,7 @@ class Space:
         return _Contexts(means.reshape(shape), np.maximum(spreads, LEAST_SPREAD).reshape(shape))
 
     def own_prototypes(self, X: Floats, mask: Mask) -> Rows:  # noqa: N803 -- (N, F)
-        """The prototype (N,) that is a record itself, equal in all cells observed; -1 for none."""
+        """Return the prototype (N,) equal to the record in all observed cells; -1 for none."""
         scaled = self.scaled(X)
         _, nearest = self.prototypes.nearest(scaled, mask)
         rows = nearest[:, 0]
@@ -254,50 +255,54 @@ class Space:
         return np.where(same.all(axis=1), rows, -1)
 
     def gaps(self, X: Floats, mask: Mask, rows: Rows) -> Floats:  # noqa: N803 -- (N, F)
-        """Squared gaps (N, F) between records and the prototypes they are nearest to."""
+        """Return squared gaps (N, F) between records and their nearest prototypes."""
         gaps: Floats = (self.scaled(X) - self.prototypes.points[rows]) ** 2
         return gaps * (mask & (self.weights > 0))
 
     def joint_gaps(self, X: Floats, mask: Mask, residuals: Floats, rows: Rows) -> Floats:  # noqa: N803
-        """The same in the joint space, each feature's two gaps taken together (N, F)."""
+        """Return `gaps` (N, F) in the joint space: the sum of each feature's two gaps."""
         both = self.beside(X, residuals.mean(axis=0) @ self.whitening)
         squares = (both - self.joint.points[rows]) ** 2
         gaps: Floats = squares[:, : X.shape[1]] + squares[:, X.shape[1] :]
         return gaps * (mask & (self.weights > 0))
 
     def related_gaps(self, mask: Mask, related: Related) -> Floats:
-        """The same on the scale of the relations (N, F)."""
+        """Return `gaps` (N, F) on the scale of the relations.
+
+        Raises:
+            ValueError: the space has no relations.
+        """
         if self.relations is None:
-            raise ValueError("a space without relations has no scale of theirs")
+            raise ValueError("this space has no relations, so gaps have no scale")
         return self.relations.gaps_to(related.whitened, related.nearest) * mask
 
     @property
     def last_voucher(self) -> int:
-        """Place, among the nearest prototypes, of the one that is held against."""
+        """Place, among the nearest prototypes, of the prototype that a record is compared with."""
         return min(self.vouchers, len(self.prototypes)) - 1
 
     @cached_property
     def roots(self) -> Floats:
-        """(F,) What a feature is scaled by: squares of differences then add up by weight.
+        """Scale of each feature (F,): squares of scaled differences add up by weight.
 
-        Context carries no blame, but records of another entity are far away.
+        Context features get no blame, but records of another entity are far away.
         """
         roots: Floats = np.sqrt(np.where(self.weights > 0, self.weights, CONTEXT_WEIGHT))
         return roots.astype(np.float32)
 
     def scaled(self, X: Floats) -> Floats:  # noqa: N803 -- (N, F)
-        """Features (N, F) as distances are measured in."""
+        """Return features (N, F) on the scale on which distances are measured."""
         scaled: Floats = X * self.roots
         return scaled
 
     def beside(self, X: Floats, whitened: Floats) -> Floats:  # noqa: N803 -- (N, F)
-        """The joint space (N, 2F): scaled features beside their whitened residuals."""
+        """Return records in the joint space (N, 2F): features beside whitened residuals, scaled."""
         return np.concatenate([self.scaled(X), RESIDUAL_WEIGHT * self.scaled(whitened)], axis=1)
 
     def logarithms(
         self, totals: npt.NDArray[np.floating], mask: Mask, weights: Floats | None = None
     ) -> Values:
-        """Logarithms of totals (N, k), a unit of observed weight."""
+        """Return logarithms of totals (N, k), a unit of observed weight."""
         weights = self.weights if weights is None else weights
         observed = mask @ weights.astype(np.float64)
         observed = np.where(observed > 0, observed, 1.0)[:, None]

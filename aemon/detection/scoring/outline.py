@@ -1,4 +1,4 @@
-"""The outline: what a few straight lines expect of a record, to tell which columns are to blame."""
+"""The outline: a coarse linear expectation of a record, for finding the columns to blame."""
 
 from dataclasses import dataclass
 
@@ -7,26 +7,27 @@ import numpy as np
 from aemon.detection.arrays import Floats, Mask
 
 EXPLAINED = 0.9
-"""Share of the variance that the components explain."""
+"""Share of the variance that the components explain at least."""
 
 FLOOR = 0.003
-"""Of a feature's range: the least usual gap believed. Between 0.0003 and 0.01 it mattered little
-for the causes of SMD and ASD, and not at all for those of AI4I beside the scorer's own parts."""
+"""Least usual gap, as a share of a feature's range. Between 0.0003 and 0.01 it mattered little for
+the causes of SMD and ASD, and not at all for those of AI4I beside the scorer's own parts."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outline:
     """The first principal components of normal records, each feature on the scale of its range.
 
-    An autoencoder good enough to notice a fault is also good enough to follow a wrong value some
-    way and to spread its error over the columns around it. A coarse expectation is not: of the
-    true causes of SMD the gaps to it name 75 %, the autoencoder's own errors 56 %.
+    An autoencoder that is good enough to notice a fault also follows a wrong value some way, and
+    spreads its error over the columns around it. A coarse expectation does not: the gaps to it
+    name 75 % of the true causes of SMD, the autoencoder's own errors 56 %.
 
     Attributes:
-        ranges: (F,) from the least to the largest normal feature; infinite where none is judged.
-        means: (F,) of the features by their ranges.
+        ranges: (F,) distance between the least and the largest normal value; infinite if the
+            feature is not judged or does not vary.
+        means: (F,) means of the features divided by their ranges.
         components: (F, K), orthonormal.
-        gaps: (F,) the usual gap of a normal record.
+        gaps: (F,) usual gap of a normal record.
     """
 
     ranges: Floats
@@ -35,13 +36,13 @@ class Outline:
     gaps: Floats
 
     def errors(self, X: Floats, mask: Mask) -> Floats:  # noqa: N803 -- (N, F)
-        """Squared gaps in usual gaps (N, F), of features without holes; 0 where `mask` is not."""
+        """Return squared gaps in usual gaps (N, F) of filled features; 0 outside the mask."""
         errors: Floats = (_gaps(X, self.ranges, self.means, self.components) / self.gaps) ** 2
         return errors * mask
 
 
 def fit_outline(X: Floats, weights: Floats) -> Outline:  # noqa: N803 -- (N, F)
-    """The outline of normal records X (N, F), without holes; (F,) weights say what is judged."""
+    """Fit the outline of normal records X (N, F) without gaps; weights (F,) of 0 are not judged."""
     spans = np.ptp(X, axis=0)
     ranges: Floats = np.where((spans > 0) & (weights > 0), spans, np.inf).astype(np.float32)
     scaled: Floats = X / ranges

@@ -1,4 +1,4 @@
-"""How the features of normal records go together, near-exact relations and all."""
+"""Relations: how the features of normal records go together, near-exact relations included."""
 
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -13,29 +13,30 @@ from aemon.detection.scoring.residuals import expected_residuals
 Matrix = npt.NDArray[np.float64]
 
 SHRINKAGES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 0.5)
-"""Shares of the correlations that may be taken away. Where columns obey a balance, faults lie
-along the narrowest directions: with 0.1 taken away, a Mahalanobis distance finds .73 of the faults
-of Tennessee Eastman, with 1e-4 .87."""
+"""Shares of the correlations that may be removed. Where columns obey a balance, faults lie along
+the narrowest directions: with a share of 0.1, a Mahalanobis distance finds .73 of the faults of
+Tennessee Eastman, with 1e-4 .87."""
 
 LEAST_SPREAD = 1e-3
-"""In spreads: what is believed to vary less is rounding."""
+"""Least spread of a column; a smaller spread is rounding."""
 
 LEAST_DIRECTION = 1e-10
-"""Of the widest direction's variance: what varies less, of fewer records than columns, is rounding."""
+"""Least variance of a direction, as a share of the widest direction's. Used with fewer records than
+columns; a smaller variance is rounding."""
 
 FOLDS = 3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Relations:
-    """Normal records as one cloud, seen along its narrow directions as along its wide ones.
+    """The distribution of normal records, with its narrow directions as well as its wide ones.
 
     Attributes:
-        means: (F,) its middle.
-        slopes: (F, F) what the context tells of the features: an entity has a middle of its own.
-        whitening: (F, F) from features to the scale on which the cloud is round.
-        roots: (F,) of the features' weights.
-        points: P normal records on that scale; none where nobody asks who is nearest.
+        means: (F,) its mean.
+        slopes: (F, F) effect of the context on the features: each entity has its own mean.
+        whitening: (F, F) from features to the scale on which the distribution is round.
+        roots: (F,) square roots of the features' weights.
+        points: P normal records on that scale; empty if nearest records are not used.
     """
 
     means: Floats
@@ -45,10 +46,10 @@ class Relations:
     points: Prototypes
 
     def whitened(self, X: Floats, mask: Mask) -> Floats:  # noqa: N803 -- (N, F)
-        """Records on the scale of the cloud (N, F): squares add up to the Mahalanobis distance.
+        """Return records (N, F) on the round scale: squares add up to the Mahalanobis distance.
 
-        Missing cells are as the observed ones lead to expect, which makes the distance that of the
-        observed ones alone.
+        Missing cells get the values that the observed cells lead to expect. So the distance is
+        the distance of the observed cells alone.
         """
         gaps = (X - self.means) * mask
         gaps -= (gaps @ self.slopes) * mask
@@ -59,18 +60,18 @@ class Relations:
     def nearest(
         self, whitened: Floats, without: Rows | None = None, *, vouchers: int = 1
     ) -> tuple[Floats, Rows]:
-        """Squared distances (N,) to the nearest normal record on that scale, and which it is.
+        """Return squared distances (N,) to the nearest normal record, and its row (N,).
 
         Args:
-            whitened: (N, F).
-            without: (N,) the one a record must not be held against, or -1.
-            vouchers: how many must be near.
+            whitened: (N, F), records on the round scale.
+            without: (N,) normal record that a record must not be compared with, or -1.
+            vouchers: number of normal records that must be near.
         """
         distances, rows = self.points.nearest(whitened, k=vouchers, without=without)
         return distances[:, -1], rows[:, -1]
 
     def gaps_to(self, whitened: Floats, rows: Rows) -> Floats:
-        """Squared gaps (N, F) on that scale to the normal records at these rows."""
+        """Return squared gaps (N, F) on the round scale to the normal records at these rows."""
         gaps: Floats = (whitened - self.points.points[rows]) ** 2
         return gaps * (self.roots > 0)
 
@@ -81,32 +82,32 @@ def fit_relations(
     shrinkage: float,
     points: Floats | None = None,
 ) -> Relations:
-    """The relations of normal records.
+    """Fit the relations of normal records.
 
     Args:
         X: (N, F) the records.
         weights: (F,); features without weight are context.
-        shrinkage: share of the correlations that is taken away.
-        points: (P, F) records to be near to.
+        shrinkage: share of the correlations that is removed.
+        points: (P, F) normal records for `Relations.nearest`.
     """
     judged = np.flatnonzero(weights > 0)
     means = X.mean(axis=0, dtype=np.float64)
     centred, slopes = without_context((X - means), weights)
     cloud = _cloud(centred[:, judged])
     along, across = _shrunk(cloud.values, shrinkage) ** -0.5, shrinkage**-0.5
-    # of all roots the one that stays closest to the features (Kessy, Lewin & Strimmer 2018, ZCA-cor)
+    # of all roots, this is the closest to the features (Kessy, Lewin & Strimmer 2018, ZCA-cor)
     root = (cloud.vectors * (along - across)) @ cloud.vectors.T
     root[np.diag_indices(len(judged))] += across
     whitening = np.zeros((len(weights), len(weights)), dtype=np.float32)
     whitening[np.ix_(judged, judged)] = root / cloud.scale[:, None]
     roots = np.sqrt(np.maximum(weights, 0)).astype(np.float32)
-    nobody = Prototypes(points=np.zeros((0, len(weights)), dtype=np.float32))
+    no_points = Prototypes(points=np.zeros((0, len(weights)), dtype=np.float32))
     found = Relations(
         means=means.astype(np.float32),
         slopes=slopes.astype(np.float32),
         whitening=whitening,
         roots=roots,
-        points=nobody,
+        points=no_points,
     )
     if points is None:
         return found
@@ -115,10 +116,10 @@ def fit_relations(
 
 
 def choose_shrinkage(X: Floats, weights: Floats) -> float:  # noqa: N803 -- (N, F), without holes
-    """The share of the correlations to take away, by the likelihood of records held out.
+    """Return the share of the correlations to remove, by the likelihood of held-out records.
 
-    The records are cut, in the order of time, into contiguous folds; each is taken as drawn from
-    a normal distribution with the moments of the others. No label is used.
+    The records are cut, in the order of time, into contiguous folds. Each fold is scored by a
+    normal distribution with the moments of the other folds. No label is used.
     """
     centred, _ = without_context(X - X.mean(axis=0, dtype=np.float64), weights)
     judged = centred[:, weights > 0]
@@ -142,17 +143,17 @@ def choose_shrinkage(X: Floats, weights: Floats) -> float:  # noqa: N803 -- (N, 
 
 
 def without_context(centred: Matrix, weights: Floats) -> tuple[Matrix, Matrix]:
-    """Take from centred records (N, F) what their context tells of them, and say how much (F, F).
+    """Remove the effect of the context from centred records (N, F); return also its slopes (F, F).
 
-    The context is one feature for each entity, so what is taken away is each entity's mean.
+    The context has one feature for each entity, so each entity's mean is removed.
     """
     slopes = np.zeros((len(weights), len(weights)))
     context, judged = np.flatnonzero(weights <= 0), np.flatnonzero(weights > 0)
     varies = context[np.ptp(centred[:, context], axis=0) > 0] if len(centred) else context[:0]
     if not varies.size:
         return centred, slopes
-    told, *_ = np.linalg.lstsq(centred[:, varies], centred[:, judged])
-    slopes[np.ix_(varies, judged)] = told
+    effects, *_ = np.linalg.lstsq(centred[:, varies], centred[:, judged])
+    slopes[np.ix_(varies, judged)] = effects
     return centred - centred @ slopes, slopes
 
 
@@ -173,7 +174,7 @@ def _cloud(X: Matrix) -> _Cloud:  # noqa: N803 -- (N, F)
         correlation = scaled.T @ scaled / len(X)
         np.fill_diagonal(correlation, 1.0)
         return _Cloud(scale, *np.linalg.eigh(correlation))
-    # fewer records than columns: only they are directions, and columns that stand still
+    # fewer records than columns: the directions are the records', and those of constant columns
     squares, places = np.linalg.eigh(scaled @ scaled.T)
     real = squares > LEAST_DIRECTION * squares.max(initial=0.0)
     vectors = scaled.T @ (places[:, real] / np.sqrt(squares[real]))
@@ -183,6 +184,6 @@ def _cloud(X: Matrix) -> _Cloud:  # noqa: N803 -- (N, F)
 
 
 def _shrunk(values: Matrix, shrinkage: float) -> Matrix:
-    """Variances (K,) along directions, of which a share of the correlations is taken away."""
+    """Return variances (K,) along directions after a share of the correlations is removed."""
     shrunk: Matrix = (1 - shrinkage) * np.maximum(values, 0.0) + shrinkage
     return shrunk

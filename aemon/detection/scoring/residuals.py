@@ -9,20 +9,19 @@ from aemon.detection.arrays import Floats, Mask, Rows
 from aemon.detection.autoencoders.autoencoder import Autoencoder
 
 LEAST_SHRINKAGE = 0.1
-"""Share of the residuals' correlations taken away at least: the measured covariance of few
-records exaggerates them (Ledoit & Wolf 2004; the share was measured, docs/decisions.md, "The joint space")."""
+"""Least share of the residuals' correlations that is removed: a covariance measured on few records
+exaggerates them (Ledoit & Wolf 2004; measured: docs/decisions.md, "The joint space")."""
 
 FILL_ROUNDS = 16
-"""How often missing cells are filled with their reconstruction before a record is judged."""
-
+"""Number of times that missing cells are filled with their reconstruction before judging."""
 
 MOST_PRECISE = 256
-"""Up to so many features moments are worked out in double precision. Beyond, single precision takes
-half the time, and the shrinkage bounds what it costs: variances differ by 10 * F at most."""
+"""Most features whose moments are computed in double precision. Beyond, single precision takes half
+the time, and the shrinkage bounds the loss: variances differ by 10 * F at most."""
 
 
 class Residuals(NamedTuple):
-    """What the autoencoder leaves over: D reconstructions of N records, and their mean."""
+    """Residuals of N records in D reconstructions, and the mean reconstruction."""
 
     residuals: Floats  # (D, N, F), 0 where missing
     reconstruction: Floats  # (N, F), mean over reconstructions
@@ -35,10 +34,10 @@ def residuals_of(
     *,
     rounds: int = FILL_ROUNDS,
 ) -> Residuals:
-    """Record minus reconstruction, 0 where a cell is missing.
+    """Return record minus reconstruction, 0 where a cell is missing.
 
-    A missing cell enters as 0, the mean, which may be far from what the other columns say; so
-    it is filled with its own reconstruction and the record read again, `rounds` times.
+    A missing cell enters as 0, the mean, which may be far from what the other columns suggest. So
+    the cell is filled with its own reconstruction and the record is read again, `rounds` times.
     """
     reconstruction = autoencoder(X)
     gaps = np.flatnonzero(~mask.all(axis=1))
@@ -61,11 +60,11 @@ class Moments(NamedTuple):
     judged: Rows  # (J,)
     scale: npt.NDArray[np.floating]  # (J,), never below the floors
     correlation: npt.NDArray[np.floating]  # (J, J)
-    shrinkage: float  # how far the correlations are to be drawn to 0
+    shrinkage: float  # share of the correlations to remove
 
 
 def residual_moments(residuals: Floats, mask: Mask, weights: Floats, floors: Floats) -> Moments:
-    """The moments of held-out normal residuals (D, N, F); the arguments are `fit_whitening`'s."""
+    """Return moments of held-out normal residuals (D, N, F); arguments as in `fit_whitening`."""
     judged = np.flatnonzero(weights > 0)
     seen = mask[:, judged]
     pairs: float | npt.NDArray[np.float32] = float(max(len(seen), 1))
@@ -90,20 +89,19 @@ def fit_whitening(
     diagonal: bool = False,
     least_shrinkage: float = LEAST_SHRINKAGE,
 ) -> Floats:
-    """The whitening matrix W = S^(-1/2) (F, F) of held-out normal residuals (D, N, F).
+    """Return the whitening matrix W = S^(-1/2) (F, F) of held-out normal residuals (D, N, F).
 
-    S is the residuals' second moment about 0, correlations shrunk by `shrinkage_of`. Of all W
-    with W'W = S^-1 the symmetric root stays closest to the features (Kessy, Lewin & Strimmer
-    2018, ZCA), so the squares of W r are each feature's own part of the Mahalanobis distance
-    r'S^-1 r.
+    S is the residuals' second moment about 0, with correlations shrunk by `shrinkage_of`. Of all W
+    with W'W = S^-1 the symmetric root is closest to the features (Kessy, Lewin & Strimmer 2018,
+    ZCA). So the squares of W r are each feature's own part of the Mahalanobis distance r'S^-1 r.
 
     Args:
         residuals: (D, N, F), 0 where missing.
-        mask: (N, F), which cells were observed.
+        mask: (N, F), True for observed cells.
         weights: (F,); features without weight get rows and columns of 0.
-        floors: (F,), the least spread believed of a residual.
-        diagonal: leave the correlations out altogether.
-        least_shrinkage: share of the correlations that is taken off at least.
+        floors: (F,), least spread of a residual.
+        diagonal: whether to leave the correlations out.
+        least_shrinkage: least share of the correlations that is removed.
     """
     judged, scale, correlation, shrinkage = residual_moments(residuals, mask, weights, floors)
     whitening = np.zeros((len(weights), len(weights)), dtype=np.float32)
@@ -113,19 +111,19 @@ def fit_whitening(
     correlation *= 1 - max(shrinkage, least_shrinkage)
     np.fill_diagonal(correlation, 1.0)
     values, vectors = np.linalg.eigh(correlation * np.outer(scale, scale))
-    # pairs of cells observed on different records can make S indefinite
+    # cells observed on different records can make S indefinite
     values = np.maximum(values, LEAST_SHRINKAGE * (scale**2).min())
     whitening[np.ix_(judged, judged)] = (vectors / np.sqrt(values)) @ vectors.T
     return whitening
 
 
 def shrinkage_of(scaled: npt.NDArray[np.floating], correlation: npt.NDArray[np.floating]) -> float:
-    """How far measured correlations (F, F) are to be drawn to 0, from scaled residuals (N, F).
+    """Return the share of measured correlations (F, F) to remove, from scaled residuals (N, F).
 
-    Ledoit & Wolf 2004, lemma 3.1: the estimate's own variance over its distance from the
-    target; never less than `LEAST_SHRINKAGE`. Few records of many features shrink most.
+    Ledoit & Wolf 2004, lemma 3.1: the variance of the estimate over its distance from the target;
+    never less than `LEAST_SHRINKAGE`. Few records of many features are shrunk most.
     """
-    # all entries of the squares' product add up to the squared sums of its rows
+    # all entries of the product of the squares add up to the squared sums of its rows
     of_records = ((scaled**2).sum(axis=1, dtype=np.float64) ** 2).sum() / max(len(scaled), 1)
     variance = of_records - np.square(correlation).sum()
     off = np.square(correlation).sum() - np.square(np.diag(correlation)).sum()
@@ -137,9 +135,9 @@ def shrinkage_of(scaled: npt.NDArray[np.floating], correlation: npt.NDArray[np.f
 def reconstruction_errors(
     residuals: Floats, mask: Mask, whitening: Floats, weights: Floats
 ) -> Floats:
-    """Squared gaps on the scale of normal residuals (N, F), mean over the reconstructions.
+    """Return squared gaps on the scale of normal residuals (N, F), mean over reconstructions.
 
-    They add up to the Mahalanobis distance of the residual; 0 where missing. Members that
+    The gaps add up to the Mahalanobis distance of the residual; missing cells are 0. Members that
     disagree about a record raise its errors too.
     """
     errors = np.zeros(residuals.shape[1:], dtype=np.float32)
@@ -154,10 +152,10 @@ def reconstruction_errors(
 
 
 def expected_residuals(residuals: Floats, mask: Mask, whitening: Floats) -> Floats:
-    """Residuals (D, N, F), those of missing cells as the observed ones lead to expect.
+    """Return residuals (D, N, F) with missing cells expected from the observed cells.
 
-    With P = WW' their conditional mean is -P_mm^-1 P_mo r_o, which makes r'P r the Mahalanobis
-    distance of the observed cells alone (Bishop 2006, equations 2.75 and 2.98).
+    With P = WW' the conditional mean of missing cells is -P_mm^-1 P_mo r_o. So r'P r is the
+    Mahalanobis distance of the observed cells alone (Bishop 2006, equations 2.75 and 2.98).
     """
     gaps = np.flatnonzero(~mask.all(axis=1))
     if not gaps.size:
@@ -167,10 +165,12 @@ def expected_residuals(residuals: Floats, mask: Mask, whitening: Floats) -> Floa
     residuals = residuals.copy()
     patterns, which = np.unique(mask[np.ix_(gaps, judged)], axis=0, return_inverse=True)
     for place, seen in enumerate(patterns):
-        rows, there, gone = gaps[which.ravel() == place], judged[seen], judged[~seen]
-        if there.size and gone.size:
-            back = np.linalg.solve(precision[np.ix_(gone, gone)], -precision[np.ix_(gone, there)])
-            residuals[:, rows[:, None], gone] = residuals[:, rows[:, None], there] @ back.T.astype(
-                np.float32
+        rows, present, missing = gaps[which.ravel() == place], judged[seen], judged[~seen]
+        if present.size and missing.size:
+            back = np.linalg.solve(
+                precision[np.ix_(missing, missing)], -precision[np.ix_(missing, present)]
             )
+            residuals[:, rows[:, None], missing] = residuals[
+                :, rows[:, None], present
+            ] @ back.T.astype(np.float32)
     return residuals

@@ -1,4 +1,4 @@
-"""Records written with fewer decimals than in training, taken as what they may have been."""
+"""Records with fewer decimals than in training, moved to the value they may have had."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from aemon.detection.scoring.residuals import residuals_of
 from aemon.detection.scoring.scorer import Scorer
 
 HIDDEN = 0.3
-"""In spreads. A feature that may be off by more is expected from the others alone."""
+"""In spreads. A feature that rounding may move by more is expected from the other features."""
 
 FILL_ROUNDS = 2
 
@@ -18,13 +18,13 @@ def as_expected_within(
     mask: Mask,
     slack: Floats,
 ) -> Floats:
-    """Features (N, F) moved towards what is expected, by no more than rounding has moved them.
+    """Return features (N, F) moved towards the expectation, within what rounding may have moved.
 
     Args:
-        scorer: of the detector.
+        scorer: scorer of the detector.
         X: (N, F), 0 where missing.
-        mask: (N, F), which cells were observed.
-        slack: (F,) how far each may be off, in spreads.
+        mask: (N, F), True for observed cells.
+        slack: (F,) largest effect of rounding, in spreads.
     """
     known = mask & (slack <= HIDDEN)
     if not known[:, scorer.space.weights > 0].any():

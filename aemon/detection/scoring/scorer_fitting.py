@@ -24,48 +24,48 @@ from aemon.detection.scoring.residuals import (
 from aemon.detection.scoring.scorer import Guard, Scorer, combine
 
 VOUCHED_BY = 20
-"""One in so many prototypes must be near, where some of them may be anomalies."""
+"""One in 20 prototypes must be near if some of them may be anomalies."""
 
 GUARD_PROTOTYPES = 500
-"""Prototypes where distance is a guard alone."""
+"""Number of prototypes if the distance to them is only a guard."""
 
 MOST_STRETCH = 1.5
-"""Residuals of seen records this many times smaller than those of unseen ones say too little
-about the latter. Found by realised false-alarm rates alone."""
+"""If residuals of unseen records are more than this many times those of seen records, the latter
+are too small to use. Chosen by realised false-alarm rates alone."""
 
 PARTS = 5
-"""The fold of a single member is cut into so many, each whitened by the residuals of the others:
-whitened by their own, records look too normal, and 13 % were flagged where 10 % were promised."""
+"""Number of parts of a single member's fold, each whitened by the residuals of the other parts.
+Whitened by their own, records look too normal: 13 % were flagged with a target rate of 10 %."""
 
 UPPER = 0.9
-"""Quantile at which sizes of residuals are compared: lines are drawn through upper tails."""
+"""Quantile at which sizes of residuals are compared: thresholds lie in upper tails."""
 
 TINY = 1e-9  # keeps a quotient finite
 
 
 class HeldOut(NamedTuple):
-    """What members make of records they have not seen."""
+    """Residuals of records, as of members that have not seen them."""
 
     residuals: Floats  # (D, N, F)
     filled: Floats  # (N, F), features with missing cells reconstructed
 
 
 class Fitted(NamedTuple):
-    """A scorer, and what it makes of held-out normal records."""
+    """A scorer, and its results for held-out normal records."""
 
     scorer: Scorer
-    rows: Rows  # (n,) of the lesson, which were held out
-    scores: Values  # (n,) theirs
-    error: float  # weighted mean squared residual of theirs
+    rows: Rows  # (n,) of the training set, those held out
+    scores: Values  # (n,) their scores
+    error: float  # their weighted mean squared residual
 
 
 def hold_out(autoencoder: Autoencoder, training_set: TrainingSet) -> HeldOut:
-    """Residuals of each record as if no member had seen it.
+    """Return the residuals of each record as if no member had seen it.
 
-    A later record is judged by all M members, whose mean varies less than any one of them; of a
-    held-out record only one member knows nothing. So the others' residuals of it are taken, too,
-    stretched to the size that residuals of unseen records have; but not where members know their
-    own records so well that stretching would say little (`MOST_STRETCH`).
+    All M members judge a later record, and their mean varies less than any single member. Only one
+    member has not seen a held-out record. So the other members' residuals are used too, stretched
+    to the size of residuals of unseen records. They are not used if the members know their own
+    records too well for that (`MOST_STRETCH`).
     """
     residuals, reconstruction = residuals_of(autoencoder, training_set.features, training_set.mask)
     filled = np.where(training_set.mask, training_set.features, reconstruction)
@@ -85,13 +85,13 @@ def hold_out(autoencoder: Autoencoder, training_set: TrainingSet) -> HeldOut:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringPlan:
-    """How records are to be scored.
+    """Settings for scoring records.
 
     Attributes:
-        floors: (F,) the least spread believed of a residual.
-        views: names of measures, one or several.
-        guards: names of measures beyond whose normal records a record is odd.
-        diagonal: whether to leave correlations of residuals out.
+        floors: (F,) least spread of a residual.
+        views: names of measures, at least one.
+        guards: names of measures for guards: beyond all normal records, a record is unusual.
+        diagonal: whether to leave out the correlations of residuals.
     """
 
     floors: Floats
@@ -101,7 +101,7 @@ class ScoringPlan:
 
     @property
     def measures(self) -> tuple[str, ...]:
-        """All that is measured, each once."""
+        """Names of all measures, each once."""
         return tuple(dict.fromkeys(self.views + self.guards))
 
 
@@ -113,25 +113,25 @@ def fit_scorer(
     *,
     seed: int = 0,
 ) -> Fitted:
-    """A scorer for records like the lesson's, and the scores that calibrate its threshold.
+    """Fit a scorer to a training set; return it with the scores that calibrate its threshold.
 
-    Every record is scored as a new one would be: by a member that never saw it, whitened by the
-    residuals of the other folds (of a single member, of other parts of its fold), and held
-    against prototypes without itself; in a series, without its whole fold, for its neighbours in
-    time are no strangers to it.
+    Every training record is scored as a new record would be. The member has not seen it. The
+    whitening comes from the residuals of the other folds, or, for a single member, of the other
+    parts of its fold. The prototypes do not include the record itself; in a series, they do not
+    include its whole fold, because neighbours in time are similar.
 
     Args:
-        autoencoder: what was learned.
-        training_set: what it was learned from.
-        held_out: of the members, on the lesson.
-        plan: how records are to be scored.
-        seed: of the choice of prototypes.
+        autoencoder: trained autoencoder.
+        training_set: records that the autoencoder was trained on.
+        held_out: residuals of the members on the training set.
+        plan: how to score records.
+        seed: seed of the choice of prototypes.
     """
     ground = _Ground(training_set, *held_out, plan, _shrinkage(training_set, held_out, plan))
     rows = np.flatnonzero(training_set.folds >= 0)
-    tried = np.intersect1d(rows, training_set.teachers)
+    tried = np.intersect1d(rows, training_set.trusted_rows)
     prototypes = MOST_PROTOTYPES if len(plan.views) > 1 else GUARD_PROTOTYPES
-    chosen = choose_prototypes(training_set.teachers, prototypes, seed=seed)
+    chosen = choose_prototypes(training_set.trusted_rows, prototypes, seed=seed)
     space = ground.space(tried, chosen)
     kept = ground.logarithms(rows, tried, chosen, space)
     fitted = tuple(fit_view(name, kept[name]) for name in plan.views)
@@ -142,7 +142,7 @@ def fit_scorer(
         space=space,
         views=fitted,
         guards=guards,
-        outline=fit_outline(held_out.filled[training_set.teachers], training_set.weights),
+        outline=fit_outline(held_out.filled[training_set.trusted_rows], training_set.weights),
     )
     guarded = _guarded(scores, kept, plan.guards)
     return Fitted(scorer, rows, guarded, ground.error(rows))
@@ -153,10 +153,10 @@ def _guard(name: str, values: Values, scores: Values) -> Guard:
 
 
 def _guarded(scores: Values, kept: dict[str, Values], guards: tuple[str, ...]) -> Values:
-    """Scores (n,) with the guards' say, where each record is held against the n - 1 others.
+    """Return scores (n,) with the guards applied: each record against the n - 1 others.
 
-    Only the farthest is beyond the radius of the others. Without its being so, a guard would
-    flag one normal record in n + 1 on top of what is promised.
+    Only the farthest record is beyond the radius of the others. Without this step a guard would
+    flag one normal record in n + 1 in addition to the target rate.
     """
     guarded = scores.copy()
     for name in guards:
@@ -170,20 +170,21 @@ def _guarded(scores: Values, kept: dict[str, Values], guards: tuple[str, ...]) -
 
 @dataclass(frozen=True)
 class _Ground:
-    """Held-out normal records, and what spaces are made of them."""
+    """Held-out normal records, from which spaces are fitted."""
 
     training_set: TrainingSet
     residuals: Floats  # (D, N, F)
     filled: Floats  # (N, F)
     plan: ScoringPlan
-    shrinkage: float | None  # of the relations; None where nobody asks for them
+    shrinkage: float | None  # of the relations; None if they are not used
     known: dict[bytes, Floats] = field(default_factory=dict)  # whitenings, by their records
 
     def whitening(self, rows: Rows) -> Floats:
-        """Fitted to the residuals of these records.
+        """Return the whitening fitted to the residuals of these records.
 
-        All records together would have less taken off their correlations than those of a part, and
-        new ones look odder to them than to a part: where columns are many, many times as often.
+        With its own shrinkage, the whitening of all records would remove less of the correlations
+        than the whitening of a part, and new records would look more unusual. With many columns
+        this happens many times as often. So both use the shrinkage of parts at least.
         """
         which = rows.tobytes()
         if which not in self.known:
@@ -203,9 +204,9 @@ class _Ground:
 
     @cached_property
     def _shrinkage_of_parts(self) -> float:
-        """What is taken off the correlations of residuals of all records but a part of them."""
-        teachers = self.training_set.teachers
-        rows = teachers[self.training_set.folds[teachers] > 0]
+        """Shrinkage of the residuals' correlations without the first fold."""
+        trusted_rows = self.training_set.trusted_rows
+        rows = trusted_rows[self.training_set.folds[trusted_rows] > 0]
         if self.plan.diagonal or not rows.size:
             return LEAST_SHRINKAGE
         mask, weights = self.training_set.mask[rows], self.training_set.weights
@@ -213,13 +214,13 @@ class _Ground:
         return moments.shrinkage
 
     def logarithms(self, rows: Rows, tried: Rows, chosen: Rows, space: Space) -> dict[str, Values]:
-        """Measure held-out records, each as a new one would be; their logarithms (n,) by measure.
+        """Return the logarithms (n,) of held-out records by measure, each as for a new record.
 
         Args:
             rows: (n,) the records.
-            tried: those of them whose residuals may whiten.
+            tried: the records among them whose residuals may be used for whitening.
             chosen: the prototypes.
-            space: of all of these.
+            space: space of all of these.
         """
         training_set, folds = self.training_set, self.training_set.folds
         place = np.full(len(training_set), -1)
@@ -230,11 +231,11 @@ class _Ground:
         parts[rows] = contiguous_folds(len(rows), PARTS) if alone else folds[rows]
         for part in np.unique(parts[rows]):
             here = rows[parts[rows] == part]
-            others, apart = tried[parts[tried] != part], chosen[folds[chosen] != folds[here[0]]]
-            own = training_set.series and len(apart) > NEIGHBOURS
+            others, unseen = tried[parts[tried] != part], chosen[folds[chosen] != folds[here[0]]]
+            own = training_set.series and len(unseen) > NEIGHBOURS
             near, related = space, others if others.size else tried
             if own:
-                near = self.space(tried, apart, related)
+                near = self.space(tried, unseen, related)
             elif self.shrinkage is not None:
                 near = replace(space, relations=self.relations(related, chosen))
             found = near.measure(
@@ -250,34 +251,34 @@ class _Ground:
         return {name: values[rows] for name, values in logs.items()}
 
     def error(self, rows: Rows) -> float:
-        """Weighted mean squared residual of these records."""
+        """Return the weighted mean squared residual of these records."""
         observed = self.training_set.mask[rows] * self.training_set.weights
         squares = (self.residuals[:, rows] ** 2).mean(axis=0) * observed
         return float(squares.sum() / max(observed.sum(), TINY))
 
     def space(self, tried: Rows, chosen: Rows, related: Rows | None = None) -> Space:
-        """The space whitened by `tried` records, with `chosen` ones as prototypes.
+        """Fit the space whitened by `tried` records, with `chosen` records as prototypes.
 
         Args:
-            tried: the records.
+            tried: the records for whitening.
             chosen: the prototypes.
-            related: records whose relations are held to be normal; by default those tried.
+            related: records whose relations are taken as normal; by default `tried`.
         """
         training_set, weights = self.training_set, self.training_set.weights
         whitening = self.whitening(tried)
-        nobody = Prototypes(points=np.zeros((0, 2 * len(weights)), dtype=np.float32))
+        no_points = Prototypes(points=np.zeros((0, 2 * len(weights)), dtype=np.float32))
         bare = Space(
             weights=weights,
             whitening=whitening,
             usual=_usual(self.residuals[:, tried], training_set.mask[tried], whitening, weights),
-            prototypes=nobody,
-            joint=nobody,
+            prototypes=no_points,
+            joint=no_points,
             densities=np.zeros(0, dtype=np.float32),
             vouchers=1 if training_set.trusted is None else max(1, len(chosen) // VOUCHED_BY),
         )
         points = self.filled[chosen]
         prototypes = Prototypes(points=bare.scaled(points))
-        densities, joint = bare.densities, nobody
+        densities, joint = bare.densities, no_points
         if "density" in self.plan.measures:
             k, own = min(NEIGHBOURS, len(points) - 1), np.arange(len(points))
             distances, _ = prototypes.nearest(prototypes.points, k=k, without=own)
@@ -298,21 +299,21 @@ class _Ground:
         )
 
     def relations(self, tried: Rows, chosen: Rows) -> Relations:
-        """The relations of `tried` records, with `chosen` ones to be near to."""
-        wanted = self.filled[chosen] if "whitened" in self.plan.measures else None
+        """Fit the relations of `tried` records, with `chosen` records as the normal records."""
+        points = self.filled[chosen] if "whitened" in self.plan.measures else None
         weights = self.training_set.weights
-        return fit_relations(self.filled[tried], weights, self.shrinkage or 0.0, wanted)
+        return fit_relations(self.filled[tried], weights, self.shrinkage or 0.0, points)
 
 
 def _shrinkage(training_set: TrainingSet, held_out: HeldOut, plan: ScoringPlan) -> float | None:
-    """The shrinkage of the relations, if the plan asks for them."""
+    """Return the shrinkage of the relations; None if the plan does not use them."""
     if not {"relation", "whitened"}.intersection(plan.measures):
         return None
-    return choose_shrinkage(held_out.filled[training_set.teachers], training_set.weights)
+    return choose_shrinkage(held_out.filled[training_set.trusted_rows], training_set.weights)
 
 
 def _usual(residuals: Floats, mask: Mask, whitening: Floats, weights: Floats) -> Floats:
-    """The mean error of each feature (F,), scaled to add up to the weight of all."""
+    """Return the mean error of each feature (F,), scaled so that the sum is the weight of all."""
     errors = reconstruction_errors(residuals, mask, whitening, weights)
     means = errors.sum(axis=0) / np.maximum(mask.sum(axis=0), 1)
     total = float(means.sum())

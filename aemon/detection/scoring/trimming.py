@@ -1,4 +1,4 @@
-"""Leaving out what may be anomalies among the training records."""
+"""Trimming: leaving out training records that may be anomalies."""
 
 import numpy as np
 
@@ -6,11 +6,11 @@ from aemon.detection.arrays import Floats, Mask, Values
 from aemon.detection.scoring.neighbours import MOST_PROTOTYPES, Prototypes, choose_prototypes
 
 EXCESS = 2.0
-"""Times the share that is believed to be anomalous is left out: suspicion is no proof. On sensor
-records with 5 % anomalies, leaving out 10 % regained more than leaving out 5 %."""
+"""The share left out is this many times the share believed to be anomalous, because suspicion is
+not proof. On sensor records with 5 % anomalies, leaving out 10 % regained more than 5 %."""
 
 ROUNDS = 3
-"""How often the distance from the bulk is measured, each time without the most suspicious."""
+"""Number of times that the distance from the bulk is measured, each without the most suspicious."""
 
 SHRINKAGE = 0.1
 LEAST_NEIGHBOURS = 5
@@ -24,19 +24,19 @@ def trusted_records(
     *,
     seed: int,
 ) -> Mask:
-    """Which of N records to learn from (N,), where a share of them may be anomalies.
+    """Return a mask (N,) of the records to learn from if some may be anomalies.
 
-    A detector that learns from an anomaly finds the next one like it normal: 5 % of them cost
-    the neighbour views ten points of AUROC. So the most suspicious are left out beforehand, by
-    the mean of two ranks: the Mahalanobis distance from the bulk, measured again and again
-    without the farthest (concentration steps, Rousseeuw & Van Driessen 1999), and the distance
-    to a neighbour so far down the list that anomalies cannot vouch for each other.
+    A detector trained on an anomaly takes the next similar anomaly for normal: 5 % of them cost
+    the neighbour views ten points of AUROC. So the most suspicious records are left out first, by
+    the mean of two ranks. The first is the Mahalanobis distance from the bulk, measured repeatedly
+    without the farthest records (concentration steps, Rousseeuw & Van Driessen 1999). The second
+    is the distance to a neighbour too far away for anomalies to vouch for each other.
 
     Args:
         X: features (N, F), 0 where missing.
-        weights: (F,), a feature's weight in errors.
-        suspect_share: the share.
-        seed: of the choice of records to be near to.
+        weights: (F,), weight of a feature in errors.
+        suspect_share: share of the records that may be anomalies.
+        seed: seed of the choice of prototypes.
     """
     scaled = (X * np.sqrt(weights))[:, weights > 0]
     ranks = _ranks(_from_bulk(scaled, suspect_share)) + _ranks(
@@ -47,7 +47,7 @@ def trusted_records(
 
 
 def _from_bulk(X: Floats, suspect_share: float) -> Values:  # noqa: N803 -- (N, F)
-    """Mahalanobis distances (N,) from the mean and covariance of the less suspicious."""
+    """Return Mahalanobis distances (N,) from the mean and covariance of less suspicious records."""
     kept = np.ones(len(X), dtype=bool)
     distances = np.zeros(len(X))
     for _ in range(ROUNDS):
@@ -61,7 +61,7 @@ def _from_bulk(X: Floats, suspect_share: float) -> Values:  # noqa: N803 -- (N, 
 
 
 def _from_others(X: Floats, suspect_share: float, seed: int) -> Values:  # noqa: N803 -- (N, F)
-    """Distances (N,) to a neighbour beyond as many as may be anomalies."""
+    """Return distances (N,) to a neighbour farther than as many as may be anomalies."""
     rows = choose_prototypes(np.arange(len(X)), MOST_PROTOTYPES, seed=seed)
     k = max(LEAST_NEIGHBOURS, round(EXCESS * suspect_share * len(rows)))
     distances, _ = Prototypes(points=X[rows]).nearest(X, k=k)
@@ -69,7 +69,7 @@ def _from_others(X: Floats, suspect_share: float, seed: int) -> Values:  # noqa:
 
 
 def _ranks(values: Values) -> Values:
-    """Ranks (N,) from 0 to 1."""
+    """Return ranks (N,) from 0 to 1."""
     ranks: Values = np.argsort(np.argsort(values, kind="stable"), kind="stable") / max(
         len(values), 1
     )

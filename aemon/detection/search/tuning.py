@@ -1,4 +1,4 @@
-"""Searching for settings without labels: by how well planted anomalies are told from records."""
+"""Search for settings without labels: by how well they separate planted anomalies from records."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,34 +20,34 @@ from aemon.errors import TrainingError
 from aemon.frame import Frame
 
 FOLDS = 3
-"""Stretches of time; each is judged once by a detector that learned from the others."""
+"""Number of parts in time; each is judged once by a detector trained on the others."""
 
 LEAST_RECORDS = 100
-"""Fewer leave folds in which nothing can be told apart."""
+"""Least number of records: smaller folds cannot separate settings."""
 
 CODE_SHARES = (0.25, 0.5, 0.9)
-"""Of the independent features: widths of the code that are tried."""
+"""Widths of the code to try, as shares of the independent features."""
 
 NOISES = (0.0, 0.25, 0.5, 1.0)
 HIDDEN_FACTORS = (1, 6)
 STEPS = (600, 1500)
 
 Changes = dict[str, Any]
-Tell = Callable[["Trial"], None]
+Report = Callable[["Trial"], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """Settings that were tried, and how they did.
+    """Settings that were tried, with their results.
 
     Attributes:
-        changes: key of `detector` -> value, where it differs from the present settings.
-        criterion: mean AUROC over plantings and folds; NaN where training was refused.
-        error: its standard error, of the folds.
-        by_planting: the mean AUROC of each planting.
+        changes: key of `detector` -> value, where different from the present settings.
+        criterion: mean AUROC over plantings and folds; NaN if training was refused.
+        error: standard error of the criterion, over the folds.
+        by_planting: mean AUROC of each planting.
         false_alarm_rate: share of held-out normal records flagged.
-        seconds: it took.
-        refusal: why nothing could be learned with these settings; empty where it could.
+        seconds: duration of the trial.
+        refusal: reason why training failed with these settings; empty otherwise.
     """
 
     changes: Changes
@@ -61,11 +61,11 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning:
-    """All that was tried, the present settings first.
+    """All trials, the present settings first.
 
     Attributes:
-        trials: in the order they were tried.
-        finished: whether all was tried that was planned; otherwise the time was up.
+        trials: in the order in which they were tried.
+        finished: whether all planned trials were made; False if the time ran out.
     """
 
     trials: tuple[Trial, ...]
@@ -80,10 +80,10 @@ class Tuning:
 
     @property
     def advice(self) -> Trial:
-        """Of the trials within one standard error of the best, that with the fewest changes.
+        """The trial with the fewest changes within one standard error of the best.
 
-        The one-standard-error rule (Breiman et al. 1984, section 3.4.3): what cannot be told
-        apart is decided for the simpler; the present settings, where they are among them.
+        The one-standard-error rule (Breiman et al. 1984, section 3.4.3): without a clear difference
+        the simpler trial is preferred, so the present settings if they are among these trials.
         """
         best = self.best
         alike = [trial for trial in self.trials if trial.criterion >= best.criterion - best.error]
@@ -96,27 +96,26 @@ def tune(
     *,
     seed: int = 0,
     seconds: float = float("inf"),
-    tell: Tell | None = None,
+    on_trial: Report | None = None,
     clock: Callable[[], float] = perf_counter,
 ) -> Tuning:
-    """Try all kinds, then steps, hidden layers, noise and widths of the code, one by one.
+    """Try all kinds, then steps, hidden layers, noise and widths of the code, in this order.
 
-    Each of these goes on from what would be advised so far, so that only what clearly helps is
-    built upon.
+    Each step starts from the settings advised so far, so the search builds only on clear gains.
 
     Args:
         frame: normal records; not modified.
-        settings: the present ones.
-        seed: of the trainings and the plantings, which are the same for all that is tried.
-        seconds: no new trial is begun after so many; the present settings are always tried.
-        tell: is called with every trial as it ends.
-        clock: seconds that pass.
+        settings: the present settings.
+        seed: seed of trainings and plantings, the same for all trials.
+        seconds: no new trial begins after this time; the present settings are always tried.
+        on_trial: called with every trial at its end.
+        clock: returns the time in seconds.
 
     Raises:
-        FrameError: a configured column is not there or is not of its configured kind.
-        TrainingError: there is too little to learn from, or the present settings do not fit.
+        FrameError: a configured column is missing or does not have its configured type.
+        TrainingError: there are too few records, or the present settings do not fit.
     """
-    # Only these are judged; planted faults must not put a machine out of operation.
+    # Only records of operation are judged; planted faults must not look like an idle machine.
     frame = at_work(frame, fit_operation(frame, settings.columns))
     columns = settings.columns.model_copy(
         update={"only_when": None, "settle": None, "wind_down": None}
@@ -124,7 +123,7 @@ def tune(
     settings = settings.model_copy(update={"columns": columns})
     if len(frame) < LEAST_RECORDS:
         raise TrainingError(
-            f"{len(frame)} records are too few to tune with; it takes {LEAST_RECORDS}",
+            f"{len(frame)} records are too few for a search; {LEAST_RECORDS} are needed",
             todo="wait for more records",
         )
     began = clock()
@@ -133,8 +132,8 @@ def tune(
 
     def attempt(changes: Changes) -> None:
         trials.append(_attempt(frame, settings, changes, seed, clock))
-        if tell is not None:
-            tell(trials[-1])
+        if on_trial is not None:
+            on_trial(trials[-1])
 
     attempt({})
     if trials[0].refusal:
@@ -151,9 +150,9 @@ def tune(
 
 
 def auroc(normal: Values, planted: Values) -> float:
-    """How often a planted record scores above a normal one, ties counted half.
+    """Return the share of pairs in which a planted record scores above a normal; ties count half.
 
-    The area under the receiver operating characteristic (Hanley & McNeil 1982).
+    This is the area under the receiver operating characteristic (Hanley & McNeil 1982).
 
     >>> auroc(np.array([1.0, 2.0]), np.array([2.0, 3.0]))
     0.875
@@ -177,7 +176,7 @@ def _codes(_present: DetectorSettings, width: int, _features: int) -> Step:
 
 
 def _noises(present: DetectorSettings, _width: int, _features: int) -> Step:
-    if not KINDS[present.kind].at_once:  # what is solved at once sees no noise
+    if not KINDS[present.kind].at_once:  # noise has no effect on kinds solved at once
         yield from (("noise", noise) for noise in NOISES if noise != present.noise)
 
 
@@ -198,7 +197,7 @@ def _attempt(
     seed: int,
     clock: Callable[[], float],
 ) -> Trial:
-    """One trial, over all folds."""
+    """Run one trial over all folds."""
     began = clock()
     learning = settings.model_copy(update={"detector": _changed(settings.detector, changes)})
     folds = contiguous_folds(len(frame), FOLDS)
@@ -212,7 +211,7 @@ def _attempt(
             flagged += int(judged.anomalous.sum())
             records = Records(*detector.feature_map.transform(held_out))
             normal = judged.scores
-            if detector.mode_scale is not None:  # planted faults are scored off that scale
+            if detector.mode_scale is not None:  # planted faults are scored without that scale
                 normal = detector.scorer.scores(*records)
             found.append({})
             for place, (name, plant) in enumerate(plantings(detector.feature_map).items()):
@@ -241,5 +240,5 @@ def _changed(detector: DetectorSettings, changes: Changes) -> DetectorSettings:
 
 
 def _differing(detector: DetectorSettings, changes: Changes) -> Changes:
-    """The changes that change anything."""
+    """Return the changes that differ from the present settings."""
     return {key: value for key, value in changes.items() if getattr(detector, key) != value}

@@ -1,1 +1,1 @@
-"""Records seen beside those before them, entity by entity: windows over time."""
+"""Records in the context of earlier records of the same entity: windows over time."""

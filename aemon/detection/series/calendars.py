@@ -1,4 +1,4 @@
-"""The clock and the calendar on the wall: by what rhythms come again."""
+"""Local time and calendar, to which daily and weekly rhythms belong."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -20,19 +20,19 @@ _LABELS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "
 
 
 class Local(NamedTuple):
-    """Where N times are on the wall."""
+    """Local times of N records."""
 
     weekdays: Rows  # (N,), 0 is Monday; a public holiday is a Sunday
-    shares: npt.NDArray[np.float64]  # (N,) of the day that are over
+    shares: npt.NDArray[np.float64]  # (N,) elapsed share of the day
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Calendar:
-    """A zone, and whose public holidays count as Sundays.
+    """A time zone, and the place whose public holidays count as Sundays.
 
     Attributes:
         zone: an IANA name.
-        holidays: a country or a part of one, such as DE or DE-BY; empty for none.
+        holidays: a country or a part of it, such as DE or DE-BY; empty for none.
     """
 
     zone: str
@@ -51,25 +51,25 @@ class Calendar:
         return Local(weekdays, seconds / _DAY_SECONDS)
 
     def holiday(self, day: date) -> str:
-        """Return the name of a public holiday, empty for any other day.
+        """Return the name of a public holiday; empty for other days.
 
         Raises:
-            ModuleNotFoundError: the package that knows them is not installed.
+            ModuleNotFoundError: the package with the holidays is not installed.
         """
         return str(holidays_of(self.holidays).get(day) or "") if self.holidays else ""
 
     def day_name(self, time: pd.Timestamp) -> str:
-        """Return the name of a holiday or a weekday, for a time on the wall."""
+        """Return the name of a holiday or a weekday, for a local time."""
         return self.holiday(time.date()) or _LABELS[time.weekday()]
 
 
 @lru_cache(maxsize=64)
 def holidays_of(place: str) -> "HolidayBase":
-    """Return the public holidays of a country or a part of one, by date.
+    """Return the public holidays of a country or a part of it, by date.
 
     Raises:
-        ModuleNotFoundError: the package that knows them is not installed.
-        NotImplementedError: it knows no such place.
+        ModuleNotFoundError: the package with the holidays is not installed.
+        NotImplementedError: the package does not know this place.
     """
     import holidays
 

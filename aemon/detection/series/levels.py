@@ -1,4 +1,4 @@
-"""Levels: the mean of the last hundred records of a run, so that a slow change is seen as well."""
+"""Levels: the mean of about the last hundred records of a run, which makes slow changes visible."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,12 +12,12 @@ from aemon.detection.arrays import Floats, Mask, Rows
 Sums = npt.NDArray[np.float64]
 
 BLOCK_RECORDS = 32
-"""Records that usually come in a block of time."""
+"""Usual number of records in a block of time."""
 
 EARLIER_BLOCKS = 3
-"""Full blocks that count beside the one in hand, so that a level is the mean of 96 to 128 records.
-(Beside windows of four, means of 32 to 256 records raise the average precision on servers by .02 to
-.05; on plants and application servers they change it by .02 at most, up or down.)"""
+"""Number of full blocks that count beside the current block: a level is the mean of 96 to 128
+records. (Beside windows of four, means of 32 to 256 records raise the average precision on servers
+by .02 to .05. On plants and application servers they change it by .02 at most, up or down.)"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)
@@ -25,9 +25,9 @@ class LevelTail:
     """The last blocks of one entity, the newest last.
 
     Attributes:
-        blocks: (K,) their numbers, counted in lengths of a block since 1970.
-        counts: (K,) records in each.
-        sums: (K, F) of their features.
+        blocks: (K,) numbers of the blocks, counted in block lengths since 1970.
+        counts: (K,) number of records in each block.
+        sums: (K, F) sums of their features.
     """
 
     blocks: npt.NDArray[np.int64]
@@ -36,14 +36,14 @@ class LevelTail:
 
 
 def block_length(block: np.timedelta64) -> int:
-    """How many microseconds a block of time is, one at least."""
+    """Return the length of a block of time in microseconds, at least one."""
     return max(int(block.astype("timedelta64[us]").astype(np.int64)), 1)
 
 
 class Levels(NamedTuple):
-    """How far N records are from the level of their run, and what the last blocks are."""
+    """Distances of N records from the level of their run, and the last blocks of the runs."""
 
-    gaps: Floats  # (N, F), in the order they came in
+    gaps: Floats  # (N, F), in the order of the records
     tails: list[LevelTail]  # of the runs that end at the given places
 
 
@@ -56,38 +56,38 @@ def levels_of(
     tails: dict[int, LevelTail],
     ends: Rows,
 ) -> Levels:
-    """Find the level of every record: the mean of those of its run in this block and those before.
+    """Compute every record's level: the mean of its run's records in this and earlier blocks.
 
-    The record itself counts. Blocks lie at fixed times, so a level does not depend on where reading
-    began, once as many blocks were read as count.
+    The record itself counts. Blocks lie at fixed times. So a level does not depend on where reading
+    began, after as many blocks as a level includes.
 
     Args:
-        features: (N, F), runs one behind the other, each in the order of time.
-        inside: (N,) which records count for a level.
-        blocks: (N,) the number of each record's block.
-        starts: (N,) place of the first record of each one's run.
-        tails: place of the first record of a run -> the blocks before it.
-        ends: (E,) places of the records whose last blocks are wanted.
+        features: (N, F), the runs one after another, each in the order of time.
+        inside: (N,) mask of the records that count for a level.
+        blocks: (N,) number of each record's block.
+        starts: (N,) place of the first record of each record's run.
+        tails: place of the first record of a run -> earlier blocks of the run.
+        ends: (E,) places of the records for which the last blocks are returned.
     """
     count, width = features.shape
     places = np.array(sorted(tails), dtype=np.intp)
     known = [tails[place] for place in places.tolist()]
     before = np.repeat(
         places, [len(tail.blocks) for tail in known]
-    )  # what each block stands before
-    shift = np.searchsorted(before, np.arange(count), side="right")  # blocks put before each record
+    )  # the place that each earlier block precedes
+    shift = np.searchsorted(before, np.arange(count), side="right")  # earlier blocks up to a record
     here = np.arange(count) + shift
-    there = np.arange(len(before)) + before
+    earlier = np.arange(len(before)) + before
     total = count + len(before)
     rows, numbers, runs = np.zeros((total, width)), np.zeros(total), np.zeros(total, dtype=np.intp)
     which = np.zeros(total, dtype=np.int64)
     rows[here], numbers[here] = features * inside[:, None], inside
     which[here], runs[here] = blocks, starts
     if len(before):
-        rows[there] = np.concatenate([tail.sums for tail in known])
-        numbers[there] = np.concatenate([tail.counts for tail in known])
-        which[there] = np.concatenate([tail.blocks for tail in known])
-        runs[there] = before
+        rows[earlier] = np.concatenate([tail.sums for tail in known])
+        numbers[earlier] = np.concatenate([tail.counts for tail in known])
+        which[earlier] = np.concatenate([tail.blocks for tail in known])
+        runs[earlier] = before
     summed = _Summed.of(rows, numbers, which, runs)
     sums, counts = summed.up_to_each()
     earlier_sums, earlier_counts = summed.blocks_before()
@@ -100,12 +100,12 @@ def levels_of(
 
 @dataclass(frozen=True, eq=False)
 class _Summed:
-    """Rows summed by block and run: G groups of rows one behind the other."""
+    """Rows summed by block and run: G groups of consecutive rows."""
 
     rows: Sums  # (N, F)
-    numbers: Sums  # (N,) how many records each row is
-    group: Rows  # (N,) which group it is in
-    firsts: Rows  # (G,) first row of each
+    numbers: Sums  # (N,) number of records in each row
+    group: Rows  # (N,) group of each row
+    firsts: Rows  # (G,) first row of each group
     blocks: npt.NDArray[np.int64]  # (G,)
     runs: Rows  # (G,)
 
@@ -117,7 +117,7 @@ class _Summed:
         return cls(rows, numbers, np.cumsum(begins) - 1, firsts, which[firsts], runs[firsts])
 
     def up_to_each(self) -> tuple[Sums, Sums]:
-        """Sums (N, F) and counts (N,) of each row and those before it in its group."""
+        """Return sums (N, F), counts (N,) of each row and the earlier rows of its group."""
         sums, counts = np.cumsum(self.rows, axis=0), np.cumsum(self.numbers)
         first = self.firsts[self.group]
         sums -= sums[first] - self.rows[first]
@@ -134,7 +134,7 @@ class _Summed:
         return sums, counts
 
     def blocks_before(self) -> tuple[Sums, Sums]:
-        """Sums (G, F) and counts (G,) of the blocks of the same run that count beside each one."""
+        """Return sums (G, F), counts (G,) of the earlier blocks that count for each group."""
         own_sums, own_counts = self.totals
         sums, counts = np.zeros_like(own_sums), np.zeros_like(own_counts)
         for lag in range(1, EARLIER_BLOCKS + 1):
@@ -147,7 +147,7 @@ class _Summed:
         return sums, counts
 
     def tail(self, row: int) -> LevelTail:
-        """The last blocks of a run that ends at a row."""
+        """Return the last blocks of a run that ends at a row."""
         last = int(self.group[row])
         first = last
         while (

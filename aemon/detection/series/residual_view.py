@@ -1,4 +1,4 @@
-"""Windows held against their reconstruction, each feature by its usual residual."""
+"""The residual view: windows compared with their reconstruction, in usual residuals."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,24 +14,24 @@ TINY = 1e-9  # keeps a logarithm finite
 
 
 class Reconstructed(NamedTuple):
-    """What a view makes of N windows."""
+    """Result of a view for N windows."""
 
     surprises: Values  # (N,) in nats
-    gaps: Floats  # (N, F), squared, in usual gaps, of a record and those before it
+    gaps: Floats  # (N, F), squared, in usual gaps, of a record and the earlier records
     residuals: Floats  # (N, F), of the record itself
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ResidualView:
-    """How odd windows are by what an autoencoder fails to reconstruct of them.
+    """View of windows by the parts that an autoencoder fails to reconstruct.
 
-    A record's own gaps count as much as those of the whole window: it is the one that is judged.
+    A record's own gaps count as much as the gaps of its whole window, because the record is judged.
 
     Attributes:
         autoencoder: linear, of windows of the features with weight (W x J).
-        weights: (F,) of the features; only those with some have a part.
-        spreads: (W, F) usual gaps, at least a floor.
-        view: of the logarithm of the mean squared gap.
+        weights: (F,) weights of the features; a feature of weight 0 has no part.
+        spreads: (W, F) usual gaps, never below a floor.
+        view: view of the logarithm of the mean squared gap.
     """
 
     autoencoder: Autoencoder
@@ -40,32 +40,32 @@ class ResidualView:
     view: View
 
     def look(self, windows: Windows, mask: Mask) -> Reconstructed:
-        """Hold N windows against their reconstruction.
+        """Compare N windows with their reconstruction.
 
         Args:
-            windows: of the records.
-            mask: (N, F), which cells of each record were observed.
+            windows: windows of the records.
+            mask: (N, F), True for observed cells of each record.
         """
         residuals = window_residuals(self.autoencoder, windows.cells, self.weights)
         squares = (residuals**2).mean(axis=0)
-        gaps, logs = measured(squares, windows.there, mask, self.spreads, self.weights)
+        gaps, logs = measured(squares, windows.present, mask, self.spreads, self.weights)
         return Reconstructed(self.view.surprise(logs), gaps, residuals[:, :, 0].mean(axis=0))
 
 
 def measured(
-    squares: Floats, there: Mask, mask: Mask, spreads: Floats, weights: Floats
+    squares: Floats, present: Mask, mask: Mask, spreads: Floats, weights: Floats
 ) -> tuple[Floats, Values]:
-    """Gaps (N, F) in usual gaps, and the logarithm (N,) of their mean.
+    """Return gaps (N, F) in usual gaps, and the logarithm (N,) of their mean.
 
     Args:
-        squares: (N, W, F) of residuals.
-        there: (N, W).
-        mask: (N, F).
-        spreads: (W, F).
-        weights: (F,).
+        squares: (N, W, F), squared residuals.
+        present: (N, W), True for records that exist.
+        mask: (N, F), True for observed cells.
+        spreads: (W, F), usual gaps.
+        weights: (F,), weights of the features.
     """
-    seen = there.astype(np.float32)
-    seen /= there.shape[1]
+    seen = present.astype(np.float32)
+    seen /= present.shape[1]
     seen[:, 0] += 1.0
     parts = squares / spreads**2 * seen[:, :, None]
     parts[:, 0] *= mask
@@ -76,12 +76,12 @@ def measured(
 
 
 def window_residuals(autoencoder: Autoencoder, cells: Floats, weights: Floats) -> Floats:
-    """Residuals (M, N, W, F) of windows, of each member; 0 without weight.
+    """Return residuals (M, N, W, F) of windows, of each member; 0 for features without weight.
 
     Args:
-        autoencoder: of windows of the features with weight.
-        cells: (N, W, F).
-        weights: (F,).
+        autoencoder: autoencoder of windows of the features with weight.
+        cells: (N, W, F), cells of the windows.
+        weights: (F,), weights of the features.
     """
     judged = np.flatnonzero(weights > 0)
     flat = cells[:, :, judged].reshape(len(cells), -1)

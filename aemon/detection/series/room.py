@@ -1,4 +1,4 @@
-"""How far out a record may be and still be a past of those after it."""
+"""Bounds within which a record may serve as context of later records."""
 
 from dataclasses import dataclass
 
@@ -10,30 +10,30 @@ from aemon.detection.series.windows import Windows
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Room:
-    """Bounds of features about their middle: a wide margin around what was seen in training.
+    """Bounds of features about their mean: a wide margin around the values seen in training.
 
     Attributes:
-        lows: (F,).
-        highs: (F,).
+        lows: (F,) lower bounds.
+        highs: (F,) upper bounds.
     """
 
     lows: Floats
     highs: Floats
 
     def holds(self, cells: Floats) -> Mask:
-        """Which records (...,) lie within the bounds, by their first F cells (..., F or more)."""
+        """Return a mask (...,) of records within the bounds, by their first F cells (..., F+)."""
         cells = cells[..., : len(self.lows)]
         return np.asarray(((cells >= self.lows) & (cells <= self.highs)).all(axis=-1), dtype=bool)
 
     def held_in(self, windows: Windows) -> Windows:
-        """Return windows without the records before that are out of bounds.
+        """Return windows without the earlier records that are out of bounds.
 
-        In their place stands the next newer one, as where there is none.
+        The next newer record takes their place, as for records that do not exist.
         """
-        cells, there = windows.cells.copy(), windows.there.copy()
+        cells, present = windows.cells.copy(), windows.present.copy()
         inside = self.holds(cells)
         for lag in range(1, cells.shape[1]):
             rows = ~inside[:, lag]
             cells[rows, lag] = cells[rows, lag - 1]
-            there[rows, lag] = False
-        return Windows(cells, there)
+            present[rows, lag] = False
+        return Windows(cells, present)

@@ -1,4 +1,4 @@
-"""Rhythms of the day and the week: found in normal records, and what they lead to expect."""
+"""Rhythms of the day and the week: found in normal records, with the values they predict."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,15 +16,15 @@ from aemon.detection.series.calendars import Calendar
 Matrix = npt.NDArray[np.float64]
 
 HARMONICS = 4
-"""Of a day, where its course is smooth: down to six hours."""
+"""Number of sines for a smooth daily course: periods down to six hours."""
 
 STEPS = (24, 96)
-"""Of a day, where its course is not: hours, and quarters of an hour."""
+"""Number of steps for a daily course that is not smooth: hours, and quarters of an hour."""
 
 LEAST_SHARE = 0.1
-"""Of a feature's variance in records that did not teach it: a rhythm tells that much or nothing."""
+"""Least share of a feature's variance, in held-out records, that a rhythm must explain."""
 
-RIDGE = 1.0  # records at 0 beside those of each step
+RIDGE = 1.0  # added records at 0 for each step
 
 LEAST_SPREAD, TINY = 1e-3, 1e-9
 
@@ -34,28 +34,28 @@ _WORKDAYS = 5
 
 
 class Rhythm(StrEnum):
-    """What comes again."""
+    """The period after which a pattern repeats."""
 
     DAY = "day"
-    WORKDAY = "workday"  # a day, apart for the five workdays and the weekend
+    WORKDAY = "workday"  # a day, separately for the five workdays and the weekend
     WEEK = "week"
 
 
 LEAST_DAYS = {Rhythm.DAY: 2.5, Rhythm.WORKDAY: 13, Rhythm.WEEK: 20}
-"""Of records: two repetitions without those of a fold."""
+"""Least length of the records in days: two repetitions without the records of a fold."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Season:
-    """What a rhythm leads to expect of features. Made by `find_season`.
+    """Expected values of features at a time, by a rhythm. Made by `find_season`.
 
     Attributes:
-        rhythm: what comes again.
-        steps: into how many a day is cut; 0 where it is a few sines.
-        calendar: of the clock on the wall.
-        effects: (S, F) of each step or sine; 0 for features without the rhythm.
-        spreads: (F,) usual gaps to what is expected; infinite for features without the rhythm.
-        view: of the logarithm of the mean squared gap.
+        rhythm: the period.
+        steps: number of steps of a day; 0 for a few sines.
+        calendar: calendar of the local time.
+        effects: (S, F) effect of each step or sine; 0 for features without the rhythm.
+        spreads: (F,) usual gaps to the expected values; infinite for features without the rhythm.
+        view: view of the logarithm of the mean squared gap.
     """
 
     rhythm: Rhythm
@@ -66,7 +66,7 @@ class Season:
     view: View
 
     def at(self, times: Times) -> Floats:
-        """Return what is expected of the features (N, F) at these times (N,), about their middle."""
+        """Return expected features (N, F) at these times (N,), about their mean."""
         parts = [
             _basis(self.rhythm, self.steps, times[block], self.calendar) @ self.effects
             for block in _blocks(len(times))
@@ -76,24 +76,26 @@ class Season:
 
     @property
     def summary(self) -> str:
-        """The rhythm in plain words."""
-        turn = {Rhythm.DAY: "the hour of the day", Rhythm.WEEK: "the hour of the week"}
-        told = turn.get(self.rhythm, "the hour of the day, apart for workdays and the weekend")
+        """Description of the rhythm in words."""
+        words = {Rhythm.DAY: "the hour of the day", Rhythm.WEEK: "the hour of the week"}
+        rhythm = words.get(
+            self.rhythm, "the hour of the day, separately for workdays and the weekend"
+        )
         free = self.calendar.holidays
         holidays = f", public holidays of {free} as Sundays" if free and self.by_weekday else ""
-        return f"{told}{holidays} ({self.calendar.zone})"
+        return f"{rhythm}{holidays} ({self.calendar.zone})"
 
     @property
     def by_weekday(self) -> bool:
-        """Whether days of the week differ."""
+        """Whether the expected values depend on the weekday."""
         return self.rhythm is not Rhythm.DAY
 
     def measured(self, centred: Floats, mask: Mask) -> tuple[Floats, Values]:
-        """Squared gaps (N, F) in usual ones, and the logarithm (N,) of their mean.
+        """Return squared gaps (N, F) in usual gaps, and the logarithm (N,) of their mean.
 
         Args:
-            centred: (N, F) features about what is expected.
-            mask: (N, F), which cells were observed.
+            centred: (N, F) features about the expected values.
+            mask: (N, F), True for observed cells.
         """
         gaps: Floats = (centred / self.spreads) ** 2 * mask
         count = (mask & np.isfinite(self.spreads)).sum(axis=1)
@@ -101,7 +103,7 @@ class Season:
         return gaps, np.log(np.maximum(means, TINY))
 
     def label(self, time: np.datetime64) -> str:
-        """Say which time it is, as far as the rhythm tells it from others.
+        """Return the time in words, as precise as the rhythm: with the weekday if it matters.
 
         >>> nothing = np.zeros((24, 1), dtype=np.float32)
         >>> view = View(name="season", start=0.0, scale=1.0)
@@ -118,25 +120,25 @@ class Season:
 
 
 class FoundSeason(NamedTuple):
-    """A rhythm, and what it leads to expect of the records it was found in."""
+    """A rhythm, and the values that it predicts for the records it was found in."""
 
     season: Season
-    held_out: Floats  # (N, F), each by the records of the other folds
+    held_out: Floats  # (N, F), each predicted from the records of the other folds
 
 
 def find_season(
     centred: Floats, mask: Mask, times: Times, folds: Rows, calendar: Calendar
 ) -> FoundSeason | None:
-    """Find the rhythm that tells most of features; None where none tells enough.
+    """Find the rhythm that explains most of the features; None if none explains enough.
 
-    Each is fitted to the records outside a fold, and tried on those in it.
+    Each rhythm is fitted to the records outside a fold, and tried on the records in it.
 
     Args:
-        centred: (N, F) features about their middle.
-        mask: (N, F), which cells were observed.
+        centred: (N, F) features about their mean.
+        mask: (N, F), True for observed cells.
         times: (N,) event times, in order.
-        folds: (N,) stretches of time; -1 for records that are never tried.
-        calendar: of the clock on the wall.
+        folds: (N,) fold of each record, contiguous in time; -1 for records without one.
+        calendar: calendar of the local time.
     """
     if not len(times):
         return None
@@ -147,7 +149,7 @@ def find_season(
             continue
         for steps in (0, *STEPS[: 1 if rhythm is Rhythm.WEEK else None]):
             held_out = _held_out(rhythm, steps, centred, times, folds, calendar)
-            shares = _told(centred, held_out, folds >= 0)
+            shares = _explained(centred, held_out, folds >= 0)
             mean = float(np.maximum(shares, 0.0).mean())
             if best is None or mean > best[0]:
                 best = mean, rhythm, steps, held_out * (shares >= LEAST_SHARE)
@@ -176,7 +178,7 @@ def find_season(
 def _held_out(
     rhythm: Rhythm, steps: int, centred: Floats, times: Times, folds: Rows, calendar: Calendar
 ) -> Matrix:
-    """What the records of the other folds lead to expect of each record (N, F)."""
+    """Return the values (N, F) that the records of the other folds predict for each record."""
     found = np.zeros(centred.shape)
     whole = _moments(rhythm, steps, centred, times, calendar)
     for fold in np.unique(folds[folds >= 0]):
@@ -189,18 +191,18 @@ def _held_out(
     return found
 
 
-def _told(centred: Floats, expected: Matrix, tried: Mask) -> Matrix:
-    """The share of each feature's variance (F,) that an expectation tells."""
+def _explained(centred: Floats, expected: Matrix, tried: Mask) -> Matrix:
+    """Return the share of each feature's variance (F,) that the expected values explain."""
     power = (centred[tried] ** 2).mean(axis=0, dtype=np.float64)
     left = ((centred[tried] - expected[tried]) ** 2).mean(axis=0, dtype=np.float64)
-    told: Matrix = 1.0 - np.divide(left, power, out=np.ones_like(power), where=power > 0)
-    return told
+    shares: Matrix = 1.0 - np.divide(left, power, out=np.ones_like(power), where=power > 0)
+    return shares
 
 
 def _moments(
     rhythm: Rhythm, steps: int, centred: Floats, times: Times, calendar: Calendar
 ) -> tuple[Matrix, Matrix]:
-    """Products of the basis with itself (S, S) and with features (S, F), summed over records."""
+    """Return products of the basis with itself (S, S) and with features (S, F), summed."""
     width = _basis(rhythm, steps, times[:1], calendar).shape[1]
     own, with_features = np.zeros((width, width)), np.zeros((width, centred.shape[1]))
     for block in _blocks(len(times)):
@@ -216,7 +218,7 @@ def _solved(own: Matrix, with_features: Matrix) -> Matrix:
 
 
 def _basis(rhythm: Rhythm, steps: int, times: Times, calendar: Calendar) -> Matrix:
-    """What the effects of a rhythm are multiplied with at these times (N, S)."""
+    """Return the factors (N, S) of the effects of a rhythm at these times."""
     weekday, share = calendar.local(times)
     if rhythm is Rhythm.WEEK:
         if steps:
@@ -230,7 +232,7 @@ def _basis(rhythm: Rhythm, steps: int, times: Times, calendar: Calendar) -> Matr
 
 
 def _of_day(share: Matrix, steps: int) -> Matrix:
-    """Steps or sines of a day (N, S) of which a share (N,) is over."""
+    """Return steps or sines (N, S) for the elapsed share of the day (N,)."""
     if steps:
         return _one_hot((share * steps).astype(np.intp), steps)
     return _sines(share, range(1, HARMONICS + 1))
@@ -243,7 +245,7 @@ def _one_hot(places: Rows, count: int) -> Matrix:
 
 
 def _sines(share: Matrix, harmonics: Sequence[int]) -> Matrix:
-    """A constant, and sines and cosines of a turn (N, 1 + 2 H)."""
+    """Return a constant, and sines and cosines of a share of a period (N, 1 + 2 H)."""
     angles = 2 * np.pi * share[:, None] * np.asarray(harmonics)
     found: Matrix = np.concatenate(
         [np.ones((len(share), 1)), np.sin(angles), np.cos(angles)], axis=1

@@ -1,4 +1,4 @@
-"""Fitting a series view: what windows of normal records look like, and how they are scored."""
+"""Fitting a series view: windows of normal records, and how they are scored."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -26,41 +26,42 @@ from aemon.detection.series.windows import Runs, Windows, runs_of
 from aemon.frame import Frame
 
 USUAL_GAPS, LONGEST_SHARE = 3.0, 0.99
-"""A run ends at a gap longer than so many times the median one, and than this share of them."""
+"""A run ends at a gap longer than this multiple of the median gap and this quantile of the gaps."""
 
 LEAST_WIDTH = 2
 
 USUAL_WIDTH, LEAST_LIKENESS = 4, 0.2
-"""Records seen together where those in a row share so much of their variance."""
+"""Records in a window, if consecutive records share at least this part of their variance."""
 
 ROOM = 2.0
-"""Records before one that lie beyond so many times what was seen in training are no past of it."""
+"""Bounds of context records, as a multiple of the values seen in training."""
 
 MOST_CELLS = 2_000
-"""Cells of a window: of wide tables fewer records are seen together."""
+"""Most cells of a window: windows of wide tables have fewer records."""
 
 LEAST_LEVEL_SPREAD = 1e-3
-"""Of the gaps to a level, in spreads of the feature: what varies less is rounding."""
+"""Least spread of the gaps to a level, in spreads of the feature; a smaller spread is rounding."""
 
 
 class SeriesPlan(NamedTuple):
-    """How records are to be seen together."""
+    """Settings for judging records together."""
 
-    width: int  # records in a window, W; 1: none
-    calendar: Calendar | None  # by which rhythms are looked for; None: none are
+    width: int  # records in a window, W; 1 for no windows
+    calendar: Calendar | None  # calendar of the rhythms to look for; None for no rhythms
 
 
 class FittedSeries(NamedTuple):
-    """A series view, and what it makes of held-out normal records."""
+    """A series view, and its scores of held-out normal records."""
 
     view: SeriesView
-    scores: Values  # (n,) of the records that were held out
+    scores: Values  # (n,) of the held-out records
 
 
 def plan_series(settings: LearningSettings, training_set: TrainingSet, frame: Frame) -> SeriesPlan:
-    """Plan how N records (of the set, and of the frame) are to be seen together.
+    """Plan how N records (of the training set and the frame) are judged together.
 
-    By choice; a stretch of time holds as many as usually come in it. Else for kind `auto` alone.
+    A configured window takes precedence; a duration holds as many records as usually come in it.
+    Otherwise only kind `auto` uses windows.
     """
     calendar = None
     if settings.detector.seasons:
@@ -91,26 +92,25 @@ def fit_series(
     plan: SeriesPlan,
     alone: Values,
 ) -> FittedSeries | None:
-    """Fit a series view to normal records; None where too few of them follow each other.
+    """Fit a series view to normal records; None if too few of them follow each other.
 
-    The autoencoders are linear: principal components of windows, of each member those of the records
-    outside its fold.
+    The autoencoders are linear: principal components of windows outside the member's fold.
 
     Args:
         training_set: N records in the order of time.
-        filled: (N, F) their features, missing ones filled.
-        floors: (F,) the least spread believed of a residual.
+        filled: (N, F) their features, with missing cells filled.
+        floors: (F,) least spread of a residual.
         frame: the N records, for their entities and times.
-        plan: how they are to be seen together.
-        alone: (n,) scores of the held-out records, each as one never seen and without the others.
+        plan: how the records are judged together.
+        alone: (n,) scores of the held-out records, as of new records, without the other records.
     """
     weights, mask, folds = training_set.weights, training_set.mask, training_set.folds
     width = min(plan.width, MOST_CELLS // max(int((weights > 0).sum()), 1))
     if width < LEAST_WIDTH:
         return None
     means = filled.mean(axis=0, dtype=np.float64)
-    apart, slopes = without_context(filled - means, weights)
-    centred: Floats = (apart * (weights > 0)).astype(np.float32)
+    gaps, slopes = without_context(filled - means, weights)
+    centred: Floats = (gaps * (weights > 0)).astype(np.float32)
     found = None
     if plan.calendar is not None:
         found = find_season(centred, mask, frame.times, folds, plan.calendar)
@@ -141,20 +141,21 @@ def fit_series(
         levels=levels.view if levels is not None else None,
     )
     surprises, _ = view.joined(smoothed, centred[rows], mask[rows])
-    return FittedSeries(_with_taught(view, filled, mask, frame), view.scores(surprises, alone))
+    scores = view.scores(surprises, alone)
+    return FittedSeries(_with_tails(view, filled, mask, frame), scores)
 
 
-def _with_taught(view: SeriesView, filled: Floats, mask: Mask, frame: Frame) -> SeriesView:
-    """The view with what N records of a training leave behind, of each entity the last ones."""
+def _with_tails(view: SeriesView, filled: Floats, mask: Mask, frame: Frame) -> SeriesView:
+    """Return the view with the tails of N training records, the last records of each entity."""
     in_order = pd.Series(frame.entities)
     rows = np.sort(in_order.groupby(in_order).tail(view.context_rows + 1).index.to_numpy())
     last = frame.take(rows)
     seen = view.look(filled[rows], mask[rows], last.entities, last.times, None, last.stretches)
-    return replace(view, taught=seen.tails)
+    return replace(view, training_tails=seen.tails)
 
 
 def _smoothed(surprises: Values, tried: Frame, longest: np.timedelta64) -> Values:
-    """Surprises (n,) of the records that were tried, smoothed over their own runs."""
+    """Return the surprises (n,) of the tried records, smoothed over their own runs."""
     runs = runs_of(tried.entities, tried.times, longest, None, tried.stretches)
     return runs.smoothed(surprises)
 
@@ -162,18 +163,18 @@ def _smoothed(surprises: Values, tried: Frame, longest: np.timedelta64) -> Value
 class _Ground(NamedTuple):
     """N records in runs."""
 
-    centred: Floats  # (N, F) about what is usual at their time
+    centred: Floats  # (N, F) about the usual values at their time
     runs: Runs
     room: Room
     width: int  # records in a window
 
     def windows(self, cells: Floats) -> Windows:
-        """Windows of the records, of all their cells (N, F or more)."""
+        """Return windows of the records, with all their cells (N, F or more)."""
         return self.room.held_in(self.runs.windows(cells, self.width))
 
 
 class _FittedLevels(NamedTuple):
-    """A view of windows beside levels, and what it makes of held-out normal records."""
+    """A view of windows beside levels, and its surprises of held-out normal records."""
 
     view: LevelView
     surprises: Values  # (n,)
@@ -182,12 +183,12 @@ class _FittedLevels(NamedTuple):
 def _fit_levels(
     training_set: TrainingSet, ground: _Ground, floors: Floats, frame: Frame
 ) -> _FittedLevels | None:
-    """Fit windows beside levels; None where times do not tell what a level is.
+    """Fit windows beside levels; None if the times do not define blocks.
 
     Args:
         training_set: N records.
         ground: the same records, in runs.
-        floors: (F,) the least spread believed of a residual.
+        floors: (F,) least spread of a residual.
         frame: the N records.
     """
     centred, runs, room, width = ground
@@ -199,7 +200,7 @@ def _fit_levels(
         return None
     block = np.timedelta64(int(BLOCK_RECORDS * np.median(pauses)), "us")
     gaps, _ = runs.levels(centred, room.holds(centred), frame.times, block)
-    scale = np.maximum(gaps[training_set.teachers].std(axis=0), LEAST_LEVEL_SPREAD)
+    scale = np.maximum(gaps[training_set.trusted_rows].std(axis=0), LEAST_LEVEL_SPREAD)
     scale = scale.astype(np.float32)
     windows = ground.windows(np.concatenate([centred, gaps / scale], axis=1))
     weights = np.tile(training_set.weights, 2)
@@ -210,7 +211,7 @@ def _fit_levels(
 
 
 def longest_gap(entities: Texts, times: Times) -> np.timedelta64:
-    """Return how long records of one entity may be apart, and follow each other."""
+    """Return the longest time between two records of an entity in one run."""
     gaps = _gaps(entities, times)
     if not len(gaps):
         return np.timedelta64(0, "us")
@@ -219,7 +220,7 @@ def longest_gap(entities: Texts, times: Times) -> np.timedelta64:
 
 
 def _gaps(entities: Texts, times: Times) -> npt.NDArray[np.int64]:
-    """Microseconds between one record of an entity and the next (n,)."""
+    """Return the microseconds between one record of an entity and the next (n,)."""
     order = np.lexsort((times, entities.astype(str)))
     same = entities[order][1:] == entities[order][:-1]
     found = (times[order][1:] - times[order][:-1])[same].astype("timedelta64[us]")

@@ -1,6 +1,6 @@
-"""How odd a record is beside those before it: residuals of windows, smoothed over records.
+"""The series view: how unusual a record is after earlier records, by residuals of windows.
 
-And what it is alone counts, too, a little less.
+The surprises are smoothed over records. The record alone counts too, with a small share.
 """
 
 from dataclasses import dataclass, field
@@ -20,36 +20,36 @@ from aemon.detection.series.tails import Tails
 from aemon.detection.series.windows import SMOOTHED, Runs, Windows, runs_of
 
 SEASON_SHARE, ALONE_SHARE = 0.2, 0.05
-"""Of the false alarms that are allowed, those for what is usual at a time, and for what a record is
-alone. (Each side is held to its share, as Bonferroni corrects. On plants and servers windows alone
-are best; a half each for windows and records costs up to 6 % of AP, this share 0.3 %; and what no
-line through windows shows is still found.)"""
+"""Shares of the allowed false alarms: for unusual values at a time, and for unusual records alone.
+(Each part is limited to its share, as in a Bonferroni correction. On plants and servers windows
+alone are best. Equal halves for windows and records cost up to 6 % of AP, this share 0.3 %. And
+anomalies that no threshold on windows shows are still found.)"""
 
 PLAINLY_SHARE = 0.5
-"""Of the surprise of windows: where the time of day alone says as much, it is the plainer reason."""
+"""Share of the windows' surprise at which the time of day alone is the simpler explanation."""
 
 AT_ONCE = 4_096
-"""Windows worked on at once."""
+"""Number of windows processed in one step."""
 
 
 class InSeries(NamedTuple):
-    """What was seen of N records beside those before them."""
+    """Results for N records in the context of earlier records."""
 
     surprises: Values  # (N,) in nats
-    by_season: Mask  # (N,) whether what is usual at their time says most
-    gaps: Floats  # (N, F), squared, in usual gaps, of a record and those before it
-    expected: Floats  # (N, F), features as the windows lead to expect
-    tails: Tails  # what they leave behind for the next ones
-    raw: Values  # (N,) surprises in nats before they are smoothed over the records of a run
+    by_season: Mask  # (N,) whether the usual values at their time explain most
+    gaps: Floats  # (N, F), squared, in usual gaps, of a record and the earlier records
+    expected: Floats  # (N, F), features as predicted by the windows
+    tails: Tails  # context for the next records
+    raw: Values  # (N,) surprises in nats before smoothing over the records of a run
 
     def silent(self) -> "InSeries":
-        """Return the same, where nothing is to be said of the records' order."""
+        """Return the same results with all surprises 0."""
         count = len(self.surprises)
         nothing = np.zeros(count)
         return self._replace(surprises=nothing, raw=nothing, by_season=np.zeros(count, dtype=bool))
 
     def take(self, rows: Rows | Mask) -> "InSeries":
-        """Return what was seen of the records at these rows."""
+        """Return the results for the records at these rows."""
         return InSeries(
             self.surprises[rows],
             self.by_season[rows],
@@ -65,9 +65,9 @@ class LevelView:
     """Windows of records beside their gaps to the level of their run.
 
     Attributes:
-        block: how long a block of time is, of which levels are made.
+        block: length of a block of time, of which levels are made.
         scale: (F,) spreads of the gaps.
-        windows: of the features and, behind them, the scaled gaps (2F).
+        windows: view of the features followed by the scaled gaps (2F).
     """
 
     block: np.timedelta64
@@ -77,26 +77,26 @@ class LevelView:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SeriesView:
-    """Windows of records, each held against its reconstruction. Made by `fit_series`.
+    """Windows of records, each compared with its reconstruction. Made by `fit_series`.
 
-    Windows are seen twice: as they are, and beside how far each record is from the level of its
-    run; the mean of both surprises counts. A spike must not flag the records after it: so a record
-    far out is no past of theirs, and no record's surprise counts without bound in the mean.
+    Windows are viewed twice: unchanged, and beside the gaps of each record to the level of its run.
+    The mean of both surprises counts. A spike must not flag the records after it. So a record far
+    out does not serve as context for later records, and each surprise is bounded in the mean.
 
     Attributes:
         width: records in a window, W.
-        longest_gap: in time, between two records of a run.
-        means: (F,) the middle of the features.
-        slopes: (F, F) what the context tells of them, as in `Relations`.
-        room: how far out a record may be and still be a past of others.
-        weights: (F,) of the features; only those with some have a part.
-        windows: of the features.
-        record_threshold: what a score of the record alone is held against.
-        together: of the smoothed surprises; None in detectors of before, for which these are all.
-        alone: of the logarithm of the score of a record alone.
-        season: what a rhythm leads to expect; None where there is none.
-        levels: windows beside levels; None in detectors of before, and where there is no room.
-        taught: what the records that were learned from leave behind; of nobody in detectors of before.
+        longest_gap: longest time between two records of a run.
+        means: (F,) means of the features.
+        slopes: (F, F) effect of the context on the features, as in `Relations`.
+        room: bounds within which a record may serve as context.
+        weights: (F,) weights of the features; a feature of weight 0 has no part.
+        windows: view of windows of the features.
+        record_threshold: threshold for the score of a record alone.
+        together: view of the smoothed surprises; None in old detectors, which use nothing else.
+        alone: view of the logarithm of the score of a record alone.
+        season: expected values by a rhythm; None without a rhythm.
+        levels: windows beside levels; None in old detectors, and if windows would be too wide.
+        training_tails: tails of the training records; empty in old detectors.
     """
 
     width: int
@@ -111,11 +111,11 @@ class SeriesView:
     alone: View | None = None
     season: Season | None = None
     levels: LevelView | None = None
-    taught: Tails = field(default_factory=Tails)
+    training_tails: Tails = field(default_factory=Tails)
 
     @property
     def context_rows(self) -> int:
-        """Return how many records before one it is seen beside, and smoothed with."""
+        """Number of earlier records that a record's window, smoothing and level include."""
         level = 0 if self.levels is None else BLOCK_RECORDS * (EARLIER_BLOCKS + 1)
         return self.width - 1 + SMOOTHED - 1 + level
 
@@ -128,15 +128,15 @@ class SeriesView:
         before: Tails | None = None,
         stretches: npt.NDArray[np.int64] | None = None,
     ) -> InSeries:
-        """See N records beside those before them.
+        """Judge N records in the context of earlier records.
 
         Args:
             features: (N, F), missing cells filled with a guess.
-            mask: (N, F), which cells were observed.
-            entities: (N,) what each record belongs to.
+            mask: (N, F), True for observed cells.
+            entities: (N,) entity of each record.
             times: (N,) event times.
-            before: what the records before these left behind.
-            stretches: (N,) of operation; None where there is but one.
+            before: tails of the earlier records.
+            stretches: (N,) periods of operation; None for a single period.
         """
         runs = runs_of(entities, times, self.longest_gap, before, stretches)
         centred = self.centred(features, mask, times)
@@ -146,7 +146,7 @@ class SeriesView:
         surprises = np.zeros(len(centred))
         for start in range(0, len(centred), AT_ONCE):
             block = slice(start, start + AT_ONCE)
-            part = self.room.held_in(Windows(windows.cells[block], windows.there[block]))
+            part = self.room.held_in(Windows(windows.cells[block], windows.present[block]))
             surprises[block], gaps[block], residuals = self._seen(part, mask[block])
             expected[block] -= residuals
         surprises = surprises.astype(np.float32).astype(np.float64)
@@ -165,7 +165,7 @@ class SeriesView:
         )
 
     def centred(self, features: Floats, mask: Mask, times: Times) -> Floats:
-        """Features (N, F) about what is usual of their entity at their time; 0 without weight."""
+        """Return features (N, F) about their entity's usual values then; 0 without weight."""
         gaps = features - self.means
         gaps -= (gaps * mask) @ self.slopes
         gaps *= self.weights > 0
@@ -174,12 +174,12 @@ class SeriesView:
     def beside_levels(
         self, runs: Runs, centred: Floats, times: Times
     ) -> tuple[Floats, list[LevelTail] | None]:
-        """Centred features, with scaled gaps to levels behind them where those are seen.
+        """Return centred features, followed by scaled gaps to levels if levels are used.
 
         Args:
-            runs: of the N records.
-            centred: (N, F).
-            times: (N,).
+            runs: runs of the N records.
+            centred: (N, F) features about the usual values.
+            times: (N,) event times.
 
         Returns:
             (N, F) or (N, 2F); and the last blocks of each entity.
@@ -191,7 +191,7 @@ class SeriesView:
         return np.concatenate([centred, gaps / self.levels.scale], axis=1), blocks
 
     def _seen(self, windows: Windows, mask: Mask) -> Reconstructed:
-        """See N windows by both views: the mean surprise, gaps (N, F), and residuals (N, F)."""
+        """Return results for N windows in both views, with the mean of the two surprises."""
         width = mask.shape[1]
         found = self.windows.look(windows._replace(cells=windows.cells[:, :, :width]), mask)
         if self.levels is None:
@@ -200,17 +200,17 @@ class SeriesView:
         gaps = [found.gaps, both.gaps[:, :width], both.gaps[:, width:]]
         away = both.residuals[:, width:] * self.levels.scale
         residuals = np.stack([found.residuals, both.residuals[:, :width], away])
-        most = np.argmax(gaps, axis=0)[None]  # what misses a cell most says what was expected
-        told: Floats = np.take_along_axis(residuals, most, axis=0)[0]
-        return Reconstructed((found.surprises + both.surprises) / 2, np.sum(gaps, axis=0), told)
+        most = np.argmax(gaps, axis=0)[None]  # the view with the largest gap decides
+        largest: Floats = np.take_along_axis(residuals, most, axis=0)[0]
+        return Reconstructed((found.surprises + both.surprises) / 2, np.sum(gaps, axis=0), largest)
 
     def joined(self, smoothed: Values, centred: Floats, mask: Mask) -> tuple[Values, Mask]:
-        """Surprises (N,) of windows and season, and where the season says more (N,).
+        """Return surprises (N,) of windows and season, and where the season explains more (N,).
 
         Args:
             smoothed: (N,) surprises of the windows.
-            centred: (N, F) features about what is usual at their time.
-            mask: (N, F), which cells were observed.
+            centred: (N, F) features about the usual values at their time.
+            mask: (N, F), True for observed cells.
         """
         found = smoothed if self.together is None else self.together.surprise(smoothed)
         if self.season is None:
@@ -221,36 +221,36 @@ class SeriesView:
         return np.maximum(found, of_season), np.asarray(by_season, dtype=bool)
 
     def season_labels(self, times: Times, by_season: Mask) -> list[str]:
-        """Say in words which times (N,) are, where the season says most; empty elsewhere."""
+        """Return the times (N,) in words where the season explains most; empty elsewhere."""
         if self.season is None:
             return [""] * len(times)
         pairs = zip(times, by_season.tolist(), strict=True)
-        return [self.season.label(time) if told else "" for time, told in pairs]
+        return [self.season.label(time) if explained else "" for time, explained in pairs]
 
     def scores(self, surprises: Values, alone: Values) -> Values:
-        """Scores (N,): a squared distance again, about 1 for a usual record.
+        """Return scores (N,): squared distances, about 1 for a usual record.
 
         Args:
-            surprises: (N,) of windows and season.
+            surprises: (N,) surprises of windows and season.
             alone: (N,) scores of the records alone.
         """
         nats = np.maximum(surprises, self._of_record(alone))
         return scores_of_surprise((self.windows.view,), nats)
 
     def explained_by_season(self, seen: InSeries, alone: Values) -> Mask:
-        """Which of N records are best told by their time: it says more than all else.
+        """Return a mask of N records whose time explains more than everything else.
 
         Args:
-            seen: the records.
-            alone: (N,) their scores alone.
+            seen: results for the records.
+            alone: (N,) scores of the records alone.
         """
         return np.asarray(seen.by_season & (seen.surprises >= self._of_record(alone)), dtype=bool)
 
     def enough(self, surprises: Values) -> Values:
-        """Scores (N,) of records alone, up to which they say nothing beside the rest.
+        """Return the scores (N,) of records alone up to which they do not change the result.
 
         Args:
-            surprises: (N,) of windows and season.
+            surprises: (N,) surprises of windows and season.
         """
         if self.alone is None:
             return np.full(len(surprises), np.inf)
@@ -258,7 +258,7 @@ class SeriesView:
         return np.asarray(np.exp(np.minimum(logs, FARTHEST)))
 
     def _of_record(self, alone: Values) -> Values:
-        """What the scores (N,) of records alone say beside the rest, in nats."""
+        """Return the surprises (N,), in nats, of the scores of records alone, with their share."""
         if self.alone is None:
             return np.zeros(len(alone))
         surprises = self.alone.surprise(np.log(np.maximum(alone, TINY)))

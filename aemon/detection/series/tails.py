@@ -1,4 +1,4 @@
-"""What the last records of each entity leave behind for those to come."""
+"""Tails: the last records of each entity, kept as context for the next records."""
 
 import base64
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from aemon.detection.arrays import Floats
 from aemon.detection.series.levels import LevelTail
 
 MOST_ENTITIES = 1_000
-"""Entities of which something is kept, those seen last."""
+"""Most entities whose tails are kept: those with the newest records."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)
@@ -20,10 +20,10 @@ class Tail:
     """The last records of one entity, the newest last.
 
     Attributes:
-        time: of the newest one.
-        features: (K, F) of the last few.
-        surprises: (S,) of the last ones.
-        level: the blocks of time that their level is the mean of; None where none is wanted.
+        time: time of the newest record.
+        features: (K, F) features of the last few records.
+        surprises: (S,) surprises of the last records.
+        level: blocks of time for the level; None if levels are not used.
     """
 
     time: np.datetime64
@@ -34,21 +34,21 @@ class Tail:
 
 @dataclass(frozen=True, kw_only=True)
 class Tails:
-    """The last records of all entities; of nobody, to begin with."""
+    """The last records of all entities; empty at first."""
 
     by_entity: Mapping[str, Tail] = field(default_factory=dict)
 
     def with_newer(self, newer: Mapping[str, Tail]) -> "Tails":
-        """Return these tails with the newer ones of some entities; the oldest of too many go."""
+        """Return these tails with newer tails of some entities; the oldest beyond the limit go."""
         kept = {name: tail for name, tail in self.by_entity.items() if name not in newer}
         found = kept | dict(newer)
         return Tails(by_entity={name: found[name] for name in list(found)[-MOST_ENTITIES:]})
 
     def without(self, halted: Mapping[str, np.datetime64]) -> "Tails":
-        """Return these tails without those of entities that halted after them.
+        """Return these tails without those of entities that stopped after them.
 
         Args:
-            halted: entity -> when.
+            halted: entity -> time at which it stopped.
         """
         if not halted:
             return self
@@ -60,7 +60,7 @@ class Tails:
         return Tails(by_entity=kept)
 
     def as_json(self) -> dict[str, list[Any]]:
-        """Return entity -> time, width of a record, features and surprises, and the level's blocks.
+        """Return entity -> time, width of a record, features, surprises, and blocks of the level.
 
         Numbers are exact to the last bit.
         """
@@ -77,7 +77,7 @@ class Tails:
 
     @classmethod
     def from_json(cls, noted: Any) -> "Tails":
-        """Return what `as_json` wrote; of nobody if it is none."""
+        """Return what `as_json` wrote; empty tails if the value is invalid."""
         found = {}
         try:
             for name, (time, width, features, surprises, *level) in (noted or {}).items():
@@ -107,7 +107,7 @@ def _level_from(blocks: list[int], counts: list[float], sums: str) -> LevelTail:
     """Read the blocks of a level.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the values are not blocks of a level.
     """
     numbers = np.array(blocks, dtype=np.int64)
     found = LevelTail(
@@ -116,9 +116,9 @@ def _level_from(blocks: list[int], counts: list[float], sums: str) -> LevelTail:
         sums=_unpacked(sums, "<f8").reshape(len(numbers), -1),
     )
     if found.counts.shape != numbers.shape or numbers.ndim != 1 or not len(numbers):
-        raise ValueError("no blocks of a level")
+        raise ValueError("the stored blocks of a level do not fit together")
     if not (np.isfinite(found.counts).all() and np.isfinite(found.sums).all()):
-        raise ValueError("no numbers")
+        raise ValueError("the stored blocks of a level have values that are not finite")
     return found
 
 

@@ -16,15 +16,15 @@ from aemon.detection.series.residual_view import ResidualView, measured, window_
 from aemon.detection.series.windows import Windows
 
 EXPLAINED = 0.9
-"""Share of the variance of windows that the code need not exceed. (On plants and servers 0.8 to
-0.95 differ by less than the sets do.)"""
+"""Share of the windows' variance that the code need not exceed. (On plants and servers 0.8 to 0.95
+differ by less than the sets do.)"""
 
 PARTS = 5
-"""The fold of a single member is cut into so many, each held against the spreads of the others."""
+"""Number of parts of a single member's fold, each compared with the spreads of the other parts."""
 
 
 class FittedWindows(NamedTuple):
-    """A view of windows, and what it makes of held-out normal records."""
+    """A view of windows, and its surprises of held-out normal records."""
 
     view: ResidualView
     surprises: Values  # (n,)
@@ -33,15 +33,15 @@ class FittedWindows(NamedTuple):
 def fit_windows(
     training_set: TrainingSet, windows: Windows, weights: Floats, floors: Floats
 ) -> FittedWindows | None:
-    """Fit a view of windows to normal records; None where too few of them follow each other.
+    """Fit a view of windows to normal records; None if too few of them follow each other.
 
-    Every window is held against the member that has not seen its record.
+    Every window is reconstructed by the member that has not seen its record.
 
     Args:
         training_set: N records.
-        windows: of theirs.
-        weights: (F,) of the features of windows: those of the records, once or several times.
-        floors: (F,) the least spread believed of a residual.
+        windows: windows of these records.
+        weights: (F,) weights of the features of windows: those of the records, once or repeated.
+        floors: (F,) least spread of a residual.
     """
     folds = training_set.folds
     mask = np.tile(training_set.mask, len(weights) // len(training_set.weights))
@@ -55,36 +55,38 @@ def fit_windows(
         member = autoencoder.member(m)
         squares[here] = window_residuals(member, windows.cells[here], weights)[0] ** 2
     parts = contiguous_folds(len(rows), PARTS) if training_set.members == 1 else folds[rows]
-    teach = np.isin(rows, training_set.teachers)
+    trusted = np.isin(rows, training_set.trusted_rows)
     logs = np.zeros(len(rows))
     for part in np.unique(parts):
-        others = rows[(parts != part) & teach]
-        spreads = _spreads(squares, windows.there, others if others.size else rows, floors)
+        others = rows[(parts != part) & trusted]
+        spreads = _spreads(squares, windows.present, others if others.size else rows, floors)
         here = rows[parts == part]
         _, logs[parts == part] = measured(
-            squares[here], windows.there[here], mask[here], spreads, weights
+            squares[here], windows.present[here], mask[here], spreads, weights
         )
     found = ResidualView(
         autoencoder=autoencoder,
         weights=weights,
-        spreads=_spreads(squares, windows.there, rows[teach] if teach.any() else rows, floors),
+        spreads=_spreads(
+            squares, windows.present, rows[trusted] if trusted.any() else rows, floors
+        ),
         view=fit_view("series", logs),
     )
     return FittedWindows(found, found.view.surprise(logs))
 
 
 def _learn(training_set: TrainingSet, windows: Windows, weights: Floats) -> Autoencoder | None:
-    """The principal components of each member's windows; None where there are too few.
+    """Return the principal components of each member's windows; None if there are too few.
 
     Args:
         training_set: N records.
-        windows: of theirs.
-        weights: (F,) of the features of windows.
+        windows: windows of these records.
+        weights: (F,) weights of the features of windows.
     """
     judged = np.flatnonzero(weights > 0)
     flat = windows.cells[:, :, judged].reshape(len(windows.cells), -1)
     independent = training_set.width * (len(weights) // len(training_set.weights))
-    whole = np.asarray(windows.there.all(axis=1), dtype=bool)
+    whole = np.asarray(windows.present.all(axis=1), dtype=bool)
     pools = [pool[whole[pool]] for pool in training_set.pools]
     if min(len(pool) for pool in pools) < 2 * windows.cells.shape[1] or not judged.size:
         return None
@@ -111,7 +113,7 @@ def _learn(training_set: TrainingSet, windows: Windows, weights: Floats) -> Auto
 def _components(
     flat: Floats,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """The middle (D,) of windows (n, D), variances (K,), largest first, and directions (D, K)."""
+    """Return the mean (D,) of windows (n, D), variances (K,), largest first, directions (D, K)."""
     centre = flat.mean(axis=0, dtype=np.float64)
     gaps = flat - centre
     if len(flat) < flat.shape[1]:
@@ -121,9 +123,9 @@ def _components(
     return centre, np.maximum(values[::-1], 0.0), vectors[:, ::-1]
 
 
-def _spreads(squares: Floats, there: Mask, rows: Rows, floors: Floats) -> Floats:
-    """Usual residuals (W, F) of some windows, never below the floors (F,)."""
-    seen = there[rows]
+def _spreads(squares: Floats, present: Mask, rows: Rows, floors: Floats) -> Floats:
+    """Return the usual residuals (W, F) of some windows, never below the floors (F,)."""
+    seen = present[rows]
     total = (squares[rows] * seen[:, :, None]).sum(axis=0, dtype=np.float64)
     means = total / np.maximum(seen.sum(axis=0), 1)[:, None]
     found: Floats = np.maximum(np.sqrt(means), floors).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Windows: each record beside those before it, of its own entity and without a gap between."""
+"""Windows: each record with the earlier records of its entity that precede it without a gap."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,33 +13,33 @@ from aemon.detection.series.levels import LevelTail, block_length, levels_of
 from aemon.detection.series.tails import Tail, Tails
 
 SMOOTHED = 16
-"""Records whose mean surprise counts beside the record's own."""
+"""Number of records whose mean surprise counts beside the record's own."""
 
 MOST_SURPRISE = 10.0
-"""In nats, of one record in that mean: a single spike must not flag those after it."""
+"""Bound of a record's surprise in that mean, in nats: one spike must not flag later records."""
 
 
 class Windows(NamedTuple):
-    """N records beside those before them."""
+    """N records with the earlier records of each."""
 
-    cells: Floats  # (N, W, F), the record first, then those before it, the newest first
-    there: Mask  # (N, W), which of them there were; the others repeat the oldest one
+    cells: Floats  # (N, W, F), the record first, then the earlier records, the newest first
+    present: Mask  # (N, W), which of them exist; the others repeat the oldest record
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Runs:
-    """Where N records stand in the runs of their entities. Made by `runs_of`.
+    """Places of N records in the runs of their entities. Made by `runs_of`.
 
-    A run ends at a gap. Records that come late, behind younger ones that were seen before, are in
-    runs of their own. Arrays are in the order of entity and time.
+    A run ends at a gap. Late records, older than records read before, have runs of their own.
+    Arrays are in the order of entity and time.
 
     Attributes:
         order: (N,) rows of the frame.
-        behind: (N,) how many records of the frame precede each one in its run.
-        tails: (N,) which tail its run goes on from, or -1.
-        kept: those tails.
-        names: of the entities with records that are not late, in order.
-        ends: (E,) place of the last record of each.
+        behind: (N,) number of records of the frame that precede each record in its run.
+        tails: (N,) place in `kept` of the tail that its run continues, or -1.
+        kept: the continued tails.
+        names: names of the entities with records that are not late, in order.
+        ends: (E,) place of the last record of each of these entities.
     """
 
     order: Rows
@@ -50,7 +50,7 @@ class Runs:
     ends: Rows
 
     def windows(self, features: Floats, width: int) -> Windows:
-        """Put each record beside those before it; windows are in the order of the frame.
+        """Return each record's window; windows are in the order of the frame.
 
         Args:
             features: (N, F) in the order of the frame.
@@ -59,20 +59,20 @@ class Runs:
         ordered = features[self.order]
         earlier = _stacked([tail.features for tail in self.kept], width - 1, features.shape[1])
         cells = np.empty((len(ordered), width, features.shape[1]), dtype=np.float32)
-        there = np.ones((len(ordered), width), dtype=bool)
+        present = np.ones((len(ordered), width), dtype=bool)
         cells[:, 0] = ordered
         for lag in range(1, width):
-            found, there[:, lag] = self._before(ordered, earlier, lag)
-            cells[:, lag] = np.where(there[:, lag, None], found, cells[:, lag - 1])
-        windows = Windows(np.empty_like(cells), np.empty_like(there))
-        windows.cells[self.order], windows.there[self.order] = cells, there
+            found, present[:, lag] = self._before(ordered, earlier, lag)
+            cells[:, lag] = np.where(present[:, lag, None], found, cells[:, lag - 1])
+        windows = Windows(np.empty_like(cells), np.empty_like(present))
+        windows.cells[self.order], windows.present[self.order] = cells, present
         return windows
 
     def smoothed(self, surprises: Values) -> Values:
-        """Return the mean (N,) of each record's surprise and the mean one of its run's last records.
+        """Return the mean (N,) of each record's surprise and the mean over its run's last records.
 
         Args:
-            surprises: (N,) in the order of the frame, as the result is.
+            surprises: (N,) in the order of the frame; so is the result.
         """
         ordered = surprises[self.order]
         capped = np.minimum(ordered, MOST_SURPRISE).astype(np.float32)[:, None]
@@ -80,15 +80,15 @@ class Runs:
         earlier = _stacked(parts, SMOOTHED - 1, 1)
         total, count = capped[:, 0].astype(np.float64), np.ones(len(ordered))
         for lag in range(1, SMOOTHED):
-            found, there = self._before(capped, earlier, lag)
-            total += np.where(there, found[:, 0], 0.0)
-            count += there
+            found, present = self._before(capped, earlier, lag)
+            total += np.where(present, found[:, 0], 0.0)
+            count += present
         smoothed = np.empty(len(ordered))
         smoothed[self.order] = (ordered + total / count) / 2
         return smoothed
 
     def _before(self, ordered: Floats, earlier: "_Earlier", lag: int) -> tuple[Floats, Mask]:
-        """What stands so many records before each one (N, F), and where something does (N,)."""
+        """Return the records `lag` before each record (N, F), and where they exist (N,)."""
         found = np.zeros_like(ordered)
         here = self.behind >= lag
         found[here] = ordered[np.flatnonzero(here) - lag]
@@ -101,17 +101,17 @@ class Runs:
     def levels(
         self, features: Floats, inside: Mask, times: Times, block: np.timedelta64
     ) -> tuple[Floats, list[LevelTail]]:
-        """Return how far each record is from the level of its run (N, F), and the last blocks (E).
+        """Return each record's distance from the level of its run (N, F), and the last blocks (E).
 
         Args:
             features: (N, F) in the order of the frame.
-            inside: (N,) which records count for a level.
-            times: (N,).
-            block: how long a block of time is.
+            inside: (N,) mask of the records that count for a level.
+            times: (N,) event times.
+            block: length of a block of time.
         """
         firsts = np.arange(len(self.order)) - self.behind
-        going_on = np.flatnonzero((self.behind == 0) & (self.tails >= 0)).tolist()
-        tails = {place: self.kept[self.tails[place]].level for place in going_on}
+        continued = np.flatnonzero((self.behind == 0) & (self.tails >= 0)).tolist()
+        tails = {place: self.kept[self.tails[place]].level for place in continued}
         found = levels_of(
             features[self.order],
             inside[self.order],
@@ -132,12 +132,12 @@ class Runs:
         width: int,
         levels: Sequence[LevelTail | None] | None = None,
     ) -> dict[str, Tail]:
-        """Return what the last record of each entity leaves behind.
+        """Return the tail of each entity after these records.
 
         Args:
-            features: (N, F), as `surprises` and `times` in the order of the frame.
-            surprises: (N,).
-            times: (N,).
+            features: (N, F), in the order of the frame, like `surprises` and `times`.
+            surprises: (N,) surprises of the records.
+            times: (N,) event times.
             width: records in a window.
             levels: (E,) the last blocks of each entity.
         """
@@ -146,12 +146,12 @@ class Runs:
         for name, end, level in zip(self.names, self.ends.tolist(), known, strict=True):
             rows = self.order[end - self.behind[end] : end + 1]
             last = features[rows[-(width - 1) :]]
-            told: Floats = surprises[rows[-(SMOOTHED - 1) :]].astype(np.float32)
+            latest: Floats = surprises[rows[-(SMOOTHED - 1) :]].astype(np.float32)
             if self.tails[end] >= 0:
                 before = self.kept[self.tails[end]]
                 last = np.concatenate([before.features, last])[-(width - 1) :]
-                told = np.concatenate([before.surprises, told])[-(SMOOTHED - 1) :]
-            found[name] = Tail(time=times[rows[-1]], features=last, surprises=told, level=level)
+                latest = np.concatenate([before.surprises, latest])[-(SMOOTHED - 1) :]
+            found[name] = Tail(time=times[rows[-1]], features=last, surprises=latest, level=level)
         return found
 
 
@@ -165,11 +165,11 @@ def runs_of(
     """Find the runs of N records.
 
     Args:
-        entities: (N,) what each record belongs to.
+        entities: (N,) entity of each record.
         times: (N,) event times.
-        longest_gap: a longer one ends a run.
-        before: of the records before these.
-        stretches: (N,) of operation, as `Frame` has them; a run ends with one.
+        longest_gap: longest gap within a run.
+        before: tails of the earlier records.
+        stretches: (N,) periods of operation, as in `Frame`; a run ends with its period.
     """
     stretches = np.zeros(len(times), dtype=np.int64) if stretches is None else stretches
     codes, uniques = pd.factorize(entities)
@@ -177,54 +177,54 @@ def runs_of(
     tails = before.by_entity if before is not None else {}
     known = [tails.get(name) for name in names]
     order = np.lexsort((times, codes))
-    whose, ordered = codes[order], times[order]
-    late = _before_tails(known, whose, ordered)
-    another = whose[1:] != whose[:-1]
+    owners, ordered = codes[order], times[order]
+    late = _before_tails(known, owners, ordered)
+    changed = owners[1:] != owners[:-1]
     begins = np.ones(len(order), dtype=bool)
-    begins[1:] = another | (ordered[1:] - ordered[:-1] > longest_gap)
+    begins[1:] = changed | (ordered[1:] - ordered[:-1] > longest_gap)
     begins[1:] |= late[:-1] & ~late[1:]
     stretches = stretches[order]
     begins[1:] |= stretches[1:] != stretches[:-1]
     places = np.arange(len(order))
     starts = np.maximum.accumulate(np.where(begins, places, 0))
     firsts = begins & ~late  # of an entity's new records
-    firsts[1:] &= another | late[:-1]
+    firsts[1:] &= changed | late[:-1]
     kept: list[Tail] = []
-    goes_on = np.full(len(order), -1, dtype=np.intp)
+    continued = np.full(len(order), -1, dtype=np.intp)
     for place in np.flatnonzero(firsts).tolist():
-        tail = known[whose[place]]
+        tail = known[owners[place]]
         if tail is None or stretches[place]:
             continue
         if ordered[place] - tail.time <= longest_gap:
-            goes_on[place] = len(kept)
+            continued[place] = len(kept)
             kept.append(tail)
     last = np.ones(len(order), dtype=bool)
-    last[:-1] = another
+    last[:-1] = changed
     ends = np.flatnonzero(last & ~late)
     return Runs(
         order=order,
         behind=places - starts,
-        tails=goes_on[starts] if len(order) else goes_on,
+        tails=continued[starts] if len(order) else continued,
         kept=kept,
-        names=[names[code] for code in whose[ends].tolist()],
+        names=[names[code] for code in owners[ends].tolist()],
         ends=ends,
     )
 
 
-def _before_tails(known: list[Tail | None], whose: Rows, times: Times) -> Mask:
-    """Which records (N,) came later than younger ones of their entity: no run goes on from them."""
+def _before_tails(known: list[Tail | None], owners: Rows, times: Times) -> Mask:
+    """Return a mask (N,) of records older than the tail of their entity: no run continues them."""
     never = np.datetime64("NaT", "us")
     newest = np.array([never if tail is None else tail.time for tail in known], dtype=times.dtype)
     if not len(newest):
         return np.zeros(len(times), dtype=bool)
-    return np.asarray(times < newest[whose], dtype=bool)  # nothing is before NaT
+    return np.asarray(times < newest[owners], dtype=bool)  # nothing is before NaT
 
 
 class _Earlier(NamedTuple):
     """The last rows of each of E tails, at the end of K places."""
 
     rows: Floats  # (E, K, F)
-    known: Rows  # (E,) how many there are
+    known: Rows  # (E,) number of rows
 
 
 def _stacked(parts: list[Floats], rows: int, width: int) -> _Earlier:

@@ -78,10 +78,14 @@ def test_a_record_learned_from_is_not_its_own_neighbour(pump, make_frame, pump_r
     np.testing.assert_array_equal(own, pump.scorer.space.own_prototypes(features * gap, gap))
     assert (own >= 0).all()
     # When they are scored apart, Then they look like new ones, and as often odd
-    usual, apart = (pump.scorer.scores(features, mask, apart=each) for each in (False, True))
+    usual, apart = (
+        pump.scorer.scores(features, mask, without_itself=each) for each in (False, True)
+    )
     new, whole = pump.feature_map.transform(make_frame(pump_records(2000, 24)))
     fresh = pump.scorer.scores(new, whole)
     assert np.median(usual) < 0.85 * np.median(fresh)
     assert np.median(apart) == pytest.approx(np.median(fresh), rel=0.05)
     assert 0 < (apart > pump.threshold.value).mean() < 0.03
-    np.testing.assert_allclose(pump.scorer.scores(new, whole, apart=True), fresh, rtol=1e-4)
+    np.testing.assert_allclose(
+        pump.scorer.scores(new, whole, without_itself=True), fresh, rtol=1e-4
+    )

@@ -121,7 +121,7 @@ def test_a_missing_column_is_told_with_the_nearest(records):
         fit_operation(frame, ColumnSettings(only_when="sped > 3"))
     assert "did you mean 'speed'?" in refused.value.todo
     gone = replace(frame, values=pd.DataFrame({"flow": [1.0]}))
-    with pytest.raises(FrameError, match=r"which columns\.only_when asks for, is missing"):
+    with pytest.raises(FrameError, match=r"used by columns\.only_when, is missing"):
         of(frame).look(gone)
 
 

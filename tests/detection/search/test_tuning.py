@@ -37,7 +37,7 @@ def test_what_fits_the_records_is_found(curved):
     # Given settings that fit a line to a curve, and time to try the other kinds
     told = []
     found = tune(
-        curved, LearningSettings(detector=QUICK), seed=1, tell=told.append, **trials_at_most(5)
+        curved, LearningSettings(detector=QUICK), seed=1, on_trial=told.append, **trials_at_most(5)
     )
     # Then another kind does better, by more than chance, and is advised
     assert found.trials == tuple(told)
@@ -96,7 +96,7 @@ def test_narrow_tables_can_be_tuned(make_frame, pump_records, columns):
 
 
 def test_too_few_records_are_refused(curved):
-    with pytest.raises(TrainingError, match="50 records are too few to tune with"):
+    with pytest.raises(TrainingError, match="50 records are too few for a search"):
         tune(curved.take(slice(50)), LearningSettings(detector=QUICK))
 
 

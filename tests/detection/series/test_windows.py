@@ -44,7 +44,7 @@ def test_a_window_holds_the_records_before_of_the_same_entity_without_a_gap(seed
     features, _, entities, times = records(seed)
     found = runs_of(entities, times, LONGEST).windows(features, 4)
     windows, there = by_hand(features, entities, times, 4)
-    np.testing.assert_array_equal(found.there, there)
+    np.testing.assert_array_equal(found.present, there)
     np.testing.assert_array_equal(found.cells, windows)
 
 
@@ -60,7 +60,7 @@ def test_records_fetched_in_pieces_are_seen_as_those_fetched_at_once(size):
         runs = runs_of(entities[part], times[part], LONGEST, tails)
         found = runs.windows(features[part], 4)
         np.testing.assert_array_equal(found.cells, windows.cells[part])
-        np.testing.assert_array_equal(found.there, windows.there[part])
+        np.testing.assert_array_equal(found.present, windows.present[part])
         np.testing.assert_array_equal(runs.smoothed(surprises[part]), smoothed[part])
         newer = runs.tails_after(features[part], surprises[part], times[part], 4)
         tails = tails.with_newer(newer)
@@ -74,7 +74,7 @@ def test_a_record_that_comes_late_has_no_records_before_it():
         by_entity=runs_of(entities, times, LONGEST).tails_after(features, surprises, times, 4)
     )
     late = runs_of(entities[:1], times[:1], LONGEST, tails)
-    assert late.windows(features[:1], 4).there.tolist() == [[True, False, False, False]]
+    assert late.windows(features[:1], 4).present.tolist() == [[True, False, False, False]]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -85,7 +85,7 @@ def test_a_stretch_of_operation_ends_a_window_as_a_gap_does(seed):
     whole = runs_of(entities, times, LONGEST, None, stretches)
     apart = runs_of(entities, times + stretches * np.timedelta64(5, "h"), LONGEST)
     np.testing.assert_array_equal(
-        whole.windows(features, 4).there, apart.windows(features, 4).there
+        whole.windows(features, 4).present, apart.windows(features, 4).present
     )
     np.testing.assert_array_equal(whole.smoothed(surprises), apart.smoothed(surprises))
     # Only a first stretch goes on from the records before
@@ -93,8 +93,8 @@ def test_a_stretch_of_operation_ends_a_window_as_a_gap_does(seed):
     later, name = times[-1:] + MINUTE, entities[-1:]
     goes_on = runs_of(name, later, LONGEST, tails, np.array([0]))
     anew = runs_of(name, later, LONGEST, tails, np.array([1]))
-    assert goes_on.windows(features[:1], 4).there.sum() > 1
-    assert anew.windows(features[:1], 4).there.sum() == 1
+    assert goes_on.windows(features[:1], 4).present.sum() > 1
+    assert anew.windows(features[:1], 4).present.sum() == 1
 
 
 def test_half_of_what_counts_is_the_record_itself_and_a_spike_is_bounded_afterwards():
@@ -148,7 +148,7 @@ def test_late_records_are_no_past_and_break_no_run():
     runs = runs_of(entities[rows], times[rows], LONGEST, tails)
     # When it is fetched with two others, then it has no past, and they have that of minute 5
     found = runs.windows(features[rows], 4)
-    assert found.there[0].tolist() == [True, False, False, False]
+    assert found.present[0].tolist() == [True, False, False, False]
     np.testing.assert_array_equal(found.cells[1], features[[6, 5, 3, 2]])
     np.testing.assert_array_equal(found.cells[2], features[[7, 6, 5, 3]])
     after = runs.tails_after(features[rows], surprises[rows], times[rows], 4)[""]

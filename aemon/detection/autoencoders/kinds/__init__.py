@@ -1,1 +1,1 @@
-"""One file for each kind of detector; `registry` has the table."""
+"""One module for each kind of detector; `detector_kinds` has the table."""

@@ -1,4 +1,4 @@
-"""The best default: an undercomplete denoising autoencoder and nearest normal records, together."""
+"""The default kind: an undercomplete denoising autoencoder with nearest normal records."""
 
 from aemon.config.detector_settings import DetectorSettings
 from aemon.detection.autoencoders.autoencoder import Autoencoder
@@ -18,19 +18,20 @@ CHOICES = Choices(least_steps=LEAST_STEPS, learning_rate=LEARNING_RATE, noise=NO
 def learn(
     training_set: TrainingSet, settings: DetectorSettings, seed: int, progress: Progress
 ) -> Autoencoder:
-    """As `undercomplete`, trained longer: its residuals are measured twice.
+    """Train as `undercomplete` does, but longer, because residuals are measured twice.
 
-    Four views of a record are averaged: the Mahalanobis distance of its residual; the distance
-    to the nearest normal record; the same in the joint space of features and whitened residuals;
-    and the distance to the nearest five over theirs to theirs. Neighbours are the strongest
-    single measure for tables, residuals for sensors, and neither is safe alone; the four were
-    chosen by planted anomalies and on sensor sets, not on the tables they are reported for.
+    The score is the mean of four views of a record. One is the Mahalanobis distance of its
+    residual. Two are distances to the nearest normal record: of the features, and in the joint
+    space of features and whitened residuals. The last is the distance to the five nearest records,
+    divided by their own such distances. Neighbours are the
+    strongest single measure for tables, residuals for sensors, and neither is safe alone. The four
+    were chosen by planted anomalies and on sensor sets, not on the tables they are reported for.
 
-    In a series, faults break what ties the columns together, and lie along the directions in
-    which normal records hardly vary; anomalies of tables are often of another class, and lie along
-    the wide ones. So there the distances are taken on the scale of the relations (`relations`).
-    In a table, whose columns may obey a balance too, the relations guard: a record that breaks
-    them as no normal one does is odd.
+    In a series, faults break what ties the columns together, and lie along directions in which
+    normal records hardly vary. Anomalies of tables often belong to another class, and lie along
+    wide directions. So in a series, distances are measured on the scale of `relations`. The columns
+    of a table may obey a balance too. So in a table the relations are a guard: a record that breaks
+    them more than all normal records is unusual.
 
     Raises:
         TrainingError: the code would be as wide as the input.

@@ -1,4 +1,4 @@
-"""Corrupted records in, clean records out."""
+"""Denoising: corrupted records in, clean records out."""
 
 from aemon.config.detector_settings import DetectorSettings
 from aemon.detection.autoencoders.autoencoder import Autoencoder
@@ -14,7 +14,7 @@ NOISE = 1.0
 MASKING = 0.2
 
 WIDTH_FACTOR, LEAST_WIDTH = 4, 64
-"""Default width of the hidden layers: so many times the features, and at least so wide."""
+"""Default width of the hidden layers: a multiple of the features, and a lower bound."""
 
 CHOICES = Choices(
     least_steps=LEAST_STEPS, learning_rate=LEARNING_RATE, noise=NOISE, masking=MASKING
@@ -24,13 +24,13 @@ CHOICES = Choices(
 def learn(
     training_set: TrainingSet, settings: DetectorSettings, seed: int, progress: Progress
 ) -> Autoencoder:
-    """Corrupt each record, and learn to get the clean one back.
+    """Corrupt each record, and learn to restore the clean record.
 
-    Gaussian noise and masking, each at a level drawn for every record (Vincent et al. 2008,
-    section 2.3, and 2010, section 3.3), so that small and large corruption are both known. To
-    undo it is to point from a record to where normal ones lie (2010, section 3.2), and a copy
-    of the input will not do: the code may be as wide as the input, and is by default. The
-    widths and the noise are those measured in docs/decisions.md, "Tabular detection".
+    Gaussian noise and masking each have a level drawn for every record (Vincent et al. 2008,
+    section 2.3, and 2010, section 3.3), so training covers small and large corruption. To remove
+    corruption means to point from a record to the region of normal records (2010, section 3.2).
+    A copy of the input cannot do that. So the code may be as wide as the input, and is by
+    default. Widths and noise were measured: docs/decisions.md, "Tabular detection".
     """
     features = training_set.features.shape[1]
     shape = choose_shape(

@@ -1,4 +1,4 @@
-"""The table of kinds."""
+"""The table of the kinds of detector."""
 
 from aemon.config.detector_settings import DetectorKind
 from aemon.detection.autoencoders.kinds import (

@@ -1,4 +1,4 @@
-"""Extreme learning machine: a random encoder that stays random, and a decoder solved at once."""
+"""Extreme learning machine: a random encoder without training, and a decoder solved at once."""
 
 import numpy as np
 
@@ -17,13 +17,13 @@ TINY = 1e-9
 def learn(
     training_set: TrainingSet, settings: DetectorSettings, seed: int, progress: Progress
 ) -> Autoencoder:
-    """Draw an orthogonal layer of sigmoids, and solve for the way back.
+    """Draw an orthogonal layer of sigmoids, and solve for the decoder.
 
-    The encoder is not learned: H = sigmoid(X A + b) with A'A = I and |b| = 1, drawn at random
-    (Kasun et al. 2013). The decoder is the ridge regression of the features on it,
-    (H'H/n + ridge I) W = H'X/n with H and X centred (Huang, Zhu & Siew 2006; Hoerl & Kennard
-    1970, equation 2.1), so one pass over the records is enough. Truths and categories are
-    numbers here. Missing cells are filled by turns, as `learn_members` tells.
+    The encoder is not trained: H = sigmoid(X A + b) with A'A = I and |b| = 1, drawn at random
+    (Kasun et al. 2013). The decoder is the ridge regression of the features on H:
+    (H'H/n + ridge I) W = H'X/n, with H and X centred (Huang, Zhu & Siew 2006; Hoerl & Kennard
+    1970, equation 2.1). So one pass over the records is enough. Booleans and categories are
+    numbers here. `learn_members` fills missing cells.
 
     Raises:
         TrainingError: the code would be as wide as the input, or hidden layers are configured.
@@ -49,13 +49,13 @@ def learn(
     return learn_members(training_set, solve, progress)
 
 
-def solve_ridge(code: Values, wanted: Values, ridge: float) -> tuple[Values, Values]:
-    """Weights (C, F) and biases (F,) of the ridge regression of (n, F) on a code (n, C)."""
-    middle, target = code.mean(axis=0), wanted.mean(axis=0)
-    centred = code - middle
+def solve_ridge(code: Values, targets: Values, ridge: float) -> tuple[Values, Values]:
+    """Return weights (C, F), biases (F,) of the ridge regression of targets (n, F) on (n, C)."""
+    centre, mean = code.mean(axis=0), targets.mean(axis=0)
+    centred = code - centre
     square = centred.T @ centred / len(code) + ridge * np.eye(code.shape[1])
-    weights = np.linalg.solve(square, centred.T @ (wanted - target) / len(code))
-    return weights, target - middle @ weights
+    weights = np.linalg.solve(square, centred.T @ (targets - mean) / len(code))
+    return weights, mean - centre @ weights
 
 
 KIND = Kind(

@@ -1,4 +1,4 @@
-"""What makes a kind of detector: how its autoencoder learns, and how a record is viewed."""
+"""The parts of a kind of detector: how its autoencoder is trained, how records are measured."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Learn = Callable[[TrainingSet, DetectorSettings, int, Progress], Autoencoder]
 
 
 class Measured(NamedTuple):
-    """What is measured of a record, and what for: the words are those of `Kind`."""
+    """Views and guards by which records are measured, as `Kind` describes them."""
 
     views: tuple[str, ...]
     guards: tuple[str, ...]
@@ -21,20 +21,21 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """A kind of detector, as `detector.kind` names it.
+    """A kind of detector, as named by `detector.kind`.
 
     Attributes:
         summary: one line for `aemon kinds` and the configuration reference.
-        learn: (lesson, settings, seed, progress) -> autoencoder, M members, of which each has
-            learned from the records outside its own fold. The same arguments give the same
-            weights. Raises TrainingError where the settings do not fit the records.
-        views: what is measured of a record: one measure, or several that are averaged.
-        guards: measures by which a record beyond all normal ones is odd, whatever the views say.
-        series: the same two where records follow each other, if others.
-        diagonal: whether residuals are held to be independent of each other.
-        at_once: whether it is the solution of an equation, to which noise and steps mean nothing.
-        regularised: whether something but a narrow code keeps it from copying its input.
-        hidden_layers: whether it may have layers between features and code.
+        learn: (training set, settings, seed, progress) -> autoencoder with M members, each trained
+            on the records outside its own fold. The same arguments give the same weights. Raises
+            TrainingError if the settings do not fit the records.
+        views: names of the measures of a record; several are averaged.
+        guards: names of measures for guards: beyond all normal records a record is unusual,
+            whatever the views show.
+        series: views and guards for records that follow each other, if different.
+        diagonal: whether residuals are taken as independent of each other.
+        at_once: whether the weights solve an equation, so noise and steps have no meaning.
+        regularised: whether something besides a narrow code prevents a copy of the input.
+        hidden_layers: whether layers between features and code are possible.
     """
 
     summary: str
@@ -48,7 +49,7 @@ class Kind:
     hidden_layers: bool = True
 
     def measured(self, training_set: TrainingSet) -> Measured:
-        """What is measured of records like these."""
+        """Return the views and guards for these records."""
         if self.series is not None and training_set.series:
             return self.series
         return Measured(self.views, self.guards)

@@ -13,7 +13,7 @@ from aemon.detection.features.outputs import Outputs
 
 EXPLAINED = 0.9
 """Share of the variance that a default code need not exceed. Components beyond it may be noise of
-single columns: with them in the code, a missing cell is copied, not told from the others."""
+single columns: in the code, they would copy a missing cell instead of estimating it from others."""
 
 
 def learn(
@@ -24,13 +24,13 @@ def learn(
 ) -> Autoencoder:
     """Project the features on their first principal components, and back.
 
-    Of all linear autoencoders this one has the least squared error (Eckart & Young 1936; Baldi
-    & Hornik 1989, fact 4). A feature's weight counts in the error: features are multiplied by
-    its root before the singular value decomposition and divided after (Jolliffe 2002, section
-    14.2.1); constants and context, of weight 0, have no part. Truths and categories are numbers
-    here. The default code is as wide as that of `undercomplete`, or less where fewer components
-    explain nine tenths of the variance (Jolliffe 2002, section 6.1.1). Missing cells are filled
-    by turns, as `learn_members` tells.
+    Of all linear autoencoders this has the least squared error (Eckart & Young 1936; Baldi &
+    Hornik 1989, fact 4). A feature's weight counts in the error: features are multiplied by its
+    root before the singular value decomposition and divided after (Jolliffe 2002, section 14.2.1).
+    Constants and context have weight 0 and no part in it. Booleans and categories are numbers
+    here. The default code is as wide as that of `undercomplete`, or narrower if fewer components
+    explain nine tenths of the variance (Jolliffe 2002, section 6.1.1). `learn_members` fills
+    missing cells.
 
     Raises:
         TrainingError: the code would be as wide as the input, or hidden layers are configured.
@@ -59,7 +59,7 @@ def learn(
 
 
 def _explaining(training_set: TrainingSet) -> int:
-    """How many components explain enough of the variance."""
+    """Return the number of components that explain enough of the variance."""
     scaled = training_set.features * np.sqrt(training_set.weights)
     variances = np.linalg.svd(scaled - scaled.mean(axis=0), compute_uv=False) ** 2
     return int((variances.cumsum() < EXPLAINED * variances.sum()).sum()) + 1

@@ -1,4 +1,4 @@
-"""A code wider than its input, of which few units are active at a time."""
+"""Sparse code: wider than the input, with few units active at a time."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ CODE_FACTOR = 2
 """Default width of the code, as a multiple of the features."""
 
 WEIGHTS = {"kl": 3.0, "l1": 1.0}
-"""Of the penalty beside the error."""
+"""Weight of the penalty beside the error, by norm."""
 
 CHOICES = Choices(
     activations=("sigmoid", "linear"), least_steps=LEAST_STEPS, learning_rate=LEARNING_RATE
@@ -26,12 +26,12 @@ CHOICES = Choices(
 def learn(
     training_set: TrainingSet, settings: DetectorSettings, seed: int, progress: Progress
 ) -> Autoencoder:
-    """Say each record with few of many sigmoids, and learn to get it back from them.
+    """Encode each record with few of many sigmoids, and learn to reconstruct it from them.
 
-    The error plus the penalty that `Sparsity` describes: each unit's mean activation is drawn
-    to a low rate by a KL divergence (Ng 2011, CS294A lecture notes, section 3), or all
-    activations to 0 by their size. So the code may be wider than the input and still not copy
-    whatever it is given. No noise unless it is configured: sparsity alone regularises.
+    The loss is the error plus the penalty that `Sparsity` describes. Either a KL divergence pulls
+    each unit's mean activation towards a low rate (Ng 2011, CS294A lecture notes, section 3), or
+    the absolute activations are kept small. So the code may be wider than the input without
+    copying every input. There is noise only if configured: sparsity alone regularises.
 
     Raises:
         TrainingError: hidden layers are configured.

@@ -1,4 +1,4 @@
-"""Denoising autoencoders, each of the code of the one below, then trained as one."""
+"""Stacked denoising: each layer denoises the code of the layer below; then all are trained."""
 
 from dataclasses import replace
 
@@ -16,10 +16,10 @@ from aemon.detection.features.outputs import Outputs
 LEAST_STEPS = 300
 
 PRETRAINING = 0.5
-"""Steps of each layer's own training, as a share of those of the whole."""
+"""Steps of each layer's own training, as a share of the steps of the whole."""
 
 WIDTH_FACTORS, LEAST_WIDTH = (4, 2), 32
-"""Default widths of the two hidden layers: so many times the features, and at least so wide."""
+"""Default widths of the two hidden layers: multiples of the features, and a lower bound."""
 
 CHOICES = Choices(
     least_steps=LEAST_STEPS, learning_rate=LEARNING_RATE, noise=NOISE, masking=MASKING
@@ -29,22 +29,22 @@ CHOICES = Choices(
 def learn(
     training_set: TrainingSet, settings: DetectorSettings, seed: int, progress: Progress
 ) -> Autoencoder:
-    """Learn layer by layer, each to denoise what the layer below makes of clean records.
+    """Learn layer by layer: each layer denoises the clean output of the layer below.
 
-    Greedy pretraining (Bengio et al. 2007; with noise Vincent et al. 2010, section 3.5), then
-    the layers are unrolled to one deep autoencoder and trained on (Hinton & Salakhutdinov 2006,
-    figure 1), still denoising, for its code is as wide as the input.
+    Greedy pretraining (Bengio et al. 2007; with noise Vincent et al. 2010, section 3.5) comes
+    first. Then the layers are unrolled to one deep autoencoder and trained further (Hinton &
+    Salakhutdinov 2006, figure 1), still with noise, because the code is as wide as the input.
     """
     from aemon.detection.autoencoders.training import train_autoencoder
 
     whole = plan_whole(training_set, settings)
     pairs = pretrain(training_set, whole, seed, progress)
-    told = _told(progress, len(pairs), len(pairs) + 1)
-    return train_autoencoder(training_set, whole, seed=seed, start=unroll(pairs), progress=told)
+    part = _progress_of_part(progress, len(pairs), len(pairs) + 1)
+    return train_autoencoder(training_set, whole, seed=seed, start=unroll(pairs), progress=part)
 
 
 def plan_whole(training_set: TrainingSet, settings: DetectorSettings) -> Plan:
-    """The plan of the deep autoencoder: 4F and 2F wide, a code of F, unless configured."""
+    """Return the plan of the deep autoencoder: 4F and 2F wide, a code of F, unless configured."""
     features = training_set.features.shape[1]
     shape = choose_shape(
         features,
@@ -60,10 +60,10 @@ def plan_whole(training_set: TrainingSet, settings: DetectorSettings) -> Plan:
 def pretrain(
     training_set: TrainingSet, whole: Plan, seed: int, progress: Progress = None
 ) -> list[Autoencoder]:
-    """One autoencoder for each layer of the whole's encoder and its mirror, the outermost first.
+    """Train one autoencoder for each layer of the encoder and its mirror, the outermost first.
 
-    The first learns from the features, each other from the clean code of the one below it, with
-    noise in the spreads of that code.
+    The first is trained on the features, each other on the clean code of the one below. The noise
+    is in spreads of that code.
     """
     from aemon.detection.autoencoders.training import train_autoencoder
 
@@ -78,14 +78,14 @@ def pretrain(
             steps=max(1, round(PRETRAINING * whole.steps)),
             noise=whole.noise * spread,
         )
-        told = _told(progress, layer, whole.encoder_layers + 1)
-        pairs.append(train_autoencoder(training_set, plan, seed=seed + layer, progress=told))
+        part = _progress_of_part(progress, layer, whole.encoder_layers + 1)
+        pairs.append(train_autoencoder(training_set, plan, seed=seed + layer, progress=part))
         training_set = above(training_set, pairs[-1])
     return pairs
 
 
 def above(training_set: TrainingSet, pair: Autoencoder) -> TrainingSet:
-    """The lesson of the next layer: each member's own code of the records (M, N, C)."""
+    """Return the next layer's training set: each member's own code of the records (M, N, C)."""
     code = pair.encode(training_set.features)
     width = code.shape[-1]
     return replace(
@@ -99,19 +99,19 @@ def above(training_set: TrainingSet, pair: Autoencoder) -> TrainingSet:
 
 
 def unroll(pairs: list[Autoencoder]) -> Autoencoder:
-    """The deep autoencoder: all encoders upwards, then all decoders down again."""
-    ways = [(pair, 0) for pair in pairs] + [(pair, 1) for pair in reversed(pairs)]
+    """Return the deep autoencoder: all encoders in order, then all decoders in reverse."""
+    layers = [(pair, 0) for pair in pairs] + [(pair, 1) for pair in reversed(pairs)]
     return Autoencoder(
-        weights=tuple(pair.weights[way] for pair, way in ways),
-        biases=tuple(pair.biases[way] for pair, way in ways),
-        activations=tuple(pair.activations[way] for pair, way in ways),
+        weights=tuple(pair.weights[layer] for pair, layer in layers),
+        biases=tuple(pair.biases[layer] for pair, layer in layers),
+        activations=tuple(pair.activations[layer] for pair, layer in layers),
         encoder_layers=len(pairs),
         outputs=pairs[0].outputs,
     )
 
 
-def _told(progress: Progress, part: int, parts: int) -> Progress:
-    """Progress of one part of several, told as progress of the whole."""
+def _progress_of_part(progress: Progress, part: int, parts: int) -> Progress:
+    """Return a callback that reports the progress of one part as progress of the whole."""
     return None if progress is None else lambda done: progress((part + done) / parts)
 
 

@@ -1,4 +1,4 @@
-"""A symmetric hourglass whose code is narrower than its input."""
+"""Undercomplete: a symmetric hourglass with a code narrower than its input."""
 
 from aemon.config.detector_settings import DetectorSettings
 from aemon.detection.autoencoders.autoencoder import Autoencoder
@@ -18,11 +18,11 @@ CHOICES = Choices(least_steps=LEAST_STEPS, learning_rate=LEARNING_RATE, noise=NO
 def learn(
     training_set: TrainingSet, settings: DetectorSettings, seed: int, progress: Progress
 ) -> Autoencoder:
-    """Squeeze the features through the code and learn to get them back.
+    """Press the features through a narrow code and learn to reconstruct them.
 
     With linear activations, squared error and no noise the code spans the subspace of the first
-    principal components (Baldi & Hornik 1989, fact 4). Here the layers around the code bend
-    (SiLU), and inputs are slightly noisy in training, which raised detection most of all
+    principal components (Baldi & Hornik 1989, fact 4). Here the layers around the code are SiLU,
+    and training adds slight noise to the inputs, which raised detection most of all
     (docs/decisions.md, "Tabular detection").
 
     Raises:

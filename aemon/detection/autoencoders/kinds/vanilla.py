@@ -10,7 +10,7 @@ from aemon.detection.autoencoders.training_plan import Choices, make_plan
 from aemon.detection.autoencoders.training_set import TrainingSet
 
 LEAST_STEPS = 2_000
-"""Plain gradient descent walks slowly; its steps are quick."""
+"""Plain gradient descent needs many steps; its steps are quick."""
 
 LEARNING_RATE = 0.3
 
@@ -22,12 +22,12 @@ CHOICES = Choices(
 def learn(
     training_set: TrainingSet, settings: DetectorSettings, seed: int, progress: Progress
 ) -> Autoencoder:
-    """Squeeze the features through one layer of sigmoids and learn to get them back.
+    """Press the features through one layer of sigmoids and learn to reconstruct them.
 
-    The code is sigmoid(x W + b), the reconstruction code W' + c: one matrix both ways (Vincent
-    et al. 2010, section 2.2). What is lessened is the squared error (for truths and categories
-    their cross-entropy), by back-propagation with momentum at a constant rate (Rumelhart,
-    Hinton & Williams 1986, equation 9). No noise unless it is configured.
+    The code is sigmoid(x W + b), the reconstruction code W' + c: one matrix for both (Vincent et
+    al. 2010, section 2.2). The loss is the squared error (for booleans and categories, the
+    cross-entropy). It is minimised by back-propagation with momentum at a constant rate (Rumelhart,
+    Hinton & Williams 1986, equation 9). There is noise only if configured.
 
     Raises:
         TrainingError: the code would be as wide as the input, or hidden layers are configured.

@@ -1,4 +1,4 @@
-"""A code that is a distribution: records that take many nats to tell are odd."""
+"""Variational: the code is a distribution; records with a long description are unusual."""
 
 from aemon.config.detector_settings import DetectorSettings
 from aemon.detection.autoencoders.autoencoder import Autoencoder
@@ -12,7 +12,7 @@ LEAST_STEPS = 300
 LEARNING_RATE = 0.01
 
 DIVERGENCE = 1.0
-"""Weight of the code's divergence beside the error: the description length as it is."""
+"""Weight of the code's divergence beside the error: 1 is the description length unchanged."""
 
 CHOICES = Choices(least_steps=LEAST_STEPS, learning_rate=LEARNING_RATE, divergence=DIVERGENCE)
 
@@ -20,17 +20,17 @@ CHOICES = Choices(least_steps=LEAST_STEPS, learning_rate=LEARNING_RATE, divergen
 def learn(
     training_set: TrainingSet, settings: DetectorSettings, seed: int, progress: Progress
 ) -> Autoencoder:
-    """Tell each record in as few nats as possible: of the code, and of what it leaves over.
+    """Minimise the nats that describe each record: of the code, and of the residual.
 
-    The sum of both is the description length of a record (Hinton & Zemel 1994), less a constant
-    the variational bound (Kingma & Welling 2014, equations 3 and 10). What is left over is
-    normal, its variance the error itself: that is the likeliest, and nothing is to be tuned
-    (Rybkin, Daniilidis & Levine 2021, the optimal sigma-VAE).
+    The sum of both is the description length of a record (Hinton & Zemel 1994), which differs by a
+    constant from the variational bound (Kingma & Welling 2014, equations 3 and 10). The residual
+    is normal, and its variance is the error itself: that is the likeliest, and leaves nothing to
+    tune (Rybkin, Daniilidis & Levine 2021, the optimal sigma-VAE).
 
-    A record is scored by what is left over alone: minus its log-likelihood, normal and of the
-    spreads that held-out residuals have, averaged over draws of its code, but for constants.
-    That is the reconstruction probability of An & Cho 2015, algorithm 4. The code's own noise
-    regularises, so it may be as wide as the input; inputs have none unless it is configured.
+    A record's score uses the residual alone: up to constants, minus its log-likelihood, averaged
+    over draws of the code. The likelihood is normal, with the spreads of held-out residuals. That
+    is the reconstruction probability of An & Cho 2015, algorithm 4. The code's own noise
+    regularises, so the code may be as wide as the input; inputs have noise only if configured.
     """
     shape = choose_shape(
         training_set.features.shape[1], settings, width=training_set.width, regularised=True

@@ -1,4 +1,4 @@
-"""What people said of flagged records, as excuses of records like them."""
+"""Excuses from feedback: false alarms and confirmed anomalies applied to similar records."""
 
 from collections.abc import Iterable
 
@@ -8,16 +8,16 @@ from aemon.records import FeedbackVerdict
 from aemon.store.feedback import BlamedCell, SpokenOf
 
 
-def excuses_from(spoken: Iterable[SpokenOf]) -> Excuses:
-    """Return what was said of some records as what it says of others."""
+def excuses_from(feedback: Iterable[SpokenOf]) -> Excuses:
+    """Return feedback on some records as excuses for similar records."""
     reasons: dict[FeedbackVerdict, list[Reason]] = {verdict: [] for verdict in FeedbackVerdict}
     records = set()
-    for one in spoken:
-        if one.verdict is FeedbackVerdict.FALSE_ALARM:
-            records.add((one.entity, one.record_key))
-        reason = blamed_reason(one.entity, one.blamed)
+    for entry in feedback:
+        if entry.verdict is FeedbackVerdict.FALSE_ALARM:
+            records.add((entry.entity, entry.record_key))
+        reason = blamed_reason(entry.entity, entry.blamed)
         if reason is not None:
-            reasons[one.verdict].append(reason)
+            reasons[entry.verdict].append(reason)
     return Excuses(
         false_alarms=tuple(reasons[FeedbackVerdict.FALSE_ALARM]),
         confirmed=tuple(reasons[FeedbackVerdict.CONFIRMED]),
@@ -26,7 +26,7 @@ def excuses_from(spoken: Iterable[SpokenOf]) -> Excuses:
 
 
 def blamed_reason(entity: str, blamed: Iterable[BlamedCell]) -> Reason | None:
-    """Return what was odd about a flagged record; None where the store knows nothing of it."""
+    """Return why a flagged record was unusual; None if the store has no contributions of it."""
     parts = [
         Contribution(
             column=cell.column,

@@ -1,4 +1,4 @@
-"""Records that are judged again or late, beside those before them as context rows."""
+"""Records with earlier records of their entity as context rows."""
 
 from dataclasses import replace
 
@@ -8,32 +8,32 @@ import pandas as pd
 from aemon.frame import Flags, Frame
 
 
-def with_those_before(frame: Frame, rows: Flags, count: int) -> Frame:
-    """Return some of N records with those before each of them, of its entity, as context rows.
+def with_context_rows(frame: Frame, rows: Flags, count: int) -> Frame:
+    """Return some of N records, with the earlier records of their entity as context rows.
 
     Args:
-        frame: the records; its own context rows stay such.
-        rows: (N,) which are to be judged.
-        count: how many records before each are wanted.
+        frame: the records; its own context rows stay context rows.
+        rows: (N,) mask of the records to judge.
+        count: number of earlier records for each.
     """
     rows = rows & frame.to_judge
     if not count:
         return replace(frame.take(rows), context=None)
     codes, _ = pd.factorize(frame.entities)
     order = np.lexsort((frame.times, codes))
-    whose, judged = codes[order], rows[order]
+    entities, judged = codes[order], rows[order]
     near = judged.copy()
     for lag in range(1, min(count, len(order) - 1) + 1):
-        near[:-lag] |= judged[lag:] & (whose[lag:] == whose[:-lag])
-    wanted = np.zeros(len(frame), dtype=bool)
-    wanted[order] = near
-    taken = frame.take(wanted)
-    context = ~rows[wanted]
+        near[:-lag] |= judged[lag:] & (entities[lag:] == entities[:-lag])
+    needed = np.zeros(len(frame), dtype=bool)
+    needed[order] = near
+    taken = frame.take(needed)
+    context = ~rows[needed]
     return replace(taken, context=context if context.any() else None)
 
 
 def newest_of_each(frame: Frame, count: int) -> Frame | None:
-    """Return the newest records of each entity, oldest first; None if none are wanted."""
+    """Return the newest records of each entity, oldest first; None for a count of 0."""
     if not count or not len(frame):
         return None
     order = np.argsort(frame.times, kind="stable")
