@@ -29,14 +29,14 @@ _NAMES = (
 )  # fmt: skip
 
 
-GOES_ON = (EpisodeState.FORMING, EpisodeState.OPEN, EpisodeState.ACKNOWLEDGED)
+NOT_ENDED = (EpisodeState.FORMING, EpisodeState.OPEN, EpisodeState.ACKNOWLEDGED)
 
 
 def open_episodes(connection: sa.Connection, monitor: str) -> dict[str, Episode]:
     """Return entity -> its open episode. The rows are locked against a person's changes."""
     query = (
         sa.select(episodes)
-        .where(episodes.c.monitor == monitor, episodes.c.state.in_(GOES_ON))
+        .where(episodes.c.monitor == monitor, episodes.c.state.in_(NOT_ENDED))
         .order_by(episodes.c.id)
         .with_for_update()
     )

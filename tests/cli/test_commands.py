@@ -220,7 +220,7 @@ def test_a_url_that_cannot_be_read_is_told_with_its_line_and_without_itself(fold
     change(folder, f"store: sqlite:///{folder}/aemon.db", "store: postgresql://u:hunter2@h:bad/d")
     for command in ("check", "run", "anomalies", "db current"):
         error = run(folder, *command.split(), code=ExitCode.CONFIG).stderr
-        assert "aemon.yaml:1: store: is no database URL" in error
+        assert "aemon.yaml:1: store: is not a database URL" in error
         assert "hunter2" not in error
 
 
