@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from aemon.detection.excuses import Excuses, Reason, reason_of
 from aemon.detection.judgement import Contribution
 from aemon.records import FeedbackVerdict
-from aemon.store.feedback import BlamedCell, SpokenOf
+from aemon.store.feedback import BlamedCell, RecordWithFeedback
 
 
-def excuses_from(spoken: Iterable[SpokenOf]) -> Excuses:
+def excuses_from(spoken: Iterable[RecordWithFeedback]) -> Excuses:
     """Return what was said of some records as what it says of others."""
     reasons: dict[FeedbackVerdict, list[Reason]] = {verdict: [] for verdict in FeedbackVerdict}
     records = set()

@@ -87,7 +87,9 @@ class PushDesk:
         settings = self._settings(monitor)
         rows, problems = self._read(settings.source, batch, request)
         beside = Beside(
-            rejected=tuple(Rejected(reason=one.reason, record=text) for one, text in problems),
+            rejected=tuple(
+                Rejected(reason=problem.reason, record=text) for problem, text in problems
+            ),
             by_arrival=settings.source.time is None or None in (batch.times or ()),
         )
         keep = max(settings.max_training_records, settings.min_records or 0)
@@ -103,7 +105,7 @@ class PushDesk:
             accepted=new,
             duplicates=counts.pop(REDELIVERED, 0),
             rejected=dict(counts),
-            problems=tuple(one for one, _ in problems[:MOST_PROBLEMS]),
+            problems=tuple(problem for problem, _ in problems[:MOST_PROBLEMS]),
             partly=tuple(batch.partly[:MOST_PROBLEMS]),
         )
 
@@ -117,7 +119,9 @@ class PushDesk:
 
     def _settings(self, monitor: str) -> Any:
         monitors = self._monitors()
-        takes = sorted(name for name, one in monitors.items() if isinstance(one.source, PushSource))
+        takes = sorted(
+            name for name, known in monitors.items() if isinstance(known.source, PushSource)
+        )
         if monitor not in takes:
             known = f"those that do: {', '.join(takes)}" if takes else "none does"
             problem = "takes no pushed records" if monitor in monitors else "is not configured"
@@ -131,7 +135,7 @@ class PushDesk:
         self, settings: PushSource, batch: Batch, request: str | None
     ) -> tuple[list[Row], list[tuple[Problem, str]]]:
         """Split a batch into rows of the inbox, and problems with the text of their records."""
-        problems = [(one, batch.texts.get(one.line, "")) for one in batch.problems]
+        problems = [(problem, batch.texts.get(problem.line, "")) for problem in batch.problems]
         if not batch.records:
             return [], problems
         found, given = self._identify(settings, batch, request)

@@ -35,7 +35,7 @@ def known_since(store: Store, receiver: str) -> datetime:
         return found
 
 
-def claim(store: Store, one: Notification, until: datetime) -> bool:
+def claim(store: Store, notification: Notification, until: datetime) -> bool:
     """Claim a notification for sending; return False if another replica was quicker.
 
     If this replica dies before it is sent, it is tried again at `until`.
@@ -46,17 +46,19 @@ def claim(store: Store, one: Notification, until: datetime) -> bool:
     statement = (
         sa.update(notifications)
         .where(
-            notifications.c.id == one.id,
+            notifications.c.id == notification.id,
             notifications.c.state == NotificationState.WAITING,
-            notifications.c.attempts == one.attempts,
+            notifications.c.attempts == notification.attempts,
         )
-        .values(attempts=one.attempts + 1, next_try_at=until)
+        .values(attempts=notification.attempts + 1, next_try_at=until)
     )
     with store.writing() as connection:
         return connection.execute(statement).rowcount == 1
 
 
-def note_sent(store: Store, one: Notification, severity: Severity, status: int | None) -> None:
+def note_sent(
+    store: Store, notification: Notification, severity: Severity, status: int | None
+) -> None:
     """Mark a notification as sent; after `opened`, the receiver expects the end of the episode.
 
     Raises:
@@ -72,34 +74,38 @@ def note_sent(store: Store, one: Notification, severity: Severity, status: int |
         "last_error": "",
     }
     with store.writing() as connection:
-        own = sa.update(notifications).where(notifications.c.id == one.id)
+        own = sa.update(notifications).where(notifications.c.id == notification.id)
         connection.execute(own.values(values))
-        if one.event == Event.OPENED:
+        if notification.event == Event.OPENED:
             end = {
-                "monitor": one.monitor,
-                "episode_id": one.episode_id,
-                "receiver": one.receiver,
+                "monitor": notification.monitor,
+                "episode_id": notification.episode_id,
+                "receiver": notification.receiver,
                 "event": Event.RESOLVED,
                 "state": NotificationState.EXPECTED,
                 "severity": severity,
                 "created_at": now,
             }
             connection.execute(store.insert_or_ignore(notifications), end)
-        elif one.event == Event.ESCALATED:
+        elif notification.event == Event.ESCALATED:
             end_of_it = (
-                notifications.c.episode_id == one.episode_id,
-                notifications.c.receiver == one.receiver,
+                notifications.c.episode_id == notification.episode_id,
+                notifications.c.receiver == notification.receiver,
                 notifications.c.event == Event.RESOLVED,
             )
             connection.execute(sa.update(notifications).where(*end_of_it).values(severity=severity))
 
 
 def note_failed(
-    store: Store, one: Notification, error: str, status: int | None, again_at: datetime | None
+    store: Store,
+    notification: Notification,
+    error: str,
+    status: int | None,
+    again_at: datetime | None,
 ) -> None:
     """Mark a try as failed: it is tried again at a time, or is a dead letter if that is None.
 
-    Nothing changes if another replica has claimed it meanwhile, after a long pause of this one.
+    Nothing changes if another replica has claimed it meanwhile, after a long pause of this notification.
 
     Raises:
         StoreError: the database fails.
@@ -107,9 +113,9 @@ def note_failed(
     state = NotificationState.WAITING if again_at else NotificationState.DEAD
     values = {"state": state, "next_try_at": again_at, "status": status, "last_error": error}
     own = sa.and_(
-        notifications.c.id == one.id,
+        notifications.c.id == notification.id,
         notifications.c.state == NotificationState.WAITING,
-        notifications.c.attempts == one.attempts + 1,
+        notifications.c.attempts == notification.attempts + 1,
     )
     with store.writing() as connection:
         connection.execute(sa.update(notifications).where(own).values(values))
@@ -194,28 +200,28 @@ def plan_backlogs(store: Store, rules: Rules, monitors: Collection[str]) -> None
             connection.execute(store.insert_or_ignore(notifications), rows)
 
 
-def summed_up(store: Store, rules: Rules, one: Notification) -> list[Row]:
+def summed_up(store: Store, rules: Rules, notification: Notification) -> list[Row]:
     """Return the episodes in the summary of a backlog, the newest last.
 
     Raises:
         StoreError: the database fails.
     """
     earlier = sa.select(sa.func.max(notifications.c.created_at)).where(
-        notifications.c.monitor == one.monitor,
-        notifications.c.receiver == one.receiver,
+        notifications.c.monitor == notification.monitor,
+        notifications.c.receiver == notification.receiver,
         notifications.c.event == Event.BACKLOG,
-        notifications.c.created_at < one.created_at,
+        notifications.c.created_at < notification.created_at,
     )
-    known = sa.select(receivers.c.known_at).where(receivers.c.name == one.receiver)
+    known = sa.select(receivers.c.known_at).where(receivers.c.name == notification.receiver)
     with store.reading() as connection:
         previous = connection.execute(earlier).scalar()
-        since = previous or connection.execute(known).scalar() or one.created_at
+        since = previous or connection.execute(known).scalar() or notification.created_at
         rows = [*_of_backlogs(connection, rules, since, covered=True)]
     covered = [
         row
         for row in rows
-        if row["monitor"] == one.monitor
-        and row["opened_at"] <= one.created_at
+        if row["monitor"] == notification.monitor
+        and row["opened_at"] <= notification.created_at
         and (previous is None or row["opened_at"] > previous)
     ]
     return sorted(covered, key=lambda row: row["ended_at"])

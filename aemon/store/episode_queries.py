@@ -144,7 +144,7 @@ def records_of(connection: sa.Connection, number: int) -> list[Identity]:
     return [(entity, key) for entity, key in connection.execute(query)]
 
 
-def say_of_episode(
+def add_episode_feedback(
     store: Store, episode: EpisodeSummary, verdict: FeedbackVerdict, note: str = ""
 ) -> int:
     """Store the same feedback for each record of an episode, in one transaction; return the number.

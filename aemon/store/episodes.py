@@ -127,7 +127,9 @@ def _named(
 
 
 def _open_episodes(count: Counter[tuple[str, str]], named: Sequence[NamedEpisode]) -> OpenEpisodes:
-    named_open = Counter(one.severity.value for one in named if one.state != EpisodeState.CLOSED)
+    named_open = Counter(
+        episode.severity.value for episode in named if episode.state != EpisodeState.CLOSED
+    )
     all_open = Counter[str]()
     for (severity, state), number in count.items():
         all_open[severity] += number if state in NOT_CLOSED else 0

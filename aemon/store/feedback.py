@@ -182,7 +182,7 @@ class BlamedCell:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SpokenOf:
+class RecordWithFeedback:
     """A flagged record, its last feedback, and its columns by contribution, the largest first."""
 
     entity: str
@@ -191,7 +191,7 @@ class SpokenOf:
     blamed: tuple[BlamedCell, ...]
 
 
-def spoken_of(connection: sa.Connection, monitor: str) -> list[SpokenOf]:
+def records_with_feedback(connection: sa.Connection, monitor: str) -> list[RecordWithFeedback]:
     """Return flagged records with feedback `false_alarm` or `confirmed`, with the last feedback.
 
     Raises:
@@ -208,7 +208,9 @@ def spoken_of(connection: sa.Connection, monitor: str) -> list[SpokenOf]:
     }
     blamed = blamed_cells(connection, monitor, sorted({key for key, _ in last}))
     return [
-        SpokenOf(entity=entity, record_key=key, verdict=FeedbackVerdict(verdict), blamed=cells)
+        RecordWithFeedback(
+            entity=entity, record_key=key, verdict=FeedbackVerdict(verdict), blamed=cells
+        )
         for (entity, key), cells in blamed.items()
         if (verdict := last.get((key, entity), last.get((key, None)))) is not None
     ]

@@ -217,8 +217,8 @@ def _living(connection: sa.Connection, since: datetime, until: datetime) -> set[
 
 
 def _make(connection: sa.Connection, store: Store, names: Sequence[str], now: datetime) -> None:
-    nobody = {"holder": NOBODY, "token": 0, "taken_at": now, "expires_at": now}
-    rows = [{"monitor": name, **nobody} for name in names]
+    free = {"holder": NOBODY, "token": 0, "taken_at": now, "expires_at": now}
+    rows = [{"monitor": name, **free} for name in names]
     connection.execute(store.insert_or_ignore(leases), rows)
 
 

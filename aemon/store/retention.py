@@ -145,10 +145,10 @@ def removals(
     """Remove a monitor's old results batch by batch; yield the kind and the count of each commit.
 
     Scores are found by event time, which has an index: a record with an event time later than its
-    scoring stays until its event time is old enough, too. The age of a superseded revision is its
-    own, that of an episode counts from the last of its flagged records, and that of a detector's
-    weights and thresholds from its last verdict. The newest run of the ledger stays, whatever its
-    age, because SQLite would use its number a second time.
+    scoring stays until its event time is old enough, too. A superseded revision has its own age. The
+    age of an episode counts from the last of its flagged records, the age of a detector's weights
+    and thresholds from its last verdict. The newest run of the ledger stays, whatever its age,
+    because SQLite would use its number a second time.
 
     Raises:
         StoreError: the database fails; results removed before stay removed.

@@ -26,7 +26,7 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _no_boolean_for_a_number(cls, given: Any) -> Any:
-        """Refuse true and false for a number: YAML's `yes` is true, and pydantic reads true as 1."""
+        """Refuse true and false for a number: YAML's `yes` is true, which pydantic reads as 1."""
         for key, value in given.items() if isinstance(given, dict) else ():
             field = cls.model_fields.get(str(key))
             if field is not None and isinstance(value, bool):

@@ -87,7 +87,7 @@ def keep_history(
         new, changed = _split(
             _known(connection, monitor, named), named, by_arrival=beside.by_arrival
         )
-        counts = Counter(one.reason for one in (*beside.rejected, *changed))
+        counts = Counter(record.reason for record in (*beside.rejected, *changed))
         counts[REDELIVERED] += len(named) - len(new) - len(changed)
         if new:
             write_rows(connection, history, {"monitor": Same(monitor, len(new)), **as_columns(new)})

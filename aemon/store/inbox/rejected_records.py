@@ -73,10 +73,10 @@ def keep_rejected(
         {
             "monitor": monitor,
             "received_at": now,
-            "reason": one.reason,
-            "record": one.record[:LONGEST_REJECTED],
+            "reason": record.reason,
+            "record": record.record[:LONGEST_REJECTED],
         }
-        for one in rejected[-MOST_REJECTED:]
+        for record in rejected[-MOST_REJECTED:]
     ]
     connection.execute(sa.insert(rejected_records), rows)
     connection.execute(
