@@ -1,4 +1,4 @@
-"""Limits of what a configuration may be: what kind of file, how large, how deep, how many values."""
+"""Limits of a configuration: its kind of file, size, depth and number of values."""
 
 import re
 from pathlib import Path
@@ -10,9 +10,9 @@ from aemon.plain_files import why_not_plain
 from aemon.texts import cut
 
 MOST_BYTES = 10_000_000  # of a configuration: tens of thousands of monitors
-MOST_SECRET_BYTES = 1_000_000  # of a file that ${file:...} stands for
+MOST_SECRET_BYTES = 1_000_000  # of a file in ${file:...}
 MOST_DEPTH = 50
-MOST_VALUES = 300_000  # with those that aliases stand for
+MOST_VALUES = 300_000  # with those of aliases
 _SHOWN = re.compile(r"<[a-z ]+>|.{0,3}", re.DOTALL)
 
 
@@ -20,11 +20,11 @@ def read_bounded(path: Path, most: int) -> bytes:
     """Return the content of a plain file.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is no plain file, or holds more than `most` bytes, or the path is none.
+        OSError: the file cannot be read.
+        ValueError: it is not a plain file, has more than `most` bytes, or its path is not valid.
     """
     if "\0" in str(path):
-        raise ValueError("a path holds no NUL")
+        raise ValueError("a path may not have a NUL character")
     if path.is_dir():
         raise IsADirectoryError
     if why := why_not_plain(path):
@@ -37,11 +37,11 @@ def read_bounded(path: Path, most: int) -> bytes:
 
 
 def check_depth(text: str, name: str) -> None:
-    """Refuse a document that is nested too deep for anybody to have meant it.
+    """Refuse a document that is nested deeper than any person would write.
 
     Raises:
-        ConfigError: it is; the message names the line.
-        YAMLError: the text is no YAML.
+        ConfigError: it is nested too deep; the message names the line.
+        YAMLError: the text is not YAML.
     """
     depth = 0
     for event in yaml.parse(text, yaml.SafeLoader):
@@ -55,7 +55,7 @@ def check_depth(text: str, name: str) -> None:
 
 
 def size_when_merged(node: yaml.MappingNode, merge_tag: str, around: tuple[int, ...] = ()) -> int:
-    """Return how many keys a mapping has once all that `<<` names is in it.
+    """Return the number of keys of a mapping, with all keys of the mappings that `<<` names.
 
     Raises:
         ValueError: a mapping is merged into itself.
@@ -65,14 +65,14 @@ def size_when_merged(node: yaml.MappingNode, merge_tag: str, around: tuple[int, 
     total = len(node.value)
     for key, value in node.value:
         if key.tag == merge_tag:
-            for one in value.value if isinstance(value, yaml.SequenceNode) else [value]:
-                if isinstance(one, yaml.MappingNode) and total <= MOST_VALUES:
-                    total += size_when_merged(one, merge_tag, (*around, id(node)))
+            for item in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                if isinstance(item, yaml.MappingNode) and total <= MOST_VALUES:
+                    total += size_when_merged(item, merge_tag, (*around, id(node)))
     return total
 
 
 def without_names(problem: str) -> str:
-    """Return what YAML says, without what stands in quotes: a name may be a misplaced password.
+    """Return a message of YAML without quoted text, because a name may be a misplaced password.
 
     >>> without_names("found undefined alias 'hunter2'")
     "found undefined alias '...'"
@@ -91,7 +91,7 @@ _MOST_SHOWN = 80  # characters of a path
 
 
 def path_shown(path: Path) -> str:
-    r"""Return a path as messages show it: cut where it is long, in quotes where it is odd.
+    r"""Return a path for messages: cut if it is long, quoted if it has unprintable characters.
 
     >>> path_shown(Path("secret.txt")), path_shown(Path("a\0b"))
     ('secret.txt', "'a\\x00b'")

@@ -1,4 +1,4 @@
-"""What a configuration may say of columns: which are judged, and as what."""
+"""Settings of columns: which columns are judged, and as which kind."""
 
 from typing import Annotated, Literal, Self
 
@@ -17,47 +17,50 @@ Bound = Annotated[float, Field(allow_inf_nan=False)] | None
 
 
 class ColumnSettings(Settings):
-    """Which columns are judged, and as what; by default chosen from the data."""
+    """Which columns are judged, and as which kind; inferred from the data by default."""
 
     include: tuple[str, ...] | None = Field(None, description="judge only these columns")
     exclude: tuple[str, ...] = Field((), description="never judge these columns")
-    kinds: dict[str, ColumnKind] = Field({}, description="take a column as this kind")
+    kinds: dict[str, ColumnKind] = Field({}, description="treat a column as this kind")
     missing: tuple[Mark, ...] = Field(
-        (), max_length=50, description="values that stand for a missing cell, such as -999 or Bad"
+        (), max_length=50, description="values that mean a missing cell, such as -999 or Bad"
     )
     decimal: Literal[".", ","] | None = Field(
-        None, description="the mark before decimals in numbers written as text; found by default"
+        None, description="decimal mark in numbers written as text; inferred by default"
     )
-    units: dict[str, str] = Field({}, description="tell a column's numbers in this unit")
+    units: dict[str, str] = Field({}, description="unit shown with a column's numbers")
     ranges: dict[str, tuple[Bound, Bound]] = Field(
-        {}, description="a number outside of it is an anomaly, and teaches nothing: [0, 120]"
+        {}, description="a number outside is an anomaly, and is left out of training: [0, 120]"
     )
     firsts: tuple[Literal["missing", "zero", "beyond", "pair"], ...] = Field(
         (),
-        description="what is an anomaly if no training record had it: in a column of numbers a "
-        "missing cell, a zero, a number beyond all others; a pair of common categories",
+        description="flag what no training record had: a missing cell or a zero in a column of "
+        "numbers, a number beyond all training records, a new pair of common categories",
     )
     logarithms: Literal["auto", "none"] | tuple[str, ...] = Field(
         "auto",
         description="columns of numbers whose logarithm is judged beside the number itself: auto "
-        "takes skewed columns without negative values",
+        "selects skewed columns without negative values",
     )
     only_when: ConditionText | None = Field(
-        None, description="records for which this does not hold teach nothing and are not judged"
+        None,
+        description="records that do not meet this condition are not judged and are left out of "
+        "training",
     )
     settle: Duration | None = Field(
         None,
-        description="nor are records of an entity within this time after only_when began to hold",
+        description="records of an entity within this time after only_when began to hold are not judged "
+        "and left out of training, too",
     )
     wind_down: Duration | None = Field(
         None,
-        description="records within this time before only_when ceased to hold teach nothing, but "
-        "are judged",
+        description="records within this time before only_when ceased to hold are left out of "
+        "training, but are judged",
     )
     mode: str | None = Field(
         None,
-        description="the column of products, recipes or operating points: each has its own "
-        "neighbours and threshold",
+        description="the column of products, recipes or operating points: each of its values has "
+        "its own neighbours and threshold",
     )
 
     @model_validator(mode="after")
@@ -71,7 +74,7 @@ class ColumnSettings(Settings):
     def _margins_of_something(self) -> Self:
         for margin in ("settle", "wind_down"):
             if getattr(self, margin) is not None and self.only_when is None:
-                raise ValueError(f"{margin}: give only_when, too; it says what the margin is of")
+                raise ValueError(f"{margin}: give only_when, too; the margin refers to it")
         return self
 
     @model_validator(mode="after")
@@ -79,7 +82,7 @@ class ColumnSettings(Settings):
         for key in ("exclude", "kinds", "ranges", "units"):
             if self.mode is not None and self.mode in getattr(self, key):
                 raise ValueError(
-                    f"mode: {self.mode} is context, and not judged; take it out of {key}"
+                    f"mode: {self.mode} is context, and not judged; remove it from {key}"
                 )
         return self
 

@@ -24,7 +24,7 @@ from aemon.errors import ConfigError
 from aemon.texts import cut
 
 KeyPath = tuple[str | int, ...]
-"""Where a value stands in a document: `("monitors", "pumps", "score_every")`."""
+"""The place of a value in a document: `("monitors", "pumps", "score_every")`."""
 
 _INIT = "`aemon init` writes one; `-c FILE` names another"
 _MOST_NAMED = 100  # characters of a name in a message
@@ -36,10 +36,10 @@ _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Document:
-    """What a file says, and where it says it.
+    """The content of a file, and the line of each key.
 
     Attributes:
-        name: the file as the user named it.
+        name: the file as the user wrote it.
         data: the values.
         lines: the line of each key, counted from 1; `()` is the document itself.
     """
@@ -49,13 +49,13 @@ class Document:
     lines: Mapping[KeyPath, int]
 
     def line(self, path: KeyPath) -> int:
-        """The line of a key or, where it is not written, of the nearest key around it."""
+        """Return the line of a key or, if it is not written, of the nearest key around it."""
         while path not in self.lines:
             path = path[:-1]
         return self.lines[path]
 
     def value(self, path: KeyPath) -> object:
-        """The value at a path, None where there is none."""
+        """Return the value at a path, None if there is none."""
         value: Any = self.data
         for part in path:
             try:
@@ -68,11 +68,11 @@ class Document:
 def read_document(path: Path, env: Mapping[str, str], *, todo: str = _INIT) -> Document:
     """Read a YAML file without interpreting it.
 
-    `todo` says what to do about one that is not there, or empty.
+    `todo` says what to do if the file does not exist or is empty.
 
     Raises:
-        ConfigError: the file cannot be read, is no YAML, is empty, repeats a key, or refers to
-            a variable or file that is not there.
+        ConfigError: the file cannot be read, is not YAML, is empty, repeats a key, or refers to
+            a missing variable or file.
     """
     text = _read_text(path, todo)
     try:
@@ -85,7 +85,7 @@ def read_document(path: Path, env: Mapping[str, str], *, todo: str = _INIT) -> D
             raise ConfigError(f"{path}:1: expected `key: value` lines, such as `monitors:`")
         return _Reader(path, env, loader).read(node)
     except yaml.MarkedYAMLError as error:
-        # str(error) would quote the line, and the line may hold a password.
+        # str(error) would quote the line, which may have a password.
         mark = error.problem_mark or error.context_mark
         number = mark.line + 1 if mark else 1
         raise ConfigError(
@@ -115,24 +115,24 @@ def _read_text(path: Path, todo: str) -> str:
 def _syntax_hint(text: str, number: int) -> str:
     lines = text.splitlines()[max(number - 2, 0) : number]
     if any("\t" in line for line in lines):
-        return "indent with spaces: YAML allows no tabs there"
+        return "indent with spaces: YAML allows no tabs for indentation"
     if any("${" in line for line in lines):
         return 'put text with ${...} in quotes inside { }: {url: "${NAME}"}'
     return "check colons, quotes and indentation on this line and the one before"
 
 
 class _Reader:
-    """Walks the nodes of one document."""
+    """The reader of one document: it converts YAML nodes to plain data."""
 
     def __init__(self, path: Path, env: Mapping[str, str], loader: yaml.SafeLoader) -> None:
         self._path = path
         self._env = env
         self._loader = loader
         self._lines: dict[KeyPath, int] = {(): 1}
-        self._values = 0  # those that aliases stand for counted each time
-        self._replaced = 0  # characters that references stand for
+        self._values = 0  # values of aliases count each time
+        self._replaced = 0  # characters that replaced references
         self._files: dict[Path, str] = {}
-        self._inside: set[int] = set()  # nodes around the present one: an alias may not name them
+        self._inside: set[int] = set()  # nodes around the present node: no alias may name them
 
     def read(self, root: yaml.MappingNode) -> Document:
         data = self._mapping(root, ())
@@ -145,12 +145,12 @@ class _Reader:
                 node,
                 path[:MOST_DEPTH],
                 f"more than {MOST_VALUES:,} values, or deeper than "
-                f"{MOST_DEPTH} levels, with what aliases stand for",
+                f"{MOST_DEPTH} levels, aliases included",
             )
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
         if id(node) in self._inside:
-            self._fail(node, path, "an alias stands for something that contains it")
+            self._fail(node, path, "an alias refers to a node that contains it")
         self._inside.add(id(node))
         value: dict[str, Any] | list[Any]
         if isinstance(node, yaml.MappingNode):
@@ -179,7 +179,7 @@ class _Reader:
         except ValueError as error:
             self._fail(node, path, str(error))
         if merged > MOST_VALUES:
-            self._fail(node, path, f"more than {MOST_VALUES:,} keys with what `<<` names")
+            self._fail(node, path, f"more than {MOST_VALUES:,} keys, those of `<<` included")
         self._loader.flatten_mapping(node)  # `<<: *defaults` comes first and is overridden
         for key, _ in node.value:
             self._lines[*path, key.value] = key.start_mark.line + 1
@@ -189,22 +189,20 @@ class _Reader:
         if node.tag == _STRING:
             text = _REFERENCE.sub(lambda match: self._bounded(match, node, path), node.value)
             if "\0" in text:
-                self._fail(node, path, "holds a NUL, which is in no text, path or name")
+                self._fail(node, path, "has a NUL character, which no text, path or name may have")
             return text
         try:
             return self._loader.construct_object(node)
         except yaml.YAMLError:
             raise
-        except Exception:  # noqa: BLE001 -- with a tag, PyYAML raises whatever its own code meets
+        except Exception:  # noqa: BLE001 -- with a tag, PyYAML raises any error of its constructors
             self._fail(node, path, "not a value of its kind; put text in quotes")
 
     def _bounded(self, match: re.Match[str], node: yaml.Node, path: KeyPath) -> str:
         text = self._replace(match, node, path)
         self._replaced += len(text)
         if self._replaced > MOST_BYTES:
-            self._fail(
-                node, path, f"more than {MOST_BYTES:,} characters with what ${{...}} stands for"
-            )
+            self._fail(node, path, f"more than {MOST_BYTES:,} characters after replacing ${{...}}")
         return text
 
     def _replace(self, match: re.Match[str], node: yaml.Node, path: KeyPath) -> str:
@@ -214,7 +212,7 @@ class _Reader:
             return self._file(Path(match[2].removeprefix("file:")), node, path)
         variable = _VARIABLE.fullmatch(match[2])
         if variable is None:
-            self._fail(node, path, "a reference reads ${NAME}, ${NAME:-default} or ${file:PATH}")
+            self._fail(node, path, "write a reference as ${NAME}, ${NAME:-default} or ${file:PATH}")
         name, default = variable.groups()
         value = self._env.get(name) or default if default is not None else self._env.get(name)
         if value is None:

@@ -1,4 +1,4 @@
-"""What a configuration may say of episodes."""
+"""Settings of episodes."""
 
 from datetime import timedelta
 
@@ -9,24 +9,24 @@ from aemon.config.values.times import Duration
 
 
 class EpisodeSettings(Settings):
-    """How adjacent anomalies of one entity become one episode."""
+    """The rules by which adjacent anomalies of one entity become one episode."""
 
     gap: int = Field(
-        5, ge=0, le=MOST, description="it ends when more calm records than this follow"
+        5, ge=0, le=MOST, description="an episode ends when more calm records than this follow"
     )
     longest_gap: Duration = Field(
-        timedelta(days=1), description="or when so much time passes between two anomalies"
+        timedelta(days=1), description="or when this time passes between two anomalies"
     )
     min_records: int = Field(
         1,
         ge=1,
         le=MOST,
-        description="shorter ones are stored, but told to nobody: anomalies it takes",
+        description="least number of anomalies; shorter episodes are stored, but not notified",
     )
     end_line: float = Field(
         0.8,
         gt=0,
         le=1,
-        description="a record is calm below this share of the threshold; between the two lines an "
-        "episode neither begins nor ends",
+        description="a record is calm below this share of the threshold; between this share and "
+        "the threshold an episode neither begins nor ends",
     )

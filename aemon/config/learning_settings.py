@@ -1,4 +1,4 @@
-"""All that a configuration may say of what a detector learns from given records."""
+"""The settings that decide what a detector learns from given records."""
 
 import hashlib
 
@@ -11,19 +11,20 @@ from aemon.config.values.times import TimeZone
 
 
 class LearningSettings(Settings):
-    """All that decides what a detector learns from given records."""
+    """The settings that decide what a detector learns from given records."""
 
     columns: ColumnSettings = ColumnSettings()
     detector: DetectorSettings = DetectorSettings()
     threshold: ThresholdSettings = ThresholdSettings()
     timezone: TimeZone = "UTC"  # of daily and weekly rhythms
-    holidays: Holidays | None = None  # that count as Sundays in them
+    holidays: Holidays | None = None  # they count as Sundays in these rhythms
 
     @property
     def fingerprint(self) -> str:
-        """The sha256 of what is learned by; a detector trained with others is out of date.
+        """The sha256 of these settings; a detector trained with a different one is out of date.
 
-        Units are but words: nothing is learned from them. And lines can be drawn anew.
+        Units are left out, because they are only text in messages. Thresholds are left out, because
+        they can be computed again.
         """
         columns = self.columns.model_copy(update={"units": {}})
         learned = self.model_copy(update={"columns": columns, "threshold": ThresholdSettings()})

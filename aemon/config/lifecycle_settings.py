@@ -1,4 +1,4 @@
-"""What a configuration may say of how detectors come and go."""
+"""Settings of the lifecycle of detectors: trials, retraining and recalibration."""
 
 from datetime import timedelta
 
@@ -9,37 +9,37 @@ from aemon.config.values.times import After, Duration
 
 
 class LifecycleSettings(Settings):
-    """How detectors come and go."""
+    """Trials, retraining and recalibration of detectors."""
 
     trial: bool = Field(
-        True, description="a new detector first judges in the shadow, beside the active one"
+        True, description="a new detector is first on trial beside the active detector"
     )
     trial_records: int | None = Field(
         None,
         ge=20,
         le=MOST,
-        description="records of a trial; default 1 / false-alarm rate, 200 to 2000",
+        description="records of a trial; default 1 / false-alarm rate, between 200 and 2000",
     )
     trial_longest: Duration = Field(
-        timedelta(days=1), description="a trial that saw fewer records is decided by then"
+        timedelta(days=1), description="longest trial; it is then decided with fewer records"
     )
     retrain_on_drift: bool = Field(
-        True, description="train a new detector when normal life has drifted"
+        True, description="train a new detector when normal data have drifted"
     )
     retrain_on_feedback: int = Field(
         5,
         ge=0,
         le=MOST,
-        description="train when people said so many new things of records; 0 never",
+        description="train after this number of new feedback entries; 0 never",
     )
     learn_shift_after: After = Field(
         timedelta(days=1),
-        description="a new level that stays so long is the new normal: it is learned, though its "
-        "records were flagged; never waits until somebody calls them false alarms",
+        description="a new level that lasts this long is learned as normal, though its records were "
+        "flagged; never: only feedback that calls them false alarms has them learned",
     )
     recalibrate: bool = Field(
-        True, description="move the threshold as normal scores move, so that the promise is kept"
+        True, description="adjust the threshold as normal scores change, to keep the target rate"
     )
     train_memory: Size = Field(
-        4_000_000_000, description="a training worker that takes more is killed"
+        4_000_000_000, description="a training worker that uses more memory is killed"
     )

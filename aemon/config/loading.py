@@ -1,4 +1,4 @@
-"""From a YAML file to a validated `Config`, or to an error that names file, line and key."""
+"""Loading a YAML file as a validated `Config`; errors name file, line and key."""
 
 import os
 from collections.abc import Mapping
@@ -21,20 +21,20 @@ from aemon.errors import ConfigError
 def load_config(path: Path, env: Mapping[str, str] = os.environ) -> Config:
     """Read, substitute and validate a configuration file.
 
-    Inside text, `${NAME}` and `${NAME:-default}` stand for environment variables and
-    `${file:/run/secrets/x}` for a file's content without surrounding white space; `$${` is a
-    plain `${`. A relative path there and those of `http` start at the configuration file's folder.
-    Relative paths anywhere else (`sqlite:///plant.db`, a CSV `path`) start at the working directory.
+    Inside text, `${NAME}` and `${NAME:-default}` are replaced by environment variables, and
+    `${file:/run/secrets/x}` by a file's content without surrounding white space; `$${` is a
+    plain `${`. Relative paths in `${file:...}` and `http` start at the configuration file's folder.
+    All other relative paths (`sqlite:///plant.db`, a CSV `path`) start at the working directory.
 
     Raises:
-        ConfigError: with one line `file:line: key: problem` for each thing that is wrong.
+        ConfigError: with a line `file:line: key: problem` for each problem.
     """
     document = read_document(path, env)
     return validate(document)
 
 
 def validate(document: Document) -> Config:
-    """The settings a document holds.
+    """Return the settings of a document.
 
     Raises:
         ConfigError: as `load_config`.
@@ -53,7 +53,7 @@ def validate(document: Document) -> Config:
 
 
 def config_schema() -> dict[str, Any]:
-    """The JSON Schema of a configuration file, for editors and for `aemon config schema`."""
+    """Return the JSON Schema of a configuration, for editors and for `aemon config schema`."""
     schema = Config.model_json_schema(schema_generator=_Schema)
     schema["$schema"] = _Schema.schema_dialect
     schema["title"] = "aemon configuration"
@@ -66,16 +66,16 @@ def settings_schema(settings: type[Settings]) -> dict[str, Any]:
 
 
 class _Schema(GenerateJsonSchema):
-    """Defaults the way a person writes them."""
+    """A generator of JSON Schema with defaults as a person writes them."""
 
     def encode_default(self, dft: Any) -> Any:
         if isinstance(dft, timedelta):
             return format_duration(dft)
-        if isinstance(dft, SecretStr):  # a default is no secret
+        if isinstance(dft, SecretStr):  # a default is not a secret
             return dft.get_secret_value()
         return super().encode_default(dft)
 
 
 def example_text() -> str:
-    """The text of a small working `aemon.yaml` with every other key as a comment."""
+    """Return a small working `aemon.yaml` with every other key as a comment."""
     return files("aemon.config").joinpath("example.yaml").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What is wrong with a document, in plain words: one line `file:line: key: problem` each."""
+"""Messages on problems of a document, in plain words: a line `file:line: key: problem` each."""
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
@@ -44,32 +44,32 @@ _WORDS = {
 }
 
 _PATTERNS = {
-    "separator": "must be one character that is no quote and ends no line, such as ';', or blanks",
+    "separator": "must be one character that is not a quote and ends no line, such as ';', or blanks",
     "hosts": "must be a host name without port",
 }
-"""By key, what a text is like whose form the schema gives."""
+"""By key, the message for a text that does not match the schema's pattern."""
 
 Problem = tuple[int, str]
-"""The line, and `key: what is wrong there`."""
+"""The line, and `key: problem`."""
 
 
 def in_order(found: Iterable[Problem], document: Document) -> list[str]:
-    """Each problem once, in the order of the file, with the file's name."""
+    """Return each problem once, in the order of the file, with the file's name."""
     return [f"{document.name}:{line}: {text}" for line, text in sorted(dict.fromkeys(found))]
 
 
 def explain(
     error: ValidationError, document: Document, root: type[Settings] = Config
 ) -> list[Problem]:
-    """Every problem of a failed validation of a document as `root`.
+    """Return every problem of a failed validation of a document as `root`.
 
-    The values that were refused are not part of it: they may be secrets.
+    Messages leave out the refused values, which may be secrets.
     """
     return [_explain_one(detail, document, root) for detail in error.errors(include_input=False)]
 
 
 def wrong_addresses(document: Document) -> list[Problem]:
-    """Every database address that cannot be read; no part of one is told."""
+    """Return every database address that cannot be read; messages show no part of an address."""
     monitors = document.value(("monitors",))
     names = [str(name) for name in monitors] if isinstance(monitors, dict) else []
     sources = [("monitors", name, "source") for name in names]
@@ -129,14 +129,14 @@ def _explain_one(detail: ErrorDetails, document: Document, root: type[Settings])
 def _wrong_kind(
     path: KeyPath, context: dict[str, Any], kinds: Sequence[str], document: Document
 ) -> Problem:
-    """The line and the words for something whose `kind` is unknown or not there."""
+    """Return the line and the message for an unknown or missing `kind`."""
     text = f"must be one of {', '.join(kinds)}"
     line = document.line((*path, "kind"))
     if "tag" in context:
         return line, text + _nearest(str(context["tag"]), kinds)
-    there = document.value(path)
+    value = document.value(path)
     near = difflib.get_close_matches(
-        "kind", map(str, there) if isinstance(there, dict) else (), n=1
+        "kind", map(str, value) if isinstance(value, dict) else (), n=1
     )
     if not near:
         return line, text
@@ -151,11 +151,11 @@ def _nearest(word: str, choices: Iterable[str]) -> str:
 def _locate(
     location: tuple[int | str, ...], root: type[Settings]
 ) -> tuple[KeyPath, type[Settings] | None, Sequence[str]]:
-    """The keys a validation error is about, and the settings class that the last one is part of.
+    """Return the keys a validation error is about, and the settings class with the last key.
 
-    And where it can be one of several kinds of settings, their names.
+    If that key can hold several kinds of settings, their names are the third result.
 
-    pydantic puts the chosen member of a union into the location; no key stands for it.
+    pydantic puts the chosen member of a union into the location; it is not a key of the file.
     """
     path: list[int | str] = []
     kind: Any = root

@@ -1,4 +1,4 @@
-"""What a configuration may say of when anomalies are not to be told."""
+"""Settings of suppression: when anomalies are stored as suppressed and not notified."""
 
 from datetime import datetime, timedelta
 from typing import Literal, Self, assert_never
@@ -11,16 +11,16 @@ from aemon.records import Quiet
 
 
 class Maintenance(Settings):
-    """A stretch in which anomalies are expected: recurring by cron, or once."""
+    """A period in which anomalies are expected: recurring by cron, or once."""
 
-    cron: CronText | None = Field(None, description="when it begins, again and again: 0 2 * * sun")
-    lasts: Duration | None = Field(None, description="how long each of them lasts: 4h")
+    cron: CronText | None = Field(None, description="when it begins, recurring: 0 2 * * sun")
+    lasts: Duration | None = Field(None, description="how long each period lasts: 4h")
     timezone: TimeZone = Field("UTC", description="zone of the cron expression")
     since: AwareDatetime | None = Field(
         None, description="or once, from this time, with its zone: 2026-12-24T18:00:00+01:00"
     )
-    until: AwareDatetime | None = Field(None, description="to this time")
-    entity: str | None = Field(None, description="of this entity only")
+    until: AwareDatetime | None = Field(None, description="end of the single period")
+    entity: str | None = Field(None, description="for this entity only")
 
     @model_validator(mode="after")
     def _recurring_or_once(self) -> Self:
@@ -35,31 +35,33 @@ class Maintenance(Settings):
 
 
 class LeastGap(Settings):
-    """How far a column must be from what is expected to count."""
+    """The least difference between a column and its expected value that counts."""
 
     absolute: float = Field(0.0, ge=0, le=1e30, description="in the column's own units")
     relative: float = Field(0.0, ge=0, le=1e6, description="as a share of the expected value: 0.1")
 
 
 class QuietSettings(Settings):
-    """Anomalies that are stored as suppressed, and told to nobody."""
+    """Anomalies that are stored as suppressed and not notified."""
 
     maintenance: tuple[Maintenance, ...] = Field(
-        (), description="stretches in which anomalies are expected; nothing is learned from them"
+        (), description="periods in which anomalies are expected; they are left out of training"
     )
     directions: dict[str, Literal["high", "low"]] = Field(
-        {}, description="a column counts only where it is above (high) or below (low) expectation"
+        {}, description="a column counts only above (high) or below (low) its expected value"
     )
     least_gaps: dict[str, LeastGap] = Field(
-        {}, description="a column counts only where it is that far from what is expected"
+        {}, description="a column counts only if it differs this much from its expected value"
     )
     least_records: int = Field(
         0,
         ge=0,
         le=MOST,
-        description="anomalies count only with so many records of the entity in `window`",
+        description="anomalies count only if the entity has this many of them within `window`",
     )
-    window: Duration = Field(timedelta(hours=1), description="that window, up to the anomaly")
+    window: Duration = Field(
+        timedelta(hours=1), description="length of that window, up to the anomaly"
+    )
 
     def may_apply(self, reason: Quiet) -> bool:
         """Return whether anomalies may be suppressed for this reason under these settings."""
@@ -78,6 +80,6 @@ class QuietSettings(Settings):
                 assert_never(reason)
 
 
-def is_over(one: Maintenance, now: datetime) -> bool:
-    """Whether a stretch will not come again."""
-    return one.until is not None and one.until < now
+def is_over(maintenance: Maintenance, now: datetime) -> bool:
+    """Return whether a period has ended and does not recur."""
+    return maintenance.until is not None and maintenance.until < now

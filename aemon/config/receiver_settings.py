@@ -1,4 +1,4 @@
-"""What a configuration may say of whom aemon tells of episodes by itself."""
+"""Settings of receivers, which aemon itself notifies of episodes."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -13,7 +13,7 @@ from aemon.config.values.templates import TemplateError, try_template
 from aemon.config.values.times import Age, Duration
 
 BACKLOG = timedelta(days=7)
-"""What ended longer ago, by its records' own times, is no news."""
+"""An episode that ended longer ago, by its records' own times, is not news."""
 
 
 def _kind_required(schema: dict[str, Any]) -> None:
@@ -28,34 +28,37 @@ class BasicAuth(Settings):
 
 
 class ReceiverSettings(Settings):
-    """Somebody who is told of episodes, over HTTP; what every kind has."""
+    """A receiver of notifications over HTTP; settings common to every kind."""
 
     model_config = ConfigDict(json_schema_extra=_kind_required)
 
-    url: SecretStr = Field(description="where to; secret, for who knows a Slack URL may post there")
-    monitors: tuple[str, ...] | None = Field(None, description="tell of these only; default all")
-    severity: Literal["warning", "critical"] = Field(
-        "warning", description="least severity of an episode that is told"
+    url: SecretStr = Field(description="its address; secret, because a Slack URL allows to post")
+    monitors: tuple[str, ...] | None = Field(
+        None, description="notify only of episodes of these monitors; default all"
     )
-    headers: dict[str, SecretStr] = Field({}, description="HTTP headers to send along")
+    severity: Literal["warning", "critical"] = Field(
+        "warning", description="least severity of an episode that is notified"
+    )
+    headers: dict[str, SecretStr] = Field({}, description="HTTP headers to send")
     bearer_token: SecretStr | None = Field(None, description="credentials, as a bearer token")
     basic_auth: BasicAuth | None = Field(None, description="or as a user and a password")
     ca_file: Path | None = Field(
         None, description="certificates to trust, as PEM; default the system's"
     )
     timeout: Duration = Field(
-        timedelta(seconds=10), description="longest time for one try, from connecting to the answer"
+        timedelta(seconds=10), description="longest time for one try, from connecting to response"
     )
     give_up_after: Duration = Field(
-        timedelta(days=1), description="what could not be told for so long becomes a dead letter"
+        timedelta(days=1), description="a notification not sent by then becomes a dead letter"
     )
     oldest: Age = Field(
         BACKLOG,
-        description="episodes that ended longer ago, by their records' own times, are told in a summary "
-        "of the backlog alone; with forever, each is told by itself",
+        description="episodes that ended longer ago, by their records' own times, are only part of a "
+        "summary of the backlog; with forever, each is notified by itself",
     )
     template: str | None = Field(
-        None, description="Jinja2 text of a message instead of the usual one; ${file:...} reads one"
+        None,
+        description="Jinja2 template of a message, instead of the default; ${file:...} reads one",
     )
 
     @field_validator("url")
@@ -70,9 +73,9 @@ class ReceiverSettings(Settings):
         for name, value in headers.items():
             plain = value.get_secret_value()
             if not name.isascii() or not name.replace("-", "").isalnum():
-                raise ValueError("a name of a header has letters, digits and '-'")
+                raise ValueError("a header's name may have letters, digits and '-'")
             if not plain.isprintable() or not plain.isascii():
-                raise ValueError("a header is one line of ASCII characters")
+                raise ValueError("a header must be one line of ASCII characters")
         return headers
 
     @model_validator(mode="after")
@@ -86,16 +89,16 @@ class ReceiverSettings(Settings):
         _try("template", self.template)
         return self
 
-    def tells_of(self, monitor: str) -> bool:
-        """Whether a monitor's episodes are told to it."""
+    def notifies_of(self, monitor: str) -> bool:
+        """Return whether the receiver is notified of a monitor's episodes."""
         return self.monitors is None or monitor in self.monitors
 
 
 class AlertmanagerReceiver(ReceiverSettings):
-    """An Alertmanager; each of a cluster is a receiver of its own. `template`: the description."""
+    """An Alertmanager; each member of a cluster is a receiver. `template`: the description."""
 
     kind: Literal["alertmanager"]
-    url: SecretStr = Field(description="where it is: http://alertmanager:9093")
+    url: SecretStr = Field(description="its address: http://alertmanager:9093")
     labels: dict[str, str] = Field({}, description="labels to add to every alert: {team: plant}")
 
     @field_validator("labels")
@@ -103,23 +106,23 @@ class AlertmanagerReceiver(ReceiverSettings):
     def _labels_are_prometheus(cls, labels: dict[str, str]) -> dict[str, str]:
         for name in labels:
             if not name.isascii() or not name.isidentifier():
-                raise ValueError(f"{name!r}: a label's name has letters, digits and '_'")
+                raise ValueError(f"{name!r}: a label's name may have letters, digits and '_'")
             if name in OWN_LABELS:
-                raise ValueError(f"{name} is given by aemon; choose another name")
+                raise ValueError(f"{name} is set by aemon; choose another name")
         return labels
 
 
 OWN_LABELS = ("alertname", "monitor", "entity", "episode", "severity")
-"""Of every alert."""
+"""Labels that aemon sets on every alert."""
 
 
 class WebhookReceiver(ReceiverSettings):
-    """Anything that takes JSON. `template`: the field `text`."""
+    """A web service that accepts JSON. `template`: the field `text`."""
 
     kind: Literal["webhook"]
-    resolved: bool = Field(True, description="tell when an episode is over, too")
+    resolved: bool = Field(True, description="also notify when an episode has ended")
     body: str | None = Field(
-        None, description="Jinja2 template of the whole JSON body, instead of the usual fields"
+        None, description="Jinja2 template of the whole JSON body, instead of the default fields"
     )
 
     @model_validator(mode="after")
@@ -132,7 +135,7 @@ class SlackReceiver(ReceiverSettings):
     """A webhook of Slack, Mattermost or Rocket.Chat. `template`: the attachment's text."""
 
     kind: Literal["slack"]
-    resolved: bool = Field(True, description="tell when an episode is over, too")
+    resolved: bool = Field(True, description="also notify when an episode has ended")
 
 
 Receiver = Annotated[
@@ -141,15 +144,15 @@ Receiver = Annotated[
 
 
 def check_receivers(receivers: Mapping[str, ReceiverSettings], monitors: Mapping[str, Any]) -> None:
-    """Whether the receivers have plain names, and tell of monitors that are there.
+    """Check that receivers have plain names, and that their monitors exist.
 
     Raises:
-        AtKeyError: one does not.
+        AtKeyError: a name is not plain, or a monitor does not exist.
     """
     for name, receiver in receivers.items():
         if not name.replace("-", "_").replace(".", "_").isidentifier():
             raise AtKeyError(
-                ("notify", name), "a receiver's name has letters, digits, '_', '-' and '.'"
+                ("notify", name), "a receiver's name may have letters, digits, '_', '-' and '.'"
             )
         for monitor in receiver.monitors or ():
             if monitor not in monitors:

@@ -1,4 +1,4 @@
-"""What a configuration may say. Every key's default and meaning stand here and only here."""
+"""The configuration file: each key with its default and its meaning, defined here only."""
 
 import re
 from datetime import datetime, timedelta
@@ -46,14 +46,14 @@ TAKEN_LABELS = frozenset(
 _LONGEST_NAME = 100  # characters of a monitor's name, which stands in every index of the store
 LATE_RUNS = 3
 OLD_TRAININGS = 3
-TRAINING_TIME = timedelta(hours=1)  # more than it takes, and its wait for a worker
+TRAINING_TIME = timedelta(hours=1)  # more than a training takes, with its wait for a worker
 STALE_PAUSES = 3
 STALE_AT_LEAST = timedelta(minutes=15)
 Keep = Literal["all", "flagged"] | Annotated[float, Field(gt=0, lt=1)]
 
 
 class MonitorSettings(Settings):
-    """One configured unit that is watched."""
+    """A configured unit that is watched."""
 
     source: Source
     score_every: Schedule = Field(
@@ -69,61 +69,63 @@ class MonitorSettings(Settings):
         "DE or DE-BY",
     )
     jitter: Duration | None = Field(
-        None, description="scoring runs begin up to so much later, by chance, to spread load"
+        None, description="scoring runs are delayed at random by up to this time, to spread load"
     )
     grace: Duration | None = Field(
-        None, description="a later tick is not run any more; default the pause to the next one"
+        None,
+        description="a tick later than this is not run any more; default the pause to the next",
     )
     min_records: int | None = Field(
         None,
         ge=50,
         le=MOST,
-        description="cold start ends at this many records, and the first detector learns from no "
-        "more; default by the number of columns, see `aemon check`, and from all there are",
+        description="cold start ends at this many records, and the first detector is trained on no more; "
+        "default: by the number of columns (see `aemon check`), and trained on all records",
     )
     start: Literal["beginning", "now"] = Field(
         "beginning",
-        description="where there are more records than it may learn from, the first detector "
-        "learns from the first and judges all later ones, or from the newest and judges what follows",
+        description="if the history has more records than the first detector may be trained on: "
+        "train on the oldest and judge all later records, or train on the newest and judge what follows",
     )
     max_training_records: int = Field(
         50_000,
         ge=50,
         le=MOST,
-        description="a detector learns from at most this many newest records",
+        description="a detector is trained on at most this many of the newest records",
     )
     chunk_records: int = Field(
         10_000, ge=1, le=MOST, description="records judged and committed at once"
     )
     lateness: Duration | None = Field(
         None,
-        description="records up to so much older than the newest are looked for again and again, "
-        "so that late and corrected ones are judged; still later ones are counted and left",
+        description="records this much older than the newest are looked for repeatedly, so that "
+        "late and corrected records are judged; later ones are counted and not judged",
     )
     episodes: EpisodeSettings = EpisodeSettings()
     quiet: QuietSettings = QuietSettings()
     life: LifecycleSettings = LifecycleSettings()
     stale_after: AutoAfter = Field(
         "auto",
-        description="a newest record older than this is told as a stale source; auto: three pauses "
-        "of score_every, 15m at least; never where records come now and then",
+        description="a source is reported as stale if its newest record is older; auto: three "
+        "pauses of score_every, at least 15m; never: for records that come at irregular times",
     )
     silent_after: AutoAfter = Field(
         "auto",
-        description="an entity that sends no records for so long, while others do, is told as silent; "
-        "auto: three times its longest pause in training; never tells of none",
+        description="an entity without records for this time, while others send some, is reported as "
+        "silent; auto: three times its longest pause in training; never: none is reported",
     )
     watch_rate: bool = Field(
-        True, description="tell when many more or many fewer records come per time than in training"
+        True,
+        description="report if many more or fewer records arrive per unit of time than in training",
     )
     labels: dict[str, str] = Field(
-        {}, description="labels of its Prometheus rules and notifications, for routing"
+        {}, description="labels for its Prometheus rules and notifications, for routing"
     )
     entity_metrics: int = Field(
-        0, ge=0, le=1000, description="show the exceedance of up to so many entities as metrics"
+        0, ge=0, le=1000, description="number of entities whose exceedance is shown as metrics"
     )
     keep: Keep = Field(
-        "all", description="scores to store: all, flagged, or a share of the normal ones (0.05)"
+        "all", description="scores to store: all, flagged, or a share of the normal records (0.05)"
     )
     score_timeout: Duration = Field(timedelta(minutes=5), description="longest scoring run")
     train_timeout: Duration = Field(timedelta(minutes=30), description="longest training run")
@@ -155,41 +157,42 @@ class MonitorSettings(Settings):
     @classmethod
     def _labels_of_its_own(cls, labels: dict[str, str]) -> dict[str, str]:
         for name, value in labels.items():
-            if not value or "{{" in value:  # no label to Prometheus, or a template
-                raise ValueError(f"{name}: a label's value is plain text, and not empty")
+            if not value or "{{" in value:  # Prometheus drops an empty label, or reads a template
+                raise ValueError(f"{name}: a label's value must be plain text, and not empty")
             if not LABEL.fullmatch(name) or name.startswith("__"):
-                raise ValueError(f"{name!r}: a label's name has letters, digits and '_'")
+                raise ValueError(f"{name!r}: a label's name may have letters, digits and '_'")
             if name in TAKEN_LABELS:
                 raise ValueError(f"{name!r} is set by aemon or Prometheus; choose another name")
         return labels
 
     def pause(self, job: Job, now: datetime) -> timedelta:
-        """The longest pause between two runs of scoring, or of training, from now on."""
+        """Return the longest pause between two scoring or training runs, from now on."""
         schedule = self.score_every if job is Job.SCORE else self.train_every
         return longest_pause(schedule, ZoneInfo(self.timezone), now)
 
     def usual_pause(self, now: datetime) -> timedelta:
-        """The usual pause between two scoring runs; shorter than the longest only with cron."""
+        """Return the usual pause between two scoring runs; with cron it may be shorter."""
         return usual_pause(self.score_every, ZoneInfo(self.timezone), now)
 
     def late_after(self, now: datetime) -> datetime:
-        """When a monitor is late, if no scoring run ends well from now on: three are due by then.
+        """Return when a monitor is late if no scoring run ends well from now on.
 
-        And half of `score_timeout` later, for so long takes a run that reads a backlog.
+        By then three runs are due, and half of `score_timeout` has passed, because a run that reads
+        a backlog takes this time.
         """
         due = moment_after(self.score_every, ZoneInfo(self.timezone), now, LATE_RUNS)
         return due + self.score_timeout / 2
 
     def old_age(self, now: datetime) -> timedelta:
-        """The age of the active detector at which its successors fail, or are rejected.
+        """Return the age of the active detector that shows that its successors fail.
 
-        Its own trial and the next one's are part of it.
+        Successors may fail in training or in trials; the time of two trials is part of the age.
         """
         trials = 2 * self.life.trial_longest if self.life.trial else timedelta(0)
         return OLD_TRAININGS * self.pause(Job.TRAIN, now) + trials + TRAINING_TIME
 
     def stale_age(self, now: datetime) -> timedelta | None:
-        """The age of the newest record that makes the source stale; None where none does."""
+        """Return the age of the newest record that makes the source stale; None for never."""
         if self.stale_after != "auto":
             return self.stale_after
         return max(STALE_AT_LEAST, STALE_PAUSES * self.pause(Job.SCORE, now))
@@ -201,7 +204,7 @@ class MonitorSettings(Settings):
 
     @property
     def learning(self) -> LearningSettings:
-        """The part that decides what a detector learns."""
+        """The settings that decide what a detector learns."""
         return LearningSettings(
             columns=self.columns,
             detector=self.detector,
@@ -223,21 +226,21 @@ class Config(Settings):
     retention: RetentionSettings = RetentionSettings()
     replicas: ReplicaSettings = ReplicaSettings()
     reload_every: Pause = Field(
-        timedelta(seconds=10), description="how often this file is looked at for changes"
+        timedelta(seconds=10), description="how often this file is checked for changes"
     )
     trainings_at_once: int = Field(
         1,
         ge=1,
         le=1000,
-        description="training workers at once; each takes a core, and up to life.train_memory",
+        description="training workers at once; each uses a core, and up to life.train_memory",
     )
     notify: dict[str, Receiver] = Field(
-        {}, description="name -> receiver, which aemon itself tells of episodes"
+        {}, description="name -> receiver that aemon itself notifies of episodes"
     )
     monitors: dict[str, MonitorSettings] = Field(min_length=1, description="name -> monitor")
 
     @model_validator(mode="after")
-    def _receivers_tell_of_monitors(self) -> Self:
+    def _receivers_are_valid(self) -> Self:
         check_receivers(self.notify, self.monitors)
         return self
 
@@ -248,7 +251,7 @@ class Config(Settings):
             if kept is not None and monitor.lateness is not None and monitor.lateness >= kept:
                 raise AtKeyError(
                     "retention",
-                    f"scores are forgotten while {name} still looks for late records of that age; "
+                    f"scores are removed while {name} still looks for late records of that age; "
                     f"raise retention.scores, or lower the monitor's lateness",
                 )
         return self
@@ -259,10 +262,10 @@ class Config(Settings):
         for name in monitors:
             if not name.replace("-", "_").replace(".", "_").isidentifier():
                 raise ValueError(
-                    f"{name!r}: a monitor's name has letters, digits, '_', '-' and '.'"
+                    f"{name!r}: a monitor's name may have letters, digits, '_', '-' and '.'"
                 )
             if len(name) > _LONGEST_NAME:
                 raise ValueError(
-                    f"a monitor's name has {len(name)} characters; give it at most {_LONGEST_NAME}"
+                    f"a monitor's name has {len(name)} characters; at most {_LONGEST_NAME} fit"
                 )
         return monitors

@@ -1,4 +1,4 @@
-"""Settings of the daemon itself: what it serves, logs and keeps, and who shares its store."""
+"""Settings of the daemon: HTTP, logs, retention, and the sharing of a store."""
 
 import re
 from datetime import timedelta
@@ -12,22 +12,22 @@ from aemon.config.values.times import Age, Duration, Pause
 
 
 class ClientSettings(Settings):
-    """What `aemon status` and `aemon doctor` show the daemon, where it takes credentials."""
+    """Credentials with which `aemon status` and `aemon doctor` call the daemon, if it needs any."""
 
     token: SecretStr | None = Field(None, description="a bearer token")
     user: str | None = Field(None, description="or a user")
     password: SecretStr | None = Field(None, description="and its password")
     cert_file: FileBeside | None = Field(
-        None, description="a certificate, where the daemon verifies them"
+        None, description="a certificate, if the daemon verifies certificates"
     )
     key_file: FileBeside | None = Field(None, description="and its key")
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         for key, other in (("user", "password"), ("cert_file", "key_file")):
-            for one, two in ((key, other), (other, key)):
-                if getattr(self, one) and not getattr(self, two):
-                    raise AtKeyError(one, f"takes {two} beside it")
+            for name, needed in ((key, other), (other, key)):
+                if getattr(self, name) and not getattr(self, needed):
+                    raise AtKeyError(name, f"needs {needed}, too")
         if self.user and self.token:
             raise AtKeyError("token", "give a token, or user and password")
         if self.token and not re.fullmatch(r"[!-~]+", self.token.get_secret_value()):
@@ -46,14 +46,14 @@ HostName = Annotated[
 
 
 class HttpSettings(Settings):
-    """Where metrics, health and the status page are served, and to whom."""
+    """The HTTP server of metrics, health and the status page."""
 
-    listen: Listen = Field("127.0.0.1:9464", description="host:port; loopback unless you say so")
+    listen: Listen = Field("127.0.0.1:9464", description="host:port; by default on loopback only")
     hosts: tuple[HostName, ...] | None = Field(
         None,
         max_length=1000,
-        description="names it may be asked under, beside those of this host, of listen and of url; "
-        "default none more on loopback, any elsewhere; '*' for any",
+        description="further host names of requests, beside those of this host, listen and url; "
+        "default no others on loopback, any elsewhere; '*' for any",
     )
     web_config: FileBeside | None = Field(
         None,
@@ -63,19 +63,19 @@ class HttpSettings(Settings):
     client: ClientSettings = ClientSettings()
     url: Annotated[str, AfterValidator(checked_url)] | None = Field(
         None,
-        description="where people find the status page, for links to it; default http://<listen>",
+        description="address of the status page for people, used in links; default http://<listen>",
     )
 
 
 class LogSettings(Settings):
-    """How the daemon logs."""
+    """Level and format of the daemon's log."""
 
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level")
     format: Literal["text", "json"] = Field("text", description="for people or for machines")
 
 
 class RetentionSettings(Settings):
-    """How long results are kept, counted from when they were made."""
+    """How long results are kept, counted from the time they were made."""
 
     scores: Age = Field(timedelta(days=90), description="scores of records that were not flagged")
     anomalies: Age = Field(
@@ -83,13 +83,13 @@ class RetentionSettings(Settings):
     )
     runs: Age = Field(timedelta(days=90), description="the ledger")
     artifacts: Age = Field(
-        timedelta(days=90), description="weights of retired detectors; what is said of them stays"
+        timedelta(days=90), description="weights of retired detectors; their other data stay"
     )
     every: Pause = Field(timedelta(hours=1), description="pause between two rounds of removal")
 
 
 class ReplicaSettings(Settings):
-    """How several daemons share one store."""
+    """The sharing of a store by several daemons."""
 
     name: str | None = Field(
         None,
@@ -99,5 +99,5 @@ class ReplicaSettings(Settings):
     )
     lease: Duration = Field(
         timedelta(seconds=30),
-        description="a daemon that does not say for so long that it lives loses its monitors",
+        description="a daemon without a heartbeat for this time loses its monitors",
     )

@@ -1,4 +1,4 @@
-"""What messages show of a configuration: known keys and plain names, and never what may be a secret."""
+"""What messages may show of a configuration: known keys and plain names, no possible secrets."""
 
 import difflib
 import re
@@ -9,13 +9,13 @@ from aemon.message import EXAMPLE
 HIDDEN = "***"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _LONGEST_NAME = 40
-_SHOWN_NAMES = ("monitors", "notify")  # pages and metrics show them, too
-_WORD = re.compile(r"[a-z][a-z_-]{0,19}")  # a name that is no token
+_SHOWN_NAMES = ("monitors", "notify")  # their names are public in pages and metrics
+_WORD = re.compile(r"[a-z][a-z_-]{0,19}")  # a name that cannot be a token
 _HEADER = re.compile(
     r"[A-Z][A-Za-z]{0,14}(-[A-Z][A-Za-z]{0,14}){1,3}|[A-Z][a-z]{1,9}"
 )  # X-Frame-Options
-_NEAR = 0.75  # of the letters
-_SHORT = 3  # characters of no secret
+_NEAR = 0.75  # least similarity, as a share of the letters
+_SHORT = 3  # characters; a shorter text is not a secret
 _NAMES_OF_PEOPLE = ("basic_auth_users", "bearer_tokens", "permissions", "units", "kinds")
 _LETTERS = re.compile(r"\w{5,}")
 _LONGEST_VALUE = 40
@@ -23,7 +23,7 @@ _QUOTED = re.compile(r"(?<!\w)(['\"])(.*?)\1", re.DOTALL)
 
 
 def key_shown(path: tuple[str | int, ...]) -> str:
-    """Return a key as messages show it: other parts than known keys and plain names are hidden.
+    """Return a key for messages; parts that are not known keys or plain names are hidden.
 
     >>> key_shown(("monitors", "pumps", "source", "url"))
     'monitors.pumps.source.url'
@@ -49,7 +49,7 @@ def _part_shown(path: tuple[str | int, ...], at: int) -> str:
 
 
 def is_near_a_key(word: str) -> bool:
-    """Return whether a word is a key of a configuration, or one written wrongly, and so no secret."""
+    """Return whether a word is, or resembles, a key of a configuration, and so is not a secret."""
     known = _known_keys()
     if word in known:
         return True
@@ -61,12 +61,12 @@ def is_near_a_key(word: str) -> bool:
 
 
 def without_values(problem: str) -> str:
-    """Return what is wrong with a value without the value, unless it is short and no word.
+    """Return a problem without the value it quotes, unless the value is harmless.
 
     >>> without_values("'61 * * * *': '61' is not within 0 to 59")
     "'61 * * * *': '61' is not within 0 to 59"
-    >>> without_values("'hunter2' is no duration")
-    "'***' is no duration"
+    >>> without_values("'hunter2' is not a duration")
+    "'***' is not a duration"
     """
     return _QUOTED.sub(lambda found: f"{found[1]}{_value_shown(found[2])}{found[1]}", problem)
 
@@ -79,7 +79,7 @@ def _value_shown(text: str) -> str:
 
 
 def _known_keys() -> set[str]:
-    """Return every key of a configuration, and a template's variables."""
+    """Return all keys of configurations, and the variables of templates."""
     keys, kinds = set(EXAMPLE.variables()), [Settings]
     while kinds:
         kind = kinds.pop()

@@ -1,7 +1,7 @@
-"""The kinds of source there are: one line for each of ours, an entry point for those of others.
+"""The kinds of source: a line for each of aemon's own, an entry point for those of other packages.
 
-Kinds are named by text and imported when a configuration asks for them, so that no driver of another
-kind is loaded, and the settings of a kind can live beside its source.
+Kinds are named by text and imported when a configuration names them. So no driver of another kind
+is loaded, and the settings of a kind can be in the folder of its source.
 """
 
 import importlib
@@ -41,9 +41,9 @@ class KnownKind:
 
     Attributes:
         kind: its name in a configuration.
-        package: the distribution that brings it; empty for our own.
-        settings: the class of its settings; None where it cannot be used.
-        problem: why it cannot be used; empty where it can.
+        package: the distribution that provides it; empty for aemon's own.
+        settings: the class of its settings; None if the kind cannot be used.
+        problem: why the kind cannot be used; empty if it can.
     """
 
     kind: str
@@ -53,10 +53,10 @@ class KnownKind:
 
 
 def settings_class(kind: str) -> type[SourceSettings] | None:
-    """Return the class of a kind's settings, None where there is no such kind.
+    """Return the class of a kind's settings, None if there is no such kind.
 
     Raises:
-        ConfigError: a package brings the kind, and it cannot be used.
+        ConfigError: a package provides the kind, and the kind cannot be used.
     """
     if kind in BUILT_IN:
         module, _, name = BUILT_IN[kind].partition(":")
@@ -69,7 +69,7 @@ def settings_class(kind: str) -> type[SourceSettings] | None:
 
 
 def known_kinds() -> Iterator[KnownKind]:
-    """Return every kind, ours first, then those of installed packages by name."""
+    """Yield every kind: aemon's own first, then those of installed packages by name."""
     for kind in BUILT_IN:
         yield KnownKind(kind=kind, package="", settings=settings_class(kind))
     for point in _entry_points():
@@ -93,31 +93,31 @@ def usable_kinds() -> dict[str, type[SourceSettings]]:
 
 
 def _entry_points() -> "list[EntryPoint]":
-    # Imported here and asked last: it looks at every installed package.
+    # Imported and called last, because it reads the metadata of every installed package.
     from importlib.metadata import entry_points
 
     return sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name)
 
 
 def _loaded(point: "EntryPoint") -> type[SourceSettings]:
-    brought = (
+    provided = (
         f"the source kind {point.name} of the package {point.dist.name if point.dist else '?'}"
     )
     try:
         found = point.load()
-    except Exception as error:  # noqa: BLE001 -- code of others, which may raise anything
-        # What stands in quotes would be hidden, as a value that may be a secret.
-        told = f"{type(error).__name__}: {error}".replace("'", "")
-        raise ConfigError(f"{brought} cannot be loaded: {told}") from None
+    except Exception as error:  # noqa: BLE001 -- foreign code may raise any error
+        # Messages hide quoted text, because it may be a secret.
+        cause = f"{type(error).__name__}: {error}".replace("'", "")
+        raise ConfigError(f"{provided} cannot be loaded: {cause}") from None
     if not (isinstance(found, type) and issubclass(found, SourceSettings)):
         raise ConfigError(
-            f"{brought} is no class made from aemon.config.source_settings.SourceSettings"
+            f"{provided} is not a subclass of aemon.config.source_settings.SourceSettings"
         )
     return found
 
 
 class _AnyKind:
-    """Validates settings of whichever kind they name."""
+    """The validator of settings of any kind: their key `kind` chooses the class."""
 
     def __get_pydantic_core_schema__(
         self, _source: Any, _handler: GetCoreSchemaHandler
@@ -131,7 +131,7 @@ class _AnyKind:
 
 
 Source = Annotated[SourceSettings, _AnyKind()]
-"""Settings of a source, of any kind that is known."""
+"""Settings of a source of any known kind."""
 
 
 def _validated(value: object, info: ValidationInfo) -> SourceSettings:
@@ -160,6 +160,6 @@ def _validated(value: object, info: ValidationInfo) -> SourceSettings:
 
 @cache
 def _union_of(classes: tuple[type[SourceSettings], ...]) -> TypeAdapter[SourceSettings]:
-    """Return a validator of settings of these kinds, in whose errors the kind is part of the place."""
-    kinds: Any = Union[classes]  # noqa: UP007 -- as many as there are
+    """Return a validator of settings of these kinds, with the kind in the location of errors."""
+    kinds: Any = Union[classes]  # noqa: UP007 -- the number of classes varies
     return TypeAdapter(Annotated[kinds, Field(discriminator="kind")])

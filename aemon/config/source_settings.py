@@ -1,4 +1,4 @@
-"""Where a monitor's records come from: what the settings of all kinds of source have in common."""
+"""Common settings of all kinds of source."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar
@@ -9,34 +9,34 @@ from aemon.config.values.scalars import Settings
 from aemon.times.time_format import check_time_format
 
 FORMAT = (
-    "how event times are written, where that does not show: a format of strptime such as "
+    "form of event times, if aemon cannot infer it: a format of strptime such as "
     "'%d.%m.%Y %H:%M:%S', or excel, julian, mjd, matlab, ticks, filetime, unix, unix_ms, unix_us, "
     "unix_ns"
 )
-TIME = "column with the event time; [Date, Time] where the time of day has its own"
+TIME = "column with the event time; [Date, Time] if the time of day has its own column"
 TimeFormat = Annotated[str, AfterValidator(check_time_format)]
 TwoColumns = Annotated[tuple[str, ...], Field(min_length=2, max_length=2)]
 
 
 def kind_required(schema: dict[str, Any]) -> None:
-    """Require `kind` in a JSON Schema: its default is for code that makes settings."""
+    """Make `kind` required in a JSON Schema; its default is only for settings made in code."""
     del schema["properties"]["kind"]["default"]
     schema["required"] = ["kind", *schema.get("required", ())]
 
 
 class SourceSettings(Settings):
-    """The settings of a source; each kind has a class of its own, with a `kind` and these.
+    """The settings of a source; each kind has its own class, with a `kind` and these attributes.
 
     A kind is found by its line in `source_registry`, or by an entry point of the group
     `aemon.sources` in any installed package, whose value is the class. The module of the class is
-    imported with the configuration: keep drivers out of it.
+    imported with the configuration: do not import drivers in it.
 
     Attributes:
         opened_by: `module:function`, imported when a source is opened. Called with the settings and
-            a clock, the function returns a `Replayable`, or a `Stream`; it connects to nothing.
-        is_stream: whether that is a stream.
+            a clock, the function returns a `Replayable` or a `Stream`; it connects to nothing.
+        is_stream: whether the function returns a stream.
         where_not_what: keys that say where or how records are read. A change of any other key makes
-            another source, in which a watermark means nothing.
+            a different source, for which an old watermark is not valid.
     """
 
     model_config = ConfigDict(json_schema_extra=kind_required)
@@ -49,7 +49,7 @@ class SourceSettings(Settings):
 
 
 def secrets_of(settings: Settings) -> Iterator[SecretStr]:
-    """Return every secret of some settings, at any depth."""
+    """Yield every secret of some settings, at any depth."""
     held: list[object] = [getattr(settings, name) for name in type(settings).model_fields]
     while held:
         value = held.pop()
@@ -64,9 +64,9 @@ def secrets_of(settings: Settings) -> Iterator[SecretStr]:
 
 
 def identity(source: SourceSettings) -> str:
-    """Return what a source reads, as text without secrets.
+    """Return the identity of a source, as text without secrets.
 
-    A watermark of one source means nothing in another.
+    A watermark of one identity is not valid for another.
     """
     without: dict[str, Any] = dict.fromkeys(source.where_not_what, True)
     for name in type(source).model_fields:

@@ -1,4 +1,4 @@
-"""What a configuration may say of thresholds."""
+"""Settings of thresholds."""
 
 from typing import Any, Literal, Self
 
@@ -9,30 +9,30 @@ from aemon.config.values.scalars import AlarmBudget, AtKeyError, Settings, given
 Method = Literal["conformal", "evt", "quantile", "sigma", "fixed"]
 
 DEFAULT_FALSE_ALARM_RATE = 0.001
-"""The promise where neither a rate nor a budget is given."""
+"""The target rate if neither a rate nor a budget is given."""
 
 LEAST_RATE = 1e-9
-"""No smaller rate is a promise: no history holds so many records."""
+"""The smallest target rate: no history has enough records to show a smaller one."""
 
-_DRAWN = ("false_alarm_rate", "alarm_budget", "batch_fdr")  # make no sense beside a fixed line
+_COMPUTED = ("false_alarm_rate", "alarm_budget", "batch_fdr")  # not valid with a fixed threshold
 
 
 def _threshold_rules(schema: dict[str, Any]) -> None:
     both = [given("false_alarm_rate", "number"), given("alarm_budget", "string")]
     schema["not"] = {"allOf": both}
     fixed = {"method": {"const": "fixed"}, "value": {"type": "number"}}
-    learned = [method for method in schema["properties"]["method"]["enum"] if method != "fixed"]
+    computed = [method for method in schema["properties"]["method"]["enum"] if method != "fixed"]
     schema["anyOf"] = [
         {
             "required": ["method", "value"],
-            "properties": fixed | {key: {"type": "null"} for key in _DRAWN},
+            "properties": fixed | {key: {"type": "null"} for key in _COMPUTED},
         },
-        {"properties": {"method": {"enum": learned}, "value": {"type": "null"}}},
+        {"properties": {"method": {"enum": computed}, "value": {"type": "null"}}},
     ]
 
 
 class ThresholdSettings(Settings):
-    """Where the line is drawn, as a promise: a rate or a budget."""
+    """How the threshold is computed from a target: a rate or a budget."""
 
     model_config = ConfigDict(json_schema_extra=_threshold_rules)
 
@@ -47,7 +47,7 @@ class ThresholdSettings(Settings):
     )
     method: Method = Field(
         "conformal",
-        description="how the line is drawn: conformal keeps the rate for scores of any "
+        description="how the threshold is computed: conformal keeps the rate for scores of any "
         "distribution, and follows a fitted tail below 1/(n+1); evt is that tail (generalised "
         "Pareto); quantile the plain quantile; sigma the mean and standard deviations of log "
         "scores; fixed the given value",
@@ -56,7 +56,7 @@ class ThresholdSettings(Settings):
         None,
         gt=0,
         le=1e30,
-        description="the line itself: a score; with method fixed, and only then",
+        description="the threshold itself, a score; only with method fixed",
     )
     critical_rate: float | None = Field(
         None,
@@ -67,16 +67,16 @@ class ThresholdSettings(Settings):
     )
     per_entity: bool = Field(
         True,
-        description="an entity with enough calibration records of its own has its own line, so "
-        "that the promise holds for it, too",
+        description="an entity with enough calibration records has its own threshold, so that the "
+        "target rate holds for the entity, too",
     )
     batch_fdr: float | None = Field(
         None,
         ge=LEAST_RATE,
         lt=0.5,
-        description="instead of a line for each record: of the records fetched together those "
-        "are flagged that Benjamini-Hochberg picks at this false discovery rate; about as often "
-        "does a batch of normal records alone have one flagged, a batch of thousands more often",
+        description="instead of a threshold for each record: flag those of the records fetched "
+        "together that Benjamini-Hochberg selects at this false discovery rate. A batch of normal "
+        "records has a flagged record about this often, a batch of thousands more often",
     )
 
     @model_validator(mode="after")
@@ -86,25 +86,25 @@ class ThresholdSettings(Settings):
         return self
 
     @model_validator(mode="after")
-    def _a_fixed_line_isgiven(self) -> Self:
+    def _a_fixed_threshold_is_given(self) -> Self:
         if self.method != "fixed":
             if self.value is not None:
                 raise AtKeyError(
                     "value",
-                    f"method {self.method} draws the line itself; with method fixed it is given",
+                    f"method {self.method} computes the threshold; give it only with method fixed",
                 )
             return self
         if self.value is None:
-            raise ValueError("method fixed needs value, the score to draw the line at")
-        for key in _DRAWN:
+            raise ValueError("method fixed needs value, the score that is the threshold")
+        for key in _COMPUTED:
             if getattr(self, key) is not None:
-                raise AtKeyError(key, "method fixed draws the line at value; leave this out")
+                raise AtKeyError(key, "method fixed has its threshold in value; leave this out")
         return self
 
     @model_validator(mode="after")
     def _critical_is_rarer(self) -> Self:
         if self.critical_rate is None or self.alarm_budget is not None or self.method == "fixed":
-            return self  # against a budget it is held when the records of a day are known
+            return self  # with a budget it is checked when the records of a day are known
         rate = self.false_alarm_rate or DEFAULT_FALSE_ALARM_RATE
         if self.critical_rate >= rate:
             raise AtKeyError(

@@ -1,7 +1,7 @@
-"""The web configuration: who may ask the daemon over HTTP, and how.
+"""The web configuration: TLS, users, tokens and permissions of requests to the daemon.
 
-The format is that of Prometheus' exporters (exporter-toolkit, web-configuration.md), so that one
-file serves them and aemon alike; `bearer_tokens` and `permissions` are aemon's own.
+The format is that of Prometheus' exporters (exporter-toolkit, web-configuration.md), so that they
+can use the same file; `bearer_tokens` and `permissions` are aemon's own.
 """
 
 import os
@@ -19,7 +19,7 @@ from aemon.config.problems import explain, in_order
 from aemon.config.values.scalars import AtKeyError, Settings
 from aemon.errors import ConfigError
 
-# Go's names, which the format has, and OpenSSL's. Those of TLS 1.3 are always on, in Go as here.
+# Go's names, as the format has them, and OpenSSL's. Those of TLS 1.3 are always on, in Go, too.
 CIPHERS: Mapping[str, str] = {
     "TLS_AES_128_GCM_SHA256": "",
     "TLS_AES_256_GCM_SHA384": "",
@@ -42,7 +42,7 @@ CURVES: Mapping[str, str] = {
     "CurveP521": "secp521r1",
     "X25519": "X25519",
 }
-# What the format lets a file change, and the values that are meant where not all are.
+# Headers that the format allows to set, and their allowed values; () allows any value.
 HEADERS: Mapping[str, tuple[str, ...]] = {
     "Strict-Transport-Security": (),
     "X-Content-Type-Options": ("nosniff",),
@@ -57,13 +57,13 @@ _TOKEN = re.compile(r"sha256:[0-9a-f]{64}")
 _INLINE = {"cert": "cert_file", "key": "key_file", "client_ca": "client_ca_file"}
 
 Permission = Literal["read", "push"]
-"""`read` is for GET, HEAD and OPTIONS, `push` for every method that may change something."""
+"""`read` allows GET, HEAD and OPTIONS; `push` allows all methods that may change something."""
 
 ClientAuth = Literal["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"]
 
 
 class TlsSettings(Settings):
-    """What the daemon shows, and what it asks of who connects."""
+    """TLS of the daemon: its certificate, and what it requires of clients."""
 
     cert_file: Path
     key_file: Path
@@ -78,25 +78,27 @@ class TlsSettings(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _can_be_done(cls, given: object) -> object:
-        """What others can do and aemon cannot is said before it is called unknown."""
+    def _is_supported(cls, given: object) -> object:
+        """Raise for keys that the format has and aemon does not support."""
         if not isinstance(given, dict):
             return given
         for key, instead in _INLINE.items():
             if key in given:
-                raise AtKeyError(key, f"is read from a file only; name that in {instead}")
+                raise AtKeyError(key, f"is read from a file only; name the file in {instead}")
         if given.get("client_auth_type") in ("RequestClientCert", "RequireAnyClientCert"):
             raise AtKeyError(
                 "client_auth_type",
-                "takes certificates nobody has verified; use RequireAndVerifyClientCert",
+                "accepts certificates that are not verified; use RequireAndVerifyClientCert",
             )
         for key in ("min_version", "max_version"):
             if given.get(key) in ("TLS10", "TLS11"):  # a list or mapping is in no set
-                raise AtKeyError(key, "TLS before 1.2 is broken and not spoken; use TLS12 or TLS13")
+                raise AtKeyError(
+                    key, "TLS before 1.2 is broken and not offered; use TLS12 or TLS13"
+                )
         curves = given.get("curve_preferences")
         if isinstance(curves, list) and len(curves) > 1:
             raise AtKeyError(
-                "curve_preferences", "only one can be held to; name it, or leave the key out"
+                "curve_preferences", "only one curve can be set; name it, or leave the key out"
             )
         return given
 
@@ -106,15 +108,15 @@ class TlsSettings(Settings):
         if self.client_ca_file and not verifies:
             raise AtKeyError(
                 "client_ca_file",
-                "asks nothing of anybody without client_auth_type: RequireAndVerifyClientCert",
+                "has no effect without client_auth_type: RequireAndVerifyClientCert",
             )
         if verifies and not self.client_ca_file:
             raise AtKeyError(
-                "client_auth_type", "verifies certificates against client_ca_file; name that too"
+                "client_auth_type", "verifies certificates against client_ca_file; give that too"
             )
         if self.client_allowed_sans and self.client_auth_type != "RequireAndVerifyClientCert":
             raise AtKeyError(
-                "client_allowed_sans", "takes client_auth_type: RequireAndVerifyClientCert"
+                "client_allowed_sans", "needs client_auth_type: RequireAndVerifyClientCert"
             )
         if self.min_version > self.max_version:
             raise AtKeyError("min_version", "is above max_version")
@@ -124,20 +126,20 @@ class TlsSettings(Settings):
         ):
             for name in names:
                 if name not in known:
-                    raise AtKeyError(key, f"{name!r} is not known; there are: {', '.join(known)}")
+                    raise AtKeyError(key, f"{name!r} is not known; known are: {', '.join(known)}")
         return self
 
     def beside(self, folder: Path) -> Self:
-        """The same, with its files found from a folder."""
+        """Return the same settings, with relative files found from a folder."""
         files = ("cert_file", "key_file", "client_ca_file")
         found = {key: folder / path for key in files if (path := getattr(self, key))}
         return self.model_copy(update=found)
 
 
 class HttpServerSettings(Settings):
-    """What is said with every answer."""
+    """HTTP settings for every response."""
 
-    http2: bool | None = None  # not spoken; a file that switches it on works all the same
+    http2: bool | None = None  # not offered; a file that switches it on is accepted
     headers: dict[str, str] = Field({})
 
     @field_validator("headers")
@@ -145,7 +147,7 @@ class HttpServerSettings(Settings):
     def _may_be_set(cls, headers: dict[str, str]) -> dict[str, str]:
         for name, value in headers.items():
             if name not in HEADERS:
-                raise AtKeyError(name, f"cannot be set; there are: {', '.join(HEADERS)}")
+                raise AtKeyError(name, f"cannot be set; allowed are: {', '.join(HEADERS)}")
             if value and HEADERS[name] and value not in HEADERS[name]:
                 raise AtKeyError(name, f"must be {' or '.join(HEADERS[name])}")
             if not value.isascii() or not value.isprintable() or value != value.strip():
@@ -162,7 +164,7 @@ def _interval(value: object) -> object:
 
 
 class RateLimitSettings(Settings):
-    """How many requests are answered: one an interval, and so many more at once."""
+    """The number of requests that are answered: one an interval, and `burst` more at once."""
 
     interval: Annotated[timedelta, BeforeValidator(_interval)] = timedelta(0)
     burst: int = Field(0, ge=0, le=1_000_000_000)
@@ -181,7 +183,7 @@ class WebSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _empty_means_nothing(cls, given: object) -> object:
-        """A key without a value, and TLS without a setting, are as good as not written."""
+        """Remove keys without a value, and TLS without a setting."""
         if not isinstance(given, dict):
             return given
         nothing = [key for key in cls.model_fields if given.get(key) in (None, {})]
@@ -196,7 +198,7 @@ class WebSettings(Settings):
             if not _BCRYPT.fullmatch(kept):
                 raise AtKeyError(
                     name,
-                    "is no bcrypt hash, and passwords are not kept in clear; "
+                    "is not a bcrypt hash, and passwords must not be in plain text; "
                     "`aemon web password` or `htpasswd -nB` makes one",
                 )
         return users
@@ -208,54 +210,54 @@ class WebSettings(Settings):
             if not _TOKEN.fullmatch(kept):
                 raise AtKeyError(
                     name,
-                    "is not sha256: and 64 hexadecimal digits, and tokens are not kept in clear; "
+                    "is not sha256: and 64 hexadecimal digits, and tokens must not be in plain text; "
                     "`aemon web token` makes one with its hash",
                 )
         return tokens
 
     @model_validator(mode="after")
-    def _everybody_has_one_name(self) -> Self:
+    def _names_are_unique(self) -> Self:
         twice = self.bearer_tokens.keys() & self.basic_auth_users
         if twice:
-            raise AtKeyError(("bearer_tokens", min(twice)), "is a user, too; choose another name")
-        nobody = self.permissions.keys() - self.bearer_tokens.keys() - self.basic_auth_users.keys()
-        if nobody:
-            raise AtKeyError(("permissions", min(nobody)), "there is no user or token of that name")
+            raise AtKeyError(("bearer_tokens", min(twice)), "is also a user; choose another name")
+        unknown = self.permissions.keys() - self.bearer_tokens.keys() - self.basic_auth_users.keys()
+        if unknown:
+            raise AtKeyError(("permissions", min(unknown)), "no user or token has this name")
         return self
 
     @property
     def takes_credentials(self) -> bool:
-        """Whether a user or token has to be named."""
+        """Whether requests need a user or a token."""
         return bool(self.basic_auth_users or self.bearer_tokens)
 
     @property
     def takes_certificate(self) -> bool:
-        """Whether nobody without a certificate that was verified is heard."""
+        """Whether requests need a verified certificate."""
         tls = self.tls_server_config
         return tls is not None and tls.client_auth_type == "RequireAndVerifyClientCert"
 
     @property
-    def somebody_may_push(self) -> bool:
-        """Whether a user, a token or a certificate allows what changes something."""
+    def allows_push(self) -> bool:
+        """Whether any user, token or certificate may use methods that change something."""
         if not self.takes_credentials:
             return self.takes_certificate
         return any("push" in granted for granted in self.permissions.values())
 
     @property
     def ignored(self) -> str:
-        """What the file asks for that is not done; empty without such a thing."""
+        """A message on settings without effect; empty if there are none."""
         if self.http_server_config.http2:
-            return "http_server_config.http2: HTTP/2 is not spoken here; HTTP/1.1 is"
+            return "http_server_config.http2: HTTP/2 is not offered; HTTP/1.1 is"
         return ""
 
 
 def read_web_config(
     path: Path, env: Mapping[str, str] = os.environ
 ) -> tuple[WebSettings, Document]:
-    """Read and validate a web configuration; its paths start at its own folder.
+    """Read and validate a web configuration; its relative paths start at its own folder.
 
     Raises:
-        ConfigError: with one line `file:line: key: problem` for each thing that is wrong.
+        ConfigError: with a line `file:line: key: problem` for each problem.
     """
     document = read_document(
         path, env,
@@ -273,7 +275,7 @@ def read_web_config(
 
 
 def serves_tls(path: Path | None) -> bool:
-    """Whether who has a web configuration speaks TLS.
+    """Return whether a daemon with this web configuration uses TLS; False without one.
 
     Raises:
         ConfigError: as `read_web_config`.

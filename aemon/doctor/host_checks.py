@@ -130,7 +130,7 @@ def http_port(config: Config, _path: Path) -> Finding:
     if access.settings.ignored:
         return warning("http port", access.settings.ignored, "leave the key out, or live with it")
     pushed = [name for name, one in config.monitors.items() if isinstance(one.source, PushSource)]
-    if pushed and not access.settings.somebody_may_push:
+    if pushed and not access.settings.allows_push:
         todo = "give a user or a token the permission push; see `aemon docs http-and-security`"
         return warning("http port", f"nobody may push records to {', '.join(pushed)}", todo)
     told = "takes credentials" if access.settings.takes_credentials else "takes no credentials"

@@ -117,7 +117,7 @@ def notifications(store: Store, config: Config) -> Iterator[Finding]:
                 one
                 for one in waiting
                 if one.last_error and one.monitor in config.monitors
-                if receiver.tells_of(one.monitor)
+                if receiver.notifies_of(one.monitor)
             ),
             None,
         )

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from aemon.detection.excuses import Excuses, Reason, reason_of
 from aemon.detection.judgement import Contribution
 from aemon.records import FeedbackVerdict
-from aemon.store.feedback import BlamedCell, SpokenOf
+from aemon.store.feedback import BlamedCell, RecordWithFeedback
 
 
-def excuses_from(feedback: Iterable[SpokenOf]) -> Excuses:
+def excuses_from(feedback: Iterable[RecordWithFeedback]) -> Excuses:
     """Return feedback on some records as excuses for similar records."""
     reasons: dict[FeedbackVerdict, list[Reason]] = {verdict: [] for verdict in FeedbackVerdict}
     records = set()

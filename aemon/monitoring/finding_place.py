@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from aemon.reading.reader import Reader
 from aemon.records import Watermark
-from aemon.store.schema.junk import tell_junk
+from aemon.store.schema.junk import log_junk
 from aemon.store.schema.tables import detectors
 from aemon.store.store import Mark, Store
 
@@ -30,11 +30,11 @@ def with_known_places(reader: Reader, monitor: str, store: Store, mark: Mark, ch
     """
     recognises = reader.source.recognises
     if mark.settled is not None and not recognises(mark.settled):
-        tell_junk("a position up to which records are looked for", mark.settled.position)
+        log_junk("a position up to which records are looked for", mark.settled.position)
         mark = replace(mark, settled=None)
     if mark.watermark is None or recognises(mark.watermark):
         return mark
-    tell_junk("a position of reading", mark.watermark.position)
+    log_junk("a position of reading", mark.watermark.position)
     return replace(mark, watermark=_behind(reader, _learned_until(store, monitor), chunk))
 
 

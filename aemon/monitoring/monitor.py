@@ -26,7 +26,7 @@ from aemon.sources.source import Replayable
 from aemon.sources.source_kinds import check_apart
 from aemon.store.detectors import StoredDetector
 from aemon.store.episodes import count_open
-from aemon.store.feedback import spoken_of
+from aemon.store.feedback import records_with_feedback
 from aemon.store.fences import Fence, fenced
 from aemon.store.snoozes import snoozes_of
 from aemon.store.store import Mark, Store
@@ -210,7 +210,7 @@ class Monitor:
             return None
         with self._store.reading() as connection:
             snoozes = snoozes_of(connection, self.name)
-            excuses = excuses_from(spoken_of(connection, self.name))
+            excuses = excuses_from(records_with_feedback(connection, self.name))
             run.count(episodes_open=count_open(connection, self.name, self._store.now()))
         quiet = self.settings.quiet
         memory = self._active_detector.memory

@@ -132,14 +132,16 @@ class Courier:
     def _round(self) -> None:
         self._settle()
         monitors = {
-            name: words for name, words in self._monitors().items() if self.settings.tells_of(name)
+            name: words
+            for name, words in self._monitors().items()
+            if self.settings.notifies_of(name)
         }
         rules = self._rules(monitors)
         outbox.plan(self._store, rules, monitors)
         delivery.plan_backlogs(self._store, rules, monitors)
         self._send_waiting(monitors)
         self._remind(monitors)
-        told = [name for name in self._configured() if self.settings.tells_of(name)]
+        told = [name for name in self._configured() if self.settings.notifies_of(name)]
         counts = outbox.counted(self._store, self.name, told)
         if not self._over.is_set():
             self._metrics.show_notifications(

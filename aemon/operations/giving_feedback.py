@@ -9,8 +9,14 @@ from aemon.lifecycle.feedback_excuses import blamed_reason, excuses_from
 from aemon.operations.episode_handling import find_episode
 from aemon.operations.installation import Installation
 from aemon.records import FeedbackVerdict
-from aemon.store.episode_queries import say_of_episode
-from aemon.store.feedback import Feedback, add_feedback, blamed_cells, read_feedback, spoken_of
+from aemon.store.episode_queries import add_episode_feedback
+from aemon.store.feedback import (
+    Feedback,
+    add_feedback,
+    blamed_cells,
+    read_feedback,
+    records_with_feedback,
+)
 from aemon.store.queries import flagged_records
 from aemon.store.store import Store
 
@@ -82,7 +88,7 @@ def give_feedback(installation: Installation, monitor: str, statement: Statement
     store, said = installation.store, statement
     if said.episode is not None:
         episode = find_episode(installation, said.episode, monitor)
-        count = say_of_episode(store, episode, said.verdict, said.note)
+        count = add_episode_feedback(store, episode, said.verdict, said.note)
         if not count:
             warning = f"no record of episode {said.episode} is flagged any more"
             return GivenFeedback(entries=(), warning=warning)
@@ -114,7 +120,7 @@ def _effect(store: Store, monitor: str, entries: Sequence[Feedback]) -> str:
     newest = max((one.event_time for one in flagged), default=None)
     lately = [one for one in flagged if newest and newest - one.event_time <= LATELY]
     with store.reading() as connection:
-        spoken = spoken_of(connection, monitor)
+        spoken = records_with_feedback(connection, monitor)
         cells = blamed_cells(connection, monitor, [one.record_key for one in lately])
     named = [one for one in spoken if any(e.is_about(one.entity, one.record_key) for e in entries)]
     if not named:

@@ -1,4 +1,4 @@
-"""The inbox of a monitor: what a stream says once, the store keeps."""
+"""The inbox of a monitor: it stores the records of a stream, which cannot be read twice."""
 
 import logging
 import threading
@@ -22,16 +22,16 @@ from aemon.store.inbox.stream_notes import notes_of
 from aemon.store.store import Row, Store
 
 LOST, REFUSED = "lost", "refused"
-RECORDS_AT_ONCE = 10_000  # taken from the stream and written in one go
+RECORDS_AT_ONCE = 10_000  # taken from the stream and written in one transaction
 EXCESS_SHARE = 0.01
-"""Of the records to keep, so many more may be there before the oldest are dropped: that costs."""
+"""Share of `keep` that may be exceeded before the oldest records are dropped, which is slow."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Piece:
-    """What was taken from the stream and is not in the store yet, in order of arrival."""
+    """Records taken from the stream that are not in the store yet, in order of arrival."""
 
     rows: list[Row]
     rejected: list[Rejected]
@@ -41,27 +41,27 @@ class _Piece:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to write."""
+        """Whether the piece has nothing to write."""
         return not self.rows and self.beside == NOTHING_BESIDE
 
     @property
     def beside(self) -> Beside:
-        """What is written with the rows."""
+        """The data that is written in the same transaction as the rows."""
         return Beside(
             rejected=tuple(self.rejected), note=self.note, finish_before=self.finish_before
         )
 
 
 class Inbox:
-    """Writes the records of a stream into the store, from where they are read and judged.
+    """The inbox of a stream: it writes arriving records to the store, where they are judged.
 
-    What cannot be written waits: one piece here, and what comes after it in the bounded memory of
-    the stream. What that must drop is counted and logged.
+    Records that cannot be written wait: one piece here, and later records in the bounded memory of
+    the stream. Records that the stream must drop are counted and logged.
 
     Args:
-        open_stream: opens where the records come from, at the first need.
-        store: where they are kept.
-        monitor: whose they are.
+        open_stream: opens the stream, when first needed.
+        store: the store that keeps the records.
+        monitor: name of the monitor.
         keep: how many of the newest records to keep.
     """
 
@@ -74,7 +74,7 @@ class Inbox:
         self._keep = keep
         self._stream: Stream | None = None
         self._closed = False
-        self._in_hand: deque[_Piece] = deque()
+        self._unwritten: deque[_Piece] = deque()
         self._excess = keep  # records written since the oldest were dropped; unknown at first
         self._rejected: Counter[str] = Counter()
         self._writing = threading.Lock()
@@ -82,17 +82,17 @@ class Inbox:
         self._writer = InboxWriter(monitor, self.write_arrived, self._finish)
 
     def listen(self) -> None:
-        """Write records as they arrive, in a thread of its own, until the inbox is closed."""
+        """Write records as they arrive, in a separate thread, until the inbox is closed."""
         self._writer.start()
 
     def write_arrived(self) -> int:
-        """Write all records that have arrived by now; return how many are new in the store.
+        """Write all records that have arrived; return how many are new in the store.
 
         Raises:
-            AemonError: the stream or the store is at fault; what was taken is written next time.
+            AemonError: the stream or the store failed; records already taken are written next time.
         """
         with self._writing:
-            written = self._write_in_hand()
+            written = self._write_unwritten()
             if self._stream is None and not self._closed:
                 stream = self._open_stream()
                 stream.resume(notes_of(self._store, self._monitor), self._writer.wake)
@@ -100,25 +100,25 @@ class Inbox:
             more = self._stream is not None
             while more and self._stream is not None:
                 more = self._take(self._stream)
-                written += self._write_in_hand()
+                written += self._write_unwritten()
         return written
 
     def take_rejected(self) -> dict[str, int]:
-        """Hand over how many records were not kept, by reason: each is handed over once."""
+        """Return how many records were not kept, by reason, since the last call."""
         with self._counting:
             rejected, self._rejected = self._rejected, Counter()
         return dict(rejected)
 
     def ask_to_end(self) -> None:
-        """Let the thread write a last time and let go of the stream; do not wait for it."""
+        """Ask the thread to write a last time and close the stream; do not wait for it."""
         self._writer.ask_to_end()
 
     def wait(self, seconds: float) -> None:
-        """Wait for the thread to end, once it was asked to."""
+        """Wait for the thread to end, after it was asked to."""
         self._writer.wait(seconds)
 
     def close(self, wait_seconds: float = 1.0) -> None:
-        """Write a last time and let go of the stream; a store that hangs is not waited for."""
+        """Write a last time and close the stream; wait at most this long for a hanging store."""
         self._writer.ask_to_end()
         if not self._writer.wait(wait_seconds):
             self._finish()
@@ -127,20 +127,20 @@ class Inbox:
         """Take a piece from the stream; return whether it has more."""
         arrived = stream.take(RECORDS_AT_ONCE)
         if arrived.lost:
-            self._lose(arrived.lost, "they were not written in time, and memory is bounded")
+            self._lose(arrived.lost, "they were not written in time, and memory is limited")
         try:
-            self._in_hand.append(_sorted(arrived, stream.roles))
-        except Exception as error:  # the stream or this code is at fault
+            self._unwritten.append(_sorted(arrived, stream.roles))
+        except Exception as error:  # an error of the stream or of this code
             self._lose(len(arrived.table), str(error) or repr(error))
             raise
         return arrived.more
 
-    def _write_in_hand(self) -> int:
+    def _write_unwritten(self) -> int:
         written = 0
-        while self._in_hand:
-            piece = self._in_hand[0]
+        while self._unwritten:
+            piece = self._unwritten[0]
             if piece.is_empty:
-                self._let_go_of_first()
+                self._finish_first()
                 continue
             keep = self._keep if self._excess >= EXCESS_SHARE * self._keep else None
             try:
@@ -148,24 +148,24 @@ class Inbox:
             except RefusedError:
                 if not piece.rows:
                     raise
-                self._part(piece)
+                self._split_piece(piece)
                 continue
             if piece.done is not None:
-                self._store.make_durable()  # before the other side forgets it
-            self._let_go_of_first()
+                self._store.make_durable()  # before the other side deletes them
+            self._finish_first()
             self._excess = kept.new + (0 if keep is not None else self._excess)
             written += kept.new
             with self._counting:
                 self._rejected.update(kept.rejected)
         return written
 
-    def _let_go_of_first(self) -> None:
-        done = self._in_hand.popleft().done
+    def _finish_first(self) -> None:
+        done = self._unwritten.popleft().done
         if done is not None:
             done()
 
-    def _part(self, piece: _Piece) -> None:
-        """Find the record that the database refuses, by halves; alone, it is a rejected one."""
+    def _split_piece(self, piece: _Piece) -> None:
+        """Find the record that the database refuses, by halves; a single record is rejected."""
         rows, half = piece.rows, len(piece.rows) // 2
         if half:
             parts = [
@@ -175,17 +175,17 @@ class Inbox:
         else:
             parts = []
             piece.rejected.append(Rejected(reason=REFUSED, record=as_text(rows[0]["record"])))
-        self._in_hand.popleft()
-        self._in_hand.extendleft(reversed([*parts, replace(piece, rows=[])]))
+        self._unwritten.popleft()
+        self._unwritten.extendleft(reversed([*parts, replace(piece, rows=[])]))
 
     def _finish(self) -> None:
-        """Write what has arrived, let go of the stream, and write what came until then.
+        """Write arrived records, close the stream, and write records that arrived until then.
 
-        What cannot be written is lost, unless the other side of the stream keeps it.
+        Records that cannot be written are lost, unless the other side of the stream keeps them.
         """
         if self._stream is not None:
             with suppress(AemonError):
-                self.write_arrived()  # while it can still be acknowledged
+                self.write_arrived()  # while they can still be acknowledged
         with self._writing:
             self._closed = True
             if self._stream is not None:
@@ -197,8 +197,8 @@ class Inbox:
 
     def _give_up(self, reason: str) -> None:
         with self._writing:
-            left = sum(len(piece.rows) for piece in self._in_hand if piece.done is None)
-            self._in_hand.clear()
+            left = sum(len(piece.rows) for piece in self._unwritten if piece.done is None)
+            self._unwritten.clear()
             more = self._stream is not None
             with suppress(AemonError):
                 while more and self._stream is not None:
@@ -222,14 +222,14 @@ class Inbox:
 
 
 def _sorted(arrived: Arrived, roles: Roles) -> _Piece:
-    """Split what arrived into records that can be read, and what cannot.
+    """Split the arrived records into readable and rejected records.
 
     Raises:
-        FrameError: the table lacks a role's column, or has one twice.
+        FrameError: the table lacks the column of a role, or has it twice.
     """
     piece = _Piece(
         rows=[],
-        rejected=[Rejected(reason=one.reason, record=one.text) for one in arrived.set_aside],
+        rejected=[Rejected(reason=item.reason, record=item.text) for item in arrived.set_aside],
         note=arrived.note,
         finish_before=arrived.finish_before,
         done=arrived.done,

@@ -1,4 +1,4 @@
-"""The records of an inbox as a source: what a stream said once is read again from the store."""
+"""The records of an inbox as a source: records of a stream are read again from the store."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +13,7 @@ from aemon.store.inbox.kept_records import find_arrival, history_count, history_
 from aemon.store.store import Row, Store
 
 LOOKED_AT = 1_000
-"""Newest records whose columns are known after a restart."""
+"""Number of newest records from which columns are found after a restart."""
 
 _ROLES = _TIME, _KEY, _ENTITY = "event_time", "record_key", "entity"
 
@@ -21,9 +21,9 @@ _ROLES = _TIME, _KEY, _ENTITY = "event_time", "record_key", "entity"
 class InboxRecords:
     """A replayable source of the records that the store keeps of a monitor's stream.
 
-    A watermark's position is the order of arrival. A column that no record of a piece has, though
-    records before had it, is there and missing in all of them: a sensor that is silent for a while
-    does not keep the others from being judged.
+    A watermark's position is the order of arrival. If no record of a batch has a column that
+    earlier records had, the batch has this column with missing cells. So a silent sensor does not
+    prevent the judgement of the other columns.
     """
 
     roles = Roles(time=_TIME, key=_KEY, entity=_ENTITY)
@@ -32,14 +32,14 @@ class InboxRecords:
     def __init__(self, store: Store, monitor: str) -> None:
         self._store = store
         self._monitor = monitor
-        self._columns: dict[str, None] | None = None  # those seen, in order; None: nobody looked
+        self._columns: dict[str, None] | None = None  # known columns, in order; None at first
 
     def hides(self, _mark: Watermark | None) -> bool:
-        """Return False: records are read in the order in which they come."""
+        """Return False: records are read in order of arrival, so none is hidden."""
         return False
 
     def recognises(self, _mark: Watermark) -> bool:
-        """Return True: what is no order of arrival is found again by the record."""
+        """Return True: if the position is not an order of arrival, the record is looked up."""
         return True
 
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
@@ -57,18 +57,18 @@ class InboxRecords:
         return self._complete(_fetched(rows, until, more=False))
 
     def count(self, limit: int) -> int:
-        """Return how many records are kept, counted no further than `limit`."""
+        """Return how many records are kept, at most `limit`."""
         return min(limit, history_count(self._store, self._monitor))
 
     def describe(self) -> str:
-        """Return whose records these are."""
+        """Return the name of the source for messages."""
         return f"the kept records of {self._monitor}"
 
     def close(self) -> None:
-        """Do nothing: the store is whoever opened it."""
+        """Do nothing: the store is closed by its owner."""
 
     def _complete(self, fetched: Fetched) -> Fetched:
-        """Return the same with the columns that only other records have."""
+        """Return the batch with the known columns that it lacks, as missing cells."""
         if self._columns is None:
             known = history_records(self._store, self._monitor, limit=LOOKED_AT, newest=True)
             self._columns = {_own_name(name): None for row in known for name in row["record"]}
@@ -106,7 +106,7 @@ def _fetched(rows: Sequence[Row], at: Watermark | None, *, more: bool) -> Fetche
 
 
 def _own_name(column: str) -> str:
-    """Keep a column of the records apart from the ones that identify them.
+    """Rename a column of the records that has the name of an identifying column.
 
     >>> _own_name("flow"), _own_name("entity")
     ('flow', 'entity_')

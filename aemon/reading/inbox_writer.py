@@ -1,4 +1,4 @@
-"""The thread of an inbox: records are written as they arrive, not when they are judged."""
+"""The thread of an inbox: it writes records when they arrive, before they are judged."""
 
 import logging
 import threading
@@ -15,14 +15,15 @@ logger = logging.getLogger(__name__)
 
 
 class InboxWriter:
-    """Calls `write` every second, and when woken, until it is asked to end or the lease is lost, then `finish`.
+    """A thread that calls `write` every second and when woken, and at the end `finish`.
 
-    Whatever fails is logged, and tried again after a longer pause.
+    It ends when asked to, or if the lease is lost. Errors are logged; the next try follows after a
+    longer pause.
 
     Args:
-        monitor: whose inbox, for logs and for the name of the thread.
-        write: writes what has arrived.
-        finish: writes a last time, and lets go of what is open.
+        monitor: name of the monitor, for logs and the name of the thread.
+        write: writes the records that have arrived.
+        finish: writes a last time, and closes the stream.
     """
 
     def __init__(
@@ -47,42 +48,42 @@ class InboxWriter:
             self._thread.start()
 
     def wake(self) -> None:
-        """Let the thread write now, not after its pause."""
+        """Let the thread write at once, without its pause."""
         self._due.set()
 
     def ask_to_end(self) -> None:
-        """Let the thread finish; do not wait for it."""
+        """Ask the thread to finish; do not wait for it."""
         with self._state:
             self._over.set()
             self._due.set()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the end of the thread; return whether there ever was one."""
+        """Wait for the end of the thread; return whether a thread was started."""
         if self._thread is None:
             return False
         self._thread.join(seconds)
         return True
 
     def _run(self) -> None:
-        failures, told = 0, ""
-        pause_seconds = 0.0  # a stream listens from the first write on
+        failures, last_message = 0, ""
+        pause_seconds = 0.0  # the first write opens the stream
         while not self._is_over_after(pause_seconds):
             try:
                 self._write()
             except LostLeaseError:
                 break
-            except Exception as error:  # noqa: BLE001 -- the thread must live on
+            except Exception as error:  # noqa: BLE001 -- the thread must continue
                 failures += 1
-                if str(error) != told:
-                    self._tell(error)
-                told = str(error)
+                if str(error) != last_message:
+                    self._log(error)
+                last_message = str(error)
             else:
-                failures, told = 0, ""
+                failures, last_message = 0, ""
             pause_seconds = _pause_seconds(failures)
         try:
             self._finish()
-        except Exception as error:  # noqa: BLE001 -- nobody waits for it
-            self._tell(error)
+        except Exception as error:  # noqa: BLE001 -- no caller is there to raise it to
+            self._log(error)
 
     def _is_over_after(self, pause_seconds: float) -> bool:
         """Wait until the next write is due; return whether the thread was asked to end."""
@@ -90,7 +91,7 @@ class InboxWriter:
         self._due.clear()
         return self._over.is_set()
 
-    def _tell(self, error: Exception) -> None:
+    def _log(self, error: Exception) -> None:
         foreseen = isinstance(error, AemonError)
         logger.log(
             logging.WARNING if foreseen else logging.ERROR,
@@ -101,7 +102,7 @@ class InboxWriter:
 
 
 def _pause_seconds(failures: int) -> float:
-    """Return how long to wait before the next write, after so many failures in a row.
+    """Return how long to wait before the next write, after this number of failures in a row.
 
     >>> [_pause_seconds(failures) for failures in (0, 1, 2, 50)]
     [1.0, 2.0, 4.0, 30.0]

@@ -1,4 +1,4 @@
-"""From a monitor's settings to what its records are read from: its source, or its inbox."""
+"""Opening the records of a monitor from its settings: the source itself, or an inbox."""
 
 from functools import partial
 
@@ -12,10 +12,10 @@ from aemon.store.store import Store
 
 
 def open_records(name: str, settings: MonitorSettings, store: Store, clock: Clock) -> Replayable:
-    """Open a monitor's records for reading: its source, or the inbox where that is a stream.
+    """Open a monitor's records for reading: its source, or the inbox if the source is a stream.
 
     Raises:
-        SourceConfigError: the address cannot be understood, or its driver is not installed.
+        SourceConfigError: the address is not valid, or its driver is not installed.
     """
     if is_stream(settings.source):
         return InboxRecords(store, name)
@@ -23,9 +23,9 @@ def open_records(name: str, settings: MonitorSettings, store: Store, clock: Cloc
 
 
 def open_inbox(name: str, settings: MonitorSettings, store: Store, clock: Clock) -> Inbox | None:
-    """Open the inbox of a monitor whose source is a stream; None where it is replayable.
+    """Open the inbox of a monitor whose source is a stream; return None for other sources.
 
-    The stream itself is opened at the first need: what may be wrong with it ends no more than that.
+    The stream itself is opened when first needed, so that an error of it does not end the daemon.
     """
     if not is_stream(settings.source):
         return None

@@ -1,4 +1,4 @@
-"""Records as JSON can say them, whatever a stream's table holds."""
+"""Records in the types of JSON, from the table of any stream."""
 
 import json
 import math
@@ -12,13 +12,13 @@ import pandas as pd
 from aemon.frame import printable
 
 Record = dict[str, Any]
-"""Column -> value: text, a number, a truth, nothing, or lists and objects of these."""
+"""Column -> value: text, a number, a truth value, None, or lists and objects of these."""
 
 
 def plain_records(table: pd.DataFrame) -> list[Record]:
     """Return the N records of a table in the types of JSON.
 
-    A value that JSON cannot say is None (NaN, infinity, a missing time) or text (a date).
+    A value that JSON has no form for is None (NaN, infinity, a missing time) or text (a date).
     """
     names = [printable(str(name)) for name in table]
     columns = [[_plain(value) for value in table.iloc[:, at]] for at in range(len(names))]
@@ -51,10 +51,10 @@ def _plain(value: Any) -> Any:
         case float():
             plain = value if math.isfinite(value) else None
         case dict():
-            plain = {printable(str(name)): _plain(one) for name, one in value.items()}
+            plain = {printable(str(name)): _plain(item) for name, item in value.items()}
         case list() | tuple():
-            plain = [_plain(one) for one in value]
-        case date() | time():  # a datetime is a date; the missing one has no text
+            plain = [_plain(item) for item in value]
+        case date() | time():  # a datetime is a date; the missing datetime has no text
             plain = value.isoformat() if value is not pd.NaT else None
         case _:
             plain = printable(str(value))

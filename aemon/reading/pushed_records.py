@@ -1,4 +1,4 @@
-"""Takes the records that programs push: they are in the store before the request is answered."""
+"""Pushed records: they are in the store before the request is answered."""
 
 import json
 import threading
@@ -26,24 +26,24 @@ from aemon.store.inbox.rejected_records import Rejected
 from aemon.store.store import Row, Store
 from aemon.texts import cut
 
-MOST_PROBLEMS = 100  # of one request that are told one by one
+MOST_PROBLEMS = 100  # of one request that are reported one by one
 MOST_SHOWN = 200  # characters of a value in a message
 REFUSED = "refused"
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # parts are joined here, and finished by the inbox
-EXCESS_SHARE = 0.01  # of the records to keep: so many more may be there before the oldest go
+EXCESS_SHARE = 0.01  # share of `keep` that may be exceeded before the oldest records are dropped
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pushed:
-    """What became of the records of one request.
+    """The result of a request with records.
 
     Attributes:
-        monitor: to which they were pushed.
+        monitor: the monitor they were pushed to.
         accepted: new records, which are in the store.
-        duplicates: records that were there already, with the same values.
+        duplicates: records that the store had already, with equal values.
         rejected: records that cannot be kept, by reason.
-        problems: what is wrong with single records, the first of them.
-        partly: columns that stay missing in records that were accepted.
+        problems: problems of single records, the first ones.
+        partly: columns that stay missing in accepted records.
     """
 
     monitor: str
@@ -55,12 +55,12 @@ class Pushed:
 
 
 class PushDesk:
-    """Writes pushed records into the inboxes of monitors, whichever daemon watches them.
+    """The writer of pushed records into the inboxes of monitors, in any daemon on the store.
 
     Args:
-        store: where to.
-        monitors: those of the configuration, as it is at the moment.
-        clock: tells when a record came.
+        store: the store.
+        monitors: returns the monitors of the present configuration.
+        clock: returns the time, as the time of arrival.
     """
 
     def __init__(
@@ -77,21 +77,23 @@ class PushDesk:
         self._excess: dict[str, int] = {}  # records written since the oldest were dropped
 
     def accept(self, monitor: str, batch: Batch, request: str | None) -> Pushed:
-        """Keep the records of a request; return once they are on the disk.
+        """Store the records of a request; return after they are on the disk.
 
         Args:
-            monitor: whose records.
+            monitor: name of the monitor.
             batch: the records.
-            request: identifies the request: the same one again adds nothing.
+            request: identifies the request: a repeated request adds nothing.
 
         Raises:
-            NotFoundError: no monitor of that name takes records.
-            StoreError: the database fails; nothing is kept.
+            NotFoundError: no monitor of that name accepts pushed records.
+            StoreError: the database fails; nothing is stored.
         """
         settings = self._settings(monitor)
         rows, problems = self._read(settings.source, batch, request)
         beside = Beside(
-            rejected=tuple(Rejected(reason=one.reason, record=text) for one, text in problems),
+            rejected=tuple(
+                Rejected(reason=problem.reason, record=text) for problem, text in problems
+            ),
             by_arrival=settings.source.time is None or None in (batch.times or ()),
             finish_before=_LONG_AGO if batch.is_parts else None,
         )
@@ -101,14 +103,14 @@ class PushDesk:
             new, counts = self._keep(monitor, rows, keep if due else None, beside)
             self._excess[monitor] = new + (0 if due else self._excess.get(monitor, keep))
             self._committed += 1
-            mine = self._committed
-        self._make_durable(mine)
+            own = self._committed
+        self._make_durable(own)
         return Pushed(
             monitor=monitor,
             accepted=new,
             duplicates=counts.pop(REDELIVERED, 0),
             rejected=dict(counts),
-            problems=tuple(one for one, _ in problems[:MOST_PROBLEMS]),
+            problems=tuple(problem for problem, _ in problems[:MOST_PROBLEMS]),
             partly=tuple(batch.partly[:MOST_PROBLEMS]),
         )
 
@@ -132,30 +134,33 @@ class PushDesk:
                 self._samples[monitor] = known
             return known[1].read(body)
 
-    def _make_durable(self, mine: int) -> None:
-        """Return once a commit is on the disk; those that wait share the next synchronisation."""
+    def _make_durable(self, own: int) -> None:
+        """Return after a commit is on the disk; waiting requests share the next synchronisation."""
         with self._synchronising:
-            if self._durable < mine:
+            if self._durable < own:
                 until = self._committed
                 self._store.make_durable()
                 self._durable = until
 
     def _settings(self, monitor: str) -> Any:
         monitors = self._monitors()
-        takes = sorted(name for name, one in monitors.items() if isinstance(one.source, PushSource))
+        takes = sorted(
+            name for name, known in monitors.items() if isinstance(known.source, PushSource)
+        )
         if monitor not in takes:
-            there = f"those that do: {', '.join(takes)}" if takes else "none does"
-            what = "takes no pushed records" if monitor in monitors else "is not configured"
+            known = f"those that do: {', '.join(takes)}" if takes else "none does"
+            problem = "takes no pushed records" if monitor in monitors else "is not configured"
             raise NotFoundError(
-                f"the monitor {monitor!r} {what}", todo=f"its source must be of kind push; {there}"
+                f"the monitor {monitor!r} {problem}",
+                todo=f"its source must be of kind push; {known}",
             )
         return monitors[monitor]
 
     def _read(
         self, settings: PushSource, batch: Batch, request: str | None
     ) -> tuple[list[Row], list[tuple[Problem, str]]]:
-        """Split a batch into rows of the inbox and what is wrong with the rest."""
-        problems = [(one, batch.texts.get(one.line, "")) for one in batch.problems]
+        """Split a batch into rows of the inbox, and problems with the text of their records."""
+        problems = [(problem, batch.texts.get(problem.line, "")) for problem in batch.problems]
         if not batch.records:
             return [], problems
         found, given = self._identify(settings, batch, request)
@@ -164,9 +169,9 @@ class PushDesk:
             for at in np.flatnonzero(which).tolist():
                 bad.add(at)
                 problem = f"the record has {WHY[reason]}: {_shown(given, at)}"
-                told = Problem(line=batch.lines[at], reason=reason, problem=problem)
+                described = Problem(line=batch.lines[at], reason=reason, problem=problem)
                 text = json.dumps({**_named(given, at), **batch.records[at]}, default=str)
-                problems.append((told, text))
+                problems.append((described, text))
         rows: list[Row] = [
             {
                 "entity": entity,
@@ -190,7 +195,7 @@ class PushDesk:
     def _identify(
         self, settings: PushSource, batch: Batch, request: str | None
     ) -> tuple[Identified, pd.DataFrame]:
-        """Take what identifies records out of them; return it as it is read, and as it was given."""
+        """Take the identity out of records; return it as it is read, and as it was given."""
         roles, records = roles_of(settings), batch.records
         now = self._clock()
         if settings.time is None or batch.times is not None:
@@ -229,7 +234,7 @@ class PushDesk:
     def _keep(
         self, monitor: str, rows: list[Row], keep: int | None, beside: Beside
     ) -> tuple[int, Counter[str]]:
-        """Write rows; find the record that the database refuses by halves."""
+        """Write rows; find a record that the database refuses by halves."""
         try:
             kept = keep_history(self._store, monitor, rows, keep, beside)
         except RefusedError:
@@ -248,9 +253,9 @@ class PushDesk:
 
 
 def _plain_times(column: list[Any]) -> npt.NDArray[np.datetime64] | None:
-    """Return times that are all written as 2026-03-01T10:00:00Z, or with another offset; else None.
+    """Return times that are all written like 2026-03-01T10:00:00Z, with any offset; else None.
 
-    Most are, and `event_times`, which reads them in the same way and others too, takes ten times as long.
+    Most times are. `event_times` reads these and other forms, but takes ten times as long.
 
     >>> _plain_times(["2026-03-01T10:00:00+01:00"]), _plain_times(["2026-03-01T10:00:00"])
     (array(['2026-03-01T09:00:00.000000'], dtype='datetime64[us]'), None)

@@ -1,4 +1,4 @@
-"""The reader: it alone turns what a source returns into frames."""
+"""The reader: the only place where the records of a source become frames."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,30 +18,30 @@ from aemon.store.inbox.rejected_records import Rejected
 if TYPE_CHECKING:
     import pandas as pd
 
-UNREADABLE = "unreadable"  # rejected, because the source could not read it
+UNREADABLE = "unreadable"  # the reason of records that the source could not read
 LOOK_BACK = timedelta(minutes=5)
-"""Where keys do not tell which records are new, those so much older are looked for by default."""
+"""If keys do not show which records are new, aemon looks for records this much older by default."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Read:
-    """What one read returned.
+    """The result of one read.
 
     Attributes:
-        frame: the records to be judged, behind the context rows that were asked for. Those that
-            cannot be judged are counted in `frame.rejected`, by reason.
+        frame: the records to be judged, after the context rows. Records that cannot be judged are
+            counted in `frame.rejected`, by reason.
         fetched: how many records the source returned, the rejected ones included.
-        watermark: everything up to the last record; the given one if there is none.
+        watermark: after the last record; the given watermark if there is no record.
         more: another read would return records at once.
-        waiting: records that the source holds back, for their time cannot be believed.
+        waiting: records that the source holds back, because their time is not credible.
         given_up: missing keys that are no longer looked for.
-        incomplete: records that are held back because their stretch of time is not over yet.
-        warnings: what a person should know of this read, a sentence each.
-        examples: what the first rejected record has as time and key, by reason.
-        column: (fetched,) their event times as the source gave them, those of rejected records
-            included; `times` as they are read.
+        incomplete: records that are held back because their bucket of time is not over yet.
+        warnings: messages about this read for a person, a sentence each.
+        examples: time and key of the first rejected record, by reason.
+        column: (fetched,) their event times as the source gave them, including rejected records;
+            `times` are these times as they are read.
         roles: of the source's columns.
-        set_aside: rejected records, the last ones of each reason, with their text.
+        set_aside: rejected records with their text, the last ones of each reason.
     """
 
     frame: Frame
@@ -60,24 +60,24 @@ class Read:
 
     @property
     def acceptable(self) -> int:
-        """How many records there are to be judged: context rows are not."""
+        """The number of records to be judged, without context rows."""
         return int(self.frame.to_judge.sum())
 
     def leading(self, limit: datetime) -> int:
-        """Count the records before the first one that is younger than a time."""
+        """Return the number of records before the first record that is younger than a time."""
         young = np.flatnonzero(self.times > naive_utc(limit))
         return int(young[0]) if len(young) else self.fetched
 
 
 class Reader:
-    """Reads frames of records from one source.
+    """The reader of one source: it returns frames of records.
 
     Args:
-        source: where the records are.
-        context_rows: how many records up to the watermark each frame begins with, as context.
-        complete_after: records are held back until they are so old, for until then others of
-            their stretch of time may come; None holds nothing back.
-        clock: the time, for that.
+        source: the source of the records.
+        context_rows: how many records up to the watermark precede each frame, as context.
+        complete_after: records are held back until they are this old, because more records of the
+            same bucket may still arrive; None holds nothing back.
+        clock: returns the current time, needed with `complete_after`.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Reader:
 
     @property
     def source(self) -> Replayable:
-        """Where the records are."""
+        """The source of the records."""
         return self._source
 
     def after(self, watermark: Watermark | None, limit: int) -> Read:
@@ -105,7 +105,7 @@ class Reader:
 
         Raises:
             SourceError: the source cannot be read at the moment.
-            SourceConfigError: what was asked for is not there.
+            SourceConfigError: the configured table, file or query does not exist.
             FrameError: the records lack a column that identifies them.
         """
         read = self._read(self._source.fetch(watermark, limit))
@@ -130,16 +130,16 @@ class Reader:
 
         Args:
             position: where the read began; None at the first record.
-            read: what it returned.
+            read: the result of the read.
             limit: the time.
 
         Returns:
-            None where the first record is younger.
+            None if the first record is younger.
         """
         leading = read.leading(limit)
         if leading == read.fetched:
             return read.watermark
-        # Only a source can tell the watermark behind a record: it is asked for just these.
+        # Only the source can make the watermark after a record: it reads just these records again.
         return self._source.fetch(position, leading).watermark if leading else None
 
     def _read(self, fetched: Fetched) -> Read:
@@ -150,16 +150,18 @@ class Reader:
             times = roles.times_of(fetched.table[roles.time])
         frame = check_frame(fetched.table, roles, times)
         examples: dict[str, str] = {}
-        aside: tuple[Rejected, ...] = ()
+        rejected_texts: tuple[Rejected, ...] = ()
         if frame.rejected:
             examples = examples_of(fetched.table, roles, times)
-            aside = set_aside(fetched.table, roles, times)
+            rejected_texts = set_aside(fetched.table, roles, times)
         if fetched.unreadable:
             rejected = {**frame.rejected, UNREADABLE: len(fetched.unreadable)}
             frame = replace(frame, rejected=rejected)
             examples[UNREADABLE] = fetched.unreadable[0]
             texts = fetched.unreadable[-MOST_AT_ONCE:]
-            aside += tuple(Rejected(reason=UNREADABLE, record=printable(text)) for text in texts)
+            rejected_texts += tuple(
+                Rejected(reason=UNREADABLE, record=printable(text)) for text in texts
+            )
         return Read(
             frame=frame,
             fetched=len(fetched.table) + len(fetched.unreadable),
@@ -173,14 +175,14 @@ class Reader:
             given_up=fetched.given_up,
             warnings=fetched.warnings,
             examples=examples,
-            set_aside=aside,
+            set_aside=rejected_texts,
         )
 
     def _without_incomplete(self, read: Read, position: Watermark | None, complete: int) -> Read:
-        """Read only the records whose stretch of time is over; the watermark stays before others.
+        """Read only complete records; the watermark stays before the first incomplete record.
 
         Args:
-            read: what the source returned.
+            read: the result of the first read.
             position: where the read began.
             complete: how many of the records are complete.
         """
@@ -211,7 +213,7 @@ class Reader:
 
 
 def arrived_frame(arrived: Arrived, roles: Roles) -> Frame:
-    """Return the records that a stream handed over, for a look at them; nothing is kept.
+    """Return the records that a stream delivered, to look at them; nothing is stored.
 
     Raises:
         FrameError: the records lack a column that identifies them.

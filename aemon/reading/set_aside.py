@@ -1,4 +1,4 @@
-"""What the store keeps of records that were read and cannot be judged: the reason and their text."""
+"""Rejected records as the store keeps them: the reason and the text of the record."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,8 +9,8 @@ from aemon.reading.plain_records import as_text, plain_records
 from aemon.store.inbox.rejected_records import Rejected
 
 MOST_AT_ONCE = 100
-"""Records of one read that are kept for one reason, the last of them: a table of nothing else fills
-no store."""
+"""Records of one read that are kept for one reason, the last ones: a table with rejected records
+only does not fill the store."""
 
 TOO_LATE = "too_late"
 
@@ -33,7 +33,7 @@ def set_aside(
 
 
 def set_aside_as_late(frame: Frame, roles: Roles) -> tuple[Rejected, ...]:
-    """Return the records of a frame as rejected for being too late, the last of them."""
+    """Return the last records of a frame as rejected, because they are too late."""
     last = frame.take(slice(max(len(frame) - MOST_AT_ONCE, 0), None))
     names = {roles.time: last.times, roles.key: last.keys}
     if roles.entity:

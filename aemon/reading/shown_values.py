@@ -1,4 +1,4 @@
-"""Values of records as messages show them."""
+"""Values of records in messages."""
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ _MOST_SHOWN = 60  # characters of a value in a message
 
 
 def examples_of(table: pd.DataFrame, roles: Roles, times: Times) -> dict[str, str]:
-    """Return what the first unreadable record of a table has as time and key, by reason.
+    """Return time and key of the first unreadable record of a table, by reason.
 
     `times` are its event times as its roles read them.
     """
@@ -27,8 +27,8 @@ def examples_of(table: pd.DataFrame, roles: Roles, times: Times) -> dict[str, st
 
 def _example(table: pd.DataFrame, roles: Roles, row: int) -> str:
     time, key = table[roles.time].iloc[row], table[roles.key].iloc[row]
-    told = f"{roles.time} {shortened(str(time))!r}" if not pd.isna(time) else f"no {roles.time}"
-    return f"{told} in record {shortened(str(key))}" if not pd.isna(key) else told
+    text = f"{roles.time} {shortened(str(time))!r}" if not pd.isna(time) else f"no {roles.time}"
+    return f"{text} in record {shortened(str(key))}" if not pd.isna(key) else text
 
 
 def shortened(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What is said of records that cannot be judged at all: silence would be a bug."""
+"""Messages about records that cannot be judged at all: none may be dropped in silence."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -8,38 +8,38 @@ from aemon.reading.reader import UNREADABLE, Read
 
 WHY = {
     "no_time": "no readable time",
-    "time_out_of_range": "a time that no clock can have meant",
+    "time_out_of_range": "a time before 1678 or after 2261",
     "no_key": "no key",
     "key_too_long": "a key and entity of more than 2,000 bytes",
-    UNREADABLE: "what the source cannot read",
-    "not_text": "a payload that is no text in UTF-8",
-    "not_json": "a payload that is no JSON",
+    UNREADABLE: "a form that the source cannot read",
+    "not_text": "a payload that is not text in UTF-8",
+    "not_json": "a payload that is not JSON",
     "not_avro": "a payload that does not fit the Avro schema",
-    "not_csv": "a line that is no CSV",
-    "not_line": "a line that breaks the line protocol",
-    "not_plain": "a value that is no number, truth or text",
-    "no_node": "a node that the server does not give",
-    "no_value": "none of the values that the configuration names",
+    "not_csv": "a line that is not CSV",
+    "not_line": "a line that is not valid line protocol",
+    "not_plain": "a value that is not a number, truth value or text",
+    "no_node": "a node that the server does not have",
+    "no_value": "no value of a configured column",
     "too_many_columns": "more columns than a record may have",
     "too_long": "a payload of more than 1 MB",
     "too_late": "a time whose record was judged already",
-    "duplicate_key": "a key that comes again further down",
+    "duplicate_key": "a key that is repeated further down",
 }
 _UNREADABLE = ("no_time", "time_out_of_range", "no_key", "key_too_long")
-_TODO = "see whether `time`, `key` and, of a CSV file, `separator` are those of the source"
+_TODO = "check that `time`, `key` and, of a CSV file, `separator` are those of the source"
 _SAY_FORMAT = (
-    "say how times are written, time_format: '%d.%m.%Y %H:%M:%S' or a name such as excel or unix, "
-    "in whose zone they are, timezone: Europe/Berlin, or see whether `time`, `key` and, of a CSV "
+    "set how times are written, time_format: '%d.%m.%Y %H:%M:%S' or a name such as excel or unix; "
+    "set their zone, timezone: Europe/Berlin; or check that `time`, `key` and, of a CSV "
     "file, `separator` are those of the source"
 )
-_CORRECT_FORMAT = "correct time_format, or see whether `time` names the right column"
+_CORRECT_FORMAT = "correct time_format, or check that `time` names the right column"
 
 
 class Unreadable:
-    """Counts what was read and rejected over several reads.
+    """Counts of records read and rejected, over several reads.
 
     Attributes:
-        warnings: what the source warned of, each once.
+        warnings: the warnings of the source, each once.
     """
 
     def __init__(self) -> None:
@@ -60,11 +60,11 @@ class Unreadable:
 
     @property
     def summary(self) -> tuple[str, ...]:
-        """What is wrong with the rejected records, by reason, a sentence each."""
+        """The causes of rejection, by reason, a phrase each."""
         return rejections(self._rejected, self._examples)
 
     def refusal(self) -> FrameError | None:
-        """Return why no record can be judged; None if some can, or none is there."""
+        """Return an error if none of the records can be judged; None without records."""
         count = sum(self._rejected[reason] for reason in _UNREADABLE)
         if self._acceptable or not count + self._waiting:
             return None
@@ -72,13 +72,13 @@ class Unreadable:
             why = [f"{self._waiting} with a time that is unreadable or more than a year ahead"]
         else:
             why = list(self.summary)
-        told = "; ".join((*why, *self.warnings))
+        problems = "; ".join((*why, *self.warnings))
         if self._waiting or self._rejected["no_time"] or self._rejected["time_out_of_range"]:
             todo = _CORRECT_FORMAT if self._formatted else _SAY_FORMAT
         else:
             todo = _TODO
         return FrameError(
-            f"none of {count + self._waiting} records can be judged: {told}", todo=todo
+            f"none of {count + self._waiting} records can be judged: {problems}", todo=todo
         )
 
 
@@ -97,5 +97,5 @@ def _rejection(reason: str, rejected: Mapping[str, int], examples: Mapping[str, 
 
 
 def joined(parts: Iterable[str]) -> str:
-    """Return sentences as one line, without those that are empty."""
+    """Return sentences as one line, without empty ones."""
     return "; ".join(filter(None, parts))

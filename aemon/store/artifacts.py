@@ -15,16 +15,16 @@ from aemon.errors import ArtifactError
 _ENTRY = "aemon"  # in the header's metadata, which holds text alone
 
 FORMAT_VERSION = 2
-"""Grows when an artifact written by this aemon could not be read by the one before."""
+"""Grows when the previous version of aemon could not read a newly written artifact."""
 
 OLDEST_READ = 2
-"""Detectors of format 1 measured other things: they are trained again, not read."""
+"""Detectors of format 1 used other measures: they are trained again, not read."""
 
-_HEADER_LENGTH_BYTES = 8  # safetensors: a little-endian length, then that much JSON
+_HEADER_LENGTH_BYTES = 8  # safetensors: a little-endian length, then this many bytes of JSON
 
 
 def pack(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, Any]) -> bytes:
-    """Write arrays and JSON-able metadata as one artifact; the same input gives the same bytes."""
+    """Return arrays and JSON-able metadata as one artifact; equal input gives equal bytes."""
     contiguous = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
     noted = {"format_version": FORMAT_VERSION, "detector": metadata}
     # One entry only: safetensors writes several in any order, and the bytes are hashed.
@@ -33,15 +33,15 @@ def pack(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, Any]) ->
 
 
 def digest(content: bytes) -> str:
-    """The sha256 under which an artifact is kept, as hex."""
+    """Return the sha256 that identifies an artifact, as hex."""
     return hashlib.sha256(content).hexdigest()
 
 
 def unpack(content: bytes, sha256: str) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
-    """Read an artifact back into arrays and metadata.
+    """Return the arrays and the metadata of an artifact.
 
     Raises:
-        ArtifactError: it was changed, cut short, or written by a newer aemon or a much older one.
+        ArtifactError: it was changed or cut, or written by a newer or much older aemon.
     """
     todo = "train again with `aemon train`; the monitor's records are untouched"
     if digest(content) != sha256:

@@ -1,4 +1,4 @@
-"""What becomes of a notification: who takes it to be sent, and how that went; backlogs, told once."""
+"""Delivery of notifications: claims, results of tries, repeated tries, summaries of backlogs."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
@@ -14,11 +14,11 @@ from aemon.store.schema.tables import episodes, notifications, receivers
 from aemon.store.store import Row, Store
 
 FEW = 3
-"""So many episodes of a backlog are told one by one; more of them together."""
+"""Up to this number, episodes of a backlog are notified one by one; more of them in one summary."""
 
 
 def known_since(store: Store, receiver: str) -> datetime:
-    """Since when a receiver is told of episodes: from now on, if it is new.
+    """Return since when a receiver is notified of episodes: from now on, if it is new.
 
     Raises:
         StoreError: the database fails.
@@ -35,10 +35,10 @@ def known_since(store: Store, receiver: str) -> datetime:
         return found
 
 
-def claim(store: Store, one: Notification, until: datetime) -> bool:
-    """Take a notification to be sent; whether it is ours, for another may have been quicker.
+def claim(store: Store, notification: Notification, until: datetime) -> bool:
+    """Claim a notification for sending; return False if another replica was quicker.
 
-    If we die with it in hand, it is tried again at `until`.
+    If this replica dies before it is sent, it is tried again at `until`.
 
     Raises:
         StoreError: the database fails.
@@ -46,18 +46,20 @@ def claim(store: Store, one: Notification, until: datetime) -> bool:
     statement = (
         sa.update(notifications)
         .where(
-            notifications.c.id == one.id,
+            notifications.c.id == notification.id,
             notifications.c.state == NotificationState.WAITING,
-            notifications.c.attempts == one.attempts,
+            notifications.c.attempts == notification.attempts,
         )
-        .values(attempts=one.attempts + 1, next_try_at=until)
+        .values(attempts=notification.attempts + 1, next_try_at=until)
     )
     with store.writing() as connection:
         return connection.execute(statement).rowcount == 1
 
 
-def note_sent(store: Store, one: Notification, severity: Severity, status: int | None) -> None:
-    """The receiver has it: from now on it waits for the end, of which this severity was told.
+def note_sent(
+    store: Store, notification: Notification, severity: Severity, status: int | None
+) -> None:
+    """Mark a notification as sent; after `opened`, the receiver expects the end of the episode.
 
     Raises:
         StoreError: the database fails.
@@ -72,47 +74,51 @@ def note_sent(store: Store, one: Notification, severity: Severity, status: int |
         "last_error": "",
     }
     with store.writing() as connection:
-        mine = sa.update(notifications).where(notifications.c.id == one.id)
-        connection.execute(mine.values(values))
-        if one.event == Event.OPENED:
+        own = sa.update(notifications).where(notifications.c.id == notification.id)
+        connection.execute(own.values(values))
+        if notification.event == Event.OPENED:
             end = {
-                "monitor": one.monitor,
-                "episode_id": one.episode_id,
-                "receiver": one.receiver,
+                "monitor": notification.monitor,
+                "episode_id": notification.episode_id,
+                "receiver": notification.receiver,
                 "event": Event.RESOLVED,
                 "state": NotificationState.EXPECTED,
                 "severity": severity,
                 "created_at": now,
             }
             connection.execute(store.insert_or_ignore(notifications), end)
-        elif one.event == Event.ESCALATED:
+        elif notification.event == Event.ESCALATED:
             end_of_it = (
-                notifications.c.episode_id == one.episode_id,
-                notifications.c.receiver == one.receiver,
+                notifications.c.episode_id == notification.episode_id,
+                notifications.c.receiver == notification.receiver,
                 notifications.c.event == Event.RESOLVED,
             )
             connection.execute(sa.update(notifications).where(*end_of_it).values(severity=severity))
 
 
 def note_failed(
-    store: Store, one: Notification, error: str, status: int | None, again_at: datetime | None
+    store: Store,
+    notification: Notification,
+    error: str,
+    status: int | None,
+    again_at: datetime | None,
 ) -> None:
-    """It was not taken: it is tried again at a time, or is dead.
+    """Mark a try as failed: it is tried again at a time, or is a dead letter if that is None.
 
-    Unless it has been taken up by another meanwhile, for we were long away.
+    Nothing changes if another replica has claimed it meanwhile, after a long pause of this notification.
 
     Raises:
         StoreError: the database fails.
     """
     state = NotificationState.WAITING if again_at else NotificationState.DEAD
     values = {"state": state, "next_try_at": again_at, "status": status, "last_error": error}
-    mine = sa.and_(
-        notifications.c.id == one.id,
+    own = sa.and_(
+        notifications.c.id == notification.id,
         notifications.c.state == NotificationState.WAITING,
-        notifications.c.attempts == one.attempts + 1,
+        notifications.c.attempts == notification.attempts + 1,
     )
     with store.writing() as connection:
-        connection.execute(sa.update(notifications).where(mine).values(values))
+        connection.execute(sa.update(notifications).where(own).values(values))
 
 
 def listed(
@@ -122,7 +128,7 @@ def listed(
     receiver: str | None = None,
     limit: int = 20,
 ) -> list[Notification]:
-    """The newest notifications, newest first; the expected ones only if asked for.
+    """Return the newest notifications, newest first; expected ones only if in `states`.
 
     Raises:
         StoreError: the database fails.
@@ -143,7 +149,7 @@ def listed(
 
 
 def try_again(store: Store, number: int | None = None) -> int:
-    """Let a dead or waiting notification be sent at once, or all dead ones; how many there were.
+    """Send a dead or waiting notification at once, or all dead ones; return their number.
 
     Raises:
         StoreError: the database fails.
@@ -168,10 +174,10 @@ def try_again(store: Store, number: int | None = None) -> int:
 
 
 def plan_backlogs(store: Store, rules: Rules, monitors: Collection[str]) -> None:
-    """Write down what is to be told of episodes that were over long before they were found.
+    """Write the notifications of episodes that had ended long before they were found.
 
-    A few are told as others are. More of them, or any older than what is told, are one summary for
-    each monitor, which waits until the monitor has caught up with its source.
+    A few are notified like others. If there are more, or if any is older than the receiver's limit,
+    there is one summary for each monitor. It waits until the monitor has caught up with its source.
 
     Raises:
         StoreError: the database fails.
@@ -186,63 +192,63 @@ def plan_backlogs(store: Store, rules: Rules, monitors: Collection[str]) -> None
     due = {"due_at": now, "next_try_at": now}
     rows = [
         {**row, **waiting, **due}
-        for monitor, theirs in found.items()
-        for row in _told_of(monitor, theirs, rules)
+        for monitor, backlog in found.items()
+        for row in _notifications_of(monitor, backlog, rules)
     ]
     if rows:
         with store.writing() as connection:
             connection.execute(store.insert_or_ignore(notifications), rows)
 
 
-def summed_up(store: Store, rules: Rules, one: Notification) -> list[Row]:
-    """The episodes that the summary of a backlog tells of, the newest last.
+def summed_up(store: Store, rules: Rules, notification: Notification) -> list[Row]:
+    """Return the episodes in the summary of a backlog, the newest last.
 
     Raises:
         StoreError: the database fails.
     """
     earlier = sa.select(sa.func.max(notifications.c.created_at)).where(
-        notifications.c.monitor == one.monitor,
-        notifications.c.receiver == one.receiver,
+        notifications.c.monitor == notification.monitor,
+        notifications.c.receiver == notification.receiver,
         notifications.c.event == Event.BACKLOG,
-        notifications.c.created_at < one.created_at,
+        notifications.c.created_at < notification.created_at,
     )
-    known = sa.select(receivers.c.known_at).where(receivers.c.name == one.receiver)
+    known = sa.select(receivers.c.known_at).where(receivers.c.name == notification.receiver)
     with store.reading() as connection:
-        told = connection.execute(earlier).scalar()
-        since = told or connection.execute(known).scalar() or one.created_at
+        previous = connection.execute(earlier).scalar()
+        since = previous or connection.execute(known).scalar() or notification.created_at
         rows = [*_of_backlogs(connection, rules, since, covered=True)]
-    mine = [
+    covered = [
         row
         for row in rows
-        if row["monitor"] == one.monitor
-        and row["opened_at"] <= one.created_at
-        and (told is None or row["opened_at"] > told)
+        if row["monitor"] == notification.monitor
+        and row["opened_at"] <= notification.created_at
+        and (previous is None or row["opened_at"] > previous)
     ]
-    return sorted(mine, key=lambda row: row["ended_at"])
+    return sorted(covered, key=lambda row: row["ended_at"])
 
 
 def _of_backlogs(
     connection: sa.Connection, rules: Rules, since: datetime, *, covered: bool = False
 ) -> Iterator[Row]:
-    """The untold episodes of backlogs that were found since then; also those of earlier summaries."""
-    theirs = sa.and_(
+    """Yield episodes of backlogs, found since then, not notified; `covered`: also in summaries."""
+    opened = sa.and_(
         notifications.c.episode_id == episodes.c.id,
         notifications.c.receiver == rules.receiver,
         notifications.c.event == Event.OPENED,
     )
-    told = (
+    summaries = (
         sa.select(notifications.c.monitor, sa.func.max(notifications.c.created_at))
         .where(notifications.c.receiver == rules.receiver, notifications.c.event == Event.BACKLOG)
         .group_by(notifications.c.monitor)
     )
-    rows = () if covered else connection.execute(told)
+    rows = () if covered else connection.execute(summaries)
     until: dict[str, datetime] = {row[0]: row[1] for row in rows}
     names = (
         "id", "monitor", "severity", "opened_at", "started_at", "ended_at", "records",
         "peak_exceedance", "peak_record_key",
     )  # fmt: skip
     query = sa.select(*(episodes.c[name] for name in names)).where(
-        ~sa.exists().where(theirs),
+        ~sa.exists().where(opened),
         episodes.c.opened_at >= since,
         episodes.c.state == EpisodeState.CLOSED,
         is_news(),
@@ -255,12 +261,12 @@ def _of_backlogs(
             yield dict(row)
 
 
-def _told_of(monitor: str, theirs: Sequence[Row], rules: Rules) -> Iterator[Row]:
-    """What a receiver is told of a monitor's backlog: nothing until all of it was read."""
+def _notifications_of(monitor: str, backlog: Sequence[Row], rules: Rules) -> Iterator[Row]:
+    """Yield the notifications of a monitor's backlog; there is none until all of it was read."""
     caught_up = rules.caught_up[monitor].at
-    ripe = [row for row in theirs if caught_up is not None and row["opened_at"] <= caught_up]
-    lately = [row for row in ripe if rules.oldest and row["ended_at"] >= rules.oldest]
-    if len(ripe) <= FEW and len(lately) == len(ripe):
+    ripe = [row for row in backlog if caught_up is not None and row["opened_at"] <= caught_up]
+    recent = [row for row in ripe if rules.oldest and row["ended_at"] >= rules.oldest]
+    if len(ripe) <= FEW and len(recent) == len(ripe):
         for row in ripe:
             yield {
                 "monitor": monitor,
@@ -277,6 +283,6 @@ def _told_of(monitor: str, theirs: Sequence[Row], rules: Rules) -> Iterator[Row]
         "episode_id": newest["id"],
         "event": Event.BACKLOG,
         "severity": Severity.CRITICAL if critical else Severity.WARNING,
-        # Tells which episodes it is about: all that were found until then.
+        # Identifies the episodes of the summary: all that were found until then.
         "created_at": max(row["opened_at"] for row in ripe),
     }

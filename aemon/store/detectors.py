@@ -1,4 +1,4 @@
-"""Detectors in the store: saving one makes it the active one; artifacts are kept by their hash."""
+"""Detectors in the store: saved as the active detector or on trial; artifacts by hash."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,16 +19,16 @@ from aemon.store.succession import begin_trial, set_state, take_turns
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewDetector:
-    """A trained detector as the store keeps it."""
+    """A trained detector, as it is written to the store."""
 
     artifact: bytes
     columns: Mapping[str, Any]  # of `detectors`: provenance
     threshold: Mapping[str, Any]  # of `thresholds`
-    watermark: Watermark | None = None  # set where the monitor has none: later records are judged
-    source: str = ""  # whose watermark it is
-    applied: tuple[int, ...] = ()  # ids of the feedback that its training took up
-    asked_by: str = ""  # why it was trained
-    on_trial: bool = False  # a shadow, if there is an active one
+    watermark: Watermark | None = None  # set if the monitor has none: only later records are judged
+    source: str = ""  # identity of the source of the watermark
+    applied: tuple[int, ...] = ()  # ids of the feedback that its training used
+    asked_by: str = ""  # what requested its training
+    on_trial: bool = False  # put on trial, if the monitor has an active detector
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,23 +40,25 @@ class StoredDetector:
     version: int
     threshold_id: int
     trained_at: datetime
-    trained_from: datetime  # event time of the oldest record it learned from
-    trained_until: datetime  # and of the newest
+    trained_from: datetime  # event time of the oldest training record
+    trained_until: datetime  # event time of the newest training record
     training_records: int
     validation_error: float
     settings_hash: str
     state: DetectorState
     state_at: datetime
-    calibration_records: int  # of its line
+    calibration_records: int  # of its threshold
     threshold: float
     false_alarm_rate: float
-    artifact_sha256: str = field(repr=False)  # retention leaves it while the detector judges
-    lines_sha256: str | None = field(repr=False)  # drawn after the training; else the artifact's
+    artifact_sha256: str = field(repr=False)  # retention keeps the artifact while it judges
+    lines_sha256: str | None = field(
+        repr=False
+    )  # of thresholds computed after the training; else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SavedDetector:
-    """What identifies a detector that was just stored."""
+    """The identity of a detector that was just stored."""
 
     id: int
     version: int
@@ -79,32 +81,32 @@ _JUDGING = (DetectorState.ACTIVE, DetectorState.SHADOW)
 def save_detector(
     store: Store, monitor: str, new: NewDetector, *, after: int | None = None
 ) -> SavedDetector:
-    """Store a detector, and make it the active one or, `on_trial`, a shadow of that.
+    """Store a detector, and make it active or, with `on_trial`, put it on trial.
 
-    An earlier shadow is rejected: a newer detector knows more.
+    An earlier detector on trial is rejected, because the newer detector had more records.
 
     Args:
-        store: where.
-        monitor: whose.
+        store: the store.
+        monitor: name of the monitor.
         new: the detector.
-        after: the version it was trained to replace, 0 for none; None does not care.
+        after: the version that it replaces, 0 for none; None skips this check.
 
     Raises:
-        StaleWatermarkError: another detector was stored since; nothing was written.
+        StaleWatermarkError: another detector was stored meanwhile; nothing was written.
         StoreError: the database fails.
     """
     now = store.now()
-    mine = detectors.c.monitor == monitor
+    own = detectors.c.monitor == monitor
     with store.writing() as connection:
         take_turns(connection, monitor)
-        newest = connection.execute(sa.select(sa.func.max(detectors.c.version)).where(mine))
+        newest = connection.execute(sa.select(sa.func.max(detectors.c.version)).where(own))
         version = (newest.scalar() or 0) + 1
         if after is not None and version != after + 1:
             raise StaleWatermarkError(
                 f"{monitor}: another daemon has trained detector {version - 1}"
             )
         active_id = connection.execute(
-            sa.select(detectors.c.id).where(mine, detectors.c.state == DetectorState.ACTIVE)
+            sa.select(detectors.c.id).where(own, detectors.c.state == DetectorState.ACTIVE)
         ).scalar()
         state = DetectorState.SHADOW if new.on_trial and active_id else DetectorState.ACTIVE
         replaced = f"detector {version} was trained"
@@ -130,7 +132,7 @@ def _write(
     place: Mapping[str, Any],
     now: datetime,
 ) -> tuple[int, int]:
-    """Insert a detector with its artifact and its first thresholds; the ids of both."""
+    """Insert a detector with its artifact and its first thresholds; return the ids of both."""
     sha256 = artifacts.digest(new.artifact)
     content = {
         "sha256": sha256,
@@ -149,12 +151,14 @@ def _write(
         **new.columns,
     }
     detector_id = _inserted(connection, sa.insert(detectors).values(made))
-    drawn = {"detector_id": detector_id, "created_at": now, "reason": "training", **new.threshold}
-    return detector_id, _inserted(connection, sa.insert(thresholds).values(drawn))
+    computed = {
+        "detector_id": detector_id, "created_at": now, "reason": "training", **new.threshold,
+    }  # fmt: skip
+    return detector_id, _inserted(connection, sa.insert(thresholds).values(computed))
 
 
 def _use_feedback(connection: sa.Connection, ids: Sequence[int], detector_id: int) -> None:
-    """Note on feedback which detector was the first to learn from it."""
+    """Note on feedback which detector was the first whose training used it."""
     for start in range(0, len(ids), KEYS_AT_ONCE):
         some = feedback.c.id.in_(ids[start : start + KEYS_AT_ONCE])
         connection.execute(
@@ -167,7 +171,7 @@ def _use_feedback(connection: sa.Connection, ids: Sequence[int], detector_id: in
 def _set_first_watermark(
     store: Store, connection: sa.Connection, monitor: str, source: str, to: Watermark
 ) -> None:
-    """Put the watermark behind the records of the first training; a later one leaves it."""
+    """Set the watermark after the records of the first training; keep an existing watermark."""
     has_mark = connection.execute(
         sa.select(watermarks.c.monitor).where(watermarks.c.monitor == monitor)
     ).one_or_none()
@@ -183,7 +187,7 @@ def _inserted(connection: sa.Connection, insert: sa.Insert) -> int:
 
 
 def newest_version(store: Store, monitor: str) -> int:
-    """The version of a monitor's newest detector; 0 if it has none.
+    """Return the version of a monitor's newest detector; 0 if it has none.
 
     Raises:
         StoreError: the database fails.
@@ -194,7 +198,7 @@ def newest_version(store: Store, monitor: str) -> int:
 
 
 def newest_learning(store: Store, monitor: str) -> tuple[int, str] | None:
-    """Id of a monitor's newest detector, whatever became of it, and the hash of its settings.
+    """Return the id of a monitor's newest detector, in any state, and the hash of its settings.
 
     Raises:
         StoreError: the database fails.
@@ -211,7 +215,7 @@ def newest_learning(store: Store, monitor: str) -> tuple[int, str] | None:
 
 
 def active_detector(store: Store, monitor: str) -> StoredDetector | None:
-    """The detector that judges for a monitor, with its newest threshold, if one was trained.
+    """Return the active detector of a monitor, with its newest threshold; None if it has none.
 
     Raises:
         StoreError: the database fails.
@@ -223,7 +227,7 @@ def active_detector(store: Store, monitor: str) -> StoredDetector | None:
 def judging_detectors(
     store: Store, monitor: str
 ) -> tuple[StoredDetector | None, StoredDetector | None]:
-    """The active detector and its shadow, as far as there are any.
+    """Return the active detector and the detector on trial; None for each that is missing.
 
     Raises:
         StoreError: the database fails.
@@ -234,13 +238,13 @@ def judging_detectors(
 
 
 def find_active(connection: sa.Connection, monitor: str) -> StoredDetector | None:
-    """`active_detector` on an open connection."""
+    """Return the same as `active_detector`, on an open connection."""
     return find_judging(connection, monitor).get(DetectorState.ACTIVE)
 
 
 def find_judging(connection: sa.Connection, monitor: str) -> dict[DetectorState, StoredDetector]:
-    """`judging_detectors` on an open connection, by what they are."""
-    # This is asked at every tick: the manifest, which may be long, is not needed.
+    """Return the same as `judging_detectors`, on an open connection, by state."""
+    # The query runs at every tick: it leaves out the manifest, which may be long.
     names = StoredDetector.__slots__
     query = (
         _with_threshold()
@@ -248,7 +252,7 @@ def find_judging(connection: sa.Connection, monitor: str) -> dict[DetectorState,
         .where(detectors.c.monitor == monitor, detectors.c.state.in_(_JUDGING))
     )
     found: dict[DetectorState, StoredDetector] = {}
-    for row in connection.execute(query).mappings():  # the newest line of each comes first
+    for row in connection.execute(query).mappings():  # the newest threshold of each comes first
         values = {name: row[f"_{name}"] for name in names}
         state = values["state"] = DetectorState(values["state"])
         values["false_alarm_rate"] = rate_of(values["false_alarm_rate"])
@@ -257,8 +261,8 @@ def find_judging(connection: sa.Connection, monitor: str) -> dict[DetectorState,
 
 
 def stored_detector(row: Mapping[str, Any]) -> StoredDetector:
-    """What `detector_row` found, as those that judge."""
-    names = (name for name in StoredDetector.__slots__ if name not in _OTHERWISE)
+    """Return a result of `detector_row` as a `StoredDetector`."""
+    names = (name for name in StoredDetector.__slots__ if name not in _CONVERTED)
     values = {name: row[name] for name in names}
     values["false_alarm_rate"] = rate_of(values["false_alarm_rate"])
     return StoredDetector(
@@ -268,11 +272,11 @@ def stored_detector(row: Mapping[str, Any]) -> StoredDetector:
     )
 
 
-_OTHERWISE = ("state", "state_at")
+_CONVERTED = ("state", "state_at")
 
 
 def detector_row(store: Store, monitor: str, version: int) -> dict[str, Any] | None:
-    """All that the store says of one detector and its newest line; None if there is none.
+    """Return all columns of one detector and its newest threshold; None if it does not exist.
 
     Raises:
         StoreError: the database fails.
@@ -284,7 +288,7 @@ def detector_row(store: Store, monitor: str, version: int) -> dict[str, Any] | N
 
 
 def detector_rows(store: Store, monitor: str) -> list[dict[str, Any]]:
-    """All that the store says of each of a monitor's detectors, oldest first.
+    """Return all columns of each of a monitor's detectors, oldest first.
 
     Raises:
         StoreError: the database fails.
@@ -293,13 +297,13 @@ def detector_rows(store: Store, monitor: str) -> list[dict[str, Any]]:
     with store.reading() as connection:
         rows = connection.execute(query).mappings().all()
     newest: dict[int, dict[str, Any]] = {}
-    for row in rows:  # the newest line of each comes first
+    for row in rows:  # the newest threshold of each comes first
         newest.setdefault(row["version"], dict(row))
     return [newest[version] for version in sorted(newest)]
 
 
 def _with_threshold() -> sa.Select[Any]:
-    """Detectors with their lines, the newest line first."""
+    """Return a query of detectors with their thresholds, the newest threshold first."""
     return (
         sa.select(
             detectors,
@@ -315,10 +319,10 @@ def _with_threshold() -> sa.Select[Any]:
 
 
 def artifact(store: Store, sha256: str) -> bytes:
-    """The content of an artifact.
+    """Return the content of an artifact.
 
     Raises:
-        ArtifactError: it is not there.
+        ArtifactError: the store does not have it.
         StoreError: the database fails.
     """
     query = sa.select(artifacts_table.c.content).where(artifacts_table.c.sha256 == sha256)
@@ -326,13 +330,13 @@ def artifact(store: Store, sha256: str) -> bytes:
         content = connection.execute(query).scalar()
     if content is None:
         raise ArtifactError(
-            f"artifact {sha256[:12]} is not there", todo="train again with `aemon train`"
+            f"artifact {sha256[:12]} is missing", todo="train again with `aemon train`"
         )
     return bytes(content)
 
 
 def manifest_of(store: Store, detector_id: int) -> dict[str, Any] | None:
-    """What a detector was trained on; None of one from before that was written down.
+    """Return the settings and training data of a detector; None for detectors without a manifest.
 
     Raises:
         StoreError: the database fails.

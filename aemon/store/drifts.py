@@ -1,4 +1,4 @@
-"""Drifts in the store, and what a monitor remembers of the records it judged."""
+"""Drifts in the store, and the state that a monitor keeps of its judged records."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from aemon.store.store import Store
 
 
 class DriftKind(StrEnum):
-    """What has moved."""
+    """The kind of a drift: what has changed."""
 
-    SCORES = "scores"  # their bulk: records are odder, or less odd, than they were
+    SCORES = "scores"  # most scores: records are more unusual, or less, than before
     COLUMN = "column"  # the values of one column
-    SHIFT = "shift"  # nearly all records are flagged, and it stays so
+    SHIFT = "shift"  # nearly all records are flagged, lastingly
 
 
 OPEN, CLOSED, LEARNED = "open", "closed", "learned"
@@ -28,17 +28,17 @@ OPEN, CLOSED, LEARNED = "open", "closed", "learned"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Drift:
-    """A change of normal life.
+    """A lasting change of normal data.
 
     Attributes:
-        kind: what has moved.
-        started_at: event time from which on.
+        kind: what has changed.
+        started_at: event time of its begin.
         measure: log10 of the evidence, PSI of the column, or records of the shift.
         reason: in plain words.
-        feature: the column; empty where it is no single one.
-        entity: whose; empty where it is all.
-        detector_id: whose normal life it moved away from.
-        learned: a later detector has learned it.
+        feature: the column; empty if it is not a single column.
+        entity: the entity; empty for all entities.
+        detector_id: the detector whose training records the data differ from.
+        learned: whether a later detector has learned the new level.
     """
 
     kind: DriftKind
@@ -52,7 +52,7 @@ class Drift:
 
     @property
     def about(self) -> tuple[str, str, str]:
-        """What a second one would be the same as."""
+        """Kind, column and entity; two drifts with equal values are the same drift."""
         return self.kind, self.feature, self.entity
 
 
@@ -60,7 +60,7 @@ _NAMES = ("kind", "started_at", "measure", "reason", "feature", "entity")
 
 
 def open_drifts(store: Store, monitor: str) -> list[Drift]:
-    """The drifts of a monitor that are not over, oldest first.
+    """Return the open drifts of a monitor, oldest first.
 
     Raises:
         StoreError: the database fails.
@@ -69,7 +69,7 @@ def open_drifts(store: Store, monitor: str) -> list[Drift]:
 
 
 def open_reasons(connection: sa.Connection, monitor: str) -> tuple[str, ...]:
-    """What is said of each of the `open_drifts` of a monitor."""
+    """Return the reason of each open drift of a monitor, oldest first."""
     query = (
         sa.select(drifts.c.reason)
         .where(drifts.c.monitor == monitor, drifts.c.state == OPEN)
@@ -79,7 +79,7 @@ def open_reasons(connection: sa.Connection, monitor: str) -> tuple[str, ...]:
 
 
 def learned_shifts(store: Store, monitor: str) -> list[Drift]:
-    """The new levels that a detector of the monitor has learned, oldest first.
+    """Return the new levels that a detector of the monitor has learned, oldest first.
 
     Raises:
         StoreError: the database fails.
@@ -88,7 +88,7 @@ def learned_shifts(store: Store, monitor: str) -> list[Drift]:
 
 
 def _drifts(store: Store, monitor: str, state: str) -> list[Drift]:
-    """The drifts of a monitor in a state, oldest first.
+    """Return the drifts of a monitor in a state, oldest first.
 
     Raises:
         StoreError: the database fails.
@@ -108,7 +108,7 @@ def _drifts(store: Store, monitor: str, state: str) -> list[Drift]:
 
 
 def begin_drifts(store: Store, monitor: str, detector_id: int, found: Sequence[Drift]) -> None:
-    """Write that normal life has moved.
+    """Write new open drifts of a monitor.
 
     Raises:
         StoreError: the database fails.
@@ -131,14 +131,14 @@ def begin_drifts(store: Store, monitor: str, detector_id: int, found: Sequence[D
 def end_drifts(
     store: Store, monitor: str, over: Sequence[Drift], how: str, *, learned: bool = False
 ) -> None:
-    """Write that some drifts are over, and how they ended.
+    """Write that drifts have ended, and how.
 
     Raises:
         StoreError: the database fails.
     """
     with store.writing() as connection:
         for drift in over:
-            mine = (
+            own = (
                 drifts.c.monitor == monitor, drifts.c.state == OPEN, drifts.c.kind == drift.kind,
                 drifts.c.feature == drift.feature, drifts.c.entity == drift.entity,
             )  # fmt: skip
@@ -147,11 +147,11 @@ def end_drifts(
                 "ended_at": store.now(),
                 "reason": printable(f"{drift.reason}; {how}"),
             }
-            connection.execute(sa.update(drifts).where(*mine).values(values))
+            connection.execute(sa.update(drifts).where(*own).values(values))
 
 
 def live_state(store: Store, monitor: str) -> tuple[int, dict[str, Any]] | None:
-    """The detector that judged a monitor's last records, and what is remembered of those.
+    """Return the detector that judged a monitor's last records, and the state kept of them.
 
     Raises:
         StoreError: the database fails.
@@ -165,12 +165,12 @@ def live_state(store: Store, monitor: str) -> tuple[int, dict[str, Any]] | None:
 
 
 def unusual_traffic(connection: sa.Connection, monitor: str) -> tuple[str, ...]:
-    """Return what is unusual about how a monitor's records come, a sentence each."""
+    """Return what is unusual about the arrival of a monitor's records, a sentence each."""
     query = sa.select(live_states.c.state).where(live_states.c.monitor == monitor)
     state = connection.execute(query).scalar()
     noted = state.get("traffic") if isinstance(state, dict) else None
-    told = noted.get("told") if isinstance(noted, dict) else None
-    return tuple(str(one) for one in told) if isinstance(told, list) else ()
+    sentences = noted.get("told") if isinstance(noted, dict) else None
+    return tuple(str(text) for text in sentences) if isinstance(sentences, list) else ()
 
 
 def write_live_state(
@@ -180,7 +180,7 @@ def write_live_state(
     state: Mapping[str, Any],
     now: datetime,
 ) -> None:
-    """Remember, in the transaction of the verdicts that it is of."""
+    """Write the state of a monitor, in the transaction of the verdicts it belongs to."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     values = {"detector_id": detector_id, "state": dict(state), "updated_at": now}
     insert = dialect.insert(live_states).values(monitor=monitor, **values)

@@ -16,10 +16,10 @@ from aemon.config.values.addresses import public_address, read_store_address, wi
 from aemon.errors import ConfigError, RefusedError, StoreError
 from aemon.times.far_times import read_far_times
 
-BUSY_TIMEOUT_SECONDS = 10  # how long a SQLite writer waits for another one
+BUSY_TIMEOUT_SECONDS = 10  # how long a SQLite writer waits for another writer
 _LIBPQ: dict[str, int | str] = {
     "connect_timeout": BUSY_TIMEOUT_SECONDS,
-    # A server that lost its power says no goodbye; by default it is waited for for two hours.
+    # A server without power closes no connection; by default the wait takes two hours.
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
@@ -27,18 +27,18 @@ _LIBPQ: dict[str, int | str] = {
 }
 _ABOUT_ROWS = ("22", "23", "54")
 """PostgreSQL's classes of errors that rows cause: their data, constraints, and limits of size."""
-READ_ONLY = "aemon_read_only"  # execution option: do not take SQLite's write lock
+READ_ONLY = "aemon_read_only"  # execution option: SQLite's write lock is not taken
 
 
 def store_url(text: str) -> URL:
     """Parse a store's URL; plain `postgresql://` means psycopg 3.
 
     Raises:
-        ConfigError: the text is no database URL, or names a database aemon does not write to.
+        ConfigError: the text is not a database URL, or names a database aemon does not write to.
     """
     try:
         url = read_store_address(text)
-    except ValueError as error:  # which holds no part of the text
+    except ValueError as error:  # its text holds no part of the URL
         raise ConfigError(f"store: {error}") from None
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
@@ -46,7 +46,7 @@ def store_url(text: str) -> URL:
 
 
 def session_name(replica: str) -> str:
-    """Return what PostgreSQL knows the sessions of a replica by; it takes 63 letters of ASCII.
+    """Return the name of a replica's sessions in PostgreSQL, which allows 63 ASCII characters.
 
     >>> session_name("one")
     'aemon 7a6c86f1'
@@ -55,18 +55,18 @@ def session_name(replica: str) -> str:
 
 
 def open_engine(text: str, replica: str | None = None) -> sa.Engine:
-    """An engine for the store at a URL; nothing is connected yet.
+    """Return an engine for the store at a URL; nothing is connected yet.
 
     Args:
         text: the URL.
-        replica: whose sessions these are, of which others may end one that hangs.
+        replica: name of the replica with these sessions; other replicas may end a hanging session.
 
     Raises:
         ConfigError: the URL is wrong or its driver is not installed.
     """
     url = store_url(text)
     sqlite = url.get_backend_name() == "sqlite"
-    # Statements are shown with their values otherwise: records, in logs.
+    # Otherwise statements are shown with their values, and records appear in logs.
     options: dict[str, Any] = {"pool_pre_ping": not sqlite, "hide_parameters": True}
     if sqlite:
         options["connect_args"] = {"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False}
@@ -89,7 +89,7 @@ def open_engine(text: str, replica: str | None = None) -> sa.Engine:
         sa.event.listen(engine, "begin", file.check)
         sa.event.listen(engine, "begin", _begin_sqlite)
     elif engine.driver == "psycopg":
-        sa.event.listen(engine, "connect", read_far_times)  # feedback may hold until infinity
+        sa.event.listen(engine, "connect", read_far_times)  # feedback may end at infinity
     return engine
 
 
@@ -97,10 +97,10 @@ _REPLACED = "its file was deleted or replaced since it was opened"
 
 
 class _SameFile:
-    """Holds an engine to the SQLite file that it opened first.
+    """The SQLite file that an engine opened first; the engine may use no other file.
 
-    SQLite goes on writing into a file that is in no folder any more, and a new connection makes an
-    empty one in its place: all results would be lost without a word.
+    SQLite continues to write into a deleted file, and a new connection creates an empty file in its
+    place: all results would be lost without a message.
     """
 
     def __init__(self, path: str) -> None:
@@ -108,20 +108,20 @@ class _SameFile:
         self._opened: tuple[int, int] | None = None
 
     def note(self, _connection: Any, _record: object) -> None:
-        """Remember which file it is."""
+        """Remember the identity of the opened file."""
         if self._opened is None:
-            self._opened = self._there()
+            self._opened = self._identity()
 
     def check(self, *_: Any) -> None:
-        """Look whether the path still leads there.
+        """Check that the path still leads to the opened file.
 
         Raises:
-            OperationalError: it does not.
+            OperationalError: the file was deleted or replaced.
         """
-        if self._opened is not None and self._there() != self._opened:
+        if self._opened is not None and self._identity() != self._opened:
             raise sqlite3.OperationalError(_REPLACED)
 
-    def _there(self) -> tuple[int, int] | None:
+    def _identity(self) -> tuple[int, int] | None:
         try:
             found = self._path.stat()
         except OSError:
@@ -130,10 +130,10 @@ class _SameFile:
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # transactions begin where `_begin_sqlite` says
+    connection.isolation_level = None  # transactions begin in `_begin_sqlite`
     cursor = connection.cursor()
     # WAL: readers never wait for the writer. NORMAL: a power cut may lose the last commits,
-    # watermark and verdicts alike, so they are made again; nothing is ever half there.
+    # watermark and verdicts together, which are then made again; no commit is ever half written.
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")
@@ -141,7 +141,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def make_durable(engine: sa.Engine) -> None:
-    """Have all that is committed survive a loss of power; PostgreSQL sees to that at each commit.
+    """Ensure that all commits survive a loss of power; PostgreSQL does so at each commit.
 
     Raises:
         StoreError: the disk fails.
@@ -152,7 +152,7 @@ def make_durable(engine: sa.Engine) -> None:
     try:
         file = os.open(written, os.O_RDONLY)
     except FileNotFoundError:
-        return  # all of it is in the database's own file, which SQLite has synchronised
+        return  # all commits are in the database's own file, which SQLite has synchronised
     except OSError as error:
         raise StoreError(f"{written} cannot be opened: {error.strerror}") from None
     try:
@@ -164,34 +164,34 @@ def make_durable(engine: sa.Engine) -> None:
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    # A deferred transaction that reads first and writes later fails when another writer came
-    # in between; an immediate one waits for its turn instead.
+    # A deferred transaction that reads first and writes later fails if another writer commits in
+    # between. An immediate transaction waits for its turn instead.
     read_only = connection.get_execution_options().get(READ_ONLY, False)
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
 @contextmanager
 def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """A connection for reading: one consistent view, and no lock that a writer waits for."""
+    """Yield a connection for reading: a consistent view, without a lock that a writer waits for."""
     with engine.connect() as connection:
         yield connection.execution_options(**{READ_ONLY: True})
 
 
 @contextmanager
 def store_errors(engine: sa.Engine) -> Iterator[None]:
-    """Turn a database's errors into ours, naming the store without its password.
+    """Turn a database's errors into aemon's errors, naming the store without its password.
 
     Raises:
-        RefusedError: it refuses what is written: trying again will not help.
-        StoreError: it is away, busy or full: trying again may.
+        RefusedError: the database refuses the rows; another try will not help.
+        StoreError: the database is away, busy or full; another try may help.
     """
     try:
         yield
     except (SQLAlchemyError, engine.dialect.loaded_dbapi.Error) as error:
         orig = error.orig if isinstance(error, DBAPIError) else error
-        # A driver's own error, from a bulk write, goes on to tell the row.
-        told = str(orig) if isinstance(error, SQLAlchemyError) else str(orig).split("\n")[0]
-        cause = without_secrets(told, engine.url) or type(orig).__name__
+        # A driver's own error, from a bulk write, has the row's values in its later lines.
+        text = str(orig) if isinstance(error, SQLAlchemyError) else str(orig).split("\n")[0]
+        cause = without_secrets(text, engine.url) or type(orig).__name__
         dbapi = engine.dialect.loaded_dbapi
         of_rows = str(getattr(orig, "sqlstate", None) or "").startswith(_ABOUT_ROWS)
         if of_rows or isinstance(orig, dbapi.IntegrityError | dbapi.DataError):
@@ -206,10 +206,10 @@ def store_errors(engine: sa.Engine) -> Iterator[None]:
 
 def _advice(cause: str) -> str:
     if cause == _REPLACED:
-        return "put the file back, or restart aemon to go on with what is there now"
+        return "put the file back, or restart aemon to continue with the present file"
     if "unable to open database file" in cause:
         return (
-            "let the user that aemon runs as enter the file's folder and write into it, "
+            "allow the user that aemon runs as to enter the file's folder and to write into it, "
             "or raise the limit of open files (ulimit -n)"
         )
     if "already exists" in cause:

@@ -1,4 +1,4 @@
-"""Episodes as people meet them: listed, taken up, closed and labelled."""
+"""Episodes for people: list, acknowledge, close, label, and give feedback on their records."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ _MAY_CLOSE = (EpisodeState.OPEN, EpisodeState.ACKNOWLEDGED)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EpisodeSummary:
-    """An episode that was long enough to be told.
+    """An episode that was long enough to be notified.
 
     Attributes:
-        blame: column -> its shares of the blame, summed over the anomalies.
-        like_id: an earlier episode that looked the same; `like_label` what that is called.
+        blame: column -> its contributions, summed over the anomalies.
+        like_id: an earlier episode that is similar; `like_label` is the name of that episode.
     """
 
     id: int
@@ -45,7 +45,7 @@ class EpisodeSummary:
 
     @property
     def like(self) -> str:
-        """The earlier episode it looks like, in words; empty if there is none."""
+        """The earlier episode that is similar, in words; empty if there is none."""
         return (
             ""
             if self.like_id is None
@@ -61,7 +61,7 @@ def episode_summaries(
     open_only: bool = False,
     limit: int = 20,
 ) -> list[EpisodeSummary]:
-    """The newest told episodes of these monitors, newest first; with `number` that one alone.
+    """Return the newest notified episodes of these monitors, newest first, or the one of `number`.
 
     Raises:
         StoreError: the database fails.
@@ -84,9 +84,9 @@ def episode_summaries(
 
 
 def acknowledge(store: Store, number: int, note: str = "") -> None:
-    """Note that a person has taken an episode up; it goes on as an open one does.
+    """Note that a person has acknowledged an episode; it continues like an open episode.
 
-    A closed one stays closed. The first word counts as to when, the last as to the note.
+    A closed episode stays closed. The time of the first call and the note of the last call count.
 
     Raises:
         StoreError: the database fails.
@@ -102,7 +102,7 @@ def acknowledge(store: Store, number: int, note: str = "") -> None:
 
 
 def close(store: Store, number: int, note: str = "") -> None:
-    """End an episode by hand: the next anomaly begins another.
+    """Close an episode by hand; the next anomaly begins a new episode.
 
     Raises:
         StoreError: the database fails.
@@ -111,7 +111,7 @@ def close(store: Store, number: int, note: str = "") -> None:
 
 
 def label(store: Store, number: int, text: str) -> None:
-    """Call an episode by a name; later ones that look like it are told with that.
+    """Give an episode a name; later similar episodes are reported with it.
 
     Raises:
         StoreError: the database fails.
@@ -124,13 +124,13 @@ def _noted(note: str) -> dict[str, str]:
 
 
 def _change(store: Store, number: int, values: dict[str, Any]) -> None:
-    # A run that carries the episode on holds its row: what it writes is not what is changed here.
+    # A run that continues the episode locks its row and writes other columns.
     with store.writing() as connection:
         connection.execute(sa.update(episodes).where(episodes.c.id == number).values(values))
 
 
 def records_of(connection: sa.Connection, number: int) -> list[Identity]:
-    """(entity, record key) of the records of an episode that are flagged as far as we know now."""
+    """Return (entity, record key) of the records of an episode that are flagged now."""
     same = (
         anomalies.c[name] == scores.c[name]
         for name in ("monitor", "record_key", "entity", "revision", "event_time")
@@ -144,10 +144,10 @@ def records_of(connection: sa.Connection, number: int) -> list[Identity]:
     return [(entity, key) for entity, key in connection.execute(query)]
 
 
-def say_of_episode(
+def add_episode_feedback(
     store: Store, episode: EpisodeSummary, verdict: FeedbackVerdict, note: str = ""
 ) -> int:
-    """Say the same of every record of an episode, in one transaction; how many there are.
+    """Store the same feedback for each record of an episode, in one transaction; return the number.
 
     Raises:
         StoreError: the database fails.

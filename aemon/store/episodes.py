@@ -29,14 +29,14 @@ _NAMES = (
 )  # fmt: skip
 
 
-GOES_ON = (EpisodeState.FORMING, EpisodeState.OPEN, EpisodeState.ACKNOWLEDGED)
+NOT_ENDED = (EpisodeState.FORMING, EpisodeState.OPEN, EpisodeState.ACKNOWLEDGED)
 
 
 def open_episodes(connection: sa.Connection, monitor: str) -> dict[str, Episode]:
-    """Entity -> the episode it is in; a person who acknowledges or closes it waits for us."""
+    """Return entity -> its open episode. The rows are locked against a person's changes."""
     query = (
         sa.select(episodes)
-        .where(episodes.c.monitor == monitor, episodes.c.state.in_(GOES_ON))
+        .where(episodes.c.monitor == monitor, episodes.c.state.in_(NOT_ENDED))
         .order_by(episodes.c.id)
         .with_for_update()
     )
@@ -46,21 +46,21 @@ def open_episodes(connection: sa.Connection, monitor: str) -> dict[str, Episode]
 
 NOT_CLOSED = (EpisodeState.OPEN, EpisodeState.ACKNOWLEDGED)
 MOST_NAMED = 20
-"""An alert names so many episodes of a monitor and a severity; the rest are counted."""
+"""An alert names at most this number of episodes of a monitor and severity; others are counted."""
 
 NAMED_FOR = timedelta(minutes=5)
-"""An episode that is over already is named for so long after it was told."""
+"""A closed episode is named for this time after it was notified."""
 
 
 def count_open(connection: sa.Connection, monitor: str, at: datetime) -> OpenEpisodes:
-    """How many episodes are told and not closed, and the first of them."""
+    """Return the number of episodes that are notified and not closed, and the first of them."""
     return counts_open(connection, [monitor], at)[monitor]
 
 
 def counts_open(
     connection: sa.Connection, monitors: Sequence[str], at: datetime
 ) -> dict[str, OpenEpisodes]:
-    """The same of each of some monitors, at a time."""
+    """Return the same as `count_open` for each of these monitors, at a time."""
     counts: dict[str, Counter[tuple[str, str]]] = {monitor: Counter() for monitor in monitors}
     columns = (episodes.c.monitor, episodes.c.state, episodes.c.severity)
     for start in range(0, len(monitors), KEYS_AT_ONCE):
@@ -81,7 +81,7 @@ def counts_open(
 
 
 def total_open(connection: sa.Connection, monitors: Sequence[str]) -> int:
-    """How many episodes of some monitors are told and not closed."""
+    """Return how many episodes of these monitors are notified and not closed."""
     query = sa.select(sa.func.count()).select_from(episodes)
     pieces = (monitors[at : at + KEYS_AT_ONCE] for at in range(0, len(monitors), KEYS_AT_ONCE))
     return sum(
@@ -95,9 +95,9 @@ def total_open(connection: sa.Connection, monitors: Sequence[str]) -> int:
 def _named(
     connection: sa.Connection, monitor: str, count: Counter[tuple[str, str]], at: datetime
 ) -> list[NamedEpisode]:
-    """The first episodes that are open, then those that are over but were told just now."""
+    """Return the first open episodes, then closed episodes that were notified recently."""
     found: list[NamedEpisode] = []
-    lately = sa.and_(
+    recent = sa.and_(
         episodes.c.state == EpisodeState.CLOSED,
         episodes.c.opened_at >= at - NAMED_FOR,
         episodes.c.ended_at >= at - BACKLOG,
@@ -109,7 +109,7 @@ def _named(
         which = (
             episodes.c.monitor == monitor,
             episodes.c.severity == severity,
-            sa.or_(episodes.c.state.in_(NOT_CLOSED), lately),
+            sa.or_(episodes.c.state.in_(NOT_CLOSED), recent),
         )
         for number, entity, level, state, feature in connection.execute(
             query.where(*which).limit(MOST_NAMED)
@@ -127,10 +127,12 @@ def _named(
 
 
 def _open_episodes(count: Counter[tuple[str, str]], named: Sequence[NamedEpisode]) -> OpenEpisodes:
-    told = Counter(one.severity.value for one in named if one.state != EpisodeState.CLOSED)
-    there = Counter[str]()
+    named_open = Counter(
+        episode.severity.value for episode in named if episode.state != EpisodeState.CLOSED
+    )
+    all_open = Counter[str]()
     for (severity, state), number in count.items():
-        there[severity] += number if state in NOT_CLOSED else 0
+        all_open[severity] += number if state in NOT_CLOSED else 0
     return OpenEpisodes(
         warning=count[Severity.WARNING, EpisodeState.OPEN],
         critical=count[Severity.CRITICAL, EpisodeState.OPEN],
@@ -138,12 +140,12 @@ def _open_episodes(count: Counter[tuple[str, str]], named: Sequence[NamedEpisode
             n for (_, state), n in count.items() if state == EpisodeState.ACKNOWLEDGED
         ),
         named=tuple(named),
-        unnamed=dict(there - told),
+        unnamed=dict(all_open - named_open),
     )
 
 
 def is_news() -> sa.ColumnElement[bool]:
-    """Whether an episode was not found in hindsight: then it is history."""
+    """Return the condition that an episode was not found in hindsight; otherwise it is history."""
     same = (
         anomalies.c[name] == scores.c[name]
         for name in ("monitor", "record_key", "entity", "revision", "event_time")
@@ -157,7 +159,7 @@ def is_news() -> sa.ColumnElement[bool]:
 
 
 class ReportedEpisode(NamedTuple):
-    """An episode that people were told of, as others are compared with it."""
+    """A notified episode, with the fields that later episodes are compared with."""
 
     id: int
     started_at: datetime
@@ -168,9 +170,9 @@ class ReportedEpisode(NamedTuple):
 def reported_before(
     connection: sa.Connection, monitor: str, until: datetime, most: int
 ) -> list[ReportedEpisode]:
-    """Return the newest told episodes that began no later than a time, newest first.
+    """Return the newest `most` notified episodes that began at or before a time, newest first.
 
-    Those of all entities of the monitor.
+    Episodes of all entities of the monitor are included.
     """
     query = (
         sa.select(*(episodes.c[name] for name in ReportedEpisode._fields))
@@ -189,18 +191,18 @@ def reported_before(
 def episode_near(
     connection: sa.Connection, monitor: str, entity: str, time: datetime, within: timedelta
 ) -> tuple[Episode, int] | None:
-    """The episode of an entity that is nearest to an event time, and how many records lie between.
+    """Return the episode of an entity nearest to an event time, and the records between them.
 
-    Only normal records count. None where no episode is within so much time.
+    Only normal records count. Return None if no episode is `within` this distance.
     """
-    mine = sa.and_(
+    near = sa.and_(
         episodes.c.monitor == monitor,
         episodes.c.entity == entity,
         episodes.c.started_at <= time + within,
         episodes.c.ended_at >= time - within,
     )
-    rows = connection.execute(sa.select(episodes).where(mine)).mappings().all()
-    found = min(map(_episode, rows), key=lambda one: _distance(one, time), default=None)
+    rows = connection.execute(sa.select(episodes).where(near)).mappings().all()
+    found = min(map(_episode, rows), key=lambda episode: _distance(episode, time), default=None)
     if found is None:
         return None
     first, last = sorted((time, found.ended_at if found.ended_at < time else found.started_at))
@@ -212,8 +214,8 @@ def episode_near(
         scores.c.verdict == Verdict.NORMAL,
         scores.c.superseded_at.is_(None),
     )
-    there = found.started_at <= time <= found.ended_at
-    return found, 0 if there else connection.execute(between).scalar_one()
+    inside = found.started_at <= time <= found.ended_at
+    return found, 0 if inside else connection.execute(between).scalar_one()
 
 
 def _distance(episode: Episode, time: datetime) -> timedelta:
@@ -223,7 +225,7 @@ def _distance(episode: Episode, time: datetime) -> timedelta:
 def episodes_of(
     connection: sa.Connection, monitor: str, old: Mapping[Identity, Known]
 ) -> dict[Identity, int]:
-    """The episodes that flagged records belong to by an earlier revision of theirs."""
+    """Return the episodes of flagged records, as stored with their earlier revisions."""
     flagged = {pair: was for pair, was in old.items() if was.verdict == Verdict.ANOMALY}
     names = ("entity", "record_key", "revision", "episode_id")
     query = sa.select(*(anomalies.c[name] for name in names)).where(
@@ -243,7 +245,7 @@ def episodes_of(
 def write_episodes(
     connection: sa.Connection, monitor: str, changed: Sequence[Episode], now: datetime
 ) -> list[int]:
-    """Insert new episodes and update known ones; the id of each."""
+    """Insert new episodes and update known episodes; return the id of each."""
     ids = []
     for episode in changed:
         values = {name: getattr(episode, name) for name in _NAMES}

@@ -1,4 +1,4 @@
-"""What people say of records, by INSERT or by command: read for training, in SQL's own words."""
+"""Feedback of people on records, by INSERT or by command: written, counted, read for training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,20 +8,20 @@ from typing import Any, TypedDict, Unpack
 import sqlalchemy as sa
 
 from aemon.records import FeedbackVerdict, Identity
-from aemon.store.schema.junk import tell_junk
+from aemon.store.schema.junk import log_junk
 from aemon.store.schema.tables import anomalies, contributions, feedback, scores
 from aemon.store.store import KEYS_AT_ONCE, Store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Feedback:
-    """One thing a person said.
+    """Feedback of a person, on a record or on a period.
 
     Attributes:
-        entity: whose record; None means all with this key, or all records of the stretch.
-        until: `ignore_until`: the end of the stretch, an event time.
-        event_time: of the record it is about, where that has been judged.
-        detector_id: the first detector that was trained with it; None until then.
+        entity: of the record; None means all entities.
+        until: with `ignore_until`, the end of the period, an event time.
+        event_time: of the record, if it has been judged.
+        detector_id: the first detector whose training used it; None until then.
     """
 
     id: int
@@ -35,13 +35,13 @@ class Feedback:
     detector_id: int | None
 
     def is_about(self, entity: str, record_key: str) -> bool:
-        """Whether it names this record."""
+        """Return whether the feedback is about this record."""
         return self.record_key == record_key and self.entity in (None, entity)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredAnomaly:
-    """A flagged record as the store keeps it, in original units."""
+    """A flagged record as it is stored, in original units."""
 
     entity: str
     record_key: str
@@ -50,9 +50,9 @@ class StoredAnomaly:
 
 
 class About(TypedDict, total=False):
-    """What feedback is about, and why; what is left out is not known, or holds for all.
+    """The subject of feedback, and a note; an absent field is unknown, or means all.
 
-    `record_key` names a record, `entity` whose it is; `until` ends a stretch to be ignored.
+    `record_key` and `entity` name a record; `until` ends a period to be ignored.
     """
 
     record_key: str | None
@@ -64,10 +64,10 @@ class About(TypedDict, total=False):
 def add_feedback(
     store: Store, monitor: str, verdict: FeedbackVerdict, **about: Unpack[About]
 ) -> int:
-    """Write down what a person says; its id.
+    """Store feedback; return its id.
 
     Raises:
-        StoreError: the database fails or refuses, as it does an `ignore_until` without its end.
+        StoreError: the database fails, or refuses, for example an `ignore_until` without its end.
     """
     row = {
         "monitor": monitor,
@@ -84,7 +84,7 @@ def add_feedback(
 
 
 def read_feedback(store: Store, monitor: str) -> list[Feedback]:
-    """All that was said of a monitor's records, oldest first: of one record, the last counts.
+    """Return all feedback on a monitor, oldest first; the last feedback on a record counts.
 
     Raises:
         StoreError: the database fails.
@@ -111,7 +111,7 @@ def read_feedback(store: Store, monitor: str) -> list[Feedback]:
     known = frozenset(FeedbackVerdict)
     for row in rows:
         if row["verdict"] not in known:
-            tell_junk("a verdict of feedback", row["verdict"])
+            log_junk("a verdict of feedback", row["verdict"])
     return [
         Feedback(**{**row, "verdict": FeedbackVerdict(row["verdict"])})
         for row in rows
@@ -120,7 +120,7 @@ def read_feedback(store: Store, monitor: str) -> list[Feedback]:
 
 
 def count_unused_feedback(store: Store, monitor: str) -> int:
-    """How many things were said of a monitor's records that no training has taken up.
+    """Return how many feedback entries of a monitor are not yet used in training.
 
     Raises:
         StoreError: the database fails.
@@ -133,27 +133,27 @@ def count_unused_feedback(store: Store, monitor: str) -> int:
 
 
 def stored_anomalies(store: Store, monitor: str, keys: Sequence[str]) -> list[StoredAnomaly]:
-    """The flagged records of these keys, but for those whose values were corrected since.
+    """Return the flagged records of these keys, without records whose values were corrected since.
 
     Raises:
         StoreError: the database fails.
     """
     names = ("entity", "record_key", "event_time", "observed")
-    mine = sa.and_(
+    same = sa.and_(
         *(scores.c[name] == anomalies.c[name] for name in ("monitor", "record_key", "entity"))
     )
-    its = scores.alias("its")
-    its_hash = (
-        sa.select(its.c.record_hash)
+    judged = scores.alias("judged")
+    judged_hash = (
+        sa.select(judged.c.record_hash)
         .where(
-            *(its.c[name] == anomalies.c[name] for name in ("monitor", "record_key", "entity")),
-            its.c.revision == anomalies.c.revision,
+            *(judged.c[name] == anomalies.c[name] for name in ("monitor", "record_key", "entity")),
+            judged.c.revision == anomalies.c.revision,
         )
         .limit(1)
         .scalar_subquery()
     )
     corrected = sa.exists().where(
-        mine, scores.c.revision > anomalies.c.revision, scores.c.record_hash != its_hash
+        same, scores.c.revision > anomalies.c.revision, scores.c.record_hash != judged_hash
     )
     query = (
         sa.select(*(anomalies.c[name] for name in names))
@@ -171,7 +171,7 @@ def stored_anomalies(store: Store, monitor: str, keys: Sequence[str]) -> list[St
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BlamedCell:
-    """One column's part in a flagged record: numbers, where it holds some, or texts."""
+    """The contribution of one column to a flagged record: values as numbers if possible."""
 
     rank: int
     column: str
@@ -182,8 +182,8 @@ class BlamedCell:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SpokenOf:
-    """A flagged record, the last word on it, and the columns to blame, the first one first."""
+class RecordWithFeedback:
+    """A flagged record, its last feedback, and its columns by contribution, the largest first."""
 
     entity: str
     record_key: str
@@ -191,24 +191,26 @@ class SpokenOf:
     blamed: tuple[BlamedCell, ...]
 
 
-def spoken_of(connection: sa.Connection, monitor: str) -> list[SpokenOf]:
-    """Return the flagged records that were called false alarms, or confirmed, the last word each.
+def records_with_feedback(connection: sa.Connection, monitor: str) -> list[RecordWithFeedback]:
+    """Return flagged records with feedback `false_alarm` or `confirmed`, with the last feedback.
 
     Raises:
         StoreError: the database fails.
     """
-    said = sa.select(feedback.c.record_key, feedback.c.entity, feedback.c.verdict).where(
+    given = sa.select(feedback.c.record_key, feedback.c.entity, feedback.c.verdict).where(
         feedback.c.monitor == monitor,
         feedback.c.record_key.is_not(None),
         feedback.c.verdict.in_([FeedbackVerdict.FALSE_ALARM, FeedbackVerdict.CONFIRMED]),
     )
     last = {
         (key, entity): verdict
-        for key, entity, verdict in connection.execute(said.order_by(feedback.c.id))
+        for key, entity, verdict in connection.execute(given.order_by(feedback.c.id))
     }
     blamed = blamed_cells(connection, monitor, sorted({key for key, _ in last}))
     return [
-        SpokenOf(entity=entity, record_key=key, verdict=FeedbackVerdict(verdict), blamed=cells)
+        RecordWithFeedback(
+            entity=entity, record_key=key, verdict=FeedbackVerdict(verdict), blamed=cells
+        )
         for (entity, key), cells in blamed.items()
         if (verdict := last.get((key, entity), last.get((key, None)))) is not None
     ]
@@ -217,7 +219,7 @@ def spoken_of(connection: sa.Connection, monitor: str) -> list[SpokenOf]:
 def blamed_cells(
     connection: sa.Connection, monitor: str, keys: Sequence[str]
 ) -> dict[Identity, tuple[BlamedCell, ...]]:
-    """Return the columns to blame for flagged records of these keys, by their last verdicts."""
+    """Return the columns that explain flagged records of these keys, by their last verdicts."""
     found: dict[Identity, dict[int, list[BlamedCell]]] = {}
     for start in range(0, len(keys), KEYS_AT_ONCE):
         some = contributions.c.record_key.in_(keys[start : start + KEYS_AT_ONCE])

@@ -1,4 +1,4 @@
-"""Fences: a replica whose lease has changed hands writes nothing any more."""
+"""Fences: a replica that has lost its lease can no longer write."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,7 +18,7 @@ class LostLeaseError(SkipError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fence:
-    """What a writer shows to be let through: it holds the monitor's lease, and still does."""
+    """The lease that a writer must still hold: monitor, holder and fencing token."""
 
     monitor: str
     holder: str
@@ -27,23 +27,23 @@ class Fence:
 
 
 def fenced(store: Store, fence: Fence | None) -> Store:
-    """The store as a holder writes to it: every transaction begins with a look at its lease.
+    """Return the store for the holder of a lease: every transaction first checks the lease.
 
-    A command that a person runs holds no lease and shows no fence: it has the watermark's
-    compare-and-set.
+    Commands run by a person hold no lease and have no fence (None). The compare-and-set of the
+    watermark protects them.
     """
     return store if fence is None else store.guarded(partial(check_fence, fence=fence))
 
 
 def check_fence(connection: sa.Connection, fence: Fence) -> None:
-    """Let a writer through whose lease is its own; nobody takes it before the transaction ends.
+    """Check that the writer holds its lease, and lock the lease until the transaction ends.
 
     Raises:
-        LostLeaseError: another replica has taken it.
+        LostLeaseError: another replica has taken the lease.
     """
     columns: list[Any] = [leases.c.token]
     if connection.dialect.name == "postgresql":
-        # A writer that is frozen in the middle would hold its locks for ever.
+        # A writer that stops in the middle of a transaction would hold its locks for ever.
         longest = str(max(1000, round(fence.lease.total_seconds() * 1000)))  # milliseconds
         name = "idle_in_transaction_session_timeout"
         columns.append(sa.func.set_config(name, longest, sa.true()))
@@ -52,7 +52,7 @@ def check_fence(connection: sa.Connection, fence: Fence) -> None:
         leases.c.holder == fence.holder,
         leases.c.token == fence.token,
     )
-    # FOR KEY SHARE: in the way of whoever takes it (FOR UPDATE), not of its own renewal.
+    # FOR KEY SHARE: blocks a replica that takes the lease (FOR UPDATE), not the holder's renewal.
     held = connection.execute(query.with_for_update(read=True, key_share=True)).first()
     if held is None:
         raise LostLeaseError(f"{fence.monitor}: another replica watches it now")

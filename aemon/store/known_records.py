@@ -1,4 +1,4 @@
-"""Which records have a verdict already, asked so that new ones cost next to nothing."""
+"""Finding the records that have a verdict already, at almost no cost for new records."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from aemon.store.schema.tables import scores
 from aemon.store.store import KEYS_AT_ONCE
 
 ROUNDING = 1e-5
-"""Relative: scores come of single-precision sums, whose order follows from how many are judged."""
+"""Relative: scores are single-precision sums, whose order depends on the number of records."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Known:
-    """The newest verdict on a record, as far as a later one is compared with it.
+    """The newest verdict on a record, with the fields that a later verdict is compared with.
 
-    One that was superseded is the newest where retention has removed what took its place: the
-    record counts as unknown then, but for the number of its next revision.
+    A superseded verdict is the newest if retention has removed its successor. The record then
+    counts as unknown, except for the number of its next revision.
     """
 
     COMPARED: ClassVar = (
@@ -42,20 +42,20 @@ class Known:
 
     @property
     def is_current(self) -> bool:
-        """Whether it is what we know."""
+        """Whether the verdict is not superseded."""
         return self.superseded_at is None
 
     def changed(self, event_time: datetime, record_hash: int | None) -> bool:
-        """Whether the record itself is another one now; without a hash nobody can say so."""
+        """Return whether the record itself has changed; without a hash, only its time counts."""
         return self.event_time != event_time or (
             self.record_hash is not None and self.record_hash != record_hash
         )
 
     def differs(self, now: Mapping[str, Any], *, again: bool) -> bool:
-        """Whether a later judgement is a new revision.
+        """Return whether a later verdict is a new revision.
 
-        A record whose values changed, but none of those that are judged, comes to the same
-        verdict by the same detector: that is none. By choice (`again`), a new detector's is one.
+        A record may change in values that are not judged. The same detector then gives the same
+        verdict, which is not a new revision. With `again`, the verdict of another detector is.
         """
         if not again and not self.changed(now["event_time"], now["record_hash"]):
             return False
@@ -66,7 +66,7 @@ class Known:
 
 
 def _same_score(was: float | None, now: float | None) -> bool:
-    """Whether two scores are one: the same record scored among others may round otherwise."""
+    """Return whether two scores are equal; rounding depends on the records scored together."""
     if was is None or now is None:
         return was is now
     return isclose(was, now, rel_tol=ROUNDING)
@@ -75,12 +75,12 @@ def _same_score(was: float | None, now: float | None) -> bool:
 def known_records(
     connection: sa.Connection, monitor: str, identities: Collection[Identity]
 ) -> dict[Identity, Known]:
-    """The newest verdicts on those of these records that have one, superseded ones included.
+    """Return the newest verdict of each record that has one, superseded verdicts included.
 
-    Most records are new, and their keys lie together: above all others if they count up. So one
-    short look for any key between the smallest and the largest answers for thousands, if keys of
-    one length are taken together, of which the order of text is that of numbers. Only where
-    something is found are the keys asked for one by one.
+    Most records are new, and their keys are adjacent: counting keys are above all known keys. So
+    one short query for any key between the smallest and the largest suffices for thousands. Keys of
+    equal length are queried together, because their text order is their numeric order. Single keys
+    are looked up only if the query finds a record.
     """
     found: dict[Identity, Known] = {}
     by_length: dict[int, list[str]] = {}
@@ -89,8 +89,8 @@ def known_records(
     for length, keys in by_length.items():
         if _any_between(connection, monitor, min(keys), max(keys), length):
             found.update(_looked_up(connection, monitor, list(dict.fromkeys(keys))))
-    asked = set(identities) if found else set()
-    return {identity: known for identity, known in found.items() if identity in asked}
+    requested = set(identities) if found else set()
+    return {identity: known for identity, known in found.items() if identity in requested}
 
 
 def _any_between(connection: sa.Connection, monitor: str, low: str, high: str, length: int) -> bool:
@@ -124,11 +124,11 @@ def _looked_up(
 
 
 def _among(connection: sa.Connection, keys: Sequence[str]) -> Iterator[sa.ColumnElement[bool]]:
-    """Conditions that a record has one of these keys, together for all of them."""
+    """Yield conditions that a record has one of these keys; together they cover all keys."""
     column = scores.c.record_key
     if connection.dialect.name == "postgresql":
-        # The planner's statistics lag behind a table that grows: it would read all of one that was
-        # small a minute ago. For the rest of this transaction the index is what it takes.
+        # The planner's statistics lag behind a growing table: it would read a whole table that was
+        # small a minute ago. This setting makes it use the index until the transaction ends.
         connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
         yield column == sa.any_(sa.bindparam(None, list(keys), postgresql.ARRAY(Identifier)))
         return

@@ -1,8 +1,8 @@
 """Leases: which replica watches which monitor, so that several daemons share one store.
 
-All times are the database's, so that hosts whose clocks differ agree; on SQLite, where all are on
-one host, they are that host's. A lease's token grows with every change of hands: whoever writes
-for a monitor shows its token in the same transaction, and one that was overtaken writes nothing.
+All times are the database's, so that hosts whose clocks differ agree; on SQLite, all daemons are on
+one host, and its clock counts. A lease's token grows with every change of holder. A writer proves
+its token in the same transaction, so that a replica that lost its lease cannot write.
 """
 
 from collections import Counter
@@ -18,17 +18,17 @@ from aemon.store.engine import session_name
 from aemon.store.schema.lifecycle_tables import leases, replicas
 from aemon.store.store import KEYS_AT_ONCE, Store
 
-REMEMBERED = timedelta(days=1)  # a replica that was not seen for so long is forgotten
-SILENT_LEASES = 10  # who said nothing for so many leases is dead, whatever its lease says
+REMEMBERED = timedelta(days=1)  # a replica without a heartbeat for this time is deleted
+SILENT_LEASES = 10  # without a heartbeat for this many leases a replica is dead, whatever its lease
 NOBODY = ""
 
 Gone = Callable[[str], bool]
-"""Whether a replica of this name surely lives no more; if in doubt, it does."""
+"""Returns whether the replica of this name is certainly dead; False if in doubt."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Replica:
-    """A daemon as the others see it."""
+    """A daemon as the other daemons see it."""
 
     name: str
     address: str  # host:port of its metrics
@@ -38,12 +38,12 @@ class Replica:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Held:
-    """What a replica holds after it said that it lives.
+    """The leases that a replica holds after its heartbeat.
 
     Attributes:
         tokens: monitor -> token.
-        excess: of those, what it should give back once their runs have ended.
-        live: replicas that live, this one included.
+        excess: monitors of these that it should release once their runs have ended.
+        live: number of live replicas, this replica included.
     """
 
     tokens: Mapping[str, int]
@@ -53,13 +53,13 @@ class Held:
 
 @dataclass(frozen=True, kw_only=True)
 class Knowledge:
-    """What a replica itself knows at a beat.
+    """State that a replica itself knows at its heartbeat.
 
     Attributes:
-        known: monitor -> token, of what it held until now; None at its first beat. Leases in its
-            name are those of another daemon then, that was called so before: it takes them.
-        gone: tells of holders that need not be waited for.
-        busy: monitors with a run in hand; others are given back before them.
+        known: monitor -> token, of the leases it held until now; None at its first heartbeat.
+            Leases in its name then belong to an earlier daemon of the same name: it takes them.
+        gone: returns whether a holder is certainly dead.
+        busy: monitors with a run in progress; other monitors are released before them.
     """
 
     known: Mapping[str, int] | None
@@ -70,14 +70,14 @@ class Knowledge:
 def hold(
     store: Store, me: Replica, names: Collection[str], lease: timedelta, own: Knowledge
 ) -> Held:
-    """Say that a replica lives, renew what it holds, and take what is free, up to its share.
+    """Write a replica's heartbeat, renew its leases, and take free leases up to its share.
 
     Args:
-        store: where; the monitors have their rows in `monitors`.
+        store: the store; the monitors have their rows in `monitors`.
         me: the replica.
         names: the monitors it is configured to watch.
-        lease: who says nothing for so long lives no more.
-        own: what the replica itself knows.
+        lease: a replica without a heartbeat for this time is not live.
+        own: the state that the replica itself knows.
 
     Raises:
         StoreError: the database fails.
@@ -85,22 +85,22 @@ def hold(
     names, known = set(names), own.known
     with store.writing() as connection:
         now = database_time(connection, store)
-        _say_alive(connection, me, now)
+        _write_heartbeat(connection, me, now)
         rows = connection.execute(sa.select(leases)).all()
         missing = sorted(names - {row.monitor for row in rows})
         if missing:
             _make(connection, store, missing, now)
             rows = connection.execute(sa.select(leases)).all()
         holders = {row.holder for row in rows} - {NOBODY, me.name}
-        # A lease beyond all reason, such as one until the year 9999, holds nobody off.
+        # A lease that ends absurdly late, such as in the year 9999, does not block a monitor.
         silent = holders - _living(connection, now - SILENT_LEASES * lease, now + lease)
         dead = silent | {holder for holder in holders if own.gone(holder)}
         live = (_living(connection, now - lease, now + lease) | {me.name}) - dead
         if known is None:
             dead.add(me.name)
             known = {}
-        mine = [row.monitor for row in rows if known.get(row.monitor) == row.token]
-        tokens = _renew(connection, me, mine, known, now + lease)
+        own_names = [row.monitor for row in rows if known.get(row.monitor) == row.token]
+        tokens = _renew(connection, me, own_names, known, now + lease)
         watched = sorted(names & tokens.keys())
         held = Counter(
             row.holder
@@ -109,16 +109,16 @@ def hold(
         )
         share = share_of(len(names), {**dict.fromkeys(live, 0), **held, me.name: len(watched)}, me)
         free = _free(rows, names - tokens.keys(), {NOBODY, *dead}, me, now)
-        wanted = free[: max(0, share - len(watched))]
-        taken = _take(connection, me, wanted, dead, now, lease)
-        if len(taken) < len(wanted):
+        needed = free[: max(0, share - len(watched))]
+        taken = _take(connection, me, needed, dead, now, lease)
+        if len(taken) < len(needed):
             _end_frozen(connection, holders - live, lease)
         tokens |= taken
     surplus = sorted(watched, key=lambda monitor: monitor in own.busy)[
         : max(0, len(watched) - share)
     ]
-    strange = [monitor for monitor in tokens if monitor not in names]
-    return Held(tokens=tokens, excess=(*strange, *surplus), live=len(live))
+    unconfigured = [monitor for monitor in tokens if monitor not in names]
+    return Held(tokens=tokens, excess=(*unconfigured, *surplus), live=len(live))
 
 
 def _free(
@@ -128,9 +128,9 @@ def _free(
     me: Replica,
     now: datetime,
 ) -> list[str]:
-    """Monitors of these names that nobody holds any more, in an order of the replica's own.
+    """Return the monitors of these names without a live holder, in an order of the replica's own.
 
-    So two replicas seldom reach for the same.
+    The order differs between replicas, so that two replicas rarely try to take the same lease.
     """
     free = [
         row.monitor
@@ -141,10 +141,10 @@ def _free(
 
 
 def share_of(monitors: int, held: Mapping[str, int], me: Replica) -> int:
-    """How many of the monitors a replica may hold; `held` says how many each that lives does.
+    """Return how many monitors a replica may hold; `held` is the number for each live replica.
 
-    Rounded up, but rounded down while another has less than that: so all come to hold as many,
-    give or take one.
+    The share is rounded up, but rounded down while another replica has less than that. So all
+    replicas finally hold the same number, give or take one.
     """
     least, rest = divmod(monitors, len(held))
     others_lack = any(count < least for name, count in held.items() if name != me.name)
@@ -152,7 +152,7 @@ def share_of(monitors: int, held: Mapping[str, int], me: Replica) -> int:
 
 
 def some_free(store: Store, names: Collection[str]) -> bool:
-    """Whether a monitor was given back and not taken yet.
+    """Return whether a monitor was released and not taken yet.
 
     Raises:
         StoreError: the database fails.
@@ -163,7 +163,7 @@ def some_free(store: Store, names: Collection[str]) -> bool:
 
 
 def give_back(store: Store, me: Replica, tokens: Mapping[str, int], *, leave: bool = False) -> None:
-    """Let others have these monitors at once; with `leave`, live no more.
+    """Release these monitors at once; with `leave`, also delete the replica's heartbeat.
 
     Raises:
         StoreError: the database fails.
@@ -173,13 +173,15 @@ def give_back(store: Store, me: Replica, tokens: Mapping[str, int], *, leave: bo
         statement = (
             sa.update(leases)
             .where(
-                leases.c.monitor == sa.bindparam("whose"),
+                leases.c.monitor == sa.bindparam("of_monitor"),
                 leases.c.token == sa.bindparam("known"),
                 leases.c.holder == me.name,
             )
             .values(holder=NOBODY, expires_at=now)
         )
-        pairs = [{"whose": monitor, "known": token} for monitor, token in sorted(tokens.items())]
+        pairs = [
+            {"of_monitor": monitor, "known": token} for monitor, token in sorted(tokens.items())
+        ]
         if pairs:
             connection.execute(statement, pairs)
         if leave:
@@ -187,26 +189,26 @@ def give_back(store: Store, me: Replica, tokens: Mapping[str, int], *, leave: bo
 
 
 def database_time(connection: sa.Connection, store: Store) -> datetime:
-    """Now, by the database's clock; by the store's on SQLite."""
+    """Return the time by the database's clock; on SQLite by the store's clock."""
     if connection.dialect.name == "sqlite":
         return store.now()
     now: datetime = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
     return now.astimezone(UTC)
 
 
-def _say_alive(connection: sa.Connection, me: Replica, now: datetime) -> None:
+def _write_heartbeat(connection: sa.Connection, me: Replica, now: datetime) -> None:
     values = {
         "address": me.address,
         "version": me.version,
         "started_at": me.started_at,
         "seen_at": now,
     }
-    mine = sa.update(replicas).where(replicas.c.name == me.name).values(values)
-    if not connection.execute(mine).rowcount:
+    update = sa.update(replicas).where(replicas.c.name == me.name).values(values)
+    if not connection.execute(update).rowcount:
         connection.execute(sa.insert(replicas).values(name=me.name, **values))
-        # A time far ahead was noted by a clock that was wrong.
-        there = replicas.c.seen_at.between(now - REMEMBERED, now + REMEMBERED)
-        connection.execute(sa.delete(replicas).where(~there))
+        # A time far ahead was written while a clock was wrong.
+        recent = replicas.c.seen_at.between(now - REMEMBERED, now + REMEMBERED)
+        connection.execute(sa.delete(replicas).where(~recent))
 
 
 def _living(connection: sa.Connection, since: datetime, until: datetime) -> set[str]:
@@ -215,21 +217,21 @@ def _living(connection: sa.Connection, since: datetime, until: datetime) -> set[
 
 
 def _make(connection: sa.Connection, store: Store, names: Sequence[str], now: datetime) -> None:
-    nobody = {"holder": NOBODY, "token": 0, "taken_at": now, "expires_at": now}
-    rows = [{"monitor": name, **nobody} for name in names]
+    free = {"holder": NOBODY, "token": 0, "taken_at": now, "expires_at": now}
+    rows = [{"monitor": name, **free} for name in names]
     connection.execute(store.insert_or_ignore(leases), rows)
 
 
 def _renew(
     connection: sa.Connection,
     me: Replica,
-    mine: Sequence[str],
+    names: Sequence[str],
     known: Mapping[str, int],
     until: datetime,
 ) -> dict[str, int]:
-    """Renew leases; those that are still its own, with their tokens."""
+    """Renew leases; return monitor -> token of the leases that the replica still holds."""
     tokens: dict[str, int] = {}
-    for some in _pieces(mine):
+    for some in _pieces(names):
         own = (leases.c.holder == me.name, leases.c.monitor.in_(some))
         renewed = sa.update(leases).where(*own).values(expires_at=until)
         found = connection.execute(renewed.returning(leases.c.monitor, leases.c.token))
@@ -240,16 +242,16 @@ def _renew(
 def _take(
     connection: sa.Connection,
     me: Replica,
-    wanted: Sequence[str],
+    needed: Sequence[str],
     dead: Collection[str],
     now: datetime,
     lease: timedelta,
 ) -> dict[str, int]:
-    """Take leases that are free; what another is taking, or writing for, is left to it."""
+    """Take free leases; skip leases that another replica is taking or writing for."""
     tokens: dict[str, int] = {}
     values = {"holder": me.name, "taken_at": now, "expires_at": now + lease}
     free = sa.or_(leases.c.holder.in_([NOBODY, *dead]), leases.c.expires_at <= now)
-    for some in _pieces(wanted):
+    for some in _pieces(needed):
         query = sa.select(leases.c.monitor).where(leases.c.monitor.in_(some), free)
         locked = connection.execute(query.with_for_update(skip_locked=True)).scalars().all()
         taken = (
@@ -263,10 +265,11 @@ def _take(
 
 
 def _end_frozen(connection: sa.Connection, silent: Collection[str], lease: timedelta) -> None:
-    """End the sessions of silent replicas whose server waits for them in the middle of a transaction.
+    """End the sessions of silent replicas that PostgreSQL waits for in the middle of a transaction.
 
-    Such a session holds its lease's row. No timeout ends it where the replica stopped between the
-    parts of one statement: the session is not idle then. The row is free at the next beat.
+    Such a session holds its lease's row. No timeout ends it if the replica stopped between the
+    parts of one statement, because the session is not idle then. The row is free at the next
+    heartbeat.
     """
     if connection.dialect.name != "postgresql" or not silent:
         return
@@ -288,37 +291,37 @@ def _pieces(names: Sequence[str]) -> Iterator[Sequence[str]]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LeaseRow:
-    """Who watches a monitor, by the database's clock."""
+    """The holder of a monitor's lease, by the database's clock."""
 
     monitor: str
-    holder: str  # empty if nobody does
+    holder: str  # empty if no replica holds it
     expired: bool
 
     @property
     def is_held(self) -> bool:
-        """Whether somebody who lives watches it."""
+        """Whether a live replica watches the monitor."""
         return bool(self.holder) and not self.expired
 
 
 def lease_rows(store: Store, names: Iterable[str]) -> list[LeaseRow]:
-    """Who watches these monitors; those nobody ever has are left out.
+    """Return the leases of these monitors; monitors that never had a lease are left out.
 
     Raises:
         StoreError: the database fails.
     """
-    wanted = set(names)
+    needed = set(names)
     with store.reading() as connection:
         now = database_time(connection, store)
         rows = connection.execute(sa.select(leases)).all()
     return [
         LeaseRow(monitor=row.monitor, holder=row.holder, expired=row.expires_at <= now)
         for row in rows
-        if row.monitor in wanted
+        if row.monitor in needed
     ]
 
 
 def seen_replicas(store: Store) -> dict[str, tuple[str, str, timedelta]]:
-    """Replica -> its address, version, and how far from now it said that it lives.
+    """Return replica -> its address, its version, and the age of its heartbeat.
 
     Raises:
         StoreError: the database fails.

@@ -1,4 +1,4 @@
-"""The ledger: a row in `runs` for every tick, begun by its first commit and finished at its end."""
+"""The ledger: a row in `runs` for every tick, begun by its first commit, completed at its end."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ _JUDGES = ("detector_id", "threshold_id")
 _LOST = "aemon ended before this run did"
 _WHAT = ("monitor", "job", "outcome", "reason", "started_at", "finished_at")
 _COUNTS = tuple(column.name for column in runs.columns if hasattr(RunCounts, column.name))
-"""The counts that `runs` has a column for."""
+"""The counts that have a column in `runs`."""
 
 
 def note_progress(connection: sa.Connection, run_id: int | None, report: RunReport) -> int:
-    """Write what a run has done so far, in the transaction that does it; the run's id.
+    """Write the counts of a run so far, in the transaction of its results; return the run's id.
 
     A run that is killed afterwards stays `running` in the ledger, with its true counts.
     """
@@ -33,7 +33,7 @@ def note_progress(connection: sa.Connection, run_id: int | None, report: RunRepo
 
 
 def save_run(store: Store, report: RunReport, run_id: int | None = None) -> None:
-    """Write how a run ended: into the row that its first commit began, if it made one.
+    """Write the outcome of a run into the row of its first commit, or into a new row.
 
     Raises:
         StoreError: the database fails.
@@ -42,7 +42,7 @@ def save_run(store: Store, report: RunReport, run_id: int | None = None) -> None
         if run_id is None:
             _insert(connection, report, report.outcome)
             return
-        # A commit that was given up may have come through after all: counts never go back.
+        # A commit that was reported as failed may have succeeded: counts never decrease.
         counts = {
             name: sa.case((runs.c[name] > value, runs.c[name]), else_=value)
             for name, value in _counted(report).items()
@@ -56,7 +56,7 @@ def save_run(store: Store, report: RunReport, run_id: int | None = None) -> None
 
 
 def end_lost_runs(store: Store, monitor: str, begun_before: datetime) -> int:
-    """Call runs abandoned that have neither ended nor can still be going; how many there were.
+    """Mark runs as abandoned that have not ended and can no longer be running; return their number.
 
     Raises:
         StoreError: the database fails.
@@ -75,7 +75,7 @@ def end_lost_runs(store: Store, monitor: str, begun_before: datetime) -> int:
 
 
 def lost_runs(store: Store, monitor: str, since: datetime, begun_before: datetime) -> int:
-    """How many runs since then ended with the aemon that ran them, already noted or not.
+    """Return how many runs since `since` ended because aemon ended, marked as abandoned or not yet.
 
     Raises:
         StoreError: the database fails.
@@ -91,7 +91,7 @@ def lost_runs(store: Store, monitor: str, since: datetime, begun_before: datetim
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BadEnds:
-    """Runs of one job that ended in the same way, and why the newest of them did."""
+    """Runs of one job with the same outcome, and the reason of the newest of them."""
 
     monitor: str
     job: str
@@ -101,7 +101,7 @@ class BadEnds:
 
 
 def bad_ends(store: Store, since: datetime, outcomes: Collection[str]) -> list[BadEnds]:
-    """How often runs since then ended in one of these ways.
+    """Return how often runs since `since` had one of these outcomes.
 
     Raises:
         StoreError: the database fails.
@@ -127,9 +127,9 @@ def bad_ends(store: Store, since: datetime, outcomes: Collection[str]) -> list[B
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unjudged:
-    """How many of the records that scoring runs read were not judged.
+    """The number of records that scoring runs read and did not judge.
 
-    Those `rejected` got no verdict, `too_late` are among them; those `idle` got that one.
+    Rejected records have no verdict; `too_late` is part of them. Idle records have that verdict.
     """
 
     monitor: str
@@ -141,7 +141,7 @@ class Unjudged:
 
 
 def unjudged(store: Store, since: datetime) -> list[Unjudged]:
-    """The same for each monitor with such records since then.
+    """Return these numbers for each monitor with rejected or idle records since `since`.
 
     Raises:
         StoreError: the database fails.
@@ -171,7 +171,8 @@ def unjudged(store: Store, since: datetime) -> list[Unjudged]:
             Unjudged(
                 monitor=row["monitor"],
                 **{
-                    one: int(row[one]) for one in ("read", "rejected", "too_late", "scored", "idle")
+                    name: int(row[name])
+                    for name in ("read", "rejected", "too_late", "scored", "idle")
                 },
             )
             for row in rows
@@ -210,13 +211,13 @@ def last_run(connection: sa.Connection, monitor: str, job: Job) -> LastRun | Non
     return LastRun(**row._mapping) if row else None  # noqa: SLF001 -- SQLAlchemy's public name
 
 
-def resumes_after(store: Store, long_ago: datetime, lately: datetime) -> bool:
-    """Return whether runs are older than `long_ago`, or younger than `lately`, and none in between.
+def resumes_after(store: Store, long_ago: datetime, recent: datetime) -> bool:
+    """Return whether runs before `long_ago`, but none from `long_ago` to `recent`, are stored.
 
     Raises:
         StoreError: the database fails.
     """
     older = sa.exists().where(runs.c.started_at < long_ago)
-    between = sa.exists().where(runs.c.started_at.between(long_ago, lately))
+    between = sa.exists().where(runs.c.started_at.between(long_ago, recent))
     with store.reading() as connection:
         return bool(connection.execute(sa.select(sa.and_(older, ~between))).scalar())

@@ -1,4 +1,4 @@
-"""Lines drawn after the training, in the store; and the scores they are drawn from."""
+"""Thresholds computed after the training, in the store; and the scores they are computed from."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,39 +17,39 @@ _COUNTED = (Verdict.NORMAL.value, Verdict.ANOMALY.value)
 
 
 class JudgedScore(NamedTuple):
-    """A record's score, as far as lines are drawn from it."""
+    """A record's score, with the fields that thresholds are computed from."""
 
     event_time: datetime
     entity: str
     score: float
-    exceedance: float  # by the line that judged it
+    exceedance: float  # by the threshold that judged it
 
 
 def save_thresholds(
     store: Store, stored: StoredDetector, content: bytes, columns: Mapping[str, Any], reason: str
 ) -> int:
-    """Put new lines in force for a detector; the id of its threshold.
+    """Store new thresholds of a detector; return the id of the new threshold row.
 
-    The lines before them are let go of, but for their value and why they were drawn.
+    The artifact of earlier computed thresholds is removed; their value and their reason stay.
 
     Args:
-        store: where.
+        store: the store.
         stored: the detector, with the threshold that is replaced.
-        content: the lines as an artifact.
+        content: the thresholds as an artifact.
         columns: of `thresholds`: value, method, rate, calibration records.
-        reason: why they were drawn, in plain words.
+        reason: why they were computed, in plain words.
 
     Raises:
-        StaleWatermarkError: another daemon has drawn lines meanwhile.
+        StaleWatermarkError: another daemon has computed thresholds meanwhile.
         StoreError: the database fails.
     """
     sha256, now = artifacts.digest(content), store.now()
-    mine = thresholds.c.detector_id == stored.id
+    own = thresholds.c.detector_id == stored.id
     with store.writing() as connection:
         connection.execute(
             sa.select(detectors.c.id).where(detectors.c.id == stored.id).with_for_update()
         )
-        newest = connection.execute(sa.select(sa.func.max(thresholds.c.id)).where(mine)).scalar()
+        newest = connection.execute(sa.select(sa.func.max(thresholds.c.id)).where(own)).scalar()
         if newest != stored.threshold_id:
             raise StaleWatermarkError(f"{stored.monitor}: another daemon has moved the threshold")
         row = {
@@ -63,32 +63,32 @@ def save_thresholds(
             "reason": reason, **columns,
         }  # fmt: skip
         made = connection.execute(sa.insert(thresholds).values(threshold)).inserted_primary_key
-        _let_go(connection, mine, sha256)
+        _remove_earlier(connection, own, sha256)
     return int(made[0]) if made else 0
 
 
-def _let_go(connection: sa.Connection, mine: sa.ColumnElement[bool], kept: str) -> None:
-    """Forget the artifacts of a detector's earlier lines, where nothing else refers to them."""
-    earlier = sa.and_(mine, thresholds.c.artifact_sha256 != kept)
-    gone = set(connection.execute(sa.select(thresholds.c.artifact_sha256).where(earlier)).scalars())
-    if not gone:
+def _remove_earlier(connection: sa.Connection, own: sa.ColumnElement[bool], kept: str) -> None:
+    """Remove the artifacts of a detector's earlier thresholds, if no other row refers to them."""
+    earlier = sa.and_(own, thresholds.c.artifact_sha256 != kept)
+    old = set(connection.execute(sa.select(thresholds.c.artifact_sha256).where(earlier)).scalars())
+    if not old:
         return
     connection.execute(sa.update(thresholds).where(earlier).values(artifact_sha256=None))
     used = sa.union_all(
-        sa.select(detectors.c.artifact_sha256).where(detectors.c.artifact_sha256.in_(gone)),
-        sa.select(thresholds.c.artifact_sha256).where(thresholds.c.artifact_sha256.in_(gone)),
+        sa.select(detectors.c.artifact_sha256).where(detectors.c.artifact_sha256.in_(old)),
+        sa.select(thresholds.c.artifact_sha256).where(thresholds.c.artifact_sha256.in_(old)),
     )
-    free = gone - set(connection.execute(used).scalars())
+    free = old - set(connection.execute(used).scalars())
     connection.execute(sa.delete(artifacts_table).where(artifacts_table.c.sha256.in_(free)))
 
 
 def newest_scores(store: Store, stored: StoredDetector, limit: int) -> list[JudgedScore]:
-    """What a detector said of those of the newest records that it judged, oldest first.
+    """Return the scores by a detector among the newest `limit` records, oldest first.
 
     Raises:
         StoreError: the database fails.
     """
-    # Whoever judged: a detector that is new would else be looked for among all there ever were.
+    # Of all detectors: a search for a new detector alone would read all records of the past.
     newest = (
         sa.select(
             *(scores.c[name] for name in JudgedScore._fields),

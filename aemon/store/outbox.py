@@ -1,7 +1,8 @@
-"""Notifications in the store: what has to be told to whom, and what became of it.
+"""Notifications in the store: which events a receiver is notified of, and their delivery states.
 
-No scoring transaction knows of it: what is told is compared with the episodes there are. That a
-row is unique for receiver, episode and event makes each event told once, whoever looks how often.
+Scoring transactions do not write notifications: stored notifications are compared with the stored
+episodes. Receiver, episode and event are unique, so that each event is notified once, however
+often they are compared.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -19,17 +20,17 @@ from aemon.store.store import KEYS_AT_ONCE, Row, Store
 
 
 class NotificationState(StrEnum):
-    """What became of a notification."""
+    """The delivery state of a notification."""
 
-    EXPECTED = "expected"  # the receiver knows of the episode, which is not over
+    EXPECTED = "expected"  # the receiver knows the episode, which has not ended
     WAITING = "waiting"
     SENT = "sent"
-    DEAD = "dead"  # given up; a person may try again
+    DEAD = "dead"  # a dead letter: given up; a person may try again
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Notification:
-    """One event of an episode, for one receiver."""
+    """An event of an episode, for one receiver."""
 
     id: int
     monitor: str
@@ -55,11 +56,11 @@ _ORDER = sa.case(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CaughtUp:
-    """How far a monitor is with what its source holds.
+    """How far a monitor has read its source.
 
     Attributes:
-        at: when a run last ended that left nothing unread; None if none has.
-        long_over: an episode that ended so long before it was found is of a backlog.
+        at: when the last run ended that left nothing unread; None if there was none.
+        long_over: an episode that ended longer than this before it was found belongs to a backlog.
     """
 
     at: datetime | None
@@ -68,15 +69,15 @@ class CaughtUp:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rules:
-    """What one receiver is told.
+    """The rules of what one receiver is notified of.
 
     Attributes:
         receiver: its name.
-        since: episodes that were over and opened before are not told.
-        oldest: nor those whose records are all older; None for any.
+        since: episodes that opened before and have ended are not notified.
+        oldest: episodes whose records are all older are not notified; None for no limit.
         least: the least severity.
-        resolved: whether the end is told.
-        caught_up: monitor -> how far it is with what its source holds.
+        resolved: whether the end of an episode is notified.
+        caught_up: monitor -> how far it has read its source.
     """
 
     receiver: str
@@ -87,9 +88,9 @@ class Rules:
     caught_up: Mapping[str, CaughtUp] = field(default_factory=dict)
 
     def is_of_backlog(self, monitor: str, opened_at: datetime, ended_at: datetime) -> bool:
-        """Whether the last anomaly of an episode was long before it was found.
+        """Return whether the last anomaly of an episode was long before the episode was found.
 
-        Who wants to be told of any episode, however old, is told of each by itself.
+        A receiver without a limit of age (`oldest`) is notified of each episode by itself.
         """
         known = self.caught_up.get(monitor) if self.oldest is not None else None
         return known is not None and opened_at - ended_at > known.long_over
@@ -97,27 +98,27 @@ class Rules:
     def is_reported_alone(
         self, monitor: str, state: str, opened_at: datetime, ended_at: datetime
     ) -> bool:
-        """Whether an episode is told by itself, now: no backlog that is still being read has it."""
+        """Return whether an episode is notified by itself now, not in the summary of a backlog."""
         if not self.is_of_backlog(monitor, opened_at, ended_at):
             return True
         read = self.caught_up[monitor].at
-        # What is open once all was read goes on; until then, it only shows how far was read.
+        # An episode still open when all was read continues. Before, it may just not be read fully.
         return state != EpisodeState.CLOSED and read is not None and opened_at <= read
 
     def takes(self, severity: str) -> bool:
-        """Whether it is severe enough."""
+        """Return whether a severity is high enough."""
         return severity == Severity.CRITICAL or self.least == Severity.WARNING
 
 
 def plan(store: Store, rules: Rules, monitors: Collection[str]) -> None:
-    """Write down what is to be told of these monitors' episodes; nothing is written if nothing is.
+    """Write the notifications due for these monitors' episodes; write nothing if none is due.
 
     Raises:
         StoreError: the database fails.
     """
     with store.reading() as connection:
-        new = [*_untold(connection, rules, monitors)]
-        ended, worse = _gone_on(connection, rules, monitors)
+        new = [*_new_episodes(connection, rules, monitors)]
+        ended, worse = _progress(connection, rules, monitors)
     if not (new or ended or worse):
         return
     now = store.now()
@@ -132,35 +133,37 @@ def plan(store: Store, rules: Rules, monitors: Collection[str]) -> None:
         if rows := [{**row, **waiting} for row in (*new, *worse)]:
             connection.execute(store.insert_or_ignore(notifications), rows)
         for some in _pieces(ended):
-            theirs = sa.and_(
+            expected = sa.and_(
                 notifications.c.id.in_(some), notifications.c.state == NotificationState.EXPECTED
             )
             if rules.resolved:
                 due = {"state": NotificationState.WAITING, "due_at": now, "next_try_at": now}
-                connection.execute(sa.update(notifications).where(theirs).values(due))
+                connection.execute(sa.update(notifications).where(expected).values(due))
             else:
-                connection.execute(sa.delete(notifications).where(theirs))
+                connection.execute(sa.delete(notifications).where(expected))
 
 
-def _untold(connection: sa.Connection, rules: Rules, monitors: Collection[str]) -> Iterator[Row]:
-    """Episodes that the receiver has not been told of; those of a backlog are told otherwise."""
-    theirs = sa.and_(
+def _new_episodes(
+    connection: sa.Connection, rules: Rules, monitors: Collection[str]
+) -> Iterator[Row]:
+    """Yield episodes that the receiver was not notified of, without those of a backlog."""
+    opened = sa.and_(
         notifications.c.episode_id == episodes.c.id,
         notifications.c.receiver == rules.receiver,
         notifications.c.event == Event.OPENED,
     )
     names = ("id", "monitor", "severity", "state", "opened_at", "ended_at")
     query = sa.select(*(episodes.c[name] for name in names)).where(
-        ~sa.exists().where(theirs), episodes.c.opened_at.is_not(None), is_news()
+        ~sa.exists().where(opened), episodes.c.opened_at.is_not(None), is_news()
     )
     if rules.oldest is not None:
         query = query.where(episodes.c.ended_at >= rules.oldest)
-    going_on = [
+    still_open = [
         sa.and_(episodes.c.monitor.in_(some), episodes.c.state == EpisodeState.OPEN)
         for some in _pieces(sorted(monitors))
     ]
     seen = set()
-    for part in (*going_on, episodes.c.opened_at >= rules.since):
+    for part in (*still_open, episodes.c.opened_at >= rules.since):
         for number, monitor, severity, state, *times in connection.execute(query.where(part)):
             if not rules.is_reported_alone(monitor, state, *times):
                 continue
@@ -174,10 +177,10 @@ def _untold(connection: sa.Connection, rules: Rules, monitors: Collection[str]) 
                 }
 
 
-def _gone_on(
+def _progress(
     connection: sa.Connection, rules: Rules, monitors: Collection[str]
 ) -> tuple[list[int], list[Row]]:
-    """Of what the receiver knows of: the expected ends that have come, and what became critical."""
+    """Return ids of expected ends that are due, and rows for notified episodes now critical."""
     escalated = notifications.alias("escalated")
     query = (
         sa.select(
@@ -220,7 +223,7 @@ def _gone_on(
 
 
 def waiting(store: Store, receiver: str, monitors: Collection[str]) -> list[Notification]:
-    """What is to be sent to a receiver, of these monitors, in the order of sending.
+    """Return the notifications to be sent to a receiver, of these monitors, in order of sending.
 
     Raises:
         StoreError: the database fails.
@@ -239,9 +242,9 @@ def waiting(store: Store, receiver: str, monitors: Collection[str]) -> list[Noti
 
 
 def active(store: Store, receiver: str, monitors: Collection[str]) -> list[Notification]:
-    """The expected ends of open episodes: what a receiver has to be kept in mind of.
+    """Return the expected ends of open episodes, of which a receiver is reminded.
 
-    Those of an entity that somebody snoozed are left out while it lasts.
+    Episodes of a snoozed entity are left out while the snooze lasts.
 
     Raises:
         StoreError: the database fails.
@@ -270,9 +273,9 @@ def active(store: Store, receiver: str, monitors: Collection[str]) -> list[Notif
 
 
 def counted(store: Store, receiver: str, monitors: Collection[str]) -> dict[NotificationState, int]:
-    """How many notifications of a receiver wait, and how many are dead, of these monitors.
+    """Return how many notifications of a receiver wait, and how many are dead, of these monitors.
 
-    What waited for a monitor that was taken out of the configuration waits for nobody.
+    Waiting notifications of a monitor that is no longer configured do not count.
 
     Raises:
         StoreError: the database fails.

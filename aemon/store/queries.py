@@ -1,4 +1,4 @@
-"""Reading what the store knows, for the command line, the status page and training."""
+"""Queries on the store for the command line, the status page and training."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from aemon.store.store import KEYS_AT_ONCE, Store
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BlamedColumn:
-    """One column's part in an anomaly; observed and expected as text in original units."""
+    """The contribution of one column to an anomaly; values as text in original units."""
 
     rank: int
     column: str
@@ -39,7 +39,7 @@ class BlamedColumn:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FlaggedRecord:
-    """One record judged anomalous, with its reasons and who judged it."""
+    """A record judged anomalous, with its explanation and the detector that judged it."""
 
     monitor: str
     entity: str
@@ -57,7 +57,7 @@ class FlaggedRecord:
     observed: dict[str, Any]
     reconstructed: dict[str, Any]
     columns: tuple[BlamedColumn, ...]
-    quiet: str | None = None  # why it was suppressed, if it was
+    quiet: str | None = None  # the reason why it was suppressed; None if it was not
 
 
 _IS_CURRENT = (
@@ -67,15 +67,15 @@ _IS_CURRENT = (
     ),
     scores.c.superseded_at.is_(None),
 )
-"""An anomaly and its score, as far as it is what we know now."""
+"""Joins an anomaly with its score, if the score's revision is the newest."""
 
 
 _COLUMNS = {"episode": "episode_id", "since": "event_time"}
-"""Columns of `anomalies` that are asked for by another name."""
+"""Columns of `anomalies` that have another name in `Fitting`."""
 
 
 class Fitting(TypedDict, total=False):
-    """Which flagged records are asked for; what is left out, or None, fits all of them."""
+    """Conditions on flagged records; an absent condition, or None, selects all records."""
 
     monitor: str | None
     entity: str | None
@@ -87,7 +87,7 @@ class Fitting(TypedDict, total=False):
 def flagged_records(
     store: Store, *, limit: int = 100, suppressed: bool = False, **fitting: Unpack[Fitting]
 ) -> list[FlaggedRecord]:
-    """Return the newest `limit` flagged records that fit, newest first; or the suppressed ones.
+    """Return the newest `limit` flagged records that fit, or suppressed records, newest first.
 
     Raises:
         StoreError: the database fails.
@@ -117,10 +117,10 @@ def flagged_records(
     with store.reading() as connection:
         rows = connection.execute(query).mappings().all()
         blamed = _blamed_columns(connection, rows)
-    wanted = [name for name in FlaggedRecord.__slots__ if name != "columns"]
+    needed = [name for name in FlaggedRecord.__slots__ if name != "columns"]
     return [
         FlaggedRecord(
-            **{name: row[name] for name in wanted}, columns=tuple(blamed.get(_identity(row), ()))
+            **{name: row[name] for name in needed}, columns=tuple(blamed.get(_identity(row), ()))
         )
         for row in rows
     ]
@@ -159,20 +159,20 @@ def _blamed_columns(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Flagged:
-    """How many records a detector could judge, and how many of them it flagged."""
+    """The number of records that a detector could judge, and of those it flagged."""
 
     judged: int = 0
     flagged: int = 0
 
     @property
     def share(self) -> float | None:
-        """The realised rate: of all flagged records, for nobody has said which were false alarms."""
+        """The realised rate of all flagged records: which are false alarms is not known."""
         return self.flagged / self.judged if self.judged else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MonitorOverview:
-    """Where a monitor stands."""
+    """The state of a monitor."""
 
     name: str
     detector_version: int | None
@@ -181,21 +181,21 @@ class MonitorOverview:
     training_records: int | None
     threshold: float | None
     false_alarm_rate: float | None
-    calibration_records: int | None  # of its line
-    on_trial: int | None  # version of the detector in the shadow
-    drifts: tuple[str, ...]  # that are not over: a sentence each
-    traffic: tuple[str, ...] = ()  # what is unusual about how records come: a sentence each
-    episodes_open: int  # told, and not closed
-    realised: Flagged  # by the active detector since it is that
+    calibration_records: int | None  # of its threshold
+    on_trial: int | None  # version of the detector on trial
+    drifts: tuple[str, ...]  # open drifts, a sentence each
+    traffic: tuple[str, ...] = ()  # unusual arrival of records, a sentence each
+    episodes_open: int  # notified, and not closed
+    realised: Flagged  # by the active detector since it became active
     read_until: datetime | None
-    records_scored: int  # since the moment asked for
-    anomalies: int  # since then
+    records_scored: int  # since the given time
+    anomalies: int  # since the given time
     last_score: LastRun | None
     last_train: LastRun | None
 
     @property
     def breaks_promise(self) -> bool:
-        """Whether so many records were flagged that the detector was wrong, not the records."""
+        """Whether the number of flagged records shows that the detector is wrong."""
         rate = self.false_alarm_rate
         return rate is not None and promise_is_broken(
             self.realised.flagged, self.realised.judged, rate
@@ -203,7 +203,7 @@ class MonitorOverview:
 
 
 def overview(store: Store, names: Iterable[str], since: datetime) -> list[MonitorOverview]:
-    """Where each of these monitors stands, in the given order; unknown names are left out."""
+    """Return the state of each of these monitors, in the given order, without unknown names."""
     with store.reading() as connection:
         known = set(connection.execute(sa.select(monitors.c.name)).scalars())
         return [_overview(connection, name, since) for name in names if name in known]
@@ -247,13 +247,13 @@ def _overview(connection: sa.Connection, name: str, since: datetime) -> MonitorO
 
 
 def realised(store: Store, detector: StoredDetector) -> Flagged:
-    """What the active detector has flagged so far, to be held against its promise."""
+    """Return how many records the active detector has judged and flagged so far."""
     with store.reading() as connection:
         return _realised(connection, detector)
 
 
 def _realised(connection: sa.Connection, detector: StoredDetector) -> Flagged:
-    # What was judged by the ledger, a row for every run: `scores` has one for every record.
+    # Judged records are counted in the ledger, with a row for every run, not in `scores`.
     judged = connection.execute(
         sa.select(
             sa.func.sum(
@@ -265,17 +265,17 @@ def _realised(connection: sa.Connection, detector: StoredDetector) -> Flagged:
         ).where(
             runs.c.monitor == detector.monitor,
             runs.c.job == Job.SCORE,
-            runs.c.started_at >= detector.state_at,  # before, another one judged
+            runs.c.started_at >= detector.state_at,  # another detector judged before
         )
     ).scalar_one()
-    by_it = scores.c.detector_id == detector.id, scores.c.scored_at >= detector.state_at
-    return Flagged(judged=judged or 0, flagged=_flagged(connection, detector.monitor, *by_it))
+    own = scores.c.detector_id == detector.id, scores.c.scored_at >= detector.state_at
+    return Flagged(judged=judged or 0, flagged=_flagged(connection, detector.monitor, *own))
 
 
 def _flagged(connection: sa.Connection, monitor: str, *conditions: sa.ColumnElement[bool]) -> int:
-    """How many records are flagged as far as we know now, those of hindsight apart.
+    """Return how many records are flagged now, without those judged in hindsight.
 
-    The ledger counts what was newly flagged; a record judged again is flagged still.
+    The ledger counts newly flagged records only; a record judged again may still be flagged.
     """
     query = (
         sa.select(sa.func.count())
@@ -303,7 +303,7 @@ def flagged_exceedances(
 def judged_later(
     store: Store, monitor: str, *, until: datetime, since: datetime | None
 ) -> set[tuple[str, str]]:
-    """(entity, record key) of records with event times up to `until` that were judged since."""
+    """Return (entity, record key) of records up to event time `until` judged after `since`."""
     query = sa.select(scores.c.entity, scores.c.record_key).where(
         scores.c.monitor == monitor, scores.c.event_time <= until, scores.c.revision == 1
     )
@@ -334,7 +334,7 @@ class JudgedRecord:
 def judged_records(
     store: Store, monitor: str, key: str, *, prefix: bool = False
 ) -> list[JudgedRecord]:
-    """The newest verdicts on the records of a key, one an entity; with `prefix`, of longer keys."""
+    """Return the newest verdicts on the records of a key, or of all keys that begin with `key`."""
     same = (
         scores.c.record_key.startswith(key, autoescape=True)
         if prefix

@@ -1,6 +1,6 @@
 """Removing results by age: a small batch a transaction, so that no writer waits for long.
 
-Ages count from when results were made, whatever time they are about.
+Ages count from the time when results were made, not from their event time.
 """
 
 import operator
@@ -31,14 +31,14 @@ from aemon.store.schema.tables import (
 from aemon.store.store import Store
 
 ROWS_AT_ONCE = 500
-FLAGGED_WEIGHT = 10  # a flagged record has a row for every column to blame
-RESTS = 3  # times as long as a batch took: SQLite's writers only look now and then for a gap
+FLAGGED_WEIGHT = 10  # a flagged record also has a row for each column that explains it
+RESTS = 3  # times the duration of a batch: waiting SQLite writers only poll for a gap
 TABLES = ("scores", "anomalies", "episodes", "trials", "drifts", "runs", "artifacts")
 
 _OLDEST = datetime(1900, 1, 1, tzinfo=UTC)
 
 Counts = dict[str, int]
-"""What is removed -> rows; a flagged record counts once, whatever goes with it."""
+"""Kind of result -> removed rows; a flagged record counts once, with its dependent rows."""
 
 _SCORE_NAMES = ("event_time", "record_key", "entity", "revision")
 _SCORE = tuple(scores.c[name] for name in _SCORE_NAMES)
@@ -50,49 +50,49 @@ _RUN = (runs.c.started_at, runs.c.id)
 
 @dataclass(frozen=True)
 class _Due:
-    """Rows that may go, and the key by which an index has them, a time first."""
+    """Rows that may be removed, and the key of the index that finds them, beginning with a time."""
 
     name: str
     key: Sequence[sa.Column[Any]]
     before: datetime  # of the key's time
     condition: sa.ColumnElement[bool]
-    within: sa.ColumnElement[bool] = field(default_factory=sa.true)  # which part of the index
-    weight: int = 1  # rows that go along with each, itself included
+    within: sa.ColumnElement[bool] = field(default_factory=sa.true)  # part of the index
+    weight: int = 1  # rows that are removed with each row, itself included
 
     @property
     def table(self) -> sa.Table:
         return self.key[0].table
 
     def old(self, monitor: Any) -> sa.ColumnElement[bool]:
-        """The part of the index where they are."""
+        """Return the condition for the part of the index with rows that are old enough."""
         return sa.and_(self.table.c.monitor == monitor, self.within, self.key[0] < self.before)
 
     def of(self, monitor: Any) -> sa.ColumnElement[bool]:
         return sa.and_(self.old(monitor), self.condition)
 
-    def stretch(self, monitor: Any, first: Sequence[Any], last: Sequence[Any] | None) -> Any:
-        """Those from one key to another, or to the end."""
+    def between(self, monitor: Any, first: Sequence[Any], last: Sequence[Any] | None) -> Any:
+        """Return the condition for the rows from one key to another, or to the end."""
         if last is None:
             return sa.and_(self.of(monitor), *self.beyond(operator.ge, first))
-        # One upper end only: SQLite would go through the index as far as the first it is given.
+        # Only one upper end: SQLite would search the index up to the first upper end in the query.
         part = sa.and_(self.table.c.monitor == monitor, self.within, self.condition)
         return sa.and_(part, *self.beyond(operator.ge, first), *self.beyond(operator.le, last))
 
     def beyond(
         self, compare: Callable[[Any, Any], Any], values: Sequence[Any]
     ) -> tuple[sa.ColumnElement[bool], ...]:
-        """Rows on one side of a key."""
+        """Return conditions for the rows on one side of a key."""
         pairs = zip(self.key, values, strict=True)
-        there = [sa.literal(value, column.type) for column, value in pairs]
-        # The first part follows from the second: an index, or a month, is chosen by it.
+        bounds = [sa.literal(value, column.type) for column, value in pairs]
+        # The first condition follows from the second, and lets the database choose index or month.
         roughly = operator.le if compare is operator.le else operator.ge
-        return roughly(self.key[0], there[0]), compare(sa.tuple_(*self.key), sa.tuple_(*there))
+        return roughly(self.key[0], bounds[0]), compare(sa.tuple_(*self.key), sa.tuple_(*bounds))
 
 
 def count_old(
     store: Store, monitor: str | None, settings: RetentionSettings, now: datetime
 ) -> Counts:
-    """Count what `prune` would remove, and remove nothing.
+    """Return the counts that `prune` would remove, and remove nothing.
 
     Raises:
         StoreError: the database fails.
@@ -113,18 +113,18 @@ def prune(
     batch: int = ROWS_AT_ONCE,
     rest: Callable[[float], None] = time.sleep,
 ) -> Counts:
-    """Remove what is older than the settings allow; how much of what.
+    """Remove results that are older than the settings allow; return the counts.
 
     Args:
-        store: where.
-        monitor: whose; None for all that the store knows, configured or not.
-        settings: how long what is kept.
+        store: the store.
+        monitor: name of the monitor; None for all monitors in the store, configured or not.
+        settings: how long each kind of result is kept.
         now: ages count back from here.
         batch: rows in one transaction.
-        rest: called between two transactions with the seconds to leave to others.
+        rest: called between two transactions with the seconds to leave to other writers.
 
     Raises:
-        StoreError: the database fails; what was removed before stays removed.
+        StoreError: the database fails; results removed before stay removed.
     """
     counts = dict.fromkeys(TABLES, 0)
     for name in _monitors(store, monitor):
@@ -142,16 +142,16 @@ def removals(
     batch: int = ROWS_AT_ONCE,
     rest: Callable[[float], None] = time.sleep,
 ) -> Iterator[tuple[str, int]]:
-    """Remove a monitor's old results batch by batch; what, and how many, after each commit.
+    """Remove a monitor's old results batch by batch; yield the kind and the count of each commit.
 
-    Scores are searched by event time, for which there is an index: those of records that carry
-    a time later than their scoring stay until that time, too, is old enough. A superseded
-    revision goes by its own age, an episode after the last of its flagged records, a detector's
-    weights and lines by the time since it judged last. The ledger's
-    newest run stays, whatever its age: SQLite would give its number away a second time.
+    Scores are found by event time, which has an index: a record with an event time later than its
+    scoring stays until its event time is old enough, too. A superseded revision has its own age. The
+    age of an episode counts from the last of its flagged records, the age of a detector's weights
+    and thresholds from its last verdict. The newest run of the ledger stays, whatever its age,
+    because SQLite would use its number a second time.
 
     Raises:
-        StoreError: the database fails; what was removed before stays removed.
+        StoreError: the database fails; results removed before stay removed.
     """
     for due in _due_of(store, monitor, settings, now):
         if due.name == "artifacts":
@@ -169,7 +169,7 @@ def removals(
 
 
 def due_monitors(store: Store, settings: RetentionSettings, now: datetime) -> list[str]:
-    """The monitors of which something is old enough to be removed.
+    """Return the monitors with results that are old enough to be removed.
 
     Raises:
         StoreError: the database fails.
@@ -181,7 +181,7 @@ def due_monitors(store: Store, settings: RetentionSettings, now: datetime) -> li
 
 
 def drop_empty_partitions(store: Store, settings: RetentionSettings, now: datetime) -> list[str]:
-    """Drop PostgreSQL's months of scores that are empty and so old that they stay so.
+    """Drop PostgreSQL's monthly partitions of scores that are empty and too old to be filled again.
 
     Raises:
         StoreError: the database fails.
@@ -195,15 +195,15 @@ def drop_empty_partitions(store: Store, settings: RetentionSettings, now: dateti
 
 
 def _before(now: datetime, age: timedelta | None) -> datetime | None:
-    """What was made before then is too old; None if nothing can be."""
+    """Return the time before which results are too old; None if no result can be."""
     return None if age is None or age > now - _OLDEST else now - age
 
 
 def _all_due(settings: RetentionSettings, now: datetime) -> Iterator[_Due]:
-    """What is too old, by kind; a kind that is kept forever is left out."""
-    # What was kept quiet goes on teaching nothing: it stays as long as what was told.
-    over_the_line = (Verdict.ANOMALY, Verdict.SUPPRESSED)
-    flagged = sa.or_(*(scores.c.verdict == verdict for verdict in over_the_line))
+    """Yield the kinds of rows that are too old; a kind that is kept for ever is left out."""
+    # Suppressed records stay as long as flagged records, because both are left out of training.
+    above_threshold = (Verdict.ANOMALY, Verdict.SUPPRESSED)
+    flagged = sa.or_(*(scores.c.verdict == verdict for verdict in above_threshold))
     if before := _before(now, settings.scores):
         old = sa.and_(sa.not_(flagged), scores.c.scored_at < before)
         yield _Due("scores", _SCORE, before, old)
@@ -225,26 +225,27 @@ def _all_due(settings: RetentionSettings, now: datetime) -> Iterator[_Due]:
     if before := _before(now, settings.runs):
         newest = runs.alias("newest")
         newest_id = sa.select(sa.func.max(newest.c.id)).scalar_subquery()
-        for job in Job:  # as the index has them
+        for job in Job:  # the order of the index
             yield _Due("runs", _RUN, before, runs.c.id < newest_id, within=runs.c.job == job)
     if before := _before(now, settings.artifacts):
         retired = detectors.c.state.in_((DetectorState.RETIRED, DetectorState.REJECTED))
-        # However old it is: a person may want to go back to what judged until just now.
+        # Not by the detector's own age: a person may want to return to a recently active detector.
         long_ago = sa.func.coalesce(detectors.c.state_at, detectors.c.trained_at) < before
-        lines = thresholds.alias("lines")
-        drawn = sa.exists().where(
-            lines.c.detector_id == detectors.c.id, lines.c.artifact_sha256.is_not(None)
+        moved = thresholds.alias("moved")
+        has_moved = sa.exists().where(
+            moved.c.detector_id == detectors.c.id, moved.c.artifact_sha256.is_not(None)
         )
-        there = sa.or_(detectors.c.artifact_sha256.is_not(None), drawn)
-        yield _Due("artifacts", _DETECTOR, before, sa.and_(retired, long_ago, there))
+        has_artifact = sa.or_(detectors.c.artifact_sha256.is_not(None), has_moved)
+        yield _Due("artifacts", _DETECTOR, before, sa.and_(retired, long_ago, has_artifact))
 
 
 def _due_of(
     store: Store, monitor: str, settings: RetentionSettings, now: datetime
 ) -> Iterator[_Due]:
-    """What of a monitor is too old. Scores that late records are compared with are not.
+    """Yield the rows of a monitor that are too old, except scores that late records need.
 
-    A source may fall silent for longer than scores are kept; what is read again then was judged.
+    A source may be silent for longer than scores are kept. Records that are then read again were
+    judged before.
     """
     mark = store.mark(monitor)
     settled = mark.settled.event_time if mark.settled else None
@@ -258,7 +259,7 @@ def _due_of(
 
 
 def _monitors(store: Store, monitor: str | None) -> list[str]:
-    """The one, or all that the store knows."""
+    """Return this monitor, or all monitors in the store."""
     if monitor is not None:
         return [monitor]
     with store.reading() as connection:
@@ -267,12 +268,12 @@ def _monitors(store: Store, monitor: str | None) -> list[str]:
 
 
 def _remove_rows(store: Store, monitor: str, due: _Due, batch: int) -> Iterator[int]:
-    """Remove stretch after stretch of at most so many rows, those between that stay included."""
+    """Remove rows in batches of keys; rows in between that stay count towards the batch size."""
     keys = sa.select(*due.key).order_by(*due.key).limit(1)
     others = max(1, batch // due.weight) - 1
     last: sa.Row[Any] | None = None
     while True:
-        # The search may pass many rows that stay: it takes no lock that a writer waits for.
+        # The search may pass many rows that stay: it needs no lock that a writer waits for.
         with store.reading() as connection:
             behind = () if last is None else due.beyond(operator.gt, last)
             first = connection.execute(keys.where(due.of(monitor), *behind)).first()
@@ -281,8 +282,8 @@ def _remove_rows(store: Store, monitor: str, due: _Due, batch: int) -> Iterator[
             rest = keys.where(due.old(monitor), *due.beyond(operator.ge, first))
             last = connection.execute(rest.offset(others)).first()
         with store.writing() as connection:
-            # A flagged record's rows in `anomalies` and `contributions` go along.
-            delete = sa.delete(due.table).where(due.stretch(monitor, first, last))
+            # The rows in `anomalies` and `contributions` of a flagged record are deleted with it.
+            delete = sa.delete(due.table).where(due.between(monitor, first, last))
             removed = connection.execute(delete).rowcount
         yield removed
         if last is None:
@@ -290,7 +291,7 @@ def _remove_rows(store: Store, monitor: str, due: _Due, batch: int) -> Iterator[
 
 
 def _count(store: Store, monitor: str, settings: RetentionSettings, now: datetime) -> Counts:
-    """How much of a monitor's is due."""
+    """Return how many rows of a monitor are due, by kind."""
     counts = dict.fromkeys(TABLES, 0)
     all_due = list(_due_of(store, monitor, settings, now))
     with store.reading() as connection:

@@ -1,4 +1,4 @@
-"""What retired detectors leave behind: their weights, the lines drawn for them, their trials."""
+"""Removing what retired detectors need no more: weights, computed thresholds and trials."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +13,7 @@ ARTIFACTS_AT_ONCE = 50  # they are large
 
 
 def remove_artifacts(store: Store, monitor: str, old: sa.ColumnElement[bool]) -> Iterator[int]:
-    """Remove weights and lines of a monitor's old detectors, a few a transaction; how many."""
+    """Remove weights and thresholds of a monitor's old detectors; yield the number per commit."""
     query = sa.select(detectors.c.id, detectors.c.artifact_sha256)
     query = query.where(old).order_by(detectors.c.id).limit(ARTIFACTS_AT_ONCE)
     in_use = sa.or_(
@@ -22,26 +22,26 @@ def remove_artifacts(store: Store, monitor: str, old: sa.ColumnElement[bool]) ->
     )
     while True:
         with store.writing() as connection:
-            # Otherwise one that is made active just now would lose its own.
+            # Otherwise a detector that is being made active could lose its artifact.
             take_turns(connection, monitor)
             found = connection.execute(query).all()
             if not found:
                 return
             ids = [detector_id for detector_id, _ in found]
-            drawn = sa.and_(
+            computed = sa.and_(
                 thresholds.c.detector_id.in_(ids), thresholds.c.artifact_sha256.is_not(None)
             )
-            lines = connection.execute(sa.select(thresholds.c.artifact_sha256).where(drawn))
-            hashes = {sha256 for _, sha256 in found} | set(lines.scalars())
-            for table, mine in ((detectors, detectors.c.id.in_(ids)), (thresholds, drawn)):
-                connection.execute(sa.update(table).where(mine).values(artifact_sha256=None))
+            moved = connection.execute(sa.select(thresholds.c.artifact_sha256).where(computed))
+            hashes = {sha256 for _, sha256 in found} | set(moved.scalars())
+            for table, own in ((detectors, detectors.c.id.in_(ids)), (thresholds, computed)):
+                connection.execute(sa.update(table).where(own).values(artifact_sha256=None))
             unused = sa.delete(artifacts).where(artifacts.c.sha256.in_(hashes - {None}), ~in_use)
             removed = connection.execute(unused).rowcount
         yield removed
 
 
 def remove_trials(store: Store, old: sa.ColumnElement[bool]) -> Iterator[int]:
-    """Remove the trials of old detectors, one a transaction, with the records noted for it."""
+    """Remove the trials of old detectors with their records; yield 1 for each transaction."""
     query = sa.select(detectors.c.id).where(old).order_by(detectors.c.id).limit(1)
     while True:
         with store.writing() as connection:
@@ -54,13 +54,15 @@ def remove_trials(store: Store, old: sa.ColumnElement[bool]) -> Iterator[int]:
 
 
 def unused_artifacts(monitor: str, old: sa.ColumnElement[bool]) -> sa.Select[Any]:
-    """How many artifacts nobody would need any more; a shared one is its newest detector's.
+    """Return a query that counts the artifacts that no detector would need any more.
+
+    A shared artifact belongs to the newest detector that uses it.
 
     Args:
-        monitor: whose.
-        old: which detectors, of any monitor, need theirs no more.
+        monitor: the monitor.
+        old: condition on detectors, of any monitor, that no longer need their artifacts.
     """
-    mine = sa.select(detectors.c.id).where(detectors.c.monitor == monitor)
+    own = sa.select(detectors.c.id).where(detectors.c.monitor == monitor)
     kept = sa.case((old, 0), else_=1).label("kept")
     used = sa.union_all(
         sa.select(detectors.c.artifact_sha256, detectors.c.id, kept),
@@ -72,6 +74,6 @@ def unused_artifacts(monitor: str, old: sa.ColumnElement[bool]) -> sa.Select[Any
         sa.select(used.c.artifact_sha256)
         .where(used.c.artifact_sha256.is_not(None))
         .group_by(used.c.artifact_sha256)
-        .having(sa.func.sum(used.c.kept) == 0, sa.func.max(used.c.id).in_(mine))
+        .having(sa.func.sum(used.c.kept) == 0, sa.func.max(used.c.id).in_(own))
     )
     return sa.select(sa.func.count()).select_from(shas.subquery())

@@ -1,4 +1,4 @@
-"""Snoozes: stretches that somebody wants to be quiet, and what there was in a window of records."""
+"""Snoozes: periods in which anomalies are suppressed, and the records of a period."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from aemon.store.store import KEYS_AT_ONCE, Store
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredSnooze:
-    """A snooze as it was said."""
+    """A snooze as it is stored."""
 
     id: int
     monitor: str
@@ -25,7 +25,7 @@ class StoredSnooze:
 
 
 def add_snooze(store: Store, monitor: str, snooze: Snooze, note: str = "") -> int:
-    """Write down that a stretch is to be quiet; the snooze's id.
+    """Store a period in which anomalies are suppressed; return the snooze's id.
 
     Raises:
         StoreError: the database fails.
@@ -44,7 +44,7 @@ def add_snooze(store: Store, monitor: str, snooze: Snooze, note: str = "") -> in
 
 
 def end_snooze(store: Store, number: int) -> bool:
-    """End a snooze now; what it has covered so far stays covered. False if it was over.
+    """End a snooze now; records judged so far stay suppressed. Return False if it was over.
 
     Raises:
         StoreError: the database fails.
@@ -53,15 +53,15 @@ def end_snooze(store: Store, number: int) -> bool:
     end = sa.case(
         (snoozes.c.since > now, snoozes.c.since), else_=sa.literal(now, snoozes.c.until.type)
     )
-    going_on = sa.and_(snoozes.c.id == number, snoozes.c.until > now)
+    open_now = sa.and_(snoozes.c.id == number, snoozes.c.until > now)
     with store.writing() as connection:
-        return connection.execute(sa.update(snoozes).where(going_on).values(until=end)).rowcount > 0
+        return connection.execute(sa.update(snoozes).where(open_now).values(until=end)).rowcount > 0
 
 
 def all_snoozes(
     store: Store, monitors: Collection[str], until: datetime | None = None
 ) -> list[StoredSnooze]:
-    """The snoozes of these monitors, newest first; only those that end after a time, if given."""
+    """Return the snoozes of these monitors, newest first; with `until` those that end after it."""
     query = (
         sa.select(*(snoozes.c[name] for name in StoredSnooze.__slots__))
         .where(snoozes.c.monitor.in_(monitors))
@@ -90,7 +90,7 @@ def find_snooze(store: Store, number: int) -> StoredSnooze | None:
 def snoozes_of(
     connection: sa.Connection, monitor: str, since: datetime | None = None
 ) -> tuple[Snooze, ...]:
-    """The snoozes of a monitor that reach beyond an event time, or all of them."""
+    """Return the snoozes of a monitor; with `since` those that end after this event time."""
     query = sa.select(*(snoozes.c[name] for name in ("id", "entity", "since", "until"))).where(
         snoozes.c.monitor == monitor
     )
@@ -102,7 +102,7 @@ def snoozes_of(
 def records_between(
     store: Store, monitor: str, entities: Collection[str], after: datetime, until: datetime
 ) -> dict[Identity, datetime]:
-    """(entity, record key) -> event time of what was judged after one time, up to another.
+    """Return (entity, record key) -> event time of judged records after one time, up to another.
 
     Raises:
         StoreError: the database fails.

@@ -1,4 +1,4 @@
-"""The store: transactions on one results database, and how far every monitor has read."""
+"""The store: transactions on one results database, and the watermark of each monitor."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from aemon.errors import SkipError
 from aemon.frame import printable
 from aemon.records import Watermark
 from aemon.store.engine import make_durable, reading, store_errors
-from aemon.store.schema.junk import tell_gone, tell_junk
+from aemon.store.schema.junk import log_junk, log_missing
 from aemon.store.schema.partitions import Partitions
 from aemon.store.schema.tables import monitors, watermarks
 
@@ -30,9 +30,9 @@ class StaleWatermarkError(SkipError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mark:
-    """A monitor's watermark, of which source it is, and the generation a writer must know.
+    """A monitor's watermark, its source, and the generation that a writer must know.
 
-    `settled` trails behind by lateness: no record up to there is looked for any more.
+    `settled` is behind it by the lateness: up to there, no record is looked for any more.
     """
 
     watermark: Watermark | None = None
@@ -45,13 +45,13 @@ class Mark:
 class Commit:
     """One step of a run while its transaction is open. Opened by `Store.commit`.
 
-    What is written through it is written together, or not at all.
+    All rows written through it are committed together, or not at all.
 
     Attributes:
-        store: where.
+        store: the store.
         connection: of the transaction.
-        monitor: whose records.
-        mark: where the monitor stands once this is committed.
+        monitor: name of the monitor.
+        mark: the monitor's mark after this commit.
     """
 
     store: "Store"
@@ -61,10 +61,10 @@ class Commit:
 
 
 class Store:
-    """A results database of this version's schema.
+    """A results database with the schema of this version.
 
-    Every function that takes one raises `StoreError` if the database fails; nothing is then
-    half-written.
+    Every function that takes a store raises `StoreError` if the database fails; its transaction is
+    then rolled back.
     """
 
     def __init__(self, engine: sa.Engine, clock: Clock) -> None:
@@ -74,38 +74,38 @@ class Store:
         self._guard: Callable[[sa.Connection], None] | None = None
 
     def now(self) -> datetime:
-        """The time by the store's clock."""
+        """Return the time by the store's clock."""
         return self._clock()
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """A transaction: committed at the end, taken back on any error."""
+        """Open a transaction: committed at the end, rolled back on any error."""
         with store_errors(self.engine), self.engine.begin() as connection:
             if self._guard is not None:
                 self._guard(connection)
             yield connection
 
     def guarded(self, guard: Callable[[sa.Connection], None]) -> "Store":
-        """The same store, each of whose transactions begins with a check that may forbid it."""
+        """Return the same store with a check at the begin of each transaction."""
         other = copy(self)
-        other._guard = guard  # noqa: SLF001 -- its own kind
+        other._guard = guard  # noqa: SLF001 -- of the same class
         return other
 
     @contextmanager
     def commit(
         self, monitor: str, mark: Mark, to: Watermark, settled: Watermark | None = None
     ) -> Iterator[Commit]:
-        """Open the one transaction of a step: it moves the watermark first, and holds it.
+        """Open the one transaction of a step: it moves the watermark first, and locks its row.
 
-        All else is written within, in the order of the page: verdicts, episodes, the ledger. What
-        is raised within takes everything back, the watermark included. So records and watermark
-        can never part, whatever dies in between.
+        All other rows are written within it: verdicts, episodes, the ledger. An error within rolls
+        back everything, the watermark included. So records and watermark stay consistent, even if
+        aemon is killed in between.
 
         Args:
-            monitor: whose records.
-            mark: where the writer believes the monitor stands.
-            to: the watermark behind these records.
-            settled: how far records need not be looked for any more; as in `mark` by default.
+            monitor: name of the monitor.
+            mark: the mark that the writer knows.
+            to: the watermark after these records.
+            settled: up to where records need no longer be looked for; as in `mark` by default.
 
         Raises:
             StaleWatermarkError: another writer moved the watermark first.
@@ -116,17 +116,17 @@ class Store:
                 moved = self.move(connection, monitor, mark, to, settled)
                 yield Commit(store=self, connection=connection, monitor=monitor, mark=moved)
         except BaseException:
-            self.partitions.forget()  # months that were made within it are gone with it
+            self.partitions.forget()  # months created in the transaction are rolled back with it
             raise
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """A read-only connection on one consistent view of the store."""
+        """Open a read-only connection on one consistent view of the store."""
         with store_errors(self.engine), reading(self.engine) as connection:
             yield connection
 
     def make_durable(self) -> None:
-        """Have all that is committed survive a loss of power.
+        """Ensure that all commits survive a loss of power.
 
         Raises:
             StoreError: the disk fails.
@@ -134,17 +134,17 @@ class Store:
         make_durable(self.engine)
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         self.engine.dispose()
 
     def add_monitors(self, names: Iterable[str]) -> None:
-        """Make sure every monitor has its row."""
+        """Add a row for each monitor that has none."""
         rows = [{"name": name, "created_at": self._clock()} for name in names]
         with self.writing() as connection:
             connection.execute(self.insert_or_ignore(monitors), rows)
 
     def mark(self, monitor: str) -> Mark:
-        """The monitor's watermark; generation 0 if it has none yet."""
+        """Return the monitor's mark; with generation 0 if it has no watermark yet."""
         with self.reading() as connection:
             row = connection.execute(
                 sa.select(watermarks).where(watermarks.c.monitor == monitor)
@@ -152,8 +152,8 @@ class Store:
             known = connection.execute(
                 sa.select(monitors.c.name).where(monitors.c.name == monitor)
             ).one_or_none()
-        if known is None:  # somebody removed it, and no row that names it could be written
-            tell_gone(f"the row {monitor} of `monitors`")
+        if known is None:  # a person removed it; no row that refers to it could be written
+            log_missing(f"the row {monitor} of `monitors`")
             self.add_monitors([monitor])
         if row is None:
             return Mark()
@@ -175,13 +175,13 @@ class Store:
         to: Watermark,
         settled: Watermark | None = None,
     ) -> Mark:
-        """Compare and set: the new mark, `settled` where it was unless it moves, too.
+        """Move the watermark by compare-and-set; return the new mark.
 
-        The watermark's row is the writers' turnstile: whoever moves it holds it until the end of
-        the transaction, and no other writes verdicts of this monitor before.
+        Writers of a monitor take turns at the watermark's row: a writer that moves it locks it
+        until the end of the transaction. No other writes verdicts of this monitor before.
 
         Raises:
-            StaleWatermarkError: somebody moved it since `mark` was read.
+            StaleWatermarkError: another writer moved it since `mark` was read.
         """
         settled = settled or mark.settled
         values = {
@@ -207,15 +207,15 @@ class Store:
         return replace(mark, watermark=to, generation=mark.generation + 1, settled=settled)
 
     def insert_or_ignore(self, table: sa.Table) -> Any:
-        """An insert that leaves rows alone whose key is there already."""
+        """Return an insert that skips rows with an existing key."""
         dialect = sqlite if self.engine.dialect.name == "sqlite" else postgresql
         insert = dialect.insert(table).on_conflict_do_nothing()
-        # How many rows were new is asked of every such insert; SQLAlchemy forgets it otherwise.
+        # Callers need the number of new rows; SQLAlchemy does not keep it otherwise.
         return insert.execution_options(preserve_rowcount=True)
 
 
 def as_json(watermark: Watermark | None) -> dict[str, Any] | None:
-    """A watermark as a JSON column holds it."""
+    """Return a watermark as the value of a JSON column."""
     if watermark is None:
         return None
     time = watermark.event_time
@@ -227,7 +227,7 @@ def as_json(watermark: Watermark | None) -> dict[str, Any] | None:
 
 
 def from_json(noted: dict[str, Any] | None) -> Watermark | None:
-    """The inverse of `as_json`."""
+    """Return the watermark of a value of `as_json`; None if it is invalid."""
     if noted is None:
         return None
     try:
@@ -238,5 +238,5 @@ def from_json(noted: dict[str, Any] | None) -> Watermark | None:
             position=str(noted["position"]),
         )
     except (KeyError, TypeError, ValueError, OverflowError):
-        tell_junk("a watermark", noted)
+        log_junk("a watermark", noted)
         return None

@@ -1,4 +1,4 @@
-"""How detectors follow each other: trials, promotion, rejection and the way back."""
+"""How detectors replace each other: trials, promotion, rejection, return to an earlier one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from aemon.store.store import Row, StaleWatermarkError, Store
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trial:
-    """How a detector in the shadow did beside the active one, so far."""
+    """The counts of a detector on trial and the active detector, so far."""
 
     detector_id: int
     active_id: int
@@ -31,7 +31,7 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """What some more records add to a trial: counts, and the rows of those that were flagged."""
+    """The counts that some more records add to a trial, and the rows of the flagged records."""
 
     records: int
     flagged: int
@@ -46,7 +46,7 @@ COUNTS = (
     "records", "flagged", "flagged_by_active", "flagged_by_both", "critical_by_active",
     "critical_kept",
 )  # fmt: skip
-"""What a trial counts."""
+"""The counts of a trial."""
 
 
 def set_state(
@@ -57,14 +57,14 @@ def set_state(
     now: datetime,
     reason: str,
 ) -> int:
-    """Move the monitor's detectors from one state to another; how many there were."""
-    mine = (detectors.c.monitor == monitor, detectors.c.state == was)
+    """Move the monitor's detectors from one state to another; return their number."""
+    of_state = (detectors.c.monitor == monitor, detectors.c.state == was)
     values = {"state": state, "state_at": now, "state_reason": printable(reason)}
-    return connection.execute(sa.update(detectors).where(*mine).values(values)).rowcount
+    return connection.execute(sa.update(detectors).where(*of_state).values(values)).rowcount
 
 
 def begin_trial(connection: sa.Connection, detector_id: int, active_id: int, now: datetime) -> None:
-    """Note that a detector is held against the active one from now on."""
+    """Begin a trial: from now on the detector is compared with the active detector."""
     counts = dict.fromkeys(COUNTS, 0)
     times = {"began_at": now, "updated_at": now}
     row = {"detector_id": detector_id, "active_id": active_id, **times, **counts}
@@ -72,19 +72,19 @@ def begin_trial(connection: sa.Connection, detector_id: int, active_id: int, now
 
 
 def note_step(connection: sa.Connection, detector_id: int, step: Step, now: datetime) -> None:
-    """Add what a detector on trial said of some records, in the transaction of their verdicts."""
+    """Add a step to a trial, in the transaction of its verdicts."""
     values = {name: trials.c[name] + getattr(step, name) for name in COUNTS}
-    mine = trials.c.detector_id == detector_id
-    connection.execute(sa.update(trials).where(mine).values({**values, "updated_at": now}))
+    own = trials.c.detector_id == detector_id
+    connection.execute(sa.update(trials).where(own).values({**values, "updated_at": now}))
     if step.verdicts:
         dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-        # Where not all scores are kept, a key that comes again is taken for a new record.
+        # If not all scores are kept, a repeated key counts as a new record.
         insert = dialect.insert(trial_verdicts).on_conflict_do_nothing()
         connection.execute(insert, [{"detector_id": detector_id, **row} for row in step.verdicts])
 
 
 def find_trial(store: Store, detector_id: int) -> Trial | None:
-    """The trial of a detector, if it had one.
+    """Return the trial of a detector; None if it had none.
 
     Raises:
         StoreError: the database fails.
@@ -98,12 +98,12 @@ def find_trial(store: Store, detector_id: int) -> Trial | None:
 
 
 def differing(store: Store, detector_id: int, limit: int) -> list[Row]:
-    """The newest records of a trial that one of the two flagged and the other did not."""
+    """Return the newest records of a trial that only one of the two detectors flagged."""
     table = trial_verdicts
-    apart = (table.c.exceedance > 1) != (table.c.active_exceedance > 1)
+    differ = (table.c.exceedance > 1) != (table.c.active_exceedance > 1)
     query = (
         sa.select(table)
-        .where(table.c.detector_id == detector_id, apart)
+        .where(table.c.detector_id == detector_id, differ)
         .order_by(table.c.event_time.desc(), table.c.record_key.desc())
         .limit(limit)
     )
@@ -114,35 +114,35 @@ def differing(store: Store, detector_id: int, limit: int) -> list[Row]:
 def promote(
     store: Store, monitor: str, detector_id: int, reason: str, *, instead_of: int | None
 ) -> None:
-    """Make a detector the active one; the next tick judges with it.
+    """Make a detector the active one; the next run judges with it.
 
     Args:
-        store: where.
-        monitor: whose.
-        detector_id: the one.
+        store: the store.
+        monitor: name of the monitor.
+        detector_id: the detector.
         reason: why, in plain words.
-        instead_of: the active one it is to replace.
+        instead_of: id of the active detector that is replaced; None if there is none.
 
     Raises:
-        StaleWatermarkError: another one became active meanwhile, or its weights were removed.
+        StaleWatermarkError: another detector became active meanwhile, or the weights were removed.
         StoreError: the database fails.
     """
     now = store.now()
-    mine = detectors.c.monitor == monitor
+    own = detectors.c.monitor == monitor
     with store.writing() as connection:
         take_turns(connection, monitor)
         active = connection.execute(
-            sa.select(detectors.c.id).where(mine, detectors.c.state == DetectorState.ACTIVE)
+            sa.select(detectors.c.id).where(own, detectors.c.state == DetectorState.ACTIVE)
         ).scalar()
-        there = connection.execute(
+        version = connection.execute(
             sa.select(detectors.c.version).where(
-                mine, detectors.c.id == detector_id, detectors.c.artifact_sha256.is_not(None)
+                own, detectors.c.id == detector_id, detectors.c.artifact_sha256.is_not(None)
             )
         ).scalar()
-        if active != instead_of or there is None:
+        if active != instead_of or version is None:
             raise StaleWatermarkError(f"{monitor}: its detectors changed meanwhile")
-        told = f"detector {there} was made active"
-        set_state(connection, monitor, DetectorState.ACTIVE, DetectorState.RETIRED, now, told)
+        replaced = f"detector {version} was made active"
+        set_state(connection, monitor, DetectorState.ACTIVE, DetectorState.RETIRED, now, replaced)
         connection.execute(
             sa.update(detectors)
             .where(detectors.c.id == detector_id)
@@ -152,7 +152,7 @@ def promote(
 
 
 def _restart(connection: sa.Connection, monitor: str, active_id: int, now: datetime) -> None:
-    """What a shadow was like beside another says nothing of it beside the one active now."""
+    """Begin the trial again: its results beside the earlier active detector no longer count."""
     on_trial = connection.execute(
         sa.select(detectors.c.id).where(
             detectors.c.monitor == monitor, detectors.c.state == DetectorState.SHADOW
@@ -166,12 +166,12 @@ def _restart(connection: sa.Connection, monitor: str, active_id: int, now: datet
 
 
 def reject(store: Store, monitor: str, detector_id: int, reason: str) -> None:
-    """End a trial against the detector.
+    """End a trial: the detector is rejected.
 
     Raises:
         StoreError: the database fails.
     """
-    mine = (detectors.c.id == detector_id, detectors.c.state == DetectorState.SHADOW)
+    on_trial = (detectors.c.id == detector_id, detectors.c.state == DetectorState.SHADOW)
     values = {
         "state": DetectorState.REJECTED,
         "state_at": store.now(),
@@ -179,14 +179,14 @@ def reject(store: Store, monitor: str, detector_id: int, reason: str) -> None:
     }
     with store.writing() as connection:
         take_turns(connection, monitor)
-        connection.execute(sa.update(detectors).where(*mine).values(values))
+        connection.execute(sa.update(detectors).where(*on_trial).values(values))
 
 
 def version_before(store: Store, monitor: str) -> tuple[int, int]:
-    """(id, version) of the detector that was active before the one that is.
+    """Return (id, version) of the detector that was active before the present active detector.
 
     Raises:
-        DetectorError: there is none whose weights are still there.
+        DetectorError: no earlier detector still has its weights.
         StoreError: the database fails.
     """
     query = (
@@ -203,14 +203,14 @@ def version_before(store: Store, monitor: str) -> tuple[int, int]:
         row = connection.execute(query).first()
     if row is None:
         raise DetectorError(
-            f"{monitor}: no earlier detector is there to go back to",
-            todo="`aemon detectors list` shows what there is",
+            f"{monitor}: there is no earlier detector to return to",
+            todo="`aemon detectors list` shows the detectors",
         )
     return int(row[0]), int(row[1])
 
 
 def take_turns(connection: sa.Connection, monitor: str) -> None:
-    """Wait until nobody else changes which of a monitor's detectors there are, and who judges."""
+    """Lock a monitor's detectors: no other writer changes them until the transaction ends."""
     connection.execute(
         sa.select(monitors.c.name).where(monitors.c.name == monitor).with_for_update()
     )

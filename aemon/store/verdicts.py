@@ -23,13 +23,13 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VerdictRows:
-    """Judged records, and for the flagged ones what goes into `anomalies` and `contributions`.
+    """Judged records, and for the flagged records the rows of `anomalies` and `contributions`.
 
     Attributes:
         scores: columns of `scores` of N records, without monitor, revision and run; event times
             as datetime64[us] in UTC.
         anomalies: rows without monitor and revision.
-        contributions: rows likewise.
+        contributions: rows without monitor and revision.
     """
 
     scores: Columns
@@ -41,25 +41,25 @@ class VerdictRows:
 
     @property
     def event_times(self) -> npt.NDArray[np.datetime64]:
-        """(N,) when each record happened."""
+        """(N,) event time of each record."""
         return np.asarray(self.scores["event_time"], dtype="datetime64[us]")
 
     def identities(self) -> Iterator[Identity]:
-        """(entity, record key) of each of the N records."""
+        """Yield (entity, record key) of each of the N records."""
         return zip(self.scores["entity"], self.scores["record_key"], strict=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Saved:
-    """What becomes of N judged records.
+    """The changes that N judged records make in the store.
 
     Attributes:
         fresh: (N,) had no verdict before.
-        revised: (N,) had another one; the rest had the same and are as they were.
+        revised: (N,) had a different verdict before; all other known records are unchanged.
         flagged: (N,) anomalous now, and not known to be before.
         suppressed: (N,) suppressed now, and not known to be before.
         identities: (entity, record key) of each of the N records.
-        known: the verdicts there were before, by record.
+        known: the verdicts before, by record.
         at: when they were judged.
     """
 
@@ -73,21 +73,21 @@ class Saved:
 
 
 def compare_verdicts(commit: Commit, rows: VerdictRows, *, again: bool = False) -> Saved:
-    """Find out which of N judged records are new, and which have changed.
+    """Compare N judged records with the store: which are new, and which have changed.
 
-    A record that has a verdict already gets a new revision if what was judged has changed: its
-    values or its time, or with `again` the detector or threshold. Otherwise it is left alone.
+    A known record gets a new revision if its values or its time have changed, or with `again` its
+    detector or threshold. All other known records stay unchanged.
 
     Args:
-        commit: of the run.
+        commit: the open transaction of the run.
         rows: the verdicts.
-        again: records were judged again by choice, perhaps by another detector.
+        again: True if the records were judged again on purpose, perhaps by another detector.
 
     Raises:
         StoreError: the database fails.
     """
     store = commit.store
-    # Before `scores` is touched: who makes a month waits for all that have touched it.
+    # Before `scores` is used: creating a partition waits for all transactions that use `scores`.
     store.partitions.make(commit.connection, rows.event_times, store.now())
     identities = list(rows.identities())
     known = known_records(commit.connection, commit.monitor, identities)
@@ -103,28 +103,28 @@ def save_verdicts(
     episodes: Mapping[int, int] | None = None,
     keep: float = 1.0,
 ) -> None:
-    """Write the verdicts that are new or have changed, with what is known of the flagged records.
+    """Write the new and changed verdicts, with the rows of the flagged records.
 
     Args:
-        commit: of the run.
+        commit: the open transaction of the run.
         rows: the verdicts.
-        saved: what `compare_verdicts` says of them.
+        saved: the result of `compare_verdicts`.
         run_id: the run's row in the ledger.
         episodes: row -> id of its episode, of every newly flagged record.
-        keep: share of the normal records whose scores are kept; all others are.
+        keep: share of the normal records whose scores are stored; all other scores are stored.
 
     Raises:
         StoreError: the database fails.
     """
     connection, monitor, identities = commit.connection, commit.monitor, saved.identities
-    whose = {identities[row]: episode for row, episode in (episodes or {}).items()}
+    episode_ids = {identities[row]: episode for row, episode in (episodes or {}).items()}
     old = {
         identities[place]: saved.known[identities[place]]
         for place in np.flatnonzero(saved.revised).tolist()
     }
     if old:
         _supersede(connection, monitor, list(old.items()), saved.at)
-        whose = {**episodes_of(connection, monitor, old), **whose}
+        episode_ids = {**episodes_of(connection, monitor, old), **episode_ids}
     thinned = saved.fresh & _thinned(rows, keep) if keep < 1 else np.zeros(len(rows), dtype=bool)
     places: list[int] = np.flatnonzero((saved.fresh | saved.revised) & ~thinned).tolist()
     revision = {identity: was.revision + 1 for identity, was in saved.known.items()}
@@ -136,28 +136,28 @@ def save_verdicts(
         else Same(FIRST_REVISION, len(places)),
         "run_id": Same(run_id, len(places)),
     }
-    columns = _as_they_came(rows.scores, identities, old)
+    columns = _with_first_lateness(rows.scores, identities, old)
     columns = take(columns, places) if len(places) < len(rows) else columns
     write_rows(connection, scores, {**own, **columns})
-    there = set(written) if len(places) < len(rows) else None
+    present = set(written) if len(places) < len(rows) else None
     for table, table_rows in ((anomalies, rows.anomalies), (contributions, rows.contributions)):
         named = [
             {
                 "monitor": monitor,
                 "revision": revision.get(_identity(row), FIRST_REVISION),
                 **row,
-                **({"episode_id": _episode_of(row, whose)} if table is anomalies else {}),
+                **({"episode_id": _episode_of(row, episode_ids)} if table is anomalies else {}),
             }
             for row in table_rows
-            if there is None or _identity(row) in there
+            if present is None or _identity(row) in present
         ]
         write_rows(connection, table, as_columns(named))
 
 
-def _as_they_came(
+def _with_first_lateness(
     columns: Columns, identities: Sequence[Identity], old: Mapping[Identity, Known]
 ) -> Columns:
-    """Columns of `scores` where a known record stays late or not: it came when it came."""
+    """Return the columns of `scores` with `late` of known records as it was first stored."""
     if not old:
         return columns
     pairs = zip(identities, columns["late"], strict=True)
@@ -172,7 +172,7 @@ def _compare(
     *,
     again: bool,
 ) -> Saved:
-    """Which records are new, and which are known and have changed."""
+    """Return which records are new, and which are known and have changed."""
     fresh = np.ones(len(rows), dtype=bool)
     revised = np.zeros(len(rows), dtype=bool)
     verdicts = np.array(rows.scores["verdict"], dtype=object).reshape(len(rows))
@@ -202,7 +202,7 @@ def _compare(
 
 
 def _episode_of(row: Row, episodes: Mapping[Identity, int]) -> int | None:
-    """The episode of a record over the line; what is kept quiet now is in none, whatever it was."""
+    """Return the episode of a record above the threshold; None if the record is suppressed now."""
     return None if row.get("quiet") else episodes.get(_identity(row))
 
 
@@ -210,7 +210,7 @@ _THINNED = (Verdict.NORMAL.value, Verdict.IDLE.value)
 
 
 def _thinned(rows: VerdictRows, keep: float) -> Flags:
-    """Which normal and idle records are not kept (N,): told by their keys, so always the same ones."""
+    """Return which normal and idle records are not stored (N,); their keys decide."""
     return np.array(
         [
             verdict in _THINNED and is_thinned(key, keep)
@@ -221,7 +221,7 @@ def _thinned(rows: VerdictRows, keep: float) -> Flags:
 
 
 def is_thinned(record_key: str, keep: float) -> bool:
-    """Whether a normal record is among those whose scores are not kept."""
+    """Return whether the score of a normal record with this key is not stored."""
     return crc32(record_key.encode()) >= keep * 2**32
 
 
@@ -235,7 +235,7 @@ def _supersede(
     old: Sequence[tuple[Identity, Known]],
     at: datetime,
 ) -> None:
-    """Note on old revisions that they are history."""
+    """Mark old revisions as superseded at a time."""
     statement = (
         sa.update(scores)
         .where(
@@ -257,29 +257,29 @@ def _supersede(
 
 
 def settle(store: Store, monitor: str, mark: Mark, settled: Watermark, keep: float) -> Mark:
-    """Look for no record up to `settled` any more; the new mark.
+    """Look no longer for records up to `settled`, and delete thinned scores; return the new mark.
 
-    Only now can scores be thinned that late records might have been compared with.
+    Scores are thinned only now, because late records might have been compared with them before.
 
     Raises:
         StaleWatermarkError: another writer moved the watermark first.
         StoreError: the database fails.
     """
     if mark.watermark is None:
-        raise ValueError("nothing can be settled before something was read")
+        raise ValueError("nothing can be settled before a record was read")
     with store.writing() as connection:
         moved = store.move(connection, monitor, mark, mark.watermark, settled)
         began = mark.settled.event_time if mark.settled else None
         if keep < 1 and began is not None and settled.event_time is not None:
-            stretch = scores.c.event_time.between(began, settled.event_time)
+            period = scores.c.event_time.between(began, settled.event_time)
             normal = scores.c.verdict.in_(_THINNED)
             query = sa.select(scores.c.record_key).where(
-                scores.c.monitor == monitor, stretch, normal
+                scores.c.monitor == monitor, period, normal
             )
             keys = [key for (key,) in connection.execute(query) if is_thinned(key, keep)]
             for start in range(0, len(keys), KEYS_AT_ONCE):
                 some = scores.c.record_key.in_(keys[start : start + KEYS_AT_ONCE])
                 connection.execute(
-                    sa.delete(scores).where(scores.c.monitor == monitor, stretch, normal, some)
+                    sa.delete(scores).where(scores.c.monitor == monitor, period, normal, some)
                 )
     return moved

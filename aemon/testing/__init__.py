@@ -1,6 +1,6 @@
-"""What a package that adds a kind of source tests it with: the suite that our own kinds pass.
+"""Test suites for kinds of source: aemon's own kinds pass them, and kinds of other packages must.
 
-It needs pytest, which aemon itself does not.
+The suites need pytest, which aemon itself does not.
 """
 
 import pytest

@@ -1,4 +1,4 @@
-"""What every replayable source promises, whatever it reads from."""
+"""The contract of replayable sources as a test suite: promises that every kind must keep."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -25,7 +25,7 @@ class ReplayableContract:
 
     @pytest.fixture
     def world(self, tmp_path: Path) -> Iterator[World]:
-        """A world without records."""
+        """Yield a world without records, and close it."""
         world = self.make_world(tmp_path)
         yield world
         world.close()
@@ -42,7 +42,7 @@ class ReplayableContract:
         world.add(list(range(10)))
         assert all(len(keys) <= 3 for keys in keys_in_steps(world.source, 3))
 
-    def test_more_is_said_only_when_there_is_more(self, world: World) -> None:
+    def test_more_is_true_only_when_there_is_more(self, world: World) -> None:
         world.add([1, 2, 3])
         assert world.source.fetch(None, 2).more
         assert not world.source.fetch(None, 3).more
@@ -51,8 +51,8 @@ class ReplayableContract:
     @pytest.mark.parametrize("limit", [1, 2, 5])
     def test_records_of_one_time_may_be_spread_over_reads(self, world: World, limit: int) -> None:
         keys = world.add([5] * 7)
-        there = set(keys) if world.known_by_time else keys
-        assert sorted(all_keys(world.source, limit)) == sorted(there)
+        distinct = set(keys) if world.known_by_time else keys
+        assert sorted(all_keys(world.source, limit)) == sorted(distinct)
 
     def test_the_same_watermark_reads_the_same_records(self, world: World) -> None:
         world.add(list(range(6)))
@@ -69,7 +69,7 @@ class ReplayableContract:
         )
         assert len(all_keys(world.source, 2, stored)) == len(keys) - 2
 
-    def test_records_that_come_between_two_reads_are_read_next(self, world: World) -> None:
+    def test_records_that_arrive_between_two_reads_are_read_next(self, world: World) -> None:
         world.add([1, 2])
         mark = world.source.fetch(None, 10).watermark
         later = world.add([3, 4] if world.known_by_time else [2, 3])
@@ -83,7 +83,7 @@ class ReplayableContract:
         assert not fetched.more
         assert fetched.watermark == mark
 
-    def test_a_watermark_tells_the_last_records_time_in_utc(self, world: World) -> None:
+    def test_a_watermark_has_the_last_records_time_in_utc(self, world: World) -> None:
         world.add([1, 2, 3])
         mark = world.source.fetch(None, 10).watermark
         assert mark is not None
@@ -104,14 +104,14 @@ class ReplayableContract:
         newest = world.source.newest(mark, 3)
         assert [str(key) for key in newest.table[world.source.roles.key]] == order[2:5]
 
-    def test_reading_goes_on_after_the_newest_records(self, world: World) -> None:
+    def test_reading_continues_after_the_newest_records(self, world: World) -> None:
         world.add(list(range(8)))
         mark = world.source.newest(None, 3).watermark
         assert all_keys(world.source, 10, mark) == []
         later = world.add([9, 10])
         assert sorted(all_keys(world.source, 10, mark)) == sorted(later)
 
-    def test_records_are_counted_no_further_than_asked(self, world: World) -> None:
+    def test_records_are_counted_up_to_the_limit(self, world: World) -> None:
         world.add(list(range(8)))
         assert world.source.count(5) == 5
         assert world.source.count(100) == 8

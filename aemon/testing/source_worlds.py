@@ -1,4 +1,4 @@
-"""Worlds that a source reads from, in which a test makes records happen."""
+"""Worlds that a source reads from, in which a test makes records."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ EPOCH = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def moment(seconds: int) -> datetime:
-    """Return the time so many seconds after the beginning of every world."""
+    """Return the time this number of seconds after the beginning of every world."""
     return EPOCH + timedelta(seconds=seconds)
 
 
@@ -18,9 +18,9 @@ class World:
     """A world that a replayable source reads.
 
     Attributes:
-        source: what is tested.
-        known_by_time: records of one time are one.
-        secret: a password that the source was given, which it may not tell.
+        source: the source under test.
+        known_by_time: whether records with equal times are the same record.
+        secret: a password of the source, which no message may show.
     """
 
     source: Replayable
@@ -32,7 +32,7 @@ class World:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Let go of all that the world holds."""
+        """Close all that the world has opened."""
         self.source.close()
 
 
@@ -40,10 +40,10 @@ class StreamWorld:
     """A world that a stream listens to.
 
     Attributes:
-        stream: what is tested.
-        secret: a password that the stream was given, which it may not tell.
-        keeps: whether the other side keeps records until they are acknowledged. The stream of such a
-            world was asked to `resume`.
+        stream: the stream under test.
+        secret: a password of the stream, which no message may show.
+        keeps: whether the other side keeps records until they are acknowledged. The stream of such
+            a world was opened with `resume`.
     """
 
     stream: Stream
@@ -55,25 +55,25 @@ class StreamWorld:
         raise NotImplementedError
 
     def crash(self, notes: Sequence[str], acknowledged: int) -> None:
-        """End the stream as kill -9 does, and let another resume by these notes.
+        """End the stream as kill -9 does, and resume with another stream from these notes.
 
-        Returns when what the other side has kept has come again. Asked of a world that `keeps`.
+        Return after the kept records were delivered again. Called only for a world that `keeps`.
 
         Args:
-            notes: those of the pieces that were kept.
-            acknowledged: records of which the other side has got the acknowledgement.
+            notes: of the pieces that were kept.
+            acknowledged: records whose acknowledgement the other side has received.
         """
         raise NotImplementedError
 
     def close(self) -> None:
-        """Let go of all that the world holds."""
+        """Close all that the world has opened."""
         self.stream.close()
 
 
 def keys_in_steps(
     source: Replayable, limit: int, watermark: Watermark | None = None
 ) -> Iterator[list[str]]:
-    """Return the keys of each read, for a watermark that moves until there is no more."""
+    """Yield the keys of each read, with a watermark that moves until there are no more records."""
     while True:
         fetched = source.fetch(watermark, limit)
         yield [str(key) for key in fetched.table[source.roles.key]]
@@ -83,5 +83,5 @@ def keys_in_steps(
 
 
 def all_keys(source: Replayable, limit: int, watermark: Watermark | None = None) -> list[str]:
-    """Return the keys of all reads, for a watermark that moves until there is no more."""
+    """Return the keys of all reads, with a watermark that moves until there are no more records."""
     return [key for keys in keys_in_steps(source, limit, watermark) for key in keys]

@@ -1,4 +1,4 @@
-"""What every stream promises, whatever it listens to."""
+"""The contract of streams as a test suite: promises that every stream must keep."""
 
 import threading
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ def keys_of(arrived: Arrived, stream: Stream) -> list[str]:
 
 
 def taken_in_steps(stream: Stream, limit: int) -> Iterator[list[str]]:
-    """Return the keys of each piece, until there is no more."""
+    """Yield the keys of each piece, until there are no more records."""
     while True:
         arrived = stream.take(limit)
         yield keys_of(arrived, stream)
@@ -26,7 +26,7 @@ def taken_in_steps(stream: Stream, limit: int) -> Iterator[list[str]]:
 
 
 def kept(world: StreamWorld, records: int, *, acknowledge: bool = True) -> list[str]:
-    """Take so many records as an inbox does that keeps them; return the notes of their pieces."""
+    """Take this number of records, as an inbox does that keeps them; return the pieces' notes."""
     arrived = world.stream.take(records)
     assert len(arrived.table) == records
     if arrived.done is not None and acknowledge:
@@ -48,12 +48,12 @@ class StreamContract:
 
     @pytest.fixture
     def threads_before(self) -> set[threading.Thread]:
-        """The threads that run before there is a world."""
+        """Return the threads that run before the world is made."""
         return set(threading.enumerate())
 
     @pytest.fixture
     def world(self, threads_before: set[threading.Thread], tmp_path: Path) -> Iterator[StreamWorld]:
-        """A world in which nothing has arrived."""
+        """Yield a world in which nothing has arrived, and close it."""
         world = self.make_world(tmp_path)
         yield world
         world.close()
@@ -70,7 +70,7 @@ class StreamContract:
         world.add(list(range(10)))
         assert all(len(keys) <= 3 for keys in taken_in_steps(world.stream, 3))
 
-    def test_more_is_said_only_when_there_is_more(self, world: StreamWorld) -> None:
+    def test_more_is_true_only_when_there_is_more(self, world: StreamWorld) -> None:
         world.add([1, 2, 3])
         assert world.stream.take(2).more
         assert not world.stream.take(1).more

@@ -1,1 +1,1 @@
-"""Event times, whichever way they are written."""
+"""Event times in all the forms in which they are written."""

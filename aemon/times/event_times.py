@@ -1,4 +1,4 @@
-"""From a column of whatever type to event times in UTC."""
+"""Reading a column of any type as event times in UTC."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,8 +11,8 @@ from aemon.times.number_times import NO_TIME, Moments, times_by_name, times_of_n
 from aemon.times.text_times import order_of, read_text
 from aemon.times.time_format import NAMES, names_zone
 
-# Outside of these, what nanoseconds can hold, a time is a sentinel or a slip, such as 9999-12-31:
-# read as the newest record's time it would stand in the way of every real one.
+# The range of nanoseconds. A time outside is a placeholder or an error, such as 9999-12-31. If it
+# were read as the time of the newest record, all real records would be older.
 EARLIEST = np.datetime64("1678-01-01", "us")
 LATEST = np.datetime64("2262-01-01", "us")
 
@@ -26,18 +26,18 @@ _DECIMAL_COMMA = r"^(-?\d+),(\d+)$"
 def event_times(
     column: pd.Series, timezone: str, form: str | None = None, order: str | None = None
 ) -> npt.NDArray[np.datetime64]:
-    """Event times as datetime64[us] in UTC; NaT where a value is no time, or could be two.
+    """Return event times as datetime64[us] in UTC; NaT for a value without a time or with two.
 
-    Text is read as ISO 8601, with or without an offset, and in the other ways of `read_text`.
+    Text is read as ISO 8601, with or without an offset, and in the other forms of `read_text`.
     Numbers, also as text, are counts or digits by their size: see `times_of_numbers`. A time
-    without offset is one of `timezone`; where that zone's clock change repeats it, the earlier
-    of the two is meant, and where it is skipped, the first moment after the gap.
+    without offset is in `timezone`. If that zone's clock change repeats it, the earlier time is
+    meant; if the change skips it, the first moment after the gap.
 
     Args:
-        column: (N,) of whatever type.
-        timezone: of times that carry none.
-        form: the one way in which text and numbers are written; see `time_format`.
-        order: of dates of three numbers, one of `ORDERS`; None: the one that all can have.
+        column: (N,) of any type.
+        timezone: zone of times without an offset.
+        form: the only form of text and numbers; see `time_format`.
+        order: of dates of three numbers, one of `ORDERS`; None: the order that fits all of them.
     """
     if pd.api.types.is_datetime64_any_dtype(column):
         return _in_utc(column, timezone)
@@ -55,11 +55,11 @@ def event_times(
 def _from_objects(
     column: pd.Series, timezone: str, form: str | None, order: str | None
 ) -> npt.NDArray[np.datetime64]:
-    """Times of a column that may mix text, numbers, dates and datetimes with and without zone."""
-    taken = column.map(_time_kind).to_numpy(dtype=object)
+    """Read a column that may mix text, numbers, dates and datetimes with and without zone."""
+    kinds = column.map(_time_kind).to_numpy(dtype=object)
     times = np.full(len(column), NO_TIME)
-    for kind in set(taken) - {""}:
-        rows = taken == kind
+    for kind in set(kinds) - {""}:
+        rows = kinds == kind
         part = column[rows]
         if kind == "text":
             times[rows] = _from_text(part.astype("string"), timezone, form, order)
@@ -110,7 +110,7 @@ def _from_text(
 
 def _from_iso(text: pd.Series, timezone: str) -> npt.NDArray[np.datetime64]:
     # pandas would read words such as "now" and "today" as the current time.
-    text = text.where(text.str[:1].str.isdigit() == True)  # noqa: E712 -- missing counts as no
+    text = text.where(text.str[:1].str.isdigit() == True)  # noqa: E712 -- missing counts as False
     parsed = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True)
     if timezone == "UTC":
         return _in_utc(parsed, timezone)
@@ -122,21 +122,21 @@ def _from_iso(text: pd.Series, timezone: str) -> npt.NDArray[np.datetime64]:
 
 
 def _from_words(text: pd.Series, timezone: str, order: str | None) -> npt.NDArray[np.datetime64]:
-    """Times that are written neither as ISO 8601 nor as numbers."""
-    written = text.tolist()
-    order = order or order_of(written)[0]
-    read = pd.Series([read_text(one, order, timezone) for one in written], dtype=object)
+    """Read times that are written neither as ISO 8601 nor as numbers."""
+    texts = text.tolist()
+    order = order or order_of(texts)[0]
+    read = pd.Series([read_text(item, order, timezone) for item in texts], dtype=object)
     return _from_objects(read, timezone, None, None)
 
 
 def _numbers_of(text: pd.Series) -> pd.Series:
-    """Texts as numbers, with a decimal point or comma."""
+    """Return texts as numbers, with a decimal point or comma."""
     plain = text.str.replace(_DECIMAL_COMMA, r"\1.\2", regex=True)
     return pd.to_numeric(plain.where(plain.str[:1].str.contains(r"[-+.\d]")), errors="coerce")
 
 
 def _by_format(column: pd.Series, timezone: str, form: str) -> npt.NDArray[np.datetime64]:
-    """Times of N texts or numbers that are all written in one way."""
+    """Read N texts or numbers that are all written in one form."""
     if form in NAMES:
         numbers = _numbers_of(column) if isinstance(column.dtype, pd.StringDtype) else column
         return _together(*times_by_name(numbers, form), timezone)
@@ -152,16 +152,16 @@ def _from_numbers(numbers: pd.Series, timezone: str) -> npt.NDArray[np.datetime6
 
 
 def _together(fixed: Moments, local: Moments, timezone: str) -> npt.NDArray[np.datetime64]:
-    """Times in UTC and times by the wall clock as one array."""
-    there = ~np.isnat(local)
-    if there.any():
-        fixed[there] = _in_utc(pd.Series(local[there]), timezone)
+    """Return times in UTC and times by the wall clock as one array, in UTC."""
+    is_local = ~np.isnat(local)
+    if is_local.any():
+        fixed[is_local] = _in_utc(pd.Series(local[is_local]), timezone)
     return fixed
 
 
 def _in_utc(column: pd.Series, timezone: str) -> npt.NDArray[np.datetime64]:
-    """A datetime column as datetime64[us] in UTC; out of range it becomes one far off."""
-    # Converting the last day of the year 9999 fails, and no zone moves a time by a year.
+    """Return a datetime column as datetime64[us] in UTC; far times become one far constant."""
+    # Converting the last day of the year 9999 fails, and no zone shifts a time by a year.
     long_ago = (column.dt.year < _FIRST_YEAR).to_numpy(dtype=bool)
     far_ahead = (column.dt.year > _LAST_YEAR).to_numpy(dtype=bool)
     column = column.mask(long_ago | far_ahead).dt.as_unit("us")

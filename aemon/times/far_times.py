@@ -1,4 +1,4 @@
-"""Times that PostgreSQL can hold and Python cannot: infinity, and years outside of 1 to 9999."""
+"""Times of PostgreSQL that Python cannot hold: infinity, and years before 1 or after 9999."""
 
 from datetime import UTC, date, datetime
 from typing import Any
@@ -7,7 +7,7 @@ _LONG_AGO, _FAR_AHEAD = datetime(1, 1, 2), datetime(9999, 12, 30)  # noqa: DTZ00
 
 
 def is_far(value: object) -> bool:
-    """Return whether a value is what a time is read as that Python cannot hold."""
+    """Return whether a value stands for a time that Python cannot hold."""
     if not isinstance(value, date):
         return False
     if isinstance(value, datetime):
@@ -16,11 +16,11 @@ def is_far(value: object) -> bool:
 
 
 def read_far_times(connection: Any, _record: object = None) -> None:
-    """Let a psycopg connection read such a time as one of the year 1 or 9999, instead of failing.
+    """Make a psycopg connection read such times as times of the year 1 or 9999, without an error.
 
     A time of day or a duration that Python cannot hold is read as text.
 
-    Listens to SQLAlchemy's event `connect`.
+    The function is a listener of SQLAlchemy's event `connect`.
     """
     from psycopg import DataError
     from psycopg.pq import Format
@@ -62,7 +62,7 @@ def read_far_times(connection: Any, _record: object = None) -> None:
 
 
 def _or_text(base: type[Any]) -> type[Any]:
-    """Return a loader that reads as text what Python cannot hold, such as 24:00:00."""
+    """Return a loader that reads values as text if Python cannot hold them, such as 24:00:00."""
     from psycopg import DataError
 
     class Loader(base):  # type: ignore[misc]

@@ -1,68 +1,68 @@
-"""Event times that are written as numbers: their unit is told by their size."""
+"""Event times that are written as numbers: their size decides their unit."""
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 Moments = npt.NDArray[np.datetime64]
-"""(N,) datetime64[us]; NaT where a number is no time."""
+"""(N,) datetime64[us]; NaT for a number that is not a time."""
 
 NO_TIME = np.datetime64("NaT", "us")
 
-# Numbers below the first are counts of a unit of which the second is the microseconds.
+# Pairs: numbers below the first are counts of a unit; the second is this unit in microseconds.
 _EPOCH_UNITS = ((1e11, 1e6), (1e14, 1e3), (1e17, 1.0), (9e18, 1e-3))
 _UNIX = {"unix": 1e6, "unix_ms": 1e3, "unix_us": 1.0, "unix_ns": 1e-3}
-# Counted as seconds these lie within a year of 1970, in which nobody's clock stands; smaller ones
-# are counts of a simulation or of rows, which have always been read as seconds.
-_NOBODYS_SECONDS = (20_000, 366 * 86_400)
+# As seconds, these numbers lie in the year 1970, which is not credible. Smaller numbers are counts
+# of a simulation or of rows, which have always been read as seconds.
+_UNLIKELY_SECONDS = (20_000, 366 * 86_400)
 
 _DAY_MICROSECONDS = 86_400e6
-# Counts of days: the number of 1 January 1970, and the first and last number believed.
+# Counts of days: the number of 1 January 1970, and the first and last number that is accepted.
 _DAYS = {
-    "excel": (25_569.0, 32_874, 73_051),  # 1990 to 2100; below is what other counts may mean
+    "excel": (25_569.0, 32_874, 73_051),  # 1990 to 2100; smaller numbers may be other counts
     "matlab": (719_529.0, 693_962, 767_011),  # 1900 to 2100
     "julian": (2_440_587.5, 2_415_020, 2_488_070),  # 1900 to 2100
-    "mjd": (40_587.0, 1, 0),  # by name alone: its numbers of today are an Excel of 2066
+    "mjd": (40_587.0, 1, 0),  # by name only: its present numbers are the Excel numbers of 2066
 }
 _UTC_DAYS = ("julian", "mjd")  # astronomers count in UTC, office programs by the wall clock
-_TENTHS = {  # of a microsecond: the number of 1 January 1970
+_TENTHS = {  # tenths of a microsecond: the number of 1 January 1970
     "ticks": 621_355_968_000_000_000,
     "filetime": 116_444_736_000_000_000,
 }
-# Nanoseconds of 1973 to 1974 and of early 1990, or tenths of a microsecond of our days.
+# Nanoseconds of 1973 to 1974 and of early 1990, or tenths of a microsecond of the present years.
 _DOUBTFUL = ((119_600_000_000_000_000, 157_766_400_000_000_000),
              (628_000_000_000_000_000, 642_000_000_000_000_000))  # fmt: skip
-# Digits of a date and a time: digits, their format, what else such a number might be.
+# Digits of a date and a time: number of digits, and their format.
 _DIGITS = ((8, "%Y%m%d"), (14, "%Y%m%d%H%M%S"), (17, "%Y%m%d%H%M%S%f"))
-_DOUBTFUL_DIGITS = ((12, "%Y%m%d%H%M"), (12, "%y%m%d%H%M%S"))  # milliseconds of 1973 to 2001, too
+_DOUBTFUL_DIGITS = ((12, "%Y%m%d%H%M"), (12, "%y%m%d%H%M%S"))  # also milliseconds of 1973 to 2001
 _FIRST_YEAR, _LAST_YEAR = 1900, 2100
 
 
 def times_of_numbers(numbers: pd.Series) -> tuple[Moments, Moments]:
     """Read N numbers, each by its size.
 
-    Numbers count seconds, milliseconds, microseconds or nanoseconds from 1970, days as
-    spreadsheets and astronomers count them, or are the digits of a date (20251117130000). A
-    number of which two of these may be meant, or that lies in the year 1970, is no time.
+    Numbers count seconds, milliseconds, microseconds or nanoseconds since 1970, or days as in
+    spreadsheets and astronomy, or are the digits of a date (20251117130000). A number with two of
+    these meanings, or in the year 1970, is not a time.
 
     Returns:
         Two arrays (N,): times in UTC, and times by the wall clock of the source. At most one of
-        the two is a time.
+        the two is not NaT.
     """
     size = numbers.to_numpy(dtype=float, na_value=np.nan)
     fixed, local = _since_1970(numbers), np.full(len(numbers), NO_TIME)
     with np.errstate(invalid="ignore"):
-        nobodys = np.zeros(len(size), dtype=bool)
-        for low, high in (_NOBODYS_SECONDS, *_DOUBTFUL):
-            nobodys |= (size >= low) & (size < high)
-        fixed[nobodys] = NO_TIME
+        unlikely = np.zeros(len(size), dtype=bool)
+        for low, high in (_UNLIKELY_SECONDS, *_DOUBTFUL):
+            unlikely |= (size >= low) & (size < high)
+        fixed[unlikely] = NO_TIME
         for name, (_, low, high) in _DAYS.items():
             rows = (size >= low) & (size < high)
             (fixed if name in _UTC_DAYS else local)[rows] = _of_days(size[rows], name)
     for digits, form in _DIGITS:
         read = _of_digits(numbers, size, digits, form)
-        there = ~np.isnat(read)
-        fixed[there], local[there] = NO_TIME, read[there]
+        is_read = ~np.isnat(read)
+        fixed[is_read], local[is_read] = NO_TIME, read[is_read]
     for digits, form in _DOUBTFUL_DIGITS:
         doubtful = ~np.isnat(_of_digits(numbers, size, digits, form))
         if doubtful.any() and doubtful[~np.isnan(size)].all():
@@ -75,21 +75,21 @@ def lie_in_1970(column: pd.Series, times: Moments) -> bool:
 
     Args:
         column: (N,) the values.
-        times: (N,) what they were read as.
+        times: (N,) the times they were read as.
     """
     are_numbers = pd.to_numeric(column, errors="coerce").notna().to_numpy(dtype=bool)
-    in_1970 = np.abs(times - np.datetime64(0, "s")) < np.timedelta64(_NOBODYS_SECONDS[1], "s")
+    in_1970 = np.abs(times - np.datetime64(0, "s")) < np.timedelta64(_UNLIKELY_SECONDS[1], "s")
     return len(times) > 0 and bool((are_numbers & in_1970).mean() > 0.5)  # noqa: PLR2004
 
 
 def times_by_name(numbers: pd.Series, name: str) -> tuple[Moments, Moments]:
-    """Read N numbers as counts of one kind, one of `time_format.NAMES`; returns as `times_of_numbers`."""
+    """Read N numbers as counts of one kind of `time_format.NAMES`; return as `times_of_numbers`."""
     none = np.full(len(numbers), NO_TIME)
     if name in _UNIX:
         return _since_1970(numbers, _UNIX[name]), none
     if name in _DAYS:
         size = numbers.to_numpy(dtype=float, na_value=np.nan)
-        size = np.where(np.abs(size) < 1e7, size, np.nan)  # noqa: PLR2004 -- of the year 20000
+        size = np.where(np.abs(size) < 1e7, size, np.nan)  # noqa: PLR2004 -- about the year 20000
         days = _of_days(size, name)
         return (days, none) if name in _UTC_DAYS else (none, days)
     whole = pd.to_numeric(numbers, errors="coerce")
@@ -101,7 +101,7 @@ def times_by_name(numbers: pd.Series, name: str) -> tuple[Moments, Moments]:
 
 
 def _since_1970(numbers: pd.Series, unit: float | None = None) -> Moments:
-    """Times of counts since 1970, by size or in one unit; whole numbers stay exact."""
+    """Return times of counts since 1970, by size or in one unit; whole numbers stay exact."""
     exact = numbers.dtype.kind in "iu" and not numbers.hasnans
     values = numbers.to_numpy() if exact else numbers.to_numpy(dtype=float, na_value=np.nan)
     size = np.abs(values.astype(float))
@@ -121,18 +121,18 @@ def _since_1970(numbers: pd.Series, unit: float | None = None) -> Moments:
 
 
 def _of_days(days: npt.NDArray[np.float64], name: str) -> Moments:
-    """Times of counts of days."""
-    there = ~np.isnan(days)
+    """Return times of counts of days; NaT for NaN."""
+    is_number = ~np.isnan(days)
     times = np.full(len(days), NO_TIME)
-    micros = np.rint((days[there] - _DAYS[name][0]) * _DAY_MICROSECONDS)
-    times[there] = micros.astype(np.int64).astype("datetime64[us]")
+    micros = np.rint((days[is_number] - _DAYS[name][0]) * _DAY_MICROSECONDS)
+    times[is_number] = micros.astype(np.int64).astype("datetime64[us]")
     return times
 
 
 def _of_digits(
     numbers: pd.Series, size: npt.NDArray[np.float64], digits: int, form: str
 ) -> Moments:
-    """Times of whole numbers with the digits of a date; NaT for all others."""
+    """Return times of whole numbers with the digits of a date; NaT for all other numbers."""
     times = np.full(len(numbers), NO_TIME)
     first, last, short = _FIRST_YEAR, _LAST_YEAR, digits - 4
     if form.startswith("%y"):

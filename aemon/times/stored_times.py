@@ -1,4 +1,4 @@
-"""Times as SQLite's own functions read them: what a person may INSERT."""
+"""Times in the forms that SQLite's own functions read, and that a person may INSERT."""
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
@@ -13,15 +13,15 @@ _TIME = re.compile(
 
 
 def stored_time(text: str) -> datetime:
-    """Read a time of a SQLite store: aware where it has a zone, as the text says.
+    """Read a time of a SQLite store; the result is aware if the text has a zone.
 
-    A time before the year 1 or after 9999 is read as the first or last there is.
+    A time before the year 1 or after 9999 is read as `EARLIEST` or `LATEST`.
 
     >>> stored_time("2026-12-24 24:00:00")
     datetime.datetime(2026, 12, 25, 0, 0)
 
     Raises:
-        ValueError: SQLite takes the text for no time either.
+        ValueError: SQLite does not read the text as a time either.
     """
     try:
         return datetime.fromisoformat(text)
@@ -29,7 +29,7 @@ def stored_time(text: str) -> datetime:
         pass
     found = _TIME.fullmatch(text)
     if found is None:
-        raise ValueError("no time")
+        raise ValueError("not a time")
     year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
     if year == 0:
         return EARLIEST

@@ -1,4 +1,4 @@
-"""Event times that people and their programs write: 17.11.2025, 11/17/2025 1:00 PM, 17-Nov-25."""
+"""Event times as people and programs write them: 17.11.2025, 11/17/2025 1:00 PM, 17-Nov-25."""
 
 import re
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ _MONTHS = (
     "july", "august", "september", "october", "november", "december",
 )  # fmt: skip
 _CENTURY = 100
-_NEXT_CENTURY = 69  # a year of two digits from here on is one of the 20th century, as in POSIX
+_NEXT_CENTURY = 69  # years of two digits from here on are in the 20th century, as in POSIX
 _MOST_MONTHS, _MOST_DAYS, _NOON, _MIDNIGHT_AFTER = 12, 31, 12, 24
 _SHAPE = re.compile(
     r"""
@@ -44,11 +44,11 @@ def read_text(text: str, order: str | None, timezone: str) -> datetime | None:
         text: the time, with or without a time of day.
         order: of a date of three numbers that does not begin with a year of four digits; None:
             such a date is not read.
-        timezone: whose names of winter and summer time are known, such as CET and CEST.
+        timezone: zone whose abbreviations of winter and summer time are read, such as CET and CEST.
 
     Returns:
-        An aware datetime where the text names a zone, else a naive one; None where the text is no
-        time, or could be two.
+        An aware datetime if the text names a zone, else a naive one; None if the text is not a
+        time, or could be two times.
     """
     found = _SHAPE.fullmatch(text.strip())
     if found is None:
@@ -62,13 +62,13 @@ def read_text(text: str, order: str | None, timezone: str) -> datetime | None:
             return None
         hour = hour % _NOON + (_NOON if found["half"][0] in "pP" else 0)
     elif found["hour"] and not found["minute"]:
-        return None  # 17.11.2025 13 may be anything
+        return None  # the 13 in 17.11.2025 13 may have any meaning
     minute, second = int(found["minute"] or 0), int(found["second"] or 0)
     fraction = (found["fraction"] or "").ljust(6, "0")[:6]
     midnight_after = hour == _MIDNIGHT_AFTER and not (minute or second or int(fraction))
     try:
         clock = (0 if midnight_after else hour, minute, second, int(fraction))
-        moment = datetime(*parts, *clock)  # noqa: DTZ001 -- its zone follows
+        moment = datetime(*parts, *clock)  # noqa: DTZ001 -- the zone is added below
         moment += timedelta(days=1) * midnight_after
     except (ValueError, OverflowError):
         return None
@@ -90,11 +90,11 @@ def orders_of(text: str) -> frozenset[str]:
 
 
 def order_of(texts: Iterable[str]) -> tuple[str | None, str | None]:
-    """Find the one order that all these dates can have.
+    """Find the one order that fits all these dates.
 
     Returns:
-        The order, None where there are several or none; and a date for which that leaves the
-        question open, None where there is no such date.
+        The order, None if several orders or none fit; and a date that shows the ambiguity, None if
+        there is no such date.
     """
     possible, example = frozenset(ORDERS), None
     for text in texts:
@@ -132,7 +132,7 @@ def format_of(text: str, order: str) -> str:
 
 
 def has_time_of_day(text: str) -> bool:
-    """Return whether a text is a time of day and no more.
+    """Return whether a text is only a time of day.
 
     >>> has_time_of_day("13:00:00,5"), has_time_of_day("1:00 pm"), has_time_of_day("13")
     (True, True, False)
@@ -151,14 +151,14 @@ def is_date_alone(text: str) -> bool:
 
 
 def sorts_as_text(text: str) -> bool:
-    """Return whether the order of such texts' letters is that of their times.
+    """Return whether texts of this form sort by time if they are sorted as text.
 
     >>> sorts_as_text("2025/11/17 13:00"), sorts_as_text("17.11.2025"), sorts_as_text("1 PM")
     (True, False, True)
     """
     found = _SHAPE.fullmatch(text.strip())
     if found is None:
-        return True  # nothing is known of it
+        return True  # the form is not known
     return bool(found["y"] or found["y6"]) and not found["half"]
 
 
@@ -166,7 +166,7 @@ _TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?\s*(?:[ap]\.?m\.?)
 
 
 def _date_of(found: re.Match[str], order: str | None) -> tuple[int, int, int] | None:
-    """The year, month and day of a match."""
+    """Return the year, month and day of a match."""
     if found["a"] is not None:
         return _numbers_of(found, order) if order else None
     for year, month, day in (("y", "m", "d"), ("y6", "m6", "d6")):
@@ -180,7 +180,7 @@ def _date_of(found: re.Match[str], order: str | None) -> tuple[int, int, int] | 
 
 
 def _numbers_of(found: re.Match[str], order: str) -> tuple[int, int, int] | None:
-    """The year, month and day of a date of three numbers; None where it cannot have this order."""
+    """Return year, month and day of a date of three numbers; None if the order does not fit."""
     if order == "ymd" and len(found["c"]) > 2:  # noqa: PLR2004 -- digits
         return None
     part = dict(zip(order, (found["a"], found["b"], found["c"]), strict=True))
@@ -198,13 +198,13 @@ def _year(text: str) -> int:
 
 
 def _month(name: str) -> int | None:
-    """The number of an English month, short or in full."""
+    """Return the number of an English month, short or in full."""
     name = name.lower().removesuffix("t") if name.lower() == "sept" else name.lower()
     return next((at for at, full in enumerate(_MONTHS, 1) if full.startswith(name)), None)
 
 
 def _in_zone(moment: datetime, zone: str, timezone: str) -> datetime | None:
-    """The moment with its zone; None where nobody can know which zone is meant."""
+    """Return the moment with its zone; None if the zone is ambiguous or unknown."""
     known = _fixed_zone(zone.strip("[]"))
     if known is not None:
         return moment.replace(tzinfo=known)
@@ -217,7 +217,7 @@ def _in_zone(moment: datetime, zone: str, timezone: str) -> datetime | None:
 
 @lru_cache(maxsize=64)
 def _fixed_zone(zone: str) -> tzinfo | None:
-    """The zone that a text names, wherever it stands."""
+    """Return the zone that a text names in any place; None for local abbreviations."""
     if zone.upper() in {"Z", "UTC", "GMT"}:
         return UTC
     if zone[0] in "+-":

@@ -1,4 +1,4 @@
-"""A date in one column with its time of day in another: found, and joined."""
+"""Finding and joining a date in one column and its time of day in another."""
 
 from collections.abc import Sequence
 
@@ -6,14 +6,14 @@ import pandas as pd
 
 from aemon.times.text_times import has_time_of_day, is_date_alone
 
-_LOOKED_AT = 1000  # records show it
+_LOOKED_AT = 1000  # first records that are looked at
 
 
 def column_of_times(table: pd.DataFrame, time: str, entity: str | None = None) -> str | None:
-    """Return the column with the times of day that belong to dates in another one.
+    """Return the column with the times of day that belong to a column of dates.
 
-    None where the dates say enough: no entity has two records of one day, or they are no dates
-    alone.
+    Return None if the dates suffice: no entity has two records of one day, or the column has more
+    than dates.
 
     Args:
         table: first records of a source.
@@ -36,7 +36,7 @@ def column_of_times(table: pd.DataFrame, time: str, entity: str | None = None) -
 
 
 def join_times(table: pd.DataFrame, columns: Sequence[str], name: str) -> pd.DataFrame:
-    """Replace a column of dates and one of times of day by one of both; missing if either is."""
+    """Replace columns of dates and of times of day by one column; missing if either is missing."""
     joined = table[columns[0]].astype("string").str.strip()
     for column in columns[1:]:
         joined = joined + " " + table[column].astype("string").str.strip()

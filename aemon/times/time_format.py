@@ -1,4 +1,4 @@
-"""The setting `time_format`: one way to write times, by its name or by strptime's directives."""
+"""The setting `time_format`: a form of times, by its name or by strptime's directives."""
 
 import re
 from datetime import datetime
@@ -7,19 +7,19 @@ NAMES = (
     "excel", "matlab", "julian", "mjd", "ticks", "filetime",
     "unix", "unix_ms", "unix_us", "unix_ns",
 )  # fmt: skip
-"""The names of counts: days, tenths of a microsecond, and what is counted since 1970."""
+"""The names of counts: days, tenths of a microsecond, and units since 1970."""
 
-_SAMPLE = datetime(2023, 11, 17, 13, 24, 35, 678900)  # noqa: DTZ001 -- it is only written
+_SAMPLE = datetime(2023, 11, 17, 13, 24, 35, 678900)  # noqa: DTZ001 -- only formatted
 _DESCENDING = re.compile(
     r"%Y[^%]*(?:%j|%m[^%]*%d)[^%]*(?:%T|%H([^%]*%M([^%]*%S([^%]*%f)?)?)?)?%?z?"
 )
 
 
 def check_time_format(text: str) -> str:
-    """Return a format that can be read by, as it is.
+    """Return a format unchanged if it can be used for reading.
 
     Raises:
-        ValueError: it is no name of a count, no format of strptime, or one without a date.
+        ValueError: it is neither a name of a count nor a format of strptime, or has no date.
     """
     if text in NAMES:
         return text
@@ -28,21 +28,21 @@ def check_time_format(text: str) -> str:
         raise ValueError(f"{text!r} is neither one of {known} nor a format such as %d.%m.%Y %H:%M")
     try:
         written = (_SAMPLE.astimezone() if names_zone(text) else _SAMPLE).strftime(text)
-        read = datetime.strptime(written, text)  # noqa: DTZ007 -- only its date is looked at
+        read = datetime.strptime(written, text)  # noqa: DTZ007 -- only its date is used
     except ValueError as error:
-        raise ValueError(f"{text!r} is no format of strptime: {error}") from None
+        raise ValueError(f"{text!r} is not a format of strptime: {error}") from None
     if read.date() != _SAMPLE.date():
         raise ValueError(f"{text!r} has no whole date: year, month and day, such as %d.%m.%Y")
     return text
 
 
 def names_zone(form: str) -> bool:
-    """Return whether times written like this carry their zone."""
+    """Return whether times in this form include their zone."""
     return "%z" in form or "%Z" in form
 
 
 def sorts_by_letters(form: str) -> bool:
-    """Return whether the order of such texts' letters is that of their times.
+    """Return whether times in this form sort by time if they are sorted as text.
 
     >>> sorts_by_letters("%Y-%m-%d %H:%M"), sorts_by_letters("%d.%m.%Y")
     (True, False)

@@ -130,7 +130,7 @@ def test_a_port_with_tls_and_credentials(daemon, keys, tmp_path):
         found = {one["check"]: one for one in doctor}
         assert found["daemon"]["level"] == "ok", found["daemon"]
         assert found["http port"]["level"] == "warning"
-        assert "HTTP/2 is not spoken" in port_of(daemon).what
+        assert "HTTP/2 is not offered" in port_of(daemon).what
         (tmp_path / "server.key").chmod(0o644)
         assert port_of(daemon).todo == f"chmod 640 {tmp_path}/server.key"
         assert "web.yml: valid, but http_server_config.http2" in run(tmp_path, "check").stdout
@@ -160,11 +160,11 @@ def test_a_port_with_tls_and_credentials(daemon, keys, tmp_path):
         daemon.wait(lambda: len(daemon.said("web.refused")) == 2, "the second refusal", 10)
         assert daemon.ask("/metrics", "Bearer new") == 200
         hash_, key = daemon.said("web.refused")
-        assert f"{tmp_path}/web.yml:6: basic_auth_users.alice: is no bcrypt hash" in hash_
+        assert f"{tmp_path}/web.yml:6: basic_auth_users.alice: is not a bcrypt hash" in hash_
         assert f"{tmp_path}/web.yml:3: tls_server_config.cert_file: " in key
         assert len(daemon.said("web.reloaded")) == 2
         assert daemon.said("web.ignored") == [
-            "http_server_config.http2: HTTP/2 is not spoken here; HTTP/1.1 is"
+            "http_server_config.http2: HTTP/2 is not offered; HTTP/1.1 is"
         ]
         assert daemon.stop() < 10
     for secret in (PASSWORD, TOKEN, PUSH_TOKEN, "open-secret", "$2b$", "sha256:"):

@@ -143,7 +143,7 @@ def test_a_prometheus_gives_its_jobs_with_rates_of_counters(tmp_path):
         ("http://127.0.0.1:9/x", ExitCode.SOURCE, "Connection refused"),
         ("http://u:hunter2@127.0.0.1:9", ExitCode.SOURCE, "has a user or a password in it"),
         ("postgresql://u:hunter2@127.0.0.1:9/x", ExitCode.SOURCE, "onnection"),
-        ("nosuch://x/y", ExitCode.SOURCE, "names a kind of database SQLAlchemy does not know"),
+        ("nosuch://x/y", ExitCode.SOURCE, "names a kind of database that SQLAlchemy does not know"),
     ],
 )
 def test_what_cannot_be_looked_at_is_told_and_nothing_written(tmp_path, place, code, words):

@@ -88,7 +88,7 @@ def test_a_file_that_is_none_makes_no_database(trained):
 def test_a_file_is_replaced_only_if_asked(trained):
     run(trained, "db", "export", "results.zip")
     error = run(trained, "db", "export", "results.zip", code=ExitCode.STORE).stderr
-    assert "results.zip is there already" in error
+    assert "results.zip exists already" in error
     assert "--force" in error
     run(trained, "db", "export", "results.zip", "--force")
 

@@ -144,7 +144,7 @@ def test_the_nearest_key_is_one_of_the_same_settings(problem):
         ("30s", "30s\n    threshold: {false_alarm_rate: yes}", "5: monitors.pumps.threshold.false_alarm_rate: must be a number"),
         ("30s", "30s\n    min_records: 900\n    max_training_records: 100", "6: monitors.pumps.max_training_records: 100 is less than min_records, 900; raise it, or lower min_records"),
         ("30s", "30s\n    min_records: 60000", "2: monitors.pumps.max_training_records: 50000 is less than min_records, 60000; raise it, or lower min_records"),
-        ("30s", "30s\nhttp: {listen: '127.0.0.1:²'}", "5: http.listen: '127.0.0.1:²' is no address; write for example 127.0.0.1:9464"),
+        ("30s", "30s\nhttp: {listen: '127.0.0.1:²'}", "5: http.listen: '127.0.0.1:²' is not an address; write for example 127.0.0.1:9464"),
         ("kind: sql", "knid: sql", "3: monitors.pumps.source.kind: must be one of sql, csv, parquet, host, prometheus, mqtt, kafka, opcua, push; did you mean kind where you wrote knid?"),
         ("table: readings", "table: readings, query: SELECT 1", "3: monitors.pumps.source: give either table or query, not both"),
         ("30s", "30s\n    threshold: {false_alarm_rate: 0.1, alarm_budget: 3/day}", "5: monitors.pumps.threshold: give either false_alarm_rate or alarm_budget, not both"),
@@ -160,17 +160,17 @@ def test_the_nearest_key_is_one_of_the_same_settings(problem):
         ("30s", "30s\n    threshold: {alarm_budget: 3}", "5: monitors.pumps.threshold.alarm_budget: must be text; put it in quotes"),
         ("30s", "30s\n    threshold: {false_alarm_rate: 0.7}", "5: monitors.pumps.threshold.false_alarm_rate: must be less than 0.5"),
         ("30s", "30s\n    threshold: {method: quantil}", "5: monitors.pumps.threshold.method: must be one of 'conformal', 'evt', 'quantile', 'sigma' or 'fixed'; did you mean quantile?"),
-        ("30s", "30s\n    threshold: {method: fixed}", "5: monitors.pumps.threshold: method fixed needs value, the score to draw the line at"),
-        ("30s", "30s\n    threshold:\n      value: 2", "6: monitors.pumps.threshold.value: method conformal draws the line itself; with method fixed it is given"),
-        ("30s", "30s\n    threshold:\n      method: fixed\n      value: 2\n      batch_fdr: 0.1", "8: monitors.pumps.threshold.batch_fdr: method fixed draws the line at value; leave this out"),
+        ("30s", "30s\n    threshold: {method: fixed}", "5: monitors.pumps.threshold: method fixed needs value, the score that is the threshold"),
+        ("30s", "30s\n    threshold:\n      value: 2", "6: monitors.pumps.threshold.value: method conformal computes the threshold; give it only with method fixed"),
+        ("30s", "30s\n    threshold:\n      method: fixed\n      value: 2\n      batch_fdr: 0.1", "8: monitors.pumps.threshold.batch_fdr: method fixed has its threshold in value; leave this out"),
         ("30s", "30s\n    threshold:\n      critical_rate: 0.01", "6: monitors.pumps.threshold.critical_rate: 0.01 is not below the false-alarm rate, 0.001"),
         ("30s", "30s\n    threshold: {critical_rate: 0.01, false_alarm_rate: 0.01}", "5: monitors.pumps.threshold.critical_rate: 0.01 is not below the false-alarm rate, 0.01"),
-        ("kind: sql, url: sqlite:///plant.db, table: readings, ", "kind: csv, path: a, separator: ab, ", "3: monitors.pumps.source.separator: must be one character that is no quote and ends no line, such as ';', or blanks"),
+        ("kind: sql, url: sqlite:///plant.db, table: readings, ", "kind: csv, path: a, separator: ab, ", "3: monitors.pumps.source.separator: must be one character that is not a quote and ends no line, such as ';', or blanks"),
         ("kind: sql, url: sqlite:///plant.db, table: readings, ", "kind: csv, path: a, encoding: idna, ", "3: monitors.pumps.source.encoding: no encoding that Python knows, such as utf-8 or cp1252"),
         ("kind: sql, url: sqlite:///plant.db, table: readings, ", "kind: csv, path: a, encoding: punycode, ", "3: monitors.pumps.source.encoding: no encoding that Python knows, such as utf-8 or cp1252"),
         ("kind: sql, url: sqlite:///plant.db, table: readings, ", f"kind: csv, path: {'a' * 5000}, ", "3: monitors.pumps.source.path: a path has at most 4,096 bytes"),
         ("30s", "30s\nhttp: {hosts: ['a b']}", "5: http.hosts.0: must be a host name without port"),
-        ("pumps:", "'my pumps':", "1: monitors: '***': a monitor's name has letters, digits, '_', '-' and '.'"),
+        ("pumps:", "'my pumps':", "1: monitors: '***': a monitor's name may have letters, digits, '_', '-' and '.'"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_told_in_plain_words(problem, old, new, expected):
@@ -206,13 +206,13 @@ def test_no_problem_tells_a_secret(problem):
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
-        ("postgresql://u:hunter2@h:bad/d", "is no database URL"),
-        ("hunter2", "is no database URL"),
+        ("postgresql://u:hunter2@h:bad/d", "is not a database URL"),
+        ("hunter2", "is not a database URL"),
         ("${EMPTY}", "is empty"),
         (" ", "is empty"),
-        ("hunter2://u:hunter2@h/d", "names a kind of database SQLAlchemy does not know"),
-        ("postgresql+hunter2://u@h/d", "names a kind of database SQLAlchemy does not know"),
-        ("postgresql://u:p@hunter2@h/d", "has an '@' too many; special characters"),
+        ("hunter2://u:hunter2@h/d", "names a kind of database that SQLAlchemy does not know"),
+        ("postgresql+hunter2://u@h/d", "names a kind of database that SQLAlchemy does not know"),
+        ("postgresql://u:p@hunter2@h/d", "has one '@' too many; special characters"),
         ("sqlite://", "is a database in memory"),
         ("sqlite:///:memory:", "is a database in memory"),
     ],
@@ -228,7 +228,7 @@ def test_an_address_that_cannot_be_read_is_told_with_its_key_alone(problem, url,
 
 def test_a_store_must_be_one_aemon_can_write_to_but_a_source_need_not(problem, load):
     text = problem("store: mysql://u:hunter2@h/d\n" + MINIMAL)
-    assert text.startswith("aemon.yaml:1: store: results are kept in SQLite or PostgreSQL alone")
+    assert text.startswith("aemon.yaml:1: store: results are stored in SQLite or PostgreSQL only")
     assert "mysql" not in text
     assert load(MINIMAL.replace("sqlite:///plant.db", "'mysql://u:hunter2@h/d'")).monitors
 
@@ -255,13 +255,13 @@ def test_the_settings_show_no_secret(load):
         ("a: 'b\n", "aemon.yaml:2: found unexpected end of stream"),
         ("a: {b: ${C}}\n", "put text with ${...} in quotes inside { }"),
         ("a: *b\n", "aemon.yaml:1: found undefined alias 'b'"),
-        ("a: &a [*a]\n", "aemon.yaml:1: a.0: an alias stands for something that contains it"),
+        ("a: &a [*a]\n", "aemon.yaml:1: a.0: an alias refers to a node that contains it"),
         ("a: !!python/object:os.system x\n", "aemon.yaml:1: could not determine a constructor"),
         ("a: 2020-13-45\n", "aemon.yaml:1: a: not a value of its kind; put text in quotes"),
         ("? [a, b]\n: 1\n", "aemon.yaml:1: a key is plain text"),
         ("a: 1\n---\nb: 2\n", "aemon.yaml:2: but found another document"),
         ("a: \x00\n", "aemon.yaml: not YAML"),
-        ("store: x${\n" + MINIMAL + "    y: ${1A}\n", "aemon.yaml:6: monitors.pumps.y: a reference reads ${NAME}"),
+        ("store: x${\n" + MINIMAL + "    y: ${1A}\n", "aemon.yaml:6: monitors.pumps.y: write a reference as ${NAME}"),
     ],
 )  # fmt: skip
 def test_what_is_no_proper_yaml_is_told_with_its_line(problem, text, expected):
@@ -321,15 +321,15 @@ def test_a_source_is_stale_by_its_monitors_own_pause_unless_said_otherwise(load)
 def test_a_label_has_a_plain_value(problem, value):
     told = problem(f"{MINIMAL}    labels: {{team: {value}}}\n")
     assert told.startswith("aemon.yaml:5: monitors.pumps.labels")
-    assert "team: a label's value is plain text, and not empty" in told
+    assert "team: a label's value must be plain text, and not empty" in told
 
 
 @pytest.mark.parametrize(
     ("label", "why"),
     [
         ("monitor", "is set by aemon or Prometheus"),
-        ("a-b", "has letters, digits and '_'"),
-        ("__x", "has letters, digits and '_'"),
+        ("a-b", "may have letters, digits and '_'"),
+        ("__x", "may have letters, digits and '_'"),
     ],
 )
 def test_labels_are_ones_that_prometheus_takes(problem, label, why):

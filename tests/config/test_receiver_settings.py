@@ -36,14 +36,14 @@ def refusal(tmp_path, text) -> str:
         (f"kind: slak, {URL}", "kind: must be one of alertmanager, webhook, slack; did you mean slack?"),
         (f"kid: slack, {URL}", "kind: must be one of alertmanager, webhook, slack; did you mean kind where"),
         ("kind: slack", "url: missing; it must be given"),
-        ("kind: slack, url: 'ftp://s3cret'", "url: is no web address"),
-        ("kind: slack, url: 'https://s3cret:70000'", "url: is no web address"),
-        ("kind: slack, url: 'https://a b.s3cret'", "url: is no web address"),
+        ("kind: slack, url: 'ftp://s3cret'", "url: is not a web address"),
+        ("kind: slack, url: 'https://s3cret:70000'", "url: is not a web address"),
+        ("kind: slack, url: 'https://a b.s3cret'", "url: is not a web address"),
         ("kind: slack, url: 'https://u:s3cret@h/'", "url: has a user or a password in it"),
         (f"kind: slack, {URL}, monitors: [pmps]", "monitors: there is no monitor 'pmps'"),
         (f"kind: slack, {URL}, severity: high", "severity: must be one of 'warning' or 'critical'"),
-        (f'kind: slack, {URL}, headers: {{X-A: "s3cret\\nX-B"}}', "headers: a header is one line"),
-        (f"kind: slack, {URL}, headers: {{'X A': s3cret}}", "headers: a name of a header has letters"),
+        (f'kind: slack, {URL}, headers: {{X-A: "s3cret\\nX-B"}}', "headers: a header must be one line"),
+        (f"kind: slack, {URL}, headers: {{'X A': s3cret}}", "headers: a header's name may have letters"),
         (f"kind: slack, {URL}, bearer_token: s3cret, basic_auth: {{username: u, password: s3cret}}",
          "give either bearer_token or basic_auth"),
         (f"kind: slack, {URL}, body: x", "body: unknown key"),
@@ -55,11 +55,11 @@ def refusal(tmp_path, text) -> str:
         (f"kind: slack, {URL}, template: '{{{{ title * 9999 }}}}'", "template: becomes"),
         (f"kind: slack, {URL}, template: '{{% macro m() %}}{{{{ m() }}}}{{% endmacro %}}{{{{ m() }}}}'",
          "template: never ends: a macro calls itself"),
-        (f"kind: webhook, {URL}, body: '{{{{ title }}}}'", "body: makes no valid JSON"),
+        (f"kind: webhook, {URL}, body: '{{{{ title }}}}'", "body: does not give valid JSON"),
         (f"kind: webhook, {URL}, body: '{{% if event == \"resolved\" %}}x{{% else %}}1{{% endif %}}'",
-         "body: makes no valid JSON"),
-        (f"kind: alertmanager, {URL}, labels: {{severity: page}}", "labels: severity is given by aemon"),
-        (f"kind: alertmanager, {URL}, labels: {{a-b: page}}", "labels: 'a-b': a label's name has"),
+         "body: does not give valid JSON"),
+        (f"kind: alertmanager, {URL}, labels: {{severity: page}}", "labels: severity is set by aemon"),
+        (f"kind: alertmanager, {URL}, labels: {{a-b: page}}", "labels: 'a-b': a label's name may have"),
         (f"kind: alertmanager, {URL}, resolved: false", "resolved: unknown key"),
     ],
 )  # fmt: skip
@@ -71,7 +71,7 @@ def test_a_name_is_plain(tmp_path):
     (tmp_path / "aemon.yaml").write_text(
         CONFIG.replace("ops", "'o/ps'").replace("NOTIFY", f"kind: slack, {URL}")
     )
-    with pytest.raises(ConfigError, match="a receiver's name has letters"):
+    with pytest.raises(ConfigError, match="a receiver's name may have letters"):
         load_config(tmp_path / "aemon.yaml", {})
 
 

@@ -62,7 +62,7 @@ def test_a_file_that_was_written_for_node_exporter_is_taken_as_it_is(read, tmp_p
     assert web.takes_credentials
     assert web.takes_certificate
     assert web.rate_limit.interval == timedelta(seconds=1)
-    assert "HTTP/2 is not spoken" in web.ignored
+    assert "HTTP/2 is not offered" in web.ignored
 
 
 def test_little_is_enough(read):
@@ -82,22 +82,22 @@ TAKES_VERIFIED = "client_auth_type: RequireAndVerifyClientCert"
     [
         ("tls_server_config:\n  cert_file: a\n", "1: tls_server_config.key_file: missing; it must be given"),
         (TLS + "  cert_flie: c\n", "4: tls_server_config.cert_flie: unknown key; did you mean cert_file?"),
-        (TLS + "  cert: PEM\n", "4: tls_server_config.cert: is read from a file only; name that in cert_file"),
+        (TLS + "  cert: PEM\n", "4: tls_server_config.cert: is read from a file only; name the file in cert_file"),
         (TLS + "  min_version: TLS11\n", "4: tls_server_config.min_version: TLS before 1.2 is broken"),
         (TLS + "  min_version: TLS13\n  max_version: TLS12\n", "4: tls_server_config.min_version: is above max_version"),
-        (TLS + "  cipher_suites: [RC4]\n", "4: tls_server_config.cipher_suites: 'RC4' is not known; there are: TLS_AES"),
+        (TLS + "  cipher_suites: [RC4]\n", "4: tls_server_config.cipher_suites: 'RC4' is not known; known are: TLS_AES"),
         (TLS + "  curve_preferences: [X25519, CurveP256]\n", "4: tls_server_config.curve_preferences: only one"),
-        (TLS + "  client_auth_type: RequireAnyClientCert\n", "4: tls_server_config.client_auth_type: takes certificates nobody has verified"),
+        (TLS + "  client_auth_type: RequireAnyClientCert\n", "4: tls_server_config.client_auth_type: accepts certificates that are not verified"),
         (TLS + "  client_auth_type: Any\n", "4: tls_server_config.client_auth_type: must be one of 'NoClientCert'"),
         (TLS + f"  {TAKES_VERIFIED}\n", "4: tls_server_config.client_auth_type: verifies certificates against client_ca_file"),
-        (TLS + "  client_ca_file: c\n", "4: tls_server_config.client_ca_file: asks nothing of anybody"),
-        (TLS + "  client_allowed_sans: [c]\n", f"4: tls_server_config.client_allowed_sans: takes {TAKES_VERIFIED}"),
-        (f"basic_auth_users:\n  bob: {HASH}\n  alice: open-secret\n", "3: basic_auth_users.alice: is no bcrypt hash"),
+        (TLS + "  client_ca_file: c\n", "4: tls_server_config.client_ca_file: has no effect"),
+        (TLS + "  client_allowed_sans: [c]\n", f"4: tls_server_config.client_allowed_sans: needs {TAKES_VERIFIED}"),
+        (f"basic_auth_users:\n  bob: {HASH}\n  alice: open-secret\n", "3: basic_auth_users.alice: is not a bcrypt hash"),
         ("basic_auth_users:\n  bob: 17\n", "2: basic_auth_users.bob: must be text; put it in quotes"),
         (f"basic_auth_users:\n  'a:b': {HASH}\n", "2: basic_auth_users.a:b: basic authentication ends"),
         ("bearer_tokens:\n  bob: open-secret\n", "2: bearer_tokens.bob: is not sha256:"),
-        (f"bearer_tokens:\n  bob: {TOKEN}\nbasic_auth_users:\n  bob: {HASH}\n", "2: bearer_tokens.bob: is a user, too"),
-        ("permissions:\n  bob: [read]\n", "2: permissions.bob: there is no user or token of that name"),
+        (f"bearer_tokens:\n  bob: {TOKEN}\nbasic_auth_users:\n  bob: {HASH}\n", "2: bearer_tokens.bob: is also a user"),
+        ("permissions:\n  bob: [read]\n", "2: permissions.bob: no user or token has this name"),
         (f"bearer_tokens:\n  bob: {TOKEN}\npermissions:\n  bob: [write]\n", "4: permissions.bob.0: must be one of 'read' or 'push'"),
         ("http_server_config:\n  headers:\n    Server: x\n", "3: http_server_config.headers.Server: cannot be set"),
         ("http_server_config:\n  headers:\n    X-Frame-Options: never\n", "3: http_server_config.headers.X-Frame-Options: must be deny or sameorigin"),

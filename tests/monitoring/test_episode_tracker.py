@@ -11,7 +11,13 @@ from aemon.lifecycle.training_run import train_once
 from aemon.monitoring.monitor import Monitor
 from aemon.records import FeedbackVerdict, OpenEpisodes
 from aemon.run import AbandonedError, Run, Stop
-from aemon.store.episode_queries import acknowledge, close, episode_summaries, label, say_of_episode
+from aemon.store.episode_queries import (
+    acknowledge,
+    add_episode_feedback,
+    close,
+    episode_summaries,
+    label,
+)
 from aemon.store.episodes import MOST_NAMED, count_open
 from aemon.store.feedback import read_feedback
 from aemon.store.schema.tables import anomalies, episodes
@@ -225,7 +231,7 @@ def test_people_take_up_close_label_and_answer_an_episode(monitor, database, sto
     add(database, LEARNED + 4, "x")
     monitor.score_once(tally, Stop())
     assert tally.counts.episodes_open.total == 1
-    assert say_of_episode(store, told, FeedbackVerdict.CONFIRMED, "leak") == 3
+    assert add_episode_feedback(store, told, FeedbackVerdict.CONFIRMED, "leak") == 3
     assert [(one.record_key, one.entity, one.note) for one in read_feedback(store, "pumps")] == [
         (str(LEARNED + n), "", "leak") for n in (1, 2, 3)]  # fmt: skip
     assert episode_summaries(store, ["another"]) == []
@@ -244,7 +250,7 @@ def test_what_is_not_flagged_any_more_is_not_answered(monitor, database, store):
         )
     connection.close()
     monitor.score_again(Run(), Stop())
-    assert say_of_episode(store, told, FeedbackVerdict.CONFIRMED) == 1
+    assert add_episode_feedback(store, told, FeedbackVerdict.CONFIRMED) == 1
 
 
 def test_of_many_open_episodes_an_alert_names_the_first(store):

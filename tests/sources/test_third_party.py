@@ -204,7 +204,7 @@ def test_one_that_cannot_be_used_says_why_and_hinders_nothing_else(site):
     listed = [one for one in json.loads(aemon(site, "sources", "--json")) if one["package"]]
     problems = {one["kind"]: one["problem"] for one in listed}
     assert "No module named" in problems["broken"]
-    assert "is no class made from" in problems["odd"]
+    assert "is not a subclass of" in problems["odd"]
     assert "choose another name" in problems["sql"]
     assert "ToySource" not in aemon(site, "config", "schema")
 

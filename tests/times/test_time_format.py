@@ -16,7 +16,7 @@ def test_a_format_with_a_date_is_taken(text):
         ("exel", "neither"),
         ("%H:%M", "no whole date"),
         ("%Y-%m", "no whole date"),
-        ("%Q", "no format"),
+        ("%Q", "not a format"),
     ],
 )
 def test_a_format_that_reads_no_time_is_refused(text, words):

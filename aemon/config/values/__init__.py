@@ -1,1 +1,1 @@
-"""The kinds of value a configuration holds: durations, schedules, sizes, addresses, templates."""
+"""Types of values in a configuration: durations, schedules, sizes, addresses, templates."""

@@ -1,4 +1,4 @@
-"""Database addresses: whether they can be read, and what of them may be shown."""
+"""Database addresses and web addresses: checks, and forms without secrets for messages."""
 
 import re
 import socket
@@ -12,17 +12,17 @@ SECRET_OPTIONS = ("password", "sslpassword", "passfile")
 
 ENCODE_HINT = "special characters in its user and password must be percent-encoded, '@' as %40"
 
-_LEAST_PIECE = 3  # characters: a shorter piece of a password tells nothing and is in every text
-_PIECE = re.compile(r"[^@:/?&=#%+\s]{3,}")  # between the characters parsers and drivers cut at
-_USER_PART = re.compile(r"[\w+]+://(?:[^:/]*(?::[^@]*)?@)?")  # as SQLAlchemy cuts it off
-_SHOWN_FOR_A_SECRET = "***"  # noqa: S105 -- the opposite of one
+_LEAST_PIECE = 3  # characters: a shorter piece of a password reveals nothing, and is in any text
+_PIECE = re.compile(r"[^@:/?&=#%+\s]{3,}")  # between the characters where parsers and drivers cut
+_USER_PART = re.compile(r"[\w+]+://(?:[^:/]*(?::[^@]*)?@)?")  # as SQLAlchemy cuts it
+_SHOWN_FOR_A_SECRET = "***"  # noqa: S105 -- not a secret
 
 
 def read_address(text: str) -> URL:
     """Parse the URL of any database.
 
     Raises:
-        ValueError: it is none; the message holds no part of the text, which may be a password.
+        ValueError: it is not a URL; the message shows no part of the text, which may be a password.
     """
     if not text.strip():
         raise ValueError("is empty; write a database URL, such as sqlite:///plant.db")
@@ -31,19 +31,19 @@ def read_address(text: str) -> URL:
         url.get_dialect()
     except NoSuchModuleError:
         raise ValueError(
-            "names a kind of database SQLAlchemy does not know; "
+            "names a kind of database that SQLAlchemy does not know; "
             "correct the part before :// or install its dialect"
         ) from None
     except (ArgumentError, ValueError):
         raise ValueError(
-            "is no database URL; write for example sqlite:///plant.db or "
+            "is not a database URL; write for example sqlite:///plant.db or "
             f"postgresql://user@host/database; {ENCODE_HINT}"
         ) from None
     if url.get_backend_name() != "sqlite" and "@" in _USER_PART.sub("", text, count=1):
-        raise ValueError(f"has an '@' too many; {ENCODE_HINT}")
+        raise ValueError(f"has one '@' too many; {ENCODE_HINT}")
     if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
         raise ValueError(
-            "is a database in memory, which nobody else can see; name a file: sqlite:///plant.db"
+            "is a database in memory, which no other process can read; name a file: sqlite:///plant.db"
         )
     return url
 
@@ -52,21 +52,21 @@ def read_store_address(text: str) -> URL:
     """Parse the URL of a database that aemon can write its results to.
 
     Raises:
-        ValueError: as `read_address`, and where it is neither SQLite's nor PostgreSQL's.
+        ValueError: as `read_address`, or it is neither SQLite's nor PostgreSQL's.
     """
     url = read_address(text)
     if url.get_backend_name() not in {"sqlite", "postgresql"}:
         raise ValueError(
-            "results are kept in SQLite or PostgreSQL alone; use sqlite:///… or postgresql://…"
+            "results are stored in SQLite or PostgreSQL only; use sqlite:///… or postgresql://…"
         )
     return url
 
 
 def public_address(url: URL) -> str:
-    """The address without password and options, for messages and logs.
+    """Return the address without password and options, for messages and logs.
 
-    A password with an `@` that is not percent-encoded is cut there by the parser, and its end
-    becomes part of the host: all before the last `@` is taken for the password.
+    The parser cuts a password at an `@` that is not percent-encoded, and its end becomes part of
+    the host. Therefore all text before the last `@` is treated as the password.
     """
     strays, place = _place(url)
     if not strays:
@@ -76,7 +76,7 @@ def public_address(url: URL) -> str:
 
 
 def without_secrets(text: str, url: URL) -> str:
-    """What a driver says, on one line and without the secrets of its address or their pieces."""
+    """Return a driver's message on one line, without secrets of its address or their pieces."""
     text = " ".join(text.split())
     options = url.normalized_query
     secrets = [url.password, *(s for option in SECRET_OPTIONS for s in options.get(option, ()))]
@@ -90,7 +90,7 @@ def without_secrets(text: str, url: URL) -> str:
 
 
 def _forms(secret: str) -> Iterable[str]:
-    """A secret as it may be written: encoded, escaped, or cut at what separates a URL's parts."""
+    """Return the forms of a secret: encoded, escaped, or cut where a URL's parts are separated."""
     if not secret:
         return ()
     escaped = secret.replace("\\", r"\\").replace("'", r"\'")  # inside quotes
@@ -99,7 +99,7 @@ def _forms(secret: str) -> Iterable[str]:
 
 
 def _place(url: URL) -> tuple[list[str], str]:
-    """What the parser took for the database's place but may be password; the place that is left."""
+    """Return parts of host and path that may be a password, and the host and path without them."""
     host, database = url.host or "", url.database or ""
     options = [
         text
@@ -123,25 +123,25 @@ _ANYWHERE = {"0.0.0.0", "[::]", "::"}  # noqa: S104 -- nothing is bound here
 
 
 def check_url(text: str) -> None:
-    """Whether a text is a web address without credentials.
+    """Check that a text is a web address without credentials.
 
     Raises:
-        ValueError: it is none; the message holds no part of it, which may be a secret.
+        ValueError: it is not; the message shows no part of the text, which may be a secret.
     """
     plain = text.isascii() and text.isprintable() and " " not in text
     try:
         parts = urlsplit(text)
-        there = plain and parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        valid = plain and parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:
-        there = False
-    if not there:
-        raise ValueError("is no web address; write for example https://host/path")
+        valid = False
+    if not valid:
+        raise ValueError("is not a web address; write for example https://host/path")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("has a user or a password in it, which are to be given apart from it")
+        raise ValueError("has a user or a password in it; give them under their own keys")
 
 
 def checked_url(text: str) -> str:
-    """A web address as it is.
+    """Return a web address unchanged.
 
     Raises:
         ValueError: as `check_url`.
@@ -151,7 +151,7 @@ def checked_url(text: str) -> str:
 
 
 def page_url(url: str | None, listening: str, *, tls: bool = False) -> str:
-    """Where people find the status page: as configured, or where it is listened on.
+    """Return the address of the status page for people: the configured one, or that of `listening`.
 
     >>> page_url(None, "127.0.0.1:9464")
     'http://127.0.0.1:9464'

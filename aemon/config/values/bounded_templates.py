@@ -1,4 +1,4 @@
-"""The sandbox of message templates: nothing in one may take all memory, or never end."""
+"""The sandbox of message templates: no template may use all memory, or run for ever."""
 
 import re
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 MOST = 20_000
-"""Characters or items that one operation may be asked for: a message is no longer than that."""
+"""Characters or items that one operation may produce: a message is not longer."""
 
 MOST_BITS = 4_096  # of a number
 _PERCENT = re.compile(r"%(?:\([^)]*\))?[^a-zA-Z%]*(?:\d{5,}|\*)")  # a width in `%99999d`, or `%*d`
@@ -18,7 +18,7 @@ _BRACES = re.compile(r"\{[^{}]*(?:\d{5,}|\{)")  # or in `{:99999}`, or `{:{}}`
 
 
 class BoundedEnvironment(ImmutableSandboxedEnvironment):
-    """Jinja's sandbox, in which products, powers, formats and paddings have bounds, too."""
+    """Jinja's sandbox with limits on products, powers, formats and paddings."""
 
     intercepted_binops = frozenset({"*", "**", "%"})
 
@@ -31,7 +31,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         """Return the result of an operator.
 
         Raises:
-            SecurityError: it would be larger than a message can need.
+            SecurityError: it would be larger than a message needs.
         """
         if operator == "%" and isinstance(left, str):
             _check_width(left, _PERCENT)
@@ -42,10 +42,10 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
     def call(self, context: Context, called: Any, *args: Any, **options: Any) -> Any:
-        """Return what a function, or a method of a text, returns.
+        """Return the result of a function, or of a method of a text.
 
         Raises:
-            SecurityError: its result would be larger than a message can need.
+            SecurityError: the result would be larger than a message needs.
         """
         method = getattr(called, "__wrapped__", called)  # the sandbox wraps `format`
         text = getattr(method, "__self__", None)
@@ -57,8 +57,8 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
 
 
 def _bounded(name: str, filtered: Any) -> Any:
-    """Return a filter that is asked for no more than a message can need."""
-    before = 2 if hasattr(filtered, "jinja_pass_arg") else 1  # the value, and what passes it
+    """Return a filter that refuses to produce more than a message needs."""
+    before = 2 if hasattr(filtered, "jinja_pass_arg") else 1  # the value, and Jinja's own argument
 
     def bounded(*args: Any, **options: Any) -> Any:
         if name == "format":
@@ -79,8 +79,8 @@ def _check_size(values: Iterable[Any]) -> None:
 
 
 def _check_product(left: Any, right: Any) -> None:
-    for one, times in ((left, right), (right, left)):
-        if hasattr(one, "__len__") and isinstance(times, int) and len(one) * times > MOST:
+    for sized, times in ((left, right), (right, left)):
+        if hasattr(sized, "__len__") and isinstance(times, int) and len(sized) * times > MOST:
             raise SecurityError(f"becomes longer than {MOST} characters or items")
     if isinstance(left, int) and isinstance(right, int):
         _check_bits(left.bit_length() + right.bit_length())

@@ -1,4 +1,4 @@
-"""Conditions on a record, such as `speed > 10 and state == 'run'`: read here, never run as code."""
+"""Conditions on a record, such as `speed > 10 and state == 'run'`: parsed, never run as code."""
 
 import re
 from collections.abc import Iterator
@@ -8,8 +8,8 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import AfterValidator
 
 LONGEST_CONDITION = 2_000  # characters
-DEEPEST = 50  # conditions within one another
-MOST_LISTED = 200  # values behind `in`
+DEEPEST = 50  # nested conditions
+MOST_LISTED = 200  # values after `in`
 
 Comparison = Literal["<", "<=", ">", ">=", "==", "!="]
 _SIGNS: dict[str, Comparison] = {
@@ -26,7 +26,7 @@ _MIRRORED: dict[Comparison, Comparison] = {"<": ">", "<=": ">=", ">": "<", ">=":
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A cell of the record."""
+    """A column of the record."""
 
     name: str
 
@@ -37,7 +37,7 @@ Operand = Column | Value
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A cell and a value, or two cells."""
+    """A comparison of a column with a value or a second column."""
 
     column: Column
     sign: Comparison
@@ -46,7 +46,7 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Whether a cell is one of some values."""
+    """A test whether a cell has one of some values."""
 
     column: Column
     values: tuple[Value, ...]
@@ -54,28 +54,28 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Whether a cell is missing."""
+    """A test whether a cell is missing."""
 
     column: Column
 
 
 @dataclass(frozen=True, slots=True)
 class IsTrue:
-    """Whether a cell is true."""
+    """A test whether a cell is true."""
 
     column: Column
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """The opposite."""
+    """The negation of a condition."""
 
     part: "Condition"
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """All of some conditions, or any of them."""
+    """A conjunction or disjunction of conditions."""
 
     by: Literal["and", "or"]
     parts: tuple["Condition", ...]
@@ -107,13 +107,13 @@ _VALUED = "a number, a text in quotes, true, false or the name of a column"
 
 
 def parse_condition(text: str) -> Condition:
-    """Read a condition.
+    """Parse a condition.
 
     >>> parse_condition("speed > 10")
     Compared(column=Column(name='speed'), sign='>', other=10.0)
 
     Raises:
-        ValueError: the text is no condition; it says at which of its characters, and what was
+        ValueError: the text is not a condition; the message names the character, and what was
             expected there.
     """
     if len(text) > LONGEST_CONDITION:
@@ -122,7 +122,7 @@ def parse_condition(text: str) -> Condition:
 
 
 def columns_of(condition: Condition) -> tuple[str, ...]:
-    """Return the names of the columns that a condition is about, each once, in order."""
+    """Return the names of the columns in a condition, each once, in order."""
     return tuple(dict.fromkeys(_names(condition)))
 
 
@@ -138,8 +138,8 @@ def _names(part: Condition | Operand) -> Iterator[str]:
         case Not(inner):
             yield from _names(inner)
         case Joined(_, parts):
-            for one in parts:
-                yield from _names(one)
+            for inner in parts:
+                yield from _names(inner)
 
 
 def _tokens(text: str) -> Iterator[_Token]:
@@ -180,7 +180,7 @@ def _error(place: int, what: str) -> ValueError:
 
 
 class _Parser:
-    """Reads tokens by descent: or, and, not, comparison."""
+    """A parser by recursive descent: or, and, not, comparison."""
 
     def __init__(self, tokens: list[_Token]) -> None:
         self._tokens = tokens
@@ -191,10 +191,10 @@ class _Parser:
         found = self._any()
         token = self._take()
         if token.kind != "end":
-            told = f"expected `and`, `or` or the end, not {token.text!r}"
+            problem = f"expected `and`, `or` or the end, not {token.text!r}"
             if token.text in _SIGNS:
-                told = "compare two values at a time, and join comparisons with `and`"
-            raise _error(token.place, told)
+                problem = "compare two values at a time, and join comparisons with `and`"
+            raise _error(token.place, problem)
         return found
 
     def _take(self) -> _Token:
@@ -203,7 +203,7 @@ class _Parser:
         return token
 
     def _word(self, *words: str) -> bool:
-        """Take the next token where it is one of these words, in any case."""
+        """Take the next token if it is one of these words, in any case."""
         token = self._tokens[self._next]
         found = token.kind == "word" and token.text.lower() in words
         if found:
@@ -250,13 +250,13 @@ class _Parser:
             negated = self._word("not")
             if not self._word("missing"):
                 raise self._expected("`missing`")
-            asked: Condition = Missing(_column(left, began))
-            return Not(asked) if negated else asked
+            test: Condition = Missing(_column(left, began))
+            return Not(test) if negated else test
         if (negated := self._word("not")) or self._word("in"):
             if negated and not self._word("in"):
                 raise self._expected("`in`")
-            asked = Listed(_column(left, began), self._list())
-            return Not(asked) if negated else asked
+            test = Listed(_column(left, began), self._list())
+            return Not(test) if negated else test
         sign = self._tokens[self._next]
         if not self._sign(*_SIGNS):
             if isinstance(left, Column):
@@ -269,30 +269,30 @@ class _Parser:
         right = self._operand(_VALUED if sign.text in _EQUAL else "a number")
         if not isinstance(left, Column) and not isinstance(right, Column):
             raise _error(began.place, f"expected {_NAMED} on one side of {sign.text}")
-        for one, where in ((left, began.place), (right, place)):
-            if isinstance(one, bool | str) and sign.text not in _EQUAL:
-                told = f"{one!r}".lower() if isinstance(one, bool) else repr(one)
-                raise _error(where, f"expected a number: {told} can be compared by == and != alone")
-        told = _SIGNS[sign.text]
+        for operand, where in ((left, began.place), (right, place)):
+            if isinstance(operand, bool | str) and sign.text not in _EQUAL:
+                shown = repr(operand).lower() if isinstance(operand, bool) else repr(operand)
+                raise _error(where, f"expected a number: {shown} can only be compared by == and !=")
+        comparison = _SIGNS[sign.text]
         if isinstance(left, Column):
-            return Compared(left, told, right)
-        return Compared(_column(right, sign), _MIRRORED.get(told, told), left)
+            return Compared(left, comparison, right)
+        return Compared(_column(right, sign), _MIRRORED.get(comparison, comparison), left)
 
     def _list(self) -> tuple[Value, ...]:
         self._expect("[")
         values: list[Value] = []
         while not values or self._sign(","):
             place = self._tokens[self._next].place
-            one = self._operand("a number, a text in quotes, true or false")
-            if isinstance(one, Column):
+            value = self._operand("a number, a text in quotes, true or false")
+            if isinstance(value, Column):
                 raise _error(place, "expected a number, a text in quotes, true or false")
-            values.append(one)
+            values.append(value)
             if len(values) > MOST_LISTED:
                 raise _error(place, f"more than {MOST_LISTED} values")
         self._expect("]")
         return tuple(values)
 
-    def _operand(self, wanted: str, *, left: bool = False) -> Operand:
+    def _operand(self, expected: str, *, left: bool = False) -> Operand:
         token = self._tokens[self._next]
         match token.kind:
             case "number":
@@ -306,7 +306,7 @@ class _Parser:
             case "word" if token.text.lower() not in _WORDS:
                 found = Column(token.text)
             case _:
-                raise self._expected(wanted)
+                raise self._expected(expected)
         self._take()
         return found
 
@@ -314,10 +314,10 @@ class _Parser:
         if not self._sign(sign):
             raise self._expected(repr(sign))
 
-    def _expected(self, wanted: str) -> ValueError:
+    def _expected(self, expected: str) -> ValueError:
         token = self._tokens[self._next]
         shown = token.text if token.kind == "end" else repr(token.text)
-        return _error(token.place, f"expected {wanted}, not {shown}")
+        return _error(token.place, f"expected {expected}, not {shown}")
 
 
 def _column(operand: Operand, token: _Token) -> Column:

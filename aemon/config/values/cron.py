@@ -1,4 +1,4 @@
-"""Five-field cron, as cron itself reads it: weekday 1 is Monday, 0 and 7 are Sunday."""
+"""Five-field cron, read as cron reads it: weekday 1 is Monday, 0 and 7 are Sunday."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ Numbers = frozenset[int]
 class Cron:
     """Moments that recur by the wall clock. Made by `parse`.
 
-    Where day and weekday are both given, either suffices, as in cron(8).
+    If day and weekday are both given, either suffices, as in cron(8).
     """
 
     text: str
@@ -47,13 +47,13 @@ class Cron:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `*/5 8-18 * * mon-fri`, or a word such as `@daily`.
+        """Parse `*/5 8-18 * * mon-fri`, or a word such as `@daily`.
 
         >>> sorted(Cron.parse("*/20 8 * * 1-2").weekdays)
         [1, 2]
 
         Raises:
-            ValueError: the text is no cron expression; it says which field is wrong.
+            ValueError: the text is not a cron expression; the message names the field.
         """
         words = _SHORTHANDS.get(text.strip(), text).split()
         if len(words) != len(_FIELDS):
@@ -68,7 +68,7 @@ class Cron:
         restricted = not words[2].startswith("*") and not words[4].startswith("*")
         found = cls(" ".join(words), minutes, hours, days, months, weekdays, restricted)
         if not found._ever():
-            raise ValueError(f"{text!r} never comes: no such day is in such a month")
+            raise ValueError(f"{text!r} never occurs: none of its months has such a day")
         return found
 
     def _ever(self) -> bool:
@@ -78,7 +78,7 @@ class Cron:
         )
 
     def on_day(self, day: datetime) -> bool:
-        """Whether there are moments on the day of a local time."""
+        """Return whether the schedule has moments on the day of a local time."""
         if day.month not in self.months:
             return False
         by_day = day.day in self.days
@@ -86,13 +86,13 @@ class Cron:
         return by_day or by_weekday if self.either_day else by_day and by_weekday
 
     def moments(self, first: datetime, last: datetime, zone: ZoneInfo) -> Iterator[datetime]:
-        """Every moment from `first` to `last`, both aware, in order; as aware UTC.
+        """Yield every moment from `first` to `last`, both aware, in order; as aware UTC.
 
-        A moment that the spring shift skips comes an hour later. One that autumn repeats comes
-        once, but twice where minutes or hours are `*`, as in cron(8).
+        A moment that the spring shift skips comes an hour later. A moment that autumn repeats comes
+        once, but twice if minutes or hours are `*`, as in cron(8).
         """
         start = first.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
-        day = start.replace(tzinfo=None) - timedelta(days=1)  # what it skips late comes a day later
+        day = start.replace(tzinfo=None) - timedelta(days=1)  # its skipped moments may come later
         end = last.astimezone(zone).replace(tzinfo=None)
         waiting: set[datetime] = set()
         while day <= end or waiting:
@@ -104,7 +104,7 @@ class Cron:
             yield from sorted(moment for moment in ready if first <= moment <= last)
 
     def _of_day(self, day: datetime) -> set[datetime]:
-        """The moments of a local day, in UTC."""
+        """Return the moments of a local day, in UTC."""
         hours = self.hours if self.on_day(day) else ()
         return {
             day.replace(hour=hour, minute=minute, fold=fold).astimezone(UTC)
@@ -114,7 +114,7 @@ class Cron:
         }
 
     def _folds(self, day: datetime) -> tuple[int, ...]:
-        """Which of an hour's two passes count; both only on a day that has such an hour."""
+        """Return which passes of a repeated hour count; both only on a day with such an hour."""
         minutes, hours = self.text.split()[:2]
         if not (minutes.startswith("*") or hours.startswith("*")):
             return (0,)
@@ -134,11 +134,11 @@ def _numbers(word: str, name: str, low: int, high: int, names: tuple[str, ...]) 
             raise ValueError(f"{name} {word!r}: {part!r} has no step after its slash, such as */5")
         first_text, dash, last_text = span.partition("-")
         if span == "*":
-            # 7 is another name of Sunday, not another day.
+            # 7 is a second name of Sunday, not a further day.
             first, last = low, min(high, 6) if name == "weekday" else high
         else:
             first = _number(first_text, name, low, names)
-            # As in cron, 5/15 goes on to the end.
+            # As in cron, 5/15 continues to the end.
             last = _number(last_text, name, low, names) if dash else (high if slash else first)
         if not low <= first <= last <= high:
             raise ValueError(f"{name} {word!r}: {part!r} is not within {low} to {high}")
@@ -152,21 +152,21 @@ def _number(text: str, name: str, low: int, names: tuple[str, ...]) -> int:
         return names.index(lower) + (low if name == "month" else 0)
     if not (text.isascii() and text.isdigit()):
         known = f" or one of {', '.join(names)}" if names else ""
-        raise ValueError(f"{name} {text!r} is no number{known}")
+        raise ValueError(f"{name} {text!r} is not a number{known}")
     return int(text)
 
 
-MOST_LOOKED_AT = 2_000  # moments; those of a week at five minutes
-LONGEST_LOOK = timedelta(days=800)  # a leap day may be that far
+MOST_LOOKED_AT = 2_000  # moments: a week at five minutes
+LONGEST_LOOK = timedelta(days=800)  # two leap days are further apart than this
 
 
 def longest_pause(schedule: timedelta | Cron, zone: ZoneInfo, now: datetime) -> timedelta:
-    """The longest time between two moments of a schedule, from now on."""
+    """Return the longest time between two moments of a schedule, from now on."""
     return max(_pauses(schedule, zone, now))
 
 
 def usual_pause(schedule: timedelta | Cron, zone: ZoneInfo, now: datetime) -> timedelta:
-    """The median of those times: of a schedule that stands still at night, the pause by day."""
+    """Return the median of these times: if a schedule pauses at night, the pause by day."""
     return median_high(_pauses(schedule, zone, now))
 
 
@@ -174,7 +174,7 @@ def _pauses(schedule: timedelta | Cron, zone: ZoneInfo, now: datetime) -> tuple[
     return (schedule,) if isinstance(schedule, timedelta) else _gaps(schedule, zone, now)
 
 
-# It takes milliseconds, and a monitor's two schedules are asked again at once.
+# The result takes milliseconds, and is soon needed again for a monitor's two schedules.
 @lru_cache(maxsize=2)
 def _gaps(schedule: Cron, zone: ZoneInfo, now: datetime) -> tuple[timedelta, ...]:
     moments = list(islice(schedule.moments(now, now + LONGEST_LOOK, zone), MOST_LOOKED_AT))
@@ -182,7 +182,7 @@ def _gaps(schedule: Cron, zone: ZoneInfo, now: datetime) -> tuple[timedelta, ...
 
 
 def moment_after(schedule: timedelta | Cron, zone: ZoneInfo, now: datetime, count: int) -> datetime:
-    """The last of so many moments of a schedule that come after now."""
+    """Return the last of `count` moments of a schedule that come after now."""
     if isinstance(schedule, timedelta):
         return now + count * schedule
     just_after = now + timedelta(microseconds=1)
@@ -191,7 +191,7 @@ def moment_after(schedule: timedelta | Cron, zone: ZoneInfo, now: datetime, coun
 
 
 def is_due(schedule: timedelta | Cron, since: datetime, now: datetime, zone: ZoneInfo) -> bool:
-    """Whether what was done at `since` is to be done again by now; also if nobody knows when it was."""
+    """Return whether work done at `since` is due again by now; also if `since` is not credible."""
     if is_wrong(since, now):
         return True
     if isinstance(schedule, timedelta):

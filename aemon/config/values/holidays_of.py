@@ -1,4 +1,4 @@
-"""Whose public holidays count: a country or a part of one, as the package `holidays` names them."""
+"""The setting `holidays`: a country or a part of one, as the package `holidays` names them."""
 
 from importlib.util import find_spec
 from typing import Annotated
@@ -8,20 +8,20 @@ from pydantic import AfterValidator, Field
 
 def _check(place: str) -> str:
     if find_spec("holidays") is None:
-        raise ValueError("takes a package that is not installed: pip install 'aemon[holidays]'")
+        raise ValueError("needs a package that is not installed: pip install 'aemon[holidays]'")
     import holidays
 
     country, _, part = place.partition("-")
     parts = holidays.list_supported_countries()
     if country not in parts:
         raise ValueError(
-            f"no country whose holidays are known: {country}; two capital letters such as DE, FR "
-            "or US"
+            f"{country} is not a country with known holidays; write two capital letters such as "
+            "DE, FR or US"
         )
     if part and part not in parts[country]:
         known = ", ".join(parts[country]) or "none"
         raise ValueError(
-            f"no part of {country} whose holidays are known: {part}; there are: {known}"
+            f"{part} is not a part of {country} with known holidays; known are: {known}"
         )
     return place
 
@@ -29,4 +29,4 @@ def _check(place: str) -> str:
 Holidays = Annotated[
     str, Field(pattern=r"^[A-Z]{2}(-[A-Za-z0-9 ]{1,40})?$"), AfterValidator(_check)
 ]
-"""A country by its two letters (ISO 3166-1), with a part behind a dash where one is meant."""
+"""A country by its two letters (ISO 3166-1), optionally with a part after a dash."""

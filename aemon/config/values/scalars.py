@@ -1,4 +1,4 @@
-"""The kinds of value a configuration holds beside plain text and numbers."""
+"""Types of values in a configuration: sizes, budgets, files and addresses to listen on."""
 
 import re
 from pathlib import Path
@@ -19,14 +19,14 @@ from aemon.clock import shortened
 
 
 class Settings(BaseModel):
-    """Base of every settings object: frozen, no unknown keys, no secrets in error texts."""
+    """The base of all settings: frozen, no unknown keys, no secrets in error texts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     @model_validator(mode="before")
     @classmethod
     def _no_boolean_for_a_number(cls, given: Any) -> Any:
-        """`yes` in YAML is true, and true is 1 to pydantic."""
+        """Refuse true and false for a number: YAML's `yes` is true, which pydantic reads as 1."""
         for key, value in given.items() if isinstance(given, dict) else ():
             field = cls.model_fields.get(str(key))
             if field is not None and isinstance(value, bool):
@@ -37,29 +37,29 @@ class Settings(BaseModel):
 
 
 def given(key: str, kind: str) -> dict[str, Any]:
-    """JSON Schema: a key is there, and not null."""
+    """Return a JSON Schema in which a key is required and not null."""
     return {"required": [key], "properties": {key: {"type": kind}}}
 
 
 class AtKeyError(ValueError):
-    """A problem with one key that its settings as a whole show; or with a key further inside."""
+    """A problem with one key, found in the settings around it; or with a key further inside."""
 
     def __init__(self, key: str | tuple[str, ...], problem: str) -> None:
         super().__init__(problem)
         self.path = (key,) if isinstance(key, str) else key
 
 
-_REFERENCE = r"\$\{"  # text with ${NAME} or ${file:PATH} in it is judged when it is replaced
-NOT_ZERO = "(?=.*[1-9])"  # a pattern of numbers, but for 0
+_REFERENCE = r"\$\{"  # text with ${NAME} or ${file:PATH} is checked after it is replaced
+NOT_ZERO = "(?=.*[1-9])"  # a pattern that excludes 0
 
 
 def pattern_of(pattern: str) -> str:
-    """A JSON Schema pattern for the whole of a text, unless it refers to something else."""
+    """Return a JSON Schema pattern for a whole text, which also allows references."""
     return rf"^(?:{pattern})$|{_REFERENCE}"
 
 
 MOST = 1_000_000_000
-"""The largest number of records, steps and the like that a setting takes."""
+"""The largest number of records, steps and the like that a setting accepts."""
 
 MOST_BYTES = 10**15
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(MB|GB)")
@@ -101,23 +101,23 @@ LEAST_A_DAY, MOST_A_DAY = 1e-4, 1e9  # one in thirty years; more than any daemon
 
 
 def alarms_per_day(budget: str) -> float:
-    """How many alarms a day an alarm budget such as `3/day` allows.
+    """Return how many alarms a day an alarm budget such as `3/day` allows.
 
     >>> alarms_per_day("14/week")
     2.0
 
     Raises:
-        ValueError: the text is no budget.
+        ValueError: the text is not an alarm budget.
     """
     match = _BUDGET.fullmatch(budget.strip())
     if match is None or float(match[1]) <= 0:
         raise ValueError(
-            f"{shortened(budget)} is no alarm budget; write for example 3/day, 1/hour, 5/week"
+            f"{shortened(budget)} is not an alarm budget; write for example 3/day, 1/hour, 5/week"
         )
     a_day = float(match[1]) * _PER_DAY[match[2]]
     if not LEAST_A_DAY <= a_day <= MOST_A_DAY:
         raise ValueError(
-            f"{shortened(budget)} is no alarm budget: {LEAST_A_DAY:g}/day at least, and "
+            f"{shortened(budget)} is not an alarm budget: {LEAST_A_DAY:g}/day at least, and "
             f"{MOST_A_DAY:g}/day at most"
         )
     return a_day
@@ -139,7 +139,7 @@ AlarmBudget = Annotated[
         }
     ),
 ]
-"""How many normal records may be flagged in a stretch of time: `3/day`."""
+"""The number of normal records that may be flagged in a period: `3/day`."""
 
 
 def _from_folder(path: Path, info: ValidationInfo) -> Path:
@@ -148,14 +148,14 @@ def _from_folder(path: Path, info: ValidationInfo) -> Path:
 
 
 FileBeside = Annotated[Path, AfterValidator(_from_folder)]
-"""A file; a relative path starts at the folder of the file that names it."""
+"""A file; a relative path starts at the folder of the file with the setting."""
 
 
 def _check_listen(text: str) -> str:
     host, colon, port = text.rpartition(":")
     digits = port.isascii() and port.isdigit()
     if not colon or not host or not digits or int(port) > 65535:  # noqa: PLR2004 -- highest port
-        raise ValueError(f"{text!r} is no address; write for example 127.0.0.1:9464")
+        raise ValueError(f"{text!r} is not an address; write for example 127.0.0.1:9464")
     return text
 
 
@@ -168,4 +168,4 @@ Listen = Annotated[
         {"type": "string", "examples": ["127.0.0.1:9464"], "pattern": pattern_of(rf".+:{_PORT}")}
     ),
 ]
-"""`host:port`; port 0 takes a free one."""
+"""`host:port`; port 0 selects a free port."""

@@ -1,4 +1,4 @@
-"""Templates of messages: Jinja2 in a sandbox, tried on an example before they are needed."""
+"""Templates of messages: Jinja2 in a sandbox, tested with an example before they are used."""
 
 import json
 from collections.abc import Mapping
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 LONGEST_TEXT = 20_000
-"""Characters of a rendered message; receivers take no more."""
+"""Characters of a rendered message; receivers accept no more."""
 
 
 class TemplateError(ValueError):
-    """A template that cannot be read, or not be filled."""
+    """A template that cannot be parsed or filled."""
 
 
 def render(source: str, variables: Mapping[str, Any]) -> str:
     """Fill a template.
 
     Raises:
-        TemplateError: it is no template, asks for what is not there, or becomes too long.
+        TemplateError: the template is not valid, uses an unknown variable, or becomes too long.
     """
     import jinja2
 
@@ -37,14 +37,14 @@ def render(source: str, variables: Mapping[str, Any]) -> str:
     except RecursionError:
         raise TemplateError("never ends: a macro calls itself") from None
     except MemoryError:
-        raise TemplateError("takes more memory than there is") from None
-    except Exception as error:  # noqa: BLE001 -- filters and methods raise whatever they like
+        raise TemplateError("needs more memory than is available") from None
+    except Exception as error:  # noqa: BLE001 -- filters and methods may raise any error
         raise TemplateError(f"{type(error).__name__}: {error}") from None
     return text
 
 
 def _filled(source: str, variables: Mapping[str, Any]) -> str:
-    """Return the text; a template that goes on and on is stopped on the way."""
+    """Return the text; a template without end is stopped when it becomes too long."""
     parts: list[str] = []
     length = 0
     for part in _compiled(source).generate(variables):
@@ -56,26 +56,26 @@ def _filled(source: str, variables: Mapping[str, Any]) -> str:
 
 
 def render_json(source: str, variables: Mapping[str, Any]) -> str:
-    """Fill a template that makes JSON.
+    """Fill a template of JSON.
 
     Raises:
-        TemplateError: as `render`, or what it makes is no JSON.
+        TemplateError: as `render`, or the result is not JSON.
     """
     text = render(source, variables)
     try:
         json.loads(text)
     except ValueError as error:
         raise TemplateError(
-            f"makes no valid JSON: {error}; write values as {{{{ reason | tojson }}}}"
+            f"does not give valid JSON: {error}; write values as {{{{ reason | tojson }}}}"
         ) from None
     return text
 
 
 def try_template(source: str, *, as_json: bool = False) -> None:
-    """Fill a template with the example, as each event.
+    """Fill a template with the example, for each event.
 
     Raises:
-        TemplateError: it will not do.
+        TemplateError: as `render` or `render_json`.
     """
     for event in Event:
         variables = {**EXAMPLE.variables(), "event": event.value}

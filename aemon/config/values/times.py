@@ -1,4 +1,4 @@
-"""The kinds of value that tell of time: how long, how often, when, in which zone."""
+"""Types of values for time: durations, schedules, ages and zones."""
 
 from datetime import timedelta
 from numbers import Integral
@@ -24,7 +24,7 @@ def _duration(value: object) -> object:
 
 
 def _duration_or(value: object, instead: str) -> object:
-    """Read a duration, where something else may stand in its place."""
+    """Read a duration; the error names the alternative `instead`."""
     try:
         return _duration(value)
     except ValueError as error:
@@ -32,7 +32,7 @@ def _duration_or(value: object, instead: str) -> object:
 
 
 def _text_of_duration(value: object) -> object:
-    """A duration as text; what stands in its place as it is."""
+    """Return a duration as text; return any other value unchanged."""
     return format_duration(value) if isinstance(value, timedelta) else value
 
 
@@ -58,14 +58,14 @@ def _not_too_often(pause: timedelta | Cron) -> timedelta | Cron:
 
 
 Pause = Annotated[Duration, AfterValidator(_not_too_often)]
-"""A length of time between two turns of work: 10ms at least."""
+"""A length of time between two runs of work: 10ms at least."""
 
 
 def _cron(value: object) -> object:
     if isinstance(value, Cron):
         return value
     if not isinstance(value, str):
-        raise ValueError(  # noqa: TRY004 -- pydantic tells people of no other
+        raise ValueError(  # noqa: TRY004 -- pydantic reports no other error to people
             "write five fields of cron as text, such as '0 2 * * 1-5'"
         )
     return Cron.parse(value)
@@ -75,7 +75,7 @@ _CRON = r"\s*(?:@(?:hourly|daily|weekly|monthly)|[^\s]+(?:\s+[^\s]+){4})\s*"
 
 
 class _IsCron:
-    """Takes what `_cron` has made as it is."""
+    """The schema of a `Cron` that `_cron` has made."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
@@ -93,7 +93,7 @@ CronText = Annotated[
 
 
 def _schedule(value: object) -> object:
-    """Five fields are cron, anything else a duration."""
+    """Read five fields as cron, any other text as a duration."""
     if isinstance(value, str) and (len(value.split()) == CRON_FIELDS or value.startswith("@")):
         return _cron(value)
     return value if isinstance(value, Cron) else _duration(value)
@@ -107,7 +107,7 @@ def _schedule_text(value: timedelta | Cron) -> str:
 
 
 class _IsSchedule:
-    """Takes what `_schedule` has made as it is."""
+    """The schema of a schedule that `_schedule` has made."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
@@ -165,7 +165,7 @@ def _auto_or_after(value: object) -> object:
 
 
 class _AsMade:
-    """Takes what the validator before has made as it is."""
+    """The schema of any value that the validator before it has made."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
@@ -185,7 +185,7 @@ AutoAfter = Annotated[
         }
     ),
 ]
-"""The same, or `auto` where a rule says how long."""
+"""An `After`, or `auto` if a rule decides."""
 
 
 _TIME = "time"
@@ -210,16 +210,16 @@ Join = Annotated[
         }
     ),
 ]
-"""What makes values of several files one record: an equal `time`, or a step within which all lie."""
+"""What joins values of several files to one record: an equal `time`, or a step that all are in."""
 
 MOST_TOGETHER = 64
 
 
-def _count_or_stretch(value: object) -> object:
+def _count_or_period(value: object) -> object:
     if value is None or isinstance(value, timedelta):
         return value
     if isinstance(value, bool):
-        raise ValueError(f"must be a number of records, 1 to {MOST_TOGETHER}, or a duration: 10m")  # noqa: TRY004 -- pydantic tells people of no other
+        raise ValueError(f"must be a number of records, 1 to {MOST_TOGETHER}, or a duration: 10m")  # noqa: TRY004 -- pydantic reports no other error to people
     if isinstance(value, Integral):
         count = int(value)
         if not 1 <= count <= MOST_TOGETHER:
@@ -231,7 +231,7 @@ def _count_or_stretch(value: object) -> object:
 Together = Annotated[
     int | timedelta | None,
     _AsMade,
-    BeforeValidator(_count_or_stretch),
+    BeforeValidator(_count_or_period),
     PlainSerializer(_text_of_duration, return_type=int | str | None),
     WithJsonSchema(
         {
@@ -244,7 +244,7 @@ Together = Annotated[
         }
     ),
 ]
-"""How many records are seen together, or those of how long a stretch of time."""
+"""The number of records that are judged together, or the period that has them."""
 
 _FOREVER = "forever"
 
@@ -267,12 +267,12 @@ Age = Annotated[
         }
     ),
 ]
-"""How old something may become: a duration, or `forever` (None)."""
+"""The greatest age: a duration, or `forever` (None)."""
 
 
 def _check_zone(text: str) -> str:
     if text not in available_timezones():
-        raise ValueError(f"{text!r} is no time zone; write for example UTC or Europe/Berlin")
+        raise ValueError(f"{text!r} is not a time zone; write for example UTC or Europe/Berlin")
     ZoneInfo(text)
     return text
 

@@ -1,1 +1,1 @@
-"""The inbox of streams: what they said and is kept, joined, noted or rejected."""
+"""The inbox of streams: kept, unfinished and rejected records, and notes."""

@@ -1,4 +1,4 @@
-"""Records of streams, which cannot be read twice: kept in order of arrival, to judge and to learn."""
+"""Records of streams, which cannot be read twice: kept in order of arrival, for all later use."""
 
 import json
 from collections import Counter
@@ -14,19 +14,19 @@ from aemon.store.bulk import Same, as_columns, write_rows
 from aemon.store.inbox.rejected_records import Rejected, beyond_newest, keep_rejected
 from aemon.store.inbox.stream_notes import keep_note
 from aemon.store.inbox.unfinished_records import join_parts
-from aemon.store.schema.junk import tell_junk
+from aemon.store.schema.junk import log_junk
 from aemon.store.schema.tables import history, monitors, watermarks
 from aemon.store.store import KEYS_AT_ONCE, Row, Store
 
 REDELIVERED, CHANGED = "duplicate_key", "changed_record"
 _COLUMNS = tuple(history.c[name] for name in ("id", "entity", "record_key", "event_time", "record"))
-_LONGEST_ARRIVAL = 18  # digits of a number that every database takes
-_EXACT, _LARGEST = 2**53, 1e308  # between them, whole numbers and floats are taken for the same
+_LONGEST_ARRIVAL = 18  # digits of a number that every database accepts
+_EXACT, _LARGEST = 2**53, 1e308  # in between, whole numbers and floats are compared as equal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kept:
-    """What became of records: how many are new in the store, and why others are not."""
+    """The number of records that are new in the store, and of rejected records by reason."""
 
     new: int
     rejected: Counter[str]
@@ -34,14 +34,14 @@ class Kept:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Beside:
-    """What is kept with the records of one delivery, in one transaction.
+    """The data that is stored with the records of one delivery, in one transaction.
 
     Attributes:
-        rejected: what could not be read; the newest of them are kept.
-        by_arrival: event times are those of arrival, which differ for a record that comes again.
-        note: what the stream must know of the delivery after a restart.
-        finish_before: the records are parts, joined by entity and key; of the joined ones those become
-            records whose first part came before this time. None: all are whole.
+        rejected: records that could not be read; the newest of them are kept.
+        by_arrival: event times are times of arrival, which differ if a record is delivered again.
+        note: what the stream must remember of the delivery after a restart.
+        finish_before: the records are parts, joined by entity and key. A joined record is finished
+            if its first part arrived before this time. None: all records are complete.
     """
 
     rejected: Sequence[Rejected] = ()
@@ -62,19 +62,19 @@ def keep_history(
 ) -> Kept:
     """Append records to a monitor's history and drop all but the newest `keep` (None: none).
 
-    Once there is a watermark, no record is dropped that lies after it. A record whose entity and
-    key are there already is not kept: with the same values it was delivered again and is only
-    counted (`duplicate_key`); with others it is also put to the rejected ones (`changed_record`).
+    Once there is a watermark, no record after it is dropped. A record with a known entity and key
+    is not kept. With equal values it was delivered again, and is only counted (`duplicate_key`);
+    with other values it is stored as rejected (`changed_record`).
 
     Args:
-        store: where to.
-        monitor: whose.
-        rows: `record_key`, `event_time`, `record` and perhaps `entity` of each, as they arrived.
-        keep: how many to leave.
-        beside: what is kept in the same transaction.
+        store: the store.
+        monitor: name of the monitor.
+        rows: `record_key`, `event_time`, `record` and optionally `entity` of each, as they arrived.
+        keep: how many records to keep.
+        beside: data that is stored in the same transaction.
 
     Raises:
-        RefusedError: the database does not take the values; nothing is then kept or dropped.
+        RefusedError: the database refuses the values; nothing is then kept or dropped.
         StoreError: the database fails; nothing is then kept or dropped.
     """
     if not rows and beside == NOTHING_BESIDE:
@@ -87,7 +87,7 @@ def keep_history(
         new, changed = _split(
             _known(connection, monitor, named), named, by_arrival=beside.by_arrival
         )
-        counts = Counter(one.reason for one in (*beside.rejected, *changed))
+        counts = Counter(record.reason for record in (*beside.rejected, *changed))
         counts[REDELIVERED] += len(named) - len(new) - len(changed)
         if new:
             write_rows(connection, history, {"monitor": Same(monitor, len(new)), **as_columns(new)})
@@ -100,19 +100,19 @@ def keep_history(
 
 
 def _take_turn(connection: sa.Connection, monitor: str) -> None:
-    """Let the writers of one history follow each other: then ids are in the order of commits.
+    """Let the writers of one history take turns, so that the order of ids is that of commits.
 
-    A reader could otherwise go past an id that is committed only later. SQLite has one writer anyway.
+    Otherwise a reader could pass an id that is committed later. SQLite has one writer at a time.
     """
     row = sa.select(monitors.c.name).where(monitors.c.name == monitor)
-    # FOR NO KEY UPDATE: rows of other tables may go on referring to the monitor.
+    # FOR NO KEY UPDATE: rows of other tables may still refer to the monitor.
     connection.execute(row.with_for_update(key_share=True))
 
 
 def _known(
     connection: sa.Connection, monitor: str, rows: Sequence[Row]
 ) -> dict[Identity, Mapping[Any, Any]]:
-    """Find the kept records whose keys are among those of these rows."""
+    """Return the kept records that have the keys of these rows."""
     keys = list(dict.fromkeys(row["record_key"] for row in rows))
     known: dict[Identity, Mapping[Any, Any]] = {}
     for first in range(0, len(keys), KEYS_AT_ONCE):
@@ -126,7 +126,7 @@ def _known(
 def _split(
     known: dict[Identity, Mapping[Any, Any]], rows: Sequence[Row], *, by_arrival: bool
 ) -> tuple[list[Row], list[Rejected]]:
-    """Return the rows that are new, and those that change an earlier one; the rest came again."""
+    """Return the new rows, and the rows that change an earlier row; repeated rows are left out."""
     new, changed = [], []
     for row in rows:
         earlier = known.setdefault((row["entity"], row["record_key"]), row)
@@ -138,18 +138,18 @@ def _split(
 
 
 def _is_same(earlier: Mapping[Any, Any], row: Mapping[Any, Any], *, by_arrival: bool) -> bool:
-    """Return whether two records say the same, in whichever way a database holds them."""
+    """Return whether two records have equal values, however a database stores them."""
     same_time = by_arrival or earlier["event_time"] == row["event_time"]
     return same_time and bool(_comparable(earlier["record"]) == _comparable(row["record"]))
 
 
 def _comparable(value: Any) -> Any:
-    """Leave out values that are null; PostgreSQL writes large floats as whole numbers."""
+    """Return a value for comparison, without nulls; PostgreSQL writes large floats as integers."""
     match value:
         case dict():
-            return {name: _comparable(one) for name, one in value.items() if one is not None}
+            return {name: _comparable(item) for name, item in value.items() if item is not None}
         case list():
-            return [_comparable(one) for one in value]
+            return [_comparable(item) for item in value]
         case float() | int() if _EXACT < abs(value) < _LARGEST:
             return f"{value:.17g}"
         case _:
@@ -157,7 +157,7 @@ def _comparable(value: Any) -> Any:
 
 
 def _as_text(row: Mapping[Any, Any]) -> str:
-    """Return a record as JSON text, as it was to be kept."""
+    """Return a rejected row as JSON text."""
     time = row["event_time"].isoformat()
     return json.dumps(
         {"entity": row["entity"], "record_key": row["record_key"], "event_time": time}
@@ -172,13 +172,13 @@ def _drop_oldest(connection: sa.Connection, monitor: str, keep: int) -> None:
     if position is not None:
         arrival = arrival_at(position)
         if arrival is None:
-            return  # the next run that judges finds out what was read; until then all is kept
+            return  # the next scoring run finds out how far was read; until then all is kept
         old.append(history.c.id <= arrival)
     connection.execute(sa.delete(history).where(*old))
 
 
 def arrival_at(position: str) -> int | None:
-    """Return the order of arrival that a watermark's position is; None if it is none.
+    """Return the order of arrival in a watermark's position; None if it is not a number of it.
 
     >>> arrival_at("12"), arrival_at("soon"), arrival_at("-1"), arrival_at("9" * 30)
     (12, None, None, None)
@@ -188,23 +188,23 @@ def arrival_at(position: str) -> int | None:
 
 
 def find_arrival(store: Store, monitor: str, mark: Watermark) -> int:
-    """Return how far a monitor's history was read: where its watermark says, or its record stands.
+    """Return up to which id a monitor's history was read: by the watermark's position or record.
 
-    A position that aemon did not write, or beyond all records that are kept, is passed over. Without
-    the watermark's record all that is kept is read again, and verdicts of the same records known.
+    A position that aemon did not write, or after all kept records, is ignored. Without the
+    watermark's record, all kept records are read again, and recognised by their verdicts.
 
     Raises:
         StoreError: the database fails.
     """
-    said = arrival_at(mark.position)
-    mine = history.c.monitor == monitor
-    newest = sa.select(sa.func.max(history.c.id)).where(mine)
+    arrival = arrival_at(mark.position)
+    own = history.c.monitor == monitor
+    newest = sa.select(sa.func.max(history.c.id)).where(own)
     same = (history.c.record_key == mark.record_key, history.c.event_time == mark.event_time)
     with store.reading() as connection:
         last = connection.execute(newest).scalar()
-        if said is not None and (last is None or said <= last):
-            return said
-        tell_junk("an order of arrival", mark.position)
+        if arrival is not None and (last is None or arrival <= last):
+            return arrival
+        log_junk("an order of arrival", mark.position)
         return connection.execute(newest.where(*same)).scalar() or 0
 
 
@@ -217,7 +217,7 @@ def history_records(
     limit: int,
     newest: bool = False,
 ) -> list[Row]:
-    """Kept records in order of arrival: the first `limit` after an id, or the newest of them.
+    """Return kept records in order of arrival: the first `limit` after an id, or the newest.
 
     Raises:
         StoreError: the database fails.
@@ -236,7 +236,7 @@ def history_records(
 
 
 def history_count(store: Store, monitor: str) -> int:
-    """How many records a monitor's history keeps.
+    """Return how many records a monitor's history keeps.
 
     Raises:
         StoreError: the database fails.

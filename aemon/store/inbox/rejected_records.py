@@ -1,4 +1,4 @@
-"""Records that were set aside: there to be looked at, the newest of every monitor."""
+"""Rejected records, kept so that a person can look at them: the newest of each monitor."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ LONGEST_REJECTED = 10_000  # characters of one record
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rejected:
-    """A record that cannot be kept: why, and what it is as JSON text."""
+    """A record that cannot be kept: the reason, and the record as JSON text."""
 
     reason: str
     record: str
@@ -45,7 +45,7 @@ def newest_rejected(
 ) -> list[RejectedRecord]:
     """Return at most `limit` rejected records of these monitors, newest first.
 
-    `since` leaves out those that were rejected before that time.
+    `since` leaves out records rejected before that time.
 
     Raises:
         StoreError: the database fails.
@@ -73,10 +73,10 @@ def keep_rejected(
         {
             "monitor": monitor,
             "received_at": now,
-            "reason": one.reason,
-            "record": one.record[:LONGEST_REJECTED],
+            "reason": record.reason,
+            "record": record.record[:LONGEST_REJECTED],
         }
-        for one in rejected[-MOST_REJECTED:]
+        for record in rejected[-MOST_REJECTED:]
     ]
     connection.execute(sa.insert(rejected_records), rows)
     connection.execute(

@@ -1,4 +1,4 @@
-"""Notes of streams: by them, records that come again after a restart are known."""
+"""Notes of streams, by which records delivered again after a restart are recognised."""
 
 import sqlalchemy as sa
 
@@ -7,8 +7,8 @@ from aemon.store.schema.tables import stream_notes
 from aemon.store.store import Store
 
 MOST_NOTES = 30
-"""Kept of a monitor: one a second, or as quickly as a thousand messages come. An acknowledgement that
-has not reached the other side by then will not: the connection is given up before."""
+"""Kept for each monitor: there is one a second, or one for a thousand messages if they are faster.
+An acknowledgement that has not arrived by then never will: the connection is given up before."""
 
 
 def keep_note(connection: sa.Connection, store: Store, monitor: str, note: str) -> None:

@@ -1,4 +1,4 @@
-"""Records of streams whose values come one by one: joined here, and finished after a while."""
+"""Records of streams whose values arrive one by one: joined here, and finished after a while."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,16 +23,16 @@ def join_parts(
     parts: Sequence[Row],
     received_before: datetime,
 ) -> list[Row]:
-    """Join parts of records to those that wait; return and remove the records that are finished.
+    """Join new parts with the stored parts; return and remove the finished records.
 
-    Of two values of one column the later one counts; a missing one takes nothing away.
+    Of two values of one column the later value counts; a missing value removes nothing.
 
     Args:
         connection: of a transaction.
         store: of the connection, for its clock.
-        monitor: whose records.
-        parts: as rows of `history`, in order of arrival; those of one entity and key are one record.
-        received_before: records are finished whose first part came before this time.
+        monitor: name of the monitor.
+        parts: as rows of `history`, in order of arrival; equal entity and key are one record.
+        received_before: records whose first part arrived before this time are finished.
     """
     if parts:
         _join(connection, monitor, parts, store.now())
@@ -71,9 +71,9 @@ def _join(connection: sa.Connection, monitor: str, parts: Sequence[Row], now: da
 def _delete(connection: sa.Connection, monitor: str, names: Sequence[Identity]) -> None:
     if not names:
         return
-    one = sa.delete(unfinished_records).where(
+    statement = sa.delete(unfinished_records).where(
         _TABLE.monitor == monitor,
         _TABLE.entity == sa.bindparam("of_entity"),
         _TABLE.record_key == sa.bindparam("of_key"),
     )
-    connection.execute(one, [{"of_entity": entity, "of_key": key} for entity, key in names])
+    connection.execute(statement, [{"of_entity": entity, "of_key": key} for entity, key in names])

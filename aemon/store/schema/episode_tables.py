@@ -1,4 +1,4 @@
-"""The tables for people: episodes that are told to them, and the feedback that they give."""
+"""The tables for people: episodes, notifications about them, and feedback on records."""
 
 import sqlalchemy as sa
 
@@ -13,38 +13,36 @@ episodes = table(
     column(
         "state",
         sa.Text,
-        "forming (too short to be told), open, acknowledged, or closed once enough calm records "
-        "followed",
+        "forming (too short to be notified), open, acknowledged, or closed after enough calm "
+        "records",
     ),
     column("started_at", UtcTime, "event time of its first anomaly"),
     column("ended_at", UtcTime, "event time of its last anomaly so far"),
-    column("records", sa.Integer, "anomalies told in it, also those corrected since"),
-    column("severity", sa.Text, "that of its severest anomaly"),
-    column("peak_exceedance", Number, "largest score over threshold in it"),
-    column("peak_record_key", Identifier, "the anomaly with that"),
-    column("feature", sa.Text, "the column most to blame over the whole of it"),
-    column(
-        "blame", Json(numbers=True), "each column's shares of the blame, summed over its anomalies"
-    ),
+    column("records", sa.Integer, "anomalies counted in it, also those corrected since"),
+    column("severity", sa.Text, "the highest severity of its anomalies"),
+    column("peak_exceedance", Number, "largest exceedance in it: score divided by threshold"),
+    column("peak_record_key", Identifier, "key of the anomaly with the largest exceedance"),
+    column("feature", sa.Text, "the column with the largest contribution over the whole episode"),
+    column("blame", Json(numbers=True), "contribution of each column, summed over its anomalies"),
     column("calm_records", sa.Integer, "normal records since its last anomaly"),
-    column("updated_at", UtcTime, "when it was written last"),
+    column("updated_at", UtcTime, "when it was last written"),
     column(
         "opened_at",
         UtcTime,
-        "when it was long enough to be told; null if it never was",
+        "when it was long enough to be notified; null if it never was",
         nullable=True,
     ),
-    column("acknowledged_at", UtcTime, "when a person took it up", nullable=True),
-    column("note", sa.Text, "what a person said of it", server_default=""),
-    column("label", sa.Text, "what a person calls it: stuck sensor", server_default=""),
+    column("acknowledged_at", UtcTime, "when a person acknowledged it", nullable=True),
+    column("note", sa.Text, "a person's note", server_default=""),
+    column("label", sa.Text, "a person's name for it, such as stuck sensor", server_default=""),
     column(
         "pattern",
         Json(numbers=True),
-        "each column's shares of the blame, those below expectation negative, summed",
+        "contribution of each column, summed; negative where the value was below the expected",
         nullable=True,
     ),
-    column("like_id", Whole, "an earlier episode that looked the same", nullable=True),
-    column("likeness", Number, "how much it looked so; 1 is the same", nullable=True),
+    column("like_id", Whole, "an earlier episode that is similar", nullable=True),
+    column("likeness", Number, "how similar it is; 1 is identical", nullable=True),
     sa.Index(None, "monitor", "state"),
     sa.Index(None, "monitor", "entity", "started_at"),
     sa.Index(None, "opened_at"),
@@ -55,9 +53,11 @@ receivers = table(
     "receivers",
     column("name", sa.Text, "as in the configuration", primary_key=True),
     column(
-        "known_at", UtcTime, "since when it is told of episodes; of none that were over by then"
+        "known_at",
+        UtcTime,
+        "since when it is notified; episodes that had ended by then are not reported to it",
     ),
-    comment="who is told of episodes by aemon itself",
+    comment="the receivers that aemon notifies of episodes itself",
 )
 
 notifications = table(
@@ -67,10 +67,10 @@ notifications = table(
     column(
         "episode_id",
         Whole,
-        "the episode it tells of",
+        "the episode it is about",
         sa.ForeignKey("episodes.id", ondelete="CASCADE"),
     ),
-    column("receiver", sa.Text, "who is told"),
+    column("receiver", sa.Text, "the receiver that is notified"),
     column(
         "event",
         sa.Text,
@@ -79,43 +79,61 @@ notifications = table(
     column(
         "state",
         sa.Text,
-        "expected (the episode goes on), waiting (to be sent), sent, or dead: given up",
+        "expected (the episode continues), waiting (to be sent), sent, or dead: given up",
     ),
-    column("severity", sa.Text, "the episode's, as it was told last"),
-    column("created_at", UtcTime, "when it was known that it would have to be told"),
+    column("severity", sa.Text, "the severity of the episode that was last notified"),
     column(
-        "due_at", UtcTime, "when there was something to tell; null while expected", nullable=True
+        "created_at",
+        UtcTime,
+        "when its event became known; for a backlog, when its last episode was found",
+    ),
+    column(
+        "due_at", UtcTime, "when it became ready to be sent; null while expected", nullable=True
     ),
     column("attempts", sa.Integer, "how often it was tried", server_default="0"),
-    column("next_try_at", UtcTime, "when it is tried next; null if it is not", nullable=True),
-    column("sent_at", UtcTime, "when the receiver took it", nullable=True),
+    column(
+        "next_try_at",
+        UtcTime,
+        "when it is tried next; null if it is not tried again",
+        nullable=True,
+    ),
+    column("sent_at", UtcTime, "when the receiver accepted it", nullable=True),
     column("status", sa.Integer, "HTTP status of the last answer; null if none", nullable=True),
     column(
-        "last_error", sa.Text, "why the last try failed; empty if it did not", server_default=""
+        "last_error",
+        sa.Text,
+        "why the last try failed; empty if it did not fail",
+        server_default="",
     ),
     sa.UniqueConstraint("episode_id", "receiver", "event"),
     sa.Index(None, "receiver", "state"),
-    comment="what receivers are told of episodes: each event once",
+    comment="notifications of episodes to receivers: each event once",
 )
 
 feedback = table(
     "feedback",
-    column("id", Whole, "identifies what was said", primary_key=True),
+    column("id", Whole, "identifies the feedback", primary_key=True),
     monitor(of_monitors()),
     column("record_key", Identifier, "the record it is about", nullable=True),
     column(
-        "entity", Identifier, "whose record; null means all with this key, or all", nullable=True
+        "entity",
+        Identifier,
+        "entity of the record; null means all records with this key, or all entities",
+        nullable=True,
     ),
     column("verdict", sa.Text, "false_alarm, confirmed or ignore_until"),
     column(
-        "until", UtcTime, "ignore_until: nothing is learned up to this event time", nullable=True
+        "until",
+        UtcTime,
+        "ignore_until: records up to this event time are left out of training",
+        nullable=True,
     ),
     column("note", sa.Text, "why, in a person's words", server_default=""),
-    column("created_at", UtcTime, "when it was said", server_default=sa.func.current_timestamp()),
+    column("created_at", UtcTime, "when it was given", server_default=sa.func.current_timestamp()),
     column(
         "detector_id",
         sa.Integer,
-        "the first detector whose training took it up; null until then",
+        "the first detector whose training used it; null until then",
         sa.ForeignKey("detectors.id"),
         nullable=True,
     ),
@@ -123,7 +141,7 @@ feedback = table(
     sa.CheckConstraint("(verdict = 'ignore_until') = (until IS NOT NULL)", name="until"),
     sa.CheckConstraint("verdict = 'ignore_until' OR record_key IS NOT NULL", name="record_key"),
     *(
-        # SQLite takes any text for a time. PostgreSQL does not.
+        # SQLite accepts any text as a time. PostgreSQL does not.
         sa.CheckConstraint(
             f"{name} IS NULL OR (date(substr({name}, 1, 10), '+0 days') = substr({name}, 1, 10)"
             f" AND julianday({name}) IS NOT NULL)",
@@ -132,5 +150,5 @@ feedback = table(
         for name in ("until", "created_at")
     ),
     sa.Index(None, "monitor", "record_key"),
-    comment="what people say of records; taken up at the next training",
+    comment="feedback of people on records; the next training uses it",
 )

@@ -1,4 +1,4 @@
-"""The tables of the inbox: what streams said, and what of it could not be kept."""
+"""The tables of the inbox: records of streams, and records that were rejected."""
 
 import sqlalchemy as sa
 
@@ -20,14 +20,14 @@ history = table(
     column("record", Json, "its columns and values"),
     sa.UniqueConstraint("monitor", "record_key", "entity"),
     sa.Index(None, "monitor", "id"),
-    comment="the inbox: records of streams, which cannot be read twice, kept to judge and to learn from",
+    comment="the inbox: records of streams, which cannot be read twice, kept for scoring and training",
 )
 
 rejected_records = table(
     "rejected_records",
     column("id", Whole, "order of arrival", primary_key=True),
     monitor(of_monitors()),
-    column("received_at", UtcTime, "when it was to be kept"),
+    column("received_at", UtcTime, "when it was rejected"),
     column(
         "reason",
         sa.Text,
@@ -36,7 +36,7 @@ rejected_records = table(
     ),
     column("record", sa.Text, "the record as JSON, cut off where it is very long"),
     sa.Index(None, "monitor", "id"),
-    comment="records that could not be judged, with the reason; the newest of every monitor",
+    comment="records that could not be judged, with the reason; the newest of each monitor",
 )
 
 unfinished_records = table(
@@ -47,18 +47,20 @@ unfinished_records = table(
         "entity", Identifier, "the thing the record belongs to; empty if none", primary_key=True
     ),
     column("event_time", UtcTime, "when the record happened"),
-    column("received_at", UtcTime, "when the first of its values came"),
-    column("record", Json, "the columns and values that have come so far"),
+    column("received_at", UtcTime, "when the first of its values arrived"),
+    column("record", Json, "the columns and values that have arrived so far"),
     sa.Index(None, "monitor", "received_at"),
-    comment="records of streams that are still joined from values that come one by one",
+    comment="records of streams that are still being joined from values that arrive one by one",
 )
 
 stream_notes = table(
     "stream_notes",
     column("id", Whole, "order of arrival", primary_key=True),
     monitor(of_monitors()),
-    column("noted_at", UtcTime, "when it was kept"),
-    column("note", sa.Text, "what the stream must know of what it handed over, as JSON"),
+    column("noted_at", UtcTime, "when it was stored"),
+    column(
+        "note", sa.Text, "what the stream must remember about the records it delivered, as JSON"
+    ),
     sa.Index(None, "monitor", "id"),
-    comment="by which streams know what comes again after a restart; the newest of every monitor",
+    comment="notes by which streams recognise repeated messages after a restart; the newest of each monitor",
 )

@@ -1,4 +1,4 @@
-"""Values in the store that aemon did not write: told once, and read as if nothing were there."""
+"""Invalid values in the store that aemon did not write: logged once, and read as absent."""
 
 import logging
 from enum import StrEnum
@@ -16,40 +16,40 @@ _LONGEST = 60  # characters of such a value in the log
 logger = logging.getLogger(__name__)
 
 
-def tell_junk(what: str, value: object) -> None:
-    """Log that a value is not what it should be.
+def log_junk(what: str, value: object) -> None:
+    """Log that a stored value is invalid, once for each value.
 
     Args:
-        what: what it should be, such as "a time".
-        value: what it is.
+        what: the expected kind of value, such as "a time".
+        value: the stored value.
     """
-    _tell_once(what, printable(str(value))[:_LONGEST])
+    _log_once(what, printable(str(value))[:_LONGEST])
 
 
 @lru_cache(maxsize=1_000)
-def _tell_once(what: str, sample: str) -> None:
-    told = f"the store holds {sample!r} where {what} is expected: it is passed over"
-    log(logger, logging.WARNING, Action.STORE_JUNK, told)
+def _log_once(what: str, sample: str) -> None:
+    text = f"the store holds {sample!r} where {what} is expected: the value is ignored"
+    log(logger, logging.WARNING, Action.STORE_JUNK, text)
 
 
-def tell_gone(row: str) -> None:
-    """Log that a row is gone that others refer to, and is made anew."""
-    told = f"{row} is gone from the store, though other rows name it: it is made anew"
-    log(logger, logging.WARNING, Action.STORE_JUNK, told)
+def log_missing(row: str) -> None:
+    """Log that a row that other rows refer to is missing, and is created again."""
+    text = f"{row} is missing in the store, though other rows refer to it: it is created again"
+    log(logger, logging.WARNING, Action.STORE_JUNK, text)
 
 
 def rate_of(stored: float) -> float:
-    """Return a stored false-alarm rate, or the usual one where it is none."""
+    """Return a stored false-alarm rate, or the usual rate if the value is not a rate."""
     if _LEAST_RATE <= stored < 1:
         return stored
-    tell_junk("a false-alarm rate", stored)
+    log_junk("a false-alarm rate", stored)
     return _USUAL_RATE
 
 
 def word_of(kind: type[Word], stored: str, instead: Word) -> Word:
-    """Return a stored word of a vocabulary, or another one where it is none of it."""
+    """Return a stored word as a member of `kind`, or `instead` if `kind` does not have it."""
     try:
         return kind(stored)
     except ValueError:
-        tell_junk(f"one of {', '.join(kind)}", stored)
+        log_junk(f"one of {', '.join(kind)}", stored)
         return instead

@@ -1,4 +1,4 @@
-"""The tables of a monitor's life: who watches it, what was tried, what has drifted, what is quiet."""
+"""The tables of a monitor's lifecycle: replicas, leases, snoozes, drifts, live states, trials."""
 
 import sqlalchemy as sa
 
@@ -11,17 +11,23 @@ replicas = table(
     column("address", sa.Text, "host:port it serves its metrics on"),
     column("version", sa.Text, "of aemon"),
     column("started_at", UtcTime, "when it started"),
-    column("seen_at", UtcTime, "when it last said that it lives, by the database's clock"),
+    column("seen_at", UtcTime, "its last heartbeat, by the database's clock"),
     comment="the daemons that share this store",
 )
 
 leases = table(
     "leases",
     monitor(of_monitors(), primary_key=True),
-    column("holder", sa.Text, "the replica that watches it; empty once given back"),
-    column("token", Whole, "grows with every change of hands; an older one may not write"),
-    column("taken_at", UtcTime, "when it changed hands last"),
-    column("expires_at", UtcTime, "free for others from then on, by the database's clock"),
+    column("holder", sa.Text, "the replica that watches it; empty after the lease is released"),
+    column(
+        "token",
+        Whole,
+        "grows with every change of holder; a holder with an older token may not write",
+    ),
+    column("taken_at", UtcTime, "when its holder last changed"),
+    column(
+        "expires_at", UtcTime, "after this time other replicas may take it, by the database's clock"
+    ),
     sa.Index(None, "holder"),
     comment="which replica watches which monitor",
 )
@@ -30,47 +36,55 @@ snoozes = table(
     "snoozes",
     column("id", Whole, "identifies a snooze", primary_key=True),
     monitor(of_monitors()),
-    column("entity", Identifier, "whose anomalies; null means all", nullable=True),
+    column(
+        "entity",
+        Identifier,
+        "entity whose anomalies are suppressed; null means all entities",
+        nullable=True,
+    ),
     column("since", UtcTime, "event time from which anomalies are suppressed"),
-    column("until", UtcTime, "event time up to which they are"),
+    column("until", UtcTime, "event time up to which anomalies are suppressed"),
     column("note", sa.Text, "why, in a person's words", server_default=""),
-    column("created_at", UtcTime, "when it was said"),
+    column("created_at", UtcTime, "when it was entered"),
     sa.Index(None, "monitor", "until"),
-    comment="stretches in which anomalies are stored as suppressed, because somebody said so",
+    comment="periods in which anomalies are stored as suppressed, at a person's request",
 )
 
 drifts = table(
     "drifts",
     column("id", Whole, "identifies a drift", primary_key=True),
     monitor(of_monitors()),
-    column("kind", sa.Text, "scores (all of them), column (one of them) or shift (a new level)"),
-    column("feature", sa.Text, "the column; empty where it is no single one", server_default=""),
-    column("entity", Identifier, "the entity; empty where it is all of them", server_default=""),
+    column("kind", sa.Text, "scores (all scores), column (one column) or shift (a new level)"),
+    column("feature", sa.Text, "the column; empty if it is not a single column", server_default=""),
+    column("entity", Identifier, "the entity; empty for all entities", server_default=""),
     column("state", sa.Text, "open, learned (a new level that is normal now) or closed"),
-    column("started_at", UtcTime, "event time from which life was another"),
-    column("detected_at", UtcTime, "when aemon was sure of it"),
+    column("started_at", UtcTime, "event time from which the data differ from normal data"),
+    column("detected_at", UtcTime, "when the evidence sufficed to detect it"),
     column(
-        "ended_at", UtcTime, "when it was over: a new detector, or back to normal", nullable=True
+        "ended_at",
+        UtcTime,
+        "when it ended: by a new detector, or by a return to normal",
+        nullable=True,
     ),
     column("measure", Number, "log10 of the evidence, PSI of the column, or records of the shift"),
-    column("reason", sa.Text, "in plain words, what moved and how it ended"),
-    column("detector_id", sa.Integer, "whose normal life it has moved away from"),
+    column("reason", sa.Text, "in plain words, what changed and how it ended"),
+    column("detector_id", sa.Integer, "the detector whose training records it differs from"),
     sa.Index(None, "monitor", "state"),
     sa.Index(None, "monitor", "detected_at"),
-    comment="changes of normal life: each asks for a new detector, and pages nobody",
+    comment="changes of normal data: each requests a new detector, and no receiver is notified",
 )
 
 live_states = table(
     "live_states",
     monitor(of_monitors(), primary_key=True),
-    column("detector_id", sa.Integer, "the detector it is about"),
+    column("detector_id", sa.Integer, "the detector the state belongs to"),
     column(
         "state",
         Json,
-        "evidence of drift, counts of columns, the newest records since that began to judge",
+        "evidence of drift, counts of columns and newest records since the detector began to judge",
     ),
-    column("updated_at", UtcTime, "when it was written last"),
-    comment="what a monitor remembers of the records it judged, written with their verdicts",
+    column("updated_at", UtcTime, "when it was last written"),
+    comment="state of a monitor from the records it judged, written with their verdicts",
 )
 
 trials = table(
@@ -83,16 +97,16 @@ trials = table(
         primary_key=True,
         autoincrement=False,
     ),
-    column("active_id", sa.Integer, "the active one it is held against"),
-    column("began_at", UtcTime, "when it judged first"),
-    column("updated_at", UtcTime, "when it judged last"),
-    column("records", sa.Integer, "records that both could judge"),
-    column("flagged", sa.Integer, "of those, flagged by the one on trial"),
-    column("flagged_by_active", sa.Integer, "flagged by the active one"),
-    column("flagged_by_both", sa.Integer, "flagged by both"),
-    column("critical_by_active", sa.Integer, "critical by the active one"),
-    column("critical_kept", sa.Integer, "of those, flagged by the one on trial, too"),
-    comment="how detectors in the shadow did beside the active one",
+    column("active_id", sa.Integer, "the active detector it is compared with"),
+    column("began_at", UtcTime, "when it first judged"),
+    column("updated_at", UtcTime, "when it last judged"),
+    column("records", sa.Integer, "records that both detectors could judge"),
+    column("flagged", sa.Integer, "records of these that the detector on trial flagged"),
+    column("flagged_by_active", sa.Integer, "records that the active detector flagged"),
+    column("flagged_by_both", sa.Integer, "records that both detectors flagged"),
+    column("critical_by_active", sa.Integer, "records that the active detector judged critical"),
+    column("critical_kept", sa.Integer, "critical records that the detector on trial also flagged"),
+    comment="results of detectors on trial, compared with the active detector",
 )
 
 trial_verdicts = table(
@@ -108,7 +122,7 @@ trial_verdicts = table(
     column("record_key", Identifier, "the record's key", primary_key=True),
     column("entity", Identifier, "the thing it belongs to; empty if none", primary_key=True),
     column("event_time", UtcTime, "when the record happened"),
-    column("exceedance", Number, "score over threshold, by the one on trial"),
-    column("active_exceedance", Number, "by the active one"),
+    column("exceedance", Number, "score divided by threshold, of the detector on trial"),
+    column("active_exceedance", Number, "score divided by threshold, of the active detector"),
     comment="records that the detector on trial or the active one flagged",
 )

@@ -1,4 +1,4 @@
-"""Dropping PostgreSQL's months of scores that retention has emptied."""
+"""Dropping the monthly partitions of scores on PostgreSQL that retention has emptied."""
 
 import re
 from datetime import UTC, datetime
@@ -9,13 +9,13 @@ from sqlalchemy.exc import DBAPIError
 from aemon.store.store import Store
 
 _MONTH = re.compile(r"scores_(\d{4})_(\d\d)")  # as `partitions` names them
-_LOCK_WAIT = "200ms"  # whoever waits for a table's lock holds up all that come after
+_LOCK_WAIT = "200ms"  # a session waiting for a table's lock blocks all later sessions
 
 
 def drop_empty_months(store: Store, before: datetime) -> list[str]:
-    """Drop the partitions that have no rows and are over before a moment; their names.
+    """Drop the partitions that have no rows and end before a moment; return their names.
 
-    One that is in use at the moment is left to the next time.
+    A partition that is in use is left to the next call.
 
     Raises:
         StoreError: the database fails.
@@ -36,7 +36,7 @@ def drop_empty_months(store: Store, before: datetime) -> list[str]:
 
 
 def _is_over(name: str, before: datetime) -> bool:
-    """Whether a partition's month ends before a moment; the shared one's never does."""
+    """Return whether a partition's month ends before a moment; the shared partition never ends."""
     match = _MONTH.fullmatch(name)
     if match is None:
         return False
@@ -50,11 +50,11 @@ def _has_rows(connection: sa.Connection, name: str) -> bool:
 
 
 def _drop(store: Store, name: str) -> bool:
-    """Drop a partition; False if it is in use, or not ours to drop."""
+    """Drop a partition; return False if it is in use, or if the user may not drop it."""
     try:
         with store.engine.begin() as connection:
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_WAIT}'")
-            # First of all: what a writer adds between a look and a lock would be lost.
+            # The lock comes first: rows added between the check and the lock would be lost.
             connection.exec_driver_sql(f"LOCK TABLE ONLY scores, {name} IN ACCESS EXCLUSIVE MODE")
             if _has_rows(connection, name):
                 return False

@@ -1,4 +1,4 @@
-"""`scores` by month on PostgreSQL: made as records come, so that old months are cheap to drop."""
+"""Monthly partitions of `scores` on PostgreSQL: made as records arrive, cheap to drop when old."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,42 +9,42 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 OLDEST = timedelta(days=5 * 366)
 FARTHEST = timedelta(days=366)
-"""Months from so long ago to so far ahead have a partition of their own, all others share one.
+"""Months between these distances from now have their own partition; all others share one.
 
-Thousands of months would slow every query's planning, and a table of the year 1970 is small.
+Thousands of partitions would slow the planning of each query. Few records have other times.
 """
 
 
 _LOCK_WAIT = "2s"
-"""Making a month locks all of `scores` for a moment; whoever waits for that holds up all others."""
+"""Creating a partition locks all of `scores` briefly; a session that waits blocks the others."""
 
 
 class Partitions:
-    """Knows which months are there already, so that asking again costs nothing."""
+    """The months whose partitions exist, so that a month is created and checked once."""
 
     def __init__(self) -> None:
-        self._there: set[datetime] = set()
+        self._present: set[datetime] = set()
 
     def make(
         self, connection: sa.Connection, times: npt.NDArray[np.datetime64], now: datetime
     ) -> None:
-        """Make sure records of these event times (N,), in UTC, have their partitions.
+        """Create the partitions for records of these event times (N,), in UTC.
 
-        The month after this one is made in good time, so that nobody waits for it when it begins.
-        Where a month cannot be made, because somebody reads all of `scores`, say, its records go
-        to the partition that all other times share.
+        The month after the current one is also created, so that no writer waits when it begins.
+        If a month cannot be created, for example because another session reads all of `scores`,
+        its records go to the shared partition of all other times.
         """
         if connection.dialect.name != "postgresql" or not len(times):
             return
         months = np.unique(times.astype("datetime64[M]")).astype("datetime64[us]").tolist()
-        wanted = {month.replace(tzinfo=UTC) for month in months} | {_next(_begin(now))}
-        for begin in sorted(wanted - self._there):
-            if now - OLDEST < begin < now + FARTHEST and _made(connection, begin):
-                self._there.add(begin)
+        needed = {month.replace(tzinfo=UTC) for month in months} | {_next(_begin(now))}
+        for begin in sorted(needed - self._present):
+            if now - OLDEST < begin < now + FARTHEST and _is_settled(connection, begin):
+                self._present.add(begin)
 
     def forget(self) -> None:
-        """Ask the database again: what was made in a transaction may have been taken back."""
-        self._there.clear()
+        """Forget the months: a transaction that created partitions may have been rolled back."""
+        self._present.clear()
 
 
 def _begin(time: datetime) -> datetime:
@@ -56,12 +56,12 @@ def _next(month: datetime) -> datetime:
     return month.replace(year=month.year + month.month // 12, month=month.month % 12 + 1)
 
 
-def _made(connection: sa.Connection, begin: datetime) -> bool:
-    """Make the partition of a month; whether there is nothing left to be done about it."""
+def _is_settled(connection: sa.Connection, begin: datetime) -> bool:
+    """Create the partition of a month; return False if it must be tried again later."""
     name = f"scores_{begin:%Y_%m}"
     if connection.execute(sa.text("SELECT to_regclass(:name)"), {"name": name}).scalar():
         return True
-    # One writer at a time: two that make the same month at once would wait for each other.
+    # One writer at a time: two writers that create the same month would wait for each other.
     connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('aemon.partitions'))"))
     savepoint = connection.begin_nested()
     try:
@@ -72,11 +72,11 @@ def _made(connection: sa.Connection, begin: datetime) -> bool:
         )
         connection.exec_driver_sql("SET LOCAL lock_timeout = DEFAULT")
         savepoint.commit()
-    except OperationalError:  # somebody holds `scores`: it is tried again with the next records
+    except OperationalError:  # `scores` is locked: tried again with the next records
         savepoint.rollback()
         return False
     except DBAPIError:
-        # Records of that month are in the shared partition since a time when it was too far off,
-        # or this user may not make tables: that is where the others go, too.
+        # Records of that month are in the shared partition already, from a time when the month was
+        # too far ahead, or this user may not create tables. Further records go there, too.
         savepoint.rollback()
     return True

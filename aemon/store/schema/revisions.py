@@ -1,4 +1,4 @@
-"""Which schema a store has, and bringing it up to this version's."""
+"""The schema revision of a store: reading, checking and upgrading it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,19 +15,19 @@ from aemon.store.schema.views import VIEWS
 if TYPE_CHECKING:
     from alembic.config import Config as AlembicConfig
 
-HEAD_REVISION = "0011"
-"""The newest revision in `migrations/`: a constant, so that starting up need not load Alembic."""
+HEAD_REVISION = "0012"
+"""The newest revision in `migrations/`: a constant, so that the start need not load Alembic."""
 
 
 def migrations_folder() -> Path:
-    """Where the migrations are: inside an installed wheel, or beside a checkout's package."""
+    """Return the folder of migrations: inside an installed wheel, or beside the package."""
     package = Path(__file__).resolve().parents[2]
     inside = package / "migrations"
     return inside if inside.is_dir() else package.parent / "migrations"
 
 
 def current_revision(engine: sa.Engine) -> str | None:
-    """The store's revision; None if nothing has been made in it. Asking makes no file.
+    """Return the store's revision, or None if the store is empty. No file is created.
 
     Raises:
         StoreError: the database cannot be reached.
@@ -41,7 +41,7 @@ def current_revision(engine: sa.Engine) -> str | None:
 
 
 def is_file_missing(engine: sa.Engine) -> bool:
-    """Whether the store is a SQLite file that is not there yet; a connection would make it."""
+    """Return whether the store is a SQLite file that does not exist; connecting would create it."""
     url = engine.url
     if url.get_backend_name() != "sqlite":
         return False
@@ -49,13 +49,13 @@ def is_file_missing(engine: sa.Engine) -> bool:
         Path(str(url.database)).stat()
     except (FileNotFoundError, NotADirectoryError):
         return True
-    except OSError:  # a folder that may not be entered, say: connecting tells
+    except OSError:  # for example a folder without permission: connecting reports the cause
         return False
     return False
 
 
 def upgrade(engine: sa.Engine) -> None:
-    """Bring the store to the newest revision, making its tables if there are none.
+    """Bring the store to the newest revision; create its tables if it has none.
 
     Raises:
         SchemaError: the store is newer than this version of aemon.
@@ -68,18 +68,18 @@ def upgrade(engine: sa.Engine) -> None:
         raise _other_version(engine, revision)
     with store_errors(engine), engine.begin() as connection:
         if engine.dialect.name == "postgresql":
-            # Two daemons that start on an empty database take turns; SQLite's do so anyway.
+            # Two daemons that start on an empty database take turns; SQLite ensures this itself.
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('aemon.schema'))"))
         command.upgrade(_alembic(connection), "head")
 
 
 def check(engine: sa.Engine) -> list[str]:
-    """Where the store's tables differ from what this version expects, a sentence each.
+    """Return the differences between the store's tables and the expected ones, a sentence each.
 
-    Tables of other programs beside them are no difference.
+    Tables of other programs in the same database are ignored.
 
     Raises:
-        SchemaError: there is no schema yet, or that of another version of aemon.
+        SchemaError: the store has no schema, or the schema of another version of aemon.
         StoreError: the database cannot be reached.
     """
     from alembic.autogenerate import compare_metadata
@@ -88,27 +88,29 @@ def check(engine: sa.Engine) -> list[str]:
     revision = current_revision(engine)
     if revision is None:
         raise SchemaError(
-            f"the store {public_address(engine.url)}: there is no schema yet",
+            f"the store {public_address(engine.url)} has no schema yet",
             todo="run `aemon db upgrade`",
         )
     _check_revision(engine, revision)
     options = {"compare_type": True, "include_object": is_ours}
     with store_errors(engine), engine.connect() as connection:
         context = MigrationContext.configure(connection, opts=options)
-        found = compare_metadata(context, metadata)
+        differences = compare_metadata(context, metadata)
         views = sa.inspect(connection).get_view_names()
-        lost = _orphans(connection) if not found else []
-    steps = [step for entry in found for step in (entry if isinstance(entry, list) else [entry])]
-    steps = _without_what_a_missing_table_had(steps)
+        lost = _orphans(connection) if not differences else []
+    steps = [
+        step for entry in differences for step in (entry if isinstance(entry, list) else [entry])
+    ]
+    steps = _without_parts_of_missing_tables(steps)
     missing = [f"view {view.name} is missing" for view in VIEWS if view.name not in views]
-    told = [_sentence(step, engine.dialect) for step in steps]
-    return [*dict.fromkeys(told), *missing, *lost]
+    sentences = [_sentence(step, engine.dialect) for step in steps]
+    return [*dict.fromkeys(sentences), *missing, *lost]
 
 
 def _orphans(connection: sa.Connection) -> list[str]:
-    """Scores whose judge is not there: what no foreign key watches."""
+    """Return sentences on scores without their detector or threshold; no foreign key checks it."""
     return [
-        f"table scores: {count} rows of a {name[:-3]} that is not there"
+        f"table scores: {count} rows of a {name[:-3]} that is missing"
         for name, table in (("detector_id", detectors), ("threshold_id", thresholds))
         if (
             count := connection.execute(
@@ -119,7 +121,7 @@ def _orphans(connection: sa.Connection) -> list[str]:
 
 
 def prepare(engine: sa.Engine) -> None:
-    """Make the tables of an empty store; refuse a store of another version.
+    """Create the tables of an empty store; refuse a store of another version.
 
     Raises:
         SchemaError: the store is older or newer than this version of aemon.
@@ -138,7 +140,7 @@ def _check_revision(engine: sa.Engine, revision: str) -> None:
 
 
 def is_ours(subject: Any, name: str | None, kind: str, _reflected: bool, _compared: object) -> bool:
-    """Whether Alembic is to compare something it found: no partitions, no other program's tables.
+    """Return whether Alembic compares an object: no partitions, no tables of other programs.
 
     PostgreSQL repeats a foreign key to a partitioned table for every partition.
     """
@@ -147,19 +149,19 @@ def is_ours(subject: Any, name: str | None, kind: str, _reflected: bool, _compar
     return kind != "table" or name in metadata.tables
 
 
-def _without_what_a_missing_table_had(steps: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Leave out the indexes of missing tables: to make the table makes them, too."""
-    gone = {step[1].name for step in steps if step[0] == "add_table"}
+def _without_parts_of_missing_tables(steps: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Leave out the indexes of missing tables, which are created with the table."""
+    missing = {step[1].name for step in steps if step[0] == "add_table"}
     return [
         step
         for step in steps
         if step[0] == "add_table"
-        or getattr(getattr(step[1], "table", None), "name", "") not in gone
+        or getattr(getattr(step[1], "table", None), "name", "") not in missing
     ]
 
 
 def _sentence(step: tuple[Any, ...], dialect: Dialect) -> str:
-    """One of Alembic's differences, told from the side of the database."""
+    """Return a sentence for one of Alembic's differences, with the database as the subject."""
     action, subject, *more = step
     match action.partition("_"):
         case ("add" | "remove") as what, _, "table":
@@ -182,12 +184,12 @@ def _sentence(step: tuple[Any, ...], dialect: Dialect) -> str:
 _LACK = {"add": "is missing", "remove": "is not expected"}
 
 
-def _changed(what: str, there: Any, expected: Any, dialect: Dialect) -> str:
+def _changed(what: str, stored: Any, expected: Any, dialect: Dialect) -> str:
     if what == "type":
-        return f"is {there}, not {expected.compile(dialect=dialect)}"
+        return f"is {stored}, not {expected.compile(dialect=dialect)}"
     if what == "nullable":
-        return "may be null, and must not" if there else "must not be null, and should"
-    return f"has another {what} than expected"
+        return "may be null, and must not" if stored else "must not be null, and should"
+    return f"has an unexpected {what}"
 
 
 def _known_revisions() -> set[str]:

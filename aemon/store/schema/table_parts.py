@@ -1,4 +1,4 @@
-"""What the tables are put together from."""
+"""Parts of the tables: columns, references to monitors, and the identity of a record."""
 
 from typing import Any
 
@@ -17,28 +17,28 @@ metadata = sa.MetaData(naming_convention=NAMING)
 
 
 def column(name: str, kind: Any, comment: str, *extra: Any, **options: Any) -> sa.Column[Any]:
-    """A column, which is never without a comment, and null only by choice."""
+    """Return a column, which always has a comment and is NOT NULL unless `nullable` is given."""
     options.setdefault("nullable", False)
     return sa.Column(name, kind, *extra, comment=comment, **options)
 
 
 def table(name: str, *parts: Any, comment: str, **options: Any) -> sa.Table:
-    """A table, strict in SQLite."""
+    """Return a table, which is STRICT in SQLite."""
     return sa.Table(name, metadata, *parts, comment=comment, sqlite_strict=True, **options)
 
 
 def monitor(*extra: Any, **options: Any) -> sa.Column[Any]:
-    """The monitor by name, so that a person needs no join."""
+    """Return the column `monitor`: the monitor's name, so that queries need no join."""
     return column("monitor", sa.Text, "the monitor's name", *extra, **options)
 
 
 def of_monitors() -> sa.ForeignKey:
-    """A reference to the monitors there are."""
+    """Return a foreign key to the table of monitors."""
     return sa.ForeignKey("monitors.name")
 
 
 def record_identity(*extra: Any) -> tuple[sa.Column[Any], ...]:
-    """What names one revision of one record."""
+    """Return the columns that identify one revision of one record."""
     entity = "the thing the record belongs to; empty if none"
     return (
         monitor(*extra, primary_key=True),

@@ -1,7 +1,7 @@
-"""The tables, as SQLAlchemy sees them; `migrations/` builds the same (a test proves it).
+"""The tables as SQLAlchemy objects; `migrations/` builds the same tables, as a test shows.
 
-A monitor is known by its name in every table, so that a person's query needs no join to say
-which monitor it means. Event times are UTC: `timestamptz` on PostgreSQL, ISO text on SQLite.
+Every table identifies a monitor by its name, so that a person's query needs no join to select
+a monitor. Event times are UTC: `timestamptz` on PostgreSQL, ISO text on SQLite.
 """
 
 import sqlalchemy as sa
@@ -47,61 +47,65 @@ detectors = table(
     column("version", sa.Integer, "1, 2, 3 ... within the monitor"),
     column("state", sa.Text, "shadow (on trial), active, retired, or rejected by its trial"),
     column("trained_at", UtcTime, "when its training ended"),
-    column("trained_from", UtcTime, "event time of the oldest record it learned from"),
-    column("trained_until", UtcTime, "event time of the newest record it learned from"),
-    column("training_records", sa.Integer, "records that shaped the weights"),
+    column("trained_from", UtcTime, "event time of its oldest training record"),
+    column("trained_until", UtcTime, "event time of its newest training record"),
+    column("training_records", sa.Integer, "records that trained the weights"),
     column(
-        "validation_records", sa.Integer, "records it was tried on by members that never saw them"
+        "validation_records",
+        sa.Integer,
+        "records that validated it, by members that were not trained on them",
     ),
     column("calibration_records", sa.Integer, "records that set the threshold"),
     column("seed", sa.Integer, "seed of everything random in its training"),
     column("validation_error", Number, "mean squared reconstruction error, in spreads"),
     column("settings_hash", sa.Text, "sha256 of the settings it was trained with"),
     column("feature_map_hash", sa.Text, "sha256 of its feature map"),
-    column("data_hash", sa.Text, "sha256 of the records it learned from"),
+    column("data_hash", sa.Text, "sha256 of its training records"),
     column("versions", Json, "versions of aemon and the libraries that trained it"),
     column(
         "manifest",
         Json,
-        "the settings, what was read from the source, and what was left out or brought back",
+        "settings, what was read from the source, and which records were left out or restored",
         nullable=True,
     ),
     column(
         "artifact_sha256",
         sa.Text,
-        "its artifact; null once retention has removed it",
+        "its artifact; null after retention has removed it",
         sa.ForeignKey("artifacts.sha256"),
         nullable=True,
     ),
-    column("asked_by", sa.Text, "what asked for its training, and why", server_default=""),
-    column("state_at", UtcTime, "when its state changed last", nullable=True),
-    column("state_reason", sa.Text, "why it is in that state", server_default=""),
+    column("asked_by", sa.Text, "what requested its training, and the reason", server_default=""),
+    column("state_at", UtcTime, "when its state last changed", nullable=True),
+    column("state_reason", sa.Text, "the reason for its state", server_default=""),
     sa.UniqueConstraint("monitor", "version"),
-    comment="every detector ever trained, and on what",
+    comment="every detector ever trained, and the records it was trained on",
 )
 
 thresholds = table(
     "thresholds",
     column("id", sa.Integer, "identifies a threshold", primary_key=True),
-    column("detector_id", sa.Integer, "the detector it judges for", sa.ForeignKey("detectors.id")),
+    column("detector_id", sa.Integer, "the detector it belongs to", sa.ForeignKey("detectors.id")),
     column("value", Number, "a record is anomalous if its score is above this"),
     column(
         "method",
         sa.Text,
-        "how it was drawn: conformal, evt (fitted tail), quantile, sigma or fixed",
+        "how it was computed: conformal, evt (fitted tail), quantile, sigma or fixed",
     ),
-    column("false_alarm_rate", Number, "promised share of normal records flagged"),
-    column("calibration_records", sa.Integer, "held-out normal records it was learned from"),
-    column("created_at", UtcTime, "when it was learned"),
+    column(
+        "false_alarm_rate", Number, "target rate: the share of normal records that may be flagged"
+    ),
+    column("calibration_records", sa.Integer, "held-out normal records it was computed from"),
+    column("created_at", UtcTime, "when it was computed"),
     column(
         "artifact_sha256",
         sa.Text,
-        "the lines, where they were drawn after the training; null for those of the training",
+        "the thresholds, if computed after the training; null for those of the training",
         nullable=True,
     ),
-    column("reason", sa.Text, "why it was drawn", server_default=""),
+    column("reason", sa.Text, "why it was computed", server_default=""),
     sa.Index(None, "detector_id"),
-    comment="every decision line ever drawn",
+    comment="every threshold ever computed",
 )
 
 runs = table(
@@ -115,51 +119,54 @@ runs = table(
         "ok, no_data, collecting, skipped, misfired, abandoned, timed_out or failed; "
         "running while it has committed something and has not ended",
     ),
-    column("reason", sa.Text, "why it ended so, in plain words"),
+    column("reason", sa.Text, "the reason for the outcome, in plain words"),
     column("started_at", UtcTime, "when it started"),
-    column("finished_at", UtcTime, "when it ended, or committed last"),
+    column("finished_at", UtcTime, "when it ended, or last committed"),
     column(
         "detector_id",
         sa.Integer,
-        "the detector that judged in it, or was trained by it",
+        "the detector that judged in the run, or was trained by it",
         sa.ForeignKey("detectors.id"),
         nullable=True,
     ),
     column(
         "threshold_id",
         sa.Integer,
-        "the line it judged by",
+        "the threshold that the run judged with",
         sa.ForeignKey("thresholds.id"),
         nullable=True,
     ),
-    column("records_read", sa.Integer, "records the source returned that were not known"),
+    column("records_read", sa.Integer, "new records that the source returned"),
     column("records_scored", sa.Integer, "records that got their first verdict"),
     column(
         "records_absent",
         sa.Integer,
-        "scored records with too little there to judge",
+        "scored records with too few values to judge",
         server_default="0",
     ),
     column(
         "records_idle",
         sa.Integer,
-        "scored records that were not judged, for the machine was not at work",
+        "scored records that were not judged because the machine was not at work",
         server_default="0",
     ),
-    column("records_late", sa.Integer, "scored records older than one already read"),
+    column("records_late", sa.Integer, "scored records older than a record read before"),
     column(
-        "records_revised", sa.Integer, "records judged again, for they changed", server_default="0"
+        "records_revised",
+        sa.Integer,
+        "records judged again because they changed",
+        server_default="0",
     ),
     column(
         "records_reviewed",
         sa.Integer,
-        "known records read again to look for late and corrected ones",
+        "known records read again to find late and corrected records",
         server_default="0",
     ),
     column(
         "records_too_late",
         sa.Integer,
-        "records that came later than lateness allows; not judged",
+        "records that arrived later than lateness allows; not judged",
         server_default="0",
     ),
     column("records_rejected", sa.Integer, "records that could not be judged"),
@@ -167,63 +174,68 @@ runs = table(
     column(
         "records_suppressed",
         sa.Integer,
-        "records over the line that were to be kept quiet",
+        "records above the threshold that were suppressed",
         server_default="0",
     ),
     column("cells_imputed", sa.Integer, "missing cells among the scored records"),
     sa.Index(None, "monitor", "job", "started_at"),
     sa.Index(None, "started_at"),
-    comment="the ledger: one row for every tick, whatever became of it",
+    comment="the ledger: one row for every tick, with its outcome and reason",
 )
 
-# No foreign keys lead out of `scores`: PostgreSQL would look up three rows for each one copied in,
-# which takes longer than the copying. The ids are those of rows read or written in the same
-# transaction; `aemon db check` looks for rows that have lost theirs.
+# `scores` has no foreign keys: PostgreSQL would look up three rows for each copied row, which takes
+# longer than the copying. The ids belong to rows that the same transaction read or wrote;
+# `aemon db check` finds scores whose detector or threshold is missing.
 scores = table(
     "scores",
     *record_identity(),
-    # PostgreSQL wants what it partitions by in every unique key. That a record has one revision 2,
-    # whatever its time, follows from the writers' taking turns at the watermark's row.
+    # PostgreSQL requires the partition column in every unique key. A record still has one row for
+    # each revision, even if its time changed: writers take turns by a lock on the watermark's row.
     column("event_time", UtcTime, "when the record happened", primary_key=True),
     column("scored_at", UtcTime, "when it was judged"),
     column(
         "superseded_at",
         UtcTime,
-        "when a newer revision took its place; null while it is what we know",
+        "when a newer revision replaced it; null for the newest revision",
         nullable=True,
     ),
-    column("score", Number, "how odd it is; higher is odder", nullable=True),
+    column("score", Number, "how unusual it is; a higher score is more unusual", nullable=True),
     column(
         "raw_score",
         Number,
-        "the score before smoothing over the records before it; null where nothing is smoothed",
+        "the score before smoothing over earlier records; null if scores are not smoothed",
         nullable=True,
     ),
-    column("p_value", Number, "chance that a normal record scores this high", nullable=True),
-    column("exceedance", Number, "score over threshold; 1.0 is the line", nullable=True),
+    column(
+        "p_value", Number, "share of normal records with a score as high or higher", nullable=True
+    ),
+    column("exceedance", Number, "score divided by threshold; 1.0 is the threshold", nullable=True),
     column(
         "verdict",
         sa.Text,
-        "normal, anomaly, suppressed (over the line, but to be kept quiet), absent (too little was "
-        "there to judge) or idle (not judged, for the machine was not at work)",
+        "normal, anomaly, suppressed (above the threshold, not notified), absent (too few values to "
+        "judge) or idle (not judged because the machine was not at work)",
     ),
-    column("detector_id", sa.Integer, "who judged"),
-    column("threshold_id", sa.Integer, "by which line"),
-    column("run_id", Whole, "the run of the ledger it was judged in", nullable=True),
+    column("detector_id", sa.Integer, "the detector that judged it"),
+    column("threshold_id", sa.Integer, "the threshold it was judged with"),
+    column("run_id", Whole, "the run of the ledger that judged it", nullable=True),
     column("late", Truth, "older than a record read before it"),
     column("imputed_share", Number, "share of its judged cells that were missing"),
     column(
         "provisional",
         Truth,
-        "judged before there were enough records to show the promised rate",
+        "judged with too few calibration records to show the target rate",
         server_default="0",
     ),
     column(
-        "record_hash", Whole, "fingerprint of the record's values; null if not taken", nullable=True
+        "record_hash",
+        Whole,
+        "fingerprint of the record's values; null if not computed",
+        nullable=True,
     ),
     sa.Index(None, "monitor", "event_time"),
     comment="one row for every judged record and revision",
-    # One b-tree instead of two: the key is what every lookup and every conflict check uses.
+    # One b-tree instead of two: every lookup and every conflict check uses the key.
     sqlite_with_rowid=False,
     postgresql_partition_by="RANGE (event_time)",
 )
@@ -235,11 +247,11 @@ anomalies = table(
     column(
         "severity",
         sa.Text,
-        "warning, or critical above the critical line, which normal records cross more seldom",
+        "warning, or critical above the critical threshold, which normal records exceed less often",
     ),
-    column("reason", sa.Text, "one sentence: what was seen and what was expected"),
+    column("reason", sa.Text, "one sentence: what was observed and what was expected"),
     column("observed", Json, "the record, in original units"),
-    column("reconstructed", Json, "what it should have been, in original units"),
+    column("reconstructed", Json, "the values expected, in original units"),
     column(
         "quiet",
         sa.Text,
@@ -264,27 +276,31 @@ anomalies = table(
     ),
     sa.Index(None, "monitor", "event_time"),
     sa.Index(None, "episode_id"),
-    comment="every record judged anomalous, with what was expected instead",
+    comment="every anomalous or suppressed record, with the values expected",
 )
 
 contributions = table(
     "contributions",
     *record_identity(),
-    column("rank", sa.Integer, "1 is the column most to blame", primary_key=True),
+    column("rank", sa.Integer, "1 is the column with the largest share", primary_key=True),
     column("feature", sa.Text, "the source's column"),
-    column("observed", Number, "its value; null where it is no number", nullable=True),
-    column("reconstructed", Number, "the value expected; null if no number", nullable=True),
+    column("observed", Number, "its value; null if it is not a number", nullable=True),
+    column(
+        "reconstructed", Number, "the value expected; null if it is not a number", nullable=True
+    ),
     column("observed_text", sa.Text, "its value as text", nullable=True),
     column("reconstructed_text", sa.Text, "the value expected, as text", nullable=True),
-    column("error", Number, "its squared gap from what is expected, in usual gaps"),
-    column("share", Number, "its part of the blame; the shares of a record sum to 1"),
+    column(
+        "error", Number, "squared difference from the value expected, relative to usual differences"
+    ),
+    column("share", Number, "its share of the explanation; the shares of a record sum to 1"),
     sa.ForeignKeyConstraint(
         ["monitor", "record_key", "entity", "revision"],
         [f"anomalies.{name}" for name in ("monitor", "record_key", "entity", "revision")],
         name="fk_contributions_anomalies",
         ondelete="CASCADE",
     ),
-    comment="the columns to blame for every anomaly",
+    comment="the columns that explain each anomaly",
 )
 
 watermarks = table(
@@ -292,14 +308,22 @@ watermarks = table(
     monitor(of_monitors(), primary_key=True),
     column("event_time", UtcTime, "time of the last record read", nullable=True),
     column("record_key", sa.Text, "key of the last record read"),
-    column("position", sa.Text, "the source's own note of where it is"),
-    column("source", sa.Text, "what is read, so that a position is not used for another source"),
-    column("generation", sa.Integer, "grows by one at every move; a stale writer is refused"),
-    column("updated_at", UtcTime, "when it moved last"),
+    column("position", sa.Text, "the source's position, in its own format"),
+    column(
+        "source",
+        sa.Text,
+        "identity of the source, so that a position is not used for another source",
+    ),
+    column(
+        "generation",
+        sa.Integer,
+        "grows by one at every move; a writer with an older generation is refused",
+    ),
+    column("updated_at", UtcTime, "when it last moved"),
     column(
         "settled",
         Json,
-        "up to here no record is looked for any more",
+        "up to here aemon no longer looks for late or corrected records",
         nullable=True,
     ),
     comment="how far each monitor has read its source",

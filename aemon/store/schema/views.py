@@ -1,8 +1,8 @@
 """The views: plain names for people who write SQL, the same in both databases.
 
-`{day(x)}` stands for the UTC day of a time as text, `2026-11-20`, which each database writes in
-words of its own; `{then_join}` for a join in the order it is written, which SQLite keeps for CROSS
-JOIN alone: else it reads all scores of a day to find the few that are flagged.
+`{day(x)}` stands for the UTC day of a time as text, `2026-11-20`; each database has its own syntax
+for this. `{then_join}` stands for a join in the order written. SQLite keeps this order for CROSS
+JOIN alone; in another order it reads all scores of a day to find the few flagged records.
 """
 
 import re
@@ -24,12 +24,12 @@ class View(NamedTuple):
     select: str
 
     def create(self, dialect: str) -> str:
-        """The statement that makes it."""
+        """Return the statement that creates the view, for `sqlite` or `postgresql`."""
         select = _DAY.sub(_DAYS[dialect], self.select.strip())
         return f"CREATE VIEW {self.name} AS\n" + select.replace("{then_join}", _THEN_JOIN[dialect])
 
 
-_SAID = """(
+_LAST_FEEDBACK = """(
         SELECT f.verdict FROM feedback f
         WHERE f.monitor = {of}.monitor AND f.record_key = {of}.record_key
           AND (f.entity IS NULL OR f.entity = {of}.entity) AND f.verdict <> 'ignore_until'
@@ -45,8 +45,8 @@ LEFT JOIN contributions {name}
       AND {name}.entity = a.entity AND {name}.revision = a.revision AND {name}.rank = {rank}"""
 
 
-def _over_the_line(verdict: str, also: str) -> str:
-    """Every record over its line that got a verdict, with its three top columns."""
+def _above_threshold(verdict: str, also: str) -> str:
+    """Return a SELECT of the records above their threshold with a verdict, with three columns."""
     return f"""
 SELECT a.monitor, a.entity, a.event_time, a.record_key, a.severity,
        s.score, s.exceedance, s.p_value, a.reason,
@@ -58,7 +58,7 @@ SELECT a.monitor, a.entity, a.event_time, a.record_key, a.severity,
        c3.reconstructed_text AS third_expected, c3.share AS third_share,
        s.scored_at, s.revision, s.late, s.provisional, s.run_id, {also},
        d.version AS detector_version, t.value AS threshold,
-       {_SAID.format(of="a")} AS feedback
+       {_LAST_FEEDBACK.format(of="a")} AS feedback
 FROM anomalies a
 {{then_join}} scores s
        ON {_SAME_SCORE} AND s.superseded_at IS NULL
@@ -73,19 +73,19 @@ WHERE s.verdict = '{verdict}'
 
 FLAGGED_RECORDS = View(
     "flagged_records",
-    "one row for every record that is flagged as far as we know now, with its three top columns",
-    _over_the_line("anomaly", "a.episode_id"),
+    "one row for every record that is flagged now, with its three top columns",
+    _above_threshold("anomaly", "a.episode_id"),
 )
 
 SUPPRESSED_RECORDS = View(
     "suppressed_records",
-    "one row for every record over the line that was to be kept quiet, and why",
-    _over_the_line("suppressed", "a.quiet"),
+    "one row for every suppressed record above the threshold, with the reason",
+    _above_threshold("suppressed", "a.quiet"),
 )
 
 EPISODES_TOLD = View(
     "episodes_told",
-    "one row for every episode that was long enough to be told",
+    "one row for every episode that was long enough to be notified",
     """
 SELECT e.id AS episode, e.monitor, e.entity, e.state, e.severity, e.started_at, e.ended_at,
        e.opened_at, e.acknowledged_at, e.records, e.peak_exceedance, e.peak_record_key,
@@ -99,7 +99,7 @@ WHERE e.opened_at IS NOT NULL
 
 DEAD_LETTERS = View(
     "dead_letters",
-    "one row for every notification that was given up, and why; `aemon notify retry` tries again",
+    "one row for every dead letter, with the reason; `aemon notify retry` tries again",
     """
 SELECT n.id AS notification, n.receiver, n.event, n.monitor, e.entity, n.episode_id AS episode,
        e.severity, e.started_at, n.due_at, n.attempts, n.status, n.last_error
@@ -111,7 +111,7 @@ WHERE n.state = 'dead'
 
 TOP_FEATURES = View(
     "top_features",
-    "how often, and how much, each column is to blame for flagged records, by day of event time",
+    "how often, and how much, each column contributes to flagged records, by day of event time",
     f"""
 SELECT a.monitor, a.entity, {{day(a.event_time)}} AS day, c.feature,
        count(*) AS flagged_records,
@@ -129,7 +129,7 @@ GROUP BY a.monitor, a.entity, {{day(a.event_time)}}, c.feature
 
 COVERAGE = View(
     "coverage",
-    "by day: how the scoring runs ended and what became of every record the source returned",
+    "by day: outcomes of the scoring runs, and of every record the source returned",
     """
 SELECT monitor, {day(started_at)} AS day,
        count(*) AS runs,
@@ -159,7 +159,7 @@ GROUP BY monitor, {day(started_at)}
 
 ALARM_BUDGET = View(
     "alarm_budget",
-    "by day: how many records may be flagged as promised, and how many were",
+    "by day: how many records may be flagged at the target rate, and how many were flagged",
     """
 SELECT monitor, day, records_judged, promised_rate,
        records_judged * promised_rate AS promised_alarms,
@@ -186,7 +186,7 @@ FROM (
 ALARMS_BY_EVENT_DAY = View(
     "alarms_by_event_day",
     "by day of the records and day of their scoring: how many of the stored verdicts are anomalies, "
-    "and how many were promised; a backlog is many event days scored on one",
+    "and how many the target rate allows; a backlog is many event days scored on one day",
     """
 SELECT s.monitor, {day(s.event_time)} AS event_day, {day(s.scored_at)} AS scored_day,
        sum(CASE WHEN s.verdict IN ('absent', 'idle') THEN 0 ELSE 1 END) AS records_judged,
@@ -202,7 +202,7 @@ GROUP BY s.monitor, {day(s.event_time)}, {day(s.scored_at)}
 
 COVERAGE_BY_EVENT_DAY = View(
     "coverage_by_event_day",
-    "by day of the records and day of their scoring: what became of the records with a verdict",
+    "by day of the records and day of their scoring: counts of the verdicts",
     """
 SELECT s.monitor, {day(s.event_time)} AS event_day, {day(s.scored_at)} AS scored_day,
        count(*) AS records_scored,
@@ -220,7 +220,7 @@ GROUP BY s.monitor, {day(s.event_time)}, {day(s.scored_at)}
 
 DETECTOR_PRECISION = View(
     "detector_precision",
-    "for every detector: what it flagged, and what people said of that",
+    "for every detector: how many records it flagged, and the feedback on them",
     f"""
 SELECT monitor, detector_version, flagged, confirmed, false_alarms,
        flagged - confirmed - false_alarms AS unlabelled,
@@ -230,7 +230,7 @@ FROM (
            sum(CASE WHEN said = 'confirmed' THEN 1 ELSE 0 END) AS confirmed,
            sum(CASE WHEN said = 'false_alarm' THEN 1 ELSE 0 END) AS false_alarms
     FROM (
-        SELECT DISTINCT s.detector_id, a.record_key, a.entity, {_SAID.format(of="a")} AS said
+        SELECT DISTINCT s.detector_id, a.record_key, a.entity, {_LAST_FEEDBACK.format(of="a")} AS said
         FROM anomalies a
         {{then_join}} scores s
           ON {_SAME_SCORE} AND s.verdict = 'anomaly'

@@ -1,8 +1,7 @@
 """The file of an exported store: a zip archive with an entry of JSON lines for every table.
 
-A line is a row, its columns by name: times are ISO text in UTC, bytes base64, numbers as exact as
-the database has them. `manifest.json` says of which schema they are, and each entry's rows and
-sha256.
+Each line has one row, with its columns by name: times are ISO text in UTC, bytes base64, numbers as
+exact as in the database. `manifest.json` has the schema, and the rows and the sha256 of each entry.
 """
 
 import hashlib
@@ -37,16 +36,16 @@ MOST_MANIFEST_BYTES = 2**20
 BROKEN = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError,
 )  # fmt: skip
-"""What reading an archive raises that is cut, changed or away."""
+"""Errors of reading an archive that is cut, changed or missing."""
 
-ANOTHER_COPY = "export again, or take another copy of the file"
+ANOTHER_COPY = "export again, or use another copy of the file"
 
 _MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """What the manifest says of an entry."""
+    """The manifest's data on an entry: number of rows and sha256."""
 
     rows: int
     sha256: str
@@ -55,7 +54,7 @@ class Noted:
 def write_entry(
     archive: zipfile.ZipFile, table: sa.Table, batches: Iterable[Sequence[sa.Row[Any]]]
 ) -> Noted:
-    """Write a table's rows, with all its columns in their order."""
+    """Write a table's rows, with all its columns in their order; return count and sha256."""
     names = table.c.keys()
     encode = json.JSONEncoder(separators=(",", ":")).encode
     as_json = [_as_json(column) for column in table.c]
@@ -77,7 +76,7 @@ def write_entry(
 
 
 def write_manifest(archive: zipfile.ZipFile, tables: Mapping[str, Noted], now: datetime) -> None:
-    """Write what the reader must know: after the entries, for only now are they known."""
+    """Write the manifest: after the entries, because their hashes are known only then."""
     noted = {
         "format": FORMAT_VERSION,
         "schema": HEAD_REVISION,
@@ -89,10 +88,10 @@ def write_manifest(archive: zipfile.ZipFile, tables: Mapping[str, Noted], now: d
 
 
 def read_manifest(path: Path, archive: zipfile.ZipFile) -> dict[str, Noted]:
-    """What a file says of the entry of each table.
+    """Return the manifest's data on the entry of each table.
 
     Raises:
-        TransferError: it was not written by `aemon db export`, or for another schema.
+        TransferError: `aemon db export` did not write the file, or another schema is in it.
     """
     try:
         with archive.open(_MANIFEST) as manifest:
@@ -102,7 +101,7 @@ def read_manifest(path: Path, archive: zipfile.ZipFile) -> dict[str, Noted]:
         tables = {name: Noted(**entry) for name, entry in noted["tables"].items()}
     except (KeyError, TypeError, ValueError, AttributeError, *BROKEN) as error:
         raise TransferError(
-            f"{path}: {_MANIFEST} is not there, or not as `aemon db export` writes it",
+            f"{path}: {_MANIFEST} is missing, or is not as `aemon db export` writes it",
             todo=ANOTHER_COPY,
         ) from error
     if written != (FORMAT_VERSION, HEAD_REVISION):
@@ -123,7 +122,7 @@ def read_manifest(path: Path, archive: zipfile.ZipFile) -> dict[str, Noted]:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A table's lines in a file, and what the manifest says of them."""
+    """A table's lines in a file, and the manifest's data on them."""
 
     path: Path
     archive: zipfile.ZipFile
@@ -132,19 +131,19 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """As in the archive."""
+        """The name in the archive."""
         return _entry_name(self.table)
 
     def broken(self, problem: object, line: int | str = "") -> TransferError:
-        """What is wrong with it, and where."""
+        """Return an error that says what is wrong with the entry, and in which line."""
         where = f"{self.path}: {self.name}"
         where += f", line {line}" if line else ""
         return TransferError(f"{where}: {problem}", todo=ANOTHER_COPY)
 
     def batches(self, batch: int) -> Iterator[tuple[int, list[Row]]]:
-        """Some rows at a time, and the number of their first line.
+        """Yield rows in batches, with the number of the first line of each.
 
-        The last ones come once the whole of the entry is what the manifest says.
+        The last batch follows only after the whole entry was checked against the manifest.
 
         Raises:
             TransferError: the entry is missing, cut or changed.
@@ -159,7 +158,7 @@ class Entry:
                 while line := reader.readline(MOST_LINE_BYTES):
                     number += 1
                     if len(line) == MOST_LINE_BYTES:
-                        raise self.broken("is longer than any row", line=number)
+                        raise self.broken("longer than any row", line=number)
                     digest.update(line)
                     size += len(line)
                     rows.append(self._decoded(decode, line, number))
@@ -174,7 +173,7 @@ class Entry:
             problem = f"has {number} lines where {self.noted.rows} rows were exported"
             raise self.broken(problem, line=number)
         if digest.hexdigest() != self.noted.sha256:
-            raise self.broken("these are not the rows that were exported", line=f"1-{number}")
+            raise self.broken("the rows differ from the exported rows", line=f"1-{number}")
         if rows:
             yield first, rows
 
@@ -182,7 +181,8 @@ class Entry:
         try:
             return decode(line)
         except (OverflowError, RecursionError, TypeError, ValueError) as error:
-            raise self.broken(f"is no row of {self.table.name}: {error}", line=number) from error
+            problem = f"not a row of {self.table.name}: {error}"
+            raise self.broken(problem, line=number) from error
 
 
 def _entry_name(table: sa.Table) -> str:
@@ -190,7 +190,7 @@ def _entry_name(table: sa.Table) -> str:
 
 
 def _as_json(column: sa.Column[Any]) -> Callable[[Any], Any] | None:
-    """How a column's values become JSON's; None if they are."""
+    """Return the conversion of a column's values to JSON; None if they need none."""
     if isinstance(column.type, UtcTime):
         return lambda time: time.isoformat(timespec="microseconds")
     if isinstance(column.type, sa.LargeBinary):
@@ -207,7 +207,7 @@ def _from_json(column: sa.Column[Any]) -> Callable[[Any], Any] | None:
 
 
 def _decoder(table: sa.Table) -> Callable[[bytes], Row]:
-    """What reads a line of a table's entry; it raises `TypeError` or `ValueError`."""
+    """Return the decoder of a table's lines; the decoder raises `TypeError` or `ValueError`."""
     names = table.c.keys()
     converts = [(c.name, convert) for c in table.c if (convert := _from_json(c)) is not None]
     needed = itemgetter(*(column.name for column in table.c if not column.nullable))

@@ -1,4 +1,4 @@
-"""A whole store as one file, to keep or to move: between SQLite and PostgreSQL, without loss."""
+"""Export and import of a whole store as one file: also between SQLite and PostgreSQL."""
 
 import os
 import tempfile
@@ -32,22 +32,22 @@ Counts = dict[str, int]
 
 
 def export(store: Store, path: Path, *, force: bool = False, batch: int = ROWS_AT_ONCE) -> Counts:
-    """Write all tables, as they are at one moment, into one file; how many rows of each.
+    """Write all tables, as they are at one moment, into one file; return the rows of each table.
 
-    Nobody else needs to stop for it. The file is there whole or not at all.
+    Daemons may continue to run. The file is written completely or not at all.
 
     Args:
-        store: where from.
+        store: the store.
         path: the file.
-        force: replace a file that is there.
+        force: replace an existing file.
         batch: rows held in memory at once.
 
     Raises:
-        TransferError: the file is there already or cannot be written.
+        TransferError: the file exists already or cannot be written.
         StoreError: the database fails.
     """
     if path.exists() and not force:
-        raise TransferError(f"{path} is there already", todo="give another name, or --force")
+        raise TransferError(f"{path} exists already", todo="give another name, or --force")
     try:
         number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         unfinished = Path(name)
@@ -70,7 +70,7 @@ def _write(store: Store, file: IO[bytes], batch: int) -> Counts:
     ) as archive:
         with store.reading() as connection:
             if connection.dialect.name == "postgresql":
-                # Otherwise every statement would see what was committed before it.
+                # Otherwise every statement would see rows committed before it.
                 connection.execution_options(isolation_level="REPEATABLE READ")
             noted = {
                 table.name: write_entry(archive, table, _rows(connection, table, batch))
@@ -85,18 +85,18 @@ def _rows(
 ) -> Iterator[Sequence[sa.Row[Any]]]:
     large = any(isinstance(column.type, sa.LargeBinary) for column in table.c)
     options = {"yield_per": 1 if large else batch}
-    # In no order: PostgreSQL would sort all scores on disk to give them in another than its own.
+    # Without an order: PostgreSQL would have to sort all scores on disk.
     return connection.execute(sa.select(table), execution_options=options).partitions()
 
 
 def import_(store: Store, path: Path, *, batch: int = ROWS_AT_ONCE) -> Counts:
-    """Read a file that `export` wrote into an empty store; how many rows of each table.
+    """Read a file that `export` wrote into an empty store; return the rows of each table.
 
-    All of it is imported, or nothing. Rows of `monitors`, which are but the configuration's
-    names, do not count: they are replaced where the file has them.
+    All rows are imported, or none. The store may have rows in `monitors`, which are only names of
+    the configuration; rows of the file replace them.
 
     Args:
-        store: where to; with a schema, and no rows.
+        store: the store; with a schema, and no rows.
         path: the file.
         batch: rows held in memory at once.
 
@@ -119,16 +119,16 @@ def import_(store: Store, path: Path, *, batch: int = ROWS_AT_ONCE) -> Counts:
                     connection.execute(store.insert_or_ignore(monitors), names)
                 _number_on(connection)
         except BaseException:
-            store.partitions.forget()  # those that were made are taken back
+            store.partitions.forget()  # partitions created in the transaction are rolled back
             raise
     return counts
 
 
 def check(path: Path) -> None:
-    """Look whether a file can be imported by this version, without reading its rows.
+    """Check whether this version can import a file, without reading its rows.
 
     Raises:
-        TransferError: it is broken or of another schema.
+        TransferError: the file is broken or of another schema.
     """
     with _open(path) as archive:
         read_manifest(path, archive)
@@ -138,12 +138,12 @@ def _open(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except BROKEN as error:
-        told = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise TransferError(f"{path} cannot be read: {told}", todo=ANOTHER_COPY) from error
+        text = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise TransferError(f"{path} cannot be read: {text}", todo=ANOTHER_COPY) from error
 
 
 def _claim(store: Store, connection: sa.Connection) -> list[Row]:
-    """Keep other writers out of an empty store; the rows of `monitors` that were taken out."""
+    """Lock an empty store against other writers; return the removed rows of `monitors`."""
     if connection.dialect.name == "postgresql":
         named = ", ".join(table.name for table in metadata.sorted_tables)
         connection.exec_driver_sql(f"LOCK TABLE {named} IN EXCLUSIVE MODE")
@@ -171,15 +171,15 @@ def _read_table(store: Store, connection: sa.Connection, entry: Entry, batch: in
         try:
             count += write_rows(connection, entry.table, as_columns(rows))
         except refusals as error:
-            told = str(error).split("\n", maxsplit=1)[0]  # without the row's values
+            text = str(error).split("\n", maxsplit=1)[0]  # without the row's values
             last = first + len(rows) - 1
             lines = f"{first}-{last}" if last > first else str(first)
-            raise entry.broken(f"the store refuses: {told}", lines) from None
+            raise entry.broken(f"the store refuses: {text}", lines) from None
     return count
 
 
 def _number_on(connection: sa.Connection) -> None:
-    """Let PostgreSQL number new rows after the imported ones; SQLite does so by itself."""
+    """Let PostgreSQL number new rows after the imported rows; SQLite does so by itself."""
     for table in metadata.sorted_tables if connection.dialect.name == "postgresql" else ():
         column = table.autoincrement_column
         if column is not None:

@@ -53,7 +53,7 @@ def test_a_moment_the_spring_shift_skips_comes_an_hour_later_and_one_in_autumn_c
     [
         ("* * * *", "4 fields"), ("60 * * * *", "0 to 59"), ("* * * * mo", "sun, mon"),
         ("*/0 * * * *", "step"), ("* 5-3 * * *", "0 to 23"), ("0 0 31 2 *", "never"),
-        ("a * * * *", "minute 'a' is no number"), ("* * * * 8", "0 to 7"),
+        ("a * * * *", "minute 'a' is not a number"), ("* * * * 8", "0 to 7"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(text, problem):

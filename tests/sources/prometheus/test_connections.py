@@ -287,7 +287,7 @@ def test_a_real_server_asks_for_a_password_and_certificates(tmp_path, opened):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"url": "ftp://x"}, "is no web address"),
+        ({"url": "ftp://x"}, "is not a web address"),
         ({"url": f"http://aemon:{SECRET}@x"}, "has a user or a password in it"),
         ({"url": "http://x?y=1"}, "without ? or #"),
         ({"step": "500ms"}, "whole seconds"),

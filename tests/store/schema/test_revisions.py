@@ -99,7 +99,7 @@ def run(engine, *statements):
 
 
 def test_a_store_without_schema_is_not_compared_table_by_table(engine):
-    with pytest.raises(SchemaError, match="there is no schema yet") as raised:
+    with pytest.raises(SchemaError, match="has no schema yet") as raised:
         revisions.check(engine)
     assert raised.value.todo == "run `aemon db upgrade`"
 

@@ -371,7 +371,7 @@ def test_the_file_shows_one_moment(filled, other, tmp_path, monkeypatch):
 def test_a_file_is_not_overwritten_unless_forced(filled, tmp_path):
     path = tmp_path / "results.zip"
     path.write_text("mine")
-    with pytest.raises(TransferError, match="is there already") as raised:
+    with pytest.raises(TransferError, match="exists already") as raised:
         moving.export(filled, path)
     assert "--force" in raised.value.todo
     assert path.read_text() == "mine"
@@ -432,17 +432,17 @@ def damaged(number: int, old: str, new: str):
     ("entry", "change", "told"),
     [
         ("scores.jsonl", without_last_line, r"scores.jsonl, line 21: has 21 lines where 22 rows"),
-        ("scores.jsonl", damaged(3, "normal", "absent"), "are not the rows that were exported"),
-        ("scores.jsonl", damaged(4, '"late":', '"lat":'), "line 4: is no row of scores"),
-        ("scores.jsonl", damaged(5, "}", ""), "line 5: is no row of scores"),
+        ("scores.jsonl", damaged(3, "normal", "absent"), "differ from the exported rows"),
+        ("scores.jsonl", damaged(4, '"late":', '"lat":'), "line 4: not a row of scores"),
+        ("scores.jsonl", damaged(5, "}", ""), "line 5: not a row of scores"),
         ("scores.jsonl", damaged(6, '"verdict":"normal"', '"verdict":null'), "line 6: .*missing"),
         ("scores.jsonl", damaged(7, '"event_time":"', '"event_time":"x'), "line 7: .*isoformat"),
         ("scores.jsonl", damaged(1, '"revision":1', '"revision":"one"'), "lines? 1-"),
         ("artifacts.jsonl", damaged(1, '"content":"', '"content":"*'), "line 1: is no row"),
         ("runs.jsonl", lambda content: content * 2, "runs.jsonl"),
         ("scores.jsonl", lambda _: None, "scores.jsonl: is missing"),
-        ("manifest.json", lambda _: None, "manifest.json is not there"),
-        ("manifest.json", lambda _: b"[]", "manifest.json is not there, or not as"),
+        ("manifest.json", lambda _: None, "manifest.json is missing"),
+        ("manifest.json", lambda _: b"[]", "manifest.json is missing, or is not as"),
         ("manifest.json", lambda c: c.replace(b'"runs"', b'"ruins"'), "does not name runs"),
     ],
 )
