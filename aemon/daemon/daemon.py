@@ -212,7 +212,7 @@ class Daemon:
     def _begin_reload(self) -> None:
         """Reload in a thread, unless a reload is running.
 
-        The store may hang during a reload, and the main thread must go on feeding the watchdog.
+        The store may hang during a reload, and the main thread must continue to feed the watchdog.
         """
         if self._reload_thread is None or not self._reload_thread.is_alive():
             try:
@@ -303,7 +303,7 @@ class Daemon:
             replica=self._me.name,
             replicas=self._leasing.live,
             held=self._leasing.held,
-            wanted={name: self._watching.wanted(name) for name in self._config.monitors},
+            wanted={name: self._watching.needed(name) for name in self._config.monitors},
             health=self._condition.health(),
             config_refused=self._reloading.refusal,
         )

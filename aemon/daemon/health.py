@@ -93,7 +93,7 @@ class Condition:
         quick, slow, waiting = self._scheduler.slots.busy()
         if not slow and (quick < SCORING_AT_ONCE or not waiting):
             return ""
-        return f"{_counted(quick + slow, 'scoring run')} in hand, {slow} slow, {waiting} waiting"
+        return f"{_counted(quick + slow, 'scoring run')} running, {slow} slow, {waiting} waiting"
 
 
 def _counted(count: int, noun: str) -> str:

@@ -122,7 +122,9 @@ class Runner:
                 times = PAUSE_TIMEOUTS * 2.0 ** (hanging - MOST_HANGING)
                 pause = min(times * timeout.total_seconds(), LONGEST_PAUSE_SECONDS)
                 if time.monotonic() < self._hung_at[execution.monitor] + pause:
-                    return f"{hanging} runs of {execution.monitor} hang; tries are spaced further apart"
+                    return (
+                        f"{hanging} runs of {execution.monitor} hang; the pauses between tries grow"
+                    )
             self._runs[id(execution)] = execution
         return ""
 

@@ -161,8 +161,8 @@ class Scheduler:
     ) -> None:
         """Score a monitor once now, after `timing.delay`, and then by its schedule.
 
-        A tick that is late by more than a pause of the schedule is dropped: the next tick reads
-        the same records.
+        A tick that is later than the grace of `timing` is dropped: the next tick reads the same
+        records.
         """
         timing = timing or Timing()
         now = self._clock()

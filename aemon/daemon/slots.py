@@ -112,8 +112,8 @@ class Slots(Executor):
         """Start the waiting tasks for which slots are free.
 
         Returns:
-            Seconds until the next running task becomes slow and frees its slot; None if no task
-            waits for that.
+            Seconds until the next running task becomes slow and frees its slot; None if no slot
+            becomes free in this way, or no task waits.
         """
         now = time.monotonic()
         slow = sum(task.slow for task in self._running)

@@ -22,7 +22,7 @@ from aemon.run import Run, Stop
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-GRACE = timedelta(seconds=6)  # beyond the training timeout, in which the worker is killed
+GRACE = timedelta(seconds=6)  # after the training timeout, to kill the worker
 
 AWAITED_SECONDS = 600.0
 """The longest time for which a backlog waits for a training, as many may wait for a worker."""

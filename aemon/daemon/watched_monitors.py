@@ -141,7 +141,7 @@ class Watching:
                 monitor.retire()
             self._parts.metrics.forget_monitor(name)
 
-    def wanted(self, name: str) -> int:
+    def needed(self, name: str) -> int:
         """Return how many records a monitor needs to end its cold start; 0 if not configured."""
         monitor, settings = self.monitors.get(name), self._configured.get(name)
         if monitor is not None:

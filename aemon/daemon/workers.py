@@ -1,4 +1,4 @@
-"""The protocol of training workers: processes of this host, or of other machines."""
+"""The protocol of training workers; `local_workers` has those of this host."""
 
 from collections.abc import Callable
 from concurrent.futures import Future

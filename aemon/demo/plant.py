@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 TICKS_PER_SECOND: Final = 10  # every pump reports once a tick
 PUMPS: Final = ("p1", "p2", "p3", "p4")
 
-# Each pattern of a pump happens at least twice in the first 25 s: a pattern that is not in the
+# Each pattern of a pump happens at least twice in the first 25 s. A pattern that is not in the
 # training records of the demo's detector would be flagged, and rightly so.
 _DAY_SECONDS = 12.0
 _SWING_SECONDS = 24.0

@@ -65,7 +65,7 @@ class ScoreCard:
 
     @property
     def false_alarm_share(self) -> float:
-        """False alarms as a share of all records outside of faults: false alarms and normal ones."""
+        """False alarms as a share of false alarms and records judged normal together."""
         records = self.false_alarms + self.records_judged_normal
         return self.false_alarms / records if records else 0.0
 

@@ -206,8 +206,8 @@ def _order_warnings(source: Replayable, settings: MonitorSettings, read: Read) -
         )
     if source.in_order_of_arrival and _newest_first(read.times):
         warnings.append(
-            "the newest records come first, but aemon looks for new records after the last one: if "
-            "they are added at the top, name the column that identifies a record, key: NAME"
+            "the newest records come first, but aemon looks for new records at the end: if they are "
+            "added at the top, name the column that identifies a record, key: NAME"
         )
     return warnings
 
@@ -261,15 +261,15 @@ def _first_arrivals(settings: MonitorSettings) -> _First:
             if first.finish_before is not None:
                 table = _joined(table, stream.roles)
         described, roles = stream.describe(), stream.roles
-    came, waited = len(table), time.monotonic() - began
-    records = f"{came or 'no'} record{'' if came == 1 else 's'} came in {waited:.1f} s"
+    count, seconds = len(table), time.monotonic() - began
+    records = f"{count or 'no'} record{'' if count == 1 else 's'} arrived in {seconds:.1f} s"
     frame = arrived_frame(Arrived(table=table, more=False), roles)
     names = judged_columns([str(name) for name in table], roles, settings.columns)
     return _First(
         described=described,
         frame=frame,
         training_frame=frame,
-        enough=came >= needed_for(len(names), settings),
+        enough=count >= needed_for(len(names), settings),
         warnings=[f"{each}: {records}; the types of columns may still change"],
     )
 
