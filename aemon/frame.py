@@ -15,7 +15,7 @@ from aemon.times.event_times import EARLIEST, LATEST, event_times
 Flags = npt.NDArray[np.bool_]
 
 MOST_IDENTITY_BYTES = 2_000
-"""Of a record's key and entity together: PostgreSQL's indexes take 2,704 with all that is beside them."""
+"""Limit for a record's key and entity together: a PostgreSQL index entry holds 2,704 bytes in all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,12 +25,12 @@ class Roles:
     time: str
     key: str
     entity: str | None = None
-    timezone: str = "UTC"  # of event times that carry none
-    time_format: str | None = None  # the one way in which they are written; None: by their looks
+    timezone: str = "UTC"  # of event times without a zone
+    time_format: str | None = None  # format of the times; None: recognised
     date_order: str | None = None  # of dates such as 05/11/2025: dmy, mdy or ymd, where known
 
     def times_of(self, column: pd.Series) -> npt.NDArray[np.datetime64]:
-        """Event times of a column of times (N,), in UTC; NaT where a value is none."""
+        """Return the event times (N,) of a column, in UTC; NaT where a value is not a time."""
         return event_times(column, self.timezone, self.time_format, self.date_order)
 
 
@@ -41,13 +41,13 @@ class Frame:
     Attributes:
         times: (N,) datetime64[us], UTC.
         keys: (N,) text; unique within an entity.
-        entities: (N,) text; empty where the source names none.
+        entities: (N,) text; empty where the source has no entity.
         values: (N, columns) the columns that may be judged, index 0..N-1.
-        rejected: how many records were left out of the frame, by reason.
-        context: (N,) context rows: there to be seen, not to be judged; None means no row is.
-        stretches: (N,) which stretch of operation of its entity a record lies in, 0 where one may go
-            on from before: what lies in another is no past of it; -1 where nobody has looked yet.
-            None means there is but one.
+        rejected: reason -> number of records left out of the frame.
+        context: (N,) which rows are context: seen by windows, not judged; None means none are.
+        stretches: (N,) number of the period of operation of its entity; records of other periods
+            are not its past. 0 is a period that may continue an earlier one, -1 is unknown. None
+            means that all records lie in one period.
     """
 
     times: npt.NDArray[np.datetime64]
@@ -63,21 +63,21 @@ class Frame:
 
     @property
     def identities(self) -> list[Identity]:
-        """(entity, record key) of each of the N records."""
+        """List of (entity, record key) of the N records."""
         return list(zip(self.entities.tolist(), self.keys.tolist(), strict=True))
 
     def aware_time(self, row: int) -> datetime:
-        """The event time of one record."""
+        """Return the event time of one record, in UTC."""
         time: datetime = self.times[row].astype("datetime64[us]").item()
         return time.replace(tzinfo=UTC)
 
     @property
     def to_judge(self) -> Flags:
-        """Which of the N rows are to be judged (N,): all but the context rows."""
+        """Mask (N,) of the rows to judge: all except the context rows."""
         return np.ones(len(self), dtype=bool) if self.context is None else ~self.context
 
     def take(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.intp] | slice) -> "Frame":
-        """The records at these rows, with nothing counted as rejected; context rows stay such."""
+        """Return the records at these rows, without counts of rejected ones; context rows stay context."""
         return Frame(
             times=self.times[rows],
             keys=self.keys[rows],
@@ -88,21 +88,21 @@ class Frame:
         )
 
     def without_context(self) -> "Frame":
-        """The records that are to be judged."""
+        """Return the records to judge, without the context rows."""
         return self if self.context is None else replace(self.take(~self.context), context=None)
 
     def as_context(self) -> "Frame":
-        """The same records, all of them context rows."""
+        """Return the same records, all as context rows."""
         return replace(self, context=np.ones(len(self), dtype=bool))
 
 
 def naive_utc(time: datetime) -> np.datetime64:
-    """An aware time as frames hold it."""
+    """Return an aware time as frames hold it: naive UTC, in microseconds."""
     return np.datetime64(time.astimezone(UTC).replace(tzinfo=None), "us")
 
 
 def join_frames(first: Frame, second: Frame) -> Frame:
-    """The records of both; a column that one of them lacks is missing there."""
+    """Return the records of both frames; a column that one of them lacks is missing there."""
     if not len(second):
         return first
     return Frame(
@@ -122,36 +122,36 @@ def _joined_stretches(first: Frame, second: Frame) -> npt.NDArray[np.int64] | No
     parts = (first, second)
     if all(part.stretches is None for part in parts):
         return None
-    nobody = [np.full(len(part), -1, dtype=np.int64) for part in parts]
+    unknown = [np.full(len(part), -1, dtype=np.int64) for part in parts]
     return np.concatenate(
         [
             none if part.stretches is None else part.stretches
-            for part, none in zip(parts, nobody, strict=True)
+            for part, none in zip(parts, unknown, strict=True)
         ]
     )
 
 
 def rows_of(frame: Frame, pairs: Collection[Identity]) -> Flags:
-    """Which of N records are among these (N,)."""
-    wanted = set(pairs)
-    return flags(pair in wanted for pair in frame.identities)
+    """Return which of N records are among these pairs (N,)."""
+    chosen = set(pairs)
+    return flags(pair in chosen for pair in frame.identities)
 
 
 def flags(values: Iterable[bool]) -> Flags:
-    """Truths as an array (N,)."""
+    """Return truths as an array (N,)."""
     return np.array(list(values), dtype=bool)
 
 
 def in_time_order(frame: Frame) -> Frame:
-    """The same records, oldest first."""
+    """Return the same records, oldest first."""
     return frame.take(np.argsort(frame.times, kind="stable"))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Identified:
-    """As `Frame`, of all N records of a table: a time may be NaT, and a key None.
+    """All N records of a table, as in `Frame`; a time may be NaT and a key None.
 
-    `unreadable` says which cannot be read: reason -> (N,), at most one reason for each record.
+    `unreadable` holds the records that cannot be read: reason -> (N,), at most one for each record.
     """
 
     times: npt.NDArray[np.datetime64]
@@ -164,12 +164,12 @@ class Identified:
 def identify(
     table: pd.DataFrame, roles: Roles, times: npt.NDArray[np.datetime64] | None = None
 ) -> Identified:
-    """Read what identifies the records of a table, and find those that cannot be read.
+    """Read time, key and entity of the records of a table, and find records that cannot be read.
 
-    `times` are its event times where they have been read already.
+    `times` are the event times, where they were read already.
 
-    Reasons: `no_time`, `time_out_of_range` (no clock can have meant it), `no_key` and `key_too_long`
-    (key and entity together are longer than a database can look up).
+    Reasons: `no_time`, `time_out_of_range` (impossible for a real clock), `no_key` and `key_too_long`
+    (key and entity together exceed what a database can index).
 
     Raises:
         FrameError: a role's column is missing, or two columns have the same name.
@@ -204,12 +204,12 @@ def identify(
 def check_frame(
     table: pd.DataFrame, roles: Roles, times: npt.NDArray[np.datetime64] | None = None
 ) -> Frame:
-    """Hold a fetched table against the frame contract.
+    """Check a fetched table against the frame contract.
 
-    `times` are its event times where they have been read already.
+    `times` are the event times, where they were read already.
 
-    A record that `identify` cannot read, or with a key its entity uses again further down the same
-    table (`duplicate_key`: the last one is the correction) is left out and counted in `rejected`.
+    A record that `identify` cannot read is left out and counted in `rejected`. So is a record whose
+    key its entity uses again further down (`duplicate_key`: the last one is the correction).
 
     Raises:
         FrameError: a role's column is missing, or two columns have the same name.
@@ -239,7 +239,7 @@ def rejected_rows(
 
 def _rejected(found: Identified) -> dict[str, Flags]:
     readable = ~np.logical_or.reduce(list(found.unreadable.values()))
-    # Only readable records can use up a key.
+    # Only readable records count as uses of a key.
     identities = pd.DataFrame({"entity": found.entities[readable], "key": found.keys[readable]})
     duplicate = np.zeros(len(readable), dtype=bool)
     duplicate[readable] = identities.duplicated(keep="last").to_numpy()
@@ -261,18 +261,18 @@ def check_columns(table: pd.DataFrame, roles: Roles) -> list[str]:
         )
     for column in wanted:
         if column not in table.columns:
-            there = ", ".join(map(str, table.columns)) or "none"
+            present = ", ".join(map(str, table.columns)) or "none"
             raise FrameError(
                 f"column {column!r} is not in the records",
-                todo=f"name one of the columns that are there: {there}",
+                todo=f"name one of the columns that are there: {present}",
             )
     return wanted
 
 
 def _as_text(column: pd.Series) -> npt.NDArray[np.object_]:
-    """Identifiers as text, None where missing.
+    """Return identifiers as text, None where missing.
 
-    A whole number reads `12` also where a missing neighbour made the column floating.
+    A whole number reads `12` even if a missing cell made the column floating.
     """
     text = np.empty(len(column), dtype=object)
     text[:] = [
@@ -283,7 +283,7 @@ def _as_text(column: pd.Series) -> npt.NDArray[np.object_]:
 
 
 def _too_long(keys: npt.NDArray[np.object_], entities: npt.NDArray[np.object_]) -> Flags:
-    """Find the records whose key and entity no database can look up (N,)."""
+    """Return which records have a key and entity too long for an index (N,)."""
     texts = [(key or "") + entity for key, entity in zip(keys, entities, strict=True)]
     return flags(
         4 * len(text) > MOST_IDENTITY_BYTES and len(text.encode()) > MOST_IDENTITY_BYTES
@@ -292,7 +292,7 @@ def _too_long(keys: npt.NDArray[np.object_], entities: npt.NDArray[np.object_]) 
 
 
 def printable(text: str) -> str:
-    """Text as every database can hold it: a picture for NUL, escapes for what is no Unicode."""
+    """Return text that every database can hold: NUL becomes U+2400, invalid Unicode is escaped."""
     if "\x00" in text:
         text = text.replace("\x00", "\u2400")
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

@@ -27,97 +27,103 @@ class Action(StrEnum):
         action.meaning = meaning
         return action
 
-    STARTED = "started", "the daemon watches"
-    STOPPING = "stopping", "it was told to end"
-    STOPPED = "stopped", "it has ended; `clean` if every run had"
-    CLOCK_SET = "clock.set", "the clock was set by some seconds: all jobs tick now"
+    STARTED = "started", "the daemon started and watches"
+    STOPPING = "stopping", "the daemon was asked to stop"
+    STOPPED = "stopped", "the daemon stopped; `clean` if every run had ended"
+    CLOCK_SET = "clock.set", "the system clock was set by some seconds: all jobs run now"
     SCHEDULER_FAILED = (
         "scheduler.failed",
-        "ticks or threads could not be started, for the reason told",
+        "ticks or threads could not be started; the message has the reason",
     )
     ANOMALY = "anomaly", "a record was flagged, with its reason"
-    EPISODE_OPENED = "episode.opened", "anomalies in a row have become an episode"
-    EPISODE_CLOSED = "episode.closed", "an episode is over: enough calm records followed"
-    NOTIFY_SENT = "notify.sent", "a receiver was told of an episode"
-    NOTIFY_FAILED = "notify.failed", "a receiver could not be told; it is tried again"
-    NOTIFY_DEAD = "notify.dead", "a receiver will not be told: see `aemon notify list --dead`"
+    EPISODE_OPENED = "episode.opened", "anomalies in a row became an episode"
+    EPISODE_CLOSED = "episode.closed", "an episode ended: enough calm records followed"
+    NOTIFY_SENT = "notify.sent", "a receiver was notified of an episode"
+    NOTIFY_FAILED = "notify.failed", "a receiver could not be notified; aemon tries again"
+    NOTIFY_DEAD = "notify.dead", "a notification was given up: see `aemon notify list --dead`"
     NOTIFY_TEMPLATE = (
         "notify.template",
         "a receiver's template cannot be filled: the usual text is sent",
     )
     NOTIFY_CRASHED = (
         "notify.crashed",
-        "telling failed in a way that nobody foresaw; the traceback follows",
+        "sending failed with an unexpected error; the traceback follows",
     )
-    RUN_CRASHED = "run.crashed", "a run failed in a way that nobody foresaw; the traceback follows"
+    RUN_CRASHED = "run.crashed", "a run failed with an unexpected error; the traceback follows"
     RUNS_LOST = (
         "runs.lost",
-        "runs that ended with an earlier daemon are called abandoned in the ledger",
+        "runs of an earlier daemon are marked as abandoned in the ledger",
     )
-    TRAIN_STARTED = "train.started", "a worker trains a detector, for the reason told"
+    TRAIN_STARTED = "train.started", "a worker trains a detector; the message has the reason"
     DETECTOR_PROMOTED = "detector.promoted", "the detector on trial became the active one"
-    DETECTOR_REJECTED = "detector.rejected", "the detector on trial was no better"
+    DETECTOR_REJECTED = "detector.rejected", "the detector on trial was not better and is rejected"
     DETECTOR_UNREADABLE = "detector.unreadable", "a stored detector cannot be read"
-    THRESHOLD_MOVED = "threshold.moved", "the lines of a detector were drawn anew"
-    DRIFT_FOUND = "drift.found", "normal life has moved"
-    DRIFT_OVER = "drift.over", "it came back by itself"
-    ENTITY_SILENT = "entity.silent", "an entity sends no records, while others do"
+    THRESHOLD_MOVED = "threshold.moved", "the thresholds of a detector were computed again"
+    DRIFT_FOUND = "drift.found", "normal data has changed"
+    DRIFT_OVER = "drift.over", "normal data is as in training again"
+    ENTITY_SILENT = "entity.silent", "an entity sends no records while others do"
     ENTITY_BACK = "entity.back", "a silent entity sends records again"
-    RATE_UNUSUAL = "rate.unusual", "many more or many fewer records come than ever in training"
-    RATE_USUAL = "rate.usual", "as many records come as in training again"
+    RATE_UNUSUAL = "rate.unusual", "many more or many fewer records arrive than ever in training"
+    RATE_USUAL = "rate.usual", "records arrive at the rate of the training again"
     CONFIG_RELOADED = (
         "config.reloaded",
-        "the configuration was read again, and what of it is another",
+        "the configuration was reloaded; the message has the changed keys",
     )
-    CONFIG_REFUSED = "config.refused", "the configuration is wrong: nothing was changed"
+    CONFIG_REFUSED = "config.refused", "the configuration has errors: nothing changed"
     WEB_OPEN = (
         "web.open",
-        "the port can be reached from elsewhere without credentials, or without TLS",
+        "other hosts can reach the port without credentials or without TLS",
     )
-    WEB_RELOADED = "web.reloaded", "the web configuration or a certificate was read again"
+    WEB_RELOADED = "web.reloaded", "the web configuration or a certificate was reloaded"
     WEB_REFUSED = (
         "web.refused",
-        "the web configuration or a certificate is wrong: what was in use stays so",
+        "the web configuration or a certificate has errors: the old one stays in use",
     )
-    WEB_IGNORED = "web.ignored", "a key of the web configuration has no effect here"
+    WEB_IGNORED = "web.ignored", "a key of the web configuration has no effect in aemon"
     WEB_DENIED = (
         "web.denied",
-        "wrong credentials were shown; told once a minute, with how many `times` since",
+        "a request had wrong credentials; logged once a minute, with `times` since then",
     )
     WEB_HOST = (
         "web.host",
-        "a request came under a name that `http.hosts` does not list; told once a minute, with `times`",
+        "a request used a host name that `http.hosts` does not list; logged once a minute, with `times`",
     )
-    WEB_STALLED = "web.stalled", "no connection can be accepted, for the reason told"
-    LEASE_TAKEN = "lease.taken", "monitors are watched here from now on"
+    WEB_STALLED = "web.stalled", "no connection can be accepted; the message has the reason"
+    LEASE_TAKEN = "lease.taken", "this replica watches these monitors from now on"
     LEASE_LOST = (
         "lease.lost",
-        "another replica took monitors, for this one had not said that it lives",
+        "another replica took over monitors because this one missed its heartbeat",
     )
-    LEASE_RETURNED = "lease.returned", "monitors were given back, for others to watch"
-    LEASE_FAILED = "lease.failed", "the store was not reached to say that this replica lives"
+    LEASE_RETURNED = "lease.returned", "monitors were released for other replicas"
+    LEASE_FAILED = "lease.failed", "the heartbeat of this replica could not be written to the store"
     STORE_BACK = "store.back", "the store can be written again"
     STORE_JUNK = (
         "store.junk",
-        "the store holds a value that aemon did not write: it is passed over",
+        "the store holds a value that aemon did not write: it is skipped",
     )
-    LEDGER_FAILED = "ledger.failed", "an ended run cannot be written into the ledger; it waits"
-    LEDGER_DROPPED = "ledger.dropped", "an ended run will never be in the ledger"
+    LEDGER_FAILED = (
+        "ledger.failed",
+        "an ended run cannot be written into the ledger; it waits in memory",
+    )
+    LEDGER_DROPPED = "ledger.dropped", "an ended run is lost to the ledger"
     INBOX_FAILED = (
         "inbox.failed",
-        "records of a stream could not be read or written; they wait, and it is tried again",
+        "records of a stream could not be read or written; aemon tries again",
     )
-    INBOX_LOST = "inbox.lost", "so many records of a stream are lost, for the reason given"
-    PRUNE_HELD = "prune.held", "no old results are removed yet: the clock may be wrong"
+    INBOX_LOST = (
+        "inbox.lost",
+        "records of a stream are lost; the message has their number and the reason",
+    )
+    PRUNE_HELD = "prune.held", "no old results are removed: the system clock may be wrong"
     PRUNE_FAILED = "prune.failed", "old results were not removed; the next round tries again"
 
 
 RUN_ENDS = tuple(f"{job}.{outcome}" for job in Job for outcome in Outcome if outcome != "running")
-"""What a run's end is called in the logs."""
+"""The actions that the logs have for the end of a run."""
 
 
 def escaped(text: str) -> str:
-    r"""Return text as a terminal can show it: what would move its cursor or its letters is escaped.
+    r"""Return text that is safe on a terminal: characters that move the cursor or letters are escaped.
 
     Line breaks and tabs stay.
 
@@ -148,7 +154,7 @@ class TextFormatter(logging.Formatter):
     """For people: time, level, action, message, then key=value."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line; a traceback follows where there is one."""
+        """Return one line; a traceback follows if there is one."""
         fields = _fields(record)
         action = fields.pop("action", record.name)
         time = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -165,7 +171,7 @@ class JsonFormatter(logging.Formatter):
     """For machines: one JSON object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, traceback included."""
+        """Return one line of JSON, with the traceback inside."""
         entry: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname.lower(),
@@ -179,7 +185,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def set_up_logs(level: str, form: Literal["text", "json"]) -> None:
-    """Send all logs to standard error in one form; libraries only from warnings on."""
+    """Send all logs to standard error in one form; logs of libraries only from level warning up."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     root = logging.getLogger()
@@ -188,7 +194,7 @@ def set_up_logs(level: str, form: Literal["text", "json"]) -> None:
     logging.getLogger("aemon").setLevel(level.upper())
     # APScheduler warns of every missed run; those become ledger rows and metrics here.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
-    # Uvicorn warns of every request that is no HTTP: whoever sends many would fill the logs.
+    # Uvicorn warns of every request that is not HTTP: a client that sends many would fill the logs.
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
 
 

@@ -1,4 +1,4 @@
-"""What is said to people of an episode, whoever carries it: the fields, and their plain values."""
+"""The content of a notification, equal for all receivers: its fields and their plain values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,22 +10,22 @@ from uuid import NAMESPACE_URL, uuid5
 from aemon.records import EpisodeState, Severity
 
 VERSION = 1
-"""Of the fields; it grows when one of them changes its meaning or goes."""
+"""Version of the fields; it grows when a field changes its meaning or is removed."""
 
 
 class Event(StrEnum):
-    """What a message says of an episode. Each is said at most once to a receiver."""
+    """What happened to an episode. A receiver gets each event at most once."""
 
-    OPENED = "opened"  # it was long enough to be told
-    ESCALATED = "escalated"  # it was told as a warning, and is critical now
+    OPENED = "opened"  # it became long enough to be reported
+    ESCALATED = "escalated"  # it was reported as a warning, and is critical now
     RESOLVED = "resolved"  # it is over
-    BACKLOG = "backlog"  # many were over long before anybody looked: told together, once
-    TEST = "test"  # nothing happened: somebody tries a receiver
+    BACKLOG = "backlog"  # many old episodes, reported together once
+    TEST = "test"  # nothing happened: a user tries a receiver
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Blamed:
-    """A column to blame: its share over the whole episode, and what it was at the peak.
+    """A column to blame: its share over the whole episode, and its value at the peak.
 
     `observed` and `expected` are text in original units; None where the peak record is gone.
     """
@@ -38,7 +38,7 @@ class Blamed:
 
     @property
     def summary(self) -> str:
-        """In words.
+        """Column, values and share as text.
 
         >>> Blamed(column="flow", share=0.84, observed="2.1", expected="4.0", unit="l/s").summary
         'flow 2.1 l/s where 4.0 was expected (84 %)'
@@ -53,23 +53,23 @@ class Blamed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Message:
-    """All that a notification says.
+    """A notification with all its fields.
 
     Attributes:
-        severity: as it is told now; `before` as it was told before, where it escalated.
-        started_at: event time of the first anomaly, `ended_at` of the last one so far.
-        opened_at: when the episode was long enough to be told.
-        peak_exceedance: largest score over threshold, `peak_record` the record with it.
-        reason: the sentence of that record; empty if it is gone.
-        columns: the columns to blame, the first to blame first.
-        acknowledged: whether a person took it up.
-        like: an earlier episode it looks like, in words; empty if none.
-        label: what a person calls it; empty if nothing.
+        severity: as reported now; `before` is the severity reported earlier, where it escalated.
+        started_at: event time of the first anomaly, `ended_at` of the last anomaly so far.
+        opened_at: when the episode was long enough to be reported.
+        peak_exceedance: largest score over threshold; `peak_record` is the key of its record.
+        reason: the reason of that record; empty if the record was removed.
+        columns: the columns to blame, the largest share first.
+        acknowledged: whether a person acknowledged it.
+        like: text that names a similar earlier episode; empty if there is none.
+        label: the label that a person gave it; empty without one.
         page: the address of the status page, at this episode.
-        sql: a query for its records.
-        command: the same on the command line.
-        labels: of its monitor, to route by.
-        episodes: how many it tells of; more than one in a backlog, whose newest is `episode`.
+        sql: a query that returns its records.
+        command: the command that shows them.
+        labels: the labels of its monitor, for routing.
+        episodes: number of episodes in it; above 1 in a backlog, whose newest is `episode`.
     """
 
     event: Event
@@ -98,18 +98,18 @@ class Message:
 
     @property
     def id(self) -> str:
-        """The same whenever this is told again, and no other message's: to drop repeats by."""
-        told = f"{self.monitor} {self.episode} {self.opened_at.isoformat()} {self.event}"
-        return str(uuid5(NAMESPACE_URL, f"aemon:{told}"))
+        """An id that stays the same when the message is sent again: receivers can drop repeats."""
+        identity = f"{self.monitor} {self.episode} {self.opened_at.isoformat()} {self.event}"
+        return str(uuid5(NAMESPACE_URL, f"aemon:{identity}"))
 
     @property
     def whose(self) -> str:
-        """The monitor, and the entity where there is one."""
+        """The monitor, and the entity if there is one."""
         return f"{self.monitor}, {self.entity}" if self.entity else self.monitor
 
     @property
     def title(self) -> str:
-        """One line: what happened to whom."""
+        """One line: monitor, entity and what happened."""
         if self.event is Event.TEST:
             return f"test from aemon, with a made-up episode of {self.whose}"
         if self.event is Event.BACKLOG:
@@ -122,7 +122,7 @@ class Message:
         return f"{self.whose}: {what} {self.episode}"
 
     def variables(self) -> dict[str, Any]:
-        """Plain values by name, as templates and JSON have them; times are ISO text in UTC."""
+        """Return the fields as plain values for templates and JSON; times are ISO text in UTC."""
         return {
             "version": VERSION,
             "id": self.id,
@@ -164,7 +164,7 @@ class Message:
 
 
 def iso(time: datetime) -> str:
-    """A time as JSON and people have it, to the second.
+    """Return a time as ISO text in UTC, to the second.
 
     >>> iso(datetime(2026, 11, 20, 8, tzinfo=UTC))
     '2026-11-20T08:00:00Z'
@@ -200,4 +200,4 @@ EXAMPLE = Message(
     command="aemon episodes show 41",
     labels={"team": "water"},
 )
-"""A made-up message: templates are tried on it, and receivers."""
+"""A made-up message, for trying templates and receivers."""

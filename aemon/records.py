@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Self
 
 Identity = tuple[str, str]
-"""(entity, record key): what identifies a record of one monitor."""
+"""(entity, record key): together they identify a record of one monitor."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,13 +33,13 @@ class Job(StrEnum):
     SCORE = "score"
     TRAIN = "train"
     PRUNE = "prune"
-    HINDSIGHT = "hindsight"  # the history that the first detector learned from
+    HINDSIGHT = "hindsight"  # the history that trained the first detector
 
 
 class Outcome(StrEnum):
-    """How a run ended. Every tick ends as one of these, with a reason: silence is a bug."""
+    """How a run ended. Every tick ends with an outcome and a reason; a silent tick is a bug."""
 
-    RUNNING = "running"  # it has not, but has committed something: only in the ledger
+    RUNNING = "running"  # not ended, but something is committed: only in the ledger
     OK = "ok"
     NO_DATA = "no_data"
     COLLECTING = "collecting"
@@ -55,28 +55,28 @@ class Verdict(StrEnum):
 
     NORMAL = "normal"
     ANOMALY = "anomaly"
-    SUPPRESSED = "suppressed"  # over the line, but to be kept quiet
-    ABSENT = "absent"  # too little of the record was there to judge it
-    IDLE = "idle"  # the machine was not at work, as the configuration has it: it was not judged
+    SUPPRESSED = "suppressed"  # above the threshold, but not reported
+    ABSENT = "absent"  # too many cells are missing to judge it
+    IDLE = "idle"  # not judged: columns.only_when does not hold
 
 
 class FeedbackVerdict(StrEnum):
-    """What a person says of a record, or of a stretch of records."""
+    """The feedback of a person on a record, or on the records of a period."""
 
-    FALSE_ALARM = "false_alarm"  # it was normal: it is learned from, and calibrates
-    CONFIRMED = "confirmed"  # it was an anomaly, flagged or not: it is never learned from
-    IGNORE_UNTIL = "ignore_until"  # nothing from it on, up to a time, is learned from
+    FALSE_ALARM = "false_alarm"  # normal: used in training and in calibration
+    CONFIRMED = "confirmed"  # an anomaly, flagged or not: never used in training
+    IGNORE_UNTIL = "ignore_until"  # records from here to a time are left out of training
 
 
 class Severity(StrEnum):
-    """How far over the line an anomaly is."""
+    """How far above the threshold an anomaly is."""
 
     WARNING = "warning"
     CRITICAL = "critical"
 
 
 class Quiet(StrEnum):
-    """Why a record over the threshold is suppressed; the first that applies, in this order.
+    """Why a record above the threshold is suppressed: the first reason that applies, in this order.
 
     Each member carries its `words`: the reason as the end of the sentence "suppressed: ...".
     """
@@ -96,21 +96,21 @@ class Quiet(StrEnum):
         member.words = words
         return member
 
-    MAINTENANCE = "maintenance", "it lies in a stretch of the maintenance calendar"
-    SNOOZED = "snoozed", "it lies in a stretch that was snoozed"
-    DRIFT = "drift", "it is of a new level that was reported as drift and is being learned"
-    DIRECTION = "direction", "its columns deviate to the side that does not matter"
-    SMALL = "small", "its columns deviate by less than matters"
+    MAINTENANCE = "maintenance", "it lies in a period of the maintenance calendar"
+    SNOOZED = "snoozed", "it lies in a period that was snoozed"
+    DRIFT = "drift", "it belongs to a new level that was reported as drift and will be trained on"
+    DIRECTION = "direction", "its columns deviate in a direction that does not matter"
+    SMALL = "small", "its columns deviate by less than the least gap that matters"
     FEW = "few", "its entity had too few records in the window before it"
-    EXCUSED = "excused", "a person called a record like it a false alarm"
+    EXCUSED = "excused", "a person marked a similar record as a false alarm"
 
 
 class EpisodeState(StrEnum):
-    """Whether an episode may go on, and whether people know of it."""
+    """Whether an episode can still grow, and whether it was reported."""
 
-    FORMING = "forming"  # still too short to be told
+    FORMING = "forming"  # still too short to be reported
     OPEN = "open"
-    ACKNOWLEDGED = "acknowledged"  # a person took it up; it goes on as an open one does
+    ACKNOWLEDGED = "acknowledged"  # acknowledged by a person; it can still grow
     CLOSED = "closed"
 
 
@@ -120,15 +120,15 @@ class Episode:
 
     Attributes:
         started_at: event time of its first anomaly, aware UTC.
-        ended_at: event time of its last one so far.
-        records: anomalies in it.
-        peak_exceedance: the largest score over threshold, `peak_record_key` whose it is.
-        blame: column -> its shares of the blame, summed.
-        signed: the same, shares below the expectation counted as negative.
+        ended_at: event time of its last anomaly so far.
+        records: number of anomalies.
+        peak_exceedance: the largest score over threshold; `peak_record_key` names its record.
+        blame: column -> sum of its shares of the blame.
+        signed: as `blame`; shares of values below the expectation count as negative.
         calm_records: calm records since its last anomaly.
-        opened_at: when it was long enough to be told; None if it never was.
-        like_id: an earlier episode that looked the same, `likeness` how much.
-        id: in the store, once it is there.
+        opened_at: when it was long enough to be reported; None if it never was.
+        like_id: a similar earlier episode; `likeness` is 1 for an equal one.
+        id: in the store; None before it is stored.
     """
 
     entity: str
@@ -149,20 +149,20 @@ class Episode:
 
     @property
     def is_reported(self) -> bool:
-        """Whether it was ever long enough to be told to anybody."""
+        """Whether the episode was ever long enough to be reported."""
         return self.opened_at is not None
 
     @property
     def feature(self) -> str:
-        """The column most to blame over the whole of it."""
+        """The column most to blame over the whole episode."""
         return max(self.blame, key=lambda name: self.blame[name], default="")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Snooze:
-    """A stretch of event time, `since` included and `until` not, whose anomalies are suppressed.
+    """A period of event time, `since` included and `until` not, whose anomalies are suppressed.
 
-    `entity` is whose; None means all. `id` is that in the store.
+    `entity` None means all entities. `id` is the row in the store.
     """
 
     since: datetime
@@ -173,7 +173,7 @@ class Snooze:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NamedEpisode:
-    """What an alert says of an episode; `column` is the one most to blame."""
+    """An episode as an alert shows it; `column` is the column most to blame."""
 
     id: int
     entity: str
@@ -184,12 +184,12 @@ class NamedEpisode:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OpenEpisodes:
-    """How many told episodes are not closed: those that nobody has taken up, and those taken up.
+    """Reported episodes that are not closed, split by whether a person acknowledged them.
 
     Attributes:
-        named: the first of them, by severity, and those told in the last minutes though they are
-            over; a bounded number.
-        unnamed: severity -> how many more there are.
+        named: the first of them by severity, and episodes reported in the last minutes that are
+            already over; a bounded number.
+        unnamed: severity -> number of further episodes.
     """
 
     warning: int = 0
@@ -200,12 +200,12 @@ class OpenEpisodes:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """Number of open and acknowledged episodes."""
         return self.warning + self.critical + self.acknowledged
 
 
 def similar_episode_text(episode: int, label: str) -> str:
-    """Which earlier episode one looks like, in words.
+    """Return the text that names a similar earlier episode.
 
     >>> similar_episode_text(41, "stuck sensor")
     'like episode 41, labelled stuck sensor'
@@ -214,59 +214,59 @@ def similar_episode_text(episode: int, label: str) -> str:
 
 
 class DetectorState(StrEnum):
-    """A detector's place in its life."""
+    """The state of a detector in its lifecycle."""
 
-    SHADOW = "shadow"  # on trial: it judges beside the active one, and nobody hears of it
+    SHADOW = "shadow"  # on trial: it judges beside the active one and reports nothing
     ACTIVE = "active"
     RETIRED = "retired"  # was active once
-    REJECTED = "rejected"  # never was: its trial went against it
+    REJECTED = "rejected"  # never active: it lost its trial
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DriftReport:
-    """How far normal life has moved from what a detector learned, after a run."""
+    """How far normal data has moved from the training records of a detector, after a run."""
 
-    evidence: float  # log10, that scores have drifted
+    evidence: float  # log10 of the evidence that scores have drifted
     largest_index: float | None  # population stability index over the columns; None: too early
     open: int  # drifts that are not over
     found: int  # new ones
-    provisional: bool  # too few records to show the promised rate
+    provisional: bool  # too few records to show the target rate
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrafficReport:
-    """How records come beside how they came in training, after a run."""
+    """How records arrive, compared with the training, after a run."""
 
-    silent: int  # entities that send none, while others do
-    unusual_rate: bool  # many more or many fewer records than ever
+    silent: int  # entities that send no records while others do
+    unusual_rate: bool  # many more or many fewer records than ever in training
 
 
 BROKEN_SHARE, BROKEN_TIMES, LEAST_BROKEN = 0.25, 10, 50
-"""A promise is broken where more than this share of the records is flagged, and this many times
-what was promised, and at least so many: faults seldom last so long."""
+"""The target rate is broken where more than this share of the records is flagged, more than this
+multiple of the target rate, and at least LEAST_BROKEN records. Faults rarely last that long."""
 
 
 def promise_is_broken(flagged: int, judged: int, rate: float) -> bool:
-    """Return whether so many records were flagged that the detector was wrong, not the records.
+    """Return whether the share of flagged records shows a wrong detector rather than faults.
 
     Args:
-        flagged: how many.
-        judged: of how many.
-        rate: the false-alarm rate that was promised.
+        flagged: number of flagged records.
+        judged: number of judged records.
+        rate: the target false-alarm rate.
     """
     return flagged >= LEAST_BROKEN and flagged > max(BROKEN_SHARE, BROKEN_TIMES * rate) * judged
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UnreadableColumn:
-    """A column of which most cells that were fetched together cannot be read.
+    """A column of which most cells of one fetch cannot be read.
 
     Attributes:
         column: its name.
-        count: cells that cannot be read, and are taken as missing.
-        present: cells that hold something.
-        example: the first of them, as it is shown.
-        learned: what the column was learned as: numbers or text.
+        count: cells that cannot be read and count as missing.
+        present: cells that are not empty.
+        example: the first unreadable cell, as text.
+        learned: the type of the column in training: numbers or text.
     """
 
     column: str

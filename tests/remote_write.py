@@ -33,7 +33,7 @@ def written_prometheus(
 
 def write(url: str, series: Iterable[tuple[Mapping[str, str], Iterable[Sample]]]) -> None:
     """Write series, each with its labels (`__name__` among them) and samples."""
-    body = b"".join(_field(1, _series(labels, samples)) for labels, samples in series)
+    body = encoded(series)
     request = urllib.request.Request(
         f"{url}/api/v1/write",
         data=_snappy(body),
@@ -45,6 +45,11 @@ def write(url: str, series: Iterable[tuple[Mapping[str, str], Iterable[Sample]]]
     )
     with urllib.request.urlopen(request, timeout=20) as answer:
         assert answer.status == 204
+
+
+def encoded(series: Iterable[tuple[Mapping[str, str], Iterable[Sample]]]) -> bytes:
+    """A WriteRequest with these series."""
+    return b"".join(_field(1, _series(labels, samples)) for labels, samples in series)
 
 
 def _series(labels: Mapping[str, str], samples: Iterable[Sample]) -> bytes:

@@ -1,15 +1,12 @@
 """README and pages are in plain words: short sentences, the field's nouns, no dialect.
 
-The rules are those of the glossary (`aemon/docs/glossary.md`). Rows that repeat texts of the code,
-such as the meaning of a metric, are the code's, and are held where the code is.
+The rules are those of the glossary (`aemon/docs/glossary.md`).
 """
 
 import re
 
 import pytest
 
-from aemon.logs import Action
-from aemon.metrics.catalogue import CATALOGUE
 from tests.documents import DEPLOYMENT, PAGES, README, parts_of, without_code
 
 MOST_WORDS = 30  # of a sentence
@@ -50,12 +47,9 @@ ALLOWED = {
 
 
 def _texts(name: str) -> list[str]:
-    """Prose, headings and table rows of a document, without rows whose text is the code's."""
-    of_code = {f"`{action}` | {action.meaning}" for action in Action}
-    of_code |= {f" | {', '.join(metric.labels)} | {metric.help} |" for metric in CATALOGUE}
+    """Return prose, headings and table rows of a document."""
     parts = parts_of(DOCUMENTS[name])
-    rows = [row for row in parts.rows if not any(text in row for text in of_code)]
-    return [*parts.paragraphs, *parts.headings, *([] if (name, "rows") in ALLOWED else rows)]
+    return [*parts.paragraphs, *parts.headings, *([] if (name, "rows") in ALLOWED else parts.rows)]
 
 
 def _sentences(paragraph: str) -> list[str]:

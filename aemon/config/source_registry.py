@@ -29,6 +29,8 @@ BUILT_IN = {
     "host": "aemon.sources.host.settings:HostSource",
     "prometheus": "aemon.sources.prometheus.settings:PrometheusSource",
     "mqtt": "aemon.sources.mqtt.settings:MqttSource",
+    "kafka": "aemon.sources.kafka.settings:KafkaSource",
+    "opcua": "aemon.sources.opcua.settings:OpcUaSource",
     "push": "aemon.sources.push.settings:PushSource",
 }
 

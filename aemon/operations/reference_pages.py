@@ -74,19 +74,19 @@ def find_page(topic: str) -> Page:
     )
 
 
-def search_pages(word: str) -> Sequence[Found]:
+def search_pages(word: str) -> tuple[Found, ...]:
     """Return each line of the pages that contains a word or phrase, in any case.
 
     Raises:
         UnknownTopicError: no page contains it.
     """
     plain = " ".join(word.lower().split())
-    found = [
+    found = tuple(
         Found(topic=page.topic, section=section, text=line)
         for page in list_pages()
         for section, line in _lines(page.text)
         if plain and plain in line.lower()
-    ]
+    )
     if not found:
         raise UnknownTopicError(
             f"no page contains {word!r}", todo="try a shorter word; `aemon docs` lists all topics"

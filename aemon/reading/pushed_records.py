@@ -18,6 +18,7 @@ from aemon.errors import NotFoundError, RefusedError
 from aemon.frame import Identified, identify
 from aemon.reading.unreadable import WHY
 from aemon.sources.push.batches import Batch, Problem
+from aemon.sources.push.remote_write import SampleReader
 from aemon.sources.push.settings import PushSource
 from aemon.sources.push.source import ENTITY, KEY, TIME, roles_of
 from aemon.store.inbox.kept_records import REDELIVERED, Beside, keep_history
@@ -28,6 +29,7 @@ from aemon.texts import cut
 MOST_PROBLEMS = 100  # of one request that are told one by one
 MOST_SHOWN = 200  # characters of a value in a message
 REFUSED = "refused"
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # parts are joined here, and finished by the inbox
 EXCESS_SHARE = 0.01  # of the records to keep: so many more may be there before the oldest go
 
 
@@ -68,6 +70,8 @@ class PushDesk:
         self._monitors = monitors
         self._clock = clock
         self._writing = threading.Lock()
+        self._reading = threading.Lock()
+        self._samples: dict[str, tuple[PushSource, SampleReader]] = {}
         self._committed = self._durable = 0  # requests whose records are written, and on the disk
         self._synchronising = threading.Lock()
         self._excess: dict[str, int] = {}  # records written since the oldest were dropped
@@ -89,6 +93,7 @@ class PushDesk:
         beside = Beside(
             rejected=tuple(Rejected(reason=one.reason, record=text) for one, text in problems),
             by_arrival=settings.source.time is None or None in (batch.times or ()),
+            finish_before=_LONG_AGO if batch.is_parts else None,
         )
         keep = max(settings.max_training_records, settings.min_records or 0)
         with self._writing:
@@ -106,6 +111,26 @@ class PushDesk:
             problems=tuple(one for one, _ in problems[:MOST_PROBLEMS]),
             partly=tuple(batch.partly[:MOST_PROBLEMS]),
         )
+
+    def read_samples(self, monitor: str, body: bytes) -> Batch:
+        """Return the parts of records in an unpacked request of remote write.
+
+        Raises:
+            NotFoundError: no monitor of that name takes samples.
+            UnreadableBodyError: the body is no such request.
+        """
+        source: PushSource = self._settings(monitor).source
+        if source.remote_write is None:
+            raise NotFoundError(
+                f"the monitor {monitor!r} takes no samples of Prometheus",
+                todo="give its source remote_write, be it empty: remote_write: {}",
+            )
+        with self._reading:
+            known = self._samples.get(monitor)
+            if known is None or known[0] != source:
+                known = (source, SampleReader(source, source.remote_write))
+                self._samples[monitor] = known
+            return known[1].read(body)
 
     def _make_durable(self, mine: int) -> None:
         """Return once a commit is on the disk; those that wait share the next synchronisation."""

@@ -14,12 +14,15 @@ WHY = {
     UNREADABLE: "what the source cannot read",
     "not_text": "a payload that is no text in UTF-8",
     "not_json": "a payload that is no JSON",
+    "not_avro": "a payload that does not fit the Avro schema",
     "not_csv": "a line that is no CSV",
     "not_line": "a line that breaks the line protocol",
     "not_plain": "a value that is no number, truth or text",
+    "no_node": "a node that the server does not give",
     "no_value": "none of the values that the configuration names",
     "too_many_columns": "more columns than a record may have",
     "too_long": "a payload of more than 1 MB",
+    "too_late": "a time whose record was judged already",
     "duplicate_key": "a key that comes again further down",
 }
 _UNREADABLE = ("no_time", "time_out_of_range", "no_key", "key_too_long")

@@ -1,9 +1,10 @@
-"""The routes that take records: JSON, JSON lines, CSV and InfluxDB's line protocol."""
+"""The routes that take records: JSON, JSON lines, CSV, InfluxDB's lines and Prometheus's samples."""
 
 import asyncio
 import zlib
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -11,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from aemon.errors import NotFoundError, RetriableError
+from aemon.errors import NotFoundError, RetriableError, SourceConfigError
 from aemon.reading.pushed_records import PushDesk, Pushed
 from aemon.sources.push.batches import (
     Batch,
@@ -21,12 +22,17 @@ from aemon.sources.push.batches import (
     read_json_lines,
 )
 from aemon.sources.push.line_protocol import read_lines
+from aemon.sources.push.snappy import LargeBodyError, unpack_snappy
 from aemon.web.worker_threads import in_thread
 
 AT_ONCE = 4  # requests that are read and written; those that wait for the disk wait together
 MOST_WAITING = 64  # requests whose bodies are held in memory
 MOST_KEY = 200  # characters of an Idempotency-Key
+MOST_TOLD = 3  # problems in an answer that Prometheus logs
 LATER = {"Retry-After": "1"}
+
+PROTOBUF = ("application/x-protobuf", "application/x-protobuf;proto=prometheus.writerequest")
+Reader = Callable[[bytes], Batch]
 
 READERS: dict[str, Callable[[str], Batch]] = {
     "application/json": read_json,
@@ -70,6 +76,7 @@ class Pushes:
             Route("/api/v1/records/{monitor:path}", self._records, methods=["POST"]),
             Route("/write", self._lines, methods=["POST"]),
             Route("/api/v2/write", self._lines, methods=["POST"]),
+            Route("/api/v1/write", self._samples, methods=["POST"]),
         ]
 
     async def _records(self, request: Request) -> Response:
@@ -83,7 +90,7 @@ class Pushes:
             return READERS[kind](text)
 
         try:
-            pushed = await self._take(request, monitor, read)
+            pushed = await self._take(request, monitor, lambda body: read(_text(body)))
         except _RefusedError as error:
             return _refusal(error)
         nothing = pushed.rejected and not pushed.accepted + pushed.duplicates
@@ -95,7 +102,9 @@ class Pushes:
         monitor = query.get("db") or query.get("bucket") or ""
         precision = query.get("precision") or "ns"
         try:
-            pushed = await self._take(request, monitor, lambda text: read_lines(text, precision))
+            pushed = await self._take(
+                request, monitor, lambda body: read_lines(_text(body), precision)
+            )
         except _RefusedError as error:
             return _refusal(error)
         if not pushed.rejected:
@@ -104,7 +113,25 @@ class Pushes:
         told = f"partial write: {_sentence(pushed)} dropped={count}"
         return JSONResponse({"error": told, **_shown(pushed)}, HTTPStatus.BAD_REQUEST)
 
-    async def _take(self, request: Request, monitor: str, read: Callable[[str], Batch]) -> Pushed:
+    async def _samples(self, request: Request) -> Response:
+        monitor = request.query_params.get("monitor", "")
+        kind = request.headers.get("content-type", "").replace(" ", "").lower()
+        try:
+            if kind not in PROTOBUF:
+                problem = f"the Content-Type must be {PROTOBUF[0]}, which is remote write 1.0"
+                return _refusal(_RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, problem))
+            read = partial(self._desk.read_samples, monitor)
+            pushed = await self._take(request, monitor, read)
+        except _RefusedError as error:
+            return _refusal(error)
+        if not pushed.rejected:
+            return Response(status_code=HTTPStatus.NO_CONTENT)
+        # As the specification asks: the rest is kept, and Prometheus logs this and goes on.
+        problems = "; ".join(one.problem for one in pushed.problems[:MOST_TOLD])
+        told = problems or ", ".join(f"{count} {why}" for why, count in pushed.rejected.items())
+        return JSONResponse({"error": told, **_shown(pushed)}, HTTPStatus.BAD_REQUEST)
+
+    async def _take(self, request: Request, monitor: str, read: Reader) -> Pushed:
         """Read a request and keep its records.
 
         Raises:
@@ -126,7 +153,7 @@ class Pushes:
             raise _RefusedError(HTTPStatus.NOT_FOUND, str(error)) from None
         except ClientDisconnect:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, "the request is cut off") from None
-        except RetriableError as error:
+        except (RetriableError, SourceConfigError) as error:  # also a package that is missing
             raise _RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from None
         finally:
             self._waiting -= 1
@@ -135,16 +162,20 @@ class Pushes:
         return pushed
 
     def _accept(
-        self, body: bytes, packed: str, monitor: str, read: Callable[[str], Batch], key: str | None
+        self, body: bytes, packed: str, monitor: str, read: Reader, key: str | None
     ) -> Pushed:
-        text = _text(self._unpacked(body, packed))
-        return self._desk.accept(monitor, read(text), key)
+        return self._desk.accept(monitor, read(self._unpacked(body, packed)), key)
 
     def _unpacked(self, body: bytes, packed: str) -> bytes:
         if packed in {"", "identity"}:
             return body
+        if packed == "snappy":
+            try:
+                return unpack_snappy(body, self._max_body)
+            except LargeBodyError:
+                raise _too_large(self._max_body) from None
         if packed != "gzip":
-            problem = f"the Content-Encoding {packed!r} is not known; there is gzip"
+            problem = f"the Content-Encoding {packed!r} is not known; there are gzip and snappy"
             raise _RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, problem)
         unpacking = zlib.decompressobj(wbits=31)
         try:
@@ -152,13 +183,15 @@ class Pushes:
         except zlib.error:
             raise UnreadableBodyError("the body is not compressed by gzip") from None
         if len(unpacked) > self._max_body:
-            problem = (
-                f"the body is larger than {self._max_body} bytes once unpacked (http.max_body)"
-            )
-            raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, problem)
+            raise _too_large(self._max_body)
         if not unpacking.eof:
             raise UnreadableBodyError("the compressed body is cut off")
         return unpacked
+
+
+def _too_large(most: int) -> _RefusedError:
+    problem = f"the body is larger than {most} bytes once unpacked (http.max_body)"
+    return _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, problem)
 
 
 def _idempotency_key(request: Request) -> str | None:

@@ -36,7 +36,7 @@ def test_what_is_snoozed_is_stored_told_only_to_who_asks_and_ends_when_it_is_end
     text = run(trained, "anomalies", "--suppressed").stdout
     assert "snoozed" in text
     explained = run(trained, "explain", "pumps", "5000").stdout
-    assert "suppressed: it lies in a stretch that was snoozed" in explained
+    assert "suppressed: it lies in a period that was snoozed" in explained
     assert "rank" in explained
     assert "filter" in run(trained, "snooze", "list").stdout
     run(trained, "snooze", "end", str(made["id"]))

@@ -68,4 +68,6 @@ def test_it_mentions_every_key_of_the_schema():
 
 def test_every_kind_of_source_is_shown(load):
     kinds = {monitor.source.kind for monitor in load(uncommented()).monitors.values()}
-    assert kinds == {"sql", "csv", "parquet", "prometheus", "host", "mqtt", "push"}
+    assert kinds == {
+        "sql", "csv", "parquet", "prometheus", "host", "mqtt", "kafka", "opcua", "push",
+    }  # fmt: skip

@@ -128,8 +128,8 @@ def test_the_nearest_key_is_one_of_the_same_settings(problem):
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("kind: sql", "kind: sqll", "3: monitors.pumps.source.kind: must be one of sql, csv, parquet, host, prometheus, mqtt, push; did you mean sql?"),
-        ("kind: sql, ", "", "3: monitors.pumps.source.kind: must be one of sql, csv, parquet, host, prometheus, mqtt, push"),
+        ("kind: sql", "kind: sqll", "3: monitors.pumps.source.kind: must be one of sql, csv, parquet, host, prometheus, mqtt, kafka, opcua, push; did you mean sql?"),
+        ("kind: sql, ", "", "3: monitors.pumps.source.kind: must be one of sql, csv, parquet, host, prometheus, mqtt, kafka, opcua, push"),
         ("time: ts, ", "", "3: monitors.pumps.source.time: missing; it must be given"),
         ("table: readings, ", "", "3: monitors.pumps.source: give either table or query"),
         ("table: readings", "table: 2020", "3: monitors.pumps.source.table: must be text; put it in quotes"),
@@ -145,7 +145,7 @@ def test_the_nearest_key_is_one_of_the_same_settings(problem):
         ("30s", "30s\n    min_records: 900\n    max_training_records: 100", "6: monitors.pumps.max_training_records: 100 is less than min_records, 900; raise it, or lower min_records"),
         ("30s", "30s\n    min_records: 60000", "2: monitors.pumps.max_training_records: 50000 is less than min_records, 60000; raise it, or lower min_records"),
         ("30s", "30s\nhttp: {listen: '127.0.0.1:²'}", "5: http.listen: '127.0.0.1:²' is no address; write for example 127.0.0.1:9464"),
-        ("kind: sql", "knid: sql", "3: monitors.pumps.source.kind: must be one of sql, csv, parquet, host, prometheus, mqtt, push; did you mean kind where you wrote knid?"),
+        ("kind: sql", "knid: sql", "3: monitors.pumps.source.kind: must be one of sql, csv, parquet, host, prometheus, mqtt, kafka, opcua, push; did you mean kind where you wrote knid?"),
         ("table: readings", "table: readings, query: SELECT 1", "3: monitors.pumps.source: give either table or query, not both"),
         ("30s", "30s\n    threshold: {false_alarm_rate: 0.1, alarm_budget: 3/day}", "5: monitors.pumps.threshold: give either false_alarm_rate or alarm_budget, not both"),
         ("30s", "30s\n    start: latr", "5: monitors.pumps.start: must be one of 'beginning' or 'now'"),

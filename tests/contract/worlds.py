@@ -1,5 +1,6 @@
 """For each kind of source a world it reads from, in which records can be made to happen."""
 
+import atexit
 import itertools
 import json
 import sqlite3
@@ -8,7 +9,9 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import psycopg
 import pyarrow as pa
@@ -21,7 +24,9 @@ from aemon.sources.csv.settings import CsvSource
 from aemon.sources.csv.source import CsvFiles
 from aemon.sources.host.settings import HostSource
 from aemon.sources.host.source import Host
+from aemon.sources.kafka.settings import KafkaSource
 from aemon.sources.mqtt.settings import MqttSource
+from aemon.sources.opcua.settings import OpcUaSource
 from aemon.sources.parquet.settings import ParquetSource
 from aemon.sources.prometheus.settings import PrometheusSource
 from aemon.sources.push.batches import read_json_lines
@@ -34,8 +39,10 @@ from aemon.store.inbox.kept_records import keep_history
 from aemon.store.schema import revisions
 from aemon.store.store import Store
 from aemon.testing.source_worlds import EPOCH, StreamWorld, World, moment
+from tests.kafka import MockCluster, quick_sessions, wait_for
 from tests.mariadb import MariaDb
 from tests.mosquitto import Mosquitto, cut, publisher
+from tests.opcua import OpcUaServer
 from tests.remote_write import write
 
 WRITTEN = {
@@ -427,6 +434,99 @@ class MqttWorld(StreamWorld):
         self.broker.kill()
 
 
+class KafkaWorld(StreamWorld):
+    """The mock of a cluster; each message has its own key and time."""
+
+    keeps = True
+
+    def __init__(self, _folder: Path) -> None:
+        self.cluster = MockCluster()
+        self.settings = KafkaSource.model_validate(
+            {
+                "servers": self.cluster.servers, "topics": "readings", "group": "pumps",
+                "values": {"flow": "$.flow"}, "time": "$.ts",
+            }
+        )  # fmt: skip
+        self.added = 0
+        self.listen([])
+
+    def listen(self, notes: Sequence[str]) -> None:
+        self.stream = open_stream(self.settings, clock=lambda: EPOCH)
+        self.stream.resume(notes, lambda: None)
+        self.member = self.stream._member
+        with quick_sessions():
+            self.member.start()
+            wait_for(lambda: self.member.assigned)
+
+    def add(self, seconds: Sequence[int]) -> list[str]:
+        before = len(self.member.waiting)
+        keys = [f"readings/0/{self.added + number}" for number in range(len(seconds))]
+        self.added += len(keys)
+        self.cluster.say(
+            *(json.dumps({"ts": moment(second).isoformat(), "flow": second}) for second in seconds)
+        )
+        wait_for(lambda: len(self.member.waiting) == before + len(keys))
+        return keys
+
+    def crash(self, notes: Sequence[str], acknowledged: int) -> None:
+        self.member.commits = acknowledged > 0
+        self.stream.close()
+        self.listen(notes)
+        wait_for(lambda: len(self.member.waiting) == self.waiting_after(notes, acknowledged))
+
+    def waiting_after(self, notes: Sequence[str], acknowledged: int) -> int:
+        """How many messages come again: what a note knows is not even asked for."""
+        noted = max((json.loads(note)["next"]["readings"]["0"] for note in notes), default=0)
+        return self.added - max(noted, acknowledged)
+
+    def close(self) -> None:
+        super().close()
+        self.cluster.close()
+
+
+class OpcUaWorld(StreamWorld):
+    """A real server, shared by all worlds; each record is a bucket of its own."""
+
+    server: ClassVar[OpcUaServer | None] = None
+    numbers = itertools.count(100)  # a value that stays is not reported again
+
+    def __init__(self, _folder: Path) -> None:
+        if OpcUaWorld.server is None:
+            OpcUaWorld.server = OpcUaServer()
+            OpcUaWorld.server.start()
+            atexit.register(OpcUaWorld.server.kill)
+        self.now = EPOCH
+        settings = OpcUaSource.model_validate(
+            {
+                "url": self.server.url, "nodes": {"Plant/Pump1/Flow": "flow"}, "bucket": "1s",
+                "wait": "1s", "user": "aemon", "password": self.secret,
+                "clear_text_password": True,
+            }
+        )  # fmt: skip
+        self.stream = open_stream(settings, clock=lambda: self.now)
+        self.stream.resume([], lambda: None)
+        self.stream.take(1)
+        self.listener = self.stream._listener
+        wait_for(lambda: self.listener.is_connected and self.listener._buckets._states)
+        self.added = 0
+
+    def add(self, seconds: Sequence[int]) -> list[str]:
+        times = [moment(self.added + number) for number in range(1, len(seconds) + 1)]
+        self.added += len(times)
+        for at in times:
+            self.server.write("Pump1.Flow", float(next(self.numbers)), at)
+        wait_for(lambda: self.listener._buckets.open_cells == len(times))
+        self.now = times[-1] + timedelta(seconds=2)
+        wait_for(partial(self.is_closed, times[-1]))
+        self.now = times[-1] + timedelta(seconds=1)
+        return [at.isoformat() for at in times]
+
+    def is_closed(self, at: datetime) -> bool:
+        """Close what is over; return whether the bucket of a time is closed."""
+        self.listener._close_buckets()
+        return self.listener._buckets._next > at
+
+
 WORLDS = {
     "sql text time": lambda ask, folder: SqliteWorld(folder, "text"),
     "sql integer time": lambda ask, folder: SqliteWorld(folder, "integer"),
@@ -463,4 +563,6 @@ STREAM_WORLDS = {
     "host": HostWorld,
     "mqtt": lambda folder: MqttWorld(folder, 5),
     "mqtt 3.1.1": lambda folder: MqttWorld(folder, "3.1.1"),
+    "kafka": KafkaWorld,
+    "opcua": OpcUaWorld,
 }

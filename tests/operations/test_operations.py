@@ -33,7 +33,15 @@ from tests.receivers import receiving
 FOUNDATIONS = {"first_look", "installation", "json_form", "newest_records"}
 """Modules of the package that operations stand on; all others hold operations."""
 
-NEED_NO_INSTALLATION = {"hash_password", "list_kinds", "list_sources", "make_token", "write_config"}
+NEED_NO_INSTALLATION = {
+    "find_page",
+    "hash_password",
+    "list_kinds",
+    "list_sources",
+    "make_token",
+    "search_pages",
+    "write_config",
+}
 MOST_PARAMETERS = 6
 FAULT, EPISODE, DEAD = "5000", 41, 7  # a record's key, an episode's and a notification's number
 NOW = datetime(2026, 1, 3, tzinfo=UTC)
@@ -156,6 +164,8 @@ CALLS: dict[str, Call] = {
     "list_episodes": on(monitor="pumps"),
     "list_feedback": on(monitor="pumps"),
     "list_flagged_records": on(monitor="pumps"),
+    "find_page": lambda _world: (None, {"topic": "sql"}),
+    "search_pages": lambda _world: (None, {"word": "threshold"}),
     "list_kinds": lambda _world: (None, {}),
     "list_sources": lambda _world: (None, {}),
     "write_config": lambda world: (None, {"place": str(_file(world.folder))}),

@@ -181,7 +181,10 @@ def test_its_mistakes_are_told_with_line_and_key(site):
     )
     (site.parent / "aemon.yaml").write_text(CONFIG.replace("kind: toy", "kind: toi"))
     told = aemon(site, "check", code=3)
-    assert "source.kind: must be one of sql, csv, parquet, host, prometheus, mqtt, push, " in told
+    assert (
+        "source.kind: must be one of sql, csv, parquet, host, prometheus, mqtt, kafka, opcua, push, "
+        in told
+    )
     assert "toy; did you mean toy?" in told
 
 

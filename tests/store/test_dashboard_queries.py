@@ -54,4 +54,4 @@ def test_every_panel_has_rows(results, morning, monkeypatch):
                 empty.append(title)
             if target["format"] == "time_series":
                 assert list(found[0]) == ["time", "metric", "value"], title
-    assert empty == ["Kept quiet"], "nothing was suppressed"
+    assert empty == ["Suppressed"], "nothing was suppressed"

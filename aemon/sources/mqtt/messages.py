@@ -1,26 +1,26 @@
 """From the topic and the payload of a message to values of columns."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from aemon.sources.mqtt.json_paths import ABSENT, JsonPath, read_path, value_at
+from aemon.sources.json_paths import ABSENT, JsonPath, read_path, value_at
+from aemon.sources.json_values import (
+    NO_VALUE,
+    NOT_PLAIN,
+    TOO_MANY_COLUMNS,
+    ColumnNames,
+    UnreadableMessageError,
+    document_of,
+    number_in_range,
+    plain_members,
+    plain_value_at,
+    text_of,
+)
 from aemon.sources.mqtt.settings import MqttSource
 from aemon.sources.mqtt.topics import TopicFilter
 
-MOST_COLUMNS = 1_000
-"""Names that topics or members of JSON objects bring, in all: a topic may be made up by anybody."""
-
 MOST_TOPICS = 10_000  # whose rules are remembered
-
-NOT_TEXT, NOT_JSON, NOT_PLAIN = "not_text", "not_json", "not_plain"
-NO_VALUE, TOO_MANY_COLUMNS = "no_value", "too_many_columns"
-_WHOLE = 2**63  # no database holds a larger whole number
-
-
-class UnreadableMessageError(Exception):
-    """A message has no value that can be read; the text is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class MessageReader:
         self._entity_path = read_path(entity) if isinstance(entity, str) else None
         self._time_path = read_path(settings.time) if settings.time else None
         self._key_path = read_path(settings.key) if settings.key else None
-        self._columns: set[str] = set()
+        self._names = ColumnNames()
         self._rules_by_topic: dict[str, list[_Rule]] = {}
 
     def takes(self, topic: str) -> bool:
@@ -82,7 +82,7 @@ class MessageReader:
         """
         levels = topic.split("/")
         rules = self._rules_of(topic)
-        text = _text(payload)
+        text = text_of(payload)
         columns: dict[str, Any] = {}
         problems: set[str] = set()
         document: Any = ABSENT
@@ -91,13 +91,13 @@ class MessageReader:
                 name = rule.column if rule.level is None else levels[rule.level]
                 found: Iterator[tuple[str, Any]] = iter([(name, _plain_payload(text))])
             else:
-                document = _document(text) if document is ABSENT else document
+                document = document_of(text) if document is ABSENT else document
                 found = _found(rule, document)
             for name, value in found:
                 if value is ABSENT or isinstance(value, dict | list):
                     problems |= set() if value is ABSENT else {NOT_PLAIN}
-                elif self._is_known(name):
-                    columns[name] = _number_in_range(value)
+                elif self._names.accept(name):
+                    columns[name] = number_in_range(value)
                 else:
                     problems.add(TOO_MANY_COLUMNS)
         if not columns:
@@ -105,8 +105,8 @@ class MessageReader:
         return Reading(
             entity=self._entity(levels, document),
             columns=columns,
-            time=self._at(self._time_path, document),
-            key=self._at(self._key_path, document),
+            time=plain_value_at(self._time_path, document),
+            key=plain_value_at(self._key_path, document),
             problems=frozenset(problems),
         )
 
@@ -124,22 +124,8 @@ class MessageReader:
     def _entity(self, levels: list[str], document: Any) -> str:
         if self._entity_level is not None:
             return levels[self._entity_level]
-        named = self._at(self._entity_path, document)
+        named = plain_value_at(self._entity_path, document)
         return "" if named is None else str(named)
-
-    def _at(self, path: JsonPath | None, document: Any) -> Any:
-        """Return a plain value of a message, None where it is not there."""
-        value = None if path is None else value_at(path, document)
-        return None if value is ABSENT or isinstance(value, dict | list) else value
-
-    def _is_known(self, column: str) -> bool:
-        """Return whether a column may be used; of the names that messages bring, there are so many."""
-        if not column or column in self._columns:
-            return bool(column)
-        if len(self._columns) >= MOST_COLUMNS:
-            return False
-        self._columns.add(column)
-        return True
 
 
 def _rule(topic: str, values: int | str | dict[str, str]) -> _Rule:
@@ -160,23 +146,7 @@ def _found(rule: _Rule, document: Any) -> Iterator[tuple[str, Any]]:
         for name, path in rule.paths:
             yield name, value_at(path, document)
         return
-    members = value_at(rule.members, document)
-    for name, value in members.items() if isinstance(members, dict) else ():
-        yield name, ABSENT if isinstance(value, dict | list) else value
-
-
-def _text(payload: bytes) -> str:
-    try:
-        return payload.decode().strip()
-    except UnicodeDecodeError:
-        raise UnreadableMessageError(NOT_TEXT) from None
-
-
-def _document(text: str) -> Any:
-    try:
-        return _DECODER.decode(text)
-    except (ValueError, RecursionError):
-        raise UnreadableMessageError(NOT_JSON) from None
+    yield from plain_members(rule.members, document)
 
 
 def _plain_payload(text: str) -> Any:
@@ -188,22 +158,6 @@ def _plain_payload(text: str) -> Any:
     if not text:
         raise UnreadableMessageError(NO_VALUE)
     try:
-        return _DECODER.decode(text)
-    except (ValueError, RecursionError):
+        return document_of(text)
+    except UnreadableMessageError:
         return text
-
-
-def _missing(_constant: str) -> None:
-    """Stand for NaN and infinities, which are no values."""
-
-
-_DECODER = json.JSONDecoder(parse_constant=_missing)
-
-
-def _number_in_range(value: Any) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= _WHOLE:
-        try:
-            return float(value)
-        except OverflowError:
-            return None
-    return value

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from aemon.config.source_settings import FORMAT, SourceSettings, TimeFormat
 from aemon.config.values.scalars import AtKeyError, FileBeside
 from aemon.config.values.times import Duration, TimeZone
-from aemon.sources.mqtt.json_paths import read_path
+from aemon.sources.json_paths import read_path
 from aemon.sources.mqtt.topics import TopicFilter, check_filter
 
 PORT, TLS_PORT = 1883, 8883

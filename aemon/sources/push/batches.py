@@ -45,6 +45,7 @@ class Batch:
         problems: what cannot be read; a record with a problem of its own is not among the records.
         texts: the lines that are no records, by their number, for people to look at.
         partly: problems of single columns, whose records are among the records.
+        is_parts: the records are parts: those of one entity and key are joined to one record.
     """
 
     records: list[dict[str, Any]] = field(default_factory=list)
@@ -54,6 +55,7 @@ class Batch:
     problems: list[Problem] = field(default_factory=list)
     texts: dict[int, str] = field(default_factory=dict)
     partly: list[Problem] = field(default_factory=list)
+    is_parts: bool = False
 
     def add(self, record: dict[str, Any], line: int) -> None:
         """Add a record."""

@@ -1,17 +1,46 @@
 """Settings of a source of kind push."""
 
+from datetime import timedelta
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from aemon.config.source_settings import FORMAT, SourceSettings, TimeFormat
-from aemon.config.values.times import TimeZone
+from aemon.config.values.scalars import Settings
+from aemon.config.values.times import Duration, TimeZone
+from aemon.sources.push.series_columns import read_selector
 
 Name = Annotated[str, Field(min_length=1)]
 
 
+def _checked_selector(text: str) -> str:
+    read_selector(text)
+    return text
+
+
+Selected = Annotated[str, AfterValidator(_checked_selector)]
+
+
+class RemoteWrite(Settings):
+    """How samples that a Prometheus sends become records."""
+
+    step: Duration = Field(
+        timedelta(seconds=15),
+        description="samples of an entity within so long are one record; the scrape interval",
+    )
+    wait: Duration = Field(
+        timedelta(seconds=30),
+        description="a record is judged so much later than the step after its first sample came",
+    )
+    columns: dict[Name, Selected] | None = Field(
+        None,
+        min_length=1,
+        description="column -> the series that fills it; null: every series, by name and labels",
+    )
+
+
 class PushSource(SourceSettings):
-    """Records that programs send over HTTP: JSON, CSV or the line protocol of InfluxDB."""
+    """Records that programs send over HTTP: JSON, CSV, InfluxDB lines, Prometheus remote write."""
 
     opened_by: ClassVar[str] = "aemon.sources.push.source:open_source"
     is_stream: ClassVar[bool] = True
@@ -31,3 +60,6 @@ class PushSource(SourceSettings):
     entity: Name | None = Field(None, description="column naming the thing a record belongs to")
     timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
     time_format: TimeFormat | None = Field(None, description=FORMAT)
+    remote_write: RemoteWrite | None = Field(
+        None, description="how samples that a Prometheus sends become records; null: none are taken"
+    )

@@ -2,6 +2,8 @@
 
 import re
 import sqlite3
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from aemon.config.values.addresses import public_address, without_secrets
 from aemon.errors import PermanentError, SourceConfigError, SourceError
+from aemon.sources.sql.duckdb_files import duckdb_engine
 from aemon.sources.sql.open_connections import OpenConnections
 from aemon.sources.sql.sessions import LONGEST, guard_sessions
 from aemon.sources.sql.settings import STATEMENT_TIMEOUT
@@ -39,6 +42,7 @@ _PACKAGES = {
     "psycopg2": "psycopg2-binary",
     "MySQLdb": "mysqlclient",
     "pymysql": "aemon[mysql]",
+    "duckdb": "aemon[duckdb]",
 }
 
 
@@ -112,6 +116,19 @@ class Database:
             raise SourceError(f"{self.name}: the source was closed while it was read")
         return self.engine.connect()
 
+    def url_for_libpq(self, options: str) -> str:
+        """Return the address, with its password, as PostgreSQL's own library takes it."""
+        url = self._url.set(drivername="postgresql")
+        given = str(url.query.get("options", ""))
+        connect = {"options": f"{given} {options}".strip(), **self._connect_arguments()}
+        query = {name: str(value) for name, value in connect.items()}
+        shown = url.update_query_dict(query).render_as_string(hide_password=False)
+        return shown.replace("+", "%20")  # libpq takes + for itself
+
+    def cancelled_by(self, cancel: Callable[[], object]) -> AbstractContextManager[None]:
+        """Let `close` call this while another driver reads."""
+        return self._open.cancelled_by(cancel)
+
     def close(self) -> None:
         """Cancel what another thread reads, and let go of all connections."""
         self._open.cut()
@@ -153,6 +170,8 @@ class Database:
         try:
             if self._sqlite:
                 return sa.create_engine("sqlite://", creator=self._open_sqlite, poolclass=NullPool)
+            if self._url.get_backend_name() == "duckdb":
+                return duckdb_engine(self._url)
             # No transaction stays open between reads: one would hold back vacuum.
             if self._url.get_backend_name() == "postgresql":
                 # The server refuses writes, also those of a view's functions.
@@ -176,6 +195,11 @@ class Database:
                 todo=f"pip install '{package}'",
             ) from None
         except NoSuchModuleError:
+            if self._url.get_backend_name() == "duckdb":
+                raise SourceConfigError(
+                    f"{self.name}: DuckDB's dialect is not installed",
+                    todo="pip install 'aemon[duckdb]'",
+                ) from None
             raise SourceConfigError(
                 f"{self.name}: SQLAlchemy knows no {self._url.drivername!r}",
                 todo="correct the part of the url before :// or install its dialect",

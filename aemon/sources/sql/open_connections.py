@@ -1,7 +1,8 @@
 """The connections a source uses at the moment, so that a query can be ended from another thread."""
 
 import threading
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,6 +24,7 @@ class OpenConnections:
         self._engine = engine
         self._lock = threading.Lock()
         self._in_use: dict[int, Any] = {}
+        self._others: list[Callable[[], object]] = []
         self.is_cut = False
         sa.event.listen(engine, "checkout", self._taken)
         sa.event.listen(engine, "checkin", self._returned)
@@ -30,11 +32,26 @@ class OpenConnections:
             sa.event.listen(engine, "connect", _try_to_let_the_server_look)
             sa.event.listen(engine, "begin", _let_the_server_look)
 
+    @contextmanager
+    def cancelled_by(self, cancel: Callable[[], object]) -> Iterator[None]:
+        """Let `cut` call this as long as the context lasts."""
+        with self._lock:
+            self._others.append(cancel)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._others.remove(cancel)
+
     def cut(self) -> None:
         """Cancel what runs, as far as the driver can."""
         with self._lock:
             self.is_cut = True
             in_use = list(self._in_use.values())
+            others = list(self._others)
+        for cancel in others:
+            with suppress(Exception):
+                cancel()
         for connection in in_use:
             if hasattr(connection, "thread_id"):  # drivers of MariaDB and MySQL
                 self._kill_query(connection)

@@ -57,7 +57,7 @@ def read_apart(
         try:
             identities = [tuple(row) for row in _fetched(connection, listed)[1]]
         except database.errors as again:
-            if not is_of_a_row(again, database):
+            if not is_of_a_row(again):
                 raise
             raise SourceConfigError(
                 f"{database.name}: a row cannot be read, and not be passed over: the database computes "

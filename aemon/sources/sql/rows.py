@@ -11,6 +11,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from aemon.frame import Roles
+from aemon.sources.sql.arrow_reader import ArrowReader
 from aemon.sources.sql.connecting import Database
 from aemon.sources.sql.faults import is_of_a_row
 from aemon.sources.sql.reading_order import ReadingOrder
@@ -66,10 +67,18 @@ class RowReader:
         database: where.
         order: of the rows.
         roles: the columns that identify a row.
+        arrow: reads quicker what it can read.
     """
 
-    def __init__(self, database: Database, order: ReadingOrder, roles: Roles) -> None:
+    def __init__(
+        self,
+        database: Database,
+        order: ReadingOrder,
+        roles: Roles,
+        arrow: ArrowReader | None = None,
+    ) -> None:
         self._database = database
+        self._arrow = arrow
         self._order = order
         self._roles = roles
 
@@ -86,11 +95,15 @@ class RowReader:
         """
         query = query.limit(limit if backwards else limit + 1)
         try:
+            quick = None if self._arrow is None or backwards else self._arrow.read(query, limit)
+            if quick is not None:
+                table, newest, more = quick
+                return Rows(table=table, newest=newest, more=more)
             return self._at_once(query, limit, backwards=backwards)
         except self._database.errors as error:
             if self._database.became_lenient(error):
                 return self.read(query, limit, backwards=backwards)
-            if not is_of_a_row(error, self._database):
+            if not is_of_a_row(error):
                 raise
             apart = read_apart(self._database, self._order, query, error)
         return self._rows(apart.names, apart.rows, limit, apart.unreadable, backwards=backwards)

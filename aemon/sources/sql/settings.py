@@ -32,7 +32,7 @@ class SqlSource(ReadingsSettings):
 
     opened_by: ClassVar[str] = "aemon.sources.sql.source:SqlTable"
     where_not_what: ClassVar[frozenset[str]] = frozenset(
-        {"url", "timezone", "time_format", "statement_timeout"}
+        {"url", "timezone", "time_format", "statement_timeout", "read_with"}
     )
 
     kind: Literal["sql"] = "sql"
@@ -45,6 +45,9 @@ class SqlSource(ReadingsSettings):
     timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
     time_format: TimeFormat | None = Field(None, description=FORMAT)
 
+    read_with: Literal["driver", "adbc"] = Field(
+        "driver", description="adbc reads PostgreSQL several times as fast (aemon[adbc])"
+    )
     statement_timeout: Duration = Field(
         STATEMENT_TIMEOUT,
         description="longest time for one statement, after which PostgreSQL, MariaDB and MySQL end it",

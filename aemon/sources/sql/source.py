@@ -13,8 +13,10 @@ from aemon.frame import Roles
 from aemon.records import Watermark
 from aemon.sources.plausible_times import Times, believable, last_time
 from aemon.sources.source import Fetched
+from aemon.sources.sql.arrow_reader import ArrowReader
 from aemon.sources.sql.connecting import Database
 from aemon.sources.sql.faults import explain
+from aemon.sources.sql.indexes import missing_indexes
 from aemon.sources.sql.missing_keys import LOOKED_FOR, about_keys, note_missing, without
 from aemon.sources.sql.position import (
     GIVEN_UP,
@@ -73,7 +75,11 @@ class SqlTable:
         )
         self._table = settings.table
         self._order = ReadingOrder(settings, self._database.engine.dialect)
-        self._reader = RowReader(self._database, self._order, self._roles)
+        self._arrow: ArrowReader | None = None
+        if settings.read_with == "adbc" and not self._order.apart:
+            roles = (column.name for column in self._order.identity)
+            self._arrow = ArrowReader(self._database, roles)
+        self._reader = RowReader(self._database, self._order, self._roles, self._arrow)
 
     @property
     def roles(self) -> Roles:
@@ -94,7 +100,7 @@ class SqlTable:
         warnings: tuple[str, ...] = ()
         if after is None:
             check_order_of_times(table, self._roles, self.describe())
-            warnings = self._without_place() if limit > 1 else ()
+            warnings = (*self._without_place(), *self._indexes()) if limit > 1 else ()
         else:
             self._check_keys(table, position_of(after))
         times = self._roles.times_of(table[self._roles.time])
@@ -135,6 +141,13 @@ class SqlTable:
         return (
             f"{told} rows have no {names}: they have no place in the order, and are never read",
         )
+
+    def _indexes(self) -> tuple[str, ...]:
+        try:
+            with self._database.connect() as connection:
+                return missing_indexes(connection, self._order)
+        except self._database.errors as error:
+            raise self._explain(error) from None
 
     def hides(self, mark: Watermark | None) -> bool:
         """Whether rows may appear behind a watermark that neither their keys nor gaps give away."""
@@ -292,6 +305,8 @@ class SqlTable:
     def close(self) -> None:
         """Let go of the connections."""
         self._database.close()
+        if self._arrow is not None:
+            self._arrow.close()
 
     def _read(self, query: sa.Select[Any], limit: int, *, backwards: bool = False) -> Rows:
         """The first `limit` rows of a query, oldest first."""

@@ -4,8 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from aemon.config.source_settings import identity
-from aemon.sources.mqtt.json_paths import ABSENT, read_path, value_at
-from aemon.sources.mqtt.messages import MOST_COLUMNS, MessageReader, UnreadableMessageError
+from aemon.sources.json_paths import ABSENT, read_path, value_at
+from aemon.sources.json_values import MOST_COLUMNS, UnreadableMessageError
+from aemon.sources.mqtt.messages import MessageReader
 from aemon.sources.mqtt.settings import MqttSource
 from aemon.sources.mqtt.topics import TopicFilter, check_filter
 

@@ -1,0 +1,1 @@
+"""Values of an OPC UA server as records."""

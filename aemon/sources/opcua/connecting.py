@@ -1,0 +1,129 @@
+"""The client of a server, with its certificates; and what its errors mean for a person."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from asyncua import ua
+from asyncua.client.client import Client
+from asyncua.crypto import security_policies, uacrypto
+from asyncua.ua import uaerrors
+from cryptography import x509
+
+from aemon.errors import AemonError, SourceConfigError, SourceError
+from aemon.sources.opcua.settings import OpcUaSource
+
+ANSWER_SECONDS = 10.0  # how long an answer is waited for
+PROBE_SECONDS = 5.0  # between questions whether the server is still there
+SESSION = timedelta(minutes=2)  # without a word, the server forgets the session after that
+
+_POLICIES: dict[str, Any] = {
+    "Basic256Sha256": security_policies.SecurityPolicyBasic256Sha256,
+    "Aes128Sha256RsaOaep": security_policies.SecurityPolicyAes128Sha256RsaOaep,
+    "Aes256Sha256RsaPss": security_policies.SecurityPolicyAes256Sha256RsaPss,
+}
+_MODES = {
+    "sign": ua.MessageSecurityMode.Sign,
+    "sign_and_encrypt": ua.MessageSecurityMode.SignAndEncrypt,
+}
+_USER = "see whether user and password are right, and whether the server lets this user in"
+_CERTIFICATE = "let the server trust aemon's certificate, and see whether cert_file is still valid"
+_POLICY = "see which security and policy the server offers, and whether server_cert_file is its own"
+_REFUSALS: dict[type[Exception], str] = {
+    uaerrors.BadUserAccessDenied: _USER,
+    uaerrors.BadIdentityTokenInvalid: _USER,
+    uaerrors.BadIdentityTokenRejected: _USER,
+    uaerrors.BadSecurityChecksFailed: _CERTIFICATE,
+    uaerrors.BadCertificateUntrusted: _CERTIFICATE,
+    uaerrors.BadCertificateInvalid: _CERTIFICATE,
+    uaerrors.BadCertificateTimeInvalid: _CERTIFICATE,
+    uaerrors.BadCertificateUriInvalid: _CERTIFICATE,
+    uaerrors.BadSecurityPolicyRejected: _POLICY,
+    uaerrors.BadSecurityModeRejected: _POLICY,
+}
+"""Answers that a person must do something about."""
+
+
+async def new_client(settings: OpcUaSource) -> Client:
+    """Return a client that is not connected.
+
+    Raises:
+        SourceConfigError: a certificate or a key cannot be read.
+    """
+    client = Client(settings.url, timeout=ANSWER_SECONDS, watchdog_intervall=PROBE_SECONDS)
+    client.name = client.description = "aemon"
+    client.application_uri = "urn:aemon"
+    client.session_timeout = round(SESSION.total_seconds() * 1000)
+    if settings.security != "none":
+        await _protect(client, settings)
+    if settings.user is not None and settings.password is not None:
+        client.set_user(settings.user)
+        client.set_password(settings.password.get_secret_value())
+    return client
+
+
+async def _protect(client: Client, settings: OpcUaSource) -> None:
+    named = {key: getattr(settings, key) for key in ("cert_file", "key_file", "server_cert_file")}
+    for key, path in named.items():
+        if not path.is_file():
+            raise SourceConfigError(f"{key} {path} is no file that can be read")
+    # The server compares the application's name with that of the certificate.
+    client.application_uri = _uri_of(_certificate("cert_file", named["cert_file"]))
+    _certificate("server_cert_file", named["server_cert_file"])
+    own, own_key, its = (
+        uacrypto.CertProperties(path, extension=_extension(path)) for path in named.values()
+    )
+    try:
+        await client.set_security(
+            _POLICIES[settings.policy],
+            certificate=own,
+            private_key=own_key,
+            server_certificate=its,
+            mode=_MODES[settings.security],
+        )
+    except (ValueError, TypeError):
+        raise SourceConfigError(
+            f"key_file {settings.key_file} does not hold a key as PEM or DER, or it has a password"
+        ) from None
+
+
+def _certificate(key: str, path: Path) -> x509.Certificate:
+    content = path.read_bytes()
+    load = (
+        x509.load_pem_x509_certificate
+        if _extension(path) == "pem"
+        else x509.load_der_x509_certificate
+    )
+    try:
+        return load(content)
+    except ValueError:
+        raise SourceConfigError(f"{key} {path} does not hold a certificate as PEM or DER") from None
+
+
+def _extension(path: Path) -> str:
+    """Return what a file holds by its content: its name may have any ending."""
+    return "pem" if path.read_bytes().lstrip().startswith(b"-----BEGIN") else "der"
+
+
+def _uri_of(certificate: x509.Certificate) -> str:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return "urn:aemon"
+    return next(iter(names.get_values_for_type(x509.UniformResourceIdentifier)), "urn:aemon")
+
+
+def problem_of(error: BaseException, settings: OpcUaSource) -> AemonError:
+    """Return what went wrong with a server, in words."""
+    where = f"the OPC UA server {settings.url}"
+    for kind, todo in _REFUSALS.items():
+        if isinstance(error, kind):
+            return SourceConfigError(f"{where} refuses: {type(error).__name__}", todo=todo)
+    if isinstance(error, TimeoutError):
+        told = "no answer in time"
+    else:
+        told = str(getattr(error, "strerror", None) or error or type(error).__name__)
+    return SourceError(
+        f"{where} cannot be read: {told}",
+        todo="see whether it runs, whether host and port are right, and which security it wants",
+    )

@@ -1,0 +1,237 @@
+"""The connection to a server: in a thread with a loop of its own, which comes back by itself."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import threading
+from collections import deque
+from typing import Any
+
+from asyncua import ua
+from asyncua.client.client import Client
+from asyncua.common.node import Node
+
+from aemon.clock import Clock
+from aemon.errors import AemonError, SourceError
+from aemon.sources.arrivals import Arrivals, Piece
+from aemon.sources.opcua.buckets import Bucket, Buckets, Cell
+from aemon.sources.opcua.connecting import new_client, problem_of
+from aemon.sources.opcua.settings import OpcUaSource
+from aemon.sources.opcua.subscribing import find_nodes, subscribe
+from aemon.sources.opcua.values import NotPlainError, time_of, value_of
+from aemon.sources.source import SetAside
+from aemon.threads import start_thread
+
+MOST_RECORDS = 20_000  # that nobody took yet
+MOST_SET_ASIDE = 1_000
+MOST_OPEN = 1_000_000  # values in buckets that are not closed: with more, nothing is right
+CLOSE_SECONDS = 1.0  # between two looks whether a bucket is over
+LONGEST_PAUSE_SECONDS = 30.0  # between tries to connect: 1 s, 2 s, 4 s, ...
+STOP_SECONDS = 15.0
+NO_NODE = "no_node"
+
+# What the library logs is told by its errors, in words; handlers of ours would tell it twice.
+_library = logging.getLogger("asyncua")
+_library.propagate = False
+_library.addHandler(logging.NullHandler())
+
+
+class Listener:
+    """Listens to the nodes of a server in a thread, and makes buckets of their values.
+
+    Attributes:
+        problem: what keeps values from coming, where something does.
+        is_connected: whether all nodes have said what they hold now.
+    """
+
+    def __init__(self, settings: OpcUaSource, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._buckets = Buckets(settings.bucket, settings.wait, settings.hold)
+        self._arrivals: Arrivals[Bucket] = Arrivals(MOST_RECORDS)
+        self._set_aside: deque[SetAside] = deque(maxlen=MOST_SET_ASIDE)
+        self._working = threading.Lock()  # of the buckets
+        self._state = threading.Lock()  # of the thread: it starts once
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._end: asyncio.Event | None = None
+        self._over = False
+        self.problem: AemonError | None = None
+        self.is_connected = False
+
+    def start(self) -> None:
+        """Start the thread, unless it was started or ended before.
+
+        Raises:
+            ResourceError: the machine has no thread to give.
+        """
+        with self._state:
+            if self._thread is None and not self._over:
+                self._thread = start_thread(self._run, f"opcua:{self._settings.url}")
+
+    def take(self, limit: int) -> tuple[Piece[Bucket], tuple[SetAside, ...]]:
+        """Hand over at most `limit` buckets that are over, and what could not be used."""
+        if not self._over:
+            self._close_buckets()
+        with self._working:
+            aside = tuple(self._set_aside)
+            self._set_aside.clear()
+        return self._arrivals.take(limit), aside
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the thread was asked to end."""
+        return self._over
+
+    def close(self) -> None:
+        """Leave the server and end the thread; what is over can still be taken."""
+        with self._state:
+            self._over = True
+            thread, loop = self._thread, self._loop
+        if loop is not None and self._end is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended already
+                loop.call_soon_threadsafe(self._end.set)
+        if thread is not None:
+            thread.join(STOP_SECONDS)
+
+    def _run(self) -> None:
+        with asyncio.Runner() as runner:
+            runner.run(self._stay_connected())
+
+    async def _stay_connected(self) -> None:
+        end = asyncio.Event()
+        with self._state:
+            self._loop, self._end = asyncio.get_running_loop(), end
+            if self._over:
+                return
+        pause = 1.0
+        while not end.is_set():
+            try:
+                await self._listen(end)
+            except AemonError as error:
+                self.problem = error
+            except Exception as error:  # noqa: BLE001 -- the thread must live on
+                self.problem = problem_of(error, self._settings)
+            pause = 1.0 if self.is_connected else min(2 * pause, LONGEST_PAUSE_SECONDS)
+            self.is_connected = False
+            with self._working:
+                self._buckets.disconnect()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(end.wait(), pause / 2)
+
+    async def _listen(self, end: asyncio.Event) -> None:
+        """Listen until the end, or until the connection is lost.
+
+        Raises:
+            SourceError: the connection is lost.
+            SourceConfigError: the server has none of the nodes, or a certificate cannot be read.
+        """
+        client = await new_client(self._settings)
+        lost: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+
+        async def on_lost(error: Exception) -> None:
+            if not lost.done():
+                lost.set_result(error)
+
+        client.connection_lost_callback = on_lost
+        await client.connect()
+        try:
+            await self._subscribe(client, lost)
+            ending = asyncio.ensure_future(end.wait())
+            while not end.is_set() and not lost.done():
+                either: set[asyncio.Future[Any]] = {ending, lost}
+                await asyncio.wait(
+                    either, timeout=CLOSE_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                )
+                self._close_buckets()
+            ending.cancel()
+        finally:
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(client.disconnect(), STOP_SECONDS / 3)
+        if lost.done() and not end.is_set():
+            raise problem_of(lost.result(), self._settings)
+
+    async def _subscribe(self, client: Client, lost: "asyncio.Future[BaseException]") -> None:
+        found = await find_nodes(client, self._settings)
+        values = _Values(self, found.cells, lost)
+        with self._working:
+            self._buckets.connect(self._clock())
+        _, refused = await subscribe(client, self._settings, found, values)
+        with self._working:
+            self._set_aside.extend(
+                SetAside(reason=NO_NODE, text=json.dumps({"node": told}))
+                for told in (*found.missing, *refused)
+            )
+        self.problem = None
+        self.is_connected = True
+
+    def put(self, node: Node, cell: Cell, data: ua.DataValue, *, first: bool) -> None:
+        """Take up what a node says."""
+        now = self._clock()
+        time = time_of(data, self._settings.time, now)
+        try:
+            value, reason = value_of(data), ""
+        except NotPlainError:
+            value, reason = None, "not_plain"
+        with self._working:
+            # What holds since long ago is no late value, nor is one that repeats it.
+            late = self._buckets.put(cell, value, time, now, first=first)
+            if reason or late:
+                self._set_aside.append(
+                    SetAside(
+                        reason=reason or late,
+                        text=json.dumps(
+                            {
+                                "node": node.nodeid.to_string(),
+                                "time": time.isoformat(),
+                                "value": str(value) if reason == "" else _kind_of(data),
+                            }
+                        ),
+                    )
+                )
+            too_many = self._buckets.open_cells > MOST_OPEN
+        if too_many:
+            raise SourceError(f"{MOST_OPEN:,} values wait for buckets of {self._settings.url}")
+
+    def _close_buckets(self) -> None:
+        with self._working:
+            for bucket in self._buckets.close(self._clock()):
+                self._arrivals.put(bucket)
+
+
+class _Values:
+    """What the library calls with the values of nodes."""
+
+    def __init__(
+        self,
+        listener: Listener,
+        cells: dict[Node, Cell],
+        lost: "asyncio.Future[BaseException]",
+    ) -> None:
+        self._listener = listener
+        self._cells = cells
+        self._lost = lost
+        self._known: set[Node] = set()
+
+    def datachange_notification(self, node: Node, _value: Any, data: Any) -> None:
+        """Take up the value of a node; the first one may hold since long ago."""
+        first = node not in self._known
+        self._known.add(node)
+        try:
+            self._listener.put(node, self._cells[node], data.monitored_item.Value, first=first)
+        except Exception as error:  # noqa: BLE001 -- the library would only log it
+            self._give_up(error)
+
+    def status_change_notification(self, status: ua.StatusChangeNotification) -> None:
+        """Give up the connection where the server has given up the subscription."""
+        self._give_up(ConnectionError(f"the subscription has ended: {status.Status}"))
+
+    def _give_up(self, error: BaseException) -> None:
+        if not self._lost.done():
+            self._lost.set_result(error)
+
+
+def _kind_of(data: ua.DataValue) -> str:
+    value = data.Value
+    return f"{value.VariantType.name}{' array' if value.is_array else ''}" if value else ""

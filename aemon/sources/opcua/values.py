@@ -1,0 +1,59 @@
+"""What a node says: its value as a cell of a record, and since when it holds."""
+
+import math
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from asyncua import ua
+
+from aemon.sources.json_values import number_in_range
+
+NOT_PLAIN = "not_plain"
+
+
+class NotPlainError(Exception):
+    """A value is an array, a structure or bytes: no cell can hold it."""
+
+
+def value_of(data: ua.DataValue) -> Any:
+    """Return the number, truth or text of a value; None where it is missing or its quality is not good.
+
+    Raises:
+        NotPlainError: no cell can hold the value.
+    """
+    status = data.StatusCode
+    if status is not None and not status.is_good():
+        return None
+    value = data.Value.Value if data.Value is not None else None
+    match value:
+        case None | bool() | str():
+            cell: Any = value
+        case int():
+            cell = number_in_range(int(value))
+        case float() | Decimal():
+            cell = float(value) if math.isfinite(value) else None
+        case datetime() | date():
+            cell = value.isoformat()
+        case UUID():
+            cell = str(value)
+        case ua.LocalizedText():
+            cell = value.Text
+        case ua.QualifiedName():
+            cell = value.Name
+        case _:
+            raise NotPlainError
+    return cell
+
+
+def time_of(data: ua.DataValue, whose: str, now: datetime) -> datetime:
+    """Return since when a value holds, in UTC; the time of arrival where it does not say."""
+    if whose == "arrival":
+        return now
+    times = [data.SourceTimestamp, data.ServerTimestamp]
+    for time in times if whose == "source" else reversed(times):
+        if time is not None:
+            # The library gives UTC without saying so.
+            return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    return now

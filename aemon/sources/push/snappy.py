@@ -1,0 +1,31 @@
+"""The block format of snappy, in which Prometheus sends its samples."""
+
+from aemon.errors import SourceConfigError
+from aemon.sources.push.batches import UnreadableBodyError
+
+
+class LargeBodyError(ValueError):
+    """A body is larger, once unpacked, than it may be."""
+
+
+def unpack_snappy(body: bytes, most_bytes: int) -> bytes:
+    """Return a body unpacked; its size is looked at before memory is taken.
+
+    Raises:
+        LargeBodyError: the body would have more than `most_bytes` bytes.
+        SourceConfigError: cramjam is not installed.
+        UnreadableBodyError: the body is not compressed by snappy, or is cut off.
+    """
+    try:
+        import cramjam
+    except ModuleNotFoundError:
+        raise SourceConfigError(
+            "remote write needs the package cramjam, which is not installed",
+            todo="pip install 'aemon[remote-write]'",
+        ) from None
+    try:
+        if cramjam.snappy.decompress_raw_len(body) > most_bytes:
+            raise LargeBodyError
+        return bytes(cramjam.snappy.decompress_raw(body))
+    except (cramjam.DecompressionError, OverflowError):
+        raise UnreadableBodyError("the body is not compressed by snappy, or is cut off") from None

@@ -1,0 +1,42 @@
+"""DuckDB: a file that is only read, or a query over Parquet and CSV files without any database file."""
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.pool import NullPool
+
+IN_MEMORY = ("", ":memory:")
+
+
+def duckdb_engine(url: sa.URL) -> sa.Engine:
+    """Return an engine that reads a file of DuckDB, or files that queries name.
+
+    A DuckDB that may write locks its file against all other processes, and one that reads locks it
+    against those that write: a connection is therefore open for one read and no longer. Nothing is
+    written to a file, nor is one made; a query may not attach, install or load anything.
+
+    Raises:
+        ModuleNotFoundError: DuckDB is not installed.
+        NoSuchModuleError: its dialect is not installed.
+    """
+    is_file = url.database is not None and url.database not in IN_MEMORY
+    settings: dict[str, Any] = {
+        "autoinstall_known_extensions": False,  # aemon downloads no code
+        "temp_directory": "",  # nor does it write beside the file
+        "threads": 1,
+    }
+    engine = sa.create_engine(
+        url,
+        poolclass=NullPool,
+        hide_parameters=True,
+        connect_args={"read_only": is_file, "config": settings},
+    )
+    if is_file:
+
+        def look(*_given: object) -> None:
+            if not Path(str(url.database)).is_file():
+                raise FileNotFoundError(str(url.database))
+
+        sa.event.listen(engine, "do_connect", look)
+    return engine
