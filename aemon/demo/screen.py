@@ -55,7 +55,10 @@ class MonitorProgress:
 
 
 class DemoScreen:
-    """The demo's screen, a context manager. `update` gives it all data: it reads no clock itself."""
+    """The demo's screen, a context manager; `update` gives it all data.
+
+    The screen itself reads no clock and no database.
+    """
 
     def __init__(self, console: Console, things_to_try: ThingsToTry) -> None:
         self._console = console
