@@ -43,7 +43,7 @@ def tune(
             status.update(f"trying others; {_words(trial)}: {_number(trial.criterion)} ...")
 
         tuned = tune_detector(
-            installation, monitor, records=records, seed=seed, seconds=seconds, tell=tell
+            installation, monitor, records=records, seed=seed, seconds=seconds, report=tell
         )
     if as_json:
         shown = ("monitor", "records", "finished", "changes", "trials")

@@ -1,4 +1,4 @@
-"""Whether ages can be trusted: a clock that was set ahead would have everything removed as too old."""
+"""Doubts about the clock: if it was set ahead, removal by age would delete too much."""
 
 import time
 from collections.abc import Callable
@@ -8,22 +8,22 @@ from aemon.clock import LEAST_STEP, Clock, ClockSteps, format_duration
 from aemon.store.ledger import resumes_after
 from aemon.store.store import Store
 
-HOLD = timedelta(days=1)  # of work by a new time, in which a person may correct it
-LEAST_GAP = timedelta(hours=1)  # without a run: one that was off so long looks like a wrong clock
-TICKS_IN_GAP = 2  # of the monitor that runs most often
+HOLD = timedelta(days=1)  # of work at the new time, in which a person may correct the clock
+LEAST_GAP = timedelta(hours=1)  # without runs: a daemon that was off looks like a wrong clock
+TICKS_IN_GAP = 2  # pauses of the monitor that runs most often
 
 _TODO = "`aemon db prune` removes at once"
 
 
 class ClockDoubt:
-    """Compares the clock with the steady one of the machine, and with the times in the ledger.
+    """A comparison of the clock with the machine's steady clock and with the times in the ledger.
 
-    The ledger tells of a step before the last start: it has a gap then, longer than runs are apart.
+    The ledger shows a step before the last start as a gap longer than the pause between runs.
 
     Args:
-        store: whose ledger shows when aemon worked.
+        store: the store whose ledger shows when aemon worked.
         clock: the time, which a person or NTP may set.
-        steady: seconds that pass, whatever the clock is set to.
+        steady: a clock in seconds that nothing sets.
     """
 
     def __init__(
@@ -32,11 +32,11 @@ class ClockDoubt:
         self._store = store
         self._steps = ClockSteps(clock, HOLD, steady)
 
-    def reason(self, apart: timedelta) -> str:
+    def reason(self, pause: timedelta) -> str:
         """Return why nothing should be removed by age yet; empty if ages can be trusted.
 
         Args:
-            apart: how far runs lie apart, of the monitor that runs most often.
+            pause: the pause between two runs of the monitor that runs most often.
 
         Raises:
             StoreError: the database fails.
@@ -45,7 +45,7 @@ class ClockDoubt:
         if set_ahead > LEAST_STEP:
             ahead = format_duration(timedelta(minutes=1) * (set_ahead // timedelta(minutes=1)))
             return f"the clock was set ahead by {ahead}; removal waits for a day: {_TODO}"
-        gap = max(LEAST_GAP, TICKS_IN_GAP * apart)
+        gap = max(LEAST_GAP, TICKS_IN_GAP * pause)
         if resumes_after(self._store, now - HOLD - gap, now - HOLD):
             return (
                 f"results begin again after a gap of more than {format_duration(gap)}; removal "

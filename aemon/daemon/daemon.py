@@ -49,19 +49,21 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-STOP_SECONDS = 6.0  # a stopping daemon waits this long for commits in hand
-GIVE_BACK_SECONDS = 1.0  # and this long for its leases to be given back
-LAST_RECORDS_SECONDS = 0.5  # and at most this long for the last records of streams
-CUT_OFF_SECONDS = 1.0  # and this long for queries that hang to be cancelled
-LAST_WORD_SECONDS = 1.5  # and at least this long for receivers to answer
+# How long a stopping daemon waits:
+STOP_SECONDS = 6.0  # for running runs to commit
+GIVE_BACK_SECONDS = 1.0  # until its leases are given back
+LAST_RECORDS_SECONDS = 0.5  # at most, for the last records of streams
+CUT_OFF_SECONDS = 1.0  # until hanging queries are cancelled
+LAST_WORD_SECONDS = 1.5  # at least, for receivers to answer
 AWAKE_EVERY_SECONDS = 0.2
-CLOCK_STEP_SECONDS = 5.0  # less is a clock being slewed
+CLOCK_STEP_SECONDS = 5.0  # a smaller step is a clock being slewed
 
 
 class Daemon:
-    """Watches the configured monitors until it is told to stop.
+    """The process that watches the configured monitors until a signal stops it.
 
-    Raises at construction what a person must see at once: an unusable store or address.
+    Raises at construction:
+        AemonError: the store or the address cannot be used.
     """
 
     _web: WebServer | None = None
@@ -127,15 +129,17 @@ class Daemon:
 
     @property
     def address(self) -> str:
-        """`host:port` that is being listened on."""
+        """The `host:port` on which the daemon listens."""
         host, port = self._socket.getsockname()[:2]
         return f"{host}:{port}"
 
     def run(self) -> ExitCode:
-        """Work until SIGTERM or SIGINT, then end within ten seconds. A thread that dies ends it, too.
+        """Work until SIGTERM or SIGINT, then end within ten seconds.
+
+        The daemon also ends if one of its threads dies.
 
         Raises:
-            ResourceError: the machine has no threads to give.
+            ResourceError: the machine cannot start a thread.
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
@@ -162,9 +166,10 @@ class Daemon:
             monitors=len(self._config.monitors), http=self.address,
         )  # fmt: skip
         self._notifier.ready()
-        self._notifier.keep_telling(self._condition.line)
-        # No lock is waited for here: a handler that runs while this thread holds the lock of an
-        # Event would wait for itself, and a lock's wait may miss a signal another thread got.
+        self._notifier.keep_reporting(self._condition.line)
+        # This thread waits for no lock. A signal handler that runs while this thread holds the
+        # lock of an Event would wait for itself. A wait for a lock may also miss a signal that
+        # another thread received.
         ahead = time.time() - time.monotonic()
         looked_at = time.monotonic()
         dead = ""
@@ -181,7 +186,7 @@ class Daemon:
                 self._scheduler.start_over()
                 ahead += step
         if dead:
-            what = f"the thread {dead} has ended: aemon ends, to be started anew"
+            what = f"the thread {dead} has ended: aemon ends, so that it is started again"
             log(logger, logging.CRITICAL, Action.SCHEDULER_FAILED, what)
         self._stop(web)
         return ExitCode.FAILED if dead else ExitCode.OK
@@ -192,7 +197,7 @@ class Daemon:
         return Limits(max_body=http.max_body, hosts=known_hosts(http, bound))
 
     def _dead_thread(self) -> str:
-        """Return the name of a thread that the daemon cannot do without and that has ended."""
+        """Return the name of an ended thread that the daemon needs; empty if all are alive."""
         web = self._web.threads if self._web is not None else []
         return first_dead(
             [*self._scheduler.threads, *self._leasing.threads, *self._outbox.threads, *web]
@@ -205,7 +210,10 @@ class Daemon:
         self._asked_to_reload = True
 
     def _begin_reload(self) -> None:
-        """Reload in a thread, unless one does: the store it asks may hang, and the watchdog waits."""
+        """Reload in a thread, unless a reload is running.
+
+        The store may hang during a reload, and the main thread must continue to feed the watchdog.
+        """
         if self._reload_thread is None or not self._reload_thread.is_alive():
             try:
                 self._reload_thread = start_thread(self._reload, "reload")
@@ -217,14 +225,14 @@ class Daemon:
                 self._reload_short = False
 
     def _reload(self) -> None:
-        """Take up a changed configuration, as far as that goes without a restart."""
-        told_to, self._asked_to_reload = self._asked_to_reload, False
-        if told_to:
+        """Use a changed configuration, except for the keys that need a restart."""
+        requested, self._asked_to_reload = self._asked_to_reload, False
+        if requested:
             self._notifier.reloading()
         try:
-            found = self._reloading.look(self._config, told_to=told_to)
+            found = self._reloading.look(self._config, requested=requested)
             if found is not None:
-                self._take_up(*found)
+                self._use(*found)
         except StoreError as error:
             self._metrics.store_errors.inc()
             self._reloading.put_off(str(error))
@@ -232,16 +240,16 @@ class Daemon:
             logger.exception("", extra={"action": Action.CONFIG_REFUSED})
             self._reloading.put_off(repr(error))
         finally:
-            if told_to:
+            if requested:
                 self._notifier.ready()
 
-    def _take_up(self, new: Config, change: Change) -> None:
-        """Work by a new configuration; what fails on the way leaves the one before in use."""
+    def _use(self, new: Config, change: Change) -> None:
+        """Use a new configuration; after a failure, the previous configuration stays in use."""
         self._store.add_monitors(new.monitors)
         try:
             self._adopt(new)
         except Exception:
-            with suppress(Exception):  # the next beat of the leases begins what this leaves out
+            with suppress(Exception):  # the next heartbeat of the leases begins missing monitors
                 self._adopt(self._config)
             raise
         self._config = new
@@ -253,7 +261,7 @@ class Daemon:
         self._retention.adopt(config.monitors, config.retention)
         self._leasing.watch(config.monitors)
         self._watching.adopt(config.monitors)
-        for name in config.monitors:  # removed a moment ago, it may not have been given back
+        for name in config.monitors:  # a monitor removed just now may still be held
             fence = self._leasing.fence_of(name)
             if fence is not None:
                 self._watching.begin(name, fence)
@@ -279,7 +287,7 @@ class Daemon:
         self._store.close()
         log(logger, logging.INFO, Action.STOPPED, clean=clean)
 
-    # -- what people ask
+    # -- callbacks
 
     def _missed(self, monitor: str, job: Job, outcome: Outcome, reason: str) -> None:
         self._runner.note(monitor, job, outcome, reason)
@@ -295,7 +303,7 @@ class Daemon:
             replica=self._me.name,
             replicas=self._leasing.live,
             held=self._leasing.held,
-            wanted={name: self._watching.wanted(name) for name in self._config.monitors},
+            wanted={name: self._watching.needed(name) for name in self._config.monitors},
             health=self._condition.health(),
             config_refused=self._reloading.refusal,
         )
@@ -305,12 +313,15 @@ class Daemon:
 def run_daemon(
     config: Config, ready: Callable[[str], Any] | None = None, path: Path | None = None
 ) -> ExitCode:
-    """Run the daemon of a configuration; `ready` is told its address first.
+    """Run the daemon of a configuration until it ends.
 
     Args:
-        config: as it is now.
-        ready: told `host:port` once that is listened on.
-        path: where it was read from, to be looked at for changes.
+        config: the configuration at the start.
+        ready: called with `host:port` once the daemon listens there.
+        path: the file of the configuration, which the daemon watches for changes.
+
+    Returns:
+        The exit code of the process.
     """
     daemon = Daemon(config, path=path)
     if ready:

@@ -1,4 +1,4 @@
-"""How the daemon is: told to systemd, to health checks, and to whoever asks for its status."""
+"""The daemon's health, for systemd, health checks and the status page."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -15,14 +15,14 @@ HEARTBEAT_LOST_SECONDS = 6 * HEARTBEAT_SECONDS
 
 
 class Condition:
-    """Knows whether the scheduler lives, and sums up what the daemon does.
+    """The state of the daemon: whether its scheduler is alive, and a summary of its work.
 
     Args:
-        store: asked for open episodes.
-        scheduler: whose heartbeat is the daemon's.
-        leasing: what is watched here.
-        monitors: the daemon's own, as they come and go.
-        dead: the name of a thread that runs depend on and that has ended; empty if none has.
+        store: the store, which knows the open episodes.
+        scheduler: the scheduler, whose heartbeat is the daemon's.
+        leasing: the leases, which know the monitors watched here.
+        monitors: the monitors that the daemon watches; the mapping changes with the leases.
+        dead: returns the name of an ended thread that runs depend on; empty if none has ended.
     """
 
     def __init__(
@@ -38,20 +38,20 @@ class Condition:
         self._leasing = leasing
         self._monitors = monitors
         self._dead = dead
-        self._beat_at: float | None = None  # monotonic, whatever the clock is set to
+        self._beat_at: float | None = None  # monotonic: setting the clock does not change it
 
     def beat(self) -> None:
-        """The scheduler lives."""
+        """Note that the scheduler is alive now."""
         self._beat_at = time.monotonic()
 
     @property
     def alive(self) -> bool:
-        """Whether the scheduler's heartbeat is recent, and every thread that runs need lives."""
+        """Whether the heartbeat is recent and every thread that runs depend on is alive."""
         age = self._age()
         return age is not None and age < HEARTBEAT_LOST_SECONDS and not self._dead()
 
     def health(self) -> Health:
-        """For whoever decides whether to restart the daemon: a busy one need not be."""
+        """Return the daemon's health. A busy daemon needs no restart."""
         return Health(
             started=self._beat_at is not None,
             alive=self.alive,
@@ -61,23 +61,23 @@ class Condition:
         )
 
     def line(self) -> str:
-        """How it is in one line: `12 monitors, 3 learning, 1 episode open`."""
+        """Return a summary of one line: `12 monitors, 3 learning, 1 episode open`."""
         held = self._leasing.held
         learning = sum(self._learns(name) for name in held)
-        told = [_counted(len(held), "monitor")]
+        parts = [_counted(len(held), "monitor")]
         if learning:
-            told.append(f"{learning} learning")
+            parts.append(f"{learning} learning")
         try:
             with self._store.reading() as connection:
                 count = episodes.total_open(connection, [*held])
         except AemonError:
-            told.append("the store does not answer")
+            parts.append("the store does not answer")
         else:
             if count:
-                told.append(f"{_counted(count, 'episode')} open")
+                parts.append(f"{_counted(count, 'episode')} open")
         if self._leasing.live > 1:
-            told.append(f"one of {self._leasing.live} replicas")
-        return ", ".join(told)
+            parts.append(f"one of {self._leasing.live} replicas")
+        return ", ".join(parts)
 
     def _learns(self, name: str) -> bool:
         monitor = self._monitors.get(name)
@@ -87,19 +87,19 @@ class Condition:
         return None if self._beat_at is None else time.monotonic() - self._beat_at
 
     def _busy(self) -> str:
-        """Why runs may have to wait; empty if they need not."""
+        """Return why runs may have to wait; empty if they do not wait."""
         if short := self._scheduler.short_seconds():
             return f"the machine has had no thread for runs for {short:.0f} s"
         quick, slow, waiting = self._scheduler.slots.busy()
         if not slow and (quick < SCORING_AT_ONCE or not waiting):
             return ""
-        return f"{_counted(quick + slow, 'scoring run')} in hand, {slow} slow, {waiting} waiting"
+        return f"{_counted(quick + slow, 'scoring run')} running, {slow} slow, {waiting} waiting"
 
 
-def _counted(count: int, what: str) -> str:
-    """A number of things, in words.
+def _counted(count: int, noun: str) -> str:
+    """Return a number with its noun, in the plural where needed.
 
     >>> _counted(1, "monitor"), _counted(0, "monitor")
     ('1 monitor', '0 monitors')
     """
-    return f"{count} {what}{'' if count == 1 else 's'}"
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""The daemon's side of the leases: it says that it lives, and is told what to watch."""
+"""The daemon's side of the leases: its heartbeat, and the monitors that it may watch."""
 
 import hashlib
 import logging
@@ -22,7 +22,7 @@ from aemon.store.leases import Knowledge, Replica, give_back, hold, some_free
 from aemon.store.store import Store
 from aemon.threads import start_thread
 
-LOOK_EVERY_SECONDS = 1.0  # among several, how often it is looked for what others gave back
+LOOK_EVERY_SECONDS = 1.0  # with several replicas, between two looks for returned leases
 MOST_NAMED = 20  # monitors in one line of the log
 
 logger = logging.getLogger(__name__)
@@ -30,12 +30,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Watch:
-    """Who is to know which monitors are held.
+    """Callbacks that begin and end the watching of monitors.
 
     Attributes:
-        on_won: hears, at every beat, a monitor that is held and its fence: it is watched here.
-        on_lost: hears a monitor that is to be watched here no more.
-        running: whether a run of a monitor is in hand; it is given back after that.
+        on_won: called at every heartbeat with each monitor that is held, and with its fence.
+        on_lost: called with a monitor that is not to be watched here any more.
+        running: returns whether a run of a monitor is running; its lease is returned after that.
     """
 
     on_won: Callable[[str, Fence], None]
@@ -44,14 +44,14 @@ class Watch:
 
 
 class Leasing:
-    """Holds this daemon's share of the monitors, in a thread of its own.
+    """The leases of this daemon's share of the monitors, held by a thread of its own.
 
     Args:
-        store: one of its own, so that beats wait for no scoring run's connection.
+        store: a store of its own, so that heartbeats do not wait for a scoring run's connection.
         me: this daemon.
-        lease: who says nothing for so long loses its monitors.
-        metrics: where it is told what is held.
-        watch: who is to know which monitors are held.
+        lease: a replica without a heartbeat for this time loses its monitors.
+        metrics: the metrics that show which monitors are held.
+        watch: the callbacks that begin and end the watching of monitors.
     """
 
     def __init__(
@@ -65,9 +65,9 @@ class Leasing:
         self._on_lost = watch.on_lost
         self._running = watch.running
         self._names: tuple[str, ...] = ()
-        self._naming = threading.Lock()  # a beat tells of no monitor that was dropped meanwhile
+        self._naming = threading.Lock()  # so that no heartbeat shows a monitor dropped meanwhile
         self._held: dict[str, Fence] = {}
-        self._leaving: set[str] = set()  # held, watched no more, and not yet given back
+        self._leaving: set[str] = set()  # held and not yet given back, but no longer watched
         self._live = 1
         self._begun = self._fails = False
         self._next_beat = 0.0  # monotonic
@@ -81,19 +81,19 @@ class Leasing:
         return self._held.keys() - self._leaving
 
     def fence_of(self, name: str) -> Fence | None:
-        """What a monitor that is to be watched here is watched under; None if it is not."""
+        """Return the fence of a monitor that is to be watched here; None for other monitors."""
         return None if name in self._leaving else self._held.get(name)
 
     @property
     def live(self) -> int:
-        """Replicas that live, as of the last beat."""
+        """Number of live replicas at the last heartbeat, this one included."""
         return self._live
 
     def start(self, names: Iterable[str]) -> None:
-        """Take what can be taken here and now, then go on in a thread.
+        """Take the leases that are free now, then continue in a thread.
 
         Raises:
-            ResourceError: the machine has no thread to give.
+            ResourceError: the machine cannot start a thread.
         """
         self.watch(names)
         self._beat()
@@ -101,11 +101,11 @@ class Leasing:
 
     @property
     def threads(self) -> list[threading.Thread]:
-        """Return the thread without which the leases are lost."""
+        """The thread without which the leases are lost."""
         return [self._thread] if self._thread is not None else []
 
     def watch(self, names: Iterable[str]) -> None:
-        """Hold a share of these from now on; they have their rows in `monitors`."""
+        """Hold a share of these monitors from now on; each has its row in `monitors` already."""
         with self._naming:
             dropped = set(self._names) - set(names := tuple(names)) - self._held.keys()
             self._names = names
@@ -114,7 +114,11 @@ class Leasing:
         self._wake.set()
 
     def stop(self, wait_seconds: float) -> None:
-        """Give all back, so that others take them at once; a store that hangs is not waited for."""
+        """Return all leases, so that other replicas take them at once.
+
+        Args:
+            wait_seconds: at most this long; a store that hangs does not delay the end further.
+        """
         self._over.set()
         self._wake.set()
         if self._thread is not None:
@@ -130,12 +134,12 @@ class Leasing:
                 self._give_back_idle()
                 if woken or time.monotonic() >= self._next_beat or self._others_left_some():
                     self._beat()
-            except Exception as error:  # noqa: BLE001 -- without beats, all monitors are lost
+            except Exception as error:  # noqa: BLE001 -- without heartbeats, all monitors are lost
                 self._failed(error)
         try:
             tokens = self._tokens()
             give_back(self._store, self._me, tokens, leave=True)
-            self._tell(Action.LEASE_RETURNED, tokens)
+            self._log(Action.LEASE_RETURNED, tokens)
         except AemonError as error:
             self._failed(error)
         self._store.close()
@@ -148,7 +152,7 @@ class Leasing:
         return self._live > 1 and not self._fails and some_free(self._store, self._names)
 
     def _beat(self) -> None:
-        """Say that this daemon lives; win and lose what that shows."""
+        """Write a heartbeat, and note which leases were won and lost."""
         self._next_beat = time.monotonic() + beat_every(self._lease).total_seconds()
         names = self._names
         try:
@@ -159,7 +163,7 @@ class Leasing:
             )
             now = hold(self._store, self._me, names, self._lease, own)
         except StoreError as error:
-            self._failed(error)  # what is held is kept: whether it is lost, only the store knows
+            self._failed(error)  # keep all leases: only the store knows which are lost
             return
         self._begun, self._fails = True, False
         lost = [name for name, fence in self._held.items() if now.tokens.get(name) != fence.token]
@@ -168,13 +172,13 @@ class Leasing:
             self._unwatch(name)
             self._leaving.discard(name)
             self._metrics.leases_lost.inc()
-        self._tell(Action.LEASE_LOST, lost)
+        self._log(Action.LEASE_LOST, lost)
         won = [name for name in now.tokens if name not in self._held]
         for name in won:
             self._held[name] = Fence(
                 monitor=name, holder=self._me.name, token=now.tokens[name], lease=self._lease
             )
-        self._tell(Action.LEASE_TAKEN, won)
+        self._log(Action.LEASE_TAKEN, won)
         for name in now.excess:
             self._unwatch(name)
         self._begin_held()
@@ -187,16 +191,19 @@ class Leasing:
         self._show_episodes()
 
     def _begin_held(self) -> None:
-        """Watch what is held here. What could not be begun is tried again at the next beat."""
+        """Watch the monitors held here; a monitor that fails is tried again at the next heartbeat."""
         for name in self.held:
             try:
                 self._on_won(name, self._held[name])
-            except Exception as error:  # noqa: BLE001 -- the other monitors are to be watched
+            except Exception as error:  # noqa: BLE001 -- the other monitors must be watched
                 what = f"{name} is held and cannot be watched yet: {_words(error)}"
                 log(logger, logging.ERROR, Action.LEASE_FAILED, what)
 
     def _show_episodes(self) -> None:
-        """Show what is open: people take episodes up between runs, which may be hours apart."""
+        """Update the metrics of open episodes.
+
+        People acknowledge episodes between runs, and runs may be hours apart.
+        """
         try:
             with self._store.reading() as connection:
                 counts = counts_open(connection, [*self.held], self._store.now())
@@ -215,7 +222,7 @@ class Leasing:
             self._on_lost(name)
 
     def _give_back_idle(self) -> None:
-        """Give back what is watched no more and has no run in hand."""
+        """Return the leases of monitors that are no longer watched and have no running run."""
         idle = {name: self._held[name].token for name in self._leaving if not self._running(name)}
         if not idle:
             return
@@ -227,15 +234,15 @@ class Leasing:
         for name in idle:
             del self._held[name]
             self._leaving.discard(name)
-        self._tell(Action.LEASE_RETURNED, idle)
+        self._log(Action.LEASE_RETURNED, idle)
 
     def _failed(self, error: Exception) -> None:
-        """Say once that the store does not answer."""
+        """Log an error of the store, once until a heartbeat succeeds."""
         if not self._fails:
             log(logger, logging.WARNING, Action.LEASE_FAILED, _words(error))
         self._fails = True
 
-    def _tell(self, action: Action, names: Collection[str]) -> None:
+    def _log(self, action: Action, names: Collection[str]) -> None:
         if names:
             some = ", ".join(sorted(names)[:MOST_NAMED])
             more = ", ..." if len(names) > MOST_NAMED else ""
@@ -252,17 +259,18 @@ _PROCESSES = Path("/proc/self/ns/pid")
 
 
 def own_name() -> str:
-    """`host:process:place`; no other daemon that lives is called so.
+    """Return `host:process:place`, a name that no other live daemon has.
 
-    The place is the host since it was booted, and within it the processes that see each other.
+    The place identifies the host's boot and its PID namespace, that is, the processes that see
+    each other's numbers.
     """
     return f"{socket.gethostname()}:{os.getpid()}:{_place()}"
 
 
 def is_gone(name: str) -> bool:
-    """Whether a daemon of that name surely lives no more.
+    """Return whether the daemon of this name has certainly ended.
 
-    That can be told of one that was named by `own_name` in this very place; of no other.
+    This is known only for names that `own_name` made in this place; False for all other names.
     """
     *_, pid, place = name.rsplit(":", 2) if name.count(":") > 1 else ("", "", "")
     if not pid.isdigit() or not place or place != _place():
@@ -278,14 +286,14 @@ def is_gone(name: str) -> bool:
 
 
 def _place() -> str:
-    """Eight letters that two processes share if they see each other's numbers; empty if unknown."""
+    """Return eight letters that processes share if they see each other's PIDs; empty if unknown."""
     try:
         place = f"{_BOOT.read_text()} {_PROCESSES.readlink()}"
-    except OSError:  # not Linux: nobody is known to be gone
+    except OSError:  # not Linux: no daemon is known to have ended
         return ""
     return hashlib.sha256(place.encode()).hexdigest()[:8]
 
 
 def beat_every(lease: timedelta) -> timedelta:
-    """How often a daemon says that it lives: two lost beats lose no lease."""
+    """Return the time between two heartbeats; two missed heartbeats lose no lease."""
     return lease / 3

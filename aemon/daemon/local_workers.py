@@ -1,8 +1,7 @@
-"""Training workers on this host: one process a task.
+"""Training workers on this host: one process for each task.
 
-Each task gets a process of its own, forked from a clean server process, and gives all its memory
-back when it ends. Torch is not preloaded into that server: it would hold some 200 MB for ever to
-save a second of each training.
+A process is forked from a clean server process, and returns all its memory when it ends. Torch is
+not preloaded into that server: it would hold some 200 MB for ever to save a second of each training.
 """
 
 import multiprocessing
@@ -29,16 +28,16 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class LocalWorkers:
-    """Runs every task in a process of its own; a task can be killed at any moment.
+    """Workers that run every task in a process of its own; a task can be killed at any moment.
 
     Args:
-        capacity: how many tasks this host can work on at once.
+        capacity: how many tasks run at once on this host.
     """
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload([])  # not even __main__: nothing of the daemon
+        self._context.set_forkserver_preload([])  # no modules of the daemon, not even __main__
         self._processes: dict[Future[Any], ForkServerProcess] = {}
         self._too_large: dict[Future[Any], str] = {}  # killed for their memory, and why
         self._lock = threading.Lock()
@@ -46,19 +45,19 @@ class LocalWorkers:
 
     @property
     def capacity(self) -> int:
-        """How many tasks this host can work on at once."""
+        """How many tasks run at once on this host."""
         return self._capacity
 
     def submit(
         self, fn: Callable[[*Arguments], T], /, *args: *Arguments, memory: int | None = None
     ) -> Future[T]:
-        """Start `fn` in a new process; a process that takes more than `memory` bytes is killed.
+        """Start `fn` in a new process; kill the process if it takes more than `memory` bytes.
 
         The future fails with `WorkerError` if the process dies without an answer.
 
         Raises:
             RuntimeError: the workers are shut down.
-            ResourceError: the machine has no process, thread or open file to give.
+            ResourceError: the machine cannot start a process or thread, or open a file.
         """
         if self._closed:
             raise RuntimeError("the workers are shut down")
@@ -73,29 +72,31 @@ class LocalWorkers:
     def _start(
         self, future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...], undo: ExitStack
     ) -> tuple[ForkServerProcess, Connection]:
-        """Start a process for a task. Return it with the pipe on which its answer comes.
+        """Start a process for a task. Return the process and the pipe on which its answer comes.
 
         Raises:
-            ResourceError: as `submit`.
+            ResourceError: the machine cannot start a process or open a file.
         """
         try:
-            here, there = self._context.Pipe()
-            undo.callback(here.close)
-            with there:
-                process = self._context.Process(target=_work, args=(there, fn, args), daemon=True)
+            own_end, worker_end = self._context.Pipe()
+            undo.callback(own_end.close)
+            with worker_end:
+                process = self._context.Process(
+                    target=_work, args=(worker_end, fn, args), daemon=True
+                )
                 with self._lock:
                     process.start()
                     self._processes[future] = process
-        except (OSError, EOFError, MemoryError) as error:  # EOF: the fork server has died of it
+        except (OSError, EOFError, MemoryError) as error:  # EOF: the fork server has died
             raise ResourceError(
                 f"no process for the training worker: {error or 'the fork server ended'}",
                 todo="raise the limits of processes and open files (pids, ulimit -u and -n)",
             ) from None
         undo.callback(self._drop, future)
-        return process, here
+        return process, own_end
 
     def _drop(self, future: Future[Any]) -> None:
-        """End a process for whose answer nobody waits."""
+        """End a process whose answer is not needed."""
         with self._lock:
             process = self._processes.pop(future)
         process.kill()
@@ -113,12 +114,14 @@ class LocalWorkers:
             while most_bytes is not None and not pipe.poll(LOOK_SECONDS):
                 taken = _resident_bytes(process.pid)
                 if taken > most_bytes:
-                    told = f"{taken / 1e6:.0f} MB, more than the {most_bytes / 1e6:.0f} MB"
-                    self._too_large[future] = f"the training worker took {told} it may"
+                    used, most = f"{taken / 1e6:.0f} MB", f"{most_bytes / 1e6:.0f} MB"
+                    self._too_large[future] = (
+                        f"the training worker took {used}, more than the {most} it may"
+                    )
                     process.kill()
                     most_bytes = None
             succeeded, answer = pipe.recv()
-        except Exception:  # noqa: BLE001 -- no answer, or none that can be read
+        except Exception:  # noqa: BLE001 -- there is no answer, or it cannot be read
             succeeded, answer = False, None
         process.join()
         with self._lock:
@@ -154,7 +157,7 @@ class LocalWorkers:
 
 
 def _resident_bytes(pid: int | None) -> int:
-    """The memory a process has in use; 0 once it is gone."""
+    """Return the resident memory of a process, in bytes; 0 after its end."""
     try:
         return int(psutil.Process(pid).memory_info().rss)
     except psutil.Error:
@@ -168,7 +171,7 @@ def _how_it_died(exit_code: int | None) -> tuple[str]:
 
 
 def _work(pipe: Connection, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
-    """In the worker: run one task and send what came of it."""
+    """Run one task in the worker's process, and send its result or its error."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon, which ends workers
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for variable in _ONE_THREAD:
@@ -178,7 +181,7 @@ def _work(pipe: Connection, fn: Callable[..., Any], args: tuple[Any, ...]) -> No
         answer = (True, fn(*args))
     except AemonError as error:
         answer = (False, error)
-    except Exception as error:  # noqa: BLE001 -- whatever it was, the daemon must hear of it
+    except Exception as error:  # noqa: BLE001 -- the daemon must receive every error
         answer = (False, WorkerError(f"training failed: {type(error).__name__}: {error}"))
     pipe.send(answer)
 

@@ -1,4 +1,4 @@
-"""Scoring without a daemon: the same runner, ledger included, once."""
+"""Scoring once without a daemon, by the daemon's runner and with rows in the ledger."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -17,11 +17,11 @@ from aemon.run_report import RunReport
 from aemon.store.store import Store
 
 LONGEST_AGAIN = timedelta(days=7)
-"""For judging all of a history again, which nobody waits for."""
+"""The time limit for judging a whole history again: no other run waits for it."""
 
 
 def score_monitors(monitors: Mapping[str, MonitorSettings], store: Store) -> list[RunReport]:
-    """Judge every new record of these monitors; failures included: a report for each run."""
+    """Judge every new record of these monitors. Return a report for each run, failed or not."""
 
     def work(monitor: Monitor) -> Work:
         return monitor.score_once
@@ -32,7 +32,16 @@ def score_monitors(monitors: Mapping[str, MonitorSettings], store: Store) -> lis
 def score_monitors_again(
     monitors: Mapping[str, MonitorSettings], store: Store, since: datetime | None
 ) -> list[RunReport]:
-    """Judge known records again, from an event time on: a report for each run."""
+    """Judge known records again.
+
+    Args:
+        monitors: the monitors, by name.
+        store: the results database.
+        since: only records from this event time on; None for all.
+
+    Returns:
+        A report for each run, failed or not.
+    """
 
     def work(monitor: Monitor) -> Work:
         return partial(monitor.score_again, since=since)

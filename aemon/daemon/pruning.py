@@ -1,4 +1,4 @@
-"""The prune job: removes old results, and ends in the ledger the runs that were lost."""
+"""The prune job: it removes old results, and closes the ledger's rows of lost runs."""
 
 import logging
 import time
@@ -21,16 +21,16 @@ from aemon.store.store import Store
 
 logger = logging.getLogger(__name__)
 
-ENOUGH_SECONDS = 300.0  # a monitor's turn; the next round goes on
+ENOUGH_SECONDS = 300.0  # for one monitor in one round; the next round continues
 PAUSE_UNKNOWN = timedelta(days=7)  # between the runs of monitors that are no longer configured
-LONGEST = timedelta(seconds=2 * ENOUGH_SECONDS)  # then the store hangs
-LOST_AFTER_TIMEOUTS = 2  # of a run that is still going by then, nobody knows any more
+LONGEST = timedelta(seconds=2 * ENOUGH_SECONDS)  # after that the store is taken to hang
+LOST_AFTER_TIMEOUTS = 2  # a run without an end after this many timeouts was lost
 
 
 class Retention:
     """Rounds of removal over all monitors that the store knows, configured or not.
 
-    A monitor has a row in the ledger for each round that found something of it to remove.
+    A monitor gets a row in the ledger for each round that has results of it to remove.
     """
 
     def __init__(
@@ -52,13 +52,13 @@ class Retention:
         self._held = ""  # why ages cannot be trusted; empty if they can
 
     def adopt(self, monitors: Mapping[str, MonitorSettings], settings: RetentionSettings) -> None:
-        """Go on by other settings, from the next round on."""
+        """Use new settings from the next round on."""
         self._monitors, self._settings = monitors, settings
 
     def round(self) -> None:
-        """Remove what has become too old, unless the clock is in doubt.
+        """Remove results that are too old, unless the clock is in doubt.
 
-        A store that fails is tried again by the next round.
+        After an error of the store, the next round tries again.
         """
         now = self._clock()
         try:
@@ -72,24 +72,24 @@ class Retention:
         for monitor in due:
             report = self._runner.run(monitor, Job.PRUNE, self._work(monitor, now), LONGEST)
             if report.outcome not in {Outcome.OK, Outcome.FAILED}:
-                return  # the daemon stops, or the store is away: it would be so for all others
+                return  # the daemon stops, or the store does not answer: others would fail, too
         try:
             retention.drop_empty_partitions(self._store, self._settings, now)
         except StoreError as error:
             self._failed(error)
 
     def _is_held(self) -> bool:
-        """Return whether nothing is to be removed now. Why is logged once."""
+        """Return whether removal waits because of the clock. The reason is logged once."""
         now = self._clock()
         pauses = (settings.pause(Job.SCORE, now) for settings in self._monitors.values())
-        why = self._doubt(min(pauses, default=PAUSE_UNKNOWN))
-        if why and not self._held:
-            log(logger, logging.WARNING, Action.PRUNE_HELD, why)
-        self._held = why
-        return bool(why)
+        reason = self._doubt(min(pauses, default=PAUSE_UNKNOWN))
+        if reason and not self._held:
+            log(logger, logging.WARNING, Action.PRUNE_HELD, reason)
+        self._held = reason
+        return bool(reason)
 
     def end_lost_runs(self) -> None:
-        """Say in the ledger which runs ended with the aemon that ran them."""
+        """Close the ledger's rows of runs that ended together with their daemon."""
         try:
             for name, settings in self._monitors.items():
                 longest = max(settings.score_timeout, settings.train_timeout)
@@ -104,14 +104,14 @@ class Retention:
         def work(run: Run, stop: Stop) -> tuple[Outcome, str]:  # noqa: ARG001 -- no records read
             removed = dict.fromkeys(retention.TABLES, 0)
             enough = time.monotonic() + ENOUGH_SECONDS
-            for what, count in retention.removals(self._store, monitor, self._settings, now):
-                removed[what] += count
-                self._metrics.records_pruned.labels(what).inc(count)
+            for table, count in retention.removals(self._store, monitor, self._settings, now):
+                removed[table] += count
+                self._metrics.records_pruned.labels(table).inc(count)
                 if stop.asked():
-                    return Outcome.ABANDONED, f"{stop.reason}: {_told(removed)}"
+                    return Outcome.ABANDONED, f"{stop.reason}: {_summary(removed)}"
                 if time.monotonic() > enough:
-                    return Outcome.OK, f"{_told(removed)}; the next round goes on"
-            return Outcome.OK, _told(removed)
+                    return Outcome.OK, f"{_summary(removed)}; the next round continues"
+            return Outcome.OK, _summary(removed)
 
         return work
 
@@ -120,11 +120,11 @@ class Retention:
         log(logger, logging.ERROR, Action.PRUNE_FAILED, str(error))
 
 
-def _told(removed: Mapping[str, int]) -> str:
-    """What was removed, in words.
+def _summary(removed: Mapping[str, int]) -> str:
+    """Return what was removed, in words.
 
-    >>> _told({"scores": 1200, "anomalies": 0, "runs": 7})
+    >>> _summary({"scores": 1200, "anomalies": 0, "runs": 7})
     'removed 1,200 scores, 7 runs'
     """
-    some = ", ".join(f"{count:,} {what}" for what, count in removed.items() if count)
+    some = ", ".join(f"{count:,} {table}" for table, count in removed.items() if count)
     return f"removed {some or 'nothing'}"

@@ -1,4 +1,4 @@
-"""The configuration while the daemon runs: whether it has changed, and what of it can be taken up."""
+"""Reloading the configuration while the daemon runs: its changes, and which need a restart."""
 
 import hashlib
 import logging
@@ -14,21 +14,21 @@ from aemon.logs import Action, log
 from aemon.metrics.metrics import Metrics
 
 TAKES_RESTART = ("store", "http", "replicas", "trainings_at_once")
-"""Keys whose change is told, and taken up by the next start."""
+"""Keys whose change is logged, and used from the next start on."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
-    """What sets two configurations apart.
+    """The differences between two configurations.
 
     Attributes:
-        added: monitors that are new.
-        removed: monitors that are gone.
-        changed: monitors whose settings are others.
-        restart: keys that are others, and take a restart.
-        others: further keys that are others.
+        added: new monitors.
+        removed: monitors that are no longer configured.
+        changed: monitors whose settings changed.
+        restart: changed keys that need a restart.
+        others: changed keys that need no restart.
     """
 
     added: tuple[str, ...]
@@ -41,19 +41,19 @@ class Change:
         return any((self.added, self.removed, self.changed, self.restart, self.others))
 
     def __str__(self) -> str:
-        told = [
+        parts = [
             f"{', '.join(names)} {what}"
             for names, what in (
                 (self.added, "added"), (self.removed, "removed"), (self.changed, "changed"),
-                (self.others, "changed"), (self.restart, "changed, which takes a restart"),
+                (self.others, "changed"), (self.restart, "changed, which needs a restart"),
             )
             if names
         ]  # fmt: skip
-        return "; ".join(told) or "nothing has changed"
+        return "; ".join(parts) or "nothing has changed"
 
 
 def compare(old: Config, new: Config) -> Change:
-    """What a new configuration changes."""
+    """Return the differences between an old and a new configuration."""
     both = [name for name in new.monitors if name in old.monitors]
     differing = [
         key
@@ -70,25 +70,25 @@ def compare(old: Config, new: Config) -> Change:
 
 
 def _of_the_daemon(config: Config, key: str) -> object:
-    """A key's value; `http.client` is for those who ask the daemon, and nothing to it."""
+    """Return a key's value, without `http.client`, which only clients of the daemon use."""
     return (
         config.http.model_copy(update={"client": None}) if key == "http" else getattr(config, key)
     )
 
 
 class Reloading:
-    """Reads the configuration file again when its content changes, or when it is told to.
+    """The configuration file, read again when its content changes or on request.
 
-    By content, because a file that is a link into a folder that is swapped as a whole, as
-    Kubernetes does with a ConfigMap, changes without being touched.
+    The content decides, not the file's times. Kubernetes swaps the folder of a ConfigMap as a
+    whole, so a file that is a link into it changes without being written.
 
     Args:
-        path: the file; None where the configuration came from elsewhere, and stays.
-        metrics: to tell how it went.
-        now: seconds since 1970, for the metrics.
+        path: the file; None if the configuration came from elsewhere and cannot change.
+        metrics: the metrics that show the outcome.
+        now: returns seconds since 1970, for the metrics.
 
     Attributes:
-        refusal: why the file, as it is now, is not in use; empty if it is.
+        refusal: why the present content of the file is not in use; empty if it is.
     """
 
     def __init__(self, path: Path | None, metrics: Metrics, now: Callable[[], float]) -> None:
@@ -97,23 +97,27 @@ class Reloading:
         self._now = now
         self.refusal = ""
         self._seen: str | None = self._fingerprint()
-        self._tell(well=True)
+        self._show_success()
 
-    def look(self, old: Config, *, told_to: bool = False) -> tuple[Config, Change] | None:
-        """A new configuration and what it changes; None if there is none, or none that is valid.
+    def look(self, old: Config, *, requested: bool = False) -> tuple[Config, Change] | None:
+        """Return a new, valid configuration and its changes; None if there is none.
 
-        Whoever takes it up says so, with `done` or `put_off`. An invalid file changes nothing, and
-        is told once for each content of it.
+        After using the configuration, the caller calls `done`, or `put_off` if it failed. An
+        invalid file changes nothing, and is logged once for each content.
+
+        Args:
+            old: the configuration in use.
+            requested: whether to read the file even if its content is unchanged.
         """
         seen = self._fingerprint()
-        if self._path is None or not (told_to or seen != self._seen):
+        if self._path is None or not (requested or seen != self._seen):
             return None
         self._seen = seen
         try:
             new = load_config(self._path)
         except (AemonError, OSError) as error:
-            told = error.message if isinstance(error, ConfigError) else str(error)
-            self._refused(f"nothing was changed: {told}")
+            reason = error.message if isinstance(error, ConfigError) else str(error)
+            self._refused(f"nothing was changed: {reason}")
             return None
         change = compare(old, new)
         if change:
@@ -122,30 +126,30 @@ class Reloading:
         return None
 
     def done(self, change: Change) -> None:
-        """It was taken up."""
+        """Note that the new configuration is in use."""
         self.refusal = ""
         self._metrics.config_reloads.labels("ok").inc()
-        self._tell(well=True)
+        self._show_success()
         level = logging.WARNING if change.restart else logging.INFO
         log(logger, level, Action.CONFIG_RELOADED, str(change))
 
-    def put_off(self, why: str) -> None:
-        """It could not be taken up: the next look finds it again."""
+    def put_off(self, reason: str) -> None:
+        """Note that the new configuration could not be used; the next `look` finds it again."""
         self._seen = None
-        self._refused(f"tried again soon: {why}")
+        self._refused(f"tried again soon: {reason}")
 
-    def _refused(self, told: str) -> None:
+    def _refused(self, reason: str) -> None:
         self._metrics.config_reloads.labels("refused").inc()
         self._metrics.config_last_reload_successful.set(0)
-        log(logger, logging.ERROR, Action.CONFIG_REFUSED, told)
-        self.refusal = told
+        log(logger, logging.ERROR, Action.CONFIG_REFUSED, reason)
+        self.refusal = reason
 
-    def _tell(self, *, well: bool) -> None:
-        self._metrics.config_last_reload_successful.set(int(well))
+    def _show_success(self) -> None:
+        self._metrics.config_last_reload_successful.set(1)
         self._metrics.config_last_reload_success_timestamp_seconds.set(self._now())
 
     def _fingerprint(self) -> str:
-        """Of the file's content; empty while it cannot be read."""
+        """Return a hash of the file's content; empty while the file cannot be read."""
         if self._path is None:
             return ""
         try:
@@ -153,4 +157,4 @@ class Reloading:
         except OSError:
             return ""
         except ValueError as error:
-            return str(error)  # a pipe, a device or far too much: told by the look that follows
+            return str(error)  # a pipe, a device or too large a file: `look` reports it

@@ -1,4 +1,4 @@
-"""Failures that repeat: the log tells the first, then one an hour with how many there were."""
+"""Failures that repeat: the first is logged, then one an hour with the number of failures."""
 
 import re
 import threading
@@ -9,53 +9,53 @@ from dataclasses import dataclass
 from aemon.records import Job, Outcome
 
 AGAIN_AFTER_SECONDS = 3600.0
-_NUMBERS = re.compile(r"\d+")  # how often, how long and how many differ from run to run
+_NUMBERS = re.compile(r"\d+")  # counts and durations differ from run to run
 
 
 @dataclass
 class _Reported:
-    """What was told of a monitor's job last, and how often it failed so since."""
+    """The failure of a monitor's job that was logged last, and its repetitions since then."""
 
     failure: tuple[Outcome, str]
-    at: float
-    untold: int = 0
+    at: float  # in seconds of the steady clock
+    unreported: int = 0
 
 
 class RepeatedFailures:
-    """Knows which failure of each monitor's jobs was told last.
+    """The failure of each monitor's jobs that was logged last.
 
     Args:
-        steady: seconds that pass, whatever the clock is set to.
+        steady: a clock in seconds that nothing sets.
     """
 
     def __init__(self, steady: Callable[[], float] = time.monotonic) -> None:
         self._steady = steady
-        self._told: dict[tuple[str, Job], _Reported] = {}
+        self._reported: dict[tuple[str, Job], _Reported] = {}
         self._lock = threading.Lock()
 
     def times(self, monitor: str, job: Job, outcome: Outcome, reason: str) -> int:
-        """Return for how many failures a line in the log stands; 0 if there should be none.
+        """Return how many failures the next line of the log stands for; 0 for no line.
 
         Args:
-            monitor: whose run failed.
-            job: which of its jobs.
+            monitor: the monitor whose run failed.
+            job: the job that failed.
             outcome: how the run ended.
-            reason: why; numbers apart, equal ones are one failure.
+            reason: why; two reasons that differ only in numbers are the same failure.
         """
         failure = outcome, _NUMBERS.sub("0", reason)
         now = self._steady()
         with self._lock:
-            told = self._told.get((monitor, job))
-            if told is not None and told.failure == failure:
-                told.untold += 1
-                if now < told.at + AGAIN_AFTER_SECONDS:
+            last = self._reported.get((monitor, job))
+            if last is not None and last.failure == failure:
+                last.unreported += 1
+                if now < last.at + AGAIN_AFTER_SECONDS:
                     return 0
-                times, told.untold, told.at = told.untold, 0, now
+                times, last.unreported, last.at = last.unreported, 0, now
                 return times
-            self._told[(monitor, job)] = _Reported(failure, now)
+            self._reported[(monitor, job)] = _Reported(failure, now)
             return 1
 
     def ended_well(self, monitor: str, job: Job) -> None:
-        """Forget what was told: the next failure is news."""
+        """Forget the failure that was logged: the next failure is logged at once."""
         with self._lock:
-            self._told.pop((monitor, job), None)
+            self._reported.pop((monitor, job), None)

@@ -1,4 +1,4 @@
-"""The runner: times every run, ends it when its time is up, contains its failure, reports it."""
+"""The runner: it times every run, ends late runs, contains their failures and reports them."""
 
 import logging
 import threading
@@ -39,8 +39,8 @@ _SOURCE_ERRORS = {
     SourceConfigError: "misconfigured",
     FrameError: "unfit",
 }
-MOST_HANGING = 3  # abandoned runs of one monitor that hang; then it is tried but now and then
-MOST_THREADS = 30  # abandoned runs of one monitor, whatever happens: each holds a thread
+MOST_HANGING = 3  # hanging runs of one monitor; with more, it is tried with growing pauses
+MOST_THREADS = 30  # hanging runs of one monitor, at the most: each holds a thread
 PAUSE_TIMEOUTS = 10  # between two tries of a monitor that hangs, in timeouts; doubles up to an hour
 LONGEST_PAUSE_SECONDS = 3600.0
 
@@ -54,18 +54,18 @@ class _Execution:
     started_at: datetime
     stop: Stop = field(default_factory=Stop)
     run: Run = field(default_factory=Run)
-    settled: threading.Event = field(default_factory=threading.Event)  # ended, or given up
+    settled: threading.Event = field(default_factory=threading.Event)  # set at its end or at stop
     ended: bool = False
     hangs: bool = False
     store_failed: bool = False
     outcome: Outcome = Outcome.FAILED
     reason: str = ""
     remedy: Remedy | None = None
-    crash: Exception | None = None  # that nobody foresaw
+    crash: Exception | None = None  # an unexpected error
 
 
 class Runner:
-    """Runs work so that nothing it does can stop the daemon; every run leaves a ledger row."""
+    """The runner of jobs: no failure of a run stops the daemon, and every run gets a ledger row."""
 
     def __init__(self, store: Store, metrics: Metrics, clock: Clock) -> None:
         self._metrics = metrics
@@ -73,16 +73,16 @@ class Runner:
         self._lock = threading.Lock()
         self._runs: dict[int, _Execution] = {}
         self._hanging: Counter[str] = Counter()
-        self._hung_at: dict[str, float] = {}  # monotonic: when a run was given up last
+        self._hung_at: dict[str, float] = {}  # monotonic: when the last run ended or was given up
         self._stopping = ""
         self._failures = RepeatedFailures()
         self._outage = Outage(metrics, clock)
         self._ledger = Ledger(store, metrics, self._outage)
 
     def run(self, monitor: str, job: Job, work: Work, timeout: timedelta) -> RunReport:
-        """Do one run and wait for its end, or for its time to be up.
+        """Do one run, and wait until it ends or its timeout passes.
 
-        A run whose time is up is abandoned: its thread may hang on, but may not write any more.
+        After its timeout, a run is abandoned: its thread may hang, but cannot write any more.
         """
         execution = _Execution(monitor=monitor, job=job, started_at=self._clock())
         execution.run.started_at = execution.started_at
@@ -107,27 +107,29 @@ class Runner:
         return self._finish(execution, execution.outcome, execution.reason)
 
     def _admit(self, execution: _Execution, timeout: timedelta) -> str:
-        """Why a run may not start; empty if it may.
+        """Return why a run may not start; empty if it may.
 
-        A source that hangs may answer again some day, though what was asked of it never returns.
-        So it is asked anew, more and more seldom: each try may cost a thread for ever.
+        A source that hangs may recover, although the hanging query never returns. So the source
+        is tried again with growing pauses, because each try may cost a thread for ever.
         """
         with self._lock:
             if self._stopping:
                 return self._stopping
             hanging = self._hanging[execution.monitor]
             if hanging >= MOST_THREADS:
-                return f"{hanging} runs of {execution.monitor} hang for ever: restart aemon"
+                return f"{hanging} runs of {execution.monitor} hang: restart aemon"
             if hanging >= MOST_HANGING:
                 times = PAUSE_TIMEOUTS * 2.0 ** (hanging - MOST_HANGING)
                 pause = min(times * timeout.total_seconds(), LONGEST_PAUSE_SECONDS)
                 if time.monotonic() < self._hung_at[execution.monitor] + pause:
-                    return f"{hanging} runs of {execution.monitor} hang; it is tried again now and then"
+                    return (
+                        f"{hanging} runs of {execution.monitor} hang; the pauses between tries grow"
+                    )
             self._runs[id(execution)] = execution
         return ""
 
     def _execute(self, execution: _Execution, work: Work) -> None:
-        """In the run's own thread."""
+        """Do the work in the run's own thread, and keep its outcome."""
         try:
             execution.outcome, execution.reason = work(execution.run, execution.stop)
         except AemonError as error:
@@ -166,7 +168,7 @@ class Runner:
         return report
 
     def note(self, monitor: str, job: Job, outcome: Outcome, reason: str) -> RunReport:
-        """Write a tick that did not run into the ledger, with its reason."""
+        """Write a tick that did not run into the ledger, with the reason."""
         now = self._clock()
         report = Run().report(monitor, job, outcome, reason, (now, now))
         self._save(report, None, at_once=not self._outage.is_on)
@@ -206,9 +208,9 @@ class Runner:
         self._ledger.save(report, run_id, at_once=at_once)
 
     def _loudness(self, report: RunReport) -> tuple[int, int]:
-        """Return the level at which a run is logged, and for how many it stands there.
+        """Return the level at which a run is logged, and how many runs the line stands for.
 
-        A monitor that fails at every tick for the same reason does not fill the log.
+        A failure that repeats at every tick for the same reason does not fill the log.
         """
         level = _LEVELS.get(report.outcome, logging.INFO)
         if level < logging.WARNING:
@@ -219,14 +221,17 @@ class Runner:
         return (level if times else logging.DEBUG), times
 
     def running(self, monitor: str) -> bool:
-        """Whether a run of this monitor is in hand; one that hangs may not write any more."""
+        """Return whether a run of this monitor is running.
+
+        Abandoned runs that hang do not count, because they cannot write any more.
+        """
         with self._lock:
             runs = list(self._runs.values())
         leased = (execution for execution in runs if execution.job is not Job.PRUNE)
         return any(execution.monitor == monitor and not execution.hangs for execution in leased)
 
     def ask_to_end(self, monitor: str, reason: str) -> None:
-        """Ask the monitor's runs to end between two commits."""
+        """Ask the monitor's runs to end after their next commit."""
         with self._lock:
             runs = [execution for execution in self._runs.values() if execution.monitor == monitor]
         for execution in runs:
@@ -242,9 +247,12 @@ class Runner:
             execution.stop.ask(reason)
 
     def stop(self, wait_seconds: float) -> bool:
-        """Wait for the runs that were asked to end.
+        """Wait for the end of all runs that are running.
 
-        Those that have not ended by then are given up: whoever waits for them waits no more.
+        Runs that have not ended in time are given up: no thread waits for them any longer.
+
+        Args:
+            wait_seconds: for all runs together.
 
         Returns:
             Whether all of them ended in time.

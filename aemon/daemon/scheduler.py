@@ -1,4 +1,4 @@
-"""When things run: APScheduler with every one of its silent defaults made explicit."""
+"""The scheduler of jobs: APScheduler with its defaults set explicitly."""
 
 import logging
 import math
@@ -25,20 +25,20 @@ from aemon.logs import Action, log
 from aemon.records import Job, Outcome
 from aemon.threads import first_dead, start_thread, thread_errors
 
-SCORING_AT_ONCE = 10  # runs that are not slow; more wait their turn
+SCORING_AT_ONCE = 10  # runs that are not slow; further runs wait
 MOST_WAITING = 1000  # trainings of one monitor that wait for a worker; all but one were dropped
 HEARTBEAT_SECONDS = 5
 HURRY = timedelta(milliseconds=500)  # before the next step of a backlog
-FIRST_PRUNE = timedelta(minutes=1)  # after the start: a daemon that keeps falling need not remove
+FIRST_PRUNE = timedelta(minutes=1)  # after the start: a daemon that keeps failing removes nothing
 
 _UTC = ZoneInfo("UTC")
 _MISSED = {
     EVENT_JOB_MISSED: (Outcome.MISFIRED, "the tick came too late to run"),
-    EVENT_JOB_MAX_INSTANCES: (Outcome.SKIPPED, "the run before is still going"),
+    EVENT_JOB_MAX_INSTANCES: (Outcome.SKIPPED, "the previous run has not ended"),
 }
 
 Missed = Callable[[str, Job, Outcome, str], None]
-"""Told (monitor, job, outcome, reason) of every tick that did not run."""
+"""Called with (monitor, job, outcome, reason) of every tick that did not run."""
 
 
 _TRIED_AGAIN_SECONDS = 5.0
@@ -46,12 +46,12 @@ _logger = logging.getLogger(__name__)
 
 
 class _SteadyScheduler(BackgroundScheduler):  # type: ignore[misc]
-    """A scheduler whose thread outlives whatever its jobs or their triggers do."""
+    """A scheduler whose thread survives every error of its jobs and their triggers."""
 
     def _process_jobs(self) -> float | None:
         try:
             seconds: float | None = super()._process_jobs()
-        except Exception as error:  # noqa: BLE001 -- all monitors would stand still
+        except Exception as error:  # noqa: BLE001 -- else no monitor would run any more
             what = f"ticks are tried again in {_TRIED_AGAIN_SECONDS:g} s: {error!r}"
             log(_logger, logging.ERROR, Action.SCHEDULER_FAILED, what)
             return _TRIED_AGAIN_SECONDS
@@ -59,12 +59,12 @@ class _SteadyScheduler(BackgroundScheduler):  # type: ignore[misc]
 
     @property
     def threads(self) -> list[threading.Thread]:
-        """Return its thread; none before the start and after the end."""
+        """The scheduler's thread; none before the start and after the end."""
         return [self._thread] if self.running and self._thread is not None else []
 
 
 class _InSlots(BasePoolExecutor):  # type: ignore[misc]
-    """APScheduler's way to run jobs in an executor of the standard library's kind."""
+    """An APScheduler executor that runs jobs in slots."""
 
     def __init__(self, slots: Slots) -> None:
         super().__init__(slots)
@@ -72,13 +72,13 @@ class _InSlots(BasePoolExecutor):  # type: ignore[misc]
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """What a monitor's ticks need beside their schedule.
+    """Settings of a monitor's ticks beside the schedule.
 
     Attributes:
-        zone: of a cron schedule.
-        jitter: runs begin up to so much later, by chance.
-        grace: a later tick is not run any more; by default the longest pause of the schedule.
-        delay: before the first tick.
+        zone: the time zone of a cron schedule.
+        jitter: each tick is delayed by a random time of at most this length; None for no delay.
+        grace: a tick that is later than this does not run; None for the schedule's longest pause.
+        delay: the time before the first tick.
     """
 
     zone: ZoneInfo = _UTC
@@ -88,15 +88,15 @@ class Timing:
 
 
 class Scheduler:
-    """Ticks every monitor's jobs; jobs are rebuilt from the configuration at each start.
+    """The scheduler of every monitor's jobs, built from the configuration at each start.
 
     Raises at construction:
-        ResourceError: the machine has no threads to give.
+        ResourceError: the machine cannot start a thread.
 
     Args:
-        missed: hears of every tick that did not run.
-        trainings_at_once: begins no more trainings; further ones wait their turn.
-        clock: the time, from which first ticks are counted.
+        missed: called for every tick that did not run.
+        trainings_at_once: the most trainings at a time; further trainings wait.
+        clock: the time from which first ticks are counted.
     """
 
     def __init__(self, missed: Missed, trainings_at_once: int, clock: Clock) -> None:
@@ -108,8 +108,8 @@ class Scheduler:
             Slots(trainings_at_once, Job.TRAIN.value, math.inf),
             Slots(1, Job.PRUNE.value, math.inf),
         ]
-        self._teller: threading.Thread | None = None
-        self._heard_of: SimpleQueue[tuple[str, int] | None] = SimpleQueue()
+        self._reporter: threading.Thread | None = None
+        self._missed_ticks: SimpleQueue[tuple[str, int] | None] = SimpleQueue()
         self._scheduler = _SteadyScheduler(
             timezone=UTC,
             executors={
@@ -118,18 +118,18 @@ class Scheduler:
                 Job.TRAIN.value: _InSlots(self._others[1]),
                 Job.PRUNE.value: _InSlots(self._others[2]),
             },
-            # A late tick still runs, several late ones run once, and no job overlaps itself.
+            # A late tick still runs, several late ticks run once, and no job overlaps itself.
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
-        self._scheduler.add_listener(self._heard, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
+        self._scheduler.add_listener(self._listen, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
 
     def start(self, heartbeat: Callable[[], None]) -> None:
-        """Start ticking; `heartbeat` is called every few seconds for as long as ticks happen.
+        """Start the ticks, and call `heartbeat` every `HEARTBEAT_SECONDS` while they happen.
 
         Raises:
-            ResourceError: the machine has no threads to give.
+            ResourceError: the machine cannot start a thread.
         """
-        self._teller = start_thread(self._tell, "missed-ticks")
+        self._reporter = start_thread(self._report_missed, "missed-ticks")
         heartbeat()
         every = timedelta(seconds=HEARTBEAT_SECONDS)
         self._scheduler.add_job(heartbeat, trigger_of(every, _UTC))
@@ -138,19 +138,19 @@ class Scheduler:
 
     @property
     def threads(self) -> list[threading.Thread]:
-        """Return the threads without which ticks do not happen, or are not counted."""
-        own = [one.thread for one in (self.slots, *self._others)]
-        told = [self._teller] if self._teller is not None else []
-        return [*self._scheduler.threads, *own, *told]
+        """The threads that ticks, or the reports of missed ticks, depend on."""
+        own = [slots.thread for slots in (self.slots, *self._others)]
+        reporter = [self._reporter] if self._reporter is not None else []
+        return [*self._scheduler.threads, *own, *reporter]
 
     @property
     def alive(self) -> bool:
-        """Whether there are ticks: False once one of its threads has died."""
+        """Whether ticks happen: False once one of the scheduler's threads has died."""
         return not first_dead(self.threads)
 
     def short_seconds(self) -> float:
-        """Return for how long no thread could be started for what is due; 0 if threads are there."""
-        return max(one.short_seconds() for one in (self.slots, *self._others))
+        """Return for how many seconds no thread could be started for a due job; 0 without a lack."""
+        return max(slots.short_seconds() for slots in (self.slots, *self._others))
 
     def every(
         self,
@@ -159,9 +159,10 @@ class Scheduler:
         work: Callable[[], Any],
         timing: Timing | None = None,
     ) -> None:
-        """Score a monitor now and then by its schedule.
+        """Score a monitor once now, after `timing.delay`, and then by its schedule.
 
-        A tick that is later than the next one is stale: that one reads the same records.
+        A tick that is later than the grace of `timing` is dropped: the next tick reads the same
+        records.
         """
         timing = timing or Timing()
         now = self._clock()
@@ -176,7 +177,7 @@ class Scheduler:
         )
 
     def hurry(self, monitor: str) -> None:
-        """Score a monitor in a moment, not at its next tick; what has to end before can end by then."""
+        """Score a monitor after `HURRY`, before its next tick, so that the present run can end."""
         soon = self._clock() + HURRY
         job = self._scheduler.get_job(_id(Job.SCORE, monitor))
         if job is None or (job.next_run_time is not None and job.next_run_time <= soon):
@@ -185,11 +186,11 @@ class Scheduler:
             job.modify(next_run_time=soon)
 
     def drop(self, monitor: str) -> None:
-        """Score a monitor no more."""
+        """Stop scoring a monitor."""
         self._remove(_id(Job.SCORE, monitor))
 
     def drop_training(self, monitor: str) -> None:
-        """Do not begin a training that was asked for; one handed to a worker's queue is there."""
+        """Drop a training that was asked for, unless it waits in a worker's queue already."""
         self._remove(_id(Job.TRAIN, monitor))
 
     def _remove(self, job: str) -> None:
@@ -199,8 +200,8 @@ class Scheduler:
     def once(self, monitor: str, work: Callable[[], Any]) -> None:
         """Train a monitor as soon as a worker is free.
 
-        One that waits for a worker already, dropped or not, does not keep this one from waiting,
-        too: APScheduler takes it for running.
+        APScheduler counts trainings that wait for a worker as running, even dropped ones. They
+        must not prevent a further training, so up to `MOST_WAITING` are allowed.
         """
         self._scheduler.add_job(
             work,
@@ -211,7 +212,7 @@ class Scheduler:
         )
 
     def prune(self, interval: timedelta, work: Callable[[], Any]) -> None:
-        """Remove old results a minute from now and then at every interval."""
+        """Remove old results a minute from now, and then at every interval."""
         self._scheduler.add_job(
             work,
             trigger_of(interval, _UTC),
@@ -222,30 +223,30 @@ class Scheduler:
         )
 
     def start_over(self) -> None:
-        """Tick every job now: the clock was set, and ticks planned by the old time may be far."""
+        """Run every job now: after the clock was set, planned ticks may be far in the future."""
         for job in self._scheduler.get_jobs():
             with suppress(JobLookupError):  # it was dropped, or has run, since it was listed
                 job.modify(next_run_time=self._clock())
 
     def stop(self) -> None:
-        """Tick no more; runs in hand go on."""
+        """Stop the ticks; running runs continue."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
-        self._heard_of.put(None)
+        self._missed_ticks.put(None)
 
-    def _heard(self, event: JobEvent) -> None:
-        # The scheduler's own thread must not wait for whatever the listener does: a store that
-        # hangs would take all ticks with it.
-        self._heard_of.put((event.job_id, event.code))
+    def _listen(self, event: JobEvent) -> None:
+        # The scheduler's own thread must not wait for the store: if the store hangs, all ticks
+        # would stop.
+        self._missed_ticks.put((event.job_id, event.code))
 
-    def _tell(self) -> None:
-        while (heard := self._heard_of.get()) is not None:
-            job, _, monitor = heard[0].partition(":")
+    def _report_missed(self) -> None:
+        while (missed := self._missed_ticks.get()) is not None:
+            job, _, monitor = missed[0].partition(":")
             if monitor:
-                outcome, reason = _MISSED[heard[1]]
+                outcome, reason = _MISSED[missed[1]]
                 try:
                     self._missed(monitor, Job(job), outcome, reason)
-                except Exception as error:  # noqa: BLE001 -- later ticks are to be counted, too
+                except Exception as error:  # noqa: BLE001 -- later ticks must be written, too
                     what = f"a missed tick of {monitor} is not in the ledger: {error!r}"
                     log(_logger, logging.ERROR, Action.SCHEDULER_FAILED, what)
 

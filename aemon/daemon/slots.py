@@ -1,4 +1,4 @@
-"""A bounded number of runs at a time, first come first served, that no slow run can hold up."""
+"""Slots: an executor that bounds the runs at a time, and that slow runs do not block."""
 
 import logging
 import math
@@ -20,10 +20,10 @@ T = TypeVar("T")
 _logger = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 10.0
-"""A run that takes longer is slow: it goes on, but its slot is given to another."""
+"""A run that takes longer is slow: it continues, but its slot is free for another run."""
 
-THREADS_TRIED_SECONDS = 1.0  # between two tries where the machine has no thread to give
-MOST_SLOW = 50  # slow runs at a time; with more, the others wait for one to end
+THREADS_TRIED_SECONDS = 1.0  # between two tries while the machine cannot start a thread
+MOST_SLOW = 50  # slow runs at a time; further runs then keep their slots, slow or not
 
 
 @dataclass(eq=False)
@@ -32,23 +32,23 @@ class _Task:
     work: Callable[[], Any]
     began: float | None = field(default=None)  # monotonic
     slow: bool = False
-    admitted: bool = False  # its future says that it runs, though it may wait for a thread
+    admitted: bool = False  # the future is marked as running; the task may wait for a thread
 
 
 class Slots(Executor):
-    """Runs tasks in threads of their own, at most `slots` of them, and slow ones beside those.
+    """An executor with a thread for each task: at most `slots` quick tasks, and slow ones beside.
 
-    With a plain pool, ten sources that hang keep a thousand others waiting until their time is up.
-    And a pool of the standard library loses a task for which no thread can be started; here it
-    waits until there is one.
+    With a plain pool, ten sources that hang make a thousand others wait until their timeouts. A
+    pool of the standard library also loses a task if no thread can be started for it. Here the
+    task waits until a thread can be started.
 
     Raises at construction:
-        ResourceError: the machine has no thread to give.
+        ResourceError: the machine cannot start a thread.
 
     Args:
-        slots: tasks at once.
-        name: of the threads.
-        patience_seconds: after so long a task is slow; infinite where each keeps its slot.
+        slots: the most quick tasks at a time.
+        name: the name of the threads.
+        patience_seconds: a task that takes longer is slow; infinite if each task keeps its slot.
     """
 
     def __init__(self, slots: int, name: str, patience_seconds: float = PATIENCE_SECONDS) -> None:
@@ -77,18 +77,18 @@ class Slots(Executor):
         return future
 
     def busy(self) -> tuple[int, int, int]:
-        """How many tasks hold slots, are slow, and wait."""
+        """Return three numbers of tasks: those that hold slots, are slow, and wait."""
         with self._changed:
             slow = sum(task.slow for task in self._running)
             return len(self._running) - slow, slow, len(self._waiting)
 
     def short_seconds(self) -> float:
-        """Return for how long no thread could be started; 0 if threads are there."""
+        """Return for how many seconds no thread could be started; 0 if threads are available."""
         since = self._short_since
         return 0.0 if since is None else time.monotonic() - since
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more tasks; those that wait are dropped if they are to be cancelled."""
+        """Take no more tasks; with `cancel_futures`, drop the waiting tasks."""
         with self._changed:
             self._closed = True
             if cancel_futures:
@@ -109,7 +109,12 @@ class Slots(Executor):
                 self._changed.wait(pause)
 
     def _give_slots(self) -> float | None:
-        """Start what may start; seconds until a run that holds up others is slow."""
+        """Start the waiting tasks for which slots are free.
+
+        Returns:
+            Seconds until the next running task becomes slow and frees its slot; None if no slot
+            becomes free in this way, or no task waits.
+        """
         now = time.monotonic()
         slow = sum(task.slow for task in self._running)
         for task in self._running:
@@ -141,7 +146,7 @@ class Slots(Executor):
         )
 
     def _wait_for_threads(self, error: Exception) -> float:
-        """Log, once an outage, that no thread can be started. Return seconds until the next try."""
+        """Log once that no thread can be started. Return the seconds until the next try."""
         if self._short_since is None:
             what = (
                 f"{len(self._waiting)} {self._name} runs wait, and are tried every second: {error}"
@@ -153,7 +158,7 @@ class Slots(Executor):
     def _run(self, task: _Task) -> None:
         try:
             answer = task.work()
-        except BaseException as error:  # noqa: BLE001 -- as every executor: the future tells
+        except BaseException as error:  # noqa: BLE001 -- as in every executor: the future raises
             task.future.set_exception(error)
         else:
             task.future.set_result(answer)

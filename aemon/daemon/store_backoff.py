@@ -1,4 +1,4 @@
-"""A store that is away: who waits for it, how long, and what is written when it is back."""
+"""A store that does not answer: how long runs wait for it, and the ledger rows kept meanwhile."""
 
 import logging
 import random
@@ -20,28 +20,28 @@ from aemon.threads import start_thread
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(minutes=1)
 PATIENCE_SECONDS: float = BUSY_TIMEOUT_SECONDS
-"""A store that has not taken one row for so long is away, though it has not said so."""
-PATIENCE_WHEN_AWAY_SECONDS = 1.0  # with one that is away already
-MOST_WAITING = 20_000  # ended runs kept for the ledger; a thousand monitors' of twenty minutes
+"""A store that takes longer than this to write one row counts as failed, without an error."""
+PATIENCE_WHEN_AWAY_SECONDS = 1.0  # the same, for a store that has failed already
+MOST_WAITING = 20_000  # ended runs kept for the ledger: twenty minutes of a thousand monitors
 
 logger = logging.getLogger(__name__)
 
 
 class Outage:
-    """Keeps runs away from a store that failed, longer after every failure; one may try."""
+    """The outage of a store: after each failure runs wait longer, and one run tries for all."""
 
     def __init__(self, metrics: Metrics, clock: Clock) -> None:
         self._metrics = metrics
         self._clock = clock
         self._lock = threading.Lock()
-        self._failures = 0  # in a row, each of one that was let through to try
-        self._tried = False  # whether one was, and it is not known how that went
+        self._failures = 0  # in a row: the first failure, and those of runs that tried
+        self._tried = False  # whether a run is trying, and its result is not known yet
         self._not_before: datetime | None = None
 
     def waits(self) -> str:
-        """Why a run should not try the store now; empty if it may.
+        """Return why a run should not use the store now; empty if it may.
 
-        The one that may tries for all: until it is known how that went, the others wait on.
+        The run that may tries for all: until its result is known, all other runs wait.
         """
         with self._lock:
             now = self._clock()
@@ -57,14 +57,14 @@ class Outage:
 
     @property
     def is_on(self) -> bool:
-        """Whether the store failed and has not been written since."""
+        """Whether the store failed and has not been written since then."""
         return self._failures > 0
 
     def failed(self) -> None:
-        """The store could not be read or written.
+        """Note that the store could not be read or written.
 
-        Runs that were under way when it went fail one after another: only the first lengthens the
-        pause, as does everyone's that was let through to try.
+        Runs that were running when the store failed will fail one after another. Of these, only
+        the first failure lengthens the pause. Each failure of a run that tries lengthens it, too.
         """
         self._metrics.store_errors.inc()
         with self._lock:
@@ -75,14 +75,14 @@ class Outage:
             self._metrics.store_up.set(0)
 
     def ended(self) -> None:
-        """The store was written."""
+        """Note that the store was written: the outage is over."""
         with self._lock:
-            was_away, self._failures, self._not_before = self._failures, 0, None
+            had_failed, self._failures, self._not_before = self._failures, 0, None
             self._tried = False
-            if was_away:
+            if had_failed:
                 self._metrics.store_up.set(1)
                 self._metrics.store_retry_timestamp_seconds.set(0)
-        if was_away:
+        if had_failed:
             log(logger, logging.INFO, Action.STORE_BACK, "the store can be written again")
 
     def _wait_from(self, now: datetime) -> None:
@@ -91,13 +91,14 @@ class Outage:
 
     def _pause(self) -> timedelta:
         longest: timedelta = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._failures - 1, 10))
-        return longest * random.uniform(0.8, 1.2)  # noqa: S311 -- several daemons come back apart
+        return longest * random.uniform(0.8, 1.2)  # noqa: S311 -- daemons return at various times
 
 
 class Ledger:
-    """Writes ended runs into the store; those it cannot write wait, in order, until it can.
+    """The writer of ended runs into the store's ledger.
 
-    They are written in a thread of their own: a store that hangs takes only that one with it.
+    Runs that cannot be written wait in order until the store works. A thread of its own writes
+    them, so that a store that hangs blocks only this thread.
     """
 
     def __init__(self, store: Store, metrics: Metrics, outage: Outage) -> None:
@@ -110,9 +111,13 @@ class Ledger:
         self._short = False  # whether the last thread could not be started
 
     def save(self, report: RunReport, run_id: int | None, *, at_once: bool) -> None:
-        """Write a run, and those that wait before it; not `at_once`, with the next that is.
+        """Write a run, and before it all runs that wait.
 
-        A run that has just failed at the store need not try again for its own row.
+        Args:
+            report: the run's report.
+            run_id: the id of the run's row, if a commit of the run has written it already.
+            at_once: False to write the run together with the next one. A run that has just failed
+                at the store does not try the store again for its own row.
         """
         with self._state:
             if len(self._waiting) == MOST_WAITING:
@@ -128,9 +133,9 @@ class Ledger:
             self.flush()
 
     def flush(self) -> bool:
-        """Write what waits; whether all of it is written.
+        """Write the waiting runs. Return whether all of them are written.
 
-        What takes longer than patience allows is written on, and not waited for.
+        If that takes longer than the patience, the thread continues to write, and this returns.
         """
         patience = PATIENCE_WHEN_AWAY_SECONDS if self._outage.is_on else PATIENCE_SECONDS
         with self._state:
@@ -155,11 +160,11 @@ class Ledger:
             self._short = False
 
     def _hangs(self, patience: float) -> bool:
-        """Whether the row being written has been for longer than that."""
+        """Return whether the present row has been written for `patience` seconds or longer."""
         return self._row_began is not None and time.monotonic() - self._row_began >= patience
 
     def _write(self) -> None:
-        """In the ledger's thread, until nothing waits or the store fails."""
+        """Write runs in the ledger's thread, until no run waits or the store fails."""
         more = True
         while more:
             more = False
@@ -167,13 +172,13 @@ class Ledger:
                 more = self._write_first()
             finally:
                 with self._state:
-                    # In one step: whoever saves a run now either is seen here or begins anew.
+                    # In one step: a run saved now is either seen here or begins a new thread.
                     more = more and bool(self._waiting)
                     self._row_began = time.monotonic() if more else None
                     self._state.notify_all()
 
     def _write_first(self) -> bool:
-        """Write the run that has waited longest; whether the next can be tried."""
+        """Write the run that has waited longest. Return whether to try the next one."""
         with self._state:
             entry = self._waiting[0]
         report, run_id = entry
@@ -183,11 +188,11 @@ class Ledger:
             self._outage.failed()
             log(logger, logging.ERROR, Action.LEDGER_FAILED, str(error), monitor=report.monitor)
             return False
-        except Exception as error:  # noqa: BLE001 -- one odd row must not hold up all others
-            told = str(error) if isinstance(error, AemonError) else repr(error)
-            log(logger, logging.ERROR, Action.LEDGER_DROPPED, told, monitor=report.monitor)
+        except Exception as error:  # noqa: BLE001 -- one bad row must not block all others
+            reason = str(error) if isinstance(error, AemonError) else repr(error)
+            log(logger, logging.ERROR, Action.LEDGER_DROPPED, reason, monitor=report.monitor)
         with self._state:
-            if self._waiting[0] is entry:  # not if it was dropped for being one too many
+            if self._waiting[0] is entry:  # a full queue may have dropped it meanwhile
                 self._waiting.popleft()
             self._count_waiting()
         self._outage.ended()

@@ -1,4 +1,4 @@
-"""When detectors are trained, and what becomes of a training; each is done by a worker."""
+"""Trainings: when a detector is trained by a worker, and what follows from the outcome."""
 
 import logging
 import time
@@ -22,17 +22,17 @@ from aemon.run import Run, Stop
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-GRACE = timedelta(seconds=6)  # for a daemon that cannot end a worker whose time is up
+GRACE = timedelta(seconds=6)  # after the training timeout, to kill the worker
 
 AWAITED_SECONDS = 600.0
-"""The next step of a backlog waits so long for a training, where many wait for a worker."""
+"""The longest time for which a backlog waits for a training, as many may wait for a worker."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass
 class _Training:
-    """Whether a monitor is to be trained, and when it may again after it failed."""
+    """The training of a monitor: whether it was asked for, and its pause after failures."""
 
     asked: bool = False  # waiting for a worker, or being trained
     asked_at: float = 0.0  # monotonic
@@ -41,21 +41,24 @@ class _Training:
     pause: timedelta = timedelta(0)
 
     def waits(self, now: datetime) -> bool:
-        """Return whether it may not begin yet. A clock that was set back makes no pause longer."""
+        """Return whether the pause after a failure is not over.
+
+        A clock that was set back does not lengthen the pause.
+        """
         until = self.not_before
         return until is not None and timedelta(0) < until - now <= self.pause
 
 
 class Trainings:
-    """Trains the detectors of monitors that ask for one.
+    """Trainings of the detectors of all monitors that need one.
 
     Args:
-        store_url: where workers put what they trained.
-        workers: train, so that the daemon goes on scoring meanwhile.
-        runner: runs trainings, so that each leaves a row in the ledger.
-        scheduler: tells when a worker is free.
+        store_url: the store into which workers write detectors.
+        workers: the workers, so that the daemon continues scoring during a training.
+        runner: the runner, so that each training has a row in the ledger.
+        scheduler: the scheduler, which starts a training when a worker is free.
         clock: the time.
-        stopping: whether the daemon is.
+        stopping: returns whether the daemon is stopping.
     """
 
     def __init__(
@@ -77,30 +80,30 @@ class Trainings:
         self._working: dict[str, Future[Trained]] = {}
 
     def look_after(self, monitor: Monitor, *, enough: bool) -> None:
-        """Ask for a training where one is due.
+        """Ask for a training if one is due.
 
         Args:
-            monitor: that was just scored.
-            enough: its cold start has come to its end.
+            monitor: the monitor that was just scored.
+            enough: whether its source now has enough records to end its cold start.
         """
         training = self._trainings.setdefault(monitor.name, _Training())
         now = self._clock()
         if training.asked or training.waits(now):
             return
-        why = "first: there are enough records" if enough else monitor.wants_training(now)
-        if why:
+        reason = "first: there are enough records" if enough else monitor.wants_training(now)
+        if reason:
             training.asked, training.asked_at = True, time.monotonic()
-            self._scheduler.once(monitor.name, lambda: self._tick(monitor, training, why))
+            self._scheduler.once(monitor.name, lambda: self._tick(monitor, training, reason))
 
     def is_awaited(self, name: str) -> bool:
-        """Return whether a monitor is being trained, or has not waited for a worker for long."""
+        """Return whether a training was asked for in the last `AWAITED_SECONDS` and has not ended."""
         training = self._trainings.get(name)
         if training is None or not training.asked:
             return False
         return time.monotonic() - training.asked_at < AWAITED_SECONDS
 
     def forget(self, name: str) -> None:
-        """A monitor is no longer watched here: its training, whose detector nobody wants, ends."""
+        """End the training of a monitor that is no longer watched here."""
         self._trainings.pop(name, None)
         self._scheduler.drop_training(name)
         future = self._working.pop(name, None)
@@ -111,19 +114,19 @@ class Trainings:
         """End all workers."""
         self._workers.shutdown(wait=False, cancel_futures=True)
 
-    def _tick(self, monitor: Monitor, training: _Training, why: str) -> None:
+    def _tick(self, monitor: Monitor, training: _Training, reason: str) -> None:
         if self._trainings.get(monitor.name) is not training:
             return  # forgotten while it waited for a worker
         try:
-            self._train_in_turn(monitor, training, why)
+            self._train_in_turn(monitor, training, reason)
         finally:
             training.asked = False
             if monitor.behind:
                 self._scheduler.hurry(monitor.name)
 
-    def _train_in_turn(self, monitor: Monitor, training: _Training, why: str) -> None:
+    def _train_in_turn(self, monitor: Monitor, training: _Training, reason: str) -> None:
         report = self._runner.run(
-            monitor.name, Job.TRAIN, lambda run, stop: self._train(monitor, why, run, stop),
+            monitor.name, Job.TRAIN, lambda run, stop: self._train(monitor, reason, run, stop),
             monitor.settings.train_timeout + GRACE,
         )  # fmt: skip
         if report.outcome is Outcome.OK or report.remedy is Remedy.SKIP:
@@ -133,12 +136,12 @@ class Trainings:
         training.failures += 1
         training.not_before, training.pause = self._clock() + pause, pause
 
-    def _train(self, monitor: Monitor, why: str, run: Run, stop: Stop) -> tuple[Outcome, str]:
-        """Wait for a worker to train a detector; kill it when its time is up or aemon stops."""
+    def _train(self, monitor: Monitor, reason: str, run: Run, stop: Stop) -> tuple[Outcome, str]:
+        """Wait for a worker to train a detector; kill the worker after the training timeout."""
         settings = monitor.settings
-        log(logger, logging.INFO, Action.TRAIN_STARTED, why, monitor=monitor.name)
+        log(logger, logging.INFO, Action.TRAIN_STARTED, reason, monitor=monitor.name)
         future = self._workers.submit(
-            train_in_worker, monitor.name, settings, self._store_url, why, monitor.fence,
+            train_in_worker, monitor.name, settings, self._store_url, reason, monitor.fence,
             memory=settings.life.train_memory,
         )  # fmt: skip
         self._working[monitor.name] = future

@@ -1,4 +1,4 @@
-"""When a schedule ticks next: the moments of cron as aemon itself reads them, and pauses."""
+"""APScheduler triggers for the next tick of a schedule: aemon's own cron moments, and pauses."""
 
 import logging
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from apscheduler.triggers.base import BaseTrigger
 from aemon.config.values.cron import LONGEST_LOOK, Cron
 from aemon.logs import Action, log
 
-_CATCH_UP = timedelta(hours=1)  # of missed moments only the last runs: older ones are passed over
+_CATCH_UP = timedelta(hours=1)  # only the last missed moment runs: older moments are left out
 _TRIED_AGAIN = timedelta(minutes=1)  # after a trigger failed
 _MOMENT = timedelta(microseconds=1)
 
@@ -18,19 +18,19 @@ logger = logging.getLogger(__name__)
 
 
 class CronTicks(BaseTrigger):  # type: ignore[misc]
-    """Ticks at the moments of a cron schedule, counted in UTC: no clock change hides one.
+    """Ticks at the moments of a cron schedule, counted in UTC: no clock change hides a tick.
 
     Args:
-        schedule: when.
-        zone: whose wall clock it goes by.
-        jitter: a tick comes up to so many seconds later or earlier, by chance.
+        schedule: the cron schedule.
+        zone: the time zone in which the schedule is read.
+        jitter: each tick is delayed at random by at most this many seconds.
     """
 
     def __init__(self, schedule: Cron, zone: ZoneInfo, jitter: float | None) -> None:
         self._schedule, self._zone, self._jitter = schedule, zone, jitter
 
     def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
-        """Return the first moment after the previous tick, or from now on if there was none."""
+        """Return the first moment after the previous tick; without a previous tick, after now."""
         if previous is None:
             found = self._first(now)
         else:
@@ -47,19 +47,19 @@ class CronTicks(BaseTrigger):  # type: ignore[misc]
 class PauseTicks(BaseTrigger):  # type: ignore[misc]
     """Ticks after every pause.
 
-    APScheduler's own trigger lists every tick that was missed: after a clock was set ahead by years,
-    a list that takes all memory. Only the last of them runs, so the others are passed over here.
+    APScheduler's own trigger lists every missed tick. After a clock was set ahead by years, this
+    list takes all memory. Only the last missed tick runs, so the others are left out here.
 
     Args:
-        pause: between two ticks.
-        jitter: a tick comes up to so many seconds later or earlier, by chance.
+        pause: the time between two ticks.
+        jitter: each tick is delayed at random by at most this many seconds.
     """
 
     def __init__(self, pause: timedelta, jitter: float | None = None) -> None:
         self._pause, self._jitter = pause, jitter
 
     def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
-        """Return the tick after the previous one; of ticks that are missed, the last."""
+        """Return the tick after the previous one; if several were missed, the last of these."""
         if previous is None:
             found = now + self._pause
         else:
@@ -69,7 +69,7 @@ class PauseTicks(BaseTrigger):  # type: ignore[misc]
 
 
 class SteadyTicks(BaseTrigger):  # type: ignore[misc]
-    """Another trigger, whose failure costs its own ticks and not those of all monitors."""
+    """A wrapper of another trigger, so that its errors do not stop the ticks of all monitors."""
 
     def __init__(self, trigger: BaseTrigger) -> None:
         self._trigger = trigger
@@ -78,7 +78,7 @@ class SteadyTicks(BaseTrigger):  # type: ignore[misc]
         """Return the next tick of the trigger, or a minute from now if it fails."""
         try:
             moment: datetime | None = self._trigger.get_next_fire_time(previous, now)
-        except Exception as error:  # noqa: BLE001 -- the scheduler's thread must live on
+        except Exception as error:  # noqa: BLE001 -- the scheduler's thread must not end
             what = f"a schedule fails, and is tried again: {error!r}"
             log(logger, logging.ERROR, Action.SCHEDULER_FAILED, what)
             return now + _TRIED_AGAIN
@@ -88,7 +88,7 @@ class SteadyTicks(BaseTrigger):  # type: ignore[misc]
 def trigger_of(
     schedule: timedelta | Cron, zone: ZoneInfo, jitter: timedelta | None = None
 ) -> BaseTrigger:
-    """Return what ticks by a schedule."""
+    """Return the trigger of a schedule."""
     seconds = jitter.total_seconds() if jitter else None
     trigger: Any
     if isinstance(schedule, timedelta):

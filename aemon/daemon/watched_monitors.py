@@ -1,4 +1,4 @@
-"""The monitors that are watched here: they come and go by leases and by reloads, and are scored."""
+"""The monitors that are watched here: leases and reloads begin and end them, ticks score them."""
 
 import threading
 import time
@@ -31,7 +31,7 @@ SPREAD = timedelta(milliseconds=50)  # between the first ticks of two monitors, 
 
 @dataclass(frozen=True, kw_only=True)
 class WatchingParts:
-    """What it takes to watch."""
+    """The parts of the daemon that watching monitors needs."""
 
     store: Store
     metrics: Metrics
@@ -42,25 +42,25 @@ class WatchingParts:
 
 
 class Watching:
-    """Begins and ends to watch monitors.
+    """The monitors that this daemon watches; leases and reloads begin and end the watching.
 
     Args:
-        works: to watch with.
-        configured: the monitors there are, watched here or elsewhere.
-        observe: told how every scoring run ended.
-        stopping: whether the daemon is.
+        parts: the parts of the daemon to work with.
+        configured: all configured monitors, watched here or by another replica.
+        observe: called with the report of every scoring run.
+        stopping: returns whether the daemon is stopping.
     """
 
     def __init__(
         self,
-        works: WatchingParts,
+        parts: WatchingParts,
         configured: Mapping[str, MonitorSettings],
         *,
         observe: Callable[[RunReport], None],
         stopping: Callable[[], bool],
     ) -> None:
         self.monitors: dict[str, Monitor] = {}
-        self._works = works
+        self._parts = parts
         self._configured = configured
         self._observe = observe
         self._stopping = stopping
@@ -68,10 +68,10 @@ class Watching:
         self._lock = threading.RLock()  # leases and reloads come from threads of their own
 
     def adopt(self, configured: Mapping[str, MonitorSettings]) -> None:
-        """Watch what is watched here by other settings, or not any more.
+        """Use new settings for the monitors that are watched here; end those no longer configured.
 
-        What keeps a monitor from being watched is raised. Such a monitor is begun by the next beat
-        of the leases.
+        If a monitor cannot be watched, its error is raised. The next heartbeat of the leases then
+        begins this monitor again.
         """
         with self._lock:
             self._configured = configured
@@ -87,10 +87,12 @@ class Watching:
                     self.begin(name, monitor.fence)
 
     def begin(self, name: str, fence: Fence) -> None:
-        """Watch a monitor whose lease is held, unless it is watched; first ticks of many lie apart.
+        """Watch a monitor whose lease is held, unless it is watched already.
+
+        The first ticks of several monitors are spread over time.
 
         Raises:
-            ResourceError: the machine has no thread to give; nothing is begun.
+            ResourceError: the machine cannot start a thread; the monitor is not watched.
         """
         with self._lock:
             settings = self._configured.get(name)
@@ -101,13 +103,13 @@ class Watching:
                 self.end(name)
             delay = _delay(settings.score_every, len(self.monitors), len(self._configured))
             monitor = Monitor(
-                name, settings, self._works.store, self._works.clock, fence, in_steps=True
+                name, settings, self._parts.store, self._parts.clock, fence, in_steps=True
             )
             with thread_errors(f"the inbox of {name}"):
                 monitor.listen()
             self.monitors[name] = monitor
             try:
-                self._works.metrics.add_monitor(name, settings)
+                self._parts.metrics.add_monitor(name, settings)
                 self._schedule(monitor, delay)
             except BaseException:
                 self.end(name)
@@ -115,7 +117,7 @@ class Watching:
 
     def _schedule(self, monitor: Monitor, delay: timedelta) -> None:
         settings = monitor.settings
-        self._works.scheduler.every(
+        self._parts.scheduler.every(
             settings.score_every,
             monitor.name,
             lambda: self._tick(monitor),
@@ -128,26 +130,30 @@ class Watching:
         )
 
     def end(self, name: str) -> None:
-        """Watch a monitor no more; a run in hand ends after its next commit."""
+        """Stop watching a monitor; its running run ends after the next commit."""
         with self._lock:
-            self._works.scheduler.drop(name)
-            self._works.runner.ask_to_end(name, "the monitor is not watched here any more")
-            self._works.trainings.forget(name)
+            self._parts.scheduler.drop(name)
+            self._parts.runner.ask_to_end(name, "the monitor is not watched here any more")
+            self._parts.trainings.forget(name)
             self._shown.pop(name, None)
             monitor = self.monitors.pop(name, None)
             if monitor is not None:
                 monitor.retire()
-            self._works.metrics.forget_monitor(name)
+            self._parts.metrics.forget_monitor(name)
 
-    def wanted(self, name: str) -> int:
-        """Return how many records end the cold start of a monitor; 0 if it is not configured."""
+    def needed(self, name: str) -> int:
+        """Return how many records a monitor needs to end its cold start; 0 if not configured."""
         monitor, settings = self.monitors.get(name), self._configured.get(name)
         if monitor is not None:
             return monitor.wanted
         return needed_for(0, settings) if settings is not None else 0
 
     def stop_listening(self, wait_seconds: float) -> None:
-        """Let the last records of streams be written, while the leases are still held."""
+        """Stop the streams, and let their last records be written while the leases are held.
+
+        Args:
+            wait_seconds: at most, for all streams together.
+        """
         for monitor in self.monitors.copy().values():
             monitor.stop_listening(0)
         deadline = time.monotonic() + wait_seconds
@@ -155,12 +161,12 @@ class Watching:
             monitor.stop_listening(max(0.0, deadline - time.monotonic()))
 
     def close(self) -> None:
-        """Let go of all sources; no run may be in hand."""
+        """Close all sources; no run may be running."""
         for monitor in self.monitors.copy().values():
             monitor.close()
 
     def cut_off(self, wait_seconds: float) -> None:
-        """End what sources are asked by runs that hang, and wait no longer than is given."""
+        """Cancel the queries of runs that hang; wait at most `wait_seconds`."""
         cutting = [
             threading.Thread(target=monitor.replace_source, name="cut-off", daemon=True)
             for monitor in self.monitors.copy().values()
@@ -174,40 +180,46 @@ class Watching:
 
     def _tick(self, monitor: Monitor) -> None:
         timeout = monitor.settings.score_timeout
-        waits = monitor.behind and self._works.trainings.is_awaited(monitor.name)
+        waits = monitor.behind and self._parts.trainings.is_awaited(monitor.name)
         work = monitor.await_training if waits else monitor.score_once
-        report = self._works.runner.run(monitor.name, Job.SCORE, work, timeout)
+        report = self._parts.runner.run(monitor.name, Job.SCORE, work, timeout)
         self._observe(report)
         if report.outcome is Outcome.TIMED_OUT:
             monitor.replace_source()
         if self.monitors.get(monitor.name) is not monitor:
-            return  # it went to another, or was dropped, while this run went on
-        in_use = monitor.in_use
-        if in_use and self._shown.get(monitor.name) != (in_use.id, in_use.threshold_id):
-            self._show(in_use)
-        wanted = report.counts.records_wanted
-        enough = bool(wanted) and report.counts.records_read >= wanted
-        self._works.trainings.look_after(monitor, enough=enough)
-        self._works.metrics.show_feedback(monitor.name, monitor.feedback_waiting)
-        waits = self._works.trainings.is_awaited(monitor.name)
+            return  # during this run, the monitor went to another replica or was removed
+        active = monitor.in_use
+        if active and self._shown.get(monitor.name) != (active.id, active.threshold_id):
+            self._show(active)
+        needed = report.counts.records_wanted
+        enough = bool(needed) and report.counts.records_read >= needed
+        self._parts.trainings.look_after(monitor, enough=enough)
+        self._parts.metrics.show_feedback(monitor.name, monitor.feedback_waiting)
+        waits = self._parts.trainings.is_awaited(monitor.name)
         if monitor.behind and report.counts.unfinished and not waits:
-            self._works.scheduler.hurry(monitor.name)
+            self._parts.scheduler.hurry(monitor.name)
 
     def _show(self, detector: StoredDetector) -> None:
-        """Show a detector, and what it has flagged before this daemon began."""
+        """Show a detector in the metrics, with the records that it flagged before this start."""
         try:
-            realised = queries.realised(self._works.store, detector)
+            realised = queries.realised(self._parts.store, detector)
         except StoreError:
-            self._works.metrics.store_errors.inc()
-            return  # the next tick asks again
+            self._parts.metrics.store_errors.inc()
+            return  # the next tick tries again
         with self._lock:
-            self._works.metrics.show_detector(detector, realised)
-            if detector.monitor in self.monitors:  # else it went to another meanwhile
+            self._parts.metrics.show_detector(detector, realised)
+            if detector.monitor in self.monitors:  # else another replica has taken it meanwhile
                 self._shown[detector.monitor] = (detector.id, detector.threshold_id)
 
 
 def _delay(schedule: timedelta | Cron, place: int, monitors: int) -> timedelta:
-    """How long the first tick of the monitor at a place waits, so that not all are due at once."""
+    """Return the delay of a monitor's first tick, so that not all monitors are due at once.
+
+    Args:
+        schedule: the monitor's schedule.
+        place: how many monitors began before it.
+        monitors: how many monitors are configured.
+    """
     if isinstance(schedule, Cron):
         return timedelta(0)
     return place * min(SPREAD, schedule / monitors)

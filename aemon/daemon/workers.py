@@ -1,4 +1,4 @@
-"""The protocol of training workers: this host's processes today, other machines some day."""
+"""The protocol of training workers; `local_workers` has those of this host."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -9,15 +9,15 @@ Arguments = TypeVarTuple("Arguments")
 
 
 class Workers(Protocol):
-    """WatchingParts on tasks away from the daemon's own process, and can end each of them.
+    """Workers that run tasks outside of the daemon's process, and can end each task.
 
-    A future fails with the `AemonError` that its task raised, or with `WorkerError`, which says
-    why: the worker died, was killed, took too much memory, or met an unexpected error.
+    A future fails with the `AemonError` that its task raised, or with `WorkerError`. The reasons
+    for `WorkerError`: the worker died, was killed, took too much memory, or met an unexpected error.
     """
 
     @property
     def capacity(self) -> int:
-        """How many tasks are worked on at once; the scheduler begins no more trainings."""
+        """How many tasks run at once; the scheduler starts no more trainings than this."""
 
     def submit(
         self, fn: Callable[[*Arguments], T], /, *args: *Arguments, memory: int | None = None
@@ -25,9 +25,9 @@ class Workers(Protocol):
         """Start `fn` in a worker.
 
         Args:
-            fn: a function that can be imported, as the worker may be another process.
-            args: its arguments, which are copied to the worker.
-            memory: bytes; a worker that takes more is killed. None for no limit.
+            fn: a function that can be imported, because the worker may be another process.
+            args: the arguments of `fn`, which are copied to the worker.
+            memory: in bytes; a worker that takes more is killed. None for no limit.
 
         Raises:
             RuntimeError: the workers are shut down.
@@ -37,4 +37,4 @@ class Workers(Protocol):
         """End a task's worker at once; the future fails with `WorkerError`."""
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more tasks; end the running ones if they are to be cancelled."""
+        """Take no more tasks; with `cancel_futures`, end the running tasks."""

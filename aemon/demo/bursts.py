@@ -1,19 +1,19 @@
-"""Groups flagged records into bursts, so that a fault with fifty of them fits on a screen."""
+"""Bursts: groups of flagged records, so that a fault with fifty of them fits on a screen."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 BURST_GAP = timedelta(seconds=2.5)
-"""A burst is over when its entity has had no flagged record for this long.
+"""A burst ends when its entity has had no flagged record for this long.
 
-Longer than a scoring run's pause and its work together, shorter than the pause between faults.
+This is longer than a scoring run together with its pause, and shorter than the pause between faults.
 """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Blame:
-    """A column's part in a flagged record, observed and expected in the column's unit."""
+    """A column's part in a flagged record; values are in the column's unit."""
 
     column: str
     observed: float | str | None
@@ -23,42 +23,42 @@ class Blame:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Flagged:
-    """A record judged anomalous, as the screen shows it; the columns most to blame first."""
+    """A flagged record as the screen shows it; the columns most to blame come first."""
 
     monitor: str
     entity: str
     event_time: datetime  # aware UTC
     severity: str
     p_value: float
-    exceedance: float  # score over threshold; 1.0 is the line
+    exceedance: float  # score divided by threshold; 1.0 is the threshold
     reason: str
     contributions: tuple[Blame, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Burst:
-    """Flagged records of one entity that follow one another closely."""
+    """Flagged records of one entity with short gaps between them."""
 
     first: Flagged
     worst: Flagged
-    last_time: datetime  # event time of the newest
-    seen_at: datetime  # when the newest was reported
+    last_time: datetime  # event time of the newest record
+    seen_at: datetime  # when the newest record was reported
     records: int
 
     @property
     def name(self) -> str:
-        """Whose burst it is: the entity, or the monitor where records name no entity."""
+        """The entity of the burst, or its monitor if the records have no entity."""
         return self.first.entity or self.first.monitor
 
     @property
     def seconds(self) -> float:
-        """From the first flagged record to the newest, in event time."""
+        """The event time from the first flagged record to the newest one, in seconds."""
         return (self.last_time - self.first.event_time).total_seconds()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BurstChange:
-    """A burst that began, with its first record, or one that is over."""
+    """The beginning of a burst with its first record, or the end of a burst."""
 
     burst: Burst
     over: bool
@@ -66,14 +66,22 @@ class BurstChange:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bursts:
-    """The open bursts; immutable, every step gives the next."""
+    """The open bursts, immutable: each step returns the next state."""
 
     open: tuple[Burst, ...] = ()
 
     def report(
         self, flagged: Iterable[Flagged], now: datetime
     ) -> tuple["Bursts", tuple[BurstChange, ...]]:
-        """Take in newly flagged records; the next state and what began or ended, in order."""
+        """Add newly flagged records.
+
+        Args:
+            flagged: the records, in any order.
+            now: the time of the report, aware.
+
+        Returns:
+            The next state, and the bursts that began or ended, in order.
+        """
         current = {_identity(burst.first): burst for burst in self.open}
         changes: list[BurstChange] = []
         for record in sorted(flagged, key=lambda record: record.event_time):

@@ -1,6 +1,6 @@
 """The plant as a process of its own: `python -m aemon.demo.feed --url sqlite:///plant.db`.
 
-It writes in real time until SIGTERM, SIGINT, `--seconds` or the end of its parent.
+The process writes in real time until SIGTERM, SIGINT, `--seconds`, or the end of its parent process.
 """
 
 import argparse
@@ -23,11 +23,11 @@ from aemon.demo.score_card import PlantedFault
 from aemon.errors import AemonError
 
 WRITE_EVERY_SECONDS: Final = 0.2
-QUIET_END_SECONDS: Final = 5.0  # no fault begins that could not be judged before the end
+QUIET_END_SECONDS: Final = 5.0  # before the end: all faults are over, so that they can be judged
 
 
 class Feed:
-    """Turns the time since a start into rows; every tick is handed out once, in order."""
+    """The plant's rows by the time since its start; each tick is returned once, in order."""
 
     def __init__(self, plant: Plant, started_at: datetime, faults: Iterator[Fault]) -> None:
         self._plant = plant
@@ -38,7 +38,7 @@ class Feed:
         self._next_tick = 0
 
     def until(self, now: datetime) -> tuple[list[Reading], list[PlantedFault]]:
-        """The readings due by now that were not handed out yet, and the faults they begin."""
+        """Return the readings due by now that were not returned yet, and the faults that begin."""
         elapsed = (now - self._started_at).total_seconds()
         first, last = (
             self._next_tick,
@@ -65,7 +65,7 @@ class Feed:
             )
 
     def _rows(self, first: int, last: int) -> list[Reading]:
-        """All pumps' readings at these ticks, in time order."""
+        """Return the readings of all pumps at the ticks first..last-1, in time order."""
         if first == last:
             return []
         rows: list[tuple[int, Reading]] = []
@@ -95,7 +95,7 @@ def write_in_real_time(
     clock: Clock = utc_now,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Write what is due, one transaction at a time, until `stop` says so."""
+    """Write due readings and faults, one transaction at a time, until `stop` returns True."""
     while not stop():
         readings, faults = feed.until(clock())
         write(connection, readings, faults)
@@ -103,7 +103,7 @@ def write_in_real_time(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the plant until it is stopped; the exit code."""
+    """Run the plant until it is stopped. Return the exit code."""
     options = _parser().parse_args(arguments)
     parent = os.getppid()
     stopped = False
@@ -117,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started = time.monotonic()
 
     def stop() -> bool:
-        # An orphan is handed to another parent: no plant outlives its demo.
+        # After the end of its parent, a process has another parent: the plant ends with its demo.
         too_long = options.seconds is not None and time.monotonic() - started >= options.seconds
         return stopped or too_long or os.getppid() != parent
 

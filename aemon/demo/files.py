@@ -10,7 +10,7 @@ from aemon.demo.plant_database import open_plant_database
 DEFAULT_PORT: Final = 9464
 
 _CONFIG = """\
-# Written by `aemon demo`. An ordinary configuration: copy it and put your own table in.
+# Written by `aemon demo`. An ordinary configuration: copy it and name your own table.
 store: sqlite:///{folder}/aemon.db
 
 http:
@@ -28,11 +28,11 @@ monitors:
       entity: pump_id
     score_every: 1s
     train_every: 1d
-    min_records: 1000                     # learned from, never judged: 25 s of the plant
+    min_records: 1000                     # training records, which are not judged: 25 s
     threshold: {{false_alarm_rate: 0.0005}} # of normal records; about one a minute here
-    life: {{recalibrate: false}}            # a fault every few seconds is no life to learn from
+    life: {{recalibrate: false}}            # the plant has too many faults for a recalibration
 
-  # The very machine this runs on.
+  # The machine on which this demo runs.
   host:
     source:
       kind: host
@@ -40,7 +40,7 @@ monitors:
     score_every: 1s
     train_every: 1d
     min_records: 200
-    threshold: {{alarm_budget: 24/day}}      # a promise can be a count, too
+    threshold: {{alarm_budget: 24/day}}      # a target rate can be a number a day, too
 """
 
 _QUERY = (
@@ -51,40 +51,40 @@ _QUERY = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DemoFiles:
-    """Where a demo lives; every path is absolute."""
+    """The files and the port of a demo; every path is absolute."""
 
     folder: Path
     port: int
 
     @property
     def config(self) -> Path:
-        """The configuration the daemon runs with."""
+        """The configuration of the daemon."""
         return self.folder / "aemon.yaml"
 
     @property
     def plant_database(self) -> Path:
-        """What the plant writes and the daemon reads."""
+        """The database that the plant writes and the daemon reads."""
         return self.folder / "plant.db"
 
     @property
     def plant_url(self) -> str:
-        """The plant's database as a URL."""
+        """The URL of the plant's database."""
         return f"sqlite:///{self.plant_database}"
 
     @property
     def results_database(self) -> Path:
-        """What the daemon writes and people ask."""
+        """The results database that the daemon writes and people query."""
         return self.folder / "aemon.db"
 
     @property
     def http_address(self) -> str:
-        """Where the daemon serves its pages."""
+        """The URL at which the daemon serves its pages."""
         return f"http://127.0.0.1:{self.port}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ThingsToTry:
-    """Three places where people meet aemon."""
+    """Three things to try: a SQL query, the metrics, and the status page."""
 
     sql: str
     metrics_url: str
@@ -92,9 +92,9 @@ class ThingsToTry:
 
 
 def write_demo_files(folder: Path, *, port: int = DEFAULT_PORT) -> DemoFiles:
-    """Write the configuration and the plant's empty tables into a folder; made if not there.
+    """Write the configuration and the plant's empty tables into a folder, made if missing.
 
-    The tables are made here, so that the daemon finds them whichever process starts first.
+    The tables are made here, so that the daemon finds them even if it starts before the plant.
 
     Raises:
         SourceConfigError: the folder cannot hold the plant's database.
@@ -108,7 +108,13 @@ def write_demo_files(folder: Path, *, port: int = DEFAULT_PORT) -> DemoFiles:
 
 
 def things_to_try(files: DemoFiles, *, sqlite3_command: str | None, python: str) -> ThingsToTry:
-    """What to type next, with `sqlite3` where the machine has it and Python where not."""
+    """Return things to try next; the SQL query uses `sqlite3`, or Python if that is missing.
+
+    Args:
+        files: the files of the demo.
+        sqlite3_command: the command `sqlite3`; None if the machine does not have it.
+        python: the path of the Python interpreter.
+    """
     database = str(files.results_database)
     if sqlite3_command:
         sql = f'{sqlite3_command} -box {shlex.quote(database)} "{_QUERY}"'
@@ -126,5 +132,5 @@ def things_to_try(files: DemoFiles, *, sqlite3_command: str | None, python: str)
 
 
 def _quoted(code: str) -> str:
-    """Quoted for the shell; in double quotes where that is safe, as people would write it."""
+    """Return code quoted for the shell, in double quotes where that is safe."""
     return shlex.quote(code) if set(code) & set('"$`\\!') else f'"{code}"'

@@ -1,8 +1,8 @@
-"""A simulated plant of pumps, healthy: every value follows from the seed and the time.
+"""A simulated plant of healthy pumps: the seed and the time determine every value.
 
-One hidden load drives the columns of a pump. It has an accelerated day, a slower swing, steps
-and a valve; the valve also shifts the columns on its own. Faults are laid over the plant by
-`aemon.demo.planted_faults`.
+One hidden load drives the columns of a pump. It consists of an accelerated day, a slower swing, and
+steps, and depends on a valve. The valve also shifts the columns directly.
+`aemon.demo.planted_faults` adds faults to the readings.
 """
 
 from dataclasses import dataclass, field
@@ -16,28 +16,28 @@ Floats = npt.NDArray[np.float64]
 TICKS_PER_SECOND: Final = 10  # every pump reports once a tick
 PUMPS: Final = ("p1", "p2", "p3", "p4")
 
-# Whatever a pump does, it has done twice before the first 25 s are over: what the demo's detector
-# has not seen by then would rightly look odd to it.
+# Each pattern of a pump happens at least twice in the first 25 s. A pattern that is not in the
+# training records of the demo's detector would be flagged, and rightly so.
 _DAY_SECONDS = 12.0
 _SWING_SECONDS = 24.0
 _STEP_SECONDS = 1.0
-_STEP_LEVELS = (-1.0, -0.6, -0.2, 0.2, 0.6, 1.0)  # a round has each once, shuffled
-_RAMP_SECONDS = 0.3  # a pump takes this long to change its load
-_THROTTLED_LOAD = 0.15  # load that a throttled valve takes away
+_STEP_LEVELS = (-1.0, -0.6, -0.2, 0.2, 0.6, 1.0)  # a round has each level once, shuffled
+_RAMP_SECONDS = 0.3  # the time of a change of load
+_THROTTLED_LOAD = 0.15  # by which a throttled valve lowers the load
 _DAY_SHARE, _STEP_SHARE, _SWING_SHARE = 0.2, 0.65, 0.15  # of a load within -1..1
 
-_POINT, _STEPS, _NOISE = range(3)  # streams of random numbers that never meet
+_POINT, _STEPS, _NOISE = range(3)  # independent streams of random numbers
 
 
 class _Column(NamedTuple):
-    """How one column follows from load and valve, all in the column's unit."""
+    """The coefficients of a column for load, valve and noise, all in the column's unit."""
 
     middle: float
     per_load: float
     throttled: float
     noise: float  # standard deviation
     pump: float  # largest shift of one pump's operating point
-    digits: int  # as the sensor reports
+    digits: int  # decimals that the sensor reports
 
 
 COLUMNS: Final = {
@@ -51,13 +51,14 @@ COLUMNS: Final = {
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Readings:
-    """T ticks of one pump.
+    """The readings of one pump at T ticks.
 
     Attributes:
+        pump: the name of the pump.
         seconds: (T,) since the plant started.
-        load: (T,) hidden, within -1.15..1; no sensor shows it.
+        load: (T,) within -1.15..1; hidden, because no sensor measures it.
         throttled: (T,) 0 where the valve is open, 1 where it is throttled.
-        numbers: column -> (T,) in the column's unit; NaN where a sensor gave nothing.
+        numbers: column -> (T,) in the column's unit; NaN where a reading is missing.
     """
 
     pump: str
@@ -69,7 +70,7 @@ class Readings:
 
 @dataclass(frozen=True, kw_only=True)
 class Plant:
-    """Healthy pumps; the same seed gives the same readings however they are asked for."""
+    """Healthy pumps. The same seed gives the same readings, in whatever pieces they are read."""
 
     seed: int
     pumps: tuple[str, ...] = PUMPS
@@ -80,12 +81,12 @@ class Plant:
         for pump in self.pumps:
             random = self._random(pump, _POINT, 0)
             shifts = random.uniform(-1, 1, len(COLUMNS))  # of the operating point
-            phases = random.uniform(-0.5, 0.5, 2)  # radians: pumps follow one day, not in step
+            phases = random.uniform(-0.5, 0.5, 2)  # radians: pumps share a day, with shifts
             points[pump] = (shifts, phases)
         object.__setattr__(self, "_points", points)
 
     def readings(self, pump: str, first: int, last: int) -> Readings:
-        """One pump's readings at the ticks first..last-1, tick 0 being the plant's start."""
+        """Return a pump's readings at the ticks first..last-1; tick 0 is the plant's start."""
         seconds = np.arange(first, last) / TICKS_PER_SECOND
         load, throttled = self._load(pump, seconds)
         noise = self._noise(pump, first, last)
@@ -104,7 +105,7 @@ class Plant:
         return Readings(pump=pump, seconds=seconds, load=load, throttled=throttled, numbers=numbers)
 
     def _load(self, pump: str, seconds: Floats) -> tuple[Floats, Floats]:
-        """Load and valve, (T,) each."""
+        """Return load and valve, (T,) each, at `seconds` (T,) since the plant started."""
         _, phases = self._points[pump]
         day = np.sin(2 * np.pi * seconds / _DAY_SECONDS + phases[0])
         swing = np.sin(2 * np.pi * seconds / _SWING_SECONDS + phases[1])
@@ -119,9 +120,9 @@ class Plant:
         return load - _THROTTLED_LOAD * throttled[here], throttled[here]
 
     def _step(self, pump: str, number: int) -> tuple[float, float]:
-        """Level and valve of one step of the load.
+        """Return level and valve of one step of the load.
 
-        In one round every other level is throttled, in the next round the rest.
+        In one round the valve is throttled at every other level, in the next round at the rest.
         """
         round_, place = divmod(number, len(_STEP_LEVELS))
         random = self._random(pump, _STEPS, round_ + 1)  # the step before the start has round -1
@@ -129,7 +130,10 @@ class Plant:
         return _STEP_LEVELS[level], float((level + round_) % 2)
 
     def _noise(self, pump: str, first: int, last: int) -> Floats:
-        """(T, columns) standard normal; drawn by whole seconds, so that pieces fit together."""
+        """Return standard normal noise, (T, columns).
+
+        Noise is made for whole seconds, so that it does not depend on the ticks that are read.
+        """
         start, end = first // TICKS_PER_SECOND, -(-last // TICKS_PER_SECOND)
         shape = (TICKS_PER_SECOND, len(COLUMNS))
         drawn = [

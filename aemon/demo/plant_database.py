@@ -1,4 +1,4 @@
-"""The plant's own database: SQLite, as a small historian would keep it."""
+"""The plant's own SQLite database, like that of a small historian."""
 
 import contextlib
 import sqlite3
@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS planted_faults (
     kind       TEXT NOT NULL,
     pump_id    TEXT NOT NULL,
     started_at TEXT NOT NULL,   -- UTC, ISO 8601
-    ended_at   TEXT NOT NULL,   -- planned; the plant may be stopped before
+    ended_at   TEXT NOT NULL,   -- planned; the plant may be stopped earlier
     columns    TEXT NOT NULL    -- separated by commas
 );
 """
@@ -44,11 +44,11 @@ _INSERT_FAULT = (
 )
 
 Reading = tuple[str, str, float | None, float | None, float | None, float | None, float | None, str]
-"""One row of `readings` but for its id."""
+"""One row of `readings`, without its id."""
 
 
 def path_of(url: str) -> Path:
-    """The file behind a `sqlite:///` URL.
+    """Return the file of a `sqlite:///` URL.
 
     Raises:
         SourceConfigError: the URL names no SQLite file.
@@ -62,22 +62,22 @@ def path_of(url: str) -> Path:
 
 
 def open_plant_database(path: Path) -> sqlite3.Connection:
-    """Open the plant's database for writing and make its tables where they are missing.
+    """Open the plant's database for writing, and make missing tables.
 
     Raises:
-        SourceConfigError: the file cannot be opened or is no database.
+        SourceConfigError: the file cannot be opened, or is not a database.
     """
     try:
         connection = sqlite3.connect(path, timeout=_BUSY_SECONDS)
-        # Readers must never wait for the plant, nor the plant for them.
+        # Readers must never wait for the plant, and the plant must never wait for readers.
         connection.execute("PRAGMA journal_mode=WAL")
-        # A demo need not survive a power cut, and a slow disk must not slow the plant.
+        # A demo need not survive a power cut, and a slow disk must not delay the plant.
         connection.execute("PRAGMA synchronous=OFF")
         connection.executescript(_TABLES)
     except sqlite3.Error as error:
         raise SourceConfigError(
             f"{path}: cannot write the plant's database: {error}",
-            todo="name another file in a folder that can be written",
+            todo="name a file in a folder that can be written",
         ) from error
     return connection
 
@@ -85,7 +85,7 @@ def open_plant_database(path: Path) -> sqlite3.Connection:
 def write(
     connection: sqlite3.Connection, readings: Iterable[Reading], faults: Iterable[PlantedFault]
 ) -> None:
-    """Write readings and the faults that begin among them, in one transaction."""
+    """Write readings, and the faults that begin in their time, in one transaction."""
     with connection:
         connection.executemany(_INSERT_READING, readings)
         connection.executemany(
@@ -98,7 +98,7 @@ def write(
 
 
 def read_planted_faults(path: Path) -> tuple[PlantedFault, ...]:
-    """All faults planted so far, oldest first."""
+    """Return all faults planted so far, oldest first."""
     with contextlib.closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
         rows = connection.execute(
             "SELECT kind, pump_id, started_at, ended_at, columns FROM planted_faults ORDER BY id"
@@ -116,7 +116,7 @@ def read_planted_faults(path: Path) -> tuple[PlantedFault, ...]:
 
 
 def text_of(moment: datetime) -> str:
-    """A moment as the plant stores it, always with microseconds, so that text sorts as time.
+    """Return a time as the plant stores it, always with microseconds, so that text sorts as time.
 
     >>> text_of(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
     '2026-01-02T03:04:05.000000+00:00'

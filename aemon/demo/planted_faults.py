@@ -1,4 +1,4 @@
-"""The faults planted in the simulated plant: what each does, when and where."""
+"""The faults planted in the simulated plant: their effects, times, pumps and columns."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -12,18 +12,18 @@ from aemon.demo.plant import COLUMNS, TICKS_PER_SECOND, Floats, Plant, Readings
 
 FAULT_SECONDS: Final = 5.0
 PAUSE_SECONDS: Final = 4.0
-FIRST_FAULT_SECONDS: Final = 40.0  # 1,000 records are there after 25 s; the rest is for training
+FIRST_FAULT_SECONDS: Final = 40.0  # 25 s for 1,000 records, and the rest for the training
 
-_ONSET_SECONDS = 0.6  # a leak opens over this time
+_ONSET_SECONDS = 0.6  # the time in which a leak opens
 _LEAK = {"pressure": -0.6, "flow": -9.0}  # bar, m3/h, once open
 _WEAR = {"vibration": 0.9, "temperature": 6.0}  # mm/s, degC, at the end of the fault
 _DROPPED_OUT = ("pressure", "flow", "temperature")
-_LOST_EVERY_TICKS = 4  # while a sensor drops out, every fourth reading is missing, the others 0
-_MIRRORED = 0.5  # of the load: small enough to stay within what the pump shows on its own
+_LOST_EVERY_TICKS = 4  # in a drop-out, every fourth reading is missing, and all others are 0
+_MIRRORED = 0.5  # of the load: small enough to stay within the healthy range of the column
 
 
 class FaultKind(StrEnum):
-    """What is wrong with a pump or its sensors."""
+    """A kind of fault of a pump or its sensors."""
 
     STUCK_SENSOR = "stuck sensor"
     LEAK = "leak"
@@ -34,7 +34,7 @@ class FaultKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fault:
-    """One planted fault; its times are seconds since the plant started."""
+    """One planted fault; its times are in seconds since the plant started."""
 
     kind: FaultKind
     pump: str
@@ -44,14 +44,20 @@ class Fault:
 
     @property
     def end_seconds(self) -> float:
-        """When the pump is well again."""
+        """The end of the fault, in seconds since the plant started."""
         return self.start_seconds + self.seconds
 
 
 def fault_schedule(
     plant: Plant, *, first_at: float = FIRST_FAULT_SECONDS, until: float = math.inf
 ) -> Iterator[Fault]:
-    """The five kinds in turn, again and again, as long as a fault is over by `until` (seconds)."""
+    """Yield faults of the five kinds in turn.
+
+    Args:
+        plant: the plant.
+        first_at: the start of the first fault, in seconds since the plant started.
+        until: the time by which the last fault has ended, in seconds since the plant started.
+    """
     last_pump = ""
     start = first_at
     kinds = tuple(FaultKind)
@@ -73,7 +79,7 @@ def fault_schedule(
 
 
 def plant_faults(plant: Plant, healthy: Readings, faults: Iterable[Fault]) -> Readings:
-    """The readings as the sensors report them, with those faults that touch them."""
+    """Return the readings with the faults that happen in their time and at their pump."""
     numbers = dict(healthy.numbers)
     for fault in faults:
         age = healthy.seconds - fault.start_seconds
@@ -88,7 +94,7 @@ def plant_faults(plant: Plant, healthy: Readings, faults: Iterable[Fault]) -> Re
 
 
 def _faulty(plant: Plant, fault: Fault, column: str, healthy: Readings, value: Floats) -> Floats:
-    """The column, (T,), as if the fault lasted for ever."""
+    """Return the faulty values of a column, (T,), as if the fault never ended."""
     age = healthy.seconds - fault.start_seconds
     match fault.kind:
         case FaultKind.STUCK_SENSOR:
@@ -125,9 +131,10 @@ def _columns(kind: FaultKind, random: np.random.Generator) -> tuple[str, ...]:
 def _pump(
     plant: Plant, kind: FaultKind, start: float, last_pump: str, random: np.random.Generator
 ) -> str:
-    """Another pump than last time; one where the fault shows, since some need a moving load.
+    """Return a pump, different from the last one if possible, at which the fault is visible.
 
-    A sensor stuck at a constant load, and a current that mirrors a middling one, look normal.
+    A stuck sensor looks normal at a constant load, and a mirrored current at a middle load. So for
+    these kinds the pump with the most suitable load is chosen.
     """
     others = [pump for pump in plant.pumps if pump != last_pump] or list(plant.pumps)
     first = _tick(start)

@@ -1,9 +1,9 @@
-"""How well the flagged records meet the planted faults: plain counting, no I/O.
+"""The score card: flagged records compared with planted faults, by counting and without I/O.
 
-A flagged record counts for a fault of its pump if it lies between the fault's start and one
-second after its end; any other flagged record is a false alarm. A fault is counted only if it
-began at least two seconds before the newest judged record: nobody can have seen a later one.
-Records flagged inside such a later fault are no false alarms.
+A flagged record counts for a fault of its pump if it lies between the fault's start and one second
+after its end. Any other flagged record is a false alarm. A fault is counted only if it began at
+least two seconds before the newest judged record, because a later fault could not be flagged yet.
+Records flagged inside such a later fault are not false alarms.
 """
 
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ class PlantedFault:
     columns: tuple[str, ...]
 
     def covers(self, record: "FlaggedMoment") -> bool:
-        """Whether a flagged record counts for this fault."""
+        """Return whether a flagged record counts for this fault."""
         return (
             record.pump == self.pump
             and self.started_at <= record.event_time <= self.ended_at + AFTERMATH
@@ -34,7 +34,7 @@ class PlantedFault:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FlaggedMoment:
-    """A record judged anomalous; its event time is aware UTC."""
+    """The pump and the time of a flagged record; its event time is aware UTC."""
 
     pump: str
     event_time: datetime
@@ -42,7 +42,7 @@ class FlaggedMoment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FaultScore:
-    """How one planted fault fared."""
+    """The result for one planted fault."""
 
     kind: str
     pump: str
@@ -54,7 +54,7 @@ class FaultScore:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScoreCard:
-    """Faults planted, flagged and missed; records flagged for no reason."""
+    """Numbers of planted, flagged and missed faults, and of false alarms."""
 
     planted: int
     flagged: int
@@ -65,12 +65,12 @@ class ScoreCard:
 
     @property
     def false_alarm_share(self) -> float:
-        """False alarms among all records that were flagged for no reason or judged normal."""
+        """False alarms as a share of false alarms and records judged normal together."""
         records = self.false_alarms + self.records_judged_normal
         return self.false_alarms / records if records else 0.0
 
     def as_dict(self) -> dict[str, object]:
-        """For JSON: plain values only."""
+        """Return the score card as plain values for JSON."""
         card = asdict(self)
         for fault in card["faults"]:
             fault["started_at"] = fault["started_at"].isoformat()
@@ -89,11 +89,11 @@ def score_card(
     newest_judged: datetime | None,
     records_judged_normal: int,
 ) -> ScoreCard:
-    """Hold what was flagged against what was planted.
+    """Compare flagged records with planted faults.
 
     Args:
         planted: the faults.
-        flagged: the records judged anomalous.
+        flagged: the flagged records.
         newest_judged: event time of the newest judged record; None if none was judged.
         records_judged_normal: how many records were judged and not flagged.
     """

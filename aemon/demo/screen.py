@@ -1,7 +1,7 @@
-"""What a person sees of the demo: progress, then flagged records as they happen.
+"""The screen of the demo: progress, then flagged records as they happen.
 
-On a terminal a live area at the bottom holds the progress bars and the bursts still going on;
-everything else scrolls above it. Elsewhere (a file, a pipe) every change is one plain line.
+On a terminal, a live area at the bottom shows the progress bars and the open bursts. All other
+output scrolls above it. In a file or a pipe, every change is one plain line.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,47 +22,50 @@ from aemon.demo.bursts import Blame, Burst, Bursts, Flagged
 from aemon.demo.files import ThingsToTry
 from aemon.demo.score_card import ScoreCard
 
-_SHOWN_COLUMNS = 3  # to blame, of a record
+_SHOWN_COLUMNS = 3  # of a record, the columns most to blame
 _SHARE_WIDTH = 12  # characters of a share's bar
 _BAR_WIDTH = 28
-_PLAIN_PARTS = 4  # without a terminal, progress is told each time a quarter is done
-_WHOLE_FROM = 10_000  # digits after the point say nothing in numbers this large
+_PLAIN_PARTS = 4  # without a terminal, progress is shown after each quarter
+_WHOLE_FROM = 10_000  # from this value on, numbers are shown without decimals
 _REFRESH_PER_SECOND = 8
 _STYLES = {"critical": "bold red", "warning": "yellow"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MonitorProgress:
-    """How far a monitor is on its way to a detector."""
+    """The progress of a monitor towards its first detector."""
 
     monitor: str
     collected: int  # records
-    wanted: int
+    needed: int  # records
     training: bool = False
     detector_version: int | None = None
 
     def as_text(self) -> str:
-        """One line for people.
+        """Return the progress as one line.
 
-        >>> MonitorProgress(monitor="pumps", collected=312, wanted=1000).as_text()
+        >>> MonitorProgress(monitor="pumps", collected=312, needed=1000).as_text()
         'collecting 312 of 1000 records'
         """
         if self.detector_version is not None:
             return f"watching with detector {self.detector_version}"
         if self.training:
-            return f"training on {self.wanted} records"
-        return f"collecting {min(self.collected, self.wanted)} of {self.wanted} records"
+            return f"training on {self.needed} records"
+        return f"collecting {min(self.collected, self.needed)} of {self.needed} records"
 
 
 class DemoScreen:
-    """The demo's face; a context manager, fed by `update`. It reads no clock and no database."""
+    """The demo's screen, a context manager; `update` gives it all data.
+
+    The screen itself reads no clock and no database.
+    """
 
     def __init__(self, console: Console, things_to_try: ThingsToTry) -> None:
         self._console = console
         self._things_to_try = things_to_try
         self._progress: tuple[MonitorProgress, ...] = ()
         self._bursts = Bursts()
-        self._said: dict[str, str] = {}  # monitor -> the last plain line about it
+        self._printed: dict[str, str] = {}  # monitor -> its progress in the last plain line
         self._has_detector = False
         self._live = Live(
             console=console,
@@ -89,18 +92,18 @@ class DemoScreen:
         self._bursts = Bursts()
 
     def note(self, text: str) -> None:
-        """Say one thing, such as where the demo lives."""
+        """Print one remark, such as the folder of the demo."""
         self._console.print(Text(text, style="dim"), soft_wrap=True)
 
     def update(
         self, progress: Sequence[MonitorProgress], flagged: Iterable[Flagged], now: datetime
     ) -> None:
-        """Show where the monitors stand and the records flagged since the last call.
+        """Show the progress of the monitors, and the records flagged since the last call.
 
-        Call it a few times a second, with nothing flagged too: that ends the bursts.
+        Call this a few times a second, also without flagged records, so that bursts end.
         """
         self._progress = tuple(progress)
-        self._tell_progress()
+        self._print_progress()
         self._bursts, changes = self._bursts.report(flagged, now)
         for change in changes:
             if change.over:
@@ -111,18 +114,18 @@ class DemoScreen:
             self._live.refresh()
 
     def show_score_card(self, card: ScoreCard) -> None:
-        """The last thing shown: planted faults against flagged records."""
+        """Show the score card, at the end of the demo."""
         self._console.print(score_card_table(card))
 
-    def _tell_progress(self) -> None:
-        """Lines that stay: each quarter on plain output, each first detector anywhere."""
+    def _print_progress(self) -> None:
+        """Print lines: each quarter if this is not a terminal, and each first detector."""
         for progress in self._progress:
             ready = progress.detector_version is not None
             if not self._console.is_terminal or ready:
-                told = f"{progress.monitor}: {progress.as_text()}"
-                if self._said.get(progress.monitor) != _coarse(progress):
-                    self._said[progress.monitor] = _coarse(progress)
-                    self._console.print(Text(told, style="green" if ready else ""), soft_wrap=True)
+                line = f"{progress.monitor}: {progress.as_text()}"
+                if self._printed.get(progress.monitor) != _coarse(progress):
+                    self._printed[progress.monitor] = _coarse(progress)
+                    self._console.print(Text(line, style="green" if ready else ""), soft_wrap=True)
         if not self._has_detector and any(p.detector_version is not None for p in self._progress):
             self._has_detector = True
             self._show_things_to_try()
@@ -134,13 +137,13 @@ class DemoScreen:
             ("status page", self._things_to_try.status_url),
         )
         if not self._console.is_terminal:
-            for name, what in things:
-                self._console.print(f"try {name}: {what}", markup=False, soft_wrap=True)
+            for name, text in things:
+                self._console.print(f"try {name}: {text}", markup=False, soft_wrap=True)
             return
         lines: list[RenderableType] = [
-            Text.assemble((f"{name:<12}", "bold"), (what, "cyan")) for name, what in things[1:]
+            Text.assemble((f"{name:<12}", "bold"), (text, "cyan")) for name, text in things[1:]
         ]
-        # The command stands alone and unframed, so that it can be copied whole.
+        # The command has no frame around it, so that a person can copy it as a whole.
         self._console.print(Panel(Group(*lines), title="try now", title_align="left"))
         self._console.print(Text("or ask in SQL, in another terminal:", style="bold"))
         self._console.print(Text(self._things_to_try.sql, style="cyan"), soft_wrap=True)
@@ -154,28 +157,28 @@ class DemoScreen:
         bars = Table.grid(padding=(0, 1))
         for progress in waiting:
             bar: RenderableType = ProgressBar(
-                total=progress.wanted,
-                completed=min(progress.collected, progress.wanted),
+                total=progress.needed,
+                completed=min(progress.collected, progress.needed),
                 width=_BAR_WIDTH,
                 pulse=progress.training,
             )
             bars.add_row(Text(progress.monitor, style="bold"), bar, progress.as_text())
-        going_on = [_burst_line(burst) for burst in self._bursts.open if burst.records > 1]
+        open_bursts = [_burst_line(burst) for burst in self._bursts.open if burst.records > 1]
         rest: list[RenderableType] = []
-        if not waiting and not going_on and self._progress:
+        if not waiting and not open_bursts and self._progress:
             rest.append(Spinner("dots", Text("all normal; Ctrl-C ends the demo", style="dim")))
-        return Group(*([bars] if waiting else []), *going_on, *rest)
+        return Group(*([bars] if waiting else []), *open_bursts, *rest)
 
 
 def _coarse(progress: MonitorProgress) -> str:
-    """What of a progress is worth a line of its own."""
+    """Return the part of a progress whose change makes a new plain line."""
     if progress.detector_version is not None or progress.training:
         return progress.as_text()
-    return f"part {_PLAIN_PARTS * min(progress.collected, progress.wanted) // progress.wanted}"
+    return f"part {_PLAIN_PARTS * min(progress.collected, progress.needed) // progress.needed}"
 
 
 def _record(record: Flagged) -> RenderableType:
-    """A flagged record in full: when, whose, how odd, and the columns to blame."""
+    """Return a flagged record in full: time, entity, severity, p-value, and columns to blame."""
     style = _STYLES.get(record.severity, "yellow")
     head = Text.assemble(
         (_clock_time(record.event_time), "dim"),
@@ -203,14 +206,14 @@ def _record(record: Flagged) -> RenderableType:
 
 
 def _burst_line(burst: Burst) -> Text:
-    """A burst still going on."""
+    """Return the line of an open burst."""
     return Text.assemble(
         (burst.name, "bold"), f" … {burst.records - 1} more flagged in {burst.seconds:.1f} s"
     )
 
 
 def _burst_end(burst: Burst) -> Text:
-    """A burst that is over: how long it was and its worst record."""
+    """Return the line of a burst that has ended, with its length and its worst record."""
     worst = ", ".join(_blame(blame) for blame in burst.worst.contributions[:2])
     return Text.assemble(
         ("          … ", "dim"),
@@ -225,7 +228,7 @@ def _blame(blame: Blame) -> str:
 
 
 def _value(value: float | str | None) -> str:
-    """A value at a width for people.
+    """Return a value as short text: a number with four digits, or whole if it is large.
 
     >>> _value(5.12345), _value("12.3456789"), _value(123456.7), _value("open"), _value(None)
     ('5.123', '12.35', '123,457', 'open', 'nothing')
@@ -240,13 +243,13 @@ def _value(value: float | str | None) -> str:
 
 
 def _clock_time(moment: datetime) -> str:
-    """Time of day in the person's zone, to a tenth of a second."""
+    """Return the time of day in the local time zone, to a tenth of a second."""
     local = moment.astimezone()
     return f"{local:%H:%M:%S}.{local.microsecond // 100_000}"
 
 
 def score_card_table(card: ScoreCard) -> RenderableType:
-    """The score card as a table with one row a fault, and a line of totals."""
+    """Return the score card as a table with a row for each fault, and a line of totals."""
     table = Table(title="planted faults", title_justify="left", title_style="bold")
     for heading in ("fault", "pump", "columns"):
         table.add_column(heading)

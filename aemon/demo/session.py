@@ -1,4 +1,4 @@
-"""One demo from beginning to end: a plant and a daemon as processes, watched through the store."""
+"""One demo from start to end: plant and daemon as processes, with results read from the store."""
 
 import contextlib
 import shutil
@@ -29,11 +29,11 @@ from aemon.store import queries
 from aemon.store.engine import open_engine
 from aemon.store.store import Store
 
-PLANT = "pumps"  # the monitor whose faults are planted
-HOST = "host"  # the one that watches this machine
+PLANT = "pumps"  # the monitor of the plant, in which faults are planted
+HOST = "host"  # the monitor of this machine
 LOOK_EVERY_SECONDS = 0.25
-_STOP_SECONDS = 12  # a daemon ends within ten
-_MOST_SHOWN = 500  # flagged records taken in at one look
+_STOP_SECONDS = 12  # a daemon ends within ten seconds
+_MOST_SHOWN = 500  # flagged records read at a time
 
 
 class DemoFailedError(RetriableError):
@@ -42,16 +42,16 @@ class DemoFailedError(RetriableError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DemoResult:
-    """What a demo showed; seconds count from its start."""
+    """The results of a demo; seconds count from its start."""
 
     first_detector_seconds: float | None
     first_fault_flagged_seconds: float | None
-    host_flagged: int  # records of this machine; nothing was planted there
+    host_flagged: int  # records of this machine, which has no planted faults
     host_scored: int
     card: ScoreCard
 
     def as_dict(self) -> dict[str, object]:
-        """For JSON."""
+        """Return the results as plain values for JSON."""
         return {
             "first_detector_seconds": self.first_detector_seconds,
             "first_fault_flagged_seconds": self.first_fault_flagged_seconds,
@@ -68,7 +68,7 @@ def run_demo(
     """Run until `seconds` are over or Ctrl-C, then stop both processes.
 
     Raises:
-        DemoFailedError: the plant or the daemon ended by itself; the text holds its last words.
+        DemoFailedError: the plant or the daemon ended by itself; the message has its last output.
     """
     started_at, began = clock(), time.monotonic()
     config = load_config(files.config)
@@ -109,7 +109,11 @@ def run_demo(
 
 
 def free_port() -> int:
-    """Aemon's own port if nothing uses it, else any free one."""
+    """Return aemon's default port if it is free, otherwise any free port.
+
+    Raises:
+        DemoFailedError: no port is free.
+    """
     for port in (DEFAULT_PORT, 0):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -120,7 +124,7 @@ def free_port() -> int:
 
 
 def prepare_demo(folder: Path) -> tuple[DemoFiles, DemoScreen]:
-    """Write the demo's files and build its screen on standard error, so that JSON stays alone."""
+    """Write the demo's files, and make its screen on standard error: standard output is for JSON."""
     from rich.console import Console
 
     files = write_demo_files(folder, port=free_port())
@@ -132,7 +136,10 @@ def prepare_demo(folder: Path) -> tuple[DemoFiles, DemoScreen]:
 
 @contextlib.contextmanager
 def _process(arguments: list[str], log: IO[str]) -> Iterator[subprocess.Popen[str]]:
-    """A Python process in a session of its own: Ctrl-C is the demo's, which stops it in order."""
+    """Run a Python process in a session of its own, so that Ctrl-C reaches only the demo.
+
+    The demo then stops its processes in order.
+    """
     process = subprocess.Popen(  # noqa: S603 -- our own modules
         [sys.executable, *arguments], stdout=log, stderr=log, text=True, start_new_session=True
     )
@@ -168,11 +175,11 @@ def _ready(files: DemoFiles) -> bool:
 def _last_lines(log: IO[str]) -> str:
     log.seek(0)
     lines = log.read().strip().splitlines()
-    return " ".join(line.strip() for line in lines[-2:]) or "it said nothing"
+    return " ".join(line.strip() for line in lines[-2:]) or "without any output"
 
 
 class _Watch:
-    """Looks into the store and remembers which flagged records were shown."""
+    """A reader of the store that remembers which flagged records were shown."""
 
     def __init__(self, store: Store, config: Config) -> None:
         self._store = store
@@ -181,6 +188,7 @@ class _Watch:
         self._began = utc_now()
 
     def look(self) -> tuple[list[MonitorProgress], list[Flagged]]:
+        """Return the progress of all monitors, and the flagged records not returned before."""
         monitors = queries.overview(self._store, self._config.monitors, self._began)
         flagged = queries.flagged_records(self._store, since=self._began, limit=_MOST_SHOWN)
         fresh = [
@@ -192,14 +200,14 @@ class _Watch:
         return [self._progress(monitor) for monitor in monitors], [_flagged(r) for r in fresh]
 
     def _progress(self, monitor: queries.MonitorOverview) -> MonitorProgress:
-        wanted = needed_for(0, self._config.monitors[monitor.name])  # the demo names a number
+        needed = needed_for(0, self._config.monitors[monitor.name])  # min_records is configured
         run = monitor.last_score
         collected = run.records_read if run and run.outcome == Outcome.COLLECTING else 0
         return MonitorProgress(
             monitor=monitor.name,
             collected=collected,
-            wanted=wanted,
-            training=collected >= wanted,
+            needed=needed,
+            training=collected >= needed,
             detector_version=monitor.detector_version,
         )
 
@@ -221,7 +229,7 @@ def _flagged(record: queries.FlaggedRecord) -> Flagged:
 
 
 def _result(store: Store, files: DemoFiles, started_at: datetime) -> DemoResult:
-    """Hold all that was flagged against what was planted."""
+    """Compare all flagged records with the planted faults."""
     flagged = queries.flagged_records(store, monitor=PLANT, limit=1_000_000)
     totals = {m.name: m for m in queries.overview(store, [PLANT, HOST], started_at)}
     planted = read_planted_faults(files.plant_database)

@@ -1,4 +1,4 @@
-"""Asking the running daemon how it is, over its own HTTP; it may not be there."""
+"""A client that asks the running daemon for its status over HTTP."""
 
 import base64
 import http.client
@@ -21,19 +21,19 @@ from aemon.web.tls import client_context
 
 PATIENCE_SECONDS = 2.0
 _ANY_HOST = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 -- asked, not listened on
-_SHOW = "http.client says what to show; the web configuration, whom that is"
+_SHOW = "set credentials under http.client that the web configuration accepts"
 _REFUSED: Mapping[int, str] = {HTTPStatus.UNAUTHORIZED: _SHOW, HTTPStatus.FORBIDDEN: _SHOW}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a daemon answered, or why it did not.
+    """The answer of a daemon, or the reason why there is none.
 
     Attributes:
-        address: `host:port` that was asked.
-        status: `/status.json`; None without a daemon.
-        why: what was heard instead of it.
-        todo: what to do about that, where it is known.
+        address: the `host:port` that was asked.
+        status: the contents of `/status.json`; None without an answer.
+        why: why there is no status; empty if there is.
+        todo: what to do about that; empty if unknown.
     """
 
     address: str
@@ -49,21 +49,21 @@ class _NoAnswerError(Exception):
 
 
 def ask_daemon(config: Config) -> Answer:
-    """Ask at the configured address; of whatever goes wrong, the answer tells.
+    """Ask the daemon at the configured address for its status; errors are part of the answer.
 
-    With the credentials of `http.client`. A daemon with TLS is known by the certificate of its web
-    configuration, whatever names that bears.
+    The request has the credentials of `http.client`. A daemon with TLS is identified by the
+    certificate of its web configuration, whatever host names this certificate has.
     """
     host, _, port = config.http.listen.rpartition(":")
     address = f"{_ANY_HOST.get(host, host)}:{port}"
     if port.strip("0") == "":
-        return Answer(address=address, status=None, why="http.listen names no port to ask at")
+        return Answer(address=address, status=None, why="http.listen names no port")
     try:
         status = _fetch(address, _tls(config), _credentials(config.http.client))
     except _NoAnswerError as nothing:
         return Answer(address=address, status=None, why=str(nothing), todo=nothing.todo)
     if status["store"] != public_address(store_url(config.store.get_secret_value())):
-        why = f"the daemon at {address} has another store, {status['store']}"
+        why = f"the daemon at {address} uses another store, {status['store']}"
         return Answer(address=address, status=None, why=why)
     return Answer(address=address, status=status)
 
@@ -71,7 +71,7 @@ def ask_daemon(config: Config) -> Answer:
 def _fetch(
     address: str, context: ssl.SSLContext | None, credentials: Mapping[str, str]
 ) -> Mapping[str, Any]:
-    # No proxy of the environment stands between a host and itself, and no redirection is followed.
+    # The daemon is on this host, so no proxy is used, and no redirection is followed.
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.HTTPHandler(),
@@ -88,7 +88,7 @@ def _fetch(
             status["store"]
     except urllib.error.HTTPError as error:
         with error:
-            why = f"{address} answers, but tells nothing: {error.code} {error.reason}"
+            why = f"{address} answers, but not with its status: {error.code} {error.reason}"
             raise _NoAnswerError(why, _REFUSED.get(error.code, "")) from None
     except OSError as error:
         reason = getattr(error, "reason", error)
@@ -97,7 +97,7 @@ def _fetch(
             raise _NoAnswerError(why) from None
         raise _NoAnswerError(f"the daemon does not answer at {address}") from None
     except (http.client.HTTPException, ValueError, KeyError, TypeError):
-        raise _NoAnswerError(f"what answers at {address} is no aemon") from None
+        raise _NoAnswerError(f"the program that answers at {address} is not aemon") from None
     return status
 
 
@@ -105,10 +105,10 @@ def _tls(config: Config) -> ssl.SSLContext | None:
     if config.http.web_config is None:
         return None
     client = config.http.client
-    shown = (client.cert_file, client.key_file) if client.cert_file and client.key_file else None
+    pair = (client.cert_file, client.key_file) if client.cert_file and client.key_file else None
     try:
         settings = read_web_config(config.http.web_config)[0].tls_server_config
-        return None if settings is None else client_context(settings, shown)
+        return None if settings is None else client_context(settings, pair)
     except ConfigError as error:
         raise _NoAnswerError(error.message, error.todo) from None
     except OSError as error:
@@ -119,6 +119,6 @@ def _credentials(client: ClientSettings) -> dict[str, str]:
     if client.token:
         return {"Authorization": f"Bearer {client.token.get_secret_value()}"}
     if client.user and client.password:
-        shown = f"{client.user}:{client.password.get_secret_value()}".encode()
-        return {"Authorization": f"Basic {base64.b64encode(shown).decode()}"}
+        pair = f"{client.user}:{client.password.get_secret_value()}".encode()
+        return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
     return {}

@@ -1,4 +1,4 @@
-"""Finding what is wrong with an installation: every check is one function, and none stops others."""
+"""The diagnosis of an installation: each check is a function, and no failed check stops others."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -21,18 +21,17 @@ P = ParamSpec("P")
 
 
 def diagnose(path: Path) -> Iterator[Finding]:
-    """What every check finds, in the order of what rests on what."""
+    """Yield the findings of all checks; a check follows the checks that it depends on."""
     try:
         config = load_config(path)
     except AemonError as broken:
-        todo = broken.todo or "correct it; aemon config schema tells what may stand there"
-        *others, last = broken.message.splitlines()  # a mistake a line
+        todo = broken.todo or "correct it; aemon config schema shows what is allowed there"
+        *others, last = broken.message.splitlines()  # one mistake on each line
         yield from (error("configuration", other, "") for other in others)
         yield error("configuration", last, todo)
         return
     count = len(config.monitors)
-    told = f"{count} monitor{'' if count == 1 else 's'}"
-    yield ok("configuration", f"{path} is valid, with {told}")
+    yield ok("configuration", f"{path} is valid, with {count} monitor{'' if count == 1 else 's'}")
     for check in host_checks.CHECKS:
         yield from _found(check.__name__, check, config, path)
     yield from _found("source", monitor_checks.sources, config, utc_now)
@@ -45,14 +44,15 @@ def diagnose(path: Path) -> Iterator[Finding]:
 def _found(
     name: str, check: Callable[P, Finding | Iterable[Finding]], *args: P.args, **kwargs: P.kwargs
 ) -> Iterator[Finding]:
-    """What a check finds; that it cannot look is a finding, too."""
+    """Yield the findings of a check. If the check itself fails, that is a finding, too."""
     try:
         found = check(*args, **kwargs)
         yield from [found] if isinstance(found, Finding) else found
     except AemonError as broken:
         yield error(name.replace("_", " "), broken.message, broken.todo)
     except OSError as broken:
-        yield error(name.replace("_", " "), f"cannot look: {broken}", "see who runs this command")
+        todo = "run this command as a user who may read it"
+        yield error(name.replace("_", " "), f"the check failed: {broken}", todo)
 
 
 def _store(config: Config) -> Iterator[Finding]:
@@ -70,8 +70,8 @@ def _store(config: Config) -> Iterator[Finding]:
             return
         yield ok("store", f"{address} answers")
         if revision != revisions.HEAD_REVISION:
-            told = f"schema {revision}, and this aemon has {revisions.HEAD_REVISION}"
-            yield error("schema", told, "back it up, then: aemon db upgrade")
+            what = f"schema {revision}, and this aemon needs {revisions.HEAD_REVISION}"
+            yield error("schema", what, "back the store up, then: aemon db upgrade")
             return
         for check in (*store_checks.CHECKS, *monitor_checks.OF_STORE):
             yield from _found(check.__name__, check, store, config)
@@ -87,7 +87,7 @@ def _daemon(config: Config) -> Finding:
     version = answer.status["aemon"]
     if version != __version__:
         what = f"the daemon at {answer.address} is aemon {version}, and this is {__version__}"
-        return warning("daemon", what, "restart it, so that it is what is installed")
+        return warning("daemon", what, "restart it, so that it runs the installed version")
     health = str(answer.status["health"])
     if health.startswith("dead"):
         return error("daemon", f"{answer.address}: {health}", "restart it, and report this")

@@ -1,20 +1,27 @@
-"""What `aemon doctor` finds: how bad it is, what it is, and what to do."""
+"""The findings of `aemon doctor`: level, text, and what to do."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How bad a finding is."""
+    """The level of a finding."""
 
     OK = "ok"
-    WARNING = "warning"  # something may go wrong, or waits for a person
+    WARNING = "warning"  # something may fail, or waits for a person
     ERROR = "error"  # something does not work
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """What one check has found; `todo` says what to do about it."""
+    """A finding of a check.
+
+    Attributes:
+        check: the name of the check.
+        level: how bad the finding is.
+        what: the finding, as a sentence.
+        todo: what to do about the finding; empty if nothing needs to be done.
+    """
 
     check: str
     level: Level
@@ -23,15 +30,15 @@ class Finding:
 
 
 def ok(check: str, what: str) -> Finding:
-    """All is well."""
+    """Return a finding without a problem."""
     return Finding(check=check, level=Level.OK, what=what)
 
 
 def warning(check: str, what: str, todo: str) -> Finding:
-    """Something may go wrong."""
+    """Return a finding of something that may fail, or that waits for a person."""
     return Finding(check=check, level=Level.WARNING, what=what, todo=todo)
 
 
 def error(check: str, what: str, todo: str) -> Finding:
-    """Something does not work."""
+    """Return a finding of something that does not work."""
     return Finding(check=check, level=Level.ERROR, what=what, todo=todo)

@@ -1,4 +1,4 @@
-"""What can be wrong with a host and the configuration file on it."""
+"""Checks of the host and of the configuration file."""
 
 import re
 import resource
@@ -23,48 +23,50 @@ from aemon.sources.sql.settings import SqlSource
 from aemon.web.access import exposure, load_access
 from aemon.web.connections import MOST
 
-FILES_A_MONITOR = 6  # a source's connection, and its share of all else
+FILES_A_MONITOR = 6  # a source's connection, and the monitor's share of all other files
 FILES_AT_LEAST = 128 + MOST
 IMPORT_SECONDS = 60.0
-_CREDENTIALS = re.compile("auth|key|secret|token", re.IGNORECASE)  # in the name of a header
+_HEADERS_WITH_CREDENTIALS = re.compile(
+    "auth|key|secret|token", re.IGNORECASE
+)  # parts of their names
 _GROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def secrets(config: Config, path: Path) -> Finding:
-    """Whether others can read a password in the configuration file."""
+    """Check that other users cannot read a password in the configuration file."""
     text = path.read_text(encoding="utf-8")
     passwords = [password for url in _urls(config) if (password := _password(url))]
-    passwords += _shown(config)
+    passwords += _credentials(config)
     open_to_others = stat.S_IMODE(path.stat().st_mode) & (stat.S_IRGRP | stat.S_IROTH)
     if open_to_others and any(password in text for password in passwords):
         return warning(
             "secrets",
             f"{path} holds a password, and others on this host can read it",
-            f"chmod 600 {path}, or write ${{file:/run/secrets/x}} in its place",
+            f"chmod 600 {path}, or replace the password by ${{file:/run/secrets/x}}",
         )
-    return ok("secrets", f"no password in {path} is open to others")
+    return ok("secrets", f"others on this host can read no password in {path}")
 
 
 def drivers(config: Config, _path: Path) -> Finding:
-    """Whether the driver of PostgreSQL is there, if it is needed."""
+    """Check that the driver of PostgreSQL is installed if it is needed."""
     needed = any(url.startswith("postgresql") for url in _urls(config))
     if needed and find_spec("psycopg") is None:
         return error("drivers", "psycopg is not installed", "pip install 'aemon[postgresql]'")
-    return ok("drivers", "what the store needs is installed")
+    return ok("drivers", "all needed drivers are installed")
 
 
 def time_zones(_config: Config, _path: Path) -> Finding:
-    """Whether there is a time zone database."""
+    """Check that there is a time zone database."""
     count = len(available_timezones())
     if not count:
         return error(
             "time zones", "there is no time zone database", "install tzdata: pip install tzdata"
         )
-    return ok("time zones", f"{count} are known")
+    return ok("time zones", f"{count} time zones are known")
 
 
 def training(_config: Config, _path: Path) -> Finding:
-    """Whether a worker could train: torch loads in a process of its own."""
+    """Check that a worker could train: torch loads in a process of its own."""
     command = [sys.executable, "-c", "import torch; print(torch.__version__)"]
     try:
         done = subprocess.run(  # noqa: S603 -- this interpreter
@@ -72,7 +74,7 @@ def training(_config: Config, _path: Path) -> Finding:
         )
     except subprocess.TimeoutExpired:
         what = f"torch did not load within {IMPORT_SECONDS:g} s"
-        return warning("training", what, "look for what keeps this host busy")
+        return warning("training", what, "find out which process keeps this host busy")
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         return error("training", f"torch does not load: {last}", "pip install torch")
@@ -80,45 +82,45 @@ def training(_config: Config, _path: Path) -> Finding:
 
 
 def memory(config: Config, _path: Path) -> Finding:
-    """Whether a training worker may take more than there is."""
+    """Check that training workers may not take more memory than is available."""
     limits = sorted((one.life.train_memory for one in config.monitors.values()), reverse=True)
     largest = limits[: config.trainings_at_once]
-    wanted = sum(largest)
-    there = psutil.virtual_memory().available
+    needed = sum(largest)
+    available = psutil.virtual_memory().available
     try:
         limit = _GROUP_LIMIT.read_text().strip()
     except OSError:
         limit = ""
     if limit.isdigit():
-        there = min(there, int(limit))
-    told = f"{there / 1e9:.1f} GB are available"
-    if wanted > there:
+        available = min(available, int(limit))
+    what = f"{available / 1e9:.1f} GB are available"
+    if needed > available:
         trainings = "a training" if len(largest) == 1 else f"{len(largest)} trainings at once"
         return warning(
             "memory",
-            f"{trainings} may take up to {wanted / 1e9:.1f} GB; {told}",
+            f"{trainings} may use up to {needed / 1e9:.1f} GB; {what}",
             "lower life.train_memory, so that a training that grows is ended before the host "
             "runs out of memory",
         )
-    return ok("memory", told)
+    return ok("memory", what)
 
 
 def open_files(config: Config, _path: Path) -> Finding:
-    """Whether the daemon may open as many files as its monitors need."""
+    """Check that the daemon may open as many files as its monitors need."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     count = len(config.monitors)
     needed = FILES_AT_LEAST + FILES_A_MONITOR * count
     if limit != resource.RLIM_INFINITY and limit < needed:
         return warning(
             "open files",
-            f"{limit} may be open at once; {count} monitors need up to {needed}",
+            f"{limit} files may be open at once; {count} monitors need up to {needed}",
             f"ulimit -n {needed}, or LimitNOFILE={needed} in the systemd unit",
         )
-    return ok("open files", f"{limit} may be open at once, {needed} are needed at most")
+    return ok("open files", f"{limit} files may be open at once, {needed} are needed at most")
 
 
 def http_port(config: Config, _path: Path) -> Finding:
-    """Whether more can be seen on the port than should be."""
+    """Check who can read and push on the HTTP port."""
     access = load_access(config.http.web_config)
     exposed = exposure(access.settings, config.http.listen.rpartition(":")[0])
     key = access.settings.tls_server_config and access.settings.tls_server_config.key_file
@@ -126,15 +128,17 @@ def http_port(config: Config, _path: Path) -> Finding:
         todo = "see `aemon docs http-and-security`, or listen on 127.0.0.1"
         return warning("http port", exposed, todo)
     if key and key.stat().st_mode & stat.S_IROTH:
-        return warning("http port", f"everybody on this host can read {key}", f"chmod 640 {key}")
+        return warning("http port", f"every user of this host can read {key}", f"chmod 640 {key}")
     if access.settings.ignored:
-        return warning("http port", access.settings.ignored, "leave the key out, or live with it")
+        todo = "leave the key out, or accept that it is ignored"
+        return warning("http port", access.settings.ignored, todo)
     pushed = [name for name, one in config.monitors.items() if isinstance(one.source, PushSource)]
     if pushed and not access.settings.allows_push:
         todo = "give a user or a token the permission push; see `aemon docs http-and-security`"
-        return warning("http port", f"nobody may push records to {', '.join(pushed)}", todo)
-    told = "takes credentials" if access.settings.takes_credentials else "takes no credentials"
-    return ok("http port", f"{config.http.listen} {told}")
+        what = f"no user or token may push records to {', '.join(pushed)}"
+        return warning("http port", what, todo)
+    what = "requires" if access.settings.takes_credentials else "does not require"
+    return ok("http port", f"{config.http.listen} {what} credentials")
 
 
 CHECKS = (secrets, drivers, time_zones, training, memory, open_files, http_port)
@@ -146,17 +150,25 @@ def _urls(config: Config) -> list[str]:
     return [config.store.get_secret_value(), *urls]
 
 
-def _shown(config: Config) -> Iterator[str]:
-    """What is shown to receivers, to sources, and to the daemon itself."""
+def _credentials(config: Config) -> Iterator[str]:
+    """Yield the credentials for receivers, for sources, and for the daemon itself."""
     given = [config.http.client.token, config.http.client.password]
     for monitor in config.monitors.values():
         if not isinstance(monitor.source, SqlSource):
             headers = getattr(monitor.source, "headers", {})
-            plain = [value for name, value in headers.items() if not _CREDENTIALS.search(name)]
+            plain = [
+                value
+                for name, value in headers.items()
+                if not _HEADERS_WITH_CREDENTIALS.search(name)
+            ]
             given += [secret for secret in secrets_of(monitor.source) if secret not in plain]
     for receiver in config.notify.values():
         given.append(receiver.bearer_token)
-        given += [value for name, value in receiver.headers.items() if _CREDENTIALS.search(name)]
+        given += [
+            value
+            for name, value in receiver.headers.items()
+            if _HEADERS_WITH_CREDENTIALS.search(name)
+        ]
         given.append(receiver.basic_auth.password if receiver.basic_auth else None)
         if receiver_of(receiver).address_is_secret:
             given.append(receiver.url)

@@ -1,4 +1,4 @@
-"""What can be wrong with what is watched: sources, detectors, and how their runs ended."""
+"""Checks of monitors: their sources, detectors, runs and records."""
 
 import time
 from collections.abc import Iterator
@@ -31,24 +31,24 @@ from aemon.store.store import Store
 
 LATELY = timedelta(days=1)
 UNTOUCHED = timedelta(hours=1)
-"""Whoever writes a line has finished it after so long."""
+"""The last line of a file that has not changed for this time is not being written any more."""
 
 REJECTED_SHARE = 0.01
-"""So few records without time or key are no news, as for the alert AemonRecordsRejected."""
+"""A smaller share of rejected records is not reported, as in the alert AemonRecordsRejected."""
 
-LISTENED_SECONDS = 1.0  # to each live source; what is refused is refused by then
+LISTENED_SECONDS = 1.0  # to each live source; a refusal arrives within this time
 
 _MINUTE = timedelta(minutes=1)
-_TOLD = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.MISFIRED)
+_BAD = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.MISFIRED)
 
 
 def sources(config: Config, clock: Clock) -> Iterator[Finding]:
-    """Whether each source can be read, and delivers."""
+    """Check that each source can be read, and delivers records."""
     for name, settings in config.monitors.items():
         try:
             yield _source(name, settings, clock)
         except AemonError as broken:
-            todo = broken.todo or f"aemon check {name} shows what it would read"
+            todo = broken.todo or f"aemon check {name} shows what aemon would read"
             yield error("source", f"{name}: {broken.message}", todo)
 
 
@@ -57,7 +57,7 @@ def _source(name: str, settings: MonitorSettings, clock: Clock) -> Finding:
         with closing(open_stream(settings.source, clock=clock)) as stream:
             deadline = time.monotonic() + LISTENED_SECONDS
             while time.monotonic() < deadline:
-                stream.take(1)  # says what keeps records from coming
+                stream.take(1)  # raises the error that keeps records from arriving
                 time.sleep(0.05)
             return ok("source", f"{name}: {stream.describe()}, a live source")
     source = open_replayable(settings.source, clock=clock)
@@ -68,11 +68,11 @@ def _source(name: str, settings: MonitorSettings, clock: Clock) -> Finding:
         source.close()
     frame = read.frame
     if not len(frame) and read.fetched:
-        told = "; ".join(rejections(frame.rejected, read.examples))
+        reasons = "; ".join(rejections(frame.rejected, read.examples))
         todo = f"aemon check {name} shows whether any record can be judged"
-        return warning("source", f"{name}: the newest record cannot be judged: {told}", todo)
+        return warning("source", f"{name}: the newest record cannot be judged: {reasons}", todo)
     if not len(frame):
-        todo = "nothing can be learned before records come in"
+        todo = "no detector can be trained before records arrive"
         return warning("source", f"{name}: there are no records", todo)
     newest = pd.Timestamp(frame.times[-1]).tz_localize("UTC").to_pydatetime()
     age, stale = clock() - newest, settings.stale_age(clock())
@@ -81,29 +81,29 @@ def _source(name: str, settings: MonitorSettings, clock: Clock) -> Finding:
             "source",
             f"{name}: the newest record is {_age(age)} old, and stale_after is "
             f"{format_duration(stale)}",
-            "see whether records still come in; a wrong time zone looks like this, too; where they "
-            "come only now and then, raise stale_after",
+            "see whether records still arrive; a wrong time zone looks like this, too; if records "
+            "are rare, raise stale_after",
         )
-    told = f"{name}: the newest record is of {newest:%Y-%m-%d %H:%M:%S} UTC"
+    what = f"{name}: the newest record is of {newest:%Y-%m-%d %H:%M:%S} UTC"
     if hides:
-        told += (
-            f"; keys do not tell which are new, and what comes more than {format_duration(LOOK_BACK)} "
-            "behind it is not found: lateness looks longer"
+        what += (
+            "; keys do not show which records are new: records that arrive more than "
+            f"{format_duration(LOOK_BACK)} behind it are not found; set lateness to look longer"
         )
-    return ok("source", told)
+    return ok("source", what)
 
 
 def unread_files(config: Config) -> Iterator[Finding]:
-    """Which files of the folders that are watched no monitor reads."""
+    """Find files in the watched folders that no monitor reads."""
     found: dict[str, Files] = {}
     for name, settings in config.monitors.items():
         if isinstance(settings.source, CsvSource):
-            with suppress(AemonError):  # the check of sources tells
+            with suppress(AemonError):  # the check of sources reports it
                 found[name] = files_of(settings.source.path)
     read = {path.resolve() for files in found.values() for path in files.read.values()}
     for name, files in found.items():
         if files.closed:
-            what = f"{name}: may not list or enter {listed(files.closed, files.base)}"
+            what = f"{name}: aemon may not list or enter {listed(files.closed, files.base)}"
             yield warning("files", what, PERMIT)
         if _is_one_file(config.monitors[name], files):
             continue
@@ -115,7 +115,7 @@ def unread_files(config: Config) -> Iterator[Finding]:
         if left:
             verb = "file beside is" if len(left) == 1 else "files beside are"
             what = f"{name}: {len(left)} {verb} read by no monitor: {listed(left, files.base)}"
-            todo = "a pattern as path names the files to be read, such as path: exports/*.txt"
+            todo = "use a pattern as path to name the files to be read, such as path: exports/*.txt"
             yield warning("files", what, todo)
 
 
@@ -126,7 +126,7 @@ def _is_one_file(settings: MonitorSettings, files: Files) -> bool:
 
 
 def open_ends(config: Config, clock: Clock) -> Iterator[Finding]:
-    """Which files that nobody writes to any more end without a line end: that line is not read."""
+    """Find files, no longer written, whose last line has no line end: this line is not read."""
     since = (clock() - UNTOUCHED).timestamp()
     for name, settings in config.monitors.items():
         if not isinstance(settings.source, CsvSource):
@@ -136,13 +136,13 @@ def open_ends(config: Config, clock: Clock) -> Iterator[Finding]:
             quiet = [path for path in files.read.values() if path.stat().st_mtime < since]
             left = [path for path in quiet if ends_open(path)]
             if left:
-                what = f"{name}: the last line is not read, for it has no line end, of "
-                todo = "write a line end behind it, if it is whole"
+                what = f"{name}: the last line is not read, because it has no line end: "
+                todo = "add a line end, unless the last line is incomplete"
                 yield warning("files", what + listed(left, files.base), todo)
 
 
 def detectors(store: Store, config: Config) -> Iterator[Finding]:
-    """Which monitors have no detector and why, and whose cannot be read."""
+    """Check that each monitor has a detector, which can be read and keeps its target rate."""
     known = overview(store, config.monitors, store.now() - LATELY)
     for name in sorted(set(config.monitors) - {monitor.name for monitor in known}):
         yield warning("detector", f"{name} has never run", "start it: aemon run")
@@ -162,21 +162,22 @@ def detectors(store: Store, config: Config) -> Iterator[Finding]:
 
 
 def _promise(monitor: MonitorOverview, settings: MonitorSettings) -> Finding:
-    """Whether a detector flags about as much as it promised."""
+    """Check that the realised rate of a detector is near its target rate."""
     name, version = monitor.name, monitor.detector_version
     realised, rate = monitor.realised, monitor.false_alarm_rate or 0.0
     if not monitor.breaks_promise:
         return ok("detector", f"{name}: detector {version}")
     what = (
         f"{name}: detector {version} has flagged {realised.flagged} of {realised.judged} records, "
-        f"{realised.flagged / realised.judged:.0%}, where {rate:.2%} of normal ones are promised: "
-        f"it learned from {monitor.training_records} records that did not show what is normal"
+        f"{realised.flagged / realised.judged:.0%}, but its target rate is {rate:.2%} of normal "
+        f"records: its {monitor.training_records} training records did not show all normal data"
     )
     todo = (
-        f"aemon train {name} learns from those, too; a fault that lasts looks the same: look first"
+        "check first that the flagged records are not a lasting fault; if they are normal, "
+        f"aemon train {name} uses them for training, too"
     )
     if settings.min_records is not None:
-        todo += "; without min_records a first detector learns from all records there are"
+        todo += "; without min_records a first detector is trained on all present records"
     return warning("detector", what, todo)
 
 
@@ -187,33 +188,33 @@ def _none_yet(monitor: MonitorOverview) -> Finding:
         return error("detector", what, f"aemon check {name}, then aemon train {name}")
     if score is None:
         return warning("detector", f"{name} has never run", "start it: aemon run")
-    todo = "it is trained by itself when there are enough; fewer will do with min_records"
+    todo = "aemon trains it once there are enough records; min_records lowers their number"
     return warning("detector", f"{name} has no detector yet: {score.reason}", todo)
 
 
 def runs(store: Store, config: Config) -> Iterator[Finding]:
-    """Which runs of the last day ended badly, or were lost."""
+    """Find runs of the last day that failed, timed out, did not start in time, or were lost."""
     since = store.now() - LATELY
     fine = True
-    for bad in bad_ends(store, since, _TOLD):
+    for bad in bad_ends(store, since, _BAD):
         if bad.monitor in config.monitors:
             fine = False
             what = f"{bad.monitor}: {bad.count} {bad.job} runs {bad.outcome} in the last day"
-            told = f"the last: {bad.reason}" if bad.reason else "see the table runs"
-            yield warning("runs", what, told)
+            todo = f"the last: {bad.reason}" if bad.reason else "see the table runs"
+            yield warning("runs", what, todo)
     for name, settings in config.monitors.items():
         longest = max(settings.score_timeout, settings.train_timeout)
         count = lost_runs(store, name, since, store.now() - 2 * longest)
         if count:
             fine = False
-            what = f"{name}: {count} runs were lost in the last day with the aemon that ran them"
-            yield warning("runs", what, "see why it ended: killed, out of memory, power cut?")
+            what = f"{name}: {count} runs were lost in the last day, because their daemon died"
+            yield warning("runs", what, "find out why it died: killed, out of memory, power cut?")
     if fine:
-        yield ok("runs", "none of the last day failed, timed out, came too late or was lost")
+        yield ok("runs", "no run of the last day failed, timed out, started too late or was lost")
 
 
 def records(store: Store, config: Config) -> Iterator[Finding]:
-    """Which records of the last day were read and got no verdict."""
+    """Find records of the last day that were read and got no verdict, and unusual traffic."""
     fine = True
     for one in unjudged(store, store.now() - LATELY):
         if one.monitor not in config.monitors:
@@ -223,7 +224,8 @@ def records(store: Store, config: Config) -> Iterator[Finding]:
             what = (
                 f"{one.monitor}: {one.too_late} records of the last day came too late to be judged"
             )
-            yield warning("records", what, "raise lateness: the next ones are judged then")
+            todo = "raise lateness, so that later records of this kind are judged"
+            yield warning("records", what, todo)
         others = one.rejected - one.too_late
         if others > REJECTED_SHARE * one.read:
             fine = False
@@ -236,25 +238,28 @@ def records(store: Store, config: Config) -> Iterator[Finding]:
                 "columns.only_when does not hold"
             )
             todo = (
-                f"if the machine was at work, aemon check {one.monitor} shows what its columns hold"
+                f"if the machine was running, aemon check {one.monitor} shows the columns' values"
             )
             yield warning("records", what, todo)
     for name, settings in config.monitors.items():
         with store.reading() as connection:
             unusual = unusual_traffic(connection, name)
-        for told in unusual:
+        for sentence in unusual:
             fine = False
-            todo = "look after the device and its connection; silent_after and watch_rate set what is told"
-            yield warning("records", f"{name}: {told}", todo)
+            todo = (
+                "check the device and its connection; silent_after and watch_rate set what is "
+                "reported"
+            )
+            yield warning("records", f"{name}: {sentence}", todo)
         if isinstance(settings.source, SqlSource):
-            with suppress(AemonError):  # a position that makes no sense is told by the next run
+            with suppress(AemonError):  # the next run reports a position that cannot be read
                 yield from _given_up(name, keys_given_up(_of_rows(store, name, settings.source)))
     if fine:
-        yield ok("records", "those of the last day were judged, but for one in a hundred at most")
+        yield ok("records", "of the last day's records, at most one in a hundred was not judged")
 
 
 def _of_rows(store: Store, name: str, source: SqlSource) -> Watermark | None:
-    """Return the watermark of a table, also where records are made of its rows."""
+    """Return the watermark of the table, even if records are made from several of its rows."""
     mark = store.mark(name).watermark
     if not source.holds_readings:
         return mark
@@ -266,9 +271,9 @@ def _given_up(name: str, keys: int) -> Iterator[Finding]:
     if keys:
         yield ok(
             "records",
-            f"{name}: {keys} keys that were missing below the newest one did not come within "
-            f"{format_duration(LOOKED_FOR)}: their rows were rolled back or deleted, or came later "
-            "and are not judged; lateness looks longer",
+            f"{name}: {keys} keys that were missing below the newest one did not arrive within "
+            f"{format_duration(LOOKED_FOR)}: their rows were rolled back or deleted, or arrived "
+            "later and are not judged; set lateness to look longer",
         )
 
 

@@ -1,4 +1,4 @@
-"""What can be wrong with a results database, and with the daemons that share it."""
+"""Checks of the results database, and of the daemons that share it."""
 
 import shutil
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ _NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "
 
 
 def tables(store: Store, _config: Config) -> Finding:
-    """Whether the schema is this version's."""
+    """Check that the schema is the one of this version."""
     differences = revisions.check(store.engine)
     if differences:
         return error("schema", "; ".join(differences), "aemon db upgrade, or restore a backup")
@@ -33,29 +33,29 @@ def tables(store: Store, _config: Config) -> Finding:
 
 
 def writable(store: Store, _config: Config) -> Finding:
-    """Whether a row can be written; it is taken back."""
+    """Check that a row can be written; the transaction is rolled back."""
     probe = sa.insert(monitors).values(name="aemon doctor was here", created_at=store.now())
     with store_errors(store.engine), store.engine.connect() as connection:
         connection.execute(probe)
         connection.rollback()
-    return ok("writing", "the store takes what is written")
+    return ok("writing", "the store can be written")
 
 
 def space(store: Store, _config: Config) -> Iterator[Finding]:
-    """Whether there is room for more, and whether the disk is one that SQLite can be on."""
+    """Check that the disk has space, and a file system that SQLite can use."""
     if store.engine.url.get_backend_name() != "sqlite":
-        yield ok("space", "the database server looks after it")
+        yield ok("space", "not checked: the store is on a database server")
         return
     file = Path(str(store.engine.url.database)).resolve()
     free = shutil.disk_usage(file.parent).free
-    told = f"{free / 1e9:.1f} GB are free in {file.parent}"
-    todo = "make room, or keep less: retention and keep in the configuration"
+    what = f"{free / 1e9:.1f} GB are free in {file.parent}"
+    todo = "free space, or keep less: retention and keep in the configuration"
     if free < TOO_LITTLE_SPACE:
-        yield error("space", told, todo)
+        yield error("space", what, todo)
     elif free < LITTLE_SPACE:
-        yield warning("space", told, todo)
+        yield warning("space", what, todo)
     else:
-        yield ok("space", told)
+        yield ok("space", what)
     kind = _file_system(file)
     if kind in _NETWORK:
         yield warning(
@@ -66,7 +66,7 @@ def space(store: Store, _config: Config) -> Iterator[Finding]:
 
 
 def clocks(store: Store, _config: Config) -> Finding:
-    """Whether this host's clock and the database's agree."""
+    """Check that this host's clock and the database's agree within `MOST_SKEW`."""
     with store_errors(store.engine), store.engine.connect() as plain:
         connection = plain.execution_options(**{READ_ONLY: True})
         began = store.now()
@@ -83,7 +83,7 @@ def clocks(store: Store, _config: Config) -> Finding:
 
 
 def watched(store: Store, config: Config) -> Iterator[Finding]:
-    """Whether every monitor is held by a replica that lives, and which replicas fell silent."""
+    """Check that a live replica watches every monitor, and that no replica lacks heartbeats."""
     lease = config.replicas.lease
     seen = seen_replicas(store)
     silent = {name: age for name, (_, _, age) in seen.items() if age >= lease}
@@ -91,25 +91,27 @@ def watched(store: Store, config: Config) -> Iterator[Finding]:
     for name, age in sorted(silent.items()):
         yield warning(
             "replicas",
-            f"{name} has not said for {_rounded(age)} that it lives",
-            "if it is not gone on purpose, look at its log; it is forgotten after a day",
+            f"{name} has sent no heartbeat for {_rounded(age)}",
+            "if it was not stopped on purpose, look at its log; it is forgotten after a day",
         )
     held = {row.monitor for row in lease_rows(store, config.monitors) if row.is_held}
-    nobody = sorted(set(config.monitors) - held)
-    if nobody and live:
+    unwatched = sorted(set(config.monitors) - held)
+    if unwatched and live:
         yield error(
             "leases",
-            f"nobody watches {', '.join(nobody)}; replicas that live: {live}",
-            "do all replicas have the same configuration? look for lease.failed in their logs",
+            f"no replica watches {', '.join(unwatched)}; live replicas: {live}",
+            "check that all replicas have the same configuration, and look for lease.failed in "
+            "their logs",
         )
-    elif nobody:
-        yield warning("leases", f"nobody watches {', '.join(nobody)}", "start it: aemon run")
+    elif unwatched:
+        what = f"no replica watches {', '.join(unwatched)}"
+        yield warning("leases", what, "start it: aemon run")
     else:
         yield ok("leases", f"all monitors are watched, by {live} replica{'' if live == 1 else 's'}")
 
 
 def notifications(store: Store, config: Config) -> Iterator[Finding]:
-    """Whether every receiver takes what it is told, and what was given up."""
+    """Check that every receiver accepts notifications, and that there are no dead letters."""
     for name, receiver in config.notify.items():
         waiting = listed(store, states=[NotificationState.WAITING], receiver=name, limit=100)
         failing = next(
@@ -124,17 +126,17 @@ def notifications(store: Store, config: Config) -> Iterator[Finding]:
         if failing is not None:
             yield warning(
                 "notify",
-                f"{name} does not take what it is told: {failing.last_error}",
+                f"{name} does not accept notifications: {failing.last_error}",
                 f"aemon notify test {name}",
             )
         else:
-            yield ok("notify", f"nothing waits that {name} did not take")
+            yield ok("notify", f"no waiting notification to {name} has failed")
     dead = listed(store, states=[NotificationState.DEAD], limit=1)
     if dead:
         yield warning(
             "notify",
             f"there are dead letters, the newest for {dead[0].receiver}: {dead[0].last_error}",
-            "aemon notify list --dead; once it is mended: aemon notify retry --all",
+            "aemon notify list --dead; after the repair: aemon notify retry --all",
         )
 
 
@@ -142,7 +144,7 @@ CHECKS = (tables, writable, space, clocks, watched, notifications)
 
 
 def _file_system(file: Path) -> str:
-    """The kind of file system that a file is on; empty if unknown."""
+    """Return the kind of file system that a file is on; empty if unknown."""
     mounts = [
         part for part in psutil.disk_partitions(all=True) if file.is_relative_to(part.mountpoint)
     ]

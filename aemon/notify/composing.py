@@ -1,4 +1,4 @@
-"""From a notification and its episode in the store to the message that people get."""
+"""Messages for people, composed from a notification and its stored episode."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,27 +18,30 @@ from aemon.texts import cut
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Words:
-    """What a monitor's configuration adds to its messages: units of columns, labels, its pace."""
+    """The parts of a monitor's configuration that its messages need."""
 
     units: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     long_over: timedelta = timedelta(hours=1)
-    """What ended so long before it was found is of a backlog."""
+    """An episode that ended longer than this before it was found belongs to a backlog."""
 
 
-MOST_COLUMNS = 3  # in a message; a reason names no more either
-LONGEST_REASON, LONGEST_VALUE = 1_000, 100  # characters; more is read in the store
-LEAST_SHARE = 0.01  # a column with less of the blame is not to blame
+MOST_COLUMNS = 3  # in a message, as in a reason
+LONGEST_REASON, LONGEST_VALUE = 1_000, 100  # characters; the store has the whole text
+LEAST_SHARE = 0.01  # columns with a smaller share of the blame are left out
 
 
 def message_of(store: Store, one: Notification, words: Words, page: str) -> Message | None:
-    """Return the message of a notification, with its episode as it is now; None if it is gone.
+    """Return the message of a notification with the present state of its episode.
 
     Args:
-        store: holds the notification and the episode.
+        store: the store of the episode.
         one: the notification.
-        words: units and labels of its monitor.
+        words: units and labels of the notification's monitor.
         page: the address of the status page.
+
+    Returns:
+        The message; None if the episode was removed.
 
     Raises:
         StoreError: the database fails.
@@ -46,40 +49,40 @@ def message_of(store: Store, one: Notification, words: Words, page: str) -> Mess
     found = episode_summaries(store, [one.monitor], number=one.episode_id)
     if not found:
         return None
-    (told,) = found
+    (episode,) = found
     records = flagged_records(
         store,
-        monitor=told.monitor,
-        entity=told.entity,
-        record_key=told.peak_record_key,
-        episode=told.id,
+        monitor=episode.monitor,
+        entity=episode.entity,
+        record_key=episode.peak_record_key,
+        episode=episode.id,
         limit=1,
     )
     event = word_of(Event, one.event, Event.OPENED)
-    # The end is that of what was reported before: an escalation may have been given up.
-    severity = one.severity if event is Event.RESOLVED else told.severity
+    # An end has the severity that was reported before: an escalation may have been given up.
+    severity = one.severity if event is Event.RESOLVED else episode.severity
     return Message(
         event=event,
-        episode=told.id,
-        monitor=told.monitor,
-        entity=told.entity,
+        episode=episode.id,
+        monitor=episode.monitor,
+        entity=episode.entity,
         severity=word_of(Severity, severity, Severity.WARNING),
         before=Severity.WARNING if event is Event.ESCALATED else None,
-        state=word_of(EpisodeState, told.state, EpisodeState.CLOSED),
-        started_at=told.started_at,
-        ended_at=told.ended_at,
-        opened_at=told.opened_at,
-        records=told.records,
-        peak_exceedance=told.peak_exceedance,
-        peak_record=told.peak_record_key,
+        state=word_of(EpisodeState, episode.state, EpisodeState.CLOSED),
+        started_at=episode.started_at,
+        ended_at=episode.ended_at,
+        opened_at=episode.opened_at,
+        records=episode.records,
+        peak_exceedance=episode.peak_exceedance,
+        peak_record=episode.peak_record_key,
         reason=on_one_line(records[0].reason, LONGEST_REASON) if records else "",
-        columns=_columns(told, records, words.units),
-        acknowledged=told.acknowledged_at is not None,
-        like=on_one_line(told.like, LONGEST_VALUE),
-        label=on_one_line(told.label, LONGEST_VALUE),
-        page=f"{page}/#episode-{told.id}",
-        sql=sql_of(told.id),
-        command=f"aemon episodes show {told.id}",
+        columns=_columns(episode, records, words.units),
+        acknowledged=episode.acknowledged_at is not None,
+        like=on_one_line(episode.like, LONGEST_VALUE),
+        label=on_one_line(episode.label, LONGEST_VALUE),
+        page=f"{page}/#episode-{episode.id}",
+        sql=sql_of(episode.id),
+        command=f"aemon episodes show {episode.id}",
         labels=words.labels,
     )
 
@@ -87,12 +90,12 @@ def message_of(store: Store, one: Notification, words: Words, page: str) -> Mess
 def backlog_message(
     one: Notification, found: Sequence[Mapping[str, Any]], words: Words, page: str
 ) -> Message | None:
-    """Return the summary of a backlog; None if its episodes are gone.
+    """Return the summary of a backlog; None if its episodes were removed.
 
     Args:
         one: the notification.
-        found: the episodes it tells of, the newest last.
-        words: labels of its monitor.
+        found: the episodes of the backlog, the newest last.
+        words: labels of the notification's monitor.
         page: the address of the status page.
     """
     if not found:
@@ -133,7 +136,7 @@ _SQL_OF_BACKLOG = (
 
 
 def on_one_line(text: str, longest: int) -> str:
-    """Return a text on one line and no longer than a message can hold.
+    """Return a text on one line, cut to a length in characters.
 
     >>> on_one_line("never seen", 5)
     'never...'
@@ -150,20 +153,20 @@ def sql_of(episode: int) -> str:
 
 
 def _columns(
-    told: EpisodeSummary, records: Sequence[FlaggedRecord], units: Mapping[str, str]
+    episode: EpisodeSummary, records: Sequence[FlaggedRecord], units: Mapping[str, str]
 ) -> tuple[Blamed, ...]:
-    total = sum(told.blame.values()) or 1.0
+    total = sum(episode.blame.values()) or 1.0
     at_peak = {part.column: part for record in records for part in record.columns}
-    first = sorted(told.blame, key=lambda name: -told.blame[name])[:MOST_COLUMNS]
+    first = sorted(episode.blame, key=lambda name: -episode.blame[name])[:MOST_COLUMNS]
     columns: list[Blamed] = []
     for name in first:
-        if columns and told.blame[name] < LEAST_SHARE * total:
+        if columns and episode.blame[name] < LEAST_SHARE * total:
             break
         observed, expected, is_number = _pair(at_peak.get(name))
         columns.append(
             Blamed(
                 column=on_one_line(name, LONGEST_VALUE),
-                share=told.blame[name] / total,
+                share=episode.blame[name] / total,
                 observed=observed,
                 expected=expected,
                 unit=units.get(name, "") if is_number else "",
@@ -173,7 +176,7 @@ def _columns(
 
 
 def _pair(part: BlamedColumn | None) -> tuple[str | None, str | None, bool]:
-    """Return observed and expected value as people read them, and whether they are numbers."""
+    """Return the observed and the expected value as text, and whether they are numbers."""
     if part is None:
         return None, None, False
     try:

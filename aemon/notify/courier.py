@@ -1,4 +1,4 @@
-"""Notifying one receiver, in a thread of its own: a receiver that hangs delays no other."""
+"""A courier for one receiver, in a thread of its own: a receiver that hangs delays no other."""
 
 import logging
 import random
@@ -23,8 +23,8 @@ from aemon.store.outbox import CaughtUp, Notification, NotificationState, Rules
 from aemon.store.store import Store
 from aemon.threads import start_thread
 
-LOOK_EVERY_SECONDS = 10.0  # for what people did to episodes: no run wakes a courier for that
-LEAST_PAUSE_SECONDS = 0.2  # between two looks, however many runs end
+LOOK_EVERY_SECONDS = 10.0  # for changes by people, for which no run wakes a courier
+LEAST_PAUSE_SECONDS = 0.2  # between two looks, even if many runs end
 FIRST_PAUSE = timedelta(seconds=1)  # after a failure; doubles
 LONGEST_PAUSE = timedelta(minutes=5)
 MARGIN = timedelta(seconds=2)  # of a claim, beyond the timeouts, for the store and the template
@@ -37,42 +37,42 @@ Monitors = Callable[[], Mapping[str, Words]]
 
 @dataclass(frozen=True, kw_only=True)
 class CourierParts:
-    """What every courier works with."""
+    """The parts that all couriers share."""
 
     store: Store
     metrics: Metrics
     monitors: Monitors
-    configured: Callable[[], Collection[str]]  # all monitors, wherever they are watched
+    configured: Callable[[], Collection[str]]  # all monitors, watched here or by other replicas
     page: str  # address of the status page
-    caught_up: Callable[[str], datetime | None]  # when a monitor last left nothing unread
+    caught_up: Callable[[str], datetime | None]  # when a run of a monitor last read all records
 
 
 class Courier:
-    """Sends one receiver its notifications.
+    """The sender of one receiver's notifications.
 
-    A message is sent at least once: a daemon that dies between the receiver's answer and the commit
-    sends it again after its next start, with the same id.
+    A message is sent at least once. If the daemon dies between the receiver's answer and the
+    commit, it sends the message again after its next start, with the same id.
     """
 
-    def __init__(self, name: str, receiver: Receiver, around: CourierParts) -> None:
+    def __init__(self, name: str, receiver: Receiver, parts: CourierParts) -> None:
         self.name = name
         self.receiver = receiver
         self.settings = receiver.settings
-        self._store = around.store
-        self._metrics = around.metrics
-        self._monitors = around.monitors
-        self._configured = around.configured
-        self._page = around.page
-        self._caught_up = around.caught_up
-        # A time further ahead was noted before the clock was set back.
+        self._store = parts.store
+        self._metrics = parts.metrics
+        self._monitors = parts.monitors
+        self._configured = parts.configured
+        self._page = parts.page
+        self._caught_up = parts.caught_up
+        # A next try that is further ahead was noted before the clock was set back.
         self._longest_wait = LONGEST_WAIT + 2 * self.settings.timeout + MARGIN
         self._known_at: datetime | None = None
-        # No notification is too old because the clock was set: until it would be so anyhow.
+        # A step of the clock must not make a notification too old before its real age does.
         hold = max(self.settings.give_up_after, self.settings.oldest or timedelta(0))
-        self._steps = ClockSteps(around.store.now, hold)
-        self._not_before = 0.0  # monotonic: the receiver failed, and is not tried before
+        self._steps = ClockSteps(parts.store.now, hold)
+        self._not_before = 0.0  # monotonic: the end of the pause after a failure of the receiver
         self._next_try: float | None = None  # monotonic
-        self._reminders = Reminders(name, receiver, around.store, around.page)
+        self._reminders = Reminders(name, receiver, parts.store, parts.page)
         self._unsettled: list[Callable[[], None]] = []  # outcomes that are not in the store yet
         self._store_fails = False
         self._wake = threading.Event()
@@ -83,23 +83,23 @@ class Courier:
         """Start the thread.
 
         Raises:
-            ResourceError: the machine has no thread to give.
+            ResourceError: the machine cannot start a thread.
         """
         self._metrics.add_receiver(self.name)
         self._wake.set()
         self.thread = start_thread(self._work, f"notify:{self.name}")
 
     def wake(self) -> None:
-        """Look for notifications at once, because something has happened."""
+        """Look for notifications at once, because an episode may have changed."""
         self._wake.set()
 
     def ask_to_end(self) -> None:
-        """Ask the thread to end after the message in hand."""
+        """Ask the thread to end after the message that it is sending."""
         self._over.set()
         self._wake.set()
 
     def join(self, wait_seconds: float) -> None:
-        """Wait for the thread to end, at most this long; a thread that hangs is left behind."""
+        """Wait at most `wait_seconds` for the end of the thread; a thread that hangs is left."""
         if self.thread is not None:
             self.thread.join(wait_seconds)
 
@@ -141,8 +141,8 @@ class Courier:
         delivery.plan_backlogs(self._store, rules, monitors)
         self._send_waiting(monitors)
         self._remind(monitors)
-        told = [name for name in self._configured() if self.settings.notifies_of(name)]
-        counts = outbox.counted(self._store, self.name, told)
+        reported = [name for name in self._configured() if self.settings.notifies_of(name)]
+        counts = outbox.counted(self._store, self.name, reported)
         if not self._over.is_set():
             self._metrics.show_notifications(
                 self.name,
@@ -151,7 +151,7 @@ class Courier:
             )
 
     def _rules(self, monitors: Mapping[str, Words]) -> Rules:
-        """Return which episodes to report: of ended ones, none that would have been given up by now."""
+        """Return which episodes to report, without ended episodes too old to be sent by now."""
         if self._known_at is None:
             self._known_at = delivery.known_since(self._store, self.name)
         now, oldest = self._steps.without_steps(), self.settings.oldest
@@ -169,8 +169,8 @@ class Courier:
         )
 
     def _send_waiting(self, monitors: Mapping[str, Words]) -> None:
-        # One moment for all, read before the time: when the receiver's pause is over, so is that of
-        # the notification that it followed, which then goes first.
+        # One moment for all notifications, read before the store's time. So when the receiver's
+        # pause is over, the pause of the notification that failed is over, too, and it goes first.
         began, self._next_try = time.monotonic(), None
         held_up: set[int] = set()  # episodes with an earlier notification that is not sent yet
         found = outbox.waiting(self._store, self.name, monitors)
@@ -184,7 +184,7 @@ class Courier:
             if not due or began < self._not_before:
                 wait = (one.next_try_at - now).total_seconds() if one.next_try_at else 0.0
                 self._try_in(wait)
-            elif self._tell(one, monitors[one.monitor]):
+            elif self._notify(one, monitors[one.monitor]):
                 continue
             held_up.add(one.episode_id)
 
@@ -192,8 +192,8 @@ class Courier:
         at = time.monotonic() + seconds
         self._next_try = at if self._next_try is None else min(self._next_try, at)
 
-    def _tell(self, one: Notification, words: Words) -> bool:
-        """Send one notification; return whether later ones of its episode may be sent."""
+    def _notify(self, one: Notification, words: Words) -> bool:
+        """Send a notification. Return whether later notifications of its episode may be sent."""
         until = self._store.now() + 2 * self.settings.timeout + MARGIN
         if not delivery.claim(self._store, one, until):
             return False  # another replica is sending it
@@ -217,7 +217,7 @@ class Courier:
         now, oldest = self._store.now(), self.settings.oldest
         if oldest is not None and self._age(one) > oldest:
             # The receiver was not configured for a long time, or no daemon ran.
-            return Answer(error="it was news too long ago", permanent=True, alone=True)
+            return Answer(error="too old to be sent", permanent=True, alone=True)
         body = filled(self.name, self.receiver, message, lambda one: one.payload(message, now))
         return send(self.receiver, body, message.id)
 
@@ -257,17 +257,17 @@ class Courier:
         return dead
 
     def _age(self, one: Notification) -> timedelta:
-        """Return for how long a notification is due, whatever the clock was set to meanwhile."""
+        """Return for how long a notification has been due, without steps of the clock."""
         return self._steps.without_steps() - (one.due_at or one.created_at)
 
     def _settle(self) -> None:
-        """Store what became of sent messages; what the store does not take is kept for the next time."""
+        """Store the outcomes of sent messages; after an error, keep the rest for the next time."""
         while self._unsettled:
             self._unsettled[0]()
             self._unsettled.pop(0)
 
     def _remind(self, monitors: Mapping[str, Words]) -> None:
-        """Send open episodes again to a receiver that would forget them, unless it fails."""
+        """Send open episodes again to a receiver that would forget them, unless it is failing."""
         if time.monotonic() < self._not_before:
             return
         answer = self._reminders.send_due(monitors)
@@ -280,7 +280,7 @@ class Courier:
             self._metrics.notifications.labels(self.name, outcome).inc()
 
     def _store_failed(self, error: AemonError) -> None:
-        """Log once that the store does not answer; the next round asks it again."""
+        """Log once that the store does not answer; the next round tries again."""
         self._metrics.store_errors.inc()
         if not self._store_fails:
             log(logger, logging.WARNING, Action.NOTIFY_FAILED, str(error), receiver=self.name)
@@ -288,6 +288,10 @@ class Courier:
 
 
 def _pause(attempts: int) -> timedelta:
-    """Return how long to wait after a failure that follows this many others."""
+    """Return the pause after a failure.
+
+    Args:
+        attempts: how many tries failed before this one.
+    """
     longest: timedelta = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempts, 20))
     return longest * random.uniform(0.8, 1.2)  # noqa: S311 -- so that replicas do not try at the same moment

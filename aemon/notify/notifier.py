@@ -1,4 +1,4 @@
-"""Notifying receivers of episodes, beside the scoring, which never waits for a receiver."""
+"""The outbox: it notifies receivers of episodes, and scoring never waits for a receiver."""
 
 import threading
 import time
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from aemon.records import OpenEpisodes
 
 
-LEAST_LONG_OVER, LONG_OVER_PAUSES = timedelta(hours=1), 3
+LEAST_LONG_OVER, LONG_OVER_PAUSES = timedelta(hours=1), 3  # the larger one: see `_long_over`
 _DID_NOT_RUN = (Outcome.SKIPPED, Outcome.MISFIRED)
 
 
 class Outbox:
-    """Keeps a courier for each configured receiver; without receivers it does nothing.
+    """The couriers of all configured receivers.
 
     Args:
-        store: one of its own, so that no scoring run waits for a connection.
-        metrics: count what is sent.
-        held: returns the monitors watched here; another replica notifies of the others.
+        store: a store of its own, so that no scoring run waits for a connection.
+        metrics: the metrics that count notifications.
+        held: returns the monitors watched here; other replicas notify of all other monitors.
         page: the address of the status page.
     """
 
@@ -47,9 +47,9 @@ class Outbox:
         ] = {}  # monitor -> episodes open after its last run
         self._caught_up: dict[
             str, datetime
-        ] = {}  # monitor -> end of a run that left nothing unread
+        ] = {}  # monitor -> end of the last run that read all records
         self._asked_at: float | None = None  # monotonic
-        self._around = CourierParts(
+        self._parts = CourierParts(
             store=store, metrics=metrics, page=page, monitors=self._watched,
             configured=lambda: self._words, caught_up=self._caught_up.get,
         )  # fmt: skip
@@ -58,7 +58,8 @@ class Outbox:
         """Notify the receivers of a configuration from now on.
 
         Raises:
-            ResourceError: the machine has no thread to give; those left out are begun the next time.
+            ResourceError: the machine cannot start a thread; the next call starts the couriers that
+                are missing.
         """
         self._words = {
             name: Words(units=one.columns.units, labels=one.labels, long_over=_long_over(one))
@@ -72,13 +73,13 @@ class Outbox:
                     self._metrics.forget_receiver(name)
         for name, settings in config.notify.items():
             if name not in self._couriers:
-                courier = Courier(name, receiver_of(settings), self._around)
+                courier = Courier(name, receiver_of(settings), self._parts)
                 courier.start()
                 self._couriers[name] = courier
 
     @property
     def threads(self) -> list[threading.Thread]:
-        """Return the couriers' threads."""
+        """The threads of the couriers."""
         couriers = [*self._couriers.values()]
         return [courier.thread for courier in couriers if courier.thread is not None]
 
@@ -97,15 +98,18 @@ class Outbox:
                 courier.wake()
 
     def ask_to_end(self) -> None:
-        """Ask all couriers to end after the message in hand."""
+        """Ask all couriers to end after the message that each is sending."""
         self._asked_at = time.monotonic()
         for courier in [*self._couriers.values()]:
             courier.ask_to_end()
 
     def stop(self, wait_seconds: float) -> None:
-        """Wait for the messages in hand, at most this long since the couriers were asked to end.
+        """Wait for the messages that are being sent.
 
-        A message that a receiver has not answered by then is sent again after the next start.
+        A message without an answer by then is sent again after the next start.
+
+        Args:
+            wait_seconds: at most this long, counted from `ask_to_end`.
         """
         if self._asked_at is None:
             self.ask_to_end()
@@ -121,5 +125,8 @@ class Outbox:
 
 
 def _long_over(monitor: MonitorSettings) -> timedelta:
-    """What ended so long before it was found is of a backlog: more than a late run or two explain."""
+    """Return the delay from the end of an episode to its finding that makes it part of a backlog.
+
+    It is longer than the delay that one or two late runs cause.
+    """
     return max(LEAST_LONG_OVER, LONG_OVER_PAUSES * monitor.pause(Job.SCORE, utc_now()))

@@ -1,4 +1,4 @@
-"""Sending open episodes again to a receiver that would forget them otherwise."""
+"""Reminders: open episodes are sent again to a receiver that would forget them otherwise."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -15,12 +15,12 @@ from aemon.store.store import Store
 
 
 class Reminders:
-    """The reminders of one receiver; none for a receiver that resends nothing.
+    """The reminders of one receiver; none for a receiver without `resends`.
 
     Args:
-        name: of the receiver.
-        receiver: where they are sent.
-        store: where open episodes are looked up; its clock gives the time of a reminder.
+        name: the name of the receiver.
+        receiver: the receiver.
+        store: the store of the open episodes; its clock gives the time of a reminder.
         page: the address of the status page.
     """
 
@@ -32,10 +32,10 @@ class Reminders:
         self._sent_at: float | None = None  # monotonic: when the last round began
 
     def send_due(self, monitors: Mapping[str, Words]) -> Answer:
-        """Send what is due of these monitors' open episodes; stop at the first failure.
+        """Send the open episodes of these monitors if they are due; stop at the first failure.
 
         Returns:
-            What became of the round; an empty answer where nothing was due.
+            The answer to the request that failed; an empty answer if none failed or none was due.
 
         Raises:
             StoreError: the database fails.
@@ -46,11 +46,11 @@ class Reminders:
         ):
             return Answer()
         self._sent_at = now
-        going_on = outbox.active(self._store, self._name, monitors)
-        for start in range(0, len(going_on), resends.most_at_once):
+        open_episodes = outbox.active(self._store, self._name, monitors)
+        for start in range(0, len(open_episodes), resends.most_at_once):
             messages = [
                 message
-                for one in going_on[start : start + resends.most_at_once]
+                for one in open_episodes[start : start + resends.most_at_once]
                 if (message := message_of(self._store, one, monitors[one.monitor], self._page))
             ]
             answer = self._send(resends, messages)

@@ -1,7 +1,7 @@
-"""Sending over HTTP, and what the answer means: taken, to be tried again, or never.
+"""Sending messages over HTTP, and the meaning of the answer: taken, try again, or give up.
 
-The standard library is enough for a few messages an hour. Proxies are those of the environment. A
-redirection is not followed, because the credentials would be sent along.
+The standard library is enough for a few messages an hour. The environment names the proxies. A
+redirection is not followed, because the credentials would be sent to its target.
 """
 
 import base64
@@ -31,25 +31,25 @@ from aemon.config.receiver_settings import ReceiverSettings
 from aemon.notify.receivers.receiver import Receiver
 
 MOST_READ = 2_000  # bytes of an answer; the rest is not read
-MOST_TOLD = 200  # characters of it in an error
+MOST_SHOWN = 200  # characters of an answer in an error
 SECRET_LETTERS = 12
-"""A part of an address or a word of a header with this many letters is a secret by itself."""
+"""A part of an address, or a word of a header, that is at least this long is hidden by itself."""
 
-LONGEST_WAIT = timedelta(hours=1)  # a receiver may ask for more, and is tried again after this
+LONGEST_WAIT = timedelta(hours=1)  # the longest pause that a receiver can ask for
 _WAIT = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 _HIDDEN = "***"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What became of one try to send a message.
+    """The outcome of one try to send a message.
 
     Attributes:
-        status: of HTTP; None where there was no answer.
+        status: the HTTP status; None without an answer.
         error: what went wrong, without secrets; empty if the receiver took the message.
-        permanent: trying again will not help.
-        alone: the receiver works, and only this message failed; others need not wait.
-        retry_after: how long the receiver asks to wait; None if it does not.
+        permanent: whether trying again is useless.
+        alone: whether only this message failed and the receiver works, so that others need not wait.
+        retry_after: the pause that the receiver asks for; None if it asks for none.
     """
 
     status: int | None = None
@@ -65,18 +65,18 @@ class Answer:
 
 
 def send(receiver: Receiver, body: bytes, key: str, clock: Clock = utc_now) -> Answer:
-    """Send JSON to a receiver and wait for its answer, at most as long as its timeout.
+    """Send JSON to a receiver, and wait at most for its timeout for the answer.
 
     Args:
-        receiver: where to, and with which credentials.
+        receiver: the receiver, with its address and credentials.
         body: the JSON.
-        key: sent along, so that a receiver can drop a message it already has.
-        clock: the time, from which a pause that the receiver asks for is counted.
+        key: an id for the header, by which a receiver can drop a message that it already has.
+        clock: the time from which a pause that the receiver asks for is counted.
     """
     settings = receiver.settings
     seconds = settings.timeout.total_seconds()
     cutter = _Cutter()
-    # An answer that trickles in byte by byte would never meet the timeout of a single read.
+    # The timeout of a single read would not end an answer that arrives slowly, byte by byte.
     timer = threading.Timer(seconds, cutter.cut)
     timer.daemon = True
     try:
@@ -94,25 +94,25 @@ def send(receiver: Receiver, body: bytes, key: str, clock: Clock = utc_now) -> A
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         late = cutter.was_cut or isinstance(reason, TimeoutError)
-        told = f"no answer within {seconds:g} s" if late else _told(reason)
-        return Answer(error=_without_secrets(told, settings))
+        text = f"no answer within {seconds:g} s" if late else _text_of(reason)
+        return Answer(error=_without_secrets(text, settings))
     finally:
         timer.cancel()
 
 
 def _refused(
-    settings: ReceiverSettings, error: urllib.error.HTTPError, said: str, now: datetime
+    settings: ReceiverSettings, error: urllib.error.HTTPError, answer: str, now: datetime
 ) -> Answer:
-    told = f"HTTP {error.code}"
-    # Secrets are hidden before the text is cut short: half a secret would not be found.
-    if said := _without_secrets(said, settings)[:MOST_TOLD]:
-        told += f": {said}"
+    text = f"HTTP {error.code}"
+    # Secrets are hidden before the text is cut: half a secret would not be found.
+    if answer := _without_secrets(answer, settings)[:MOST_SHOWN]:
+        text += f": {answer}"
     server_fails = error.code >= HTTPStatus.INTERNAL_SERVER_ERROR
     if HTTPStatus.MULTIPLE_CHOICES <= error.code < HTTPStatus.BAD_REQUEST:
-        told = f"HTTP {error.code}: it is elsewhere now; correct the url"
+        text = f"HTTP {error.code}: the receiver has moved; correct the url"
     return Answer(
         status=error.code,
-        error=told,
+        error=text,
         permanent=not server_fails and error.code not in _WAIT,
         alone=error.code == HTTPStatus.INTERNAL_SERVER_ERROR,
         retry_after=_retry_after(error.headers.get("Retry-After", ""), now),
@@ -135,14 +135,14 @@ def _headers(settings: ReceiverSettings, key: str) -> dict[str, str]:
 
 
 class _StayHere(urllib.request.HTTPRedirectHandler):
-    """Follows no redirection."""
+    """A handler that follows no redirection."""
 
     def redirect_request(self, *_: Any) -> None:
-        """Return None: a redirection is an answer like any other."""
+        """Return None, so that a redirection is treated like any other answer."""
 
 
 class _Cutter:
-    """A way to end a request that takes too long: it cuts its connections."""
+    """A way to end a request that takes too long, by cutting its connections."""
 
     def __init__(self) -> None:
         self.was_cut = False
@@ -154,13 +154,13 @@ class _Cutter:
         return connection
 
     def cut(self) -> None:
-        """Shut the connections down, so that a thread waiting for an answer goes on."""
+        """Shut the connections down, so that a thread stops waiting for an answer."""
         self.was_cut = True
         for connection in self._connections:
             try:
                 if connection.sock is not None:
                     connection.sock.shutdown(socket.SHUT_RDWR)
-            except OSError:  # it is gone already
+            except OSError:  # the connection is closed already
                 continue
 
 
@@ -178,11 +178,11 @@ def _opener(receiver: Receiver, cutter: _Cutter) -> urllib.request.OpenerDirecto
 
 
 def _trusted(file: Path | None) -> ssl.SSLContext:
-    """Return what certificates are verified by: those of a file, or of the system.
+    """Return a TLS context that trusts the certificates of a file, or of the system.
 
     Raises:
-        OSError: the file cannot be read, or holds no certificates.
-        ValueError: it is no plain file.
+        OSError: the file cannot be read, or has no certificates.
+        ValueError: it is not a plain file, or too large.
     """
     if file is not None:
         read_bounded(file, MOST_CA_BYTES)  # a pipe would never be read to its end
@@ -190,31 +190,31 @@ def _trusted(file: Path | None) -> ssl.SSLContext:
 
 
 class _Http(urllib.request.HTTPHandler):
-    """Opens HTTP connections by a function of ours."""
+    """A handler that opens HTTP connections by the given function."""
 
     def __init__(self, connect: Callable[..., http.client.HTTPConnection]) -> None:
         super().__init__()
         self._connect = connect
 
     def http_open(self, req: urllib.request.Request) -> Any:
-        """Called by the opener."""
+        """Open a request; the opener calls this."""
         return self.do_open(self._connect, req)
 
 
 class _Https(urllib.request.HTTPSHandler):
-    """Opens HTTPS connections by a function of ours."""
+    """A handler that opens HTTPS connections by the given function."""
 
     def __init__(self, connect: Callable[..., http.client.HTTPConnection]) -> None:
         super().__init__()
         self._connect = connect
 
     def https_open(self, req: urllib.request.Request) -> Any:
-        """Called by the opener."""
+        """Open a request; the opener calls this."""
         return self.do_open(self._connect, req)
 
 
 def _read(response: Any, seconds: float) -> str:
-    """Return the beginning of an answer on one line; empty if it does not come in time."""
+    """Return the beginning of an answer on one line; empty if it does not arrive in time."""
     deadline, content = time.monotonic() + seconds, b""
     try:
         while len(content) < MOST_READ and time.monotonic() < deadline:
@@ -228,7 +228,7 @@ def _read(response: Any, seconds: float) -> str:
     return "".join(letter for letter in text if letter.isprintable())
 
 
-def _told(reason: object) -> str:
+def _text_of(reason: object) -> str:
     if isinstance(reason, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {reason.verify_message}"
     if isinstance(reason, OSError):
@@ -238,7 +238,7 @@ def _told(reason: object) -> str:
 
 
 def _retry_after(text: str, now: datetime) -> timedelta | None:
-    """Return how long a receiver asks to wait, in seconds or until a time; None if it does not."""
+    """Return the pause that a receiver asks for, in seconds or as a time; None if it asks for none."""
     try:
         wait = (
             timedelta(seconds=int(text))
@@ -251,14 +251,14 @@ def _retry_after(text: str, now: datetime) -> timedelta | None:
 
 
 def _without_secrets(text: str, settings: ReceiverSettings) -> str:
-    """Return a receiver's answer with every secret of its configuration hidden."""
+    """Return a text in which every secret of a receiver's configuration is hidden."""
     for secret in _secrets(settings):
         text = text.replace(secret, _HIDDEN)
     return text
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Return a secret, and the words of a header, as an answer may repeat them."""
+    """Yield the forms in which an answer may repeat a secret, or the last word of a header."""
     for text in {secret, secret.rpartition(" ")[2]}:
         encoded = base64.b64encode(text.encode()).decode()
         yield from (
@@ -281,6 +281,7 @@ def _secrets(settings: ReceiverSettings) -> Iterator[str]:
     plain += [form for secret in (sent, *plain) if secret for form in _forms(secret)]
     plain.sort(key=len, reverse=True)
     yield from (secret for secret in (url, path, *plain) if len(secret) > 1)
-    # Some answers repeat a secret in part: slashes escaped, or a token without the word before it.
+    # Some answers repeat a part of a secret: with escaped slashes, or a token without the word
+    # before it.
     for text in (path, *plain):
         yield from (part for part in re.split(r"[/?&=\s]", text) if len(part) >= SECRET_LETTERS)

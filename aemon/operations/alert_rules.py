@@ -18,7 +18,7 @@ class AlertRules:
         tests: a file for `promtool test rules`, which names the rule file `aemon.rules.yml`;
             empty unless asked for.
         alerts: how many alerting rules there are.
-        left_to_notify: whether `notify` tells of some or all episodes, and no rule does once more.
+        left_to_notify: whether `notify` reports some or all episodes, so that no rule reports them.
     """
 
     rules: str
@@ -37,10 +37,10 @@ def alert_rules(
     """Return rules whose windows and waiting times follow from each monitor's own schedule.
 
     Args:
-        installation: whose monitors.
-        job: what Prometheus calls the scrape job of the daemons.
-        with_tests: whether tests are made as well.
-        episodes: alert of every episode, of those as well that `notify` tells of.
+        installation: the installation whose monitors the rules are for.
+        job: the name of the daemons' scrape job in Prometheus.
+        with_tests: whether to write tests as well.
+        episodes: whether to alert of every episode, even if `notify` reports it.
     """
     config = installation.config
     groups = rule_groups(config, installation.clock(), job, episodes=episodes)

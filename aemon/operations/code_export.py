@@ -21,10 +21,10 @@ RECORDS = 10_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordChoice:
-    """Which of the newest records are exported.
+    """The choice of the newest records to export.
 
     Attributes:
-        count: at most this many; without it and without times, 10,000.
+        count: at most this many; 10,000 if neither a count nor times are given.
         since: only from this event time on, aware.
         until: only before this event time, aware.
     """
@@ -36,16 +36,16 @@ class RecordChoice:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportedCodes:
-    """A file of codes, and what keeping codes instead of records saves and costs.
+    """A file of codes, with the bytes saved and the precision lost by codes instead of records.
 
     Attributes:
-        detector: the version that made the codes.
-        records: how many there are.
-        record_bytes: of the records as their judged features, float32.
-        code_bytes: of their codes, float32.
+        detector: the version of the detector that made the codes.
+        records: number of records.
+        record_bytes: size of the records as their judged features, in float32.
+        code_bytes: size of their codes, in float32.
         error: weighted mean squared reconstruction error, in squared spreads.
-        by_column: the same of each judged column, the worst first.
-        warning: what a person should know of the choice; empty if there is nothing.
+        by_column: the same error of each judged column, the largest first.
+        warning: a warning about the choice of records; empty if there is none.
     """
 
     monitor: str
@@ -60,7 +60,7 @@ class ExportedCodes:
 
     @property
     def ratio(self) -> float:
-        """Bytes of codes over bytes of records."""
+        """Bytes of the codes divided by bytes of the records."""
         return self.code_bytes / max(self.record_bytes, 1)
 
 
@@ -69,7 +69,7 @@ def export_codes(
 ) -> ExportedCodes:
     """Write codes, a 2-D map, scores and verdicts of the newest records as a Parquet file.
 
-    The codes are those of the active detector's first member. Nothing is stored.
+    The first member of the active detector makes the codes. Nothing is written to the store.
 
     Raises:
         PermanentError: pyarrow is not installed, or the file cannot be written.
@@ -114,7 +114,7 @@ def _parquet() -> Any:
 
 
 def _chosen(installation: Installation, name: str, choice: RecordChoice) -> tuple[Frame, str]:
-    """Return the chosen records, and a warning where older ones were not looked at."""
+    """Return the chosen records, and a warning if older records were not read."""
     if choice.since is None and choice.until is None:
         return newest_records(installation, name, choice.count or RECORDS), ""
     limit = installation.config.monitors[name].max_training_records

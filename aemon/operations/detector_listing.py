@@ -1,4 +1,4 @@
-"""Detectors: listing them, showing what one was trained on, and the kinds there are."""
+"""Lists of detectors and of the kinds of detector, and the description of a detector."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -26,12 +26,12 @@ class ListedDetector:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DetectorDescription:
-    """All that the store knows of a detector and its newest threshold.
+    """The stored description of a detector and its newest threshold.
 
     Attributes:
-        manifest: what it was trained on; None for a detector from before manifests were written.
-        artifact_sha256: of its weights; None once retention has removed them.
-        lines_sha256: of its thresholds by entity; None without them.
+        manifest: the training records and settings; None for detectors older than manifests.
+        artifact_sha256: hash of the weights; None after retention has removed them.
+        lines_sha256: hash of the thresholds by entity; None if there are none.
     """
 
     id: int
@@ -64,7 +64,7 @@ class DetectorDescription:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ListedKind:
-    """A kind of detector, and what it does in a few words."""
+    """A kind of detector, with a short summary."""
 
     kind: str
     summary: str
@@ -73,16 +73,16 @@ class ListedKind:
 def list_detectors(
     installation: Installation, monitor: str | None = None
 ) -> tuple[ListedDetector, ...]:
-    """Return every detector that was trained, oldest first within its monitor.
+    """Return every trained detector, the oldest of each monitor first.
 
     Raises:
         ConfigError: there is no such monitor.
         NoResultsError: there are no results yet.
     """
     names = installation.monitors(monitor)
-    wanted = [field.name for field in fields(ListedDetector)]
+    columns = [field.name for field in fields(ListedDetector)]
     return tuple(
-        ListedDetector(**{name: row[name] for name in wanted})
+        ListedDetector(**{name: row[name] for name in columns})
         for name in names
         for row in detector_rows(installation.store, name)
     )
@@ -91,7 +91,7 @@ def list_detectors(
 def show_detector(
     installation: Installation, version: int, monitor: str | None = None
 ) -> DetectorDescription:
-    """Return what a detector was trained on, and how it stands.
+    """Return the description of a detector: its training records, its state and its threshold.
 
     Raises:
         ConfigError: there is no such monitor, or none was named and there are several.

@@ -13,14 +13,14 @@ from aemon.operations.newest_records import newest_records
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TunedDetector:
-    """The settings that were tried, and what to change.
+    """The settings that were tried, and the changes that are advised.
 
     Attributes:
-        records: how many records the settings were tried on.
-        finished: whether all was tried that was planned; otherwise the time was up.
-        changes: key of `detector` -> advised value; empty where the present settings are within
-            one standard error of the best.
-        trials: what was tried, the present settings first.
+        records: number of records on which the settings were tried.
+        finished: whether all planned trials ended; False if the time was up before.
+        changes: key of `detector` -> advised value; empty if the present settings are within one
+            standard error of the best.
+        trials: all trials, the present settings first.
         best: the trial with the largest criterion.
         advised: the trial whose settings are advised.
         snippet: the monitor's whole `detector` part as advised, in YAML.
@@ -43,17 +43,17 @@ def tune_detector(
     records: int = 3000,
     seed: int = 0,
     seconds: float = 120.0,
-    tell: Callable[[Trial], None] | None = None,
+    report: Callable[[Trial], None] | None = None,
 ) -> TunedDetector:
-    """Try detector settings on a monitor's newest records, and return which to change.
+    """Try detector settings on a monitor's newest records, and return the advised changes.
 
     Args:
-        installation: where; nothing in it is changed.
-        monitor: whose records.
+        installation: the installation, which is not changed.
+        monitor: the monitor whose records are used.
         records: how many of the newest records are used.
         seed: the same seed makes the same search.
-        seconds: nothing new is begun after these.
-        tell: called with each trial once it has ended.
+        seconds: no trial begins after this time.
+        report: called with each trial after its end.
 
     Raises:
         ConfigError: there is no such monitor.
@@ -63,7 +63,7 @@ def tune_detector(
     name = installation.monitor(monitor)
     present = installation.config.monitors[name]
     frame = newest_records(installation, name, records)
-    found = tune(frame, present.learning, seed=seed, seconds=seconds, on_trial=tell)
+    found = tune(frame, present.learning, seed=seed, seconds=seconds, on_trial=report)
     advised = found.advice
     detector = present.detector.model_copy(update=advised.changes)
     part = {"detector": detector.model_dump(mode="json", exclude_defaults=True)}

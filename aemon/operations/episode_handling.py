@@ -26,8 +26,8 @@ def list_episodes(
     """Return episodes, newest first.
 
     Args:
-        installation: where.
-        monitor: only this monitor's.
+        installation: the installation.
+        monitor: only episodes of this monitor; None for all monitors.
         open_only: only episodes that are not closed.
         limit: at most this many.
 
@@ -42,7 +42,7 @@ def list_episodes(
 def find_episode(
     installation: Installation, number: int, monitor: str | None = None
 ) -> EpisodeSummary:
-    """Return the reported episode of this number; with `monitor`, only if it is that monitor's.
+    """Return the reported episode of this number; with `monitor`, only an episode of this monitor.
 
     Raises:
         ConfigError: there is no such monitor.
@@ -73,7 +73,7 @@ def show_episode(installation: Installation, number: int) -> EpisodeDetails:
 
 
 def acknowledge_episode(installation: Installation, number: int, note: str = "") -> EpisodeSummary:
-    """Note that a person has taken an episode up, and return it; it goes on until it is calm.
+    """Acknowledge an episode, and return it. The episode stays open until its records are calm.
 
     Raises:
         NotFoundError: there is no such episode.
@@ -85,7 +85,7 @@ def acknowledge_episode(installation: Installation, number: int, note: str = "")
 
 
 def close_episode(installation: Installation, number: int, note: str = "") -> EpisodeSummary:
-    """Close an episode by hand, and return it; the next anomaly begins a new one.
+    """Close an episode by hand, and return it. The next anomaly begins a new episode.
 
     Raises:
         NotFoundError: there is no such episode.
@@ -97,9 +97,9 @@ def close_episode(installation: Installation, number: int, note: str = "") -> Ep
 
 
 def label_episode(installation: Installation, number: int, label: str) -> EpisodeSummary:
-    """Give an episode a label, and return it; later episodes that look like it are reported with it.
+    """Give an episode a label, and return the episode. An empty label removes the present one.
 
-    An empty label removes the label.
+    Later episodes that are similar to this episode are reported with its label.
 
     Raises:
         NotFoundError: there is no such episode.

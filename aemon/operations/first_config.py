@@ -1,4 +1,4 @@
-"""A first configuration, written on looking at a source."""
+"""A first configuration, guessed from the contents of a source."""
 
 import json
 from collections.abc import Iterator
@@ -10,20 +10,19 @@ from aemon.errors import ConfigError
 from aemon.sources.guesses import Guess, Guesses
 
 _SQLITE = b"SQLite format 3\x00"
-_MOST_LEFT = 20  # names in a comment
+_MOST_LEFT = 20  # names of unwatched tables, files or jobs in a comment
 
 
 def write_config(place: str) -> str:
-    """Return the text of a configuration for what is at a place; guesses stand in comments.
+    """Return the text of a configuration for a source; comments give the reasons of the guesses.
 
     Args:
-        place: the URL of a Prometheus or a database, or the path of CSV or Parquet files, or of a
-            SQLite file.
+        place: the URL of a Prometheus or a database, or the path of CSV, Parquet or SQLite files.
 
     Raises:
-        SourceError: it cannot be reached at the moment.
-        SourceConfigError: there is nothing in it to watch.
-        ConfigError: there is no such place.
+        SourceError: the source cannot be reached at the moment.
+        SourceConfigError: the source has nothing to watch.
+        ConfigError: there is no such file or folder.
     """
     return "\n".join(_lines(_look_at(place), _shown(place)))
 
@@ -64,7 +63,7 @@ def _is_sqlite(path: Path) -> bool:
 
 
 def _shown(place: str) -> str:
-    """Return a place without what may be a password in it."""
+    """Return a place without its user and query, which may hold a password."""
     if "://" not in place:
         return place
     parts = urlsplit(place)
@@ -72,8 +71,8 @@ def _shown(place: str) -> str:
 
 
 def _lines(guesses: Guesses, place: str) -> Iterator[str]:
-    yield f"# Written by `aemon init --from {place}` on looking at it: what stands behind a # is why."
-    yield "# Correct what is wrong, then run `aemon check`. `aemon init` without --from names every key."
+    yield f"# Written by `aemon init --from {place}`. A comment behind a key gives the reason of a guess."
+    yield "# Correct wrong guesses, then run `aemon check`. `aemon init` without --from lists every key."
     yield ""
     yield "store: sqlite:///aemon.db # results; or postgresql://..."
     yield "http: {listen: 127.0.0.1:9464} # metrics, health and the status page"
@@ -83,7 +82,7 @@ def _lines(guesses: Guesses, place: str) -> Iterator[str]:
     if guesses.left:
         more = len(guesses.left) - _MOST_LEFT
         names = ", ".join(guesses.left[:_MOST_LEFT]) + (f" and {more} more" if more > 0 else "")
-        yield f"# Seen, and not watched: {_on_one_line(names)}"
+        yield f"# Found, but not watched: {_on_one_line(names)}"
     yield ""
 
 
@@ -103,7 +102,7 @@ def _monitor(guess: Guess) -> Iterator[str]:
     yield f"    score_every: {format_duration(guess.score_every)}{_why(guess, 'score_every')}"
     if guess.exclude:
         names = ", ".join(_escaped(name) for name in guess.exclude)
-        yield f"    columns: {{exclude: [{names}]}} # named like labels: nothing may be learned of them"
+        yield f"    columns: {{exclude: [{names}]}} # named like labels, which must not be learned"
 
 
 def _why(guess: Guess, key: str) -> str:
@@ -112,12 +111,12 @@ def _why(guess: Guess, key: str) -> str:
 
 
 def _escaped(value: object) -> str:
-    """Return a value as YAML in which nothing is taken for a reference to the environment."""
+    """Return a value as YAML, in which no part is read as a reference to the environment."""
     return _as_yaml(value).replace("${", "$${")
 
 
 def _as_yaml(value: object) -> str:
-    """Return a value on one line of YAML: plain where that is the same text, else in quotes."""
+    """Return a value as one line of YAML, in quotes unless YAML reads the plain text the same."""
     import yaml
 
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""A first look at a source: its first records, and whether a detector could learn from them."""
+"""A first look at a source: its first records, and whether a detector could be trained on them."""
 
 import time
 from contextlib import closing
@@ -38,26 +38,26 @@ from aemon.sources.source import Arrived, Replayable
 from aemon.sources.source_kinds import check_apart, is_stream, open_replayable, open_stream
 
 LIVE_RECORDS = 2
-"""Two records of a live source show that its values come, and that they change."""
+"""Two records of a live source show that its values arrive, and whether they change."""
 
 LEAST_STEPS, FALLING_SHARE = 20, 0.9
-"""From one record to the next: so many, of which such a share goes back in time."""
+"""Records in falling order: at least this many steps, of which this share goes back in time."""
 
 LEAST_WAIT_SECONDS, MOST_WAIT_SECONDS = 3.0, 15.0
 _AT_ONCE = 10_000
-PAUSES_WAITED = 2.5  # a rate takes two samples, so that the first record comes after one pause
+PAUSES_WAITED = 2.5  # a rate needs two samples, so that the first record comes after one pause
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FirstLook:
-    """What the first records of a source show.
+    """The findings from the first records of a source.
 
     Attributes:
-        source: the source in a few words.
-        frame: the records looked at.
-        columns: what each column is taken for; empty without records.
-        warnings: what a person should know, a sentence each.
-        refusal: why nothing could be learned from these records, where that is so.
+        source: a short description of the source.
+        frame: the records that were read.
+        columns: the type of each column, with its reason; empty without records.
+        warnings: warnings for the user, a sentence each.
+        refusal: why no detector could be trained on these records; None if one could.
     """
 
     source: str
@@ -68,10 +68,10 @@ class FirstLook:
 
 
 def look(settings: MonitorSettings) -> FirstLook:
-    """Read the first records of a source the way the daemon would.
+    """Read the first records of a source as the daemon would read them.
 
     Raises:
-        AemonError: the source cannot be read, or does not hold what the configuration names.
+        AemonError: the source cannot be read, or lacks columns that the configuration names.
     """
     first = _first_arrivals(settings) if is_stream(settings.source) else _first_records(settings)
     frame = first.frame
@@ -83,7 +83,7 @@ def look(settings: MonitorSettings) -> FirstLook:
         check_quiet(settings.quiet, list(named_columns(frame.values).columns))
     refusal = first.refusal or (state.refusal if state is not None else None)
     if refusal is None and first.enough:
-        refusal = _refusal(first.learned_from, settings)
+        refusal = _refusal(first.training_frame, settings)
     return FirstLook(
         source=first.described,
         frame=frame,
@@ -94,126 +94,126 @@ def look(settings: MonitorSettings) -> FirstLook:
 
 
 class _State(NamedTuple):
-    """What the first records show of the operating state that counts."""
+    """The first records under the condition `columns.only_when`."""
 
-    working: Frame  # those that would be judged
+    working: Frame  # the records that would be judged
     summary: str
     refusal: AemonError | None
 
 
 def _state(first: "_First", settings: MonitorSettings) -> _State | None:
-    """Hold the first records against `columns.only_when`; None without one.
+    """Apply `columns.only_when` to the first records. Return None without this setting.
 
     Raises:
-        FrameError: a column of the condition is not there, or can be read in two ways.
+        FrameError: a column of the condition is missing, or its name is ambiguous.
     """
-    frame = first.learned_from
+    frame = first.training_frame
     operation = fit_operation(frame, settings.columns)
     if operation is None:
         return None
     working, open_ones = at_work(frame, operation), int(operation.answer(frame.values).open.sum())
-    told = (
+    summary = (
         f"{len(working)} of {len(frame)} records ({len(working) / len(frame):.0%}) are judged and "
-        f"teach: those for which {operation.summary}"
+        f"used for training: those for which {operation.summary}"
     )
     if open_ones:
-        told += f"; {open_ones} lack a cell that it asks for, and are not judged"
+        summary += f"; {open_ones} lack a cell that the condition needs, and are not judged"
     refusal: AemonError | None = None
     if first.enough and not len(working):
         refusal = FrameError(
             f"columns.only_when: `{operation.only_when}` holds for none of {len(frame)} records",
             todo=f"change it: {'; '.join(operation.seen(frame.values))}",
         )
-    return _State(working=working, summary=told, refusal=refusal)
+    return _State(working=working, summary=summary, refusal=refusal)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _First:
-    """What was read of a source.
+    """The first records of a source.
 
     Attributes:
-        described: the source in a few words.
-        frame: its first records.
-        learned_from: the records that a first detector would learn from.
-        enough: whether there are as many as that takes.
-        warnings: what a person should know of the reading.
-        refusal: why none of the records can be judged, where that is so.
+        described: a short description of the source.
+        frame: the first records.
+        training_frame: the records on which a first detector would be trained.
+        enough: whether there are enough records for a training.
+        warnings: warnings about the reading, a sentence each.
+        refusal: why no record can be judged; None if some can.
     """
 
     described: str
     frame: Frame
-    learned_from: Frame
+    training_frame: Frame
     enough: bool
     warnings: list[str]
     refusal: AemonError | None = None
 
 
 def _first_records(settings: MonitorSettings) -> _First:
-    """Read the first records of a source that is replayable."""
+    """Read the first records of a replayable source."""
     with closing(open_replayable(settings.source, clock=utc_now)) as source:
-        wanted = needed_records(settings, source)
+        needed = needed_records(settings, source)
         check_apart(source)
         reader = Reader(source)
-        read = reader.after(None, first_limit(settings, wanted))
+        read = reader.after(None, first_limit(settings, needed))
         check_times(read)
-        frame = learned_from = read.frame
+        frame = training_frame = read.frame
         if settings.start == "now":
-            learned_from = reader.newest(None, settings.max_training_records).frame
+            training_frame = reader.newest(None, settings.max_training_records).frame
         described = source.describe()
-        order = _order_told(source, settings, read)
+        order = _order_warnings(source, settings, read)
     seen = Unreadable()
     seen.add(read)
     warnings: list[str] = []
     if len(frame):
-        warnings += [f"records rejected: {told}" for told in seen.summary]
+        warnings += [f"records rejected: {reason}" for reason in seen.summary]
     warnings += seen.warnings
     if read.waiting:
         warnings.append(
             f"{read.waiting} records wait: their time is unreadable or more than a year ahead"
         )
     warnings += order
-    there = read.fetched
+    count = read.fetched
     refusal: AemonError | None = seen.refusal()
-    if there >= wanted:
-        refusal = refusal or unusable(there, frame)
+    if count >= needed:
+        refusal = refusal or unusable(count, frame)
     if refusal is not None:
-        warnings = []  # they are part of it
-    elif there == 0:
+        warnings = []  # the refusal contains them
+    elif count == 0:
         warnings.append("no records yet: aemon will collect them")
-    elif there < wanted:
+    elif count < needed:
         warnings.append(
-            f"{there} of {wanted} records are there: what a column is taken for may still change"
+            f"{count} of {needed} records so far: the types of columns may still change"
         )
-    elif (short := _shorter_than_rhythms(learned_from)) is not None:
+    elif (short := _shorter_than_rhythms(training_frame)) is not None:
         warnings.append(short)
     return _First(
         described=described,
         frame=frame,
-        learned_from=learned_from,
-        enough=there >= wanted,
+        training_frame=training_frame,
+        enough=count >= needed,
         warnings=warnings,
         refusal=refusal,
     )
 
 
-def _order_told(source: Replayable, settings: MonitorSettings, read: Read) -> list[str]:
-    """Return what to say of the order in which records come."""
-    told = []
+def _order_warnings(source: Replayable, settings: MonitorSettings, read: Read) -> list[str]:
+    """Return warnings about the order in which records arrive."""
+    warnings = []
     if settings.lateness is None and source.hides(read.watermark):
-        told.append(
-            "keys do not tell which records are new: those that come in more than "
-            f"{format_duration(LOOK_BACK)} behind the newest are not found; lateness looks longer"
+        warnings.append(
+            "keys do not show which records are new: records that arrive more than "
+            f"{format_duration(LOOK_BACK)} behind the newest are not found; set lateness to look longer"
         )
     if source.in_order_of_arrival and _newest_first(read.times):
-        told.append(
-            "the newest records stand first, and new ones are looked for behind the last: where they "
-            "come before the first, name the column that identifies a record, key: NAME"
+        warnings.append(
+            "the newest records come first, but aemon looks for new records at the end: if they are "
+            "added at the top, name the column that identifies a record, key: NAME"
         )
-    return told
+    return warnings
 
 
 def _newest_first(times: Times) -> bool:
-    """Return whether records (N,) stand in the order of falling times, but for a few."""
+    """Return whether the times (N,) of records fall from one to the next, with few exceptions."""
     steps = np.diff(times[~np.isnat(times)]).astype(np.int64)
     return len(steps) >= LEAST_STEPS and bool(
         (steps <= 0).mean() >= FALLING_SHARE > (steps == 0).mean()
@@ -221,7 +221,7 @@ def _newest_first(times: Times) -> bool:
 
 
 def _shorter_than_rhythms(frame: Frame) -> str | None:
-    """What to say of records that do not cover two days; None where they do."""
+    """Return a warning about records that do not cover two days; None if they do."""
     if not len(frame):
         return None
     first, last = (
@@ -231,8 +231,8 @@ def _shorter_than_rhythms(frame: Frame) -> str | None:
         return None
     until = first + WHOLE_RHYTHMS
     return (
-        f"the {len(frame)} records to learn from cover {format_duration(_in_minutes(last - first))}: what "
-        f"a day brings is known from {until:%Y-%m-%d %H:%M} UTC on, and more may be flagged until then"
+        f"the {len(frame)} training records cover {format_duration(_in_minutes(last - first))}: daily "
+        f"patterns are known from {until:%Y-%m-%d %H:%M} UTC on, and more may be flagged until then"
     )
 
 
@@ -241,7 +241,7 @@ def _in_minutes(span: timedelta) -> timedelta:
 
 
 def _first_arrivals(settings: MonitorSettings) -> _First:
-    """Take what a stream says while a person may be kept waiting."""
+    """Read the first records of a stream, for at most `MOST_WAIT_SECONDS`."""
     patience = LEAST_WAIT_SECONDS
     each = "a live source"
     if isinstance(settings.source, HostSource):
@@ -261,27 +261,27 @@ def _first_arrivals(settings: MonitorSettings) -> _First:
             if first.finish_before is not None:
                 table = _joined(table, stream.roles)
         described, roles = stream.describe(), stream.roles
-    came, waited = len(table), time.monotonic() - began
-    records = f"{came or 'no'} record{'' if came == 1 else 's'} came in {waited:.1f} s"
+    count, seconds = len(table), time.monotonic() - began
+    records = f"{count or 'no'} record{'' if count == 1 else 's'} arrived in {seconds:.1f} s"
     frame = arrived_frame(Arrived(table=table, more=False), roles)
     names = judged_columns([str(name) for name in table], roles, settings.columns)
     return _First(
         described=described,
         frame=frame,
-        learned_from=frame,
-        enough=came >= needed_for(len(names), settings),
-        warnings=[f"{each}: {records}; what a column is taken for may still change"],
+        training_frame=frame,
+        enough=count >= needed_for(len(names), settings),
+        warnings=[f"{each}: {records}; the types of columns may still change"],
     )
 
 
 def _joined(parts: pd.DataFrame, roles: Roles) -> pd.DataFrame:
-    """Return parts of records as records, as far as they have come."""
+    """Return parts of records joined into records, complete or not."""
     names = [name for name in (roles.entity, roles.key) if name is not None]
     return parts.groupby(names, sort=False, as_index=False).last() if len(parts) else parts
 
 
 def _refusal(frame: Frame, settings: MonitorSettings) -> AemonError | None:
-    """Why training on these records would be refused, as far as that shows before it."""
+    """Return why training on these records would fail; None if no reason shows before training."""
     if len(frame) < LEAST_RECORDS:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Flagged records: listing them, and explaining why a record was flagged or was not."""
+"""Lists of flagged records, and explanations why a record was flagged or not."""
 
 import re
 from datetime import datetime
@@ -8,7 +8,7 @@ from aemon.operations.installation import Installation
 from aemon.records import Verdict
 from aemon.store.queries import FlaggedRecord, JudgedRecord, flagged_records, judged_records
 
-MOST_NAMED = 10  # of the records or entities that a key may mean
+MOST_NAMED = 10  # records or entities in the error about an ambiguous key
 _SHORT_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 
@@ -20,14 +20,14 @@ def list_flagged_records(
     limit: int = 20,
     suppressed: bool = False,
 ) -> tuple[FlaggedRecord, ...]:
-    """Return flagged records, newest first; with `suppressed`, the suppressed ones instead.
+    """Return flagged records, newest first; with `suppressed`, suppressed records instead.
 
     Args:
-        installation: where.
-        monitor: only this monitor's.
-        since: only from this event time on, aware.
+        installation: the installation.
+        monitor: only records of this monitor; None for all monitors.
+        since: only records from this event time on, aware.
         limit: at most this many.
-        suppressed: records above the threshold that were kept quiet.
+        suppressed: whether to return records above the threshold that were suppressed.
 
     Raises:
         ConfigError: there is no such monitor.
@@ -43,18 +43,18 @@ def list_flagged_records(
 def explain_record(
     installation: Installation, monitor: str, record_key: str, entity: str | None = None
 ) -> FlaggedRecord | JudgedRecord:
-    """Return a record with the reasons it was flagged for; one that was not, with its verdict.
+    """Return a flagged record with its reasons, or a record that was not flagged with its verdict.
 
     Args:
-        installation: where.
-        monitor: whose record.
+        installation: the installation.
+        monitor: the monitor of the record.
         record_key: the record's key; a time may be given to the second, as tables show it.
-        entity: the record's entity, where several share the key.
+        entity: the record's entity, if several entities share the key.
 
     Raises:
         ConfigError: there is no such monitor.
         NotFoundError: no such record was judged.
-        AmbiguousError: several records fit.
+        AmbiguousError: several records have this key.
         NoResultsError: there are no results yet.
     """
     installation.monitors(monitor)
@@ -75,16 +75,16 @@ def _find_record(
 ) -> JudgedRecord:
     store = installation.store
     found = judged_records(store, monitor, key)
-    if not found and _SHORT_TIME.fullmatch(key):  # a time as it is shown, without its fraction
+    if not found and _SHORT_TIME.fullmatch(key):  # a time as tables show it, without its fraction
         found = judged_records(store, monitor, f"{key}.", prefix=True)
     if entity is not None:
         found = [record for record in found if record.entity == entity]
     if not found:
-        whose = f" of {entity!r}" if entity is not None else ""
+        owner = f" of {entity!r}" if entity is not None else ""
         raise NotFoundError(
-            f"{monitor} has judged no record {key!r}{whose}",
-            todo="the records its first detector learned from are not judged; "
-            "`aemon anomalies` lists those that were flagged",
+            f"{monitor} has judged no record {key!r}{owner}",
+            todo="the training records of its first detector are not judged; "
+            "`aemon anomalies` lists the flagged records",
         )
     if len(found) > 1:
         raise _ambiguous(monitor, key, found)
@@ -102,9 +102,9 @@ def _ambiguous(monitor: str, key: str, found: list[JudgedRecord]) -> AmbiguousEr
     if one_entity:
         return AmbiguousError(
             f"{monitor} has judged {len(found)} records {key!r}: {names}",
-            todo="give the whole key of one",
+            todo="give the whole key of one record",
         )
     return AmbiguousError(
         f"{monitor} has judged a record {key!r} of {len(entities)} entities: {names}",
-        todo="say which one with --entity",
+        todo="name the entity with --entity",
     )

@@ -1,4 +1,4 @@
-"""Feedback on records and episodes: what a person says that they were."""
+"""Feedback on records and episodes, and its effect."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,22 +21,22 @@ from aemon.store.queries import flagged_records
 from aemon.store.store import Store
 
 LATELY = timedelta(days=30)
-"""Before the newest flagged record: what feedback is held against, to say what it costs."""
+"""The time before the newest flagged record in which the effect of feedback is counted."""
 
 MOST_COMPARED = 10_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Statement:
-    """What a person says, and about what: one record, all records of an episode, or a stretch.
+    """A person's feedback on one record, on all records of an episode, or on a period.
 
     Attributes:
-        verdict: what it was.
+        verdict: the person's verdict.
         record: the key of the record.
-        entity: the record's entity, where several share the key; of a stretch, the only one.
+        entity: the record's entity, if several share the key; for a period, its only entity.
         episode: the number of the episode.
-        until: of `ignore_until`: the event time at which the stretch ends; UTC if it has no zone.
-        note: why.
+        until: for `ignore_until`, the event time at which the period ends; UTC if it has no zone.
+        note: the person's reason.
     """
 
     verdict: FeedbackVerdict
@@ -49,12 +49,12 @@ class Statement:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GivenFeedback:
-    """The feedback entries that a statement made.
+    """The feedback entries that were stored for a statement.
 
     Attributes:
-        entries: one for a record or a stretch; one for each flagged record of an episode.
-        warning: what a person should know of them; empty if there is nothing.
-        effect: what they change, and what that costs, in plain words.
+        entries: one for a record or a period; one for each flagged record of an episode.
+        warning: a warning about the entries; empty if there is none.
+        effect: the effect of the entries and its cost, as a sentence.
     """
 
     entries: tuple[Feedback, ...]
@@ -74,9 +74,9 @@ def list_feedback(installation: Installation, monitor: str) -> tuple[Feedback, .
 
 
 def give_feedback(installation: Installation, monitor: str, statement: Statement) -> GivenFeedback:
-    """Store what a person says of a monitor's records, and say what it changes.
+    """Store a person's feedback on a monitor's records, and return it with its effect.
 
-    Records like a false alarm are excused at once; the next training takes all of it up.
+    Records similar to a false alarm are excused at once. The next training uses all feedback.
 
     Raises:
         ConfigError: there is no such monitor, or the parts of the statement do not fit together.
@@ -85,37 +85,37 @@ def give_feedback(installation: Installation, monitor: str, statement: Statement
     """
     installation.monitors(monitor)
     _check(statement)
-    store, said = installation.store, statement
-    if said.episode is not None:
-        episode = find_episode(installation, said.episode, monitor)
-        count = add_episode_feedback(store, episode, said.verdict, said.note)
+    store = installation.store
+    if statement.episode is not None:
+        episode = find_episode(installation, statement.episode, monitor)
+        count = add_episode_feedback(store, episode, statement.verdict, statement.note)
         if not count:
-            warning = f"no record of episode {said.episode} is flagged any more"
+            warning = f"no record of episode {statement.episode} is flagged any more"
             return GivenFeedback(entries=(), warning=warning)
         entries = tuple(read_feedback(store, monitor)[-count:])
         return GivenFeedback(entries=entries, effect=_effect(store, monitor, entries))
-    until = said.until
+    until = statement.until
     if until is not None and until.tzinfo is None:
         until = until.replace(tzinfo=UTC)
     add_feedback(
-        store, monitor, said.verdict,
-        record_key=said.record, entity=said.entity, until=until, note=said.note,
+        store, monitor, statement.verdict,
+        record_key=statement.record, entity=statement.entity, until=until, note=statement.note,
     )  # fmt: skip
     entry = read_feedback(store, monitor)[-1]
-    unknown = said.record is not None and entry.event_time is None
-    warning = f"{monitor} has judged no record {said.record!r} yet" if unknown else ""
+    unknown = statement.record is not None and entry.event_time is None
+    warning = f"{monitor} has judged no record {statement.record!r} yet" if unknown else ""
     return GivenFeedback(
         entries=(entry,), warning=warning, effect=_effect(store, monitor, (entry,))
     )
 
 
 def _effect(store: Store, monitor: str, entries: Sequence[Feedback]) -> str:
-    """Say what was changed, and what it costs: how many flagged records are like those named."""
+    """Return the effect of feedback, and its cost: how many flagged records it would excuse."""
     verdict = entries[-1].verdict
     if verdict is FeedbackVerdict.IGNORE_UNTIL:
-        return "nothing is learned from these records"
+        return "these records are left out of training"
     if verdict is FeedbackVerdict.CONFIRMED:
-        return "it teaches nothing, and no false alarm excuses records like it"
+        return "it is left out of training, and no false alarm excuses similar records"
     flagged = flagged_records(store, monitor=monitor, limit=MOST_COMPARED)
     newest = max((one.event_time for one in flagged), default=None)
     lately = [one for one in flagged if newest and newest - one.event_time <= LATELY]
@@ -124,49 +124,49 @@ def _effect(store: Store, monitor: str, entries: Sequence[Feedback]) -> str:
         cells = blamed_cells(connection, monitor, [one.record_key for one in lately])
     named = [one for one in spoken if any(e.is_about(one.entity, one.record_key) for e in entries)]
     if not named:
-        return "no flagged record is known by that key: nothing is excused"
+        return "no flagged record has this key: nothing is excused"
     excuses = excuses_from(spoken)
     by = excuses_from(named)
     own = {(one.entity, one.record_key) for one in named}
-    said = {(one.entity, one.record_key): one.verdict for one in spoken}
+    verdicts = {(one.entity, one.record_key): one.verdict for one in spoken}
     reasons = {identity: blamed_reason(identity[0], blamed) for identity, blamed in cells.items()}
     like = {
         identity: reason
         for identity, reason in reasons.items()
         if identity not in own and reason is not None and any(map(reason.is_like, by.false_alarms))
     }
-    confirmed = sum(said.get(identity) is FeedbackVerdict.CONFIRMED for identity in like)
+    confirmed = sum(verdicts.get(identity) is FeedbackVerdict.CONFIRMED for identity in like)
     excused = sum(map(excuses.cover, like.values()))
-    told = (
-        f"records like it are excused from now on, and no threshold moves: {excused} of the "
-        f"{len(lately)} flagged in the last {LATELY.days} days are like it"
+    effect = (
+        f"similar records are excused from now on, and no threshold changes: {excused} of the "
+        f"{len(lately)} records flagged in the last {LATELY.days} days would be excused"
     )
     if not confirmed:
-        return f"{told}; none of the confirmed"
-    return f"{told}; {confirmed} confirmed ones are like it too, so those stay flagged"
+        return f"{effect}; no confirmed record is similar"
+    return f"{effect}; {confirmed} confirmed records are similar, too, and stay flagged"
 
 
-def _check(said: Statement) -> None:
-    """Refuse, in the command's words, what the database would refuse.
+def _check(statement: Statement) -> None:
+    """Check that the parts of a statement fit together, with errors that name the options.
 
     Raises:
         ConfigError: the parts do not fit together.
     """
-    ignores = said.verdict is FeedbackVerdict.IGNORE_UNTIL
-    if said.episode is not None and (ignores or said.record is not None):
+    ignores = statement.verdict is FeedbackVerdict.IGNORE_UNTIL
+    if statement.episode is not None and (ignores or statement.record is not None):
         raise ConfigError(
-            f"--episode does not go with {said.verdict if ignores else '--record'}",
-            todo="say false_alarm or confirmed of an episode, or leave it out",
+            f"--episode does not go with {statement.verdict if ignores else '--record'}",
+            todo="give false_alarm or confirmed for an episode, or leave --episode out",
         )
-    if ignores and said.until is None:
+    if ignores and statement.until is None:
         raise ConfigError(
             "ignore_until needs --until",
             todo="aemon feedback MONITOR ignore_until --until 2026-11-30T12:00:00",
         )
-    if not ignores and said.until is not None:
-        raise ConfigError(f"--until does not go with {said.verdict}", todo="leave it out")
-    if not ignores and said.record is None and said.episode is None:
+    if not ignores and statement.until is not None:
+        raise ConfigError(f"--until does not go with {statement.verdict}", todo="leave it out")
+    if not ignores and statement.record is None and statement.episode is None:
         raise ConfigError(
-            f"{said.verdict} is said of a record",
+            f"{statement.verdict} needs a record or an episode",
             todo="add --record KEY; `aemon anomalies` lists keys; or --episode ID",
         )

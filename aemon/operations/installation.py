@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 class Installation:
     """A configuration and its results database, which opens at first use.
 
-    An operation that refuses its arguments, or needs no results, therefore opens nothing. A
-    store that was opened here is closed at the end; one that was given stays open.
+    An operation that refuses its arguments, or needs no results, therefore opens no database. A
+    store that was opened here is closed at the end; a store that was given stays open.
 
     Args:
         config: the validated configuration.
-        store: an open store of its results; without one, that of `config` is opened.
-        clock: tells the time where it decides.
+        store: an open store of the results; None to open the store of `config`.
+        clock: the time.
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class Installation:
 
     @property
     def store(self) -> "Store":
-        """The results database, opened at first use; its tables are made by `prepare` alone.
+        """The results database, opened at first use; only `prepare` makes its tables.
 
         Raises:
-            NoResultsError: there is no database yet, or nothing in it.
+            NoResultsError: there is no database yet, or it has no tables.
             SchemaError: the database has the schema of another version of aemon.
         """
         if self._store is None:
@@ -60,7 +60,7 @@ class Installation:
         return self._store
 
     def prepare(self) -> "Store":
-        """Return the results database; make it, or its tables, where there are none.
+        """Return the results database; make the database or its tables if they are missing.
 
         Raises:
             SchemaError: the database has the schema of another version of aemon.
@@ -82,10 +82,10 @@ class Installation:
         return choose_monitors(self.config, [name] if name is not None else None)
 
     def monitor(self, name: str | None) -> str:
-        """Return the named monitor, or the only one there is.
+        """Return the named monitor, or the only monitor.
 
         Raises:
-            ConfigError: none was named and there are several, or there is none of this name.
+            ConfigError: no monitor was named and there are several, or there is no such monitor.
         """
         if name is None and len(self.config.monitors) > 1:
             raise ConfigError(
@@ -99,15 +99,15 @@ def choose_monitors(config: "Config", names: Sequence[str] | None) -> list[str]:
     """Return the named monitors, or all of them.
 
     Raises:
-        ConfigError: there is no monitor of one of the names.
+        ConfigError: one of the names is not a monitor.
     """
     for name in names or ():
         if name not in config.monitors:
             near = get_close_matches(name, config.monitors, n=1)
-            there = ", ".join(config.monitors)
+            known = ", ".join(config.monitors)
             raise ConfigError(
                 f"there is no monitor {name!r}",
-                todo=f"did you mean {near[0]!r}?" if near else f"there are: {there}",
+                todo=f"did you mean {near[0]!r}?" if near else f"there are: {known}",
             )
     return list(names or config.monitors)
 

@@ -15,8 +15,8 @@ def to_json(result: Any, *, indent: int | None = None) -> str:
 def plain(value: Any) -> Any:
     """Return a value in JSON's own types.
 
-    Dataclasses become objects, times ISO 8601 text; a number that is not finite becomes null,
-    because JSON has no other way to write it.
+    Dataclasses become objects, and times become ISO 8601 text. A number that is not finite becomes
+    null, because JSON has no such numbers.
 
     >>> plain({"rate": float("nan"), "columns": ("flow", "pressure")})
     {'rate': None, 'columns': ['flow', 'pressure']}

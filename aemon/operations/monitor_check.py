@@ -1,4 +1,4 @@
-"""Whether a monitor's source can be read and learned from: what `aemon check` says of it."""
+"""Checks of monitors for `aemon check`: can the source be read, and a detector be trained?"""
 
 import math
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ FIRST_RECORDS = 5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FirstRecord:
-    """One of the first records of a source: its values by column, in JSON's own types."""
+    """One of the first records of a source, with its values by column in JSON's own types."""
 
     time: str  # ISO 8601, in UTC
     key: str
@@ -27,18 +27,19 @@ class FirstRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MonitorCheck:
-    """What the first records of a monitor's source show, and what is wrong with them.
+    """The findings from the first records of a monitor's source, and its errors.
 
     Attributes:
-        exit_code: 0 where nothing is wrong.
-        error: why the source cannot be read, or its records not be learned from; None if not.
-        todo: what to do about it.
-        source: the source in a few words; None, as all that follows, if it cannot be read.
-        records_seen: how many records were looked at.
-        rejected: reason -> how many of them could not be judged at all.
-        warnings: what a person should know, a sentence each.
-        columns: what each column is taken for, and why.
-        first_records: at most five.
+        exit_code: 0 without an error.
+        error: why the source cannot be read, or no detector be trained; None without an error.
+        todo: how to repair the error.
+        source: a short description of the source. If the source cannot be read, this attribute
+            and all following attributes are None.
+        records_seen: number of records that were read.
+        rejected: reason -> number of records that could not be judged for this reason.
+        warnings: warnings for the user, a sentence each.
+        columns: the type of each column, with its reason.
+        first_records: at most five records.
     """
 
     monitor: str
@@ -54,9 +55,9 @@ class MonitorCheck:
 
 
 def check_monitor(installation: Installation, monitor: str) -> MonitorCheck:
-    """Read the first records of a monitor's source, and return what they show.
+    """Read the first records of a monitor's source, and return the findings.
 
-    An error of the source is part of what is returned.
+    An error of the source is not raised, but part of the findings.
 
     Raises:
         ConfigError: there is no such monitor.

@@ -1,4 +1,4 @@
-"""The newest records of a monitor, for operations that look at them and change nothing."""
+"""The newest records of a monitor, for operations that change nothing."""
 
 from contextlib import closing
 
@@ -12,10 +12,10 @@ from aemon.sources.source_kinds import is_stream, open_replayable
 def newest_records(installation: Installation, name: str, limit: int) -> Frame:
     """Return at most `limit` of a monitor's newest records, judged or not, oldest first.
 
-    Those of a stream are the ones that the store keeps in its inbox.
+    The records of a stream are those that the store keeps in its inbox.
 
     Raises:
-        AemonError: the source or the store cannot be read, or they do not fit.
+        AemonError: the source or the store cannot be read, or the records do not fit the settings.
     """
     settings, clock = installation.config.monitors[name], installation.clock
     records = (

@@ -1,4 +1,4 @@
-"""Notifications: listing them, sending them again, and trying receivers."""
+"""Notifications: lists of them, sending again, and test messages to receivers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,17 +15,17 @@ from aemon.store.outbox import Notification, NotificationState
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Retried:
-    """How many notifications are to be sent again."""
+    """The number of notifications that will be sent again."""
 
     tried_again: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TriedReceiver:
-    """What a receiver answered to a test message.
+    """The answer of a receiver to a test message.
 
     Attributes:
-        status: of HTTP; None where there was no answer.
+        status: the HTTP status; None without an answer.
         error: what went wrong, without secrets; empty if the message was accepted.
     """
 
@@ -40,9 +40,9 @@ def list_notifications(
     """Return notifications, newest first.
 
     Args:
-        installation: where.
-        dead: only those that were given up.
-        receiver: only this receiver's.
+        installation: the installation.
+        dead: only dead letters, that is, notifications that were given up.
+        receiver: only notifications to this receiver.
         limit: at most this many.
 
     Raises:
@@ -53,10 +53,10 @@ def list_notifications(
 
 
 def retry_notifications(installation: Installation, number: int | None = None) -> Retried:
-    """Have a notification sent again within seconds; without a number, all that were given up.
+    """Have a notification sent again within seconds; without a number, all dead letters.
 
     Raises:
-        NotFoundError: there is no such notification that is dead or waits.
+        NotFoundError: no notification of this number is dead or waits.
         NoResultsError: there are no results yet.
     """
     count = try_again(installation.store, number)
@@ -71,12 +71,12 @@ def retry_notifications(installation: Installation, number: int | None = None) -
 def try_receivers(
     installation: Installation, names: Sequence[str] | None = None
 ) -> tuple[TriedReceiver, ...]:
-    """Send a test message to receivers, or to all of them, and return what each answered.
+    """Send a test message to the named receivers, or to all receivers, and return their answers.
 
     The message reports a made-up episode, and says so. Nothing is stored.
 
     Raises:
-        ConfigError: there are no receivers, or none of a name.
+        ConfigError: no receivers are configured, or one of the names is not a receiver.
     """
     config = installation.config
     return tuple(_try(installation, name) for name in _chosen(config, names))
@@ -85,12 +85,12 @@ def try_receivers(
 def _chosen(config: Config, names: Sequence[str] | None) -> list[str]:
     if not config.notify:
         raise ConfigError(
-            "there are no receivers", todo="name some under `notify` in the configuration"
+            "there are no receivers", todo="add receivers under `notify` in the configuration"
         )
     for name in names or ():
         if name not in config.notify:
-            there = ", ".join(config.notify)
-            raise ConfigError(f"there is no receiver {name!r}", todo=f"there are: {there}")
+            known = ", ".join(config.notify)
+            raise ConfigError(f"there is no receiver {name!r}", todo=f"there are: {known}")
     return list(names or config.notify)
 
 

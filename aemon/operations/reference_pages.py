@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from aemon.errors import UnknownTopicError
 
-_MOST_NEAR = 3  # names proposed for a topic that does not exist
+_MOST_NEAR = 3  # topics proposed for a topic that does not exist
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,9 +17,9 @@ class Page:
     """A page of the documentation.
 
     Attributes:
-        topic: its name on the command line, such as `thresholds`.
-        title: its first heading.
-        summary: what it is about, one sentence.
+        topic: the page's name on the command line, such as `thresholds`.
+        title: the first heading.
+        summary: the subject of the page, one sentence.
         text: the whole page, as Markdown.
     """
 
@@ -34,7 +34,7 @@ class Found:
     """A place where a page contains a word.
 
     Attributes:
-        topic: the page.
+        topic: the name of the page.
         section: the heading above the place.
         text: the line of the page.
     """
@@ -62,11 +62,11 @@ def find_page(topic: str) -> Page:
         UnknownTopicError: there is no such page.
     """
     pages = {page.topic: page for page in list_pages()}
-    wanted = re.sub(r"[\s_]+", "-", topic.strip().lower()).removesuffix(".md")
-    if wanted in pages:
-        return pages[wanted]
-    near = [name for name in pages if wanted and wanted in name][:_MOST_NEAR]
-    near = near or get_close_matches(wanted, pages, n=_MOST_NEAR)
+    plain = re.sub(r"[\s_]+", "-", topic.strip().lower()).removesuffix(".md")
+    if plain in pages:
+        return pages[plain]
+    near = [name for name in pages if plain and plain in name][:_MOST_NEAR]
+    near = near or get_close_matches(plain, pages, n=_MOST_NEAR)
     listed = "`aemon docs` lists all topics"
     raise UnknownTopicError(
         f"there is no page about {topic!r}",
@@ -80,12 +80,12 @@ def search_pages(word: str) -> tuple[Found, ...]:
     Raises:
         UnknownTopicError: no page contains it.
     """
-    wanted = " ".join(word.lower().split())
+    plain = " ".join(word.lower().split())
     found = tuple(
         Found(topic=page.topic, section=section, text=line)
         for page in list_pages()
         for section, line in _lines(page.text)
-        if wanted and wanted in line.lower()
+        if plain and plain in line.lower()
     )
     if not found:
         raise UnknownTopicError(
@@ -95,7 +95,7 @@ def search_pages(word: str) -> tuple[Found, ...]:
 
 
 def _page(topic: str, text: str) -> Page:
-    """Return a page: its first line is the heading, and the next sentence the summary."""
+    """Return a page from its text: the first line is the title, the next sentence the summary."""
     heading, summary = text.split("\n\n", maxsplit=2)[:2]
     return Page(
         topic=topic,
@@ -106,7 +106,7 @@ def _page(topic: str, text: str) -> Page:
 
 
 def _lines(text: str) -> Sequence[tuple[str, str]]:
-    """Return (section, paragraph or line) of a page: paragraphs are one line, code stays as it is."""
+    """Return pairs (section, line) of a page; a paragraph is one line, and code keeps its lines."""
     section, lines, parts = "", [], list[str]()
     in_code = False
 

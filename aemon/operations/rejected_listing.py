@@ -1,4 +1,4 @@
-"""Rejected records: what was set aside, why, and what it said."""
+"""Lists of rejected records, with the reason and the original text."""
 
 from datetime import datetime
 
@@ -16,9 +16,9 @@ def list_rejected_records(
     """Return rejected records, newest first.
 
     Args:
-        installation: where.
-        monitor: only this monitor's.
-        since: only those rejected from this time on, aware.
+        installation: the installation.
+        monitor: only records of this monitor; None for all monitors.
+        since: only records rejected from this time on, aware.
         limit: at most this many.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Snoozes: keeping a monitor's anomalies quiet for a while."""
+"""Snoozes, which suppress a monitor's anomalies for a while."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -21,15 +21,15 @@ def snooze_anomalies(
     """Suppress a monitor's anomalies from now on for a while, and return the snooze.
 
     Args:
-        installation: where.
-        monitor: whose anomalies.
-        lasts: how long; either this or `until` is given.
-        until: until this event time; UTC if it has no zone.
-        entity: only of this entity.
-        note: why.
+        installation: the installation.
+        monitor: the monitor whose anomalies are suppressed.
+        lasts: the length of the snooze; either `lasts` or `until` is given.
+        until: the event time of its end; UTC if it has no zone.
+        entity: only anomalies of this entity; None for all entities.
+        note: the reason, for other people.
 
     Raises:
-        ConfigError: there is no such monitor; or the end is missing, given twice, or over.
+        ConfigError: there is no such monitor; or the end is missing, given twice, or past.
         NoResultsError: there are no results yet.
     """
     installation.monitors(monitor)
@@ -42,7 +42,7 @@ def snooze_anomalies(
 def list_snoozes(
     installation: Installation, monitor: str | None = None, *, ended: bool = False
 ) -> tuple[StoredSnooze, ...]:
-    """Return snoozes, newest first; with `ended`, also those that are over.
+    """Return snoozes, newest first; with `ended`, also ended snoozes.
 
     Raises:
         ConfigError: there is no such monitor.
@@ -57,7 +57,7 @@ def end_snooze(installation: Installation, number: int) -> StoredSnooze:
     """End a snooze now, and return it.
 
     Raises:
-        NotFoundError: there is no snooze of this number that is not over.
+        NotFoundError: there is no such snooze, or it has ended already.
         NoResultsError: there are no results yet.
     """
     if not end_stored_snooze(installation.store, number):
@@ -69,7 +69,7 @@ def end_snooze(installation: Installation, number: int) -> StoredSnooze:
 
 def _found(installation: Installation, number: int) -> StoredSnooze:
     snooze = find_snooze(installation.store, number)
-    if snooze is None:  # removed by hand, just now
+    if snooze is None:  # removed by hand meanwhile
         raise NotFoundError(f"there is no snooze {number}", todo="`aemon snooze list` lists them")
     return snooze
 
@@ -86,6 +86,6 @@ def _end(now: datetime, lasts: timedelta | None, until: datetime | None) -> date
     ends = ends if ends.tzinfo else ends.replace(tzinfo=UTC)
     if ends <= now:
         raise ConfigError(
-            f"--until {ends:%Y-%m-%dT%H:%M:%S} is over", todo="give a time to come, in UTC"
+            f"--until {ends:%Y-%m-%dT%H:%M:%S} is past", todo="give a future time, in UTC"
         )
     return ends

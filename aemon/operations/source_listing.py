@@ -1,4 +1,4 @@
-"""The kinds of source there are, with the settings of each."""
+"""The kinds of source, with the settings of each kind."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +13,10 @@ class SourceKey:
     """A key of a source's settings.
 
     Attributes:
-        key: its name in a configuration.
-        required: whether it must be given.
-        default: its value where it is not given; None for none.
-        description: what it says.
+        key: the key's name in a configuration.
+        required: whether the key must be given.
+        default: the value if the key is not given; None without a default.
+        description: the meaning of the key.
     """
 
     key: str
@@ -30,12 +30,12 @@ class ListedSource:
     """A kind of source in a list.
 
     Attributes:
-        kind: its name in a configuration.
-        summary: what it reads.
-        live: records come once and are kept in the inbox; otherwise they are read where they are.
-        package: the installed package that brings it; empty for aemon's own.
-        problem: why it cannot be used; empty where it can.
-        keys: its settings, as a configuration names them.
+        kind: the kind's name in a configuration.
+        summary: what the source reads.
+        live: whether records arrive only once, so that the inbox keeps them.
+        package: the installed package that provides the kind; empty for aemon's own kinds.
+        problem: why the kind cannot be used; empty if it can.
+        keys: the settings of the kind.
     """
 
     kind: str
@@ -47,7 +47,7 @@ class ListedSource:
 
 
 def list_sources() -> tuple[ListedSource, ...]:
-    """Return the kinds of source that are known, aemon's own first, and why some cannot be used."""
+    """Return all known kinds of source, aemon's own first, with the problem of unusable kinds."""
     return tuple(_listed(known) for known in known_kinds())
 
 
@@ -70,9 +70,9 @@ def _keys(settings: type[SourceSettings]) -> tuple[SourceKey, ...]:
         SourceKey(
             key=key,
             required=key in required,
-            default=said.get("default"),
+            default=described.get("default"),
             description=settings.model_fields[key].description or "",
         )
-        for key, said in schema["properties"].items()
+        for key, described in schema["properties"].items()
         if key != "kind"
     )

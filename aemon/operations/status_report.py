@@ -1,4 +1,4 @@
-"""Where every monitor stands: what the status page, `/status.json` and `aemon status` show."""
+"""The state of every monitor, for the status page, `/status.json` and `aemon status`."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
@@ -14,38 +14,38 @@ from aemon.store.episode_queries import EpisodeSummary, episode_summaries
 from aemon.store.leases import lease_rows
 from aemon.store.queries import FlaggedRecord, MonitorOverview, flagged_records, overview
 
-LATELY = timedelta(days=1)  # what is counted and listed as recent
-MOST_FLAGGED = 20  # of the newest flagged records on the page
+LATELY = timedelta(days=1)  # records of this time are counted and listed as recent
+MOST_FLAGGED = 20  # flagged records on the page, the newest ones
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Health:
-    """Whether the daemon has started, whether its scheduler still ticks, and what keeps it busy."""
+    """The health of a daemon: its start, its scheduler's heartbeat, and its load."""
 
     started: bool
     alive: bool
     heartbeat_age_seconds: float | None
-    busy: str = ""  # why runs may have to wait; empty if they need not
-    dead_thread: str = ""  # the name of a thread that runs need and that has ended
+    busy: str = ""  # why runs may have to wait; empty if they do not
+    dead_thread: str = ""  # the name of an ended thread that runs depend on
 
     @property
     def summary(self) -> str:
-        """`ok`, `busy` or `dead`, and why."""
+        """`ok`, `busy` or `dead`, with the reason."""
         age = self.heartbeat_age_seconds
         beat = "no heartbeat yet" if age is None else f"scheduler heartbeat {age:.0f} s ago"
         if not self.alive:
-            why = [f"the thread {self.dead_thread} has ended"] if self.dead_thread else []
-            return f"dead: {'; '.join([*why, *filter(None, [self.busy]), beat])}"
+            reason = [f"the thread {self.dead_thread} has ended"] if self.dead_thread else []
+            return f"dead: {'; '.join([*reason, *filter(None, [self.busy]), beat])}"
         return f"busy: {self.busy}; {beat}" if self.busy else f"ok: {beat}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MonitorStatus(MonitorOverview):
-    """Where a monitor stands.
+    """The state of a monitor.
 
     Attributes:
-        held: whether the daemon that was asked watches it; read from the store, whether any does.
-        provisional: whether its threshold was drawn from too few records to show its promise.
+        held: whether the daemon that answers watches it; if read from the store, whether any does.
+        provisional: whether its threshold is from too few records to show its target rate.
     """
 
     held: bool = False
@@ -54,15 +54,16 @@ class MonitorStatus(MonitorOverview):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DaemonState:
-    """What a running daemon alone knows of itself.
+    """The state of a running daemon that is not in the store.
 
     Attributes:
-        replica: what the daemon is called.
-        replicas: how many daemons live, this one included.
-        held: the monitors it watches.
-        wanted: monitor -> how many records end its cold start.
-        health: whether it is alive.
-        config_refused: what is wrong with the configuration file; empty while it is in use.
+        started_at: the time of the daemon's start.
+        replica: the name of the daemon.
+        replicas: number of live daemons, this one included.
+        held: the monitors that the daemon watches.
+        wanted: monitor -> number of records that end its cold start.
+        health: the health of the daemon.
+        config_refused: why the configuration file is not in use; empty while it is.
     """
 
     started_at: datetime
@@ -76,7 +77,7 @@ class DaemonState:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StatusPage:
-    """Everything on the status page."""
+    """The contents of the status page."""
 
     version: str
     now: datetime
@@ -86,14 +87,14 @@ class StatusPage:
     monitors: tuple[MonitorStatus, ...]
     flagged: tuple[FlaggedRecord, ...]  # newest first
     episodes: tuple[EpisodeSummary, ...] = ()  # not closed, newest first
-    store: str = ""  # its address, without a password
-    replica: str = ""  # what this daemon is called
-    replicas: int = 1  # that live, this one included
+    store: str = ""  # the store's address, without a password
+    replica: str = ""  # the name of this daemon
+    replicas: int = 1  # live daemons, this one included
     health: Health | None = None
-    config_refused: str = ""  # what is wrong with the file; empty while it is in use
+    config_refused: str = ""  # why the configuration file is not in use; empty while it is
 
     def as_json(self) -> dict[str, Any]:
-        """Return what `/status.json` shows: the daemon, and where every monitor stands."""
+        """Return the contents of `/status.json`: the daemon, and the state of every monitor."""
         health = self.health
         return {
             "aemon": self.version,
@@ -111,7 +112,7 @@ class StatusPage:
 
 
 def stored_status(installation: Installation) -> tuple[MonitorStatus, ...]:
-    """Return where every monitor stands, as far as the store knows; no daemon is asked.
+    """Return the state of every monitor as the store has it, without asking a daemon.
 
     Raises:
         NoResultsError: there are no results yet.

@@ -1,4 +1,4 @@
-"""The results database: its schema, its way into a file and back, and its old rows."""
+"""Upkeep of the results database: schema, export, import, and removal of old rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from aemon.store.transfer import moving
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SchemaUpgrade:
-    """The schema's revision before and after an upgrade; None before for an empty database."""
+    """The schema's revision before and after an upgrade; `before` is None for an empty database."""
 
     before: str | None
     after: str | None
@@ -22,7 +22,7 @@ class SchemaUpgrade:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SchemaRevision:
-    """The schema's revision, None in an empty database, and the one this version needs."""
+    """The schema's revision, None in an empty database, and the revision this version needs."""
 
     current: str | None
     needed: str
@@ -30,7 +30,7 @@ class SchemaRevision:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoreState:
-    """Whether the results database can be used, in words, and the exit code that says the same."""
+    """The usability of the results database, as a sentence and as an exit code."""
 
     state: str
     exit_code: int
@@ -38,16 +38,16 @@ class StoreState:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RowCounts:
-    """How many rows were moved or removed, by table."""
+    """The number of moved or removed rows, by table."""
 
     rows: Mapping[str, int]
 
 
 def upgrade_schema(installation: Installation) -> SchemaUpgrade:
-    """Bring the schema to this version's; make the tables if there are none.
+    """Upgrade the schema to the one of this version; make the tables if there are none.
 
     Raises:
-        SchemaError: the schema is of a newer version of aemon, or of another program.
+        SchemaError: the schema belongs to a newer version of aemon, or to another program.
         StoreError: the database fails.
     """
     engine = open_engine(installation.config.store.get_secret_value())
@@ -57,7 +57,7 @@ def upgrade_schema(installation: Installation) -> SchemaUpgrade:
 
 
 def schema_revision(installation: Installation) -> SchemaRevision:
-    """Return the schema's revision and the one that this version needs.
+    """Return the schema's revision and the revision that this version needs.
 
     Raises:
         StoreError: the database fails.
@@ -72,14 +72,14 @@ def check_schema(installation: Installation) -> tuple[str, ...]:
     """Return how the tables differ from what this version expects, a sentence each.
 
     Raises:
-        SchemaError: the schema is of another version of aemon, or there is none.
+        SchemaError: the schema belongs to another version of aemon, or is missing.
         StoreError: the database fails.
     """
     return tuple(revisions.check(open_engine(installation.config.store.get_secret_value())))
 
 
 def check_store(installation: Installation) -> StoreState:
-    """Return whether the daemon could use the configured store; make nothing."""
+    """Return whether the daemon could use the configured store; create nothing."""
     try:
         engine = open_engine(installation.config.store.get_secret_value())
         if revisions.is_file_missing(engine):
@@ -106,23 +106,23 @@ def _unusable(state: str) -> StoreState:
 
 
 def export_results(installation: Installation, file: Path, *, force: bool = False) -> RowCounts:
-    """Write all results, as they are at one moment, into one file.
+    """Write all results, as of one moment, into one file.
 
     Raises:
-        TransferError: the file is there already and `force` is not given, or cannot be written.
+        TransferError: the file exists and `force` is not given, or it cannot be written.
         NoResultsError: there are no results yet.
     """
     return RowCounts(rows=moving.export(installation.store, file, force=force))
 
 
 def import_results(installation: Installation, file: Path) -> RowCounts:
-    """Read exported results into an empty database: all of them, or none.
+    """Read exported results into an empty database; after an error, none of them are kept.
 
     Raises:
         TransferError: the file cannot be read, or the database is not empty.
         StoreError: the database fails.
     """
-    moving.check(file)  # before a database is made for nothing
+    moving.check(file)  # first, so that a bad file does not leave an empty database behind
     return RowCounts(rows=moving.import_(installation.prepare(), file))
 
 

@@ -1,4 +1,4 @@
-"""Which detector judges, by hand: promoting, rolling back, comparing and rebuilding detectors."""
+"""Changes of the active detector by hand: promoting, rolling back, comparing, rebuilding."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ class Promotion:
 
     Attributes:
         version: the detector that judges from the next run on.
-        instead_of: the version that judged before; None if none did.
+        instead_of: the version that judged before; None if there was no active detector.
     """
 
     monitor: str
@@ -31,7 +31,7 @@ class Promotion:
 def promote_detector(
     installation: Installation, version: int, monitor: str | None = None
 ) -> Promotion:
-    """Make a detector the active one, whatever its trial says; the next run judges with it.
+    """Make a detector the active one, whatever the result of its trial; the next run uses it.
 
     Raises:
         ConfigError: there is no such monitor, or none was named and there are several.
@@ -46,7 +46,7 @@ def promote_detector(
 
 
 def roll_back_detector(installation: Installation, monitor: str | None = None) -> Promotion:
-    """Go back to the detector that was active before; the next run judges with it.
+    """Make the detector that was active before active again; the next run uses it.
 
     Raises:
         ConfigError: there is no such monitor, or none was named and there are several.
@@ -66,19 +66,19 @@ def compare_detectors(
     monitor: str | None = None,
     records: int = 1000,
 ) -> "Compared":
-    """Judge the newest records with two detectors, and return where they differ; store nothing.
+    """Judge the newest records with two detectors, and return the differences; store nothing.
 
     Args:
-        installation: where.
-        version: the one detector.
-        other: the other; None for the active one.
-        monitor: whose detectors; needed if there are several monitors.
-        records: how many of the newest judged records.
+        installation: the installation.
+        version: the version of the first detector.
+        other: the version of the second detector; None for the active detector.
+        monitor: the monitor of the detectors; needed if there are several monitors.
+        records: how many of the newest judged records to use.
 
     Raises:
         ConfigError: there is no such monitor, or none was named and there are several.
         DetectorError: there is no such detector, its weights are gone, or there are no records.
-        FrameError: the records no longer have the columns that a detector learned from.
+        FrameError: the records no longer have the columns on which a detector was trained.
         AemonError: the source or the store cannot be read.
     """
     from aemon.lifecycle import comparing
@@ -93,7 +93,7 @@ def compare_detectors(
 def rebuild_detector(
     installation: Installation, version: int, monitor: str | None = None
 ) -> "Rebuilt":
-    """Train a detector again from its manifest, and compare the two; store nothing.
+    """Train a detector again from its manifest, and compare it with the original; store nothing.
 
     Raises:
         ConfigError: there is no such monitor, none was named and there are several, or the
@@ -115,14 +115,14 @@ def _make_active(
     active = active_detector(store, name)
     if active is not None and active.id == detector_id:
         raise DetectorError(
-            f"{name}: detector {version} is the active one", todo="nothing is to be done"
+            f"{name}: detector {version} is active already", todo="nothing needs to be done"
         )
     try:
         promote(store, name, detector_id, reason, instead_of=active.id if active else None)
     except StaleWatermarkError as error:
         raise DetectorError(
             f"{name}: detector {version} cannot be made active: its weights were removed, or "
-            "another became active just now",
+            "another detector became active just now",
             todo="see `aemon detectors list`",
         ) from error
     return Promotion(monitor=name, version=version, instead_of=active.version if active else None)

@@ -1,4 +1,4 @@
-"""Training a detector here and now, because a person asks for it."""
+"""Training a detector at once and in this process, at a person's request."""
 
 from aemon.errors import AemonError
 from aemon.lifecycle.training_run import Trained, train_once
@@ -9,13 +9,13 @@ from aemon.store.ledger import save_run
 
 
 def train_detector(installation: Installation, monitor: str) -> Trained:
-    """Train a monitor's detector, and write the run into the ledger, failed or not.
+    """Train a detector for a monitor, and write the run into the ledger, failed or not.
 
-    The results database is made where there is none.
+    The results database is made if it does not exist.
 
     Raises:
         ConfigError: there is no such monitor.
-        TrainingError: nothing can be learned from the records, or there are too few.
+        TrainingError: there are too few records, or a detector cannot be trained on them.
         AemonError: the source or the store cannot be read.
     """
     name = installation.monitor(monitor)

@@ -1,4 +1,4 @@
-"""Hashes for a web configuration: of passwords, and of bearer tokens that are made here."""
+"""Hashes of passwords and of new bearer tokens, for a web configuration."""
 
 import hashlib
 import secrets
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from aemon.errors import ConfigError
 
-COST = 12  # of bcrypt: a fifth of a second for each guess
-LONGEST_BYTES = 72  # bcrypt sees no more
+COST = 12  # of bcrypt: each guess of a password takes a fifth of a second
+LONGEST_BYTES = 72  # bcrypt ignores further bytes
 TOKEN_BYTES = 32
 
 
@@ -21,7 +21,7 @@ class HashedPassword:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MadeToken:
-    """A bearer token, and the hash by which a web configuration knows it."""
+    """A bearer token, and its hash for a web configuration."""
 
     name: str
     token: str
@@ -32,25 +32,25 @@ def hash_password(user: str, password: str) -> HashedPassword:
     """Hash a user's password with bcrypt.
 
     Raises:
-        ConfigError: the password is empty or too long, or the name cannot be a user's.
+        ConfigError: the password is empty or too long, or the user's name is not valid.
     """
     import bcrypt
 
     if not password:
-        raise ConfigError("the password is empty", todo="choose another one")
+        raise ConfigError("the password is empty", todo="choose another password")
     if len(password.encode()) > LONGEST_BYTES:
         raise ConfigError(
-            f"the password is longer than {LONGEST_BYTES} bytes, and bcrypt sees no more",
-            todo="choose a shorter one",
+            f"the password is longer than {LONGEST_BYTES} bytes, and bcrypt ignores the rest",
+            todo="choose a shorter password",
         )
     if not user or ":" in user:
-        raise ConfigError("a user's name must not be empty or hold ':'", todo="choose another one")
+        raise ConfigError("a user's name must not be empty or hold ':'", todo="choose another name")
     hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(COST)).decode()
     return HashedPassword(user=user, hash=hashed)
 
 
 def make_token(name: str) -> MadeToken:
-    """Make a random bearer token. It is stored nowhere: only its hash is to be kept."""
+    """Make a random bearer token. The token is not stored: keep only its hash."""
     token = f"aemon_{secrets.token_urlsafe(TOKEN_BYTES)}"
     return MadeToken(
         name=name, token=token, hash=f"sha256:{hashlib.sha256(token.encode()).hexdigest()}"

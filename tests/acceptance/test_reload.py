@@ -134,5 +134,5 @@ def test_what_takes_a_restart_is_told_and_the_rest_is_taken_up(daemon, database)
     daemon.wait(lambda: len(lines(daemon)) == 2, "the new line")
     (line,) = said(daemon, "config.reloaded")
     assert line["level"] == "warning"
-    assert line["message"] == "plant changed; http changed, which takes a restart"
+    assert line["message"] == "plant changed; http changed, which needs a restart"
     assert daemon.get("/healthz") is not None

@@ -30,7 +30,7 @@ def test_check_shows_columns_and_first_records(folder):
     assert [column["column"] for column in pumps["columns"]] == ["flow", "pressure", "current"]
     assert pumps["records_seen"] == LEARNED
     (short,) = pumps["warnings"]  # they say nothing of the rhythm of a day
-    assert "the 200 records to learn from cover 3m" in short
+    assert "the 200 training records cover 3m" in short
     assert "known from 2026-01-03 00:00 UTC on" in short
     first, *_ = pumps["first_records"]
     assert first["key"] == "0"
@@ -120,7 +120,7 @@ def test_a_source_with_few_records_is_no_failure(folder, count):
     expected = "may still change" if count else "no records yet"
     assert expected in few["warnings"][0]
     if count:
-        assert few["warnings"][0].startswith(f"{count} of 200 records are there")
+        assert few["warnings"][0].startswith(f"{count} of 200 records so far")
         assert len(few["columns"]) == 3
 
 
@@ -137,7 +137,7 @@ def test_a_live_source_is_waited_for(folder):
     assert machine["records_seen"] >= 2
     (note,) = machine["warnings"]
     assert note.startswith("a live source with a record every 200ms: ")
-    assert "came in" in note
+    assert "arrived in" in note
     text = run(folder, "check", "machine").stdout
     assert max(map(len, text.splitlines())) <= WIDTH
 
@@ -260,7 +260,7 @@ def test_check_tells_of_a_file_whose_newest_records_stand_first(folder, step, to
     (folder / "log.csv").write_text("ts,flow\n" + "".join(lines))
     add_monitor(folder, "log", f"{{kind: csv, path: '{folder}/log.csv', time: ts}}")
     warnings = " ".join(report(folder, "log")["warnings"])
-    assert ("the newest records stand first" in warnings) == told
+    assert ("the newest records come first" in warnings) == told
 
 
 def test_a_condition_is_told_by_its_share_and_refused_where_it_never_holds(folder):
@@ -272,7 +272,7 @@ def test_a_condition_is_told_by_its_share_and_refused_where_it_never_holds(folde
     # Then it is told how many count
     *_, told = report(folder, "machine")["warnings"]
     assert told == (
-        "200 of 300 records (67%) are judged and teach: those for which `speed > 10` holds, for 5s at "
+        "200 of 300 records (67%) are judged and used for training: those for which `speed > 10` holds, for 5s at "
         "least"
     )
     # When it holds for none

@@ -42,7 +42,7 @@ def test_going_back_and_forth_says_who_judges_and_keeps_why(two):
 
 def test_what_cannot_be_done_is_said_with_what_to_do(two):
     for arguments, what in (
-        (("promote", "2"), "detector 2 is the active one"),
+        (("promote", "2"), "detector 2 is active already"),
         (("promote", "7"), "no detector 7"),
         (("compare", "7"), "no detector 7"),
     ):

@@ -188,8 +188,8 @@ def test_a_long_removal_is_done_in_several_rounds(job, store, clock, monkeypatch
     for _ in range(3):
         job.round()
     assert [row[3] for row in ledger(store)] == [
-        f"removed {ROWS_AT_ONCE} scores; the next round goes on",
-        "removed 1 scores; the next round goes on",
+        f"removed {ROWS_AT_ONCE} scores; the next round continues",
+        "removed 1 scores; the next round continues",
     ]
 
 

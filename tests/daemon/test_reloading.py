@@ -12,7 +12,7 @@ def config(**http) -> Config:
 
 def test_where_it_listens_takes_a_restart():
     change = compare(config(), config(listen="127.0.0.1:9999"))
-    assert str(change) == "http changed, which takes a restart"
+    assert str(change) == "http changed, which needs a restart"
 
 
 def test_what_the_command_line_shows_to_it_is_nothing_to_the_daemon():
@@ -21,4 +21,4 @@ def test_what_the_command_line_shows_to_it_is_nothing_to_the_daemon():
 
 def test_how_many_trainings_go_on_at_once_takes_a_restart():
     more = Config.model_validate({"monitors": MONITORS, "trainings_at_once": 2})
-    assert str(compare(config(), more)) == "trainings_at_once changed, which takes a restart"
+    assert str(compare(config(), more)) == "trainings_at_once changed, which needs a restart"

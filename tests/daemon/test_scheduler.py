@@ -52,7 +52,7 @@ def test_a_run_that_takes_longer_than_its_interval_is_not_overlapped(scheduler, 
     scheduler.start(lambda: None)
     wait(lambda: len(most) >= 3)
     assert max(most) == 1
-    assert ("pumps", Job.SCORE, Outcome.SKIPPED, "the run before is still going") in told
+    assert ("pumps", Job.SCORE, Outcome.SKIPPED, "the previous run has not ended") in told
 
 
 def test_a_tick_a_busy_pool_delays_still_runs(scheduler):

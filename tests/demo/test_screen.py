@@ -16,7 +16,7 @@ TRY = ThingsToTry(
     metrics_url="http://127.0.0.1:9464/metrics",
     status_url="http://127.0.0.1:9464/",
 )
-WATCHING = MonitorProgress(monitor="pumps", collected=1000, wanted=1000, detector_version=1)
+WATCHING = MonitorProgress(monitor="pumps", collected=1000, needed=1000, detector_version=1)
 
 
 def after(seconds):
@@ -97,7 +97,7 @@ def test_the_worst_record_of_a_burst_is_the_one_furthest_over_the_line():
 def test_plain_output_tells_progress_by_quarters_and_has_no_control_codes(plain):
     with DemoScreen(plain, TRY) as screen:
         for collected in range(0, 1001, 10):
-            progress = MonitorProgress(monitor="pumps", collected=collected, wanted=1000)
+            progress = MonitorProgress(monitor="pumps", collected=collected, needed=1000)
             screen.update([progress], [], NOW)
         screen.update([replace(progress, training=True)], [], NOW)
         screen.update([WATCHING], [], NOW)
@@ -119,7 +119,7 @@ def test_plain_output_tells_progress_by_quarters_and_has_no_control_codes(plain)
 def test_a_terminal_shows_a_bar_while_records_are_collected():
     console = open_console(terminal=True)
     with DemoScreen(console, TRY) as screen:
-        screen.update([MonitorProgress(monitor="pumps", collected=312, wanted=1000)], [], NOW)
+        screen.update([MonitorProgress(monitor="pumps", collected=312, needed=1000)], [], NOW)
     assert "collecting 312 of 1000 records" in shown(console)
     assert "━" in shown(console)
 
@@ -162,7 +162,7 @@ def test_leaving_the_screen_closes_open_bursts(console):
 
 def test_the_first_detector_brings_three_things_to_try_once(console):
     with DemoScreen(console, TRY) as screen:
-        screen.update([MonitorProgress(monitor="pumps", collected=9, wanted=1000)], [], NOW)
+        screen.update([MonitorProgress(monitor="pumps", collected=9, needed=1000)], [], NOW)
         assert TRY.metrics_url not in shown(console)
         for version in (1, 1, 2):
             screen.update([replace(WATCHING, detector_version=version)], [], NOW)

@@ -65,9 +65,9 @@ def test_trainings_that_go_on_at_once_take_their_memory_together(tmp_path):
 
     assert found(1, "100MB", "100MB").level is Level.OK
     one = found(1, "900000GB", "100000GB")
-    assert one.what.startswith("a training may take up to 900000.0 GB; ")
+    assert one.what.startswith("a training may use up to 900000.0 GB; ")
     both = found(2, "900000GB", "1GB", "100000GB")
-    assert both.what.startswith("2 trainings at once may take up to 1000000.0 GB; ")
+    assert both.what.startswith("2 trainings at once may use up to 1000000.0 GB; ")
     assert both.level is Level.WARNING
 
 
@@ -89,4 +89,4 @@ def test_a_monitor_to_which_nobody_may_push_is_told(tmp_path, web, level):
     path.write_text(f"{named}monitors: {{here: {{source: {{kind: push}}, score_every: 1m}}}}\n")
     found = http_port(load_config(path), path)
     assert found.level is level
-    assert level is Level.OK or "nobody may push records to here" in found.what
+    assert level is Level.OK or "no user or token may push records to here" in found.what

@@ -60,7 +60,7 @@ def test_a_last_line_that_nobody_finishes_is_told(tmp_path):
     os.utime(tmp_path / "a.csv", (0, 0))
     os.utime(tmp_path / "d.csv.gz", (0, 0))
     (found,) = open_ends(config(pumps=tmp_path), utc_now)
-    assert found.what.endswith("no line end, of a.csv")
+    assert found.what.endswith("no line end: a.csv")
 
 
 def test_records_that_got_no_verdict_are_told(store, settings):
@@ -82,7 +82,7 @@ def test_records_that_got_no_verdict_are_told(store, settings):
         told = records(store, SimpleNamespace(monitors={"pumps": settings}))
         return [(one.level, one.what) for one in told]
 
-    fine = (Level.OK, "those of the last day were judged, but for one in a hundred at most")
+    fine = (Level.OK, "of the last day's records, at most one in a hundred was not judged")
     ran(1000, 50, 50, ago=timedelta(days=2))
     assert found() == [fine]
     ran(1000, 0, 9)
@@ -124,5 +124,5 @@ def test_keys_that_do_not_tell_which_records_are_new_are_told(tmp_path):
             SimpleNamespace(monitors={"pumps": one}), lambda: datetime(2026, 1, 1, 0, 1, tzinfo=UTC)
         )
         told[key] = found.what
-    assert "more than 5m behind it is not found: lateness looks longer" in told["id"]
+    assert "more than 5m behind it are not found; set lateness to look longer" in told["id"]
     assert "lateness" not in told["n"]

@@ -43,7 +43,7 @@ def test_a_store_that_is_well(live, config):
 
 def test_it_tells_who_watches(live, config):
     (nobody,) = store_checks.watched(live, config)
-    assert (nobody.level, nobody.what) == (Level.WARNING, "nobody watches pumps")
+    assert (nobody.level, nobody.what) == (Level.WARNING, "no replica watches pumps")
     me = replica("one")
     held = hold(live, me, ["pumps"], timedelta(seconds=30), Knowledge(known=None))
     (watched,) = store_checks.watched(live, config)
@@ -52,7 +52,7 @@ def test_it_tells_who_watches(live, config):
     give_back(live, me, held.tokens)
     (left,) = store_checks.watched(live, config)
     assert left.level is Level.ERROR
-    assert "nobody watches pumps; replicas that live: 1" in left.what
+    assert "no replica watches pumps; live replicas: 1" in left.what
 
 
 @pytest.mark.postgresql
@@ -86,7 +86,7 @@ def test_it_tells_of_dead_letters_and_of_receivers_that_fail(live, config):
             connection.execute(sa.insert(notifications).values({**row, **told}))
     failing, well, dead = store_checks.notifications(live, config)
     assert (failing.level, well.level, dead.level) == (Level.WARNING, Level.OK, Level.WARNING)
-    assert failing.what == "a does not take what it is told: HTTP 507"
+    assert failing.what == "a does not accept notifications: HTTP 507"
     assert failing.todo == "aemon notify test a"
     assert dead.what == "there are dead letters, the newest for b: HTTP 504"
     assert "aemon notify retry --all" in dead.todo

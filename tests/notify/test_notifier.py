@@ -366,7 +366,7 @@ def test_what_waited_for_a_receiver_that_was_away_for_weeks_is_no_news(live, rec
     plan_for_ops(long_ago)
     outbox.adopt(configured(ops={"url": receiver.url}))
     wait(lambda: states(live).get((number, "opened")) == "dead", "it to be given up")
-    assert listed(live)[0].last_error == "it was news too long ago"
+    assert listed(live)[0].last_error == "too old to be sent"
     assert receiver.heard == []
 
 

@@ -44,7 +44,7 @@ def test_the_usual_text_says_all_there_is():
     brief = replace(over, ended_at=over.started_at)
     assert "critical, closed; at 2026-11-20T08:00:00Z, 1 record, " in text_of(brief, None)
     escalated = replace(OPENED, event=Event.ESCALATED, before=Severity.WARNING)
-    assert "critical, told as warning before, open" in text_of(escalated, None)
+    assert "critical, reported as warning before, open" in text_of(escalated, None)
 
 
 def test_a_title_says_what_happened():

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 from aemon.config.receiver_settings import Receiver
 from aemon.notify.receivers.receiver_kinds import receiver_of
-from aemon.notify.sending import MOST_TOLD, send
+from aemon.notify.sending import MOST_SHOWN, send
 from tests.lacking import lacking
 from tests.processes import free_port
 from tests.receivers import receiving
@@ -71,7 +71,7 @@ def test_a_redirection_is_not_followed(receiver):
     with receiving() as other:
         receiver.always = (307, {"Location": other.url}, b"")
         answer = send(webhook(receiver.url, bearer_token="t0k3n"), b"{}", KEY)
-        assert answer.error == "HTTP 307: it is elsewhere now; correct the url"
+        assert answer.error == "HTTP 307: the receiver has moved; correct the url"
         assert other.heard == []
 
 
@@ -121,7 +121,7 @@ def test_an_answer_is_told_in_short_and_without_secrets(receiver):
     said = f"{receiver.url} with Bearer t0k3n and pa55: no\r\n\x1b[2J" + 10_000_000 * "x"
     receiver.always = (400, {}, said.encode())
     answer = send(webhook(receiver.url, bearer_token="t0k3n", headers={"X-A": "pa55"}), b"{}", KEY)
-    assert len(answer.error) < MOST_TOLD + 20
+    assert len(answer.error) < MOST_SHOWN + 20
     assert answer.error.startswith("HTTP 400: *** with Bearer *** and ***: no [2Jxx")
     for secret in ("s3cret", "t0k3n", "pa55"):
         assert secret not in repr(answer)

@@ -1,19 +1,19 @@
 """Episodes as Alertmanager's alerts (API v2).
 
-An alert is known by its labels. The severity is one of them, because people route by it: where an
-episode becomes critical, its warning ends in the same request in which the critical alert begins.
-The episode is another: the end of one episode can never end the next.
+Alertmanager identifies an alert by its labels. The severity is a label, because people route by it.
+When an episode becomes critical, one request ends its warning and begins the critical alert. The
+episode's number is a label, too, so that the end of one episode cannot end the next episode.
 
-An acknowledged episode goes on, and so does its alert: an end would say that all is well. A second
-alert, `AemonEpisodeAcknowledged`, says that somebody has taken it up; an inhibition rule of the
-Alertmanager lets it mute the first (deploy/alertmanager). It ends no later than the first, because a
-muted alert's end would be told to nobody.
+An acknowledged episode stays open, and so does its alert: an end would mean that all is well. A
+second alert, `AemonEpisodeAcknowledged`, reports that a person has acknowledged the episode. An
+inhibition rule of the Alertmanager lets it mute the first alert (deploy/alertmanager). It never ends
+after the first alert, because Alertmanager does not notify of the end of a muted alert.
 
-Many episodes that were over long before anybody looked are one alert, `AemonBacklog`, which ends by
+Many episodes that had ended long before they were found are one alert, `AemonBacklog`, which ends by
 itself.
 
-An alert of an open episode is sent again every minute and holds for `HELD`. So an Alertmanager
-that lost its memory learns of the episode again, and the alerts of a dead daemon end by themselves.
+An alert of an open episode is sent again every minute and holds for `HELD`. So an Alertmanager that
+lost its memory receives the episode again, and the alerts of a dead daemon end by themselves.
 """
 
 import json
@@ -31,7 +31,7 @@ from aemon.records import Severity
 PATH = "/api/v2/alerts"
 SENT_EVERY = timedelta(minutes=1)
 HELD = timedelta(minutes=5)
-"""A daemon may be away for this long, less a minute, before its alerts end."""
+"""The alerts of a daemon that has died end after this time, less at most one minute."""
 
 ALERTS_AT_ONCE = 64  # in one request, as Prometheus does
 ALERT_NAME, ACKNOWLEDGED_NAME, TEST_NAME = "AemonEpisode", "AemonEpisodeAcknowledged", "AemonTest"
@@ -42,7 +42,7 @@ Alert = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Alertmanager:
-    """An Alertmanager: it keeps the state of every alert, and is reminded of open episodes."""
+    """An Alertmanager, which keeps the state of every alert, and needs reminders."""
 
     settings: AlertmanagerReceiver
     address_is_secret: ClassVar[bool] = False
@@ -50,18 +50,18 @@ class Alertmanager:
 
     @property
     def address(self) -> str:
-        """The URL of its alerts; the configuration may name the whole path, or its beginning."""
+        """The URL of the alerts; the configuration may have the whole path or only its beginning."""
         return self.settings.url.get_secret_value().rstrip("/").removesuffix(PATH) + PATH
 
     @property
     def resends(self) -> Resends:
-        """The alerts of open episodes."""
+        """The alerts of open episodes, which are sent again."""
         return Resends(
             every=SENT_EVERY, most_at_once=ALERTS_AT_ONCE, parts=self.going_on, body=_json
         )
 
     def payload(self, message: Message, now: datetime) -> bytes:
-        """Return the alerts that say what happened.
+        """Return the alerts of a message.
 
         Raises:
             TemplateError: the template cannot be filled with the message.
@@ -75,7 +75,7 @@ class Alertmanager:
         return _json(alerts)
 
     def going_on(self, message: Message, now: datetime) -> list[Alert]:
-        """Return the alerts of an open episode, which hold for a while longer.
+        """Return the alerts of an open episode, which hold for `HELD` from `now` on.
 
         Raises:
             TemplateError: the template cannot be filled with the message.
@@ -114,7 +114,7 @@ class Alertmanager:
         alert: Alert = {
             "labels": {name: value for name, value in labels.items() if value},
             "annotations": {name: text for name, text in annotations.items() if text},
-            # Not the records' own time, which may be long past, and moves with late records.
+            # Not the event time of records, which may be long past and changes with late records.
             "startsAt": _rfc3339(min(message.opened_at, now)),
             "endsAt": _rfc3339(ends),
         }

@@ -1,4 +1,4 @@
-"""What receivers that forget nothing have in common: each message is posted once."""
+"""The common part of receivers that need no reminders: each message is posted once."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
@@ -10,7 +10,7 @@ S = TypeVar("S", SlackReceiver, WebhookReceiver)
 
 @dataclass(frozen=True, slots=True)
 class Posted(Generic[S]):
-    """A receiver at a URL, that need not be reminded of open episodes."""
+    """A receiver at a URL that needs no reminders of open episodes."""
 
     settings: S
     resends: ClassVar[None] = None

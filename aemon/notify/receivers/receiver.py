@@ -1,6 +1,6 @@
-"""The protocol every kind of receiver fulfils; a contract test holds all of them to it.
+"""The protocol of all kinds of receivers; a contract test checks every kind.
 
-A new kind is its settings, one file beside this one, and one line in `receiver_kinds.py`.
+A new kind consists of settings, a module beside this one, and an entry in `receiver_kinds.py`.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,11 +14,11 @@ from aemon.message import Message
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resends:
-    """What a receiver gets again while an episode is open, because it would forget it otherwise.
+    """The reminders of open episodes for a receiver that would forget them otherwise.
 
     Attributes:
-        every: time from one round to the next.
-        most_at_once: messages in one request.
+        every: the time from one round to the next.
+        most_at_once: the most messages in one request.
         parts: the JSON values of one message; raises `TemplateError`.
         body: the bytes of one request, from the values of its messages.
     """
@@ -30,19 +30,19 @@ class Resends:
 
 
 class Receiver(Protocol):
-    """One configured receiver of notifications: where they are posted, and what is posted."""
+    """One configured receiver of notifications, with its address and its form of a message."""
 
     @property
     def settings(self) -> ReceiverSettings:
-        """Its part of the configuration."""
+        """The receiver's part of the configuration."""
 
     @property
     def address(self) -> str:
-        """The URL its messages are posted to; it may hold secrets."""
+        """The URL to which messages are posted; it may contain secrets."""
 
     @property
     def address_is_secret(self) -> bool:
-        """Whether knowing the address is enough to post there."""
+        """Whether the address alone is enough to post messages."""
 
     @property
     def notifies_end(self) -> bool:
@@ -50,10 +50,10 @@ class Receiver(Protocol):
 
     @property
     def resends(self) -> Resends | None:
-        """What is sent again while an episode is open; None if nothing is."""
+        """The reminders of open episodes; None if the receiver needs none."""
 
     def payload(self, message: Message, now: datetime) -> bytes:
-        """Return a message as this receiver wants it, as JSON.
+        """Return a message as JSON in the form of this receiver.
 
         Raises:
             TemplateError: a template cannot be filled with the message.

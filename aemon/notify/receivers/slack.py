@@ -1,4 +1,4 @@
-"""Episodes as messages of a chat: incoming webhooks of Slack, Mattermost and Rocket.Chat."""
+"""Episodes as chat messages, by incoming webhooks of Slack, Mattermost and Rocket.Chat."""
 
 import json
 from datetime import datetime
@@ -15,7 +15,7 @@ _OVER = "#2e7d32"
 
 
 class Slack(Posted[SlackReceiver]):
-    """A chat's webhook, whose URL is its credential: text and one attachment."""
+    """A chat's webhook, whose URL is its credential; a message is text and one attachment."""
 
     __slots__ = ()
     address_is_secret: ClassVar[bool] = True
@@ -42,7 +42,7 @@ class Slack(Posted[SlackReceiver]):
 
 
 def _escaped(value: Any) -> Any:
-    """Escape what Slack would read as markup: a record might hold <!channel>."""
+    """Escape text that Slack would read as markup: a record might contain <!channel>."""
     if isinstance(value, str):
         return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     if isinstance(value, dict):

@@ -9,7 +9,7 @@ from aemon.message import Message
 USUAL = """\
 {% if reason %}{{ reason }}
 {% endif %}
-{{ severity }}{% if severity_before %}, told as {{ severity_before }} before{% endif %}, {{ state }}; \
+{{ severity }}{% if severity_before %}, reported as {{ severity_before }} before{% endif %}, {{ state }}; \
 {% if event not in ("resolved", "backlog") %}since {{ started_at }}\
 {% elif started_at == ended_at %}at {{ started_at }}\
 {% else %}from {{ started_at }} to {{ ended_at }}{% endif %}, \
@@ -26,18 +26,18 @@ at most {{ "%.1f" | format(peak_exceedance) }} x the threshold
 {{ command }}
 {{ sql }}
 """
-"""The text where no template is configured."""
+"""The text of a message if no template is configured."""
 
 
 def text_of(
     message: Message, template: str | None, variables: Mapping[str, Any] | None = None
 ) -> str:
-    """Return the text of a message, by a template or as usual.
+    """Return the text of a message, from a template or in the usual form.
 
     Args:
-        message: what the text is about.
-        template: Jinja2; None for the usual text.
-        variables: the message's values where its plain ones do not fit, such as escaped ones.
+        message: the message.
+        template: a Jinja2 template; None for the usual text.
+        variables: values to use instead of the message's plain values, such as escaped values.
 
     Raises:
         TemplateError: the template cannot be filled with the message.

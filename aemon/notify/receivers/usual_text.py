@@ -1,4 +1,4 @@
-"""The usual text instead of a configured template that cannot be filled: the message is sent."""
+"""The usual text for a template that cannot be filled, so that the message is sent anyway."""
 
 import logging
 from collections.abc import Callable
@@ -16,13 +16,13 @@ logger = logging.getLogger(__name__)
 
 
 def filled(name: str, receiver: Receiver, message: Message, fill: Callable[[Receiver], T]) -> T:
-    """Return what a receiver makes of a message, without its templates where they fail.
+    """Return a receiver's form of a message, without the receiver's templates if they fail.
 
     Args:
-        name: of the receiver.
-        receiver: whose templates are tried first.
-        message: what is sent.
-        fill: returns what the given receiver makes of the message.
+        name: the name of the receiver.
+        receiver: the receiver, whose templates are tried first.
+        message: the message to send.
+        fill: returns the given receiver's form of the message.
     """
     try:
         return fill(receiver)

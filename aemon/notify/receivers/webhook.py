@@ -1,4 +1,4 @@
-"""Episodes as JSON for any program: every field of a message, or a body of the user's own."""
+"""Episodes as JSON for any program: every field of a message, or a configured body."""
 
 import json
 from datetime import datetime
@@ -12,7 +12,7 @@ from aemon.notify.receivers.text import text_of
 
 
 class Webhook(Posted[WebhookReceiver]):
-    """Anything that takes JSON by POST."""
+    """A receiver that takes JSON by POST."""
 
     __slots__ = ()
     address_is_secret: ClassVar[bool] = False
