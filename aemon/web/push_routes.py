@@ -1,4 +1,4 @@
-"""The routes that take records: JSON, JSON lines, CSV and InfluxDB's line protocol."""
+"""The routes that receive records: JSON, JSON lines, CSV and InfluxDB's line protocol."""
 
 import asyncio
 import zlib
@@ -23,7 +23,7 @@ from aemon.sources.push.batches import (
 from aemon.sources.push.line_protocol import read_lines
 from aemon.web.worker_threads import in_thread
 
-AT_ONCE = 4  # requests that are read and written; those that wait for the disk wait together
+AT_ONCE = 4  # requests that are read and written at once; they wait for the disk together
 MOST_WAITING = 64  # requests whose bodies are held in memory
 MOST_KEY = 200  # characters of an Idempotency-Key
 LATER = {"Retry-After": "1"}
@@ -38,7 +38,7 @@ READERS: dict[str, Callable[[str], Batch]] = {
 
 
 class _RefusedError(Exception):
-    """A request that is answered with a status and a reason."""
+    """A request that is refused with a status and a reason."""
 
     def __init__(self, status: HTTPStatus, problem: str) -> None:
         super().__init__(problem)
@@ -46,12 +46,12 @@ class _RefusedError(Exception):
 
 
 class Pushes:
-    """Answers requests with records. The guard before it has asked for the permission `push`.
+    """The handlers of requests with records; the guard has checked the permission `push`.
 
     Args:
-        desk: keeps records.
-        count: hears how many records of a monitor were rejected, by reason.
-        max_body: the largest body, in bytes, also once it is unpacked.
+        desk: stores records.
+        count: called with a monitor, a reason, and the number of records rejected for it.
+        max_body: the largest body, in bytes, also after decompression.
     """
 
     def __init__(
@@ -86,8 +86,8 @@ class Pushes:
             pushed = await self._take(request, monitor, read)
         except _RefusedError as error:
             return _refusal(error)
-        nothing = pushed.rejected and not pushed.accepted + pushed.duplicates
-        status = HTTPStatus.UNPROCESSABLE_ENTITY if nothing else HTTPStatus.ACCEPTED
+        all_rejected = pushed.rejected and not pushed.accepted + pushed.duplicates
+        status = HTTPStatus.UNPROCESSABLE_ENTITY if all_rejected else HTTPStatus.ACCEPTED
         return JSONResponse(_shown(pushed), status)
 
     async def _lines(self, request: Request) -> Response:
@@ -101,14 +101,14 @@ class Pushes:
         if not pushed.rejected:
             return Response(status_code=HTTPStatus.NO_CONTENT)
         count = sum(pushed.rejected.values())
-        told = f"partial write: {_sentence(pushed)} dropped={count}"
-        return JSONResponse({"error": told, **_shown(pushed)}, HTTPStatus.BAD_REQUEST)
+        message = f"partial write: {_sentence(pushed)} dropped={count}"
+        return JSONResponse({"error": message, **_shown(pushed)}, HTTPStatus.BAD_REQUEST)
 
     async def _take(self, request: Request, monitor: str, read: Callable[[str], Batch]) -> Pushed:
-        """Read a request and keep its records.
+        """Read a request and store its records.
 
         Raises:
-            _RefusedError: nothing was kept.
+            _RefusedError: no record was stored.
         """
         if self._waiting >= MOST_WAITING:
             raise _RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests wait")
@@ -144,7 +144,7 @@ class Pushes:
         if packed in {"", "identity"}:
             return body
         if packed != "gzip":
-            problem = f"the Content-Encoding {packed!r} is not known; there is gzip"
+            problem = f"the Content-Encoding {packed!r} is unknown; use gzip or none"
             raise _RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, problem)
         unpacking = zlib.decompressobj(wbits=31)
         try:
@@ -152,9 +152,7 @@ class Pushes:
         except zlib.error:
             raise UnreadableBodyError("the body is not compressed by gzip") from None
         if len(unpacked) > self._max_body:
-            problem = (
-                f"the body is larger than {self._max_body} bytes once unpacked (http.max_body)"
-            )
+            problem = f"the body is larger than {self._max_body} bytes decompressed (http.max_body)"
             raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, problem)
         if not unpacking.eof:
             raise UnreadableBodyError("the compressed body is cut off")
@@ -174,7 +172,7 @@ def _text(body: bytes) -> str:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = body.count(b"\n", 0, error.start) + 1
-        raise UnreadableBodyError(f"line {line}: the body is no text in UTF-8") from None
+        raise UnreadableBodyError(f"line {line}: the body is not UTF-8 text") from None
 
 
 def _shown(pushed: Pushed) -> dict[str, Any]:
