@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def anomalies(
     monitor: Annotated[str | None, typer.Argument(help="Only this monitor.")] = None,
     since: Annotated[
-        str | None, typer.Option(help="Only records of the last 15m or 7d, by event time.")
+        str | None, typer.Option(help="Only records newer than this by event time: 15m, 7d.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most this many, newest first.")] = 20,
     suppressed: Annotated[

@@ -24,7 +24,8 @@ def codes(
         typer.Option(min=1, help="At most this many, the newest; by default 10000."),
     ] = None,
     since: Annotated[
-        str | None, typer.Option(help="Only records of the last 7d, or from 2026-01-31T12:00 on.")
+        str | None,
+        typer.Option(help="Only records from this time on: a duration ago (7d), 2026-01-31T12:00."),
     ] = None,
     until: Annotated[
         str | None, typer.Option(help="Only records before this time, in the same form.")

@@ -116,8 +116,9 @@ def score(
 ) -> None:
     """Judge all new records once, as the daemon does, and end.
 
-    With --again, a known record gets a new revision if its verdict or its
-    detector changed. The old revision stays, with the time of the change.
+    With --again, a known record gets a new revision if its values, its
+    detector or its threshold changed. The old revision stays, with the time
+    until which it was valid.
     """
     if since is not None and not again:
         raise ConfigError("--since needs --again", todo="add --again, or remove --since")
