@@ -1,4 +1,4 @@
-"""`python -m aemon`."""
+"""The entry point of `python -m aemon`."""
 
 from aemon.cli.main import main
 

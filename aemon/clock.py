@@ -1,4 +1,4 @@
-"""Time: the clock is an argument, durations are text such as `15m`."""
+"""Clocks, which are passed as arguments, and durations, which are text such as `15m`."""
 
 import re
 import time
@@ -8,38 +8,38 @@ from datetime import UTC, datetime, timedelta
 from aemon.texts import cut
 
 Clock = Callable[[], datetime]
-"""Returns the current time, aware and in UTC."""
+"""A function that returns the current time, aware and in UTC."""
 
 LONGEST = timedelta(days=36_500)
-"""No duration is longer: a hundred years from now or ago is still a date."""
+"""The longest duration: a hundred years from now or ago is still a valid date."""
 
 SHORTEST = timedelta(milliseconds=10)
-"""Nothing is done more often: each time costs a query and a row of the ledger."""
+"""The shortest pause between runs: each run costs a query and a row of the ledger."""
 
 MOST_SKEW = timedelta(hours=1)
-"""The clocks of two hosts lie no further apart: a later time was noted by a clock that was wrong."""
+"""The largest difference between two hosts' clocks: a later time is from a clock that was wrong."""
 
 LEAST_STEP = timedelta(minutes=1)
-"""A clock that is set by less is taken for one that is slewed."""
+"""A smaller step of a clock counts as slewing by NTP."""
 
-_DRIFT = 1e-3  # share of the time passed by which clocks may part; NTP slews by half of that
+_DRIFT = 1e-3  # difference of two clocks as a share of the elapsed time; NTP slews by half of that
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _MOST_SHOWN = 40  # characters
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 
 
 def utc_now() -> datetime:
-    """The system clock."""
+    """Return the current time of the system clock, aware and in UTC."""
     return datetime.now(UTC)
 
 
 class ClockSteps:
-    """Knows by how much a clock was set lately: it is compared with one that nobody sets.
+    """The recent steps of a clock, found by comparing it with a clock that cannot be set.
 
     Args:
-        clock: the time, which a person or NTP may set.
-        hold: how long a step counts.
-        steady: seconds that pass, whatever the clock is set to.
+        clock: the clock, which a person or NTP may set.
+        hold: how long a step is remembered.
+        steady: a monotonic clock, in seconds.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class ClockSteps:
         self._hold_until = 0.0  # by the steady clock
 
     def look(self) -> tuple[datetime, timedelta]:
-        """Return the time, and by how much the clock was set ahead lately, in all."""
+        """Return the time, and the sum of recent steps; a step ahead is positive."""
         now, steady = self._clock(), self._steady()
         passed = timedelta(seconds=steady - self._steady_at)
         step = now - self._clock_at - passed
@@ -66,13 +66,13 @@ class ClockSteps:
         return now, self._ahead
 
     def without_steps(self) -> datetime:
-        """Return the time as it were if the clock had not been set ahead: by it, ages are true."""
+        """Return the time less recent steps ahead, so that ages are right."""
         now, ahead = self.look()
         return now - max(ahead, timedelta(0))
 
 
 def is_wrong(noted: datetime, now: datetime) -> bool:
-    """Return whether a noted time lies so far ahead that the clock was set back since.
+    """Return whether a stored time is so far ahead that the clock must have been set back.
 
     >>> now = datetime(2026, 1, 1, tzinfo=UTC)
     >>> is_wrong(now + timedelta(days=2000), now), is_wrong(now + timedelta(seconds=1), now)
@@ -88,7 +88,7 @@ def parse_duration(text: str) -> timedelta:
     datetime.timedelta(seconds=5400)
 
     Raises:
-        ValueError: the text is no positive duration.
+        ValueError: the text is not a positive duration, or longer than a hundred years.
     """
     compact = text.strip().replace(" ", "")
     parts = _PART.findall(compact)
@@ -101,12 +101,12 @@ def parse_duration(text: str) -> timedelta:
         raise ValueError("a duration is at most 36500d, a hundred years")
     duration = timedelta(seconds=seconds)
     if duration <= timedelta(0):
-        raise ValueError(f"{shortened(text)} is not longer than nothing")
+        raise ValueError(f"{shortened(text)} is not longer than 0s")
     return duration
 
 
 def shortened(text: str) -> str:
-    """Return a text in quotes, cut where it is too long for a message.
+    """Return a text in quotes, shortened if it is too long for a message.
 
     >>> shortened("9" * 99)
     "'9999999999999999999999999999999999999999...'"
@@ -115,7 +115,7 @@ def shortened(text: str) -> str:
 
 
 def format_duration(duration: timedelta) -> str:
-    """Write a duration the way `parse_duration` reads it, in its largest whole units.
+    """Return a duration as text that `parse_duration` reads, in the largest whole units.
 
     >>> format_duration(timedelta(seconds=5400))
     '1h30m'

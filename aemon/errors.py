@@ -1,37 +1,36 @@
-"""What can go wrong; the class of an error says what the caller must do about it.
+"""The errors that aemon raises; the class of an error says what the caller must do.
 
-Every message names the thing at fault (file, line, key, column, row); `todo` says what to do.
-The runner that catches one writes it into the ledger; the command line prints it and exits
-with `exit_code`.
+Every message names the cause (file, line, key, column, row), and `todo` says what to do. The
+runner writes an error into the ledger. The command line prints it and exits with `exit_code`.
 """
 
 from enum import IntEnum, StrEnum
 
 
 class ExitCode(IntEnum):
-    """What `aemon` returns to the shell."""
+    """The exit codes of `aemon`."""
 
     OK = 0
     FAILED = 1  # something failed that may work later
-    USAGE = 2  # the command line itself is wrong
+    USAGE = 2  # the command line is wrong
     CONFIG = 3  # the configuration needs a change
     SOURCE = 4  # the source could not be read
     STORE = 5  # the results database is unusable
-    DATA = 6  # the records cannot be learned from or judged
-    NO_DETECTOR = 7  # nothing has been trained yet
+    DATA = 6  # the records cannot be used for training, or cannot be judged
+    NO_DETECTOR = 7  # no detector has been trained yet
 
 
 class Remedy(StrEnum):
-    """What the caller must do about an error. `runner` and `lifecycle.policy` read it."""
+    """The caller's reaction to an error. `runner` and `lifecycle.policy` use it."""
 
     RETRY = "retry"  # the same call may work soon
-    WAIT = "wait"  # it works once more records have come
-    SKIP = "skip"  # nothing: somebody else has done the work, or it is not wanted any more
+    WAIT = "wait"  # the call works once there are more records
+    SKIP = "skip"  # no reaction: another replica did the work, or it is no longer needed
     ASK = "ask"  # a person must change something
 
 
 class AemonError(Exception):
-    """The root of every error aemon raises on purpose."""
+    """The base class of all errors that aemon raises on purpose."""
 
     exit_code = ExitCode.FAILED
     remedy = Remedy.ASK
@@ -46,116 +45,116 @@ class AemonError(Exception):
 
 
 class PermanentError(AemonError):
-    """A person must change something: trying again will not help."""
+    """An error that a person must solve: another attempt will not help."""
 
 
 class RetriableError(AemonError):
-    """The same call may work at the next run."""
+    """An error that may be gone at the next run."""
 
     remedy = Remedy.RETRY
 
 
 class SkipError(AemonError):
-    """There is nothing to do now, and that is no failure."""
+    """A reason to do nothing now; it does not count as a failure."""
 
     exit_code = ExitCode.OK
     remedy = Remedy.SKIP
 
 
 class ConfigError(PermanentError):
-    """The configuration is wrong."""
+    """A mistake in the configuration."""
 
     exit_code = ExitCode.CONFIG
 
 
 class FrameError(PermanentError):
-    """The records do not fit: a column is missing or is no longer what it was."""
+    """Records that do not fit the detector: a column is missing, or its type has changed."""
 
     exit_code = ExitCode.DATA
 
 
 class TrainingError(AemonError):
-    """Nothing can be learned from these records; more of them may do."""
+    """A training that fails with these records, and may succeed with more records."""
 
     exit_code = ExitCode.DATA
     remedy = Remedy.WAIT
 
 
 class ArtifactError(PermanentError):
-    """A stored detector cannot be read."""
+    """A stored detector that cannot be read."""
 
     exit_code = ExitCode.STORE
 
 
 class DetectorError(PermanentError):
-    """There is no such detector, or not what is asked of it."""
+    """A request for a detector that does not exist, or that cannot do what was asked."""
 
     exit_code = ExitCode.NO_DETECTOR
 
 
 class NoResultsError(PermanentError):
-    """There are no results to read yet, or no detector to read them with."""
+    """A request for results before there are any, or before there is a detector."""
 
     exit_code = ExitCode.NO_DETECTOR
 
 
 class NotFoundError(PermanentError):
-    """The store has no such record, episode, snooze or notification."""
+    """A request for a record, episode, snooze or notification that the store does not have."""
 
     exit_code = ExitCode.DATA
 
 
 class AmbiguousError(PermanentError):
-    """Several records fit what was asked for."""
+    """A request that matches several records."""
 
     exit_code = ExitCode.USAGE
 
 
 class UnknownTopicError(PermanentError):
-    """The documentation has no such page or word."""
+    """A request for a page or word that the documentation does not have."""
 
     exit_code = ExitCode.USAGE
 
 
 class SchemaError(PermanentError):
-    """The results database has another schema than this version of aemon."""
+    """A results database whose schema does not fit this version of aemon."""
 
     exit_code = ExitCode.STORE
 
 
 class TransferError(PermanentError):
-    """A file of exported results cannot be written, or not be imported as it is."""
+    """A file of exported results that cannot be written or imported."""
 
     exit_code = ExitCode.STORE
 
 
 class SourceConfigError(PermanentError):
-    """The source exists but cannot be read as configured: a table or column is not there."""
+    """A source that cannot be read as configured: for example, a table or column is missing."""
 
     exit_code = ExitCode.SOURCE
 
 
 class SourceError(RetriableError):
-    """The source cannot be read at the moment."""
+    """A source that cannot be read at the moment."""
 
     exit_code = ExitCode.SOURCE
 
 
 class StoreError(RetriableError):
-    """The results database cannot be reached or written at the moment."""
+    """A results database that cannot be reached or written at the moment."""
 
     exit_code = ExitCode.STORE
 
 
 class RefusedError(PermanentError):
-    """The results database is well, but refuses these rows."""
+    """Rows that the results database refuses, although it works."""
 
     exit_code = ExitCode.STORE
 
 
 class WorkerError(RetriableError):
-    """A training worker died, was killed or ran out of its time."""
+    """A training worker that died, was killed or exceeded its time."""
 
 
 class ResourceError(RetriableError):
-    """The machine has no thread, process or open file to give at the moment."""
+    """A thread, process or open file that the machine cannot provide at the moment."""

@@ -1,6 +1,6 @@
-"""The detector for scikit-learn: pipelines, searches and comparisons with other detectors.
+"""The detector as a scikit-learn estimator, for pipelines, searches and comparisons.
 
-Needs scikit-learn, `pip install 'aemon[estimator]'`; nothing else of aemon imports this module.
+This module needs scikit-learn, `pip install 'aemon[estimator]'`. No other module imports it.
 """
 
 import warnings
@@ -31,41 +31,42 @@ from aemon.errors import FrameError, TrainingError
 from aemon.frame import Frame
 
 DEFAULTS = DetectorSettings()
-"""What the configuration's defaults are, this module's are too."""
+"""The configuration's defaults, which are also the defaults of the estimator."""
 
 BLOCK_RECORDS = 64
-"""Records are scored in whole blocks, the last one filled up with repetitions: matrix products of
-one shape round alike, so that no last digit depends on what a record is scored beside."""
+"""Records in a block. Records are scored in whole blocks, and the last block is filled up with
+repetitions. Matrix products of equal shape round alike, so that no last digit of a score depends
+on the other records."""
 
 
 class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignore[misc]
-    """Anomaly detection by an ensemble of autoencoders, `train_detector` in scikit-learn's terms.
+    """Anomaly detection by an ensemble of autoencoders: `train_detector` as an estimator.
 
-    X is (N, columns): an array of numbers, or a DataFrame whose columns may be numbers, truths and
-    categories; in both NaN is a missing cell. Rows are in the order of time where they have one.
+    X is (N, columns): an array of numbers, or a DataFrame whose columns may be numbers, booleans
+    and categories. NaN is a missing cell. Rows that follow each other in time must be in that order.
 
     Args:
         kind: of detector, as `detector.kind` in the configuration.
         false_alarm_rate: share of normal records that may be predicted as anomalies.
-        series: whether the order of rows is that of time. True: each row is seen behind those above
-            it, so that its score depends on them. None: each is judged alone, by views that suit
-            the order, which is found out.
-        window: rows seen together in a series; None for the default.
-        members: autoencoders averaged.
+        series: whether rows are in the order of time. If True, a row is judged together with the
+            rows above it, so that its score depends on them. If None, each row is judged alone, by
+            views that suit the order found in the rows.
+        window: rows judged together in a series; None for the default.
+        members: number of autoencoders that are averaged.
         code_size: width of the code; None is the kind's choice, here and below.
         hidden_sizes: widths of the layers between features and code, the outermost first.
-        steps: of training.
+        steps: number of training steps.
         batch_records: records in a training step.
-        learning_rate: its peak.
-        noise: most input noise in training, in spreads.
-        masking: most input cells hidden in training, a share.
-        random_state: seed of training; None takes another one each time.
+        learning_rate: the highest learning rate.
+        noise: the largest input noise in training, in standard deviations of a column.
+        masking: the largest share of input cells that are hidden in training.
+        random_state: seed of training; None for a new seed in each training.
 
     Attributes:
-        detector_: the `Detector` that was learned; it takes frames and DataFrames.
-        offset_: minus the threshold, so that `decision_function` is 0 on it.
-        n_features_in_: columns seen in `fit`.
-        feature_names_in_: their names, where they have text for names.
+        detector_: the trained `Detector`, which accepts frames and DataFrames.
+        offset_: minus the threshold, so that `decision_function` is 0 at the threshold.
+        n_features_in_: number of columns in `fit`.
+        feature_names_in_: names of the columns, if the names are text.
     """
 
     def __init__(
@@ -100,16 +101,16 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
         self.random_state = random_state
 
     def fit(self, X: Any, y: object = None) -> Self:  # noqa: ARG002, N803 -- scikit-learn's names
-        """Learn from N records, normal but for a few; y is not looked at.
+        """Train a detector on N records, most of them normal; y is ignored.
 
         Raises:
-            ValueError: a parameter is out of its range, or nothing can be learned from X.
+            ValueError: a parameter is out of its range, or X is not sufficient for training.
         """
         frame = self._frame(X, reset=True)
         if len(frame) < LEAST_RECORDS:
             warnings.warn(
-                f"{len(frame)} records are too few to learn from; they are repeated until there "
-                f"are {LEAST_RECORDS}, and the false-alarm rate means nothing",
+                f"{len(frame)} records are too few for training; they are repeated until there "
+                f"are {LEAST_RECORDS}, and the false-alarm rate does not hold",
                 stacklevel=2,
             )
             frame = as_frame(frame.values.iloc[np.resize(np.arange(len(frame)), LEAST_RECORDS)])
@@ -125,15 +126,15 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
         return self
 
     def score_samples(self, X: Any) -> Values:  # noqa: N803
-        """Minus the detector's scores (N,): the higher, the more normal.
+        """Return minus the detector's scores (N,): a higher value is more normal.
 
-        A record that was learned from is held against the others (`Scorer.scores`), so that
-        `fit_predict` finds the anomalies among them. With a `window`, each row is seen behind those
-        above it.
+        A training record is compared with the other training records (`Scorer.scores`), so that
+        `fit_predict` finds the anomalies among them. In a series, each row is judged together with
+        the rows above it.
 
         Raises:
-            NotFittedError: nothing was learned yet.
-            ValueError: the columns are not those that were learned from.
+            NotFittedError: `fit` was not called yet.
+            ValueError: the columns differ from those of the training records.
         """
         frame, count = self._blocks(X)
         detector = self.detector_
@@ -146,14 +147,14 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
         return -detector.scorer.scores(features, mask, without_itself=True)[:count]
 
     def transform(self, X: Any) -> Values:  # noqa: N803
-        """Codes (N, C) of N records, by the first member; gaps are filled before.
+        """Return codes (N, C) of N records by the first member; missing cells are estimated first.
 
-        Members start from different weights, so that their codes say nothing to one another;
-        `detector_.encode` has those of all.
+        Members start from different weights, so that their codes cannot be compared.
+        `detector_.encode` returns the codes of all members.
 
         Raises:
-            NotFittedError: nothing was learned yet.
-            ValueError: the columns are not those that were learned from.
+            NotFittedError: `fit` was not called yet.
+            ValueError: the columns differ from those of the training records.
         """
         frame, count = self._blocks(X)
         try:
@@ -162,21 +163,21 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
             raise ValueError(str(error)) from error
 
     def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:  # noqa: ARG002 -- scikit-learn's name
-        """Names (C,) of what `transform` returns.
+        """Return names (C,) of the columns that `transform` returns.
 
         Raises:
-            NotFittedError: nothing was learned yet.
+            NotFittedError: `fit` was not called yet.
         """
         check_is_fitted(self)
         width = self.detector_.scorer.autoencoder.code_size
         return np.array([f"code{place}" for place in range(width)], dtype=object)
 
     def impute(self, X: Any) -> Any:  # noqa: N803
-        """X with its missing cells estimated: an array where X is one, else a DataFrame.
+        """Return X with its missing cells estimated: a DataFrame if X is one, else an array.
 
         Raises:
-            NotFittedError: nothing was learned yet.
-            ValueError: the columns are not those that were learned from.
+            NotFittedError: `fit` was not called yet.
+            ValueError: the columns differ from those of the training records.
         """
         check_is_fitted(self)
         try:
@@ -188,17 +189,17 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
         return filled.to_numpy(dtype=np.float64)
 
     def explain(self, X: Any, units: Mapping[str, str] | None = None) -> list[Explanation]:  # noqa: N803
-        """Why each of a few records scored as it did: columns, values expected, and a sentence.
+        """Explain the score of each record: its columns, their expected values, and a sentence.
 
         Columns of an array are named x0, x1 and so on.
 
         Args:
-            X: the records.
-            units: of numeric columns, for the words alone: `{"pressure": "bar"}`.
+            X: a few records.
+            units: of numeric columns, used only in the sentence: `{"pressure": "bar"}`.
 
         Raises:
-            NotFittedError: nothing was learned yet.
-            ValueError: the columns are not those that were learned from.
+            NotFittedError: `fit` was not called yet.
+            ValueError: the columns differ from those of the training records.
         """
         check_is_fitted(self)
         try:
@@ -207,14 +208,23 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
             raise ValueError(str(error)) from error
 
     def decision_function(self, X: Any) -> Values:  # noqa: N803
-        """`score_samples` above the threshold (N,): negative for anomalies; raises as that does."""
+        """Return `score_samples` minus `offset_` (N,): negative for anomalies.
+
+        Raises:
+            NotFittedError: `fit` was not called yet.
+            ValueError: the columns differ from those of the training records.
+        """
         return self.score_samples(X) - self.offset_
 
     def predict(self, X: Any) -> Rows:  # noqa: N803
-        """-1 for anomalies and 1 for all others (N,); raises as `score_samples` does.
+        """Return -1 for anomalies and 1 for other records (N,).
 
-        Records that are mostly missing are predicted as others are; `detector_.judge` calls them
+        Records with mostly missing cells get a prediction, too; `detector_.judge` calls them
         absent.
+
+        Raises:
+            NotFittedError: `fit` was not called yet.
+            ValueError: the columns differ from those of the training records.
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 
@@ -235,14 +245,14 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
         )
 
     def _blocks(self, X: Any) -> tuple[Frame, int]:  # noqa: N803
-        """X as a frame of whole blocks, and how many of its records are there."""
+        """Return X as a frame of whole blocks, and the number of records in X."""
         check_is_fitted(self)
         frame = self._frame(X, reset=False)
         whole = np.resize(np.arange(len(frame)), -(-len(frame) // BLOCK_RECORDS) * BLOCK_RECORDS)
         return frame.take(whole), len(frame)
 
     def _frame(self, X: Any, *, reset: bool) -> Frame:  # noqa: N803
-        """X as a frame; a DataFrame as it is, anything else as numbers."""
+        """Return X as a frame: a DataFrame unchanged, other input as numbers."""
         if isinstance(X, pd.DataFrame):
             validate_data(self, X, reset=reset, skip_check_array=True)
             if not len(X):

@@ -1,20 +1,20 @@
-"""What can be read to its end: files, not pipes, devices, sockets or what the kernel makes up."""
+"""A check for plain files, as opposed to pipes, devices, sockets and files of the kernel."""
 
 import stat
 from pathlib import Path
 
-_OF_THE_KERNEL = ("/proc", "/sys")  # /proc/kmsg is called a plain file, and never ends
+_OF_THE_KERNEL = ("/proc", "/sys")  # /proc/kmsg claims to be a plain file, but never ends
 
 
 def why_not_plain(path: Path) -> str:
-    """Return why a path is no plain file; empty if it is one.
+    """Return why a path is not a plain file on a disk; empty if it is a plain file.
 
     Raises:
-        OSError: it is not there, or may not be looked at.
+        OSError: the path does not exist, or access to it is denied.
     """
     if not stat.S_ISREG(path.stat().st_mode):
-        return "is no plain file, but a pipe, device or socket"
-    there = path.resolve()
-    if any(there.is_relative_to(kernel) for kernel in _OF_THE_KERNEL):
-        return "is no file on a disk, but tells of the kernel"
+        return "is not a plain file, but a pipe, device or socket"
+    resolved = path.resolve()
+    if any(resolved.is_relative_to(kernel) for kernel in _OF_THE_KERNEL):
+        return "is not a file on a disk, but made up by the kernel"
     return ""

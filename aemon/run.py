@@ -1,4 +1,4 @@
-"""One run of a job: how it is asked to stop, what it counts, how it is called."""
+"""One run of a job: its stop request, its counts, and the interface of its work."""
 
 import threading
 from dataclasses import dataclass, field
@@ -11,27 +11,27 @@ from aemon.run_report import RunCounts, RunReport
 
 
 class AbandonedError(SkipError):
-    """The run was asked to stop; what it had in hand was not written."""
+    """The end of a run that was asked to stop; its uncommitted results are not written."""
 
 
 class Stop:
-    """Asks a run to end between two commits, and tells it not to write any more."""
+    """A request that a run ends before its next commit and writes nothing more."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
         self.reason = ""
 
     def ask(self, reason: str) -> None:
-        """Ask the run to end, for a reason it will report."""
+        """Ask the run to end; `reason` becomes the reason of its outcome."""
         self.reason = reason
         self._event.set()
 
     def asked(self) -> bool:
-        """Whether the run should end."""
+        """Return whether the run should end."""
         return self._event.is_set()
 
     def check(self) -> None:
-        """The last look before a commit: a run that timed out may come back much later.
+        """Check the request just before a commit: a run that timed out may continue much later.
 
         Raises:
             AbandonedError: the run should end.
@@ -42,12 +42,12 @@ class Stop:
 
 @dataclass(kw_only=True)
 class Run:
-    """One execution of a job while it goes on; what it has counted survives its failure.
+    """One execution of a job in progress; its counts survive a failure.
 
     Attributes:
-        counts: what it has counted so far, of what was committed alone.
-        detector_id: who judges, or what was trained.
-        started_at: aware UTC; None where nobody keeps it.
+        counts: the counts so far, only of what was committed.
+        detector_id: the detector that judges, or that was trained.
+        started_at: aware UTC; None if the caller does not set it.
         id: its row in the ledger, once something was committed.
     """
 
@@ -58,7 +58,7 @@ class Run:
     id: int | None = None
 
     def count(self, **more: Any) -> None:
-        """Add to what was counted: fields of `RunCounts` by name."""
+        """Add to the counts: fields of `RunCounts` by name."""
         self.counts += RunCounts(**more)
 
     def report(
@@ -84,7 +84,7 @@ class Run:
 
 
 class Work(Protocol):
-    """One execution of a job: it counts into the run and says how it ended."""
+    """The work of a job: it adds counts to the run, and returns the outcome and its reason."""
 
     def __call__(self, run: Run, stop: Stop) -> tuple[Outcome, str]:
-        """Do the work; errors are the runner's to catch."""
+        """Do the work; the runner catches errors."""

@@ -1,4 +1,4 @@
-"""What a run counts, and the report it ends with: the ledger row and the metrics are made of it."""
+"""The counts of a run and its report, from which the ledger row and the metrics are made."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from aemon.errors import Remedy
 from aemon.records import DriftReport, Job, OpenEpisodes, Outcome, TrafficReport, UnreadableColumn
 
 Counts = Mapping[str, int]
-"""Reason or severity -> how many."""
+"""Reason or severity -> number."""
 
 
 def _merged(first: Counts, second: Counts) -> Counts:
@@ -48,39 +48,39 @@ _LATEST = {"plus": _latest}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunCounts:
-    """What a run has counted; `+` adds what it counts next.
+    """The counts of a run; `+` adds later counts.
 
-    The one list of a run's counts: the ledger writes those that `runs` has a column for, and the
-    metrics are made of them.
+    This is the only list of a run's counts. The ledger stores those that have a column in `runs`,
+    and the metrics are made from them.
 
     Attributes:
         records_read: records that the source returned.
         records_scored: records judged for the first time.
-        records_absent: scored records with too little there to judge.
-        records_idle: scored records that were not judged, for the machine was not at work.
-        records_undecided: those of them that lack a cell that would tell whether it was.
-        records_late: scored records older than one read before.
-        records_revised: records judged again, for they changed.
-        records_reviewed: known records read again to look for late and corrected ones.
-        records_too_late: records later than lateness allows, which are not judged.
-        keys_given_up: missing keys of the source that are no longer looked for.
+        records_absent: scored records with too few cells to judge.
+        records_idle: scored records that were not judged: `columns.only_when` does not hold.
+        records_undecided: idle records that lack a cell which `columns.only_when` needs.
+        records_late: scored records older than a record read before.
+        records_revised: records judged again, because they changed or on request.
+        records_reviewed: known records read again to find late and corrected records.
+        records_too_late: records later than `lateness` allows, which are not judged.
+        keys_given_up: missing keys of the source that aemon no longer waits for.
         cells_imputed: judged cells that were missing.
         critical: anomalies above the critical threshold.
         rejected: reason -> records that could not be judged.
-        suppressed: reason -> records over the threshold that were kept quiet.
-        episodes_opened: severity -> episodes reported now.
+        suppressed: reason -> records above the threshold that were suppressed.
+        episodes_opened: severity -> episodes reported in this run.
         exceedances: of the anomalies.
-        store_seconds: how long each commit took.
-        largest_exceedance: over all records scored.
-        unreadable: column -> its cells that could not be read, where those were most of a fetch.
-        by_entity: entity -> its largest exceedance, where that is shown.
+        store_seconds: duration of each commit.
+        largest_exceedance: of all scored records.
+        unreadable: column -> its unreadable cells, if most cells of a fetch were unreadable.
+        by_entity: entity -> its largest exceedance, if entities have metrics.
         newest_record: event time of the newest record read.
-        records_wanted: in a cold start, how many records end it.
-        unfinished: whether the source has more to read at once.
-        episodes_open: the episodes that are open; None until they were counted.
-        drift: None where nothing was judged.
-        traffic: as `drift`.
-        ruling: of a trial that ended: promote or reject.
+        records_wanted: in a cold start, the records that the first training needs.
+        unfinished: whether the source has more records to read at once.
+        episodes_open: the open episodes; None until they were counted.
+        drift: None if nothing was judged.
+        traffic: None if nothing was judged.
+        ruling: promote or reject, if a trial ended; else empty.
     """
 
     records_read: int = field(default=0, metadata=_ADDED)
@@ -114,50 +114,52 @@ class RunCounts:
     ruling: str = field(default="", metadata=_LATEST)
 
     def __add__(self, more: "RunCounts") -> "RunCounts":
-        """Return both counts together; of what is no count, the later one."""
+        """Return the sums of both counts, and the later value of a field that is not a count."""
         return RunCounts(
             **{
-                one.name: one.metadata["plus"](getattr(self, one.name), getattr(more, one.name))
-                for one in fields(self)
+                count.name: count.metadata["plus"](
+                    getattr(self, count.name), getattr(more, count.name)
+                )
+                for count in fields(self)
             }
         )
 
     @property
     def anomalies(self) -> int:
-        """How many records were judged anomalous."""
+        """The number of records judged anomalous."""
         return len(self.exceedances)
 
     @property
     def summary(self) -> tuple[str, ...]:
-        """What a person should know of the cells that were read, a sentence each."""
-        found = [*map(str, self.unreadable.values())]
+        """Sentences about unreadable and missing cells, for the run's reason."""
+        sentences = [*map(str, self.unreadable.values())]
         if self.records_undecided:
-            found.append(
-                f"{self.records_undecided} records lack a cell that columns.only_when asks for: "
+            sentences.append(
+                f"{self.records_undecided} records lack a cell that columns.only_when needs: "
                 "they are not judged"
             )
         if 0 < self.records_idle == self.records_scored:
-            found.append("columns.only_when holds for none of them: no record was judged")
-        return tuple(found)
+            sentences.append("columns.only_when holds for none of them: no record was judged")
+        return tuple(sentences)
 
     @property
     def records_suppressed(self) -> int:
-        """How many records were over the threshold, but kept quiet."""
+        """The number of suppressed records."""
         return sum(self.suppressed.values())
 
     @property
     def records_rejected(self) -> int:
-        """How many records could not be judged at all."""
+        """The number of records that could not be judged."""
         return sum(self.rejected.values())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunReport:
-    """How one run ended, and what it counted.
+    """The outcome and the counts of one run.
 
     Attributes:
-        detector_id: who judged, or what was trained.
-        remedy: what to do about the error that ended it; None if none did.
+        detector_id: the detector that judged, or that was trained.
+        remedy: the reaction to the error that ended the run; None if it ended without an error.
     """
 
     monitor: str
@@ -173,5 +175,5 @@ class RunReport:
 
     @property
     def seconds(self) -> float:
-        """How long the run took, in seconds."""
+        """The duration of the run, in seconds."""
         return (self.finished_at - self.started_at).total_seconds()

@@ -1,8 +1,8 @@
-"""Texts that are too long for where they are shown."""
+"""Shortening of texts for messages and tables."""
 
 
 def cut(text: str, longest: int) -> str:
-    """Return a text of at most so many characters; three dots say that there was more.
+    """Return the first `longest` characters of a text, with three dots if there are more.
 
     >>> cut("x" * 61, 60) == "x" * 60 + "..."
     True

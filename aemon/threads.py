@@ -1,4 +1,4 @@
-"""Starting threads. A machine that has no thread to give is an error of ours, to be tried again."""
+"""Starting threads; if the machine has no thread, the error is one that may be retried."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -9,7 +9,7 @@ from aemon.errors import ResourceError
 
 
 def start_thread(work: Callable[..., Any], name: str, *args: Any) -> threading.Thread:
-    """Start a thread that ends with the process at the latest.
+    """Start and return a daemon thread, which ends with the process at the latest.
 
     Raises:
         ResourceError: the machine has no thread to give.
@@ -22,7 +22,7 @@ def start_thread(work: Callable[..., Any], name: str, *args: Any) -> threading.T
 
 @contextmanager
 def thread_errors(name: str) -> Iterator[None]:
-    """Turn the failure to start a thread into an error of ours. Nothing else may happen within.
+    """Turn a failure to start a thread into a `ResourceError`; the block may do nothing else.
 
     Raises:
         ResourceError: the machine has no thread to give.
@@ -37,6 +37,8 @@ def thread_errors(name: str) -> Iterator[None]:
 
 
 def first_dead(threads: Iterable[threading.Thread]) -> str:
-    """Return the name of a thread that was started and has ended; empty if there is none."""
-    ended = (one.name for one in threads if one.ident is not None and not one.is_alive())
+    """Return the name of the first thread that was started and has ended; empty if none has."""
+    ended = (
+        thread.name for thread in threads if thread.ident is not None and not thread.is_alive()
+    )
     return next(ended, "")

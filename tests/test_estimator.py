@@ -34,7 +34,7 @@ def mixed(records: int, seed: int) -> pd.DataFrame:
 
 
 # It is to fail none of them; with few records it says that it repeats them.
-@pytest.mark.filterwarnings("ignore:.*too few to learn from")
+@pytest.mark.filterwarnings("ignore:.*too few for training")
 @parametrize_with_checks(
     [AutoencoderDetector(**QUICK), AutoencoderDetector(kind="undercomplete", **QUICK)]
 )
@@ -144,7 +144,7 @@ def test_a_parameter_out_of_range_is_a_value_error():
         AutoencoderDetector(kind="clever").fit(causes(50, 0))
 
 
-@pytest.mark.filterwarnings("ignore:.*too few to learn from")
+@pytest.mark.filterwarnings("ignore:.*too few for training")
 def test_a_random_state_may_be_a_generator_or_nothing():
     for state in (None, np.random.RandomState(1)):
         AutoencoderDetector(random_state=state, **QUICK).fit(causes(30, 0))

@@ -1,4 +1,4 @@
-"""`aemon anomalies`, `aemon explain`: what was flagged, and why."""
+"""`aemon anomalies` and `aemon explain`: the flagged records, and the reasons."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def anomalies(
-    monitor: Annotated[str | None, typer.Argument(help="Only this monitor's.")] = None,
+    monitor: Annotated[str | None, typer.Argument(help="Only this monitor.")] = None,
     since: Annotated[
-        str | None, typer.Option(help="Only of the last 15m, 7d or so of event time.")
+        str | None, typer.Option(help="Only records newer than this by event time: 15m, 7d.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most this many, newest first.")] = 20,
     suppressed: Annotated[
-        bool, typer.Option("--suppressed", help="Those that were kept quiet, and why.")
+        bool, typer.Option("--suppressed", help="List suppressed records instead, with reasons.")
     ] = False,
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
@@ -57,11 +57,11 @@ def _print_flagged(flagged: "Sequence[FlaggedRecord]", *, one_monitor: bool) -> 
         "severity": [record.severity for record in flagged],
         "over": [f"{record.exceedance:.1f}x" for record in flagged],
         "p-value": [f"{record.p_value:.2g}" for record in flagged],
-        "quiet": [record.quiet for record in flagged],
+        "suppressed": [record.quiet for record in flagged],
     }
     if one_monitor:
         del columns["monitor"]
-    for column in ("entity", "quiet"):
+    for column in ("entity", "suppressed"):
         if not any(columns[column]):
             del columns[column]
     rows = list(zip(*columns.values(), strict=True))
@@ -71,11 +71,13 @@ def _print_flagged(flagged: "Sequence[FlaggedRecord]", *, one_monitor: bool) -> 
 def explain(
     monitor: Annotated[str, typer.Argument(help="The monitor.")],
     record_key: Annotated[str, typer.Argument(help="The record's key, as `anomalies` shows it.")],
-    entity: Annotated[str | None, typer.Option(help="Its entity, if keys repeat.")] = None,
+    entity: Annotated[
+        str | None, typer.Option(help="The record's entity, if entities share keys.")
+    ] = None,
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
-    """Say why a record was flagged: each column's part, what was seen and what was expected."""
+    """Show why a record was flagged: the share, observed and expected value of each column."""
     from aemon.operations.flagged_records import explain_record
     from aemon.store.queries import FlaggedRecord
 
@@ -90,10 +92,7 @@ def explain(
 
 
 def _print_reasons(record: "FlaggedRecord") -> None:
-    whose = f" of {record.entity}" if record.entity else ""
-    print_words(
-        f"record {record.record_key}{whose}, {show_time(record.event_time)} UTC: {record.severity}"
-    )
+    print_words(f"{_record_text(record)}: {record.severity}")
     print_words(record.reason)
     if record.quiet:
         print_words(f"suppressed: {Quiet(record.quiet).words}")
@@ -115,18 +114,15 @@ def _print_reasons(record: "FlaggedRecord") -> None:
 def _print_not_flagged(record: "JudgedRecord") -> None:
     from aemon.records import Verdict
 
-    whose = f" of {record.entity}" if record.entity else ""
-    print_words(
-        f"record {record.record_key}{whose}, {show_time(record.event_time)} UTC: {record.verdict}"
-    )
+    print_words(f"{_record_text(record)}: {record.verdict}")
     if record.verdict == Verdict.ABSENT:
         print_words(
-            "too little of it was there to judge it: "
+            "it has too few cells to judge: "
             f"{record.imputed_share:.0%} of its judged cells were missing"
         )
     elif record.verdict == Verdict.IDLE:
         print_words(
-            "it was not judged: columns.only_when does not hold for it, or has not for long enough"
+            "it was not judged: columns.only_when does not hold for it, or not for long enough"
         )
     else:
         print_words("it was not flagged")
@@ -137,6 +133,12 @@ def _print_not_flagged(record: "JudgedRecord") -> None:
         )
 
 
+def _record_text(record: "FlaggedRecord | JudgedRecord") -> str:
+    """Return key, entity and event time of a record as text."""
+    entity = f" of {record.entity}" if record.entity else ""
+    return f"record {record.record_key}{entity}, {show_time(record.event_time)} UTC"
+
+
 def _raw(record: "FlaggedRecord | JudgedRecord") -> str:
-    """Say what the score is before smoothing; nothing where nothing is smoothed."""
+    """Return the score before smoothing as text; empty if scores are not smoothed."""
     return "" if record.raw_score is None else f" ({record.raw_score:.4g} before smoothing)"

@@ -1,4 +1,4 @@
-"""`aemon check`: whether the configuration works, before anything runs."""
+"""`aemon check`: a test of the configuration before anything runs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,8 +20,8 @@ def check(
 ) -> None:
     """Validate the configuration, connect, show columns and first records.
 
-    Says what each column is taken for, and why. Every monitor is checked
-    even if one fails; the exit code is that of the first failure.
+    Shows how each column is used, and why. Every monitor is checked even if
+    one fails; the exit code is that of the first failure.
     """
     from aemon.operations.installation import choose_monitors
     from aemon.operations.store_upkeep import check_store
@@ -32,8 +32,8 @@ def check(
         store = check_store(installation)
         web = _check_web(settings.http.web_config)
         if not as_json:
-            told = f"; tells {', '.join(settings.notify)}" if settings.notify else ""
-            print_words(f"{config}: valid{told}")
+            receivers = f"; notifies {', '.join(settings.notify)}" if settings.notify else ""
+            print_words(f"{config}: valid{receivers}")
             if web:
                 print_words(web)
             print_words(f"store: {store.state}", colour="red" if store.exit_code else None)
@@ -52,7 +52,11 @@ def check(
 
 
 def _check_web(path: Path | None) -> str:
-    """What is said of a web configuration; one that is wrong is an error."""
+    """Return a sentence about the web configuration; empty if there is none.
+
+    Raises:
+        ConfigError: the web configuration has a mistake.
+    """
     if path is None:
         return ""
     from aemon.web.access import load_access
@@ -62,7 +66,7 @@ def _check_web(path: Path | None) -> str:
 
 
 def _fields(check: "MonitorCheck") -> dict[str, Any]:
-    """Return what is known of a monitor; what is not is left out."""
+    """Return the fields of a check that have a value."""
     from aemon.operations.json_form import plain
 
     return {name: value for name, value in plain(check).items() if value is not None}
@@ -78,14 +82,14 @@ def _show(check: "MonitorCheck") -> None:
         for warning in check.warnings or ():
             print_words(warning, indent=INDENT, colour="yellow")
     if check.error is not None:
-        about, indent = ("", INDENT) if check.source is not None else (f"{name}: ", "")
-        print_words(f"{about}{check.error}", indent=indent, colour="red")
+        prefix, indent = ("", INDENT) if check.source is not None else (f"{name}: ", "")
+        print_words(f"{prefix}{check.error}", indent=indent, colour="red")
         if check.todo:
             print_words(check.todo, indent=indent + INDENT)
     if check.columns:
         typer.echo()
         rows = [(column.column, column.kind, column.reason) for column in check.columns]
-        print_table(("column", "taken as", "why"), rows)
+        print_table(("column", "used as", "why"), rows)
     if check.first_records:
         typer.echo()
         _show_records(check.first_records)

@@ -1,4 +1,4 @@
-"""`aemon codes`: the codes of a monitor's newest records as a Parquet file."""
+"""`aemon codes`: export of the codes of a monitor's newest records as a Parquet file."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from aemon.logs import escaped
 if TYPE_CHECKING:
     from aemon.operations.code_export import ExportedCodes
 
-MOST_NAMED = 5  # of the columns that come back worst
+MOST_NAMED = 5  # columns with the largest reconstruction error
 
 
 def codes(
@@ -24,17 +24,20 @@ def codes(
         typer.Option(min=1, help="At most this many, the newest; by default 10000."),
     ] = None,
     since: Annotated[
-        str | None, typer.Option(help="Only of the last 7d or so, or from 2026-01-31T12:00 on.")
+        str | None,
+        typer.Option(help="Only records from this time on: a duration ago (7d), 2026-01-31T12:00."),
     ] = None,
-    until: Annotated[str | None, typer.Option(help="Only before then, said the same way.")] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Only records before this time, in the same form.")
+    ] = None,
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
     """Export codes, a 2-D map, scores and verdicts of the newest records.
 
-    Codes are those of the active detector's first member: members differ in
-    what their codes mean. Also says how much smaller the codes are than the
-    records, and how well these come back from them. Times are UTC.
+    Codes are those of the active detector's first member: codes of different
+    members cannot be compared. Also prints how much smaller the codes are than
+    the records, and the reconstruction error. Times are UTC.
     """
     from aemon.operations.code_export import RecordChoice, export_codes
     from aemon.operations.json_form import plain
@@ -58,10 +61,12 @@ def codes(
 
 
 def _moment(text: str | None, option: str) -> datetime | None:
-    """Read a time, in UTC if it has no zone; a duration counts back from now.
+    """Return the time that a text means: a time, or a duration before now.
+
+    A time without a zone is UTC.
 
     Raises:
-        BadParameter: the text is neither.
+        BadParameter: the text is neither a time nor a duration.
     """
     from aemon.clock import parse_duration, utc_now
 
@@ -81,11 +86,12 @@ def _moment(text: str | None, option: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _print_compression(told: "ExportedCodes") -> None:
+def _print_compression(exported: "ExportedCodes") -> None:
     print_words(
-        f"codes take {told.code_bytes:,} bytes, the records {told.record_bytes:,} as float32: "
-        f"{told.ratio:.0%}; they come back with a mean squared error of {told.error:.3g} spreads"
+        f"codes take {exported.code_bytes:,} bytes, the records {exported.record_bytes:,} as "
+        f"float32: {exported.ratio:.0%}; the mean squared reconstruction error is "
+        f"{exported.error:.3g}, where 1 is the variance in training"
     )
     typer.echo()
-    worst = list(told.by_column.items())[:MOST_NAMED]
-    print_table(("comes back worst", "error"), [(name, f"{error:.3g}") for name, error in worst])
+    worst = list(exported.by_column.items())[:MOST_NAMED]
+    print_table(("largest error in", "error"), [(name, f"{error:.3g}") for name, error in worst])

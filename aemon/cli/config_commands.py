@@ -1,4 +1,4 @@
-"""`aemon init`, `aemon config`: the configuration file itself."""
+"""`aemon init` and `aemon config`: writing a configuration file, and its schema."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,14 +12,14 @@ config_app = typer.Typer(help="About the configuration file.", no_args_is_help=T
 
 
 def init(
-    path: Annotated[Path, typer.Argument(help="Where to write it.")] = CONFIG_FILE,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    path: Annotated[Path, typer.Argument(help="The file to write.")] = CONFIG_FILE,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     source: Annotated[
         str | None,
         typer.Option(
             "--from",
             metavar="URL|PATH",
-            help="Look at this Prometheus, database or CSV file, and guess.",
+            help="Guess the configuration from this Prometheus, database or CSV file.",
         ),
     ] = None,
 ) -> None:
@@ -27,7 +27,7 @@ def init(
     from aemon.config.loading import example_text
 
     if path.exists() and not force:
-        raise ConfigError(f"{path} is there already", todo="choose another path, or add --force")
+        raise ConfigError(f"{path} exists already", todo="choose another path, or add --force")
     text = example_text()
     if source is not None:
         from aemon.operations.first_config import write_config
@@ -39,7 +39,7 @@ def init(
         raise ConfigError(
             f"{path}: {error.strerror}", todo="choose a path that can be written"
         ) from error
-    todo = "set its source" if source is None else "read its guesses"
+    todo = "set its source" if source is None else "check its guesses"
     typer.echo(f"wrote {path}: {todo}, then run `aemon check -c {path}`")
 
 

@@ -1,4 +1,4 @@
-"""`aemon demo`: the whole of aemon on a simulated plant and on this machine, in two minutes."""
+"""`aemon demo`: aemon on a simulated plant and on this machine, in two minutes."""
 
 import tempfile
 from contextlib import ExitStack
@@ -12,17 +12,17 @@ from aemon.cli.output import JsonOption, print_json
 
 def demo(
     seconds: Annotated[
-        float | None, typer.Option(min=1, help="End by itself after this time.")
+        float | None, typer.Option(min=1, help="End after this many seconds.")
     ] = None,
     folder: Annotated[
         Path | None, typer.Option(help="Keep the demo's files here; else they are removed.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Same seed, same plant.")] = 7,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same plant.")] = 7,
     as_json: JsonOption = False,
 ) -> None:
-    """Watch a simulated plant and this machine: learn, flag planted faults, say why.
+    """Watch a simulated plant and this machine: train, flag planted faults, show reasons.
 
-    Ends with Ctrl-C, or after --seconds; then prints the faults planted,
+    Ends with Ctrl-C, or after --seconds. Then prints the faults planted,
     flagged and missed, and the false alarms.
     """
     from aemon.demo.session import prepare_demo, run_demo
@@ -40,5 +40,5 @@ def demo(
             screen.show_score_card(result.card)
             screen.note(
                 f"host: {result.host_flagged} of {result.host_scored} records flagged; "
-                "nothing was planted there"
+                "no faults were planted there"
             )

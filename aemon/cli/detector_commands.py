@@ -1,4 +1,4 @@
-"""`aemon detectors`: what was trained, on what, and whether it can be had again."""
+"""`aemon detectors`: trained detectors, their training sets, and training them again."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +20,7 @@ app.command()(succession_commands.compare)
 
 VersionArgument = Annotated[int, typer.Argument(help="The detector's version within its monitor.")]
 MonitorOption = Annotated[
-    str | None, typer.Option("--monitor", "-m", help="Whose; needed if there are several.")
+    str | None, typer.Option("--monitor", "-m", help="The monitor, if there are several.")
 ]
 
 
@@ -28,7 +28,7 @@ MonitorOption = Annotated[
 def list_(
     config: ConfigOption = CONFIG_FILE, monitor: MonitorOption = None, as_json: JsonOption = False
 ) -> None:
-    """List every detector that was trained."""
+    """List all trained detectors."""
     from aemon.operations.detector_listing import list_detectors
 
     with open_installation(config) as installation:
@@ -41,7 +41,7 @@ def list_(
         print_json([{name: getattr(one, name) for name in shown} for one in listed])
         return
     print_table(
-        ("monitor", "detector", "state", "trained at", "records", "threshold", "promised"),
+        ("monitor", "detector", "state", "trained at", "records", "threshold", "target"),
         [
             (
                 one.monitor, one.version, one.state, show_time(one.trained_at),
@@ -60,7 +60,7 @@ def show(
     monitor: MonitorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print what a detector was trained on: its manifest."""
+    """Print the manifest of a detector: its training set, settings, versions and hashes."""
     from aemon.operations.detector_listing import show_detector
 
     with open_installation(config) as installation:
@@ -81,7 +81,7 @@ def rebuild(
 ) -> None:
     """Train a detector again from its manifest and compare; stores nothing.
 
-    Fails if it does not come to the same scores, and says what differs.
+    Fails if the result is not the same, and says what differs.
     """
     from rich.console import Console
 
@@ -91,60 +91,65 @@ def rebuild(
     with open_installation(config) as installation:
         name = installation.monitor(monitor)
         with Console(stderr=True).status("training ..."):
-            made = rebuild_detector(installation, version, name)
+            rebuilt = rebuild_detector(installation, version, name)
     if as_json:
-        print_json({**plain(made), "same": made.same})
+        print_json({**plain(rebuilt), "same": rebuilt.same})
     else:
-        print_words(f"detector {version} of {name}: {_verdict(made)}")
-    if not made.same:
+        print_words(f"detector {version} of {name}: {_comparison(rebuilt)}")
+    if not rebuilt.same:
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _verdict(made: "Rebuilt") -> str:
-    if made.same:
-        gap = "the same scores" if made.largest_gap is not None else "the same line"
-        return f"rebuilt from the same {made.records} records, {gap}"
-    told = []
-    if not made.same_records:
-        told.append(f"the source's {made.records} records are not those it learned from")
-    if not made.same_features:
-        told.append("the feature map differs")
-    if not made.same_threshold:
-        told.append("the threshold differs")
-    if made.largest_gap:
-        told.append(f"scores differ by up to {made.largest_gap:.2g} of their value")
-    told += [f"{name} was {then}, is {now}" for name, (then, now) in made.other_versions.items()]
-    return "; ".join(told)
+def _comparison(rebuilt: "Rebuilt") -> str:
+    """Return how a rebuilt detector compares with the stored one, as text."""
+    if rebuilt.same:
+        equal = "scores" if rebuilt.largest_gap is not None else "threshold"
+        return f"rebuilt from the same {rebuilt.records} records, the same {equal}"
+    differences = []
+    if not rebuilt.same_records:
+        differences.append(
+            f"the source's {rebuilt.records} records differ from the training records"
+        )
+    if not rebuilt.same_features:
+        differences.append("the feature map differs")
+    if not rebuilt.same_threshold:
+        differences.append("the threshold differs")
+    if rebuilt.largest_gap:
+        differences.append(f"scores differ by up to {rebuilt.largest_gap:.2g} of their value")
+    differences += [
+        f"{name} was {then}, is {now}" for name, (then, now) in rebuilt.other_versions.items()
+    ]
+    return "; ".join(differences)
 
 
 def _shown(detector: "DetectorDescription") -> dict[str, str]:
-    """Return what there is to say of a detector, for people."""
+    """Return the properties of a detector as text: name -> value."""
     manifest = detector.manifest or {}
     left_out = manifest.get("left_out", {})
-    lines = manifest.get("lines", {})
+    thresholds = manifest.get("lines", {})
     shown = {
         "monitor": detector.monitor,
         "detector": f"{detector.version}, {detector.state}, trained at {show_time(detector.trained_at)}",
-        "asked for by": detector.asked_by or "not written down",
-        "state": detector.state_reason or "not written down",
-        "records": f"{detector.training_records} for the weights, {detector.validation_records} to try "
-        f"it on, {detector.calibration_records} for the threshold",
+        "requested by": detector.asked_by or "not recorded",
+        "state": detector.state_reason or "not recorded",
+        "records": f"{detector.training_records} for the weights, {detector.validation_records} for "
+        f"validation, {detector.calibration_records} for the threshold",
         "event times": f"{show_time(detector.trained_from)} to {show_time(detector.trained_until)}",
-        "source": manifest.get("source", "not written down"),
+        "source": manifest.get("source", "not recorded"),
         "left out": ", ".join(f"{len(pairs)} {why}" for why, pairs in left_out.items()) or "none",
         "brought back": f"{len(manifest.get('brought_back', []))} false alarms",
-        "could not be read": ", ".join(
+        "rejected": ", ".join(
             f"{count} {why}" for why, count in manifest.get("rejected", {}).items()
         )
         or "none",
-        "feedback": f"{len(manifest.get('feedback', []))} taken up",
+        "feedback": f"{len(manifest.get('feedback', []))} entries used",
         "seed": str(detector.seed),
         "threshold": f"{detector.threshold:.6g} by {detector.method}, for a false-alarm rate of "
         f"{detector.false_alarm_rate:.3g}",
     }
-    calibrated = lines.get("without_feedback", {}).get("pooled")
+    calibrated = thresholds.get("without_feedback", {}).get("pooled")
     if calibrated is not None and calibrated != detector.threshold:
-        shown["threshold"] += f"; raised by false alarms from {calibrated:.6g}"
+        shown["threshold"] += f"; raised from {calibrated:.6g} because of false alarms"
     for name in ("settings_hash", "feature_map_hash", "data_hash", "artifact_sha256"):
         shown[name.replace("_", " ")] = getattr(detector, name) or "removed by retention"
     shown["versions"] = ", ".join(f"{name} {number}" for name, number in detector.versions.items())

@@ -1,4 +1,4 @@
-"""`aemon docs`: the pages of the documentation, in the terminal."""
+"""`aemon docs`: the pages of the documentation in the terminal."""
 
 import re
 import sys
@@ -9,7 +9,7 @@ import typer
 from aemon.cli.output import JsonOption, print_json
 from aemon.cli.printed_tables import print_table
 
-_MOST_WIDTH = 100  # characters of a line of prose: longer lines are hard to read
+_MOST_WIDTH = 100  # characters in a line of text: longer lines are hard to read
 _PAGE_LINK = re.compile(r"\[([^\]]+)\]\(([a-z0-9-]+)\.md(?:#[^)]*)?\)")
 
 
@@ -24,8 +24,8 @@ def docs(
 ) -> None:
     """Print a page of the documentation, list the topics, or search the pages.
 
-    The pages are those of the installed version. Piped into another program, a
-    page is printed as Markdown.
+    The pages are those of the installed version. In a pipe, a page is printed
+    as Markdown.
     """
     from aemon.operations.reference_pages import find_page, list_pages, search_pages
 
@@ -55,7 +55,7 @@ def docs(
 
 
 def _print_formatted(text: str) -> None:
-    """Print Markdown for a terminal; links to other pages become the command that prints them."""
+    """Print Markdown for a terminal; a link to a page becomes the command that prints the page."""
     from rich.console import Console
     from rich.markdown import Markdown
 

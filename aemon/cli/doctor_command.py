@@ -1,4 +1,4 @@
-"""`aemon doctor`: what is wrong with an installation, and what to do about it."""
+"""`aemon doctor`: the problems of an installation, and what to do about them."""
 
 import typer
 
@@ -12,8 +12,8 @@ _COLOURS = {"ok": None, "warning": "yellow", "error": "red"}
 def doctor(config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False) -> None:
     """Find what is wrong with this installation, and say what to do.
 
-    Looks at the host, the sources, the store, the ledger and the daemon, and
-    changes nothing. Warnings alone are no failure.
+    Checks the host, the sources, the store, the ledger and the daemon, and
+    changes nothing. Fails if there are errors; warnings are not a failure.
     """
     from aemon.doctor.diagnosis import diagnose
 

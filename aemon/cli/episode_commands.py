@@ -1,4 +1,4 @@
-"""`aemon episodes`: what happened, told once; taking it up, closing it, calling it by a name."""
+"""`aemon episodes`: list, show, acknowledge, close and name episodes."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
     from aemon.operations.episode_handling import EpisodeDetails
     from aemon.store.episode_queries import EpisodeSummary
 
-app = typer.Typer(help="About episodes: anomalies that hang together.", no_args_is_help=True)
+app = typer.Typer(help="About episodes: adjacent anomalies of one entity.", no_args_is_help=True)
 
-MOST_RECORDS = 20  # of an episode that are shown to a person
+MOST_RECORDS = 20  # shown of an episode
 
 IdArgument = Annotated[int, typer.Argument(metavar="ID", help="The episode, as `list` shows it.")]
-NoteOption = Annotated[str, typer.Option(help="What there is to say of it.")]
+NoteOption = Annotated[str, typer.Option(help="A note on the episode.")]
 
 
 @app.command("list")
 def list_(
     monitor: Annotated[
-        str | None, typer.Option("--monitor", "-m", help="Only this monitor's.")
+        str | None, typer.Option("--monitor", "-m", help="Only this monitor.")
     ] = None,
     only_open: Annotated[
-        bool, typer.Option("--open", help="Only those that are not closed.")
+        bool, typer.Option("--open", help="Only episodes that are not closed.")
     ] = False,
     limit: Annotated[int, typer.Option(min=1, help="At most this many, newest first.")] = 20,
     config: ConfigOption = CONFIG_FILE,
@@ -42,14 +42,14 @@ def list_(
     elif episodes:
         _print_list(episodes)
     else:
-        typer.echo("no episode is open" if only_open else "there was no episode")
+        typer.echo("no episode is open" if only_open else "there are no episodes")
 
 
 @app.command()
 def show(
     number: IdArgument, config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False
 ) -> None:
-    """Show an episode: its records, the columns to blame, and an earlier one it looks like."""
+    """Show an episode: its records, the columns to blame, and a similar earlier episode."""
     from aemon.operations.episode_handling import show_episode
 
     with open_installation(config) as installation:
@@ -67,7 +67,7 @@ def ack(
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
-    """Take an episode up: it is acknowledged, and goes on until it is calm."""
+    """Acknowledge an episode; it continues until its records are calm."""
     from aemon.operations.episode_handling import acknowledge_episode
 
     with open_installation(config) as installation:
@@ -81,7 +81,7 @@ def close(
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
-    """Close an episode by hand; the next anomaly begins another."""
+    """Close an episode by hand; the next anomaly begins a new one."""
     from aemon.operations.episode_handling import close_episode
 
     with open_installation(config) as installation:
@@ -91,11 +91,11 @@ def close(
 @app.command()
 def label(
     number: IdArgument,
-    text: Annotated[str, typer.Argument(help="What it was: 'stuck sensor'; '' for nothing.")],
+    text: Annotated[str, typer.Argument(help="The name: 'stuck sensor'; '' removes it.")],
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
-    """Call an episode by a name, which later ones that look like it are told with."""
+    """Name an episode; similar later episodes are reported with this name."""
     from aemon.operations.episode_handling import label_episode
 
     with open_installation(config) as installation:
@@ -109,48 +109,52 @@ def _print_changed(episode: "EpisodeSummary", *, as_json: bool) -> None:
         _print_list([episode])
 
 
-def _print_list(told: "Sequence[EpisodeSummary]") -> None:
+def _print_list(episodes: "Sequence[EpisodeSummary]") -> None:
     columns = {
-        "id": [str(one.id) for one in told],
-        "started (UTC)": [show_time(one.started_at) for one in told],
-        "monitor": [one.monitor for one in told],
-        "entity": [one.entity for one in told],
-        "state": [one.state for one in told],
-        "severity": [one.severity for one in told],
-        "records": [str(one.records) for one in told],
-        "over": [f"{one.peak_exceedance:.1f}x" for one in told],
-        "column": [one.feature for one in told],
+        "id": [str(episode.id) for episode in episodes],
+        "started (UTC)": [show_time(episode.started_at) for episode in episodes],
+        "monitor": [episode.monitor for episode in episodes],
+        "entity": [episode.entity for episode in episodes],
+        "state": [episode.state for episode in episodes],
+        "severity": [episode.severity for episode in episodes],
+        "records": [str(episode.records) for episode in episodes],
+        "over": [f"{episode.peak_exceedance:.1f}x" for episode in episodes],
+        "column": [episode.feature for episode in episodes],
     }
-    if len({one.monitor for one in told}) == 1:
+    if len({episode.monitor for episode in episodes}) == 1:
         del columns["monitor"]
-    if not any(one.entity for one in told):
+    if not any(episode.entity for episode in episodes):
         del columns["entity"]
-    notes = ["; ".join(filter(None, (one.label, one.like, one.note))) for one in told]
+    notes = [
+        "; ".join(filter(None, (episode.label, episode.like, episode.note))) for episode in episodes
+    ]
     print_table(list(columns), list(zip(*columns.values(), strict=True)), notes=notes)
 
 
-def _print_episode(told: "EpisodeDetails") -> None:
-    records = told.flagged_records
-    whose = f"{told.monitor}, {told.entity}" if told.entity else told.monitor
-    print_words(f"episode {told.id} of {whose}: {told.severity}, {told.state}")
-    until = show_time(told.ended_at)
+def _print_episode(episode: "EpisodeDetails") -> None:
+    records = episode.flagged_records
+    entity = f", {episode.entity}" if episode.entity else ""
     print_words(
-        f"{show_time(told.started_at)} to {until} UTC, {told.records} records, "
-        f"at most {told.peak_exceedance:.1f} x the threshold"
+        f"episode {episode.id} of {episode.monitor}{entity}: {episode.severity}, {episode.state}"
     )
-    for what, text in (("label", told.label), ("note", told.note)):
+    until = show_time(episode.ended_at)
+    print_words(
+        f"{show_time(episode.started_at)} to {until} UTC, {episode.records} records, "
+        f"at most {episode.peak_exceedance:.1f} x the threshold"
+    )
+    for name, text in (("label", episode.label), ("note", episode.note)):
         if text:
-            print_words(f"{what}: {text}")
-    if told.like:
-        print_words(f"{told.like} (likeness {told.likeness:.2f})")
-    if told.acknowledged_at is not None:
-        print_words(f"acknowledged {show_time(told.acknowledged_at)} UTC")
-    peak = next((one for one in records if one.record_key == told.peak_record_key), None)
+            print_words(f"{name}: {text}")
+    if episode.like:
+        print_words(f"{episode.like} (likeness {episode.likeness:.2f})")
+    if episode.acknowledged_at is not None:
+        print_words(f"acknowledged {show_time(episode.acknowledged_at)} UTC")
+    peak = next((one for one in records if one.record_key == episode.peak_record_key), None)
     if peak is not None:
         print_words(f"at its peak, record {peak.record_key}: {peak.reason}")
     typer.echo()
-    total = sum(told.blame.values()) or 1.0
-    blamed = sorted(told.blame.items(), key=lambda pair: -pair[1])
+    total = sum(episode.blame.values()) or 1.0
+    blamed = sorted(episode.blame.items(), key=lambda pair: -pair[1])
     print_table(
         ("column", "share of the blame"), [(name, f"{share / total:.1%}") for name, share in blamed]
     )
@@ -163,4 +167,4 @@ def _print_episode(told: "EpisodeDetails") -> None:
         ],
     )
     if len(records) > MOST_RECORDS:
-        typer.echo(f"and {len(records) - MOST_RECORDS} earlier ones")
+        typer.echo(f"and {len(records) - MOST_RECORDS} earlier records")

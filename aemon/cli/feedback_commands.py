@@ -1,4 +1,4 @@
-"""`aemon feedback`: say of a record, or an episode, what it was; the next training takes it up."""
+"""`aemon feedback`: a person's verdict on a record or an episode, for the next training."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -15,29 +15,30 @@ if TYPE_CHECKING:
 
 
 def feedback(
-    monitor: Annotated[str, typer.Argument(help="Whose record.")],
+    monitor: Annotated[str, typer.Argument(help="The monitor of the record.")],
     verdict: Annotated[
-        FeedbackVerdict | None, typer.Argument(help="What it was; without it, what was said.")
+        FeedbackVerdict | None,
+        typer.Argument(help="Your verdict; without it, all feedback is listed."),
     ] = None,
     record: Annotated[str | None, typer.Option("--record", "-r", help="The record's key.")] = None,
     entity: Annotated[
-        str | None, typer.Option(help="Whose record, if entities share keys.")
+        str | None, typer.Option(help="The record's entity, if entities share keys.")
     ] = None,
     episode: Annotated[
         int | None, typer.Option("--episode", "-e", help="Or every record of this episode.")
     ] = None,
     until: Annotated[
         datetime | None,
-        typer.Option(help="With ignore_until: learn nothing up to this event time, in UTC."),
+        typer.Option(help="With ignore_until: no training up to this event time, in UTC."),
     ] = None,
     note: Annotated[str, typer.Option(help="Why.")] = "",
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
-    """Say of a record what it was, or list what was said.
+    """Give feedback on a record or an episode, or list the feedback.
 
-    A false alarm excuses records like it at once, and is learned from; a
-    confirmed anomaly and what is to be ignored teach nothing.
+    A false alarm suppresses similar records at once, and is used in training.
+    Confirmed anomalies and ignored periods are left out of training.
     """
     from aemon.operations.giving_feedback import Statement, give_feedback, list_feedback
 
@@ -51,13 +52,13 @@ def feedback(
             )  # fmt: skip
             given = give_feedback(installation, monitor, statement)
             entries = given.entries
-            for told in filter(None, (given.warning, given.effect)):
-                typer.echo(escaped(f"note: {told}"), err=True)
+            for sentence in filter(None, (given.warning, given.effect)):
+                typer.echo(escaped(f"note: {sentence}"), err=True)
     if as_json:
         print_json(entries)
         return
     print_table(
-        ("said at", "record", "entity", "verdict", "until", "taken up", "note"),
+        ("given at", "record", "entity", "verdict", "until", "used", "note"),
         [_row(one) for one in entries],
     )
 

@@ -1,4 +1,4 @@
-"""`aemon kinds` and `aemon sources`: what may stand as `detector.kind` and as a source's `kind`."""
+"""`aemon kinds` and `aemon sources`: the kinds of detectors and of sources."""
 
 from typing import Annotated
 
@@ -12,7 +12,7 @@ _MOST_DEFAULT = 16  # characters of a default in the table
 
 
 def kinds(as_json: JsonOption = False) -> None:
-    """List the kinds of detector and what each of them does."""
+    """List the kinds of detectors, with what each kind does."""
     from aemon.operations.detector_listing import list_kinds
 
     listed = list_kinds()
@@ -26,7 +26,7 @@ def sources(
     kind: Annotated[str | None, typer.Argument(help="Only this kind.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the kinds of source, those of installed packages among them, and their settings."""
+    """List the kinds of sources and their settings, including those of installed packages."""
     from aemon.operations.source_listing import list_sources
     from aemon.sources.source import there
 
@@ -43,15 +43,15 @@ def sources(
     for number, one in enumerate(listed):
         if number:
             typer.echo()
-        brought = f" (package {one.package})" if one.package else ""
-        typer.secho(f"{one.kind}{brought}", bold=True)
+        package = f" (package {one.package})" if one.package else ""
+        typer.secho(f"{one.kind}{package}", bold=True)
         if one.problem:
             print_words(f"cannot be used: {one.problem}", indent=INDENT, colour="yellow")
             continue
         live = " A live source: records are kept in the store's inbox." if one.live else ""
         print_words(one.summary + live, indent=INDENT)
         rows = [(key.key, _default(key.required, key.default), key.description) for key in one.keys]
-        print_table(("key", "default", "what it says"), rows)
+        print_table(("key", "default", "meaning"), rows)
 
 
 def _default(required: bool, default: object) -> str:

@@ -1,7 +1,7 @@
-"""`aemon`: the commands, and what becomes of an error.
+"""`aemon`: the commands, and the exit code of an error.
 
-Only typer is imported here and beside every command: torch, pandas and SQLAlchemy load where they
-are used, so that `aemon --help` answers at once.
+Modules of commands import only typer. torch, pandas and SQLAlchemy are imported inside functions,
+so that `aemon --help` answers at once.
 """
 
 import os
@@ -90,8 +90,8 @@ def _options(
 
 
 def main() -> NoReturn:
-    """Run a command; an error aemon raises on purpose becomes a message and an exit code."""
-    # Before NumPy loads: with a busy neighbour, a second thread makes small matrices far slower.
+    """Run a command; print an error that aemon raises on purpose, and exit with its code."""
+    # Set before NumPy loads: on a busy machine, a second thread makes small matrices far slower.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app()

@@ -1,4 +1,4 @@
-"""`aemon notify`: what receivers were told of episodes; trying again; trying a receiver."""
+"""`aemon notify`: list notifications, send them again, and test receivers."""
 
 from collections.abc import Sequence
 from datetime import UTC
@@ -13,22 +13,22 @@ from aemon.errors import ExitCode
 if TYPE_CHECKING:
     from aemon.store.outbox import Notification
 
-app = typer.Typer(help="About telling people: receivers and messages.", no_args_is_help=True)
+app = typer.Typer(help="About notifications and their receivers.", no_args_is_help=True)
 
 LimitOption = Annotated[int, typer.Option(min=1, help="At most this many, newest first.")]
 
 
 @app.command("list")
 def list_(
-    dead: Annotated[bool, typer.Option("--dead", help="Only those that were given up.")] = False,
+    dead: Annotated[bool, typer.Option("--dead", help="Only dead letters.")] = False,
     receiver: Annotated[
-        str | None, typer.Option("--receiver", "-r", help="Only this receiver's.")
+        str | None, typer.Option("--receiver", "-r", help="Only this receiver.")
     ] = None,
     limit: LimitOption = 20,
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
-    """List what receivers were told, newest first, and what waits to be sent."""
+    """List notifications that were sent or wait to be sent, newest first."""
     from aemon.operations.notification_handling import list_notifications
 
     with open_installation(config) as installation:
@@ -38,7 +38,7 @@ def list_(
     elif found:
         _print_list(found)
     else:
-        typer.echo("there are no dead letters" if dead else "nobody was told of anything")
+        typer.echo("there are no dead letters" if dead else "there are no notifications")
 
 
 @app.command()
@@ -46,13 +46,13 @@ def retry(
     number: Annotated[
         int | None, typer.Argument(metavar="[ID]", help="The notification, as `list` shows it.")
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="All that were given up.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All dead letters.")] = False,
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
-    """Let a notification that was given up be sent again, by the daemon, within seconds.
+    """Let the daemon send a dead letter again, within seconds.
 
-    One that waits for its next try is tried at once.
+    A notification that waits for its next attempt is sent at once.
     """
     from aemon.operations.notification_handling import retry_notifications
 
@@ -63,20 +63,20 @@ def retry(
     if as_json:
         print_json(retried)
     else:
-        typer.echo(f"{retried.tried_again} to be tried again")
+        typer.echo(f"{retried.tried_again} to be sent again")
 
 
 @app.command("test")
 def try_(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[RECEIVER]...", help="Only these.")
+        list[str] | None, typer.Argument(metavar="[RECEIVER]...", help="Only these receivers.")
     ] = None,
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
-    """Send a test message to receivers, and say what they answered.
+    """Send a test message to receivers, and print their answers.
 
-    It tells of a made-up episode, and says so. Nothing is stored.
+    The message describes an invented episode, and says so. Nothing is stored.
     """
     from aemon.operations.notification_handling import try_receivers
 
@@ -88,7 +88,7 @@ def try_(
         if one.error:
             print_words(f"{one.receiver}: {one.error}", colour="red")
         else:
-            print_words(f"{one.receiver}: taken (HTTP {one.status})")
+            print_words(f"{one.receiver}: accepted (HTTP {one.status})")
     if any(one.error for one in tried):
         raise typer.Exit(ExitCode.FAILED)
 

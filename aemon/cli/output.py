@@ -1,4 +1,4 @@
-"""Printing for people or, with --json, for machines; and opening what most commands need."""
+"""Options that commands share, printing as JSON, and opening an installation."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,14 +25,14 @@ def read_config(path: Path) -> "Config":
 
 
 def open_installation(path: Path) -> "Installation":
-    """Return the configuration of this file and its results, which operations work on."""
+    """Return the installation of a configuration file: its settings and its results."""
     from aemon.operations.installation import Installation
 
     return Installation(read_config(path))
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON; dataclasses become objects, times ISO text."""
+    """Print a value as JSON; dataclasses become objects, and times become ISO text."""
     from aemon.operations.json_form import to_json
 
     typer.echo(to_json(value, indent=2))

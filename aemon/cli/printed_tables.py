@@ -1,4 +1,4 @@
-"""Tables for people: as wide as the terminal at most, and no word or number broken in two."""
+"""Tables and paragraphs that fit the terminal without breaking a word or a number."""
 
 import re
 import shutil
@@ -14,29 +14,29 @@ INDENT = "  "
 _GAP = "  "
 _MOST_NAME_WIDTH = 36
 _MOST_CELL_WIDTH = 20
-_LEAST_WORDS_WIDTH = 24  # a last column of words narrower than this is no pleasure to read
+_LEAST_WORDS_WIDTH = 24  # a narrower last column of text is hard to read
 _NUMBER = re.compile(r"[-+]?[\d.,]+(e[-+]?\d+)?[x%]?")
 _LONG_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+(?:Z|[+-]00:00)?")
 
 
 def terminal_width() -> int:
-    """Columns of the terminal; 80 where there is none."""
+    """Return the columns of the terminal; 80 without a terminal."""
     return max(20, shutil.get_terminal_size().columns)
 
 
 def one_line(value: object) -> str:
-    """A value as text that cannot move the cursor; nothing where there is none."""
+    """Return a value as one line of text that cannot move the cursor; empty for None."""
     text = "" if value is None else " ".join(str(value).split())
     return escaped(text)
 
 
 def show_time(moment: datetime) -> str:
-    """To the second, the way a person says it."""
+    """Return a time to the second, as text for people."""
     return f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def short_key(key: str) -> str:
-    """A record's key as it is shown: one that is a time loses its fraction and zone.
+    """Return a record's key for display: a time without its fraction and zone.
 
     >>> short_key("2026-01-01T10:00:00.123456+00:00")
     '2026-01-01T10:00:00'
@@ -57,10 +57,10 @@ def print_table(
     *,
     notes: Sequence[str] = (),
 ) -> None:
-    """Print rows under their headings, and each row's note on lines of its own below it.
+    """Print rows under their headings, and each row's note on separate lines below the row.
 
-    The last column, and it alone, is wrapped. Where that is not enough, each row is a paragraph
-    of headings and values.
+    Only the last column is wrapped. If that is not enough, each row is printed as a paragraph of
+    headings and values.
     """
     if not rows:
         return
@@ -84,7 +84,7 @@ def print_table(
 def print_side_by_side(rows: Sequence[tuple[str, Sequence[object]]]) -> None:
     """Print records as columns, as many as fit; a row is a name and values.
 
-    Long names and texts are shortened, but for the first row: it holds the times.
+    Long names and texts are shortened. The first row is not, because it holds the times.
     """
     names = [_shortened(one_line(name), _MOST_NAME_WIDTH) for name, _ in rows]
     beside = max(map(_width, names))
@@ -104,7 +104,7 @@ def print_side_by_side(rows: Sequence[tuple[str, Sequence[object]]]) -> None:
 
 
 def _shown(value: object) -> str:
-    """A cell's value: six significant digits of a number, nothing for nothing."""
+    """Return a cell's value as text: six significant digits of a number, empty for None."""
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:.6g}" if isinstance(value, float) else one_line(value)
@@ -161,7 +161,7 @@ def _width(text: str) -> int:
 
 
 def _wrapped(text: str, width: int) -> Iterator[str]:
-    """Lines of at most `width` cells, cut between words; a longer word is cut at the end."""
+    """Yield lines of at most `width` cells, cut between words; a longer word is cut at the end."""
     from rich.cells import chop_cells
 
     line = ""

@@ -1,4 +1,4 @@
-"""`aemon rejected`: the records that were set aside, and why."""
+"""`aemon rejected`: the rejected records of streams, with the reasons."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
     from aemon.store.inbox.rejected_records import RejectedRecord
 
-_MOST_SHOWN = 240  # characters of a record; --json has all that is kept
+_MOST_SHOWN = 240  # characters of a record; --json prints the whole stored text
 
 
 def rejected(
-    monitor: Annotated[str | None, typer.Argument(help="Only this monitor's.")] = None,
+    monitor: Annotated[str | None, typer.Argument(help="Only this monitor.")] = None,
     since: Annotated[
-        str | None, typer.Option(help="Only those rejected in the last 15m, 7d or so.")
+        str | None, typer.Option(help="Only records rejected since this long ago: 15m, 7d.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most this many, newest first.")] = 20,
     config: ConfigOption = CONFIG_FILE,

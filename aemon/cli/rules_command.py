@@ -1,4 +1,4 @@
-"""`aemon rules`: Prometheus rules that are right for the configured monitors."""
+"""`aemon rules`: Prometheus rules for the configured monitors."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,20 +17,20 @@ def rules(
         typer.Option(help="Write aemon.rules.yml, and tests for it, into this folder."),
     ] = None,
     job: Annotated[
-        str, typer.Option(help="What Prometheus calls the scrape job of the daemons.")
+        str, typer.Option(help="Name of the daemons' scrape job in Prometheus.")
     ] = "aemon",
     episodes: Annotated[
         bool,
-        typer.Option("--episodes", help="Alert of episodes that `notify` tells of, too."),
+        typer.Option("--episodes", help="Add alerts for episodes that `notify` reports."),
     ] = False,
     config: ConfigOption = CONFIG_FILE,
 ) -> None:
     """Print alerting and recording rules for Prometheus, made from the configuration.
 
     Windows and waiting times follow from each monitor's own schedule, and
-    `labels` of a monitor become labels of its alerts. Where `notify` tells of
-    episodes, no rule tells of them once more, unless --episodes asks for it.
-    Unit tests are written beside: run them with promtool test rules.
+    `labels` of a monitor become labels of its alerts. Episodes that `notify`
+    reports have no rule, unless you add --episodes. With --output, unit tests
+    are written beside the rules: run them with promtool test rules.
     """
     from aemon.operations.alert_rules import RULES_FILE, alert_rules
 
@@ -38,7 +38,7 @@ def rules(
         made = alert_rules(installation, job, with_tests=output is not None, episodes=episodes)
     if made.left_to_notify:
         typer.echo(
-            "`notify` tells of episodes: no rule tells of them once more; --episodes makes them",
+            "`notify` reports episodes, so there is no rule for them; --episodes adds the rules",
             err=True,
         )
     if output is None:

@@ -1,4 +1,4 @@
-"""`aemon run`, `aemon train`, `aemon score`: the daemon, and its two jobs by hand."""
+"""`aemon run`, `aemon train` and `aemon score`: the daemon, and its two jobs by hand."""
 
 import logging
 import os
@@ -34,7 +34,7 @@ def run(config: ConfigOption = CONFIG_FILE) -> None:
     settings = read_config(config)
     set_up_logs(settings.log.level, settings.log.format)
     code = run_daemon(settings, path=config)
-    # A thread that hangs in a source would be waited for at a normal exit. All is written.
+    # A normal exit would wait for a thread that hangs in a source. All results are written.
     logging.shutdown()
     os._exit(code)
 
@@ -108,20 +108,20 @@ def score(
     as_json: JsonOption = False,
     again: Annotated[
         bool,
-        typer.Option("--again", help="Judge known records again, with the detector in use now."),
+        typer.Option("--again", help="Judge known records again, with the active detector."),
     ] = False,
     since: Annotated[
         datetime | None, typer.Option(help="With --again: from this event time on, in UTC.")
     ] = None,
 ) -> None:
-    """Judge all new records once, as the daemon would, and end.
+    """Judge all new records once, as the daemon does, and end.
 
-    With --again, known records get a new revision where their verdict, or
-    who judged it, is another one now; the old one stays and says until when
-    it held.
+    With --again, a known record gets a new revision if its values, its
+    detector or its threshold changed. The old revision stays, with the time
+    until which it was valid.
     """
     if since is not None and not again:
-        raise ConfigError("--since goes with --again", todo="add --again, or leave it out")
+        raise ConfigError("--since needs --again", todo="add --again, or remove --since")
     from aemon.daemon.once import score_monitors, score_monitors_again
     from aemon.operations.installation import choose_monitors
 
@@ -144,7 +144,7 @@ def score(
 
 
 def _log_what_no_table_shows() -> None:
-    """Without this, a run's end and its anomalies would be on standard error as well."""
+    """Log warnings on standard error, except those that the printed table shows."""
     import sys
 
     from aemon.logs import TextFormatter
@@ -158,7 +158,7 @@ def _log_what_no_table_shows() -> None:
 
 
 def _reason(report: "RunReport") -> str:
-    """Why a run ended so; nobody but the person who asked will train."""
+    """Return the reason of a run; without a daemon, the user has to start a training."""
     from aemon.lifecycle.cold_start import FIRST_TRAINING
 
     return report.reason.replace(FIRST_TRAINING, ": run `aemon train`")

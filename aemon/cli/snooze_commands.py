@@ -1,4 +1,4 @@
-"""`aemon snooze`: anomalies that nobody wants to hear of for a while; they are stored as suppressed."""
+"""`aemon snooze`: suppress a monitor's anomalies for a while; they are stored with the reason."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class _MonitorFirst(TyperGroup):
-    """`aemon snooze pumps` is `aemon snooze add pumps`."""
+    """A group in which `aemon snooze pumps` means `aemon snooze add pumps`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0] not in {*self.commands, "-h", "--help"}:
@@ -25,17 +25,17 @@ class _MonitorFirst(TyperGroup):
 
 app = typer.Typer(
     cls=_MonitorFirst,
-    help="Keep anomalies quiet for a while: aemon snooze MONITOR --for 2h.",
+    help="Suppress anomalies for a while: aemon snooze MONITOR --for 2h.",
     no_args_is_help=True,
 )
 
 
 @app.command()
 def add(
-    monitor: Annotated[str, typer.Argument(help="Whose anomalies.")],
-    entity: Annotated[str | None, typer.Option(help="Only of this entity.")] = None,
+    monitor: Annotated[str, typer.Argument(help="The monitor.")],
+    entity: Annotated[str | None, typer.Option(help="Only this entity.")] = None,
     lasts: Annotated[
-        str | None, typer.Option("--for", metavar="DURATION", help="From now on, for 2h or so.")
+        str | None, typer.Option("--for", metavar="DURATION", help="From now on, such as 2h.")
     ] = None,
     until: Annotated[
         datetime | None, typer.Option(help="Or from now on until this time, in UTC.")
@@ -46,7 +46,8 @@ def add(
 ) -> None:
     """Suppress a monitor's anomalies for a while; `aemon snooze MONITOR` does the same.
 
-    They are judged and stored with their reasons, and teach nothing. Event times count.
+    They are judged and stored with their reasons, and left out of training.
+    Records are compared with the snooze by their event times.
     """
     from aemon.operations.snoozing import snooze_anomalies
 
@@ -60,9 +61,9 @@ def add(
 @app.command("list")
 def list_(
     monitor: Annotated[
-        str | None, typer.Option("--monitor", "-m", help="Only this monitor's.")
+        str | None, typer.Option("--monitor", "-m", help="Only this monitor.")
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Also snoozes that are over.")] = False,
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
@@ -87,10 +88,10 @@ def end(
 
 
 def _duration(lasts: str | None) -> timedelta | None:
-    """Read how long a snooze lasts.
+    """Return the duration of a snooze.
 
     Raises:
-        BadParameter: the text is no duration, or the calendar ends before.
+        BadParameter: the text is not a duration, or the snooze would end after the year 9999.
     """
     from aemon.clock import parse_duration, utc_now
 
@@ -98,16 +99,16 @@ def _duration(lasts: str | None) -> timedelta | None:
         return None
     try:
         duration = parse_duration(lasts)
-        utc_now() + duration  # a time that cannot be written is refused here
+        utc_now() + duration  # raises OverflowError after the year 9999
     except (ValueError, OverflowError) as error:
         raise typer.BadParameter(str(error), param_hint="--for") from error
     return duration
 
 
-def _print(said: "Sequence[StoredSnooze]", *, as_json: bool) -> None:
+def _print(snoozes: "Sequence[StoredSnooze]", *, as_json: bool) -> None:
     if as_json:
-        print_json(said)
-    elif said:
+        print_json(snoozes)
+    elif snoozes:
         print_table(
             ("id", "monitor", "entity", "since (UTC)", "until (UTC)", "note"),
             [
@@ -115,7 +116,7 @@ def _print(said: "Sequence[StoredSnooze]", *, as_json: bool) -> None:
                     one.id, one.monitor, one.entity or "all", show_time(one.since),
                     show_time(one.until), one.note,
                 )
-                for one in said
+                for one in snoozes
             ],
         )  # fmt: skip
     else:

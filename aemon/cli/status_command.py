@@ -1,4 +1,4 @@
-"""`aemon status`: where every monitor stands, and whether its promise is kept."""
+"""`aemon status`: the state of every monitor, with its target rate and its realised rate."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def status(config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False) -> None:
-    """Show where every monitor stands: the share of records that may be flagged, and that was.
+    """Show the state of every monitor: the target rate, and the share that was flagged.
 
-    Below it: what its last run said, whether the detector is provisional or
-    another one is on trial, what has drifted, and how many episodes are open.
-    The running daemon is asked; if it does not answer, the store is read.
-    What is promised is about normal records. Among those flagged may be true
-    anomalies: nobody has said which they are.
+    Below it: the reason of the last run, whether the detector is provisional
+    or a new one is on trial, drifts, and the number of open episodes. The
+    running daemon is asked; if it does not answer, the store is read. The
+    target rate is about normal records. The flagged share also counts true
+    anomalies.
     """
     from aemon.doctor.daemon_client import ask_daemon
 
@@ -45,20 +45,20 @@ def status(config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False) -> N
 
 
 def _print_daemon(answer: "Answer") -> None:
-    told = answer.status
-    if told is None:
-        print_words(f"from the store, for {answer.why}")
+    state = answer.status
+    if state is None:
+        print_words(f"from the store: {answer.why}")
         if answer.todo:
             print_words(answer.todo, indent=INDENT)
         return
-    held = sum(entry["held"] for entry in told["monitors"])
-    others = f", one of {told['replicas']} replicas" if told["replicas"] > 1 else ""
-    lag = told["scheduler_lag_seconds"]
-    beat = "not started" if lag is None else f"scheduler {lag:.0f} s ago"
+    held = sum(entry["held"] for entry in state["monitors"])
+    replicas = f", one of {state['replicas']} replicas" if state["replicas"] > 1 else ""
+    lag = state["scheduler_lag_seconds"]
+    heartbeat = "not started" if lag is None else f"scheduler {lag:.0f} s ago"
     print_words(
-        f"from the daemon at {answer.address}: aemon {told['aemon']}, up for "
-        f"{_uptime(told['uptime_seconds'])}, {told['health'].partition(':')[0]} ({beat}), "
-        f"watches {held} of {len(told['monitors'])} monitors{others}"
+        f"from the daemon at {answer.address}: aemon {state['aemon']}, up for "
+        f"{_uptime(state['uptime_seconds'])}, {state['health'].partition(':')[0]} ({heartbeat}), "
+        f"watches {held} of {len(state['monitors'])} monitors{replicas}"
     )
 
 
@@ -71,7 +71,7 @@ def _uptime(seconds: float) -> str:
 
 def _print(monitors: Sequence[Mapping[str, Any]]) -> None:
     print_table(
-        ("monitor", "detector", "trained (UTC)", "judged", "promised", "flagged", "last run"),
+        ("monitor", "detector", "trained (UTC)", "judged", "target", "flagged", "last run"),
         [
             (
                 monitor["name"],
@@ -89,17 +89,20 @@ def _print(monitors: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _note(monitor: Mapping[str, Any]) -> str:
-    """What there is to say of a monitor beside its numbers; an older daemon does not know all."""
-    told = [monitor["last_score"]["reason"] if monitor["last_score"] else ""]
+    """Return what is known of a monitor apart from its numbers.
+
+    An older daemon does not send all fields.
+    """
+    parts = [monitor["last_score"]["reason"] if monitor["last_score"] else ""]
     if monitor.get("provisional"):
-        told.append("provisional: too few records for the promise")
+        parts.append("provisional: too few records to show the target rate")
     if monitor.get("on_trial"):
-        told.append(f"detector {monitor['on_trial']} is on trial")
-    told += [f"drift: {reason}" for reason in monitor.get("drifts", ())]
-    told += monitor.get("traffic", ())
+        parts.append(f"detector {monitor['on_trial']} is on trial")
+    parts += [f"drift: {reason}" for reason in monitor.get("drifts", ())]
+    parts += monitor.get("traffic", ())
     if count := monitor.get("episodes_open"):
-        told.append(f"{count} episode{'' if count == 1 else 's'} open")
-    return "; ".join(filter(None, told))
+        parts.append(f"{count} episode{'' if count == 1 else 's'} open")
+    return "; ".join(filter(None, parts))
 
 
 def _time(text: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""`aemon db`: the results database: its schema, its way into a file and back, its old rows."""
+"""`aemon db`: the results database: schema, export and import, removal of old rows."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ app = typer.Typer(help="About the results database.", no_args_is_help=True)
 
 @app.command()
 def upgrade(config: ConfigOption = CONFIG_FILE) -> None:
-    """Bring the schema to this version's, making the tables if there are none."""
+    """Upgrade the schema to this version's, or create the tables if there are none."""
     from aemon.operations.store_upkeep import upgrade_schema
 
     with open_installation(config) as installation:
@@ -25,7 +25,7 @@ def upgrade(config: ConfigOption = CONFIG_FILE) -> None:
 
 @app.command()
 def current(config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False) -> None:
-    """Print the schema's revision and the one this version needs."""
+    """Print the revision of the schema, and the revision that this version needs."""
     from aemon.operations.store_upkeep import schema_revision
 
     with open_installation(config) as installation:
@@ -38,7 +38,7 @@ def current(config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False) -> 
 
 @app.command()
 def check(config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False) -> None:
-    """Compare the tables with what this version expects; fails if they differ."""
+    """Compare the tables with those that this version expects; fails if they differ."""
     from aemon.operations.store_upkeep import check_schema
 
     with open_installation(config) as installation:
@@ -56,12 +56,12 @@ def check(config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False) -> No
 def export(
     file: Annotated[Path, typer.Argument(help="The file to write.", show_default=False)],
     config: ConfigOption = CONFIG_FILE,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write all results into one file, to keep or to move to another database.
+    """Write all results into one file, as a backup or for another database.
 
-    A daemon may go on meanwhile: the file holds the results of one moment.
+    A daemon may run meanwhile: the file holds the results of one moment.
     """
     from aemon.operations.store_upkeep import export_results
 
@@ -76,9 +76,10 @@ def import_(
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
-    """Read exported results into an empty database; all of them or none.
+    """Read exported results into an empty database, all of them or none.
 
-    Monitors go on where they stood. Stop a daemon that writes to the database.
+    Monitors continue where they stopped. First stop daemons that write to the
+    database.
     """
     from aemon.operations.store_upkeep import import_results
 
@@ -95,9 +96,9 @@ def prune(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove results older than `retention` in the configuration allows.
+    """Remove results that are older than `retention` in the configuration allows.
 
-    The daemon does so by itself, every `retention.every`.
+    The daemon does this at intervals of `retention.every`.
     """
     from aemon.operations.store_upkeep import prune_results
 

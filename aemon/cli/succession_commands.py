@@ -1,4 +1,4 @@
-"""`aemon detectors promote`, `rollback` and `compare`: who judges, by hand."""
+"""`aemon detectors promote`, `rollback` and `compare`: choosing the active detector by hand."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 VersionArgument = Annotated[int, typer.Argument(help="The detector's version within its monitor.")]
 MonitorOption = Annotated[
-    str | None, typer.Option("--monitor", "-m", help="Whose; needed if there are several.")
+    str | None, typer.Option("--monitor", "-m", help="The monitor, if there are several.")
 ]
 
 
 def promote(
     version: VersionArgument, config: ConfigOption = CONFIG_FILE, monitor: MonitorOption = None
 ) -> None:
-    """Make a detector the active one, whatever its trial says.
+    """Make a detector the active one, regardless of its trial.
 
-    The next scoring run judges with it. One that was retired or rejected can
-    be taken, too, while its weights are kept.
+    The next scoring run judges with it. A retired or rejected detector can be
+    promoted, too, as long as its weights are kept.
     """
     from aemon.operations.succession_by_hand import promote_detector
 
@@ -50,14 +50,14 @@ def _print_promotion(done: "Promotion") -> None:
 def compare(
     version: VersionArgument,
     other: Annotated[
-        int | None, typer.Argument(help="The one to hold it against; default the active one.")
+        int | None, typer.Argument(help="The detector to compare with; default the active one.")
     ] = None,
     config: ConfigOption = CONFIG_FILE,
     monitor: MonitorOption = None,
-    records: Annotated[int, typer.Option(min=1, help="How many of the newest judged.")] = 1000,
+    records: Annotated[int, typer.Option(min=1, help="Number of newest judged records.")] = 1000,
     as_json: JsonOption = False,
 ) -> None:
-    """Judge the newest records with two detectors, and say where they differ.
+    """Judge the newest records with two detectors, and show where they differ.
 
     Nothing is stored.
     """
@@ -80,13 +80,13 @@ def _print(found: "Compared") -> None:
             ("trained at", *(show_time(side.trained_at) for side in sides)),
             ("validation error", *(f"{side.validation_error:.3g}" for side in sides)),
             ("threshold", *(f"{side.threshold:.4g}" for side in sides)),
-            ("promised rate", *(f"{side.false_alarm_rate:.3g}" for side in sides)),
+            ("target rate", *(f"{side.false_alarm_rate:.3g}" for side in sides)),
             ("flagged", *(side.flagged for side in sides)),
         ],
     )
     print_words(
-        f"{found.records} records: {found.flagged_by_both} flagged by both, scores ranked alike "
-        f"to {found.rank_correlation:.2f}"
+        f"{found.records} records: {found.flagged_by_both} flagged by both, rank correlation of "
+        f"scores {found.rank_correlation:.2f}"
     )
     if found.trial:
         print_words(f"trial: {found.trial}")
@@ -101,4 +101,4 @@ def _print(found: "Compared") -> None:
                 for one in found.differing
             ],
         )  # fmt: skip
-        print_words("score over threshold of the records that one of them flags: 1 is the line")
+        print_words("score over threshold of records that only one detector flags; 1: threshold")

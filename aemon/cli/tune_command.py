@@ -1,4 +1,4 @@
-"""`aemon tune`: which settings tell planted anomalies from a monitor's own records best."""
+"""`aemon tune`: a search for the settings that separate planted anomalies best from records."""
 
 import math
 from typing import TYPE_CHECKING, Annotated
@@ -15,20 +15,23 @@ if TYPE_CHECKING:
 
 def tune(
     monitor: Annotated[str, typer.Argument(help="The monitor.")],
-    seconds: Annotated[float, typer.Option(min=0, help="Begin nothing new after these.")] = 120,
-    records: Annotated[int, typer.Option(min=100, help="How many of the newest to use.")] = 3000,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same search.")] = 0,
+    seconds: Annotated[
+        float, typer.Option(min=0, help="Begin no new trial after this many seconds.")
+    ] = 120,
+    records: Annotated[int, typer.Option(min=100, help="Number of newest records to use.")] = 3000,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same search.")] = 0,
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
     """Look for better detector settings, without labels; change nothing.
 
-    Anomalies are planted in copies of the newest records: columns shifted, or
-    swapped between records, and whole records moved outwards, mirrored or
-    mixed two by two. The better settings tell these from the records
-    themselves: mean AUROC of three stretches of time that were not learned
-    from. Says what to change, unless the present settings are within a
-    standard error of the best. Your anomalies may be of other kinds.
+    Anomalies are planted in copies of the newest records: columns are shifted,
+    or swapped between records, and whole records are moved outwards, mirrored
+    or mixed in pairs. Settings are compared by how well they separate planted
+    anomalies from real records: the mean AUROC over three periods that were
+    not used in training. Prints what to change, unless the present settings
+    are within a standard error of the best. Your anomalies may be of other
+    kinds.
     """
     from rich.console import Console
 
@@ -39,11 +42,12 @@ def tune(
         Console(stderr=True).status("trying the present settings ...") as status,
     ):
 
-        def tell(trial: "Trial") -> None:
-            status.update(f"trying others; {_words(trial)}: {_number(trial.criterion)} ...")
+        def show(trial: "Trial") -> None:
+            result = f"{_settings(trial)}: {_number(trial.criterion)}"
+            status.update(f"trying other settings; last {result} ...")
 
         tuned = tune_detector(
-            installation, monitor, records=records, seed=seed, seconds=seconds, report=tell
+            installation, monitor, records=records, seed=seed, seconds=seconds, report=show
         )
     if as_json:
         shown = ("monitor", "records", "finished", "changes", "trials")
@@ -52,11 +56,14 @@ def tune(
     _print_trials(tuned)
     typer.echo()
     if not tuned.finished:
-        print_words(f"{seconds:g} seconds were up before all was tried: --seconds gives it more")
+        print_words(
+            f"the search ended after {seconds:g} seconds, before all settings were tried: "
+            "raise --seconds"
+        )
     if tuned.changes:
         print_words(
-            f"{_number(tuned.advised.criterion)} instead of "
-            f"{_number(tuned.trials[0].criterion)}; what to write into the configuration:"
+            f"AUROC {_number(tuned.advised.criterion)} instead of "
+            f"{_number(tuned.trials[0].criterion)}; write into the configuration:"
         )
         typer.echo(f"\n{tuned.snippet}", nl=False)
     else:
@@ -75,7 +82,7 @@ def _print_trials(found: "TunedDetector") -> None:
                 _number(trial.error),
                 "" if trial.refusal else f"{100 * trial.false_alarm_rate:.2g}%",
                 f"{trial.seconds:.1f}",
-                f"{_words(trial)}{' (best)' if trial is best else ''}",
+                f"{_settings(trial)}{' (best)' if trial is best else ''}",
             )
             for trial in found.trials
         ],
@@ -83,12 +90,13 @@ def _print_trials(found: "TunedDetector") -> None:
     )
 
 
-def _words(trial: "Trial") -> str:
-    told = ", ".join(
+def _settings(trial: "Trial") -> str:
+    """Return the settings that a trial changes, as text."""
+    changes = ", ".join(
         f"{key}: {list(value) if isinstance(value, tuple) else value}"
         for key, value in trial.changes.items()
     )
-    return told or "as they are"
+    return changes or "present settings"
 
 
 def _number(value: float) -> str:

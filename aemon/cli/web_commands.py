@@ -1,4 +1,4 @@
-"""`aemon web`: what to write into a web configuration."""
+"""`aemon web`: hashes of passwords and tokens for a web configuration."""
 
 import getpass
 import json
@@ -42,8 +42,8 @@ def token(
     if as_json:
         print_json(made)
         return
-    # Not where the rest goes: that may be a file, and the token itself must not stand in it.
-    typer.echo(f"the token, which is shown now and never again: {made.token}", err=True)
+    # On standard error: standard output may be a file, which must not contain the token.
+    typer.echo(f"the token, which is shown only once: {made.token}", err=True)
     typer.echo(f"bearer_tokens:\n  {_key(name)}: {made.hash}")
 
 
@@ -57,7 +57,7 @@ def _ask() -> str:
 
 
 def _key(name: str) -> str:
-    """A name as YAML has it. JSON's text is YAML's, and what looks like a truth is no name.
+    """Return a name as a YAML key, in quotes if YAML would read it as another type or value.
 
     >>> _key("alice"), _key("no"), _key("a b")
     ('alice', '"no"', '"a b"')

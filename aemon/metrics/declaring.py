@@ -1,4 +1,4 @@
-"""Declaring a metric as a typed attribute, so that a misspelt one is found before it is needed."""
+"""Metrics declared as typed attributes, so that a type check finds misspelt names."""
 
 from dataclasses import dataclass
 from typing import Generic, Self, TypeVar, overload
@@ -26,14 +26,18 @@ class Declared(Generic[Made]):
     def __get__(self, holder: object, owner: type) -> Made: ...
 
     def __get__(self, holder: object | None, owner: type) -> "Self | Made":
-        """Return the declaration to the class; each instance has the attribute of its own."""
+        """Return the declaration when the class is asked.
+
+        Raises:
+            AttributeError: an instance is asked, and has not set its own attribute yet.
+        """
         if holder is not None:
-            raise AttributeError(f"{self.metric.name} is not made yet")
+            raise AttributeError(f"the metric {self.metric.name} is not set yet")
         return self
 
 
 def counter(name: str, labels: tuple[str, ...], text: str) -> Declared[Family]:
-    """Declare a number that only grows; it is exposed with `_total` behind its name."""
+    """Declare a number that only grows; its exported name ends with `_total`."""
     return Declared(Metric(name, "counter", labels, text))
 
 
@@ -45,5 +49,5 @@ def gauge(name: str, labels: tuple[str, ...], text: str) -> Declared[Family]:
 def histogram(
     name: str, labels: tuple[str, ...], text: str, buckets: tuple[float, ...]
 ) -> Declared[Histogram]:
-    """Declare a distribution, counted in buckets with these upper ends."""
+    """Declare a distribution, counted in buckets with these upper bounds."""
     return Declared(Metric(name, "histogram", labels, text, buckets))

@@ -1,4 +1,4 @@
-"""The metrics, kept up to date from what happens: runs, detectors, leases, notifications."""
+"""The metrics, updated on each event: runs, detectors, leases, notifications."""
 
 import threading
 from datetime import datetime
@@ -21,7 +21,7 @@ _WELL = frozenset({Outcome.OK, Outcome.NO_DATA, Outcome.COLLECTING})
 
 
 class Metrics(Catalogue):
-    """Keeps every metric of the catalogue up to date from what happens."""
+    """All metrics of the catalogue, with a method for each event that changes them."""
 
     def __init__(self, registry: CollectorRegistry, clock: Clock = utc_now) -> None:
         super().__init__(registry)
@@ -30,20 +30,20 @@ class Metrics(Catalogue):
         self.build_info.labels(version=__version__).set(1)
         self.store_up.set(1)
         begin_daemon(self)
-        # Setting a monitor's series and forgetting them exclude each other: a series that is set once
-        # more after its monitor has left would stay for ever, and alert for ever.
+        # Held while a monitor's series are set or removed: a series that is set after its monitor
+        # was removed would stay for ever, and alert for ever.
         self._watching = threading.RLock()
         self._realised: dict[str, Flagged] = {}
-        self._settings: dict[str, MonitorSettings] = {}  # of every monitor that is watched here
-        self._entities: dict[str, set[str]] = {}  # shown, by monitor
-        self._named: dict[str, tuple[NamedEpisode, ...]] = {}  # in episode_info, by monitor
+        self._settings: dict[str, MonitorSettings] = {}  # of the monitors that this daemon watches
+        self._entities: dict[str, set[str]] = {}  # monitor -> entities with a series
+        self._named: dict[str, tuple[NamedEpisode, ...]] = {}  # monitor -> episodes in episode_info
 
     def exposed(self) -> bytes:
-        """Return what Prometheus scrapes, in the text format."""
+        """Return all metrics in Prometheus' text format."""
         return exposition(self.families, self.others)
 
     def add_monitor(self, monitor: str, settings: MonitorSettings) -> None:
-        """Show a monitor: its schedule, its kinds, and every counter at 0."""
+        """Add a monitor's series: schedule, kinds of source and detector, and counters at 0."""
         with self._watching:
             self._add_monitor(monitor, settings)
 
@@ -65,39 +65,39 @@ class Metrics(Catalogue):
             after.labels(monitor).set(stale.total_seconds())
 
     def forget_monitor(self, monitor: str) -> None:
-        """Leave no series of a monitor that is not watched here any more."""
+        """Remove all series of a monitor that this daemon no longer watches."""
         with self._watching:
             for family in self.families:
                 if "monitor" in family.metric.labels:
                     family.remove(monitor)
-            for kept in (self._realised, self._settings, self._entities, self._named):
-                kept.pop(monitor, None)
+            for by_monitor in (self._realised, self._settings, self._entities, self._named):
+                by_monitor.pop(monitor, None)
 
     def count_refused(self, status: int) -> None:
-        """Count an HTTP request that was refused."""
+        """Count a refused HTTP request by its status."""
         self.http_refused.labels(status).inc()
 
     def count_rejected(self, monitor: str, reason: str, records: int) -> None:
-        """Count records that were pushed and cannot be judged."""
+        """Count pushed records that cannot be judged."""
         self.records_rejected.labels(monitor, reason).inc(records)
 
     def add_receiver(self, receiver: str) -> None:
-        """Show a receiver, with every counter at 0."""
+        """Add a receiver's series, with every counter at 0."""
         begin_receiver(self, receiver)
 
     def show_notifications(self, receiver: str, *, waiting: int, dead: int) -> None:
-        """Show how many of a receiver's notifications wait, and how many were given up."""
+        """Set how many notifications of a receiver are waiting, and how many were given up."""
         self.notifications_waiting.labels(receiver).set(waiting)
         self.notifications_dead.labels(receiver).set(dead)
 
     def forget_receiver(self, receiver: str) -> None:
-        """Leave no series of a receiver that is not notified any more."""
+        """Remove all series of a receiver that is no longer notified."""
         for family in self.families:
             if "receiver" in family.metric.labels:
                 family.remove(receiver)
 
     def observe(self, report: RunReport) -> None:
-        """Count a finished run, unless its monitor is not watched here, or not any more."""
+        """Count a finished run if this daemon still watches its monitor."""
         with self._watching:
             if report.monitor in self._settings:
                 self._observe(report)
@@ -125,7 +125,7 @@ class Metrics(Catalogue):
                 self.source_errors.labels(monitor, reason).inc()
 
     def show_feedback(self, monitor: str, waiting: int) -> None:
-        """Show how many feedback entries of a monitor are not yet used in training."""
+        """Set how many feedback entries of a monitor are not yet used in training."""
         with self._watching:
             if monitor in self._settings:
                 self.feedback_waiting.labels(monitor).set(waiting)
@@ -187,7 +187,7 @@ class Metrics(Catalogue):
             self.anomaly_exceedance_ratio.observe(exceedance)
 
     def show_open(self, monitor: str, episodes: OpenEpisodes) -> None:
-        """Show which episodes of a monitor are open."""
+        """Set the numbers and the names of a monitor's open episodes."""
         with self._watching:
             if monitor not in self._settings:
                 return
@@ -200,13 +200,21 @@ class Metrics(Catalogue):
             if episodes.named != self._named.get(monitor, ()):
                 self._named[monitor] = episodes.named
                 self.episode_info.remove(monitor)
-                for one in episodes.named:
+                for episode in episodes.named:
                     self.episode_info.labels(
-                        monitor, one.severity, one.id, one.entity, one.column, one.state
+                        monitor,
+                        episode.severity,
+                        episode.id,
+                        episode.entity,
+                        episode.column,
+                        episode.state,
                     ).set(1)
 
     def _show_entities(self, monitor: str, report: RunReport) -> None:
-        """Show the first entities that come: series that come and go cost Prometheus most."""
+        """Set the series of the first `entity_metrics` entities; count the others.
+
+        The choice is kept, because series that appear and disappear cost Prometheus most.
+        """
         shown = self._entities.setdefault(monitor, set())
         for entity, exceedance in report.counts.by_entity.items():
             if entity in shown or len(shown) < self._settings[monitor].entity_metrics:
@@ -224,11 +232,11 @@ class Metrics(Catalogue):
             self.drift_psi.labels(monitor).set(drift.largest_index)
 
     def show_detector(self, stored: StoredDetector, realised: Flagged = _NOTHING) -> None:
-        """Show a monitor's active detector; its predecessor leaves no series behind.
+        """Set the series of a monitor's active detector, and remove those of the previous one.
 
         Args:
             stored: the detector.
-            realised: what it has judged and flagged until now, observed runs included.
+            realised: records it has judged and flagged so far, including observed runs.
         """
         with self._watching:
             if stored.monitor in self._settings:

@@ -1,8 +1,8 @@
-"""Counters and gauges that thousands of series can be scraped from in milliseconds.
+"""Counters and gauges of which thousands of series are scraped in milliseconds.
 
-prometheus-client writes every line of every scrape anew: 0.4 s for 60,000 series, in which the
-daemon's threads wait for each other. Here a series keeps its line until its value changes. In all
-else these are collectors of a prometheus-client registry like others.
+prometheus-client formats every line again in every scrape: 0.4 s for 60,000 series, in which the
+daemon's threads wait for each other. Here a series keeps its line until its value changes. Apart
+from that, these are ordinary collectors of a prometheus-client registry.
 """
 
 import threading
@@ -19,7 +19,7 @@ from prometheus_client.utils import floatToGoString
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What is declared of a metric; counters are exposed with `_total` behind their name."""
+    """The declaration of a metric; the exported name of a counter ends with `_total`."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
@@ -29,7 +29,7 @@ class Metric:
 
 
 class Series:
-    """One line: a value under a name and labels."""
+    """One line of the text format: a name, labels and a value."""
 
     __slots__ = ("_begin", "_family", "text", "value")
 
@@ -37,7 +37,7 @@ class Series:
         self._family = family
         self._begin = begin
         self.value = 0.0
-        self.text: str | None = None  # as exposed; None since the value changed
+        self.text: str | None = None  # the formatted line; None after the value changed
 
     def set(self, value: float) -> None:
         """Replace the value."""
@@ -51,7 +51,7 @@ class Series:
         """Add to the value.
 
         Raises:
-            ValueError: a counter would go down.
+            ValueError: the amount of a counter is negative.
         """
         if amount < 0 and self._family.metric.kind == "counter":
             raise ValueError(f"{self._family.metric.name} only counts up, not by {amount}")
@@ -64,16 +64,17 @@ class Series:
         self.text = self._family.text_before = None
 
     def line(self) -> str:
-        """As exposed; the family's lock is held."""
-        told = floatToGoString(self.value)  # type: ignore[no-untyped-call]
-        self.text = f"{self._begin} {told}\n"
+        """Return the formatted line and keep it; the caller holds the family's lock."""
+        number = floatToGoString(self.value)  # type: ignore[no-untyped-call]
+        self.text = f"{self._begin} {number}\n"
         return self.text
 
 
 class Family(Collector):
     """All series of one counter or gauge of the catalogue.
 
-    Without labels it has one series, and its `set` and `inc`; with labels, `labels` finds each.
+    A family without labels has one series, with `set` and `inc`. `labels` returns a series of a
+    family with labels.
     """
 
     def __init__(self, metric: Metric, registry: CollectorRegistry) -> None:
@@ -82,15 +83,21 @@ class Family(Collector):
         counts = metric.kind == "counter"
         self._name = f"{metric.name}_total" if counts else metric.name
         self._head = f"# HELP {self._name} {metric.help}\n# TYPE {self._name} {metric.kind}\n"
-        # By the first label's value, so that what a monitor leaves behind is found at once.
+        # By the first label's value, so that all series of a monitor can be removed at once.
         self._series: dict[str, dict[tuple[str, ...], Series]] = {}
-        self.text_before: str | None = None  # as exposed; None since a series came, changed or went
+        self.text_before: str | None = None  # None after a series was added, changed or removed
         if not metric.labels:
             self.labels()
         registry.register(self)
 
     def labels(self, *values: object, **named: object) -> Series:
-        """The series with these label values, in the catalogue's order or by name; at first 0."""
+        """Return the series with these label values, which are in the catalogue's order or named.
+
+        A new series has the value 0.
+
+        Raises:
+            ValueError: there are more or fewer values than labels.
+        """
         if named:
             values = (*values, *(named[name] for name in self.metric.labels[len(values) :]))
         key = tuple(map(str, values))
@@ -103,21 +110,21 @@ class Family(Collector):
         return series
 
     def set(self, value: float) -> None:
-        """Replace the value of the one series of a family without labels."""
+        """Replace the value of the only series of a family without labels."""
         self.labels().set(value)
 
     def inc(self, amount: float = 1.0) -> None:
-        """Add to the value of the one series of a family without labels."""
+        """Add to the value of the only series of a family without labels."""
         self.labels().inc(amount)
 
     def remove(self, first: str) -> None:
-        """Forget all series whose first label has this value."""
+        """Remove all series whose first label has this value."""
         with self.lock:
             self._series.pop(first, None)
             self.text_before = None
 
     def collect(self) -> Iterable[Samples]:
-        """As a prometheus-client registry asks for it."""
+        """Yield the family with all its series, for a prometheus-client registry."""
         kind = CounterMetricFamily if self.metric.kind == "counter" else GaugeMetricFamily
         family = kind(self.metric.name, self.metric.help, labels=self.metric.labels)
         with self.lock:
@@ -127,7 +134,7 @@ class Family(Collector):
         yield family
 
     def text(self) -> str:
-        """The lines as exposed."""
+        """Return the family in the text format, with its help and type."""
         with self.lock:
             if self.text_before is None:
                 lines = [
@@ -142,14 +149,14 @@ class Family(Collector):
         if len(values) != len(self.metric.labels):
             raise ValueError(f"{self.metric.name} has the labels {self.metric.labels}")
         pairs = zip(self.metric.labels, values, strict=True)
-        told = ",".join(f'{name}="{_escaped(value)}"' for name, value in pairs)
-        return f"{self._name}{{{told}}}" if told else self._name
+        joined = ",".join(f'{name}="{_escaped(value)}"' for name, value in pairs)
+        return f"{self._name}{{{joined}}}" if joined else self._name
 
 
 def exposition(families: Iterable[Family], others: CollectorRegistry) -> bytes:
-    """What Prometheus scrapes: the families, then whatever else is in a registry.
+    """Return the families, then all metrics of a registry, as Prometheus scrapes them.
 
-    In the text format 0.0.4, which every Prometheus reads.
+    The text format is 0.0.4, which every Prometheus reads.
     """
     return "".join(family.text() for family in families).encode() + generate_latest(others)
 

@@ -17,13 +17,13 @@ _ENDS = {
     Job.SCORE: frozenset(Outcome) - {Outcome.RUNNING},
     Job.TRAIN: (Outcome.OK, Outcome.FAILED, Outcome.TIMED_OUT, Outcome.ABANDONED),
     Job.PRUNE: (Outcome.OK, Outcome.FAILED, Outcome.TIMED_OUT),
-    Job.HINDSIGHT: (),  # no work of its own: part of the first scoring run
+    Job.HINDSIGHT: (),  # not a separate run: part of the first scoring run
 }
-"""Outcomes that each job's runs usually have; a rarer one begins its series when it happens."""
+"""Usual outcomes of each job's runs; the series of a rare outcome begins when it happens."""
 
 
 def begin_daemon(metrics: Catalogue) -> None:
-    """Begin the counts of the daemon itself."""
+    """Begin the counters of the daemon at 0."""
     for table in PRUNED:
         metrics.records_pruned.labels(table)
     for status in REFUSED:
@@ -33,7 +33,7 @@ def begin_daemon(metrics: Catalogue) -> None:
 
 
 def begin_receiver(metrics: Catalogue, receiver: str) -> None:
-    """Begin the counts of a receiver of notifications."""
+    """Begin the counters and gauges of a receiver of notifications at 0."""
     for outcome in SENDING_OUTCOMES:
         metrics.notifications.labels(receiver, outcome)
     for gauge in (metrics.notifications_waiting, metrics.notifications_dead):
@@ -41,7 +41,10 @@ def begin_receiver(metrics: Catalogue, receiver: str) -> None:
 
 
 def begin_monitor(metrics: Catalogue, monitor: str, quiet: QuietSettings) -> None:
-    """Begin every counter of a monitor; of suppressed records, those that its settings ask for."""
+    """Begin every counter of a monitor at 0.
+
+    Suppressed records are counted only for the reasons that its settings allow.
+    """
     for family in metrics.families:
         if family.metric.kind == "counter" and family.metric.labels == ("monitor",):
             family.labels(monitor)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from aemon.operations.installation import Installation
-from aemon.rules.promtool_tests import proof_of
+from aemon.rules.promtool_tests import promtool_tests
 from aemon.rules.rule_files import rule_groups, rules_text
 
 RULES_FILE = "aemon.rules.yml"
@@ -47,7 +47,7 @@ def alert_rules(
     link = config.http.url or ""
     return AlertRules(
         rules=rules_text(groups, link),
-        tests=proof_of(groups, RULES_FILE, link) if with_tests else "",
+        tests=promtool_tests(groups, RULES_FILE, link) if with_tests else "",
         alerts=sum(len(group.alerts) for group in groups),
         left_to_notify=bool(config.notify) and not episodes,
     )

@@ -1,4 +1,4 @@
-"""The rules that hold for the daemons as a whole, and the numbers worth recording."""
+"""The alerting rules about daemons, and the recording rules of all monitors."""
 
 from datetime import timedelta
 
@@ -10,9 +10,10 @@ DAEMON_ALERTS = (
         severity="critical",
         expression="time() - aemon_scheduler_heartbeat_timestamp_seconds > 120",
         hold=MINUTE,
-        summary="The scheduler on {{ $labels.instance }} stands still",
-        description="The daemon answers, but its scheduler has not ticked for two minutes.",
-        runbook="systemctl restart aemon; keep its log for whoever looks into it.",
+        summary="The scheduler on {{ $labels.instance }} has stopped",
+        description="The daemon answers, but the last heartbeat of its scheduler is more than two "
+        "minutes old: no job runs.",
+        runbook="Save the daemon's log for analysis, then: systemctl restart aemon.",
         fires=(Played("aemon_scheduler_heartbeat_timestamp_seconds"),),
         calm=(Played("aemon_scheduler_heartbeat_timestamp_seconds", {}, 0, 1),),
         after=2 * MINUTE,
@@ -24,10 +25,10 @@ DAEMON_ALERTS = (
         expression="aemon_store_up == 0",
         hold=MINUTE,
         summary="The daemon on {{ $labels.instance }} cannot write its store",
-        description="No verdicts are stored. Nothing is lost: what was not judged is judged once "
-        "the store is back.",
-        runbook="aemon doctor says whether the database answers, its disk is full, or its schema "
-        "is another.",
+        description="No verdicts are stored. Nothing is lost: records that were not judged are "
+        "judged once the store can be written again.",
+        runbook="aemon doctor shows whether the database answers, whether its disk is full, and "
+        "whether its schema fits this version.",
         fires=(Played("aemon_store_up", {}, 0),),
         calm=(Played("aemon_store_up", {}, 1),),
         carries=("instance",),
@@ -37,10 +38,9 @@ DAEMON_ALERTS = (
         severity="warning",
         expression="increase(aemon_store_errors_total[15m]) > 3",
         hold=AT_ONCE,
-        summary="The daemon on {{ $labels.instance }} has trouble with its store",
-        description="Again and again the store could not be read or written in the last quarter "
-        "of an hour.",
-        runbook="aemon doctor; look for lock waits and full disks at the database.",
+        summary="The store of the daemon on {{ $labels.instance }} fails repeatedly",
+        description="More than three reads or writes of the store failed in the last 15 minutes.",
+        runbook="Run aemon doctor; look for lock waits and a full disk at the database.",
         fires=(Played("aemon_store_errors_total", {}, 0, 1 / 60),),
         calm=(Played("aemon_store_errors_total", {}, 7),),
         after=15 * MINUTE,
@@ -51,11 +51,11 @@ DAEMON_ALERTS = (
         severity="warning",
         expression="increase(aemon_leases_lost_total[15m]) > 0",
         hold=AT_ONCE,
-        summary="Another daemon took monitors from {{ $labels.instance }}",
-        description="It had not said in time that it lives: it hung, its host slept, or the store "
-        "was too slow.",
-        runbook="Look at the load of its host and at its log; raise replicas.lease where the "
-        "store is slow.",
+        summary="Another daemon took over monitors of {{ $labels.instance }}",
+        description="The daemon on {{ $labels.instance }} missed its heartbeat: it hung, its host "
+        "was suspended, or the store was too slow.",
+        runbook="Look at the load of its host and at its log; raise replicas.lease if the store "
+        "is slow.",
         fires=(Played("aemon_leases_lost_total", {}, 0, 1 / 60),),
         calm=(Played("aemon_leases_lost_total", {}, 3),),
         after=15 * MINUTE,
@@ -67,8 +67,9 @@ DAEMON_ALERTS = (
         expression="aemon_config_last_reload_successful == 0",
         hold=5 * MINUTE,
         summary="The configuration on {{ $labels.instance }} was refused",
-        description="The file has a mistake; the configuration before goes on.",
-        runbook="aemon check -c FILE names the line and what to do.",
+        description="The configuration file has an error. The daemon continues with the previous "
+        "configuration.",
+        runbook="aemon check -c FILE shows the line and what to do.",
         fires=(Played("aemon_config_last_reload_successful", {}, 0),),
         calm=(Played("aemon_config_last_reload_successful", {}, 1),),
         carries=("instance",),
@@ -80,15 +81,15 @@ DAEMON_ALERTS = (
             "sum by (receiver) "
             '(increase(aemon_notifications_total{outcome="dead"}[1h])) > 0\n'
             "or max by (receiver) (min_over_time(aemon_notifications_waiting[30m])) > 0\n"
-            # A daemon that has just begun knows nothing of the time before.
+            # A daemon that has just started has no values from the time before.
             "and max by (receiver) (aemon_notifications_waiting offset 30m) > 0"
         ),
         hold=AT_ONCE,
-        summary="{{ $labels.receiver }} is not told of episodes",
-        description="A notification was given up, or has waited for half an hour: the receiver "
-        "does not answer, or refuses what it is sent.",
-        runbook="See what it answered: aemon notify list --dead. Try it: aemon notify test "
-        "{{ $labels.receiver }}. Send what was given up again: aemon notify retry --all.",
+        summary="Notifications do not reach {{ $labels.receiver }}",
+        description="A notification was given up, or some have waited for half an hour: the "
+        "receiver does not answer, or refuses them.",
+        runbook="See its answers: aemon notify list --dead. Test it: aemon notify test "
+        "{{ $labels.receiver }}. Send dead letters again: aemon notify retry --all.",
         fires=(
             Played("aemon_notifications_total", {"receiver": "ops", "outcome": "dead"}, 0, 1 / 60),
         ),
@@ -107,23 +108,24 @@ DAEMON_ALERTS = (
             '(increase(aemon_runs_total{run="prune", outcome=~"failed|timed_out"}[1d])) > 3'
         ),
         hold=AT_ONCE,
-        summary="Old results are not removed by {{ $labels.instance }}",
-        description="Removal failed again and again within a day: the store grows.",
-        runbook="aemon db prune --dry-run says what would go; the reason is in the table runs.",
+        summary="The daemon on {{ $labels.instance }} fails to remove old results",
+        description="More than three attempts failed within a day: the store grows.",
+        runbook="The reason is in the table runs. aemon db prune --dry-run counts the rows that "
+        "would be removed.",
         fires=(Played("aemon_runs_total", {"run": "prune", "outcome": "failed"}, 0, 1 / 3600),),
         calm=(Played("aemon_runs_total", {"run": "prune", "outcome": "failed"}, 9),),
         after=timedelta(hours=12),
         carries=("instance",),
     ),
 )
-"""The alerts that are the same whatever Prometheus calls the daemons' scrape job."""
+"""The alerts that do not depend on the name of the daemons' scrape job."""
 
 
 def fleet_alerts(job: str) -> tuple[Alert, ...]:
-    """The alerts about the daemons.
+    """Return the alerts about daemons.
 
     Args:
-        job: what Prometheus calls the scrape job of the daemons.
+        job: name of the daemons' scrape job in Prometheus.
     """
     up = f'up{{job="{job}"}}'
     return (
@@ -132,11 +134,11 @@ def fleet_alerts(job: str) -> tuple[Alert, ...]:
             severity="critical",
             expression="absent(aemon_build_info)",
             hold=2 * MINUTE,
-            summary="No aemon daemon is to be seen",
-            description="Nothing is judged, and every other alert about anomalies is silent: no "
-            "daemon runs, or Prometheus reaches none.",
-            runbook="On its host: systemctl status aemon; aemon doctor. In Prometheus: the page "
-            f"Targets, job {job}.",
+            summary="Prometheus sees no aemon daemon",
+            description="No daemon runs and nothing is judged, or Prometheus cannot scrape any "
+            "daemon. Meanwhile all alerts about anomalies are silent.",
+            runbook="On the daemon's host: systemctl status aemon; aemon doctor. In Prometheus: "
+            f"see the page Targets, job {job}.",
             fires=(),
             calm=(Played("aemon_build_info", {"version": "0"}, 1),),
             carries=(),
@@ -146,10 +148,10 @@ def fleet_alerts(job: str) -> tuple[Alert, ...]:
             severity="warning",
             expression=f"{up} == 0",
             hold=2 * MINUTE,
-            summary="The daemon on {{ $labels.instance }} is not reached",
-            description="It has stopped, or Prometheus cannot scrape it. Where daemons share a store, "
-            "another one has taken its monitors.",
-            runbook="systemctl status aemon; aemon doctor.",
+            summary="The daemon on {{ $labels.instance }} cannot be reached",
+            description="It has stopped, or Prometheus cannot scrape it. If daemons share a store, "
+            "another daemon takes over the monitors of a stopped one.",
+            runbook="On its host: systemctl status aemon; aemon doctor.",
             fires=(Played("up", {"job": job}, 0),),
             calm=(Played("up", {"job": job}, 1),),
             carries=("job", "instance"),
@@ -185,4 +187,4 @@ RECORDINGS = (
         "time() - max by (monitor) (aemon_source_newest_record_timestamp_seconds)",
     ),
 )
-"""Share of the budget: 1 is as promised. Age in a monitor's own pauses: 1 is on time."""
+"""Recording rules. A used budget of 1 is on target; a run age of 1 pause is on time."""

@@ -1,4 +1,4 @@
-"""The alerting rules about anomalies, and about the detectors that find them."""
+"""The alerting rules about episodes, alarm budgets, detectors and drift."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -8,24 +8,25 @@ from aemon.config.schema import OLD_TRAININGS
 from aemon.rules.rule import AT_ONCE, Alert, Played, Scope, played_pause, two_runs
 
 BRIEF = "5m"
-"""An episode that opened and closed between two scrapes is told for so long."""
+"""How long `AemonEpisode` fires for an episode that opened and closed between two scrapes."""
 
 BRIDGE = "2m"
-"""An open episode is still told while one daemon hands its monitor to another, or starts anew."""
+"""How long an open episode keeps firing while its daemon restarts or hands the monitor over."""
 
 OVERSPENT = 3
-"""More than three times the promise, and beyond chance."""
+"""`AemonBudgetOverspent` fires above this many times the target rate, and beyond chance."""
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _SCORE, _TRAIN = 'run="score"', 'run="train"'
 _OK, _FAILED = 'outcome="ok"', 'outcome=~"failed|timed_out"'
 
 
-def _patient(scope: Scope) -> timedelta:
+def _untrained_hold(scope: Scope) -> timedelta:
+    """Return how long a monitor may be without a detector: thirty pauses, at least a day."""
     return max(_DAY, 30 * scope.usual)
 
 
-_WHOSE = "{{ $labels.monitor }}{{ with $labels.entity }}, {{ . }}{{ end }}"
+_SUBJECT = "{{ $labels.monitor }}{{ with $labels.entity }}, {{ . }}{{ end }}"
 _COLUMN = (
     '{{ with printf "aemon_episode_info{monitor=%q,episode=%q}" $labels.monitor $labels.episode'
     ' | query }}, mostly {{ . | first | label "column" }}{{ end }}'
@@ -41,30 +42,28 @@ _BECOMES = {
 
 
 def _bridged(series: str) -> str:
-    """A series that is there for a moment longer, in which daemons hand a monitor over."""
+    """Return PromQL for a series that lasts `BRIDGE` longer than its samples."""
     return f"max_over_time({series}[{BRIDGE}])"
 
 
 def _episode(severity: str) -> Alert:
-    of = f'severity="{severity}"'
-
     def expression(scope: Scope) -> str:
-        whose = (of, *scope.not_notified(severity))
-        going_on = _bridged(scope.series("aemon_episode_info", *whose, 'state!="closed"'))
-        over = scope.series("aemon_episode_info", *whose, 'state="closed"')
-        before = scope.series("aemon_episode_info", *whose)
-        more = _bridged(scope.series("aemon_episodes_unnamed", *whose))
+        matchers = (f'severity="{severity}"', *scope.not_notified(severity))
+        current = _bridged(scope.series("aemon_episode_info", *matchers, 'state!="closed"'))
+        closed = scope.series("aemon_episode_info", *matchers, 'state="closed"')
+        before = scope.series("aemon_episode_info", *matchers)
+        unnamed = _bridged(scope.series("aemon_episodes_unnamed", *matchers))
         return (
-            f"{_EACH} ({going_on}) > 0\n"
-            f"or ({_EACH} ({over}) unless on (monitor, episode) {before} offset {BRIEF})\n"
-            f"or max by (monitor) ({more}) > 0"
+            f"{_EACH} ({current}) > 0\n"
+            f"or ({_EACH} ({closed}) unless on (monitor, episode) {before} offset {BRIEF})\n"
+            f"or max by (monitor) ({unnamed}) > 0"
         )
 
-    def played(labels: Mapping[str, str], there: float) -> tuple[Played, ...]:
-        one = {"severity": severity, "episode": "41", "entity": "p4", "column": "flow"}
+    def played(labels: Mapping[str, str], unnamed: float) -> tuple[Played, ...]:
+        episode = {"severity": severity, "episode": "41", "entity": "p4", "column": "flow"}
         return (
-            Played("aemon_episode_info", {**one, **labels}, 1),
-            Played("aemon_episodes_unnamed", {"severity": severity}, there),
+            Played("aemon_episode_info", {**episode, **labels}, 1),
+            Played("aemon_episodes_unnamed", {"severity": severity}, unnamed),
         )
 
     return Alert(
@@ -72,12 +71,14 @@ def _episode(severity: str) -> Alert:
         severity=severity,
         expression=expression,
         hold=AT_ONCE,
-        summary=f"{_WHOSE}: {severity} episode{_NUMBER}{_COLUMN}",
-        description="Records of {{ $labels.monitor }} are unlike anything normal. It is over once "
-        "enough calm records followed. Without a number there are more episodes than can be named.",
-        runbook="See what and why: aemon episodes show {{ $labels.episode }}; aemon anomalies "
-        "{{ $labels.monitor }}. Take it up: aemon episodes ack {{ $labels.episode }}. A false alarm: "
-        "aemon feedback {{ $labels.monitor }} false_alarm --episode {{ $labels.episode }}.",
+        summary=f"{_SUBJECT}: {severity} episode{_NUMBER}{_COLUMN}",
+        description="Records of {{ $labels.monitor }} differ from its normal data. The episode "
+        "closes after enough calm records. An alert without an episode number stands for more "
+        "episodes than can be listed.",
+        runbook="See the records and the reasons: aemon episodes show {{ $labels.episode }}; aemon "
+        "anomalies {{ $labels.monitor }}. Acknowledge it: aemon episodes ack {{ $labels.episode }}. "
+        "If it is a false alarm: aemon feedback {{ $labels.monitor }} false_alarm --episode "
+        "{{ $labels.episode }}.",
         fires=played({"state": "open"}, 0),
         calm=(
             Played(
@@ -92,50 +93,56 @@ def _episode(severity: str) -> Alert:
 
 
 def _acknowledged(scope: Scope) -> str:
-    taken_up = scope.series(
+    acknowledged = scope.series(
         "aemon_episode_info", 'state="acknowledged"', *scope.not_notified("warning")
     )
-    return f"{_EACH} ({taken_up}) > 0"
+    return f"{_EACH} ({acknowledged}) > 0"
 
 
-_TAKEN_UP = {"episode": "41", "entity": "p4", "column": "flow", "severity": "warning"}
+_PLAYED_EPISODE = {"episode": "41", "entity": "p4", "column": "flow", "severity": "warning"}
 _ACKNOWLEDGED = Alert(
     name="AemonEpisodeAcknowledged",
     severity="info",
     expression=_acknowledged,
     hold=AT_ONCE,
-    summary=f"{_WHOSE}: somebody has taken up episode{_NUMBER}",
-    description="The episode goes on. An inhibition rule of Alertmanager lets this alert mute "
+    summary=f"{_SUBJECT}: a person has acknowledged episode{_NUMBER}",
+    description="The episode continues. With an inhibition rule in Alertmanager, this alert mutes "
     "AemonEpisode of the same monitor, entity and episode.",
-    runbook="Nothing is to be done. What was noted: aemon episodes show {{ $labels.episode }}.",
-    fires=(Played("aemon_episode_info", {**_TAKEN_UP, "state": "acknowledged"}, 1),),
-    calm=(Played("aemon_episode_info", {**_TAKEN_UP, "state": "open"}, 1),),
+    runbook="No action is needed. See the note: aemon episodes show {{ $labels.episode }}.",
+    fires=(Played("aemon_episode_info", {**_PLAYED_EPISODE, "state": "acknowledged"}, 1),),
+    calm=(Played("aemon_episode_info", {**_PLAYED_EPISODE, "state": "open"}, 1),),
     carries=_NAMED,
     becomes=_BECOMES,
     episodes_of="warning",
 )
 
 
-def _played_budget(told: float) -> tuple[Played, ...]:
-    """Ten judged records a second, of which one in a thousand may be flagged; so many times that are told."""
+def _played_budget(times: float) -> tuple[Played, ...]:
+    """Return series of ten judged records a second, of which one in a thousand may be flagged.
+
+    `times`: reported episodes for each record that may be flagged.
+    """
     return (
         Played("aemon_promised_false_alarm_ratio", {}, 0.001),
         Played("aemon_records_scored_total", {}, 0, 20),
         Played("aemon_records_idle_total", {}, 0, 10),
-        Played("aemon_episodes_total", {"severity": "warning"}, 0, 0.01 * told),
+        Played("aemon_episodes_total", {"severity": "warning"}, 0, 0.01 * times),
     )
 
 
 def _overspent(scope: Scope) -> str:
-    """Episodes are counted, not records: a long fault is told once, and is no false alarm."""
+    """Return PromQL that compares episodes with the records that may be flagged.
+
+    Episodes are counted, not records: a long fault is one episode, and is not a false alarm.
+    """
     window = format_duration(scope.budget_window)
-    promised = (
+    allowed = (
         f"{scope.most('aemon_promised_false_alarm_ratio')} "
         f"* ({scope.grown(window, 'aemon_records_scored_total')} "
         f"- {scope.grown(window, 'aemon_records_idle_total')})"
     )
-    told = scope.grown(window, "aemon_episodes_total")
-    return f"{told}\n> {OVERSPENT} * ({promised}) + 3 * sqrt({promised}) + 3"
+    reported = scope.grown(window, "aemon_episodes_total")
+    return f"{reported}\n> {OVERSPENT} * ({allowed}) + 3 * sqrt({allowed}) + 3"
 
 
 DETECTOR_ALERTS = (
@@ -147,12 +154,12 @@ DETECTOR_ALERTS = (
         severity="warning",
         expression=_overspent,
         hold=two_runs,
-        summary="{{ $labels.monitor }} tells of far more episodes than it promised false alarms",
-        description=f"There were more than {OVERSPENT} times as many as records may be flagged by "
-        "the promise, and more than chance explains: normal life has changed, or faults abound.",
+        summary="{{ $labels.monitor }} reports far more episodes than its target rate allows",
+        description=f"There were more than {OVERSPENT} times as many episodes as the target rate "
+        "allows false alarms, and more than chance explains. Normal data has changed, or there are "
+        "many faults.",
         runbook="Compare the days: SELECT * FROM alarm_budget WHERE monitor = '{{ $labels.monitor "
-        "}}' ORDER BY day DESC. Say what were false alarms with aemon feedback; the next training "
-        "learns them.",
+        "}}' ORDER BY day DESC. Mark false alarms with aemon feedback; the next training uses them.",
         fires=_played_budget(5),
         calm=_played_budget(1),
         after=lambda scope: scope.budget_window,
@@ -166,10 +173,10 @@ DETECTOR_ALERTS = (
         ),
         hold=_HOUR,
         summary="{{ $labels.monitor }} judges with an old detector",
-        description=f"It is older than {OLD_TRAININGS} times train_every and two trials: trainings "
-        "fail, or what they make is rejected.",
-        runbook="See what became of each: aemon detectors list --monitor {{ $labels.monitor }}; "
-        "aemon doctor.",
+        description=f"The active detector is older than {OLD_TRAININGS} times train_every plus two "
+        "trials: trainings fail, or new detectors are rejected.",
+        runbook="See the state of each detector: aemon detectors list --monitor "
+        "{{ $labels.monitor }}; aemon doctor.",
         fires=(
             Played("aemon_detector_trained_timestamp_seconds"),
             Played("aemon_detector_stale_after_seconds", {}, 3 * 3600),
@@ -187,11 +194,12 @@ DETECTOR_ALERTS = (
             f"{s.most('aemon_run_interval_seconds', _SCORE)}\n"
             f"unless on (monitor) {s.most('aemon_detector_trained_timestamp_seconds')}"
         ),
-        hold=_patient,
+        hold=_untrained_hold,
         summary="{{ $labels.monitor }} has no detector yet",
-        description="Nothing is judged: it still collects records, or its first training fails.",
-        runbook="See how many records are missing: aemon status; why a training failed: aemon doctor. "
-        "min_records says how many the first training waits for.",
+        description="Nothing is judged: the monitor still collects records, or its first training "
+        "fails.",
+        runbook="See how many records are missing: aemon status. See why a training failed: aemon "
+        "doctor. min_records sets how many records the first training needs.",
         fires=lambda scope: (played_pause(scope),),
         calm=lambda scope: (
             played_pause(scope),
@@ -209,8 +217,8 @@ DETECTOR_ALERTS = (
         ),
         hold=AT_ONCE,
         summary="{{ $labels.monitor }}: trainings fail",
-        description="Three or more trainings failed in six hours and none succeeded. The detector in "
-        "use goes on.",
+        description="Three or more trainings failed in six hours and none succeeded. The active "
+        "detector stays in use.",
         runbook="The reason is in the ledger: SELECT finished_at, reason FROM runs WHERE monitor = "
         "'{{ $labels.monitor }}' AND job = 'train' ORDER BY finished_at DESC.",
         fires=(
@@ -227,11 +235,11 @@ DETECTOR_ALERTS = (
         severity="info",
         expression=lambda s: f"{s.most('aemon_drifts_open')} > 0",
         hold=two_runs,
-        summary="{{ $labels.monitor }}: normal life has moved",
-        description="What is normal now is not what the detector learned. A new one is trained once "
-        "enough records came; until then there may be more false alarms.",
-        runbook="See what moved: aemon status; SELECT * FROM drifts WHERE monitor = '{{ "
-        "$labels.monitor }}' AND ended_at IS NULL. Learn it at once: aemon train {{ $labels.monitor "
+        summary="{{ $labels.monitor }}: normal data has drifted",
+        description="New records differ from the training records. A new detector is trained once "
+        "there are enough records; until then there may be more false alarms.",
+        runbook="See the drift: aemon status; SELECT * FROM drifts WHERE monitor = '{{ "
+        "$labels.monitor }}' AND ended_at IS NULL. Train at once: aemon train {{ $labels.monitor "
         "}}.",
         fires=(Played("aemon_drifts_open", {}, 1),),
         calm=(Played("aemon_drifts_open", {}, 0),),

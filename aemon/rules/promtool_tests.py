@@ -1,4 +1,4 @@
-"""Unit tests for generated rules, to be run by `promtool test rules`."""
+"""Unit tests of the generated rules, for `promtool test rules`."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,25 +11,24 @@ from aemon.rules.rule_files import Group, annotations, as_yaml, rule_labels
 
 SHORTEST_STEP = timedelta(seconds=15)
 LONGEST_STEP = timedelta(minutes=4)
-"""Prometheus takes a series for gone when it has not been seen for five minutes."""
+"""Prometheus treats a series as gone five minutes after its last sample."""
 
 EVALUATIONS = 300
-"""The longest test asks the rules about so often: with a monthly monitor, it lasts for months."""
+"""Approximate evaluations in the longest test; with a monthly monitor, it covers months."""
 
 HOST = "host:9464"
 MONITOR = "a_monitor"
 
 
-def proof_of(groups: Sequence[Group], rules_file: str, link: str) -> str:
-    """For each alert of each group, that it fires when it must and is silent when it must be.
+def promtool_tests(groups: Sequence[Group], rules_file: str, link: str) -> str:
+    """Return the text of a promtool file that tests each alert of each group.
+
+    An alert must fire on series that require it, and be silent on calm series.
 
     Args:
-        groups: as the rules were made from.
-        rules_file: the name of their file, which lies beside.
-        link: as the rules were made with.
-
-    Returns:
-        The file for promtool.
+        groups: of alerting rules, as in the rules file.
+        rules_file: name of the rules file, in the same folder.
+        link: URL of the status page, as in the rules file.
     """
     pairs = [(alert, group.scope) for group in groups for alert in group.alerts]
     longest = max(_fires_at(alert, scope) for alert, scope in pairs)
@@ -60,7 +59,7 @@ def _tests(alert: Alert, scope: Scope, every: timedelta, link: str) -> Iterator[
 
 
 def _fires_at(alert: Alert, scope: Scope) -> timedelta:
-    """Return how long the firing series have to be played until the alert fires."""
+    """Return the time after which the alert fires on its firing series."""
     return value_for(scope, alert.after) + value_for(scope, alert.hold)
 
 
@@ -73,14 +72,14 @@ def _test(
     expected: list[dict[str, Any]],
 ) -> dict[str, Any]:
     step = min(LONGEST_STEP, max(SHORTEST_STEP, scope.usual))
-    told = list(played)
-    if scope.narrow and not any(map(_is_pause, told)):
-        told.append(played_pause(scope))
+    series = list(played)
+    if scope.narrow and not any(map(_is_pause, series)):
+        series.append(played_pause(scope))
     steps = math.ceil(lasts / step) + 1
     return {
         "name": f"{name}, monitors every {format_duration(scope.interval)}",
         "interval": format_duration(step),
-        "input_series": [_series(one, alert, scope, step, steps) for one in told],
+        "input_series": [_series(one, alert, scope, step, steps) for one in series],
         "alert_rule_test": [
             {
                 "eval_time": format_duration(lasts),
@@ -95,14 +94,14 @@ def _series(
     series: Played, alert: Alert, scope: Scope, step: timedelta, steps: int
 ) -> dict[str, str]:
     labels = {**_played(alert, scope), "instance": HOST, **series.labels}
-    told = ", ".join(f'{name}="{value}"' for name, value in labels.items())
+    pairs = ", ".join(f'{name}="{value}"' for name, value in labels.items())
     growth = series.slope * step.total_seconds()
     values = f"{_number(series.start)}+{_number(growth)}x{steps}"
-    return {"series": f"{series.metric}{{{told}}}", "values": values}
+    return {"series": f"{series.metric}{{{pairs}}}", "values": values}
 
 
 def _played(alert: Alert, scope: Scope) -> dict[str, str]:
-    """The labels of an alert's result."""
+    """Return the labels of an alert's result."""
     notified = scope.notified.get(alert.episodes_of) or ()
     names = [name for name in scope.monitors if name not in notified]
     values = {"monitor": (*names, MONITOR)[0], "instance": HOST}
@@ -116,15 +115,15 @@ def _is_pause(series: Played) -> bool:
 
 
 def _filled(
-    told: dict[str, str], labels: dict[str, str], becomes: Mapping[str, str]
+    templates: dict[str, str], labels: dict[str, str], becomes: Mapping[str, str]
 ) -> dict[str, str]:
-    """Annotations as Prometheus writes them for an alert with these labels."""
-    filled = dict(told)
+    """Return the annotations as Prometheus renders them for an alert with these labels."""
+    filled = dict(templates)
     for part, text in becomes.items():
         filled = {key: value.replace(part, text) for key, value in filled.items()}
     for name, value in labels.items():
-        stands = f"{{{{ $labels.{name} }}}}"
-        filled = {key: text.replace(stands, value) for key, text in filled.items()}
+        placeholder = f"{{{{ $labels.{name} }}}}"
+        filled = {key: text.replace(placeholder, value) for key, text in filled.items()}
     return filled
 
 

@@ -1,4 +1,4 @@
-"""What a Prometheus rule is made of, and where it holds."""
+"""The parts of a Prometheus rule, and the scope of monitors it is for."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from typing import TypeAlias, TypeVar
 from aemon.clock import format_duration
 
 WINDOW_RUNS = 10
-"""Counts over a window look at so many runs of a monitor."""
+"""Runs of a monitor in a window over which a rule counts."""
 
 LEAST_WINDOW = timedelta(minutes=10)
 BUDGET_RUNS = 20
@@ -17,18 +17,18 @@ LEAST_BUDGET_WINDOW = timedelta(days=1)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scope:
-    """Which monitors a rule is for, and how long is long for them.
+    """The monitors that a rule is for, and their pauses between scoring runs.
 
     Attributes:
-        interval: the longest pause between their scoring runs.
-        usual: the usual one, by which rules wait and count; a cron schedule may stand still at night.
-        above: with a shorter pause, or the same, a monitor is of another scope; 0 if there is none.
-        open_ended: monitors with a longer pause are of this scope, too.
-        monitors: their names; empty for all but `others`.
-        others: monitors that have labels of their own, and so rules of their own.
-        labels: that their alerts carry.
-        notified: severity -> monitors of whose episodes `notify` tells, None for all: a rule would
-            tell of them once more.
+        interval: the longest pause between scoring runs of these monitors.
+        usual: the usual pause, for waiting times and windows; a cron schedule may pause at night.
+        above: monitors with this pause or a shorter one are in another scope; 0 for no such bound.
+        open_ended: whether monitors with a longer pause than `interval` are in this scope, too.
+        monitors: names of the monitors; empty for all except `others`.
+        others: monitors with their own labels, and therefore with their own rules.
+        labels: added to the alerts.
+        notified: severity -> monitors whose episodes `notify` reports, None for all monitors; a
+            rule would report the episodes a second time.
     """
 
     interval: timedelta
@@ -42,47 +42,48 @@ class Scope:
 
     @property
     def window(self) -> str:
-        """Some runs' time."""
+        """The window over which rules count runs, as a Prometheus duration."""
         return format_duration(max(LEAST_WINDOW, WINDOW_RUNS * self.usual))
 
     @property
     def budget_window(self) -> timedelta:
-        """The time after which an alarm budget can be told to be overspent."""
+        """The window over which episodes are compared with the alarm budget."""
         return max(LEAST_BUDGET_WINDOW, BUDGET_RUNS * self.usual)
 
     def series(self, name: str, *matchers: str) -> str:
-        """A selector of this scope's series; a matcher is text such as `run="score"`."""
-        whose: tuple[str, ...] = ()
+        """Return a selector of this scope's series; a matcher is text such as `run="score"`."""
+        monitors: tuple[str, ...] = ()
         if self.monitors or self.others:
-            whose = (_whose("=~" if self.monitors else "!~", self.monitors or self.others),)
-        told = ", ".join((*matchers, *whose))
-        return f"{name}{{{told}}}" if told else name
+            operator = "=~" if self.monitors else "!~"
+            monitors = (_monitor_matcher(operator, self.monitors or self.others),)
+        joined = ", ".join((*matchers, *monitors))
+        return f"{name}{{{joined}}}" if joined else name
 
     def not_notified(self, severity: str) -> tuple[str, ...]:
-        """A matcher for the monitors whose episodes `notify` does not tell of, if there are such."""
+        """Return a matcher that excludes monitors whose episodes `notify` reports, if any."""
         names = self.notified.get(severity, ())
-        return (_whose("!~", names),) if names else ()
+        return (_monitor_matcher("!~", names),) if names else ()
 
     def needs(self, severity: str) -> bool:
-        """Whether a rule has to tell of episodes of a severity; `notify` may do it all."""
+        """Return whether a rule must report episodes of a severity: `notify` leaves some out."""
         names = self.notified.get(severity, ())
         return names is not None and not (self.monitors and set(self.monitors) <= set(names))
 
     def most(self, name: str, *matchers: str) -> str:
-        """One number a monitor, whichever daemon tells it."""
+        """Return PromQL for one number a monitor: the largest that any daemon exports."""
         return f"max by (monitor) ({self.series(name, *matchers)})"
 
     def grown(self, window: str, name: str, *matchers: str) -> str:
-        """By how much a counter has grown over a window, for each monitor."""
+        """Return PromQL for the growth of a counter over a window, for each monitor."""
         return f"sum by (monitor) (increase({self.series(name, *matchers)}[{window}]))"
 
     @property
     def narrow(self) -> bool:
-        """Whether it is but for monitors with a certain pause between runs."""
+        """Whether the scope is restricted to monitors with certain pauses between runs."""
         return bool(self.above) or not self.open_ended
 
     def chosen(self, expression: str) -> str:
-        """An expression, narrowed to the monitors that have this scope's pause between runs."""
+        """Return an expression, restricted to the monitors with this scope's pauses."""
         if not self.narrow:
             return expression
         bounds = [f"> {self.above.total_seconds():.12g}"] if self.above else []
@@ -92,15 +93,15 @@ class Scope:
         return f"({expression})\nand on (monitor) ({pause} {' '.join(bounds)})"
 
 
-def _whose(operator: str, monitors: Iterable[str]) -> str:
-    """A matcher for monitors by name."""
+def _monitor_matcher(operator: str, monitors: Iterable[str]) -> str:
+    """Return a matcher for monitors by name."""
     names = "|".join(name.replace(".", r"\\.") for name in monitors)
     return f'monitor{operator}"{names}"'
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """A series that a rule's own test plays: from `start`, growing by `slope` a second."""
+    """A series that the test of a rule plays: from `start`, growing by `slope` a second."""
 
     metric: str
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -110,33 +111,34 @@ class Played:
 
 Value = TypeVar("Value")
 ByScope: TypeAlias = Value | Callable[[Scope], Value]
-"""The same for every scope, or a function of the scope."""
+"""A value for every scope, or a function of the scope."""
 
 
 def value_for(scope: Scope, given: ByScope[Value]) -> Value:
-    """Return what a field of a rule is for a scope."""
+    """Return the value of a rule's field for a scope."""
     return given(scope) if callable(given) else given
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alert:
-    """One alerting rule, with what its test plays; `value_for` reads what may depend on the scope.
+    """One alerting rule, with the series of its tests; `value_for` reads fields by scope.
 
     Attributes:
         name: of the alert.
-        severity: `critical` is for now, `warning` for today, `info` for whoever asks.
+        severity: `critical` needs action now, `warning` today; `info` is for reference.
         expression: PromQL.
-        hold: how long it must hold.
+        hold: how long the expression must hold before the alert fires.
         summary: one line; `{{ $labels.monitor }}` stands for the monitor.
-        description: what it means.
+        description: what has happened.
         runbook: what to do.
-        fires: what must let it fire after `after` and `hold`.
-        calm: what must not.
-        after: how long `fires` takes until the expression holds.
-        waits: it must not fire at half that time.
-        carries: labels of its result, beside those of the rule: name -> value in the test.
-        becomes: parts of its texts that Prometheus fills by a query, and what they become in the test.
-        episodes_of: it tells of episodes of this severity, which `notify` may do already.
+        fires: series on which the alert must fire, after `after` and `hold`.
+        calm: series on which the alert must not fire.
+        after: how long `fires` is played until the expression holds.
+        waits: whether the alert must be silent after half of `after` and `hold`.
+        carries: labels of the expression's result, beside those of the rule.
+        becomes: template in a text that Prometheus fills -> its value in the test.
+        episodes_of: the severity of the episodes it reports, which `notify` may report already;
+            empty for an alert that reports no episodes.
     """
 
     name: str
@@ -157,7 +159,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One recording rule: a number that dashboards and people ask for again and again."""
+    """One recording rule: a number that dashboards and people query often."""
 
     name: str
     expression: str
@@ -168,16 +170,16 @@ AT_ONCE = timedelta(0)
 
 
 def two_runs(scope: Scope) -> timedelta:
-    """Two runs' time, five minutes at least."""
+    """Return the time of two runs, at least five minutes."""
     return max(5 * MINUTE, 2 * scope.usual)
 
 
 def seconds(scope: Scope) -> float:
-    """The pause between runs, in seconds."""
+    """Return the longest pause between runs, in seconds."""
     return scope.interval.total_seconds()
 
 
 def played_pause(scope: Scope) -> Played:
-    """The series by which Prometheus knows that pause."""
+    """Return the series that exports the pause between scoring runs."""
     labels = {"run": "score"}
     return Played("aemon_run_interval_seconds", labels, seconds(scope))

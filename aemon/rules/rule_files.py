@@ -1,4 +1,4 @@
-"""Prometheus rules from a configuration: `aemon rules`."""
+"""The rules file of `aemon rules`, made from a configuration."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from aemon.rules.run_rules import RUN_ALERTS
 LADDER = tuple(
     timedelta(seconds=seconds) for seconds in (15, 60, 300, 900, 3600, 21_600, 86_400, 604_800)
 )
-"""Where a configuration has more pauses than this has steps, each is taken for the next longer."""
+"""A configuration with more pauses than these steps has each pause rounded up to a step."""
 
 _MINUTE = timedelta(minutes=1)
 
@@ -36,21 +36,21 @@ class Group:
 def rule_groups(
     config: Config, now: datetime, job: str = "aemon", *, episodes: bool = False
 ) -> list[Group]:
-    """The alerting rules that are right for a configuration.
+    """Return the alerting rules for a configuration.
 
-    Those for monitors stand in one group for each pause between scoring runs that there is, and
-    for each set of labels of their own. Together they cover every monitor, later ones as well.
+    Rules for monitors have one group for each pause between scoring runs, and for each set of
+    labels. Together the groups cover every monitor, including monitors that are added later.
 
     Args:
-        config: as it is now.
-        now: the longest pause of a cron schedule is looked for from here.
-        job: what Prometheus calls the scrape job of the daemons.
-        episodes: alert of every episode, of those as well that `notify` tells of.
+        config: the present configuration.
+        now: the search for the longest pause of a cron schedule begins here.
+        job: name of the daemons' scrape job in Prometheus.
+        episodes: whether to alert for episodes that `notify` reports, too.
     """
     notified = {} if episodes else _notified(config)
     groups = [Group("aemon", Scope(interval=_MINUTE, usual=_MINUTE), fleet_alerts(job))]
     for labels, monitors, others in _label_sets(config):
-        told = "".join(f", {name}={value}" for name, value in labels.items())
+        label_text = "".join(f", {name}={value}" for name, value in labels.items())
         names = monitors or (set(config.monitors) - set(others))
         pauses = _pauses(config, names, now)
         for shorter, pause in pairwise([timedelta(0), *pauses]):
@@ -64,32 +64,33 @@ def rule_groups(
                 labels={"pause": format_duration(pause), **labels},
                 notified=notified,
             )
-            name = f"aemon, monitors every {format_duration(pause)}{told}"
+            name = f"aemon, monitors every {format_duration(pause)}{label_text}"
             alerts = (one for one in DETECTOR_ALERTS + RUN_ALERTS if scope.needs(one.episodes_of))
             groups.append(Group(name, scope, tuple(alerts)))
     return groups
 
 
 def _notified(config: Config) -> dict[str, tuple[str, ...] | None]:
-    """Severity -> the monitors of whose episodes some receiver of `notify` is told."""
-    found: dict[str, tuple[str, ...] | None] = {}
+    """Return severity -> monitors whose episodes a receiver of `notify` gets; None for all."""
+    notified: dict[str, tuple[str, ...] | None] = {}
     for severity in Severity:
-        whose = [
-            one.monitors
-            for one in config.notify.values()
-            if severity is Severity.CRITICAL or one.severity == severity.value
+        monitors = [
+            receiver.monitors
+            for receiver in config.notify.values()
+            if severity is Severity.CRITICAL or receiver.severity == severity.value
         ]
-        everyone = None in whose
-        found[severity.value] = (
-            None if everyone else tuple(sorted({name for names in whose for name in names or ()}))
-        )
-    return found
+        names = {name for some in monitors for name in some or ()}
+        notified[severity.value] = None if None in monitors else tuple(sorted(names))
+    return notified
 
 
 def _label_sets(
     config: Config,
 ) -> Iterator[tuple[Mapping[str, str], tuple[str, ...], tuple[str, ...]]]:
-    """(labels, monitors that have them, monitors that have others); first those without any."""
+    """Yield (labels, monitors with these labels, monitors with other labels).
+
+    The first item has no labels, no monitors, and all monitors with labels as the others.
+    """
     having: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for name, settings in config.monitors.items():
         having.setdefault(tuple(sorted(settings.labels.items())), []).append(name)
@@ -100,9 +101,9 @@ def _label_sets(
 
 
 def _pauses(config: Config, names: Iterable[str], now: datetime) -> dict[timedelta, timedelta]:
-    """The longest pauses between scoring runs that there are, ascending; at least one.
+    """Return longest pause between scoring runs -> its longest usual pause, ascending.
 
-    With each the longest of the usual ones that go with it.
+    Without monitors, both are one minute.
     """
     found: dict[timedelta, timedelta] = {}
     settings = [config.monitors[name] for name in names]
@@ -115,60 +116,60 @@ def _pauses(config: Config, names: Iterable[str], now: datetime) -> dict[timedel
 
 
 def rules_text(groups: Sequence[Group], link: str) -> str:
-    """The rules as a file that Prometheus reads.
+    """Return the rules file that Prometheus reads, with the recording rules first.
 
     Args:
         groups: of alerting rules.
-        link: where people find the status page.
+        link: URL of the status page; empty for no link.
     """
-    told: list[dict[str, Any]] = [
+    documents: list[dict[str, Any]] = [
         {
             "name": "aemon, recorded",
             "rules": [{"record": one.name, "expr": one.expression} for one in RECORDINGS],
         }
     ]
-    told += [
+    documents += [
         {"name": group.name, "rules": [_rule(a, group.scope, link) for a in group.alerts]}
         for group in groups
     ]
     return (
         "# Made by `aemon rules` from the configuration. Make it again when monitors, their\n"
         "# schedules or their labels change, instead of editing it here.\n"
-        + as_yaml({"groups": told})
+        + as_yaml({"groups": documents})
     )
 
 
 def _rule(alert: Alert, scope: Scope, link: str) -> dict[str, Any]:
     hold, expression = value_for(scope, alert.hold), value_for(scope, alert.expression)
-    told: dict[str, Any] = {
+    rule: dict[str, Any] = {
         "alert": alert.name,
         "expr": scope.chosen(expression),
     }
     if hold:
-        told["for"] = format_duration(hold)
-    return told | {
+        rule["for"] = format_duration(hold)
+    return rule | {
         "labels": rule_labels(alert, scope),
         "annotations": annotations(alert, link),
     }
 
 
 def rule_labels(alert: Alert, scope: Scope) -> dict[str, str]:
-    """The labels that a rule adds to its alerts."""
+    """Return the labels that a rule adds to its alerts."""
     return {"severity": alert.severity, **scope.labels}
 
 
 def annotations(alert: Alert, link: str) -> dict[str, str]:
-    """What an alert tells people."""
-    told = {
+    """Return the texts of an alert: summary, description, runbook, and the link if there is one."""
+    texts = {
         "summary": alert.summary,
         "description": alert.description,
         "runbook": alert.runbook,
     }
-    return told | ({"link": link} if link else {})
+    return texts | ({"link": link} if link else {})
 
 
 class _Readable(yaml.SafeDumper):
-    """Text of several lines as such, all else in one line."""
+    """A dumper that writes text of several lines as a block, and other values in one line."""
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -180,5 +181,5 @@ _Readable.add_representer(str, _text)
 
 
 def as_yaml(document: Any) -> str:
-    """A document as people would write it."""
+    """Return a document as YAML, in the order of its keys."""
     return yaml.dump(document, Dumper=_Readable, sort_keys=False, width=1000, allow_unicode=True)

@@ -1,4 +1,4 @@
-"""The alerting rules about a monitor's runs, and about the records that they read."""
+"""The alerting rules about a monitor's runs, its source and the records it reads."""
 
 from datetime import timedelta
 
@@ -9,10 +9,10 @@ STALE_SECONDS = 120
 FAILED_SHARE = 0.3
 MISSED_SHARE = 0.2
 CATCHING_UP = timedelta(minutes=30)
-"""While a source's history is read, runs are long, and the ticks meanwhile are left out."""
+"""Runs are long while a source's history is read, and the ticks during them are skipped."""
 REJECTED_SHARE = 0.01
 CHANCE = 1.5
-"""One run or record alone is no share of anything; `increase` may tell of it as a little more."""
+"""A single run or record never exceeds a share; `increase` may extrapolate it to more than 1."""
 
 _SCORE = 'run="score"'
 _FAILED, _MISSED = 'outcome=~"failed|timed_out"', 'outcome=~"misfired|skipped"'
@@ -23,7 +23,7 @@ def _played_age(scope: Scope) -> timedelta:
 
 
 def _played_runs(scope: Scope, outcome: str, share: float) -> tuple[Played, ...]:
-    """Scoring runs, one a pause, of which a share ended in this way."""
+    """Return series of scoring runs, one each pause, of which a share has this outcome."""
     rate = 1 / scope.usual.total_seconds()
     return (
         Played("aemon_runs_total", {"run": "score", "outcome": "ok"}, 0, rate * (1 - share)),
@@ -32,17 +32,20 @@ def _played_runs(scope: Scope, outcome: str, share: float) -> tuple[Played, ...]
 
 
 def _share(scope: Scope, part: tuple[str, ...], of: tuple[str, ...], share: float) -> str:
-    some, every = scope.grown(scope.window, *part), scope.grown(scope.window, *of)
-    return f"{some}\n> {share} * {every} + {CHANCE}"
+    counted, total = scope.grown(scope.window, *part), scope.grown(scope.window, *of)
+    return f"{counted}\n> {share} * {total} + {CHANCE}"
 
 
 def _counted_at(scope: Scope) -> timedelta:
-    """When enough has been counted to tell a share of it."""
+    """Return the time after which enough runs are counted for a share."""
     return 3 * scope.usual + 10 * MINUTE
 
 
 def _late(scope: Scope) -> str:
-    """Late by the schedule itself: one that stands still at night is not late in the morning."""
+    """Return PromQL for monitors that are late by their own schedule.
+
+    A monitor that does not run at night is not late in the morning.
+    """
     late = scope.most("aemon_run_late_after_timestamp_seconds")
     return f"time() - {late} > {STALE_SECONDS}"
 
@@ -52,12 +55,12 @@ def _well(scope: Scope) -> str:
 
 
 def _played_late(scope: Scope) -> Played:
-    """No run ends well any more."""
+    """Return the series of a monitor whose runs no longer end well."""
     return Played("aemon_run_late_after_timestamp_seconds", {}, LATE_RUNS * seconds(scope))
 
 
 def _played_well(scope: Scope) -> tuple[Played, ...]:
-    """The last run ended two pauses ago, always."""
+    """Return the series of a monitor whose last run always ended well two pauses ago."""
     last = "aemon_run_last_success_timestamp_seconds"
     return (
         Played(last, {"run": "score"}, -2 * seconds(scope), 1),
@@ -76,9 +79,9 @@ RUN_ALERTS = (
         severity="critical",
         expression=lambda s: f"{_late(s)}\nand on (monitor) {_well(s)}",
         hold=AT_ONCE,
-        summary="{{ $labels.monitor }} is not watched: no scoring run has ended well lately",
-        description="None has since three were due: records are not judged.",
-        runbook="aemon doctor says what is wrong; aemon status shows the last run and its reason.",
+        summary="{{ $labels.monitor }} is not watched: no recent scoring run ended well",
+        description="Three scoring runs were due, and none ended well: records are not judged.",
+        runbook="aemon doctor shows what is wrong; aemon status shows the last run and its reason.",
         fires=lambda scope: (
             Played("aemon_run_last_success_timestamp_seconds", {"run": "score"}),
             _played_late(scope),
@@ -94,8 +97,9 @@ RUN_ALERTS = (
         expression=lambda s: f"{_late(s)}\nunless on (monitor) {_well(s)}",
         hold=3 * MINUTE,
         summary="{{ $labels.monitor }} is not watched: no scoring run has ended well since the start",
-        description="The daemon lives, but no run of this monitor has ended well since it started.",
-        runbook="aemon check reads its source; aemon doctor says what is wrong.",
+        description="The daemon runs, but no scoring run of this monitor has ended well since the "
+        "daemon started.",
+        runbook="aemon check tests its source; aemon doctor shows what is wrong.",
         fires=lambda scope: (_played_late(scope), played_pause(scope)),
         calm=lambda scope: (
             Played("aemon_run_last_success_timestamp_seconds", {"run": "score"}),
@@ -110,9 +114,9 @@ RUN_ALERTS = (
         severity="critical",
         expression=lambda s: f"{s.most('aemon_lease_held')} == 0",
         hold=two_runs,
-        summary="{{ $labels.monitor }} is watched by no daemon",
-        description="No daemon holds its lease.",
-        runbook="aemon doctor lists the replicas and what each of them watches.",
+        summary="No daemon watches {{ $labels.monitor }}",
+        description="No daemon holds the lease of this monitor: its records are not judged.",
+        runbook="aemon doctor lists the replicas and the monitors of each.",
         fires=(Played("aemon_lease_held", {}, 0),),
         calm=(Played("aemon_lease_held", {}, 1),),
         waits=True,
@@ -126,10 +130,10 @@ RUN_ALERTS = (
         ),
         hold=two_runs,
         summary="{{ $labels.monitor }}: its source has no new records",
-        description="The newest record is older than stale_after: whoever writes them may have "
-        "stopped, or the source is read with a long delay.",
-        runbook="aemon doctor says how old the newest record is; look whether rows still come in. "
-        "Where they come only now and then, raise stale_after, or set it to never.",
+        description="The newest record is older than stale_after: the program that writes the "
+        "records may have stopped, or they arrive with a long delay.",
+        runbook="aemon doctor shows the age of the newest record. Check whether records are still "
+        "written. If they come only at times, raise stale_after, or set it to never.",
         fires=lambda scope: (
             Played("aemon_source_newest_record_timestamp_seconds"),
             Played("aemon_source_stale_after_seconds", {}, _played_age(scope).total_seconds()),
@@ -146,11 +150,11 @@ RUN_ALERTS = (
         severity="warning",
         expression=lambda s: f"{s.most('aemon_entities_silent')} > 0",
         hold=two_runs,
-        summary="{{ $labels.monitor }}: an entity has fallen silent, or more than one",
-        description="They have sent none for longer than ever in training, while others do: a device, "
-        "its sensor or its connection may be down.",
-        runbook="aemon status names them. Where an entity was taken out of service, its next training "
-        "forgets it; silent_after sets how long is too long, or never.",
+        summary="{{ $labels.monitor }}: at least one entity sends no records",
+        description="It has sent none for longer than ever in training, while other entities send "
+        "records. A device, its sensor or its connection may be down.",
+        runbook="aemon status names the silent entities. The next training forgets an entity that "
+        "was taken out of service. silent_after sets how long is too long, or never.",
         fires=(Played("aemon_entities_silent", {}, 1),),
         calm=(Played("aemon_entities_silent", {}, 0),),
         waits=True,
@@ -160,11 +164,11 @@ RUN_ALERTS = (
         severity="info",
         expression=lambda s: f"{s.most('aemon_records_rate_unusual')} > 0",
         hold=two_runs,
-        summary="{{ $labels.monitor }}: an unusual number of records comes",
-        description="Less than half of the fewest, or more than twice the most records come that any "
-        "stretch of the training had.",
-        runbook="aemon status says how many; look whether some are lost on the way, or sent twice. "
-        "watch_rate: false tells of none.",
+        summary="{{ $labels.monitor }}: an unusual number of records arrives",
+        description="Fewer than half of the smallest, or more than twice the largest number of "
+        "records of an equal period in training.",
+        runbook="aemon status shows the number. Check whether records are lost on the way, or sent "
+        "twice. watch_rate: false turns this off.",
         fires=(Played("aemon_records_rate_unusual", {}, 1),),
         calm=(Played("aemon_records_rate_unusual", {}, 0),),
         waits=True,
@@ -177,10 +181,10 @@ RUN_ALERTS = (
         ),
         hold=MINUTE,
         summary="{{ $labels.monitor }}: many scoring runs fail",
-        description=f"More than {FAILED_SHARE:.0%} of its last runs failed. What they could not read "
-        "is read later.",
+        description=f"More than {FAILED_SHARE:.0%} of its last runs failed. Records that they did "
+        "not read are read later.",
         runbook="The reason is in the ledger: SELECT finished_at, outcome, reason FROM runs WHERE "
-        "monitor = '{{ $labels.monitor }}' ORDER BY finished_at DESC; or ask aemon doctor.",
+        "monitor = '{{ $labels.monitor }}' ORDER BY finished_at DESC; aemon doctor shows it, too.",
         fires=lambda scope: _played_runs(scope, "failed", 0.9),
         calm=lambda scope: _played_runs(scope, "failed", 0.1),
         after=_counted_at,
@@ -192,11 +196,12 @@ RUN_ALERTS = (
             s, ("aemon_runs_total", _SCORE, _MISSED), ("aemon_runs_total", _SCORE), MISSED_SHARE
         ),
         hold=lambda scope: max(CATCHING_UP, 2 * scope.usual),
-        summary="{{ $labels.monitor }}: many ticks are not run",
-        description=f"More than {MISSED_SHARE:.0%} of its last ticks were misfired or skipped: the "
-        "daemon is overloaded, its store is away, or runs take longer than the pause between them.",
+        summary="{{ $labels.monitor }}: many scheduled runs do not take place",
+        description=f"More than {MISSED_SHARE:.0%} of its last ticks were misfired or skipped. The "
+        "daemon is overloaded, its store cannot be reached, or runs take longer than the pause "
+        "between them.",
         runbook="aemon doctor; SELECT outcome, reason FROM runs WHERE monitor = '{{ $labels.monitor "
-        "}}' ORDER BY finished_at DESC. Raise score_every, or share the work with another daemon.",
+        "}}' ORDER BY finished_at DESC. Raise score_every, or add another daemon to share the work.",
         fires=lambda scope: _played_runs(scope, "misfired", 0.9),
         calm=lambda scope: _played_runs(scope, "misfired", 0.1),
         after=_counted_at,
@@ -209,9 +214,9 @@ RUN_ALERTS = (
             REJECTED_SHARE,
         ),
         hold=two_runs,
-        summary="{{ $labels.monitor }}: records cannot be judged",
+        summary="{{ $labels.monitor }}: records are rejected and not judged",
         description=f"More than {REJECTED_SHARE:.0%} of the records read were rejected: they have no "
-        "time or no key, a key twice, or came too late.",
+        "time, no key or a duplicate key, or came too late.",
         runbook='See the reasons: sum by (reason) (increase(aemon_records_rejected_total{monitor="'
         '{{ $labels.monitor }}"}[1h])); aemon check shows what is read.',
         fires=(

@@ -1,4 +1,4 @@
-"""Who may ask the daemon what: the web configuration as it is now, taken up when it changes."""
+"""Access to the daemon's port: the web configuration, reloaded when it changes."""
 
 import hashlib
 import logging
@@ -19,7 +19,7 @@ from aemon.web.tls import server_context
 
 logger = logging.getLogger(__name__)
 
-# The pages need nothing from elsewhere and run no script.
+# The pages load nothing from other hosts and run no script.
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
     "X-Content-Type-Options": "nosniff",
@@ -30,7 +30,7 @@ HEADERS: Mapping[str, str] = {
 
 
 class Bucket:
-    """A request an interval, and a burst at once."""
+    """A rate limit: one request in each interval, and a burst at once."""
 
     def __init__(self, settings: RateLimitSettings) -> None:
         self._pause = settings.interval.total_seconds()
@@ -39,7 +39,7 @@ class Bucket:
         self._filled_at = time.monotonic()
 
     def allows(self) -> bool:
-        """Whether one more may be answered now; it counts."""
+        """Return whether another request may be answered now, and count the request if so."""
         if not self._pause:
             return True
         now = time.monotonic()
@@ -53,7 +53,7 @@ class Bucket:
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """A web configuration, ready for use."""
+    """A web configuration in use: TLS context, credentials, rate limit and response headers."""
 
     settings: WebSettings
     tls: ssl.SSLContext | None
@@ -63,10 +63,11 @@ class Access:
 
 
 def load_access(path: Path | None) -> Access:
-    """The access that a web configuration gives; without one, to all who reach the port.
+    """Return the access of a web configuration; without one, every client may read.
 
     Raises:
-        ConfigError: the file is wrong, or the certificate it names; told with file, line and key.
+        ConfigError: the file has a mistake, or its certificate cannot be used; the error names
+            file, line and key.
     """
     if path is None:
         return _access(WebSettings(), None)
@@ -94,26 +95,27 @@ def _access(settings: WebSettings, context: ssl.SSLContext | None) -> Access:
 
 
 def exposure(settings: WebSettings, host: str) -> str:
-    """Why it is unwise to listen on a host with these settings; empty if it is not.
+    """Return why it is unsafe to listen on a host with these settings; empty if it is safe.
 
     >>> exposure(WebSettings(), "127.0.0.1")
     ''
     >>> exposure(WebSettings(), "0.0.0.0")
-    'whoever reaches the port may read everything: it takes no credentials'
+    'everyone who reaches the port can read everything: no credentials are needed'
     """
     if is_loopback(host) or settings.takes_certificate:
         return ""
     if not settings.takes_credentials:
-        return "whoever reaches the port may read everything: it takes no credentials"
+        return "everyone who reaches the port can read everything: no credentials are needed"
     if settings.tls_server_config is None:
-        return "passwords and tokens cross the network in clear: there is no TLS"
+        return "passwords and tokens cross the network in clear text: there is no TLS"
     return ""
 
 
 class WatchedAccess:
-    """The access of a file, taken up anew when the file or a certificate it names changes.
+    """The access of a web configuration, reloaded when the file or one of its certificates changes.
 
-    What is broken changes nothing. By content, because folders of secrets are swapped as a whole.
+    A file with errors changes nothing. Contents are compared, not modification times, because
+    folders of secrets are replaced as a whole.
 
     Raises at construction:
         ConfigError: as `load_access`.
@@ -122,43 +124,43 @@ class WatchedAccess:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self.now = load_access(path)
-        self._taken = self._before = self._content()
+        self._loaded = self._before = self._content()
         if self.now.settings.ignored:
             logger.warning(self.now.settings.ignored, extra={"action": Action.WEB_IGNORED})
 
     def look(self) -> None:
-        """Take up a change that two looks have seen, so that a file half written is not.
+        """Reload a change that two calls have seen, so that a half-written file is not loaded.
 
-        Whatever a file holds, later ones are looked at.
+        No error ends the watch: later changes are loaded.
         """
         try:
             self._look()
         except Exception as error:
-            # Logged once: the same content is not read again.
-            message = f"the one before stays in use: {error!r} (please report this)"
+            # Logged once: the same content is not loaded again.
+            message = f"the previous one stays in use: {error!r} (please report this)"
             logger.exception(message, extra={"action": Action.WEB_REFUSED})
 
     def _look(self) -> None:
-        seen = self._content()
-        steady, self._before = seen == self._before, seen
-        if not steady or seen == self._taken:
+        content = self._content()
+        steady, self._before = content == self._before, content
+        if not steady or content == self._loaded:
             return
-        self._taken = seen
+        self._loaded = content
         try:
             self.now = load_access(self._path)
-        except (AemonError, OSError, ValueError) as error:  # a file may go while it is read
-            message = f"the one before stays in use: {error}"
+        except (AemonError, OSError, ValueError) as error:  # a file may vanish while it is read
+            message = f"the previous one stays in use: {error}"
             logger.error(message, extra={"action": Action.WEB_REFUSED})  # noqa: TRY400 -- for people
         else:
             logger.info("", extra={"action": Action.WEB_RELOADED})
 
     def _content(self) -> str:
-        """What the files say, or what is wrong with them."""
+        """Return a digest of the files' contents, or the text of an error in them."""
         if self._path is None:
             return ""
         try:
             settings, _ = read_web_config(self._path)
-        except Exception as error:  # noqa: BLE001 -- a change all the same, which `load_access` judges
+        except Exception as error:  # noqa: BLE001 -- an error is a change, too: `load_access` reports it
             return repr(error)
         digest = hashlib.sha256(settings.model_dump_json().encode())
         tls = settings.tls_server_config

@@ -34,15 +34,15 @@ def build_app(
     limits: Limits | None = None,
     refused: Callable[[int], None] = lambda _status: None,
 ) -> ASGIApp:
-    """Build the application, with its guard before it.
+    """Build the application behind its guard.
 
     Args:
-        status: gathers the status page; may take long, and is called in a thread.
+        status: returns the status page; may take long, and is called in a thread.
         health: must answer at once.
-        exposed: writes what `/metrics` shows; called in threads.
-        access: who may ask for what; without it whoever reaches the port may read.
-        limits: what is refused, whoever asks.
-        refused: hears the status of every request that is refused.
+        exposed: returns the text of `/metrics`; called in threads.
+        access: returns the present access; without it, every client may read.
+        limits: limits for all clients.
+        refused: called with the status of every refused request.
     """
     return guarded(
         routes(status, health, exposed),
@@ -59,14 +59,14 @@ def guarded(
     limits: Limits,
     refused: Callable[[int], None],
 ) -> ASGIApp:
-    """Build an application of these routes, with a guard before it; as `build_app`."""
+    """Build an application of these routes behind a guard; arguments as in `build_app`."""
     return Guard(Starlette(routes=list(behind)), access, limits, refused)
 
 
 def routes(
     status: Callable[[], StatusPage], health: Callable[[], Health], exposed: Callable[[], bytes]
 ) -> list[Route]:
-    """Build the routes, without a guard; the arguments are those of `build_app`."""
+    """Build the routes, without a guard; arguments as in `build_app`."""
     templates = Environment(
         loader=PackageLoader("aemon.web"), autoescape=select_autoescape(), trim_blocks=True
     )
@@ -85,7 +85,7 @@ def routes(
 
     def compressed() -> Response:
         plain = metrics()
-        # The quickest level: lines are so alike that others gain little.
+        # The fastest level: lines are so similar that higher levels gain little.
         headers = {**plain.headers, "Content-Encoding": "gzip"}
         del headers["content-length"]
         return Response(gzip.compress(plain.body, 1), headers=headers)
@@ -110,7 +110,7 @@ def routes(
 
 
 def _or_unavailable(render: Callable[[], Response]) -> Callable[[], Response]:
-    """Say what is wrong with 503 where an error of ours keeps a page from being made."""
+    """Return a function that answers an `AemonError` with its text and 503."""
 
     def rendered() -> Response:
         try:
@@ -124,17 +124,17 @@ def _or_unavailable(render: Callable[[], Response]) -> Callable[[], Response]:
 def _rendered(
     render: Callable[[], Response], compressed: Callable[[], Response] | None = None
 ) -> Callable[[Request], Awaitable[Response]]:
-    """A handler whose answer is rendered once for all who wait for it."""
+    """Return a handler that renders once for all clients that wait for the page."""
     page = Page(render)
     small = Page(compressed) if compressed else page
 
     async def handler(request: Request) -> Response:
-        wanted = small if takes_gzip(request.headers.get("accept-encoding", "")) else page
+        chosen = small if takes_gzip(request.headers.get("accept-encoding", "")) else page
         try:
-            return await wanted.get()
+            return await chosen.get()
         except TimeoutError:
-            why = "this takes too long; the store may hang\n"
-            return PlainTextResponse(why, HTTPStatus.SERVICE_UNAVAILABLE)
+            reason = "this takes too long; the store may hang\n"
+            return PlainTextResponse(reason, HTTPStatus.SERVICE_UNAVAILABLE)
         except ResourceError as error:
             return PlainTextResponse(f"{error}\n", HTTPStatus.SERVICE_UNAVAILABLE)
 
@@ -142,7 +142,7 @@ def _rendered(
 
 
 def takes_gzip(accepted: str) -> bool:
-    """Return whether an `Accept-Encoding` header names gzip, and not with the weight 0.
+    """Return whether an `Accept-Encoding` header names gzip with a weight above 0.
 
     >>> takes_gzip("deflate, GZIP;q=0.5"), takes_gzip("gzip; q=0.0, *"), takes_gzip("br")
     (True, False, False)
@@ -155,12 +155,12 @@ def takes_gzip(accepted: str) -> bool:
 
 
 def _percent(share: float) -> str:
-    """A share to two significant digits."""
+    """Return a share in per cent, with two significant digits."""
     return f"{100 * share:.2g} %"
 
 
 def _ago(moment: datetime | None, now: datetime) -> str:
-    """How long ago, in the largest fitting unit."""
+    """Return how long ago a time was, in the largest unit of which there are at least two."""
     if moment is None:
         return "never"
     seconds = max(0, round((now - moment).total_seconds()))
@@ -170,40 +170,42 @@ def _ago(moment: datetime | None, now: datetime) -> str:
     return f"{seconds} s ago"
 
 
-REST = 3.0  # times as long as it took, no other is rendered: a page costs a quarter of a core
+PAUSE_FACTOR = (
+    3.0  # pause after a page, in times of its rendering: a page costs a quarter of a core
+)
 PATIENCE_SECONDS = 20.0
 
 
 class Page:
-    """Renders in a thread of its own, one at a time.
+    """A page that is rendered in a thread, one rendering at a time.
 
-    Whoever asks gets a page that was begun after they asked. Those who ask while one is rendered
-    share the next.
+    A request gets a page whose rendering began after the request. Requests during a rendering
+    share the next one.
     """
 
     def __init__(self, render: Callable[[], Response]) -> None:
         self._render = render
-        self._in_hand: asyncio.Task[Response] | None = None
+        self._current: asyncio.Task[Response] | None = None
         self._next: asyncio.Task[Response] | None = None
-        self._rest_until = 0.0
+        self._pause_until = 0.0  # by the monotonic clock, in seconds
 
     async def get(self) -> Response:
-        """The page.
+        """Return the next rendering of the page.
 
         Raises:
-            TimeoutError: it takes too long.
+            TimeoutError: rendering takes longer than `PATIENCE_SECONDS`.
         """
         if self._next is None:
-            self._next = asyncio.create_task(self._after(self._in_hand))
+            self._next = asyncio.create_task(self._after(self._current))
         return await asyncio.wait_for(asyncio.shield(self._next), PATIENCE_SECONDS)
 
     async def _after(self, other: asyncio.Task[Response] | None) -> Response:
         if other is not None and not other.done():
             await asyncio.wait([other])
-        await asyncio.sleep(self._rest_until - time.monotonic())
-        self._in_hand, self._next = self._next, None
+        await asyncio.sleep(self._pause_until - time.monotonic())
+        self._current, self._next = self._next, None
         began = time.monotonic()
         try:
             return await in_thread(self._render)
         finally:
-            self._rest_until = time.monotonic() + REST * (time.monotonic() - began)
+            self._pause_until = time.monotonic() + PAUSE_FACTOR * (time.monotonic() - began)

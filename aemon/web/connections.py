@@ -1,4 +1,4 @@
-"""Connections to the port: how many there may be, and how long each may take for what."""
+"""Connections to the port: their number, and the time limits of each."""
 
 import asyncio
 import sys
@@ -17,40 +17,43 @@ from aemon.web.guard import CROWDED
 from aemon.web.tls import is_allowed
 
 MOST = 100
-"""Connections at once. Each takes a file, and sources and store need files, too."""
+"""Connections at once. Each needs an open file, and so do sources and the store."""
 
-MOST_SPARE = 20  # beyond those, for probes: anything but `/healthz` is refused there
+MOST_SPARE = 20  # more connections, for probes: they are refused everything except `/healthz`
 
 FEW = 0.1
-"""Where no larger share of the connections waits, none goes before it has waited for a while."""
+"""Up to this share of waiting connections, each may wait `GRACE_SECONDS` before it is closed."""
 
-GRACE_SECONDS = 0.5  # that while
+GRACE_SECONDS = 0.5
 
 HEAD_SECONDS = 5.0  # from the first byte, or the connection, to the end of a request's head
 HEAD_BYTES = 16 * 1024
-REQUEST_SECONDS = 30.0  # from there until the last byte of the answer has been taken
+REQUEST_SECONDS = 30.0  # from the end of the head until the client has read the whole answer
 IDLE_SECONDS = 75  # between two requests; a scrape every minute keeps its connection
 
 
 class Gate:
-    """Counts connections. When there are too many, the one that has waited longest has to go.
+    """The open connections. If there are too many, the one that has waited longest is closed.
 
-    Those that wait are all but the ones whose request is here as a whole and is being answered:
-    where nearly all are, a newcomer gets one of a few spare connections, whose oldest goes for it.
-    So nobody who just holds connections keeps others out, and probes are always answered.
+    A connection waits unless its whole request has arrived and is being answered. If nearly all
+    are being answered, a new connection becomes one of a few spare connections, and the oldest
+    spare connection is closed for it. So a client that only holds connections cannot keep other
+    clients out, and probes are always answered.
     """
 
     def __init__(self, most: int = MOST, spare: int = MOST_SPARE) -> None:
         self._most, self._most_spare = most, spare
         self._spare: dict[Connection, None] = {}  # oldest first
         self._open: set[Connection] = set()
-        self._waiting: dict[Connection, float] = {}  # since when (monotonic), longest first
+        self._waiting: dict[
+            Connection, float
+        ] = {}  # -> start of waiting (monotonic), longest first
 
     def admit(self, connection: "Connection") -> None:
-        """Count one in, and make room for it."""
+        """Add a connection, and close another one if there are too many."""
         if len(self._open) < self._most:
             self._open.add(connection)
-        elif self._had_their_time():
+        elif self._may_close_waiting():
             self._end(next(iter(self._waiting)))
             self._open.add(connection)
         else:
@@ -59,10 +62,10 @@ class Gate:
             connection.crowd()
             self._spare[connection] = None
 
-    def _had_their_time(self) -> bool:
-        """Return whether the one that has waited longest had the time to send its request.
+    def _may_close_waiting(self) -> bool:
+        """Return whether the connection that has waited longest had time to send its request.
 
-        Where nearly all are being answered, newcomers would else end each other at once.
+        Without this, new connections would close each other while nearly all are being answered.
         """
         since = next(iter(self._waiting.values()), None)
         if since is None:
@@ -74,25 +77,26 @@ class Gate:
         connection.cut()
 
     def waits(self, connection: "Connection") -> None:
-        """It can be cut off."""
+        """Note that a connection waits, and may be closed."""
         if connection in self._open:
             self._waiting.setdefault(connection, time.monotonic())
 
     def works(self, connection: "Connection") -> None:
-        """It should not be cut off."""
+        """Note that the request of a connection is being answered, so that it stays open."""
         self._waiting.pop(connection, None)
 
     def leave(self, connection: "Connection") -> None:
-        """Count one out."""
+        """Remove a connection."""
         self._open.discard(connection)
         self._spare.pop(connection, None)
         self._waiting.pop(connection, None)
 
 
 class Connection(H11Protocol):
-    """Uvicorn's protocol, with an end to everything that somebody may draw out.
+    """Uvicorn's protocol with a time limit for everything that a client can delay.
 
-    Uvicorn itself waits for ever for the rest of a head or a body, and for an answer to be read.
+    Uvicorn itself waits without limit for the rest of a head or a body, and for a client that does
+    not read its answer.
     """
 
     def __init__(
@@ -106,11 +110,11 @@ class Connection(H11Protocol):
         self._answering = False
 
     def crowd(self) -> None:
-        """Mark it as one too many: the application answers nothing but a probe, and closes it."""
+        """Mark the connection as spare: the application answers only a probe, and closes it."""
         self.app_state[CROWDED] = True
 
     def cut(self) -> None:
-        """End it at once, whatever it does."""
+        """Close the connection at once, in any state."""
         transport = cast("asyncio.Transport | None", self.transport)
         if transport is not None:
             transport.abort()
@@ -122,49 +126,50 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         tls = self._access().settings.tls_server_config
         if tls and tls.client_allowed_sans:
-            shown: dict[str, Any] | None = transport.get_extra_info("peercert")
-            if not is_allowed(shown, tls.client_allowed_sans):
+            certificate: dict[str, Any] | None = transport.get_extra_info("peercert")
+            if not is_allowed(certificate, tls.client_allowed_sans):
                 transport.abort()
                 return
         self._end_in(HEAD_SECONDS)
 
     def data_received(self, data: bytes) -> None:
-        """Take what comes, and see what is due now."""
+        """Pass data on to uvicorn, and set the time limit of the present state."""
         if self._end is None:
             self._end_in(HEAD_SECONDS)
         super().data_received(data)
         self._look()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, which may be here already."""
+        """Wait for the next request, which may have arrived already."""
         self._answering = False
         self._gate.waits(self)
         if not self.transport.get_write_buffer_size():
-            self._end_in(None)  # uvicorn ends what is idle; an answer must still be read in time
+            # Uvicorn closes idle connections. An answer that is not yet read keeps its limit.
+            self._end_in(None)
         super().on_response_complete()
         self._look()
 
     def pause_writing(self) -> None:
-        """Its answer is not read: it waits like others, and can be cut off for a newcomer."""
+        """Note that the client does not read its answer: the connection waits, and may be closed."""
         super().pause_writing()
         self._gate.waits(self)
 
     def resume_writing(self) -> None:
-        """It is read again."""
+        """Note that the client reads its answer again."""
         super().resume_writing()
         if self._answering:
             self._gate.works(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is due any more."""
+        """Remove the time limit, and the connection from the gate."""
         self._end_in(None)
         self._gate.leave(self)
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP, and end it."""
+        """Answer data that is not HTTP with an error, and close the connection."""
         if self.cycle is not None and not self.cycle.response_complete:
-            # Its body broke off in the middle: there is nothing to tell that would be understood.
+            # The body is broken in the middle of a request: the client would not understand an answer.
             self.cycle.disconnected = True
             self.cycle.message_event.set()
             self.transport.abort()
@@ -198,7 +203,7 @@ class Connection(H11Protocol):
         self._end = None if seconds is None else self.loop.call_later(seconds, self._ended)
 
     def _ended(self) -> None:
-        """It has taken too long, unless it only was answered late in being read, and is idle now."""
+        """Close the connection at its time limit, unless it is idle: its answer was read late."""
         self._end = None
         idle = (
             self.cycle is not None

@@ -1,4 +1,4 @@
-"""Who somebody is by what they show: a user with a password, or a bearer token."""
+"""Credentials of HTTP requests: users with passwords, and bearer tokens."""
 
 import asyncio
 import base64
@@ -14,25 +14,25 @@ import bcrypt
 from aemon.config.web_settings import Permission, WebSettings
 from aemon.web.worker_threads import in_thread
 
-AN_ADDRESS = 4  # passwords that wait to be checked for one address; more are turned away
-ALTOGETHER = 16
-REST = 3.0  # times as long as a wrong password has cost, nobody's is checked: a quarter of a core
+MOST_PER_ADDRESS = 4  # passwords of one address that wait for their check; more are refused
+MOST_WAITING = 16  # passwords of all addresses that wait for their check
+PAUSE_FACTOR = 3.0  # pause after a wrong password, in times of its check: a quarter of a core
 REMEMBERED = 100  # right passwords, so that a scrape costs nothing
-_BCRYPT_BYTES = 72  # what is behind them never counted, and newer libraries refuse it
-_NO_HASH = 31 * "."  # that no password leads to
+_BCRYPT_BYTES = 72  # bcrypt ignores the bytes after these, and newer libraries refuse them
+_NO_HASH = 31 * "."  # a digest that no password has
 
 Permissions = frozenset[Permission]
 
 
 class CrowdedError(Exception):
-    """Too many passwords wait to be checked."""
+    """A request that is refused because too many passwords wait for their check."""
 
 
 class PasswordChecks:
-    """Checks passwords one at a time, in a thread; bcrypt is slow by design.
+    """Checks of passwords, one at a time in a thread, because bcrypt is slow by design.
 
-    What is wrong is never remembered and right ones only as a keyed hash. Users that do not exist
-    cost as much as others.
+    Wrong passwords are never remembered, and right ones only as a keyed hash. The check of a user
+    that does not exist takes as long as any other.
     """
 
     def __init__(self) -> None:
@@ -43,11 +43,11 @@ class PasswordChecks:
         self._turn = asyncio.Lock()
 
     async def is_right(self, password: str, kept: str, address: str) -> bool:
-        """Whether a password is the one of a bcrypt hash.
+        """Return whether a password has the bcrypt hash `kept`.
 
         Raises:
-            CrowdedError: too many others wait, in all or from this address.
-            ResourceError: the machine has no thread to check it in.
+            CrowdedError: too many passwords wait, of all addresses or of this one.
+            ResourceError: the machine has no thread for the check.
         """
         shown = password.encode()[:_BCRYPT_BYTES]
         key = hmac.digest(self._secret, kept.encode() + b"\0" + shown, hashlib.sha256)
@@ -56,7 +56,8 @@ class PasswordChecks:
             return True
         check = self._under_way.get(key)
         if check is None:
-            if self._waiting[address] >= AN_ADDRESS or self._waiting.total() >= ALTOGETHER:
+            own, total = self._waiting[address], self._waiting.total()
+            if own >= MOST_PER_ADDRESS or total >= MOST_WAITING:
                 raise CrowdedError
             self._waiting[address] += 1
             check = asyncio.create_task(self._check(key, shown, kept, address))
@@ -69,11 +70,11 @@ class PasswordChecks:
                 began = time.monotonic()
                 right = await in_thread(lambda: _matches(shown, kept))
                 if not right:
-                    await asyncio.sleep(REST * (time.monotonic() - began))
+                    await asyncio.sleep(PAUSE_FACTOR * (time.monotonic() - began))
         finally:
             del self._under_way[key]
             self._waiting[address] -= 1
-            self._waiting += Counter()  # drops addresses nobody waits for
+            self._waiting += Counter()  # removes addresses without waiting passwords
         if right:
             self._right[key] = None
             if len(self._right) > REMEMBERED:
@@ -84,40 +85,40 @@ class PasswordChecks:
 def _matches(shown: bytes, kept: str) -> bool:
     try:
         return bcrypt.checkpw(shown, kept.encode())
-    except ValueError:  # a password bcrypt cannot have been given
+    except ValueError:  # not a password that bcrypt can hash
         return False
 
 
 class Credentials:
-    """What a web configuration says of users and tokens."""
+    """The users, tokens and permissions of a web configuration."""
 
     def __init__(self, settings: WebSettings) -> None:
         self._users = settings.basic_auth_users
         self._tokens = [(name, kept.encode()) for name, kept in settings.bearer_tokens.items()]
         self._permissions = settings.permissions
-        self._taken = settings.takes_credentials
+        self._needed = settings.takes_credentials
         cost = max((int(kept[4:6]) for kept in self._users.values()), default=4)
-        self._nobody = bcrypt.gensalt(cost).decode() + _NO_HASH
-        # Whoever comes from this host may read. To change something, one has to be somebody.
-        self.of_everybody: Permissions | None = None
-        if not self._taken:
+        self._hash_of_unknown_user = bcrypt.gensalt(cost).decode() + _NO_HASH
+        # Without users and tokens, every client may read. Pushing needs a client certificate.
+        self.without_credentials: Permissions | None = None
+        if not self._needed:
             certified = settings.takes_certificate
-            self.of_everybody = frozenset(("read", "push") if certified else ("read",))
+            self.without_credentials = frozenset(("read", "push") if certified else ("read",))
 
     @property
     def challenges(self) -> list[str]:
-        """What may be shown, for `WWW-Authenticate`."""
+        """The accepted schemes, as values of `WWW-Authenticate`."""
         basic = ['Basic realm="aemon", charset="UTF-8"'] if self._users else []
         return basic + (['Bearer realm="aemon"'] if self._tokens else [])
 
     async def permissions(
         self, shown: str, address: str, checks: PasswordChecks
     ) -> Permissions | None:
-        """What an `Authorization` header allows; None if it is nobody's.
+        """Return the permissions of an `Authorization` header; None if its credentials are wrong.
 
         Raises:
-            CrowdedError: too many passwords wait to be checked.
-            ResourceError: the machine has no thread to check one in.
+            CrowdedError: too many passwords wait for their check.
+            ResourceError: the machine has no thread for a check.
         """
         scheme, _, rest = shown.partition(" ")
         name: str | None = None
@@ -140,5 +141,5 @@ class Credentials:
         if not colon:
             return None
         kept = self._users.get(user)
-        right = await checks.is_right(password, kept or self._nobody, address)
+        right = await checks.is_right(password, kept or self._hash_of_unknown_user, address)
         return user if right and kept is not None else None

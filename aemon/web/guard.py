@@ -1,4 +1,4 @@
-"""Stands before the application: who asks, what they may do, and how much they may send."""
+"""The guard before the application: host name, rate, credentials, permissions, body size."""
 
 import asyncio
 import contextlib
@@ -22,26 +22,26 @@ from aemon.web.credentials import CrowdedError, PasswordChecks
 from aemon.web.host_names import HostNames, is_known
 
 CROWDED = "crowded"
-"""In the state of a request: all other connections are busy, so nothing is answered but a probe."""
+"""Key in a request's state: all other connections are busy, so only a probe is answered."""
 
 _LATER = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
-OPEN_PATH = "/healthz"  # for probes, which know nothing and learn nothing but that
+OPEN_PATH = "/healthz"  # for probes: open without credentials, and shows only the health
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
-LINGER_SECONDS = 1.0  # that somebody who still sends is given to read why they are refused
-LINGER_BYTES = 1 << 20  # of theirs that are taken meanwhile
-PART_BYTES = 1 << 18  # of a long answer that are sent at once
-TELL_EVERY_SECONDS = 60.0
+LINGER_SECONDS = 1.0  # time for a client that still sends to read why it is refused
+LINGER_BYTES = 1 << 20  # read from such a client meanwhile
+PART_BYTES = 1 << 18  # of a long answer, sent at once
+LOG_EVERY_SECONDS = 60.0
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What is refused, whoever asks.
+    """Limits for the requests of all clients.
 
     Attributes:
-        max_body: a larger body, in bytes.
-        hosts: a request under a name that is not among these; None where any will do.
+        max_body: largest body, in bytes.
+        hosts: known host names; None if any name is allowed.
     """
 
     max_body: int = 10_000_000
@@ -49,11 +49,11 @@ class Limits:
 
 
 class Guard:
-    """An ASGI application around another one.
+    """An ASGI application that checks requests before it passes them to another one.
 
-    A method that may change something takes the permission `push`, any other `read`: a route that
-    is pushed to has nothing to ask for itself, and may trust that its body is no larger than
-    `max_body` bytes. Each refusal is told to `refused`, by its status.
+    A method that may change something needs the permission `push`, other methods need `read`.
+    Routes for pushed records need no check of their own, and their bodies have at most `max_body`
+    bytes. `refused` is called with the status of each refusal.
     """
 
     def __init__(
@@ -68,11 +68,11 @@ class Guard:
         self._access = access
         self._limits = limits
         self._checks = PasswordChecks()
-        self._denied = Seldom()
-        self._misdirected = Seldom()
+        self._denied = RareLog()
+        self._misdirected = RareLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or say why not."""
+        """Pass a request on, or answer with the reason of its refusal."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         if scope["type"] != "http":
@@ -107,16 +107,16 @@ class Guard:
         host = Headers(scope=scope).get("host", "")
         if not is_known(host, self._limits.hosts):
             self._misdirected.log(Action.WEB_HOST, host=shortened(host))
-            why = "nothing is known here under this name; http.hosts lists those that are"
-            raise _refusal(HTTPStatus.MISDIRECTED_REQUEST, why)
+            reason = "this host name is unknown; add it to http.hosts if it is right"
+            raise _refusal(HTTPStatus.MISDIRECTED_REQUEST, reason)
         if not access.bucket.allows():
             raise _refusal(HTTPStatus.TOO_MANY_REQUESTS, "too many requests")
         needed: Permission = "read" if reads else "push"
-        granted = access.credentials.of_everybody
+        granted = access.credentials.without_credentials
         if granted is None:
             granted = await self._permissions(scope, access)
         if needed not in granted:
-            raise _refusal(HTTPStatus.FORBIDDEN, f"this takes the permission {needed}")
+            raise _refusal(HTTPStatus.FORBIDDEN, f"this needs the permission {needed}")
 
     async def _permissions(self, scope: Scope, access: Access) -> frozenset[Permission]:
         address = scope["client"][0] if scope.get("client") else ""
@@ -124,41 +124,41 @@ class Guard:
         try:
             granted = await access.credentials.permissions(shown, address, self._checks)
         except CrowdedError:
-            why = "too many passwords are waiting to be checked"
-            raise _refusal(HTTPStatus.TOO_MANY_REQUESTS, why) from None
+            reason = "too many passwords are waiting to be checked"
+            raise _refusal(HTTPStatus.TOO_MANY_REQUESTS, reason) from None
         except ResourceError as error:
             raise _refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from None
         if granted is None:
             if shown:
                 self._denied.log(Action.WEB_DENIED, address=address)
-            raise _refusal(HTTPStatus.UNAUTHORIZED, "this takes credentials")
+            raise _refusal(HTTPStatus.UNAUTHORIZED, "this needs credentials")
         return granted
 
 
-class Seldom:
-    """Logs what somebody may do often, but no line for each time."""
+class RareLog:
+    """A log for events that a client may cause often, with at most one line a minute."""
 
     def __init__(self) -> None:
         self._times = 0
         self._next_at = 0.0
 
     def log(self, action: Action, **fields: str) -> None:
-        """Log it, with how many times it was since, unless that was done a moment ago."""
+        """Count an event; log it with its number since the last line, if that is a minute ago."""
         self._times += 1
         if time.monotonic() < self._next_at:
             return
-        self._next_at = time.monotonic() + TELL_EVERY_SECONDS
+        self._next_at = time.monotonic() + LOG_EVERY_SECONDS
         logger.warning("", extra={"action": action, **fields, "times": self._times})
         self._times = 0
 
 
-def _refusal(status: HTTPStatus, why: str) -> HTTPException:
-    again = {"Retry-After": "1"} if status in _LATER else None
-    return HTTPException(status, f"{why}\n", again)
+def _refusal(status: HTTPStatus, reason: str) -> HTTPException:
+    headers = {"Retry-After": "1"} if status in _LATER else None
+    return HTTPException(status, f"{reason}\n", headers)
 
 
 class _Exchange:
-    """One request and its answer: counts the body, adds the headers, ends what is not finished."""
+    """One request and its answer: counts the body, adds headers, and ends an unfinished request."""
 
     def __init__(
         self,
@@ -174,27 +174,27 @@ class _Exchange:
         self._max_body = self._left = max_body
         self._last = bool(scope.get("state", {}).get(CROWDED))
         sent = Headers(scope=scope)
-        self._length = int(sent.get("content-length", 0))  # the server has seen that it is a number
+        self._length = int(sent.get("content-length", 0))  # the server checked that it is a number
         self._body_comes = self._length > 0 or "transfer-encoding" in sent
 
     def refuse_length(self) -> None:
-        """Refuse a body that says itself that it is too large.
+        """Refuse a body whose `Content-Length` is too large.
 
         Raises:
-            HTTPException: it does.
+            HTTPException: the length is too large.
         """
         if self._length > self._max_body:
             raise self._too_large()
 
     def _too_large(self) -> HTTPException:
-        why = f"the body is larger than {self._max_body} bytes (http.max_body)"
-        return _refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why)
+        reason = f"the body is larger than {self._max_body} bytes (http.max_body)"
+        return _refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason)
 
     async def receive(self) -> Message:
-        """The next part of the body.
+        """Return the next part of the body.
 
         Raises:
-            HTTPException: with it, there is more than may be; the application answers so.
+            HTTPException: the body is too large with this part; the application answers with it.
         """
         message = await self._receive()
         if message["type"] == "http.request":
@@ -205,7 +205,7 @@ class _Exchange:
         return message
 
     async def send(self, message: Message) -> None:
-        """Answer. Where the request is not read to its end, the connection has no other use."""
+        """Send a part of the answer; close the connection if the request was not read to its end."""
         if message["type"] == "http.response.start":
             own = list(message.get("headers", ()))
             names = {name for name, _ in own}
@@ -220,9 +220,9 @@ class _Exchange:
         await self._send_in_parts(message)
 
     async def _send_in_parts(self, message: Message) -> None:
-        """One part is written when the one before has been read.
+        """Send an answer in parts, each after the client has read the previous one.
 
-        So many who do not read hold one page in memory, and not one each.
+        Many clients that do not read share one page in memory, instead of a copy for each.
         """
         body = memoryview(message.get("body", b""))
         while len(body) > PART_BYTES:
@@ -233,13 +233,13 @@ class _Exchange:
         await self._send(message)
 
     async def _linger(self) -> None:
-        """Give somebody who still sends the time to hear: closing at once would cut the answer."""
-        taken = 0
+        """Read from a client that still sends, because closing at once would cut the answer."""
+        received = 0
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LINGER_SECONDS):
-                while taken < LINGER_BYTES:
+                while received < LINGER_BYTES:
                     message = await self._receive()
-                    taken += len(message.get("body", b""))
+                    received += len(message.get("body", b""))
                     if not message.get("more_body", False):
                         return
                 await asyncio.sleep(LINGER_SECONDS)

@@ -1,7 +1,8 @@
-"""Which names the daemon may be asked under.
+"""The host names under which the daemon answers.
 
-A page of somebody else's can make a browser ask this host under a name of its own, that suddenly leads
-here (DNS rebinding), and read the answer. The name it asks under gives that away.
+A foreign web page can change the address of its own host name to this host (DNS rebinding). The
+browser then sends requests here and gives the answers to the page. The `Host` header of such a
+request has the foreign name.
 """
 
 import ipaddress
@@ -15,14 +16,14 @@ ANY = "*"
 _LOOPBACK = ("localhost",)
 
 HostNames = frozenset[str]
-"""Names without port, in small letters; addresses, which nobody can rebind, are always known."""
+"""Names without port, in lower case; addresses are always known, because they cannot be rebound."""
 
 
 def known_hosts(settings: HttpSettings, bound: str) -> HostNames | None:
-    """Return the names that a daemon may be asked under; None if any will do.
+    """Return the names under which a daemon answers; None if any name is allowed.
 
-    Without `http.hosts`, any will do where it listens on an address that others reach: they may know
-    it by names that nobody has told it.
+    Without `http.hosts`, a daemon that listens on an address other hosts can reach allows any
+    name: it cannot know all its names.
 
     >>> "aemon.example" in known_hosts(HttpSettings(hosts=("aemon.example",)), "10.0.0.7")
     True
@@ -39,7 +40,7 @@ def known_hosts(settings: HttpSettings, bound: str) -> HostNames | None:
 
 
 def is_known(header: str, hosts: HostNames | None) -> bool:
-    """Return whether a `Host` header names this daemon; a missing one is no browser's.
+    """Return whether a `Host` header names this daemon; a browser always sends the header.
 
     >>> is_known("LocalHost:9464", frozenset({"localhost"})), is_known("[::1]:9464", frozenset())
     (True, True)
@@ -68,7 +69,7 @@ def _is_address(text: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether only this host itself reaches an address."""
+    """Return whether only this host can reach an address."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""The routes that take records: JSON, JSON lines, CSV, InfluxDB's lines and Prometheus's samples."""
+"""The routes that receive records: JSON, JSON lines, CSV, InfluxDB lines and Prometheus samples."""
 
 import asyncio
 import zlib
@@ -25,7 +25,7 @@ from aemon.sources.push.line_protocol import read_lines
 from aemon.sources.push.snappy import LargeBodyError, unpack_snappy
 from aemon.web.worker_threads import in_thread
 
-AT_ONCE = 4  # requests that are read and written; those that wait for the disk wait together
+AT_ONCE = 4  # requests that are read and written at once; they wait for the disk together
 MOST_WAITING = 64  # requests whose bodies are held in memory
 MOST_KEY = 200  # characters of an Idempotency-Key
 MOST_TOLD = 3  # problems in an answer that Prometheus logs
@@ -44,7 +44,7 @@ READERS: dict[str, Callable[[str], Batch]] = {
 
 
 class _RefusedError(Exception):
-    """A request that is answered with a status and a reason."""
+    """A request that is refused with a status and a reason."""
 
     def __init__(self, status: HTTPStatus, problem: str) -> None:
         super().__init__(problem)
@@ -52,12 +52,12 @@ class _RefusedError(Exception):
 
 
 class Pushes:
-    """Answers requests with records. The guard before it has asked for the permission `push`.
+    """The handlers of requests with records; the guard has checked the permission `push`.
 
     Args:
-        desk: keeps records.
-        count: hears how many records of a monitor were rejected, by reason.
-        max_body: the largest body, in bytes, also once it is unpacked.
+        desk: stores records.
+        count: called with a monitor, a reason, and the number of records rejected for it.
+        max_body: the largest body, in bytes, also after decompression.
     """
 
     def __init__(
@@ -93,8 +93,8 @@ class Pushes:
             pushed = await self._take(request, monitor, lambda body: read(_text(body)))
         except _RefusedError as error:
             return _refusal(error)
-        nothing = pushed.rejected and not pushed.accepted + pushed.duplicates
-        status = HTTPStatus.UNPROCESSABLE_ENTITY if nothing else HTTPStatus.ACCEPTED
+        all_rejected = pushed.rejected and not pushed.accepted + pushed.duplicates
+        status = HTTPStatus.UNPROCESSABLE_ENTITY if all_rejected else HTTPStatus.ACCEPTED
         return JSONResponse(_shown(pushed), status)
 
     async def _lines(self, request: Request) -> Response:
@@ -110,8 +110,8 @@ class Pushes:
         if not pushed.rejected:
             return Response(status_code=HTTPStatus.NO_CONTENT)
         count = sum(pushed.rejected.values())
-        told = f"partial write: {_sentence(pushed)} dropped={count}"
-        return JSONResponse({"error": told, **_shown(pushed)}, HTTPStatus.BAD_REQUEST)
+        message = f"partial write: {_sentence(pushed)} dropped={count}"
+        return JSONResponse({"error": message, **_shown(pushed)}, HTTPStatus.BAD_REQUEST)
 
     async def _samples(self, request: Request) -> Response:
         monitor = request.query_params.get("monitor", "")
@@ -126,16 +126,16 @@ class Pushes:
             return _refusal(error)
         if not pushed.rejected:
             return Response(status_code=HTTPStatus.NO_CONTENT)
-        # As the specification asks: the rest is kept, and Prometheus logs this and goes on.
-        problems = "; ".join(one.problem for one in pushed.problems[:MOST_TOLD])
-        told = problems or ", ".join(f"{count} {why}" for why, count in pushed.rejected.items())
-        return JSONResponse({"error": told, **_shown(pushed)}, HTTPStatus.BAD_REQUEST)
+        # As the specification asks: the rest is stored, and Prometheus logs the message and continues.
+        problems = "; ".join(problem.problem for problem in pushed.problems[:MOST_TOLD])
+        message = problems or ", ".join(f"{count} {why}" for why, count in pushed.rejected.items())
+        return JSONResponse({"error": message, **_shown(pushed)}, HTTPStatus.BAD_REQUEST)
 
     async def _take(self, request: Request, monitor: str, read: Reader) -> Pushed:
-        """Read a request and keep its records.
+        """Read a request and store its records.
 
         Raises:
-            _RefusedError: nothing was kept.
+            _RefusedError: no record was stored.
         """
         if self._waiting >= MOST_WAITING:
             raise _RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests wait")
@@ -175,7 +175,7 @@ class Pushes:
             except LargeBodyError:
                 raise _too_large(self._max_body) from None
         if packed != "gzip":
-            problem = f"the Content-Encoding {packed!r} is not known; there are gzip and snappy"
+            problem = f"the Content-Encoding {packed!r} is unknown; use gzip, snappy or none"
             raise _RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, problem)
         unpacking = zlib.decompressobj(wbits=31)
         try:
@@ -190,7 +190,7 @@ class Pushes:
 
 
 def _too_large(most: int) -> _RefusedError:
-    problem = f"the body is larger than {most} bytes once unpacked (http.max_body)"
+    problem = f"the body is larger than {most} bytes decompressed (http.max_body)"
     return _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, problem)
 
 
@@ -207,7 +207,7 @@ def _text(body: bytes) -> str:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = body.count(b"\n", 0, error.start) + 1
-        raise UnreadableBodyError(f"line {line}: the body is no text in UTF-8") from None
+        raise UnreadableBodyError(f"line {line}: the body is not UTF-8 text") from None
 
 
 def _shown(pushed: Pushed) -> dict[str, Any]:

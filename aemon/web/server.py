@@ -1,4 +1,4 @@
-"""Serving the application from a thread of the daemon."""
+"""The web server in a thread of the daemon."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import threading
 
 HANDSHAKE_SECONDS = 5.0
-LOOK_EVERY_SECONDS = 1.0  # at the web configuration and the certificate
+LOOK_EVERY_SECONDS = 1.0  # for changes of the web configuration and the certificate
 BACKLOG = 512
 _STOP_SECONDS = 1
 
@@ -28,10 +28,10 @@ logger = logging.getLogger(__name__)
 
 
 def listen(address: str) -> socket.socket:
-    """Bind `host:port`; port 0 takes a free one.
+    """Return a socket that listens on `host:port`; port 0 chooses a free port.
 
     Raises:
-        ConfigError: the address is taken or not this machine's.
+        ConfigError: the address is in use, or not an address of this machine.
     """
     host, _, port = address.rpartition(":")
     bare = host.strip("[]")
@@ -51,12 +51,12 @@ def listen(address: str) -> socket.socket:
 
 
 class WebServer:
-    """Uvicorn in a thread, on a socket that is bound already.
+    """Uvicorn in a thread, on a bound socket.
 
     Args:
         listener: the socket.
         app: the application.
-        access: who may ask for what, with the certificates that are shown.
+        access: the web configuration, with the certificate of the server.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class WebServer:
             log_config=None,
             access_log=False,
             lifespan="off",
-            proxy_headers=False,  # nobody is asked who else they come from
+            proxy_headers=False,  # X-Forwarded-For can be forged
             timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=_STOP_SECONDS,
             h11_max_incomplete_event_size=HEAD_BYTES,
@@ -79,7 +79,7 @@ class WebServer:
         )
         self._listener = listener
         self._server = _Server(config, access)
-        self.threads: list[threading.Thread] = []  # the one that serves, once it was started
+        self.threads: list[threading.Thread] = []  # the serving thread, after the start
 
     def _serve(self) -> None:
         self._server.run(sockets=[self._listener])
@@ -93,7 +93,7 @@ class WebServer:
         self.threads.append(start_thread(self._serve, "web"))
 
     def stop(self) -> None:
-        """Finish answers in hand and let go of the socket."""
+        """Finish current answers and close the socket."""
         self._server.should_exit = True
         for thread in self.threads:
             thread.join(_STOP_SECONDS + 1)
@@ -101,9 +101,9 @@ class WebServer:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn's server, which accepts connections itself: it counts them before it shakes hands.
+    """Uvicorn's server that accepts connections itself, to count them before the TLS handshake.
 
-    Each is met with the certificate that is in use at that time.
+    Each handshake uses the certificate in use at that time.
     """
 
     def __init__(self, config: uvicorn.Config, access: WatchedAccess) -> None:
@@ -113,7 +113,7 @@ class _Server(uvicorn.Server):
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept from now on."""
+        """Accept connections from now on."""
         self.servers: list[asyncio.base_events.Server] = []
         for listener in sockets or ():
             listener.setblocking(False)
@@ -122,7 +122,7 @@ class _Server(uvicorn.Server):
         self.started = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept no more, and finish."""
+        """Accept no more connections, and finish current answers."""
         for task in self._tasks:
             task.cancel()
         await super().shutdown(sockets)
@@ -138,7 +138,7 @@ class _Server(uvicorn.Server):
             await asyncio.sleep(LOOK_EVERY_SECONDS)
             try:
                 await in_thread(self._access.look)
-            except ResourceError:  # tried again in a second
+            except ResourceError:  # the next attempt is in a second
                 continue
 
     async def _accept(self, listener: socket.socket) -> None:
@@ -146,7 +146,7 @@ class _Server(uvicorn.Server):
         while True:
             try:
                 accepted, _ = await loop.sock_accept(listener)
-            except OSError as error:  # too many open files, most likely: some may be closed soon
+            except OSError as error:  # probably too many open files, of which some may close soon
                 logger.error(str(error), extra={"action": Action.WEB_STALLED})  # noqa: TRY400
                 await asyncio.sleep(1)
                 continue
@@ -155,7 +155,7 @@ class _Server(uvicorn.Server):
             )
             self._gate.admit(connection)
             self._keep(self._meet(connection, accepted))
-            await asyncio.sleep(0)  # those who are connected have their turn between two newcomers
+            await asyncio.sleep(0)  # open connections have their turn between two new ones
 
     async def _meet(self, connection: Connection, accepted: socket.socket) -> None:
         connection.handshake = asyncio.current_task()
@@ -167,7 +167,7 @@ class _Server(uvicorn.Server):
                 lambda: connection, accepted, ssl=context,
                 ssl_handshake_timeout=seconds, ssl_shutdown_timeout=seconds,
             )  # fmt: skip
-        except OSError:  # no handshake, or none in time
+        except OSError:  # the handshake failed, or took too long
             self._gate.leave(connection)
         except asyncio.CancelledError:
             self._gate.leave(connection)

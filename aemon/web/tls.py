@@ -1,4 +1,4 @@
-"""TLS as a web configuration asks for it."""
+"""TLS contexts of a web configuration."""
 
 import ssl
 from collections.abc import Iterable
@@ -18,10 +18,10 @@ _VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 
 
 def server_context(settings: TlsSettings) -> ssl.SSLContext:
-    """What the daemon shows to who connects.
+    """Return the TLS context of the daemon's port.
 
     Raises:
-        AtKeyError: a file of the settings cannot be read, or does not hold what it should.
+        AtKeyError: a file of the settings cannot be read, or has the wrong content.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _VERSIONS[settings.min_version]
@@ -62,12 +62,12 @@ def server_context(settings: TlsSettings) -> ssl.SSLContext:
 def client_context(
     settings: TlsSettings, certificate: tuple[Path, Path] | None = None
 ) -> ssl.SSLContext:
-    """To ask the daemon of this host: who shows the certificate of the settings is trusted.
+    """Return a context for requests to this host's daemon, which trusts the settings' certificate.
 
-    No name is compared: one asks at an address, and the certificate itself is known.
+    Host names are not compared: requests go to an address, and the certificate itself is known.
 
     Raises:
-        OSError: a file cannot be read, or does not hold what it should.
+        OSError: a file cannot be read, or has the wrong content.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -79,21 +79,21 @@ def client_context(
 
 
 def is_allowed(certificate: dict[str, Any] | None, names: Iterable[str]) -> bool:
-    """Whether a verified certificate bears one of the names, in whatever kind of name it has."""
-    told = (certificate or {}).get("subjectAltName", ())
-    return not {value for _, value in told}.isdisjoint(names)
+    """Return whether a verified certificate has one of the names, as any kind of name."""
+    pairs = (certificate or {}).get("subjectAltName", ())
+    return not {value for _, value in pairs}.isdisjoint(names)
 
 
 def _readable(key: str, path: Path) -> None:
     try:
         read_bounded(path, MOST_SECRET_BYTES)
     except OSError as error:
-        why = error.strerror or "it is a folder"
-        raise AtKeyError(key, f"cannot read {path_shown(path)}: {why}") from None
+        reason = error.strerror or "it is a folder"
+        raise AtKeyError(key, f"cannot read {path_shown(path)}: {reason}") from None
     except ValueError as error:
         raise AtKeyError(key, f"cannot read {path_shown(path)}: {error}") from None
 
 
 def _no_password() -> str:
-    """For a key that is encrypted: nobody is there to be asked."""
+    """Return no password for an encrypted key, so that OpenSSL does not ask for one."""
     return ""

@@ -1,4 +1,4 @@
-"""Work that blocks, done in a thread while the event loop goes on."""
+"""Blocking work in a thread, while the event loop continues."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """Return what `work` returns; who is cancelled meanwhile does not wait for it.
+    """Run `work` in a thread and return its result; a cancelled caller does not wait for it.
 
     Raises:
         ResourceError: the machine has no thread to give.
@@ -28,4 +28,4 @@ async def in_thread(work: Callable[[], T]) -> T:
     except RuntimeError as error:
         if began:
             raise
-        raise ResourceError(f"no thread to answer in: {error}") from None
+        raise ResourceError(f"no thread to answer the request: {error}") from None

@@ -215,7 +215,9 @@ def test_a_port_that_is_open_to_all_says_so(daemon, tmp_path):
     plain.__dict__.update(daemon.__dict__)
     with plain:
         (warned,) = daemon.said("web.open")
-        assert warned == "whoever reaches the port may read everything: it takes no credentials"
+        assert (
+            warned == "everyone who reaches the port can read everything: no credentials are needed"
+        )
         assert (port_of(daemon).level, port_of(daemon).what) == ("warning", warned)
 
 

@@ -65,7 +65,7 @@ def test_status_asks_the_daemon_and_without_one_the_store(tmp_path, monitors, mo
         by_daemon = json.loads(ask("--json"))
         assert daemon.stop() < 10
     line, *same = ask().splitlines()
-    assert line == f"from the store, for the daemon does not answer at {address}"
+    assert line == f"from the store: the daemon does not answer at {address}"
     assert [entry.split()[0] for entry in same[:2]] == [entry.split()[0] for entry in table[:2]]
     by_store = json.loads(ask("--json"))
     assert [entry["told_by"] for entry in (*by_daemon, *by_store)] == 2 * ["daemon"] + 2 * ["store"]

@@ -24,7 +24,7 @@ def row(text, name):
 
 def test_check_shows_columns_and_first_records(folder):
     text = run(folder, "check").stdout
-    assert "flow      numeric   numbers" in text.splitlines()
+    assert "flow      numeric  numbers" in text.splitlines()
     assert row(text, "flow")[0] == f"{readings.values(1)[0][0]:.6g}"
     pumps = report(folder)
     assert [column["column"] for column in pumps["columns"]] == ["flow", "pressure", "current"]

@@ -78,7 +78,7 @@ def test_people_are_told_what_it_saves_and_what_it_costs(trained):
     words = " ".join(text.split())
     assert "201 records of pumps, by detector 1" in words
     assert "codes take 1,608 bytes, the records 2,412 as float32: 67%" in words
-    assert "comes back worst error" in words
+    assert "largest error in error" in words
 
 
 def test_what_stands_in_the_way_is_said(folder):

@@ -35,7 +35,7 @@ def test_what_is_said_is_taken_up_at_the_next_training(judged):
     assert all(one["detector_id"] == 2 for one in said)
     shown = run(judged, "detectors", "show", "2").stdout
     assert "1 confirmed" in shown
-    assert "3 taken up" in shown
+    assert "3 entries used" in shown
     assert run(judged, "detectors", "rebuild", "2").stdout.count("the same scores") == 1
     # The false alarm is judged again by the detector that learned from it
     again = run(judged, "score", "--again", "--since", "2026-01-01T01:00:00", "--json").stdout
@@ -91,4 +91,4 @@ def test_a_source_that_changed_cannot_give_the_same_detector_again(judged):
 
 def test_since_goes_with_again(judged):
     told = run(judged, "score", "--since", "2026-01-01", code=ExitCode.CONFIG).stderr
-    assert "goes with --again" in told
+    assert "needs --again" in told

@@ -31,7 +31,7 @@ def test_receivers_are_tried_and_what_they_answer_is_told(folder, receiver):
               f"all: {{kind: webhook, url: '{receiver.url}'}}")  # fmt: skip
     receiver.answers = [(403, {}, b"no_service")]
     told = run(folder, "notify", "test", code=ExitCode.FAILED).stdout
-    assert told == "ops: HTTP 403: no_service\nall: taken (HTTP 200)\n"
+    assert told == "ops: HTTP 403: no_service\nall: accepted (HTTP 200)\n"
     slack, plain = (heard.body for heard in receiver.heard)
     assert slack["text"] == "test from aemon, with a made-up episode of pumps, p4"
     assert (plain["event"], plain["page"]) == ("test", "http://127.0.0.1:9464")
@@ -41,7 +41,7 @@ def test_receivers_are_tried_and_what_they_answer_is_told(folder, receiver):
         folder, "notify", "test", "opps", code=ExitCode.CONFIG
     ).stderr  # fmt: skip
     assert not (folder / "aemon.db").exists(), "nothing is stored"
-    assert "valid; tells ops, all" in run(folder, "check").stdout
+    assert "valid; notifies ops, all" in run(folder, "check").stdout
 
 
 def test_without_receivers_it_says_so(folder):
@@ -79,5 +79,5 @@ def test_dead_letters_are_listed_and_tried_again(folder):
     assert "there is no notification 8 that is dead or waits" in run(
         folder, "notify", "retry", "8", code=ExitCode.DATA
     ).stderr  # fmt: skip
-    assert run(folder, "notify", "retry", "--all").stdout == "1 to be tried again\n"
+    assert run(folder, "notify", "retry", "--all").stdout == "1 to be sent again\n"
     store.close()

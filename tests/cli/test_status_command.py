@@ -1,4 +1,4 @@
-"""`aemon status`: the promised and the realised rate, side by side at 80 columns."""
+"""`aemon status`: the target rate and the realised rate, side by side at 80 columns."""
 
 import json
 
@@ -22,7 +22,7 @@ def test_there_is_nothing_to_show_before_a_first_run(folder):
     assert "there are no results yet" in error
     run(folder, "db", "upgrade")
     source, *told = run(folder, "status").stdout.splitlines()
-    assert source == "from the store, for the daemon does not answer at 127.0.0.1:1"
+    assert source == "from the store: the daemon does not answer at 127.0.0.1:1"
     assert told == ["no monitor has run yet"]
 
 
@@ -40,14 +40,14 @@ def test_promised_and_realised_stand_side_by_side(folder):
     # Then both rates are there
     assert max(map(len, text.splitlines())) <= WIDTH
     _, *lines = text.splitlines()
-    assert lines[0].split()[-5:] == ["judged", "promised", "flagged", "last", "run"]
+    assert lines[0].split()[-5:] == ["judged", "target", "flagged", "last", "run"]
     pumps = next(line for line in lines if line.startswith("pumps"))
     assert pumps.split()[-4:-2] == ["2", "0.1%"]
     assert told[0]["name"] == "pumps"
     assert told[0]["false_alarm_rate"] == 0.001
     assert told[0]["realised"]["judged"] == 2
     assert told[0]["provisional"]  # 0.1 % takes a thousand records
-    assert "provisional: too few records for the promise" in text
+    assert "provisional: too few records to show the target rate" in text
     fans = next(line for line in lines if line.startswith("fans"))
     assert fans.split() == ["fans", "0", "collecting"]
     assert "collecting 203 of 9000 records" in text

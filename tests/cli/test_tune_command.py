@@ -30,7 +30,7 @@ def test_it_tries_says_and_changes_nothing(folder):
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= WIDTH
     assert lines[0].split() == ["AUROC", "error", "flagged", "seconds", "settings"]
-    assert "as they are" in lines[1]
+    assert "present settings" in lines[1]
     assert "(best)" in done.stdout
     snippet = yaml.safe_load(done.stdout[done.stdout.index("\nmonitors:") :])
     advised = DetectorSettings.model_validate(snippet["monitors"]["pumps"]["detector"])

@@ -55,16 +55,16 @@ def test_deep_nesting_is_refused_with_its_line(refused, text):
 def test_a_device_is_no_configuration(tmp_path):
     fifo = tmp_path / "aemon.yaml"
     os.mkfifo(fifo)
-    with pytest.raises(ConfigError, match="no plain file"):
+    with pytest.raises(ConfigError, match="not a plain file"):
         load_config(fifo, {})
 
 
 @pytest.mark.parametrize(
     ("reference", "words"),
     [
-        ("/dev/zero", "no plain file"),
-        ("fifo", "no plain file"),
-        ("/proc/kmsg", "no file on a disk"),
+        ("/dev/zero", "not a plain file"),
+        ("fifo", "not a plain file"),
+        ("/proc/kmsg", "not a file on a disk"),
         ("large", "larger than"),
         (".", "folder"),
     ],

@@ -124,7 +124,7 @@ def test_a_metric_is_the_attribute_of_its_name(metrics):
 
 
 def test_a_metric_cannot_be_used_before_it_is_made():
-    with pytest.raises(AttributeError, match="aemon_store_errors is not made yet"):
+    with pytest.raises(AttributeError, match="aemon_store_errors is not set yet"):
         _ = object.__new__(Catalogue).store_errors
 
 

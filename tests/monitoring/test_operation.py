@@ -93,7 +93,7 @@ def test_records_at_rest_teach_nothing_and_are_idle(set_up, store, clock, databa
     assert all((score is None) == (key in idle) for key, (_, score) in found.items())
     assert run.counts.records_scored == 200
     assert run.counts.records_idle == len(idle)
-    assert "1 records lack a cell that columns.only_when asks for" in run.reason
+    assert "1 records lack a cell that columns.only_when needs" in run.reason
     with store.reading() as connection:
         kept = connection.execute(sa.select(sa.func.sum(runs.c.records_idle))).scalar_one()
         budget = connection.execute(sa.text("SELECT records_judged FROM alarm_budget")).scalar_one()

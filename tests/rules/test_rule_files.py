@@ -15,7 +15,7 @@ from aemon.cli.main import app
 from aemon.config.schema import Config, MonitorSettings
 from aemon.metrics.catalogue import CATALOGUE
 from aemon.rules.daemon_rules import RECORDINGS
-from aemon.rules.promtool_tests import proof_of
+from aemon.rules.promtool_tests import promtool_tests
 from aemon.rules.rule import Scope, value_for
 from aemon.rules.rule_files import LADDER, annotations, rule_groups, rules_text
 from aemon.sources.host.settings import HostSource
@@ -45,7 +45,7 @@ def promtool(*arguments, cwd: Path) -> subprocess.CompletedProcess:
 
 def write(folder: Path, groups, link: str = "") -> None:
     (folder / "rules.yml").write_text(rules_text(groups, link), encoding="utf-8")
-    (folder / "test.yml").write_text(proof_of(groups, "rules.yml", link), encoding="utf-8")
+    (folder / "test.yml").write_text(promtool_tests(groups, "rules.yml", link), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

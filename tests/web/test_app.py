@@ -138,9 +138,9 @@ def test_a_promise_that_is_broken_by_far_stands_out():
     storm = monitor("pumps", realised=Flagged(judged=19_802, flagged=17_927))
     page = client([storm]).get("/").text
     assert '<span class="failed">91 % of all 19802<br>' in page
-    assert "far more than promised" in page
+    assert "far above the target" in page
     fine = monitor("pumps", realised=Flagged(judged=19_802, flagged=60))
-    assert "far more than promised" not in client([fine]).get("/").text
+    assert "far above the target" not in client([fine]).get("/").text
 
 
 def test_what_a_person_should_know_of_a_monitor_stands_beside_its_state():

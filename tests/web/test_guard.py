@@ -69,7 +69,7 @@ def test_refusals_are_counted_and_nothing_else_is():
 def test_without_credentials_nothing_is_told_but_that_they_are_needed(path):
     answer = client().get(path)
     assert answer.status_code == 401
-    assert answer.text == "this takes credentials\n"
+    assert answer.text == "this needs credentials\n"
     asked = answer.headers.get_list("www-authenticate")
     assert asked == ['Basic realm="aemon", charset="UTF-8"', 'Bearer realm="aemon"']
     assert answer.headers["connection"] == "close"
@@ -139,7 +139,7 @@ def test_without_users_all_may_read_and_nobody_change_anything():
     told = client(basic_auth_users={}, bearer_tokens={}, permissions={})
     assert told.get("/metrics").status_code == 200
     refused = told.post("/push", content=b"x")
-    assert (refused.status_code, refused.text) == (403, "this takes the permission push\n")
+    assert (refused.status_code, refused.text) == (403, "this needs the permission push\n")
 
 
 def test_a_body_may_be_so_large_and_no_larger():
@@ -199,9 +199,11 @@ def seconds_for(kept: str, password: str = "wrong") -> float:
 
 
 def test_a_user_that_does_not_exist_costs_what_others_cost(monkeypatch):
-    monkeypatch.setattr(credentials, "REST", 0.0)
+    monkeypatch.setattr(credentials, "PAUSE_FACTOR", 0.0)
     kept = bcrypt.hashpw(b"x", bcrypt.gensalt(9)).decode()
-    nobody = _access(WebSettings(basic_auth_users={"alice": kept}), None).credentials._nobody
+    nobody = _access(
+        WebSettings(basic_auth_users={"alice": kept}), None
+    ).credentials._hash_of_unknown_user
     known, unknown = seconds_for(kept), seconds_for(nobody)
     assert unknown == pytest.approx(known, rel=0.5)
     assert known > 0.005
@@ -242,7 +244,7 @@ def test_passwords_wait_in_a_line_of_limited_length_that_no_address_fills_alone(
 
     *attacker, operator = asyncio.run(ask())
     assert operator is True
-    assert attacker.count(False) == credentials.AN_ADDRESS
+    assert attacker.count(False) == credentials.MOST_PER_ADDRESS
     assert sum(isinstance(one, CrowdedError) for one in attacker) == 46
 
 

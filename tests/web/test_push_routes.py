@@ -132,7 +132,7 @@ def test_a_bad_line_is_told_with_its_place_and_the_rest_is_kept(client, store, c
     ("body", "kind", "status", "told"),
     [
         ('[{"a": 1},\n {"b" 2}]', JSON, 400, "line 2, column 7: no JSON"),
-        (b"[{\n\xff", JSON, 400, "line 2: the body is no text in UTF-8"),
+        (b"[{\n\xff", JSON, 400, "line 2: the body is not UTF-8 text"),
         ("[" * 50_000, JSON, 400, "no JSON"),
         ("flow,flow\n1,2", CSV, 400, "line 1 must name the columns, each once"),
         ("ts,flow\n2026-03-01,1,2", CSV, 422, "3 values under 2 names"),

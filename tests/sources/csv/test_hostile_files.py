@@ -59,7 +59,7 @@ def test_a_separator_that_cannot_be_one_is_refused(separator):
 
 def test_a_pipe_is_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "a.csv")
-    with pytest.raises(SourceConfigError, match="no plain file"):
+    with pytest.raises(SourceConfigError, match="not a plain file"):
         keys(tmp_path / "a.csv")
     (tmp_path / "b.csv").write_bytes(HEAD + b"x" + TAIL)
     assert keys(tmp_path)[0] == ["1", "2"]
