@@ -86,7 +86,7 @@ def test_a_source_that_changed_cannot_give_the_same_detector_again(judged):
         connection.execute("DELETE FROM readings WHERE id = 5")
     connection.close()
     told = run(judged, "detectors", "rebuild", "1", code=ExitCode.FAILED).stdout
-    assert "are not those it learned from" in " ".join(told.split())
+    assert "differ from the training records" in " ".join(told.split())
 
 
 def test_since_goes_with_again(judged):
