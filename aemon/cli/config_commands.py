@@ -19,9 +19,12 @@ def init(
         typer.Option(
             "--from",
             metavar="URL|PATH",
-            help="Guess the configuration from this Prometheus, database or CSV file.",
+            help="Guess the configuration from this Prometheus, MQTT broker, database or file.",
         ),
     ] = None,
+    listen: Annotated[
+        float, typer.Option(min=0.1, max=3600, help="Seconds to listen to a broker.")
+    ] = 10,
 ) -> None:
     """Write a commented aemon.yaml to start from."""
     from aemon.config.loading import example_text
@@ -32,7 +35,7 @@ def init(
     if source is not None:
         from aemon.operations.first_config import write_config
 
-        text = write_config(source)
+        text = write_config(source, listen)
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from aemon.cli.output import JsonOption, print_json
+from aemon.demo.demo_sources import DemoSource
 
 
 def demo(
@@ -18,6 +19,12 @@ def demo(
         Path | None, typer.Option(help="Keep the demo's files here; else they are removed.")
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed makes the same plant.")] = 7,
+    source: Annotated[
+        DemoSource,
+        typer.Option(
+            help="What the plant is read through: a table, a broker (mosquitto), or Prometheus."
+        ),
+    ] = DemoSource.SQL,
     as_json: JsonOption = False,
 ) -> None:
     """Watch a simulated plant and this machine: train, flag planted faults, show reasons.
@@ -31,7 +38,7 @@ def demo(
         if folder is None:
             temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="aemon-demo-"))
             folder = Path(temporary)
-        files, screen = prepare_demo(folder)
+        files, screen = prepare_demo(folder, source)
         screen.note(f"files in {folder}; the configuration is {files.config}")
         result = run_demo(folder, screen, files, seed=seed, seconds=seconds)
         if as_json:

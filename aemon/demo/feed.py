@@ -12,12 +12,14 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from aemon.clock import Clock, utc_now
-from aemon.demo.plant import COLUMNS, TICKS_PER_SECOND, Plant
+from aemon.demo.plant import COLUMNS, PUMPS, TICKS_PER_SECOND, Plant
 from aemon.demo.plant_database import Reading, open_plant_database, path_of, text_of, write
+from aemon.demo.plant_outputs import Output, mqtt_output, prometheus_output
 from aemon.demo.planted_faults import FIRST_FAULT_SECONDS, Fault, fault_schedule, plant_faults
 from aemon.demo.score_card import PlantedFault
 from aemon.errors import AemonError
@@ -94,10 +96,17 @@ def write_in_real_time(
     stop: Callable[[], bool],
     clock: Clock = utc_now,
     sleep: Callable[[float], None] = time.sleep,
+    output: Output | None = None,
 ) -> None:
-    """Write due readings and faults, one transaction at a time, until `stop` returns True."""
+    """Write due readings and faults, one transaction at a time, until `stop` returns True.
+
+    With an `output`, readings go there, and only the faults are written to the database.
+    """
     while not stop():
         readings, faults = feed.until(clock())
+        if output is not None:
+            output.send(readings)
+            readings = []
         write(connection, readings, faults)
         sleep(WRITE_EVERY_SECONDS)
 
@@ -121,16 +130,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         too_long = options.seconds is not None and time.monotonic() - started >= options.seconds
         return stopped or too_long or os.getppid() != parent
 
-    until = math.inf if options.seconds is None else options.seconds - QUIET_END_SECONDS
-    plant = Plant(seed=options.seed)
+    plant = Plant(seed=options.seed, pumps=tuple(f"p{n + 1}" for n in range(options.pumps)))
     try:
-        with contextlib.closing(open_plant_database(path_of(options.url))) as connection:
+        with (
+            contextlib.closing(open_plant_database(path_of(options.url))) as connection,
+            _output(options) as output,
+        ):
+            if output is not None:
+                output.wait(stop)
+            begin = utc_now() - timedelta(seconds=options.past)
+            until = math.inf
+            if options.seconds is not None:  # in seconds from the plant's first reading
+                left = options.seconds - (time.monotonic() - started)
+                until = options.past + left - QUIET_END_SECONDS
             faults = fault_schedule(plant, first_at=options.first_fault, until=until)
-            write_in_real_time(Feed(plant, utc_now(), faults), connection, stop=stop)
+            write_in_real_time(Feed(plant, begin, faults), connection, stop=stop, output=output)
     except (AemonError, sqlite3.Error) as error:
         sys.stderr.write(f"aemon demo plant: {error}\n")
         return int(getattr(error, "exit_code", 1))
     return 0
+
+
+def _output(options: argparse.Namespace) -> AbstractContextManager[Output | None]:
+    """Return where the readings are sent; None: into the database."""
+    if options.publish is not None:
+        return mqtt_output(options.publish)
+    return contextlib.nullcontext() if options.expose is None else prometheus_output(options.expose)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -146,6 +171,11 @@ def _parser() -> argparse.ArgumentParser:
         default=FIRST_FAULT_SECONDS,
         help="seconds until the first planted fault (default %(default)s)",
     )
+    parser.add_argument("--pumps", type=int, default=len(PUMPS), help="(default %(default)s)")
+    parser.add_argument("--past", type=float, default=0, help="begin so many seconds ago")
+    outputs = parser.add_mutually_exclusive_group()
+    outputs.add_argument("--publish", type=int, metavar="PORT", help="of an MQTT broker here")
+    outputs.add_argument("--expose", type=int, metavar="PORT", help="serve metrics to Prometheus")
     return parser
 
 

@@ -5,18 +5,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from aemon.demo.demo_sources import DemoSource
 from aemon.demo.plant_database import open_plant_database
 
 DEFAULT_PORT: Final = 9464
 
-_CONFIG = """\
-# Written by `aemon demo`. An ordinary configuration: copy it and name your own table.
+PLANT_TOPICS: Final = "plant/+/state"
+
+_HEAD = """\
+# Written by `aemon demo`. An ordinary configuration: copy it and name your own {own}.
 store: sqlite:///{folder}/aemon.db
 
 http:
   listen: 127.0.0.1:{port}
 
 monitors:
+"""
+
+_SQL = """\
   # The simulated plant: four pumps, each reporting ten times a second.
   pumps:
     source:
@@ -26,9 +32,49 @@ monitors:
       time: ts
       key: id
       entity: pump_id
+"""
+
+_MQTT = """\
+  # The simulated plant: four pumps, each sending ten messages a second to a broker.
+  pumps:
+    source:
+      kind: mqtt
+      url: mqtt://127.0.0.1:{server_port}
+      topics:
+        plant/+/state:                    # plant/p1/state {{"ts": ..., "flow": 61.2, ...}}
+          flow: $.flow
+          pressure: $.pressure
+          temperature: $.temperature
+          vibration: $.vibration
+          current: $.current
+          valve: $.valve
+      entity: 1                           # level 1 of the topic, counted from 0: p1
+      time: $.ts
+"""
+
+_PROMETHEUS = """\
+  # The simulated plant: forty pumps; Prometheus scrapes their exporter.
+  pumps:
+    source:
+      kind: prometheus
+      url: http://127.0.0.1:{server_port}
+      step: 1s
+      delay: 1s
+      history: 10m
+      entity: pump
+      queries:
+        flow: pump_flow
+        pressure: pump_pressure
+        temperature: pump_temperature
+        vibration: pump_vibration
+        current: pump_current
+        throttled: pump_valve_throttled
+"""
+
+_REST = """\
     score_every: 1s
     train_every: 1d
-    min_records: 1000                     # training records, which are not judged: 25 s
+{min_records}
     threshold: {{false_alarm_rate: 0.0005}} # of normal records; about one a minute here
     life: {{recalibrate: false}}            # the plant has too many faults for a recalibration
 
@@ -43,6 +89,20 @@ monitors:
     threshold: {{alarm_budget: 24/day}}      # a target rate can be a number a day, too
 """
 
+_MIN_RECORDS = (
+    "    min_records: 1000                     # training records, which are not judged: 25 s"
+)
+_FEWER_RECORDS = (
+    "    min_records: 500                      # training records, which are not judged: 13 s"
+)
+
+_SOURCES: Final = {
+    DemoSource.SQL: ("table", _SQL, _MIN_RECORDS),
+    DemoSource.MQTT: ("broker", _MQTT, _MIN_RECORDS),
+    DemoSource.PROMETHEUS: ("server", _PROMETHEUS, _FEWER_RECORDS),
+}
+"""Source -> what users put in its place, its part of the configuration, number of training records."""
+
 _QUERY = (
     "SELECT event_time, entity, severity, reason"
     " FROM flagged_records ORDER BY event_time DESC LIMIT 5"
@@ -55,6 +115,9 @@ class DemoFiles:
 
     folder: Path
     port: int
+    source: DemoSource = DemoSource.SQL
+    server_port: int = 0  # of the broker or of Prometheus
+    exporter_port: int = 0  # of what Prometheus scrapes
 
     @property
     def config(self) -> Path:
@@ -91,7 +154,14 @@ class ThingsToTry:
     status_url: str
 
 
-def write_demo_files(folder: Path, *, port: int = DEFAULT_PORT) -> DemoFiles:
+def write_demo_files(
+    folder: Path,
+    *,
+    port: int = DEFAULT_PORT,
+    source: DemoSource = DemoSource.SQL,
+    server_port: int = 0,
+    exporter_port: int = 0,
+) -> DemoFiles:
     """Write the configuration and the plant's empty tables into a folder, made if missing.
 
     The tables are made here, so that the daemon finds them even if it starts before the plant.
@@ -100,9 +170,19 @@ def write_demo_files(folder: Path, *, port: int = DEFAULT_PORT) -> DemoFiles:
         SourceConfigError: the folder cannot hold the plant's database.
         OSError: the folder or the configuration cannot be written.
     """
-    files = DemoFiles(folder=folder.resolve(), port=port)
+    files = DemoFiles(
+        folder=folder.resolve(),
+        port=port,
+        source=source,
+        server_port=server_port,
+        exporter_port=exporter_port,
+    )
     files.folder.mkdir(parents=True, exist_ok=True)
-    files.config.write_text(_CONFIG.format(folder=files.folder, port=port), encoding="utf-8")
+    own, part, min_records = _SOURCES[source]
+    text = (_HEAD + part + _REST).format(
+        own=own, folder=files.folder, port=port, server_port=server_port, min_records=min_records
+    )
+    files.config.write_text(text, encoding="utf-8")
     open_plant_database(files.plant_database).close()
     return files
 

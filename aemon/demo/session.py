@@ -1,9 +1,9 @@
-"""One demo from start to end: plant and daemon as processes, with results read from the store."""
+"""One demo from start to end: plant, daemon and server as processes, with results from the store."""
 
 import contextlib
 import shutil
+import signal
 import socket
-import subprocess
 import sys
 import time
 import urllib.error
@@ -12,17 +12,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO
 
 from aemon.clock import Clock, utc_now
 from aemon.config.loading import load_config
 from aemon.config.schema import Config
 from aemon.demo.bursts import Blame, Flagged
+from aemon.demo.demo_sources import PLANT_SIZES, DemoSource
 from aemon.demo.files import DEFAULT_PORT, DemoFiles, things_to_try, write_demo_files
 from aemon.demo.plant_database import read_planted_faults
+from aemon.demo.processes import DemoFailedError, Processes
 from aemon.demo.score_card import FlaggedMoment, ScoreCard, score_card
 from aemon.demo.screen import DemoScreen, MonitorProgress
-from aemon.errors import RetriableError, StoreError
+from aemon.demo.servers import check_programs, free_ports, prepare_server
+from aemon.errors import StoreError
 from aemon.lifecycle.cold_start import needed_for
 from aemon.records import Outcome
 from aemon.store import queries
@@ -32,12 +34,7 @@ from aemon.store.store import Store
 PLANT = "pumps"  # the monitor of the plant, in which faults are planted
 HOST = "host"  # the monitor of this machine
 LOOK_EVERY_SECONDS = 0.25
-_STOP_SECONDS = 12  # a daemon ends within ten seconds
 _MOST_SHOWN = 500  # flagged records read at a time
-
-
-class DemoFailedError(RetriableError):
-    """A process of the demo ended by itself."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,47 +62,70 @@ def run_demo(
     folder: Path, screen: DemoScreen, files: DemoFiles, *, seed: int, seconds: float | None,
     clock: Clock = utc_now,
 ) -> DemoResult:  # fmt: skip
-    """Run until `seconds` are over or Ctrl-C, then stop both processes.
+    """Run until `seconds` are over, Ctrl-C or SIGTERM, then stop all processes in order.
 
     Raises:
-        DemoFailedError: the plant or the daemon ended by itself; the message has its last output.
+        DemoFailedError: a process ended by itself; the message has its last output.
+        MissingProgramError: the server of the source is not on PATH.
     """
     started_at, began = clock(), time.monotonic()
     config = load_config(files.config)
-    plant_command = ["-m", "aemon.demo.feed", "--url", files.plant_url, "--seed", str(seed)]
-    if seconds is not None:
-        plant_command += ["--seconds", str(seconds)]  # every fault is over before the end
+    server = prepare_server(files)
+    daemon = ["-m", "aemon", "run", "-c", str(files.config)]
     with (
-        (folder / "plant.log").open("w+") as plant_log,
-        (folder / "daemon.log").open("w+") as daemon_log,
-        _process(plant_command, plant_log) as plant,
-        _process(["-m", "aemon", "run", "-c", str(files.config)], daemon_log) as daemon,
+        _sigterm_as_interrupt(),
+        contextlib.ExitStack() as stack,
         _store(config, clock) as store,
         screen,
     ):
-        watch = _Watch(store, config)
+        processes = Processes(stack, folder)
         with contextlib.suppress(KeyboardInterrupt):
+            if server is not None:
+                processes.start(server.name, server.command, server.log)
+                processes.wait_until(server.is_ready, f"{server.name} to answer")
+                screen.note(server.note)
+            if server is not None and files.source is DemoSource.MQTT:
+                # A broker keeps no message for a reader that has not come yet.
+                processes.start_python("daemon", daemon)
+                processes.wait_until(server.has_reader, "the daemon to subscribe")
+                processes.start_python("plant", _plant(files, seed, _left(seconds, began)))
+            else:
+                processes.start_python("plant", _plant(files, seed, _left(seconds, began)))
+                processes.start_python("daemon", daemon)
+            watch = _Watch(store, config)
             while seconds is None or time.monotonic() - began < seconds:
-                for process, log, name in (
-                    (plant, plant_log, "plant"),
-                    (daemon, daemon_log, "daemon"),
-                ):
-                    if process.poll() not in (None, 0):
-                        raise DemoFailedError(
-                            f"the demo's {name} ended by itself: {_last_lines(log)}",
-                            todo="run it again with --folder to keep its files",
-                        )
+                processes.check()
                 if _ready(files):
                     with contextlib.suppress(StoreError):
                         screen.update(*watch.look(), clock())
                 time.sleep(LOOK_EVERY_SECONDS)
-        plant.terminate()
-        plant.wait(_STOP_SECONDS)
+        processes.stop("plant")
         with contextlib.suppress(KeyboardInterrupt):
             screen.note("stopping ...")
-            daemon.terminate()
-            daemon.wait(_STOP_SECONDS)
+            processes.stop("daemon")
         return _result(store, files, started_at)
+
+
+def _plant(files: DemoFiles, seed: int, seconds: float | None) -> list[str]:
+    """Return the arguments of Python that run the plant, for so long; None: until it is stopped."""
+    size = PLANT_SIZES[files.source]
+    options = {
+        "--url": files.plant_url,
+        "--seed": seed,
+        "--pumps": size.pumps,
+        "--past": size.past_seconds,
+        "--first-fault": size.first_fault_seconds,
+        "--seconds": seconds,  # every fault is over before the end
+        "--publish": files.server_port if files.source is DemoSource.MQTT else None,
+        "--expose": files.exporter_port if files.source is DemoSource.PROMETHEUS else None,
+    }
+    given = [(name, str(value)) for name, value in options.items() if value is not None]
+    return ["-m", "aemon.demo.feed", *(part for option in given for part in option)]
+
+
+def _left(seconds: float | None, began: float) -> float | None:
+    """Return how many of the demo's seconds are left, at least one; None: it has no end."""
+    return None if seconds is None else max(1.0, seconds - (time.monotonic() - began))
 
 
 def free_port() -> int:
@@ -123,11 +143,23 @@ def free_port() -> int:
     raise DemoFailedError("no port is free on 127.0.0.1")
 
 
-def prepare_demo(folder: Path) -> tuple[DemoFiles, DemoScreen]:
-    """Write the demo's files, and make its screen on standard error: standard output is for JSON."""
+def prepare_demo(folder: Path, source: DemoSource = DemoSource.SQL) -> tuple[DemoFiles, DemoScreen]:
+    """Write the demo's files, and make its screen on standard error: standard output is for JSON.
+
+    Raises:
+        MissingProgramError: the server of the source is not on PATH.
+    """
     from rich.console import Console
 
-    files = write_demo_files(folder, port=free_port())
+    check_programs(source)
+    server_port, exporter_port = free_ports(2)
+    files = write_demo_files(
+        folder,
+        port=free_port(),
+        source=source,
+        server_port=server_port,
+        exporter_port=exporter_port,
+    )
     things = things_to_try(
         files, sqlite3_command=shutil.which("sqlite3") and "sqlite3", python=sys.executable
     )
@@ -135,24 +167,13 @@ def prepare_demo(folder: Path) -> tuple[DemoFiles, DemoScreen]:
 
 
 @contextlib.contextmanager
-def _process(arguments: list[str], log: IO[str]) -> Iterator[subprocess.Popen[str]]:
-    """Run a Python process in a session of its own, so that Ctrl-C reaches only the demo.
-
-    The demo then stops its processes in order.
-    """
-    process = subprocess.Popen(  # noqa: S603 -- our own modules
-        [sys.executable, *arguments], stdout=log, stderr=log, text=True, start_new_session=True
-    )
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C, so that the demo's processes end with it."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        yield process
+        yield
     finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager
@@ -170,12 +191,6 @@ def _ready(files: DemoFiles) -> bool:
             return True
     except (urllib.error.URLError, OSError):
         return False
-
-
-def _last_lines(log: IO[str]) -> str:
-    log.seek(0)
-    lines = log.read().strip().splitlines()
-    return " ".join(line.strip() for line in lines[-2:]) or "without any output"
 
 
 class _Watch:

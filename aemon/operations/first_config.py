@@ -10,25 +10,34 @@ from aemon.errors import ConfigError
 from aemon.sources.guesses import Guess, Guesses
 
 _SQLITE = b"SQLite format 3\x00"
+_BROKERS = {"mqtt", "mqtts"}
+_WITH_SECRETS = {"url", "password"}  # may refer to the environment
 _MOST_LEFT = 20  # names of unwatched tables, files or jobs in a comment
+LISTEN_SECONDS = 10.0
 
 
-def write_config(place: str) -> str:
+def write_config(place: str, listen_seconds: float = LISTEN_SECONDS) -> str:
     """Return the text of a configuration for a source; comments give the reasons of the guesses.
 
     Args:
-        place: the URL of a Prometheus or a database, or the path of CSV, Parquet or SQLite files.
+        place: the URL of a Prometheus or a database; the path of CSV, Parquet or SQLite files; or
+            `mqtt://host[:port]/topic-filter`.
+        listen_seconds: how long to listen to a broker.
 
     Raises:
         SourceError: the source cannot be reached at the moment.
         SourceConfigError: the source has nothing to watch.
         ConfigError: there is no such file or folder.
     """
-    return "\n".join(_lines(_look_at(place), _shown(place)))
+    return "\n".join(_lines(_look_at(place, listen_seconds), _shown(place)))
 
 
-def _look_at(place: str) -> Guesses:
+def _look_at(place: str, listen_seconds: float) -> Guesses:
     scheme = urlsplit(place).scheme if "://" in place else ""
+    if scheme in _BROKERS:
+        from aemon.sources.mqtt.guessing import guess_topics
+
+        return guess_topics(place, listen_seconds)
     if scheme in {"http", "https"}:
         from aemon.sources.prometheus.guessing import guess_jobs
 
@@ -67,6 +76,8 @@ def _shown(place: str) -> str:
     if "://" not in place:
         return place
     parts = urlsplit(place)
+    if parts.scheme in _BROKERS:  # a topic filter may hold #
+        return f"{parts.scheme}://{place.partition('://')[2].rpartition('@')[2]}"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
@@ -93,11 +104,11 @@ def _monitor(guess: Guess) -> Iterator[str]:
     yield "    source:"
     for key, value in guess.source.items():
         if isinstance(value, dict):
-            yield f"      {key}:"
+            yield f"      {key}:{_why(guess, key)}"
             for name, text in value.items():
                 yield f"        {_as_yaml(name)}: {_escaped(text)}"
             continue
-        text = _as_yaml(value) if key == "url" else _escaped(value)
+        text = _as_yaml(value) if key in _WITH_SECRETS else _escaped(value)
         yield f"      {key}: {text}{_why(guess, key)}"
     yield f"    score_every: {format_duration(guess.score_every)}{_why(guess, 'score_every')}"
     if guess.exclude:

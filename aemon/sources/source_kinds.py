@@ -7,6 +7,7 @@ from typing import Any
 from aemon.clock import Clock
 from aemon.config.source_settings import SourceSettings
 from aemon.errors import SourceConfigError
+from aemon.sources.readings.cell_quality import GoodCells
 from aemon.sources.readings.settings import ReadingsSettings
 from aemon.sources.readings.source import Readings
 from aemon.sources.source import ChecksApart, Replayable, Source, Stream
@@ -26,6 +27,8 @@ def open_replayable(settings: SourceSettings, *, clock: Clock) -> Replayable:
     source: Replayable = opener(settings)(settings, clock)
     if isinstance(settings, ReadingsSettings) and settings.holds_readings:
         return Readings(source, settings, clock)
+    if isinstance(settings, ReadingsSettings) and settings.cell_qualities:
+        return GoodCells(source, settings.cell_qualities)
     return source
 
 

@@ -4,12 +4,16 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
 from aemon.config.schema import Config
-from aemon.demo.files import DemoFiles, things_to_try, write_demo_files
+from aemon.demo.demo_sources import DemoSource
+from aemon.demo.files import PLANT_TOPICS, DemoFiles, things_to_try, write_demo_files
+from aemon.demo.plant import COLUMNS
+from aemon.demo.plant_outputs import METRIC, VALVE_METRIC
 from aemon.sources.host.settings import HostSource
 from aemon.sources.sql.settings import SqlSource
 
@@ -32,6 +36,22 @@ def test_the_configuration_is_an_ordinary_one(files):
     assert isinstance(host.source, HostSource)
     assert host.source.sample_every == timedelta(milliseconds=250)
     assert host.min_records == 200
+
+
+def test_a_broker_and_a_prometheus_give_the_same_columns(tmp_path):
+    found = {}
+    for source in (DemoSource.MQTT, DemoSource.PROMETHEUS):
+        files = write_demo_files(tmp_path, source=source, server_port=4321, exporter_port=4322)
+        monitor = Config.model_validate(yaml.safe_load(files.config.read_text())).monitors["pumps"]
+        found[source] = monitor.source
+        assert urlsplit(monitor.source.url).netloc == "127.0.0.1:4321"
+        assert monitor.threshold.false_alarm_rate == 0.0005
+    mqtt, prometheus = found.values()
+    assert list(mqtt.topics) == [PLANT_TOPICS]
+    assert list(mqtt.topics[PLANT_TOPICS]) == [*COLUMNS, "valve"]
+    assert list(prometheus.queries) == [*COLUMNS, "throttled"]
+    assert prometheus.queries["flow"] == METRIC.format(column="flow")
+    assert prometheus.queries["throttled"] == VALVE_METRIC
 
 
 def test_the_plants_table_is_there_before_the_plant(files):

@@ -19,10 +19,15 @@ def open_source(settings: MqttSource, clock: Clock) -> "Mqtt":
     try:
         from aemon.sources.mqtt.source import Mqtt
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "paho":
-            raise
-        raise SourceConfigError(
-            "a source of kind mqtt needs paho-mqtt, which is not installed",
-            todo="pip install 'aemon[mqtt]'",
-        ) from None
+        raise missing_client(error) from None
     return Mqtt(settings, clock)
+
+
+def missing_client(error: ModuleNotFoundError) -> Exception:
+    """Return what to raise where a module is missing: in words if it is the client library."""
+    if (error.name or "").partition(".")[0] != "paho":
+        return error
+    return SourceConfigError(
+        "a source of kind mqtt needs paho-mqtt, which is not installed",
+        todo="pip install 'aemon[mqtt]'",
+    )

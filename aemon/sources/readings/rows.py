@@ -12,6 +12,7 @@ from aemon.errors import SourceConfigError
 from aemon.frame import Roles, naive_utc
 from aemon.records import Watermark
 from aemon.sources.plausible_times import BELIEVED_AHEAD
+from aemon.sources.readings.cell_quality import good_cells
 from aemon.sources.readings.cells import Objects, split_cells, texts_of
 from aemon.sources.readings.settings import Pivot, Quality, ReadingsSettings
 from aemon.sources.source import Fetched, there
@@ -87,7 +88,8 @@ class RowReader:
 
     def __init__(self, settings: ReadingsSettings, roles: Roles) -> None:
         self._pivot: Pivot | None = settings.pivot
-        self._quality: Quality | None = settings.quality
+        self._quality: Quality | None = settings.row_quality
+        self._cell_qualities = settings.cell_qualities
         self._roles = roles
         bucket = settings.bucket
         self.every = _microseconds(bucket.every) if bucket is not None else 1
@@ -165,6 +167,7 @@ class RowReader:
             return [(names, table[self._pivot.value])]
         apart = {self._roles.time, self._roles.key, self._roles.entity}
         apart.add(self._quality.column if self._quality is not None else None)
+        table = good_cells(table, self._cell_qualities)
         return [(str(name), table[name]) for name in table.columns if name not in apart]
 
     def _check_tags(self, tags: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from aemon.config.source_settings import SourceSettings
 from aemon.config.values.scalars import AtKeyError, Settings
@@ -14,6 +14,11 @@ Name = Annotated[str, Field(min_length=1)]
 Aggregation = Literal["mean", "last", "first", "max", "min", "sum", "count", "increase"]
 WAIT = timedelta(seconds=30)
 _OF_THE_BUCKET = ("sum", "count", "increase")
+_WORDS = {
+    "extra_forbidden": "unknown key; there are column and good",
+    "missing": "is missing: name the column with the quality",
+    "too_short": "name at least one quality that is good",
+}
 _ZERO = ("0", "0s", "0m", "0h", "0ms", "0d", 0)
 
 
@@ -80,12 +85,30 @@ def _as_bucket(given: object) -> object:
 class Quality(Settings):
     """Which readings count, where a column says how good each of them is."""
 
-    column: Name = Field(description="column with the quality of a reading")
+    column: Name = Field(description="column with the quality of a reading, or of a cell")
     good: tuple[int | str | bool, ...] = Field(
         (192,),
         min_length=1,
         description="qualities of readings that count; all others are missing. 192 is good in OPC",
     )
+
+
+def _as_quality(given: object) -> object:
+    """Return one quality of rows, or the quality of each column, each checked with its own key."""
+    if not isinstance(given, dict) or not given:
+        return given
+    if not all(isinstance(one, dict | Quality) for one in given.values()):
+        return _quality_at((), given)
+    return {str(name): _quality_at((str(name),), one) for name, one in given.items()}
+
+
+def _quality_at(path: tuple[str, ...], given: object) -> Quality:
+    try:
+        return Quality.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        text = _WORDS.get(first["type"], first["msg"])
+        raise AtKeyError((*path, *map(str, first["loc"])), text) from None
 
 
 class Hold(Settings):
@@ -109,8 +132,10 @@ class ReadingsSettings(SourceSettings):
         description="make one record of the readings of an entity in such a time: 1m; judged once "
         "the time is over",
     )
-    quality: Quality | None = Field(
-        None, description="column that says how good a reading is, and which values are good"
+    quality: Annotated[Quality | dict[str, Quality] | None, BeforeValidator(_as_quality)] = Field(
+        None,
+        description="column that says how good a reading is, and which values are good; in tables with "
+        "a column for each measurement by column: {flow: {column: flow_q, good: [192]}}",
     )
 
     gaps: dict[str, Literal["missing"] | Hold] | None = Field(
@@ -132,6 +157,16 @@ class ReadingsSettings(SourceSettings):
         """Whether rows are readings, of which records have to be made."""
         return self.pivot is not None or self.bucket is not None
 
+    @property
+    def row_quality(self) -> Quality | None:
+        """The quality of a row, which is one reading or the readings of one moment."""
+        return self.quality if isinstance(self.quality, Quality) else None
+
+    @property
+    def cell_qualities(self) -> Mapping[str, Quality]:
+        """The quality of cells, by their column."""
+        return self.quality if isinstance(self.quality, dict) else {}
+
     @model_validator(mode="after")
     def _readings_fit_together(self) -> Self:
         taken = dict(_columns_of(self))
@@ -145,15 +180,10 @@ class ReadingsSettings(SourceSettings):
                     )
             if self.pivot.name == self.pivot.value:
                 raise AtKeyError(("pivot", "value"), "is the column of the names already")
-        for key in ("quality", "gaps"):
-            if getattr(self, key) and not self.holds_readings:
-                raise AtKeyError(key, "takes pivot or bucket beside it")
+        if self.gaps and not self.holds_readings:
+            raise AtKeyError("gaps", "takes pivot or bucket beside it")
         _check_held(self)
-        if self.quality is not None and self.quality.column in taken:
-            role = taken[self.quality.column]
-            raise AtKeyError(
-                ("quality", "column"), f"{self.quality.column} is the column of the {role} already"
-            )
+        _check_quality(self, taken)
         return self
 
 
@@ -164,6 +194,30 @@ def _check_held(settings: ReadingsSettings) -> None:
         way = ways if isinstance(ways, str) else ways.get(column)
         if isinstance(gap, Hold) and way in _OF_THE_BUCKET:
             raise AtKeyError(("gaps", column), f"the {way} of a bucket before cannot be held")
+
+
+def _check_quality(settings: ReadingsSettings, taken: Mapping[str, str]) -> None:
+    """Refuse a quality that does not fit the shape of the table, or the columns with a role."""
+    if settings.row_quality is not None and not settings.holds_readings:
+        raise AtKeyError(
+            "quality",
+            "takes pivot or bucket beside it; in a table with a column for each measurement, write "
+            "{flow: {column: flow_q, good: [192]}}",
+        )
+    if settings.cell_qualities and settings.pivot is not None:
+        raise AtKeyError(
+            "quality", "is one for all tags of a long table: write {column: q, good: [192]}"
+        )
+    named: list[tuple[tuple[str, ...], str]] = []
+    if settings.row_quality is not None:
+        named.append((("quality", "column"), settings.row_quality.column))
+    for name, quality in settings.cell_qualities.items():
+        named += [(("quality", name), name), (("quality", name, "column"), quality.column)]
+        if name == quality.column:
+            raise AtKeyError(("quality", name, "column"), "is the column of the values already")
+    for path, column in named:
+        if column in taken:
+            raise AtKeyError(path, f"{column} is the column of the {taken[column]} already")
 
 
 def _columns_of(settings: SourceSettings) -> Mapping[str, str]:

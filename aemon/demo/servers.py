@@ -1,0 +1,164 @@
+"""The servers that the demo starts for itself: mosquitto, or Prometheus, on this machine only."""
+
+import importlib.util
+import shutil
+import socket
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from aemon.demo.demo_sources import DemoSource
+from aemon.demo.files import PLANT_TOPICS, DemoFiles
+from aemon.errors import ExitCode, PermanentError
+
+_LOOPBACK = "127.0.0.1"
+_NOT_ON_PATH = ("/usr/sbin", "/usr/local/sbin")
+"""Where Debian has mosquitto; the PATH of users other than root lacks these folders."""
+
+_PACKAGES: Final = {DemoSource.MQTT: "mosquitto", DemoSource.PROMETHEUS: "prometheus"}
+"""The program of a server, and Debian's package of the same name."""
+
+_MOSQUITTO = """\
+listener {port} 127.0.0.1
+allow_anonymous true
+persistence false
+max_queued_messages 0
+log_dest stderr
+log_type error
+log_type warning
+log_type subscribe
+"""
+
+_PROMETHEUS = """\
+global: {{scrape_interval: 500ms}}
+scrape_configs:
+  - job_name: plant
+    static_configs: [{{targets: ['127.0.0.1:{exporter_port}']}}]
+"""
+
+
+class MissingProgramError(PermanentError):
+    """What the demo needs for this source is not installed."""
+
+    exit_code = ExitCode.USAGE
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Server:
+    """A server as the demo starts it.
+
+    Attributes:
+        command: the program and its arguments.
+        log: the file that its output goes to.
+        note: how to look into it, for people.
+    """
+
+    source: DemoSource
+    command: tuple[str, ...]
+    port: int
+    log: Path
+    note: str
+
+    @property
+    def name(self) -> str:
+        """The name of the program."""
+        return _PACKAGES[self.source]
+
+    def is_ready(self) -> bool:
+        """Return whether the server answers."""
+        try:
+            if self.source is DemoSource.PROMETHEUS:
+                ready = f"http://{_LOOPBACK}:{self.port}/-/ready"
+                urllib.request.urlopen(ready, timeout=1).close()
+            else:
+                socket.create_connection((_LOOPBACK, self.port), 1).close()
+        except (urllib.error.URLError, OSError):
+            return False
+        return True
+
+    def has_reader(self) -> bool:
+        """Return whether the daemon has subscribed at the broker, by its log."""
+        return f" {PLANT_TOPICS}\n" in self.log.read_text(encoding="utf-8", errors="replace")
+
+
+def check_programs(source: DemoSource) -> None:
+    """Check that the programs are there which the demo needs for a source.
+
+    Raises:
+        MissingProgramError: a server or a client library is not installed, or not on PATH.
+    """
+    if source is DemoSource.SQL:
+        return
+    _program(source)
+    if source is DemoSource.MQTT and importlib.util.find_spec("paho") is None:
+        raise MissingProgramError(
+            "the demo with --source mqtt needs paho-mqtt, which is not installed",
+            todo="pip install 'aemon[mqtt]'",
+        )
+
+
+def prepare_server(files: DemoFiles) -> Server | None:
+    """Write the configuration of the server that the demo needs; None where it needs none.
+
+    Raises:
+        MissingProgramError: the server is not on PATH.
+        OSError: its folder cannot be written.
+    """
+    if files.source is DemoSource.SQL:
+        return None
+    program = _program(files.source)
+    folder = files.folder / _PACKAGES[files.source]
+    folder.mkdir(mode=0o700, exist_ok=True)
+    port = files.server_port
+    if files.source is DemoSource.MQTT:
+        config = folder / "mosquitto.conf"
+        config.write_text(_MOSQUITTO.format(port=port), encoding="utf-8")
+        command: tuple[str, ...] = (program, "-c", str(config))
+        note = f"to see the messages: mosquitto_sub -p {port} -t 'plant/#' -v"
+    else:
+        config = folder / "prometheus.yml"
+        config.write_text(_PROMETHEUS.format(exporter_port=files.exporter_port), encoding="utf-8")
+        command = (
+            program,
+            f"--config.file={config}",
+            f"--storage.tsdb.path={folder}/data",
+            f"--web.listen-address={_LOOPBACK}:{port}",
+        )
+        note = f"to see the metrics: http://{_LOOPBACK}:{port}/graph"
+    return Server(
+        source=files.source, command=command, port=port, log=folder / "server.log", note=note
+    )
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of this machine that nothing uses, different ones.
+
+    Raises:
+        OSError: there are not so many.
+    """
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind((_LOOPBACK, 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def _program(source: DemoSource) -> str:
+    """Return the path of a server's program."""
+    package = _PACKAGES[source]
+    found = shutil.which(package)
+    if found is not None:
+        return found
+    elsewhere = shutil.which(package, path=":".join(_NOT_ON_PATH))
+    todo = f"apt-get install {package}"
+    if elsewhere is not None:
+        todo = f"it is installed as {elsewhere}: PATH=$PATH:{Path(elsewhere).parent} aemon demo --source {source}"
+    raise MissingProgramError(
+        f"the demo with --source {source} needs the program {package}, which is not on PATH",
+        todo=todo,
+    )

@@ -1,0 +1,125 @@
+"""Cells of bad quality in tables with a column for each measurement: they are missing."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pandas as pd
+
+from aemon.errors import SourceConfigError
+from aemon.frame import Roles
+from aemon.records import Watermark
+from aemon.sources.readings.cells import texts_of
+from aemon.sources.readings.settings import Quality
+from aemon.sources.source import ChecksApart, Fetched, Replayable, there
+
+
+def good_cells(table: pd.DataFrame, qualities: Mapping[str, Quality]) -> pd.DataFrame:
+    """Return a table in which cells of bad quality are missing, without the columns of qualities.
+
+    A cell without a quality is not good.
+
+    Args:
+        table: N records.
+        qualities: by column, which column holds the quality of its cells and what is good.
+
+    Raises:
+        SourceConfigError: a column that the settings name is not there.
+    """
+    if not qualities:
+        return table
+    of_qualities = {quality.column for quality in qualities.values()}
+    if len(table):
+        _check(table, qualities)
+        good = {
+            name: pd.Series(texts_of(table[quality.column]), index=table.index).isin(
+                {str(value) for value in quality.good}
+            )
+            for name, quality in qualities.items()
+        }
+        table = table.assign(**{name: table[name].where(kept) for name, kept in good.items()})
+    return table.drop(columns=[name for name in table.columns if name in of_qualities])
+
+
+def _check(table: pd.DataFrame, qualities: Mapping[str, Quality]) -> None:
+    """Check that all columns which the settings name are there."""
+    for name, quality in qualities.items():
+        for key, column in ((f"quality.{name}", name), (f"quality.{name}.column", quality.column)):
+            if column not in table.columns:
+                raise SourceConfigError(
+                    f"{key}: there is no column {column!r}",
+                    todo=there(map(str, table.columns), column),
+                )
+
+
+class GoodCells:
+    """The records of another source, in which cells of bad quality are missing.
+
+    Args:
+        below: the source of the records.
+        qualities: by column, which column holds the quality of its cells and what is good.
+    """
+
+    def __init__(self, below: Replayable, qualities: Mapping[str, Quality]) -> None:
+        self._below = below
+        self._qualities = qualities
+
+    @property
+    def roles(self) -> Roles:
+        """Which columns identify a record."""
+        return self._below.roles
+
+    @property
+    def in_order_of_arrival(self) -> bool:
+        """Whether records are read as they come in."""
+        return self._below.in_order_of_arrival
+
+    def hides(self, mark: Watermark | None) -> bool:
+        """Return whether records may appear behind a watermark, of which `fetch` hears nothing."""
+        return self._below.hides(mark)
+
+    def recognises(self, mark: Watermark) -> bool:
+        """Return whether the position of a watermark is one that such a source writes."""
+        return self._below.recognises(mark)
+
+    def fetch(self, after: Watermark | None, limit: int) -> Fetched:
+        """Return at most `limit` records after a watermark, oldest first; None: from the first.
+
+        Raises:
+            SourceError: the source cannot be read.
+            SourceConfigError: a column that the settings name is not there.
+        """
+        return self._good(self._below.fetch(after, limit))
+
+    def newest(self, until: Watermark | None, limit: int) -> Fetched:
+        """Return the newest `limit` records up to a watermark (None: up to now), oldest first.
+
+        Raises:
+            SourceError: the source cannot be read.
+            SourceConfigError: a column that the settings name is not there.
+        """
+        return self._good(self._below.newest(until, limit))
+
+    def count(self, limit: int) -> int:
+        """Return how many records there are in all, counted no further than `limit`."""
+        return self._below.count(limit)
+
+    def check_apart(self) -> None:
+        """Refuse records that cannot be told apart.
+
+        Raises:
+            SourceConfigError: nothing tells which records belong together.
+            SourceError: the source cannot be read.
+        """
+        if isinstance(self._below, ChecksApart):
+            self._below.check_apart()
+
+    def describe(self) -> str:
+        """Return the source below, in a few words."""
+        return self._below.describe()
+
+    def close(self) -> None:
+        """Close the source below."""
+        self._below.close()
+
+    def _good(self, fetched: Fetched) -> Fetched:
+        return replace(fetched, table=good_cells(fetched.table, self._qualities))
