@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from aemon.clock import format_duration
 from aemon.errors import ConfigError
+from aemon.sources.file_systems.opening import FilePath, close_path, open_address
+from aemon.sources.file_systems.settings import PACKAGES
 from aemon.sources.guesses import Guess, Guesses
 
 _SQLITE = b"SQLite format 3\x00"
@@ -17,8 +19,8 @@ def write_config(place: str) -> str:
     """Return the text of a configuration for what is at a place; guesses stand in comments.
 
     Args:
-        place: the URL of a Prometheus or a database, or the path of CSV or Parquet files, or of a
-            SQLite file.
+        place: the URL of a Prometheus or a database, the path or the address (s3://, sftp://) of
+            CSV or Parquet files, or the path of a SQLite file.
 
     Raises:
         SourceError: it cannot be reached at the moment.
@@ -34,6 +36,12 @@ def _look_at(place: str) -> Guesses:
         from aemon.sources.prometheus.guessing import guess_jobs
 
         return guess_jobs(place)
+    if scheme in PACKAGES:
+        found = open_address(place, {})
+        try:
+            return _look_at_files(found)
+        finally:
+            close_path(found)
     path = Path(place)
     if not scheme and not path.exists() and not any(mark in place for mark in "*?["):
         raise ConfigError(
@@ -44,6 +52,10 @@ def _look_at(place: str) -> Guesses:
         from aemon.sources.sql.guessing import guess_tables
 
         return guess_tables(place if scheme else f"sqlite:///{place}")
+    return _look_at_files(path)
+
+
+def _look_at_files(path: FilePath) -> Guesses:
     from aemon.sources.parquet.guessing import holds_parquet
 
     if holds_parquet(path):
