@@ -77,11 +77,7 @@ class FileSystem:
             try:
                 self._connected = self._kind(**self._options)
             except (TypeError, ValueError) as error:
-                raise SourceConfigError(
-                    f"{self.address(path)}: its file system does not take these options: "
-                    f"{self._told(error)}",
-                    todo=f"correct `storage`; fsspec's {self._kind.__name__} says which it takes",
-                ) from None
+                raise self._wrong_options(error, path) from None
             except Exception as error:  # noqa: BLE001 -- each library has errors of its own
                 raise self.error(error, path) from None
         try:
@@ -106,6 +102,8 @@ class FileSystem:
             )
         self.close()
         told = self._told(error)
+        if isinstance(error, TypeError) and "argument" in told:  # s3fs tells when it is first asked
+            return self._wrong_options(error, path)
         todo = "aemon tries again at the next run; if that does not help, check the address, the network and `storage`"
         if _HOST_KEY in told:
             todo = (
@@ -113,6 +111,12 @@ class FileSystem:
                 "append it to ~/.ssh/known_hosts, or to a file that storage names as known_hosts"
             )
         return UnreachableError(f"{address} cannot be reached: {told}", todo=todo)
+
+    def _wrong_options(self, error: Exception, path: str) -> SourceConfigError:
+        return SourceConfigError(
+            f"{self.address(path)}: its file system does not take these options: {self._told(error)}",
+            todo=f"correct `storage`; fsspec's {self._kind.__name__} says which it takes",
+        )
 
     def close(self) -> None:
         """Let go of the connection; the next question makes a new one."""
