@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from datetime import timedelta
+from pathlib import PurePath
 
 import pandas as pd
 
@@ -18,6 +19,7 @@ from aemon.records import Outcome, Watermark
 from aemon.sources.csv.files import PERMIT, Files, files_beside, files_of, listed, was_rotated
 from aemon.sources.csv.packing import ends_open
 from aemon.sources.csv.settings import CsvSource
+from aemon.sources.file_systems.opening import close_path, open_path
 from aemon.sources.readings.position import read_place
 from aemon.sources.source_kinds import is_stream, open_replayable, open_stream
 from aemon.sources.sql.missing_keys import LOOKED_FOR
@@ -95,11 +97,18 @@ def _source(name: str, settings: MonitorSettings, clock: Clock) -> Finding:
 
 def unread_files(config: Config) -> Iterator[Finding]:
     """Find files in the watched folders that no monitor reads."""
-    found: dict[str, Files] = {}
-    for name, settings in config.monitors.items():
-        if isinstance(settings.source, CsvSource):
-            with suppress(AemonError):  # the check of sources reports it
-                found[name] = files_of(settings.source.path)
+    with ExitStack() as stack:
+        found: dict[str, Files] = {}
+        for name, settings in config.monitors.items():
+            if isinstance(settings.source, CsvSource):
+                with suppress(AemonError, OSError):  # the check of sources reports it
+                    path = open_path(settings.source)
+                    stack.callback(close_path, path)
+                    found[name] = files_of(path)
+        yield from _unread_of(config, found)
+
+
+def _unread_of(config: Config, found: dict[str, Files]) -> Iterator[Finding]:
     read = {path.resolve() for files in found.values() for path in files.read.values()}
     for name, files in found.items():
         if files.closed:
@@ -122,7 +131,7 @@ def unread_files(config: Config) -> Iterator[Finding]:
 def _is_one_file(settings: MonitorSettings, files: Files) -> bool:
     source = settings.source
     names = [*files.read]
-    return isinstance(source, CsvSource) and names == [source.path.name]
+    return isinstance(source, CsvSource) and names == [PurePath(source.path).name]
 
 
 def open_ends(config: Config, clock: Clock) -> Iterator[Finding]:
@@ -132,9 +141,13 @@ def open_ends(config: Config, clock: Clock) -> Iterator[Finding]:
         if not isinstance(settings.source, CsvSource):
             continue
         with suppress(AemonError, OSError):
-            files = files_of(settings.source.path)
-            quiet = [path for path in files.read.values() if path.stat().st_mtime < since]
-            left = [path for path in quiet if ends_open(path)]
+            path = open_path(settings.source)
+            try:
+                files = files_of(path)
+                quiet = [one for one in files.read.values() if one.stat().st_mtime < since]
+                left = [one for one in quiet if ends_open(one)]
+            finally:
+                close_path(path)
             if left:
                 what = f"{name}: the last line is not read, because it has no line end: "
                 todo = "add a line end, unless the last line is incomplete"

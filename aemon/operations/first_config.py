@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from aemon.clock import format_duration
 from aemon.errors import ConfigError
+from aemon.sources.file_systems.opening import FilePath, close_path, open_address
+from aemon.sources.file_systems.settings import PACKAGES
 from aemon.sources.guesses import Guess, Guesses
 
 _SQLITE = b"SQLite format 3\x00"
@@ -20,8 +22,8 @@ def write_config(place: str, listen_seconds: float = LISTEN_SECONDS) -> str:
     """Return the text of a configuration for a source; comments give the reasons of the guesses.
 
     Args:
-        place: the URL of a Prometheus or a database; the path of CSV, Parquet or SQLite files; or
-            `mqtt://host[:port]/topic-filter`.
+        place: the URL of a Prometheus or a database; the path or the address (s3://, sftp://) of CSV
+            or Parquet files; the path of a SQLite file; or `mqtt://host[:port]/topic-filter`.
         listen_seconds: how long to listen to a broker.
 
     Raises:
@@ -42,6 +44,12 @@ def _look_at(place: str, listen_seconds: float) -> Guesses:
         from aemon.sources.prometheus.guessing import guess_jobs
 
         return guess_jobs(place)
+    if scheme in PACKAGES:
+        found = open_address(place, {})
+        try:
+            return _look_at_files(found)
+        finally:
+            close_path(found)
     path = Path(place)
     if not scheme and not path.exists() and not any(mark in place for mark in "*?["):
         raise ConfigError(
@@ -52,6 +60,10 @@ def _look_at(place: str, listen_seconds: float) -> Guesses:
         from aemon.sources.sql.guessing import guess_tables
 
         return guess_tables(place if scheme else f"sqlite:///{place}")
+    return _look_at_files(path)
+
+
+def _look_at_files(path: FilePath) -> Guesses:
     from aemon.sources.parquet.guessing import holds_parquet
 
     if holds_parquet(path):

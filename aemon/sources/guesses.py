@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import pandas as pd
 
 from aemon.clock import format_duration
 from aemon.errors import SourceConfigError
+from aemon.sources.file_systems.opening import FilePath
 from aemon.times.event_times import event_times
 from aemon.times.text_times import is_date_alone
 
@@ -209,8 +209,8 @@ def _with_time_of_day(sample: pd.DataFrame, found: GuessedTime) -> GuessedTime:
 
 
 def guess_of_files(
-    path: Path,
-    files: Sequence[Path],
+    path: FilePath,
+    files: Sequence[FilePath],
     sample: pd.DataFrame,
     keys: Mapping[str, object],
     *,

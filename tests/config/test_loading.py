@@ -169,6 +169,8 @@ def test_the_nearest_key_is_one_of_the_same_settings(problem):
         ("kind: sql, url: sqlite:///plant.db, table: readings, ", "kind: csv, path: a, encoding: idna, ", "3: monitors.pumps.source.encoding: no encoding that Python knows, such as utf-8 or cp1252"),
         ("kind: sql, url: sqlite:///plant.db, table: readings, ", "kind: csv, path: a, encoding: punycode, ", "3: monitors.pumps.source.encoding: no encoding that Python knows, such as utf-8 or cp1252"),
         ("kind: sql, url: sqlite:///plant.db, table: readings, ", f"kind: csv, path: {'a' * 5000}, ", "3: monitors.pumps.source.path: a path has at most 4,096 bytes"),
+        ("kind: sql, url: sqlite:///plant.db, table: readings, ", "kind: csv, path: 'sftp://a:hunter2@host/x', ", "3: monitors.pumps.source.path: an address holds no password; write storage: {password: '${file:PATH}'} in its place"),
+        ("kind: sql, url: sqlite:///plant.db, table: readings, ", "kind: csv, path: exports, storage: {key: a}, ", "3: monitors.pumps.source.storage: belongs to an address such as s3://bucket/folder; path is none"),
         ("30s", "30s\nhttp: {hosts: ['a b']}", "5: http.hosts.0: must be a host name without port"),
         ("pumps:", "'my pumps':", "1: monitors: '***': a monitor's name may have letters, digits, '_', '-' and '.'"),
     ],
@@ -336,3 +338,13 @@ def test_labels_are_ones_that_prometheus_takes(problem, label, why):
     told = problem(f"{MINIMAL}    labels: {{{label}: water}}\n")
     assert told.startswith("aemon.yaml:5: monitors.pumps.labels")
     assert why in told
+
+
+def test_options_of_a_file_system_may_be_secrets_of_the_environment(load):
+    source = "kind: csv, path: s3://plant/exports, storage: {secret: '${S3_SECRET}', anon: false}, "
+    text = MINIMAL.replace("kind: sql, url: sqlite:///plant.db, table: readings, ", source)
+    config = load(text, S3_SECRET="hunter2")
+    storage = config.monitors["pumps"].source.storage
+    assert storage["secret"].get_secret_value() == "hunter2"
+    assert storage["anon"] is False
+    assert "hunter2" not in repr(config)

@@ -131,14 +131,15 @@ class MariaDbWorld(World):
 class CsvWorld(World):
     """One file, or a folder in which every other record goes to a second file."""
 
-    def __init__(self, folder: Path, *, files: int) -> None:
+    def __init__(self, folder: Path, *, files: int, address: str = "") -> None:
         self.files = [folder / f"{name}.csv" for name in "ab"[:files]]
         for file in self.files:
             file.write_text("at,flow\n")
         self.lines = dict.fromkeys(self.files, 1)
         self.added = 0
         path = folder if files > 1 else self.files[0]
-        self.source = open_replayable(CsvSource(path=path, time="at"), clock=lambda: EPOCH)
+        settings = CsvSource(path=f"{address}{path}" if address else path, time="at")
+        self.source = open_replayable(settings, clock=lambda: EPOCH)
 
     def add(self, seconds: list[int]) -> list[str]:
         keys = []
@@ -155,14 +156,17 @@ class CsvWorld(World):
 class ParquetWorld(World):
     """One file that is replaced by longer ones, or a folder that gets a file with every call."""
 
-    def __init__(self, folder: Path, *, files: bool, keyed: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, files: bool, keyed: bool = False, address: str = ""
+    ) -> None:
         self.folder, self.files, self.keyed = folder, files, keyed
         self.rows: list[tuple[datetime, int, str]] = []
         self.calls = 0
         if not files:
             self._write("a.parquet", [])
+        path = folder if files else folder / "a.parquet"
         settings = ParquetSource(
-            path=folder if files else folder / "a.parquet",
+            path=f"{address}{path}" if address else path,
             time="at",
             key="id" if keyed else None,
         )
@@ -536,10 +540,12 @@ WORLDS = {
     "sql mariadb": lambda ask, folder: MariaDbWorld(ask("mariadb_server"), ask("mariadb_url")),
     "csv file": lambda ask, folder: CsvWorld(folder, files=1),
     "csv folder": lambda ask, folder: CsvWorld(folder, files=2),
+    "csv address": lambda ask, folder: CsvWorld(folder, files=2, address="file://"),
     "csv joined": lambda ask, folder: JoinedWorld(folder),
     "parquet file": lambda ask, folder: ParquetWorld(folder, files=False),
     "parquet keyed": lambda ask, folder: ParquetWorld(folder, files=False, keyed=True),
     "parquet folder": lambda ask, folder: ParquetWorld(folder, files=True),
+    "parquet address": lambda ask, folder: ParquetWorld(folder, files=True, address="file://"),
     "long table": lambda ask, folder: LongTableWorld(
         folder, bucket=True, entity=False, at_once=20_000
     ),

@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from aemon.errors import SourceConfigError
@@ -25,6 +24,7 @@ from aemon.sources.csv.header import (
 )
 from aemon.sources.csv.lines import Line, join_lines, read_lines, single_blanks
 from aemon.sources.csv.places import Place
+from aemon.sources.file_systems.opening import FilePath
 
 MOST_COLUMNS = 10_000  # more take minutes to read, and hours to learn from
 BLANKS = "blanks"
@@ -64,7 +64,7 @@ class CsvText:
 
     def __init__(
         self,
-        path: Path,
+        path: FilePath,
         file: BinaryIO,
         dialect: Dialect,
         columns: tuple[str, ...],

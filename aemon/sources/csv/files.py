@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from aemon.errors import SourceConfigError, SourceError
 from aemon.plain_files import why_not_plain
+from aemon.sources.file_systems.opening import FilePath, below
+from aemon.sources.file_systems.remote_path import RemotePath
+from aemon.sources.file_systems.system import CREDENTIALS
 
 ENDINGS = (".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zip")
 """Which files of a folder are read, in capitals or not; a pattern may name others."""
@@ -24,9 +27,9 @@ class Files(NamedTuple):
     `closed` are folders that fit the pattern and may not be listed or entered.
     """
 
-    base: Path
-    read: dict[str, Path]
-    closed: tuple[Path, ...] = ()
+    base: FilePath
+    read: dict[str, FilePath]
+    closed: tuple[FilePath, ...] = ()
 
     @property
     def warning(self) -> str:
@@ -37,7 +40,7 @@ class Files(NamedTuple):
         return f"{count} may not be listed or entered: {listed(self.closed, self.base)}; {PERMIT}"
 
 
-def find_files(path: Path, endings: tuple[str, ...] = ENDINGS) -> Files:
+def find_files(path: FilePath, endings: tuple[str, ...] = ENDINGS) -> Files:
     """Return the files that a path means: one, those of a folder, or those that fit a pattern.
 
     Of a folder those are read that have one of the `endings`.
@@ -51,7 +54,8 @@ def find_files(path: Path, endings: tuple[str, ...] = ENDINGS) -> Files:
         beside = [] if found.read else files_beside(found, endings)
     except OSError as error:
         raise SourceError(
-            f"{error.filename or path}: {error.strerror or error}", todo=PERMIT
+            f"{error.filename or path}: {error.strerror or error}",
+            todo=CREDENTIALS if isinstance(path, RemotePath) else PERMIT,
         ) from None
     if found.read:
         return found
@@ -67,16 +71,17 @@ def find_files(path: Path, endings: tuple[str, ...] = ENDINGS) -> Files:
     )
 
 
-def files_of(path: Path, endings: tuple[str, ...] = ENDINGS) -> Files:
+def files_of(path: FilePath, endings: tuple[str, ...] = ENDINGS) -> Files:
     """Return the files that a path means, without an error where a folder has none to read.
 
     Raises:
         SourceError: there is no such file or folder, and no file fits the pattern.
         OSError: a folder may not be listed or entered.
     """
-    there = path if path.exists() else path.expanduser()
+    there = path.now() if isinstance(path, RemotePath) else path
+    there = there if there.exists() else there.expanduser()
     if there.is_dir():
-        own = (one for one in sorted(there.iterdir()) if _ends_in(one, endings))
+        own = (one for one in in_order(there.iterdir()) if _ends_in(one, endings))
         return Files(there, {one.name: one for one in own})
     if there.exists():
         check_plain(there)
@@ -84,14 +89,16 @@ def files_of(path: Path, endings: tuple[str, ...] = ENDINGS) -> Files:
     plain = next((n for n, part in enumerate(there.parts) if _MAGIC & set(part)), None)
     if plain is None:
         raise SourceError(f"{there}: no such file or folder", todo=_STAYS)
-    base, pattern = Path(*there.parts[:plain]), Path(*there.parts[plain:])
-    found = sorted(one for one in base.glob(str(pattern)) if os.path.isfile(one))  # noqa: PTH113 -- it does not raise
-    closed = _closed_folders(base, pattern)
+    base, pattern = there, "/".join(there.parts[plain:])
+    for _ in there.parts[plain:]:
+        base = base.parent
+    found = in_order(one for one in base.glob(pattern) if _is_file(one))
+    closed = _closed_folders(base, Path(pattern)) if isinstance(base, Path) else ()
     if not found and closed:
         raise PermissionError(EACCES, os.strerror(EACCES), str(closed[0]))
     if not found:
         raise SourceError(f"{there}: no file fits this pattern", todo=_STAYS)
-    return Files(base, {one.relative_to(base).as_posix(): one for one in found}, closed)
+    return Files(base, {below(one, base): one for one in found}, closed)
 
 
 def _closed_folders(base: Path, pattern: Path) -> tuple[Path, ...]:
@@ -105,41 +112,57 @@ def _closed_folders(base: Path, pattern: Path) -> tuple[Path, ...]:
     return tuple(sorted(closed))
 
 
-def _permits(path: Path, wanted: int) -> bool:
-    return os.access(path, wanted, effective_ids=os.access in os.supports_effective_ids)
+def in_order(paths: Iterable[FilePath]) -> list[FilePath]:
+    """Return files and folders in the order of their names, folder by folder."""
+    return sorted(paths, key=lambda path: path.parts)
 
 
-def check_plain(path: Path) -> None:
+def _is_file(path: FilePath) -> bool:
+    """Return whether it is a file; of one that may not be looked at, False."""
+    return os.path.isfile(path) if isinstance(path, Path) else path.is_file()  # noqa: PTH113 -- it does not raise
+
+
+def _permits(path: FilePath, wanted: int) -> bool:
+    return not isinstance(path, Path) or os.access(
+        path, wanted, effective_ids=os.access in os.supports_effective_ids
+    )
+
+
+def check_plain(path: FilePath) -> None:
     """Refuse a pipe, device or socket: reading one may never end, and takes the records away.
 
     Raises:
         SourceConfigError: it is one.
         OSError: it is not there.
     """
-    if why := why_not_plain(path):
+    if isinstance(path, Path) and (why := why_not_plain(path)):
         raise SourceConfigError(
             f"{path}: {why}", todo="let the records be written to a file, and name that"
         )
 
 
-def files_beside(files: Files, endings: tuple[str, ...] = ENDINGS) -> list[Path]:
+def files_beside(files: Files, endings: tuple[str, ...] = ENDINGS) -> list[FilePath]:
     """Return the files beside those that are read, and such as they in folders below them."""
-    folders = sorted({path.parent for path in files.read.values()} | {files.base})
-    deep = (one for one in sorted(files.base.glob("*/**/*")) if _permits(one, os.F_OK))
-    below = (one for one in deep if _ends_in(one, endings))
+    folders = in_order({path.parent for path in files.read.values()} | {files.base})
+    # A bucket may hold millions of files below a folder: there only the folders themselves are.
+    everything = files.base.glob("*/**/*") if isinstance(files.base, Path) else ()
+    deep = (one for one in in_order(everything) if _permits(one, os.F_OK))
+    deeper = (one for one in deep if _ends_in(one, endings))
     known = [folder for folder in folders if _permits(folder, os.R_OK | os.X_OK)]
-    there = dict.fromkeys([*(one for folder in known for one in sorted(folder.iterdir())), *below])
+    there = dict.fromkeys(
+        [*(one for folder in known for one in in_order(folder.iterdir())), *deeper]
+    )
     taken = set(files.read.values())
     return [
         one for one in there if one not in taken and not one.name.startswith(".") and one.is_file()
     ]
 
 
-def _ends_in(path: Path, endings: tuple[str, ...]) -> bool:
+def _ends_in(path: FilePath, endings: tuple[str, ...]) -> bool:
     return path.name.lower().endswith(endings) and path.is_file()
 
 
-def was_rotated(path: Path, read: Iterable[Path]) -> bool:
+def was_rotated(path: FilePath, read: Iterable[FilePath]) -> bool:
     """Return whether a file has the name of one that is read, and something behind it.
 
     >>> was_rotated(Path("a.csv.1"), [Path("a.csv")])
@@ -148,7 +171,7 @@ def was_rotated(path: Path, read: Iterable[Path]) -> bool:
     return any(path.name.startswith(f"{one.name}.") for one in read)
 
 
-def listed(paths: Iterable[Path], base: Path) -> str:
+def listed(paths: Iterable[FilePath], base: FilePath) -> str:
     """Return the first names below a folder, as a message tells them."""
-    names = [str(path.relative_to(base)) for path in paths]
+    names = [below(path, base) for path in paths]
     return ", ".join(names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")

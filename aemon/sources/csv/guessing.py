@@ -3,7 +3,6 @@
 import csv
 from collections import Counter
 from io import StringIO
-from pathlib import Path
 
 import pandas as pd
 
@@ -11,13 +10,14 @@ from aemon.errors import SourceConfigError
 from aemon.sources.csv.encoding import HEAD_BYTES, as_utf8, find_encoding, raw_lines
 from aemon.sources.csv.files import find_files
 from aemon.sources.csv.packing import open_plain
+from aemon.sources.file_systems.opening import FilePath
 from aemon.sources.guesses import SAMPLE, Guesses, guess_of_files
 
 _SEPARATORS = (",", ";", "\t", "|")
 _LOOKED_AT = 200  # lines that tell the separator and the header
 
 
-def guess_files(path: Path) -> Guesses:
+def guess_files(path: FilePath) -> Guesses:
     """Return a monitor for a file, a folder or a pattern.
 
     Raises:
@@ -34,7 +34,7 @@ def guess_files(path: Path) -> Guesses:
     return guess_of_files(path, list(files.read.values()), sample, keys, also=also)
 
 
-def _first_lines(path: Path) -> list[str]:
+def _first_lines(path: FilePath) -> list[str]:
     with open_plain(path) as (file, _):
         encoding = find_encoding(file.read(HEAD_BYTES), None)
         file.seek(0)
@@ -46,7 +46,7 @@ def _first_lines(path: Path) -> list[str]:
     return found
 
 
-def _table_in(lines: list[str], path: Path) -> tuple[str, int]:
+def _table_in(lines: list[str], path: FilePath) -> tuple[str, int]:
     """Return the separator, and the place of the line with the names.
 
     Raises:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 from aemon.errors import AemonError, SourceConfigError
@@ -18,6 +17,8 @@ from aemon.sources.csv.places import (
     is_still_there,
     tail_of,
 )
+from aemon.sources.file_systems.opening import FilePath, below
+from aemon.sources.file_systems.system import UnreachableError
 
 MOST_BESIDE = 100
 """So many files beside a missing one are looked at, the newest first."""
@@ -45,7 +46,7 @@ class Located:
         """Every place, as the next watermark keeps it."""
         return {**self.orphans, **self.now}
 
-    def order(self, files: Files) -> list[tuple[str, Path]]:
+    def order(self, files: Files) -> list[tuple[str, FilePath]]:
         """Return the names and paths to be read: first renamed files that are not looked for."""
         extra = [(name, files.base / name) for name in sorted(self.now) if name not in files.read]
         return [*extra, *files.read.items()]
@@ -57,7 +58,7 @@ class Located:
 
 
 def locate(
-    files: Files, known: Mapping[str, Place], holds: Callable[[Path, Place], bool]
+    files: Files, known: Mapping[str, Place], holds: Callable[[FilePath, Place], bool]
 ) -> Located:
     """Find the files of known places, renamed ones by their content.
 
@@ -76,27 +77,27 @@ def locate(
         for name, place in gone.items():
             if place.bytes and holds_place(path, place):
                 del gone[name]
-                now[path.relative_to(files.base).as_posix()] = place._replace(
-                    name=place.name or name
-                )
+                now[below(path, files.base)] = place._replace(name=place.name or name)
                 break
     # One that was renamed before and is not looked for is not waited for, either.
     orphans = {name: gone[name] for name in gone if name in files.read or not gone[name].name}
     return Located(now=now, orphans=orphans)
 
 
-def holds_place(path: Path, place: Place) -> bool:
+def holds_place(path: FilePath, place: Place) -> bool:
     """Return whether a file is the one a place was taken from; one that cannot be read is not."""
     try:
         with open_plain(path) as (file, _):
             return is_still_there(file, place)
+    except UnreachableError:
+        raise  # it may well be there
     except AemonError:
         return False
 
 
-def _carriers(files: Files, gone: Iterable[Path]) -> list[Path]:
+def _carriers(files: Files, gone: Iterable[FilePath]) -> list[FilePath]:
     """Return the files that may hold what others held: those to be read, and those beside."""
-    beside: dict[Path, float] = {}
+    beside: dict[FilePath, float] = {}
     for folder in {path.parent for path in gone}:
         try:
             beside |= {one: one.stat().st_mtime for one in folder.iterdir() if one.is_file()}
@@ -124,18 +125,20 @@ def copied_place(file: BinaryIO, files: Files, known: Mapping[str, Place]) -> Pl
     return whole._replace(generation=0, name="", begin=whole.bytes) if whole else None
 
 
-def _is_part(file: BinaryIO, size: int, path: Path | None) -> bool:
+def _is_part(file: BinaryIO, size: int, path: FilePath | None) -> bool:
     """Return whether another file holds at the end of this one what this one holds there."""
     if path is None:
         return False
     try:
         with open_plain(path) as (other, _):
             return other.seek(0, 2) >= size and tail_of(other, size) == tail_of(file, size)
+    except UnreachableError:
+        raise
     except AemonError:
         return False
 
 
-def resume(path: Path, records: Iterator[tuple[Header, Line]], place: Place) -> Place | None:
+def resume(path: FilePath, records: Iterator[tuple[Header, Line]], place: Place) -> Place | None:
     """Return where reading goes on in a file that replaced another and still holds its records.
 
     Args:

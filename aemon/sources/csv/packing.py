@@ -8,12 +8,12 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, BinaryIO, cast
 
 from aemon.errors import SourceConfigError, SourceError
 from aemon.sources.csv.files import check_plain
+from aemon.sources.file_systems.opening import FilePath
 
 
 def _gunzip(file: BinaryIO) -> IO[bytes]:
@@ -44,7 +44,7 @@ class IncompleteError(SourceError):
 
 
 @contextmanager
-def open_plain(path: Path) -> Iterator[tuple[BinaryIO, bool]]:
+def open_plain(path: FilePath) -> Iterator[tuple[BinaryIO, bool]]:
     """Open a file for reading its text, and say whether it was compressed.
 
     A compressed file is complete: nobody appends lines to it. It is unpacked in full first.
@@ -73,7 +73,7 @@ def open_plain(path: Path) -> Iterator[tuple[BinaryIO, bool]]:
         raise SourceError(f"{path}: {error.strerror or error}") from None
 
 
-def ends_open(path: Path) -> bool:
+def ends_open(path: FilePath) -> bool:
     """Return whether the last line of a file that is not compressed has no line end."""
     try:
         with path.open("rb") as file:
@@ -84,7 +84,7 @@ def ends_open(path: Path) -> bool:
         return False
 
 
-def _unpack(path: Path, file: BinaryIO, begin: bytes, plain: BinaryIO) -> None:
+def _unpack(path: FilePath, file: BinaryIO, begin: bytes, plain: BinaryIO) -> None:
     try:
         if begin.startswith(_ZIP):
             with zipfile.ZipFile(file) as archive, _only_member(path, archive) as packed:
@@ -100,7 +100,7 @@ def _unpack(path: Path, file: BinaryIO, begin: bytes, plain: BinaryIO) -> None:
         ) from None
 
 
-def _only_member(path: Path, archive: zipfile.ZipFile) -> IO[bytes]:
+def _only_member(path: FilePath, archive: zipfile.ZipFile) -> IO[bytes]:
     """Open the one file of an archive."""
     members = [
         member

@@ -2,27 +2,14 @@
 
 import re
 from datetime import timedelta
-from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from aemon.config.source_settings import FORMAT, TIME, TimeFormat, TwoColumns
 from aemon.config.values.scalars import AtKeyError, Settings
 from aemon.config.values.times import Duration, Join, TimeZone
-from aemon.sources.readings.settings import ReadingsSettings
-
-MOST_PATH_BYTES = 4096  # Linux opens no longer one
-
-
-def _is_short(path: Path) -> Path:
-    if len(str(path).encode(errors="replace")) > MOST_PATH_BYTES:
-        raise ValueError(f"a path has at most {MOST_PATH_BYTES:,} bytes")
-    return path
-
-
-ShortPath = Annotated[Path, AfterValidator(_is_short)]
-"""A path that the system can open."""
+from aemon.sources.file_systems.settings import PathOrAddress, StoredFiles
 
 
 class FromPath(Settings):
@@ -43,18 +30,19 @@ class FromPath(Settings):
         return pattern
 
 
-class CsvSource(ReadingsSettings):
+class CsvSource(StoredFiles):
     """A CSV file that grows, or a folder of them."""
 
     opened_by: ClassVar[str] = "aemon.sources.csv.opening:open_files"
     where_not_what: ClassVar[frozenset[str]] = frozenset(
-        {"timezone", "time_format", "separator", "encoding", "header_line", "join_wait"}
+        {"timezone", "time_format", "separator", "encoding", "header_line", "join_wait", "storage"}
     )
 
     kind: Literal["csv"] = "csv"
-    path: ShortPath = Field(
+    path: PathOrAddress = Field(
         description="a file, a folder whose *.csv files are read in name order, or a pattern such "
-        "as exports/**/*.txt; files compressed by gzip, bzip2, xz or zip are unpacked"
+        "as exports/**/*.txt; or such an address: s3://bucket/exports; files compressed by gzip, "
+        "bzip2, xz or zip are unpacked"
     )
     time: str | TwoColumns = Field(description=TIME)
     key: str | None = Field(None, description="column that identifies a record; default file:line")

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from math import ceil
-from pathlib import Path
 
 import pandas as pd
 
@@ -39,6 +38,7 @@ from aemon.sources.csv.telling_apart import (
     check_apart,
     sample_of,
 )
+from aemon.sources.file_systems.opening import FilePath, State, close_path, open_path, state_of
 from aemon.sources.plausible_times import last_time
 from aemon.sources.source import Fetched
 from aemon.sources.time_writing import Writing, dates_alone, writing_of
@@ -65,7 +65,7 @@ class CsvFiles:
         separator = settings.separator
         if not separator.isascii():
             raise SourceConfigError("the separator of a CSV source is one ASCII character")
-        self._path = settings.path
+        self._path = open_path(settings)
         self._dialect = Dialect(
             separator=separator,
             own_separator="separator" in settings.model_fields_set,
@@ -88,7 +88,7 @@ class CsvFiles:
         # Files of two entities may be alike.
         self._starts = Starts(self._tables, keyed=self._keyed, knows_copies=not self._by_file)
         self._told_apart: tuple[str, ...] = ()
-        self._at_end: dict[Path, tuple[object, Place]] = {}
+        self._at_end: dict[FilePath, tuple[State | None, Place]] = {}
 
     @property
     def roles(self) -> Roles:
@@ -117,7 +117,7 @@ class CsvFiles:
         for name, path, share in self._shared(located.order(files)):
             quota = ceil(left * share)
             state = _state(path)
-            if self._at_end.get(path) == (state, located.now.get(name)):
+            if self._is_at_end(path, state, located.now.get(name)):
                 continue
             with self._open(path, read, alone=len(files.read) == 1) as text:
                 if text is None:
@@ -208,7 +208,8 @@ class CsvFiles:
         return f"csv {self._path}"
 
     def close(self) -> None:
-        """Nothing stays open between reads."""
+        """Let go of the connection, where files are not of this machine."""
+        close_path(self._path)
 
     def _learn_writing(self, mark: Watermark | None) -> None:
         """Find out how times are written: as a watermark says, or from the first records on.
@@ -239,7 +240,7 @@ class CsvFiles:
                     yield from self._tables.make(path, _BEGIN, name, block)[0]
 
     @contextmanager
-    def _open(self, path: Path, read: "Reading", *, alone: bool) -> Iterator[CsvText | None]:
+    def _open(self, path: FilePath, read: "Reading", *, alone: bool) -> Iterator[CsvText | None]:
         """Open a file; None while it has no complete header, or cannot be unpacked."""
         try:
             with open_plain(path) as (file, packed):
@@ -255,7 +256,7 @@ class CsvFiles:
             read.warnings.append(str(error))
             yield None
 
-    def _shared(self, order: list[tuple[str, Path]]) -> Iterator[tuple[str, Path, float]]:
+    def _shared(self, order: list[tuple[str, FilePath]]) -> Iterator[tuple[str, FilePath, float]]:
         """Yield files with the share of the records still wanted that each may give.
 
         All in turn, but where each is of another entity: then none is left out for others.
@@ -263,9 +264,14 @@ class CsvFiles:
         for count, (name, path) in enumerate(order):
             yield name, path, 1 / (len(order) - count) if self._by_file else 1
 
-    def _holds(self, path: Path, place: Place) -> bool:
+    def _holds(self, path: FilePath, place: Place) -> bool:
         """Return whether a file is the one a place was taken from."""
-        return self._at_end.get(path) == (_state(path), place) or holds_place(path, place)
+        return self._is_at_end(path, _state(path), place) or holds_place(path, place)
+
+    def _is_at_end(self, path: FilePath, state: State | None, place: Place | None) -> bool:
+        """Return whether a file was read to this place, its end, and has not changed since."""
+        certain = state is None or state.certain
+        return certain and self._at_end.get(path) == (state, place)
 
     def _add(self, read: "Reading", file: OpenFile, start: Place, taken: Taken) -> None:
         """Make a table of the lines taken from a file, and note how far it was read."""
@@ -326,10 +332,9 @@ def _between(records: Iterator[tuple[Header, Line]], end: Place) -> Iterator[tup
             yield header, line
 
 
-def _state(path: Path) -> tuple[int, int, int] | None:
+def _state(path: FilePath) -> State | None:
     """Return what changes whenever a file does; None where it cannot be looked at."""
     try:
-        found = path.stat()
+        return state_of(path)
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import BinaryIO
 
 from aemon.errors import SourceConfigError
@@ -15,6 +14,7 @@ from aemon.sources.csv.lines import Line
 from aemon.sources.csv.moved_files import KNOW_BY_KEY, Located, copied_place, resume
 from aemon.sources.csv.places import LAST_KEPT, Place, checked, fingerprint
 from aemon.sources.csv.tables import Tables
+from aemon.sources.file_systems.opening import FilePath
 
 Taken = Sequence[tuple[Header, Line]]
 """Records of a file, each with the header in force."""
@@ -27,7 +27,7 @@ class OpenFile:
     """One open file under the name that its places have."""
 
     name: str
-    path: Path
+    path: FilePath
     text: CsvText
 
 

@@ -4,7 +4,6 @@ import logging
 import re
 from collections.abc import Sequence
 from itertools import groupby
-from pathlib import Path
 
 import pandas as pd
 
@@ -16,6 +15,7 @@ from aemon.sources.csv.header import Header
 from aemon.sources.csv.lines import Line
 from aemon.sources.csv.places import Place
 from aemon.sources.csv.rows import parse
+from aemon.sources.file_systems.opening import FilePath
 from aemon.sources.plausible_times import last_time
 from aemon.sources.source import there
 from aemon.times.time_apart import join_times
@@ -48,7 +48,7 @@ class Tables:
         entity = None if from_path else roles.entity
         self.wanted = tuple(name for name in (*times, own, entity) if name)
 
-    def check(self, path: Path, header: Header, text: CsvText) -> None:
+    def check(self, path: FilePath, header: Header, text: CsvText) -> None:
         """Raise SourceConfigError where a file's header lacks a role's column, or has a name twice."""
         columns = header.columns
         twice = sorted({name for name in columns if columns.count(name) > 1})
@@ -65,7 +65,7 @@ class Tables:
                 )
 
     def make(
-        self, path: Path, place: Place, name: str, taken: Sequence[tuple[Header, Line]]
+        self, path: FilePath, place: Place, name: str, taken: Sequence[tuple[Header, Line]]
     ) -> tuple[list[pd.DataFrame], list[str]]:
         """Return a table for each header in force, and what is wrong with lines.
 
@@ -97,7 +97,7 @@ class Tables:
         time = last_time(self.roles.times_of(table[self.roles.time]))
         return None if time is None else time.timestamp()
 
-    def entity(self, path: Path, name: str) -> str:
+    def entity(self, path: FilePath, name: str) -> str:
         """Return the entity that a file's name says.
 
         Raises:
@@ -147,7 +147,7 @@ def _separator_told(header: Header) -> str:
     return f"{told}, and the line holds another: separator: {SEPARATORS[other]}"
 
 
-def foreign_note(path: Path, taken: Sequence[tuple[Header, Line]], named: str | None) -> str:
+def foreign_note(path: FilePath, taken: Sequence[tuple[Header, Line]], named: str | None) -> str:
     """Return what is said of lines that are not of the file's encoding; empty if none is."""
     foreign = [line for _, line in taken if line.foreign]
     if not foreign:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,6 +15,7 @@ from aemon.sources.csv.places import Place, is_still_there
 from aemon.sources.csv.starts import Taken, place_behind
 from aemon.sources.csv.tables import FILE_LINE, Tables
 from aemon.sources.csv.tags import Tag, Times, Values, rounded_down
+from aemon.sources.file_systems.opening import FilePath
 from aemon.times.event_times import EARLIEST
 
 _LINES_AT_ONCE = 10_000
@@ -36,7 +36,7 @@ class TagScan:
         latest: times later than this are a slip.
     """
 
-    path: Path
+    path: FilePath
     name: str
     text: CsvText
     tables: Tables

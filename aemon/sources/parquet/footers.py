@@ -3,20 +3,25 @@
 import os
 from dataclasses import dataclass
 from hashlib import blake2b
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aemon.errors import SourceConfigError, SourceError
 from aemon.sources.csv.files import check_plain
+from aemon.sources.file_systems.opening import FilePath, State
+from aemon.sources.file_systems.opening import state_of as state_at
+from aemon.sources.file_systems.remote_path import RemotePath
 from aemon.sources.parquet.columns import split_by_type
 
 MAGIC, ENCRYPTED = b"PAR1", b"PARE"
 MOST_COLUMNS = 10_000  # as of CSV files
 BROKEN = (pa.ArrowException, OSError, EOFError)
 """What pyarrow raises of a file that it cannot read."""
+
+NEAR_BYTES, FAR_BYTES = 1 << 16, 1 << 18
+"""So much of a column is read at a time, from a disk and from a file system far away."""
 
 _END_BYTES = 8  # the footer's length and the magic number
 _SAMPLE_BYTES = 65_536
@@ -47,20 +52,19 @@ class Footer:
     mark: str
 
 
-def state_of(path: Path) -> tuple[int, int, int]:
-    """Return what changes whenever a file does.
+def state_of(path: FilePath, *, now: bool = False) -> State:
+    """Return what changes whenever a file does; with `now`, what a listing said does not do.
 
     Raises:
         SourceError: it cannot be looked at.
     """
     try:
-        found = path.stat()
+        return state_at(path, now=now)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror or error}") from None
-    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def read_footer(path: Path) -> Footer:
+def read_footer(path: FilePath) -> Footer:
     """Return what a file says of itself.
 
     Raises:
@@ -71,10 +75,13 @@ def read_footer(path: Path) -> Footer:
     """
     try:
         check_plain(path)
-        with path.open("rb") as file:
-            mark = _mark_of(path, file)
-            with open_parquet(path) as parquet:
+        with path.open_ranges() if isinstance(path, RemotePath) else path.open("rb") as file:
+            mark = _mark_of(path, cast("BinaryIO", file))
+            parquet = open_parquet(path)
+            try:
                 return _footer_of(path, parquet, mark)
+            finally:
+                parquet.close(force=True)  # also what aemon itself opened
     except pa.ArrowException as error:
         raise damaged(path, error) from None
     except OSError as error:
@@ -83,19 +90,23 @@ def read_footer(path: Path) -> Footer:
         raise SourceError(f"{path}: {error.strerror or error}") from None
 
 
-def open_parquet(path: Path) -> Any:
+def open_parquet(path: FilePath) -> Any:
     """Open a file such that little of it is held in memory at once.
 
     Raises:
         Exception: one of `BROKEN`.
     """
     # A row group is read column by column through buffers; nothing is fetched in advance.
+    far = isinstance(path, RemotePath)
     return pq.ParquetFile(
-        path, pre_buffer=False, buffer_size=1 << 16, coerce_int96_timestamp_unit="us"
+        path.open_ranges() if isinstance(path, RemotePath) else path,
+        pre_buffer=False,
+        buffer_size=FAR_BYTES if far else NEAR_BYTES,
+        coerce_int96_timestamp_unit="us",
     )
 
 
-def damaged(path: Path, error: BaseException) -> IncompleteError:
+def damaged(path: FilePath, error: BaseException) -> IncompleteError:
     """Return the error of a file whose content cannot be understood."""
     why = " ".join(str(error).split())[:200]
     return IncompleteError(
@@ -105,7 +116,7 @@ def damaged(path: Path, error: BaseException) -> IncompleteError:
     )
 
 
-def _footer_of(path: Path, parquet: Any, mark: str) -> Footer:
+def _footer_of(path: FilePath, parquet: Any, mark: str) -> Footer:
     metadata = parquet.metadata
     schema = parquet.schema_arrow
     columns, left_out = split_by_type(schema)
@@ -132,7 +143,7 @@ def _repeats(names: list[str]) -> bool:
     return len(set(names)) < len(names)
 
 
-def _mark_of(path: Path, file: BinaryIO) -> str:
+def _mark_of(path: FilePath, file: BinaryIO) -> str:
     """Return what tells a file's content from others: its footer, and samples of its data.
 
     Footers alone may be alike, where no statistics are written.

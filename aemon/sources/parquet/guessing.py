@@ -1,15 +1,14 @@
 """A first configuration for Parquet files: roles, by the first records of one."""
 
-from pathlib import Path
-
 from aemon.errors import SourceConfigError
 from aemon.sources.csv.files import find_files
+from aemon.sources.file_systems.opening import FilePath
 from aemon.sources.guesses import SAMPLE, Guesses, guess_of_files
 from aemon.sources.parquet.opening import need_pyarrow
 from aemon.sources.parquet.settings import ENDINGS
 
 
-def holds_parquet(path: Path) -> bool:
+def holds_parquet(path: FilePath) -> bool:
     """Return whether a path means Parquet files: by their names, or by how the file begins."""
     if path.name.lower().endswith(ENDINGS):
         return True
@@ -22,7 +21,7 @@ def holds_parquet(path: Path) -> bool:
         return False
 
 
-def guess_files(path: Path) -> Guesses:
+def guess_files(path: FilePath) -> Guesses:
     """Return a monitor for a file, a folder or a pattern.
 
     Raises:

@@ -1,13 +1,13 @@
 """The Parquet files that a path means: what they say of themselves, and pieces of their rows."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from aemon.sources.csv.files import find_files
+from aemon.sources.file_systems.opening import FilePath, State
 from aemon.sources.parquet.footers import Footer, IncompleteError, damaged, read_footer, state_of
 from aemon.sources.parquet.places import Place
 from aemon.sources.parquet.rows import ROWS_AT_ONCE, RowReader
@@ -15,7 +15,6 @@ from aemon.sources.parquet.settings import ENDINGS
 from aemon.sources.parquet.tables import Tables
 
 _MOST_NAMES = 5  # in a message
-_State = tuple[int, int, int]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,12 +43,12 @@ class ManyFiles:
         paths: of the files, by name, with those that are not complete.
     """
 
-    def __init__(self, path: Path, tables: Tables) -> None:
-        self.paths: dict[str, Path] = {}
+    def __init__(self, path: FilePath, tables: Tables) -> None:
+        self.paths: dict[str, FilePath] = {}
         self._path = path
         self._tables = tables
-        self._footers: dict[Path, tuple[_State, Footer]] = {}
-        self._reader: tuple[Path, _State, RowReader] | None = None  # goes on in the next read
+        self._footers: dict[FilePath, tuple[tuple[State, State], Footer]] = {}  # listed, then asked
+        self._reader: tuple[FilePath, State, RowReader] | None = None  # goes on in the next read
 
     def look(self) -> Look:
         """Find the files and read the footers of those that are new or have changed.
@@ -90,14 +89,14 @@ class ManyFiles:
             IncompleteError: they cannot be read at the moment.
         """
         path = self.paths[name]
-        state = self._footers[path][0]
+        state = self._footers[path][0][1]
         reader = self._reader_at(path, state, start.rows) if goes_on else None
         if reader is None:
             top = _top_of(self._tables.names(footer), footer)
             reader = RowReader(path, footer, top, start.rows)
         try:
             arrow = reader.take(count)
-            if state_of(path) != state:
+            if state_of(path, now=True) != state:
                 raise damaged(path, OSError("it was changed while it was read"))
         except IncompleteError:
             reader.close()
@@ -108,7 +107,7 @@ class ManyFiles:
             reader.close()
         return self._tables.make(arrow, footer, start, (name, path))
 
-    def _reader_at(self, path: Path, state: _State, row: int) -> RowReader | None:
+    def _reader_at(self, path: FilePath, state: State, row: int) -> RowReader | None:
         """Hand over the open file if it stands at this row; close it if not."""
         if self._reader is None:
             return None
@@ -162,11 +161,13 @@ class ManyFiles:
             self._reader[2].close()
             self._reader = None
 
-    def _footer(self, path: Path) -> Footer:
+    def _footer(self, path: FilePath) -> Footer:
         state = state_of(path)
-        if self._footers.get(path, (None,))[0] != state:
-            self._footers[path] = state, read_footer(path)
-        return self._footers[path][1]
+        known = self._footers.get(path)
+        if known is None or known[0][0] != state or not state.certain:
+            asked = state_of(path, now=True)
+            known = self._footers[path] = (state, asked), read_footer(path)
+        return known[1]
 
 
 def _is_hidden(name: str) -> bool:
@@ -175,7 +176,7 @@ def _is_hidden(name: str) -> bool:
     >>> _is_hidden("_temporary/0/part-0.parquet"), _is_hidden("pump=1/part-0.parquet")
     (True, False)
     """
-    return any(part.startswith(("_", ".")) for part in Path(name).parts)
+    return any(part.startswith(("_", ".")) for part in name.split("/"))
 
 
 def _top_of(names: tuple[str, ...], footer: Footer) -> tuple[str, ...]:

@@ -2,13 +2,13 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from aemon.errors import SourceConfigError
 from aemon.sources.csv.moved_files import KNOW_BY_KEY
+from aemon.sources.file_systems.opening import FilePath
 from aemon.sources.parquet.footers import Footer
 from aemon.sources.parquet.places import MOST_MISSING, Place
 
@@ -70,7 +70,7 @@ class Starts:
         self._mark_of = mark_of
 
     def find(
-        self, file: tuple[str, Path], footer: Footer, places: Mapping[str, Place]
+        self, file: tuple[str, FilePath], footer: Footer, places: Mapping[str, Place]
     ) -> tuple[Place, str]:
         """Return where reading begins, and what to warn of.
 
@@ -115,7 +115,7 @@ class Starts:
             (row for row in rows[::-1].tolist() if self._mark_of(name, row) == place.last), None
         )
 
-    def _refuse_known(self, name: str, path: Path, place: Place, *, above: bool) -> None:
+    def _refuse_known(self, name: str, path: FilePath, place: Place, *, above: bool) -> None:
         """Refuse a file unless all its records are later than those that were read."""
         if above:
             raise SourceConfigError(

@@ -1,10 +1,10 @@
 """Rows of one Parquet file, read in pieces."""
 
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from aemon.sources.file_systems.opening import FilePath
 from aemon.sources.parquet.footers import BROKEN, Footer, damaged, open_parquet
 
 ROWS_AT_ONCE = 10_000
@@ -28,7 +28,9 @@ class RowReader:
         IncompleteError: the file cannot be read.
     """
 
-    def __init__(self, path: Path, footer: Footer, columns: tuple[str, ...], start: int) -> None:
+    def __init__(
+        self, path: FilePath, footer: Footer, columns: tuple[str, ...], start: int
+    ) -> None:
         self.at = start
         self._path = path
         self._held: Any = None  # rows that were read and not taken
@@ -78,4 +80,4 @@ class RowReader:
     def close(self) -> None:
         """Close the file."""
         self._held = None
-        self._file.close()
+        self._file.close(force=True)  # also what aemon itself opened

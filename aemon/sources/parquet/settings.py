@@ -1,37 +1,30 @@
 """The settings of Parquet files."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from aemon.config.source_settings import FORMAT, TIME, TimeFormat, TwoColumns
 from aemon.config.values.times import TimeZone
-from aemon.sources.csv.settings import FromPath, ShortPath
-from aemon.sources.readings.settings import ReadingsSettings
+from aemon.sources.csv.settings import FromPath
+from aemon.sources.file_systems.settings import PathOrAddress, StoredFiles
 
 ENDINGS = (".parquet", ".parq", ".pq")
 """Which files of a folder are read, in capitals or not; a pattern may name others."""
 
 
-def _is_local(path: object) -> object:
-    if "://" in str(path):
-        raise ValueError(
-            "is no address: Parquet is read from files of this machine; mount the bucket or the "
-            "server's folder (rclone mount, s3fs, sshfs), or copy the files here (rclone copy)"
-        )
-    return path
-
-
-class ParquetSource(ReadingsSettings):
+class ParquetSource(StoredFiles):
     """A Parquet file that is replaced by longer ones, or a folder of Parquet files."""
 
     opened_by: ClassVar[str] = "aemon.sources.parquet.opening:open_files"
-    where_not_what: ClassVar[frozenset[str]] = frozenset({"timezone", "time_format", "columns"})
+    where_not_what: ClassVar[frozenset[str]] = frozenset(
+        {"timezone", "time_format", "columns", "storage"}
+    )
 
     kind: Literal["parquet"] = "parquet"
-    path: Annotated[ShortPath, BeforeValidator(_is_local)] = Field(
+    path: PathOrAddress = Field(
         description="a file, a folder whose *.parquet files are read in name order, or a pattern "
-        "such as exports/**/*.parquet"
+        "such as exports/**/*.parquet; or such an address: s3://bucket/exports"
     )
     time: str | TwoColumns = Field(description=TIME)
     key: str | None = Field(None, description="column that identifies a record; default file:row")

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import ceil
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +14,7 @@ from aemon.frame import Roles
 from aemon.records import Watermark
 from aemon.sources.csv.telling_apart import MOST_COMPARED, RECORDS_COMPARED, sample_of
 from aemon.sources.csv.telling_apart import check_apart as check_samples
+from aemon.sources.file_systems.opening import FilePath, close_path, open_path
 from aemon.sources.parquet.footers import Footer, IncompleteError
 from aemon.sources.parquet.many_files import ManyFiles
 from aemon.sources.parquet.places import Place, as_position, order_in, places_in
@@ -42,9 +42,9 @@ class ParquetFiles:
     in_order_of_arrival = True
 
     def __init__(self, settings: ParquetSource) -> None:
-        self._path = settings.path
+        self._path = open_path(settings)
         self._tables = Tables(settings)
-        self._files = ManyFiles(settings.path, self._tables)
+        self._files = ManyFiles(self._path, self._tables)
         self._starts = Starts(
             keyed=self._tables.keyed, times_of=self._files.times_of, mark_of=self._files.mark_of
         )
@@ -170,8 +170,9 @@ class ParquetFiles:
         return f"parquet {self._path}"
 
     def close(self) -> None:
-        """Close the file that is read at the moment."""
+        """Close the file that is read at the moment, and the connection to its file system."""
         self._files.close()
+        close_path(self._path)
 
     def _look(
         self, mark: Watermark | None, *, learn: bool = True
@@ -302,7 +303,7 @@ class Reading:
     notes: list[str] = field(default_factory=list)  # said of a first look alone
 
 
-def _out_of_order(path: Path, times: npt.NDArray[np.datetime64]) -> str:
+def _out_of_order(path: FilePath, times: npt.NDArray[np.datetime64]) -> str:
     """Return a warning where rows are not in the order of their times; empty if they are."""
     there = times[~np.isnat(times)]
     back = int((np.diff(there) < np.timedelta64(0)).sum()) if len(there) else 0

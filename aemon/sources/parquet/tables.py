@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import pandas as pd
 from aemon.errors import SourceConfigError
 from aemon.frame import Roles
 from aemon.sources.csv.settings import FromPath
+from aemon.sources.file_systems.opening import FilePath
 from aemon.sources.parquet.columns import as_table
 from aemon.sources.parquet.footers import Footer
 from aemon.sources.parquet.places import Place
@@ -57,7 +57,7 @@ class Tables:
             time_format=settings.time_format,
         )
 
-    def check(self, path: Path, footer: Footer) -> None:
+    def check(self, path: FilePath, footer: Footer) -> None:
         """Refuse a file that lacks a role's column.
 
         Raises:
@@ -94,7 +94,7 @@ class Tables:
         return tuple(name for name in footer.columns if name in wanted)
 
     def make(
-        self, arrow: Any, footer: Footer, place: Place, file: tuple[str, Path]
+        self, arrow: Any, footer: Footer, place: Place, file: tuple[str, FilePath]
     ) -> tuple[pd.DataFrame, npt.NDArray[np.datetime64]]:
         """Return N rows as records, and their times (N,).
 
@@ -138,7 +138,7 @@ class Tables:
         text = json.dumps(cells, sort_keys=True)
         return hashlib.blake2b(text.encode(errors="replace"), digest_size=8).hexdigest()
 
-    def _entity(self, path: Path, name: str) -> str:
+    def _entity(self, path: FilePath, name: str) -> str:
         found = self._pattern.search(name) if self._pattern is not None else None
         if found is None:
             raise SourceConfigError(
