@@ -1,4 +1,4 @@
-"""Settings that make records of readings, for every kind of source that can be read again."""
+"""Settings that make records of readings, for every kind of replayable source."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -18,7 +18,7 @@ _ZERO = ("0", "0s", "0m", "0h", "0ms", "0d", 0)
 
 
 class Pivot(Settings):
-    """How a long table, with a reading a row, says which column a reading belongs to."""
+    """The columns of a long table, with one reading in each row, that hold tag and value."""
 
     name: Name = Field(description="column with the name of the tag; each tag becomes a column")
     value: Name = Field(description="column with the value of the reading")
@@ -28,7 +28,7 @@ class Pivot(Settings):
 
 
 class Bucket(Settings):
-    """How readings of a stretch of time become one record of an entity."""
+    """Rules that make one record of an entity from its readings in a period of time."""
 
     every: Duration = Field(
         description="length of a bucket; buckets begin at its multiples, counted from 1970 in UTC"
@@ -40,7 +40,7 @@ class Bucket(Settings):
         "numbers, the last of anything else",
     )
     offset: Duration | None = Field(
-        None, description="buckets begin so much later; shorter than every"
+        None, description="how much later buckets begin; shorter than every"
     )
     wait: Duration = Field(
         WAIT, description="how long after its end a bucket waits for late readings"
@@ -78,45 +78,45 @@ def _as_bucket(given: object) -> object:
 
 
 class Quality(Settings):
-    """Which readings count, where a column says how good each of them is."""
+    """The column with the quality of readings, and the qualities that count."""
 
     column: Name = Field(description="column with the quality of a reading")
     good: tuple[int | str | bool, ...] = Field(
         (192,),
         min_length=1,
-        description="qualities of readings that count; all others are missing. 192 is good in OPC",
+        description="qualities that count; all other readings are missing. 192 is good in OPC",
     )
 
 
 class Hold(Settings):
-    """What fills a gap: the last reading, for a while."""
+    """The rule that fills a gap with the last reading, for a while."""
 
     hold: Duration = Field(
-        description="the last reading stands in for missing ones for so long, and no longer: 5m"
+        description="longest time for which the last reading fills in for missing readings: 5m"
     )
 
 
 class ReadingsSettings(SourceSettings):
-    """The settings of a source that can be read again: its rows may be readings."""
+    """The settings of a replayable source, whose rows may be readings."""
 
     pivot: Pivot | None = Field(
         None,
-        description="for a long table, with a row for each reading: which column names the tag, and "
-        "which has the value",
+        description="for a long table, with a row for each reading: the columns with the name of "
+        "the tag and with the value",
     )
     bucket: Annotated[Bucket | None, BeforeValidator(_as_bucket)] = Field(
         None,
-        description="make one record of the readings of an entity in such a time: 1m; judged once "
-        "the time is over",
+        description="length of the time whose readings of an entity make one record: 1m; the "
+        "record is judged once the time is over",
     )
     quality: Quality | None = Field(
-        None, description="column that says how good a reading is, and which values are good"
+        None, description="column with the quality of a reading, and the values that are good"
     )
 
     gaps: dict[str, Literal["missing"] | Hold] | None = Field(
         None,
-        description="column -> what becomes of it where a record has no reading: missing (default), or "
-        "{hold: 5m}, its last reading for so long",
+        description="column -> its value in a record without a reading: missing (default), or "
+        "{hold: 5m}, its last reading for that time",
     )
 
     @field_validator("gaps", mode="before")
@@ -129,7 +129,7 @@ class ReadingsSettings(SourceSettings):
 
     @property
     def holds_readings(self) -> bool:
-        """Whether rows are readings, of which records have to be made."""
+        """Whether rows are readings, from which records must be made."""
         return self.pivot is not None or self.bucket is not None
 
     @model_validator(mode="after")
@@ -141,33 +141,33 @@ class ReadingsSettings(SourceSettings):
                 # A tag may be the key: it is unique beside the time.
                 if role is not None and (key, role) != ("name", "key"):
                     raise AtKeyError(
-                        ("pivot", key), f"{column} is the column of the {role} already"
+                        ("pivot", key), f"{column} is already the column of the {role}"
                     )
             if self.pivot.name == self.pivot.value:
-                raise AtKeyError(("pivot", "value"), "is the column of the names already")
+                raise AtKeyError(("pivot", "value"), "is already the column of the names")
         for key in ("quality", "gaps"):
             if getattr(self, key) and not self.holds_readings:
-                raise AtKeyError(key, "takes pivot or bucket beside it")
+                raise AtKeyError(key, "needs pivot or bucket too")
         _check_held(self)
         if self.quality is not None and self.quality.column in taken:
             role = taken[self.quality.column]
             raise AtKeyError(
-                ("quality", "column"), f"{self.quality.column} is the column of the {role} already"
+                ("quality", "column"), f"{self.quality.column} is already the column of the {role}"
             )
         return self
 
 
 def _check_held(settings: ReadingsSettings) -> None:
-    """Refuse to hold what counts readings: a gap in it is no number at all."""
+    """Raise an error if a sum, count or increase should be held: only a reading can be held."""
     ways = settings.bucket.aggregate if settings.bucket is not None else {}
     for column, gap in (settings.gaps or {}).items():
         way = ways if isinstance(ways, str) else ways.get(column)
         if isinstance(gap, Hold) and way in _OF_THE_BUCKET:
-            raise AtKeyError(("gaps", column), f"the {way} of a bucket before cannot be held")
+            raise AtKeyError(("gaps", column), f"the {way} of an earlier bucket cannot be held")
 
 
 def _columns_of(settings: SourceSettings) -> Mapping[str, str]:
-    """Return which columns identify a row: name -> its role."""
+    """Return the columns that identify a row: name -> role."""
     found: dict[str, str] = {}
     for role in ("time", "key", "entity"):
         value: Any = getattr(settings, role, None)
