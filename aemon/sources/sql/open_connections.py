@@ -85,7 +85,7 @@ class OpenConnections:
 
 
 def _cancel(connection: Any) -> None:
-    with suppress(Exception):  # otherwise the query ends after its timeout
+    with suppress(Exception):  # otherwise the query ends later: timeout, or check of the client
         if hasattr(connection, "cancel_safe"):  # psycopg
             connection.cancel_safe(timeout=CANCEL_SECONDS)
         elif hasattr(connection, "interrupt"):  # SQLite

@@ -142,7 +142,7 @@ class SqlTable:
         )
 
     def hides(self, mark: Watermark | None) -> bool:
-        """Return whether rows may appear behind a watermark unnoticed, also by missing keys."""
+        """Return whether late rows may appear that neither new nor missing keys would show."""
         position = position_of(mark)
         if not position or position.get(RELOADED):
             return False
