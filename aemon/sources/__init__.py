@@ -1,1 +1,1 @@
-"""Where records come from: one file per kind, behind the one protocol in `source.py`."""
+"""Sources of records: one folder for each kind, all behind the protocols in `source.py`."""

@@ -1,4 +1,7 @@
-"""What has arrived and was not handed over yet: bounded, and what is lost is counted."""
+"""Items of a stream that have arrived and are not handed over yet; their number is bounded.
+
+Items that are lost are counted.
+"""
 
 import threading
 from collections import deque
@@ -10,7 +13,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Piece(Generic[Item]):
-    """Some of what had arrived: the items, oldest first; see `Arrived` for `more` and `lost`."""
+    """Some of the items that have arrived, oldest first; see `Arrived` for `more` and `lost`."""
 
     items: list[Item]
     more: bool
@@ -18,10 +21,10 @@ class Piece(Generic[Item]):
 
 
 class Arrivals(Generic[Item]):
-    """A queue between the threads of a stream and whoever takes its records.
+    """A queue between the threads of a stream and the thread that takes its records.
 
     Args:
-        most: items held; when one more arrives, the oldest is dropped and counted as lost.
+        most: maximum number of items held; the next item drops the oldest, counted as lost.
     """
 
     def __init__(self, most: int) -> None:
@@ -30,7 +33,7 @@ class Arrivals(Generic[Item]):
         self._lock = threading.Lock()
 
     def put(self, item: Item) -> None:
-        """Add what has just arrived."""
+        """Add an item that has just arrived."""
         with self._lock:
             self._lost += len(self._items) == self._items.maxlen
             self._items.append(item)

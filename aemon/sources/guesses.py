@@ -1,4 +1,4 @@
-"""What a first configuration says of a source, guessed from a look at it, with the reasons."""
+"""Keys of a source for a first configuration, guessed from its first records, with the reasons."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -19,10 +19,10 @@ from aemon.times.text_times import is_date_alone
 Times = npt.NDArray[np.datetime64]
 
 SAMPLE = 2_000
-"""Records looked at."""
+"""Records read to guess from."""
 
 MOST_GUESSED = 5
-"""Monitors in a first configuration; what else there is stands in a comment."""
+"""Monitors in a first configuration; further tables or series are listed in a comment."""
 
 _READABLE = 0.95  # share of a column's values that must be times
 _MOST_ENTITIES = 200
@@ -45,15 +45,15 @@ _TIME_OF_DAY = re.compile(r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[AaPp][Mm])?")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Guess:
-    """A monitor as a first configuration names it.
+    """A monitor of a first configuration.
 
     Attributes:
         monitor: its name.
         source: the keys of its source and their values, in the order in which they are written.
-        because: by key, why it was guessed.
+        because: the reason of each guess, by key.
         score_every: how often to score.
-        notes: what a person should know, a sentence each.
-        exclude: columns that look like labels: nothing may be learned from them.
+        notes: sentences that a person should read.
+        exclude: columns that look like labels: a detector must not train on them.
     """
 
     monitor: str
@@ -66,11 +66,11 @@ class Guess:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Guesses:
-    """What a look at a source brought.
+    """All guesses about a source.
 
     Attributes:
         monitors: at least one.
-        left: what was seen beside them and is not watched, by name.
+        left: names of further tables or series that are not watched.
     """
 
     monitors: tuple[Guess, ...]
@@ -82,9 +82,9 @@ class GuessedTime:
     """The column of event times.
 
     Attributes:
-        name: of the column; of two where the time of day has its own.
-        because: why.
-        times: (N,) as they are read.
+        name: of the column; two names where the time of day has its own column.
+        because: the reason of the guess.
+        times: (N,) event times of the sample, as aemon reads them.
     """
 
     name: str | list[str]
@@ -93,22 +93,22 @@ class GuessedTime:
 
 
 def guess_time(sample: pd.DataFrame) -> GuessedTime | None:
-    """Return the column that holds event times; None where none does.
+    """Return the column that holds event times; None if no column does.
 
-    A column of numbers is taken only where its name speaks of time.
+    A column of numbers counts only if its name says that it holds times.
     """
     found: list[tuple[int, GuessedTime]] = []
     for name in map(str, sample):
         column = sample[name]
-        speaks = bool(_TIME_NAME.search(name))
-        if not speaks and not _is_text_or_time(column):
+        has_time_name = bool(_TIME_NAME.search(name))
+        if not has_time_name and not _is_text_or_time(column):
             continue
         times = event_times(column, "UTC")
         share = 1 - float(np.isnat(times).mean()) if len(times) else 0.0
         if share < _READABLE:
             continue
         because = f"holds times in {share:.0%} of {len(times)} records looked at"
-        rank = -2 * speaks - pd.api.types.is_datetime64_any_dtype(column)
+        rank = -2 * has_time_name - pd.api.types.is_datetime64_any_dtype(column)
         found.append((rank, GuessedTime(name=name, because=because, times=times)))
     if not found:
         return None
@@ -119,16 +119,17 @@ def guess_time(sample: pd.DataFrame) -> GuessedTime | None:
 def guess_entity(
     sample: pd.DataFrame, times: Times, others: Sequence[str]
 ) -> tuple[str, str] | None:
-    """Return the column that names what records belong to, and why; None where there seems none.
+    """Return the column that names the entity of a record, and the reason; None if none seems to.
 
-    Either several records of one time differ in it, or its name says so.
+    Either records of the same time differ in the column, or its name is that of an entity.
 
     Args:
         sample: N records.
         times: (N,) their times.
-        others: columns that have another part already.
+        others: columns that already have another role.
     """
-    repeated = bool(pd.Series(times).duplicated().mean() > 0.01)  # noqa: PLR2004 -- some chance ones
+    # Up to 1 % of equal times are chance.
+    repeated = bool(pd.Series(times).duplicated().mean() > 0.01)  # noqa: PLR2004 -- see above
     named: tuple[str, str] | None = None
     for name in map(str, sample):
         column = sample[name]
@@ -139,18 +140,18 @@ def guess_entity(
             continue
         pairs = pd.DataFrame({"time": times, "entity": column.to_numpy()})
         if repeated and not pairs.duplicated().any():
-            return name, f"records of one time differ in it; {count} different values"
+            return name, f"records of the same time differ in it; {count} different values"
         if named is None and _ENTITY_NAME.search(name):
             named = name, f"by its name; {count} different values in {len(sample)} records"
     return named
 
 
 def guess_pause(times: Times) -> tuple[timedelta, str]:
-    """Return how often to score records of such times (N,), and why."""
-    there = np.unique(times[~np.isnat(times)])
-    if len(there) < 2:  # noqa: PLR2004 -- a pause is between two
+    """Return how often to score records with these times (N,), and the reason."""
+    present = np.unique(times[~np.isnat(times)])
+    if len(present) < 2:  # noqa: PLR2004 -- a pause is between two
         return timedelta(minutes=1), ""
-    steps = np.diff(there).astype("timedelta64[us]").astype(np.int64)
+    steps = np.diff(present).astype("timedelta64[us]").astype(np.int64)
     usual = timedelta(microseconds=float(np.median(steps)))
     chosen = next((one for one in _PAUSES if one >= usual), _PAUSES[-1])
     rounded = timedelta(seconds=round(usual.total_seconds())) or usual
@@ -158,7 +159,7 @@ def guess_pause(times: Times) -> tuple[timedelta, str]:
 
 
 def monitor_name(text: str, taken: Sequence[str] = ()) -> str:
-    """Return a plain name for a monitor, another than those taken.
+    """Return a plain name for a monitor that differs from the names already taken.
 
     >>> monitor_name("public.Pump readings!")
     'Pump_readings'
@@ -176,7 +177,7 @@ def monitor_name(text: str, taken: Sequence[str] = ()) -> str:
 
 
 def carry_no_zone(column: pd.Series) -> bool:
-    """Return whether times of a column are without zone, so that one has to be taken for granted."""
+    """Return whether the times of a column have no zone, so that aemon must assume one."""
     if isinstance(column.dtype, pd.DatetimeTZDtype) or pd.api.types.is_numeric_dtype(column):
         return False
     texts = column.dropna().astype(str).head(20)
@@ -188,12 +189,12 @@ def _is_text_or_time(column: pd.Series) -> bool:
         return True
     if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
         return False
-    there = column.dropna()
-    return bool(len(there)) and bool(pd.to_numeric(there, errors="coerce").isna().all())
+    present = column.dropna()
+    return bool(len(present)) and bool(pd.to_numeric(present, errors="coerce").isna().all())
 
 
 def _with_time_of_day(sample: pd.DataFrame, found: GuessedTime) -> GuessedTime:
-    """Return a column of dates together with the one of their time of day, where there is one."""
+    """Return a column of dates together with the column of their time of day, if there is one."""
     name = str(found.name)
     dates = sample[name].dropna().astype(str).head(50)
     if not dates.map(is_date_alone).all():
@@ -203,7 +204,7 @@ def _with_time_of_day(sample: pd.DataFrame, found: GuessedTime) -> GuessedTime:
         if other != name and len(texts) and texts.map(_TIME_OF_DAY.fullmatch).notna().all():
             both = pd.Series(sample[name].astype(str) + " " + sample[other].astype(str))
             times = event_times(both, "UTC")
-            because = "dates, and their time of day in a column of its own"
+            because = "dates, with the time of day in a second column"
             return GuessedTime(name=[name, other], because=because, times=times)
     return found
 
@@ -216,14 +217,14 @@ def guess_of_files(
     *,
     also: str = "",
 ) -> Guesses:
-    """Return a monitor for files, by the first records of the first one.
+    """Return a monitor for files, guessed from the first records of the first file.
 
     Args:
         path: a file, a folder or a pattern.
-        files: those that it means.
+        files: the files that the path names.
         sample: the first records.
-        keys: of the source, beside its path and its roles; its kind is the first of them.
-        also: what else several files may be, beside one for each device.
+        keys: of the source, beside its path and its roles; the first key is its kind.
+        also: another meaning of several files, beside one file for each device.
 
     Raises:
         SourceConfigError: no column holds times.
@@ -233,8 +234,8 @@ def guess_of_files(
     if found is None:
         raise SourceConfigError(
             f"{first}: no column holds times that can be read in one way only",
-            todo=f"there are: {', '.join(map(str, sample))}; write the source by hand, with a "
-            "time_format",
+            todo=f"the columns are: {', '.join(map(str, sample))}; write the source by hand, with "
+            "a time_format",
         )
     times = [found.name] if isinstance(found.name, str) else found.name
     kind, more = keys["kind"], {name: value for name, value in keys.items() if name != "kind"}
@@ -247,8 +248,8 @@ def guess_of_files(
     notes = zone_notes(sample[times[0]])
     if len(files) > 1:
         notes.append(
-            f"{len(files)} files are read, and {first.name} was looked at: with one for each "
-            f"device, entity: {{from_path: ...}}{also}"
+            f"{len(files)} files are read; these keys are guessed from {first.name}. With one file "
+            f"for each device, write entity: {{from_path: ...}}{also}"
         )
     guess = Guess(
         monitor=monitor_name(path.stem.replace(".", "_").strip("*") or path.parent.name),
@@ -262,14 +263,14 @@ def guess_of_files(
 
 
 def zone_notes(column: "pd.Series[Any]") -> list[str]:
-    """Return what to say of the zone of a column of times."""
+    """Return the note about the time zone of a column of times, if one is needed."""
     if carry_no_zone(column):
-        return ["times carry no zone: UTC is taken for granted, or say timezone"]
+        return ["times carry no zone: aemon assumes UTC; for another zone, set timezone"]
     return []
 
 
 def guess_labels(sample: pd.DataFrame) -> tuple[str, ...]:
-    """Return the columns that look like labels: by their names, and because they hold few values."""
+    """Return the columns that look like labels: by their names and their few different values."""
     return tuple(
         str(name)
         for name in sample

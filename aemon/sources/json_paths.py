@@ -4,10 +4,10 @@ import re
 from typing import Any
 
 JsonPath = tuple[str | int, ...]
-"""The members and places that lead to a value, from the outermost one on."""
+"""The names and positions that lead to a value, outermost first."""
 
 ABSENT = object()
-"""What `value_at` returns where a path leads nowhere."""
+"""Returned by `value_at` for a path that leads to no value."""
 
 MOST_STEPS = 32
 
@@ -28,17 +28,17 @@ def read_path(text: str) -> JsonPath:
     ('values', 0, 'flow rate')
 
     Raises:
-        ValueError: the text is no such path.
+        ValueError: the text is not such a path.
     """
     if not text.startswith("$"):
-        raise ValueError(f"{text!r} is no JSON path: it must begin with $, such as $.flow")
+        raise ValueError(f"{text!r} is not a JSON path: a path must begin with $, such as $.flow")
     steps: list[str | int] = []
     at = 1
     while at < len(text):
         step = _STEP.match(text, at)
         if step is None:
             raise ValueError(
-                f"{text!r} cannot be understood from {text[at:]!r} on: a path is made of .name, [0] and "
+                f"{text!r} cannot be read from {text[at:]!r} on: a path consists of .name, [0] and "
                 "['any name'], and names one value; wildcards, slices, filters and .. are not supported"
             )
         place = step["place"]
@@ -52,7 +52,7 @@ def read_path(text: str) -> JsonPath:
 
 
 def value_at(path: JsonPath, document: Any) -> Any:
-    """Return the value that a path leads to, `ABSENT` where it leads nowhere.
+    """Return the value that a path leads to; `ABSENT` if it leads to no value.
 
     >>> value_at(("values", 0), {"values": [4.0]}), value_at(("flow",), [1]) is ABSENT
     (4.0, True)

@@ -7,7 +7,7 @@ from typing import Any
 from aemon.sources.json_paths import ABSENT, JsonPath, value_at
 
 MOST_COLUMNS = 1_000
-"""Column names that messages bring, in all: a message may hold any name."""
+"""Different column names accepted from all messages together: a message may hold any name."""
 
 NOT_TEXT, NOT_JSON, NOT_PLAIN = "not_text", "not_json", "not_plain"
 NO_VALUE, TOO_MANY_COLUMNS = "no_value", "too_many_columns"
@@ -19,7 +19,7 @@ class UnreadableMessageError(Exception):
 
 
 class ColumnNames:
-    """The column names that messages have brought so far, at most `MOST_COLUMNS`."""
+    """The column names seen in messages so far, at most `MOST_COLUMNS`."""
 
     def __init__(self) -> None:
         self._known: set[str] = set()
@@ -59,20 +59,23 @@ def document_of(text: str) -> Any:
 
 
 def plain_members(path: JsonPath, document: Any) -> Iterator[tuple[str, Any]]:
-    """Return the members of an object with their values, `ABSENT` where a value is not plain."""
+    """Yield the members of an object with their values; `ABSENT` for a value that is not plain."""
     members = value_at(path, document)
     for name, value in members.items() if isinstance(members, dict) else ():
         yield name, ABSENT if isinstance(value, dict | list) else value
 
 
 def plain_value_at(path: JsonPath | None, document: Any) -> Any:
-    """Return a plain value of a document, None where there is none."""
+    """Return a plain value of a document; None if there is none."""
     value = None if path is None else value_at(path, document)
     return None if value is ABSENT or isinstance(value, dict | list) else value
 
 
 def number_in_range(value: Any) -> Any:
-    """Return a value, a whole number that no database holds as a float or None."""
+    """Return a value unchanged, except a whole number that is too large for every database.
+
+    Such a number becomes a float, or None if no float holds it either.
+    """
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= _WHOLE:
         try:
             return float(value)
@@ -82,7 +85,7 @@ def number_in_range(value: Any) -> Any:
 
 
 def _missing(_constant: str) -> None:
-    """Stand for NaN and infinities, which are no values."""
+    """Return None for NaN and infinities, which are not values of a record."""
 
 
 _DECODER = json.JSONDecoder(parse_constant=_missing)

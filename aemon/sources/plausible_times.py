@@ -1,4 +1,4 @@
-"""What every source does with the records it has read."""
+"""Which event times of the records read are plausible, and which of them is the last."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,14 +10,19 @@ from aemon.times.event_times import EARLIEST, LATEST
 Times = npt.NDArray[np.datetime64]
 
 BELIEVED_AHEAD = timedelta(days=366)
-"""A time further ahead of the clock is a slip of one, such as the year 9999 or 2099."""
+"""An event time further ahead of the clock is a mistake, such as the year 9999 or 2099."""
 
 
 def believable(times: Times, now: datetime, *, more: bool) -> int:
-    """How many of N records there are up to the last one a watermark may stand on.
+    """Return how many of N records there are up to the last one that may be the watermark.
 
-    It may not stand on a time too far ahead: all records to come would be behind it. Nor on one
-    that cannot be read (NaT), unless `more` records follow and so show that it is not the end.
+    A time too far ahead cannot be the watermark: all later records would be behind it. Nor can
+    an unreadable time (NaT), unless `more` records follow and show that it is not the end.
+
+    Args:
+        times: (N,) event times in reading order.
+        now: the time, aware.
+        more: whether the source holds records after these.
     """
     latest = np.datetime64((now + BELIEVED_AHEAD).astimezone(UTC).replace(tzinfo=None), "us")
     good = np.flatnonzero(np.where(np.isnat(times), more, times <= latest))
@@ -25,7 +30,7 @@ def believable(times: Times, now: datetime, *, more: bool) -> int:
 
 
 def last_time(times: Times) -> datetime | None:
-    """The last of N event times that can be read, aware UTC; None without one."""
+    """Return the last readable one of N event times, aware UTC; None if none is readable."""
     readable = times[~np.isnat(times) & (times >= EARLIEST) & (times <= LATEST)]
     if not len(readable):
         return None

@@ -1,4 +1,4 @@
-"""Sampling: what can only be asked for its value now is asked at a steady pace, in a thread."""
+"""Sampling in a thread at a steady pace, for values that can only be read as they are now."""
 
 import logging
 import threading
@@ -9,23 +9,23 @@ from typing import Generic
 from aemon.sources.arrivals import Arrivals, Item, Piece
 from aemon.threads import start_thread
 
-STOP_SECONDS = 10.0  # a sample that hangs is not waited for any longer
+STOP_SECONDS = 10.0  # `close` waits this long for a sample that hangs
 
 _log = logging.getLogger(__name__)
 
 
 class Sampler(Generic[Item]):
-    """A thread that takes a sample every `pause` and holds the newest until they are taken.
+    """A thread that takes a sample every `pause` and holds the newest samples until `take`.
 
     The thread starts with the first `take`. A sample that fails is logged, and the next one is
     taken after the usual pause.
 
     Args:
         name: what is sampled, for logs and for the name of the thread.
-        sample: takes one sample; None where there is nothing to hold yet, as with the first of two
-            readings that a rate compares.
+        sample: takes one sample; returns None if there is nothing to hold yet, such as at the
+            first of two readings that a rate compares.
         pause: between two samples.
-        most: samples held in memory.
+        most: maximum number of samples held in memory.
     """
 
     def __init__(
@@ -41,10 +41,10 @@ class Sampler(Generic[Item]):
         self._thread: threading.Thread | None = None
 
     def take(self, limit: int) -> Piece[Item]:
-        """Hand over at most `limit` samples that nobody took yet, oldest first.
+        """Hand over at most `limit` samples that were not handed over yet, oldest first.
 
         Raises:
-            ResourceError: the machine has no thread to give.
+            ResourceError: the machine cannot start another thread.
         """
         self._start()
         return self._arrivals.take(limit)
@@ -57,7 +57,7 @@ class Sampler(Generic[Item]):
                 self._arrivals.put(sample)
 
     def close(self) -> None:
-        """End the thread; samples that were taken before can still be taken over."""
+        """End the thread; `take` still hands over the samples taken before."""
         with self._state:
             self._stop.set()
             thread = self._thread

@@ -1,4 +1,4 @@
-"""The protocols of sources, replayable ones and streams; `tests/contract` holds all kinds to them."""
+"""The protocols of replayable sources and of streams; `tests/contract` checks all kinds."""
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
@@ -20,15 +20,15 @@ class Fetched:
 
     Attributes:
         table: records in reading order, with at least the columns of the source's roles.
-        watermark: everything up to the table's last record; the given one if there is none.
+        watermark: the position of the table's last record; unchanged if the table is empty.
         more: another read would return records at once.
-        waiting: records after the watermark that were not returned, for their time is unreadable
-            or too far ahead to be believed; a watermark behind them would hide all others.
-        warnings: what a person should know of this read, a sentence each.
-        times: (N,) the table's event times as its roles read them, where the source has read them
-            already; None where it has not.
-        unreadable: records that the source could not read and passed over, as a message shows them.
-        given_up: keys that were missing below the newest one, and are no longer looked for.
+        waiting: records after the watermark that were not returned, because their time is
+            unreadable or implausibly far ahead. A watermark behind them would hide all others.
+        warnings: sentences about this read that a person should see.
+        times: (N,) the table's event times as its roles read them; None if the source has not
+            read them yet.
+        unreadable: records that the source could not read and passed over, as text for messages.
+        given_up: keys that were missing below the newest key and are no longer looked for.
     """
 
     table: pd.DataFrame
@@ -43,7 +43,7 @@ class Fetched:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SetAside:
-    """What a stream received and could make no record of: the reason, and its beginning as text."""
+    """Received data that is not a record: the reason, and the beginning of the data as text."""
 
     reason: str
     text: str
@@ -51,21 +51,21 @@ class SetAside:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Arrived:
-    """What a stream handed over in one piece.
+    """One piece that a stream handed over.
 
     Attributes:
         table: records in order of arrival, with at least the columns of the source's roles.
         more: another call would hand over records at once.
-        lost: records that were dropped since the last call, because nobody took them in time and
-            the memory of the stream is bounded.
-        set_aside: what was received and cannot be read.
-        finish_before: the records are parts, which the inbox joins by entity and key: of two values of
-            one column the later one counts. What was received before this time is finished, and may
-            be judged. None where all records are whole.
-        note: what a later process must know of this piece, given to its `resume`; None if nothing.
-        done: called once the piece and its note are in the store, in the order of the pieces;
-            acknowledges to the other side what was received. Raises nothing. None where nobody
-            else keeps the records.
+        lost: records that were dropped since the last call, because they were not taken in time
+            and the memory of the stream is bounded.
+        set_aside: received data that cannot be read.
+        finish_before: set if the records are parts. The inbox joins parts by entity and key; of
+            two values of one column the later value counts. Records received before this time
+            are complete and may be judged. None if all records are complete.
+        note: data about this piece for `resume` of a later process; None if there is none.
+        done: called once the piece and its note are in the store, in the order of the pieces.
+            It acknowledges the piece to the other side and raises nothing. None if the other
+            side keeps no records.
     """
 
     table: pd.DataFrame
@@ -78,39 +78,40 @@ class Arrived:
 
 
 class Source(Protocol):
-    """What every source has, whichever way its records are read.
+    """The methods of every source, replayable or stream.
 
-    Nothing is connected, read or started before the first call that needs it.
+    A source connects, reads or starts nothing before the first call that needs it.
     """
 
     @property
     def roles(self) -> Roles:
-        """Return which columns identify a record."""
+        """The columns that identify a record."""
 
     def describe(self) -> str:
-        """Return the source in a few words, without secrets."""
+        """Return a short description of the source, without secrets."""
 
     def close(self) -> None:
-        """Let go of connections and threads; a second call does nothing."""
+        """Close connections and end threads; a second call does nothing."""
 
 
 class Replayable(Source, Protocol):
-    """A source whose records stay where they are: each is read again for the same watermark.
+    """A source that keeps its records: the same watermark returns the same records again.
 
-    Reads records in order, in bounded pieces, each exactly once for a moving watermark. Every read
-    raises `SourceError` when trying again may help, `SourceConfigError` when the table, file or
-    column asked for is not there. Messages name them and hold no secrets.
+    A replayable source reads records in order and in bounded pieces. With a moving watermark each
+    record is read exactly once. Every read raises `SourceError` if trying again may help, and
+    `SourceConfigError` if the configured table, file or column does not exist. Messages name it
+    and hold no secrets.
     """
 
     @property
     def in_order_of_arrival(self) -> bool:
-        """Whether records are read as they come in, so that none can appear behind a watermark."""
+        """Whether the reading order is that of arrival: no record can appear behind a watermark."""
 
     def hides(self, mark: Watermark | None) -> bool:
-        """Return whether records may appear behind a watermark, of which `fetch` hears nothing."""
+        """Return whether records may appear behind a watermark and `fetch` would not find them."""
 
     def recognises(self, mark: Watermark) -> bool:
-        """Return whether the position of a watermark is one that such a source writes."""
+        """Return whether the position of a watermark is in the form that this source writes."""
 
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
         """Return at most `limit` records after a watermark, oldest first; None: from the first."""
@@ -119,42 +120,42 @@ class Replayable(Source, Protocol):
         """Return the newest `limit` records up to a watermark (None: up to now), oldest first."""
 
     def count(self, limit: int) -> int:
-        """Return how many records there are in all, counted no further than `limit`."""
+        """Return how many records the source holds; stop counting at `limit`."""
 
 
 @runtime_checkable
 class ChecksApart(Protocol):
-    """A source that may hold records of several things, and cannot always tell which is whose."""
+    """A source that may hold records of several entities that it cannot always distinguish."""
 
     def check_apart(self) -> None:
-        """Refuse records that cannot be told apart.
+        """Raise an error if the records of different entities cannot be distinguished.
 
         Raises:
-            SourceConfigError: nothing tells which records belong together.
+            SourceConfigError: no column or key shows which records belong together.
             SourceError: the source cannot be read.
         """
 
 
 class Stream(Source, Protocol):
-    """A source that says each record once, to whoever listens: the inbox of a monitor keeps them.
+    """A source that delivers each record once; the inbox of a monitor keeps the records.
 
-    It listens from the first `take` on, in threads of its own, and holds what has arrived in
-    bounded memory. After `close` it hands over what arrived before, then nothing.
+    A stream listens from the first `take` on, in its own threads, and holds arrived records in
+    bounded memory. After `close` it hands over the records that arrived before, then nothing.
 
-    Where the other side keeps records until they are acknowledged, the stream acknowledges a piece in
-    its `done` and not before. Records that come again are handed over once, also after a restart:
-    by the notes of the newest pieces, the stream knows them.
+    If the other side keeps records until they are acknowledged, the stream acknowledges a piece
+    in its `done` and not before. Records that are delivered again are handed over once, also
+    after a restart: the stream recognises them by the notes of the newest pieces.
     """
 
     def resume(self, notes: Sequence[str], wake: Callable[[], None]) -> None:
-        """Prepare to go on where an earlier process ended; called at most once, before `take`.
+        """Prepare to continue where an earlier process ended; called at most once, before `take`.
 
-        Without this call nothing is resumed, and nothing is left behind at the other side.
+        Without this call the stream resumes nothing and leaves nothing at the other side.
 
         Args:
-            notes: of the newest pieces that are in the store, oldest first.
-            wake: may be called from any thread to have records taken at once; without it they are
-                taken within a second.
+            notes: of the newest pieces in the store, oldest first.
+            wake: requests a `take` at once, from any thread; without it, records are taken within
+                a second.
         """
 
     def take(self, limit: int) -> Arrived:
@@ -164,15 +165,15 @@ class Stream(Source, Protocol):
 
         Raises:
             SourceError: the source cannot be reached at the moment.
-            SourceConfigError: what the configuration names is not there.
+            SourceConfigError: the topic, node or table that the configuration names is missing.
         """
 
 
 _MOST_NAMES = 30  # a message stays readable
 
 
-def there(names: Iterable[str], wanted: str) -> str:
-    """What is there instead of `wanted`, the nearest name first.
+def there(names: Iterable[str], missing: str) -> str:
+    """Return a text that lists the existing names, with the name nearest to `missing` first.
 
     >>> there(["ts", "id"], "tss")
     'did you mean ts? There are: id, ts'
@@ -183,6 +184,7 @@ def there(names: Iterable[str], wanted: str) -> str:
     if not known:
         return "there are none"
     by_letters = {name.lower(): name for name in known}
-    near = [by_letters[name] for name in difflib.get_close_matches(wanted.lower(), by_letters, n=1)]
+    matches = difflib.get_close_matches(missing.lower(), by_letters, n=1)
+    near = [by_letters[name] for name in matches]
     listed = ", ".join(known[:_MOST_NAMES]) + (", ..." if len(known) > _MOST_NAMES else "")
     return f"did you mean {near[0]}? There are: {listed}" if near else f"there are: {listed}"

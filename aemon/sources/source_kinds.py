@@ -1,4 +1,4 @@
-"""From a source's settings to the source, of whichever kind."""
+"""Opening a source of any kind from its settings."""
 
 import importlib
 from collections.abc import Callable
@@ -14,15 +14,15 @@ from aemon.sources.source import ChecksApart, Replayable, Source, Stream
 
 
 def is_stream(settings: SourceSettings) -> bool:
-    """Return whether these are the settings of a stream; if not, of a replayable source."""
+    """Return True for the settings of a stream, False for those of a replayable source."""
     return settings.is_stream
 
 
 def open_replayable(settings: SourceSettings, *, clock: Clock) -> Replayable:
-    """Open a replayable source; nothing is connected or read before the first call.
+    """Open a replayable source; it connects and reads nothing before the first call.
 
     Raises:
-        SourceConfigError: the address cannot be understood, or its driver is not installed.
+        SourceConfigError: the address is not valid, or its driver is not installed.
     """
     source: Replayable = opener(settings)(settings, clock)
     if isinstance(settings, ReadingsSettings) and settings.holds_readings:
@@ -36,28 +36,28 @@ def open_stream(settings: SourceSettings, *, clock: Clock) -> Stream:
     """Open a stream; it does not listen before the first call.
 
     Raises:
-        SourceConfigError: the address cannot be understood, or its driver is not installed.
+        SourceConfigError: the address is not valid, or its driver is not installed.
     """
     stream: Stream = opener(settings)(settings, clock)
     return stream
 
 
 def check_apart(source: Source) -> None:
-    """Refuse a source whose records cannot be told apart, before anything is learned from them.
+    """Raise an error, before training, if a source mixes entities that cannot be distinguished.
 
     Raises:
-        SourceConfigError: nothing tells which records belong together.
-        SourceError: it cannot be read.
+        SourceConfigError: no column or key shows which records belong together.
+        SourceError: the source cannot be read.
     """
     if isinstance(source, ChecksApart):
         source.check_apart()
 
 
 def opener(settings: SourceSettings) -> Callable[[Any, Clock], Any]:
-    """Return the function that opens sources of a kind, imported now.
+    """Import and return the function that opens sources of a kind.
 
     Raises:
-        SourceConfigError: a package that it needs is not installed.
+        SourceConfigError: a package that the kind needs is not installed.
     """
     module, _, name = settings.opened_by.partition(":")
     try:
@@ -65,6 +65,6 @@ def opener(settings: SourceSettings) -> Callable[[Any, Clock], Any]:
     except ModuleNotFoundError as error:
         raise SourceConfigError(
             f"a source of kind {settings.kind} needs the module {error.name}, which is not installed",
-            todo="install the package, or the extra of aemon, that brings it",
+            todo="install its package, or the extra of aemon that contains it",
         ) from None
     return found

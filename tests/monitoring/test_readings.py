@@ -86,7 +86,7 @@ def test_late_readings_are_told_and_with_lateness_judged(
     insert(plant, "long", [(10**6, late, "flow", 500.0)])
     outcome, told, counts = score(settings, store, clock)
     # Then: it is told, and its record is judged again where somebody asked for that
-    assert "1 reading came after the record was judged" in told
+    assert "1 reading arrived after the record was made" in told
     if lateness is None:
         assert verdicts(store) == judged
     else:
@@ -94,5 +94,5 @@ def test_late_readings_are_told_and_with_lateness_judged(
         assert len(verdicts(store)) == 51
     # And: once.
     _, told, counts = score(settings, store, clock)
-    assert "came after" not in told
+    assert "arrived after" not in told
     assert counts.records_scored + counts.records_revised == 0

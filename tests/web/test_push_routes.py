@@ -131,12 +131,12 @@ def test_a_bad_line_is_told_with_its_place_and_the_rest_is_kept(client, store, c
 @pytest.mark.parametrize(
     ("body", "kind", "status", "told"),
     [
-        ('[{"a": 1},\n {"b" 2}]', JSON, 400, "line 2, column 7: no JSON"),
+        ('[{"a": 1},\n {"b" 2}]', JSON, 400, "line 2, column 7: not JSON"),
         (b"[{\n\xff", JSON, 400, "line 2: the body is not UTF-8 text"),
-        ("[" * 50_000, JSON, 400, "no JSON"),
+        ("[" * 50_000, JSON, 400, "the JSON cannot be read"),
         ("flow,flow\n1,2", CSV, 400, "line 1 must name the columns, each once"),
-        ("ts,flow\n2026-03-01,1,2", CSV, 422, "3 values under 2 names"),
-        ('ts,flow\n2026-03-01,"1\n', CSV, 422, "no CSV"),
+        ("ts,flow\n2026-03-01,1,2", CSV, 422, "3 values, but line 1 has 2 names"),
+        ('ts,flow\n2026-03-01,"1\n', CSV, 422, "not CSV"),
         ("x", "text/plain", 415, "must be one of application/json"),
         ([1], JSON, 422, "a record is an object"),
         ("x" * 100_001, JSON, 413, "larger than 100000 bytes"),

@@ -1,4 +1,4 @@
-"""What the kernel says about this machine, by psutil; what it does not say is missing."""
+"""The kernel's counters of this machine, read by psutil; a counter it does not give is missing."""
 
 import math
 from collections.abc import Callable
@@ -21,14 +21,14 @@ COLUMNS = (
     "network_sent_bytes_per_second",
     "context_switches_per_second",
 )
-"""What a record of a machine holds, in this order. Disk use is that of `/`."""
+"""The columns of a record of a machine, in this order. Disk use is that of `/`."""
 
 Counters = dict[str, float]
-"""One reading; NaN where this machine or container does not tell."""
+"""One reading by counter; NaN if this machine or container does not show the counter."""
 
 
 class _Reading(NamedTuple):
-    """One psutil call and the numbers taken from its answer."""
+    """One psutil call and the numbers taken from its result."""
 
     call: Callable[[], Any]
     take: dict[str, Callable[[Any], float]]
@@ -68,20 +68,20 @@ _READINGS = (
 
 
 def read_counters() -> Counters:
-    """All counters now."""
+    """Return all counters now."""
     counters: Counters = {}
     for reading in _READINGS:
         try:
             answer = reading.call()
             counters |= {name: float(take(answer)) for name, take in reading.take.items()}
         # psutil fails in many ways where /proc is restricted: None, OSError, ValueError, ...
-        except Exception:  # noqa: BLE001 -- one that is not told must not take the others along
+        except Exception:  # noqa: BLE001 -- a missing counter must not hide the others
             counters |= dict.fromkeys(reading.take, math.nan)
     return counters
 
 
 def values_between(earlier: Counters, later: Counters, seconds: float) -> tuple[float, ...]:
-    """The values of `COLUMNS` for the time between two readings, NaN where not told."""
+    """Return the values of `COLUMNS` for the time between two readings; NaN where unknown."""
     grown = {name: _growth(earlier[name], later[name]) for name in later}
     values = {**later}
     for name in ("cpu_user", "cpu_system", "cpu_iowait"):
@@ -91,7 +91,7 @@ def values_between(earlier: Counters, later: Counters, seconds: float) -> tuple[
 
 
 def _growth(earlier: float, later: float) -> float:
-    """How far a counter went up; one that went down was reset and tells nothing."""
+    """Return how much a counter grew; NaN if it fell, because it was then reset."""
     return later - earlier if later >= earlier else math.nan
 
 

@@ -1,4 +1,4 @@
-"""The settings of the machine aemon runs on, as a source."""
+"""The settings of the source `host`: the machine on which aemon runs."""
 
 from datetime import timedelta
 from typing import ClassVar, Literal
@@ -10,7 +10,7 @@ from aemon.config.values.times import Pause
 
 
 class HostSource(SourceSettings):
-    """The machine aemon runs on: load, processor, memory, disk and network, by psutil."""
+    """The machine on which aemon runs: load, processor, memory, disk and network, by psutil."""
 
     opened_by: ClassVar[str] = "aemon.sources.host.source:open_host"
     is_stream: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""Records of the machine aemon runs on."""
+"""Records of the machine on which aemon runs, as a stream."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -28,14 +28,14 @@ class _Record(NamedTuple):
 
 
 def open_host(settings: HostSource, clock: Clock) -> "Host":
-    """Open the machine; nothing is read before the first call."""
+    """Return the machine as a source; it reads nothing before the first call."""
     return Host(settings, clock=clock)
 
 
 class Host:
     """A stream of one record of this machine every `sample_every`.
 
-    Rates compare two readings: the first one only prepares for the second.
+    Rates compare two readings: the first reading gives no record.
     """
 
     roles = Roles(time=_TIME, key=_KEY)
@@ -57,15 +57,15 @@ class Host:
         )
 
     def resume(self, _notes: Sequence[str], _wake: Callable[[], None]) -> None:
-        """Do nothing: a sample that was not taken cannot be taken later."""
+        """Do nothing: a missed sample cannot be taken later."""
 
     def take(self, limit: int) -> Arrived:
-        """Hand over at most `limit` records that nobody took yet, oldest first."""
+        """Hand over at most `limit` records that were not handed over yet, oldest first."""
         piece = self._sampler.take(limit)
         return Arrived(table=_table(piece.items), more=piece.more, lost=piece.lost)
 
     def describe(self) -> str:
-        """Return what is sampled, and how often."""
+        """Return a short description: the host and its sampling interval."""
         return f"this host every {self._pause.total_seconds():g} s"
 
     def close(self) -> None:
@@ -73,7 +73,7 @@ class Host:
         self._sampler.close()
 
     def take_record(self) -> None:
-        """Take one record now; the first call only prepares the rates."""
+        """Take one record now; the first call takes only the first reading for the rates."""
         self._sampler.take_sample()
 
     def _next_record(self) -> _Record | None:
@@ -82,14 +82,14 @@ class Host:
         if earlier is None:
             return None
         values = values_between(earlier[1], counters, now - earlier[0])
-        # No two records have the same time, whatever the clock does: it is their key.
+        # The time is the key, so no two records have the same time, even if the clock steps back.
         moment = max(self._clock(), self._newest_time + timedelta(microseconds=1))
         self._newest_time = moment
         return _Record(moment, values)
 
 
 def _table(records: Iterable[_Record]) -> pd.DataFrame:
-    """Records as a table, with its columns also where there are none."""
+    """Return records as a table; without records, the table has the same columns and no rows."""
     taken = list(records)
     table = pd.DataFrame([record.numbers for record in taken], columns=list(COLUMNS), dtype=float)
     times = pd.to_datetime([record.time for record in taken], utc=True).as_unit("us")

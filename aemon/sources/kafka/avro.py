@@ -1,4 +1,4 @@
-"""Values in Avro, by the schema of a file: no registry is asked."""
+"""Values in Avro, decoded by a schema from a file, without a schema registry."""
 
 import io
 import math
@@ -16,24 +16,24 @@ from aemon.errors import SourceConfigError
 from aemon.sources.json_values import UnreadableMessageError
 
 NOT_AVRO = "not_avro"
-MOST_BRANCHES = 32  # documents deeper than this are not read
+MOST_BRANCHES = 32  # levels of nesting; deeper documents are not read
 
 
 def avro_decoder(path: Path, skip_bytes: int) -> Callable[[bytes], Any]:
-    """Return a function from the bytes of a value to a document as JSON has them.
+    """Return a function that decodes the bytes of a value to a document with JSON's types.
 
     Args:
-        path: a file with the schema, as JSON; named types may lie in files beside it.
+        path: a file with the schema, as JSON; files beside it may hold named types.
         skip_bytes: bytes before the Avro data.
 
     Raises:
         SourceConfigError: the file cannot be read, or holds no schema.
     """
     if not path.is_file():
-        raise SourceConfigError(f"avro_schema {path} is no file that can be read")
+        raise SourceConfigError(f"avro_schema {path} is not a readable file")
     try:
         schema = load_schema(str(path))
-    except Exception as error:  # noqa: BLE001 -- a file of others, which may raise anything
+    except Exception as error:  # noqa: BLE001 -- a file from outside may raise anything
         raise SourceConfigError(
             f"avro_schema {path} holds no Avro schema: {type(error).__name__}: {error}"
         ) from None
@@ -42,19 +42,19 @@ def avro_decoder(path: Path, skip_bytes: int) -> Callable[[bytes], Any]:
         stream = io.BytesIO(value)
         stream.seek(skip_bytes)
         try:
-            # By the schema of the file alone: the writer's may be another, and is not known.
+            # Only the schema of the file is used; the writer's schema may differ and is not known.
             document = schemaless_reader(stream, schema, None)
-        except Exception:  # noqa: BLE001 -- bytes of others, which may raise anything
+        except Exception:  # noqa: BLE001 -- bytes from outside may raise anything
             raise UnreadableMessageError(NOT_AVRO) from None
         if stream.tell() != len(value):
-            raise UnreadableMessageError(NOT_AVRO)  # of another schema, or cut off
+            raise UnreadableMessageError(NOT_AVRO)  # written with another schema, or cut off
         return _as_json(document, MOST_BRANCHES)
 
     return decode
 
 
 def _as_json(value: Any, depth: int) -> Any:
-    """Return a value as JSON would hold it; bytes, which JSON has not, become a list.
+    """Return a value in JSON's types; bytes, which JSON does not have, become an empty list.
 
     >>> _as_json({"at": date(2026, 3, 1), "p": Decimal("1.5"), "q": math.nan}, 8)
     {'at': '2026-03-01', 'p': 1.5, 'q': None}

@@ -1,4 +1,4 @@
-"""How the client library is set up, and what its errors mean for a person."""
+"""The settings of the client library, and errors of aemon for the library's errors."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,31 +9,33 @@ from aemon.errors import AemonError, SourceConfigError, SourceError
 from aemon.sources.kafka.settings import KafkaSource
 
 SESSION_MILLISECONDS = 20_000
-"""After so long a member that died without a word is taken for gone; its successor waits for that."""
+"""A member that died without leaving the group counts as gone after this time.
 
-FETCHED_KILOBYTES = 16 * 1024  # fetched by the library ahead of what is asked of it
+The next member waits for it."""
 
-_TODO = "see whether the brokers run, and whether host and port are right"
+FETCHED_KILOBYTES = 16 * 1024  # that the library fetches ahead of the reads
+
+_TODO = "check that the brokers are running, and check host and port"
 _REFUSALS: dict[int, tuple[str, str]] = {
-    KafkaError._AUTHENTICATION: (  # noqa: SLF001 -- that is its name
+    KafkaError._AUTHENTICATION: (  # noqa: SLF001 -- its only name
         "refuses the user",
-        "see whether user, password and sasl are right",
+        "check user, password and sasl",
     ),
-    KafkaError._SSL: (  # noqa: SLF001 -- that is its name
+    KafkaError._SSL: (  # noqa: SLF001 -- its only name
         "cannot be reached over TLS",
-        "see whether the port is one for TLS, and ca_file the certificate of its authority",
+        "check that the port is for TLS, and that ca_file holds the certificate of its authority",
     ),
-    KafkaError._INVALID_ARG: (  # noqa: SLF001 -- that is its name
-        "cannot be asked with these settings",
-        "see whether ca_file, cert_file and key_file hold what they should, as PEM without a password",
+    KafkaError._INVALID_ARG: (  # noqa: SLF001 -- its only name
+        "cannot be used with these settings",
+        "check that ca_file, cert_file and key_file are PEM, and that the key has no password",
     ),
     KafkaError.SASL_AUTHENTICATION_FAILED: (
         "refuses the user",
-        "see whether user, password and sasl are right",
+        "check user, password and sasl",
     ),
     KafkaError.UNKNOWN_TOPIC_OR_PART: (
         "does not have a topic",
-        "see whether the names under topics are right",
+        "check the names under topics",
     ),
     KafkaError.TOPIC_AUTHORIZATION_FAILED: (
         "does not let aemon read a topic",
@@ -44,14 +46,14 @@ _REFUSALS: dict[int, tuple[str, str]] = {
         "allow READ on the group for the user",
     ),
 }
-"""Errors that a person must do something about."""
+"""Errors that need a person: the message, and what to do."""
 
 
 def client_config(settings: KafkaSource, on_error: Callable[[KafkaError], None]) -> dict[str, Any]:
     """Return the settings of the client library.
 
     Raises:
-        SourceConfigError: a certificate or a key is no file.
+        SourceConfigError: the path of a certificate or a key is not a file.
     """
     config: dict[str, Any] = {
         "bootstrap.servers": ",".join(settings.servers),
@@ -59,7 +61,7 @@ def client_config(settings: KafkaSource, on_error: Callable[[KafkaError], None])
         "group.id": settings.group,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
-        # Offsets are looked up; this one counts where the messages there are gone by then.
+        # Used only if the messages at the chosen offset are deleted before they are read.
         "auto.offset.reset": "earliest",
         "allow.auto.create.topics": False,
         "session.timeout.ms": SESSION_MILLISECONDS,
@@ -78,7 +80,7 @@ def client_config(settings: KafkaSource, on_error: Callable[[KafkaError], None])
     for name, key in files.items():
         path = getattr(settings, name)
         if path is not None and not path.is_file():
-            raise SourceConfigError(f"{name} {path} is no file that can be read")
+            raise SourceConfigError(f"{name} {path} is not a readable file")
         if path is not None:
             config[key] = str(path)
     if settings.user is not None:
@@ -92,24 +94,24 @@ def client_config(settings: KafkaSource, on_error: Callable[[KafkaError], None])
 
 
 def explained(settings: KafkaSource) -> str:
-    """Return the cluster in a few words."""
+    """Return a short description of the cluster."""
     return f"the Kafka cluster at {', '.join(settings.servers)}"
 
 
 def problem_of(error: Any, settings: KafkaSource, before: str = "") -> AemonError:
-    """Return an error of the library in words.
+    """Return the error of aemon for an error of the library.
 
     Args:
         error: of the library.
         settings: of the source.
-        before: what was said of the last connection that failed; the library tells that apart.
+        before: text of the last failed connection, which the library reports separately.
     """
     where = explained(settings)
     code = error.code() if isinstance(error, KafkaError) else None
-    told = error.str() if isinstance(error, KafkaError) else str(error)
+    text = error.str() if isinstance(error, KafkaError) else str(error)
     if code in _REFUSALS:
         what, todo = _REFUSALS[code]
-        return SourceConfigError(f"{where} {what}: {told}", todo=todo)
-    if code == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 -- that is its name
-        return SourceError(f"{where} cannot be reached: {before or told}", todo=_TODO)
-    return SourceError(f"{where} does not answer as it should: {told}", todo="aemon tries again")
+        return SourceConfigError(f"{where} {what}: {text}", todo=todo)
+    if code == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 -- its only name
+        return SourceError(f"{where} cannot be reached: {before or text}", todo=_TODO)
+    return SourceError(f"{where} answers with an error: {text}", todo="aemon tries again")

@@ -1,4 +1,4 @@
-"""The member of a consumer group: it reads in a thread, comes back by itself, and says what is wrong."""
+"""The member of a consumer group: it reads in a thread and reconnects by itself."""
 
 import contextlib
 import logging
@@ -22,29 +22,31 @@ from aemon.threads import start_thread
 
 AT_ONCE = 100  # messages from the client library; a message may have 1 MB
 POLL_SECONDS = 0.2
-ANSWER_SECONDS = 10.0  # how long brokers are waited for
+ANSWER_SECONDS = 10.0  # longest wait for an answer of the brokers
 PROBE_SECONDS = 1.0
 STOP_SECONDS = 15.0
 LONGEST_PAUSE_SECONDS = 30.0  # between consumers that fail: 1 s, 2 s, 4 s, ...
-LOOKED_BACK = 200  # messages of each partition, where a person looks and nothing is to be kept
-MOST_VALUE = 2**20  # bytes; what is longer is cut off, and set aside
+LOOKED_BACK = 200  # messages of each partition, read without the group (as `aemon check` does)
+MOST_VALUE = 2**20  # bytes; a longer value is cut off, and its message set aside
 
-# What the library logs is told by its errors, in words; handlers of ours would tell it twice.
+# The library's errors are reported as problems; with log handlers they would be reported twice.
 _library = logging.getLogger("aemon.sources.kafka.library")
 _library.propagate = False
 _library.addHandler(logging.NullHandler())
 
 
 class GroupMember:
-    """Reads messages in a thread; they go to `waiting`.
+    """A thread that reads messages into `waiting`.
 
-    Offsets are committed for messages that are kept. Without `resume` no group is joined, nothing is
-    committed, and the newest messages of each partition are read.
+    Offsets are committed for messages that are stored. Without `resume` the thread joins no group,
+    commits nothing, and reads the newest messages of each partition.
 
     Attributes:
-        waiting: what has come.
-        problem: what keeps messages from coming, where something does.
-        assigned: the partitions that are read at the moment; None before the first assignment.
+        waiting: the messages that have arrived.
+        problem: the error that stops messages from arriving; None if there is none.
+        assigned: the partitions that are read at the moment; None while there is no assignment.
+        note_is_due: whether a note should be stored, because partitions were assigned.
+        commits: whether offsets are committed.
     """
 
     def __init__(self, settings: KafkaSource, clock: Clock) -> None:
@@ -65,13 +67,13 @@ class GroupMember:
         self.assigned: list[Partition] | None = None
 
     def resume(self, notes: list[str], wake: Any) -> None:
-        """Join the group, and go on where an earlier process ended."""
+        """Join the group, and continue where an earlier process ended."""
         self._joins = True
         self._noted_cluster, self._noted = noted_positions(notes, self._settings.group)
         self.waiting.remember({}, wake)
 
     def note(self) -> str:
-        """Return what a later process must know of what was handed over by now."""
+        """Return a note for a later process: the positions handed over by now."""
         self.note_is_due = False
         known = self._noted if self._is_noted_cluster() else {}
         return note_of(self._settings.group, self._cluster, {**known, **self.waiting.positions()})
@@ -85,14 +87,14 @@ class GroupMember:
         """Start the thread, unless it was started or ended before.
 
         Raises:
-            ResourceError: the machine has no thread to give.
+            ResourceError: the machine cannot start another thread.
         """
         with self._state:
             if self._thread is None and not self._over.is_set():
                 self._thread = start_thread(self._run, f"kafka:{self._settings.group}")
 
     def close(self) -> None:
-        """Commit what is kept, leave the group and end the thread."""
+        """Commit the offsets of stored messages, leave the group and end the thread."""
         with self._state:
             self._over.set()
             thread = self._thread
@@ -111,17 +113,17 @@ class GroupMember:
                 self.problem = problem_of(error.args[0], self._settings)
             except Exception as error:  # noqa: BLE001 -- the thread must live on
                 self.problem = SourceError(
-                    f"reading from {explained(self._settings)} failed in a way that nobody foresaw: "
+                    f"reading from {explained(self._settings)} failed with an unexpected error: "
                     f"{type(error).__name__}: {error}",
                     todo="aemon tries again",
                 )
             if time.monotonic() - began > 2 * LONGEST_PAUSE_SECONDS:
-                pause = 1.0  # it went well for a while
+                pause = 1.0  # the consumer worked for a while
             self._over.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     def _consume(self) -> None:
-        """Read until the end, or until the consumer fails."""
+        """Read until `close`, or until the consumer fails."""
         config = client_config(self._settings, self._on_error)
         consumer = ck.Consumer(config, logger=_library)
         try:
@@ -152,7 +154,7 @@ class GroupMember:
             if error is None:
                 self.problem = None
                 yield self._message(one)
-            elif error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 -- that is its name
+            elif error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 -- its only name
                 self.problem = problem_of(error, self._settings)
 
     def _message(self, one: ck.Message) -> Message:
@@ -175,7 +177,7 @@ class GroupMember:
         )
 
     def _keep_pace(self, consumer: ck.Consumer) -> None:
-        """Pause all partitions while too many messages wait to be kept; the group is not left."""
+        """Pause all partitions while too many messages wait to be stored; stay in the group."""
         if not self._paused and self.waiting.is_full:
             consumer.pause(consumer.assignment())
             self._paused = True
@@ -185,8 +187,8 @@ class GroupMember:
 
     def _commit(self, consumer: ck.Consumer, *, wait: bool) -> None:
         kept = self.waiting.take_kept()
-        mine = set(self.assigned or ())
-        offsets = [TopicPartition(*one, at) for one, at in kept.items() if one in mine]
+        assigned = set(self.assigned or ())
+        offsets = [TopicPartition(*one, at) for one, at in kept.items() if one in assigned]
         if not offsets or not self.commits:
             return
         try:
@@ -195,10 +197,10 @@ class GroupMember:
             else:
                 consumer.commit(offsets=offsets, asynchronous=True)
         except ck.KafkaException:
-            self.waiting.give_back(kept)  # the note in the store says it, too
+            self.waiting.give_back(kept)  # the note in the store has the positions too
 
     def _on_assign(self, consumer: ck.Consumer, partitions: list[TopicPartition]) -> None:
-        """Begin where the store ends; what the group committed may be behind it."""
+        """Begin after the newest stored message; the group's committed offset may be older."""
         self._cluster = consumer.list_topics(timeout=ANSWER_SECONDS).cluster_id or ""
         committed = consumer.committed(partitions, timeout=ANSWER_SECONDS)
         begins = [self._begin(consumer, one) for one in committed]
@@ -224,7 +226,7 @@ class GroupMember:
         if not known:
             begin = high if self._settings.start == "newest" else low
         elif max(known) > high:
-            begin = low  # the topic was made anew
+            begin = low  # the topic was deleted and created again
         else:
             begin = max(low, *known)
             lost = begin - max(known)
@@ -239,7 +241,7 @@ class GroupMember:
         self._on_lost(consumer, partitions)
 
     def _on_lost(self, consumer: ck.Consumer, partitions: list[TopicPartition]) -> None:
-        if not self._over.is_set():  # else what has come is still handed over
+        if not self._over.is_set():  # after `close`, arrived messages are still handed over
             self.waiting.drop((one.topic, one.partition) for one in partitions)
         self.assigned = None
         consumer.unassign()
@@ -250,7 +252,7 @@ class GroupMember:
         begins = []
         for topic in self._settings.topics:
             if topic not in topics or topics[topic].error is not None:
-                raise _not_there(topic, topics, self._settings)
+                raise _missing_topic(topic, topics, self._settings)
             for number in topics[topic].partitions:
                 low, high = consumer.get_watermark_offsets(
                     TopicPartition(topic, number), timeout=ANSWER_SECONDS, cached=False
@@ -260,14 +262,14 @@ class GroupMember:
         self.assigned = [(one.topic, one.partition) for one in begins]
 
     def _on_error(self, error: KafkaError) -> None:
-        """Tell a problem; one broker of several that is away is none."""
-        if error.code() == KafkaError._TRANSPORT:  # noqa: SLF001 -- that is its name
+        """Note a problem; a connection to a single broker that fails is not a problem yet."""
+        if error.code() == KafkaError._TRANSPORT:  # noqa: SLF001 -- its only name
             self._last_failure = error.str()
             return
         self.problem = problem_of(error, self._settings, self._last_failure)
 
     def _probe(self, consumer: ck.Consumer) -> None:
-        """Find out whether a problem is over: no message may tell it for a long time."""
+        """Clear the problem if the brokers answer again: it may be long until the next message."""
         try:
             topics = consumer.list_topics(timeout=PROBE_SECONDS).topics
         except ck.KafkaException:
@@ -277,14 +279,14 @@ class GroupMember:
             if not topic.startswith("^") and (
                 topic not in topics or topics[topic].error is not None
             ):
-                self.problem = _not_there(topic, topics, self._settings)
+                self.problem = _missing_topic(topic, topics, self._settings)
                 self._over.wait(PROBE_SECONDS)
                 return
         if self.assigned is not None or not isinstance(self.problem, SourceConfigError):
             self.problem = None
 
 
-def _not_there(topic: str, topics: dict[str, Any], settings: KafkaSource) -> SourceConfigError:
+def _missing_topic(topic: str, topics: dict[str, Any], settings: KafkaSource) -> SourceConfigError:
     names = [name for name, one in topics.items() if one.error is None]
     return SourceConfigError(
         f"{explained(settings)} has no topic {topic}, or does not let aemon read it: "

@@ -1,4 +1,4 @@
-"""From a message to the values of a record."""
+"""The values of a record from a message."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,13 +27,13 @@ class Message:
     """One message as the broker sent it.
 
     Attributes:
-        topic: where it was written.
+        topic: to which it was written.
         partition: of the topic.
         offset: its number in the partition.
-        key: its key, None where it has none.
-        value: its value, None where it has none (a tombstone).
-        headers: name -> content.
-        timestamp: when it was made, or written by the broker; the time of arrival where it says none.
+        key: its key; None if it has no key.
+        value: its value; None if it has no value (a tombstone).
+        headers: pairs of name and content.
+        timestamp: when it was made, or written by the broker; the time of arrival if it has none.
     """
 
     topic: str
@@ -46,20 +46,20 @@ class Message:
 
     @property
     def name(self) -> str:
-        """What identifies the message in its cluster."""
+        """The topic, partition and offset, which identify the message in its cluster."""
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one message says.
+    """The values of one message.
 
     Attributes:
-        entity: the thing the message belongs to; empty where the settings name none.
-        columns: column -> value: a number, a truth, text, or None where it is missing.
-        time: the event time as it is written.
-        key: what identifies the record, None where it is missing.
-        problems: why some columns could not be read, while others could.
+        entity: to which the message belongs; empty if the settings name none.
+        columns: column -> value: a number, a boolean, text, or None if it is missing.
+        time: the event time as the message writes it.
+        key: the key of the record; None if it is missing.
+        problems: reasons why some columns could not be read although others could.
     """
 
     entity: str
@@ -70,11 +70,11 @@ class Reading:
 
 
 class MessageReader:
-    """Reads messages by the settings of a source.
+    """A reader of messages by the settings of a source.
 
     Args:
         settings: of the source.
-        decode: returns the document that a value is; default JSON. Raises `UnreadableMessageError`.
+        decode: decodes a value to a document, or raises `UnreadableMessageError`; default JSON.
     """
 
     def __init__(self, settings: KafkaSource, decode: Callable[[bytes], Any] | None = None) -> None:
@@ -92,10 +92,10 @@ class MessageReader:
         self._names = ColumnNames()
 
     def read(self, message: Message) -> Reading:
-        """Return what a message says.
+        """Return the values of a message.
 
         Raises:
-            UnreadableMessageError: nothing of the message can be read.
+            UnreadableMessageError: no value of the message can be read.
         """
         if message.value is None:
             raise UnreadableMessageError(NO_VALUE)
@@ -127,14 +127,14 @@ class MessageReader:
 
 
 class _Parts:
-    """The parts of a message; those that few configurations ask for are read at need."""
+    """The parts of a message; parts that few configurations use are read only if needed."""
 
     def __init__(self, message: Message, value: Any) -> None:
         self._message = message
         self.value = value
 
     def at(self, place: Place) -> Any:
-        """Return the value at a place, `ABSENT` where there is none."""
+        """Return the value at a place; `ABSENT` if there is none."""
         message = self._message
         match place.part:
             case part if part == KEY:
@@ -151,7 +151,7 @@ class _Parts:
         return value_at(place.path, self.value)
 
     def plain(self, place: Place | None) -> Any:
-        """Return the plain value at a place, None where there is none."""
+        """Return the plain value at a place; None if there is none."""
         value = ABSENT if place is None else self.at(place)
         return None if value is ABSENT or isinstance(value, dict | list) else value
 
@@ -169,7 +169,7 @@ class _Parts:
 
 
 def _header(message: Message, name: str) -> Any:
-    """Return the text of the last header of a name, `ABSENT` where there is none."""
+    """Return the text of the last header with a name; `ABSENT` if there is none."""
     for known, content in reversed(message.headers):
         if known == name and content is not None:
             return content.decode(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""Places in a message: a JSON path into its value, or a part of what Kafka sends with it."""
+"""Places in a message: a JSON path into its value, or another part of the message."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ _PLAIN_PARTS = (TIMESTAMP, TOPIC, PARTITION)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a plain value is: the part of the message, and the path within that part."""
+    """The place of a plain value: a part of the message, and the path within that part."""
 
     part: str
     path: JsonPath
@@ -25,7 +25,7 @@ def read_place(text: str) -> Place:
     (Place(part='value', path=('flow',)), Place(part='key', path=('id',)))
 
     Raises:
-        ValueError: the text is no such place.
+        ValueError: the text is not such a place.
     """
     for part in _PARTS:
         rest = text.removeprefix(f"${part}")
@@ -33,13 +33,13 @@ def read_place(text: str) -> Place:
             continue
         path = read_path(f"${rest}")
         if part in _PLAIN_PARTS and path:
-            raise ValueError(f"{text!r}: ${part} is one value, and has nothing inside")
+            raise ValueError(f"{text!r}: ${part} is one value, without members")
         if part == HEADERS and len(path) != 1:
             raise ValueError(f"{text!r} must name one header, such as $headers.site")
         return Place(part, path)
     if text.startswith("$") and text[1:2] not in ("", ".", "["):
         raise ValueError(
-            f"{text!r} is no part of a message: write $.name for the value, or "
+            f"{text!r} is not a part of a message: write $.name for the value, or "
             f"{', '.join(f'${part}' for part in _PARTS)}"
         )
     return Place(VALUE, read_path(text))

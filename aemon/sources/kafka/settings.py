@@ -23,7 +23,7 @@ _MOST_PORT = 65_535
 def _server(text: str) -> str:
     found = _SERVER.fullmatch(text)
     if found is None or not 0 < int(found[1] or PORT) <= _MOST_PORT:
-        raise ValueError("is no address of a broker; write for example broker.example:9092")
+        raise ValueError("is not an address of a broker; write for example broker.example:9092")
     return text
 
 
@@ -32,10 +32,10 @@ def _topic(text: str) -> str:
         try:
             re.compile(text)
         except re.error as error:
-            raise ValueError(f"{text!r} is no regular expression: {error}") from None
+            raise ValueError(f"{text!r} is not a regular expression: {error}") from None
     elif not _TOPIC.fullmatch(text):
         raise ValueError(
-            f"{text!r} is no topic: a name has letters, digits, '.', '_' and '-'; a regular "
+            f"{text!r} is not a topic: a name has letters, digits, '.', '_' and '-'; a regular "
             "expression begins with ^"
         )
     return text
@@ -58,7 +58,7 @@ Columns = (
     | Annotated[dict[Name, At], Field(min_length=1, max_length=10_000)]
 )
 
-# A stream's records are read from the inbox, in which a watermark means the same whatever is set here.
+# A stream's records are read from the inbox, so these settings do not change a watermark's meaning.
 _ALL_BUT_KIND = frozenset(
     {
         "servers", "topics", "group", "values", "avro_schema", "skip_bytes", "entity", "time", "key",
@@ -78,18 +78,18 @@ class KafkaSource(SourceSettings):
     kind: Literal["kafka"] = "kafka"
     servers: Annotated[
         list[Annotated[str, AfterValidator(_server)]], Field(min_length=1, max_length=100)
-    ] = Field(description="brokers to ask first: [broker.example:9092]")
+    ] = Field(description="brokers to connect to first: [broker.example:9092]")
     topics: Annotated[
         list[Annotated[str, AfterValidator(_topic)]],
         Field(min_length=1, max_length=MOST_TOPICS),
     ] = Field(description="topics to read; ^plant-.* is a regular expression")
     group: Annotated[str, Field(min_length=1, max_length=MOST_GROUP)] = Field(
-        description="consumer group, of this monitor alone: members of a group share the messages"
+        description="consumer group, for this monitor only: members of a group share the messages"
     )
     values: Columns = Field(
         "$",
-        description="columns and where their values are, {flow: $.flow, site: $headers.site}; or a path "
-        "to an object, each plain member of which is a column",
+        description="columns and the places of their values, {flow: $.flow, site: $headers.site}; "
+        "or the path of an object, whose plain members are the columns",
     )
     avro_schema: FileBeside | None = Field(
         None, description="file with the Avro schema of the values; default JSON"
@@ -98,15 +98,15 @@ class KafkaSource(SourceSettings):
         0,
         ge=0,
         le=MOST_SKIPPED,
-        description="bytes before the value; 5 where a schema registry's serializer wrote it",
+        description="bytes before the value; 5 if a schema registry's serializer wrote it",
     )
     entity: At | None = Field(
         None,
-        description="what names the thing a record belongs to: $.device, $key or $headers.name",
+        description="name of the entity to which a record belongs: $.device, $key or $headers.name",
     )
     time: At = Field("$timestamp", description="event time; default the message's timestamp")
     key: At | None = Field(
-        None, description="what identifies a record; default its topic, partition and offset"
+        None, description="key that identifies a record; default its topic, partition and offset"
     )
     timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
     time_format: TimeFormat | None = Field(None, description=FORMAT)
@@ -117,21 +117,25 @@ class KafkaSource(SourceSettings):
     ca_file: FileBeside | None = Field(
         None, description="certificates to trust, as PEM; default the system's"
     )
-    cert_file: FileBeside | None = Field(None, description="a certificate to show to the brokers")
-    key_file: FileBeside | None = Field(None, description="and its key")
-    user: str | None = Field(None, description="user, where the brokers ask for one (SASL)")
-    password: SecretStr | None = Field(None, description="its password, ${file:kafka.password}")
+    cert_file: FileBeside | None = Field(
+        None, description="client certificate to show to the brokers"
+    )
+    key_file: FileBeside | None = Field(None, description="key of cert_file")
+    user: str | None = Field(None, description="user, if the brokers ask for one (SASL)")
+    password: SecretStr | None = Field(
+        None, description="password of the user, ${file:kafka.password}"
+    )
     sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "SCRAM-SHA-512", description="how the user is shown to be the user"
+        "SCRAM-SHA-512", description="mechanism by which the user is authenticated"
     )
     clear_text_password: bool = Field(
-        False, description="allow PLAIN without TLS: everybody on the way can read the password"
+        False, description="allow PLAIN without TLS: anyone on the network can read the password"
     )
 
     @model_validator(mode="before")
     @classmethod
     def _one_is_a_list(cls, given: Any) -> Any:
-        """Take `servers: a:9092,b:9092` and `topics: readings` for lists."""
+        """Accept `servers: a:9092,b:9092` and `topics: readings` as lists."""
         if isinstance(given, dict):
             lists = {
                 key: [part.strip() for part in value.split(",")] if key == "servers" else [value]
@@ -159,14 +163,14 @@ class KafkaSource(SourceSettings):
             if plain and not self.clear_text_password:
                 raise AtKeyError(
                     "sasl",
-                    "PLAIN without TLS sends the password in clear text; write tls: true, take "
+                    "PLAIN without TLS sends the password in clear text; write tls: true, use "
                     "SCRAM-SHA-512, or allow it with clear_text_password: true",
                 )
         if self.skip_bytes and self.avro_schema is None:
-            raise AtKeyError("skip_bytes", "belongs to Avro; name avro_schema, too")
+            raise AtKeyError("skip_bytes", "is for Avro only; set avro_schema too")
         return self
 
     @property
     def protocol(self) -> str:
-        """The name of the security protocol, as Kafka knows it."""
+        """The name of the security protocol in Kafka's settings."""
         return ("SASL_" if self.user is not None else "") + ("SSL" if self.tls else "PLAINTEXT")

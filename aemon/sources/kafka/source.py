@@ -20,7 +20,7 @@ from aemon.times.event_times import EARLIEST, LATEST
 
 TOO_LONG, NO_TIME, FAR_TIME, NO_KEY = "too_long", "no_time", "time_out_of_range", "no_key"
 _MOST_SHOWN = 2_000  # characters of a value that is set aside
-# No column of a message begins with $: that is how a path begins.
+# A column of a message cannot begin with $, because paths begin with $.
 _TIME, _KEY, _ENTITY = "$time", "$key", "$entity"
 
 
@@ -42,16 +42,17 @@ class Kafka:
         self._member = GroupMember(settings, clock)
 
     def resume(self, notes: Sequence[str], wake: Callable[[], None]) -> None:
-        """Join the group, and go on after the newest message that the store has."""
+        """Join the group, and continue after the newest message in the store."""
         self._member.resume(list(notes), wake)
 
     def take(self, limit: int) -> Arrived:
         """Hand over the records of at most `limit` messages, in order of arrival.
 
         Raises:
-            ResourceError: the machine has no thread to give.
-            SourceError: nothing has come, and the cluster is not reached at the moment.
-            SourceConfigError: nothing has come, and the cluster refuses what is asked of it.
+            ResourceError: the machine cannot start another thread.
+            SourceError: no message has arrived, and the cluster cannot be reached at the moment.
+            SourceConfigError: no message has arrived, and the cluster refuses the user, the group
+                or a topic.
         """
         member = self._member
         member.start()
@@ -88,7 +89,7 @@ class Kafka:
         for one in messages:
             try:
                 if one.value is not None and len(one.value) > MOST_VALUE:
-                    raise UnreadableMessageError(TOO_LONG)  # noqa: TRY301 -- one way for all
+                    raise UnreadableMessageError(TOO_LONG)  # noqa: TRY301 -- handled as the others
                 reading = self._reader.read(one)
             except UnreadableMessageError as error:
                 set_aside.append(SetAside(reason=str(error), text=_shown(one)))
@@ -130,7 +131,7 @@ def _key_of(key: Any) -> str:
 
 
 def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Return rows as a table, with the columns of the roles also where there are none."""
+    """Return rows as a table; without rows, the table has the columns of the roles."""
     if not rows:
         return pd.DataFrame(columns=[_TIME, _KEY, _ENTITY])
     table = pd.DataFrame(rows)
@@ -139,7 +140,7 @@ def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _shown(message: Message) -> str:
-    """Return a message as JSON text for people, cut where it is long."""
+    """Return a message as JSON text for people; a long value is cut."""
     value = (message.value or b"")[:_MOST_SHOWN].decode(errors="backslashreplace")
     return json.dumps(
         {

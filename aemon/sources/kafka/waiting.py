@@ -1,4 +1,4 @@
-"""Messages between the brokers and the store: how far each partition was read, noted and kept."""
+"""Messages between the brokers and the store, with the position of each partition."""
 
 import json
 import threading
@@ -8,21 +8,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from aemon.sources.kafka.messages import Message
 
 MOST_UNKEPT = 10_000
-"""Messages that wait here to be kept; partitions are paused while there are so many."""
+"""Messages that may wait here to be stored; at this number the partitions are paused."""
 
 MOST_UNKEPT_BYTES = 64 * 2**20
-GO_ON_BELOW = 0.5  # of these: a paused partition is fetched again from the broker, which costs
-PRESSING = MOST_UNKEPT // 5  # so many wait: they are written now, not within a second
+GO_ON_BELOW = 0.5  # share of these limits; a resumed partition is fetched again, which is slow
+PRESSING = MOST_UNKEPT // 5  # waiting messages that are stored at once, not within a second
 
 Partition = tuple[str, int]
 """A topic and the number of a partition."""
 
 
 class Waiting:
-    """Holds messages until they are kept, and knows the next offset of each partition.
+    """The messages that are not stored yet, and the next offset of each partition.
 
-    A position is the offset of the next message to read. Three are known of a partition: up to where
-    messages were handed over, up to where they are kept, and what is committed to the group.
+    A position is the offset of the next message to read. A partition has three: the position after
+    the messages handed over, the position after the stored messages, and the committed position.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Waiting:
         self._woken = False
 
     def remember(self, positions: Mapping[Partition, int], wake: Callable[[], None]) -> None:
-        """Take up the positions of an earlier process; call `wake` when messages should be taken."""
+        """Restore positions of an earlier process; call `wake` when messages should be taken."""
         self._handed.update(positions)
         self._wake = wake
 
@@ -53,7 +53,11 @@ class Waiting:
             self._wake()
 
     def take(self, limit: int) -> tuple[list[Message], bool, int]:
-        """Hand over at most `limit` messages, oldest first; whether there are more; how many are lost."""
+        """Hand over at most `limit` messages, oldest first.
+
+        Returns:
+            The messages, whether there are more, and how many were lost since the last call.
+        """
         with self._lock:
             self._woken = False
             taken = [self._messages.popleft() for _ in range(min(limit, len(self._messages)))]
@@ -63,7 +67,7 @@ class Waiting:
             return taken, bool(self._messages), lost
 
     def done(self, messages: Sequence[Message]) -> None:
-        """Let go of messages that are kept: their offsets may be committed."""
+        """Count messages as stored, so that their offsets may be committed."""
         with self._lock:
             self._unkept -= len(messages)
             self._bytes -= sum(map(_size, messages))
@@ -71,24 +75,24 @@ class Waiting:
                 self._kept[one.topic, one.partition] = one.offset + 1
 
     def drop(self, partitions: Iterable[Partition]) -> None:
-        """Forget messages of partitions that another member reads, unless they were handed over."""
+        """Forget messages of partitions that were revoked, unless they were handed over."""
         with self._lock:
             self._drop(set(partitions))
 
     def begin(self, partition: Partition, position: int, lost: int) -> None:
-        """Go on in a partition from a position on, before which so many messages are lost."""
+        """Continue a partition at a position; `lost` messages before it were deleted unread."""
         with self._lock:
             self._drop({partition})
             self._handed[partition] = position
             self._lost += lost
 
     def position(self, partition: Partition) -> int | None:
-        """Return up to where messages of a partition were handed over; None where it is unknown."""
+        """Return the position after the messages handed over; None if it is unknown."""
         with self._lock:
             return self._handed.get(partition)
 
     def positions(self) -> dict[Partition, int]:
-        """Return up to where messages of each partition were handed over."""
+        """Return the position after the messages handed over, for each partition."""
         with self._lock:
             return dict(self._handed)
 
@@ -111,12 +115,12 @@ class Waiting:
 
     @property
     def is_full(self) -> bool:
-        """Whether no more messages should come."""
+        """Whether too many messages wait, so that reading must pause."""
         return self._unkept >= MOST_UNKEPT or self._bytes >= MOST_UNKEPT_BYTES
 
     @property
     def has_room(self) -> bool:
-        """Whether messages may come again after there were too many."""
+        """Whether few enough messages wait, so that paused reading may continue."""
         few = self._unkept <= MOST_UNKEPT * GO_ON_BELOW
         return few and self._bytes <= MOST_UNKEPT_BYTES * GO_ON_BELOW
 
@@ -125,29 +129,29 @@ class Waiting:
 
 
 def note_of(group: str, cluster: str, positions: Mapping[Partition, int]) -> str:
-    """Return what a later process must know: up to where the messages of each partition are kept."""
+    """Return a note for a later process: the position of each partition."""
     topics: dict[str, dict[str, int]] = {}
     for (topic, number), position in sorted(positions.items()):
         topics.setdefault(topic, {})[str(number)] = position
-    told = {"group": group, "cluster": cluster, "next": topics}
-    return json.dumps(told, separators=(",", ":"))
+    note = {"group": group, "cluster": cluster, "next": topics}
+    return json.dumps(note, separators=(",", ":"))
 
 
 def noted_positions(notes: Sequence[str], group: str) -> tuple[str, dict[Partition, int]]:
-    """Return the cluster and the positions of the newest note; nothing where it is of another group.
+    """Return the cluster and positions of the newest note; empty if it is of another group.
 
     >>> noted_positions([note_of("g", "c", {("t", 0): 7})], "g")
     ('c', {('t', 0): 7})
     """
-    told = json.loads(notes[-1]) if notes else {}
-    if told.get("group") != group:
+    note = json.loads(notes[-1]) if notes else {}
+    if note.get("group") != group:
         return "", {}
     positions = {
         (topic, int(number)): int(position)
-        for topic, numbers in told.get("next", {}).items()
+        for topic, numbers in note.get("next", {}).items()
         for number, position in numbers.items()
     }
-    return str(told.get("cluster", "")), positions
+    return str(note.get("cluster", "")), positions
 
 
 def _size(message: Message) -> int:

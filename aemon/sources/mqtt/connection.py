@@ -1,4 +1,4 @@
-"""The connection to a broker: it comes back by itself, and says in words what is wrong."""
+"""The connection to a broker: it reconnects by itself, and gives its problem as an error."""
 
 import socket
 import ssl
@@ -24,34 +24,34 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-KEEPALIVE_SECONDS = 30  # a broker that is silent for so long is asked, and then given up
+KEEPALIVE_SECONDS = 30  # of silence, after which the client pings the broker, then disconnects
 LONGEST_PAUSE_SECONDS = 30  # between tries to connect: 1 s, 2 s, 4 s, ...
-LONGEST_EXPIRY_SECONDS = 2**32 - 2  # one more means for ever
+LONGEST_EXPIRY_SECONDS = 2**32 - 2  # the next number means "without end"
 
 _REFUSED = {
     132: "set version: 3.1.1, or ask for another broker",
     133: "set another client_id",
-    134: "see whether user and password are right",
-    135: "see whether user and password are right, and whether the broker lets this user in",
-    138: "the broker has banned this client: ask who runs it",
-    140: "the broker wants another way to show who aemon is, which is not supported",
-    142: "another client has connected with the same client_id: give each its own",
+    134: "check user and password",
+    135: "check user and password, and that the broker allows this user",
+    138: "the broker has banned this client: ask its administrator",
+    140: "the broker requires an authentication method that aemon does not support",
+    142: "another client has connected with the same client_id: give each client its own",
 }
-"""CONNACK and DISCONNECT of MQTT 5 (section 2.4), which a person must do something about."""
+"""What a person must do, by reason code of CONNACK and DISCONNECT (MQTT 5, section 2.4)."""
 
 _DO_NOT_SEND_RETAINED, _SEND_RETAINED_ONCE = 2, 1
 
 
 class BrokerConnection:
-    """Listens to a broker in a thread of the client library; messages go to `deliveries`.
+    """A connection that listens in a thread of the client library; messages go to `deliveries`.
 
     Args:
         settings: of the source.
-        clock: tells when a message came.
+        clock: gives the time of arrival of a message.
 
     Attributes:
-        deliveries: what has come.
-        subscribed_since: when messages began to come; None where they do not come at the moment.
+        deliveries: the messages that have arrived.
+        subscribed_since: when the subscription began; None if there is none at the moment.
     """
 
     def __init__(self, settings: MqttSource, clock: Clock) -> None:
@@ -66,18 +66,18 @@ class BrokerConnection:
 
     @property
     def problem(self) -> AemonError | None:
-        """What keeps messages from coming, where something does; None after the end."""
+        """The error that stops messages from arriving; None if there is none, or after `close`."""
         return None if self._closed else self._problem
 
     def listen(self, client_id: str, *, keep_session: bool) -> None:
-        """Connect in a thread, unless that is done already; do not wait for it.
+        """Connect in a thread, unless that is done already; do not wait for the connection.
 
         Args:
-            client_id: by which the broker knows this client.
+            client_id: the name of this client at the broker.
             keep_session: let the broker keep messages while this client is away.
 
         Raises:
-            ResourceError: the machine has no thread to give.
+            ResourceError: the machine cannot start another thread.
             SourceConfigError: a certificate cannot be read.
         """
         with self._state:
@@ -87,16 +87,16 @@ class BrokerConnection:
             if self._client is None:
                 self._client = self._new_client(client_id, keep_session=keep_session)
             with thread_errors("the connection to an MQTT broker"):
-                started = self._client.loop_start()  # does nothing where it runs
+                started = self._client.loop_start()  # does nothing if the loop runs
             if started == paho.MQTT_ERR_SUCCESS and not is_new:
                 self._problem = SourceError(
-                    f"the thread that listens to {self._settings.url} has died of an error that nobody "
-                    "foresaw, and was started again",
-                    todo="see standard error for it, and whether host and port are right",
+                    f"the thread that listens to {self._settings.url} has ended with an unexpected "
+                    "error, and was started again",
+                    todo="look for the error on standard error, and check host and port",
                 )
 
     def close(self) -> None:
-        """Leave the broker and end the thread; what has come can still be taken."""
+        """Disconnect and end the thread; messages that have arrived can still be taken."""
         self.deliveries.close()
         with self._state:
             self._closed = True
@@ -132,13 +132,13 @@ class BrokerConnection:
         client.on_message = self._on_message
         more: dict[str, Any] = {}
         if is_5:
-            wanted: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            wanted.ReceiveMaximum = MOST_UNKEPT
-            wanted.MaximumPacketSize = 2 * MOST_PAYLOAD
+            properties: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.ReceiveMaximum = MOST_UNKEPT
+            properties.MaximumPacketSize = 2 * MOST_PAYLOAD
             if keep_session:
                 expiry = round(settings.session_expiry.total_seconds())
-                wanted.SessionExpiryInterval = min(max(expiry, 1), LONGEST_EXPIRY_SECONDS)
-            more = {"clean_start": not keep_session, "properties": wanted}
+                properties.SessionExpiryInterval = min(max(expiry, 1), LONGEST_EXPIRY_SECONDS)
+            more = {"clean_start": not keep_session, "properties": properties}
         host = settings.address.hostname or ""
         client.connect_async(host, settings.port, KEEPALIVE_SECONDS, **more)
         return client
@@ -154,7 +154,7 @@ class BrokerConnection:
         self._subscribe(client)
 
     def _subscribe(self, client: paho.Client) -> None:
-        """Subscribe at each connection: a broker may have lost its sessions, or have old topics."""
+        """Subscribe at each connection: the broker may have lost the session or hold old topics."""
         settings = self._settings
         if settings.is_version_5:
             retained = _SEND_RETAINED_ONCE if settings.retained else _DO_NOT_SEND_RETAINED
@@ -179,10 +179,10 @@ class BrokerConnection:
         ]
         self.subscribed_since = None if refused else self._clock()
         if refused:
-            told = ", ".join(f"{topic} ({reason})" for topic, reason in refused)
+            topics = ", ".join(f"{topic} ({reason})" for topic, reason in refused)
             self._problem = SourceConfigError(
-                f"the broker {self._settings.url} does not let aemon subscribe to {told}",
-                todo="see whether the topic is right, and whether the user may read it",
+                f"the broker {self._settings.url} does not let aemon subscribe to {topics}",
+                todo="check the topic, and that the user may read it",
             )
 
     def _on_message(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
@@ -192,7 +192,7 @@ class BrokerConnection:
         try:
             topic = message.topic
         except UnicodeDecodeError:
-            topic = "a topic that is no UTF-8"
+            topic = "a topic that is not UTF-8"
         self.deliveries.put(
             topic,
             bytes(message.payload),
@@ -211,17 +211,17 @@ class BrokerConnection:
         if isinstance(error, ssl.SSLCertVerificationError):
             self._problem = SourceConfigError(
                 f"the certificate of the broker {url} is not trusted: {error.verify_message}",
-                todo="name the certificate of its authority as ca_file",
+                todo="set ca_file to the certificate of the broker's authority",
             )
         elif isinstance(error, ssl.SSLError):
             self._problem = SourceConfigError(
                 f"no TLS connection to the broker {url}: {error.reason or error}",
-                todo="see whether the port is one for TLS, and cert_file the certificate it asks for",
+                todo="check that the port is for TLS, and that the broker accepts cert_file",
             )
         else:
             self._problem = SourceError(
-                f"the broker {url} cannot be reached: {_told(error)}",
-                todo="see whether it runs, and whether host and port are right",
+                f"the broker {url} cannot be reached: {_text_of(error)}",
+                todo="check that the broker is running, and check host and port",
             )
 
     def _on_disconnect(
@@ -230,7 +230,7 @@ class BrokerConnection:
         self.subscribed_since = None
         self.deliveries.disconnected()
         if self._problem is not None:
-            return  # it says more
+            return  # the first problem has more detail
         if reason.value in _REFUSED:
             self._refuse(reason)
         elif not self._closed:
@@ -240,25 +240,25 @@ class BrokerConnection:
             )
 
     def _refuse(self, reason: ReasonCode) -> None:
-        told = f"the broker {self._settings.url} refuses: {reason}"
+        text = f"the broker {self._settings.url} refuses: {reason}"
         if reason.value in _REFUSED:
-            self._problem = SourceConfigError(told, todo=_REFUSED[reason.value])
+            self._problem = SourceConfigError(text, todo=_REFUSED[reason.value])
         else:
-            self._problem = SourceError(told, todo="aemon tries to connect again")
+            self._problem = SourceError(text, todo="aemon tries to connect again")
 
 
 def _tls_context(settings: MqttSource) -> ssl.SSLContext:
-    """Return how the broker is verified, and what is shown to it.
+    """Return the TLS context: the certificates to trust, and the client's certificate.
 
     Raises:
-        SourceConfigError: a file cannot be read, or does not hold what it should.
+        SourceConfigError: a file cannot be read, or does not hold certificates or a key as PEM.
     """
     files: list[tuple[str, Path | None]] = [
         (name, getattr(settings, name)) for name in ("ca_file", "cert_file", "key_file")
     ]
     for name, path in files:
         if path is not None and not path.is_file():
-            raise SourceConfigError(f"{name} {path} is no file that can be read")
+            raise SourceConfigError(f"{name} {path} is not a readable file")
     try:
         context = ssl.create_default_context(cafile=settings.ca_file)
     except (OSError, ValueError):
@@ -277,13 +277,13 @@ def _tls_context(settings: MqttSource) -> ssl.SSLContext:
 
 
 def _no_password() -> str:
-    """Keep OpenSSL from asking at the terminal."""
+    """Raise an error, so that OpenSSL does not ask for a password at the terminal."""
     raise ValueError("the key has a password")
 
 
-def _told(error: BaseException | None) -> str:
+def _text_of(error: BaseException | None) -> str:
     if isinstance(error, socket.gaierror):
-        return "its name is not known"
+        return "the name of the host is not known"
     if isinstance(error, TimeoutError):
         return "no answer in time"
     return str(getattr(error, "strerror", None) or error or "no reason was given")

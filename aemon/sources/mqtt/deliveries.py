@@ -1,4 +1,4 @@
-"""Messages between the broker and the store: acknowledged once they are kept, each taken once."""
+"""Messages between the broker and the store: acknowledged once stored, and each taken once."""
 
 import hashlib
 import json
@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 MOST_UNKEPT = 10_000
-"""Messages that wait here to be kept; the broker is asked to send no more before (MQTT 5)."""
+"""Messages that may wait here to be stored; with MQTT 5 the broker sends no more than these."""
 
 MOST_UNKEPT_BYTES = 64 * 2**20
-MOST_PAYLOAD = 2**20  # bytes; what is longer is cut off, and set aside
+MOST_PAYLOAD = 2**20  # bytes; a longer payload is cut off, and its message set aside
 MOST_NAMES_OF_TAKEN = 2 * MOST_UNKEPT
 PRESSING = {5: MOST_UNKEPT // 5, "3.1.1": 8}
-"""So many wait: they are written now, not within a second. The number of unacknowledged messages
-after which a broker sends no more is ours with MQTT 5; with 3.1.1 it is unknown, and often 20 or 10."""
+"""Number of waiting messages, by version, from which they are stored at once, not within a second.
+A broker sends no more after a number of unacknowledged messages. With MQTT 5 aemon sets this
+number; with 3.1.1 it is unknown, and often 20 or 10."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +25,13 @@ class Delivery:
     """One message as the broker sent it.
 
     Attributes:
-        topic: where it was published.
-        payload: its content, cut off at `MOST_PAYLOAD` and one byte.
-        arrived: when it came.
-        packet: the number by which it is acknowledged; 0 where it need not be.
-        connection: the number of the connection on which it came.
-        again: whether it came before, so that its content is kept or on its way.
-        name: the packet and a hash of topic and payload; empty where it need not be acknowledged.
+        topic: of the message.
+        payload: its content, cut off after `MOST_PAYLOAD` plus one bytes.
+        arrived: time of arrival.
+        packet: the number by which it is acknowledged; 0 if it needs no acknowledgement.
+        connection: the number of the connection on which it arrived.
+        again: whether it arrived before, so that its content is already stored or taken.
+        name: the packet and a hash of topic and payload; empty if it needs no acknowledgement.
     """
 
     topic: str
@@ -43,10 +44,10 @@ class Delivery:
 
 
 class Deliveries:
-    """Holds messages until they are kept; when there are too many, reading waits (back-pressure).
+    """The messages that are not stored yet; when there are too many, reading waits (back-pressure).
 
     A message that was not acknowledged when a connection ended is sent again, with the same number
-    and marked as such. Where its content was taken before, only the acknowledgement is made good.
+    and marked as sent again. If its content was taken before, it is only acknowledged.
 
     Args:
         acknowledge: sends the acknowledgement of a packet.
@@ -66,7 +67,7 @@ class Deliveries:
         self._woken = False
 
     def remember(self, notes: Iterable[str], wake: Callable[[], None]) -> None:
-        """Take up what an earlier process noted, and call `wake` when messages are to be taken soon."""
+        """Restore notes of an earlier process; call `wake` when messages should be taken soon."""
         self._wake = wake
         for note in notes:
             for name in json.loads(note).get("taken", ()):
@@ -81,14 +82,14 @@ class Deliveries:
                 self._taken.clear()
 
     def disconnected(self) -> None:
-        """End a connection: what came on it can no longer be acknowledged."""
+        """End a connection: messages that arrived on it can no longer be acknowledged."""
         with self._sending:
             self._connected = False
 
     def put(
         self, topic: str, payload: bytes, arrived: datetime, *, packet: int, resent: bool
     ) -> None:
-        """Add a message; wait while there are too many. After the end nothing is added."""
+        """Add a message; wait while there are too many. After `close` nothing is added."""
         payload = payload[: MOST_PAYLOAD + 1]
         name = f"{packet}:{_digest(topic, payload)}" if packet else ""
         with self._changed:
@@ -110,14 +111,14 @@ class Deliveries:
             self._wake()
 
     def take(self, limit: int) -> tuple[list[Delivery], bool]:
-        """Hand over at most `limit` messages, oldest first, and say whether there are more."""
+        """Hand over at most `limit` messages, oldest first, and return whether there are more."""
         with self._changed:
             self._woken = False
             taken = [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
             return taken, bool(self._waiting)
 
     def done(self, deliveries: Sequence[Delivery]) -> None:
-        """Acknowledge messages that are kept, in the order in which they came."""
+        """Acknowledge messages that are stored, in the order of their arrival."""
         with self._changed:
             self._unkept -= len(deliveries)
             self._bytes -= sum(len(one.payload) for one in deliveries)
@@ -128,7 +129,7 @@ class Deliveries:
                     self._acknowledge(one.packet)
 
     def close(self) -> None:
-        """Let go of a thread that waits to add a message."""
+        """Release a thread that waits to add a message."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -145,13 +146,13 @@ class Deliveries:
 
 
 def note_of(client_id: str, deliveries: Iterable[Delivery]) -> str:
-    """Return what a later process must know of messages that are kept."""
+    """Return a note for a later process about messages that are stored."""
     taken = [one.name for one in deliveries if one.name]
     return json.dumps({"client": client_id, "taken": taken}, separators=(",", ":"))
 
 
 def client_of(notes: Sequence[str]) -> str:
-    """Return by which name the broker knows this monitor; empty where no note says it."""
+    """Return the client id of this monitor at the broker; empty if there is no note."""
     return str(json.loads(notes[-1]).get("client", "")) if notes else ""
 
 

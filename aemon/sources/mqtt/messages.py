@@ -1,4 +1,4 @@
-"""From the topic and the payload of a message to values of columns."""
+"""Values of columns from the topic and the payload of a message."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,19 +20,19 @@ from aemon.sources.json_values import (
 from aemon.sources.mqtt.settings import MqttSource
 from aemon.sources.mqtt.topics import TopicFilter
 
-MOST_TOPICS = 10_000  # whose rules are remembered
+MOST_TOPICS = 10_000  # topics whose rules are cached
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one message says.
+    """The values of one message.
 
     Attributes:
-        entity: the thing it says it of; empty where the settings name none.
-        columns: column -> value: a number, a truth, text, or None where it is missing.
-        time: the event time as the message writes it; None where the time of arrival counts.
-        key: what identifies the record; None where its time does.
-        problems: why some columns could not be read, while others could.
+        entity: to which the values belong; empty if the settings name none.
+        columns: column -> value: a number, a boolean, text, or None if it is missing.
+        time: the event time as the message writes it; None if the time of arrival counts.
+        key: the key of the record; None if its time is the key.
+        problems: reasons why some columns could not be read although others could.
     """
 
     entity: str
@@ -44,13 +44,13 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """Where the values of one topic filter are, and which columns they go to."""
+    """The position of values in the messages of one topic filter, and their columns."""
 
     topic: TopicFilter
-    level: int | None = None  # of the topic, whose text is the column
+    level: int | None = None  # of the topic, whose text names the column
     column: str = ""  # of a plain value
     paths: tuple[tuple[str, JsonPath], ...] = ()
-    members: JsonPath | None = None  # of an object, each plain member of which is a column
+    members: JsonPath | None = None  # of an object; each of its plain members is a column
 
     @property
     def is_plain(self) -> bool:
@@ -58,7 +58,7 @@ class _Rule:
 
 
 class MessageReader:
-    """Reads messages by the rules of a source's settings."""
+    """A reader of messages by the rules of a source's settings."""
 
     def __init__(self, settings: MqttSource) -> None:
         self._rules = [_rule(topic, values) for topic, values in settings.topics.items()]
@@ -71,14 +71,14 @@ class MessageReader:
         self._rules_by_topic: dict[str, list[_Rule]] = {}
 
     def takes(self, topic: str) -> bool:
-        """Return whether a topic is asked for; a session may still have one that was left out since."""
+        """Return whether a topic is configured; an old session may still deliver other topics."""
         return bool(self._rules_of(topic))
 
     def read(self, topic: str, payload: bytes) -> Reading:
-        """Return what a message says.
+        """Return the values of a message.
 
         Raises:
-            UnreadableMessageError: nothing of it can be read.
+            UnreadableMessageError: no value of the message can be read.
         """
         levels = topic.split("/")
         rules = self._rules_of(topic)
@@ -111,7 +111,7 @@ class MessageReader:
         )
 
     def _rules_of(self, topic: str) -> list[_Rule]:
-        """Return the rules for a topic; those of the topics that come often are remembered."""
+        """Return the rules for a topic, cached for at most `MOST_TOPICS` topics."""
         rules = self._rules_by_topic.get(topic)
         if rules is None:
             levels = tuple(topic.split("/"))
@@ -141,7 +141,7 @@ def _rule(topic: str, values: int | str | dict[str, str]) -> _Rule:
 
 
 def _found(rule: _Rule, document: Any) -> Iterator[tuple[str, Any]]:
-    """Return columns and their values, `ABSENT` where a path leads nowhere."""
+    """Yield columns and their values; `ABSENT` if a path leads to no value."""
     if rule.members is None:
         for name, path in rule.paths:
             yield name, value_at(path, document)
@@ -150,7 +150,7 @@ def _found(rule: _Rule, document: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _plain_payload(text: str) -> Any:
-    """Return the number, truth or text that a payload is.
+    """Return the number, boolean or text that a payload holds.
 
     >>> [_plain_payload(text) for text in ("4.5", "true", "ON", '"a"', "NaN", "1,5 bar")]
     [4.5, True, 'ON', 'a', None, '1,5 bar']

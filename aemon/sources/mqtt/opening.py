@@ -1,4 +1,4 @@
-"""Opening a source of kind mqtt: its client library comes with an extra."""
+"""Opening a source of kind mqtt; its client library is an extra of aemon."""
 
 from typing import TYPE_CHECKING
 

@@ -18,23 +18,23 @@ MOST_CLIENT_ID = 128  # characters
 
 
 def _broker(text: str) -> str:
-    """Return the address of a broker as it is.
+    """Return the address of a broker unchanged.
 
     Raises:
-        ValueError: it is none, or holds a user or a password.
+        ValueError: the text is not such an address, or holds a user or a password.
     """
     try:
         parts = urlsplit(text)
-        there = parts.scheme in {"mqtt", "mqtts"} and parts.hostname and parts.port != 0
-        (parts.hostname or "").encode("idna")  # as it is looked up
+        valid = parts.scheme in {"mqtt", "mqtts"} and parts.hostname and parts.port != 0
+        (parts.hostname or "").encode("idna")  # the form in which the name is looked up
     except ValueError:
-        there = False
-    if not there or not text.isascii() or " " in text:
-        raise ValueError("is no address of a broker; write for example mqtt://host:1883")
+        valid = False
+    if not valid or not text.isascii() or " " in text:
+        raise ValueError("is not an address of a broker; write for example mqtt://host:1883")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("has a user or a password in it: give them as user and password")
+        raise ValueError("holds a user or a password: give them as user and password")
     if parts.path not in {"", "/"} or parts.query or parts.fragment:
-        raise ValueError("has something behind the port; topics are given under topics")
+        raise ValueError("has text after the port; give topics under topics")
     return text
 
 
@@ -60,7 +60,7 @@ Values = (
 )
 
 
-# A stream's records are read from the inbox, in which a watermark means the same whatever is set here.
+# A stream's records are read from the inbox, so these settings do not change a watermark's meaning.
 _ALL_BUT_KIND = frozenset(
     {
         "url", "topics", "entity", "every", "wait", "time", "key", "timezone", "time_format",
@@ -79,57 +79,62 @@ class MqttSource(SourceSettings):
 
     kind: Literal["mqtt"] = "mqtt"
     url: Annotated[str, AfterValidator(_broker)] = Field(
-        description="the broker: mqtt://host:1883, or mqtts://host:8883 for TLS"
+        description="address of the broker: mqtt://host:1883, or mqtts://host:8883 for TLS"
     )
     topics: Annotated[dict[Filter, Values], Field(min_length=1, max_length=MOST_TOPICS)] = Field(
-        description="topics to subscribe to, with + and #, and the column that a message's value goes "
-        "to; the number of the topic's level that names the column; columns with their JSON paths, "
-        "{flow: $.flow}; or $ for every plain member of a JSON object"
+        description="topics to subscribe to, with + and #, each with the column of its value. "
+        "Instead of a column: the number of the topic's level that names the column; columns with "
+        "their JSON paths, {flow: $.flow}; or $ for every plain member of a JSON object"
     )
     entity: Level | Path | None = Field(
         None,
-        description="which level of the topic, counted from 0, or which JSON path names the thing a "
-        "record belongs to",
+        description="level of the topic, counted from 0, or JSON path, that names the entity to "
+        "which a record belongs",
     )
     every: Duration | None = Field(
         None,
-        description="the last value of each column within such a time makes a record; default 10s with "
-        "several topics, while with one topic each message is a record",
+        description="length of the time whose last values make one record; default 10s with "
+        "several topics; with one topic each message is a record",
     )
     wait: Duration = Field(
         timedelta(seconds=2),
-        description="so much longer than that time a record waits for its values, from the first one on",
+        description="how much longer than that time a record waits for values, after its first "
+        "value",
     )
     time: Path | None = Field(
         None, description="JSON path of the event time; default the time of arrival"
     )
     key: Path | None = Field(
         None,
-        description="JSON path of what identifies a record, where each message is one; default its time",
+        description="JSON path of the key, if each message is a record; default its time",
     )
     timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
     time_format: TimeFormat | None = Field(None, description=FORMAT)
     retained: bool = Field(
-        False, description="take retained messages, too: values from before aemon subscribed"
+        False, description="read retained messages too: values from before aemon subscribed"
     )
     qos: Literal[0, 1] = Field(
         1, description="1: the broker keeps messages until aemon has stored them; 0: it does not"
     )
-    version: Literal[5, "3.1.1"] = Field(5, description="of the protocol: 5 or 3.1.1")
+    version: Literal[5, "3.1.1"] = Field(5, description="version of the protocol: 5 or 3.1.1")
     client_id: Annotated[str, Field(min_length=1, max_length=MOST_CLIENT_ID)] | None = Field(
-        None, description="known to the broker by this name; default one made up once, and kept"
+        None, description="name of this client at the broker; default a random name, made once"
     )
     session_expiry: Duration = Field(
         timedelta(days=7),
-        description="how long the broker is asked to keep messages while aemon is away",
+        description="how long the broker should keep messages while aemon is away",
     )
-    user: str | None = Field(None, description="user, where the broker asks for one")
-    password: SecretStr | None = Field(None, description="its password, ${file:mqtt.password}")
+    user: str | None = Field(None, description="user, if the broker asks for one")
+    password: SecretStr | None = Field(
+        None, description="password of the user, ${file:mqtt.password}"
+    )
     ca_file: FileBeside | None = Field(
         None, description="certificates to trust, as PEM; default the system's"
     )
-    cert_file: FileBeside | None = Field(None, description="a certificate to show to the broker")
-    key_file: FileBeside | None = Field(None, description="and its key")
+    cert_file: FileBeside | None = Field(
+        None, description="client certificate to show to the broker"
+    )
+    key_file: FileBeside | None = Field(None, description="key of cert_file")
 
     @model_validator(mode="after")
     def _levels_are_there(self) -> Self:
@@ -139,23 +144,23 @@ class MqttSource(SourceSettings):
                 if isinstance(level, int) and not topic.always_has(level):
                     raise AtKeyError(
                         key,
-                        f"{text} has no level {level}: levels are counted from 0, so that the first "
-                        f"is {topic.levels[0]}",
+                        f"{text} has no level {level}: levels are counted from 0, and the first is "
+                        f"{topic.levels[0]}",
                     )
             plain = isinstance(values, int) or (isinstance(values, str) and values[:1] != "$")
             for key in ("time", "key", "entity"):
                 if plain and isinstance(getattr(self, key), str):
                     raise AtKeyError(
                         key,
-                        f"a JSON path reads messages in JSON, and those of {text} are plain values; "
-                        f"write {{column: $.path}} there, or leave {key} out",
+                        f"a JSON path reads messages in JSON, but messages of {text} are plain "
+                        f"values; write {{column: $.path}} there, or leave {key} out",
                     )
         return self
 
     @model_validator(mode="after")
     def _belong_together(self) -> Self:
         if self.password is not None and self.user is None:
-            raise AtKeyError("password", "belongs to a user; name that, too")
+            raise AtKeyError("password", "needs a user too")
         if (self.cert_file is None) != (self.key_file is None):
             raise AtKeyError(
                 "cert_file" if self.key_file is None else "key_file", "needs the other file as well"
@@ -177,7 +182,7 @@ class MqttSource(SourceSettings):
 
     @property
     def is_version_5(self) -> bool:
-        """Whether MQTT 5 is spoken, not 3.1.1."""
+        """Whether the protocol is MQTT 5, not 3.1.1."""
         return self.version != "3.1.1"
 
     @property
@@ -192,6 +197,6 @@ class MqttSource(SourceSettings):
 
     @property
     def joined_every(self) -> timedelta | None:
-        """How long a time makes one record; None where each message is a record."""
+        """Length of the time that makes one record; None if each message is a record."""
         several = len(self.topics) > 1 or any(isinstance(v, int) for v in self.topics.values())
         return self.every or (timedelta(seconds=10) if several else None)

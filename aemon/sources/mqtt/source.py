@@ -24,16 +24,16 @@ from aemon.times.event_times import EARLIEST, LATEST
 TOO_LONG, NO_TIME, FAR_TIME = "too_long", "no_time", "time_out_of_range"
 _MOST_SHOWN = 2_000  # characters of a payload that is set aside
 _LEAST_STEP = timedelta(microseconds=1)
-# No column of a message begins with $: that is how a path begins.
+# A column of a message cannot begin with $, because paths begin with $.
 _TIME, _KEY, _ENTITY = "$time", "$key", "$entity"
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
-_Said = tuple[dict[str, Any], Delivery]
-"""A record, or a part of one, and the message that said it."""
+_Row = tuple[dict[str, Any], Delivery]
+"""A record, or a part of a record, and its message."""
 
 
 class Mqtt:
-    """A stream of the messages of some topics: each is a record, or part of the record of its time."""
+    """A stream of the messages of some topics: each is a record, or a part of a record."""
 
     def __init__(self, settings: MqttSource, clock: Clock) -> None:
         self.roles = Roles(
@@ -54,26 +54,27 @@ class Mqtt:
         self._newest: datetime | None = None
 
     def resume(self, notes: Sequence[str], wake: Callable[[], None]) -> None:
-        """Go on with the session at the broker that an earlier process began."""
+        """Continue the session at the broker that an earlier process began."""
         self._keep_session = True
         known = client_of(notes)
         if self._settings.client_id is None and known:
             self._client_id = known
         elif self._settings.client_id is None:
             self._unsaved_note = note_of(self._client_id, ())
-        mine = notes if known == self._client_id else ()
-        self._connection.deliveries.remember(mine, wake)
+        own_notes = notes if known == self._client_id else ()
+        self._connection.deliveries.remember(own_notes, wake)
 
     def take(self, limit: int) -> Arrived:
         """Hand over the records of at most `limit` messages, oldest first.
 
         Raises:
-            ResourceError: the machine has no thread to give.
-            SourceError: nothing has come, and the broker is not reached at the moment.
-            SourceConfigError: nothing has come, and the broker refuses what is asked of it.
+            ResourceError: the machine cannot start another thread.
+            SourceError: no message has arrived, and the broker cannot be reached at the moment.
+            SourceConfigError: no message has arrived, and the broker refuses the connection or
+                the subscription.
         """
         if self._unsaved_note is not None:
-            # The broker keeps messages for a name: that is kept first, or they would be lost.
+            # The broker keeps messages for a client id; without the stored id they would be lost.
             return Arrived(
                 table=_table([]), more=False, note=self._unsaved_note, done=self._note_is_kept
             )
@@ -99,21 +100,21 @@ class Mqtt:
         return f"{self._settings.url}: {', '.join(self._settings.topics)}"
 
     def close(self) -> None:
-        """Leave the broker; it keeps the messages that are not acknowledged."""
+        """Disconnect; the broker keeps the messages that are not acknowledged."""
         self._connection.close()
 
     def _note_is_kept(self) -> None:
         self._unsaved_note = None
 
-    def _read(self, deliveries: Iterable[Delivery]) -> tuple[list[_Said], list[SetAside]]:
-        rows: list[_Said] = []
+    def _read(self, deliveries: Iterable[Delivery]) -> tuple[list[_Row], list[SetAside]]:
+        rows: list[_Row] = []
         set_aside: list[SetAside] = []
         for one in deliveries:
             if one.again or not self._reader.takes(one.topic):
                 continue
             try:
                 if len(one.payload) > MOST_PAYLOAD:
-                    raise UnreadableMessageError(TOO_LONG)  # noqa: TRY301 -- one way for all
+                    raise UnreadableMessageError(TOO_LONG)  # noqa: TRY301 -- handled as the others
                 reading = self._reader.read(one.topic, one.payload)
             except UnreadableMessageError as error:
                 set_aside.append(SetAside(reason=str(error), text=_shown(one)))
@@ -125,11 +126,11 @@ class Mqtt:
         return rows, set_aside
 
     def _parts(
-        self, rows: Sequence[_Said], set_aside: list[SetAside], every: timedelta
-    ) -> list[_Said]:
+        self, rows: Sequence[_Row], set_aside: list[SetAside], every: timedelta
+    ) -> list[_Row]:
         """Return parts of records; a message without a time is set aside."""
         times = self.roles.times_of(pd.Series([row[_TIME] for row, _ in rows], dtype=object))
-        parts: dict[tuple[str, datetime], _Said] = {}
+        parts: dict[tuple[str, datetime], _Row] = {}
         for (row, delivery), begin in zip(rows, _beginnings(times, every), strict=True):
             if isinstance(begin, str):
                 set_aside.append(SetAside(reason=begin, text=_shown(delivery)))
@@ -141,7 +142,10 @@ class Mqtt:
         return list(parts.values())
 
     def _finish_before(self) -> datetime | None:
-        """Return before which time of arrival records are whole; all that waits must have come."""
+        """Return the time of arrival before which records are complete; None if all are.
+
+        After a connection, messages that the broker kept must arrive first.
+        """
         if self._every is None:
             return None
         patience = self._every + self._settings.wait
@@ -152,7 +156,7 @@ class Mqtt:
     def _row(self, reading: Reading, arrived: datetime) -> dict[str, Any]:
         time = reading.time
         if self._settings.time is None:
-            # No two records have the same time of arrival, whatever the clock does: it is their key.
+            # The time of arrival is the key, so it must differ, even if the clock steps back.
             time = arrived if self._newest is None else max(arrived, self._newest + _LEAST_STEP)
             self._newest = time
         key = reading.key if self._settings.key is not None else time
@@ -165,18 +169,18 @@ class Mqtt:
 
 
 def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Return rows as a table, with the columns of the roles also where there are none."""
+    """Return rows as a table; without rows, the table has the columns of the roles."""
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=[_TIME, _KEY, _ENTITY])
 
 
 def _shown(delivery: Delivery) -> str:
-    """Return a message as JSON text for people, cut where it is long."""
+    """Return a message as JSON text for people; a long payload is cut."""
     payload = delivery.payload[:_MOST_SHOWN].decode(errors="backslashreplace")
     return json.dumps({"topic": delivery.topic, "payload": payload})
 
 
 def _beginnings(times: npt.NDArray[np.datetime64], every: timedelta) -> list[datetime | str]:
-    """Return for each of N times when its record begins, or why it cannot be read.
+    """Return for each of N times the beginning of its record, or the reason why there is none.
 
     >>> _beginnings(np.array(["2026-03-01T10:00:07", "NaT"], "datetime64[us]"), timedelta(seconds=5))
     [datetime.datetime(2026, 3, 1, 10, 0, 5, tzinfo=datetime.timezone.utc), 'no_time']

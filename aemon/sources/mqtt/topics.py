@@ -1,4 +1,4 @@
-"""Topics of MQTT: filters with wildcards, and what a topic says of a message."""
+"""Topics of MQTT: filters with wildcards, by their levels."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,14 @@ SHARED = "$share/"
 
 
 def check_filter(text: str) -> str:
-    """Return a topic filter as it is.
+    """Return a topic filter unchanged.
 
     Raises:
-        ValueError: no broker would take it, or aemon does not support it.
+        ValueError: brokers would refuse the filter, or aemon does not support it.
     """
     levels = text.split("/")
     if not text or "\x00" in text or len(text.encode(errors="replace")) > MOST_BYTES:
-        raise ValueError(f"a topic has 1 to {MOST_BYTES:,} bytes, and no NUL among them")
+        raise ValueError(f"a topic must have 1 to {MOST_BYTES:,} bytes, without a NUL byte")
     if text.startswith(SHARED):
         raise ValueError(
             "subscriptions cannot be shared: each monitor reads all messages of its topics; "
@@ -27,19 +27,19 @@ def check_filter(text: str) -> str:
         ALL_BELOW,
         levels[-1].replace(ALL_BELOW, ""),
     ):
-        raise ValueError(f"{text!r}: # stands at the end and for whole levels, such as plant/#")
+        raise ValueError(f"{text!r}: # must be the whole last level, such as plant/#")
     return text
 
 
 @dataclass(frozen=True, slots=True)
 class TopicFilter:
-    """A filter by its levels."""
+    """A topic filter, split into its levels."""
 
     levels: tuple[str, ...]
 
     @classmethod
     def of(cls, text: str) -> "TopicFilter":
-        """Return the filter that a text is.
+        """Return a text as a filter.
 
         >>> TopicFilter.of("plant/+/flow").matches(("plant", "p1", "flow"))
         True
@@ -47,14 +47,14 @@ class TopicFilter:
         return cls(tuple(text.split("/")))
 
     def matches(self, topic: tuple[str, ...]) -> bool:
-        """Return whether the filter takes a topic, given by its levels.
+        """Return whether the filter matches a topic, given by its levels.
 
         >>> TopicFilter.of("plant/#").matches(("plant",)), TopicFilter.of("#").matches(("$SYS", "x"))
         (True, False)
         """
         levels = self.levels
         if topic[0].startswith("$") and levels[0] in (ANY_LEVEL, ALL_BELOW):
-            return False  # by the protocol, what begins with $ must be named
+            return False  # by the protocol, wildcards do not match a first level that begins with $
         if levels[-1] == ALL_BELOW:
             levels = levels[:-1]
             if len(topic) < len(levels):
@@ -64,5 +64,5 @@ class TopicFilter:
         return all(level in (ANY_LEVEL, given) for level, given in zip(levels, topic, strict=False))
 
     def always_has(self, level: int) -> bool:
-        """Return whether every topic that the filter takes has a level, counted from 0."""
+        """Return whether every topic that the filter matches has a level, counted from 0."""
         return level < len(self.levels) - (self.levels[-1] == ALL_BELOW)

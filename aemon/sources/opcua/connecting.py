@@ -1,4 +1,4 @@
-"""The client of a server, with its certificates; and what its errors mean for a person."""
+"""The client of a server, with its certificates, and errors of aemon for the library's errors."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -13,9 +13,9 @@ from cryptography import x509
 from aemon.errors import AemonError, SourceConfigError, SourceError
 from aemon.sources.opcua.settings import OpcUaSource
 
-ANSWER_SECONDS = 10.0  # how long an answer is waited for
-PROBE_SECONDS = 5.0  # between questions whether the server is still there
-SESSION = timedelta(minutes=2)  # without a word, the server forgets the session after that
+ANSWER_SECONDS = 10.0  # longest wait for an answer
+PROBE_SECONDS = 5.0  # between checks that the server still answers
+SESSION = timedelta(minutes=2)  # the server ends a session without requests after this time
 
 _POLICIES: dict[str, Any] = {
     "Basic256Sha256": security_policies.SecurityPolicyBasic256Sha256,
@@ -26,9 +26,9 @@ _MODES = {
     "sign": ua.MessageSecurityMode.Sign,
     "sign_and_encrypt": ua.MessageSecurityMode.SignAndEncrypt,
 }
-_USER = "see whether user and password are right, and whether the server lets this user in"
-_CERTIFICATE = "let the server trust aemon's certificate, and see whether cert_file is still valid"
-_POLICY = "see which security and policy the server offers, and whether server_cert_file is its own"
+_USER = "check user and password, and that the server allows this user"
+_CERTIFICATE = "let the server trust aemon's certificate, and check that cert_file is still valid"
+_POLICY = "check which security and policy the server offers, and that server_cert_file is its own"
 _REFUSALS: dict[type[Exception], str] = {
     uaerrors.BadUserAccessDenied: _USER,
     uaerrors.BadIdentityTokenInvalid: _USER,
@@ -41,7 +41,7 @@ _REFUSALS: dict[type[Exception], str] = {
     uaerrors.BadSecurityPolicyRejected: _POLICY,
     uaerrors.BadSecurityModeRejected: _POLICY,
 }
-"""Answers that a person must do something about."""
+"""What a person must do, by the error that the server answers."""
 
 
 async def new_client(settings: OpcUaSource) -> Client:
@@ -66,7 +66,7 @@ async def _protect(client: Client, settings: OpcUaSource) -> None:
     named = {key: getattr(settings, key) for key in ("cert_file", "key_file", "server_cert_file")}
     for key, path in named.items():
         if not path.is_file():
-            raise SourceConfigError(f"{key} {path} is no file that can be read")
+            raise SourceConfigError(f"{key} {path} is not a readable file")
     # The server compares the application's name with that of the certificate.
     client.application_uri = _uri_of(_certificate("cert_file", named["cert_file"]))
     _certificate("server_cert_file", named["server_cert_file"])
@@ -101,7 +101,7 @@ def _certificate(key: str, path: Path) -> x509.Certificate:
 
 
 def _extension(path: Path) -> str:
-    """Return what a file holds by its content: its name may have any ending."""
+    """Return the format of a file, pem or der, by its content: its name may have any ending."""
     return "pem" if path.read_bytes().lstrip().startswith(b"-----BEGIN") else "der"
 
 
@@ -114,16 +114,16 @@ def _uri_of(certificate: x509.Certificate) -> str:
 
 
 def problem_of(error: BaseException, settings: OpcUaSource) -> AemonError:
-    """Return what went wrong with a server, in words."""
+    """Return the error of aemon for an error of the library."""
     where = f"the OPC UA server {settings.url}"
     for kind, todo in _REFUSALS.items():
         if isinstance(error, kind):
             return SourceConfigError(f"{where} refuses: {type(error).__name__}", todo=todo)
     if isinstance(error, TimeoutError):
-        told = "no answer in time"
+        text = "no answer in time"
     else:
-        told = str(getattr(error, "strerror", None) or error or type(error).__name__)
+        text = str(getattr(error, "strerror", None) or error or type(error).__name__)
     return SourceError(
-        f"{where} cannot be read: {told}",
-        todo="see whether it runs, whether host and port are right, and which security it wants",
+        f"{where} cannot be read: {text}",
+        todo="check that the server is running, check host and port, and the security it requires",
     )

@@ -1,4 +1,4 @@
-"""The connection to a server: in a thread with a loop of its own, which comes back by itself."""
+"""The connection to a server, in a thread with its own event loop; it reconnects by itself."""
 
 import asyncio
 import contextlib
@@ -23,26 +23,26 @@ from aemon.sources.opcua.values import NotPlainError, time_of, value_of
 from aemon.sources.source import SetAside
 from aemon.threads import start_thread
 
-MOST_RECORDS = 20_000  # that nobody took yet
+MOST_RECORDS = 20_000  # that wait for `take`
 MOST_SET_ASIDE = 1_000
-MOST_OPEN = 1_000_000  # values in buckets that are not closed: with more, nothing is right
-CLOSE_SECONDS = 1.0  # between two looks whether a bucket is over
+MOST_OPEN = 1_000_000  # values in buckets that are not closed; more show a fault
+CLOSE_SECONDS = 1.0  # between two checks whether a bucket is over
 LONGEST_PAUSE_SECONDS = 30.0  # between tries to connect: 1 s, 2 s, 4 s, ...
 STOP_SECONDS = 15.0
 NO_NODE = "no_node"
 
-# What the library logs is told by its errors, in words; handlers of ours would tell it twice.
+# The library's errors are reported as problems; with log handlers they would be reported twice.
 _library = logging.getLogger("asyncua")
 _library.propagate = False
 _library.addHandler(logging.NullHandler())
 
 
 class Listener:
-    """Listens to the nodes of a server in a thread, and makes buckets of their values.
+    """A thread that listens to the nodes of a server and makes buckets of their values.
 
     Attributes:
-        problem: what keeps values from coming, where something does.
-        is_connected: whether all nodes have said what they hold now.
+        problem: the error that stops values from arriving; None if there is none.
+        is_connected: whether the connection has subscribed to the nodes.
     """
 
     def __init__(self, settings: OpcUaSource, clock: Clock) -> None:
@@ -64,14 +64,14 @@ class Listener:
         """Start the thread, unless it was started or ended before.
 
         Raises:
-            ResourceError: the machine has no thread to give.
+            ResourceError: the machine cannot start another thread.
         """
         with self._state:
             if self._thread is None and not self._over:
                 self._thread = start_thread(self._run, f"opcua:{self._settings.url}")
 
     def take(self, limit: int) -> tuple[Piece[Bucket], tuple[SetAside, ...]]:
-        """Hand over at most `limit` buckets that are over, and what could not be used."""
+        """Hand over at most `limit` buckets that are over, and the values that were set aside."""
         if not self._over:
             self._close_buckets()
         with self._working:
@@ -85,7 +85,7 @@ class Listener:
         return self._over
 
     def close(self) -> None:
-        """Leave the server and end the thread; what is over can still be taken."""
+        """Disconnect and end the thread; buckets that are over can still be taken."""
         with self._state:
             self._over = True
             thread, loop = self._thread, self._loop
@@ -121,7 +121,7 @@ class Listener:
                 await asyncio.wait_for(end.wait(), pause / 2)
 
     async def _listen(self, end: asyncio.Event) -> None:
-        """Listen until the end, or until the connection is lost.
+        """Listen until `end` is set, or until the connection is lost.
 
         Raises:
             SourceError: the connection is lost.
@@ -160,14 +160,18 @@ class Listener:
         _, refused = await subscribe(client, self._settings, found, values)
         with self._working:
             self._set_aside.extend(
-                SetAside(reason=NO_NODE, text=json.dumps({"node": told}))
-                for told in (*found.missing, *refused)
+                SetAside(reason=NO_NODE, text=json.dumps({"node": text}))
+                for text in (*found.missing, *refused)
             )
         self.problem = None
         self.is_connected = True
 
     def put(self, node: Node, cell: Cell, data: ua.DataValue, *, first: bool) -> None:
-        """Take up what a node says."""
+        """Add a value of a node to the buckets; set it aside if it cannot be used.
+
+        Raises:
+            SourceError: more than `MOST_OPEN` values wait for buckets.
+        """
         now = self._clock()
         time = time_of(data, self._settings.time, now)
         try:
@@ -175,7 +179,7 @@ class Listener:
         except NotPlainError:
             value, reason = None, "not_plain"
         with self._working:
-            # What holds since long ago is no late value, nor is one that repeats it.
+            # A first value may hold since long ago; such a value or its repetition is not late.
             late = self._buckets.put(cell, value, time, now, first=first)
             if reason or late:
                 self._set_aside.append(
@@ -201,7 +205,7 @@ class Listener:
 
 
 class _Values:
-    """What the library calls with the values of nodes."""
+    """The handler that the library calls with the values of nodes."""
 
     def __init__(
         self,
@@ -215,7 +219,7 @@ class _Values:
         self._known: set[Node] = set()
 
     def datachange_notification(self, node: Node, _value: Any, data: Any) -> None:
-        """Take up the value of a node; the first one may hold since long ago."""
+        """Add the value of a node; its first value may hold since long ago."""
         first = node not in self._known
         self._known.add(node)
         try:
@@ -224,7 +228,7 @@ class _Values:
             self._give_up(error)
 
     def status_change_notification(self, status: ua.StatusChangeNotification) -> None:
-        """Give up the connection where the server has given up the subscription."""
+        """End the connection, because the server has ended the subscription."""
         self._give_up(ConnectionError(f"the subscription has ended: {status.Status}"))
 
     def _give_up(self, error: BaseException) -> None:

@@ -11,13 +11,13 @@ _LOOKS_LIKE_ID = re.compile(r"(?:nsu|ns|[isgb])=")
 
 @dataclass(frozen=True, slots=True)
 class NodeName:
-    """How a configuration names nodes.
+    """The name of nodes in a configuration.
 
     Attributes:
-        uri: of the namespace of an identifier; empty where its index is given.
+        uri: of the namespace of an identifier; empty if its index is given.
         index: of the namespace.
-        name: the identifier, such as `s=Pump1.Flow`; empty where there is a path.
-        path: browse names from the Objects folder on; + is any name.
+        name: the identifier, such as `s=Pump1.Flow`; empty if there is a path.
+        path: browse names, beginning below the Objects folder; + is any name.
     """
 
     uri: str = ""
@@ -39,14 +39,14 @@ def read_node_name(text: str) -> NodeName:
     ('Plant', '+', 'Flow')
 
     Raises:
-        ValueError: the text is neither.
+        ValueError: the text is neither an identifier nor a path.
     """
     if _LOOKS_LIKE_ID.match(text):
         found = _NODE_ID.fullmatch(text)
         kind, _, rest = found["name"].partition("=") if found else ("", "", "")
         if found is None or (kind == "i" and not rest.isdecimal()):
             raise ValueError(
-                f"{text!r} is no identifier of a node; write for example "
+                f"{text!r} is not an identifier of a node; write for example "
                 "nsu=http://plant.example/;s=Pump1.Flow"
             )
         return NodeName(

@@ -15,21 +15,21 @@ MOST_NAMES = 10_000
 
 
 def _server(text: str) -> str:
-    """Return the address of a server as it is.
+    """Return the address of a server unchanged.
 
     Raises:
-        ValueError: it is none, or holds a user or a password.
+        ValueError: the text is not such an address, or holds a user or a password.
     """
     try:
         parts = urlsplit(text)
-        there = parts.scheme == "opc.tcp" and parts.hostname and parts.port != 0
-        (parts.hostname or "").encode("idna")  # as it is looked up
+        valid = parts.scheme == "opc.tcp" and parts.hostname and parts.port != 0
+        (parts.hostname or "").encode("idna")  # the form in which the name is looked up
     except ValueError:
-        there = False
-    if not there or not text.isascii() or " " in text:
-        raise ValueError("is no address of a server; write for example opc.tcp://host:4840")
+        valid = False
+    if not valid or not text.isascii() or " " in text:
+        raise ValueError("is not an address of a server; write for example opc.tcp://host:4840")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("has a user or a password in it: give them as user and password")
+        raise ValueError("holds a user or a password: give them as user and password")
     return text
 
 
@@ -41,7 +41,7 @@ def _name(text: str) -> str:
 Level = Annotated[int, Field(ge=0, le=1_000, strict=True)]
 Column = Annotated[str, Field(min_length=1, pattern=r"^[^$]")] | Level
 
-# A stream's records are read from the inbox, in which a watermark means the same whatever is set here.
+# A stream's records are read from the inbox, so these settings do not change a watermark's meaning.
 _ALL_BUT_KIND = frozenset(
     {
         "url", "nodes", "entity", "bucket", "wait", "hold", "time", "security", "policy", "cert_file",
@@ -59,50 +59,53 @@ class OpcUaSource(SourceSettings):
 
     kind: Literal["opcua"] = "opcua"
     url: Annotated[str, AfterValidator(_server)] = Field(
-        description="the server: opc.tcp://host:4840"
+        description="address of the server: opc.tcp://host:4840"
     )
     nodes: Annotated[
         dict[Annotated[str, AfterValidator(_name)], Column],
         Field(min_length=1, max_length=MOST_NAMES),
     ] = Field(
-        description="nodes and the column of each: nsu=http://plant.example/;s=Flow, or a path of browse "
-        "names from the Objects folder on, Plant/+/Flow; a number is the level of the path that names "
-        "the column"
+        description="nodes and the column of each: nsu=http://plant.example/;s=Flow, or a path of "
+        "browse names below the Objects folder, Plant/+/Flow. A number is the level of the path that "
+        "names the column"
     )
     entity: Level | None = Field(
         None,
-        description="which level of the path, counted from 0, names the thing a record belongs to",
+        description="level of the path, counted from 0, that names the entity to which a record "
+        "belongs",
     )
     bucket: Duration = Field(
         timedelta(seconds=1),
-        description="how long a time makes one record, of the last value of each node",
+        description="length of the time that makes one record, with the last value of each node",
     )
     wait: Duration = Field(
-        timedelta(seconds=2), description="so much longer values of that time are waited for"
+        timedelta(seconds=2), description="wait after a bucket's end for values that arrive late"
     )
     hold: Duration | None = Field(
         None,
         description="how long a value counts that the server does not report again; default as long as "
-        "the connection lasts, for a server reports changes alone",
+        "the connection lasts, because a server reports only changes",
     )
     time: Literal["source", "server", "arrival"] = Field(
-        "source", description="whose time of a value counts: the device's, the server's, or aemon's"
+        "source", description="time of a value: the device's, the server's, or that of arrival"
     )
     security: Literal["none", "sign", "sign_and_encrypt"] = Field(
         "none", description="how messages are protected"
     )
     policy: Literal["Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss"] = Field(
-        "Basic256Sha256", description="the security policy, where messages are protected"
+        "Basic256Sha256", description="security policy, if messages are protected"
     )
     cert_file: FileBeside | None = Field(
         None, description="aemon's certificate, as PEM or DER; its URI is that of the application"
     )
-    key_file: FileBeside | None = Field(None, description="and its key")
+    key_file: FileBeside | None = Field(None, description="key of cert_file")
     server_cert_file: FileBeside | None = Field(
-        None, description="the certificate of the server, which is trusted alone"
+        None, description="certificate of the server, the only one that is trusted"
     )
-    user: str | None = Field(None, description="user, where the server asks for one")
-    password: SecretStr | None = Field(None, description="its password, ${file:opcua.password}")
+    user: str | None = Field(None, description="user, if the server asks for one")
+    password: SecretStr | None = Field(
+        None, description="password of the user, ${file:opcua.password}"
+    )
     clear_text_password: bool = Field(
         False, description="allow user and password without encryption: others can read them"
     )
@@ -113,10 +116,10 @@ class OpcUaSource(SourceSettings):
             name = read_node_name(text)
             for key, level in (("nodes", column), ("entity", self.entity)):
                 if isinstance(level, int) and not name.always_has(level):
-                    why = "is no path" if not name.path else f"has no level {level}"
+                    why = "is not a path" if not name.path else f"has no level {level}"
                     raise AtKeyError(
                         key,
-                        f"{text} {why}: levels are those of a path such as Plant/+/Flow, counted from 0",
+                        f"{text} {why}: a path such as Plant/+/Flow has levels, counted from 0",
                     )
         return self
 
@@ -127,12 +130,12 @@ class OpcUaSource(SourceSettings):
                 "user" if self.user is None else "password", "user and password belong together"
             )
         for key in ("cert_file", "key_file", "server_cert_file"):
-            there = getattr(self, key) is not None
-            if there and self.security == "none":
+            is_set = getattr(self, key) is not None
+            if is_set and self.security == "none":
                 raise AtKeyError(
                     key, "has no effect without protection; write security: sign_and_encrypt"
                 )
-            if not there and self.security != "none":
+            if not is_set and self.security != "none":
                 raise AtKeyError(key, f"is needed for security: {self.security}")
         exposed = self.user is not None and self.security != "sign_and_encrypt"
         if exposed and not self.clear_text_password:

@@ -11,7 +11,7 @@ from aemon.sources.opcua.listening import Listener
 from aemon.sources.opcua.settings import OpcUaSource
 from aemon.sources.source import Arrived
 
-# No column of a node begins with $.
+# A column of a node cannot begin with $.
 _TIME, _KEY, _ENTITY = "$time", "$key", "$entity"
 
 
@@ -25,15 +25,16 @@ class OpcUa:
         self._listener = Listener(settings, clock)
 
     def resume(self, _notes: Sequence[str], _wake: Callable[[], None]) -> None:
-        """Do nothing: the server keeps no values for whoever is away."""
+        """Do nothing: the server keeps no values for a client that is away."""
 
     def take(self, limit: int) -> Arrived:
         """Hand over at most `limit` records that are over, oldest first.
 
         Raises:
-            ResourceError: the machine has no thread to give.
-            SourceError: nothing has come, and the server is not reached at the moment.
-            SourceConfigError: nothing has come, and the server refuses what is asked of it.
+            ResourceError: the machine cannot start another thread.
+            SourceError: no value has arrived, and the server cannot be reached at the moment.
+            SourceConfigError: no value has arrived, and the server refuses the connection or has
+                none of the nodes.
         """
         listener = self._listener
         listener.start()
@@ -47,7 +48,7 @@ class OpcUa:
         )
 
     def describe(self) -> str:
-        """Return the server, and how many names of nodes there are."""
+        """Return a short description: the server, the number of node names and the security."""
         settings = self._settings
         names = f"{len(settings.nodes)} name{'' if len(settings.nodes) == 1 else 's'} of nodes"
         exposed = settings.user is not None and settings.security != "sign_and_encrypt"
@@ -55,12 +56,12 @@ class OpcUa:
         return f"{settings.url}: {names}, security {settings.security}{warning}"
 
     def close(self) -> None:
-        """Leave the server; the bucket that is not over is no record."""
+        """Disconnect; a bucket that is not over makes no record."""
         self._listener.close()
 
 
 def _table(buckets: Iterable[Bucket]) -> pd.DataFrame:
-    """Return buckets as a table, with the columns of the roles also where there are none."""
+    """Return buckets as a table; without buckets, the table has the columns of the roles."""
     rows = [
         {
             **one.columns,

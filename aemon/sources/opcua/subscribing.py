@@ -1,4 +1,4 @@
-"""From the names of nodes to a subscription of the nodes that a server has."""
+"""Finding the nodes that a configuration names, and subscribing to them."""
 
 from dataclasses import dataclass
 
@@ -15,16 +15,16 @@ from aemon.sources.source import there
 
 MOST_NODES = 20_000
 QUEUED = 10  # values of a node that the server keeps between two of its messages
-_AT_ONCE = 500  # nodes of one request: servers have limits
+_AT_ONCE = 500  # nodes in one request, because servers have limits
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The nodes that a server has.
+    """The configured nodes that a server has.
 
     Attributes:
         cells: node -> its entity and column.
-        missing: names that lead to no node, and what was there instead.
+        missing: configured names without a node, each with the names that exist instead.
     """
 
     cells: dict[Node, Cell]
@@ -32,10 +32,10 @@ class Found:
 
 
 async def find_nodes(client: Client, settings: OpcUaSource) -> Found:
-    """Look for the nodes that the settings name.
+    """Find the nodes that the settings name.
 
     Raises:
-        SourceConfigError: the server has none of them, or too many.
+        SourceConfigError: the server has none of the nodes, or too many.
     """
     namespaces = await client.get_namespace_array()
     cells: dict[Node, Cell] = {}
@@ -58,7 +58,7 @@ async def find_nodes(client: Client, settings: OpcUaSource) -> Found:
         if len(cells) > MOST_NODES:
             raise SourceConfigError(
                 f"{settings.url} has more than {MOST_NODES:,} nodes of these names",
-                todo="name fewer of them under nodes",
+                todo="name fewer nodes",
             )
     if not cells:
         raise SourceConfigError(
@@ -71,10 +71,10 @@ async def find_nodes(client: Client, settings: OpcUaSource) -> Found:
 async def subscribe(
     client: Client, settings: OpcUaSource, found: Found, handler: object
 ) -> tuple[Subscription, tuple[str, ...]]:
-    """Subscribe to nodes; return the subscription and the nodes that the server does not give.
+    """Subscribe to nodes; return the subscription and the nodes that the server refuses.
 
     Raises:
-        SourceConfigError: it gives none.
+        SourceConfigError: the server refuses all nodes.
     """
     half = settings.bucket.total_seconds() * 1000 / 2
     subscription = await client.create_subscription(min(half, 1000.0), handler)  # type: ignore[arg-type]
@@ -93,8 +93,8 @@ async def subscribe(
         ]
     if len(refused) == len(nodes):
         raise SourceConfigError(
-            f"the OPC UA server {settings.url} gives none of the nodes: {', '.join(refused[:10])}",
-            todo="correct the names under nodes, and see whether the user may read them",
+            f"the OPC UA server {settings.url} refuses all nodes: {', '.join(refused[:10])}",
+            todo="correct the names under nodes, and check that the user may read them",
         )
     return subscription, tuple(refused)
 
@@ -107,7 +107,10 @@ def _node_id(name: NodeName, namespaces: list[str]) -> ua.NodeId:
 async def _follow(
     start: Node, path: tuple[str, ...]
 ) -> tuple[list[tuple[Node, tuple[str, ...]]], str]:
-    """Return the nodes that a path leads to, with the names on the way; and where it ended, if it did."""
+    """Return the nodes of a path, each with the names of its levels.
+
+    The second value is empty, or names the first missing level and the names that exist instead.
+    """
     reached: list[tuple[Node, tuple[str, ...]]] = [(start, ())]
     for level in path:
         further: list[tuple[Node, tuple[str, ...]]] = []
@@ -122,6 +125,6 @@ async def _follow(
             if len(further) > MOST_NODES:
                 break
         if not further:
-            return [], f"no {level} there; {there(set(seen), level)}"
+            return [], f"no node {level} at its level; {there(set(seen), level)}"
         reached = further
     return reached, ""

@@ -1,4 +1,4 @@
-"""What a node says: its value as a cell of a record, and since when it holds."""
+"""The value of a node as a cell of a record, and the time since which it holds."""
 
 import math
 from datetime import UTC, date, datetime
@@ -18,7 +18,7 @@ class NotPlainError(Exception):
 
 
 def value_of(data: ua.DataValue) -> Any:
-    """Return the number, truth or text of a value; None where it is missing or its quality is not good.
+    """Return the number, boolean or text of a value; None if it is missing or of bad quality.
 
     Raises:
         NotPlainError: no cell can hold the value.
@@ -48,12 +48,12 @@ def value_of(data: ua.DataValue) -> Any:
 
 
 def time_of(data: ua.DataValue, whose: str, now: datetime) -> datetime:
-    """Return since when a value holds, in UTC; the time of arrival where it does not say."""
+    """Return the time since which a value holds, in UTC; the time of arrival if it has none."""
     if whose == "arrival":
         return now
     times = [data.SourceTimestamp, data.ServerTimestamp]
     for time in times if whose == "source" else reversed(times):
         if time is not None:
-            # The library gives UTC without saying so.
+            # The library returns UTC without a time zone.
             return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     return now

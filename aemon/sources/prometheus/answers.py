@@ -1,4 +1,4 @@
-"""What a server answers to a query: series, or an error that says what to do."""
+"""A server's answer to a query: series, or an error with a way out."""
 
 import base64
 import json
@@ -17,14 +17,14 @@ from aemon.sources.prometheus.connections import Reply
 from aemon.sources.prometheus.settings import PrometheusSource
 from aemon.texts import cut
 
-MOST_TOLD = 300  # characters of an answer in an error
+MOST_SHOWN = 300  # characters of an answer in an error
 _HIDDEN = "***"
-_LEAST_SECRET = 3  # characters; a shorter secret is in every text
+_LEAST_SECRET = 3  # characters; a shorter secret would occur in every text
 _TOO_MANY = ("too many samples", "maximum resolution", "too many points", "exceeds the limit")
 
 
 class TooMuchError(Exception):
-    """A query asks for more at once than the server gives; a shorter range may do."""
+    """A query asks for more at once than the server returns; a shorter range may work."""
 
     def __init__(self, error: AemonError) -> None:
         super().__init__(error.message)
@@ -33,11 +33,12 @@ class TooMuchError(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What a query gave.
+    """The result of a query.
 
     Attributes:
-        series: as the server tells them: `metric`, the labels, and `values`, pairs of time and text.
-        warnings: what the server warns of.
+        series: as the server returns them: `metric`, the labels, and `values`, pairs of a time and
+            the text of a number.
+        warnings: of the server.
     """
 
     series: list[dict[str, Any]]
@@ -45,45 +46,45 @@ class Answer:
 
 
 def answer_of(reply: Reply, what: str, settings: PrometheusSource) -> Answer:
-    """Return what a reply says.
+    """Return the answer that a reply holds.
 
     Args:
         reply: of the server.
-        what: what was asked for, in a few words.
-        settings: where it was asked, and with which secrets.
+        what: a short description of the request, for messages.
+        settings: of the server, with the secrets that messages must not show.
 
     Raises:
         SourceError: trying again may help.
         SourceConfigError: a person must change something.
-        TooMuchError: a shorter range may do.
+        TooMuchError: a shorter range may work.
     """
-    told = _json(reply.body)
+    document = _json(reply.body)
     if (
         reply.status != HTTPStatus.OK
-        or not isinstance(told, dict)
-        or told.get("status") != "success"
+        or not isinstance(document, dict)
+        or document.get("status") != "success"
     ):
-        raise _refusal(reply, told, what, settings)
-    if told.get("isPartial") and not settings.partial:
+        raise _refusal(reply, document, what, settings)
+    if document.get("isPartial") and not settings.partial:
         raise SourceError(
-            f"{place(settings)}: {what}: a part of the servers did not answer",
-            todo="it is read again when all do; partial: true takes what there is",
+            f"{place(settings)}: {what}: some of the servers did not answer",
+            todo="aemon tries again; partial: true accepts answers that lack some data",
         )
-    data = told.get("data")
+    data = document.get("data")
     result = data.get("result") if isinstance(data, dict) else None
     if not isinstance(result, list):
         raise _no_api(what, settings)
-    said = told.get("warnings") or []
+    given = document.get("warnings") or []
     warnings = (
-        tuple(f"{what}: the server warns: {shown(str(one), settings)}" for one in said)
-        if isinstance(said, list)
+        tuple(f"{what}: the server warns: {shown(str(one), settings)}" for one in given)
+        if isinstance(given, list)
         else ()
     )
     return Answer(series=result, warnings=warnings)
 
 
 def date_of(reply: Reply) -> datetime | None:
-    """Return when a server answered, by its own clock, to the second; None where it does not say."""
+    """Return the time of a reply by the server's clock, to the second; None if it gives none."""
     try:
         date = parsedate_to_datetime(reply.headers.get("date", ""))
     except (TypeError, ValueError):
@@ -92,7 +93,7 @@ def date_of(reply: Reply) -> datetime | None:
 
 
 def unreachable(error: Exception, what: str, settings: PrometheusSource) -> AemonError:
-    """Return an error of the connection as one of ours."""
+    """Return the error of aemon for an error of the connection."""
     where = f"{place(settings)}: {what}"
     if isinstance(error, TimeoutError):
         seconds = settings.timeout.total_seconds()
@@ -102,24 +103,24 @@ def unreachable(error: Exception, what: str, settings: PrometheusSource) -> Aemo
         )
     if isinstance(error, ssl.SSLCertVerificationError):
         return SourceConfigError(
-            f"{where}: its certificate is not trusted: {error.verify_message}",
-            todo="name the certificates that sign it as ca_file",
+            f"{where}: the server's certificate is not trusted: {error.verify_message}",
+            todo="set ca_file to the certificates that sign it",
         )
     text = (error.strerror if isinstance(error, OSError) else "") or str(error)
     return SourceError(f"{where}: {shown(text or type(error).__name__, settings)}")
 
 
 def place(settings: PrometheusSource) -> str:
-    """Return a server in a few words."""
+    """Return a short description of a server."""
     return f"Prometheus at {settings.url}"
 
 
 def shown(text: str, settings: PrometheusSource) -> str:
-    """Return a server's words on one line, without the secrets that were sent to it."""
+    """Return a server's text on one line, without the secrets that were sent to the server."""
     text = " ".join(text.split())
     for secret in sorted(set(_forms(settings)), key=len, reverse=True):
         text = text.replace(secret, _HIDDEN)
-    return cut("".join(letter for letter in text if letter.isprintable()), MOST_TOLD)
+    return cut("".join(letter for letter in text if letter.isprintable()), MOST_SHOWN)
 
 
 def _json(body: bytes) -> Any:
@@ -129,13 +130,13 @@ def _json(body: bytes) -> Any:
         return None
 
 
-def _refusal(reply: Reply, told: Any, what: str, settings: PrometheusSource) -> Exception:
+def _refusal(reply: Reply, document: Any, what: str, settings: PrometheusSource) -> Exception:
     status, where = reply.status, f"{place(settings)}: {what}"
-    said = shown(str(told.get("error") or ""), settings) if isinstance(told, dict) else ""
-    behind = f": {said}" if said else ""
+    reason = shown(str(document.get("error") or ""), settings) if isinstance(document, dict) else ""
+    detail = f": {reason}" if reason else ""
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return SourceConfigError(
-            f"{place(settings)}: HTTP {status}: the credentials are refused{behind}",
+            f"{place(settings)}: HTTP {status}: the credentials are refused{detail}",
             todo="correct basic_auth, bearer_token or headers of the source",
         )
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
@@ -146,36 +147,36 @@ def _refusal(reply: Reply, told: Any, what: str, settings: PrometheusSource) -> 
             else "elsewhere"
         )
         return SourceConfigError(
-            f"{place(settings)}: HTTP {status}: it sends {shown(to, settings)}",
-            todo="correct the url: a redirection is not followed, for credentials would go along",
+            f"{place(settings)}: HTTP {status}: the server redirects {shown(to, settings)}",
+            todo="correct the url: aemon follows no redirection, which would pass on credentials",
         )
-    if any(words in said for words in _TOO_MANY) or status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+    if any(words in reason for words in _TOO_MANY) or status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return TooMuchError(
             SourceConfigError(
-                f"{where}: HTTP {status}{behind}",
+                f"{where}: HTTP {status}{detail}",
                 todo="a query that aggregates first, or a recording rule, reads fewer samples",
             )
         )
-    if status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY} and said:
+    if status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY} and reason:
         return SourceConfigError(
-            f"{where}: the query fails{behind}", todo="try it in the server's own page"
+            f"{where}: the query fails{detail}", todo="try it in the server's own page"
         )
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in {
         HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT
     }:  # fmt: skip
-        return SourceError(f"{where}: HTTP {status}{behind}")
-    return _no_api(f"{what}: HTTP {status}{behind}", settings)
+        return SourceError(f"{where}: HTTP {status}{detail}")
+    return _no_api(f"{what}: HTTP {status}{detail}", settings)
 
 
 def _no_api(what: str, settings: PrometheusSource) -> SourceConfigError:
     return SourceConfigError(
         f"{place(settings)}: {what}: there is no Prometheus API",
-        todo="url is what stands before /api/v1, such as http://mimir.example/prometheus",
+        todo="url is the address before /api/v1, such as http://mimir.example/prometheus",
     )
 
 
 def _forms(settings: PrometheusSource) -> Iterator[str]:
-    """Return every secret, as an answer may repeat it."""
+    """Yield every secret in all forms in which an answer may repeat it."""
     given = [secret.get_secret_value() for secret in secrets_of(settings)]
     if settings.basic_auth is not None:
         user = settings.basic_auth

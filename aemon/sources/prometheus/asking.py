@@ -1,4 +1,4 @@
-"""Asking a server: the time, ranges of steps, and where there is anything at all."""
+"""Queries to a server: its time, values at ranges of steps, and the steps that have data."""
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -24,14 +24,14 @@ from aemon.sources.prometheus.steps import Steps
 from aemon.threads import thread_errors
 
 AT_ONCE = 6
-"""Queries asked at once: a server evaluates 20 at most by default, and others ask, too."""
+"""Queries sent at once: by default a server evaluates at most 20, and it has other clients."""
 
 MOST_POINTS = 11_000
-"""Steps of one query: Prometheus refuses more."""
+"""Maximum steps of one query: Prometheus refuses more."""
 
 COMBINED_STEPS, MOST_COMBINED = 60, 200
-"""A short range of so many queries is asked in one: putting series together costs the server some
-time for each query and step, and a request costs more than that for few steps only."""
+"""Limits for one combined query in place of many: its steps and the queries in it. Joining series
+costs the server time for each query and step; for few steps only, a request costs more."""
 
 _NUMBER = "aemon_query"
 
@@ -49,21 +49,23 @@ class Server:
         self._combines = True
 
     def time(self) -> datetime:
-        """Return the server's time, to the second and not later than it is.
+        """Return the server's time, rounded down to the second.
 
         Raises:
-            SourceError: it cannot be reached, or does not say its time.
-            SourceConfigError: it refuses the credentials, or is no Prometheus.
+            SourceError: the server cannot be reached, or does not give its time.
+            SourceConfigError: the server refuses the credentials, or has no Prometheus API.
         """
         reply = self._reply("query", {"query": "1"}, "the time")
         answer_of(reply, "the time", self._settings)
         date = date_of(reply)
         if date is None:
-            raise SourceError(f"{place(self._settings)}: it does not say its time (header Date)")
+            raise SourceError(
+                f"{place(self._settings)}: the answer does not give the time (header Date)"
+            )
         return date
 
     def now(self, query: str) -> list[tuple[dict[str, str], float]]:
-        """Return what a query gives at the moment: the labels and the value of each series.
+        """Return the current result of a query: the labels and the value of each series.
 
         Raises:
             AemonError: as `ranges`.
@@ -73,7 +75,7 @@ class Server:
             return [(dict(one["metric"]), float(one["value"][1])) for one in answer.series]
 
     def moments(self, selector: str) -> list[float]:
-        """Return the times, in seconds since 1970, of the samples that a range selector finds.
+        """Return the times, in seconds since 1970, of the samples that a range selector selects.
 
         Raises:
             AemonError: as `ranges`.
@@ -89,33 +91,34 @@ class Server:
     def ranges(
         self, queries: Mapping[str, str], steps: Steps, made_of: Callable[[str, Answer], _Made]
     ) -> list[_Made]:
-        """Ask queries for a range of steps, some at once; return what is made of each answer.
+        """Evaluate queries at a range of steps, several at once; return a result for each answer.
 
         Args:
             queries: by name.
-            steps: which; at most `MOST_POINTS`.
-            made_of: called with the name of a query and its answer, in the thread that asks.
+            steps: the range; at most `MOST_POINTS` steps.
+            made_of: makes the result from the name of a query and its answer, in the thread that
+                sent the query.
 
         Raises:
             SourceError: trying again may help.
             SourceConfigError: a person must change something.
-            TooMuchError: fewer steps may do.
-            ResourceError: the machine has no thread to give.
+            TooMuchError: fewer steps may work.
+            ResourceError: the machine cannot start another thread.
         """
         if 1 < len(queries) <= MOST_COMBINED and steps.count <= COMBINED_STEPS and self._combines:
             try:
                 answers = self._combined(queries, steps)
             except (SourceConfigError, TooMuchError):
-                made = self._apart(queries, steps, made_of)  # tells which query is at fault
+                made = self._separately(queries, steps, made_of)  # its error names the query
                 self._combines = False
                 return made
             return [self._made("all queries", made_of, name, answers[name]) for name in queries]
-        return self._apart(queries, steps, made_of)
+        return self._separately(queries, steps, made_of)
 
-    def _apart(
+    def _separately(
         self, queries: Mapping[str, str], steps: Steps, made_of: Callable[[str, Answer], _Made]
     ) -> list[_Made]:
-        """Ask each query by itself, some at once."""
+        """Send each query separately, several at once."""
 
         def asked(name: str) -> _Made:
             what = f"query {name}"
@@ -134,7 +137,7 @@ class Server:
                 one.cancel()
 
     def _combined(self, queries: Mapping[str, str], steps: Steps) -> dict[str, Answer]:
-        """Ask all queries in one: their series are told apart by a label that numbers them."""
+        """Send all queries as one; a label with the number of the query marks its series."""
         # A line end ends a comment that a query may end with.
         parts = (
             f'label_replace((\n{query}\n), "{_NUMBER}", "{number}", "", "")'
@@ -159,19 +162,19 @@ class Server:
 
     @contextmanager
     def _understood(self, what: str) -> Iterator[None]:
-        """Turn the failure to read an answer that is not what Prometheus gives into our error."""
+        """Raise a `SourceError` if an answer is not in the form of Prometheus."""
         try:
             yield
         except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError):
             raise SourceError(
-                f"{place(self._settings)}: {what}: the answer is not what Prometheus gives",
+                f"{place(self._settings)}: {what}: the answer is not in the form of Prometheus",
                 todo="look at it with curl: a proxy in between may change it",
             ) from None
 
     def holds(self, queries: Mapping[str, str], steps: Steps) -> list[int] | None:
-        """Return at which of some steps any query gives anything, as their places from 0.
+        """Return the positions, from 0, of the steps at which any query has data.
 
-        None where the server cannot tell at once, as of queries that give a single number.
+        Return None if the server cannot answer this in one query, such as for scalar queries.
 
         Raises:
             SourceError: trying again may help.
@@ -190,7 +193,7 @@ class Server:
             return None
 
     def close(self) -> None:
-        """Close all connections and threads; whoever waits for an answer gets an error."""
+        """Close all connections and threads; a thread that waits for an answer gets an error."""
         connections, self._connections = self._connections, None
         pool, self._pool = self._pool, None
         if connections is not None:
@@ -206,9 +209,9 @@ class Server:
             "end": str(steps.last),
             "step": str(steps.seconds),
             "timeout": f"{settings.timeout.total_seconds():g}s",
-            "nocache": "1",  # to VictoriaMetrics: what came late must be seen
+            "nocache": "1",  # for VictoriaMetrics: late samples must be seen
         }
-        if not settings.partial:  # of Thanos, and of VictoriaMetrics; others take no notice
+        if not settings.partial:  # for Thanos and VictoriaMetrics; other servers ignore it
             form |= {"partial_response": "false", "deny_partial_response": "1"}
         return answer_of(self._reply("query_range", form, what), what, settings)
 
@@ -219,13 +222,13 @@ class Server:
         try:
             reply = connections.post(path, encoded, as_get=self._as_get)
             if reply.status == HTTPStatus.METHOD_NOT_ALLOWED and not self._as_get:
-                self._as_get = True  # a proxy that lets nobody post
+                self._as_get = True  # a proxy that does not allow POST
                 reply = connections.post(path, encoded, as_get=True)
         except TooLargeError:
             raise TooMuchError(
                 SourceConfigError(
                     f"{place(settings)}: {what}: the answer is larger than aemon reads at once",
-                    todo="aggregate in the query, so that it gives fewer series",
+                    todo="aggregate in the query, so that it returns fewer series",
                 )
             ) from None
         except (OSError, HTTPException, ValueError) as error:

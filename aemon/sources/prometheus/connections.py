@@ -1,4 +1,4 @@
-"""Connections to one server: kept between requests, bounded in time, cut when nobody waits."""
+"""Connections to one server: kept between requests, with a timeout, cut at `close`."""
 
 import base64
 import socket
@@ -18,7 +18,7 @@ from aemon.sources.prometheus.settings import PrometheusSource
 MOST_ANSWER = 32_000_000  # bytes of an answer, unpacked
 _PIECE = 1 << 17
 _HERE = ("localhost", "127.0.0.1", "::1")
-"""To these, packing an answer costs more than sending it."""
+"""Hosts for which compressing an answer costs more than sending it."""
 
 
 class TooLargeError(Exception):
@@ -27,7 +27,7 @@ class TooLargeError(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reply:
-    """What a server answered: status, headers by their names in small letters, and the body."""
+    """A server's reply: status, headers by their names in small letters, and the body."""
 
     status: int
     headers: dict[str, str]
@@ -35,9 +35,9 @@ class Reply:
 
 
 class Connections:
-    """Posts forms to one server, from several threads at once.
+    """Connections that post forms to one server, from several threads at once.
 
-    Redirections are not followed, for credentials would be sent along. Proxies are those of the
+    Redirections are not followed, because credentials would be sent along. Proxies come from the
     environment.
     """
 
@@ -59,7 +59,7 @@ class Connections:
 
         Raises:
             OSError: there is no connection, or no answer in time (`TimeoutError`).
-            HTTPException: what came is no HTTP.
+            HTTPException: the answer is not HTTP.
             TooLargeError: the answer is too large.
             ValueError: a file of certificates cannot be used.
         """
@@ -68,18 +68,18 @@ class Connections:
             connection = self._borrowed()
             reused = connection.sock is not None
             try:
-                reply, goes_on = self._exchange(connection, path, form, deadline, as_get)
+                reply, stays_open = self._exchange(connection, path, form, deadline, as_get)
             except (ConnectionError, HTTPException) as error:
-                self._give_back(connection, goes_on=False)
-                # A server may close a connection that was idle: that shows with the next request.
+                self._give_back(connection, stays_open=False)
+                # A server may close an idle connection; only the next request shows it.
                 if reused and not isinstance(error, TimeoutError):
                     self._close_idle()
                     continue
                 raise
             except BaseException:
-                self._give_back(connection, goes_on=False)
+                self._give_back(connection, stays_open=False)
                 raise
-            self._give_back(connection, goes_on=goes_on)
+            self._give_back(connection, stays_open=stays_open)
             return reply
 
     def close(self) -> None:
@@ -107,14 +107,14 @@ class Connections:
         else:
             kind = {"Content-Type": "application/x-www-form-urlencoded"}
             connection.request("POST", target, body=form, headers=self._headers() | kind)
-        sock = connection.sock  # the response keeps it where the server ends the connection
+        sock = connection.sock  # the response keeps it if the server ends the connection
         sock.settimeout(_left(deadline))
         response = connection.getresponse()
         body = _read(response, sock, deadline)
         headers = {name.lower(): value for name, value in response.getheaders()}
-        goes_on = not response.will_close
-        response.close()  # without it the connection takes no other request
-        return Reply(status=response.status, headers=headers, body=body), goes_on
+        stays_open = not response.will_close
+        response.close()  # without it the connection accepts no further request
+        return Reply(status=response.status, headers=headers, body=body), stays_open
 
     def _headers(self) -> dict[str, str]:
         settings = self._settings
@@ -139,13 +139,13 @@ class Connections:
             self._busy.add(connection)
         return connection
 
-    def _give_back(self, connection: HTTPConnection, *, goes_on: bool) -> None:
+    def _give_back(self, connection: HTTPConnection, *, stays_open: bool) -> None:
         with self._lock:
             self._busy.discard(connection)
-            goes_on = goes_on and not self._closed
-            if goes_on:
+            stays_open = stays_open and not self._closed
+            if stays_open:
                 self._idle.append(connection)
-        if not goes_on:
+        if not stays_open:
             connection.close()
 
     def _close_idle(self) -> None:
@@ -176,7 +176,7 @@ def _left(deadline: float) -> float:
 
 
 def _read(response: HTTPResponse, sock: socket.socket, deadline: float) -> bytes:
-    """Read an answer to its end, unpacked, however slowly it comes before the deadline."""
+    """Read an answer to its end before the deadline, and return it uncompressed."""
     packed = response.getheader("Content-Encoding", "").lower() == "gzip"
     unpack = zlib.decompressobj(wbits=31) if packed else None
     pieces, size = [], 0
@@ -189,13 +189,13 @@ def _read(response: HTTPResponse, sock: socket.socket, deadline: float) -> bytes
             try:
                 piece = unpack.decompress(piece, MOST_ANSWER + 1)
             except zlib.error:
-                raise HTTPException("its answer is no gzip, though it says so") from None
+                raise HTTPException("the answer is not gzip, but its header says gzip") from None
         pieces.append(piece)
         size += len(piece)
         if size > MOST_ANSWER:
             raise TooLargeError
-    if response.length or (unpack is not None and not unpack.eof):  # the rest never came
-        raise HTTPException("its answer ends in the middle")
+    if response.length or (unpack is not None and not unpack.eof):  # the rest is missing
+        raise HTTPException("the answer ends before its end")
     return b"".join(pieces)
 
 
@@ -205,13 +205,13 @@ def _context_of(settings: PrometheusSource) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if settings.cert_file is not None:
-        # An empty password: a key that needs one fails, and asks nobody at a terminal.
+        # With an empty password, a key that needs one fails and does not ask at a terminal.
         context.load_cert_chain(settings.cert_file, settings.key_file, password="")
     return context
 
 
 def _proxy_of(scheme: str, place: str) -> str:
-    """Return the proxy that the environment names for a server; empty for none."""
+    """Return the proxy that the environment names for a server; an empty text if none."""
     proxy = urllib.request.getproxies().get(scheme, "")
     if not proxy or urllib.request.proxy_bypass(place):
         return ""

@@ -1,4 +1,4 @@
-"""A first configuration for a Prometheus: its jobs, and queries for their metrics."""
+"""A first configuration for a Prometheus server: its jobs, and queries for their metrics."""
 
 import re
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from aemon.sources.prometheus.settings import PrometheusSource
 
 MOST_QUERIES = 20
 _LOOK_SECONDS = 600
-_USUAL_PAUSE = 60.0  # seconds; what Prometheus does unless told otherwise
+_USUAL_PAUSE = 60.0  # seconds; Prometheus's default
 _STEPS = (5, 10, 15, 30, 60, 120, 300, 600)
 _NO_SIGNAL = re.compile(r".*(_bucket|_created|_info|_timestamp_seconds|_start_time_seconds)")
 _OF_THE_RUNTIME = re.compile(r"(go|promhttp|scrape|python|process|net_conntrack)_")
@@ -30,18 +30,18 @@ def guess_jobs(url: str) -> Guesses:
 
     Raises:
         SourceError: the server cannot be reached.
-        SourceConfigError: it is no Prometheus, or scrapes nothing.
+        SourceConfigError: the server is not a Prometheus, or it scrapes nothing.
     """
     try:
         settings = PrometheusSource(url=url, queries={"up": "up"})
     except ValidationError as error:
-        told = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise SourceConfigError(f"the address {told}") from None
+        text = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise SourceConfigError(f"the address {text}") from None
     with closing(Server(settings)) as server:
         sizes = _by_label(server, "count by (job) (up)", "job")
         if not sizes:
             raise SourceConfigError(
-                f"Prometheus at {settings.url}: it scrapes nothing (no series of up)",
+                f"Prometheus at {settings.url}: the server scrapes nothing (no series of up)",
                 todo="write the queries by hand: `aemon init` shows all keys",
             )
         jobs = sorted(sizes, key=lambda job: (-sizes[job], job))
@@ -90,10 +90,10 @@ def _queries(series: dict[str, float], job: str, targets: int, *, window: int) -
     """Return a query for each metric: counters as rates, histograms as their means.
 
     Args:
-        series: how many there are of each metric.
-        job: quoted.
-        targets: how many things are scraped.
-        window: seconds of a rate.
+        series: number of series by metric.
+        job: the name of the job, quoted for PromQL.
+        targets: number of targets that are scraped.
+        window: of a rate, in seconds.
     """
     names = sorted(
         (name for name in series if not _NO_SIGNAL.fullmatch(name)),
@@ -117,7 +117,7 @@ def _queries(series: dict[str, float], job: str, targets: int, *, window: int) -
 
 
 def _by_label(server: Server, query: str, label: str) -> dict[str, float]:
-    """Return the numbers that a query gives now, by a label's value."""
+    """Return the numbers that a query returns now, by a label's value."""
     return {labels[label]: value for labels, value in server.now(query) if labels.get(label)}
 
 

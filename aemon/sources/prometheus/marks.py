@@ -1,4 +1,4 @@
-"""Watermarks of a Prometheus source: a step, and the last entity that was read of it."""
+"""Watermarks of a Prometheus source: a step, and the last entity read at this step."""
 
 import json
 from datetime import datetime
@@ -10,7 +10,7 @@ from aemon.sources.prometheus.records import ENTITY, KEY
 
 
 def mark_behind(table: pd.DataFrame) -> Watermark:
-    """Return the watermark behind the last of some records."""
+    """Return the watermark at the last record of a table."""
     last = table.iloc[-1]
     entity = last[ENTITY] if ENTITY in table else ""
     return Watermark(
@@ -21,10 +21,10 @@ def mark_behind(table: pd.DataFrame) -> Watermark:
 
 
 def time_of_mark(mark: Watermark) -> datetime:
-    """Return the step that a watermark stands at.
+    """Return the time of a watermark's step.
 
     Raises:
-        ValueError: it has no time, and is not of such a source.
+        ValueError: the watermark has no time, so another source wrote it.
     """
     if mark.event_time is None:
         raise ValueError("a watermark of Prometheus has a time")
@@ -32,7 +32,7 @@ def time_of_mark(mark: Watermark) -> datetime:
 
 
 def entity_of(mark: Watermark) -> str | None:
-    """Return the last entity that was read of a watermark's step; None where it does not say so."""
+    """Return the last entity read at a watermark's step; None if its position names none."""
     try:
         position = json.loads(mark.position)
     except ValueError:
@@ -42,7 +42,7 @@ def entity_of(mark: Watermark) -> str | None:
 
 
 def without_read(table: pd.DataFrame, after: Watermark | None) -> pd.DataFrame:
-    """Return the records behind a watermark."""
+    """Return the records of a table after a watermark."""
     if after is None or ENTITY not in table or not len(table):
         return table
     entity = entity_of(after)
@@ -52,7 +52,7 @@ def without_read(table: pd.DataFrame, after: Watermark | None) -> pd.DataFrame:
 
 
 def up_to(table: pd.DataFrame, until: Watermark | None) -> pd.DataFrame:
-    """Return the records up to a watermark."""
+    """Return the records of a table up to a watermark."""
     if until is None or ENTITY not in table or not len(table):
         return table
     entity = entity_of(until)

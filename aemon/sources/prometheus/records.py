@@ -1,4 +1,4 @@
-"""From the series of queries to records: a row for each step and entity that has any value."""
+"""Records made from the series of queries: a row for each step and entity with a value."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from aemon.sources.prometheus.settings import PrometheusSource
 from aemon.sources.prometheus.steps import Steps
 
 TIME, KEY, ENTITY = "step:time", "step:key", "label:entity"
-"""Columns that identify a record; no query or label is likely to have such a name."""
+"""Columns that identify a record; queries and labels are unlikely to have such names."""
 
 MOST_COLUMNS = 2_000
 _NAME = "__name__"
@@ -26,10 +26,10 @@ class Series:
     Attributes:
         query: the name of the query.
         column: the column that the values belong to.
-        entity: the entity; empty where there is none.
+        entity: the entity; empty if the source has no entity.
         labels: all labels.
-        places: (V,) the steps that have a value, from 0.
-        values: (V,) the values; NaN where the server says NaN.
+        places: (V,) positions, from 0, of the steps that have a value.
+        values: (V,) the values; NaN if the server returns NaN.
     """
 
     query: str
@@ -43,13 +43,13 @@ class Series:
 def series_of(
     name: str, answer: Answer, steps: Steps, settings: PrometheusSource
 ) -> Iterator[Series]:
-    """Return the series of a query's answer.
+    """Yield the series of a query's answer.
 
     Args:
         name: of the query.
-        answer: to it.
-        steps: that were asked for.
-        settings: which labels name entities and columns.
+        answer: of the query.
+        steps: the steps of the query.
+        settings: with the labels that name entities and columns.
 
     Raises:
         SourceConfigError: a series lacks such a label, or holds histograms.
@@ -58,12 +58,12 @@ def series_of(
         labels = one["metric"]
         if "values" not in one:
             raise SourceConfigError(
-                f"query {name} gives histograms, and a column holds numbers",
-                todo="take a number of each: histogram_quantile(0.9, ...), histogram_avg(...)",
+                f"query {name} returns histograms, but a column holds numbers",
+                todo="make a number of each: histogram_quantile(0.9, ...), histogram_avg(...)",
             )
         entity = _label(settings.entity, labels, name) if settings.entity else ""
         column = _label(settings.columns, labels, name) if settings.columns else name
-        # (V, 2): both times and texts of numbers are read as numbers, NaN and +Inf among them.
+        # (V, 2): times and the texts of numbers, both read as numbers, also NaN and +Inf.
         pairs = np.array(one["values"], dtype=object).reshape(-1, 2)
         moments = pairs[:, 0].astype(np.float64)
         places = np.rint((moments - steps.first) / steps.seconds).astype(np.int64)
@@ -81,12 +81,12 @@ def series_of(
 def table_of(found: Sequence[Series], steps: Steps, settings: PrometheusSource) -> pd.DataFrame:
     """Return records in the order of time and entity, with a number or NaN in each column.
 
-    A step at which an entity has no value at all is no record.
+    A step at which an entity has no value at all makes no record.
 
     Args:
         found: the series of all queries.
-        steps: that were asked for.
-        settings: which queries there are.
+        steps: the steps of the queries.
+        settings: with the queries and labels.
 
     Raises:
         SourceConfigError: two series have a value for one cell, or there are too many columns.
@@ -100,14 +100,14 @@ def table_of(found: Sequence[Series], steps: Steps, settings: PrometheusSource) 
     for one in found:
         others = taken.setdefault((one.column, one.entity), [])
         for other in others:
-            _check_apart(one, other, steps, settings)
+            _check_no_overlap(one, other, steps, settings)
         others.append(one)
         cells[of_column[one.column], one.places, of_entity[one.entity]] = one.values
-    there = ~np.isnan(cells).all(axis=0)
-    step_places, entity_places = np.nonzero(there)  # in the order of time, then of entity
+    present = ~np.isnan(cells).all(axis=0)
+    step_places, entity_places = np.nonzero(present)  # in the order of time, then of entity
     times = (steps.first + step_places * steps.seconds).astype("datetime64[s]")
     keys = pd.Series([f"{moment}Z" for moment in np.datetime_as_string(times)], dtype="str")
-    table = pd.DataFrame(cells[:, there].T, columns=columns)
+    table = pd.DataFrame(cells[:, present].T, columns=columns)
     table.insert(0, TIME, keys)
     table.insert(1, KEY, keys)
     if settings.entity:
@@ -124,7 +124,7 @@ def _columns(found: Sequence[Series], settings: PrometheusSource) -> list[str]:
         raise SourceConfigError(f"{name} cannot be a column's name", todo="choose another one")
     if len(names) > MOST_COLUMNS:
         raise SourceConfigError(
-            f"the label {settings.columns} makes {len(names)} columns, and {MOST_COLUMNS} is the most",
+            f"the label {settings.columns} makes {len(names)} columns; the maximum is {MOST_COLUMNS}",
             todo="make it the entity, or aggregate in the query",
         )
     return names
@@ -136,13 +136,13 @@ def _label(label: str, labels: Mapping[str, str], name: str) -> str:
         return value
     others = ", ".join(sorted(set(labels) - {_NAME})) or "none"
     raise SourceConfigError(
-        f"query {name} gives a series without the label {label}; its labels: {others}",
+        f"query {name} returns a series without the label {label}; its labels: {others}",
         todo=f"keep the label, as `by ({label})` does, or name another one",
     )
 
 
-def _check_apart(one: Series, other: Series, steps: Steps, settings: PrometheusSource) -> None:
-    """Refuse two series with values for one cell. That they follow each other is no mistake."""
+def _check_no_overlap(one: Series, other: Series, steps: Steps, settings: PrometheusSource) -> None:
+    """Raise an error if two series have values for the same cell; they may follow each other."""
     both = np.intersect1d(one.places, other.places)
     if not len(both):
         return
@@ -151,7 +151,7 @@ def _check_apart(one: Series, other: Series, steps: Steps, settings: PrometheusS
         for label in sorted({*one.labels, *other.labels})
         if one.labels.get(label) != other.labels.get(label)
     ]
-    told = "; ".join(
+    differences = "; ".join(
         f"{label} is {one.labels.get(label, 'missing')} and {other.labels.get(label, 'missing')}"
         for label in differ
     )
@@ -159,9 +159,9 @@ def _check_apart(one: Series, other: Series, steps: Steps, settings: PrometheusS
     by = f" by ({', '.join(kept)})" if kept else ""
     chosen = [label for label in differ if label != _NAME]
     raise SourceConfigError(
-        f"query {one.query} gives several series for one cell"
+        f"query {one.query} returns several series for one cell"
         + (f" of {one.entity}" if one.entity else "")
-        + f" at {np.datetime64(steps.first + int(both[0]) * steps.seconds, 's')}Z: {told}",
+        + f" at {np.datetime64(steps.first + int(both[0]) * steps.seconds, 's')}Z: {differences}",
         todo=f"aggregate, such as sum{by} (...) or max{by} (...)"
         + (f"; choose one, {chosen[0]}=...; or make {chosen[0]} the entity" if chosen else ""),
     )

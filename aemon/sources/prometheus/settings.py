@@ -18,7 +18,7 @@ from aemon.sources.readings.settings import ReadingsSettings
 _SECOND = timedelta(seconds=1)
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-_OURS = ("authorization", "host", "content-length", "content-type", "transfer-encoding")
+_RESERVED = ("authorization", "host", "content-length", "content-type", "transfer-encoding")
 
 
 def _whole_seconds(step: timedelta) -> timedelta:
@@ -47,8 +47,8 @@ class PrometheusSource(ReadingsSettings):
 
     kind: Literal["prometheus"] = "prometheus"
     url: Annotated[str, AfterValidator(_base)] = Field(
-        description="the server, as a browser reaches it, with the path before /api/v1 where there "
-        "is one: http://mimir.example/prometheus"
+        description="address of the server, with the path before /api/v1 if there is one: "
+        "http://mimir.example/prometheus"
     )
     step: Annotated[Duration, AfterValidator(_whole_seconds)] = Field(
         timedelta(minutes=1),
@@ -59,39 +59,38 @@ class PrometheusSource(ReadingsSettings):
     )
     entity: str | None = Field(
         None,
-        description="label whose values are the things that records belong to, such as instance: "
-        "one record for each and step",
+        description="label whose values are the entities to which records belong, such as "
+        "instance: one record for each entity and step",
     )
     columns: str | None = Field(
         None, description="with one query: label whose values are the names of the columns"
     )
     delay: Duration = Field(
         timedelta(seconds=30),
-        description="a step is read when it is so long over, for scrapes and remote writes come late",
+        description="wait after a step before it is read, because scrapes and remote writes come "
+        "late",
     )
     history: Duration = Field(
         timedelta(days=30),
-        description="how far back the first training and its records may reach; what the server "
-        "does not hold is passed over",
+        description="how far back the first training and its records may reach; steps that the "
+        "server no longer holds are passed over",
     )
-    partial: bool = Field(
-        False, description="take answers that lack the data of a part of the servers, too"
-    )
+    partial: bool = Field(False, description="accept answers that lack the data of some servers")
     timeout: Duration = Field(timedelta(seconds=30), description="longest time for one query")
     headers: dict[str, SecretStr] = Field(
-        {}, description="HTTP headers to send along, such as a tenant: {X-Scope-OrgID: plant}"
+        {}, description="HTTP headers of every request, such as a tenant: {X-Scope-OrgID: plant}"
     )
     bearer_token: SecretStr | None = Field(None, description="credentials, as a bearer token")
-    basic_auth: BasicAuth | None = Field(None, description="or as a user and a password")
+    basic_auth: BasicAuth | None = Field(None, description="credentials, as a user and a password")
     ca_file: Path | None = Field(
         None, description="certificates to trust, as PEM; default the system's"
     )
     cert_file: Path | None = Field(
-        None, description="a certificate, where the server verifies clients"
+        None, description="client certificate, if the server verifies clients"
     )
-    key_file: Path | None = Field(None, description="and its key")
+    key_file: Path | None = Field(None, description="key of cert_file")
     insecure_skip_verify: bool = Field(
-        False, description="trust any certificate: whoever is in between can read the credentials"
+        False, description="trust any certificate: an attacker in between can read the credentials"
     )
 
     @field_validator("queries")
@@ -113,25 +112,25 @@ class PrometheusSource(ReadingsSettings):
     @classmethod
     def _can_be_sent(cls, headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
         for name in headers:
-            if not _HEADER.fullmatch(name) or name.lower() in _OURS:
+            if not _HEADER.fullmatch(name) or name.lower() in _RESERVED:
                 raise AtKeyError(
-                    name, "is no header to be sent along; credentials have their own keys"
+                    name, "is not allowed as a header; credentials have their own keys"
                 )
         return headers
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.columns is not None and len(self.queries) > 1:
-            raise AtKeyError("columns", "takes one query, and there are several")
+            raise AtKeyError("columns", "needs exactly one query, but there are several")
         if self.columns is not None and self.columns == self.entity:
-            raise AtKeyError("columns", "is the label of the entity already")
+            raise AtKeyError("columns", "is already the label of the entity")
         if self.bearer_token is not None and self.basic_auth is not None:
-            raise AtKeyError("bearer_token", "give a token, or basic_auth")
+            raise AtKeyError("bearer_token", "give a token or basic_auth, not both")
         if (self.cert_file is None) != (self.key_file is None):
             given, other = (
                 ("cert_file", "key_file") if self.cert_file else ("key_file", "cert_file")
             )
-            raise AtKeyError(given, f"takes {other} beside it")
+            raise AtKeyError(given, f"needs {other} too")
         if any(not _fits_a_line(secret.get_secret_value()) for secret in secrets_of(self)):
             raise ValueError("a credential or a header holds a line end or other control character")
         return self

@@ -20,30 +20,30 @@ from aemon.sources.prometheus.steps import Steps, step_at, time_of
 from aemon.sources.source import Fetched
 
 GROWTH = 8
-"""A piece has at most so many times the steps of the one before, for it may hold more entities."""
+"""Largest growth in steps from one piece to the next, because a piece may hold more entities."""
 
-TOLD_GAP, TOLD_STEPS = timedelta(hours=1), 10
-"""A stretch without data behind the watermark is told when it is longer than both."""
+REPORTED_GAP, REPORTED_STEPS = timedelta(hours=1), 10
+"""A gap without data after the watermark is reported if it is longer than both."""
 
-TOLD_SKEW = timedelta(seconds=10)
+REPORTED_SKEW = timedelta(seconds=10)
 
 UNVERIFIED = (
-    "the server's certificate is not verified: whoever is in between reads the credentials and can "
+    "the server's certificate is not verified: an attacker in between can read the credentials and "
     "answer in its place; ca_file names the certificates to trust"
 )
 
 KNOWN_SECONDS = 600.0
-"""Where the history begins is looked for again after so long: a cold start asks again and again."""
+"""The beginning of the history is searched again after this time; a cold start asks often."""
 
 
 @dataclass
 class _Reading:
-    """What was found of one read so far.
+    """The results of one read so far.
 
     Attributes:
         tables: records, in pieces.
-        count: how many.
-        warnings: what to tell.
+        count: number of records.
+        warnings: sentences for the user.
     """
 
     tables: list[pd.DataFrame] = field(default_factory=list)
@@ -51,7 +51,7 @@ class _Reading:
     warnings: list[str] = field(default_factory=list)
 
     def add(self, table: pd.DataFrame, *, first: bool = False) -> None:
-        """Add a piece behind the others, or before them."""
+        """Add a piece after the others; with `first`, before them."""
         self.tables.insert(0 if first else len(self.tables), table)
         self.count += len(table)
 
@@ -59,9 +59,9 @@ class _Reading:
 class PrometheusQueries:
     """Queries evaluated at the multiples of a step, read in the order of time and entity.
 
-    A step is read once it is over for `delay`, by the server's clock: what is asked for again, after
-    a restart say, is answered as before. What reaches the server later still is behind the
-    watermark, and `hides` says so.
+    A step is read when `delay` has passed after it, by the server's clock and by this machine's.
+    A later read of the step, such as after a restart, then returns the same. Samples that reach the
+    server still later are behind the watermark: see `hides`.
     """
 
     in_order_of_arrival = False
@@ -71,27 +71,28 @@ class PrometheusQueries:
         self._clock = clock
         self._server = Server(settings)
         self._seconds = int(settings.step.total_seconds())
-        self._most_steps = MOST_POINTS  # fewer where the server gives no more at once
+        self._most_steps = MOST_POINTS  # fewer if the server returns no more at once
         self._last_count = 0  # steps of the last piece
-        self._oldest = (0, -math.inf)  # the first step with data, and when it was looked for
-        self._density = 1.0  # records in a step, as last seen
+        self._oldest = (0, -math.inf)  # the first step with data, and when it was searched
+        self._density = 1.0  # records in a step, at the last read
 
     @property
     def roles(self) -> Roles:
-        """Which columns identify a record."""
+        """The columns that identify a record."""
         return Roles(time=TIME, key=KEY, entity=ENTITY if self._settings.entity else None)
 
     def describe(self) -> str:
-        """Return the server and how it is asked."""
+        """Return a short description: the server, the number of queries and their step."""
         settings = self._settings
         count = len(settings.queries)
-        asked = f"{count} quer{'y' if count == 1 else 'ies'} every {format_duration(settings.step)}"
+        queries = f"{count} quer{'y' if count == 1 else 'ies'}"
+        every = f"every {format_duration(settings.step)}"
         by = f", by {settings.entity}" if settings.entity else ""
-        open_to_all = ", whose certificate is not verified" if settings.insecure_skip_verify else ""
-        return f"{place(settings)}{open_to_all}: {asked}{by}"
+        unverified = ", whose certificate is not verified" if settings.insecure_skip_verify else ""
+        return f"{place(settings)}{unverified}: {queries} {every}{by}"
 
     def hides(self, mark: Watermark | None) -> bool:  # noqa: ARG002 -- of any watermark
-        """Return True: a remote write that was interrupted, or a rule, fills in what was missing."""
+        """Return True: an interrupted remote write, or a rule, may add missing samples later."""
         return True
 
     def recognises(self, mark: Watermark) -> bool:
@@ -101,11 +102,12 @@ class PrometheusQueries:
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
         """Return at most `limit` records after a watermark, oldest first.
 
-        None begins with the first step of `history` that has any.
+        With None it begins at the first step of `history` that has data.
 
         Raises:
             SourceError: the server cannot be reached, or cannot answer at the moment.
-            SourceConfigError: it refuses a query or the credentials, or a cell has several values.
+            SourceConfigError: the server refuses a query or the credentials, or a cell has several
+                values.
         """
         read = _Reading()
         end = self._end(read)
@@ -115,14 +117,14 @@ class PrometheusQueries:
             read.warnings.append(UNVERIFIED)
         while start <= end and read.count <= limit:
             if must_look:
-                there = self._next_with_data(start, end)
-                if there is None:
+                found = self._next_with_data(start, end)
+                if found is None:
                     break
                 if after is None and not read.count:
-                    self._oldest = (there, time.monotonic())
-                start = there
+                    self._oldest = (found, time.monotonic())
+                start = found
                 if after is not None and not read.count:
-                    self._tell_gap(begin, start, read)
+                    self._report_gap(begin, start, read)
             steps = self._piece(start, end, limit + 1 - read.count)
             table = without_read(self._table(steps, read), after)
             read.add(table)
@@ -145,10 +147,10 @@ class PrometheusQueries:
         must_look = until is None
         while end >= first and read.count < limit:
             if must_look:
-                there = self._last_with_data(first, end)
-                if there is None:
+                found = self._last_with_data(first, end)
+                if found is None:
                     break
-                end = there
+                end = found
             steps = self._piece_up_to(first, end, limit - read.count)
             table = up_to(self._table(steps, read), until)
             read.add(table, first=True)
@@ -160,7 +162,7 @@ class PrometheusQueries:
         return _as_fetched(table, mark, read, more=False)
 
     def count(self, limit: int) -> int:
-        """Return how many records there are in all, counted no further than `limit`."""
+        """Return how many records there are; stop counting at `limit`."""
         return len(self.fetch(None, limit).table)
 
     def close(self) -> None:
@@ -168,16 +170,16 @@ class PrometheusQueries:
         self._server.close()
 
     def _end(self, read: _Reading) -> int:
-        """Return the last step that is over for long enough."""
-        here, there = self._clock(), self._server.time()
-        ahead = there - here
-        if abs(ahead) > TOLD_SKEW:
+        """Return the last step that is `delay` old; warn if the clocks differ."""
+        local, remote = self._clock(), self._server.time()
+        ahead = remote - local
+        if abs(ahead) > REPORTED_SKEW:
             way = "ahead of" if ahead > timedelta(0) else "behind"
             rounded = timedelta(seconds=round(abs(ahead).total_seconds()))
             read.warnings.append(
                 f"the clock of the server is {format_duration(rounded)} {way} this machine's"
             )
-        return step_at(min(here, there) - self._settings.delay, self._seconds)
+        return step_at(min(local, remote) - self._settings.delay, self._seconds)
 
     def _history_steps(self) -> int:
         return max(1, int(self._settings.history / self._settings.step))
@@ -186,22 +188,22 @@ class PrometheusQueries:
         return max(0, end - (self._history_steps() - 1) * self._seconds)
 
     def _oldest_known(self, end: int) -> int:
-        """Return the first step of the history, or the first with data as found lately."""
+        """Return the first step of the history, or the first step with data if known."""
         step, found_at = self._oldest
         known = step if time.monotonic() - found_at < KNOWN_SECONDS else 0
         return max(self._first(end), known)
 
     def _following(self, after: Watermark) -> int:
-        """Return the step to go on with: that of the watermark, where it may hold more entities."""
+        """Return the step to read next: the watermark's own step if it may hold more entities."""
         last = step_at(time_of_mark(after), self._seconds)
         return last if self._settings.entity else last + self._seconds
 
     def _steps_for(self, records: int) -> int:
-        """Return how many steps to ask for, to get about so many records."""
-        wanted = min(math.ceil(records / max(self._density, 1.0)) + 1, self._most_steps)
+        """Return how many steps to read for about `records` records."""
+        count = min(math.ceil(records / max(self._density, 1.0)) + 1, self._most_steps)
         if self._settings.entity:
-            wanted = min(wanted, max(1, GROWTH * self._last_count))
-        return max(1, wanted)
+            count = min(count, max(1, GROWTH * self._last_count))
+        return max(1, count)
 
     def _piece(self, start: int, end: int, records: int) -> Steps:
         left = (end - start) // self._seconds + 1
@@ -212,9 +214,9 @@ class PrometheusQueries:
         return Steps(first=end - (count - 1) * self._seconds, count=count, seconds=self._seconds)
 
     def _table(self, steps: Steps, read: _Reading) -> pd.DataFrame:
-        """Return the records of some steps; where that is too much at once, of fewer at a time."""
+        """Return the records of some steps; read halves if the server refuses them as too many."""
         try:
-            table = self._asked(steps, read)
+            table = self._queried(steps, read)
         except TooMuchError as error:
             if steps.count == 1:
                 raise error.error from None
@@ -231,7 +233,7 @@ class PrometheusQueries:
             self._density = len(table) / table[KEY].nunique()
         return table
 
-    def _asked(self, steps: Steps, read: _Reading) -> pd.DataFrame:
+    def _queried(self, steps: Steps, read: _Reading) -> pd.DataFrame:
         settings = self._settings
 
         def made_of(name: str, answer: Answer) -> tuple[list[Series], tuple[str, ...]]:
@@ -243,7 +245,7 @@ class PrometheusQueries:
         return table_of([one for series, _ in found for one in series], steps, settings)
 
     def _next_with_data(self, start: int, end: int) -> int | None:
-        """Return the first step from `start` on at which there is anything; None for none."""
+        """Return the first step from `start` on that has data; None if no step has."""
         while start <= end:
             count = min((end - start) // self._seconds + 1, MOST_POINTS)
             steps = Steps(first=start, count=count, seconds=self._seconds)
@@ -256,7 +258,7 @@ class PrometheusQueries:
         return None
 
     def _last_with_data(self, first: int, end: int) -> int | None:
-        """Return the last step up to `end` at which there is anything; None for none."""
+        """Return the last step up to `end` that has data; None if no step has."""
         while end >= first:
             count = min((end - first) // self._seconds + 1, MOST_POINTS)
             steps = Steps(
@@ -270,13 +272,13 @@ class PrometheusQueries:
             end = steps.first - self._seconds
         return None
 
-    def _tell_gap(self, begin: int, start: int, read: _Reading) -> None:
+    def _report_gap(self, begin: int, start: int, read: _Reading) -> None:
         gap = timedelta(seconds=start - begin)
-        if gap > max(TOLD_GAP, TOLD_STEPS * self._settings.step):
+        if gap > max(REPORTED_GAP, REPORTED_STEPS * self._settings.step):
             read.warnings.append(
-                f"there is nothing from {time_of(begin):%Y-%m-%d %H:%M:%S} to "
+                f"there is no data from {time_of(begin):%Y-%m-%d %H:%M:%S} to "
                 f"{time_of(start):%Y-%m-%d %H:%M:%S} UTC: nothing was recorded, or the server has "
-                "dropped it since (retention)"
+                "deleted it since (retention)"
             )
 
     def _joined(self, read: _Reading) -> pd.DataFrame:

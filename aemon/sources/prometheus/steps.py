@@ -1,4 +1,4 @@
-"""Steps: the times at which queries are evaluated, which are multiples of their length."""
+"""Steps: the times at which queries are evaluated; they are multiples of the step's length."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,9 +11,9 @@ class Steps:
     """A range of steps.
 
     Attributes:
-        first: the first one, in seconds since 1970; a multiple of `seconds`.
-        count: how many there are.
-        seconds: from one to the next.
+        first: the first step, in seconds since 1970; a multiple of `seconds`.
+        count: the number of steps.
+        seconds: between two steps.
     """
 
     first: int
@@ -22,11 +22,11 @@ class Steps:
 
     @property
     def last(self) -> int:
-        """The last one, in seconds since 1970."""
+        """The last step, in seconds since 1970."""
         return self.first + (self.count - 1) * self.seconds
 
     def place_of(self, moment: float) -> int | None:
-        """Return the place of a time among the steps, from 0; None where it is none of them."""
+        """Return the position, from 0, of the step nearest to a time; None if out of range."""
         place = round((moment - self.first) / self.seconds)
         return place if 0 <= place < self.count else None
 

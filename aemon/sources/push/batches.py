@@ -1,4 +1,4 @@
-"""The body of a request as a batch of records, and what of it cannot be read."""
+"""The body of a request as a batch of records, with the problems of unreadable ones."""
 
 import csv
 import io
@@ -11,20 +11,20 @@ from typing import Any
 from aemon.frame import printable
 
 MOST_SHOWN = 40  # characters of a value in a message
-MOST_DEPTH = 8  # objects within objects
+MOST_DEPTH = 8  # levels of nested objects
 _WHOLE = 2**63  # no database holds a larger whole number
 _NO_NUMBER = object()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """Why a record, or one of its columns, cannot be read.
+    """The reason why a record, or one of its columns, cannot be read.
 
     Attributes:
         line: of the body, or the number of the record in a JSON array, counted from 1.
-        column: a character of that line, where one is to blame; 0 where none is.
-        reason: as it is counted.
-        problem: in words.
+        column: the wrong character of that line, counted from 1; 0 if it is not known.
+        reason: the name under which the problem is counted.
+        problem: a sentence for people.
     """
 
     line: int
@@ -38,14 +38,14 @@ class Batch:
     """The records of one request.
 
     Attributes:
-        records: columns and values of each, in the types of JSON.
-        lines: where each stands, as `Problem.line`.
-        times: event times that the format itself names; None where a column has them.
-        keys: what identifies each record by the format itself; None where a column or the time does.
-        problems: what cannot be read; a record with a problem of its own is not among the records.
-        texts: the lines that are no records, by their number, for people to look at.
-        partly: problems of single columns, whose records are among the records.
-        is_parts: the records are parts: those of one entity and key are joined to one record.
+        records: columns and values of each record, in the types of JSON.
+        lines: position of each record, as `Problem.line`.
+        times: event times that the format itself gives; None if a column has them.
+        keys: keys that the format itself gives; None if a column or the time is the key.
+        problems: of unreadable records, which are not among `records`.
+        texts: the lines that are not records, by their number, for people to look at.
+        partly: problems of single columns, whose records are among `records`.
+        is_parts: whether the records are parts: parts of one entity and key make one record.
     """
 
     records: list[dict[str, Any]] = field(default_factory=list)
@@ -63,42 +63,42 @@ class Batch:
         self.lines.append(line)
 
     def reject(self, problem: Problem, text: str) -> None:
-        """Add what is no record."""
+        """Add the problem of a text that is not a record."""
         self.problems.append(problem)
         self.texts[problem.line] = text
 
 
 class UnreadableBodyError(ValueError):
-    """A body holds no records at all that can be read; the message says where and why."""
+    """A body has no readable records at all; the message says where and why."""
 
 
 def read_json(text: str) -> Batch:
     """Read an array of objects, or one object.
 
     Raises:
-        UnreadableBodyError: the body is no such JSON.
+        UnreadableBodyError: the body is not such JSON.
     """
     try:
         document = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise UnreadableBodyError(
-            f"line {error.lineno}, column {error.colno}: no JSON: {error.msg}"
+            f"line {error.lineno}, column {error.colno}: not JSON: {error.msg}"
         ) from None
     except (ValueError, RecursionError) as error:
-        raise UnreadableBodyError(f"no JSON that can be read: {error}") from None
+        raise UnreadableBodyError(f"the JSON cannot be read: {error}") from None
     found = document if isinstance(document, list) else [document]
     batch = Batch()
     for number, one in enumerate(found, start=1):
         if isinstance(one, dict):
             batch.add(_plain(one, number, batch), number)
         else:
-            told = f'a record is an object, such as {{"flow": 4.5}}, and not {_shown(one)}'
-            batch.reject(Problem(line=number, reason="not_json", problem=told), json.dumps(one))
+            text = f'a record is an object, such as {{"flow": 4.5}}, not {_shown(one)}'
+            batch.reject(Problem(line=number, reason="not_json", problem=text), json.dumps(one))
     return batch
 
 
 def read_json_lines(text: str) -> Batch:
-    """Read one object a line; empty lines are passed over."""
+    """Read one object from each line; empty lines are passed over."""
     batch = Batch()
     for number, line in enumerate(text.split("\n"), start=1):
         if not line or line.isspace():
@@ -106,10 +106,10 @@ def read_json_lines(text: str) -> Batch:
         try:
             one = _DECODER.decode(line)
         except json.JSONDecodeError as error:
-            told = Problem(
-                line=number, column=error.colno, reason="not_json", problem=f"no JSON: {error.msg}"
+            problem = Problem(
+                line=number, column=error.colno, reason="not_json", problem=f"not JSON: {error.msg}"
             )
-            batch.reject(told, line)
+            batch.reject(problem, line)
             continue
         except (ValueError, RecursionError) as error:
             batch.reject(Problem(line=number, reason="not_json", problem=str(error)), line)
@@ -117,15 +117,15 @@ def read_json_lines(text: str) -> Batch:
         if isinstance(one, dict):
             batch.add(_plain(one, number, batch), number)
         else:
-            told = Problem(
-                line=number, column=1, reason="not_json", problem="the line is no JSON object"
+            problem = Problem(
+                line=number, column=1, reason="not_json", problem="this text is not a JSON object"
             )
-            batch.reject(told, line)
+            batch.reject(problem, line)
     return batch
 
 
 def read_csv(text: str) -> Batch:
-    """Read lines of values under a line of names; what is written like a number is one.
+    """Read lines of values after a line of names; a text written like a number becomes a number.
 
     Raises:
         UnreadableBodyError: the first line does not name the columns.
@@ -135,7 +135,7 @@ def read_csv(text: str) -> Batch:
     try:
         names = [printable(name.strip()) for name in next(lines, [])]
     except csv.Error as error:
-        raise UnreadableBodyError(f"line 1: no CSV: {error}") from None
+        raise UnreadableBodyError(f"line 1: not CSV: {error}") from None
     if not names or not all(names) or len(set(names)) < len(names):
         raise UnreadableBodyError("line 1 must name the columns, each once, separated by commas")
     while True:
@@ -143,33 +143,33 @@ def read_csv(text: str) -> Batch:
         try:
             values = next(lines, None)
         except csv.Error as error:
-            told = Problem(line=number, reason="not_csv", problem=f"no CSV: {error}")
-            batch.reject(told, "")
-            return batch  # where the next line begins is not known
+            problem = Problem(line=number, reason="not_csv", problem=f"not CSV: {error}")
+            batch.reject(problem, "")
+            return batch  # the beginning of the next line is not known
         if values is None:
             return batch
         if len(values) == len(names):
             batch.add({n: _value(v) for n, v in zip(names, values, strict=True)}, number)
         elif values:
-            problem = f"{len(values)} values under {len(names)} names"
-            batch.reject(Problem(line=number, reason="not_csv", problem=problem), ",".join(values))
+            text = f"{len(values)} values, but line 1 has {len(names)} names"
+            batch.reject(Problem(line=number, reason="not_csv", problem=text), ",".join(values))
 
 
 def _plain(record: dict[str, Any], line: int, batch: Batch) -> dict[str, Any]:
-    """Return a record in plain values; members of objects within are columns `outer.inner`."""
+    """Return a record in plain values; members of nested objects are columns `outer.inner`."""
     if _is_plain(record):
         return record
     plain: dict[str, Any] = {}
     for name, value in _flat(record, "", 0):
         if isinstance(value, list | dict):
-            told = f"{_shown(name)} is a list or too deep, and stays missing"
-            batch.partly.append(Problem(line=line, reason="not_plain", problem=told))
+            text = f"{_shown(name)} is a list, or nested too deeply; its value is missing"
+            batch.partly.append(Problem(line=line, reason="not_plain", problem=text))
         plain[_clean(name)] = _cell(value)
     return plain
 
 
 def _is_plain(record: dict[str, Any]) -> bool:
-    """Return whether the store takes a record as it is, which most are."""
+    """Return whether the store can hold a record unchanged, which is true of most records."""
     for name, value in record.items():
         kind = type(value)
         if kind is float:
@@ -186,7 +186,7 @@ def _is_plain(record: dict[str, Any]) -> bool:
 
 
 def _cell(value: Any) -> Any:
-    """Return one value as the store takes it, None for what it cannot hold."""
+    """Return one value in a form that the store can hold; None if there is no such form."""
     match value:
         case str():
             return _clean(value)
@@ -212,7 +212,7 @@ def _flat(record: dict[str, Any], before: str, depth: int) -> Iterator[tuple[str
 
 
 def _value(text: str) -> Any:
-    """Return the number or the text that a field of CSV is; None where it is empty.
+    """Return the number or the text that a field of CSV holds; None if it is empty.
 
     >>> _value("4.5"), _value(" 7"), _value("1_0"), _value("ON"), _value("")
     (4.5, 7, '1_0', 'ON', None)
@@ -224,7 +224,7 @@ def _value(text: str) -> Any:
 
 
 def _number(text: str) -> Any:
-    if text[0] not in _BEGIN_NUMBERS or "_" in text:  # Python alone writes 1_000
+    if text[0] not in _BEGIN_NUMBERS or "_" in text:  # only Python reads 1_000 as a number
         return _NO_NUMBER
     for kind in _KINDS:
         try:
@@ -249,7 +249,7 @@ def _large(number: int) -> float | None:
 
 
 def _missing(_constant: str) -> None:
-    """Stand for NaN and infinities, which are no values."""
+    """Return None for NaN and infinities, which are not values of a record."""
 
 
 _DECODER = json.JSONDecoder(parse_constant=_missing)

@@ -7,14 +7,14 @@ from typing import Any
 from aemon.frame import printable
 from aemon.sources.push.batches import Batch, Problem, UnreadableBodyError
 
-MEASUREMENT = "measurement"  # the column that holds it
+MEASUREMENT = "measurement"  # the column that holds the measurement of a point
 
 PRECISIONS = {"ns": 1, "n": 1, "u": 10**3, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9,
               "h": 3600 * 10**9}  # fmt: skip
-"""Nanoseconds in one unit of the timestamps, by the name that a request gives."""
+"""Nanoseconds in one unit of the timestamps, by the precision that a request names."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FURTHEST = 2**63  # nanoseconds: as far as the protocol goes
+_FURTHEST = 2**63  # nanoseconds since 1970: the limit of the protocol
 
 _ESCAPED = re.compile(r"\\([,= \\\"])")
 _NAME = re.compile(r"(?:\\.|[^,= \\])+")  # of a tag, its value, or a field
@@ -28,7 +28,7 @@ _TRUTHS = dict.fromkeys(("t", "T", "true", "True", "TRUE"), True) | dict.fromkey
 
 
 class _BadLineError(ValueError):
-    """A line breaks the protocol: at which character, and how."""
+    """A line breaks the protocol; `at` is the position of the wrong character, from 0."""
 
     def __init__(self, at: int, problem: str) -> None:
         super().__init__(problem)
@@ -36,7 +36,7 @@ class _BadLineError(ValueError):
 
 
 def read_lines(text: str, precision: str) -> Batch:
-    """Read one point a line: its fields, its tags and its measurement are columns.
+    """Read one point from each line: its fields, its tags and its measurement are columns.
 
     As in InfluxDB, measurement, tags and time together identify a point. A point without a timestamp
     has the time None.
@@ -46,7 +46,7 @@ def read_lines(text: str, precision: str) -> Batch:
     """
     if precision not in PRECISIONS:
         names = ", ".join(PRECISIONS)
-        raise UnreadableBodyError(f"the precision {precision!r} is unknown; there are: {names}")
+        raise UnreadableBodyError(f"the precision {precision!r} is unknown; use one of: {names}")
     unit = PRECISIONS[precision]
     batch = Batch(times=[], keys=[])
     times, keys = batch.times or [], batch.keys or []
@@ -60,8 +60,8 @@ def read_lines(text: str, precision: str) -> Batch:
         try:
             record, series, time = _point(point, unit, known)
         except _BadLineError as error:
-            told = Problem(line=here, column=error.at + 1, reason="not_line", problem=str(error))
-            batch.reject(told, point)
+            problem = Problem(line=here, column=error.at + 1, reason="not_line", problem=str(error))
+            batch.reject(problem, point)
             continue
         batch.add(record, here)
         times.append(time)
@@ -70,7 +70,7 @@ def read_lines(text: str, precision: str) -> Batch:
 
 
 def _split(text: str) -> list[str]:
-    """Split at the ends of lines that are not within a quoted string."""
+    """Split a text into lines; a line end within a quoted string does not split."""
     lines, started = [], ""
     for line in text.split("\n"):
         started = f"{started}\n{line}" if started else line
@@ -86,7 +86,7 @@ def _point(
 ) -> tuple[dict[str, Any], str, datetime | None]:
     """Return a point's columns, the text of its measurement and tags, and its time.
 
-    `known` holds the columns of each such text, which come again and again.
+    `known` caches the columns by such a text, because the same texts come again and again.
     """
     begun = _SERIES.match(line)
     if begun is not None and begun[0] in known:
@@ -96,7 +96,7 @@ def _point(
         series = line[:at].lstrip()
         known[series] = record.copy()
     if line[at : at + 1] != " ":
-        raise _BadLineError(at, "fields are expected, behind a blank")
+        raise _BadLineError(at, "fields are expected here, after a blank")
     at = _past_blanks(line, at)
     while True:
         name, at = _name(line, at, "a field")
@@ -108,12 +108,12 @@ def _point(
     if end == len(line):
         return record, series, None
     if end == at:
-        raise _BadLineError(at, "a comma or a blank is expected behind a field")
+        raise _BadLineError(at, "a comma or a blank is expected here, after a field")
     return record, series, _time(line[end:].strip(), unit, end)
 
 
 def _measurement_and_tags(line: str) -> tuple[dict[str, Any], int]:
-    """Return the columns of a point's measurement and tags, and where they end."""
+    """Return the columns of a point's measurement and tags, and the position after them."""
     at = len(line) - len(line.lstrip())
     found = _MEASUREMENT.match(line, at)
     if found is None:
@@ -143,11 +143,11 @@ def _name(line: str, at: int, what: str) -> tuple[str, int]:
 
 
 def _field(line: str, at: int) -> tuple[Any, int]:
-    """Return the value of a field, and where it ends."""
+    """Return the value of a field, and the position after it."""
     if line[at : at + 1] == '"':
         text = _STRING.match(line, at)
         if text is None:
-            raise _BadLineError(at, "the text of a field does not end")
+            raise _BadLineError(at, "the text of a field does not end with a quote")
         return printable(_ESCAPED.sub(r"\1", text[1])), text.end()
     number = _NUMBER.match(line, at)
     if number is not None:

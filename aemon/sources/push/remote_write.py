@@ -1,4 +1,4 @@
-"""Samples of Prometheus remote write as parts of records: one for each entity and step of time."""
+"""Samples of Prometheus remote write as parts of records; a record is one entity at one step."""
 
 import json
 import math
@@ -13,8 +13,8 @@ from aemon.sources.push.write_request import Series, decode_label, decode_reques
 from aemon.times.event_times import EARLIEST, LATEST
 
 HISTOGRAM, SAME_COLUMN, FAR_TIME = "native_histogram", "same_column", "time_out_of_range"
-MOST_KNOWN = 100_000  # series whose column is remembered
-LOOKBACK_MS = 5 * 60_000  # after which Prometheus, too, takes a series without samples for gone
+MOST_KNOWN = 100_000  # series whose column is cached
+LOOKBACK_MS = 5 * 60_000  # as in Prometheus: a series without samples for this time has ended
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
@@ -25,10 +25,10 @@ _Place = tuple[str, str, str]
 
 
 class SampleReader:
-    """Reads requests of one monitor; remembers which series fills which column.
+    """A reader of the requests of one monitor; it remembers which series fills which column.
 
-    Two series that live at one time and fill one column of one entity would overwrite each other:
-    the samples of the second are set aside. A series that has ended makes room.
+    Two series of one time that fill the same column of an entity would overwrite each other, so
+    the samples of the second are set aside. After a series has ended, another may fill its column.
 
     Args:
         source: the settings of the monitor's source.
@@ -45,12 +45,12 @@ class SampleReader:
         self._owners: dict[tuple[str, str], tuple[tuple[bytes, ...], int]] = {}
 
     def read(self, body: bytes) -> Batch:
-        """Return the parts of records in an unpacked request.
+        """Return the parts of records in an uncompressed request.
 
-        Problems carry the number of the series in the request, counted from 1.
+        The `line` of a problem is the number of the series in the request, counted from 1.
 
         Raises:
-            UnreadableBodyError: the body is no WriteRequest.
+            UnreadableBodyError: the body is not a WriteRequest.
         """
         batch = Batch(times=[], keys=[], is_parts=True)
         parts: dict[tuple[str, int], dict[str, Any]] = {}
@@ -79,24 +79,24 @@ class SampleReader:
     ) -> None:
         entity, column, text = place
         if series.histograms:
-            told = f"{text} is a native histogram, which is not read; send its quantiles instead"
+            problem = f"{text} is a native histogram, which aemon does not read; send its quantiles"
             batch.reject(
-                Problem(line=number, reason=HISTOGRAM, problem=told), _as_json(series, text)
+                Problem(line=number, reason=HISTOGRAM, problem=problem), _as_json(series, text)
             )
         if not series.samples:
             return
         far = [at for at, _ in series.samples if not _FIRST <= at <= _LAST]
         if far:
-            told = f"{text} has the time {far[0]} ms since 1970, which cannot be right"
+            problem = f"{text} has the time {far[0]} ms since 1970, which is out of range"
             batch.reject(
-                Problem(line=number, reason=FAR_TIME, problem=told), _as_json(series, text)
+                Problem(line=number, reason=FAR_TIME, problem=problem), _as_json(series, text)
             )
             return
         if not self._owns(series, (entity, column)):
-            told = f"{text} fills the column {column} of {entity!r}, which another series fills; "
-            told += "tell them apart under remote_write.columns, or by the entity"
+            problem = f"{text} fills the column {column} of {entity!r}, as another series does; "
+            problem += "give each its own column under remote_write.columns, or its own entity"
             batch.reject(
-                Problem(line=number, reason=SAME_COLUMN, problem=told), _as_json(series, text)
+                Problem(line=number, reason=SAME_COLUMN, problem=problem), _as_json(series, text)
             )
             return
         for at, value in series.samples:
@@ -115,7 +115,7 @@ class SampleReader:
         return True
 
     def _place(self, labels: tuple[bytes, ...]) -> _Place | None:
-        """Return where a series belongs; None where no configured column takes it."""
+        """Return the entity and column of a series; None if no configured column takes it."""
         if labels in self._places:
             return self._places[labels]
         if len(self._places) >= MOST_KNOWN:

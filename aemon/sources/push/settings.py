@@ -22,15 +22,17 @@ Selected = Annotated[str, AfterValidator(_checked_selector)]
 
 
 class RemoteWrite(Settings):
-    """How samples that a Prometheus sends become records."""
+    """Settings that make records of the samples that a Prometheus sends."""
 
     step: Duration = Field(
         timedelta(seconds=15),
-        description="samples of an entity within so long are one record; the scrape interval",
+        description="length of a step: samples of an entity within a step are one record; set it "
+        "to the scrape interval",
     )
     wait: Duration = Field(
         timedelta(seconds=30),
-        description="a record is judged so much later than the step after its first sample came",
+        description="how much longer than the step a record waits for samples, after its first "
+        "sample",
     )
     columns: dict[Name, Selected] | None = Field(
         None,
@@ -54,12 +56,14 @@ class PushSource(SourceSettings):
     )
     key: Name | None = Field(
         None,
-        description="column that identifies a record; default its place in a request with an "
+        description="column that identifies a record; default its position in a request with an "
         "Idempotency-Key, else its time",
     )
-    entity: Name | None = Field(None, description="column naming the thing a record belongs to")
+    entity: Name | None = Field(
+        None, description="column that names the entity to which a record belongs"
+    )
     timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
     time_format: TimeFormat | None = Field(None, description=FORMAT)
     remote_write: RemoteWrite | None = Field(
-        None, description="how samples that a Prometheus sends become records; null: none are taken"
+        None, description="accept samples that a Prometheus sends; null: accept none"
     )

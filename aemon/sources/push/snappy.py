@@ -1,15 +1,15 @@
-"""The block format of snappy, in which Prometheus sends its samples."""
+"""Decompression of snappy's block format, in which Prometheus sends its samples."""
 
 from aemon.errors import SourceConfigError
 from aemon.sources.push.batches import UnreadableBodyError
 
 
 class LargeBodyError(ValueError):
-    """A body is larger, once unpacked, than it may be."""
+    """A body would be larger, when decompressed, than is allowed."""
 
 
 def unpack_snappy(body: bytes, most_bytes: int) -> bytes:
-    """Return a body unpacked; its size is looked at before memory is taken.
+    """Return a body decompressed; its size is checked before memory is allocated.
 
     Raises:
         LargeBodyError: the body would have more than `most_bytes` bytes.

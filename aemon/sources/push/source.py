@@ -1,4 +1,4 @@
-"""The stream of a monitor to which programs push: the port writes its records into the inbox."""
+"""The stream of a monitor to which programs push; the HTTP port writes records into the inbox."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,7 +13,7 @@ TIME, KEY, ENTITY = "$time", "$key", "$entity"
 
 
 def roles_of(settings: PushSource) -> Roles:
-    """Return how what identifies a pushed record is read."""
+    """Return the columns that identify a pushed record, and how its time is read."""
     return Roles(
         time=TIME,
         key=KEY,
@@ -24,12 +24,12 @@ def roles_of(settings: PushSource) -> Roles:
 
 
 def open_source(settings: PushSource, clock: Clock) -> "Pushed":
-    """Return a stream that hands nothing over."""
+    """Return a stream that hands over no records."""
     return Pushed(settings, clock)
 
 
 class Pushed:
-    """A stream without records: each request is in the store before it is answered."""
+    """A stream without records: the records of a request are stored before it is answered."""
 
     def __init__(self, settings: PushSource, clock: Clock) -> None:
         self.roles = roles_of(settings)
@@ -38,16 +38,16 @@ class Pushed:
         self._patience = None if parts is None else parts.step + parts.wait
 
     def resume(self, _notes: Sequence[str], _wake: Callable[[], None]) -> None:
-        """Do nothing: who pushes sends again what was not answered."""
+        """Do nothing: the sender sends a request again if it got no answer."""
 
     def take(self, _limit: int) -> Arrived:
-        """Hand over nothing; let records finish that are joined from samples."""
+        """Hand over no records; return the time before which records of samples are complete."""
         before = None if self._patience is None else self._clock() - self._patience
         nothing = pd.DataFrame(columns=[TIME, KEY, ENTITY])
         return Arrived(table=nothing, more=False, finish_before=before)
 
     def describe(self) -> str:
-        """Return where the records come from."""
+        """Return the paths of the HTTP port that accept records."""
         return "records that are pushed to /api/v1/records/, /write and /api/v1/write"
 
     def close(self) -> None:

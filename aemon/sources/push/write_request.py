@@ -1,4 +1,4 @@
-"""The protobuf message of Prometheus remote write 1.0, decoded: series, their labels and samples.
+"""Decoding of the protobuf message of Prometheus remote write 1.0: series, labels and samples.
 
 https://prometheus.io/docs/specs/prw/remote_write_spec/
 """
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from aemon.sources.push.batches import UnreadableBodyError
 
 _VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5  # wire types
-_MOST_VARINT_BITS = 63  # of the last group of seven: a varint has at most ten bytes
+_MOST_VARINT_BITS = 63  # shift of the last group of seven bits: a varint has at most ten bytes
 _WHOLE = 2**64
 _DOUBLE = struct.Struct("<d")
 
 _Field = tuple[int, int, int, int]
-"""Number and wire type of a field; begin and end of its content, or the number itself and 0."""
+"""Number and wire type of a field; begin and end of its content, or a varint's value and 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +23,9 @@ class Series:
     """One time series of a request.
 
     Attributes:
-        labels: as they were sent: equal for equal series of one sender.
-        samples: milliseconds since 1970, and the value, in the order of the request.
-        histograms: how many native histograms the series holds; their values are not decoded.
+        labels: undecoded, as they were sent; equal for equal series of one sender.
+        samples: milliseconds since 1970 and the value, in the order of the request.
+        histograms: number of native histograms in the series; their values are not decoded.
     """
 
     labels: tuple[bytes, ...]
@@ -37,7 +37,7 @@ def decode_request(body: bytes) -> list[Series]:
     """Return the series of a WriteRequest; metadata and exemplars are passed over.
 
     Raises:
-        UnreadableBodyError: the body is no WriteRequest.
+        UnreadableBodyError: the body is not a WriteRequest.
     """
     return [
         _series(body, begin, end)
@@ -50,7 +50,7 @@ def decode_label(label: bytes) -> tuple[str, str]:
     """Return the name and the value of a label.
 
     Raises:
-        UnreadableBodyError: it is no Label, or no UTF-8.
+        UnreadableBodyError: the bytes are not a Label, or not UTF-8.
     """
     texts = {1: b"", 2: b""}
     for number, kind, begin, end in _fields(label, 0, len(label)):
@@ -59,7 +59,7 @@ def decode_label(label: bytes) -> tuple[str, str]:
     try:
         return texts[1].decode(), texts[2].decode()
     except UnicodeDecodeError:
-        raise UnreadableBodyError(f"the label {texts[1][:40]!r} is no text in UTF-8") from None
+        raise UnreadableBodyError(f"the label {texts[1][:40]!r} is not text in UTF-8") from None
 
 
 def _series(body: bytes, begin: int, end: int) -> Series:
@@ -89,10 +89,10 @@ def _sample(body: bytes, begin: int, end: int) -> tuple[int, float]:
 
 
 def _fields(body: bytes, at: int, end: int) -> Iterator[_Field]:
-    """Yield the fields between two places.
+    """Yield the fields between two positions of a body.
 
     Raises:
-        UnreadableBodyError: a field reaches beyond the end, or is of no known type.
+        UnreadableBodyError: a field is longer than its message, or its type is unknown.
     """
     while at < end:
         begun = at
@@ -107,23 +107,23 @@ def _fields(body: bytes, at: int, end: int) -> Iterator[_Field]:
         elif kind in (_EIGHT_BYTES, _FOUR_BYTES):
             length = 8 if kind == _EIGHT_BYTES else 4
         else:
-            raise UnreadableBodyError(f"byte {begun}: no protobuf: a field of the type {kind}")
+            raise UnreadableBodyError(f"byte {begun}: not protobuf: a field of the type {kind}")
         if length > end - at:
             raise UnreadableBodyError(
-                f"byte {begun}: no protobuf: a field of {length} bytes reaches beyond its message"
+                f"byte {begun}: not protobuf: a field of {length} bytes is longer than its message"
             )
         yield tag >> 3, kind, at, at + length
         at += length
 
 
 def _varint(body: bytes, at: int, end: int) -> tuple[int, int]:
-    """Return a number, and where it ends."""
+    """Return a number, and the position after it."""
     number, bits, begun = 0, 0, at
     while at < end and bits <= _MOST_VARINT_BITS:
         byte = body[at]
         at += 1
         number |= (byte & 0x7F) << bits
-        if byte < 0x80:  # noqa: PLR2004 -- the highest bit says that more follows
+        if byte < 0x80:  # noqa: PLR2004 -- the highest bit is set if more bytes follow
             return number % _WHOLE, at
         bits += 7
-    raise UnreadableBodyError(f"byte {begun}: no protobuf: a number does not end")
+    raise UnreadableBodyError(f"byte {begun}: not protobuf: a number does not end")

@@ -1,4 +1,4 @@
-"""Many readings as one value for each record and tag."""
+"""Aggregation: many readings become one value for each record and tag."""
 
 from collections.abc import Callable, Mapping
 from typing import Literal
@@ -16,12 +16,13 @@ def aggregated(
 ) -> pd.DataFrame:
     """Return the value of each cell that has readings: bucket, entity, tag and value.
 
-    A cell without a reading that counts is not there: it is missing, and never 0.
+    A cell without a reading that counts has no row: it is missing, and never 0.
 
     Args:
         readings: N readings in order of arrival, with bucket, entity, tag, time, number and word.
-        aggregations: how the readings of a tag become one value; one way for all, or by tag. Else
-            the mean of numbers, or the last word where no reading is a number.
+        aggregations: how the readings of a tag become one value: one aggregation for all tags, or
+            by tag. A tag that is not named has the mean of its numbers, or its last word if no
+            reading is a number.
         every: microseconds from one bucket to the next.
     """
     ordered = readings.sort_values("time", kind="stable", ignore_index=True)
@@ -37,9 +38,9 @@ def aggregated(
 def without_numbers(
     readings: pd.DataFrame, aggregations: Mapping[str, str] | str
 ) -> dict[str, str]:
-    """Return tags of which numbers are wanted and all readings are words, each with an example.
+    """Return tags whose aggregation needs numbers and whose readings are all words.
 
-    Decimal commas are such words: 12,5.
+    Each tag has an example. A number with a decimal comma is such a word: 12,5.
     """
     found = {}
     words = readings[readings["word"].notna() & readings["number"].isna()]
@@ -86,14 +87,14 @@ def _auto(readings: pd.DataFrame, every: int) -> pd.DataFrame:
     means = _by_numbers("mean")(readings[plain], every)
     words = _one("last")(readings[~plain], every)
     both = pd.concat([means.astype({"value": object}), words], ignore_index=True)
-    return both[~both.duplicated(_CELL)]  # marks such as Bad among numbers do not count
+    return both[~both.duplicated(_CELL)]  # words such as Bad among numbers do not count
 
 
 def _increase(readings: pd.DataFrame, every: int) -> pd.DataFrame:
-    """Add up the steps between successive readings of a counter, up to the last one in a bucket.
+    """Return the sum of the steps between successive readings of a counter, by bucket.
 
-    A counter that falls was reset, and has counted from 0 since. A step over a longer time than
-    from one bucket to the next is not taken: nobody knows when it came about.
+    A counter that falls was reset and has counted from 0 since. A step across more than one bucket
+    boundary does not count, because it is unknown when the counter grew.
     """
     numbers = readings[readings["number"].notna()]
     series = numbers.groupby(["entity", "tag"], observed=True, sort=False)

@@ -1,4 +1,4 @@
-"""Values of readings as numbers and as what is no number."""
+"""Values of readings, split into numbers and words."""
 
 import numpy as np
 import numpy.typing as npt
@@ -14,21 +14,22 @@ _MISSING = frozenset({"", "nan", "null", "none", "n/a"})
 
 
 def split_cells(column: pd.Series) -> tuple[Numbers, Objects]:
-    """Return the numbers (N,) and the words (N,) of a column: NaN and None where a cell is none.
+    """Return the numbers (N,) and the words (N,) of a column.
 
-    A boolean is both: 1 or 0 where numbers are asked for. Infinities are missing.
+    A cell that is not a number is NaN among the numbers; a cell that is not a word is None among
+    the words. A boolean is both, with the number 1 or 0. Infinities are missing.
     """
     words = np.full(len(column), None, dtype=object)
     if column.dtype.kind in "iuf" and isinstance(column.dtype, np.dtype):
         return _finite(column.to_numpy(dtype=np.float64)), words
     cells = column.astype(object).to_numpy()
-    there = ~pd.isna(cells)
+    present = ~pd.isna(cells)
     numbers = _finite(
         pd.to_numeric(pd.Series(cells, dtype=object), errors="coerce").to_numpy(
             dtype=np.float64, na_value=np.nan
         )
     )
-    for place in np.flatnonzero(there & np.isnan(numbers)):
+    for place in np.flatnonzero(present & np.isnan(numbers)):
         cell = cells[place]
         if isinstance(cell, float):  # an infinity
             continue
@@ -45,7 +46,7 @@ def _finite(numbers: Numbers) -> Numbers:
 
 
 def texts_of(column: pd.Series) -> Objects:
-    """Return identifiers (N,) as text, None where one is missing; a whole number reads `12`."""
+    """Return identifiers (N,) as text; None if missing; a whole number 12.0 becomes `12`."""
     codes, unique = pd.factorize(column.astype(object))
     texts = np.array([_text(value) for value in unique] + [None], dtype=object)
     return texts[codes]

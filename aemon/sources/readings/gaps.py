@@ -1,4 +1,4 @@
-"""Gaps in the columns of records: missing, or the last reading held for a while."""
+"""Gaps in the columns of records, filled with the last reading for a while."""
 
 from collections.abc import Mapping
 
@@ -9,14 +9,14 @@ import pandas as pd
 def with_held_cells(
     table: pd.DataFrame, readings: pd.DataFrame, holds: Mapping[str, int]
 ) -> pd.DataFrame:
-    """Return records in whose missing cells the last reading before their bucket stands.
+    """Return records whose missing cells are filled with the last reading before their bucket.
 
-    A cell whose last reading is older than its column may be held stays missing.
+    A cell stays missing if its last reading is older than `holds` allows for the tag.
 
     Args:
         table: (N, ...) bucket, entity and a column for each tag; in order.
-        readings: with entity, tag, time, number and word, those before the first bucket included.
-        holds: tag -> for how many microseconds a reading is held, up to the beginning of a bucket.
+        readings: with entity, tag, time, number and word, also from before the first bucket.
+        holds: tag -> longest time in microseconds from a reading to the beginning of a bucket.
     """
     tags = readings["tag"].astype(str)
     records = pd.DataFrame(
@@ -35,7 +35,7 @@ def with_held_cells(
 
 
 def _last_before(records: pd.DataFrame, readings: pd.DataFrame, longest: int) -> pd.Series:
-    """Return for each record (N,) the last value before its time; NaN where it is too old."""
+    """Return for each record (N,) the last value before its time; NaN if it is too old."""
     words = readings["word"]
     values = pd.DataFrame(
         {

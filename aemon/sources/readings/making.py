@@ -1,4 +1,4 @@
-"""From settings to how records are made of readings."""
+"""The rules by which records are made of readings, from settings."""
 
 from datetime import timedelta
 
@@ -7,7 +7,7 @@ from aemon.sources.readings.walk import Making
 
 
 def making_of(settings: ReadingsSettings, every: int) -> Making:
-    """Return how records are made.
+    """Return the rules by which records are made.
 
     Args:
         settings: of the source.

@@ -1,4 +1,4 @@
-"""How far readings were made records of, as a watermark tells it."""
+"""The place up to which records were made of readings, as the position of a watermark."""
 
 import json
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ _LONGEST_SHOWN = 60
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
-    """How far readings were made records of.
+    """The place up to which records were made of readings.
 
     Attributes:
         bucket: beginning of the last bucket that was handed over, microseconds since 1970.
         entity: the last entity of that bucket that was handed over; None if all of them were.
-        known: rows behind `start` that are part of what was handed over, and no late ones.
-        start: the watermark of the source below, before every row that is still needed; None at
-            its first row.
-        tags: all that were seen so far: a tag that is silent for a while stays a column.
+        known: number of rows after `start` that are in the records handed over, without late rows.
+        start: the watermark of the underlying source, before every row that is still needed; None
+            at its first row.
+        tags: all tags seen so far: a tag that is silent for a while stays a column.
     """
 
     bucket: int
@@ -51,10 +51,10 @@ def write_place(place: Place) -> str:
 
 
 def read_place(mark: Watermark | None) -> Place | None:
-    """Return the place that a watermark tells; None without one.
+    """Return the place in the position of a watermark; None if there is no position.
 
     Raises:
-        SourceConfigError: aemon did not write it.
+        SourceConfigError: aemon did not write the position.
     """
     if mark is None or not mark.position:
         return None
@@ -77,10 +77,10 @@ def read_place(mark: Watermark | None) -> Place | None:
         )
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
         raise SourceConfigError(
-            "the store does not say how far readings were read: watermarks.position is "
+            "the position of the watermark cannot be read: watermarks.position is "
             f"{printable(mark.position)[:_LONGEST_SHOWN]!r}",
-            todo="delete the monitor's row of `watermarks`: all records are then read again, and "
-            "none is judged twice",
+            todo="delete the monitor's row of `watermarks`: aemon then reads all records again and "
+            "judges none twice",
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Rows of a source as readings of tags, in little memory."""
+"""Rows of a source as readings of tags, in a compact form."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,29 +19,29 @@ from aemon.sources.source import Fetched, there
 from aemon.times.event_times import EARLIEST
 
 MOST_TAGS = 2_000
-"""More columns than this are no tags: the pivot names the wrong column."""
+"""Maximum number of tags; with more, the pivot probably names the wrong column."""
 
 READING_COLUMNS = ("bucket", "entity", "tag", "time", "number", "word")
 NO_BUCKET = np.iinfo(np.int64).min
-"""Stands for the bucket of a row that is no reading."""
+"""The bucket of a row that is not a reading."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Rows:
-    """N rows of the source below, in its order.
+    """N rows of the underlying source, in its order.
 
     Attributes:
-        before: the watermark they were read after; None at the first row.
-        after: the watermark behind them.
+        before: the watermark after which the rows were read; None at the first row.
+        after: the watermark at the last of the rows.
         buckets: (N,) beginnings of their buckets, microseconds since 1970; `NO_BUCKET` if a row is
-            no reading.
+            not a reading.
         entities: (N,) text.
         times: (N,) microseconds since 1970.
-        readings: the values in them, a row each with `READING_COLUMNS`: numbers and words.
-        tags: the columns that they make, those without a value included.
-        odd: rows that are no reading, as a message shows them, by their place.
-        lost: rows that the source could not read, and which have no place.
-        given_up: keys that the source no longer looks for.
+        readings: the values in the rows, one reading in each row, with `READING_COLUMNS`.
+        tags: the columns that the rows make, also columns without a value.
+        unusable: rows that are not readings, as text for messages, by their position.
+        lost: rows that the source could not read, as text for messages; they have no position.
+        given_up: number of keys that the source no longer looks for.
     """
 
     before: Watermark | None
@@ -51,22 +51,23 @@ class Rows:
     times: npt.NDArray[np.int64]
     readings: pd.DataFrame
     tags: frozenset[str]
-    odd: Mapping[int, str]
+    unusable: Mapping[int, str]
     lost: tuple[str, ...]
     given_up: int
 
     @property
-    def all_odd(self) -> tuple[str, ...]:
-        """All that is no reading."""
-        return (*self.lost, *self.odd.values())
+    def all_unusable(self) -> tuple[str, ...]:
+        """All rows that are not readings, as text for messages."""
+        return (*self.lost, *self.unusable.values())
 
     def __len__(self) -> int:
         return len(self.buckets)
 
     def up_to(self, bucket: int, entity: str | None) -> npt.NDArray[np.bool_]:
-        """Return which rows (N,) lie in a record up to this one; entity None: in its bucket or before.
+        """Return a mask (N,) of the rows in records up to that of a bucket and entity.
 
-        A row that is no reading lies in none, and before every record.
+        With entity None, the mask has all rows up to the end of the bucket. A row that is not a
+        reading is in no record; it counts as before every record.
         """
         if entity is None:
             return np.asarray(self.buckets <= bucket)
@@ -79,11 +80,11 @@ _Values = tuple[str | Objects, pd.Series]
 
 
 class RowReader:
-    """Makes readings of the rows of a source.
+    """A converter of the rows of a source into readings.
 
     Args:
-        settings: how the rows are to be understood.
-        roles: of the source below.
+        settings: the meaning of the columns.
+        roles: of the underlying source.
     """
 
     def __init__(self, settings: ReadingsSettings, roles: Roles) -> None:
@@ -96,11 +97,16 @@ class RowReader:
         self._offset = _microseconds(bucket.offset) if bucket and bucket.offset else 0
 
     def read(self, fetched: Fetched, before: Watermark | None, now: datetime) -> Rows:
-        """Return what a source returned as readings.
+        """Return the fetched rows with their readings.
+
+        Args:
+            fetched: from the underlying source.
+            before: the watermark after which they were read.
+            now: the time; a reading too far ahead of it is unusable.
 
         Raises:
-            SourceConfigError: a column that the settings name is not there, or a tag has the name
-                of a column that identifies records.
+            SourceConfigError: a column that the settings name is missing, or a tag has the name of
+                a column that identifies records.
         """
         table = fetched.table
         if len(table):
@@ -110,14 +116,14 @@ class RowReader:
             times = self._roles.times_of(table[self._roles.time])
         latest = naive_utc(now + BELIEVED_AHEAD)
         good = ~np.isnat(times) & (times >= EARLIEST) & (times <= latest)
-        odd = {}
+        unusable = {}
         for place in np.flatnonzero(~good).tolist():
             written = table[self._roles.time].iloc[place]
-            odd[place] = f"{self._roles.time} {str(written)[:60]!r}"
+            unusable[place] = f"{self._roles.time} {str(written)[:60]!r}"
         if self._pivot is not None and len(table):
             nameless = good & table[self._pivot.name].isna().to_numpy(dtype=bool)
             for place in np.flatnonzero(nameless).tolist():
-                odd[place] = f"a reading without {self._pivot.name}"
+                unusable[place] = f"a reading without {self._pivot.name}"
             good &= ~nameless
         micros = times.astype("datetime64[us]").astype(np.int64)
         floors = (micros - self._offset) // self.every * self.every + self._offset
@@ -134,18 +140,18 @@ class RowReader:
                 values, self._good(table)[good], buckets[good], entities[good], micros[good]
             ),
             tags=_names(values),
-            odd=odd,
+            unusable=unusable,
             lost=fetched.unreadable,
             given_up=fetched.given_up,
         )
 
     def _check(self, table: pd.DataFrame) -> None:
-        wanted = []
+        needed = []
         if self._pivot is not None:
-            wanted += [("pivot.name", self._pivot.name), ("pivot.value", self._pivot.value)]
+            needed += [("pivot.name", self._pivot.name), ("pivot.value", self._pivot.value)]
         if self._quality is not None:
-            wanted.append(("quality.column", self._quality.column))
-        for key, column in wanted:
+            needed.append(("quality.column", self._quality.column))
+        for key, column in needed:
             if column not in table.columns:
                 names = there(map(str, table.columns), column)
                 raise SourceConfigError(f"{key}: there is no column {column!r}", todo=names)
@@ -158,30 +164,30 @@ class RowReader:
         return entities
 
     def _values(self, table: pd.DataFrame) -> list[_Values]:
-        """Return names and values: of all readings at once in a long table, else column by column."""
+        """Return names and values: all readings together in a long table, else column by column."""
         if self._pivot is not None:
             if self._pivot.value not in table.columns:
                 return []
             names = texts_of(table[self._pivot.name])
             self._check_tags(pd.unique(pd.Series(names, dtype=object)).tolist())
             return [(names, table[self._pivot.value])]
-        apart = {self._roles.time, self._roles.key, self._roles.entity}
-        apart.add(self._quality.column if self._quality is not None else None)
+        others = {self._roles.time, self._roles.key, self._roles.entity}
+        others.add(self._quality.column if self._quality is not None else None)
         table = good_cells(table, self._cell_qualities)
-        return [(str(name), table[name]) for name in table.columns if name not in apart]
+        return [(str(name), table[name]) for name in table.columns if name not in others]
 
     def _check_tags(self, tags: Sequence[str]) -> None:
         roles = {self._roles.time: "time", self._roles.entity or "": "entity"}
         for tag in tags:
             if tag in roles:
                 raise SourceConfigError(
-                    f"a tag has the name {tag!r}, as the column of the {roles[tag]}",
+                    f"a tag has the name {tag!r}, which is also the column of the {roles[tag]}",
                     todo="give the tag or the column another name; in a database a query can: "
                     f"SELECT {tag} AS another_name, ...",
                 )
 
     def _good(self, table: pd.DataFrame) -> npt.NDArray[np.bool_]:
-        """Return which rows (N,) are good readings."""
+        """Return a mask (N,) of the rows with a good quality."""
         if self._quality is None or not len(table):
             return np.ones(len(table), dtype=bool)
         good = {str(value) for value in self._quality.good}
@@ -197,7 +203,7 @@ def _long(
     entities: Objects,
     times: npt.NDArray[np.int64],
 ) -> pd.DataFrame:
-    """Return values of N rows that are good and there, a row each."""
+    """Return the values of N rows that are good and not missing, one row for each value."""
     parts = []
     for names, column in values:
         numbers, words = split_cells(column)
@@ -225,10 +231,10 @@ def _names(values: Sequence[_Values]) -> frozenset[str]:
 
 
 def check_count(tags: Collection[str]) -> None:
-    """Refuse what can hardly be names of tags.
+    """Raise an error if there are too many tags for a plausible pivot.
 
     Raises:
-        SourceConfigError: there are too many.
+        SourceConfigError: there are more than `MOST_TAGS`.
     """
     if len(tags) > MOST_TAGS:
         raise SourceConfigError(

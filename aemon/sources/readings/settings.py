@@ -1,4 +1,4 @@
-"""Settings that make records of readings, for every kind of source that can be read again."""
+"""Settings that make records of readings, for every kind of replayable source."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -23,7 +23,7 @@ _ZERO = ("0", "0s", "0m", "0h", "0ms", "0d", 0)
 
 
 class Pivot(Settings):
-    """How a long table, with a reading a row, says which column a reading belongs to."""
+    """The columns of a long table, with one reading in each row, that hold tag and value."""
 
     name: Name = Field(description="column with the name of the tag; each tag becomes a column")
     value: Name = Field(description="column with the value of the reading")
@@ -33,7 +33,7 @@ class Pivot(Settings):
 
 
 class Bucket(Settings):
-    """How readings of a stretch of time become one record of an entity."""
+    """Rules that make one record of an entity from its readings in a period of time."""
 
     every: Duration = Field(
         description="length of a bucket; buckets begin at its multiples, counted from 1970 in UTC"
@@ -45,7 +45,7 @@ class Bucket(Settings):
         "numbers, the last of anything else",
     )
     offset: Duration | None = Field(
-        None, description="buckets begin so much later; shorter than every"
+        None, description="how much later buckets begin; shorter than every"
     )
     wait: Duration = Field(
         WAIT, description="how long after its end a bucket waits for late readings"
@@ -83,13 +83,13 @@ def _as_bucket(given: object) -> object:
 
 
 class Quality(Settings):
-    """Which readings count, where a column says how good each of them is."""
+    """The column with the quality of readings, and the qualities that count."""
 
     column: Name = Field(description="column with the quality of a reading, or of a cell")
     good: tuple[int | str | bool, ...] = Field(
         (192,),
         min_length=1,
-        description="qualities of readings that count; all others are missing. 192 is good in OPC",
+        description="qualities that count; all other readings are missing. 192 is good in OPC",
     )
 
 
@@ -112,36 +112,36 @@ def _quality_at(path: tuple[str, ...], given: object) -> Quality:
 
 
 class Hold(Settings):
-    """What fills a gap: the last reading, for a while."""
+    """The rule that fills a gap with the last reading, for a while."""
 
     hold: Duration = Field(
-        description="the last reading stands in for missing ones for so long, and no longer: 5m"
+        description="longest time for which the last reading fills in for missing readings: 5m"
     )
 
 
 class ReadingsSettings(SourceSettings):
-    """The settings of a source that can be read again: its rows may be readings."""
+    """The settings of a replayable source, whose rows may be readings."""
 
     pivot: Pivot | None = Field(
         None,
-        description="for a long table, with a row for each reading: which column names the tag, and "
-        "which has the value",
+        description="for a long table, with a row for each reading: the columns with the name of "
+        "the tag and with the value",
     )
     bucket: Annotated[Bucket | None, BeforeValidator(_as_bucket)] = Field(
         None,
-        description="make one record of the readings of an entity in such a time: 1m; judged once "
-        "the time is over",
+        description="length of the time whose readings of an entity make one record: 1m; the "
+        "record is judged once the time is over",
     )
     quality: Annotated[Quality | dict[str, Quality] | None, BeforeValidator(_as_quality)] = Field(
         None,
-        description="column that says how good a reading is, and which values are good; in tables with "
-        "a column for each measurement by column: {flow: {column: flow_q, good: [192]}}",
+        description="column with the quality of a reading, and the values that are good; in a table with "
+        "a column for each measurement, by column: {flow: {column: flow_q, good: [192]}}",
     )
 
     gaps: dict[str, Literal["missing"] | Hold] | None = Field(
         None,
-        description="column -> what becomes of it where a record has no reading: missing (default), or "
-        "{hold: 5m}, its last reading for so long",
+        description="column -> its value in a record without a reading: missing (default), or "
+        "{hold: 5m}, its last reading for that time",
     )
 
     @field_validator("gaps", mode="before")
@@ -154,7 +154,7 @@ class ReadingsSettings(SourceSettings):
 
     @property
     def holds_readings(self) -> bool:
-        """Whether rows are readings, of which records have to be made."""
+        """Whether rows are readings, from which records must be made."""
         return self.pivot is not None or self.bucket is not None
 
     @property
@@ -176,24 +176,24 @@ class ReadingsSettings(SourceSettings):
                 # A tag may be the key: it is unique beside the time.
                 if role is not None and (key, role) != ("name", "key"):
                     raise AtKeyError(
-                        ("pivot", key), f"{column} is the column of the {role} already"
+                        ("pivot", key), f"{column} is already the column of the {role}"
                     )
             if self.pivot.name == self.pivot.value:
-                raise AtKeyError(("pivot", "value"), "is the column of the names already")
+                raise AtKeyError(("pivot", "value"), "is already the column of the names")
         if self.gaps and not self.holds_readings:
-            raise AtKeyError("gaps", "takes pivot or bucket beside it")
+            raise AtKeyError("gaps", "needs pivot or bucket too")
         _check_held(self)
         _check_quality(self, taken)
         return self
 
 
 def _check_held(settings: ReadingsSettings) -> None:
-    """Refuse to hold what counts readings: a gap in it is no number at all."""
+    """Raise an error if a sum, count or increase should be held: only a reading can be held."""
     ways = settings.bucket.aggregate if settings.bucket is not None else {}
     for column, gap in (settings.gaps or {}).items():
         way = ways if isinstance(ways, str) else ways.get(column)
         if isinstance(gap, Hold) and way in _OF_THE_BUCKET:
-            raise AtKeyError(("gaps", column), f"the {way} of a bucket before cannot be held")
+            raise AtKeyError(("gaps", column), f"the {way} of an earlier bucket cannot be held")
 
 
 def _check_quality(settings: ReadingsSettings, taken: Mapping[str, str]) -> None:
@@ -201,7 +201,7 @@ def _check_quality(settings: ReadingsSettings, taken: Mapping[str, str]) -> None
     if settings.row_quality is not None and not settings.holds_readings:
         raise AtKeyError(
             "quality",
-            "takes pivot or bucket beside it; in a table with a column for each measurement, write "
+            "needs pivot or bucket too; in a table with a column for each measurement, write "
             "{flow: {column: flow_q, good: [192]}}",
         )
     if settings.cell_qualities and settings.pivot is not None:
@@ -214,14 +214,14 @@ def _check_quality(settings: ReadingsSettings, taken: Mapping[str, str]) -> None
     for name, quality in settings.cell_qualities.items():
         named += [(("quality", name), name), (("quality", name, "column"), quality.column)]
         if name == quality.column:
-            raise AtKeyError(("quality", name, "column"), "is the column of the values already")
+            raise AtKeyError(("quality", name, "column"), "is already the column of the values")
     for path, column in named:
         if column in taken:
-            raise AtKeyError(path, f"{column} is the column of the {taken[column]} already")
+            raise AtKeyError(path, f"{column} is already the column of the {taken[column]}")
 
 
 def _columns_of(settings: SourceSettings) -> Mapping[str, str]:
-    """Return which columns identify a row: name -> its role."""
+    """Return the columns that identify a row: name -> role."""
     found: dict[str, str] = {}
     for role in ("time", "key", "entity"):
         value: Any = getattr(settings, role, None)

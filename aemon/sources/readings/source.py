@@ -1,4 +1,4 @@
-"""Records made of the readings of another source, as a source."""
+"""A source whose records are made of the readings of another source."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -11,7 +11,7 @@ from aemon.clock import Clock, format_duration
 from aemon.errors import SourceConfigError
 from aemon.frame import Roles, naive_utc
 from aemon.records import Watermark
-from aemon.sources.readings.gathering import Gatherer, Told
+from aemon.sources.readings.gathering import Gatherer, ReadReport
 from aemon.sources.readings.making import making_of
 from aemon.sources.readings.position import Place, read_place, write_place
 from aemon.sources.readings.rows import NO_BUCKET, RowReader
@@ -20,35 +20,35 @@ from aemon.sources.readings.walk import Walk, Walked
 from aemon.sources.source import ChecksApart, Fetched, Replayable
 
 BUCKET_KEY = "bucket:time"
-"""The key's column: a record is known by the time of its bucket, and its entity."""
+"""The column of the key: the time of the bucket and the entity identify a record."""
 
 READINGS_AT_ONCE = 20_000
 
 RECORDS_AT_ONCE = 10_000
 MOST_TURNS = 3
-"""Reads from the end: of 20,000, 80,000 and 320,000 readings."""
+"""Tries to read from the end: 20,000, then 80,000, then 320,000 readings."""
 UNCOUNTED = -1
-"""Stands for a number of known rows that nobody has counted."""
+"""`Place.known` if the known rows were not counted."""
 AHEAD = timedelta(hours=1)
-"""A clock that is wrong by more is told."""
+"""A reading further ahead of the clock causes a warning."""
 _ALL = np.iinfo(np.int64).max
 SPARSE = 0.6
-"""Records that hold a smaller share of the tags are said to."""
+"""Records that hold a smaller share of the tags on average cause a warning."""
 
 
 class Readings:
     """Records of another source's readings: one for each entity and bucket of time.
 
-    A bucket is handed over once it is over for `wait` by the clock, and a later reading is there,
-    or nothing new has come for as long. Until then all of its readings are read again by each call,
-    so that it is whole however they are cut. What comes later is counted and told; a look behind the
-    watermark (`lateness`) finds it as a corrected record.
+    A bucket is handed over once `wait` has passed after its end, and there is a later reading or
+    none has arrived for `wait`. Until then each call reads all its readings again, so that the
+    record is complete. Later readings are counted and reported; a look behind the watermark
+    (`lateness`) finds them as a corrected record.
 
     Args:
-        below: the source of the readings.
-        settings: how they become records.
+        below: the underlying source, which has the readings.
+        settings: the rules that make records of readings.
         clock: the time.
-        at_once: how many readings are read at a time.
+        at_once: number of readings in one read.
     """
 
     in_order_of_arrival = False
@@ -71,22 +71,22 @@ class Readings:
         rows = RowReader(settings, below.roles)
         self._gatherer = Gatherer(below, rows, wait, clock, at_once)
         self._making = making_of(settings, rows.every)
-        self._newest: tuple[int, datetime] | None = None  # and since when it has been that
+        self._newest: tuple[int, datetime] | None = None  # the newest bucket, and since when
         self._counted: tuple[int, Watermark | None] = (0, None)
 
     @property
     def roles(self) -> Roles:
-        """Which columns identify a record."""
+        """The columns that identify a record."""
         below = self._below.roles
         return Roles(time=below.time, key=BUCKET_KEY, entity=below.entity)
 
     def hides(self, mark: Watermark | None) -> bool:
-        """Return whether readings may appear behind a watermark, of which `fetch` hears nothing."""
+        """Return whether readings may appear behind a watermark and `fetch` would not find them."""
         place = read_place(mark)
         return self._below.hides(place.start if place is not None else None)
 
     def recognises(self, mark: Watermark) -> bool:
-        """Return whether the position of a watermark is one that such a source writes."""
+        """Return whether the position of a watermark is in the form that this source writes."""
         try:
             place = read_place(mark)
         except SourceConfigError:
@@ -110,7 +110,7 @@ class Readings:
         return replace(found, table=table, watermark=until or found.watermark, times=times)
 
     def _from_end(self, place: Place | None, limit: int) -> Fetched | None:
-        """Read backwards up to a place; None where that does not show whole buckets enough."""
+        """Read backwards from a place; return None if this does not give enough whole buckets."""
         start = place.start if place is not None else None
         if place is not None and start is None:
             return None
@@ -121,16 +121,16 @@ class Readings:
                 return None
             tags = place.tags if place is not None else ()
             begin = Place(bucket=first, entity=None, known=0, start=None, tags=tags)
-            walk, told = Walk(begin, self._making), Told(waiting=fetched.waiting)
+            walk, report = Walk(begin, self._making), ReadReport(waiting=fetched.waiting)
             walk.add(rows)
             if place is not None:
-                self._gatherer.gather_up_to(walk, place, told)
+                self._gatherer.gather_up_to(walk, place, report)
             walk.make(self._ends(walk, place, stopped=False))
             walked = walk.finish(_ALL, lambda _rows, _count: None)
             mark = None
             if place is None and len(walked.table):
                 last = int(walked.table["bucket"].iloc[-1])
-                whole = last == walk.newest  # nothing is left for a bucket to come
+                whole = last == walk.newest  # all rows read are in the records
                 after = fetched.watermark if whole and not self._making.back else None
                 here = Place(
                     bucket=last,
@@ -142,7 +142,7 @@ class Readings:
                 walked = replace(walked, place=here, late=0)
             else:
                 walked = replace(walked, place=None, late=0)
-            found = self._as_fetched(walked, told, mark, more=False)
+            found = self._as_fetched(walked, report, mark, more=False)
             found = replace(found, table=_up_to(found, place, self.roles.entity), times=None)
             if all_read or len(found.table) >= limit:
                 return found
@@ -163,7 +163,7 @@ class Readings:
         return replace(found, table=pd.concat(kept, ignore_index=True), more=False, times=None)
 
     def count(self, limit: int) -> int:
-        """Return how many records there are in all, counted no further than `limit`."""
+        """Return how many records there are; stop counting at `limit`."""
         count, mark = self._counted
         more = True
         while count < limit and more:
@@ -173,24 +173,24 @@ class Readings:
         return min(count, limit)
 
     def check_apart(self) -> None:
-        """Refuse rows of which nothing tells what they belong to; tags tell it.
+        """Raise an error if rows of different entities cannot be distinguished; tags do that.
 
         Raises:
-            SourceConfigError: nothing tells which rows belong together.
+            SourceConfigError: no column or key shows which rows belong together.
             SourceError: the source cannot be read.
         """
         if not self._pivots and isinstance(self._below, ChecksApart):
             self._below.check_apart()
 
     def describe(self) -> str:
-        """Return the source below, and what is made of it."""
+        """Return a description of the underlying source and of the records made of it."""
         made = "tags as columns" if self._pivots else "readings"
         bucket = self._settings.bucket
         every = f", a record every {format_duration(bucket.every)}" if bucket is not None else ""
         return f"{self._below.describe()}, {made}{every}"
 
     def close(self) -> None:
-        """Let go of the source below."""
+        """Close the underlying source."""
         self._below.close()
 
     def _fetch(self, after: Watermark | None, limit: int, closed: Place | None) -> Fetched:
@@ -198,36 +198,37 @@ class Readings:
 
         Args:
             after: the watermark.
-            limit: at most so many.
-            closed: buckets up to this place are over, whatever the clock says.
+            limit: maximum number of records.
+            closed: a place up to which buckets are over by definition, not by the clock.
         """
         place = read_place(after)
         now = self._clock()
-        walk, told = Walk(place, self._making), Told()
+        walk, report = Walk(place, self._making), ReadReport()
         over = self._over_by_clock(now)
         if closed is not None:
             over = max(over, closed.bucket + 1)
         if place is not None and place.entity is None and over <= place.bucket + self._making.every:
-            return self._as_fetched(_nothing(place), told, after, more=False)
+            return self._as_fetched(_nothing(place), report, after, more=False)
         start = place.start if place is not None else None
-        stopped = self._gatherer.gather(walk, start, limit, over, told)
+        stopped = self._gatherer.gather(walk, start, limit, over, report)
         walk.make(self._ends(walk, closed, stopped=stopped))
         if walk.newest > naive_utc(now + AHEAD).astype(np.int64):
-            told.warnings.append(
-                f"the newest reading, of {_written(walk.newest)}, lies ahead of the clock: its record waits"
+            report.warnings.append(
+                f"the newest reading, of {_written(walk.newest)}, is ahead of the clock: its record "
+                "waits"
             )
-        told.warnings += [
-            f"{tag}: readings such as {example[:30]!r} are no numbers, and its values are missing"
-            for tag, example in walk.wordy.items()
+        report.warnings += [
+            f"{tag}: readings such as {example[:30]!r} are not numbers, so its values are missing"
+            for tag, example in walk.tags_of_words.items()
         ]
         walked = walk.finish(limit, self._gatherer.behind)
-        return self._as_fetched(walked, told, after, more=walked.more or stopped)
+        return self._as_fetched(walked, report, after, more=walked.more or stopped)
 
     def _ends(self, walk: Walk, closed: Place | None, *, stopped: bool) -> int:
-        """Return the time from which on buckets that begin then are not to be made."""
+        """Return the time before which a bucket must begin for its record to be made now."""
         now = self._clock()
         over = self._over_by_clock(now)
-        ends = min(over, walk.newest)  # the newest bucket may get more
+        ends = min(over, walk.newest)  # the newest bucket may get more readings
         if stopped:
             ends = self._gatherer.complete(walk, over)
         elif self._is_quiet(walk.newest, now):
@@ -235,18 +236,18 @@ class Readings:
         return ends if closed is None else max(ends, closed.bucket + 1)
 
     def _over_by_clock(self, now: datetime) -> int:
-        """Return the time from which on buckets that begin then are not over."""
+        """Return the time before which a bucket must begin to be over by the clock."""
         latest = naive_utc(now - self._wait).astype(np.int64)
         return int(latest) - self._making.every + 1
 
     def _is_quiet(self, newest: int, now: datetime) -> bool:
-        """Return whether no newer reading has come for as long as a bucket waits."""
+        """Return whether no reading of a newer bucket has arrived for `wait`."""
         if self._newest is None or self._newest[0] != newest:
             self._newest = newest, now
         return now - self._newest[1] >= self._wait
 
     def _as_fetched(
-        self, walked: Walked, told: Told, after: Watermark | None, *, more: bool
+        self, walked: Walked, report: ReadReport, after: Watermark | None, *, more: bool
     ) -> Fetched:
         table = self._with_roles(walked.table)
         times = walked.table["bucket"].to_numpy(dtype=np.int64).astype("datetime64[us]")
@@ -262,19 +263,19 @@ class Readings:
                 record_key=key,
                 position=write_place(walked.place),
             )
-        warnings = [*told.warnings]
+        warnings = [*report.warnings]
         if after is None and self._settings.bucket is None:
             warnings.append(_sparse(walked.table))
         if walked.late:
             warnings.append(
-                f"{walked.late} reading{'' if walked.late == 1 else 's'} came after the record was "
-                "judged without; a longer wait takes them in, and lateness judges the record again"
+                f"{walked.late} reading{'' if walked.late == 1 else 's'} arrived after the record "
+                "was made; a longer wait includes such readings, and lateness judges the record again"
             )
         return Fetched(
             table=table,
             watermark=mark,
             more=more and mark != after,
-            waiting=told.waiting,
+            waiting=report.waiting,
             warnings=tuple(dict.fromkeys(filter(None, warnings))),
             times=times,
             unreadable=walked.unreadable,
@@ -282,13 +283,13 @@ class Readings:
         )
 
     def _columns(self, names: Collection[str]) -> list[str]:
-        """Return columns in order: those that identify a record, then tags by name."""
+        """Return columns in order: first time, key and entity, then tags by name."""
         roles = self.roles
         first = [name for name in (roles.time, roles.key, roles.entity) if name is not None]
         return [*first, *sorted(set(names) - set(first))]
 
     def _with_roles(self, made: pd.DataFrame) -> pd.DataFrame:
-        """Return made records (N,) with the columns that identify them."""
+        """Return made records (N rows) with the columns that identify them."""
         roles = self.roles
         keys = pd.Series([_written(bucket) for bucket in made["bucket"]], dtype="str")
         table = made.drop(columns=["bucket", "entity"]).reset_index(drop=True)
@@ -300,14 +301,14 @@ class Readings:
 
 
 def _sparse(made: pd.DataFrame) -> str:
-    """Return what to say of records that hold few of the tags; empty where they hold most."""
+    """Return a warning if records hold few of the tags on average; else an empty text."""
     tags = made.columns[2:]
     share = float(made[tags].notna().to_numpy().mean()) if len(made) and len(tags) else 1.0
     if share >= SPARSE:
         return ""
     return (
-        f"a record holds {share * len(tags):.1f} of {len(tags)} tags on average, for tags have different "
-        "times; bucket: 1m, say, makes one record of the readings of a minute"
+        f"a record holds {share * len(tags):.1f} of {len(tags)} tags on average, because tags have "
+        "different times; bucket: 1m, for example, makes one record of the readings of a minute"
     )
 
 

@@ -1,4 +1,4 @@
-"""One walk over the rows of a source: it gathers whole buckets, in bounded memory."""
+"""One walk over the rows of a source, which makes records of whole buckets in bounded memory."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,18 +14,18 @@ from aemon.sources.readings.position import Place
 from aemon.sources.readings.rows import NO_BUCKET, Rows, check_count
 
 Behind = Callable[[Rows, int], Watermark | None]
-"""Returns the watermark behind the first n of some rows; None if it cannot be told."""
+"""Function that returns the watermark after the first n of some rows; None if it is unknown."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Making:
-    """How records are made of readings.
+    """The rules by which records are made of readings.
 
     Attributes:
         aggregations: how the readings of a tag become one value: for all, or by tag.
         every: microseconds from one bucket to the next.
-        back: microseconds before a bucket whose readings count for it, too.
-        holds: tag -> for how many microseconds its last reading fills a gap.
+        back: microseconds before a bucket whose readings also count for it.
+        holds: tag -> longest time in microseconds for which its last reading fills a gap.
     """
 
     aggregations: Mapping[str, str] | str
@@ -36,15 +36,15 @@ class Making:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Walked:
-    """What a walk has come to.
+    """The result of a walk.
 
     Attributes:
         table: (N, ...) records in order: bucket, entity and a column for each tag.
-        place: how far records were handed over; None if none ever was.
-        more: records are left that were made and do not fit.
-        late: rows that belong to records which were handed over without them.
-        unreadable: rows that are no reading, as a message shows them.
-        given_up: keys that the source no longer looks for.
+        place: the place of the last record handed over; None if no record ever was.
+        more: whether more records were made than fit into the limit.
+        late: number of rows of records that were handed over without them.
+        unreadable: rows that are not readings, as text for messages.
+        given_up: number of keys that the source no longer looks for.
     """
 
     table: pd.DataFrame
@@ -56,11 +56,11 @@ class Walked:
 
 
 class Walk:
-    """Gathers the readings of rows, and makes records of them bucket by bucket.
+    """A walk that collects the readings of rows and makes records of them, bucket by bucket.
 
     Args:
-        place: how far records were handed over; None if none was.
-        making: how records are made.
+        place: of the last record handed over; None if no record was.
+        making: the rules by which records are made.
     """
 
     def __init__(self, place: Place | None, making: Making) -> None:
@@ -77,17 +77,17 @@ class Walk:
         self._unreadable: list[str] = []
         self._tags = set(place.tags) if place is not None else set[str]()
         self._given_up = 0
-        self.wordy: dict[str, str] = {}  # tags without the numbers that are wanted
+        self.tags_of_words: dict[str, str] = {}  # tags that need numbers and have none -> example
         self.made = 0
         self.newest = NO_BUCKET
 
     @property
     def held(self) -> int:
-        """How many readings are held in memory."""
+        """The number of readings held in memory."""
         return sum(map(len, self._readings))
 
     def add(self, rows: Rows) -> int:
-        """Take the next rows; return how many of them lie in records that were made before."""
+        """Add the next rows; return how many of them belong to records that were made before."""
         real = rows.buckets != NO_BUCKET
         over = rows.up_to(self._bucket, self._entity) & real
         self._over += int(over.sum())
@@ -104,18 +104,18 @@ class Walk:
         return int(over.sum())
 
     def ready(self, before: int) -> int:
-        """Return how many records there are before a bucket, those already made included."""
+        """Return how many records there are before a bucket, including records already made."""
         return self.made + len(self._open_records(before))
 
     def make(self, before: int) -> None:
-        """Make records of all buckets that begin before a time; their readings are let go."""
+        """Make records of all buckets that begin before a time, and forget their readings."""
         records = self._open_records(before)
         if not len(records):
             return
         readings = pd.concat(self._readings, ignore_index=True)
         making = self._making
         cells = aggregated(readings[readings["bucket"] < before], making.aggregations, making.every)
-        self.wordy |= without_numbers(readings, making.aggregations)
+        self.tags_of_words |= without_numbers(readings, making.aggregations)
         table = pd.concat([records, as_table(cells, records)], axis=1)
         self._made.append(with_held_cells(table, readings, making.holds))
         self.made += len(records)
@@ -124,16 +124,16 @@ class Walk:
         pairs = self._pairs[0]
         self._pairs = [pairs[pairs["bucket"] >= before]]
 
-    def let_go(self) -> None:
-        """Forget leading rows that no record to come needs.
+    def forget_rows(self) -> None:
+        """Forget leading rows that no later record needs.
 
-        All records that were made will be handed over.
+        All records made so far must be handed over.
         """
         while self._rows and not self._needed(self._rows[0], self._bucket, self._entity).any():
             self._pass(self._rows.pop(0))
 
     def finish(self, limit: int, behind: Behind) -> Walked:
-        """Return the first records that were made, and how far they come."""
+        """Return the first `limit` records that were made, and the place of the last of them."""
         made = pd.concat(self._made, ignore_index=True) if self._made else _no_records()
         table = made.iloc[:limit].reindex(columns=["bucket", "entity", *sorted(self._tags)])
         bucket, entity = self._bucket, self._entity
@@ -142,11 +142,14 @@ class Walk:
             rest = made["bucket"].iloc[limit:]
             entity = last if (rest == bucket).any() else None
         if bucket == NO_BUCKET:
-            told = (*self._unreadable, *(text for rows in self._rows for text in rows.all_odd))
-            return Walked(table=table, place=None, more=False, late=0, unreadable=told)
+            texts = (
+                *self._unreadable,
+                *(text for rows in self._rows for text in rows.all_unusable),
+            )
+            return Walked(table=table, place=None, more=False, late=0, unreadable=texts)
         left = self._left_over(bucket, entity, behind)
         known = self._place.known if self._place is not None else 0
-        uncounted = known < 0  # nobody has counted them yet
+        uncounted = known < 0  # see `UNCOUNTED` in `source`
         place = Place(
             bucket=bucket,
             entity=entity,
@@ -164,36 +167,37 @@ class Walk:
         )
 
     def _left_over(self, bucket: int, entity: str | None, behind: Behind) -> int:
-        """Move the start up to the first row that is needed; count rows of made records behind it."""
+        """Move the start to the first row that is needed; count rows of made records after it."""
         left = 0
-        stands = False
+        is_start_found = False
         for rows in self._rows:
             real = rows.buckets != NO_BUCKET
             over = rows.up_to(bucket, entity) & real
-            if stands:
+            if is_start_found:
                 left += int(over.sum())
                 continue
             needed = self._needed(rows, bucket, entity)
             if not needed.any():
                 self._pass(rows)
                 continue
-            stands = True
+            is_start_found = True
             first = int(needed.argmax())
             moved = behind(rows, first) if first and not rows.lost else None
             if moved is not None:
                 self._start = moved
                 self._given_up += rows.given_up
-                self._unreadable += [rows.odd[place] for place in sorted(rows.odd) if place < first]
+                texts = rows.unusable
+                self._unreadable += [texts[place] for place in sorted(texts) if place < first]
             left += int(over[first if moved is not None else 0 :].sum())
         return left
 
     def _pass(self, rows: Rows) -> None:
         self._start = rows.after
         self._given_up += rows.given_up
-        self._unreadable += rows.all_odd
+        self._unreadable += rows.all_unusable
 
     def _needed(self, rows: Rows, bucket: int, entity: str | None) -> npt.NDArray[np.bool_]:
-        """Return which rows (N,) count for a record that comes after one."""
+        """Return a mask (N,) of the rows that count for a record after this one."""
         real = rows.buckets != NO_BUCKET
         needed = ~rows.up_to(bucket, entity)
         if self._making.back:
@@ -201,16 +205,16 @@ class Walk:
         return np.asarray(needed & real)
 
     def _needed_readings(self, readings: pd.DataFrame) -> pd.DataFrame:
-        """Return the readings that count for records that are still to be made."""
+        """Return the readings that count for records that are not made yet."""
         if self._bucket == NO_BUCKET:
             return readings
         first = self._bucket - self._making.back
         if self._entity is None and not self._making.back:
-            first += 1  # all of the bucket was made
+            first += 1  # all records of the bucket are made
         return readings[readings["bucket"] >= first]
 
     def _open_records(self, before: int) -> pd.DataFrame:
-        """Return bucket and entity of records (N,) that can be made now, in order."""
+        """Return bucket and entity of the N records that can be made now, in order."""
         pairs = [pairs for pairs in self._pairs if len(pairs)]
         if not pairs:
             return _no_records()

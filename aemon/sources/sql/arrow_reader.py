@@ -1,7 +1,8 @@
 """PostgreSQL read through ADBC: columns of Arrow, not rows of Python objects.
 
-ADBC reads some types otherwise than psycopg does: numeric as text, enums as bytes, and infinite
-times, without an error, as some year. Numbers and enums are cast by the database; whatever else differs is not read here.
+ADBC and psycopg return some types differently. ADBC returns numeric as text and enums as bytes;
+it returns infinite times as some year, without an error. The database casts numeric values and
+enums. Queries with other types that differ are left to psycopg.
 """
 
 import threading
@@ -18,7 +19,7 @@ from aemon.sources.sql.connecting import Database
 from aemon.sources.sql.open_connections import CANCEL_SECONDS
 
 _NUMERIC = 1700
-_AS_THEY_ARE = frozenset(
+_UNCHANGED = frozenset(
     # bool, int8, int2, int4, text, float4, float8, bpchar, varchar, date, timestamp, timestamptz
     (16, 20, 21, 23, 25, 700, 701, 1042, 1043, 1082, 1114, 1184)
 )
@@ -28,23 +29,23 @@ _TIMEOUT = "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'statement_t
 _YEARS_US = (
     -62_135_596_800_000_000,
     253_402_300_799_999_999,
-)  # of years 1 to 9999, as Python has them
+)  # microseconds of the years 1 to 9999, the range of Python's datetime
 _YEARS_DAYS = (-719_162, 2_932_896)
 _PLAIN = (bool, int, float, str, Decimal, datetime, date, type(None))
 
 Read = tuple[pd.DataFrame, dict[str, Any], bool]
-"""A table, its last row raw by column, and whether there are more rows."""
+"""A table, the raw values of its last row by column, and whether there are more rows."""
 
 
 class ArrowReader:
-    """Reads queries of one source; hands back what is for psycopg to read.
+    """A reader of the queries of one source; psycopg reads the queries that are unsuitable.
 
     Args:
-        database: a PostgreSQL, by psycopg.
-        roles: columns whose raw values are a position: they must be read as psycopg reads them.
+        database: a PostgreSQL, connected by psycopg.
+        roles: columns whose raw values make a position: ADBC and psycopg must agree on them.
 
     Raises:
-        SourceConfigError: ADBC is not installed, or the database is another one.
+        SourceConfigError: ADBC is not installed, or the database is not PostgreSQL by psycopg.
     """
 
     def __init__(self, database: Database, roles: Iterable[str]) -> None:
@@ -64,15 +65,15 @@ class ArrowReader:
         self._database = database
         self._roles = frozenset(roles)
         self._reads = True
-        self._connection: Any = None  # between two pieces, and no longer: opening one takes long
+        self._connection: Any = None  # kept while pieces follow, because opening one is slow
         self._reading = threading.Lock()
 
     def read(self, query: sa.Select[Any], limit: int) -> Read | None:
-        """Return the first `limit` rows of a query; None where psycopg must read them.
+        """Return the first `limit` rows of a query; None if psycopg must read them.
 
         Args:
-            query: with a limit above `limit`, by which it shows whether there are more rows.
-            limit: rows.
+            query: with a limit above `limit`, so that the result shows if there are more rows.
+            limit: maximum number of rows returned.
 
         Raises:
             Exception: one of the database's `errors`.
@@ -88,7 +89,7 @@ class ArrowReader:
         try:
             table = self._fetch(statement, str(timeout))
         except self._adbc.Error:
-            return None  # psycopg reads it, or tells what is wrong
+            return None  # psycopg then reads it, or reports the error
         if _has_far_times(table):
             return None
         more = table.num_rows > limit
@@ -103,10 +104,10 @@ class ArrowReader:
         return table.to_pandas(split_blocks=True), last if table.num_rows else {}, more
 
     def close(self) -> None:
-        """Let go of the connection, unless another thread still reads."""
+        """Close the connection, unless another thread still reads after `CANCEL_SECONDS`."""
         if self._reading.acquire(timeout=CANCEL_SECONDS):
             try:
-                self._let_go()
+                self._disconnect()
             finally:
                 self._reading.release()
 
@@ -124,16 +125,16 @@ class ArrowReader:
                     cursor.execute(statement)
                     return cursor.fetch_arrow_table()
             except self._adbc.Error:
-                self._let_go()
+                self._disconnect()
                 raise
 
-    def _let_go(self) -> None:
+    def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
 
     def _statement(self, connection: sa.Connection, query: sa.Select[Any]) -> str | None:
-        """Return a query as text for ADBC, with its values in it, quoted by psycopg itself."""
+        """Return a query as text for ADBC, with values quoted by psycopg; None if unsuitable."""
         from psycopg import ClientCursor
 
         compiled = query.compile(dialect=self._database.engine.dialect)
@@ -156,10 +157,10 @@ class ArrowReader:
         names = [name for name, _ in columns]
         if len(set(names)) < len(names):
             return False
-        odd = {kind for name, kind in columns if name in self._roles} - _AS_THEY_ARE
+        unsuitable = {kind for name, kind in columns if name in self._roles} - _UNCHANGED
         users = sorted({kind for _, kind in columns if kind >= _FIRST_OF_USERS})
-        known = {*_AS_THEY_ARE, _NUMERIC, *users}
-        if odd or not {kind for _, kind in columns} <= known:
+        known = {*_UNCHANGED, _NUMERIC, *users}
+        if unsuitable or not {kind for _, kind in columns} <= known:
             return False
         (enums,) = driver.execute(_TYPES, [users]).fetchone()
         return bool(enums == len(users))
@@ -172,7 +173,7 @@ def _cast(kind: int) -> str:
 
 
 def _has_far_times(table: Any) -> bool:
-    """Return whether a column holds times that Python cannot hold; ADBC makes such of infinity."""
+    """Return whether a column holds times outside Python's range, such as ADBC's for infinity."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

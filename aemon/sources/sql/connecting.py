@@ -1,4 +1,4 @@
-"""Reaching somebody else's database: read-only, with time limits and without telling passwords."""
+"""Connections to a user's database: read-only, with time limits, without passwords in errors."""
 
 import re
 import sqlite3
@@ -22,11 +22,11 @@ from aemon.sources.sql.settings import STATEMENT_TIMEOUT
 from aemon.times.far_times import read_far_times
 
 _CONNECT_SECONDS = 10
-_BUSY_SECONDS = 5.0  # a SQLite writer is waited for this long
-_RECYCLE_SECONDS = 1800  # firewalls forget connections that idle longer
+_BUSY_SECONDS = 5.0  # longest wait for a SQLite writer
+_RECYCLE_SECONDS = 1800  # firewalls drop connections that are idle for longer
 _LITERALS = (r"'((?:[^']|'')*)'", r'"((?:[^"]|"")*)"', r"(\$\w*\$)(.*?)\1", r"\b\d{4,}\b")
-# PostgreSQL shows the line at fault with what stands around it, MySQL what follows the fault,
-# SQLite a literal that does not end.
+# Errors quote the statement: PostgreSQL the line of the error, MySQL the text after the error,
+# SQLite a literal without an end.
 _QUOTED_STATEMENT = re.compile(
     r"\s*\bLINE \d+:.*|(?<= near )'.*'(?= at line \d)|(?<=unrecognized token: ).*", re.DOTALL
 )
@@ -35,8 +35,10 @@ _ENDED_BY_TIMEOUT = (  # PostgreSQL, MariaDB, MySQL
     "max_statement_time exceeded",
     "maximum statement execution time exceeded",
 )
-_MAKE_QUICKER = "make an index on time and key, ask for less, or let statements take longer: statement_timeout: 2h"
-_PATIENCE_SECONDS = 30  # beyond the timeout, until a server that says nothing is given up
+_MAKE_QUICKER = (
+    "make an index on time and key, read less, or let statements take longer: statement_timeout: 2h"
+)
+_PATIENCE_SECONDS = 30  # beyond the timeout, until aemon gives up a server that does not answer
 _PACKAGES = {
     "psycopg": "aemon[postgresql]",
     "psycopg2": "psycopg2-binary",
@@ -47,7 +49,7 @@ _PACKAGES = {
 
 
 def _literals(query: str) -> set[str]:
-    """Return what a query's quotes hold, and its long numbers: a secret may be among them."""
+    """Return the quoted texts and long numbers of a query: they may be secrets."""
     found = (match for form in _LITERALS for match in re.finditer(form, query, re.DOTALL))
     return {match[match.lastindex or 0] for match in found}
 
@@ -56,12 +58,12 @@ class Database:
     """A database that is only read.
 
     Args:
-        url: where it is.
-        query: what is asked; its literals are told to nobody.
-        statement_timeout: after so long the database ends a statement, where it can.
+        url: its SQLAlchemy URL.
+        query: the configured query; messages never show its literals.
+        statement_timeout: the database ends a statement after this time, if it can.
 
     Raises:
-        SourceConfigError: the URL cannot be understood, or its driver is not installed.
+        SourceConfigError: the URL is not valid, or its driver is not installed.
     """
 
     def __init__(
@@ -74,18 +76,18 @@ class Database:
             self._url = sa.make_url(url)
         except (ArgumentError, ValueError):
             raise SourceConfigError(
-                "the source's url is no database URL",
+                "the source's url is not a database URL",
                 todo="write for example sqlite:///plant.db or postgresql://user@host/database",
             ) from None
         self._sqlite = self._url.drivername in {"sqlite", "sqlite+pysqlite"}
         if self._sqlite and self._url.database in {None, "", ":memory:"}:
             raise SourceConfigError(
-                f"{self.name} is a database in memory, which nobody else can write",
+                f"{self.name} is a database in memory, which no other program can write",
                 todo="name a file: sqlite:///plant.db",
             )
         if self._sqlite and str(self._url.database).startswith("file:"):
             raise SourceConfigError(
-                f"{self.name}: SQLite's own file: addresses are not taken",
+                f"{self.name}: SQLite's own file: addresses are not supported",
                 todo="write the plain path: sqlite:///plant.db",
             )
         self.engine = self._make_engine()
@@ -96,7 +98,7 @@ class Database:
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
-        """What connecting and reading may raise; the driver's own where its cursor is used."""
+        """The errors of connecting and reading, also the driver's own, whose cursor is used."""
         driver = self.engine.dialect.dbapi
         return (SQLAlchemyError, OSError, *((driver.Error,) if driver else ()))
 
@@ -117,27 +119,30 @@ class Database:
         return self.engine.connect()
 
     def url_for_libpq(self, options: str) -> str:
-        """Return the address, with its password, as PostgreSQL's own library takes it."""
+        """Return the address, with its password, in the form of PostgreSQL's own library."""
         url = self._url.set(drivername="postgresql")
         given = str(url.query.get("options", ""))
         connect = {"options": f"{given} {options}".strip(), **self._connect_arguments()}
         query = {name: str(value) for name, value in connect.items()}
         shown = url.update_query_dict(query).render_as_string(hide_password=False)
-        return shown.replace("+", "%20")  # libpq takes + for itself
+        return shown.replace("+", "%20")  # libpq reads + as a plus sign, not as a space
 
     def cancelled_by(self, cancel: Callable[[], object]) -> AbstractContextManager[None]:
-        """Let `close` call this while another driver reads."""
+        """Let `close` call `cancel` while the context lasts, for a read by another driver."""
         return self._open.cancelled_by(cancel)
 
     def close(self) -> None:
-        """Cancel what another thread reads, and let go of all connections."""
+        """Cancel the reads of other threads and close all connections."""
         self._open.cut()
         self.engine.dispose()
 
     def became_lenient(self, error: BaseException) -> bool:
-        """Whether a text that is no UTF-8 stood in the way, and from now on does not.
+        """Accept any bytes as text from now on, if an error shows text that is not UTF-8.
 
-        SQLite takes any bytes for text; reading them all like that takes longer.
+        SQLite accepts any bytes as text. Replacing wrong bytes is slower, so it is not the default.
+
+        Returns:
+            Whether the same read may now succeed.
         """
         if self._lenient or not (self._sqlite and "decode to UTF-8" in str(error)):
             return False
@@ -145,7 +150,7 @@ class Database:
         return True
 
     def clean(self, error: BaseException) -> str:
-        """What the driver says, on one line, without the password and a query's text and literals."""
+        """Return the driver's message on one line, without password, query text and literals."""
         cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
         text = _QUOTED_STATEMENT.sub("", str(cause))
         for literal in filter(None, self._literals):
@@ -153,7 +158,7 @@ class Database:
         return without_secrets(text, self._url)
 
     def trouble(self, error: BaseException) -> PermanentError | SourceError:
-        """An error of connecting or reading, as what a person can do about it."""
+        """Return the error of aemon for an error of connecting or reading, with a way out."""
         if isinstance(error, FileNotFoundError):
             return SourceConfigError(
                 f"{self.name}: no such file",
@@ -163,7 +168,7 @@ class Database:
         if any(words in text for words in _ENDED_BY_TIMEOUT):
             return SourceError(f"{self.name}: {text}", todo=_MAKE_QUICKER)
         if "does not exist" in text and f'database "{self._url.database}"' in text:
-            return SourceConfigError(f"{self.name}: {text}", todo="name a database that is there")
+            return SourceConfigError(f"{self.name}: {text}", todo="name a database that exists")
         return SourceError(f"{self.name}: {text}")
 
     def _make_engine(self) -> sa.Engine:
@@ -174,7 +179,7 @@ class Database:
                 return duckdb_engine(self._url)
             # No transaction stays open between reads: one would hold back vacuum.
             if self._url.get_backend_name() == "postgresql":
-                # The server refuses writes, also those of a view's functions.
+                # The server refuses writes, including those of functions in a view.
                 kind: dict[str, Any] = {"execution_options": {"postgresql_readonly": True}}
             else:
                 kind = {"isolation_level": "AUTOCOMMIT"}
@@ -219,7 +224,7 @@ class Database:
         return {}
 
     def _read_timeout(self) -> dict[str, object]:
-        """Return how long drivers of MySQL wait for an answer that the server should have given."""
+        """Return the driver's own timeout for MySQL: it ends a wait when the server's fails."""
         if "read_timeout" in self._url.query:
             return {}
         if self._url.get_driver_name() not in {"pymysql", "mysqldb"}:
@@ -228,7 +233,7 @@ class Database:
         return {"read_timeout": round(seconds)}
 
     def _open_sqlite(self) -> sqlite3.Connection:
-        """A read-only connection: never makes a file, never holds a lock between two reads."""
+        """Open a read-only connection that makes no file and holds no lock between two reads."""
         file = Path(str(self._url.database)).absolute()
         if not file.is_file():
             raise FileNotFoundError(file)
@@ -239,7 +244,7 @@ class Database:
             isolation_level=None,
             check_same_thread=False,
         )
-        connection.execute("PRAGMA query_only = ON")  # nor writes into what a query attaches
+        connection.execute("PRAGMA query_only = ON")  # nor writes into databases a query attaches
         if self._lenient:
             connection.text_factory = lambda raw: raw.decode("utf-8", errors="replace")
         return connection

@@ -1,4 +1,4 @@
-"""DuckDB: a file that is only read, or a query over Parquet and CSV files without any database file."""
+"""DuckDB: a database file that is only read, or a query over Parquet and CSV files."""
 
 from pathlib import Path
 from typing import Any
@@ -10,20 +10,20 @@ IN_MEMORY = ("", ":memory:")
 
 
 def duckdb_engine(url: sa.URL) -> sa.Engine:
-    """Return an engine that reads a file of DuckDB, or files that queries name.
+    """Return an engine that reads a DuckDB file, or files that queries name.
 
-    A DuckDB that may write locks its file against all other processes, and one that reads locks it
-    against those that write: a connection is therefore open for one read and no longer. Nothing is
-    written to a file, nor is one made; a query may not attach, install or load anything.
+    A writing DuckDB locks its file against all other processes. A reading DuckDB locks the file
+    against writing processes, so a connection is open for one read only. The engine writes and
+    makes no file; a query may not attach, install or load anything.
 
     Raises:
         ModuleNotFoundError: DuckDB is not installed.
-        NoSuchModuleError: its dialect is not installed.
+        NoSuchModuleError: DuckDB's dialect for SQLAlchemy is not installed.
     """
     is_file = url.database is not None and url.database not in IN_MEMORY
     settings: dict[str, Any] = {
         "autoinstall_known_extensions": False,  # aemon downloads no code
-        "temp_directory": "",  # nor does it write beside the file
+        "temp_directory": "",  # no temporary files beside the database file
         "threads": 1,
     }
     engine = sa.create_engine(

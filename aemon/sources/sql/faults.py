@@ -1,4 +1,4 @@
-"""What went wrong with a database, as what a person can do about it."""
+"""Errors of aemon, with a way out, for errors of a database."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from aemon.sources.sql.connecting import Database
 from aemon.sources.sql.reading_order import ReadingOrder
 
 _OF_ROWS = ("21", "22", "2F", "38", "39", "54", "P0")
-"""PostgreSQL's classes of errors that the values of a row cause, in a view or its functions, too."""
+"""PostgreSQL's classes of errors that values of a row cause, also in a view or its functions."""
 
 _SQLITE_OF_ROWS = frozenset((sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH))
 
@@ -21,14 +21,14 @@ _SQLITE_OF_ROWS = frozenset((sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG, sqlite
 def explain(
     error: Exception, database: Database, order: ReadingOrder, roles: Sequence[str], where: str
 ) -> AemonError:
-    """Return an error of the database as one of ours, after a look at what is there.
+    """Return the error of aemon for an error of the database; look for a missing table or column.
 
     Args:
-        error: what connecting or reading raised.
-        database: which.
-        order: what was read.
-        roles: the columns that have to be there.
-        where: the source in a few words.
+        error: raised by connecting or reading.
+        database: the database that was read.
+        order: the reading order of the table or query.
+        roles: the columns that must exist.
+        where: a short description of the source.
     """
     if isinstance(error, DBAPIError) and error.statement is not None:
         try:
@@ -39,7 +39,7 @@ def explain(
 
 
 def is_of_a_row(error: Exception) -> bool:
-    """Return whether an error may come of some rows alone: the rest can then be read without them."""
+    """Return whether only some rows may cause an error, so that the other rows can be read."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     state = getattr(cause, "sqlstate", None)
     if state:
@@ -47,7 +47,7 @@ def is_of_a_row(error: Exception) -> bool:
     if isinstance(cause, sqlite3.Error):
         code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
         return code in _SQLITE_OF_ROWS and not _is_mistake(str(cause))
-    # By name: not every dialect says which module its driver's errors are from.
+    # By name: not every dialect gives the module of its driver's errors.
     return any(kind.__name__ == "DataError" for kind in type(cause).__mro__)
 
 
@@ -61,9 +61,9 @@ def _missing(
             connection.rollback()
             return _missing_table(connection, error, database, order, where)
         names = [column[0] for column in cursor.description]
-    for wanted in roles:
-        if wanted not in names:
-            return SourceConfigError(f"{where}: no column {wanted!r}", todo=there(names, wanted))
+    for role in roles:
+        if role not in names:
+            return SourceConfigError(f"{where}: no column {role!r}", todo=there(names, role))
     return None
 
 
@@ -81,9 +81,9 @@ def _missing_table(
                 todo="try it in the database's own shell",
             )
         return None
-    look = sa.inspect(connection)
+    inspector = sa.inspect(connection)
     name, schema = order.written.name, order.written.schema
-    tables = {*look.get_table_names(schema), *look.get_view_names(schema)}
+    tables = {*inspector.get_table_names(schema), *inspector.get_view_names(schema)}
     if name in tables:
         return None
     written = f"{schema}.{name}" if schema else name
@@ -93,7 +93,7 @@ def _missing_table(
 
 
 def _is_mistake(text: str) -> bool:
-    """Whether SQLite, which has one class of error for all, blames the statement."""
+    """Return whether a message of SQLite, which has one class of errors, blames the statement."""
     return any(
         words in text
         for words in ("no such", "syntax error", "ambiguous", "unrecognized", "incomplete input")

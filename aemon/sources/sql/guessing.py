@@ -23,9 +23,9 @@ from aemon.sources.sql.connecting import Database
 from aemon.times.text_times import sorts_as_text
 
 LEAST_RECORDS = 10
-"""A table with fewer is rather a list of things than of what happens."""
+"""A table with fewer records is probably a list of things, not of measurements."""
 
-PASSWORD = "${SOURCE_PASSWORD}"  # noqa: S105 -- what stands for one
+PASSWORD = "${SOURCE_PASSWORD}"  # noqa: S105 -- a reference to one
 
 
 def guess_tables(url: str) -> Guesses:
@@ -33,7 +33,7 @@ def guess_tables(url: str) -> Guesses:
 
     Raises:
         SourceError: the database cannot be reached.
-        SourceConfigError: it has no such table.
+        SourceConfigError: the database has no such table.
     """
     written, because = _without_password(url)
     with closing(Database(url)) as database:
@@ -63,8 +63,10 @@ def guess_tables(url: str) -> Guesses:
             raise database.trouble(error) from None
         if not found:
             raise SourceConfigError(
-                f"{database.name}: no table or view has a column of times, and {LEAST_RECORDS} records",
-                todo=f"there are: {', '.join(names) or 'none'}; `query` can make a time of columns",
+                f"{database.name}: no table or view has a column of times and {LEAST_RECORDS} "
+                "records",
+                todo=f"there are: {', '.join(names) or 'none'}; a `query` can make a time from "
+                "columns",
             )
     return Guesses(monitors=tuple(found), left=tuple(left))
 
@@ -105,19 +107,19 @@ def _key_of(sample: pd.DataFrame, primary: list[str], times: list[str]) -> tuple
 
 
 def _notes_of(column: pd.Series) -> list[str]:
-    """Return what to say of a column of times."""
+    """Return the notes about a column of times."""
     notes = zone_notes(column)
     texts = column.dropna()
     is_text = not pd.api.types.is_numeric_dtype(
         column
     ) and not pd.api.types.is_datetime64_any_dtype(column)
     if is_text and len(texts) and not all(sorts_as_text(str(text)) for text in texts.head(50)):
-        notes.append("times are text that does not sort by time: make a time of it by a query")
+        notes.append("times are text that does not sort by time: convert it to a time in a query")
     return notes
 
 
 def _without_password(url: str) -> tuple[str, str]:
-    """Return an address as a file may hold it, and what to say of it."""
+    """Return an address without its password, as a file may hold it, and a note for the user."""
     try:
         address = read_address(url)
     except ValueError as error:

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 Missing = list[tuple[int, int, str]]
 """Ranges of whole numbers, both ends included, and when each was noticed (ISO 8601, UTC)."""
 
-LOOKED_FOR = timedelta(minutes=10)  # a transaction that takes longer is rare; its keys are counted
-WIDEST = 1_000  # keys; a wider gap is a sequence that was set on, or no sequence
-MOST_RANGES = 100  # the newest; a query asks for all of them at once
-_LEAST_ROWS = 20  # fewer do not show whether keys grow
-_MOST_BELOW = 0.2  # of the rows; with more below an earlier key, keys are no sequence
+LOOKED_FOR = timedelta(minutes=10)  # longer transactions are rare; their keys count as given up
+WIDEST = 1_000  # keys; in a wider gap the sequence was moved on, or the keys are not a sequence
+MOST_RANGES = 100  # the newest are kept; one query asks for all of them
+_LEAST_ROWS = 20  # fewer rows do not show whether keys grow
+_MOST_BELOW = 0.2  # of the rows; with more keys below an earlier key, keys are not a sequence
 
 
 def note_missing(known: Missing, keys: Iterable[int], before: int, now: datetime) -> Missing:
-    """Add the keys that newly read ones have left out.
+    """Return the ranges with the keys added that are missing among newly read keys.
 
     >>> note_missing([], [402, 405], 400, datetime(2026, 1, 1))
     [(401, 401, '2026-01-01T00:00:00'), (403, 404, '2026-01-01T00:00:00')]
@@ -42,7 +42,7 @@ def note_missing(known: Missing, keys: Iterable[int], before: int, now: datetime
 
 
 def without(known: Missing, keys: Iterable[int]) -> Missing:
-    """Take keys out that were found.
+    """Return the ranges without keys that were found.
 
     >>> without([(401, 405, "")], [403])
     [(401, 402, ''), (404, 405, '')]
@@ -61,13 +61,13 @@ def without(known: Missing, keys: Iterable[int]) -> Missing:
 
 
 def still_looked_for(known: Missing, now: datetime) -> Missing:
-    """Leave out what was noticed too long ago."""
+    """Return the ranges that were noticed at most `LOOKED_FOR` ago."""
     since = (now - LOOKED_FOR).isoformat()
     return [part for part in known if part[2] >= since]
 
 
 def given_up(before: Missing, after: Missing) -> int:
-    """Count the keys that are no longer looked for; those of wide gaps were never rows.
+    """Count the keys that are no longer looked for; keys of wide gaps were never rows.
 
     >>> given_up([(401, 405, ""), (500, 10**9, ""), (10**9 + 2, 10**9 + 2, "")], [(10**9 + 2, 10**9 + 2, "")])
     5
@@ -78,9 +78,9 @@ def given_up(before: Missing, after: Missing) -> int:
 
 
 def grow(keys: "pd.Series[Any]", before: int | None) -> bool:
-    """Return whether whole-numbered keys, in the order of time, count up: each belongs to one row.
+    """Return whether integer keys, in the order of time, grow and each belongs to one row.
 
-    Too few keys are taken to do so.
+    Keys without duplicates that are fewer than `_LEAST_ROWS` count as growing.
     """
     if keys.duplicated().any():
         return False
@@ -92,7 +92,7 @@ def grow(keys: "pd.Series[Any]", before: int | None) -> bool:
 
 
 def _follow(keys: "pd.Series[Any]", before: int | None) -> bool:
-    """Return whether keys go on one by one, as most do: then nothing else is to be said of them."""
+    """Return whether keys continue one by one, as most do; a position then needs no other check."""
     steps = keys.diff()
     return before is not None and bool(keys.iloc[0] == before + 1 and (steps.iloc[1:] == 1).all())
 
@@ -100,13 +100,13 @@ def _follow(keys: "pd.Series[Any]", before: int | None) -> bool:
 def about_keys(
     keys: "pd.Series[Any]", was: Mapping[str, Any], now: datetime | None, *, sequence: bool
 ) -> dict[str, Any]:
-    """Return what a position says of whole-numbered keys: the newest, and which are missing below.
+    """Return the part of a position about integer keys: the newest key, and missing keys below it.
 
     Args:
-        keys: those of the rows read last, in the order of time.
+        keys: of the rows read last, in the order of time.
         was: the position before.
-        now: the time; None where rows are still to be read, of which none is missing yet.
-        sequence: whether the keys can be one.
+        now: the time; None if more rows follow, whose keys must not count as missing yet.
+        sequence: whether the keys can be a sequence.
     """
     before = was.get(NEWEST_KEY)
     newest_key = newest_key_of(keys, before)

@@ -1,4 +1,4 @@
-"""The connections a source uses at the moment, so that a query can be ended from another thread."""
+"""The connections that a source uses now, so that another thread can cancel their queries."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from aemon.threads import start_thread
 
-CANCEL_SECONDS = 2.0  # a server that does not answer is not waited for
-_LOOKS = "aemon_looks"  # of a connection: whether its server can look for its client
+CANCEL_SECONDS = 2.0  # longest wait for a server that does not answer
+_LOOKS = "aemon_looks"  # of a connection: whether its server can check that its client lives
 _LOOK = (  # every 5,000 ms; servers before version 14 and those on Windows cannot
     "DO $$ BEGIN PERFORM set_config('client_connection_check_interval', '5000', true);"
     " EXCEPTION WHEN OTHERS THEN NULL; END $$"
@@ -18,7 +18,7 @@ _LOOK = (  # every 5,000 ms; servers before version 14 and those on Windows cann
 
 
 class OpenConnections:
-    """Keeps what an engine has connected and in use; once cut, each connection is closed after use."""
+    """The connections of an engine that are in use; after `cut` each is closed after use."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
@@ -34,7 +34,7 @@ class OpenConnections:
 
     @contextmanager
     def cancelled_by(self, cancel: Callable[[], object]) -> Iterator[None]:
-        """Let `cut` call this as long as the context lasts."""
+        """Let `cut` call `cancel` while the context lasts."""
         with self._lock:
             self._others.append(cancel)
         try:
@@ -44,7 +44,7 @@ class OpenConnections:
                 self._others.remove(cancel)
 
     def cut(self) -> None:
-        """Cancel what runs, as far as the driver can."""
+        """Cancel the running queries, if the driver can."""
         with self._lock:
             self.is_cut = True
             in_use = list(self._in_use.values())
@@ -59,13 +59,13 @@ class OpenConnections:
                 _cancel(connection)
 
     def _kill_query(self, connection: Any) -> None:
-        """End a query by a connection of its own: these drivers cannot cancel."""
+        """End a query through a second connection, because these drivers cannot cancel."""
         with suppress(Exception):
             number = int(connection.thread_id())
             start_thread(self._kill, f"cancel:{number}", number).join(CANCEL_SECONDS)
 
     def _kill(self, number: int) -> None:
-        with suppress(Exception):  # the query ends by itself then, after its timeout
+        with suppress(Exception):  # otherwise the query ends after its timeout
             pool = self._engine.pool.recreate()
             connection = pool.connect()
             connection.cursor().execute(f"KILL QUERY {number}")
@@ -81,11 +81,11 @@ class OpenConnections:
             self._in_use.pop(id(connection), None)
             is_cut = self.is_cut
         if is_cut:
-            record.invalidate()  # its pool is gone, and nobody else would close it
+            record.invalidate()  # its pool is gone, so nothing else would close it
 
 
 def _cancel(connection: Any) -> None:
-    with suppress(Exception):  # the query ends by itself then, or when the server looks
+    with suppress(Exception):  # otherwise the query ends later: timeout, or check of the client
         if hasattr(connection, "cancel_safe"):  # psycopg
             connection.cancel_safe(timeout=CANCEL_SECONDS)
         elif hasattr(connection, "interrupt"):  # SQLite
@@ -95,12 +95,12 @@ def _cancel(connection: Any) -> None:
 
 
 def _try_to_let_the_server_look(connection: Any, record: Any) -> None:
-    """Find out whether a new connection's server can do so: some only speak as PostgreSQL does."""
+    """Note whether the server can check its client; some servers only use PostgreSQL's protocol."""
     cursor = connection.cursor()
     try:
         cursor.execute(_LOOK)
         record.info[_LOOKS] = True
-    except Exception:  # noqa: BLE001 -- whatever it says, it cannot
+    except Exception:  # noqa: BLE001 -- any error means that it cannot
         record.info[_LOOKS] = False
     finally:
         cursor.close()
@@ -108,9 +108,9 @@ def _try_to_let_the_server_look(connection: Any, record: Any) -> None:
 
 
 def _let_the_server_look(connection: sa.Connection) -> None:
-    """Let the server end a query whose client has died: by default it runs to its end.
+    """Let the server end a query whose client has died; by default the query runs to its end.
 
-    For this transaction alone, because a pooler may give the session to others.
+    The setting is for this transaction only, because a pooler may share the session.
     """
     if connection.info.get(_LOOKS):
         connection.exec_driver_sql(_LOOK)

@@ -1,4 +1,4 @@
-"""Raw database values as JSON and back, types and all, so that they compare as the database does."""
+"""Raw database values as JSON and back, with their types, so that the database compares them."""
 
 import base64
 import json
@@ -15,11 +15,11 @@ from aemon.frame import printable
 from aemon.records import Watermark
 
 # In a position, beside the roles:
-NEWEST_KEY = "newest_key"  # the largest whole-numbered key read
-MISSING = "missing"  # keys below it that nobody has seen; see `missing_keys`
-UNORDERED = "unordered"  # keys are whole numbers, but no sequence
+NEWEST_KEY = "newest_key"  # the largest integer key read
+MISSING = "missing"  # keys below it that were never read; see `missing_keys`
+UNORDERED = "unordered"  # keys are integers, but not a sequence
 GIVEN_UP = "given_up"  # how many missing keys are no longer looked for
-RELOADED = "reloaded"  # the table was loaded anew: all up to the time of the watermark is known
+RELOADED = "reloaded"  # the table was loaded again: rows up to the watermark's time count as read
 _LONGEST_SHOWN = 60
 _PLAIN = (MISSING, UNORDERED, RELOADED)  # as JSON has them
 
@@ -41,7 +41,7 @@ _READERS = {name: read for name, _, read in _KINDS.values()}
 
 
 def write_value(value: object) -> list[Any]:
-    """A raw value with the name of its type.
+    """Return a raw value, as JSON can hold it, with the name of its type.
 
     >>> write_value("2020-03-09 10:14:33")
     ['text', '2020-03-09 10:14:33']
@@ -57,13 +57,13 @@ def write_value(value: object) -> list[Any]:
 
 
 def read_value(written: list[Any]) -> Any:
-    """The raw value that `write_value` wrote."""
+    """Return the raw value that `write_value` wrote."""
     name, value = written
     return _READERS[name](value)
 
 
 def position_of(mark: Watermark | None) -> dict[str, Any]:
-    """The raw values of a watermark's position; empty where it has none.
+    """Return the raw values of a watermark's position; empty if it has no position.
 
     Raises:
         SourceConfigError: aemon did not write it.
@@ -77,20 +77,20 @@ def position_of(mark: Watermark | None) -> dict[str, Any]:
         _check_keys(found)
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
         raise SourceConfigError(
-            f"the store does not say how far was read: watermarks.position is "
+            f"the position of the watermark cannot be read: watermarks.position is "
             f"{printable(mark.position)[:_LONGEST_SHOWN]!r}",
-            todo="delete the monitor's row of `watermarks`: all records are then read again, and "
-            "none is judged twice",
+            todo="delete the monitor's row of `watermarks`: aemon then reads all records again and "
+            "judges none twice",
         ) from None
     return found
 
 
 def _check_keys(found: Mapping[str, Any]) -> None:
-    """Refuse what cannot be said of keys.
+    """Raise an error for values of a position that cannot describe keys.
 
     Raises:
-        TypeError: a number is none.
-        ValueError: a range of missing keys is none.
+        TypeError: a value is not a number, or not the text of a time.
+        ValueError: a range of missing keys does not have three parts.
     """
     numbers = [found.get(NEWEST_KEY), found.get(GIVEN_UP)]
     for low, high, noticed in found.get(MISSING) or ():
@@ -112,7 +112,7 @@ def keys_given_up(mark: Watermark | None) -> int:
 
 
 def newest_key_of(keys: pd.Series, before: int | None) -> int | None:
-    """The largest key read so far; `before` where these keys are no whole numbers."""
+    """Return the largest key read so far; `before` if these keys are not integers."""
     if not len(keys) or not pd.api.types.is_integer_dtype(keys):
         return before
     newest = int(keys.max())
@@ -120,5 +120,5 @@ def newest_key_of(keys: pd.Series, before: int | None) -> int | None:
 
 
 def whole(keys: pd.Series) -> list[int]:
-    """Keys as whole numbers; none where they are not all of them."""
+    """Return keys as integers; an empty list if not all of them are integers."""
     return [int(key) for key in keys] if pd.api.types.is_integer_dtype(keys) else []

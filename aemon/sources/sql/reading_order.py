@@ -14,66 +14,71 @@ from aemon.times.far_times import is_far
 
 
 class ReadingOrder:
-    """Makes statements about one table, view or query; runs none.
+    """The statements for one table, view or query; this class runs none of them.
 
-    Each has a bound value, be it a limit: PostgreSQL then takes no second statement, which a
-    configured query might hold.
+    Each statement has a bound value, at least a limit: PostgreSQL then accepts no second
+    statement, which a configured query might hold.
 
     Attributes:
         written: the table or query as it is configured.
         records: the same, with the event time in one column.
-        apart: the columns of a date and its time of day, where the time has two.
+        date_and_time: the columns of a date and its time of day, if the time has two columns.
     """
 
     def __init__(self, settings: SqlSource, dialect: Dialect) -> None:
-        self.apart = () if isinstance(settings.time, str) else settings.time
+        self.date_and_time = () if isinstance(settings.time, str) else settings.time
         self.written = _written(settings, dialect)
-        self.records = _joined(self.written, settings, dialect) if self.apart else self.written
+        self.records = (
+            _joined(self.written, settings, dialect) if self.date_and_time else self.written
+        )
         columns = self.records.c
         self.time, self.key = columns[time_name(settings)], columns[settings.key]
         self._entity = columns[settings.entity] if settings.entity else None
 
     def all(self) -> sa.Select[Any]:
-        """Return what reads every row."""
+        """Return the statement that reads every row."""
         return sa.select(sa.literal_column("*")).select_from(self.records)
 
     def no_row(self) -> sa.Select[Any]:
-        """Return what reads the names of the columns."""
+        """Return the statement that reads the names of the columns."""
         return self.all().where(sa.false()).limit(1)
 
     def no_written_row(self) -> sa.Select[Any]:
-        """Return what reads the names of the columns that are configured."""
+        """Return the statement that reads the column names of the configured table or query."""
         return sa.select(sa.literal_column("*")).select_from(self.written).limit(0)
 
     @property
     def identity(self) -> tuple[sa.ColumnElement[Any], ...]:
-        """Return the columns that identify a row: time, key and entity, each once."""
+        """The columns that identify a row: time, key and entity, each once."""
         columns = (self.time, self.key, *(() if self._entity is None else (self._entity,)))
         return tuple({column.name: column for column in columns}.values())
 
     def these(self, identities: Sequence[Sequence[Any]]) -> sa.Select[Any]:
-        """Return what reads rows by the values of `identity`, and perhaps some others."""
+        """Return the statement that reads rows by values of `identity`, perhaps among others."""
         return self.all().where(sa.or_(*(sa.and_(*self._is(one)) for one in identities)))
 
     def _is(self, values: Sequence[Any]) -> Iterator[sa.ColumnElement[bool]]:
         for column, value in zip(self.identity, values, strict=True):
             if value is None:
                 yield column.is_(None)
-            elif not is_far(value):  # the database has another time there
+            elif not is_far(value):  # such a value differs from the time in the database
                 yield column == raw(value)
 
     def has_place(self) -> tuple[sa.ColumnElement[bool], ...]:
-        """Return the conditions of a row that has a place in the order."""
+        """Return the conditions that a row with a place in the order meets."""
         return self.time.is_not(None), self.key.is_not(None)
 
     def count_without_place(self, limit: int) -> sa.Select[Any]:
-        """Return what counts the rows without a place in the order, no further than `limit`."""
+        """Return the statement that counts rows without a place in the order, up to `limit`."""
         none = sa.or_(self.time.is_(None), self.key.is_(None))
         some = sa.select(self.time).where(none).limit(limit).subquery("some")
         return sa.select(sa.func.count()).select_from(some)
 
     def in_order(self, mark: Watermark | None, *, newest: bool) -> sa.Select[Any]:
-        """Return what reads the rows after a watermark, or those up to it and `newest` first."""
+        """Return the statement that reads the rows after a watermark, oldest first.
+
+        With `newest` it reads the rows up to the watermark, newest first.
+        """
         order: list[sa.ColumnElement[Any]] = [self.time, self.key]
         if self._entity is not None:
             # NULL is first in some databases and last in others: here it is last in all.
@@ -83,19 +88,19 @@ class ReadingOrder:
         if position:
             time = raw(position["time"])
             beyond = self._beyond(position)
-            # The first part says nothing new; it is what an index on the time answers to.
+            # The first condition follows from the second; with it the database uses an index.
             query = query.where(
                 *((self.time <= time, sa.not_(beyond)) if newest else (self.time >= time, beyond))
             )
         return query.order_by(*(part.desc() if newest else part for part in order))
 
     def with_newer_keys(self, position: dict[str, Any]) -> sa.Select[Any]:
-        """Return what reads rows before a position whose key is above all that were read."""
+        """Return the statement for rows before a position with a key above all keys read."""
         newest, time = raw(position[NEWEST_KEY]), raw(position["time"])
         return self.all().where(self.key > newest, self.time < time).order_by(self.key)
 
     def with_missing_keys(self, position: dict[str, Any]) -> sa.Select[Any]:
-        """Return what reads rows up to a position whose keys nobody had seen."""
+        """Return the statement for rows up to a position whose keys were missing before."""
         ranges = [(low, high) for low, high, _ in position[MISSING]]
         alone = [low for low, high in ranges if low == high]
         wide = [self.key.between(raw(low), raw(high)) for low, high in ranges if low < high]
@@ -107,18 +112,18 @@ class ReadingOrder:
         )
 
     def with_key(self, position: dict[str, Any]) -> sa.Select[Any]:
-        """Return what reads a row that has the key of a position, if there is one."""
+        """Return the statement that reads a row with the key of a position, if there is one."""
         return sa.select(self.key).where(self.key == raw(position["key"])).limit(1)
 
     def largest_key(self, position: dict[str, Any] | None = None) -> sa.Select[Any]:
-        """Return what reads the largest key, of all rows or of those up to a position's time."""
+        """Return the statement for the largest key: of all rows, or up to a position's time."""
         query = sa.select(sa.func.max(self.key)).limit(1)
         return query if position is None else query.where(self.time <= raw(position["time"]))
 
     def _beyond(self, position: dict[str, Any]) -> sa.ColumnElement[bool]:
         time, key = raw(position["time"]), raw(position["key"])
         if position.get(RELOADED):
-            return self.time > time  # the keys are others now
+            return self.time > time  # the keys were replaced
         later = self.key > key
         if self._entity is not None:
             entity = position.get("entity")
@@ -133,17 +138,17 @@ class ReadingOrder:
 
 
 def raw(value: object) -> sa.BindParameter[Any]:
-    """Return a bound value that goes to the driver as it came from it."""
+    """Return a bound value that goes to the driver unchanged, as the driver returned it."""
     return sa.bindparam(None, value, type_=sa.types.NullType())
 
 
 def time_name(settings: SqlSource) -> str:
-    """Return the name of the event time: that of its column, or those of both."""
+    """Return the name of the event time: of its column, or of both columns with a space."""
     return settings.time if isinstance(settings.time, str) else " ".join(settings.time)
 
 
 def _written(settings: SqlSource, dialect: Dialect) -> sa.FromClause:
-    """What is read, with untyped columns: the driver's own values are what a position compares."""
+    """Return the table or query with untyped columns: positions compare the driver's own values."""
     times = (settings.time,) if isinstance(settings.time, str) else settings.time
     columns = _columns((*times, settings.key, settings.entity), dialect)
     if settings.query is None:
@@ -155,9 +160,9 @@ def _written(settings: SqlSource, dialect: Dialect) -> sa.FromClause:
 
 
 def _joined(written: sa.FromClause, settings: SqlSource, dialect: Dialect) -> sa.FromClause:
-    """The same, with a date and its time of day joined to one text.
+    """Return the same, with a date and its time of day joined to one text.
 
-    Both are taken as the database writes them: 2026-11-20, 08:00:00.
+    The database must write them as 2026-11-20 and 08:00:00.
     """
     date, of_day = (sa.cast(written.c[name], sa.String(64)) for name in settings.time)
     joined = (date + " " + of_day).label(quoted_name(time_name(settings), _quote(dialect)))
@@ -173,12 +178,12 @@ def _columns(names: Iterable[str | None], dialect: Dialect) -> list[sa.ColumnCla
 
 
 def _quote(dialect: Dialect) -> bool | None:
-    # SQLAlchemy does not know every reserved word of every database, so all names are quoted,
-    # but where that would make a name in small letters another name (Oracle).
+    # SQLAlchemy does not know every reserved word of every database, so all names are quoted.
+    # The exception is Oracle, where a quoted name in small letters is a different name.
     return None if dialect.requires_name_normalize else True
 
 
 def _subquery(query: str, columns: Sequence[sa.ColumnClause[Any]]) -> sa.FromClause:
-    # No colon is a parameter of ours, and a comment in the last line must end.
+    # A colon of the query is not a parameter, and a comment in its last line must end.
     text = query.replace(":", "\\:") + "\n"
     return sa.text(text).columns(*columns).subquery("records")

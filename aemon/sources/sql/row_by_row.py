@@ -1,7 +1,8 @@
 """Finding the rows at which a database fails, such as a division by zero in a view.
 
-The rows are listed by what identifies them alone, which the database can read, and are then read by
-that in ever smaller pieces. So each row that can be read is read, and the others are known by name.
+First only the identities of the rows are read, which the database can do. Then the rows are read
+by identity, in smaller and smaller pieces. So each readable row is read, and the identity of each
+unreadable row is known.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from aemon.sources.sql.connecting import Database
 from aemon.sources.sql.faults import is_of_a_row
 from aemon.sources.sql.reading_order import ReadingOrder
 
-MOST_UNREADABLE = 100  # rows of one read: with more, the view is at fault
+MOST_UNREADABLE = 100  # rows of one read; with more, the view itself is wrong
 _AT_ONCE = 200  # rows in one statement, each with its time and key
 
 Row = Sequence[Any]
@@ -23,12 +24,12 @@ Row = Sequence[Any]
 
 @dataclass(kw_only=True)
 class Apart:
-    """Rows that were read apart.
+    """Rows that were read one by one or in small pieces.
 
     Attributes:
         names: of the columns.
-        rows: in the order of the query; an unreadable row has its roles and nothing else.
-        unreadable: place among the rows -> what the database says about the row there.
+        rows: in the order of the query; an unreadable row has its roles and no other values.
+        unreadable: position of a row in `rows` -> the database's message about it.
     """
 
     names: list[str]
@@ -39,13 +40,13 @@ class Apart:
 def read_apart(
     database: Database, order: ReadingOrder, query: sa.Select[Any], error: Exception
 ) -> Apart:
-    """Read the rows of a query, though the database fails at some of them.
+    """Read the rows of a query, although the database fails at some of them.
 
     Args:
-        database: where.
-        order: of the rows.
+        database: the database to read.
+        order: the reading order of the rows.
         query: with its limit.
-        error: what the database said; raised again where it is at fault, not the rows.
+        error: the error of the whole query, quoted if too many rows fail.
 
     Raises:
         SourceConfigError: too many rows are unreadable, or they cannot even be listed.
@@ -60,10 +61,10 @@ def read_apart(
             if not is_of_a_row(again):
                 raise
             raise SourceConfigError(
-                f"{database.name}: a row cannot be read, and not be passed over: the database computes "
-                f"it also where only {_named(order)} are asked for: {database.clean(again)}",
-                todo="let the view or query give NULL for what it cannot compute; or, where a volatile "
-                "function makes PostgreSQL compute every column, declare the function STABLE",
+                f"{database.name}: a row cannot be read, and cannot be passed over: the database "
+                f"computes it even if only {_named(order)} are read: {database.clean(again)}",
+                todo="let the view or query return NULL for values it cannot compute; or, if a "
+                "volatile function makes PostgreSQL compute every column, declare the function STABLE",
             ) from None
         return search.read(identities)
 
@@ -78,7 +79,7 @@ def _fetched(connection: sa.Connection, query: sa.Select[Any]) -> tuple[list[str
 
 
 class _Search:
-    """Reads rows by what identifies them."""
+    """A search for the unreadable rows: it reads rows by their identity."""
 
     def __init__(
         self, database: Database, order: ReadingOrder, connection: sa.Connection, error: Exception
@@ -96,7 +97,7 @@ class _Search:
         return self._apart
 
     def _piece(self, identities: Sequence[Row]) -> None:
-        """Read a piece, or its halves if the database fails at it."""
+        """Read a piece; read its halves if the database fails at the piece."""
         try:
             _, rows = _fetched(self._connection, self._order.these(identities))
         except self._database.errors as error:
@@ -108,24 +109,24 @@ class _Search:
             else:
                 self._unreadable(identities[0], self._database.clean(error))
             return
-        there: dict[tuple[str, ...], list[Row]] = {}
+        by_identity: dict[tuple[str, ...], list[Row]] = {}
         for row in rows:
-            there.setdefault(tuple(repr(row[at]) for at in self._places), []).append(row)
+            by_identity.setdefault(tuple(repr(row[at]) for at in self._places), []).append(row)
         for identity in identities:
-            found = there.get(tuple(map(repr, identity)))
+            found = by_identity.get(tuple(map(repr, identity)))
             if found:
                 self._apart.rows.append(found.pop(0))
             else:
                 self._unreadable(identity, "it was not found by its time and key")
 
-    def _unreadable(self, identity: Row, told: str) -> None:
+    def _unreadable(self, identity: Row, reason: str) -> None:
         if len(self._apart.unreadable) == MOST_UNREADABLE:
             raise SourceConfigError(
                 f"{self._database.name}: more than {MOST_UNREADABLE} rows cannot be read: "
                 f"{self._database.clean(self._error)}",
                 todo="correct what the table, view or query computes",
             )
-        self._apart.unreadable[len(self._apart.rows)] = told
+        self._apart.unreadable[len(self._apart.rows)] = reason
         row: list[Any] = [None] * len(self._apart.names)
         for at, value in zip(self._places, identity, strict=True):
             row[at] = value

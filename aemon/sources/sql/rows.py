@@ -1,4 +1,4 @@
-"""Rows of a query as a table; a row at which the database fails hides no other."""
+"""Rows of a query as a table; a row at which the database fails does not hide other rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,13 +24,13 @@ _ROWS_AT_ONCE = 20_000  # held as Python objects at one time, before they become
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Rows:
-    """What a query returned.
+    """The rows that a query returned.
 
     Attributes:
-        table: the rows in reading order; an unreadable row has its roles and nothing else.
-        newest: the newest row, raw, by column.
-        more: there are more rows.
-        unreadable: place in the table -> what the database says about the row there.
+        table: the rows in reading order; an unreadable row has its roles and no other values.
+        newest: the raw values of the newest row, by column.
+        more: whether there are more rows.
+        unreadable: position of a row in the table -> the database's message about it.
     """
 
     table: pd.DataFrame
@@ -42,32 +42,32 @@ class Rows:
         """Return the table without the unreadable rows."""
         if not self.unreadable:
             return self.table
-        there = self.table.drop(index=list(self.unreadable))
-        return there.reset_index(drop=True).infer_objects()
+        kept = self.table.drop(index=list(self.unreadable))
+        return kept.reset_index(drop=True).infer_objects()
 
     def of_readable(self, times: Times) -> Times:
-        """Return those of the event times (N,) of all rows that belong to readable ones."""
+        """Return the event times of the readable rows, from the times (N,) of all rows."""
         return np.delete(times, list(self.unreadable)) if self.unreadable else times
 
     def first(self, count: int) -> "Rows":
-        """Return the first rows alone; there are more then."""
-        told = {at: text for at, text in self.unreadable.items() if at < count}
-        return replace(self, table=self.table.iloc[:count], more=True, unreadable=told)
+        """Return only the first `count` rows, marked as having more rows after them."""
+        unreadable = {at: text for at, text in self.unreadable.items() if at < count}
+        return replace(self, table=self.table.iloc[:count], more=True, unreadable=unreadable)
 
     def examples(self, key: str) -> tuple[str, ...]:
-        """Return what is wrong with each unreadable row, with its key."""
+        """Return the key of each unreadable row with the database's message."""
         keys = self.table[key]
-        return tuple(f"{key} {keys.iloc[at]}: {told}" for at, told in self.unreadable.items())
+        return tuple(f"{key} {keys.iloc[at]}: {text}" for at, text in self.unreadable.items())
 
 
 class RowReader:
-    """Runs queries of one reading order.
+    """A reader that runs the queries of one reading order.
 
     Args:
-        database: where.
-        order: of the rows.
+        database: the database to read.
+        order: the reading order of the rows.
         roles: the columns that identify a row.
-        arrow: reads quicker what it can read.
+        arrow: a faster reader, used for the queries that it can read.
     """
 
     def __init__(
@@ -87,8 +87,8 @@ class RowReader:
 
         Args:
             query: of the reading order, without a limit.
-            limit: rows.
-            backwards: the query has the newest row first; whether there are more is not asked.
+            limit: maximum number of rows.
+            backwards: the query returns the newest row first; `more` is then always False.
 
         Raises:
             Exception: one of the database's `errors`.
@@ -113,7 +113,7 @@ class RowReader:
         newest: Sequence[Any] = ()
         left, more = limit, False
         with self._database.connect() as connection:
-            # SQLAlchemy's own rows are not needed, and cost half as much as the reading.
+            # SQLAlchemy's own rows are not needed; they would cost half the time of the reading.
             cursor: Any = connection.execute(query).cursor
             names = [column[0] for column in cursor.description]
             while left and (rows := cursor.fetchmany(min(left, _ROWS_AT_ONCE))):
@@ -122,7 +122,7 @@ class RowReader:
                     newest = rows[0 if backwards else -1]
                 parts.append(self._as_table(rows, names))
             more = not left and not backwards and cursor.fetchone() is not None
-        table = _join(parts, [name for name in names if name not in self._order.apart])
+        table = _join(parts, [name for name in names if name not in self._order.date_and_time])
         if backwards:
             table = table.iloc[::-1].reset_index(drop=True)
         return Rows(table=table, newest=dict(zip(names, newest, strict=False)), more=more)
@@ -136,28 +136,28 @@ class RowReader:
         *,
         backwards: bool,
     ) -> Rows:
-        """Return rows that were read apart, in the order of the query."""
-        told = {at: text for at, text in unreadable.items() if at < limit}
+        """Return rows that were read one by one as a table, oldest first."""
+        kept = {at: text for at, text in unreadable.items() if at < limit}
         more, rows = len(rows) > limit, rows[:limit]
         newest = dict(zip(names, rows[0 if backwards else -1], strict=True)) if rows else {}
         table = self._as_table(rows, names)
         if backwards:
             table = table.iloc[::-1].reset_index(drop=True)
-            told = {len(rows) - 1 - at: text for at, text in told.items()}
-        return Rows(table=table, newest=newest, more=more, unreadable=told)
+            kept = {len(rows) - 1 - at: text for at, text in kept.items()}
+        return Rows(table=table, newest=newest, more=more, unreadable=kept)
 
     def _as_table(self, rows: Sequence[Any], names: list[str]) -> pd.DataFrame:
         table = pd.DataFrame.from_records(rows, columns=names, coerce_float=True)
         for role in filter(None, (self._roles.key, self._roles.entity)):
             place = names.index(role) if role in names else None
             if place is not None and any(isinstance(row[place], Decimal) for row in rows):
-                # As a float, one large identifier reads like its neighbour.
+                # As floats, large identifiers could become equal.
                 table[role] = pd.Series([row[place] for row in rows], dtype=object)
-        return table.drop(columns=list(self._order.apart))
+        return table.drop(columns=list(self._order.date_and_time))
 
 
 def _join(parts: list[pd.DataFrame], names: list[str]) -> pd.DataFrame:
     if len(parts) > 1:
-        # A column that was NULL all through one part is an object there.
+        # A column that is NULL in a whole part has the type object there.
         return pd.concat(parts, ignore_index=True).infer_objects()
     return parts[0] if parts else pd.DataFrame(columns=names)

@@ -1,7 +1,7 @@
-"""Sessions at a database that only read, and whose statements the database itself ends.
+"""Sessions that only read, with a timeout at the database itself.
 
-A run that times out cancels its query, as far as the driver can. The timeout at the database is for
-the rest: drivers that cannot cancel, and a daemon that has died. A shorter timeout that the
+A run that times out cancels its query, if the driver can. The timeout at the database is for the
+other cases: drivers that cannot cancel, and a daemon that has died. A shorter timeout that the
 database's administrator has set stays in force.
 """
 
@@ -16,17 +16,18 @@ _TIMED = "aemon_timed"  # of a connection: whether its transactions need the tim
 
 _POSTGRESQL_LOOK = "SELECT setting FROM pg_settings WHERE name = 'statement_timeout'"
 _MYSQL_READ_ONLY = "SET SESSION TRANSACTION READ ONLY"
-_MYSQL_LIMITS = (  # MariaDB counts seconds, MySQL milliseconds, and each knows its own alone
+_MYSQL_LIMITS = (  # in seconds for MariaDB, in milliseconds for MySQL; each knows only its own
     ("max_statement_time", 1.0),
     ("max_execution_time", 1000.0),
 )
 
 
 def guard_sessions(engine: sa.Engine, timeout: timedelta) -> None:
-    """Let all sessions of an engine read only, and their statements end after a time.
+    """Make all sessions of an engine read-only, and let their statements end after `timeout`.
 
-    PostgreSQL's transactions are read-only by the engine's options; here they get their timeout.
-    Databases of other kinds have neither, or nothing that all their versions know.
+    PostgreSQL's transactions are read-only by the engine's options; this function sets only their
+    timeout. Other databases than PostgreSQL, MySQL and MariaDB are left unchanged: they have no
+    such settings, or none that all their versions know.
     """
     seconds = min(timeout, LONGEST).total_seconds()
     if engine.dialect.name == "postgresql":
@@ -50,13 +51,13 @@ def guard_sessions(engine: sa.Engine, timeout: timedelta) -> None:
 
 
 def _needs_timeout(connection: Any, milliseconds: int) -> bool:
-    """Return whether a server knows the timeout, and none that is as short is in force."""
+    """Return whether a server knows the timeout and has none in force that is as short."""
     cursor = connection.cursor()
     try:
         cursor.execute(_POSTGRESQL_LOOK)
         (setting,) = cursor.fetchone()
         return not 0 < int(setting) <= milliseconds
-    except Exception:  # noqa: BLE001 -- some only speak as PostgreSQL does
+    except Exception:  # noqa: BLE001 -- some servers only use PostgreSQL's protocol
         return False
     finally:
         cursor.close()
@@ -66,16 +67,16 @@ def _needs_timeout(connection: Any, milliseconds: int) -> bool:
 def _prepare_mysql(connection: Any, seconds: float) -> None:
     cursor = connection.cursor()
     try:
-        with suppress(Exception):  # versions before 5.6, and proxies that let nobody set it
+        with suppress(Exception):  # versions before 5.6, and proxies that do not allow it
             cursor.execute(_MYSQL_READ_ONLY)
         for name, units in _MYSQL_LIMITS:
             with suppress(Exception):
                 cursor.execute(f"SELECT @@SESSION.{name}")
                 (known,) = cursor.fetchone()
-                wanted = seconds * units
-                if not 0 < float(known) <= wanted:
-                    whole = max(round(wanted), 1)
-                    cursor.execute(f"SET SESSION {name} = {wanted if units == 1 else whole}")
+                needed = seconds * units
+                if not 0 < float(known) <= needed:
+                    whole = max(round(needed), 1)
+                    cursor.execute(f"SET SESSION {name} = {needed if units == 1 else whole}")
                 return
     finally:
         cursor.close()

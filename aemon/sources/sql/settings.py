@@ -17,7 +17,7 @@ from aemon.config.values.times import Duration, TimeZone
 from aemon.sources.readings.settings import ReadingsSettings
 
 STATEMENT_TIMEOUT = timedelta(hours=1)
-"""Longer than any run takes by default: a run that times out cancels its query before."""
+"""Longer than the default timeout of a run: a run that times out cancels its query first."""
 
 
 def _sql_rules(schema: dict[str, Any]) -> None:
@@ -26,7 +26,7 @@ def _sql_rules(schema: dict[str, Any]) -> None:
 
 
 class SqlSource(ReadingsSettings):
-    """A table or query in any database SQLAlchemy can reach."""
+    """A table or query in any database that SQLAlchemy can reach."""
 
     model_config = ConfigDict(json_schema_extra=_sql_rules)
 
@@ -40,8 +40,12 @@ class SqlSource(ReadingsSettings):
     table: str | None = Field(None, description="table or view to read, schema.table allowed")
     query: str | None = Field(None, description="SELECT to read instead of a table")
     time: str | TwoColumns = Field(description=TIME)
-    key: str = Field(description="column that identifies a record; unique, grows within one time")
-    entity: str | None = Field(None, description="column naming the thing a record belongs to")
+    key: str = Field(
+        description="column that identifies a record; unique, and growing among equal times"
+    )
+    entity: str | None = Field(
+        None, description="column that names the entity to which a record belongs"
+    )
     timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
     time_format: TimeFormat | None = Field(None, description=FORMAT)
 

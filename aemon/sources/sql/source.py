@@ -35,28 +35,27 @@ from aemon.sources.sql.rows import RowReader, Rows
 from aemon.sources.sql.settings import SqlSource
 from aemon.sources.sql.times_in_order import check_order_of_times
 
-_MOST_COUNTED = 10_000  # rows without a time or key; more are told as many
+_MOST_COUNTED = 10_000  # rows without a time or key; a larger number is reported as "more than"
 
 
 class SqlTable:
     """A table, view or query, read in the order of (time, key), or (time, key, entity).
 
-    The database compares its own raw values, of whatever type: a watermark keeps them with their
-    types. Text times are therefore read in the order of their letters, which is that of time as
-    long as they are all written alike. A row whose time or key is NULL has no place in the order
-    and is never read.
+    The database compares its own raw values; a watermark keeps them with their types. Text times
+    are therefore read in alphabetical order, which is the order of time if all are written in one
+    form. A row whose time or key is NULL has no place in the order and is never read.
 
-    A row inserted with a time before the watermark is late. Where keys are whole numbers that
-    grow with every insert, a key above all that were read gives it away, and it is read then; so
-    is a row whose key was missing below the newest one: it is asked for, for some minutes. Other
-    late rows are out of reach of `fetch`: see `hides`.
+    A row inserted with a time before the watermark is late. If keys are integers that grow with
+    every insert, `fetch` finds a late row by a key above all keys read. It also finds a row whose
+    key was missing below the newest key: `fetch` looks for such keys during `LOOKED_FOR`. Other
+    late rows are not found: see `hides`.
 
-    A table that is emptied and loaded again with other keys is known by its times: all up to the
-    time of the watermark counts as read, and is told.
+    If a table is emptied and loaded again with other keys, its rows up to the time of the
+    watermark count as read, and a warning says so.
 
-    A row at which the database fails, such as a division by zero in a view, is told and passed over.
-
-    An index on (time, key) keeps every read short, and one on the key the look for late rows.
+    A row at which the database fails, such as a division by zero in a view, is passed over and
+    reported. An index on (time, key) keeps every read short; an index on the key keeps the search
+    for late rows short.
     """
 
     in_order_of_arrival = False
@@ -76,20 +75,20 @@ class SqlTable:
         self._table = settings.table
         self._order = ReadingOrder(settings, self._database.engine.dialect)
         self._arrow: ArrowReader | None = None
-        if settings.read_with == "adbc" and not self._order.apart:
+        if settings.read_with == "adbc" and not self._order.date_and_time:
             roles = (column.name for column in self._order.identity)
             self._arrow = ArrowReader(self._database, roles)
         self._reader = RowReader(self._database, self._order, self._roles, self._arrow)
 
     @property
     def roles(self) -> Roles:
-        """Which columns identify a record."""
+        """The columns that identify a record."""
         return self._roles
 
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
-        """At most `limit` records after a watermark, oldest first; None reads from the beginning.
+        """Return at most `limit` records after a watermark, oldest first; None: from the first.
 
-        Late records come first, by themselves, in the order of their keys.
+        Late records come first, in a piece without others, in the order of their keys.
         """
         behind = self._behind(after, limit)
         if behind is not None:
@@ -107,9 +106,10 @@ class SqlTable:
         believed = believable(times, self._clock(), more=more)
         waiting = len(table) - believed
         if waiting:
-            odd = table[self._roles.time].iloc[believed]
-            would_be = str(times[believed]).replace("NaT", "no time")
-            warnings = (*warnings, f"{self._roles.time} {odd} waits: it would be {would_be}")
+            value = table[self._roles.time].iloc[believed]
+            read_as = str(times[believed]).replace("NaT", "no time")
+            text = f"the record with {self._roles.time} {value} waits: it is read as {read_as}"
+            warnings = (*warnings, text)
             rows = self._read(query, believed)
             times = self._roles.times_of(rows.table[self._roles.time])
         mark = self._mark(rows, times, after, more=more)
@@ -119,7 +119,7 @@ class SqlTable:
                 f"{gone} key{'' if gone == 1 else 's'} missing below the newest {self._roles.key}"
             )
             within = format_duration(LOOKED_FOR)
-            warnings = (*warnings, f"{keys} did not come within {within}: given up")
+            warnings = (*warnings, f"{keys} did not appear within {within}: given up")
         return Fetched(
             table=rows.readable(),
             watermark=mark,
@@ -132,14 +132,14 @@ class SqlTable:
         )
 
     def _without_place(self) -> tuple[str, ...]:
-        """Tell how many rows have no time or no key."""
+        """Return a warning with the number of rows that have no time or no key, if any."""
         count = int(self._scalar(self._order.count_without_place(_MOST_COUNTED + 1)))
         if not count:
             return ()
-        told = f"more than {_MOST_COUNTED}" if count > _MOST_COUNTED else f"{count}"
+        number = f"more than {_MOST_COUNTED}" if count > _MOST_COUNTED else f"{count}"
         names = f"{self._roles.time} or {self._roles.key}"
         return (
-            f"{told} rows have no {names}: they have no place in the order, and are never read",
+            f"{number} rows have no {names}: they have no place in the order, and are never read",
         )
 
     def _indexes(self) -> tuple[str, ...]:
@@ -150,14 +150,14 @@ class SqlTable:
             raise self._explain(error) from None
 
     def hides(self, mark: Watermark | None) -> bool:
-        """Whether rows may appear behind a watermark that neither their keys nor gaps give away."""
+        """Return whether late rows may appear that neither new nor missing keys would show."""
         position = position_of(mark)
         if not position or position.get(RELOADED):
             return False
         return NEWEST_KEY not in position or bool(position.get(UNORDERED))
 
     def recognises(self, mark: Watermark) -> bool:
-        """Return whether the position of a watermark is one that such a source writes."""
+        """Return whether the position of a watermark is in the form that this source writes."""
         try:
             position_of(mark)
         except SourceConfigError:
@@ -165,7 +165,7 @@ class SqlTable:
         return True
 
     def _behind(self, after: Watermark | None, limit: int) -> Fetched | None:
-        """Records before the watermark that are new; or a watermark for a table loaded anew."""
+        """Return new records before the watermark, or a watermark for a table loaded again."""
         position = position_of(after)
         if after is None or not position:
             return None
@@ -182,14 +182,14 @@ class SqlTable:
         return found
 
     def _late(self, query: sa.Select[Any], after: Watermark, limit: int) -> Fetched | None:
-        """Records before the watermark, in the order of their keys; None where there are none."""
+        """Return late records of a query, in the order of their keys; None if there are none."""
         rows = self._read(query, limit)
         if not rows.newest:
             return None
         table, more = rows.table, rows.more
         keys = table[self._roles.key]
         if more and keys.iloc[0] != keys.iloc[-1]:
-            # Entities may share a key: it is read whole, or not yet.
+            # Entities may share a key: all its rows are read together, or later.
             rows = rows.first(int((keys != keys.iloc[-1]).sum()))
             keys = rows.table[self._roles.key]
         position = position_of(after)
@@ -202,7 +202,7 @@ class SqlTable:
             NEWEST_KEY: write_value(newest_key),
             **({MISSING: missing} if missing or MISSING in position else {}),
         }
-        # The watermark stays where it is in time; the records after it are still to be read.
+        # The watermark keeps its time, because the records after it are not read yet.
         return Fetched(
             table=rows.readable(),
             watermark=replace(after, position=json.dumps(moved)),
@@ -211,31 +211,31 @@ class SqlTable:
         )
 
     def _is_gone(self, position: dict[str, Any]) -> bool:
-        """Whether no row has the key of the watermark any more, though there are rows before it."""
+        """Return whether the watermark's key has no row, although rows up to its time exist."""
         if self._scalar(self._order.with_key(position)) is not None:
             return False
         return self._scalar(self._order.largest_key(position)) is not None
 
     def _known_by_time(self, after: Watermark, position: dict[str, Any]) -> Fetched:
-        """Take all up to the time of the watermark for read: the table was loaded anew."""
+        """Return a watermark for a table loaded again: rows up to its time count as read."""
         moved = {**json.loads(after.position), RELOADED: True}
         if NEWEST_KEY in position:
             largest = self._scalar(self._order.largest_key(position))
             moved[NEWEST_KEY] = write_value(max(largest, position[NEWEST_KEY]))
         moved.pop(MISSING, None)
-        told = (
-            f"the row with key {position['key']} is gone and others came before it: the table was "
-            f"loaded anew, and its rows up to {position['time']} are taken for known by their times"
+        text = (
+            f"the row with key {position['key']} is gone and there are other rows up to its time: "
+            f"the table was loaded again, and its rows up to {position['time']} count as read"
         )
         table = self._read(self._order.no_row(), 1).table
         watermark = replace(after, position=json.dumps(moved))
-        return Fetched(table=table, watermark=watermark, more=True, warnings=(told,))
+        return Fetched(table=table, watermark=watermark, more=True, warnings=(text,))
 
     def _check_keys(self, table: pd.DataFrame, position: dict[str, Any]) -> None:
-        """Refuse rows whose keys have begun again: they would pass for records of long ago.
+        """Raise an error for rows whose keys restarted: such keys would look like old records.
 
         Raises:
-            SourceConfigError: keys are below those read before, which are gone.
+            SourceConfigError: keys are below keys that were read before and no longer exist.
         """
         newest_key = position.get(NEWEST_KEY)
         keys = table[self._roles.key]
@@ -243,24 +243,24 @@ class SqlTable:
             return
         if not pd.api.types.is_integer_dtype(keys) or int(keys.min()) > newest_key:
             return
-        if self._is_or_was_there(newest_key, position):
+        if self._may_continue(newest_key, position):
             return
         raise SourceConfigError(
-            f"{self.describe()}: {self._roles.key} has begun again: {keys.min()} comes after "
+            f"{self.describe()}: {self._roles.key} has restarted: {keys.min()} comes after "
             f"{newest_key}, which is gone",
-            todo="give a key that never comes again, such as one that a query makes of time and "
-            f"{self._roles.key}, to a monitor with a new name",
+            todo="configure a monitor with a new name, and a key that is never used again, such as "
+            f"one that a query makes of time and {self._roles.key}",
         )
 
-    def _is_or_was_there(self, newest_key: int, position: dict[str, Any]) -> bool:
-        """Whether keys can have gone on: the largest is no smaller, or the last row stands."""
+    def _may_continue(self, newest_key: int, position: dict[str, Any]) -> bool:
+        """Return whether keys may continue: the largest is not smaller, or the last row exists."""
         largest = self._scalar(self._order.largest_key())
         if largest is None or largest >= newest_key:
             return True
         return self._scalar(self._order.with_key(position)) is not None
 
     def newest(self, until: Watermark | None, limit: int) -> Fetched:
-        """The newest `limit` records up to a watermark (None: up to now), oldest first."""
+        """Return the newest `limit` records up to a watermark (None: up to now), oldest first."""
         query = self._order.in_order(until, newest=True)
         rows = self._read(query, limit, backwards=True)
         times = self._roles.times_of(rows.table[self._roles.time])
@@ -270,7 +270,7 @@ class SqlTable:
             times = self._roles.times_of(rows.table[self._roles.time])
         mark = self._mark(rows, times, until, more=True)
         if until is None and mark is not None and NEWEST_KEY in position_of(mark):
-            # Every key there is taken for read: older records are let be.
+            # All existing keys count as read, so older records are not read later.
             newest_key = write_value(self._scalar(self._order.largest_key()))
             position = {**json.loads(mark.position), NEWEST_KEY: newest_key}
             mark = replace(mark, position=json.dumps(position))
@@ -284,13 +284,13 @@ class SqlTable:
         )
 
     def count(self, limit: int) -> int:
-        """How many records there are in all, counted no further than `limit`."""
+        """Return how many records there are; stop counting at `limit`."""
         rows = sa.select(self._order.time).where(*self._order.has_place())
         some = rows.limit(limit).subquery("some")
         return int(self._scalar(sa.select(sa.func.count()).select_from(some)))
 
     def _scalar(self, query: sa.Select[Any]) -> Any:
-        """The one value that a query asks for, raw; None without a row."""
+        """Return the raw value of a query for one value; None if there is no row."""
         try:
             with self._database.connect() as connection:
                 row = connection.execute(query).cursor.fetchone()
@@ -299,17 +299,17 @@ class SqlTable:
         return None if row is None else row[0]
 
     def describe(self) -> str:
-        """The table or query and where it is."""
+        """Return the name of the table, or "query", and the address of the database."""
         return f"sql {self._table or 'query'} in {self._database.name}"
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close all connections."""
         self._database.close()
         if self._arrow is not None:
             self._arrow.close()
 
     def _read(self, query: sa.Select[Any], limit: int, *, backwards: bool = False) -> Rows:
-        """The first `limit` rows of a query, oldest first."""
+        """Return the first `limit` rows of a query, oldest first."""
         try:
             return self._reader.read(query, limit, backwards=backwards)
         except self._database.errors as error:
@@ -344,6 +344,6 @@ class SqlTable:
         )
 
     def _explain(self, error: Exception) -> AemonError:
-        times = self._order.apart or (self._roles.time,)
+        times = self._order.date_and_time or (self._roles.time,)
         roles = [role for role in (*times, self._roles.key, self._roles.entity) if role]
         return explain(error, self._database, self._order, roles, self.describe())

@@ -1,4 +1,4 @@
-"""Times that a database sorts by their letters, though not by time: refused, with a way out."""
+"""The check for text times whose alphabetical order in a database is not the order of time."""
 
 import pandas as pd
 
@@ -9,15 +9,21 @@ from aemon.times.text_times import sorts_as_text
 from aemon.times.time_apart import column_of_times
 from aemon.times.time_format import NAMES, sorts_by_letters
 
-_WAY_OUT = "write a query that makes it a time of the database's own, under another name"
+_WAY_OUT = "write a query that converts it to a time of the database, under another name"
 _LOOKED_AT = 1000
 
 
 def check_order_of_times(table: pd.DataFrame, roles: Roles, where: str) -> None:
-    """Refuse first records whose times a database cannot put in order, or that are dates alone.
+    """Raise an error if a database cannot sort the times of first records, or they are dates alone.
+
+    Args:
+        table: the first records; at most `_LOOKED_AT` of them are checked.
+        roles: its columns.
+        where: a short description of the source, for the message.
 
     Raises:
-        SourceConfigError: most of the times are such text, or their time of day stands elsewhere.
+        SourceConfigError: most times are text in another order than that of time, or the time of
+            day is in a second column.
     """
     some = table.iloc[:_LOOKED_AT]
     column = some[roles.time]
@@ -25,7 +31,8 @@ def check_order_of_times(table: pd.DataFrame, roles: Roles, where: str) -> None:
     wrong = [text for text in texts if not _in_order(text, roles.time_format)]
     if wrong and 2 * len(wrong) > len(column):
         raise SourceConfigError(
-            f"{where}: {roles.time} {wrong[0]!r} is text whose order of letters is not that of time",
+            f"{where}: {roles.time} {wrong[0]!r} is text whose alphabetical order is not that of "
+            "time",
             todo=f"{_WAY_OUT}: query: SELECT ..., to_timestamp({roles.time}, ...) AS at",
         )
     name = column_of_times(some, roles.time, roles.entity)

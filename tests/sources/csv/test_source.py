@@ -263,7 +263,7 @@ def test_an_order_that_was_found_outlives_the_daemon_and_the_records_that_showed
     assert found == ["2025-12-02", "2025-12-03"]
     assert [*again.newest(then.watermark, 1).times.astype("M8[D]").astype(str)] == ["2025-12-03"]
     # By themselves they are refused, not guessed at
-    with pytest.raises(SourceConfigError, match="no other record tells"):
+    with pytest.raises(SourceConfigError, match="no other record shows which"):
         opened(file, join=join).fetch(None, 10)
 
 

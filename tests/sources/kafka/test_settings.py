@@ -20,14 +20,14 @@ def settings(**more):
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"servers": "kafka://broker"}, "is no address of a broker"),
-        ({"servers": "broker:70000"}, "is no address of a broker"),
+        ({"servers": "kafka://broker"}, "is not an address of a broker"),
+        ({"servers": "broker:70000"}, "is not an address of a broker"),
         ({"servers": []}, "at least 1 item"),
-        ({"topics": "a b"}, "is no topic"),
-        ({"topics": "^("}, "is no regular expression"),
+        ({"topics": "a b"}, "is not a topic"),
+        ({"topics": "^("}, "is not a regular expression"),
         ({"values": {"flow": "flow"}}, r"must begin with \$"),
-        ({"values": {"flow": "$topics"}}, "is no part of a message"),
-        ({"values": {"flow": "$timestamp.x"}}, "nothing inside"),
+        ({"values": {"flow": "$topics"}}, "is not a part of a message"),
+        ({"values": {"flow": "$timestamp.x"}}, "without members"),
         ({"values": {"flow": "$headers"}}, "must name one header"),
         ({"values": {}}, "at least 1 item"),
         ({"entity": "key"}, r"must begin with \$"),
@@ -37,7 +37,7 @@ def settings(**more):
         ({"tls": True, "cert_file": "c.pem"}, "needs the other file"),
         ({**SIGNED_IN, "sasl": "PLAIN"}, "sends the password in clear text"),
         ({"sasl": "GSSAPI"}, "PLAIN"),
-        ({"skip_bytes": 5}, "belongs to Avro"),
+        ({"skip_bytes": 5}, "is for Avro only"),
         ({"start": "middle"}, "oldest"),
     ],
 )
@@ -69,7 +69,7 @@ def test_the_protocol_follows_from_user_and_tls(given, protocol):
 
 def test_a_certificate_that_is_not_there_is_told(tmp_path):
     given = settings(tls=True, ca_file=tmp_path / "ca.pem")
-    with pytest.raises(SourceConfigError, match=r"ca_file .* is no file"):
+    with pytest.raises(SourceConfigError, match=r"ca_file .* is not a readable file"):
         client_config(given, lambda error: None)
 
 

@@ -367,6 +367,6 @@ def test_brokers_that_are_not_there_are_told_with_their_address():
 def test_a_certificate_that_is_none_is_told(cluster, tmp_path):
     (tmp_path / "ca.pem").write_text("nothing")
     stream = kafka(cluster, tls=True, ca_file=tmp_path / "ca.pem")
-    with pytest.raises(SourceConfigError, match="see whether ca_file, cert_file and key_file"):
+    with pytest.raises(SourceConfigError, match="check that ca_file, cert_file and key_file"):
         wait_for(lambda: stream.take(1).more)
     stream.close()

@@ -141,7 +141,7 @@ def test_a_node_that_is_not_there_is_told_and_the_others_are_read(plant, listen)
     wait_for(lambda: found.extend(stream.take(1).set_aside) or len(found) == 3)
     assert {one.reason for one in found} == {"no_node"}
     told = " ".join(one.text for one in found)
-    assert "Plant/Pump1/Flw: no Flw there; did you mean Flow?" in told
+    assert "Plant/Pump1/Flw: no node Flw at its level; did you mean Flow?" in told
     assert "nsu=urn:nowhere;s=F: no such namespace" in told
     assert "s=Nope (BadNodeIdUnknown)" in told
     assert set(rows(stream)) == {"flow", "$time", "$key"}
@@ -278,7 +278,7 @@ def test_files_that_are_no_certificates_are_told(plant, listen, tmp_path):
     (tmp_path / "bad.pem").write_text("-----BEGIN nothing")
     given = {"cert_file": cert, "key_file": key, "server_cert_file": cert}
     for name in given:
-        for file, told in (("bad.pem", "does not hold a"), ("none.pem", "is no file")):
+        for file, told in (("bad.pem", "does not hold a"), ("none.pem", "is not a readable file")):
             bad = given | {name: tmp_path / file}
             stream = listen(plant, security="sign_and_encrypt", **bad)
             with pytest.raises(SourceConfigError, match=f"{name} .*{told}"):

@@ -146,13 +146,13 @@ def test_credentials_tenants_and_a_path_are_sent_along(scripted, opened):
         (said({"status": "error", "error": "query timed out"}, 503), SourceError, "HTTP 503: query timed out"),
         (said(b"busy", 429), SourceError, "query m: HTTP 429"),
         (said(b"bad gateway", 502), SourceError, "HTTP 502"),
-        (said({**GOOD, "isPartial": True}), SourceError, "a part of the servers did not answer"),
-        (said({"status": "success", "data": {"result": [{"metric": {}, "values": [["x"]]}]}}), SourceError, "not what Prometheus gives"),
-        (said({"status": "success", "data": {"result": [7]}}), SourceError, "not what Prometheus gives"),
-        (said({"status": "success", "data": {"result": [{"metric": {}, "histograms": []}]}}), SourceConfigError, "gives histograms"),
+        (said({**GOOD, "isPartial": True}), SourceError, "some of the servers did not answer"),
+        (said({"status": "success", "data": {"result": [{"metric": {}, "values": [["x"]]}]}}), SourceError, "not in the form of Prometheus"),
+        (said({"status": "success", "data": {"result": [7]}}), SourceError, "not in the form of Prometheus"),
+        (said({"status": "success", "data": {"result": [{"metric": {}, "histograms": []}]}}), SourceConfigError, "returns histograms"),
         (said(b"[" * 100_000), SourceConfigError, "no Prometheus API"),
-        (said(b"nonsense", 200, Content_Encoding="gzip"), SourceError, "no gzip"),
-        (said(b"short", 200, Content_Length="100", X_Cut="1"), SourceError, "ends in the middle"),
+        (said(b"nonsense", 200, Content_Encoding="gzip"), SourceError, "not gzip"),
+        (said(b"short", 200, Content_Length="100", X_Cut="1"), SourceError, "ends before its end"),
     ],
 )  # fmt: skip
 def test_bad_answers_are_told_in_plain_words(scripted, opened, reply, kind, words):
@@ -194,7 +194,7 @@ def test_where_nobody_may_post_it_gets(scripted, opened):
 
 def test_a_server_without_a_clock_is_refused(scripted, opened):
     scripted.date = False
-    assert "does not say its time" in error(opened(scripted.url)).message
+    assert "does not give the time" in error(opened(scripted.url)).message
 
 
 def test_a_connection_that_the_server_closed_is_made_anew(scripted, opened):
@@ -294,17 +294,17 @@ def test_a_real_server_asks_for_a_password_and_certificates(tmp_path, opened):
         ({"step": "1500ms"}, "whole seconds"),
         ({"queries": {}}, "at least 1 item"),
         ({"queries": {"m": " "}}, "has a name and a text"),
-        ({"queries": {"m": "m", "n": "n"}, "columns": "x"}, "takes one query"),
-        ({"entity": "x", "columns": "x"}, "is the label of the entity already"),
+        ({"queries": {"m": "m", "n": "n"}, "columns": "x"}, "needs exactly one query"),
+        ({"entity": "x", "columns": "x"}, "is already the label of the entity"),
         ({"entity": "a-b"}, "must be the name of a label"),
-        ({"headers": {"Authorization": SECRET}}, "no header to be sent along"),
+        ({"headers": {"Authorization": SECRET}}, "is not allowed as a header"),
         ({"headers": {"X-A": f"{SECRET}\r\nX-B: 1"}}, "control character"),
         ({"bearer_token": f"{SECRET}\n"}, "control character"),
         (
             {"bearer_token": SECRET, "basic_auth": {"username": "a", "password": "b"}},
             "or basic_auth",
         ),
-        ({"cert_file": "x"}, "takes key_file beside it"),
+        ({"cert_file": "x"}, "needs key_file too"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(settings, words):

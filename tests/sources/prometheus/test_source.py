@@ -110,7 +110,7 @@ def test_several_series_for_one_cell_are_refused_with_what_differs(plant):
     with pytest.raises(SourceConfigError) as refused:
         plant.source({"flow": "~m"}, entity="instance").fetch(None, 10)
     assert (
-        "query flow gives several series for one cell of a at 2026-03-01" in refused.value.message
+        "query flow returns several series for one cell of a at 2026-03-01" in refused.value.message
     )
     assert (
         "job is api and web" in refused.value.message
@@ -177,7 +177,7 @@ def test_what_the_server_has_dropped_since_is_told(plant):
     mark = Watermark(event_time=long_ago, record_key="x", position='{"entity": ""}')
     fetched = plant.source({"m": "~m"}).fetch(mark, 2)
     assert column(fetched.table, "m") == [1, 1]
-    told = "there is nothing from 2026-02-27 00:00:15 to 2026-03-01 00:50:00"
+    told = "there is no data from 2026-02-27 00:00:15 to 2026-03-01 00:50:00"
     assert told in fetched.warnings[-1]
     # And a short gap is nobody's business
     near = Watermark(event_time=EPOCH + timedelta(minutes=45), record_key="x", position="{}")

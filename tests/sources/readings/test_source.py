@@ -117,7 +117,7 @@ def test_words_and_truths_keep_their_last(plant):
 def test_words_where_numbers_are_wanted_are_told(plant):
     plant.add((1, "flow", "12,5"), (2, "level", 1), (2, "level", "Bad"))
     fetched = plant.open({"every": "1m", "aggregate": "mean"}).fetch(None, 10)
-    assert "flow: readings such as '12,5' are no numbers" in fetched.warnings[0]
+    assert "flow: readings such as '12,5' are not numbers" in fetched.warnings[0]
     assert fetched.table["flow"].isna().all()
     assert len(fetched.warnings) == 1
 
@@ -163,7 +163,7 @@ def test_late_readings_are_counted_and_told_once(plant):
     _, mark = walk(source)
     plant.add((30, "flow", 9), (130, "flow", 3))
     fetched = source.fetch(mark, 10)
-    assert any(told.startswith("1 reading came after") for told in fetched.warnings)
+    assert any(told.startswith("1 reading arrived after") for told in fetched.warnings)
     assert records_of(fetched, "flow") == [(120, 3.0)]
     assert source.fetch(fetched.watermark, 10).warnings == ()
     # A look behind the watermark finds the record as it is now.
@@ -257,7 +257,7 @@ def test_a_large_file_with_one_tag_after_the_other_is_refused(tmp_path, monkeypa
 
     (tmp_path / "long.csv").write_text("at,tag,value\n" + "".join(lines))
     for read in (opened().fetch, opened().newest):
-        with pytest.raises(SourceConfigError, match="do not come in the order of their times"):
+        with pytest.raises(SourceConfigError, match="are not in the order of their times"):
             read(None, 3)
     # In the order of time it may be as large as it likes.
     (tmp_path / "long.csv").write_text("at,tag,value\n" + "".join(sorted(lines)))
@@ -272,7 +272,7 @@ def test_a_reading_ahead_of_the_clock_is_told_and_hides_nothing(plant):
     source = plant.open()
     fetched = source.fetch(None, 10)
     assert records_of(fetched, "flow") == [(0, 1), (60, 2)]
-    assert "lies ahead of the clock" in fetched.warnings[0]
+    assert "is ahead of the clock" in fetched.warnings[0]
     plant.now = moment(300)
     plant.add((130, "flow", 3))
     assert records_of(source.fetch(fetched.watermark, 10), "flow") == [(120, 3)]
@@ -289,7 +289,7 @@ def test_readings_without_a_time_or_a_tag_are_told(plant):
 def test_a_tag_cannot_have_the_name_of_the_time(plant):
     plant.add((0, "ts", 1))
     with pytest.raises(
-        SourceConfigError, match="a tag has the name 'ts', as the column of the time"
+        SourceConfigError, match="a tag has the name 'ts', which is also the column of the time"
     ):
         plant.open().fetch(None, 10)
 

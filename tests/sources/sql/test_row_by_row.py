@@ -103,7 +103,7 @@ def test_a_view_that_cannot_even_list_its_rows_says_why_and_what_to_do(postgres_
         settings = SqlSource(url=postgres_url, table=view, time="ts", key="id")
         with closing(SqlTable(settings)) as source, pytest.raises(SourceConfigError) as refused:
             source.fetch(None, 5)
-        assert "only ts and id are asked for: division by zero" in refused.value.message
+        assert "only ts and id are read: division by zero" in refused.value.message
         assert "STABLE" in refused.value.todo
 
 

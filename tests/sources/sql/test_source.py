@@ -305,11 +305,11 @@ def test_values_that_do_not_order_are_refused(opened, plant, monkeypatch):
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("plant.db", "no database URL"),
+        ("plant.db", "not a database URL"),
         ("sqlite://", "in memory"),
         ("sqlite:///:memory:", "in memory"),
         ("oracle9://x", "SQLAlchemy knows no 'oracle9'"),
-        ("postgresql://u:hunter2@host:port/x", "no database URL"),
+        ("postgresql://u:hunter2@host:port/x", "not a database URL"),
     ],
 )
 def test_a_url_that_cannot_work_is_refused_at_once(opened, url, message):
@@ -481,7 +481,9 @@ def test_history_imported_in_any_order_of_keys_is_read_once(plant, opened):
 def test_text_that_does_not_sort_by_time_is_refused(plant, opened, time):
     fill(plant, rows=0)
     plant.execute("INSERT INTO readings (ts, flow) VALUES (?, 1)", (time,))
-    with pytest.raises(SourceConfigError, match=f"'{time}' is text whose order") as told:
+    with pytest.raises(
+        SourceConfigError, match=f"'{time}' is text whose alphabetical order"
+    ) as told:
         opened().fetch(None, 10)
     assert "query: SELECT" in told.value.todo
 
@@ -567,7 +569,7 @@ def test_a_key_that_stays_missing_is_given_up_counted_and_told(plant, tmp_path, 
     given_up = source.fetch(mark, 100)
     assert given_up.given_up == 1
     assert given_up.warnings == (
-        "1 key missing below the newest id did not come within 10m: given up",
+        "1 key missing below the newest id did not appear within 10m: given up",
     )
     assert "missing" not in given_up.watermark.position
     # A wide gap is a sequence that was set on: nothing is missed
@@ -587,7 +589,7 @@ def test_a_table_loaded_anew_is_known_by_its_times(plant, opened, numbered):
     insert(plant, *((100 + number, at(number)) for number in range(1, 21)))  # half of it
     assert news(source, mark)[0] == []
     fetched = source.fetch(mark, 100)
-    assert "loaded anew" in fetched.warnings[0]
+    assert "loaded again" in fetched.warnings[0]
     insert(plant, *((100 + number, at(number)) for number in range(21, 44)))
     assert news(source, fetched.watermark)[0] == [141, 142, 143]
 
@@ -609,9 +611,9 @@ def test_keys_that_begin_again_are_refused(plant, opened, numbered):
     mark = source.fetch(None, 100).watermark
     plant.execute("DELETE FROM readings")
     insert(plant, (1, at(100)), (2, at(101)))
-    with pytest.raises(SourceConfigError, match="id has begun again: 1 comes after 40") as told:
+    with pytest.raises(SourceConfigError, match="id has restarted: 1 comes after 40") as told:
         source.fetch(mark, 100)
-    assert "give a key" in told.value.todo
+    assert "a key that is never used again" in told.value.todo
 
 
 def test_a_row_for_each_device_that_is_written_again_and_again_is_read_so(plant, opened):
