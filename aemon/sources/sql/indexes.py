@@ -18,7 +18,7 @@ def missing_indexes(connection: sa.Connection, order: ReadingOrder) -> tuple[str
         order: the statements that read it.
     """
     table = order.written
-    if not isinstance(table, sa.TableClause) or order.apart:
+    if not isinstance(table, sa.TableClause) or order.date_and_time:
         return ()
     try:
         leading = set(_leading_columns(connection, table))
