@@ -1,4 +1,4 @@
-"""README and pages are in plain words: short sentences, the field's nouns, no dialect.
+"""README, changelog and pages are in plain words: short sentences, the field's nouns, no dialect.
 
 The rules are those of the glossary (`aemon/docs/glossary.md`).
 """
@@ -7,10 +7,10 @@ import re
 
 import pytest
 
-from tests.documents import DEPLOYMENT, PAGES, README, parts_of, without_code
+from tests.documents import CHANGELOG, DEPLOYMENT, PAGES, README, parts_of, without_code
 
 MOST_WORDS = 30  # of a sentence
-DOCUMENTS = {"README": README, "deploy/README": DEPLOYMENT, **PAGES}
+DOCUMENTS = {"README": README, "CHANGELOG": CHANGELOG, "deploy/README": DEPLOYMENT, **PAGES}
 # Words and turns, and what to write in their place.
 FORBIDDEN = {
     r"tells?|told|telling": "report, notify, show, say",
