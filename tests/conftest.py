@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from aemon.config.schema import MonitorSettings
 from aemon.lifecycle import training_run
 from aemon.store.engine import open_engine
 from aemon.store.store import Store
+from aemon.testing.manual_clock import ManualClock
 from tests import readings
 from tests.lacking import lacking
 from tests.made_stores import postgres_with_tables, sqlite_with_tables  # noqa: F401 -- fixtures
@@ -39,22 +40,9 @@ def shared_data() -> Path:
     return SHARED
 
 
-class FakeClock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self, now: datetime) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, by: timedelta) -> None:
-        self.now += by
-
-
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock(datetime(2026, 3, 1, 12, tzinfo=UTC))
+def clock() -> ManualClock:
+    return ManualClock(datetime(2026, 3, 1, 12, tzinfo=UTC))
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
@@ -68,7 +56,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def store(
-    request: pytest.FixtureRequest, store_url: str, clock: FakeClock, tmp_path: Path
+    request: pytest.FixtureRequest, store_url: str, clock: ManualClock, tmp_path: Path
 ) -> Iterator[Store]:
     """A store with its tables made and the monitor `pumps` in it."""
     if store_url.startswith("sqlite"):

@@ -21,7 +21,7 @@ FORBIDDEN = {
     r", for (it|he|they|there|this|what|nobody|somebody)": "because",
     r"of late|seldom|henceforth|thereof|lest|thrice|hither|albeit": "a common word",
     r"so (much|many|long)(?! as)": "a number, or how much",
-    r"is no (?!longer)|are no (?!longer)": "is not a",
+    r"(?<!there )(?:is|are) no (?!longer\b)\w+": "is not a",
     r"normal life|life (has )?(moved|drifted|moves)": "normal data",
     r"(the|a|its|their|decision|above|over|below|under|second) lines? (is|are|was|were|rises?|lies?)": "threshold",
     r"(over|above|below|under) (the|its|their) lines?": "threshold",

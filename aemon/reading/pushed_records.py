@@ -119,7 +119,7 @@ class PushDesk:
 
         Raises:
             NotFoundError: no monitor of that name takes samples.
-            UnreadableBodyError: the body is no such request.
+            UnreadableBodyError: the body is not a request of remote write.
         """
         source: PushSource = self._settings(monitor).source
         if source.remote_write is None:

@@ -1,6 +1,7 @@
-"""Test suites for kinds of source: aemon's own kinds pass them, and kinds of other packages must.
+"""Parts for tests: contract suites for kinds of source, a manual clock, a listed source, a receiver.
 
-The suites need pytest, which aemon itself does not.
+The kinds of aemon pass the suites, and kinds of other packages must. The suites need pytest, which
+aemon itself does not.
 """
 
 import pytest

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from aemon.testing.receiver import Receiver, receiving
 from tests import readings
 from tests.alertmanager import alertmanager
 from tests.processes import Daemon, aemon, insert, make_table, sql_source
 from tests.prometheus import Prometheus, prometheus
-from tests.receivers import Receiver, receiving
 
 pytestmark = pytest.mark.acceptance
 LEARNED = 300

@@ -2,9 +2,9 @@
 
 import pytest
 
+from aemon.testing.receiver import receiving
 from tests.plants import LEARNED, MONITORS, ODD_EVERY, Plant, scored
 from tests.processes import Daemon, free_port
-from tests.receivers import receiving
 
 pytestmark = pytest.mark.acceptance
 SETTINGS = """

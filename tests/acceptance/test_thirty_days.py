@@ -23,8 +23,8 @@ from aemon.store.feedback import add_feedback
 from aemon.store.schema import revisions
 from aemon.store.schema.tables import detectors, drifts, episodes, feedback, runs, scores
 from aemon.store.store import Store
+from aemon.testing.manual_clock import ManualClock
 from tests import life
-from tests.conftest import FakeClock
 from tests.processes import insert, make_table
 
 PROMISED = 0.002
@@ -36,7 +36,7 @@ class Plant:
     """A monitor that is ticked every hour, trained when it asks for it, and told what was true."""
 
     def __init__(self, folder, seed, kind):
-        self.plan, self.seed, self.clock = life.Plan(), seed, FakeClock(life.START)
+        self.plan, self.seed, self.clock = life.Plan(), seed, ManualClock(life.START)
         self.database = folder / "plant.db"
         make_table(self.database, "readings", ["ts TEXT", *(f"{n} REAL" for n in life.COLUMNS)])
         self.store = Store(open_engine(f"sqlite:///{folder}/aemon.db"), self.clock)

@@ -11,8 +11,8 @@ from aemon.store.engine import open_engine
 from aemon.store.schema import revisions
 from aemon.store.schema.tables import episodes, notifications
 from aemon.store.store import Store
+from aemon.testing.receiver import receiving
 from tests.cli.commands import run
-from tests.receivers import receiving
 
 
 @pytest.fixture

@@ -32,10 +32,10 @@ from aemon.store.outbox import Notification, Rules, plan, waiting
 from aemon.store.schema.tables import anomalies, contributions, episodes
 from aemon.store.snoozes import add_snooze
 from aemon.store.store import Store
+from aemon.testing.receiver import receiving
 from tests.alertmanager import alertmanager
 from tests.monitoring.test_episode_tracker import add
 from tests.readings import LEARNED
-from tests.receivers import receiving
 
 PAGE = "http://aemon.example"
 # What is asked of the store is tested on both in tests/store.

@@ -17,9 +17,9 @@ from pydantic import TypeAdapter
 from aemon.config.receiver_settings import Receiver
 from aemon.notify.receivers.receiver_kinds import receiver_of
 from aemon.notify.sending import MOST_SHOWN, send
+from aemon.testing.receiver import receiving
 from tests.lacking import lacking
 from tests.processes import free_port
-from tests.receivers import receiving
 
 KEY = "5b9b8b4e"
 

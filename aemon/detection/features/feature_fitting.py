@@ -188,7 +188,7 @@ def _with_pairs(found: FeatureMap, frame: Frame) -> FeatureMap:
 
 
 def describe_columns(frame: Frame, columns: ColumnSettings) -> tuple[ColumnReport, ...]:
-    """Return the kind of each column and the reason; few records or constant columns are no error.
+    """Return the kind of each column and the reason; few records or constant columns are not an error.
 
     Raises:
         FrameError: a configured column is absent or is not of its configured kind.

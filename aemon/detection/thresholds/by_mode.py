@@ -41,7 +41,7 @@ class ModeScale:
     calibrated: int
 
     def common(self, scores: Values, codes: Rows) -> Values:
-        """Return scores (N,) on the common scale; a mode's code (N,) of -1 or less is no mode."""
+        """Return scores (N,) on the common scale; a mode's code (N,) below 0 is not a mode."""
         slopes, offsets = self._of(codes)
         stretched: Values = np.exp(slopes * np.log(np.maximum(scores, TINY)) + offsets)
         as_is = (slopes == 1.0) & (offsets == 0.0)
@@ -88,7 +88,7 @@ def fit_mode_scale(
 
     Args:
         scores: (n,) of held-out normal records.
-        codes: (n,) the mode of each record; -1 or less is no mode.
+        codes: (n,) the mode of each record; below 0 is not a mode.
         modes: M, the number of modes.
         settings: the method for thresholds; with a fixed threshold the result is None.
         rate: the target rate.

@@ -28,7 +28,7 @@ _PLAIN = frozenset(
         "known_hosts", "project", "region_name", "signature_version", "user", "username",
     }
 )  # fmt: skip
-"""Options whose values are no secrets; every other text is kept as one."""
+"""Options whose values are not secret; the text of every other option is kept secret."""
 
 
 def scheme_of(path: Path | str) -> str:
@@ -53,7 +53,7 @@ def _path_or_address(given: object) -> Path | str:
         return Path(given)
     if scheme not in PACKAGES:
         raise ValueError(
-            f"{scheme}:// is no file system that aemon reads: there are "
+            f"{scheme}:// is not a file system that aemon reads; aemon reads "
             f"{', '.join(f'{one}://' for one in PACKAGES)}; mount any other as a folder (rclone mount)"
         )
     place = given.partition("://")[2]

@@ -1,4 +1,4 @@
-"""A receiver of notifications: a real HTTP server, told how to answer."""
+"""A receiver of notifications for tests: a real HTTP server with prepared answers."""
 
 import json
 import socket
@@ -11,25 +11,30 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-OK = (200, {}, b"ok")
+OK: tuple[int, dict[str, str], bytes] = (200, {}, b"ok")
 
 
 @dataclass(frozen=True)
 class Heard:
-    """A request."""
+    """A request that the receiver got."""
 
     path: str
     headers: dict[str, str]
     body: Any
-    at: float  # monotonic
+    at: float  # monotonic seconds
 
 
 @dataclass
 class Receiver:
-    """What was heard, and what is answered.
+    """A receiver: the requests that it got, and its answers.
 
-    `answers` are (status, headers, body), or what is done instead: `hang`, `drip`, `cut`, `reset`;
-    the first is for the first request, and after the last it is 200.
+    Attributes:
+        port: of the server, on 127.0.0.1.
+        heard: requests in order.
+        answers: (status, headers, body), or an action instead: `hang`, `drip`, `cut`, `reset`. The
+            first is for the first request.
+        always: the answer after the last of `answers`.
+        over: set when the server ends.
     """
 
     port: int = 0
@@ -40,25 +45,31 @@ class Receiver:
 
     @property
     def url(self) -> str:
+        """The address for notifications, with a secret in its path."""
         return f"http://127.0.0.1:{self.port}/hook/s3cret"
 
     def bodies(self, **fields: Any) -> list[Any]:
-        """The bodies whose fields are these."""
-        return [h.body for h in self.heard if all(h.body.get(k) == v for k, v in fields.items())]
+        """Return the bodies that have these fields."""
+        return [
+            heard.body
+            for heard in self.heard
+            if all(heard.body.get(k) == v for k, v in fields.items())
+        ]
 
     def events(self) -> list[tuple[int, str]]:
-        """(episode, event) of what was heard, in order."""
-        return [(h.body["episode"], h.body["event"]) for h in self.heard]
+        """Return (episode, event) of the requests, in order."""
+        return [(heard.body["episode"], heard.body["event"]) for heard in self.heard]
 
 
 class _Handler(BaseHTTPRequestHandler):
     receiver: Receiver
 
     def do_POST(self) -> None:
+        """Note a request and answer it."""
         content = self.rfile.read(int(self.headers["Content-Length"]))
         answer = self.receiver.answers.pop(0) if self.receiver.answers else self.receiver.always
-        said = Heard(self.path, dict(self.headers), json.loads(content), time.monotonic())
-        self.receiver.heard.append(said)
+        heard = Heard(self.path, dict(self.headers), json.loads(content), time.monotonic())
+        self.receiver.heard.append(heard)
         if isinstance(answer, str):
             getattr(self, f"_{answer}")()
             return
@@ -74,7 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _drip(self) -> None:
-        """A status line and then a header that never ends, a letter at a time."""
+        """Send a status line that never ends, a character at a time."""
         try:
             self.wfile.write(b"HTTP/1.1 ")
             while not self.receiver.over.wait(0.05):
@@ -91,12 +102,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def log_message(self, *_: Any) -> None:
-        pass
+        """Log nothing."""
 
 
 @contextmanager
 def receiving(port: int = 0) -> Iterator[Receiver]:
-    """A receiver that listens, on a given port or a free one."""
+    """Yield a receiver that listens on a given port, or on a free port."""
     receiver = Receiver()
     handler = type("Handler", (_Handler,), {"receiver": receiver})
     server = ThreadingHTTPServer(("127.0.0.1", port), handler)
