@@ -163,7 +163,7 @@ def next_header(line: Line, header: Header, search: HeaderSearch) -> Header | No
         missing = [name for name in search.columns if name not in columns]
         reason = f"without {', '.join(map(repr, missing))}" if missing else "with a name twice"
         raise SourceConfigError(
-            f"line {line.number} is a second header, {reason}: {', '.join(columns)}",
+            f"line {line.number} is a new header, {reason}: {', '.join(columns)}",
             todo="write the records below it into a file of their own, or correct the header",
         )
     return None
