@@ -48,6 +48,7 @@ def find_files(path: FilePath, endings: tuple[str, ...] = ENDINGS) -> Files:
     Raises:
         SourceError: there is no such file or folder, no file fits the pattern, a folder holds
             files but none to read, or aemon may not list or enter a folder.
+        SourceConfigError: the path is a pipe, device or socket.
     """
     try:
         found = files_of(path, endings)

@@ -12,7 +12,7 @@ MOST_LINES_ABOVE = 100
 """Number of lines that may stand above the column names."""
 
 MOST_LINES_BELOW = 5
-"""Number of lines, such as units, that may stand between the names and the first record."""
+"""Most lines with units and the like between the names and the first record."""
 
 KNOWN_SHARE = 0.5
 """A line with this share of the names in force is a header, whatever its other fields hold."""

@@ -56,7 +56,7 @@ class CsvFiles:
     complete line is one record. A last line without a line end is still being written and is read
     later. A line that does not fit its header becomes a record without values, which the frame
     rejects. A renamed file is found by its content, and reading continues. In a replaced file,
-    reading continues after the newest known record, or begins again if it holds no such record.
+    reading continues after the newest known record, or begins again if there is no such record.
     """
 
     in_order_of_arrival = True

@@ -13,7 +13,7 @@ from aemon.sources.csv.places import Place
 Times = npt.NDArray[np.datetime64]
 
 GENERIC_NAMES = frozenset({"value", "values", "val", "v", "y", "reading", "measurement", "wert"})
-"""Names of columns that get the name of their file instead."""
+"""A column with one of these names gets the name of its file."""
 
 _INSTANT = np.timedelta64(1, "us")
 ENDINGS = (".gz", ".bz2", ".xz", ".zip", ".csv", ".txt")

@@ -27,7 +27,7 @@ from aemon.sources.source import Fetched
 from aemon.sources.time_writing import Writing, dates_alone, writing_of
 
 MOST_LOOKED_BACK = 20
-"""Number of files, the last in name order, with a newest record to read at the first look."""
+"""At the first look, the newest record of this many files is read, from the last file on."""
 
 
 class ParquetFiles:
