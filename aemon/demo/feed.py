@@ -172,7 +172,7 @@ def _parser() -> argparse.ArgumentParser:
         help="seconds until the first planted fault (default %(default)s)",
     )
     parser.add_argument("--pumps", type=int, default=len(PUMPS), help="(default %(default)s)")
-    parser.add_argument("--past", type=float, default=0, help="begin so many seconds ago")
+    parser.add_argument("--past", type=float, default=0, help="begin this many seconds ago")
     outputs = parser.add_mutually_exclusive_group()
     outputs.add_argument("--publish", type=int, metavar="PORT", help="of an MQTT broker here")
     outputs.add_argument("--expose", type=int, metavar="PORT", help="serve metrics to Prometheus")

@@ -49,7 +49,8 @@ class Processes:
         """Wait for a condition while all processes run.
 
         Raises:
-            DemoFailedError: a process ended by itself, or it takes too long; `what` says what for.
+            DemoFailedError: a process ended by itself, or the wait is too long; `what` names the
+                condition for the message.
         """
         deadline = time.monotonic() + _START_SECONDS
         while not done():

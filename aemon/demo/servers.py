@@ -15,7 +15,7 @@ from aemon.errors import ExitCode, PermanentError
 
 _LOOPBACK = "127.0.0.1"
 _NOT_ON_PATH = ("/usr/sbin", "/usr/local/sbin")
-"""Where Debian has mosquitto; the PATH of users other than root lacks these folders."""
+"""Where Debian has mosquitto; the PATH of ordinary users lacks these folders."""
 
 _PACKAGES: Final = {DemoSource.MQTT: "mosquitto", DemoSource.PROMETHEUS: "prometheus"}
 """The program of a server, and Debian's package of the same name."""
@@ -133,10 +133,10 @@ def prepare_server(files: DemoFiles) -> Server | None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of this machine that nothing uses, different ones.
+    """Return `count` different free ports of this machine.
 
     Raises:
-        OSError: there are not so many.
+        OSError: there are fewer free ports.
     """
     probes = [socket.socket() for _ in range(count)]
     try:

@@ -1,4 +1,4 @@
-"""One CSV file, open for reading: its header, its records, the places between them."""
+"""An open CSV file: its header, its records, and the places between the records."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from aemon.sources.csv.header import (
     MARK,
     MOST_LINES_BELOW,
     Header,
-    Wanted,
+    HeaderSearch,
     after_mark,
     find_header,
     has_gaps,
@@ -26,17 +26,17 @@ from aemon.sources.csv.lines import Line, join_lines, read_lines, single_blanks
 from aemon.sources.csv.places import Place
 from aemon.sources.file_systems.opening import FilePath
 
-MOST_COLUMNS = 10_000  # more take minutes to read, and hours to learn from
+MOST_COLUMNS = 10_000  # more columns take minutes to read and hours of training
 BLANKS = "blanks"
-"""The separator that is any run of blanks and tabs."""
+"""The name of the separator that is any run of blanks and tabs."""
 
 
 SEPARATORS = {",": "','", ";": "';'", "\t": '"\\t"', "|": "'|'", " ": BLANKS}
-"""The usual ones, and how the configuration names them."""
+"""The usual separators, each with its notation in the configuration."""
 
 
 class Dialect(NamedTuple):
-    """What the configuration says of how files are written."""
+    """The configured format of the files; None: found from the file."""
 
     separator: str
     own_separator: bool = False
@@ -45,21 +45,21 @@ class Dialect(NamedTuple):
 
 
 class CsvText:
-    """One open file.
+    """An open CSV file.
 
     Args:
-        path: of the file, for messages.
-        file: its bytes, unpacked.
-        dialect: how it is written.
-        columns: those of the roles; that of the time first.
-        complete: nothing is written to it any more: a last line without an end is one, too.
+        path: path of the file, for messages.
+        file: the bytes of the file, unpacked.
+        dialect: the configured format.
+        columns: the columns of the roles; the column of the time first.
+        complete: the file no longer grows: a last line without a line end is a line, too.
 
     Attributes:
-        file: its bytes.
+        file: the bytes of the file.
         header: the first header; None while it is not complete.
 
     Raises:
-        SourceConfigError: it has too many columns.
+        SourceConfigError: the file has too many columns.
     """
 
     def __init__(
@@ -76,13 +76,13 @@ class CsvText:
         self._complete = complete
         self._blanks = dialect.separator == BLANKS
         separator = " " if self._blanks else dialect.separator
-        self._wanted = Wanted(columns, separator, dialect.own_separator, dialect.header_line)
+        self._search = HeaderSearch(columns, separator, dialect.own_separator, dialect.header_line)
         file.seek(0)
         self._encoding = find_encoding(file.read(HEAD_BYTES), dialect.encoding)
-        self.header = find_header(self._whole_lines(0, separator), self._wanted)
+        self.header = find_header(self._whole_lines(0, separator), self._search)
         if separator == " " and not self._blanks and self.header and has_gaps(self.header):
-            self._blanks = True  # names stand below each other: no empty fields
-            self.header = find_header(self._whole_lines(0, separator), self._wanted)
+            self._blanks = True  # aligned names: a gap between two names is not an empty field
+            self.header = find_header(self._whole_lines(0, separator), self._search)
         if separator == " " and self.header is not None and self.header.columns[0] == MARK:
             lines = self._whole_lines(self.header.start, separator)
             self.header = after_mark(self.header, next(lines), next(lines, None))
@@ -96,16 +96,16 @@ class CsvText:
     def records(self, start: Place | None = None) -> Iterator[tuple[Header, Line]]:
         """Yield the records after a place, each with the header in force; None: from the first.
 
-        Blank lines, remarks and repeated headers are none.
+        Blank lines, remarks, repeated headers and lines of units are skipped.
 
         Raises:
-            SourceConfigError: the first line is a header that cannot be read; further down, such a
-                line is the end.
+            SourceConfigError: a header that cannot be read comes before the first record. After a
+                record, such a header ends the reading without an error.
         """
         if self.header is None:
             return
-        force = self.header if start is None else self._in_force(start)
-        time = self._wanted.columns[0]
+        force = self.header if start is None else self._header_at(start)
+        time = self._search.columns[0]
         below = MOST_LINES_BELOW if start is None else 0
         begin, number = (force.end, force.last) if start is None else (start.bytes, start.lines)
 
@@ -118,12 +118,12 @@ class CsvText:
             text = line.text
             if has_names(text):
                 try:
-                    found = next_header(line, force, self._wanted)
+                    found = next_header(line, force, self._search)
                 except SourceConfigError as error:
                     if not first:
-                        return  # the records above it come first
-                    told = f"{self._path}: {error.message}"
-                    raise SourceConfigError(told, todo=error.todo) from None
+                        return  # the records above this line are returned first
+                    message = f"{self._path}: {error.message}"
+                    raise SourceConfigError(message, todo=error.todo) from None
                 if found is not None:
                     force, below, has_names = found, MOST_LINES_BELOW, names_pattern(found)
                     continue
@@ -136,22 +136,23 @@ class CsvText:
             yield force, line
 
     def names_elsewhere(self) -> Header | None:
-        """Return the line that holds the roles' columns with another separator; None if none does."""
+        """Return a line with the roles' columns, with any separator, as a header; else None."""
         for separator in SEPARATORS:
-            wanted = self._wanted._replace(separator=separator, own_separator=True, line=None)
-            found = find_header(self._whole_lines(0, separator), wanted)
-            if found is not None and set(wanted.columns) <= set(found.columns):
+            search = self._search._replace(separator=separator, own_separator=True, line=None)
+            found = find_header(self._whole_lines(0, separator), search)
+            if found is not None and set(search.columns) <= set(found.columns):
                 return found
         return None
 
     def ends(self, count: int) -> list[tuple[Header, Line]]:
-        """Return about `count` of the first records and of the last."""
+        """Return the first `count` and about the last `count` records, each with its header."""
         first = [*islice(self.records(), count)]
         size = self.file.seek(0, 2)
         if not first or size <= 2 * HEAD_BYTES:
             return [*first, *deque(self.records(), maxlen=count)]
-        lines = islice(self._lines(size - HEAD_BYTES - size % 4, 0), 1, None)  # a whole one on
-        header, time = first[-1][0], self._wanted.columns[0]
+        lines = self._lines(size - HEAD_BYTES - size % 4, 0)
+        next(lines, None)  # the first line may be only the end of a line
+        header, time = first[-1][0], self._search.columns[0]
         last = deque((line for line in lines if is_record(line.text, header, time)), maxlen=count)
         return [*first, *((header, line) for line in last)]
 
@@ -160,12 +161,12 @@ class CsvText:
         return map(single_blanks, lines) if self._blanks else lines
 
     def _whole_lines(self, begin: int, separator: str) -> Iterator[Line]:
-        """Return lines that may be headers: a name may hold a line break."""
+        """Return the lines that may be headers, joined where a name holds a line break."""
         lines = self._lines(begin, 0)
         return join_lines(lines, separator, lambda _text: False, complete=True)
 
-    def _in_force(self, start: Place) -> Header:
-        """Return the header that is in force at a place: noted there, or looked for above it."""
+    def _header_at(self, start: Place) -> Header:
+        """Return the header in force at a place: kept with the place, or found above."""
         if self.header is None or start.header == self.header.start:
             assert self.header is not None  # noqa: S101 -- a place lies behind a header
             return self.header
@@ -173,7 +174,7 @@ class CsvText:
         if start.header >= 0:
             line = next(self._whole_lines(start.header, force.separator), None)
             return (header_like(line, force) if line is not None else None) or force
-        for header, line in self.records():  # of an older version, which noted none
+        for header, line in self.records():  # a place of an older version keeps no header
             if line.start >= start.bytes:
                 break
             force = header

@@ -1,31 +1,31 @@
-"""Bytes of a file as lines of UTF-8, whatever encoding and line ends it has."""
+"""The bytes of a file as lines of UTF-8, for every encoding and line end."""
 
 import codecs
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 HEAD_BYTES = 1 << 16
-"""So much of a file tells its encoding and its line ends."""
+"""Bytes at the beginning of a file that show its encoding and its line ends."""
 
 FALLBACK = "cp1252"
-"""What a line is read as that is no UTF-8, where the configuration names no encoding."""
+"""The encoding of a line that is not UTF-8, if the configuration names no encoding."""
 
-MOST_LINE_BYTES = 1 << 24  # of one line; a longer one is set aside
+MOST_LINE_BYTES = 1 << 24  # of one line; a longer line is replaced by `TOO_LONG`
 TOO_LONG = b"(a line of more than 16 MB)"
 _BLOCK_BYTES = 1 << 20
 _BYTE_ORDER_MARK = "\ufeff".encode()
-_MARKS = {  # a longer mark before the one it begins with
+_MARKS = {  # a longer mark before a shorter mark that it begins with
     codecs.BOM_UTF32_LE: "utf-32-le",
     codecs.BOM_UTF32_BE: "utf-32-be",
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
     codecs.BOM_UTF8: "utf-8",
 }
-_FEW_BYTES = 4  # too few to tell UTF-16 without its mark
+_FEW_BYTES = 4  # fewer bytes do not show UTF-16 without its mark
 
 
 class Encoding(NamedTuple):
-    """How a file's text is written; `named` by the configuration, else found."""
+    """The encoding and the line end of a file; `named`: the configuration gives the encoding."""
 
     name: str
     ending: bytes
@@ -48,7 +48,7 @@ def find_encoding(head: bytes, named: str | None) -> Encoding:
 
 
 def _without_mark(head: bytes) -> str:
-    """Tell UTF-16 by its zero bytes: every other one, for most text."""
+    """Return UTF-16 if most bytes at even or at odd places are zero; else UTF-8."""
     even, odd = head[::2], head[1::2]
     if len(head) >= _FEW_BYTES and not (0 in even and 0 in odd):
         if odd.count(0) * 2 > len(odd):
@@ -59,9 +59,9 @@ def _without_mark(head: bytes) -> str:
 
 
 def raw_lines(file: BinaryIO, encoding: Encoding) -> Iterator[tuple[bytes, int]]:
-    """Yield the lines from where the file stands, with their ends, and their length in the file.
+    """Yield each line from the current place, with its line end, and its length in bytes.
 
-    The last may have no end. A line that is too long for memory is `TOO_LONG` instead.
+    The last line may have no line end. A line above `MOST_LINE_BYTES` is replaced by `TOO_LONG`.
     """
     if encoding.ending != b"\n":
         yield from _split(file, encoding)
@@ -88,7 +88,7 @@ def _split(file: BinaryIO, encoding: Encoding) -> Iterator[tuple[bytes, int]]:
             begin, dropped = found + len(ending), 0
         rest = rest[begin:]
         if len(rest) > MOST_LINE_BYTES:
-            kept = len(rest) % len(ending) + len(ending)  # an end may have begun
+            kept = len(rest) % len(ending) + len(ending)  # a line end may begin here
             dropped += len(rest) - kept
             rest = rest[-kept:]
     if rest:
@@ -96,7 +96,7 @@ def _split(file: BinaryIO, encoding: Encoding) -> Iterator[tuple[bytes, int]]:
 
 
 def _place_of(text: bytes, ending: bytes, unit: int, begin: int = 0) -> int:
-    """Return where a line end is, among characters of `unit` bytes; -1 where none is."""
+    """Return the place of the next line end, in whole characters of `unit` bytes; -1: none."""
     found = text.find(ending, begin)
     while found >= 0 and (found - begin) % unit:
         found = text.find(ending, found + 1)
@@ -104,7 +104,7 @@ def _place_of(text: bytes, ending: bytes, unit: int, begin: int = 0) -> int:
 
 
 def as_utf8(raw: bytes, encoding: Encoding) -> tuple[bytes, bool]:
-    """Return a line as UTF-8 without its end, and whether it was not what its encoding says."""
+    """Return a line as UTF-8 without its end, and whether its bytes did not fit its encoding."""
     foreign = False
     if encoding.name == "utf-8":
         text = raw
@@ -113,8 +113,8 @@ def as_utf8(raw: bytes, encoding: Encoding) -> tuple[bytes, bool]:
                 raw.decode()
             except UnicodeDecodeError:
                 foreign = True
-                wanted = "utf-8" if encoding.named else FALLBACK
-                text = raw.decode(wanted, errors="replace").encode()
+                name = "utf-8" if encoding.named else FALLBACK
+                text = raw.decode(name, errors="replace").encode()
     else:
         decoded = raw.decode(encoding.name, errors="replace")
         foreign = "\ufffd" in decoded

@@ -1,4 +1,4 @@
-"""Which files a path means: one, those of a folder, or those that fit a pattern."""
+"""The files that a path names: one file, the files of a folder, or the matches of a pattern."""
 
 import os
 from collections.abc import Iterable
@@ -13,18 +13,18 @@ from aemon.sources.file_systems.remote_path import RemotePath
 from aemon.sources.file_systems.system import CREDENTIALS
 
 ENDINGS = (".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zip")
-"""Which files of a folder are read, in capitals or not; a pattern may name others."""
+"""Endings, in any case, of the files read in a folder; a pattern may name other files."""
 
 PERMIT = "let the user that aemon runs as list and enter the folder, and read its files"
 _MAGIC = frozenset("*?[")
-_STAYS = "it may still come; a relative path starts at the folder aemon was started in"
+_STAYS = "it may still be written; a relative path starts at the folder aemon was started in"
 _MOST_NAMES = 5
 
 
 class Files(NamedTuple):
-    """The files that are read by name, in the order of their names: the path below `base`.
+    """The files to read, in the order of their names; a name is the path below `base`.
 
-    `closed` are folders that fit the pattern and may not be listed or entered.
+    `closed` are folders that fit the pattern but that aemon may not list or enter.
     """
 
     base: FilePath
@@ -33,7 +33,7 @@ class Files(NamedTuple):
 
     @property
     def warning(self) -> str:
-        """Return which folders are passed over; empty if none is."""
+        """A message that names the closed folders; empty if there are none."""
         if not self.closed:
             return ""
         count = "a folder" if len(self.closed) == 1 else f"{len(self.closed)} folders"
@@ -41,13 +41,14 @@ class Files(NamedTuple):
 
 
 def find_files(path: FilePath, endings: tuple[str, ...] = ENDINGS) -> Files:
-    """Return the files that a path means: one, those of a folder, or those that fit a pattern.
+    """Return the file, the files of the folder, or the matches of the pattern that a path names.
 
-    Of a folder those are read that have one of the `endings`.
+    In a folder, only the files with one of the `endings` are read. An empty folder is no error.
 
     Raises:
-        SourceError: there is none, a folder holds files and none of them is read, or it may not be
-            listed or entered.
+        SourceError: there is no such file or folder, no file fits the pattern, a folder holds
+            files but none to read, or aemon may not list or enter a folder.
+        SourceConfigError: the path is a pipe, device or socket.
     """
     try:
         found = files_of(path, endings)
@@ -67,48 +68,49 @@ def find_files(path: FilePath, endings: tuple[str, ...] = ENDINGS) -> Files:
     count = f"{len(beside)} file{'' if len(beside) == 1 else 's'}"
     raise SourceError(
         f"{path} holds {count}, and none is read: {listed(beside, found.base)}",
-        todo=f"files that end in {endings[0]} are; a pattern says which others: path: {pattern}",
+        todo=f"files that end in {endings[0]} are read; a pattern names others: path: {pattern}",
     )
 
 
 def files_of(path: FilePath, endings: tuple[str, ...] = ENDINGS) -> Files:
-    """Return the files that a path means, without an error where a folder has none to read.
+    """Return the files that a path names; a folder without a file to read is no error.
 
     Raises:
-        SourceError: there is no such file or folder, and no file fits the pattern.
-        OSError: a folder may not be listed or entered.
+        SourceError: there is no such file or folder, or no file fits the pattern.
+        SourceConfigError: the path is a pipe, device or socket.
+        OSError: aemon may not list or enter a folder.
     """
-    there = path.now() if isinstance(path, RemotePath) else path
-    there = there if there.exists() else there.expanduser()
-    if there.is_dir():
-        own = (one for one in in_order(there.iterdir()) if _ends_in(one, endings))
-        return Files(there, {one.name: one for one in own})
-    if there.exists():
-        check_plain(there)
-        return Files(there.parent, {there.name: there})
-    plain = next((n for n, part in enumerate(there.parts) if _MAGIC & set(part)), None)
+    current = path.now() if isinstance(path, RemotePath) else path
+    current = current if current.exists() else current.expanduser()
+    if current.is_dir():
+        own = (one for one in in_order(current.iterdir()) if _ends_in(one, endings))
+        return Files(current, {one.name: one for one in own})
+    if current.exists():
+        check_plain(current)
+        return Files(current.parent, {current.name: current})
+    plain = next((n for n, part in enumerate(current.parts) if _MAGIC & set(part)), None)
     if plain is None:
-        raise SourceError(f"{there}: no such file or folder", todo=_STAYS)
-    base, pattern = there, "/".join(there.parts[plain:])
-    for _ in there.parts[plain:]:
+        raise SourceError(f"{current}: no such file or folder", todo=_STAYS)
+    base, pattern = current, "/".join(current.parts[plain:])
+    for _ in current.parts[plain:]:
         base = base.parent
     found = in_order(one for one in base.glob(pattern) if _is_file(one))
     closed = _closed_folders(base, Path(pattern)) if isinstance(base, Path) else ()
     if not found and closed:
         raise PermissionError(EACCES, os.strerror(EACCES), str(closed[0]))
     if not found:
-        raise SourceError(f"{there}: no file fits this pattern", todo=_STAYS)
+        raise SourceError(f"{current}: no file fits this pattern", todo=_STAYS)
     return Files(base, {below(one, base): one for one in found}, closed)
 
 
 def _closed_folders(base: Path, pattern: Path) -> tuple[Path, ...]:
-    """Return the folders on the way of a pattern that may not be entered or, if need be, listed."""
+    """Return the folders along a pattern that aemon may not enter, or not list if it must."""
     closed = set()
     for count, part in enumerate(pattern.parts):
-        way = Path(*pattern.parts[:count])
-        wanted = os.X_OK | (os.R_OK if _MAGIC & set(part) else 0)
-        there = base.glob(str(way)) if count else (base,)
-        closed |= {one for one in there if os.path.isdir(one) and not _permits(one, wanted)}  # noqa: PTH112 -- it does not raise
+        above = Path(*pattern.parts[:count])
+        rights = os.X_OK | (os.R_OK if _MAGIC & set(part) else 0)
+        folders = base.glob(str(above)) if count else (base,)
+        closed |= {one for one in folders if os.path.isdir(one) and not _permits(one, rights)}  # noqa: PTH112 -- it does not raise
     return tuple(sorted(closed))
 
 
@@ -118,43 +120,43 @@ def in_order(paths: Iterable[FilePath]) -> list[FilePath]:
 
 
 def _is_file(path: FilePath) -> bool:
-    """Return whether it is a file; of one that may not be looked at, False."""
+    """Return whether a path is a file; False if aemon may not look at it."""
     return os.path.isfile(path) if isinstance(path, Path) else path.is_file()  # noqa: PTH113 -- it does not raise
 
 
-def _permits(path: FilePath, wanted: int) -> bool:
+def _permits(path: FilePath, rights: int) -> bool:
     return not isinstance(path, Path) or os.access(
-        path, wanted, effective_ids=os.access in os.supports_effective_ids
+        path, rights, effective_ids=os.access in os.supports_effective_ids
     )
 
 
 def check_plain(path: FilePath) -> None:
-    """Refuse a pipe, device or socket: reading one may never end, and takes the records away.
+    """Refuse a pipe, device or socket: reading it may never end, and removes the records.
 
     Raises:
-        SourceConfigError: it is one.
-        OSError: it is not there.
+        SourceConfigError: the path is a pipe, device or socket.
+        OSError: the path does not exist.
     """
     if isinstance(path, Path) and (why := why_not_plain(path)):
         raise SourceConfigError(
-            f"{path}: {why}", todo="let the records be written to a file, and name that"
+            f"{path}: {why}", todo="write the records to a file, and set path to that file"
         )
 
 
 def files_beside(files: Files, endings: tuple[str, ...] = ENDINGS) -> list[FilePath]:
-    """Return the files beside those that are read, and such as they in folders below them."""
+    """Return other files in the folders of the read files, and files with `endings` below."""
     folders = in_order({path.parent for path in files.read.values()} | {files.base})
-    # A bucket may hold millions of files below a folder: there only the folders themselves are.
+    # Below a folder of a bucket there may be millions of files: only the folders are listed.
     everything = files.base.glob("*/**/*") if isinstance(files.base, Path) else ()
     deep = (one for one in in_order(everything) if _permits(one, os.F_OK))
     deeper = (one for one in deep if _ends_in(one, endings))
     known = [folder for folder in folders if _permits(folder, os.R_OK | os.X_OK)]
-    there = dict.fromkeys(
+    paths = dict.fromkeys(
         [*(one for folder in known for one in in_order(folder.iterdir())), *deeper]
     )
     taken = set(files.read.values())
     return [
-        one for one in there if one not in taken and not one.name.startswith(".") and one.is_file()
+        one for one in paths if one not in taken and not one.name.startswith(".") and one.is_file()
     ]
 
 
@@ -163,7 +165,7 @@ def _ends_in(path: FilePath, endings: tuple[str, ...]) -> bool:
 
 
 def was_rotated(path: FilePath, read: Iterable[FilePath]) -> bool:
-    """Return whether a file has the name of one that is read, and something behind it.
+    """Return whether the name of a file is the name of a read file with a suffix.
 
     >>> was_rotated(Path("a.csv.1"), [Path("a.csv")])
     True
@@ -172,6 +174,6 @@ def was_rotated(path: FilePath, read: Iterable[FilePath]) -> bool:
 
 
 def listed(paths: Iterable[FilePath], base: FilePath) -> str:
-    """Return the first names below a folder, as a message tells them."""
+    """Return the first names below a folder as a list for a message."""
     names = [below(path, base) for path in paths]
     return ", ".join(names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")

@@ -1,4 +1,4 @@
-"""A first configuration for CSV files: separator, header and roles, by the beginning of one."""
+"""A first configuration for CSV files: separator, header and roles, from one file's beginning."""
 
 import csv
 from collections import Counter
@@ -14,15 +14,15 @@ from aemon.sources.file_systems.opening import FilePath
 from aemon.sources.guesses import SAMPLE, Guesses, guess_of_files
 
 _SEPARATORS = (",", ";", "\t", "|")
-_LOOKED_AT = 200  # lines that tell the separator and the header
+_LOOKED_AT = 200  # lines that show the separator and the header
 
 
 def guess_files(path: FilePath) -> Guesses:
     """Return a monitor for a file, a folder or a pattern.
 
     Raises:
-        SourceError: there is none, or it cannot be read.
-        SourceConfigError: it is no table with a column of times.
+        SourceError: there is no file, or the first file cannot be read.
+        SourceConfigError: the first file is not a table with a column of times.
     """
     files = find_files(path)
     first = next(iter(files.read.values()))
@@ -47,10 +47,10 @@ def _first_lines(path: FilePath) -> list[str]:
 
 
 def _table_in(lines: list[str], path: FilePath) -> tuple[str, int]:
-    """Return the separator, and the place of the line with the names.
+    """Return the separator, and the index of the line with the column names.
 
     Raises:
-        SourceConfigError: no separator makes a table of the lines.
+        SourceConfigError: no separator divides the lines into fields.
     """
     best: tuple[int, str, int] | None = None
     for separator in _SEPARATORS:
@@ -65,7 +65,7 @@ def _table_in(lines: list[str], path: FilePath) -> tuple[str, int]:
     if best is None:
         raise SourceConfigError(
             f"{path}: none of , ; | and tab separates its fields",
-            todo="write the source by hand: `aemon init` shows all keys; separator: blanks is one",
+            todo="write the source by hand: `aemon init` shows all keys, such as separator: blanks",
         )
     return best[1], best[2]
 

@@ -1,4 +1,4 @@
-"""The line of column names: where it is, and whether another one follows among the records."""
+"""The line of column names: its place, and further headers among the records."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -9,29 +9,29 @@ from aemon.errors import SourceConfigError
 from aemon.sources.csv.lines import Line, split
 
 MOST_LINES_ABOVE = 100
-"""So many lines may stand above the column names."""
+"""Number of lines that may stand above the column names."""
 
 MOST_LINES_BELOW = 5
-"""So many lines of units and the like may stand between the names and the first record."""
+"""Most lines with units and the like between the names and the first record."""
 
 KNOWN_SHARE = 0.5
-"""A line with so many of the names in force is another header, whatever else is in it."""
+"""A line with this share of the names in force is a header, whatever its other fields hold."""
 
 MARK = "#"
-"""What may stand before names, and may be a name: the lines below tell."""
+"""The mark before the names, or the first name: the number of fields below decides."""
 
 NO_NAME = "column_{}"
-"""What the column at a place is called that has no name."""
+"""The name that a column without a name gets; columns are counted from 1."""
 
 _SEPARATOR_LINE = re.compile(rb'^"?sep=([!#-~]|\t)"?$', re.IGNORECASE)
 _DIGIT = re.compile(r"\d")
 
 
 class Header(NamedTuple):
-    """The column names in force, and how the lines below them are split.
+    """The column names in force, and the separator of the lines below them.
 
-    `named` is how many columns there are up to the last that has a name; `start` and `end` are
-    bytes of the file; `line` is the number of its line, `last` where that ends.
+    `named` is the number of columns up to the last column with a name; `start` and `end` are
+    bytes of the file; `line` and `last` are the numbers of the header's first and last line.
     """
 
     columns: tuple[str, ...]
@@ -43,53 +43,55 @@ class Header(NamedTuple):
     last: int
 
 
-class Wanted(NamedTuple):
-    """What a header is found by: the roles' columns, that of the time first; or its line."""
+class HeaderSearch(NamedTuple):
+    """What identifies the header: the roles' columns, the time's column first; or the line."""
 
     columns: tuple[str, ...]
     separator: str
-    own_separator: bool  # the configuration names it: a file's own word does not count
+    own_separator: bool  # the configuration names the separator: a line `sep=;` is ignored
     line: int | None = None
 
 
-def find_header(lines: Iterable[Line], wanted: Wanted) -> Header | None:
-    """Return the first line that holds the roles' columns, or else the first of all.
+def find_header(lines: Iterable[Line], search: HeaderSearch) -> Header | None:
+    """Return the header from the first line that holds the roles' columns, else the first line.
 
-    Lines above it are no part of the table. A header may stand behind a `#`. None where no line
-    is complete.
+    Lines above the header are not part of the table. A `#` may stand before the names.
+
+    Returns:
+        None if there is no complete line that can be split.
     """
-    separator = wanted.separator
+    separator = search.separator
     first: Header | None = None
     commented: Header | None = None
-    for line in islice(lines, None if wanted.line else MOST_LINES_ABOVE):
-        said = _SEPARATOR_LINE.match(line.text.strip(b" "))
-        if said is not None:
-            separator = separator if wanted.own_separator else said[1].decode()
+    for line in islice(lines, None if search.line else MOST_LINES_ABOVE):
+        named = _SEPARATOR_LINE.match(line.text.strip(b" "))
+        if named is not None:
+            separator = separator if search.own_separator else named[1].decode()
             continue
-        if wanted.line is not None:
-            if line.number < wanted.line:
+        if search.line is not None:
+            if line.number < search.line:
                 continue
             return header_of(line, separator)
         header = header_of(line, separator)
         if header is None:
             continue
-        if set(wanted.columns) <= set(header.columns):
+        if set(search.columns) <= set(header.columns):
             return header
         first = first or header
         if line.text.startswith(b"#"):
             bare = header_of(_bare(line), separator)
-            if bare is not None and set(wanted.columns) <= set(bare.columns):
+            if bare is not None and set(search.columns) <= set(bare.columns):
                 commented = commented or bare
     return commented or first
 
 
 def after_mark(header: Header, line: Line, following: Line | None) -> Header:
-    """Return a header of blanks without the `#` before it, where the records have one field less.
+    """Return a header of blanks without its first `#` if the records have one field less.
 
     Args:
         header: the header.
-        line: the line that it was made of.
-        following: the line behind it; None where there is none yet.
+        line: the line of the header.
+        following: the next line; None if there is none yet.
     """
     bare = header_of(_bare(line), header.separator)
     fields = split(following.text, header.separator) if following is not None else None
@@ -99,7 +101,7 @@ def after_mark(header: Header, line: Line, following: Line | None) -> Header:
 
 
 def header_like(line: Line, header: Header) -> Header | None:
-    """Return a line read as column names, spelt and marked as an earlier header is."""
+    """Return a line as a header, spelt as an earlier header; None: the line cannot be split."""
     is_marked = line.text.startswith(b"#") and not header.columns[0].startswith(MARK)
     found = header_of(_bare(line) if is_marked else line, header.separator)
     if found is None:
@@ -114,7 +116,7 @@ def _bare(line: Line) -> Line:
 
 
 def header_of(line: Line, separator: str) -> Header | None:
-    """Return a line read as column names; those without a name get one. None: not to be split."""
+    """Return a line as a header, with names for all columns; None: the line cannot be split."""
     fields = split(line.text, separator)
     if fields is None:
         return None
@@ -131,7 +133,7 @@ def has_gaps(header: Header) -> bool:
 
 
 def names_pattern(header: Header) -> Callable[[bytes], object]:
-    """Return a quick test whether a line may be another header: one of the names is a field."""
+    """Return a quick test for lines that may be a header: a field holds one of the names."""
     names = sorted({re.escape(name.encode()) for name in header.columns[: header.named]})
     fence = re.escape(header.separator.encode())
     return re.compile(
@@ -140,11 +142,12 @@ def names_pattern(header: Header) -> Callable[[bytes], object]:
     ).match
 
 
-def next_header(line: Line, header: Header, wanted: Wanted) -> Header | None:
-    """Return the header that a line among the records is; None where it is none.
+def next_header(line: Line, header: Header, search: HeaderSearch) -> Header | None:
+    """Return a line among the records as a new header; None for any other line.
 
     Raises:
-        SourceConfigError: it is one without the roles' columns; what is below it cannot be read.
+        SourceConfigError: a header lacks a role's column or has a name twice; the records below it
+            cannot be read.
     """
     found = header_like(line, header)
     if found is None:
@@ -152,22 +155,22 @@ def next_header(line: Line, header: Header, wanted: Wanted) -> Header | None:
     columns = found.columns
     known = len(set(columns) & set(header.columns))
     is_known = known >= KNOWN_SHARE * header.named
-    if set(wanted.columns) <= set(columns) and len(set(columns)) == len(columns):
-        place = header.columns.index(wanted.columns[0])
+    if set(search.columns) <= set(columns) and len(set(columns)) == len(columns):
+        place = header.columns.index(search.columns[0])
         cell = columns[place] if place < len(columns) else ""
         return found if is_known or not _DIGIT.search(cell) else None
     if is_known and known > 1:
-        lacking = [name for name in wanted.columns if name not in columns]
-        told = f"without {', '.join(map(repr, lacking))}" if lacking else "with a name twice"
+        missing = [name for name in search.columns if name not in columns]
+        reason = f"without {', '.join(map(repr, missing))}" if missing else "with a name twice"
         raise SourceConfigError(
-            f"line {line.number} is another header, {told}: {', '.join(columns)}",
+            f"line {line.number} is a new header, {reason}: {', '.join(columns)}",
             todo="write the records below it into a file of their own, or correct the header",
         )
     return None
 
 
 def is_record(text: bytes, header: Header, time: str) -> bool:
-    """Return whether a line has a record's fields, and a digit where its time is."""
+    """Return whether a line has the fields of a record, and a digit in the field of the time."""
     fields = split(text, header.separator)
     if fields is None or not header.named <= len(fields) <= len(header.columns):
         return False
@@ -175,12 +178,12 @@ def is_record(text: bytes, header: Header, time: str) -> bool:
 
 
 def is_remark(text: bytes, header: Header, time: str) -> bool:
-    """Return whether a line that begins with `#` is a remark rather than a record."""
+    """Return whether a line that begins with `#` is a remark and not a record."""
     return header.columns[0] in (time, NO_NAME.format(1)) or not is_record(text, header, time)
 
 
 def is_below_names(text: bytes, header: Header, time: str) -> bool:
-    """Return whether a line is one of units and the like: no time, and no number anywhere."""
+    """Return whether a line holds units or similar text: no time, and no number in any field."""
     fields = split(text, header.separator)
     if fields is None:
         return False

@@ -1,4 +1,4 @@
-"""One file for each tag: records are made of the values that all files have at one time."""
+"""CSV files with one tag each: a record holds the values of all files at one time."""
 
 import time
 from collections.abc import Iterator
@@ -29,17 +29,17 @@ from aemon.sources.plausible_times import BELIEVED_AHEAD
 from aemon.sources.source import Fetched
 
 JOINED_KEY = "file:time"
-"""The key's column: a record is known by its time."""
+"""The column of the key: the time identifies a record."""
 
 SPARSE = 0.6
-"""Records that hold a smaller share of the tags are said to."""
+"""A warning is given if records hold on average less than this share of the tags."""
 
 
 class JoinedFiles(CsvFiles):
-    """CSV files with a tag each, joined by their time.
+    """CSV files with one tag each, joined by time.
 
-    A record is complete once every file has come to its time, or once a file that lags was waited
-    for long enough; then it is handed over, and values that come later are counted and left. The
+    A record is complete once every file has reached its time, or once `join_wait` for lagging
+    files is over. A complete record is handed over; its later values are counted and left out. The
     watermark is the time of the last record, so that files may be renamed or replaced.
     """
 
@@ -53,25 +53,25 @@ class JoinedFiles(CsvFiles):
 
     @property
     def roles(self) -> Roles:
-        """Which columns identify a record."""
+        """The columns that identify a record."""
         return replace(self._tables.roles, key=JOINED_KEY)
 
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
-        """At most `limit` records after a watermark, oldest first; None reads from the beginning."""
+        """Return at most `limit` records after a watermark, oldest first; None: from the first."""
         self._learn_writing(after)
         since = naive_utc(after.event_time) if after is not None and after.event_time else None
-        goes_on = since is not None and since == self._handed_over
+        continues = since is not None and since == self._handed_over
         files = find_files(self._path)
         read = Reading(warnings=[files.warning])
         values = self._named(
             {
-                scan.name: scan.values(since, limit, goes_on=goes_on)
+                scan.name: scan.values(since, limit, continues=continues)
                 for scan in self._scans(files, read)
             }
         )
         table, waited_for = self._complete(files, values)
         ready = table.iloc[:limit]
-        read.warnings += self._told(values, waited_for)
+        read.warnings += self._warnings(values, waited_for)
         if after is None:
             read.warnings.append(_sparse(ready))
         self._handed_over = since if ready.empty else ready.index[-1].to_datetime64()
@@ -81,7 +81,7 @@ class JoinedFiles(CsvFiles):
         return replace(found, more=more, waiting=sum(one.ahead for one in values.values()))
 
     def newest(self, until: Watermark | None, limit: int) -> Fetched:
-        """The newest `limit` records up to a watermark (None: up to now), oldest first."""
+        """Return the newest `limit` records up to a watermark (None: up to now), oldest first."""
         self._learn_writing(until)
         files = find_files(self._path)
         read = Reading(warnings=[files.warning])
@@ -94,18 +94,18 @@ class JoinedFiles(CsvFiles):
         return replace(found, watermark=until or found.watermark)
 
     def count(self, limit: int) -> int:
-        """How many records there are in all, counted no further than `limit`."""
+        """Return how many complete records the files hold; stop counting at `limit`."""
         return len(self.fetch(None, limit).table)
 
     def check_apart(self) -> None:
-        """Do nothing: each file is a column of its own."""
+        """Do nothing: each file gives columns of its own."""
 
     def describe(self) -> str:
-        """The folder or pattern."""
+        """Return the kind, the path and how files are joined, without secrets."""
         return f"{super().describe()}, joined by time"
 
     def _scans(self, files: Files, read: Reading) -> Iterator[TagScan]:
-        """Yield every file, open."""
+        """Yield a scan of each open file."""
         latest = naive_utc(self._clock() + BELIEVED_AHEAD)
         for name, path in files.read.items():
             with self._open(path, read, alone=len(files.read) == 1) as text:
@@ -116,10 +116,10 @@ class JoinedFiles(CsvFiles):
                     )  # fmt: skip
 
     def _named(self, values: dict[str, Values]) -> dict[str, Values]:
-        """Return the values of each file with the names that its columns have in records.
+        """Return the values of each file with its columns renamed for records.
 
         Raises:
-            SourceConfigError: two files give columns of one name.
+            SourceConfigError: two files give columns of the same name.
         """
         names = column_names({name: list(one.table.columns) for name, one in values.items()})
         owners: dict[str, str] = {}
@@ -137,7 +137,7 @@ class JoinedFiles(CsvFiles):
         }
 
     def _complete(self, files: Files, values: dict[str, Values]) -> tuple[pd.DataFrame, list[str]]:
-        """Return the records that are complete, and the files that others wait for."""
+        """Return the complete records, and the files that further records wait for."""
         table = _join(values)
         tags = {name: self._tags[name] for name in values}
         quiet = _quiet(files, self._wait)
@@ -146,25 +146,27 @@ class JoinedFiles(CsvFiles):
         if until is None:
             return table, []
         if self._step is not None and not quiet:
-            return table[table.index < until], waited_for  # its step may not be over
+            return table[table.index < until], waited_for  # the last step may not be over
         return table[table.index <= until], waited_for
 
-    def _told(self, values: dict[str, Values], waited_for: list[str]) -> list[str]:
-        told: list[str] = []
+    def _warnings(self, values: dict[str, Values], waited_for: list[str]) -> list[str]:
+        texts: list[str] = []
         for name, one in values.items():
-            told += one.warnings
+            texts += one.warnings
             if one.late:
-                told.append(
+                texts.append(
                     f"{name}: {len(one.late)} values came too late for their records, the first of "
-                    f"{one.late[0].astype('datetime64[s]').item()}; join_wait waits longer"
+                    f"{one.late[0].astype('datetime64[s]').item()}; a longer join_wait helps"
                 )
         for name in waited_for:
             newest = self._tags[name].newest
-            ends = (
-                newest.astype("datetime64[s]").item() if newest is not None else "before it began"
+            state = (
+                f"ends at {newest.astype('datetime64[s]').item()}"
+                if newest is not None
+                else "has no values yet"
             )
-            told.append(f"{stem_of(name)} ends at {ends}: records wait for it (join_wait)")
-        return told
+            texts.append(f"{stem_of(name)} {state}: records wait for it (join_wait)")
+        return texts
 
     def _records(
         self,
@@ -173,7 +175,7 @@ class JoinedFiles(CsvFiles):
         given: Watermark | None,
         read: Reading,
     ) -> Fetched:
-        """Return complete records as a source does, behind those whose time cannot be read."""
+        """Return complete records as a source does, after records with an unreadable time."""
         keys = [f"{moment.isoformat()}Z" for moment in ready.index]
         table = ready.reset_index(drop=True)
         table.insert(0, self.roles.time, pd.Series(keys, dtype="str"))
@@ -207,18 +209,18 @@ def _join(values: dict[str, Values]) -> pd.DataFrame:
 
 
 def _quiet(files: Files, wait: timedelta) -> bool:
-    """Return whether no file was written to for so long: then nothing more is to come at present."""
+    """Return whether no file was written to during `wait`: more values are not expected now."""
     changed = [path.stat().st_mtime for path in files.read.values() if path.exists()]
     return time.time() - max(changed, default=0.0) >= wait.total_seconds()
 
 
 def _sparse(ready: pd.DataFrame) -> str:
-    """What to say of records that hold few of the tags; empty where they hold most."""
+    """Return a warning if records hold few of the tags; empty if they hold most."""
     share = float(ready.notna().to_numpy().mean()) if ready.size else 1.0
     if share >= SPARSE:
         return ""
     held = f"{share * len(ready.columns):.1f} of {len(ready.columns)} values"
     return (
-        f"a record holds {held} on average, for the files have different times; "
-        "join: 10s, say, makes one record of what lies within ten seconds"
+        f"a record holds {held} on average because the files have different times; "
+        "join: 10s, for example, makes one record of the values within ten seconds"
     )

@@ -1,4 +1,4 @@
-"""A growing text file as numbered lines; a line break within quotes ends none."""
+"""A growing text file as numbered lines; a line break within quotes does not end a line."""
 
 import csv
 import re
@@ -9,16 +9,16 @@ from typing import BinaryIO, NamedTuple
 from aemon.sources.csv.encoding import MOST_LINE_BYTES, Encoding, as_utf8, raw_lines
 
 MOST_LINES_OF_A_RECORD = 100
-"""A quote that is not closed within so many lines is a mistake, not a long text."""
+"""A quote that is not closed within this many lines is a mistake and not a long text."""
 
 _BLANKS = re.compile(rb'("[^"]*")|[ \t]+')
 
 
 class Line(NamedTuple):
-    """A record's text in UTF-8, without its end.
+    """The text of a record in UTF-8, without the line end.
 
-    `number` is that of its first line in the file, `last` that of its last; `start` and `end` are
-    bytes of the file; `foreign` says that it is not of the file's encoding.
+    `number` and `last` are the numbers of its first and last line in the file; `start` and `end`
+    are bytes of the file; `foreign`: the text does not fit the encoding of the file.
     """
 
     number: int
@@ -32,9 +32,10 @@ class Line(NamedTuple):
 def read_lines(
     file: BinaryIO, encoding: Encoding, start: int, number: int, *, complete: bool
 ) -> Iterator[Line]:
-    """Yield the lines from a byte on, blank ones too; without `complete` a last one that is
-    still being written is left.
-    """  # noqa: D205
+    """Yield the lines from a byte on, also blank lines.
+
+    Without `complete`, a last line without a line end is still being written: it is left out.
+    """
     file.seek(start)
     end, ending, foreign = start, encoding.ending, False
     plain = encoding.name == "utf-8" and ending == b"\n"
@@ -44,7 +45,7 @@ def read_lines(
         number += 1
         begin = end
         end += length
-        if plain and raw.isascii():  # nearly always: the short way
+        if plain and raw.isascii():  # nearly always: the fast path
             yield Line(number, raw.rstrip(b"\r\n"), begin, end, number)
         else:
             text, foreign = as_utf8(raw, encoding)
@@ -58,10 +59,11 @@ def join_lines(
     *,
     complete: bool,
 ) -> Iterator[Line]:
-    """Yield one line a record: joined where a quote is open at a line's end, blank ones left out.
+    """Yield one line for each record: lines are joined within quotes, blank lines left out.
 
-    A quote that nothing closes before the next line that is a record by itself is a mistake: its
-    line stays alone. One that may still be closed by what is yet to be written is left.
+    A quote that is not closed before the next line that is a record by itself is a mistake: its
+    line is not joined. Without `complete`, lines yet to be written may close an open quote at the
+    end of the file: reading ends before its line.
     """
     for whole in lines:
         if b'"' not in whole.text:
@@ -86,9 +88,9 @@ def _close(
     lines: Iterator[Line],
     reading: tuple[str, Callable[[bytes], bool]],
 ) -> Line | None:
-    """Join a line with those that close its quote; the same line where it is a mistake.
+    """Join a line with the lines up to the end of its quote; return a mistaken line unchanged.
 
-    None where the lines end before that is known. Lines that were looked at stay `ahead`.
+    Return None if the lines end before either is certain. Lines not joined stay in `ahead`.
     """
     separator, is_record = reading
     text, taken = first.text, 0
@@ -100,11 +102,11 @@ def _close(
             ahead.append(following)
         line = ahead[taken]
         taken += 1
-        odd = line.text.count(b'"') % 2
-        if not odd and is_record(line.text):
+        closes = line.text.count(b'"') % 2 == 1
+        if not closes and is_record(line.text):
             return first
         text += b"\n" + line.text
-        if not odd:
+        if not closes:
             continue
         if split(text, separator) is not None:
             for _ in range(taken):
@@ -117,7 +119,7 @@ def _close(
 
 
 def split(text: bytes, separator: str) -> list[str] | None:
-    """Return the fields of a line; None where a quote is not closed, or closed too early.
+    """Return the fields of a line; None if a quote is not closed, or is closed too early.
 
     >>> split(b'1,"a, b"', ",")
     ['1', 'a, b']
@@ -147,7 +149,7 @@ def _is_open(text: bytes, separator: str) -> bool:
 
 
 def single_blanks(line: Line) -> Line:
-    r"""Return a line in which every run of blanks and tabs outside of quotes is one blank.
+    r"""Return a line with one blank for each run of blanks and tabs outside of quotes.
 
     >>> single_blanks(Line(1, b'1  2\t"a  b" ', 0, 11, 1)).text
     b'1 2 "a  b"'

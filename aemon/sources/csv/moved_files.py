@@ -1,4 +1,4 @@
-"""Files that were renamed, begun anew or replaced since they were read: known by their content."""
+"""Files that were renamed, truncated or replaced after a read, found by their content."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,21 +21,21 @@ from aemon.sources.file_systems.opening import FilePath, below
 from aemon.sources.file_systems.system import UnreachableError
 
 MOST_BESIDE = 100
-"""So many files beside a missing one are looked at, the newest first."""
+"""Number of files beside a missing file that are compared with it, the newest first."""
 
 KNOW_BY_KEY = (
     "name the column that identifies a record, key: NAME, so that none is judged twice; or give "
-    "the monitor a new name, so that it begins anew"
+    "the monitor a new name, so that it begins again"
 )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Located:
-    """Where known places are now.
+    """The current files of known places.
 
     Attributes:
-        now: name -> place, of the files that are the same; renamed ones have their new name.
-        orphans: name -> place, of those whose content is gone.
+        now: name -> place, of files with the same content; a renamed file has its new name.
+        orphans: name -> place, of files with content that is gone.
     """
 
     now: dict[str, Place]
@@ -43,16 +43,16 @@ class Located:
 
     @property
     def all(self) -> dict[str, Place]:
-        """Every place, as the next watermark keeps it."""
+        """All places, as the next watermark keeps them."""
         return {**self.orphans, **self.now}
 
     def order(self, files: Files) -> list[tuple[str, FilePath]]:
-        """Return the names and paths to be read: first renamed files that are not looked for."""
+        """Return names and paths to read: first renamed files outside of the configured path."""
         extra = [(name, files.base / name) for name in sorted(self.now) if name not in files.read]
         return [*extra, *files.read.items()]
 
     def next_generation(self, name: str) -> int:
-        """Return which generation of records a file begins that goes on from no place."""
+        """Return the generation of records in a file that continues no known place."""
         known = [p.generation for key, p in self.all.items() if (p.name or key) == name]
         return max(known, default=-1) + 1
 
@@ -60,12 +60,12 @@ class Located:
 def locate(
     files: Files, known: Mapping[str, Place], holds: Callable[[FilePath, Place], bool]
 ) -> Located:
-    """Find the files of known places, renamed ones by their content.
+    """Find the files of known places; a renamed file is found by its content.
 
     Args:
-        files: those that are read.
+        files: the files that are read.
         known: places by name, as a watermark keeps them.
-        holds: whether a file is the one a place was taken from.
+        holds: returns whether a place was taken from a file.
     """
     paths = {name: files.read.get(name, files.base / name) for name in known}
     now = {name: place for name, place in known.items() if holds(paths[name], place)}
@@ -79,42 +79,42 @@ def locate(
                 del gone[name]
                 now[below(path, files.base)] = place._replace(name=place.name or name)
                 break
-    # One that was renamed before and is not looked for is not waited for, either.
+    # A file that was renamed before, outside of the configured path, is not expected to return.
     orphans = {name: gone[name] for name in gone if name in files.read or not gone[name].name}
     return Located(now=now, orphans=orphans)
 
 
 def holds_place(path: FilePath, place: Place) -> bool:
-    """Return whether a file is the one a place was taken from; one that cannot be read is not."""
+    """Return whether a place was taken from a file; False if the file cannot be read."""
     try:
         with open_plain(path) as (file, _):
             return is_still_there(file, place)
     except UnreachableError:
-        raise  # it may well be there
+        raise  # the file may exist
     except AemonError:
         return False
 
 
 def _carriers(files: Files, gone: Iterable[FilePath]) -> list[FilePath]:
-    """Return the files that may hold what others held: those to be read, and those beside."""
+    """Return files that may hold the content of missing files: files to read, then neighbours."""
     beside: dict[FilePath, float] = {}
     for folder in {path.parent for path in gone}:
         try:
             beside |= {one: one.stat().st_mtime for one in folder.iterdir() if one.is_file()}
-        except OSError:  # gone, or gone meanwhile
+        except OSError:  # removed, perhaps during the loop
             continue
     newest = sorted(beside, key=lambda path: beside[path], reverse=True)[:MOST_BESIDE]
     return list(dict.fromkeys([*files.read.values(), *newest]))
 
 
 def copied_place(file: BinaryIO, files: Files, known: Mapping[str, Place]) -> Place | None:
-    """Return where a file's own records begin if it is a copy of one that was read; None if not.
+    """Return where a file's own records begin if it is a copy of a read file; None if it is not.
 
-    It may hold less than the other one, or have got more records of its own since.
+    The copy may be shorter than the other file, or hold further records of its own at its end.
     """
     size = file.seek(0, 2)
     head = head_of(file, HEAD_BYTES)
-    whole: Place | None = None  # the longest that is all in it
+    whole: Place | None = None  # the longest read part that this file holds in full
     for name, place in known.items():
         if place.head != head or min(place.bytes, size) < HEAD_BYTES:
             continue
@@ -126,7 +126,7 @@ def copied_place(file: BinaryIO, files: Files, known: Mapping[str, Place]) -> Pl
 
 
 def _is_part(file: BinaryIO, size: int, path: FilePath | None) -> bool:
-    """Return whether another file holds at the end of this one what this one holds there."""
+    """Return whether another file has the same bytes before `size`, the end of this file."""
     if path is None:
         return False
     try:
@@ -139,15 +139,15 @@ def _is_part(file: BinaryIO, size: int, path: FilePath | None) -> bool:
 
 
 def resume(path: FilePath, records: Iterator[tuple[Header, Line]], place: Place) -> Place | None:
-    """Return where reading goes on in a file that replaced another and still holds its records.
+    """Return where reading continues in a replacement that still holds records of the old file.
 
     Args:
-        path: of the file, for messages.
-        records: all that are in it now.
-        place: how far the file that it replaced was read.
+        path: path of the file, for messages.
+        records: all current records of the file.
+        place: the place up to which the old file was read.
 
     Returns:
-        None where it holds none of the newest records that were read.
+        None if the file holds none of the newest records that were read.
 
     Raises:
         SourceConfigError: lines were added above those that were read.
@@ -166,8 +166,8 @@ def resume(path: FilePath, records: Iterator[tuple[Header, Line]], place: Place)
             )
     if (found is None and above) or (found is not None and found.shift < place.shift):
         raise SourceConfigError(
-            f"{path}: lines were added above those that were read, and only what comes after "
-            "them is read",
+            f"{path}: lines were added above lines that were read, and only lines after "
+            "these are read",
             todo=f"write new records at the end; or {KNOW_BY_KEY}",
         )
     return found._replace(first=first) if found is not None else None

@@ -1,4 +1,4 @@
-"""From the settings of CSV files to the source that reads them."""
+"""Open the source that the settings of CSV files describe."""
 
 from aemon.clock import Clock
 from aemon.sources.csv.joined_files import JoinedFiles
@@ -8,5 +8,5 @@ from aemon.sources.source import Replayable
 
 
 def open_files(settings: CsvSource, clock: Clock) -> Replayable:
-    """Open files, joined by time where the settings say so."""
+    """Return a source of the files; with the setting `join` their values are joined by time."""
     return CsvFiles(settings) if settings.join is None else JoinedFiles(settings, clock)

@@ -1,4 +1,4 @@
-"""Files as they were written: compressed ones are unpacked while they are read."""
+"""Opening plain and compressed files; a compressed file is unpacked before it is read."""
 
 import bz2
 import gzip
@@ -25,7 +25,7 @@ _PACKED: dict[bytes, Callable[[BinaryIO], IO[bytes]]] = {
     b"BZh": bz2.open,
     b"\xfd7zXZ\x00": lzma.open,
 }
-_MOST_IN_MEMORY = 1 << 26  # bytes; what is longer goes to a temporary file
+_MOST_IN_MEMORY = 1 << 26  # bytes; a longer text goes to a temporary file
 _ZIP = b"PK\x03\x04"
 _NO_TEXT = {
     b"\x28\xb5\x2f\xfd": ("is compressed (zstd)", "unpack it, or compress it with gzip"),
@@ -35,7 +35,7 @@ _NO_TEXT = {
     b"PAR1": ("is a Parquet file", "read it with a source of kind parquet"),
     b"SQLite format 3": ("is a database", "read it with a source of kind sql"),
 }
-_LINE_ENDS = (b"\n", b"\r", b"\x00", b"")  # the zero is of UTF-16
+_LINE_ENDS = (b"\n", b"\r", b"\x00", b"")  # the zero byte: UTF-16
 _BROKEN = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 
@@ -45,14 +45,14 @@ class IncompleteError(SourceError):
 
 @contextmanager
 def open_plain(path: FilePath) -> Iterator[tuple[BinaryIO, bool]]:
-    """Open a file for reading its text, and say whether it was compressed.
+    """Open a file for reading its text; yield it with True if the file was compressed.
 
-    A compressed file is complete: nobody appends lines to it. It is unpacked in full first.
+    A compressed file is complete: no lines are appended. It is first unpacked in full.
 
     Raises:
-        IncompleteError: it cannot be unpacked, or not yet.
-        SourceConfigError: it holds no text, or more than one file.
-        SourceError: it cannot be read.
+        IncompleteError: the file cannot be unpacked, or not yet.
+        SourceConfigError: the file is not text, or an archive holds more than one file.
+        SourceError: the file cannot be read.
     """
     try:
         check_plain(path)
@@ -61,7 +61,7 @@ def open_plain(path: FilePath) -> Iterator[tuple[BinaryIO, bool]]:
             file.seek(0)
             for mark, (what, todo) in _NO_TEXT.items():
                 if begin.startswith(mark):
-                    raise SourceConfigError(f"{path}: {what}, no text", todo=todo)
+                    raise SourceConfigError(f"{path}: {what}, not text", todo=todo)
             if not begin.startswith((*_PACKED, _ZIP)):
                 yield file, False
                 return
@@ -96,12 +96,16 @@ def _unpack(path: FilePath, file: BinaryIO, begin: bytes, plain: BinaryIO) -> No
     except _BROKEN:
         raise IncompleteError(
             f"{path}: is compressed, and cannot be unpacked",
-            todo="it may still be being written; if not, it is damaged: write it anew",
+            todo="it may still be being written; if not, it is damaged: write it again",
         ) from None
 
 
 def _only_member(path: FilePath, archive: zipfile.ZipFile) -> IO[bytes]:
-    """Open the one file of an archive."""
+    """Open the only file of an archive.
+
+    Raises:
+        SourceConfigError: the archive is a spreadsheet, has a password, or not exactly one file.
+    """
     members = [
         member
         for member in archive.infolist()
@@ -109,7 +113,7 @@ def _only_member(path: FilePath, archive: zipfile.ZipFile) -> IO[bytes]:
     ]
     names = [member.filename for member in members]
     if "[Content_Types].xml" in names:
-        raise SourceConfigError(f"{path}: is a spreadsheet, no text", todo="save it as CSV")
+        raise SourceConfigError(f"{path}: is a spreadsheet, not text", todo="save it as CSV")
     if len(members) != 1:
         raise SourceConfigError(
             f"{path}: is compressed and holds {len(members)} files",

@@ -1,4 +1,4 @@
-"""Places in growing files that can be found again, also when a file was renamed or replaced."""
+"""Places in growing files, kept such that a renamed or replaced file is recognised."""
 
 import io
 import json
@@ -10,31 +10,37 @@ from typing import Any, BinaryIO, NamedTuple
 from aemon.errors import SourceConfigError
 from aemon.frame import printable
 
-_TAIL_BYTES = 256  # before a place: enough to tell whether the file is still the same
+_TAIL_BYTES = 256  # before a place: enough to recognise the file
 HEAD_BYTES = 512
 LAST_KEPT = 5
-"""So many of the newest records are kept in mind: the last may have been corrected since."""
+"""Number of newest records that a place keeps: the last record may be corrected later."""
 
 MOST_KEPT_WHOLE = 200
-"""Of so many files the fingerprints of records are kept: a position stays small."""
-
+"""Number of files with kept fingerprints of records: a position stays small."""
 
 _ORDER = "/order"
-"""Beside the files of a position, none of which begins so: the order of day and month in dates."""
+"""Key of the order of day and month in a position; no name of a file begins with a slash."""
 
 _ORDERS = frozenset({"dmy", "mdy", "ymd"})
 
 
 class Place(NamedTuple):
-    """How far a file has been read: always to the end of a record.
+    """The place up to which a file has been read: always the end of a record.
 
-    `tail` and `head` are checksums of the bytes just before, and of the first ones; `generation`
-    counts how often the file was found truncated or replaced; `header` is where the line of column
-    names in force begins (-1: not known); `name` is the file's name when it was first read (empty:
-    the same); `first` and `last` are fingerprints of its first record and of the newest ones;
-    each with its number; `time` is the newest record's event time in seconds since 1970; `shift` is
-    by how much the numbers of records exceed those of their lines, for lines were cut off above;
-    `begin` is the byte where its own records begin, after those copied from another file.
+    Attributes:
+        bytes: the place in bytes.
+        lines: the number of the last read line.
+        tail: checksum of the bytes just before the place.
+        generation: how often the file was found truncated or replaced.
+        header: byte where the line of the column names in force begins; -1: not known.
+        name: the file's name when it was first read; empty: unchanged.
+        head: checksum of the file's first bytes.
+        first: fingerprint of the first record.
+        last: the newest records: the number and the fingerprint of each.
+        time: event time of the newest record in seconds since 1970.
+        shift: how far the numbers of records exceed the numbers of their lines, after lines above
+            were removed.
+        begin: byte where the file's own records begin, after records copied from another file.
     """
 
     bytes: int
@@ -52,21 +58,21 @@ class Place(NamedTuple):
 
 
 _TYPES = (int, int, int, int, int, str, int, str, tuple, float | int | None, int, int)
-"""Of a place's fields."""
+"""The types of the fields of a place."""
 
 
 def fingerprint(text: bytes) -> str:
-    """Return what tells a record's text from others."""
+    """Return a hash that identifies the text of a record."""
     return blake2b(text.rstrip(), digest_size=6).hexdigest()
 
 
 def checked(file: BinaryIO, place: Place) -> Place:
-    """Return the place with the checksums by which `is_still_there` recognises it."""
+    """Return the place with the checksums that `is_still_there` compares."""
     return place._replace(tail=tail_of(file, place.bytes), head=head_of(file, place.bytes))
 
 
 def is_still_there(file: BinaryIO, place: Place) -> bool:
-    """Return whether a file is the one the place was taken from, longer or not."""
+    """Return whether the place was taken from this file, which may have grown."""
     if file.seek(0, io.SEEK_END) < place.bytes or tail_of(file, place.bytes) != place.tail:
         return False
     return not place.head or head_of(file, place.bytes) == place.head
@@ -80,7 +86,7 @@ def tail_of(file: BinaryIO, end: int) -> int:
 
 
 def head_of(file: BinaryIO, end: int) -> int:
-    """Return the checksum of the first bytes, as far as they lie before a place."""
+    """Return the checksum of the first `HEAD_BYTES` bytes, but only of bytes before a place."""
     file.seek(0)
     return zlib.crc32(file.read(min(end, HEAD_BYTES)))
 
@@ -88,7 +94,8 @@ def head_of(file: BinaryIO, end: int) -> int:
 def as_position(places: Mapping[str, Place], order: str | None = None) -> str:
     """Return the places by file as a watermark keeps them, with the order of day and month.
 
-    Of very many files only those with the newest records keep what finds them when replaced.
+    Beyond `MOST_KEPT_WHOLE` files, only the files with the newest records keep the fingerprints
+    that find their records in a replacement.
     """
     by_time = sorted(places, key=lambda name: places[name].time or 0.0, reverse=True)
     old = set(by_time[MOST_KEPT_WHOLE:])
@@ -100,19 +107,19 @@ def as_position(places: Mapping[str, Place], order: str | None = None) -> str:
 
 
 def order_in(position: str) -> str | None:
-    """Return the order of day and month that a watermark keeps; None if none."""
+    """Return the order of day and month that a watermark keeps; None if it keeps none."""
     try:
         found = json.loads(position or "{}").get(_ORDER)
     except (AttributeError, RecursionError, ValueError):
-        return None  # `places_in` tells
+        return None  # `places_in` raises the error
     return found if isinstance(found, str) and found in _ORDERS else None
 
 
 def places_in(position: str) -> dict[str, Place]:
-    """Return the places of a watermark by file; those of older versions know less.
+    """Return the places of a watermark by file; places of older versions have fewer fields.
 
     Raises:
-        SourceConfigError: aemon did not write them.
+        SourceConfigError: aemon did not write the position.
     """
     if not position:
         return {}
@@ -129,11 +136,11 @@ def places_in(position: str) -> dict[str, Place]:
 
 
 def _place_of(fields: list[Any]) -> Place:
-    """Return a place from what JSON keeps of it.
+    """Return a place from the list of its fields in JSON.
 
     Raises:
-        TypeError: it is none.
-        ValueError: it is none.
+        TypeError: a field has a wrong type or value.
+        ValueError: an entry of the newest records is not a pair.
     """
     place = Place(*fields)
     place = place._replace(last=tuple((at, mark) for at, mark in place.last))

@@ -1,4 +1,4 @@
-"""Lines of a CSV file as a table; those that do not fit their header become rows without values."""
+"""Lines of a CSV file as a table; a line that does not fit its header is a row without values."""
 
 import io
 from collections.abc import Sequence
@@ -9,38 +9,38 @@ import pandas as pd
 from aemon.sources.csv.header import Header
 from aemon.sources.csv.lines import Line, split
 
-# What a missing number looks like; the texts pandas knows, less the words people use in earnest.
+# Texts of a missing number: the list of pandas, without words that people use as values.
 _MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NULL", "null", "None", "<NA>")
 _MOST_SHOWN = 80  # characters of a line in a message
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Malformed:
-    """Lines that do not fit their header: the first of them, and how many there are."""
+    """The lines that do not fit their header: the first line, and the number of such lines."""
 
     line: Line
     expected: int
     count: int
 
     def summary(self, separator: str) -> str:
-        """Return what is wrong with the first, and how many there are."""
+        """Return the fault of the first line and the number of rejected lines, as text."""
         fields = split(self.line.text, separator)
         text = self.line.text[:_MOST_SHOWN].decode(errors="replace")
         found = f"{self.line.number}: {self.expected} fields are expected"
         found += ", and a quote is not closed" if fields is None else f" and {len(fields)} found"
         found += f": {text!r}; {self.count} such line{'' if self.count == 1 else 's'} rejected"
-        blanks = "; separator: blanks takes several as one" if separator == " " else ""
+        blanks = "; separator: blanks counts several blanks as one" if separator == " " else ""
         return found + blanks
 
 
 def parse(
     lines: Sequence[Line], header: Header, as_text: Sequence[str]
 ) -> tuple[pd.DataFrame, Malformed | None]:
-    """Return a table with one row a line, and which lines do not fit the header.
+    """Return a table with one row for each line, and the lines that do not fit the header.
 
-    A line with too many or too few fields, or with a quote that does not close, becomes a row of
-    missing values. Separators too many at its end are passed over; columns without a name may be
-    left out there. Columns `as_text` stay text.
+    A line with too many or too few fields, or with a quote that is not closed, becomes a row of
+    missing values. Surplus separators at the end are ignored; the last columns may be left out if
+    they have no name. Columns in `as_text` stay text.
     """
     separator, columns = header.separator, header.columns
     mark, separators = separator.encode(), len(columns) - 1
@@ -72,7 +72,7 @@ def parse(
 
 
 def _fitted(text: bytes, header: Header) -> bytes | None:
-    """Return a line with as many fields as its header has; None where that is not so."""
+    """Return a line with exactly the fields of its header; None if the line does not fit."""
     mark, width = header.separator.encode(), len(header.columns)
     if b'"' not in text:
         surplus = text.count(mark) + 1 - width
@@ -89,7 +89,7 @@ def _fitted(text: bytes, header: Header) -> bytes | None:
 
 
 def _without_ends(text: bytes, mark: bytes, surplus: int) -> bytes | None:
-    """Return a line without so many empty fields at its end; None where they are not empty."""
+    """Return a line without `surplus` empty fields at its end; None if a field is not empty."""
     for _ in range(surplus):
         text, _, end = text.rpartition(mark)
         if end.strip():

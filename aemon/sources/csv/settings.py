@@ -13,11 +13,11 @@ from aemon.sources.file_systems.settings import PathOrAddress, StoredFiles
 
 
 class FromPath(Settings):
-    """The entity of a record where the name of its file says it."""
+    """The setting that takes the entity of a record from the name of its file."""
 
     from_path: str = Field(
         description="regular expression, searched for in the file's name (below the folder); its "
-        "first group is the entity, or else all that it finds: pump(\\d+)"
+        "first group is the entity, or else the whole match: pump(\\d+)"
     )
 
     @field_validator("from_path")
@@ -26,7 +26,7 @@ class FromPath(Settings):
         try:
             re.compile(pattern)
         except re.error as error:
-            raise ValueError(f"no regular expression: {error}") from None
+            raise ValueError(f"not a regular expression: {error}") from None
         return pattern
 
 
@@ -41,24 +41,24 @@ class CsvSource(StoredFiles):
     kind: Literal["csv"] = "csv"
     path: PathOrAddress = Field(
         description="a file, a folder whose *.csv files are read in name order, or a pattern such "
-        "as exports/**/*.txt; or such an address: s3://bucket/exports; files compressed by gzip, "
-        "bzip2, xz or zip are unpacked"
+        "as exports/**/*.txt; or the address of any of these: s3://bucket/exports; "
+        "files compressed by gzip, bzip2, xz or zip are unpacked"
     )
     time: str | TwoColumns = Field(description=TIME)
     key: str | None = Field(None, description="column that identifies a record; default file:line")
     entity: str | FromPath | None = Field(
         None,
-        description="column naming the thing a record belongs to; or from_path, where the name of "
-        "the file says it",
+        description="column naming the thing a record belongs to; or from_path, which takes the "
+        "entity from the name of the file",
     )
     join: Join = Field(
         None,
-        description="one file for each measurement: records are made of the values that all files "
-        "have at one time; a length such as 10s takes what lies within as one time",
+        description="one file for each measurement: a record holds the values of all files at one "
+        "time; with a length such as 10s, values within it have one time",
     )
     join_wait: Duration = Field(
         timedelta(minutes=5),
-        description="how long a record waits for files that have not come to its time",
+        description="how long a record waits for files that have not reached its time",
     )
     separator: str = Field(
         ",",
@@ -67,15 +67,15 @@ class CsvSource(StoredFiles):
     )
     encoding: str | None = Field(
         None,
-        description="of the text, such as cp1252; default UTF-8, UTF-16 where the file shows it, "
-        "and cp1252 for lines that are neither",
+        description="encoding of the text, such as cp1252; default: UTF-8, UTF-16 if the file shows "
+        "it, and cp1252 for other lines",
     )
     header_line: int | None = Field(
         None,
         ge=1,
         le=10_000,
-        description="number of the line with the column names; default: the first that holds those "
-        "of time, key and entity",
+        description="number of the line with the column names; default: the first line that "
+        "holds the columns of time, key and entity",
     )
     timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
     time_format: TimeFormat | None = Field(None, description=FORMAT)
@@ -85,7 +85,7 @@ class CsvSource(StoredFiles):
         for name in ("key", "entity") if self.join is not None else ():
             if getattr(self, name) is not None:
                 raise AtKeyError(
-                    name, f"files that are joined by time have no {name}: leave {name} or join out"
+                    name, f"files that are joined by time have no {name}: remove {name} or join"
                 )
         return self
 

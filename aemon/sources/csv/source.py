@@ -1,4 +1,4 @@
-"""Records from a CSV file that grows, or from a folder of them."""
+"""Records from a CSV file that grows, or from a folder of such files."""
 
 import logging
 import re
@@ -49,14 +49,14 @@ _LINES_AT_ONCE = 10_000
 
 
 class CsvFiles:
-    """CSV files, read in name order and within a file in the order of their lines.
+    """CSV files, read in the order of their names and within a file in the order of lines.
 
-    Each file has its own header; a folder's table has the columns of all. A watermark holds how
-    many bytes and lines of each file have been read, so that files may grow while they are read,
-    and every complete line is one record. A last line without a line end is still being written
-    and is left for later. A line that does not fit its header becomes a record without values,
-    which the frame rejects. A file that was renamed is found by its content and read on; one that
-    was replaced is read on after the newest record that it still holds, or else from its beginning.
+    Each file has its own header; the table of a folder has the columns of all files. A watermark
+    holds the read bytes and lines of each file, so that files may grow while they are read. Every
+    complete line is one record. A last line without a line end is still being written and is read
+    later. A line that does not fit its header becomes a record without values, which the frame
+    rejects. A renamed file is found by its content, and reading continues. In a replaced file,
+    reading continues after the newest known record, or begins again if there is no such record.
     """
 
     in_order_of_arrival = True
@@ -81,18 +81,18 @@ class CsvFiles:
             timezone=settings.timezone,
             time_format=settings.time_format,
         )
-        self._writing: Writing | None = None  # how times are written, once records have shown it
+        self._writing: Writing | None = None  # how times are written; None: not known yet
         self._keyed = settings.key is not None
         self._by_file = by_path is not None
         self._tables = Tables(roles, times, re.compile(by_path.from_path) if by_path else None)
-        # Files of two entities may be alike.
+        # Files of two entities may have the same content.
         self._starts = Starts(self._tables, keyed=self._keyed, knows_copies=not self._by_file)
-        self._told_apart: tuple[str, ...] = ()
+        self._checked_names: tuple[str, ...] = ()
         self._at_end: dict[FilePath, tuple[State | None, Place]] = {}
 
     @property
     def roles(self) -> Roles:
-        """Which columns identify a record."""
+        """The columns that identify a record."""
         return self._tables.roles
 
     def hides(self, _mark: Watermark | None) -> bool:
@@ -100,7 +100,7 @@ class CsvFiles:
         return False
 
     def recognises(self, mark: Watermark) -> bool:
-        """Return whether the position of a watermark is one that such a source writes."""
+        """Return whether the position of a watermark is in the form that this source writes."""
         try:
             places_in(mark.position)
         except SourceConfigError:
@@ -108,7 +108,7 @@ class CsvFiles:
         return True
 
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
-        """At most `limit` records after a watermark, oldest first; None reads from the beginning."""
+        """Return at most `limit` records after a watermark, oldest first; None: from the first."""
         self._learn_writing(after)
         files = find_files(self._path)
         located = locate(files, places_in(after.position if after else ""), self._holds)
@@ -139,7 +139,7 @@ class CsvFiles:
         return self._fetched(read, after, more=more)
 
     def newest(self, until: Watermark | None, limit: int) -> Fetched:
-        """The newest `limit` records up to a watermark (None: up to now), oldest first."""
+        """Return the newest `limit` records up to a watermark (None: up to now), oldest first."""
         self._learn_writing(until)
         files = find_files(self._path)
         located = locate(files, places_in(until.position if until else ""), self._holds)
@@ -170,7 +170,7 @@ class CsvFiles:
         return replace(found, watermark=until or found.watermark)
 
     def count(self, limit: int) -> int:
-        """How many records there are in all, counted no further than `limit`."""
+        """Return how many records the files hold; stop counting at `limit`."""
         found = 0
         files = find_files(self._path)
         for path in files.read.values():
@@ -180,14 +180,14 @@ class CsvFiles:
         return found
 
     def check_apart(self) -> None:
-        """Look at the ends of all files, whether their records can be told apart.
+        """Raise an error if the records of several files cannot be distinguished.
 
         Raises:
-            SourceConfigError: some cover the same times, and nothing tells whose they are.
+            SourceConfigError: files cover the same times, and no entity or key distinguishes them.
         """
         files = find_files(self._path)
         names = tuple(files.read)
-        if self.roles.entity is not None or len(names) == 1 or names == self._told_apart:
+        if self.roles.entity is not None or len(names) == 1 or names == self._checked_names:
             return
         samples: list[Sample] = []
         for name, path in islice(files.read.items(), MOST_COMPARED):
@@ -197,28 +197,28 @@ class CsvFiles:
                 continue
             read = Reading(tables=self._tables.make(path, _BEGIN, name, ends)[0])
             times = self.roles.times_of(self._joined(read)[self.roles.time])
-            columns = set(ends[0][0].columns) - set(self._tables.wanted)
+            columns = set(ends[0][0].columns) - set(self._tables.required)
             samples += sample_of(name, columns, times)
         check_apart(samples, keyed=self._keyed)
         if len(samples) == len(names):
-            self._told_apart = names
+            self._checked_names = names
 
     def describe(self) -> str:
-        """The file or folder."""
+        """Return the kind and the path, without secrets."""
         return f"csv {self._path}"
 
     def close(self) -> None:
-        """Let go of the connection, where files are not of this machine."""
+        """Close the connection to a remote file system."""
         close_path(self._path)
 
     def _learn_writing(self, mark: Watermark | None) -> None:
-        """Find out how times are written: as a watermark says, or from the first records on.
+        """Find how times are written: from a watermark, else from the records.
 
-        An order of day and month, once found, holds: the records that showed it may be gone.
+        The order of day and month never changes later: the records that showed it may be gone.
 
         Raises:
-            SourceConfigError: the records so far can be read in two ways; or, of a first read,
-                they are dates whose times of day stand in another column.
+            SourceConfigError: day and month can be read in two ways; or the first read finds dates
+                with their times of day in another column.
         """
         known = order_in(mark.position) if mark is not None else None
         if self._writing is None and known is not None and self.roles.time_format is None:
@@ -231,7 +231,7 @@ class CsvFiles:
                 raise dates_alone(self.describe(), self.roles.time, self._writing)
 
     def _blocks(self) -> Iterator[pd.DataFrame]:
-        """All records there are, some thousands at a time."""
+        """Yield all records in tables of at most `_LINES_AT_ONCE` lines."""
         files = find_files(self._path)
         for name, path in files.read.items():
             with self._open(path, Reading(), alone=len(files.read) == 1) as text:
@@ -241,10 +241,10 @@ class CsvFiles:
 
     @contextmanager
     def _open(self, path: FilePath, read: "Reading", *, alone: bool) -> Iterator[CsvText | None]:
-        """Open a file; None while it has no complete header, or cannot be unpacked."""
+        """Open a file; yield None while its header is not complete or it cannot be unpacked."""
         try:
             with open_plain(path) as (file, packed):
-                text = CsvText(path, file, self._dialect, self._tables.wanted, complete=packed)
+                text = CsvText(path, file, self._dialect, self._tables.required, complete=packed)
                 if text.header is not None:
                     self._tables.check(path, text.header, text)
                     read.columns |= dict.fromkeys(text.header.columns)
@@ -257,24 +257,24 @@ class CsvFiles:
             yield None
 
     def _shared(self, order: list[tuple[str, FilePath]]) -> Iterator[tuple[str, FilePath, float]]:
-        """Yield files with the share of the records still wanted that each may give.
+        """Yield the files, each with its largest share of the remaining records.
 
-        All in turn, but where each is of another entity: then none is left out for others.
+        The share is 1, except if each file belongs to another entity: then each file gets a part.
         """
         for count, (name, path) in enumerate(order):
             yield name, path, 1 / (len(order) - count) if self._by_file else 1
 
     def _holds(self, path: FilePath, place: Place) -> bool:
-        """Return whether a file is the one a place was taken from."""
+        """Return whether a place was taken from a file."""
         return self._is_at_end(path, _state(path), place) or holds_place(path, place)
 
     def _is_at_end(self, path: FilePath, state: State | None, place: Place | None) -> bool:
-        """Return whether a file was read to this place, its end, and has not changed since."""
+        """Return whether a file was read up to this place, its end, and is unchanged."""
         certain = state is None or state.certain
         return certain and self._at_end.get(path) == (state, place)
 
     def _add(self, read: "Reading", file: OpenFile, start: Place, taken: Taken) -> None:
-        """Make a table of the lines taken from a file, and note how far it was read."""
+        """Add the table of the lines taken from a file, and keep the place behind them."""
         tables, warnings = self._tables.make(file.path, start, file.name, taken)
         read.tables += tables
         read.warnings += warnings
@@ -290,7 +290,7 @@ class CsvFiles:
         return place_behind(file.text.file, start, taken, time)
 
     def _fetched(self, read: "Reading", given: Watermark | None, *, more: bool) -> Fetched:
-        """Return what was read from a watermark on; its end is the watermark behind it."""
+        """Return the records read after a watermark, and the watermark behind them."""
         table = self._joined(read)
         mark, times = given, None
         if len(table):
@@ -302,8 +302,8 @@ class CsvFiles:
                 record_key=key if isinstance(key, str) else "",
                 position=as_position(read.places, self._tables.roles.date_order),
             )
-        said = [*read.warnings, *(read.notes if given is None else ())]
-        warnings = tuple(dict.fromkeys(filter(None, said)))
+        texts = [*read.warnings, *(read.notes if given is None else ())]
+        warnings = tuple(dict.fromkeys(filter(None, texts)))
         return Fetched(table=table, watermark=mark, more=more, warnings=warnings, times=times)
 
     def _joined(self, read: "Reading") -> pd.DataFrame:
@@ -314,13 +314,13 @@ class CsvFiles:
 
 @dataclass(kw_only=True)
 class Reading:
-    """What one read has found so far."""
+    """The results of one read, collected file by file."""
 
     places: dict[str, Place] = field(default_factory=dict)
     tables: list[pd.DataFrame] = field(default_factory=list)
     columns: dict[str, None] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)  # said of a first look alone
+    notes: list[str] = field(default_factory=list)  # reported at the first read only
 
 
 def _between(records: Iterator[tuple[Header, Line]], end: Place) -> Iterator[tuple[Header, Line]]:
@@ -333,7 +333,7 @@ def _between(records: Iterator[tuple[Header, Line]], end: Place) -> Iterator[tup
 
 
 def _state(path: FilePath) -> State | None:
-    """Return what changes whenever a file does; None where it cannot be looked at."""
+    """Return the state that changes with a file; None if it cannot be read."""
     try:
         return state_of(path)
     except OSError:

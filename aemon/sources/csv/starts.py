@@ -1,4 +1,4 @@
-"""Where reading begins in a file, and the place behind what was read of it."""
+"""The place where reading begins in a file, and the place where it has ended."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -17,14 +17,14 @@ from aemon.sources.csv.tables import Tables
 from aemon.sources.file_systems.opening import FilePath
 
 Taken = Sequence[tuple[Header, Line]]
-"""Records of a file, each with the header in force."""
+"""Records read from a file, each with the header in force."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class OpenFile:
-    """One open file under the name that its places have."""
+    """An open file, with the name under which its places are kept."""
 
     name: str
     path: FilePath
@@ -32,12 +32,13 @@ class OpenFile:
 
 
 class Starts:
-    """Finds where reading begins in files.
+    """The rules for the place where reading begins in a file.
 
     Args:
         tables: makes a table of a first record, for its time.
-        keyed: a column identifies the records: those that are read again are known.
-        knows_copies: a file with the content of another is a copy of it.
+        keyed: a column identifies the records: a record that is read again is recognised.
+        knows_copies: a file with the content of another file is a copy: only its own records are
+            read.
     """
 
     def __init__(self, tables: Tables, *, keyed: bool, knows_copies: bool) -> None:
@@ -48,16 +49,17 @@ class Starts:
     def find(
         self, file: OpenFile, files: Files, located: Located, places: Mapping[str, Place]
     ) -> tuple[Place, str]:
-        """Return where reading begins, byte 0 being before the header, and what to warn of.
+        """Return the place where reading begins (byte 0: before the header), and a warning.
 
         Args:
             file: the file.
-            files: all that are read.
-            located: where the places of the watermark are now.
-            places: how far all files were read by now.
+            files: all files that are read.
+            located: the current files of the watermark's places.
+            places: the places up to which all files have been read.
 
         Raises:
-            SourceConfigError: the file replaced another, and its records may be known.
+            SourceConfigError: the file replaced another file, and some of its records may already
+                be judged.
         """
         if file.name in located.now:
             return located.now[file.name], ""
@@ -72,7 +74,7 @@ class Starts:
         return copied or begin, ""
 
     def _after(self, orphan: Place, file: OpenFile, begin: Place) -> tuple[Place, str]:
-        """Return where reading begins in a file that replaced another."""
+        """Return where reading begins in a file that replaced another, and a warning."""
         found = self._resume(file, orphan)
         if found is not None:
             return found, ""
@@ -84,12 +86,14 @@ class Starts:
             time = self._tables.time(table)
             if time is not None and time < orphan.time:
                 raise SourceConfigError(
-                    f"{file.path} was replaced: it begins at {_told(time)}, before the newest "
-                    f"record read ({_told(orphan.time)}), and does not hold that record",
+                    f"{file.path} was replaced: it begins at {_as_text(time)}, before the newest "
+                    f"record read ({_as_text(orphan.time)}), and does not hold that record",
                     todo=KNOW_BY_KEY,
                 )
-        told = f"{file.path} was truncated or replaced; it is read anew from its beginning"
-        warning = f"{told}, and lines not read before may be lost"
+        warning = (
+            f"{file.path} was truncated or replaced; it is read again from its beginning, and "
+            "lines not read before may be lost"
+        )
         _log.warning("%s", warning)
         return begin, warning
 
@@ -112,9 +116,9 @@ def place_behind(file: BinaryIO, start: Place, taken: Taken, time: float | None)
 
     Args:
         file: the open file.
-        start: where reading began.
-        taken: what was read, or at least the last of it.
-        time: of the newest record; None where it is not known.
+        start: the place where reading began.
+        taken: the records read, or at least the last of them.
+        time: event time of the newest record in seconds since 1970; None if it is not known.
     """
     header, line = taken[-1]
     marks = [(one.number + start.shift, fingerprint(one.text)) for _, one in taken[-LAST_KEPT:]]
@@ -128,5 +132,5 @@ def place_behind(file: BinaryIO, start: Place, taken: Taken, time: float | None)
     return checked(file, place)
 
 
-def _told(seconds: float) -> str:
+def _as_text(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"

@@ -1,4 +1,4 @@
-"""Reading the values of one file of a tag."""
+"""Read the values of the file of one tag."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -24,16 +24,16 @@ _BEGIN = Place(0, 0)
 
 @dataclass(kw_only=True)
 class TagScan:
-    """One look at one open file.
+    """One read of an open file.
 
     Attributes:
-        path: of the file, for messages.
-        name: of the file.
+        path: path of the file, for messages.
+        name: name of the file.
         text: the open file.
         tables: makes tables of lines.
-        tag: what is known of the file.
-        step: times are rounded down to it; None leaves them.
-        latest: times later than this are a slip.
+        tag: the state of the file between two reads.
+        step: times are rounded down to a multiple of the step; None: times stay as they are.
+        latest: later times are taken for errors.
     """
 
     path: FilePath
@@ -47,28 +47,30 @@ class TagScan:
     _unread: list[tuple[int, str, str]] = field(default_factory=list)
     _warnings: list[str] = field(default_factory=list)
 
-    def values(self, since: np.datetime64 | None, limit: int, *, goes_on: bool) -> Values:
-        """Return the values after a time, until there are more than `limit` times.
+    def values(self, since: np.datetime64 | None, limit: int, *, continues: bool) -> Values:
+        """Return the values after a time; stop once there are more than `limit` times.
 
         Args:
             since: the time; None reads from the beginning.
-            limit: of times.
-            goes_on: what was read before is known: what is new in the file came after it.
+            limit: number of different times.
+            continues: this read continues the read before: lines before `Tag.read_to` are known.
         """
         start = self._start(since)
-        read_to = self.tag.read_to if goes_on and start is not None else None
+        read_to = self.tag.read_to if continues and start is not None else None
         tables: list[pd.DataFrame] = []
         late: list[np.datetime64] = []
         count, place, before, until = 0, start, since is not None, None
-        news = read_to if read_to is not None else (0 if since is None else None)  # begin here
+        first_byte = (
+            read_to if read_to is not None else (0 if since is None else None)
+        )  # of new lines
         for block, times, table in self._blocks(start):
             new = ~np.isnat(times) if since is None else times > since
             first_new = int(np.argmax(new)) if new.any() else len(block)
             if before and first_new:
                 place = place_behind(self.text.file, place or _BEGIN, block[:first_new], None)
             before = before and first_new == len(block)
-            if news is None and first_new < len(block):
-                news = block[first_new][1].start
+            if first_byte is None and first_new < len(block):
+                first_byte = block[first_new][1].start
             if read_to is not None:
                 late += _late(block, times, ~new, read_to)
             tables.append(table[new].set_axis(times[new]))
@@ -81,10 +83,12 @@ class TagScan:
         if since is not None:
             self.tag.place, self.tag.until = place, since
         return Values(
-            table=self._one_a_time(tables),
+            table=self._by_time(tables),
             until=until,
             unread=tuple(
-                (key, text) for at, key, text in self._unread if news is not None and at >= news
+                (key, text)
+                for at, key, text in self._unread
+                if first_byte is not None and at >= first_byte
             ),
             ahead=self._ahead,
             late=tuple(late),
@@ -92,7 +96,7 @@ class TagScan:
         )
 
     def newest(self, keep: int, until: np.datetime64 | None) -> Values:
-        """Return the newest values of the file up to a time."""
+        """Return the newest values of the file up to a time: at least `keep`, if there are."""
         tables: deque[pd.DataFrame] = deque()
         for _, times, table in self._blocks(None):
             good = ~np.isnat(times) if until is None else times <= until
@@ -100,17 +104,17 @@ class TagScan:
             self._came_to(times)
             while len(tables) > 1 and sum(map(len, tables)) - len(tables[0]) > keep:
                 tables.popleft()
-        return Values(table=self._one_a_time([*tables]))
+        return Values(table=self._by_time([*tables]))
 
     def _start(self, since: np.datetime64 | None) -> Place | None:
-        """Return a place before all lines that are later than a time; None: the beginning."""
+        """Return a place before all lines that are later than a time; None: read from the first."""
         tag = self.tag
         if since is None or tag.place is None or tag.until is None or tag.until > since:
             return None
         return tag.place if is_still_there(self.text.file, tag.place) else None
 
     def _blocks(self, start: Place | None) -> Iterator[tuple[Taken, Times, pd.DataFrame]]:
-        """Yield lines with their times, NaT where one is none, and their value columns."""
+        """Yield lines, their times (NaT: not a usable time), and their value columns."""
         roles = self.tables.roles
         records = self.text.records(start)
         while block := list(islice(records, _LINES_AT_ONCE)):
@@ -141,10 +145,10 @@ class TagScan:
         if len(good):
             self.tag.came_to(good.max())
 
-    def _one_a_time(self, tables: list[pd.DataFrame]) -> pd.DataFrame:
-        """Return the values by time; of several at one time the last in the file."""
-        header, apart = self.text.header, self.tables.wanted
-        columns = [name for name in header.columns if name not in apart] if header else []
+    def _by_time(self, tables: list[pd.DataFrame]) -> pd.DataFrame:
+        """Return the values by time; of several values at one time, the last in the file."""
+        header, roles = self.text.header, self.tables.required
+        columns = [name for name in header.columns if name not in roles] if header else []
         columns = [*dict.fromkeys([*columns, *(name for one in tables for name in one.columns)])]
         some = [table for table in tables if len(table)]
         found = pd.concat(some) if some else pd.DataFrame(columns=columns, dtype="float64")
@@ -153,12 +157,12 @@ class TagScan:
 
 
 def _late(block: Taken, times: Times, old: np.ndarray, read_to: int) -> list[np.datetime64]:
-    """Return the times of lines that came after what was read, and lie before it."""
+    """Return the times of new lines that are not later than the records handed over."""
     rows = np.flatnonzero(old & ~np.isnat(times)).tolist()
     return [times[row] for row in rows if block[row][1].start >= read_to]
 
 
 def _shown(table: pd.DataFrame, roles: Roles, row: int) -> str:
-    """Return what a line has as its time; empty if nothing."""
+    """Return the text of a row's time; empty if the cell is missing."""
     value = table[roles.time].iloc[row]
     return value if isinstance(value, str) else ""

@@ -1,4 +1,4 @@
-"""The values of several files as records of one time each: a column for every tag."""
+"""The values of several files as records: a row for each time, a column for each tag."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from aemon.sources.csv.places import Place
 Times = npt.NDArray[np.datetime64]
 
 GENERIC_NAMES = frozenset({"value", "values", "val", "v", "y", "reading", "measurement", "wert"})
-"""Such a column is named by its file."""
+"""A column with one of these names gets the name of its file."""
 
 _INSTANT = np.timedelta64(1, "us")
 ENDINGS = (".gz", ".bz2", ".xz", ".zip", ".csv", ".txt")
@@ -21,14 +21,14 @@ ENDINGS = (".gz", ".bz2", ".xz", ".zip", ".csv", ".txt")
 
 @dataclass(kw_only=True)
 class Tag:
-    """What is known of one file between two reads.
+    """The state of one file between two reads.
 
     Attributes:
-        place: behind lines none of whose times is later than `until`.
-        until: a time up to which all was handed over.
+        place: all lines before this place have times up to `until`.
+        until: a time up to which all values were handed over.
         read_to: byte up to which the file was read.
-        newest: the newest time in it.
-        lags_since: when others were first seen to have come further; None while none has.
+        newest: the newest time in the file.
+        lags_since: when another file was first seen with a later time; None: the file does not lag.
     """
 
     place: Place | None = None
@@ -38,22 +38,22 @@ class Tag:
     lags_since: datetime | None = None
 
     def came_to(self, newest: np.datetime64 | None) -> None:
-        """Note the newest time; a file that goes on lags no more."""
+        """Keep the newest time; a file with a newer time than before does not lag."""
         if newest is not None and (self.newest is None or newest > self.newest):
             self.newest, self.lags_since = newest, None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Values:
-    """The values that were read of one file.
+    """The values that were read from one file.
 
     Attributes:
         table: value columns, by time (index); each time once.
-        until: the last time read, where the file was not read to its end; else None.
-        unread: records whose time cannot be read: their key and what is written there.
-        ahead: how many have a time too far ahead of the clock.
+        until: the last time read if the file was not read to its end; else None.
+        unread: the key and the text of each time that cannot be read.
+        ahead: number of values with a time too far ahead of the clock.
         late: times of values that came after their record was handed over.
-        warnings: what a person should know, a sentence each.
+        warnings: sentences for the user.
     """
 
     table: pd.DataFrame
@@ -65,10 +65,11 @@ class Values:
 
 
 def column_names(columns: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
-    """Return what the value columns of each file are called: file -> own name -> name.
+    """Return the names of the value columns in records: file -> name in the file -> name.
 
-    A column keeps its own name where no other file has such a one; the only column of a file takes the
-    file's name where its own says nothing or is another file's, too.
+    A column keeps its name if no other file has a column of this name. A column with a generic or
+    a repeated name takes the name of its file, followed by its own name if it is not the only
+    value column of the file.
 
     >>> column_names({"flow.csv": ["value"], "b.csv": ["pressure"], "c.csv": ["x", "pressure"]})
     {'flow.csv': {'value': 'flow'}, 'b.csv': {'pressure': 'b'}, 'c.csv': {'x': 'x', 'pressure': 'c pressure'}}
@@ -98,7 +99,7 @@ def stem_of(name: str) -> str:
 
 
 def rounded_down(times: Times, step: timedelta | None) -> Times:
-    """Return N times, each as the beginning of its step; without a step as they are."""
+    """Return N times, each rounded down to the beginning of its step; None: unchanged."""
     if step is None:
         return times
     length = round(step / timedelta(microseconds=1))
@@ -107,28 +108,28 @@ def rounded_down(times: Times, step: timedelta | None) -> Times:
 
 
 def joined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Return the rows of all tables side by side, oldest first; what one lacks is missing."""
-    there = [table for table in tables if len(table.columns)]
-    if not there:
+    """Return all tables side by side by time, oldest first; cells without a value are missing."""
+    present = [table for table in tables if len(table.columns)]
+    if not present:
         return pd.DataFrame(index=pd.DatetimeIndex([], dtype="datetime64[us]"))
-    return pd.concat(there, axis=1, join="outer", sort=True).sort_index()
+    return pd.concat(present, axis=1, join="outer", sort=True).sort_index()
 
 
 def complete_until(
     tags: Mapping[str, Tag], read: Mapping[str, Values], now: datetime, wait: timedelta
 ) -> tuple[np.datetime64 | None, list[str]]:
-    """Return up to which time every file has come, and the files that are waited for.
+    """Return the time up to which records are complete, and the files that records wait for.
 
-    A file that others have overtaken is waited for as long as is said, and no longer.
+    A file that lags behind another file holds records back for at most `wait`.
 
     Args:
-        tags: what is known of each file, by name; since when one lags is noted in it.
-        read: what was read of each.
+        tags: the state of each file, by name; `lags_since` is updated.
+        read: the values read from each file.
         now: aware UTC.
-        wait: for how long; none where nothing more is to come.
+        wait: the longest wait for a file; zero if no more values are expected at present.
 
     Returns:
-        None as the time where there is none yet.
+        The time (None: no complete record yet), and the names of the files.
     """
     lead = max((tag.newest for tag in tags.values() if tag.newest is not None), default=None)
     until: list[np.datetime64] = []

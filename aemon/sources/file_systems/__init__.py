@@ -1,1 +1,1 @@
-"""Files of other machines and of object stores, by address, read through fsspec."""
+"""Files on other machines and in object stores, named by addresses and read through fsspec."""

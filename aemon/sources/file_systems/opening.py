@@ -1,4 +1,4 @@
-"""From a path or an address of the settings to what is read; the seam of both kinds of files."""
+"""Open a configured path or address; `FilePath` is the common interface of both."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,75 +10,79 @@ from aemon.sources.file_systems.system import FileSystem
 
 
 class Looked(Protocol):
-    """What is known of a file without reading it."""
+    """The size and the time of a file, known without reading it."""
 
     @property
     def st_size(self) -> int:
-        """Its bytes."""
+        """The size in bytes."""
 
     @property
     def st_mtime(self) -> float:
-        """When it was last written, in seconds since 1970."""
+        """The time of the last write in seconds since 1970."""
 
 
 class FilePath(Protocol):
-    """What a path of this machine (`pathlib.Path`) and a `RemotePath` have in common."""
+    """The common interface of a local path (`pathlib.Path`) and a `RemotePath`."""
 
     @property
     def name(self) -> str:
-        """Its last part."""
+        """The last part of the path."""
 
     @property
     def stem(self) -> str:
-        """Its last part without the ending."""
+        """The last part of the path without its ending."""
 
     @property
     def suffix(self) -> str:
-        """Its ending, with the point."""
+        """The ending of the last part, with the dot."""
 
     @property
     def parent(self) -> "FilePath":
-        """The folder that it is in."""
+        """The folder that holds the file or folder."""
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Its parts."""
+        """The parts of the path."""
 
     def __truediv__(self, name: str, /) -> "FilePath": ...
 
     def as_posix(self) -> str:
-        """Return it as text with slashes, without a scheme."""
+        """Return the path as text with slashes, without a scheme."""
 
     def expanduser(self) -> "FilePath":
-        """Return it with the home of a user in place of ~."""
+        """Return the path with the home of a user in place of ~."""
 
     def resolve(self) -> "FilePath":
-        """Return it without links."""
+        """Return the path without links."""
 
     def exists(self) -> bool:
-        """Return whether it is there."""
+        """Return whether the path exists."""
 
     def is_file(self) -> bool:
-        """Return whether it is a file."""
+        """Return whether the path is a file."""
 
     def is_dir(self) -> bool:
-        """Return whether it is a folder."""
+        """Return whether the path is a folder."""
 
     def stat(self) -> Looked:
-        """Return what is known of it without reading it."""
+        """Return the size and the time of a file without reading it."""
 
     def iterdir(self) -> Iterable["FilePath"]:
-        """Return what is in a folder."""
+        """Return the files and folders in a folder."""
 
     def glob(self, pattern: str, /) -> Iterable["FilePath"]:
-        """Return what below this folder fits a pattern."""
+        """Return the files and folders below this folder that fit a pattern."""
 
     def open(self, mode: Literal["rb"], /) -> BinaryIO:
         """Open a file for reading."""
 
 
 class State(NamedTuple):
-    """What changes whenever a file does; `certain` says that it does."""
+    """The state of a file: the time of the last write, the size in bytes and a tag.
+
+    The time is in nanoseconds (local) or seconds (remote) since 1970. The tag is an inode or the
+    content tag of a store; None: not known.
+    """
 
     time: float
     size: int
@@ -86,24 +90,24 @@ class State(NamedTuple):
 
     @property
     def certain(self) -> bool:
-        """Whether a file of the same state is the same file; not where only its size is known."""
+        """Whether equal states mean an unchanged file; False if only the size is known."""
         return bool(self.time) or self.tag is not None
 
 
 def open_path(settings: StoredFiles) -> FilePath:
-    """Return the path that settings name; nothing is connected before it is looked at.
+    """Return the path that settings name; nothing is connected before the first use.
 
     Raises:
-        SourceConfigError: a package is not installed.
+        SourceConfigError: fsspec or the package of the file system is not installed.
     """
     return open_address(settings.path, settings.storage)
 
 
 def open_address(path: Path | str, options: Mapping[str, Any]) -> FilePath:
-    """Return a path of this machine, or that of an address.
+    """Return a local path, or the remote path of an address.
 
     Raises:
-        SourceConfigError: a package is not installed.
+        SourceConfigError: fsspec or the package of the file system is not installed.
     """
     scheme = scheme_of(path)
     if not scheme:
@@ -113,22 +117,22 @@ def open_address(path: Path | str, options: Mapping[str, Any]) -> FilePath:
 
 
 def close_path(path: FilePath) -> None:
-    """Let go of the connection to the file system of a path."""
+    """Close the connection to the file system of a path; do nothing for a local path."""
     if isinstance(path, RemotePath):
         path.system.close()
 
 
 def state_of(path: FilePath, *, now: bool = False) -> State:
-    """Return what changes whenever a file does; with `now`, what a listing said does not do.
+    """Return the state of a file; with `now`, do not use an earlier listing.
 
     Raises:
-        OSError: it cannot be looked at.
+        OSError: the state cannot be read.
         UnreachableError: the file system does not answer.
     """
     if isinstance(path, RemotePath):
         found = (path.now() if now else path).stat()
         return State(found.st_mtime, found.st_size, found.tag)
-    assert isinstance(path, Path)  # noqa: S101 -- there are two
+    assert isinstance(path, Path)  # noqa: S101 -- the only other kind of path
     own = path.stat()
     return State(own.st_mtime_ns, own.st_size, own.st_ino)
 

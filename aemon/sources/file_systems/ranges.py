@@ -1,4 +1,4 @@
-"""Bytes of a file far away, fetched where they are asked for."""
+"""Read a remote file by byte ranges, fetched when they are needed."""
 
 import io
 import os
@@ -7,19 +7,19 @@ from typing import Any
 from aemon.sources.file_systems.system import FileSystem
 
 BLOCK_BYTES = 1 << 19
-"""So much is fetched at a time where a file is read from end to end."""
+"""Bytes fetched at once when a file is read from the first to the last byte."""
 
 HEAD_BYTES = 1 << 16
-"""So much of the beginning is kept: header, encoding and checksums are looked for there again."""
+"""First bytes of a file that are kept: header, encoding and checksums are read several times."""
 
 
 class RangeReader(io.RawIOBase):
-    """One open file, without a buffer but for its beginning.
+    """An open file, without a buffer except for its first bytes.
 
     Args:
         system: the file system, for its errors.
-        path: there.
-        file: what fsspec opened; it may be shared with others, and stand anywhere.
+        path: path of the file on the file system.
+        file: the file object of fsspec; other readers may use it and change its position.
     """
 
     def __init__(self, system: FileSystem, path: str, file: Any) -> None:
@@ -37,38 +37,39 @@ class RangeReader(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """Return where the next byte is read."""
+        """Return the position of the next byte."""
         return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a byte, and return which it is.
+        """Move to a byte and return its position.
 
         Raises:
             UnreachableError: the file system does not answer.
+            ValueError: the position is before the beginning of the file.
         """
         if whence == os.SEEK_END:
             offset += self._size()
         elif whence == os.SEEK_CUR:
             offset += self._at
         if offset < 0:
-            raise ValueError("a place before the beginning of a file")
+            raise ValueError("a position before the beginning of a file")
         self._at = offset
         return offset
 
     def readinto(self, buffer: Any) -> int:
-        """Read into a buffer; return how many bytes, fewer than it holds also before the end.
+        """Read into a buffer; return the number of bytes, which may be smaller also before the end.
 
         Raises:
             UnreachableError: the file system does not answer.
         """
-        wanted = len(buffer)
-        data = self._of_head(wanted) or self._fetch(self._at, wanted)
+        size = len(buffer)
+        data = self._of_head(size) or self._fetch(self._at, size)
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
 
     def read(self, size: int | None = -1) -> bytes:
-        """Return so many bytes, fewer at the end alone; all that are left for -1.
+        """Return the next `size` bytes, fewer only at the end; -1: all remaining bytes.
 
         Raises:
             UnreachableError: the file system does not answer.
@@ -86,13 +87,13 @@ class RangeReader(io.RawIOBase):
         if not self.closed:
             try:
                 self._file.close()
-            except Exception as error:  # noqa: BLE001 -- each library has errors of its own
+            except Exception as error:  # noqa: BLE001 -- each library has its own errors
                 raise self._system.error(error, self._path) from None
             finally:
                 super().close()
 
     def _of_head(self, size: int) -> bytes:
-        """Return what of the next bytes is in the beginning that is kept."""
+        """Return those of the next `size` bytes that are among the kept first bytes."""
         if self._at >= HEAD_BYTES or not size:
             return b""
         if self._head is None:
@@ -100,19 +101,19 @@ class RangeReader(io.RawIOBase):
         return self._head[self._at : self._at + size]
 
     def _fetch(self, start: int, size: int) -> bytes:
-        """Return so many bytes from one on, fewer at the end."""
+        """Return `size` bytes from `start` on, fewer only at the end."""
         pieces: list[bytes] = []
         try:
             self._file.seek(start)
             while size > 0 and (piece := self._file.read(size)):
                 pieces.append(piece)
                 size -= len(piece)
-        except Exception as error:  # noqa: BLE001 -- each library has errors of its own
+        except Exception as error:  # noqa: BLE001 -- each library has its own errors
             raise self._system.error(error, self._path) from None
         return b"".join(pieces)
 
     def _size(self) -> int:
         try:
             return int(self._file.seek(0, os.SEEK_END) or self._file.tell())
-        except Exception as error:  # noqa: BLE001 -- each library has errors of its own
+        except Exception as error:  # noqa: BLE001 -- each library has its own errors
             raise self._system.error(error, self._path) from None

@@ -1,4 +1,4 @@
-"""A file or folder of a file system, with what of `pathlib.Path` the readers of files use."""
+"""A file or folder of a remote file system, with a part of the methods of `pathlib.Path`."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -14,9 +14,10 @@ _TAGS = ("ETag", "etag", "md5Hash", "content_md5", "ino")
 
 
 class Stat(NamedTuple):
-    """What a file system says of a file: `st_mtime` is 0 and `tag` None where it does not know.
+    """The state of a file as its file system reports it.
 
-    `st_size` is in bytes, `st_mtime` in seconds since 1970; `tag` changes with the content.
+    `st_size` is in bytes, `st_mtime` in seconds since 1970 (0: not known); `tag` changes with the
+    content (None: not known).
     """
 
     st_size: int
@@ -25,15 +26,15 @@ class Stat(NamedTuple):
 
 
 class RemotePath:
-    """A file or folder of a file system.
+    """A file or folder of a remote file system.
 
-    What a listing said of it is kept with it, so that a folder costs one question and not one for
-    each file. `now` asks again.
+    The path keeps its entry of a listing, so that a folder costs one request and not one request
+    for each file. `now` sends a new request.
 
     Args:
         system: the file system.
-        path: there.
-        info: what fsspec says of it; empty if it is not there, None if nobody has asked.
+        path: path on the file system.
+        info: the entry of fsspec; empty: the path does not exist; None: not yet requested.
     """
 
     __slots__ = ("_info", "_path", "system")
@@ -62,67 +63,67 @@ class RemotePath:
 
     @property
     def name(self) -> str:
-        """Its last part."""
+        """The last part of the path."""
         return self._path.name
 
     @property
     def stem(self) -> str:
-        """Its last part without the ending."""
+        """The last part of the path without its ending."""
         return self._path.stem
 
     @property
     def suffix(self) -> str:
-        """Its ending, with the point."""
+        """The ending of the last part, with the dot."""
         return self._path.suffix
 
     @property
     def parent(self) -> "RemotePath":
-        """The folder that it is in."""
+        """The folder that holds the file or folder."""
         return RemotePath(self.system, self._path.parent)
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Its parts."""
+        """The parts of the path."""
         return self._path.parts
 
     def as_posix(self) -> str:
-        """Return its path on the file system, without the scheme."""
+        """Return the path on the file system as text, without the scheme."""
         return str(self._path)
 
     def expanduser(self) -> "RemotePath":
-        """Return itself: an address begins at no home."""
+        """Return the path itself: an address has no home folder."""
         return self
 
     def resolve(self) -> "RemotePath":
-        """Return itself: an address has no other name."""
+        """Return the path itself: links of an address are not resolved."""
         return self
 
     def now(self) -> "RemotePath":
-        """Return the same path with what the file system says of it now.
+        """Return the same path with its current state on the file system.
 
         Raises:
             UnreachableError: the file system does not answer.
-            PermissionError: it may not be looked at.
+            PermissionError: aemon may not look at the path.
         """
         return RemotePath(self.system, self._path, self._looked_up())
 
     def exists(self) -> bool:
-        """Return whether it is there."""
+        """Return whether the path exists."""
         return bool(self._known())
 
     def is_file(self) -> bool:
-        """Return whether it is a file."""
+        """Return whether the path is a file."""
         return self._known().get("type") == "file"
 
     def is_dir(self) -> bool:
-        """Return whether it is a folder."""
+        """Return whether the path is a folder."""
         return self._known().get("type") == "directory"
 
     def stat(self) -> Stat:
-        """Return its size and when it was last written.
+        """Return the size, the time of the last write, and the tag of a file.
 
         Raises:
-            FileNotFoundError: it is not there.
+            FileNotFoundError: the path does not exist.
         """
         info = self._known()
         if not info:
@@ -132,10 +133,10 @@ class RemotePath:
         return Stat(int(info.get("size") or 0), _seconds(moment), tag)
 
     def iterdir(self) -> Iterator["RemotePath"]:
-        """Return what is in a folder.
+        """Return the files and folders in a folder.
 
         Raises:
-            FileNotFoundError: it is not there.
+            FileNotFoundError: the path does not exist.
         """
         path = str(self._path)
 
@@ -148,7 +149,7 @@ class RemotePath:
         return (self._listed(one["name"], one) for one in own)
 
     def glob(self, pattern: str) -> Iterator["RemotePath"]:
-        """Return what below this folder fits a pattern."""
+        """Return the files and folders below this folder that fit a pattern."""
         path = str(self._path / pattern)
 
         def look(system: Any) -> Mapping[str, Mapping[str, Any]]:
@@ -162,18 +163,18 @@ class RemotePath:
         return (self._listed(name, info) for name, info in found.items())
 
     def open(self, _mode: Literal["rb"] = "rb") -> BinaryIO:
-        """Open a file for reading; a block of it is fetched at a time.
+        """Open a file for reading; blocks of `BLOCK_BYTES` are fetched.
 
         Raises:
-            FileNotFoundError: it is not there.
+            FileNotFoundError: the path does not exist.
         """
         return cast("BinaryIO", io.BufferedReader(self.open_ranges(), BLOCK_BYTES))
 
     def open_ranges(self) -> RangeReader:
-        """Open a file of which just those bytes are fetched that are asked for.
+        """Open a file for reading; only the needed bytes are fetched.
 
         Raises:
-            FileNotFoundError: it is not there.
+            FileNotFoundError: the path does not exist.
         """
         path = str(self._path)
 
@@ -184,7 +185,7 @@ class RemotePath:
         return RangeReader(self.system, path, self.system.ask(open_file, path))
 
     def _listed(self, name: str, info: Mapping[str, Any]) -> "RemotePath":
-        """Return a path of a listing; of a link, a listing does not say where it leads."""
+        """Return a path with its entry of a listing; a link gets none: its target is unknown."""
         return RemotePath(self.system, name, None if info.get("type") == "link" else info)
 
     def _looked_up(self) -> Mapping[str, Any]:
@@ -204,7 +205,7 @@ class RemotePath:
 
 
 def _seconds(moment: object) -> float:
-    """Return a time of any file system in seconds since 1970; 0 if it cannot be read."""
+    """Return a time in the form of any file system in seconds since 1970; 0: cannot be read."""
     if isinstance(moment, str):
         try:
             moment = datetime.fromisoformat(moment)

@@ -1,4 +1,4 @@
-"""Settings of files: a path of this machine or an address, and options of its file system."""
+"""Settings of files: a local path or an address, and the options of its file system."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from pydantic.json_schema import WithJsonSchema
 from aemon.config.values.scalars import AtKeyError
 from aemon.sources.readings.settings import ReadingsSettings
 
-MOST_PATH_BYTES = 4096  # Linux opens no longer one
+MOST_PATH_BYTES = 4096  # the limit of Linux
 
 PACKAGES: dict[str, str] = {
     "s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "abfss": "adlfs",
@@ -28,11 +28,11 @@ _PLAIN = frozenset(
         "known_hosts", "project", "region_name", "signature_version", "user", "username",
     }
 )  # fmt: skip
-"""Options whose values are not secret; the text of every other option is kept secret."""
+"""Options with values that are not secret; all other texts are kept as secrets."""
 
 
 def scheme_of(path: Path | str) -> str:
-    """Return the scheme of an address in small letters; empty for a path of this machine.
+    """Return the scheme of an address in lower case; empty for a local path.
 
     >>> scheme_of("s3://plant/exports")
     's3'
@@ -47,14 +47,14 @@ def _path_or_address(given: object) -> Path | str:
     if len(str(given).encode(errors="replace")) > MOST_PATH_BYTES:
         raise ValueError(f"a path has at most {MOST_PATH_BYTES:,} bytes")
     if "::" in str(given) and "://" in str(given):
-        raise ValueError("an address has one file system; chains with :: are not read")
+        raise ValueError("an address has one file system; chains with :: are not supported")
     scheme = scheme_of(given) if isinstance(given, str) else ""
     if not scheme or isinstance(given, Path):
         return Path(given)
     if scheme not in PACKAGES:
         raise ValueError(
-            f"{scheme}:// is not a file system that aemon reads; aemon reads "
-            f"{', '.join(f'{one}://' for one in PACKAGES)}; mount any other as a folder (rclone mount)"
+            f"aemon does not read {scheme}://; it reads "
+            f"{', '.join(f'{one}://' for one in PACKAGES)}; mount other systems as a folder (rclone mount)"
         )
     place = given.partition("://")[2]
     if _PASSWORD.match(place):
@@ -71,7 +71,7 @@ PathOrAddress = Annotated[
     PlainValidator(_path_or_address),
     WithJsonSchema({"type": "string", "format": "path"}),
 ]
-"""A path that the system can open, or the address of a file system such as s3://bucket/folder."""
+"""A local path, or an address on a file system such as s3://bucket/folder."""
 
 
 def _hidden(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,9 +87,9 @@ def _hidden_value(name: str, value: Any) -> Any:
 
 
 class StoredFiles(ReadingsSettings):
-    """What the settings of all kinds of files have in common.
+    """The common settings of all kinds of files.
 
-    The class of a kind declares its own `path`.
+    The class of each kind declares `path` again, with its own description.
     """
 
     path: PathOrAddress
@@ -109,7 +109,7 @@ class StoredFiles(ReadingsSettings):
 
 
 def revealed(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options with their secrets, as a file system takes them."""
+    """Return options with their secrets in plain text, for a file system."""
     return {name: _revealed_value(value) for name, value in options.items()}
 
 
@@ -122,7 +122,7 @@ def _revealed_value(value: Any) -> Any:
 
 
 def secret_texts(options: Mapping[str, Any]) -> set[str]:
-    """Return every secret text of some options, at any depth."""
+    """Return all secret texts in options, at any depth."""
     found: set[str] = set()
     held: list[Any] = [options]
     while held:

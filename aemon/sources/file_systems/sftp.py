@@ -1,4 +1,4 @@
-"""SFTP that checks whether a server is the one it should be, and waits for none without end."""
+"""SFTP with checked host keys and with time limits for answers."""
 
 from typing import Any
 
@@ -7,21 +7,24 @@ from fsspec.implementations.sftp import SFTPFileSystem
 
 CONNECT_SECONDS = 30.0
 ANSWER_SECONDS = 60.0
-"""A server that does not answer a request for so long has gone."""
+"""A server that does not answer a request within this time is unreachable."""
 
 _KEEPALIVE_SECONDS = 30
 
 
 class CheckedSftp(SFTPFileSystem):  # type: ignore[misc]  # fsspec has no types
-    """Files over SFTP from servers whose host keys are known.
+    """Files over SFTP from servers with known host keys.
 
-    fsspec itself takes any key of a server that it does not know.
+    fsspec itself accepts any key of an unknown server.
 
     Args:
         host: the server.
-        known_hosts: a file with host keys beside those of ~/.ssh/known_hosts.
-        host_key_policy: what to do with a server of another key: reject, warning or auto_add.
-        options: of `paramiko.SSHClient.connect`.
+        known_hosts: a file with host keys, read in addition to ~/.ssh/known_hosts.
+        host_key_policy: the handling of an unknown server: reject, warning or auto_add.
+        options: options of `paramiko.SSHClient.connect`.
+
+    Raises:
+        ValueError: the policy is unknown.
     """
 
     def __init__(

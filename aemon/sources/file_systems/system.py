@@ -1,4 +1,4 @@
-"""One file system of fsspec: connected when it is asked, its errors as aemon's, without secrets."""
+"""A file system of fsspec, connected at the first request; its errors hold no secrets."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -9,25 +9,25 @@ from aemon.errors import AemonError, SourceConfigError, SourceError
 from aemon.sources.file_systems.settings import PACKAGES, revealed, secret_texts
 
 CREDENTIALS = "check `storage`, and that this account may list the folder and read its files"
-_HOST_KEY = "not found in known_hosts"  # as paramiko says it
-_MOST_TOLD = 300  # characters of another library's message
+_HOST_KEY = "not found in known_hosts"  # in a message of paramiko
+_MOST_SHOWN = 300  # characters of another library's message
 _T = TypeVar("_T")
 
 
 class UnreachableError(SourceError):
-    """A file system does not answer, or not as it should: its files may all be there."""
+    """A file system does not answer, or not as expected; its files may still exist."""
 
 
 class FileSystem:
-    """A file system and how to connect to it; nothing is connected before the first question.
+    """A file system and the options to connect to it, connected at the first request.
 
     Args:
-        address: of a file or folder: what connects to the system is taken from it.
-        scheme: of the address.
-        options: of the file system; texts may be `SecretStr`.
+        address: address of a file or folder; it may hold the host and other options.
+        scheme: scheme of the address.
+        options: options of the file system; texts may be `SecretStr`.
 
     Attributes:
-        root: the path that the address names there.
+        root: the path that the address names on the file system.
 
     Raises:
         SourceConfigError: a package is not installed, or the address cannot be understood.
@@ -35,15 +35,15 @@ class FileSystem:
 
     def __init__(self, address: str, scheme: str, options: Mapping[str, Any]) -> None:
         self._kind = _class_of(scheme)
-        # A connection of an earlier source, or of another monitor, may be broken: none is shared.
+        # Connections are not shared: a connection of another source may be broken.
         self._options = {
-            **self._kind._get_kwargs_from_urls(address),  # noqa: SLF001 -- fsspec's own way
+            **self._kind._get_kwargs_from_urls(address),  # noqa: SLF001 -- as fsspec itself does
             **revealed(options),
             "skip_instance_cache": True,
         }
         self._secrets = sorted(secret_texts(options), key=len, reverse=True)
         self._connected: Any = None
-        self.root = str(self._kind._strip_protocol(address))  # noqa: SLF001 -- fsspec's own way
+        self.root = str(self._kind._strip_protocol(address))  # noqa: SLF001 -- as fsspec itself does
         begins = address.rstrip("/")
         same = self.root and begins.endswith(self.root)
         self._before = begins[: len(begins) - len(self.root)] if same else f"{scheme}://"
@@ -53,14 +53,14 @@ class FileSystem:
         return f"{self._before}{path}"
 
     def ask(self, question: Callable[[Any], _T], path: str) -> _T:
-        """Return what the connected file system answers.
+        """Return the answer of the connected file system to a request.
 
-        A connection that was open before may have been closed by the other side: then the question
-        is asked once more, by a new connection.
+        The other side may have closed a connection that was open before: then the request is sent
+        once more, over a new connection.
 
         Raises:
             FileNotFoundError: there is no such file or folder.
-            PermissionError: it may not be read.
+            PermissionError: aemon may not read the file or folder.
             UnreachableError: the file system does not answer.
             SourceConfigError: an option of `storage` is wrong, or a package is not installed.
         """
@@ -78,60 +78,59 @@ class FileSystem:
                 self._connected = self._kind(**self._options)
             except (TypeError, ValueError) as error:
                 raise self._wrong_options(error, path) from None
-            except Exception as error:  # noqa: BLE001 -- each library has errors of its own
+            except Exception as error:  # noqa: BLE001 -- each library has its own errors
                 raise self.error(error, path) from None
         try:
             return question(self._connected)
-        except Exception as error:  # noqa: BLE001 -- each library has errors of its own
+        except Exception as error:  # noqa: BLE001 -- each library has its own errors
             raise self.error(error, path) from None
 
     def error(self, error: Exception, path: str) -> Exception:
-        """Return the error to raise for one of a file system; a broken connection is let go."""
+        """Return aemon's error for an error of a file system; close a broken connection."""
         address = self.address(path)
         if isinstance(error, AemonError):
             return error
         if isinstance(error, FileNotFoundError | NotADirectoryError):
             return FileNotFoundError(ENOENT, "no such file or folder", address)
         if isinstance(error, PermissionError):
-            told = self._told(error)
-            return PermissionError(EACCES, f"may not be read: {told}", address)
+            return PermissionError(EACCES, f"may not be read: {self._shown(error)}", address)
         if isinstance(error, ImportError):
             return SourceConfigError(
-                f"{address} needs a package that is not installed: {self._told(error)}",
+                f"{address} needs a package that is not installed: {self._shown(error)}",
                 todo=f"pip install {PACKAGES.get(address.partition(':')[0], '') or 'it'}",
             )
         self.close()
-        told = self._told(error)
-        if isinstance(error, TypeError) and "argument" in told:  # s3fs tells when it is first asked
+        reason = self._shown(error)
+        if isinstance(error, TypeError) and "argument" in reason:  # of s3fs at the first request
             return self._wrong_options(error, path)
         todo = "aemon tries again at the next run; if that does not help, check the address, the network and `storage`"
-        if _HOST_KEY in told:
+        if _HOST_KEY in reason:
             todo = (
                 "compare the key that ssh-keyscan shows for this server with the server's own, and "
                 "append it to ~/.ssh/known_hosts, or to a file that storage names as known_hosts"
             )
-        return UnreachableError(f"{address} cannot be reached: {told}", todo=todo)
+        return UnreachableError(f"{address} cannot be reached: {reason}", todo=todo)
 
     def _wrong_options(self, error: Exception, path: str) -> SourceConfigError:
         return SourceConfigError(
-            f"{self.address(path)}: its file system does not take these options: {self._told(error)}",
-            todo=f"correct `storage`; fsspec's {self._kind.__name__} says which it takes",
+            f"{self.address(path)}: its file system does not accept these options: {self._shown(error)}",
+            todo=f"correct `storage`; the documentation of fsspec's {self._kind.__name__} lists them",
         )
 
     def close(self) -> None:
-        """Let go of the connection; the next question makes a new one."""
+        """Close the connection; the next request opens a new connection."""
         connected, self._connected = self._connected, None
         close = getattr(connected, "close", None)
         if close is not None:
-            with suppress(Exception):  # of a connection that is broken
+            with suppress(Exception):  # the connection may be broken
                 close()
 
-    def _told(self, error: BaseException) -> str:
-        """Return what a library says, on one line and without secrets."""
+    def _shown(self, error: BaseException) -> str:
+        """Return the message of an error on one line, without secrets."""
         text = str(error)
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        return " ".join(text.split())[:_MOST_TOLD] or type(error).__name__
+        return " ".join(text.split())[:_MOST_SHOWN] or type(error).__name__
 
 
 def _class_of(scheme: str) -> Any:

@@ -37,7 +37,7 @@ class Topic:
 
 
 def listen(settings: MqttSource, seconds: float) -> Mapping[str, Topic]:
-    """Return what came on each topic in so many seconds; retained messages are left out.
+    """Return the messages of each topic within `seconds`; retained messages are left out.
 
     Raises:
         SourceError: the broker cannot be reached.

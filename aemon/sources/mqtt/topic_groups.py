@@ -37,7 +37,7 @@ class TopicGroup:
         arrivals: of each topic.
         entity_level: level of the topic that names the entity.
         entity_path: or the JSON path that does.
-        entities: their names, as far as they were seen.
+        entities: the names of the entities seen.
         time_path: JSON path of the event time.
         time_because: why it is taken for one.
         table: the messages by column, where they are JSON.
@@ -58,14 +58,14 @@ class TopicGroup:
 
 def groups_of(topics: Mapping[str, "Topic"], topic_filter: str) -> list[TopicGroup]:
     """Return the groups of topics: by their number of levels, their first level and their content."""
-    apart = topic_filter.startswith("#")  # else the filter says which first levels belong together
+    by_first_level = topic_filter.startswith("#")  # else the filter already joins first levels
     plain: dict[tuple[int, str], list[str]] = defaultdict(list)
     objects: dict[tuple[int, str], list[tuple[set[str], list[str]]]] = defaultdict(list)
     tables: dict[str, pd.DataFrame] = {}
     unread: list[str] = []
     for name, topic in sorted(topics.items()):
         levels = name.split("/")
-        form = (len(levels), levels[0] if apart else "")
+        form = (len(levels), levels[0] if by_first_level else "")
         documents = [one for one in map(_document, topic.payloads) if one is not None]
         members = [dict(_flat(one)) for one in documents if isinstance(one, dict)]
         if members and len(members) * 2 >= len(documents):

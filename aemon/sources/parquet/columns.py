@@ -1,4 +1,4 @@
-"""From the columns of Parquet files to those of a table of records, whatever their type."""
+"""Conversion of the columns of Parquet files, of all types, to columns of records."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,10 +11,10 @@ _UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def split_by_type(schema: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the names of a schema's columns that can be read, and of those that cannot.
+    """Return the names of the readable columns of a schema, and of the other columns.
 
-    Lists, maps and unions hold no single value. Members of structures are columns of their own:
-    `motor.current`.
+    Lists, maps and unions hold no single value and cannot be read. Each member of a structure is a
+    column: `motor.current`.
     """
     read: list[str] = []
     left_out: list[str] = []
@@ -36,22 +36,22 @@ def _add(name: str, kind: Any, read: list[str], left_out: list[str]) -> None:
 
 
 def as_table(arrow: Any, names: Sequence[str], as_text: Sequence[str]) -> pd.DataFrame:
-    """Return N records of an Arrow table as pandas keeps them.
+    """Return N records of an Arrow table as a pandas table.
 
     Args:
         arrow: the table.
-        names: the columns wanted; those it lacks are left out.
-        as_text: columns of identifiers: whole numbers are kept digit by digit.
+        names: the needed columns; columns that the table lacks are left out.
+        as_text: columns of identifiers: whole numbers become text with all digits.
     """
     while any(pa.types.is_struct(_storage(field.type)) for field in arrow.schema):
         arrow = pa.table(
             [_unwrapped(column) for column in arrow.columns], names=arrow.column_names
         ).flatten()
-    wanted = [name for name in arrow.column_names if name in set(names)]
-    columns = {name: _plain(arrow[name], exact=name in as_text) for name in wanted}
+    needed = [name for name in arrow.column_names if name in set(names)]
+    columns = {name: _plain(arrow[name], exact=name in as_text) for name in needed}
     plain = pa.table(list(columns.values()), names=list(columns))
     table: pd.DataFrame = plain.to_pandas(ignore_metadata=True, use_threads=False)
-    return table.set_axis(wanted, axis=1) if wanted else pd.DataFrame(index=range(len(arrow)))
+    return table.set_axis(needed, axis=1) if needed else pd.DataFrame(index=range(len(arrow)))
 
 
 def _storage(kind: Any) -> Any:
@@ -59,7 +59,7 @@ def _storage(kind: Any) -> Any:
 
 
 def _unwrapped(column: Any) -> Any:
-    """Return a column of an extension type as what it is stored as."""
+    """Return a column of an extension type in its storage type."""
     if not isinstance(column.type, pa.BaseExtensionType):
         return column
     return pa.chunked_array(
@@ -68,7 +68,7 @@ def _unwrapped(column: Any) -> Any:
 
 
 def _plain(column: Any, *, exact: bool) -> Any:
-    """Return a column in one of the types that pandas keeps as numbers, truths, times or text."""
+    """Return a column in a type that pandas keeps as numbers, booleans, times or text."""
     column = _unwrapped(column)
     kind = column.type
     if pa.types.is_dictionary(kind):
@@ -76,16 +76,16 @@ def _plain(column: Any, *, exact: bool) -> Any:
     if pa.types.is_run_end_encoded(kind):
         return _plain(pc.run_end_decode(column), exact=exact)
     if pa.types.is_timestamp(kind) and kind.tz is not None:
-        return column.cast(pa.timestamp(kind.unit, "UTC"))  # the zone tells how it was shown
+        return column.cast(pa.timestamp(kind.unit, "UTC"))  # the zone is only for display
     if pa.types.is_fixed_size_binary(kind):
         return _as_text(column, lambda one: one.hex())
-    if _is_binary(kind):  # older writers do not say that it is text
+    if _is_binary(kind):  # older writers do not mark text as text
         return _as_text(column, lambda one: one.decode("utf-8", "backslashreplace"))
     return _plain_number(column, exact=exact)
 
 
 def _plain_number(column: Any, *, exact: bool) -> Any:
-    """Return a column of numbers of a rarer type as one of a usual type, and others as they are."""
+    """Return a column of a rare number type in a usual type, and any other column unchanged."""
     kind = column.type
     if exact and (pa.types.is_integer(kind) or pa.types.is_decimal(kind)):
         return column.cast(pa.string())

@@ -1,4 +1,4 @@
-"""What the end of a Parquet file says of it, without reading its rows."""
+"""The footer of a Parquet file: its columns and row groups, without reading rows."""
 
 import os
 from dataclasses import dataclass
@@ -18,30 +18,30 @@ from aemon.sources.parquet.columns import split_by_type
 MAGIC, ENCRYPTED = b"PAR1", b"PARE"
 MOST_COLUMNS = 10_000  # as of CSV files
 BROKEN = (pa.ArrowException, OSError, EOFError)
-"""What pyarrow raises of a file that it cannot read."""
+"""The errors that pyarrow raises for a file that it cannot read."""
 
 NEAR_BYTES, FAR_BYTES = 1 << 16, 1 << 18
-"""So much of a column is read at a time, from a disk and from a file system far away."""
+"""Bytes of a column that are read at once, from a disk and from a remote file system."""
 
 _END_BYTES = 8  # the footer's length and the magic number
 _SAMPLE_BYTES = 65_536
 
 
 class IncompleteError(SourceError):
-    """A file is still being written, or damaged: what it holds cannot be read at the moment."""
+    """A file is still being written, or damaged: its content cannot be read at present."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Footer:
-    """What a complete file says of itself.
+    """The footer of a complete file.
 
     Attributes:
-        rows: how many records it holds.
-        groups: how many of them each row group holds.
-        columns: those that can be read; members of structures as `motor.current`.
-        top: the columns they are, or are members of.
-        left_out: columns of lists and the like, which cannot be read.
-        mark: what tells its content from that of other files.
+        rows: number of records in the file.
+        groups: number of records in each row group.
+        columns: the readable columns; members of structures as `motor.current`.
+        top: the names of all top-level columns of the file.
+        left_out: columns of lists, maps and the like, which cannot be read.
+        mark: a hash that identifies the content of the file.
     """
 
     rows: int
@@ -53,10 +53,10 @@ class Footer:
 
 
 def state_of(path: FilePath, *, now: bool = False) -> State:
-    """Return what changes whenever a file does; with `now`, what a listing said does not do.
+    """Return the state that changes with a file; with `now`, do not use an earlier listing.
 
     Raises:
-        SourceError: it cannot be looked at.
+        SourceError: the state cannot be read.
     """
     try:
         return state_at(path, now=now)
@@ -65,13 +65,13 @@ def state_of(path: FilePath, *, now: bool = False) -> State:
 
 
 def read_footer(path: FilePath) -> Footer:
-    """Return what a file says of itself.
+    """Return the footer of a file.
 
     Raises:
-        IncompleteError: it has no footer: it is still being written, or damaged.
-        SourceConfigError: it is no Parquet file, encrypted, or has columns that cannot be told
-            apart, or too many.
-        SourceError: it cannot be read.
+        IncompleteError: the file has no footer: it is still being written, or damaged.
+        SourceConfigError: the file is not a Parquet file or is encrypted; or it has too many
+            columns, or two columns of the same name.
+        SourceError: the file cannot be read.
     """
     try:
         check_plain(path)
@@ -81,33 +81,33 @@ def read_footer(path: FilePath) -> Footer:
             try:
                 return _footer_of(path, parquet, mark)
             finally:
-                parquet.close(force=True)  # also what aemon itself opened
+                parquet.close(force=True)  # closes also a file object that aemon opened
     except pa.ArrowException as error:
         raise damaged(path, error) from None
     except OSError as error:
-        if error.errno is None:  # pyarrow's own
+        if error.errno is None:  # an error of pyarrow itself
             raise damaged(path, error) from None
         raise SourceError(f"{path}: {error.strerror or error}") from None
 
 
 def open_parquet(path: FilePath) -> Any:
-    """Open a file such that little of it is held in memory at once.
+    """Open a file such that reading keeps little of it in memory.
 
     Raises:
         Exception: one of `BROKEN`.
     """
     # A row group is read column by column through buffers; nothing is fetched in advance.
-    far = isinstance(path, RemotePath)
+    is_remote = isinstance(path, RemotePath)
     return pq.ParquetFile(
         path.open_ranges() if isinstance(path, RemotePath) else path,
         pre_buffer=False,
-        buffer_size=FAR_BYTES if far else NEAR_BYTES,
+        buffer_size=FAR_BYTES if is_remote else NEAR_BYTES,
         coerce_int96_timestamp_unit="us",
     )
 
 
 def damaged(path: FilePath, error: BaseException) -> IncompleteError:
-    """Return the error of a file whose content cannot be understood."""
+    """Return the error for a file with unreadable content."""
     why = " ".join(str(error).split())[:200]
     return IncompleteError(
         f"{path} cannot be read as Parquet, or not yet: {why}",
@@ -144,19 +144,21 @@ def _repeats(names: list[str]) -> bool:
 
 
 def _mark_of(path: FilePath, file: BinaryIO) -> str:
-    """Return what tells a file's content from others: its footer, and samples of its data.
+    """Return a hash that identifies the content of a file, from its footer and samples of data.
 
-    Footers alone may be alike, where no statistics are written.
+    Without statistics, two files with different data may have equal footers.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     begin = file.read(len(MAGIC))
     if begin == ENCRYPTED:
-        raise SourceConfigError(f"{path}: its footer is encrypted", todo="write it without")
+        raise SourceConfigError(
+            f"{path}: its footer is encrypted", todo="write the file without encryption"
+        )
     if begin != MAGIC[: len(begin)]:
         raise SourceConfigError(
-            f"{path}: is no Parquet file: it does not begin with PAR1",
-            todo="name a pattern that takes Parquet files alone, such as exports/*.parquet",
+            f"{path}: is not a Parquet file: it does not begin with PAR1",
+            todo="set path to a pattern that fits only Parquet files, such as exports/*.parquet",
         )
     file.seek(max(size - _END_BYTES, 0))
     end = file.read(_END_BYTES)

@@ -1,4 +1,4 @@
-"""A first configuration for Parquet files: roles, by the first records of one."""
+"""A first configuration for Parquet files: the roles, from the first records of one file."""
 
 from aemon.errors import SourceConfigError
 from aemon.sources.csv.files import find_files
@@ -9,7 +9,7 @@ from aemon.sources.parquet.settings import ENDINGS
 
 
 def holds_parquet(path: FilePath) -> bool:
-    """Return whether a path means Parquet files: by their names, or by how the file begins."""
+    """Return whether a path names Parquet files: by their endings, or by the first bytes."""
     if path.name.lower().endswith(ENDINGS):
         return True
     try:
@@ -25,8 +25,8 @@ def guess_files(path: FilePath) -> Guesses:
     """Return a monitor for a file, a folder or a pattern.
 
     Raises:
-        SourceError: there is none, or it cannot be read.
-        SourceConfigError: it has no column of times, or pyarrow is not installed.
+        SourceError: there is no file, or the first file cannot be read.
+        SourceConfigError: the first file has no column of times, or pyarrow is not installed.
     """
     need_pyarrow()
     from aemon.sources.parquet.columns import as_table
@@ -35,7 +35,7 @@ def guess_files(path: FilePath) -> Guesses:
 
     files = find_files(path, ENDINGS)
     if not files.read:
-        raise SourceConfigError(f"{path} holds no Parquet file", todo="name one that does")
+        raise SourceConfigError(f"{path} holds no Parquet file", todo="name a folder that does")
     first = next(iter(files.read.values()))
     footer = read_footer(first)
     reader = RowReader(first, footer, footer.top, 0)

@@ -1,4 +1,4 @@
-"""The Parquet files that a path means: what they say of themselves, and pieces of their rows."""
+"""The Parquet files that a path names: their footers, and pieces of their rows."""
 
 from dataclasses import dataclass
 
@@ -19,12 +19,12 @@ _MOST_NAMES = 5  # in a message
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Look:
-    """What a look at all files has found.
+    """The results of a look at all files.
 
     Attributes:
-        footers: of the complete files, by name, in the order of names.
-        warnings: what a person should know, a sentence each.
-        note: what is said of a first look alone; empty if nothing.
+        footers: footers of the complete files, by name, in the order of names.
+        warnings: sentences for the user.
+        note: a sentence to report at the first look only; may be empty.
     """
 
     footers: dict[str, Footer]
@@ -33,32 +33,32 @@ class Look:
 
 
 class ManyFiles:
-    """The files of a path, as the last look found them.
+    """The files that a path names, as the last look found them.
 
     Args:
         path: one file, a folder or a pattern.
         tables: makes records of rows.
 
     Attributes:
-        paths: of the files, by name, with those that are not complete.
+        paths: the paths of the files, by name; also of files that are not complete.
     """
 
     def __init__(self, path: FilePath, tables: Tables) -> None:
         self.paths: dict[str, FilePath] = {}
         self._path = path
         self._tables = tables
-        self._footers: dict[FilePath, tuple[tuple[State, State], Footer]] = {}  # listed, then asked
-        self._reader: tuple[FilePath, State, RowReader] | None = None  # goes on in the next read
+        self._footers: dict[FilePath, tuple[tuple[State, State], Footer]] = {}  # listed and current
+        self._reader: tuple[FilePath, State, RowReader] | None = None  # kept open for the next read
 
     def look(self) -> Look:
-        """Find the files and read the footers of those that are new or have changed.
+        """Find the files and read the footers of new and changed files.
 
         Raises:
-            SourceError: there is no file, or the only one cannot be read.
+            SourceError: there is no file, or the only file cannot be read.
             SourceConfigError: a file lacks a column.
         """
         files = find_files(self._path, ENDINGS)
-        named = self._path.name  # one that is named itself is read, whatever its name
+        named = self._path.name  # a file named in the settings is read even if its name is hidden
         self.paths = {
             name: path for name, path in files.read.items() if name == named or not _is_hidden(name)
         }
@@ -79,36 +79,36 @@ class ManyFiles:
         return Look(footers=footers, warnings=tuple(warnings), note=_note(footers))
 
     def piece(
-        self, name: str, footer: Footer, start: Place, count: int, *, goes_on: bool = False
+        self, name: str, footer: Footer, start: Place, count: int, *, continues: bool = False
     ) -> tuple[pd.DataFrame, npt.NDArray[np.datetime64]]:
-        """Return so many rows of a file as records, and their times.
+        """Return `count` rows of a file as N records, fewer at the end, and their times (N,).
 
-        With `goes_on`, the next call is expected to begin where this one ends.
+        With `continues`, the next call is expected to begin where this call ends.
 
         Raises:
-            IncompleteError: they cannot be read at the moment.
+            IncompleteError: the rows cannot be read at present.
         """
         path = self.paths[name]
         state = self._footers[path][0][1]
-        reader = self._reader_at(path, state, start.rows) if goes_on else None
+        reader = self._reader_at(path, state, start.rows) if continues else None
         if reader is None:
             top = _top_of(self._tables.names(footer), footer)
             reader = RowReader(path, footer, top, start.rows)
         try:
             arrow = reader.take(count)
             if state_of(path, now=True) != state:
-                raise damaged(path, OSError("it was changed while it was read"))
+                raise damaged(path, OSError("the file changed while it was read"))
         except IncompleteError:
             reader.close()
             raise
-        if goes_on and reader.at < footer.rows:
+        if continues and reader.at < footer.rows:
             self._reader = path, state, reader
         else:
             reader.close()
         return self._tables.make(arrow, footer, start, (name, path))
 
     def _reader_at(self, path: FilePath, state: State, row: int) -> RowReader | None:
-        """Hand over the open file if it stands at this row; close it if not."""
+        """Return the open file if its current row is this row; otherwise close it."""
         if self._reader is None:
             return None
         reader = self._reader[2]
@@ -119,10 +119,10 @@ class ManyFiles:
         return None
 
     def mark_of(self, name: str, row: int) -> str:
-        """Return the fingerprint of a file's row of this number, counted from 0.
+        """Return the fingerprint of a row of a file; rows are counted from 0.
 
         Raises:
-            IncompleteError: it cannot be read at the moment.
+            IncompleteError: the row cannot be read at present.
         """
         footer = self._footer(self.paths[name])
         return self._tables.fingerprint(self.piece(name, footer, Place(row, footer.mark), 1)[0])
@@ -131,19 +131,19 @@ class ManyFiles:
         """Return the event times of all rows of a file.
 
         Raises:
-            IncompleteError: they cannot be read at the moment.
+            IncompleteError: the rows cannot be read at present.
         """
         return self.some_times(name, 0, self._footer(self.paths[name]).rows)
 
     def some_times(self, name: str, row: int, count: int) -> npt.NDArray[np.datetime64]:
-        """Return the event times of some rows; no other column is read.
+        """Return the event times of at most `count` rows; only required columns are read.
 
         Raises:
-            IncompleteError: they cannot be read at the moment.
+            IncompleteError: the rows cannot be read at present.
         """
         path = self.paths[name]
         footer = self._footer(path)
-        reader = RowReader(path, footer, _top_of(self._tables.wanted, footer), row)
+        reader = RowReader(path, footer, _top_of(self._tables.required, footer), row)
         try:
             found = []
             while count > 0 and reader.at < footer.rows:
@@ -156,7 +156,7 @@ class ManyFiles:
         return np.concatenate(found) if found else np.empty(0, dtype="datetime64[us]")
 
     def close(self) -> None:
-        """Close the file that is read at the moment."""
+        """Close the file that is kept open for the next read."""
         if self._reader is not None:
             self._reader[2].close()
             self._reader = None
@@ -165,13 +165,13 @@ class ManyFiles:
         state = state_of(path)
         known = self._footers.get(path)
         if known is None or known[0][0] != state or not state.certain:
-            asked = state_of(path, now=True)
-            known = self._footers[path] = (state, asked), read_footer(path)
+            current = state_of(path, now=True)
+            known = self._footers[path] = (state, current), read_footer(path)
         return known[1]
 
 
 def _is_hidden(name: str) -> bool:
-    """Return whether a file or a folder above it is one that writers use for themselves.
+    """Return whether the name of a file, or of a folder above, begins with `_` or a dot.
 
     >>> _is_hidden("_temporary/0/part-0.parquet"), _is_hidden("pump=1/part-0.parquet")
     (True, False)
@@ -180,7 +180,7 @@ def _is_hidden(name: str) -> bool:
 
 
 def _top_of(names: tuple[str, ...], footer: Footer) -> tuple[str, ...]:
-    """Return the columns that these are, or are members of."""
+    """Return the top-level columns that hold the named columns."""
     return tuple(
         top
         for top in footer.top

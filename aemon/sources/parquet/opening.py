@@ -1,4 +1,4 @@
-"""Opening a source of kind parquet: its library comes with an extra."""
+"""Open a source of kind parquet; its library comes with an extra."""
 
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ def need_pyarrow() -> None:
     """Load pyarrow.
 
     Raises:
-        SourceConfigError: it is not installed.
+        SourceConfigError: pyarrow is not installed.
     """
     try:
         import pyarrow.parquet  # noqa: F401 -- loads it

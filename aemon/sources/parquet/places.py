@@ -1,4 +1,4 @@
-"""How far each Parquet file has been read, as a watermark keeps it."""
+"""The places up to which Parquet files have been read, as a watermark keeps them."""
 
 import json
 from collections.abc import Mapping
@@ -8,19 +8,23 @@ from aemon.errors import SourceConfigError
 from aemon.frame import printable
 
 MOST_MISSING = 1_000
-"""Of so many files that are gone places are kept, the newest: they may come back."""
+"""Number of missing files with kept places, the newest first: the files may come back."""
 
 _FILES, _ORDER = "parquet", "order"
 
 
 class Place(NamedTuple):
-    """How far a file has been read.
+    """The place up to which a file has been read.
 
-    `mark` tells its content from that of others; `generation` counts how often a file of this name
-    was found replaced by one that has nothing in common with it; `name` is the file's name when it was
-    first read (empty: the same); `last` is the fingerprint of the last record read and `time` its
-    event time in seconds since 1970; `shift` is by how much the numbers of records exceed those of
-    their rows, for rows were cut off above.
+    Attributes:
+        rows: the number of read rows.
+        mark: a hash that identifies the content of the file.
+        generation: how often this file was replaced by a file without known records.
+        name: the file's name when it was first read; empty: unchanged.
+        last: fingerprint of the last read record.
+        time: event time of the newest record in seconds since 1970.
+        shift: how far the numbers of records exceed the numbers of their rows, after rows above
+            were removed.
     """
 
     rows: int
@@ -33,7 +37,7 @@ class Place(NamedTuple):
 
 
 _TYPES = (int, str, int, str, str, float | int | None, int)
-"""Of a place's fields."""
+"""The types of the fields of a place."""
 
 
 def as_position(places: Mapping[str, Place], order: str | None) -> str:
@@ -42,10 +46,10 @@ def as_position(places: Mapping[str, Place], order: str | None) -> str:
 
 
 def order_in(position: str) -> str | None:
-    """Return the order of day and month that a position keeps; None if none.
+    """Return the order of day and month that a position keeps; None if it keeps none.
 
     Raises:
-        SourceConfigError: aemon did not write it.
+        SourceConfigError: aemon did not write the position.
     """
     order = _read(position).get(_ORDER)
     return order if isinstance(order, str) else None
@@ -55,7 +59,7 @@ def places_in(position: str) -> dict[str, Place]:
     """Return the places of a position by file.
 
     Raises:
-        SourceConfigError: aemon did not write it.
+        SourceConfigError: aemon did not write the position.
     """
     try:
         written = _read(position).get(_FILES, {}).items()

@@ -1,4 +1,4 @@
-"""Parquet files that were renamed, copied or replaced since they were read: known by content."""
+"""Parquet files that were renamed, copied or replaced after a read, found by their content."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from aemon.sources.parquet.footers import Footer
 from aemon.sources.parquet.places import MOST_MISSING, Place
 
 _log = logging.getLogger(__name__)
-_MOST_COMPARED = 100  # rows of the time of the one looked for
+_MOST_COMPARED = 100  # rows with the time of the last read record
 
 TimesOf = Callable[[str], npt.NDArray[np.datetime64]]
 MarkOf = Callable[[str, int], str]
@@ -22,16 +22,16 @@ MarkOf = Callable[[str, int], str]
 def located(
     footers: Mapping[str, Footer], known: Mapping[str, Place], *, knows_copies: bool
 ) -> tuple[dict[str, Place], list[str]]:
-    """Find the files of known places, and drop files that are copies of others.
+    """Find the files of known places, and leave out copies of other files.
 
     Args:
-        footers: of all complete files, in the order of their names.
+        footers: footers of all complete files, in the order of their names.
         known: places by name, as a watermark keeps them.
-        knows_copies: a file with the content of another is a copy of it.
+        knows_copies: a file with the content of another file is a copy and is not read.
 
     Returns:
-        Places by the name of the file today, with those of files that are gone; and the names of
-        the files to be read.
+        Places by the current name of the file, with the places of missing files; and the names of
+        the files to read.
     """
     here = {
         name: p for name, p in known.items() if name in footers and footers[name].mark == p.mark
@@ -47,21 +47,21 @@ def located(
     replaced = {name: place for name, place in lost.items() if name in footers and name not in here}
     gone = {name: place for name, place in lost.items() if name not in footers}
     places = here | replaced
-    wanted: dict[str, str] = {}
+    chosen: dict[str, str] = {}
     for name, footer in sorted(footers.items(), key=lambda pair: pair[0] not in places):
-        wanted.setdefault(footer.mark if knows_copies and footer.rows else name, name)
+        chosen.setdefault(footer.mark if knows_copies and footer.rows else name, name)
     newest = sorted(gone, key=lambda name: gone[name].time or 0.0)[-MOST_MISSING:]
-    names = set(wanted.values())
+    names = set(chosen.values())
     return {name: gone[name] for name in newest} | places, [n for n in footers if n in names]
 
 
 class Starts:
-    """Finds where reading begins in a file.
+    """The rules for the place where reading begins in a file.
 
     Args:
-        keyed: a column identifies the records: those that are read again are known.
-        times_of: the event times of all rows of a file.
-        mark_of: the fingerprint of a file's row of this number, counted from 0.
+        keyed: a column identifies the records: a record that is read again is recognised.
+        times_of: returns the event times of all rows of a file.
+        mark_of: returns the fingerprint of a row of a file; rows are counted from 0.
     """
 
     def __init__(self, *, keyed: bool, times_of: TimesOf, mark_of: MarkOf) -> None:
@@ -72,15 +72,16 @@ class Starts:
     def find(
         self, file: tuple[str, FilePath], footer: Footer, places: Mapping[str, Place]
     ) -> tuple[Place, str]:
-        """Return where reading begins, and what to warn of.
+        """Return the place where reading begins, and a warning, which may be empty.
 
         Args:
             file: name and path.
-            footer: what the file says of itself.
-            places: how far files were read, by the names that they have today.
+            footer: the footer of the file.
+            places: the places up to which files were read, by the files' current names.
 
         Raises:
-            SourceConfigError: the file replaced another, and its records may be known.
+            SourceConfigError: the file replaced another file, and some of its records may already
+                be judged.
         """
         name, path = file
         place = places.get(name)
@@ -102,7 +103,7 @@ class Starts:
         return Place(0, footer.mark, generation=_next_generation(name, places)), warning
 
     def _row_of_last(self, name: str, footer: Footer, place: Place) -> int | None:
-        """Return the row, counted from 0, of the last record that was read; None if it is gone."""
+        """Return the row, counted from 0, of the last read record; None if the file lacks it."""
         if not place.last:
             return None
         if footer.rows >= place.rows and self._mark_of(name, place.rows - 1) == place.last:
@@ -116,24 +117,28 @@ class Starts:
         )
 
     def _refuse_known(self, name: str, path: FilePath, place: Place, *, above: bool) -> None:
-        """Refuse a file unless all its records are later than those that were read."""
+        """Refuse a file with rows added above, or with records older than the newest read record.
+
+        Raises:
+            SourceConfigError: some of the records may already be judged.
+        """
         if above:
             raise SourceConfigError(
-                f"{path}: rows were added above those that were read, and only what comes after "
-                "them is read",
+                f"{path}: rows were added above rows that were read, and only rows after "
+                "these are read",
                 todo=f"write new records at the end; or {KNOW_BY_KEY}",
             )
         times = self._times_of(name)
-        there = times[~np.isnat(times)].astype("datetime64[us]").astype(np.int64)
-        if place.time is None or (len(there) and there.min() / 1e6 < place.time):
+        known = times[~np.isnat(times)].astype("datetime64[us]").astype(np.int64)
+        if place.time is None or (len(known) and known.min() / 1e6 < place.time):
             raise SourceConfigError(
-                f"{path} was replaced, and holds times before the newest record read, but not that "
-                "record",
+                f"{path} was replaced: it holds times before the newest record read, and does not "
+                "hold that record",
                 todo=KNOW_BY_KEY,
             )
 
 
 def _next_generation(name: str, places: Mapping[str, Place]) -> int:
-    """Return which generation of records a file begins that goes on from no place."""
+    """Return the generation of records in a file that continues no known place."""
     known = [place.generation for at, place in places.items() if (place.name or at) == name]
     return max(known, default=-1) + 1

@@ -1,4 +1,4 @@
-"""Rows of one Parquet file, read in pieces."""
+"""A reader of the rows of a Parquet file, piece by piece."""
 
 from typing import Any
 
@@ -11,18 +11,18 @@ ROWS_AT_ONCE = 10_000
 
 
 class RowReader:
-    """One open file, whose rows are read from one on.
+    """An open file with a current row.
 
-    Only row groups from there on are read, and only the columns that are asked for.
+    Earlier row groups are not read, nor are columns that are not needed.
 
     Args:
-        path: of the file.
-        footer: what it says of itself.
-        columns: names of columns, or of those they are members of.
-        start: rows that are passed over.
+        path: path of the file.
+        footer: the footer of the file.
+        columns: names of top-level columns; a structure is read with all its members.
+        start: number of rows to skip.
 
     Attributes:
-        at: how many rows were passed over or read.
+        at: number of rows that were skipped or read.
 
     Raises:
         IncompleteError: the file cannot be read.
@@ -33,12 +33,12 @@ class RowReader:
     ) -> None:
         self.at = start
         self._path = path
-        self._held: Any = None  # rows that were read and not taken
+        self._held: Any = None  # rows that were read and not yet taken
         group, before = 0, 0
         while group < len(footer.groups) and before + footer.groups[group] <= start:
             before += footer.groups[group]
             group += 1
-        self._left_to_pass = start - before
+        self._left_to_skip = start - before
         try:
             self._file = open_parquet(path)
             self._batches = self._file.iter_batches(
@@ -64,9 +64,9 @@ class RowReader:
                 self._held = None
                 if batch is None:
                     break
-                passed = min(self._left_to_pass, len(batch))
-                self._left_to_pass -= passed
-                batch = batch.slice(passed)
+                skipped = min(self._left_to_skip, len(batch))
+                self._left_to_skip -= skipped
+                batch = batch.slice(skipped)
                 if len(batch) > count:
                     self._held, batch = batch.slice(count), batch.slice(0, count)
                 count -= len(batch)
@@ -80,4 +80,4 @@ class RowReader:
     def close(self) -> None:
         """Close the file."""
         self._held = None
-        self._file.close(force=True)  # also what aemon itself opened
+        self._file.close(force=True)  # closes also a file object that aemon opened

@@ -10,7 +10,7 @@ from aemon.sources.csv.settings import FromPath
 from aemon.sources.file_systems.settings import PathOrAddress, StoredFiles
 
 ENDINGS = (".parquet", ".parq", ".pq")
-"""Which files of a folder are read, in capitals or not; a pattern may name others."""
+"""Endings, in any case, of the files read in a folder; a pattern may name other files."""
 
 
 class ParquetSource(StoredFiles):
@@ -24,20 +24,20 @@ class ParquetSource(StoredFiles):
     kind: Literal["parquet"] = "parquet"
     path: PathOrAddress = Field(
         description="a file, a folder whose *.parquet files are read in name order, or a pattern "
-        "such as exports/**/*.parquet; or such an address: s3://bucket/exports"
+        "such as exports/**/*.parquet; or the address of any of these: s3://bucket/exports"
     )
     time: str | TwoColumns = Field(description=TIME)
     key: str | None = Field(None, description="column that identifies a record; default file:row")
     entity: str | FromPath | None = Field(
         None,
-        description="column naming the thing a record belongs to; or from_path, where the name of "
-        "the file says it",
+        description="column naming the thing a record belongs to; or from_path, which takes the "
+        "entity from the name of the file",
     )
     columns: tuple[str, ...] | None = Field(
         None,
         min_length=1,
-        description="columns to read beside those of time, key and entity; no other is read from "
-        "the disk; default all",
+        description="columns to read in addition to time, key and entity; other columns are not "
+        "read from the disk; default all",
     )
     timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
     time_format: TimeFormat | None = Field(None, description=FORMAT)

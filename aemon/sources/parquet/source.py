@@ -1,4 +1,4 @@
-"""Records from Parquet files: one that is replaced by longer ones, or those of a folder."""
+"""Records from a Parquet file that is replaced by longer files, or from a folder of files."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -27,16 +27,16 @@ from aemon.sources.source import Fetched
 from aemon.sources.time_writing import Writing, dates_alone, writing_of
 
 MOST_LOOKED_BACK = 20
-"""Of so many files the newest record is read on a first look, the last in the order of names."""
+"""At the first look, the newest record of this many files is read, from the last file on."""
 
 
 class ParquetFiles:
-    """Parquet files, read in name order and within a file in the order of their rows.
+    """Parquet files, read in the order of their names and within a file in the order of rows.
 
-    A folder's table has the columns of all files. A watermark holds how many rows of each file have
-    been read and what its content was. A file without a footer is still being written, and waits. A
-    file that was renamed is found by its content. One that was replaced is read on after the last
-    record that was read, where it still holds that record, or else from its beginning.
+    The table of a folder has the columns of all files. A watermark holds the number of read rows
+    and a hash of the content of each file. A file without a footer is still being written and is
+    read later. A renamed file is found by its content. In a replaced file, reading continues after
+    the last read record, or begins again if the file does not hold that record.
     """
 
     in_order_of_arrival = True
@@ -49,11 +49,11 @@ class ParquetFiles:
             keyed=self._tables.keyed, times_of=self._files.times_of, mark_of=self._files.mark_of
         )
         self._writing: Writing | None = None
-        self._told_apart: tuple[str, ...] = ()
+        self._checked_names: tuple[str, ...] = ()
 
     @property
     def roles(self) -> Roles:
-        """Which columns identify a record."""
+        """The columns that identify a record."""
         return self._tables.roles
 
     def hides(self, _mark: Watermark | None) -> bool:
@@ -61,7 +61,7 @@ class ParquetFiles:
         return False
 
     def recognises(self, mark: Watermark) -> bool:
-        """Return whether the position of a watermark is one that such a source writes."""
+        """Return whether the position of a watermark is in the form that this source writes."""
         try:
             places_in(mark.position)
         except SourceConfigError:
@@ -69,7 +69,7 @@ class ParquetFiles:
         return True
 
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
-        """At most `limit` records after a watermark, oldest first; None reads from the beginning."""
+        """Return at most `limit` records after a watermark, oldest first; None: from the first."""
         footers, read = self._look(after)
         known = places_in(after.position if after else "")
         read.places, names = located(footers, known, knows_copies=not self._tables.by_file)
@@ -92,7 +92,7 @@ class ParquetFiles:
         return self._fetched(read, footers, after, more=more)
 
     def newest(self, until: Watermark | None, limit: int) -> Fetched:
-        """The newest `limit` records up to a watermark (None: up to now), oldest first."""
+        """Return the newest `limit` records up to a watermark (None: up to now), oldest first."""
         footers, read = self._look(until)
         known = places_in(until.position if until else "")
         places, names = located(footers, known, knows_copies=not self._tables.by_file)
@@ -113,7 +113,7 @@ class ParquetFiles:
                 read.places[name] = end
                 continue
             before = end._replace(rows=end.rows - count)
-            if not self._add(read, name, footer, before, count, goes_on=False):
+            if not self._add(read, name, footer, before, count, continues=False):
                 continue
             if not quota:
                 read.tables.pop()
@@ -125,20 +125,20 @@ class ParquetFiles:
         return replace(found, watermark=until or found.watermark)
 
     def count(self, limit: int) -> int:
-        """How many records there are in all, counted no further than `limit`."""
+        """Return how many records the files hold; stop counting at `limit`."""
         footers, _ = self._look(None, learn=False)
         _, names = located(footers, {}, knows_copies=not self._tables.by_file)
         return min(limit, sum(footers[name].rows for name in names))
 
     def check_apart(self) -> None:
-        """Look at the ends of all files, whether their records can be told apart.
+        """Raise an error if the records of several files cannot be distinguished.
 
         Raises:
-            SourceConfigError: some cover the same times, and nothing tells whose they are.
+            SourceConfigError: files cover the same times, and no entity or key distinguishes them.
         """
         footers, _ = self._look(None, learn=False)
         _, names = located(footers, {}, knows_copies=True)
-        if self.roles.entity or len(names) == 1 or tuple(names) == self._told_apart:
+        if self.roles.entity or len(names) == 1 or tuple(names) == self._checked_names:
             return
         samples = []
         for name in islice(names, MOST_COMPARED):
@@ -151,26 +151,26 @@ class ParquetFiles:
             except IncompleteError as error:
                 self._wait_or_raise(error)
                 continue
-            columns = set(footer.columns) - set(self._tables.wanted)
+            columns = set(footer.columns) - set(self._tables.required)
             samples += sample_of(name, columns, np.concatenate(times))
         try:
             check_samples(samples, keyed=self._tables.keyed)
         except SourceConfigError as error:
             raise SourceConfigError(
                 error.message,
-                todo="where each file is of another thing, name the entity by the file's name, "
-                "entity: {from_path: '(.+)\\.parquet'}, or by a column, entity: NAME; where they "
-                "are parts of one table or repeat records, name the column that identifies a "
-                "record, key: NAME",
+                todo="if each file is of another thing, take the entity from the file's name, "
+                "entity: {from_path: '(.+)\\.parquet'}, or from a column, entity: NAME; if the "
+                "files are parts of one table or repeat records, name the column that identifies "
+                "a record, key: NAME",
             ) from None
-        self._told_apart = tuple(names)
+        self._checked_names = tuple(names)
 
     def describe(self) -> str:
-        """The file or folder."""
+        """Return the kind and the path, without secrets."""
         return f"parquet {self._path}"
 
     def close(self) -> None:
-        """Close the file that is read at the moment, and the connection to its file system."""
+        """Close the open file, and the connection to a remote file system."""
         self._files.close()
         close_path(self._path)
 
@@ -183,11 +183,11 @@ class ParquetFiles:
         return look.footers, Reading(warnings=[*look.warnings], notes=[look.note])
 
     def _learn_writing(self, mark: Watermark | None, footers: dict[str, Footer]) -> None:
-        """Find out how times are written that are text, as a watermark says or records show.
+        """Find how times are written if they are text: from a watermark, else from the records.
 
         Raises:
-            SourceConfigError: the records so far can be read in two ways; or, of a first read,
-                they are dates whose times of day stand in another column.
+            SourceConfigError: day and month can be read in two ways; or the first read finds dates
+                with their times of day in another column.
         """
         order = order_in(mark.position) if mark is not None else None
         if self._writing is None and order is not None and self.roles.time_format is None:
@@ -210,9 +210,9 @@ class ParquetFiles:
                     break
 
     def _shared(self, names: list[str]) -> Iterator[tuple[str, float]]:
-        """Yield files with the share of the records still wanted that each may give.
+        """Yield the files, each with its largest share of the remaining records.
 
-        All in turn, but where each is of another entity: then none is left out for others.
+        The share is 1, except if each file belongs to another entity: then each file gets a part.
         """
         for count, name in enumerate(names):
             yield name, 1 / (len(names) - count) if self._tables.by_file else 1
@@ -225,17 +225,17 @@ class ParquetFiles:
         start: Place,
         count: int,
         *,
-        goes_on: bool = True,
+        continues: bool = True,
     ) -> bool:
-        """Add so many rows of a file to what is read; return False where they cannot be read now.
+        """Add `count` rows of a file to `read`; return False if they cannot be read at present.
 
-        With `goes_on`, the next read begins where this one ends: the file stays open for it.
+        With `continues`, the next read begins where this read ends: the file stays open.
 
         Raises:
-            IncompleteError: they cannot, and there is no other file.
+            IncompleteError: the rows cannot be read, and there is no other file.
         """
         try:
-            table, times = self._files.piece(name, footer, start, count, goes_on=goes_on)
+            table, times = self._files.piece(name, footer, start, count, continues=continues)
         except IncompleteError as error:
             read.warnings.append(self._wait_or_raise(error))
             return False
@@ -253,7 +253,7 @@ class ParquetFiles:
     def _start(
         self, read: "Reading", name: str, footer: Footer, places: Mapping[str, Place]
     ) -> Place | None:
-        """Return where reading begins in a file; None where that cannot be found out now."""
+        """Return where reading begins in a file; None if the file cannot be read at present."""
         try:
             start, warning = self._starts.find((name, self._files.paths[name]), footer, places)
         except IncompleteError as error:
@@ -263,7 +263,7 @@ class ParquetFiles:
         return start
 
     def _wait_or_raise(self, error: IncompleteError) -> str:
-        """Return what is said of a file that cannot be read now, while others are.
+        """Return a warning about a file that cannot be read at present, if there are other files.
 
         Raises:
             IncompleteError: there is no other file.
@@ -275,7 +275,7 @@ class ParquetFiles:
     def _fetched(
         self, read: "Reading", footers: dict[str, Footer], given: Watermark | None, *, more: bool
     ) -> Fetched:
-        """Return what was read from a watermark on; its end is the watermark behind it."""
+        """Return the records read after a watermark, and the watermark behind them."""
         if any(len(table) for table in read.tables):
             table, times = joined(read.tables), np.concatenate(read.times)
             moment = last_time(times)
@@ -287,29 +287,29 @@ class ParquetFiles:
             )
         else:
             table, times, mark = self._tables.empty(footers), np.empty(0, "datetime64[us]"), given
-        said = [*read.warnings, *(read.notes if given is None else ())]
-        warnings = tuple(dict.fromkeys(filter(None, said)))
+        texts = [*read.warnings, *(read.notes if given is None else ())]
+        warnings = tuple(dict.fromkeys(filter(None, texts)))
         return Fetched(table=table, watermark=mark, more=more, warnings=warnings, times=times)
 
 
 @dataclass(kw_only=True)
 class Reading:
-    """What one read has found so far."""
+    """The results of one read, collected file by file."""
 
     places: dict[str, Place] = field(default_factory=dict)
     tables: list[pd.DataFrame] = field(default_factory=list)
     times: list[npt.NDArray[np.datetime64]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)  # said of a first look alone
+    notes: list[str] = field(default_factory=list)  # reported at the first read only
 
 
 def _out_of_order(path: FilePath, times: npt.NDArray[np.datetime64]) -> str:
-    """Return a warning where rows are not in the order of their times; empty if they are."""
-    there = times[~np.isnat(times)]
-    back = int((np.diff(there) < np.timedelta64(0)).sum()) if len(there) else 0
+    """Return a warning if rows are not in the order of their times; empty if they are."""
+    known = times[~np.isnat(times)]
+    back = int((np.diff(known) < np.timedelta64(0)).sum()) if len(known) else 0
     if not back:
         return ""
     return (
-        f"{path}: {back} of {len(times)} rows are earlier than the row before; rows are read as they "
-        "stand: write files in the order of time"
+        f"{path}: {back} of {len(times)} rows are earlier than the row before; rows are read in the "
+        "order of the file: write files in the order of time"
     )

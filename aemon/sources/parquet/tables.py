@@ -1,4 +1,4 @@
-"""Rows of Parquet files as one table, with what their names say."""
+"""Rows of Parquet files as one table, with keys and entities from the files' names."""
 
 import hashlib
 import json
@@ -22,22 +22,23 @@ from aemon.sources.source import there
 from aemon.times.time_apart import join_times
 
 FILE_ROW = "file:row"
-"""The key's column where the files have none."""
+"""The column of the key if no column of the files identifies a record."""
 
 FROM_PATH = "file:entity"
-"""The entity's column where the files' names say it."""
+"""The column of the entity if it comes from the files' names."""
 
 
 class Tables:
-    """Makes tables of rows.
+    """The conversion of rows to tables.
 
     Args:
-        settings: which columns have roles, and which are read.
+        settings: the columns of the roles, and the columns to read.
 
     Attributes:
-        roles: of the columns; the order of day and month follows once it is known.
+        roles: the roles of the columns; the order of day and month is added once it is known.
         keyed: a column identifies the records.
-        by_file: each file is of another entity.
+        by_file: each file belongs to another entity.
+        required: the columns that every file must hold.
     """
 
     def __init__(self, settings: ParquetSource) -> None:
@@ -47,7 +48,7 @@ class Tables:
         self._pattern = re.compile(by_path.from_path) if by_path else None
         self._chosen = settings.columns
         self.keyed, self.by_file = settings.key is not None, by_path is not None
-        self.wanted = tuple(name for name in (*self._times, settings.key, entity) if name)
+        self.required = tuple(name for name in (*self._times, settings.key, entity) if name)
         self._exact = tuple(name for name in (settings.key, entity) if name)
         self.roles = Roles(
             time=" ".join(self._times),
@@ -58,12 +59,12 @@ class Tables:
         )
 
     def check(self, path: FilePath, footer: Footer) -> None:
-        """Refuse a file that lacks a role's column.
+        """Check that a file holds the roles' columns.
 
         Raises:
-            SourceConfigError: it does.
+            SourceConfigError: a column is missing, or holds lists or maps.
         """
-        for name in self.wanted:
+        for name in self.required:
             if name in footer.left_out:
                 raise SourceConfigError(
                     f"{path}: column {name!r} holds lists or maps, not single values"
@@ -74,10 +75,10 @@ class Tables:
                 )
 
     def check_chosen(self, footers: Mapping[str, Footer]) -> None:
-        """Refuse chosen columns that no file has.
+        """Check that each column of the setting `columns` is in a file.
 
         Raises:
-            SourceConfigError: there is such a column, and there are files.
+            SourceConfigError: no file has such a column; without files there is no error.
         """
         known = {name for footer in footers.values() for name in footer.columns}
         for name in self._chosen or ():
@@ -87,11 +88,11 @@ class Tables:
                 )
 
     def names(self, footer: Footer) -> tuple[str, ...]:
-        """Return the columns of a file that are read."""
+        """Return the columns to read from a file."""
         if self._chosen is None:
             return footer.columns
-        wanted = {*self.wanted, *self._chosen}
-        return tuple(name for name in footer.columns if name in wanted)
+        needed = {*self.required, *self._chosen}
+        return tuple(name for name in footer.columns if name in needed)
 
     def make(
         self, arrow: Any, footer: Footer, place: Place, file: tuple[str, FilePath]
@@ -99,21 +100,21 @@ class Tables:
         """Return N rows as records, and their times (N,).
 
         Args:
-            arrow: the rows.
-            footer: of their file.
-            place: where they begin.
+            arrow: the rows as an Arrow table.
+            footer: the footer of the file.
+            place: the place where the rows begin.
             file: name and path.
         """
         name, path = file
-        whose = place.name or name
+        first_name = place.name or name
         table = as_table(arrow, self.names(footer), self._exact)
         if not self.keyed:
-            prefix = f"{whose}#{place.generation}" if place.generation else whose
+            prefix = f"{first_name}#{place.generation}" if place.generation else first_name
             first = place.rows + place.shift + 1
             keys = [f"{prefix}:{number}" for number in range(first, first + len(table))]
             table[FILE_ROW] = pd.Series(keys, dtype="str")
         if self._pattern is not None:
-            table[FROM_PATH] = self._entity(path, whose)
+            table[FROM_PATH] = self._entity(path, first_name)
         if len(self._times) > 1:
             table = join_times(table, self._times, self.roles.time)
         return table, self.roles.times_of(table[self.roles.time])
@@ -123,13 +124,13 @@ class Tables:
         columns = dict.fromkeys(name for one in footers.values() for name in self.names(one))
         own = [FILE_ROW] if not self.keyed else []
         entity = [FROM_PATH] if self._pattern is not None else []
-        table = pd.DataFrame(columns=[*(columns or self.wanted), *own, *entity])
+        table = pd.DataFrame(columns=[*(columns or self.required), *own, *entity])
         return join_times(table, self._times, self.roles.time) if len(self._times) > 1 else table
 
     def fingerprint(self, table: pd.DataFrame) -> str:
-        """Return what tells the last record of a table from others; empty without one.
+        """Return a hash that identifies the last record of a table; empty for an empty table.
 
-        Missing cells do not count: a column may be added.
+        Missing cells are left out, so that a column may be added.
         """
         if not len(table):
             return ""
@@ -143,8 +144,8 @@ class Tables:
         if found is None:
             raise SourceConfigError(
                 f"{path}: its name {name!r} does not fit entity.from_path",
-                todo="correct the pattern, or read the file elsewhere: a pattern as path names "
-                "those to be read",
+                todo="correct the pattern, or exclude the file: set path to a pattern that fits "
+                "only the files to read",
             )
         return found[1] if found.re.groups else found[0]
 
@@ -154,13 +155,13 @@ def _is_missing(value: object) -> bool:
 
 
 def _shown(value: object) -> str:
-    """Return a value as text: a missing neighbour makes whole numbers floating."""
+    """Return a value as text; 3.0 as "3", because missing cells turn whole numbers into floats."""
     whole = isinstance(value, float | np.floating) and float(value).is_integer()
     return str(int(value)) if whole else str(value)  # type: ignore[call-overload]
 
 
 def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Return the records of tables with different columns; what one lacks is missing."""
+    """Return the records of all tables as one table; cells of columns a table lacks are missing."""
     some = [table for table in tables if len(table)]
     if len(some) == 1:
         return some[0]

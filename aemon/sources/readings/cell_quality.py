@@ -100,14 +100,14 @@ class GoodCells:
         return self._good(self._below.newest(until, limit))
 
     def count(self, limit: int) -> int:
-        """Return how many records there are in all, counted no further than `limit`."""
+        """Return how many records the source holds; stop counting at `limit`."""
         return self._below.count(limit)
 
     def check_apart(self) -> None:
-        """Refuse records that cannot be told apart.
+        """Raise an error if the records of different entities cannot be distinguished.
 
         Raises:
-            SourceConfigError: nothing tells which records belong together.
+            SourceConfigError: no column or key shows which records belong together.
             SourceError: the source cannot be read.
         """
         if isinstance(self._below, ChecksApart):

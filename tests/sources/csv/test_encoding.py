@@ -40,7 +40,7 @@ def test_lines_that_are_no_utf8_are_told_at_first_sight(tmp_path):
     assert list(fetched.table["name"]) == ["a", "Müller"]
     (told,) = fetched.warnings
     assert told.endswith(
-        "plant.csv:3 is not UTF-8 and is read as cp1252; another is named by encoding: NAME"
+        "plant.csv:3 is not UTF-8 and is read as cp1252; set another encoding with encoding: NAME"
     )
     with file.open("ab") as stream:
         stream.write("3,Möller\n".encode("cp1252"))

@@ -248,7 +248,7 @@ def test_a_header_without_the_time_ends_what_can_be_read(tmp_path, header, told)
     assert plant.read() == [0, 1]
     with file.open("a") as stream:
         stream.write("2026-03-03,7,100\n")
-    with pytest.raises(SourceConfigError, match=rf"plant\.csv: line 4 is another header, {told}"):
+    with pytest.raises(SourceConfigError, match=rf"plant\.csv: line 4 is a new header, {told}"):
         plant.read()
 
 

@@ -365,7 +365,7 @@ def test_other_options_read_the_same_source():
 @pytest.mark.parametrize(
     ("path", "told"),
     [
-        ("hdfs://host/x", "is not a file system that aemon reads"),
+        ("hdfs://host/x", "aemon does not read hdfs://; it reads s3://"),
         ("sftp://aemon:hunter2@host/x", "an address holds no password"),
         ("simplecache::s3://b/x", "chains with ::"),
         ("s3://b::x", "chains with ::"),

@@ -196,7 +196,7 @@ def test_a_damaged_file_waits_and_is_told_while_others_are_read(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [(b"ts,flow\n1,2\n", "is no Parquet file"), (b"PARE" + bytes(50), "is encrypted")],
+    [(b"ts,flow\n1,2\n", "is not a Parquet file"), (b"PARE" + bytes(50), "is encrypted")],
 )
 def test_what_is_no_parquet_is_refused(tmp_path, content, told):
     (tmp_path / "a.parquet").write_bytes(content)
