@@ -99,13 +99,13 @@ def test_a_broker_without_messages_is_told_with_a_way_out(tmp_path, broker):
 @pytest.mark.parametrize(
     ("place", "words"),
     [
-        (f"mqtt://127.0.0.1:{free_port()}/a", "cannot be reached"),
+        ("mqtt://127.0.0.1:PORT/a", "cannot be reached"),
         ("mqtt://127.0.0.1/a/b#", "stands at the end"),
         ("mqtt:///a", "is no address of a broker"),
     ],
 )
 def test_a_broker_that_cannot_be_looked_at_is_told_and_nothing_written(tmp_path, place, words):
-    place = place.replace("mqtt://127", "mqtt://u:hunter2@127")
+    place = place.replace("mqtt://127", "mqtt://u:hunter2@127").replace("PORT", str(free_port()))
     told = run(tmp_path, "init", "--from", place, code=ExitCode.SOURCE).stderr
     assert words in told
     assert "hunter2" not in told

@@ -13,7 +13,7 @@ from aemon.monitoring.monitor import Monitor
 from aemon.records import Outcome
 from aemon.run import Run, Stop
 from aemon.sources.csv.settings import CsvSource
-from aemon.store.schema.junk import _tell_once
+from aemon.store.schema.junk import _log_once
 from aemon.store.schema.tables import scores, watermarks
 from tests import readings
 from tests.processes import insert
@@ -75,7 +75,7 @@ def test_a_position_that_aemon_did_not_write_is_found_again(plant, monitor, stor
     _, add = plant
     first = LEARNED
     for junk in JUNK:
-        _tell_once.cache_clear()
+        _log_once.cache_clear()
         caplog.clear()
         add(readings.rows(50, first=first))
         assert score(monitor)[2].counts.records_scored == 50
@@ -95,7 +95,7 @@ def test_a_position_that_aemon_did_not_write_is_found_again(plant, monitor, stor
 
 def test_a_row_of_monitors_that_was_renamed_comes_back(plant, monitor, store, caplog):
     _, add = plant
-    _tell_once.cache_clear()
+    _log_once.cache_clear()
     _rename(store)
     add(readings.rows(7, first=LEARNED))
     outcome, _, run = score(monitor)

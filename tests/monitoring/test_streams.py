@@ -15,7 +15,7 @@ from aemon.metrics.metrics import Metrics
 from aemon.monitoring.monitor import Monitor
 from aemon.records import Job, Outcome
 from aemon.store.inbox.kept_records import history_count
-from aemon.store.schema.junk import _tell_once
+from aemon.store.schema.junk import _log_once
 from aemon.store.schema.tables import runs, scores, watermarks
 from tests import readings
 from tests.readings import LEARNED
@@ -145,7 +145,7 @@ def test_a_position_that_aemon_did_not_write_is_found_again_and_told_once(
     tick(runner, monitor)
     train_once("pumps", settings, store, clock)
     first = LEARNED
-    _tell_once.cache_clear()
+    _log_once.cache_clear()
     for junk in ("", "{}", "soon", "9" * 30, "4000000", "-1"):
         say(stream, 2, first=first)
         assert tick(runner, monitor).counts.records_scored == 2
