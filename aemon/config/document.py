@@ -49,7 +49,7 @@ class Document:
     lines: Mapping[KeyPath, int]
 
     def line(self, path: KeyPath) -> int:
-        """Return the line of a key or, if it is not written, of the nearest key around it."""
+        """Return the line of a key; for a key that is not written, of the key that encloses it."""
         while path not in self.lines:
             path = path[:-1]
         return self.lines[path]

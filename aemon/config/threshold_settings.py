@@ -56,7 +56,7 @@ class ThresholdSettings(Settings):
         None,
         gt=0,
         le=1e30,
-        description="the threshold itself, a score; only with method fixed",
+        description="the threshold itself, as a score; only with `method: fixed`",
     )
     critical_rate: float | None = Field(
         None,
@@ -74,9 +74,9 @@ class ThresholdSettings(Settings):
         None,
         ge=LEAST_RATE,
         lt=0.5,
-        description="instead of a threshold for each record: flag those of the records fetched "
-        "together that Benjamini-Hochberg selects at this false discovery rate. A batch of normal "
-        "records has a flagged record about this often, a batch of thousands more often",
+        description="replaces the threshold for each record: apply Benjamini-Hochberg, at this false "
+        "discovery rate, to all records fetched together. The rate is about the chance of a flagged "
+        "record in a batch of normal records; the chance is higher for batches of thousands",
     )
 
     @model_validator(mode="after")
@@ -91,7 +91,7 @@ class ThresholdSettings(Settings):
             if self.value is not None:
                 raise AtKeyError(
                     "value",
-                    f"method {self.method} computes the threshold; give it only with method fixed",
+                    f"method {self.method} computes the threshold; give it only with method: fixed",
                 )
             return self
         if self.value is None:

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 class Outage:
-    """The outage of a store: after each failure runs wait longer, and one run tries for all."""
+    """An outage of the store. After each failure the runs wait longer; one run tests the store."""
 
     def __init__(self, metrics: Metrics, clock: Clock) -> None:
         self._metrics = metrics

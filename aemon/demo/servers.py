@@ -79,7 +79,7 @@ class Server:
         return True
 
     def has_reader(self) -> bool:
-        """Return whether the daemon has subscribed at the broker, by its log."""
+        """Return whether the daemon's log says that it has subscribed at the broker."""
         return f" {PLANT_TOPICS}\n" in self.log.read_text(encoding="utf-8", errors="replace")
 
 

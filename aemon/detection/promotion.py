@@ -74,7 +74,7 @@ class Ruling(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
-    """A ruling, with the sentence that gives the reason."""
+    """The decision on a trial, with its reason as text."""
 
     ruling: Ruling
     reason: str

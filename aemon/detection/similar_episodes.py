@@ -61,7 +61,7 @@ def likeness(one: Pattern, other: Pattern) -> float:
 
 
 def most_like(pattern: Pattern, earlier: Sequence[Earlier]) -> Like | None:
-    """Return the earlier episode that a pattern repeats, if any; the newest of several.
+    """Return the earlier episode with the same pattern; the newest if there are several.
 
     Args:
         pattern: pattern of the new episode.

@@ -175,7 +175,7 @@ class RecentRecords:
     def recent(self) -> Recent | None:
         """Return the recent records once there are enough new ones for a recalibration; else None.
 
-        Records of faults, by the thresholds that judged them, are left out.
+        Records that their thresholds judged as faults are left out.
         """
         if self._came < self._every:
             return None

@@ -86,7 +86,7 @@ class Catalogue:
     )
     entities_silent = gauge(
         "aemon_entities_silent", ("monitor",),
-        "entities without records for longer than ever in training, while others send",
+        "entities that have sent no record for longer than any gap in training, while others still send",
     )
     records_rate_unusual = gauge(
         "aemon_records_rate_unusual", ("monitor",),

@@ -249,7 +249,7 @@ class Monitor:
         return not more and source.hides(watermark)
 
     def _mark(self, source: Replayable) -> Mark:
-        """Return the mark of the monitor; search it if the store has no valid position.
+        """Return the monitor's watermark; if the stored one is not valid, find it in the source.
 
         Raises:
             SourceConfigError: the stored mark belongs to a different source.

@@ -257,7 +257,7 @@ class Courier:
         return dead
 
     def _age(self, one: Notification) -> timedelta:
-        """Return for how long a notification has been due, without steps of the clock."""
+        """Return how long a notification has been due, without changes of the system clock."""
         return self._steps.without_steps() - (one.due_at or one.created_at)
 
     def _settle(self) -> None:

@@ -41,7 +41,7 @@ class _Piece:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the piece has nothing to write."""
+        """Whether these arrived records and their notes give nothing to write."""
         return not self.rows and self.beside == NOTHING_BESIDE
 
     @property

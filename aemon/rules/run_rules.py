@@ -197,9 +197,9 @@ RUN_ALERTS = (
         ),
         hold=lambda scope: max(CATCHING_UP, 2 * scope.usual),
         summary="{{ $labels.monitor }}: many scheduled runs do not take place",
-        description=f"More than {MISSED_SHARE:.0%} of its last ticks were misfired or skipped. The "
-        "daemon is overloaded, its store cannot be reached, or runs take longer than the pause "
-        "between them.",
+        description=f"More than {MISSED_SHARE:.0%} of the monitor's last scheduled runs started too "
+        "late or were skipped. The daemon is overloaded, its store cannot be reached, or runs take "
+        "longer than the pause between them.",
         runbook="aemon doctor; SELECT outcome, reason FROM runs WHERE monitor = '{{ $labels.monitor "
         "}}' ORDER BY finished_at DESC. Raise score_every, or add another daemon to share the work.",
         fires=lambda scope: _played_runs(scope, "misfired", 0.9),

@@ -1,1 +1,1 @@
-"""The results database: SQLite by default, PostgreSQL for many."""
+"""The results database: SQLite by default, PostgreSQL for several replicas."""

@@ -15,13 +15,13 @@ from aemon.store.store import KEYS_AT_ONCE, Store
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Feedback:
-    """Feedback of a person, on a record or on a period.
+    """The feedback of a person on a record or on a period.
 
     Attributes:
-        entity: of the record; None means all entities.
+        entity: entity of the record; None means all entities.
         until: with `ignore_until`, the end of the period, an event time.
-        event_time: of the record, if it has been judged.
-        detector_id: the first detector whose training used it; None until then.
+        event_time: event time of the record, if it was judged.
+        detector_id: the first detector that was trained with this feedback; None before that.
     """
 
     id: int

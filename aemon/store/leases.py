@@ -53,13 +53,14 @@ class Held:
 
 @dataclass(frozen=True, kw_only=True)
 class Knowledge:
-    """State that a replica itself knows at its heartbeat.
+    """What a replica knows at its heartbeat.
 
     Attributes:
         known: monitor -> token, of the leases it held until now; None at its first heartbeat.
-            Leases in its name then belong to an earlier daemon of the same name: it takes them.
+            Leases in its name then belong to an earlier daemon of that name, and the replica takes
+            them over.
         gone: returns whether a holder is certainly dead.
-        busy: monitors with a run in progress; other monitors are released before them.
+        busy: monitors with a run in progress; they are released last.
     """
 
     known: Mapping[str, int] | None
@@ -128,7 +129,7 @@ def _free(
     me: Replica,
     now: datetime,
 ) -> list[str]:
-    """Return the monitors of these names without a live holder, in an order of the replica's own.
+    """Return those of the named monitors that have no live holder, in an order of this replica.
 
     The order differs between replicas, so that two replicas rarely try to take the same lease.
     """

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from aemon.testing.receiver import Receiver, receiving
+from aemon.testing.http_receiver import Receiver, receiving
 from tests import readings
 from tests.alertmanager import alertmanager
 from tests.processes import Daemon, aemon, insert, make_table, sql_source

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aemon.testing.receiver import receiving
+from aemon.testing.http_receiver import receiving
 from tests.plants import LEARNED, MONITORS, ODD_EVERY, Plant, scored
 from tests.processes import Daemon, free_port
 

@@ -11,7 +11,7 @@ from aemon.store.engine import open_engine
 from aemon.store.schema import revisions
 from aemon.store.schema.tables import episodes, notifications
 from aemon.store.store import Store
-from aemon.testing.receiver import receiving
+from aemon.testing.http_receiver import receiving
 from tests.cli.commands import run
 
 

@@ -161,7 +161,7 @@ def test_the_nearest_key_is_one_of_the_same_settings(problem):
         ("30s", "30s\n    threshold: {false_alarm_rate: 0.7}", "5: monitors.pumps.threshold.false_alarm_rate: must be less than 0.5"),
         ("30s", "30s\n    threshold: {method: quantil}", "5: monitors.pumps.threshold.method: must be one of 'conformal', 'evt', 'quantile', 'sigma' or 'fixed'; did you mean quantile?"),
         ("30s", "30s\n    threshold: {method: fixed}", "5: monitors.pumps.threshold: method fixed needs value, the score that is the threshold"),
-        ("30s", "30s\n    threshold:\n      value: 2", "6: monitors.pumps.threshold.value: method conformal computes the threshold; give it only with method fixed"),
+        ("30s", "30s\n    threshold:\n      value: 2", "6: monitors.pumps.threshold.value: method conformal computes the threshold; give it only with method: fixed"),
         ("30s", "30s\n    threshold:\n      method: fixed\n      value: 2\n      batch_fdr: 0.1", "8: monitors.pumps.threshold.batch_fdr: method fixed has its threshold in value; leave this out"),
         ("30s", "30s\n    threshold:\n      critical_rate: 0.01", "6: monitors.pumps.threshold.critical_rate: 0.01 is not below the false-alarm rate, 0.001"),
         ("30s", "30s\n    threshold: {critical_rate: 0.01, false_alarm_rate: 0.01}", "5: monitors.pumps.threshold.critical_rate: 0.01 is not below the false-alarm rate, 0.01"),

@@ -32,7 +32,7 @@ from aemon.store.outbox import Notification, Rules, plan, waiting
 from aemon.store.schema.tables import anomalies, contributions, episodes
 from aemon.store.snoozes import add_snooze
 from aemon.store.store import Store
-from aemon.testing.receiver import receiving
+from aemon.testing.http_receiver import receiving
 from tests.alertmanager import alertmanager
 from tests.monitoring.test_episode_tracker import add
 from tests.readings import LEARNED

@@ -15,7 +15,7 @@ from aemon.message import EXAMPLE, Event
 from aemon.notify.receivers.receiver_kinds import receiver_of
 from aemon.notify.sending import send
 from aemon.records import EpisodeState, Severity
-from aemon.testing.receiver import receiving
+from aemon.testing.http_receiver import receiving
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
 SETTINGS = get_args(get_args(Receiver)[0])

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from aemon.config.receiver_settings import Receiver
 from aemon.notify.receivers.receiver_kinds import receiver_of
 from aemon.notify.sending import MOST_SHOWN, send
-from aemon.testing.receiver import receiving
+from aemon.testing.http_receiver import receiving
 from tests.lacking import lacking
 from tests.processes import free_port
 

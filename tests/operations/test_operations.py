@@ -25,7 +25,7 @@ from aemon.operations.json_form import to_json
 from aemon.operations.training_by_hand import train_detector
 from aemon.records import FeedbackVerdict
 from aemon.store.schema.tables import anomalies, episodes, notifications
-from aemon.testing.receiver import receiving
+from aemon.testing.http_receiver import receiving
 from tests import readings
 from tests.processes import insert, make_table
 from tests.readings import LEARNED

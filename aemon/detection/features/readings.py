@@ -107,9 +107,9 @@ def find_reading(
 ) -> tuple[Reading, FarNumbers]:
     """Find how a column is read, and which of its numbers stand for a missing cell.
 
-    Known marks do, and so do other repeated numbers far outside of the rest. Such a number is
-    normal, because it is repeated, but it is not part of the column's scale. It stays a number if
-    the kind of the column is configured.
+    Known marks stand for a missing cell, and so do other repeated numbers far from the rest. A
+    repeated number is not an anomaly, but it is left out of the column's scale. It stays a number
+    if the kind of the column is configured.
 
     Raises:
         FrameError: the column's numbers can be read in two ways.

@@ -165,7 +165,7 @@ class Space:
         names: tuple[str, ...],
         without: Rows | None,
     ) -> tuple[dict[str, Values], Related]:
-        """Return the measures on the scale of the relations."""
+        """Return measures of whitened records, with the whitened records and their nearest ones."""
         whitened, nearest = relations.whitened(X, mask), np.empty(0, dtype=np.intp)
         total = (whitened**2).sum(axis=1, keepdims=True, dtype=np.float64)
         values = {"relation": self.logarithms(total, mask)[:, 0]}

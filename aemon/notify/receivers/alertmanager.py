@@ -55,7 +55,7 @@ class Alertmanager:
 
     @property
     def resends(self) -> Resends:
-        """The alerts of open episodes, which are sent again."""
+        """Return the alerts to send again: those of open episodes."""
         return Resends(
             every=SENT_EVERY, most_at_once=ALERTS_AT_ONCE, parts=self.going_on, body=_json
         )

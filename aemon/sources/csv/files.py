@@ -43,7 +43,7 @@ class Files(NamedTuple):
 def find_files(path: FilePath, endings: tuple[str, ...] = ENDINGS) -> Files:
     """Return the file, the files of the folder, or the matches of the pattern that a path names.
 
-    In a folder, only the files with one of the `endings` are read. An empty folder is no error.
+    In a folder, only the files with one of the `endings` are read. An empty folder is not an error.
 
     Raises:
         SourceError: there is no such file or folder, no file fits the pattern, a folder holds
@@ -73,7 +73,7 @@ def find_files(path: FilePath, endings: tuple[str, ...] = ENDINGS) -> Files:
 
 
 def files_of(path: FilePath, endings: tuple[str, ...] = ENDINGS) -> Files:
-    """Return the files that a path names; a folder without a file to read is no error.
+    """Return the files that a path names; a folder without a file to read is not an error.
 
     Raises:
         SourceError: there is no such file or folder, or no file fits the pattern.

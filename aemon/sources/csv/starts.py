@@ -112,7 +112,7 @@ class Starts:
 
 
 def place_behind(file: BinaryIO, start: Place, taken: Taken, time: float | None) -> Place:
-    """Return the place behind records that were taken from a file.
+    """Return the place in a file after the records that were read.
 
     Args:
         file: the open file.

@@ -83,7 +83,7 @@ async def _protect(client: Client, settings: OpcUaSource) -> None:
         )
     except (ValueError, TypeError):
         raise SourceConfigError(
-            f"key_file {settings.key_file} does not hold a key as PEM or DER, or it has a password"
+            f"key_file {settings.key_file} does not hold a key as PEM or DER, or the key is encrypted"
         ) from None
 
 

@@ -29,7 +29,9 @@ def _server(text: str) -> str:
     if not valid or not text.isascii() or " " in text:
         raise ValueError("is not an address of a server; write for example opc.tcp://host:4840")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("holds a user or a password: give them as user and password")
+        raise ValueError(
+            "contains a user or a password: write them under the keys user and password"
+        )
     return text
 
 

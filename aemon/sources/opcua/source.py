@@ -28,7 +28,7 @@ class OpcUa:
         """Do nothing: the server keeps no values for a client that is away."""
 
     def take(self, limit: int) -> Arrived:
-        """Hand over at most `limit` records that are over, oldest first.
+        """Hand over at most `limit` complete records, oldest first.
 
         Raises:
             ResourceError: the machine cannot start another thread.

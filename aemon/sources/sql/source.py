@@ -46,8 +46,8 @@ class SqlTable:
     form. A row whose time or key is NULL has no place in the order and is never read.
 
     A row inserted with a time before the watermark is late. If keys are integers that grow with
-    every insert, `fetch` finds a late row by a key above all keys read. It also finds a row whose
-    key was missing below the newest key: `fetch` looks for such keys during `LOOKED_FOR`. Other
+    every insert, `fetch` finds a late row by a key above all keys read. It also finds a row that
+    fills a gap in the keys read so far: `fetch` looks for such gaps for the time `LOOKED_FOR`. Other
     late rows are not found: see `hides`.
 
     If a table is emptied and loaded again with other keys, its rows up to the time of the
@@ -165,7 +165,7 @@ class SqlTable:
         return True
 
     def _behind(self, after: Watermark | None, limit: int) -> Fetched | None:
-        """Return new records before the watermark, or a watermark for a table loaded again."""
+        """Return late records, or a new watermark if the table was loaded again; None otherwise."""
         position = position_of(after)
         if after is None or not position:
             return None

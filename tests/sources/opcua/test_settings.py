@@ -20,7 +20,7 @@ def settings(**more):
     ("given", "told"),
     [
         ({"url": "http://plant"}, "is not an address of a server"),
-        ({"url": "opc.tcp://me:hunter2@plant"}, "give them as user and password"),
+        ({"url": "opc.tcp://me:hunter2@plant"}, "write them under the keys user and password"),
         ({"nodes": {}}, "at least 1 item"),
         ({"nodes": {"nsu=urn:x": "flow"}}, "is not an identifier of a node"),
         ({"nodes": {"ns=2;i=x": "flow"}}, "is not an identifier of a node"),
