@@ -87,7 +87,7 @@ def test_a_webhooks_body_can_be_anything():
         "t": "critical!",
     }
     broken = '{"a": {% if entity == "p4" %}1{% endif %}}'
-    with pytest.raises(TemplateError, match="no valid JSON"):
+    with pytest.raises(TemplateError, match="does not give valid JSON"):
         receiver("webhook", body=broken).payload(odd, NOW)
 
 
