@@ -194,8 +194,8 @@ def _suited(
     .467 to .444 on ASD and from .617 to .615 on SMD.
     """
     plan = plan_series(settings, training_set, frame)
-    chosen = settings.columns.logarithms != "auto"
-    if chosen or plan.width <= 1 or not feature_map.logarithms:
+    automatic = settings.columns.logarithms == "auto" and bool(feature_map.logarithms)
+    if not automatic or not (plan.width > 1 or training_set.series):
         return feature_map, training_set, plan
     without, keep = feature_map.without_logarithms()
     fewer = replace(

@@ -362,7 +362,10 @@ def test_a_store_that_is_away_makes_no_detector_unreadable(
     changed = settings.threshold.model_copy(update={"false_alarm_rate": 0.1})
     again = Monitor("pumps", settings.model_copy(update={"threshold": changed}), store, clock)
     with monkeypatch.context() as patch:
-        patch.setattr("aemon.lifecycle.active_detector.replace_thresholds", Mock(side_effect=StoreError("away")))
+        patch.setattr(
+            "aemon.lifecycle.active_detector.replace_thresholds",
+            Mock(side_effect=StoreError("away")),
+        )
         with pytest.raises(StoreError):
             score(again)
     assert again.wants_training(clock()) == ""

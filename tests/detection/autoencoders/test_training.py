@@ -228,7 +228,7 @@ def test_a_variational_autoencoder_goes_on_as_one():
 def test_weights_of_another_shape_are_no_start():
     training_set = lesson_of(normal(100), members=2)
     other = train_autoencoder(training_set, replace(PLAN, widths=(F, 12, 3, 12, F)), seed=0)
-    with pytest.raises(ValueError, match="other shapes to start from"):
+    with pytest.raises(ValueError, match="do not have the shapes of"):
         train_autoencoder(training_set, PLAN, seed=0, start=other)
 
 

@@ -99,7 +99,7 @@ def test_a_closed_folder_among_others_is_told_and_the_others_are_read(mode):
                 "source": {"kind": "csv", "path": str(base / "*/*.csv"), "time": "time"},
                 "score_every": "1m",
             }}}))  # fmt: skip
-            assert found.what == "pumps: may not list or enter closed"
+            assert found.what == "pumps: aemon may not list or enter closed"
 
 
 @pytest.mark.parametrize("mode", [0o700, 0o744, 0o711])
