@@ -13,11 +13,11 @@ MOST_BLAMED = 3
 """Most columns that are blamed for one record; a longer list explains nothing."""
 
 SUSPECTS = 3
-"""Number of columns, those with the largest errors, from which a round chooses a column to blame."""
+"""Number of columns with the largest errors, from which a round chooses the column to blame."""
 
 FILL_ROUNDS = 8
-"""Number of rounds that fill blamed cells with their reconstruction. It was measured with cells that
-were shifted by 2 to 8 spreads. Without hidden cells, the distance of the reconstruction from the
+"""Number of rounds that fill blamed cells with their reconstruction. It was measured with cells
+shifted by 2 to 8 spreads. Without hidden cells, the distance of the reconstruction from the
 true value was 0.9 to 3.5. It was 0.15 after 2 rounds and 0.11 after 8; more rounds gave no less."""
 
 
@@ -38,7 +38,7 @@ def blame(
 ) -> Blame:
     """Find the judged columns to blame for each record, and the values expected without them.
 
-    Because of one wrong value, the autoencoder also reconstructs right values wrongly. So each round
+    Because of one wrong value, the autoencoder reconstructs right values wrongly, too. So a round
     tries the columns with the largest errors. It hides the column without which the record has the
     lowest score; a hidden column counts as missing. The rounds end when the score of the shown
     columns is at most the threshold, or when `MOST_BLAMED` columns are hidden. (With this method, a

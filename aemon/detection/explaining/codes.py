@@ -35,7 +35,7 @@ class Compression:
 
 
 def code_map(autoencoder: Autoencoder, normal: Floats, X: Floats) -> Floats:  # noqa: N803
-    """Return coordinates (N, 2) of records in a picture: the first two principal components of codes.
+    """Return coordinates (N, 2) for a picture: the first two principal components of codes.
 
     Only the codes of the first member are used, because members start from different weights, and
     a mean over their codes would have no meaning. The axes come from the normal records, so the

@@ -15,8 +15,8 @@ NOTICEABLE = 0.25
 """Least change of the expected value, in spreads, by a column that is named."""
 
 RELATED = 0.3
-"""Least absolute correlation of a column with the blamed column, among normal records. A column with
-a smaller correlation would lead to the expected value by chance."""
+"""Least absolute correlation of a column with the blamed column, among normal records. A less
+correlated column would lead to the expected value by chance."""
 
 AS_RELATED = 0.5
 """Least correlation of a column as a share of the strongest correlation. A column with a smaller
@@ -27,7 +27,7 @@ MOST_TRIED = 8
 columns would take too long."""
 
 FILL_ROUNDS = 2
-"""Number of rounds that fill hidden cells; more rounds did not change expected values noticeably."""
+"""Number of rounds that fill hidden cells; with more rounds, no expected value changed noticeably."""
 
 BLOCK_RECORDS = 256
 """Number of records that are processed together; each has a variant for each column to try."""
