@@ -27,7 +27,7 @@ MOST_TRIED = 8
 columns would take too long."""
 
 FILL_ROUNDS = 2
-"""Number of rounds that fill hidden cells; with more rounds, no expected value changed noticeably."""
+"""Number of rounds that fill hidden cells. More rounds changed no expected value noticeably."""
 
 BLOCK_RECORDS = 256
 """Number of records that are processed together; each has a variant for each column to try."""

@@ -17,7 +17,7 @@ LEAST_SHARE = 0.005
 """Least share of the cells near each end of the turn."""
 
 LEAST_VALUES = 20
-"""Least number of different values of an angle. A column with fewer different values holds states."""
+"""Least number of different values of an angle. With fewer values, a column holds states."""
 
 SMOOTHER = 0.6
 """Largest ratio of two sums over all steps of an angle: of the steps around the circle, and of the

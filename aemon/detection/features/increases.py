@@ -14,7 +14,7 @@ MOST_ENTITIES = 1_000
 """Most entities whose newest counts are kept; the entities with the newest records are kept."""
 
 USUAL_STEP_SHARE = 0.5
-"""Largest share of equal increases in a counter. A column with a larger share numbers the records."""
+"""Largest share of equal increases in a counter. With a larger share, a column numbers records."""
 
 CLOCK_SPREAD = 0.01
 """Least median deviation of the increase per second, as a share of the median increase per second.

@@ -17,8 +17,8 @@ LEAST_RECORDS = 100
 """Least number of records that show for how long a column usually repeats one number."""
 
 STANDING_SHARE = 0.02
-"""A column with a stretch longer than this share of the training records is not watched, because the
-column repeats one number for long times in normal operation."""
+"""A column with a stretch longer than this share of the training records is not watched, because
+this column repeats one number for long times in normal operation."""
 
 STANDING = 3
 """A stretch of at most this length may occur by chance, in any number of records."""
