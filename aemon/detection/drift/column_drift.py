@@ -41,8 +41,8 @@ LOOKS = 40
 """Number of points in the training records at which the movement of each column is measured."""
 
 BEYOND = 1.5
-"""A column has drifted only if its index is above BEYOND times its largest index in training. After
-a few seasons of training, the next season sometimes has the largest index by chance."""
+"""A column has drifted only if its index is above BEYOND times its largest index in training. With
+few periods in training, a later period sometimes has a larger index by chance."""
 
 PSEUDO = 0.5
 """Number of records that are added to every bin, because later records may be in a bin that is
@@ -90,9 +90,10 @@ class Bins:
 
     @property
     def size(self) -> int:
-        """Number of bins, B; for categories, it includes the bin of all other texts.
+        """Number of bins, B.
 
-        The last bin is for missing cells.
+        There are bins for numbers or for known texts, for categories a bin for all other texts, and
+        a last bin for missing cells.
         """
         if self.sort == "categorical":
             return len(self.categories) + 2
@@ -294,7 +295,7 @@ def drifted_columns(found: Reference, indices: Mapping[str, float]) -> tuple[str
 
 
 def _index(learned: Values | Counts, late: Values | Counts, n: float, m: float) -> float:
-    """Return the index of two counts (B,), minus its average by chance.
+    """Return the population stability index of two counts (B,), minus its average by chance.
 
     The effective numbers of records in `learned` and `late` are n and m.
     """

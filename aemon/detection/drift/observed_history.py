@@ -1,4 +1,4 @@
-"""Observed history: a short summary of judged records, stored as evidence of drift."""
+"""Observed history: a short summary of the judged records, which is stored as evidence of drift."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -201,7 +201,7 @@ def is_absent(values: "pd.Series[Any]") -> Mask:
 
 
 def finite(numbers: Values) -> Values:
-    """Replace infinite numbers, and numbers above `LARGEST_NUMBER`, by NaN; change the array."""
+    """Replace infinite numbers, and numbers above `LARGEST_NUMBER`, by NaN, in the array itself."""
     with np.errstate(invalid="ignore"):
         numbers[~(np.abs(numbers) <= LARGEST_NUMBER)] = np.nan
     return numbers
@@ -291,7 +291,10 @@ def _bounded(value: object) -> object:
 
 
 def _with_words(values: "pd.Series[Any]", numbers: Values) -> Values:
-    """Return numbers (N,), with 1.0 for words such as yes, and 0.0 for words such as no."""
+    """Return numbers (N,); where a number is missing, the word yes gives 1.0, and no gives 0.0.
+
+    Words such as on and true are like yes, words such as off and false are like no.
+    """
     if is_plain(values):
         return numbers
     texts, codes = read_texts(values)

@@ -1,4 +1,4 @@
-"""Choice of the kind of each column of a table, with the reason."""
+"""Choice of the kind of each column of a table, with the reason for the choice."""
 
 import re
 from collections import Counter
@@ -47,7 +47,8 @@ MOST_SHOWN = 5
 """Most words among the numbers of a column that a report names."""
 
 MOST_CATEGORIES = 50
-"""A column with more different texts holds names or notes: an autoencoder cannot learn them."""
+"""Most different texts of a categorical column. A column with more texts holds names or notes; an
+autoencoder cannot learn such a column."""
 
 RECORDS_PER_CATEGORY = 2
 """Least average number of records per category. With fewer records, the next record is likely to
@@ -81,7 +82,7 @@ _ISO_TIME = re.compile(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ColumnReport:
-    """The kind chosen for one column, and the reason."""
+    """The kind that was chosen for one column, and the reason for this choice."""
 
     column: str
     kind: Kind
@@ -89,7 +90,7 @@ class ColumnReport:
 
 
 def named_columns(values: pd.DataFrame) -> pd.DataFrame:
-    """Return the same table with its column names as text.
+    """Return a table with the same cells, and with texts as column names.
 
     Raises:
         FrameError: two columns have the same name.
@@ -105,7 +106,7 @@ def named_columns(values: pd.DataFrame) -> pd.DataFrame:
 
 
 def choose_kind(values: "pd.Series[Any]", written: str = "") -> tuple[Kind, str]:
-    """Return the kind of a column without a configured kind, and the reason.
+    """Choose the kind of a column without a configured kind; return the kind and the reason.
 
     Args:
         values: (N,) the column's cells, as `Reading.prepare` returns them.
@@ -179,7 +180,7 @@ def missing_cells_text(values: "pd.Series[Any]", cells: Cells) -> str:
 
 
 def shortened(text: str) -> str:
-    """Return a text cut to a length that fits a sentence."""
+    """Return the first `EXAMPLE_LENGTH` characters of a text, with three dots if it is longer."""
     return cut(text, EXAMPLE_LENGTH)
 
 

@@ -33,7 +33,7 @@ MOVES_PER_RESET = 30
 
 
 def is_counter(numbers: Values, entities: Texts) -> str:
-    """Return the direction of a counter, "rises" or "falls"; empty if the column is no counter.
+    """Return the direction of a counter, "rises" or "falls"; empty if the column is not a counter.
 
     Args:
         numbers: (N,) numbers in the order of time, NaN where missing.

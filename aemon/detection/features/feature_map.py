@@ -317,7 +317,7 @@ class FeatureMap:
 
     @property
     def counted(self) -> tuple[str, ...]:
-        """Columns that are judged by their increase."""
+        """Names of the columns that are judged by their increase."""
         return tuple(counter.column for counter in self.counters)
 
     def _never_together(self, numbers: Values, texts: Mapping[str, Categories]) -> Mask:

@@ -38,7 +38,7 @@ class Counter:
 
     @property
     def reason(self) -> str:
-        """Description for `aemon check`."""
+        """Description of the counter in the output of `aemon check`."""
         return (
             f"a counter: judged by its increase in {self.pause:g} s; "
             "a record in which it falls has no increase; "
@@ -166,7 +166,7 @@ def counter_of(name: str, numbers: Values, entities: Texts, times: Times) -> Cou
 
 
 def usual_counter(name: str, entities: Texts, times: Times) -> Counter:
-    """Return a counter with the median pause between the N records of each entity."""
+    """Return a counter whose pause is the median time between two records of an entity."""
     seconds = (times - times.min()) / np.timedelta64(1, "s") if len(times) else np.zeros(0)
     pauses = np.concatenate([np.diff(own) for own in each_alone(seconds, entities)])
     pauses = pauses[pauses > 0]

@@ -50,7 +50,7 @@ class Logarithm:
     scale: float
 
     def of(self, numbers: Values) -> Values:
-        """Return `log(x / scale + OFFSET)` of numbers (N,); negative ones count as 0."""
+        """Return `log(x / scale + OFFSET)` of numbers x (N,); negative numbers count as 0."""
         return np.log(np.maximum(numbers, 0) / self.scale + OFFSET)
 
     def most_slack(self, half_step: float) -> float:

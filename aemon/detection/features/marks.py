@@ -18,7 +18,7 @@ MOST_SHARE = 0.5
 """Largest share of a column's cells that may hold marks."""
 
 SUSPECT_SHARE = 0.02
-"""Largest share of a column's cells that may hold far numbers that are no known marks. With a larger
+"""Largest share of a column's cells that may hold far numbers without known marks. With a larger
 share, the far numbers are a state of the column."""
 
 LEAST_CELLS = 50

@@ -22,8 +22,9 @@ NUMERIC_FLOOR = 0.02
 residuals in training were smaller."""
 
 PLACE_SPREAD_FLOOR = 0.3
-"""Least spread of a 0/1 feature. The error of a rare category is then at most (1 / 0.3)^2 = 11. A
-category with a share of p = 0.004 has the same error -2 ln p from its likelihood."""
+"""Least spread of a 0/1 feature. The error of a rare category is then at most (1 / 0.3)^2 = 11. The
+likelihood of a category with a share of p = 0.004 gives the same error, -2 ln p. So the error of a
+rarer category does not exceed the error from its likelihood."""
 
 SIDE_SPREAD_FLOOR = 0.02
 """Least spread of the sine and the cosine of an angle. Without it, a direction that hardly moves

@@ -44,7 +44,7 @@ class Thresholds:
 
     @property
     def note(self) -> str:
-        """Text that says why the target rate is not guaranteed; empty if it is guaranteed."""
+        """Text about limits of the target rate; empty if the records suffice to show the rate."""
         if self.batch_fdr is None:
             return self.pooled.note
         return f"replaced by a false discovery rate of {self.batch_fdr:g} over every batch"

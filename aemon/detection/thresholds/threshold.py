@@ -68,7 +68,7 @@ class Threshold:
 
     @property
     def note(self) -> str:
-        """Text that says why the target rate is not guaranteed; empty if it is guaranteed."""
+        """Text about limits of the target rate; empty if the records suffice to show the rate."""
         records = counted(self.records, "record")
         if self.method == "fixed":
             share = f"{self.false_alarm_rate:.2g}"

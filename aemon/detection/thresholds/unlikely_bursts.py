@@ -7,8 +7,8 @@ from aemon.detection.arrays import Mask, Texts, Values
 from aemon.detection.thresholds.by_entity import of_entities
 
 FAULT_RECORDS = 5
-"""Least number of flagged records in a row that may be a fault. At a low target rate, so many false
-alarms in a row are rare."""
+"""Least number of flagged records in a row that may be a fault. At a low target rate, such a row of
+false alarms is rare."""
 
 FAULT_PEAK = 2.0
 """One record of a row of `FAULT_RECORDS` must have a larger exceedance than this number. If

@@ -107,7 +107,7 @@ class Counted:
         return now
 
     def summary(self, usual: UsualRate) -> str:
-        """Return a sentence about the unusual count; empty if the count is usual."""
+        """Return a text about the unusual number of records; empty if the number is usual."""
         if self.unusual is None or self.since is None:
             return ""
         since = datetime.fromtimestamp(self.since * usual.seconds, UTC)
