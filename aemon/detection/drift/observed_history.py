@@ -79,7 +79,7 @@ class ObservedHistory:
         )
 
     def column_drift(self, reference: Reference | None) -> dict[str, float]:
-        """Return the population stability index of each column; empty with too few records."""
+        """Return column -> population stability index; empty if there are too few records."""
         if self.columns is None or reference is None:
             return {}
         return psi(reference, self.columns)

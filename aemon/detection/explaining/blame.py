@@ -36,7 +36,7 @@ def blame(
     X: Floats,  # noqa: N803 -- (N, F)
     mask: Mask,
 ) -> Blame:
-    """Find the judged columns to blame for each record, and the values expected without them.
+    """Find the judged columns to blame for each record, and the expected values.
 
     Because of one wrong value, the autoencoder reconstructs right values wrongly, too. So a round
     tries the columns with the largest errors. It hides the column without which the record has the

@@ -34,7 +34,7 @@ def explain_records(
     """Return an explanation for each of a few records.
 
     Ranks and the reason have the same order: first the blamed columns in the order of blame, then
-    the other columns by their errors. A right value can look wrong beside a wrong value. So no
+    the other columns by their errors. A right value can look wrong next to a wrong value. So no
     column is reported with a larger error than a column with a better rank.
 
     Args:

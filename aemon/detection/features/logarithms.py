@@ -1,4 +1,4 @@
-"""Logarithms of skewed columns, as features beside the columns themselves.
+"""Logarithms of skewed columns, as features in addition to the features of the columns.
 
 A column of bytes, durations or concentrations has values of different orders of magnitude. Without
 a logarithm, the many small values are almost equal; in a logarithm, the few large values are almost
@@ -37,7 +37,7 @@ LEAST_SCALE = 1e-300
 
 @dataclass(frozen=True, kw_only=True)
 class Logarithm:
-    """A column with its logarithm as a feature beside it.
+    """The logarithm of a column, as a feature in addition to the column's own feature.
 
     Attributes:
         column: name of the column.

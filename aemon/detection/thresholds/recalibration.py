@@ -55,11 +55,12 @@ WIDER = 10
 records over the threshold of WIDER times the rate are counted, too."""
 
 NEWEST_SHARE = 0.5
-"""The recent median is that of the newest half of a window. A fault that is shorter than half of
-this half moves the median little; a longer change counts as normal data."""
+"""The recent median is the median of the newest half of a window. A fault that is shorter than half
+of this half moves the median little; a longer change counts as normal data."""
 
 PASSES = 2
-"""The recent median is computed twice: from all records, and without the records left out."""
+"""The recent median is computed twice: from all records of this half, and then without the records
+that the first pass left out."""
 
 MATERIAL = 0.02
 """Least relative change of a threshold; with a smaller change, the threshold keeps its value."""

@@ -177,7 +177,12 @@ def learn_pauses(times: Times, entities: Texts) -> tuple[Pauses, Senders] | None
 
 
 def _longest_gaps(clocks: Values, entities: Texts) -> dict[str, float]:
-    """Return the longest gap of each entity with enough records, in seconds."""
+    """Return entity -> its longest pause in seconds, for entities with at least `LEAST_RECORDS`.
+
+    Args:
+        clocks: (N,) counted seconds at each record.
+        entities: (N,) the entity of each record.
+    """
     frame = pd.DataFrame({"entity": entities, "clock": clocks})
     counts = frame["entity"].value_counts()
     often = counts[counts >= LEAST_RECORDS].head(MOST_ENTITIES).index

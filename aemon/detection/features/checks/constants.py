@@ -71,7 +71,7 @@ class Constant:
         return different[codes]
 
     def reason(self, observed: object) -> str:
-        """Return the reason for flagging a record in which the column moved."""
+        """Return the reason for flagging a record with an `observed` value that is different."""
         both = (observed, self.value)
         if isinstance(observed, bool):
             seen, usual = ("true" if value else "false" for value in both)

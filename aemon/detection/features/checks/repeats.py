@@ -30,8 +30,8 @@ longest stretch in N records has a length L of about N p^L = 1. A stretch twice 
 in N^2 records."""
 
 RARE_SHARE = 0.1
-"""A column is a held column if a larger share of its records repeats a number, or if its longest
-stretch is longer than by chance. A held column keeps its number at times, for an unknown time."""
+"""A column is a held column if more than this share of its records repeats a number, or if its
+longest stretch is too long for chance. At times, a held column keeps a number for unknown times."""
 
 HELD_TIMES = 10
 """A held column is frozen if a stretch is longer than HELD_TIMES times its longest stretch in
