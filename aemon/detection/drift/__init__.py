@@ -1,1 +1,1 @@
-"""Drift: how far scores and columns have moved from the training records."""
+"""Drift: the change of scores, and of the values of columns, since the training records."""

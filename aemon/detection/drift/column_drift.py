@@ -1,9 +1,10 @@
-"""Drift of columns: how far the values of new records have moved from the training records.
+"""Drift of columns: comparison of the values of new records with the values in training.
 
-At training, every judged column is cut into bins. New records are counted in these bins, and older
-records weigh less and less. The population stability index compares the shares p and q of the two
-tables: sum (q - p) ln(q / p). It is the symmetric divergence of Kullback and Leibler (1951). An
-index above 0.25 is commonly called drift, an index below 0.1 no drift.
+At training, the values of every judged column are divided into bins. New records are counted in
+these bins; the weight of a record falls with its age. Let p be the shares of the bins in training,
+and q the shares for new records. The population stability index is sum (q - p) ln(q / p), the
+symmetric divergence of Kullback and Leibler (1951). By common practice, an index above 0.25 is
+called drift, and an index below 0.1 is called no drift.
 """
 
 from collections.abc import Mapping
@@ -25,27 +26,27 @@ Counts = npt.NDArray[np.int64]
 Sort = Literal["numeric", "boolean", "categorical"]
 
 DRIFTED = 0.25
-"""A column with a greater index has drifted, unless it moved as far in training already."""
+"""A column with a larger index has drifted, unless it already had a similar index in training."""
 
 NUMERIC_BINS = 10
 
 HALF_LIFE = 1000.0
-"""Records after which a record weighs half as much; all records together are then worth at most
-2,885."""
+"""Number of newer records after which a record has half of its weight. The effective number of all
+records is then at most 2,885."""
 
 LEAST_RECORDS = 200
-"""Least number of independent records for which a column's index is computed."""
+"""Least effective number of independent records from which a column's index is computed."""
 
 LOOKS = 40
 """Number of points in the training records at which the movement of each column is measured."""
 
 BEYOND = 1.5
-"""A column has drifted only if its index is above BEYOND times its largest index in training. Of a
-few periods, the next one is sometimes the furthest by chance."""
+"""A column has drifted only if its index is above BEYOND times its largest index in training. With
+few periods in training, a later period sometimes has a larger index by chance."""
 
 PSEUDO = 0.5
-"""Records that are added to every bin: an empty bin does not prove that no record will fall into
-it."""
+"""Number of records that are added to every bin, because later records may be in a bin that is
+empty now."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,14 +54,14 @@ class Bins:
     """The bins of one column, with the number of training records in each.
 
     Attributes:
-        column: its name.
-        sort: the sort of its cells.
-        edges: edges between the bins of numbers, ascending; a number on an edge lies above it.
-        categories: known texts, with a bin each; a further bin is for all other texts.
-        counts: (B,) training records in each bin; the last bin is for missing cells.
-        usual: largest index of the newest records against all, at any time of the training.
-        late: weights of the newest records in each bin when the training ended.
-        reading: how its cells are read.
+        column: name of the column.
+        sort: sort of the column's cells.
+        edges: edges between the bins of numbers, ascending; an edge belongs to the bin above.
+        categories: known texts, with a bin for each text; a further bin is for all other texts.
+        counts: (B,) number of training records in each bin; the last bin is for missing cells.
+        usual: largest index, in the course of the training records, of recent against all records.
+        late: (B,) weights in each bin at the end of training, where newer records weigh more.
+        reading: how the column's cells are read.
     """
 
     column: str
@@ -73,7 +74,7 @@ class Bins:
     reading: Reading = AS_IS
 
     def places(self, values: pd.DataFrame) -> Rows:
-        """Return the bin of each of N records (N,); the cells of an absent column are missing."""
+        """Return the index of each record's bin (N,); the cells of an absent column are missing."""
         if self.column not in values.columns:
             return np.full(len(values), self.size - 1, dtype=np.intp)
         cells = self.reading.prepare(values[self.column])
@@ -89,7 +90,11 @@ class Bins:
 
     @property
     def size(self) -> int:
-        """Number of bins, B: for values, then for all other texts, then for missing cells."""
+        """Number of bins, B.
+
+        There are bins for numbers or for known texts, for categories a bin for all other texts, and
+        a last bin for missing cells.
+        """
         if self.sort == "categorical":
             return len(self.categories) + 2
         return len(self.edges) + 2
@@ -110,7 +115,7 @@ class Bins:
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """The bins of all judged columns. Made by `reference`.
+    """The bins of all judged columns. The function `reference` makes them.
 
     Attributes:
         bins: the bins of each column.
@@ -133,13 +138,15 @@ class Reference:
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnCounts:
-    """Recent records in each bin. Begun by `first_counts` or `no_counts`.
+    """Weighted counts of recent records in each bin.
+
+    `first_counts` and `no_counts` return initial counts.
 
     Attributes:
-        half_life: records after which a record weighs half as much.
-        counts: column -> weights of the records in each bin.
-        weight: weight of all records together.
-        square: sum of their squared weights.
+        half_life: number of newer records after which a record has half of its weight.
+        counts: column -> (B,) sum of the weights of the records in each bin.
+        weight: sum of the weights of all records.
+        square: sum of the squared weights of all records.
     """
 
     half_life: float
@@ -153,7 +160,7 @@ class ColumnCounts:
         return self.weight**2 / self.square if self.square else 0.0
 
     def after(self, found: Reference, frame: Frame) -> "ColumnCounts":
-        """Return the counts after N more records, which are in the order of time."""
+        """Return the counts with N more records, which are in the order of time."""
         n = len(frame)
         values = named_columns(frame.values)
         weights, fade = _fading(n, self.half_life)
@@ -181,7 +188,7 @@ class ColumnCounts:
 
 
 def reference(frame: Frame, feature_map: FeatureMap) -> Reference:
-    """Return the bins of the judged columns, from N training records in the order of time."""
+    """Make the bins of the judged columns from N training records in the order of time."""
     values = named_columns(frame.values)
     categories = dict(feature_map.categorical)
     found = []
@@ -208,10 +215,12 @@ def reference(frame: Frame, feature_map: FeatureMap) -> Reference:
 
 
 def _through_training(places: Rows, counts: Counts, half_life: float) -> tuple[float, Values]:
-    """Return the largest index of the newest records during the training, and their last weights.
+    """Return the largest index of a column within the training, and the last weights (B,).
 
-    A column that follows the hours of the day moves with the newest records, and that is not drift.
-    The records are read twice, because the first ones have too few records before them.
+    The index is measured at `LOOKS` points of the training records, between all records and the
+    weighted records up to this point. A column that follows the hours of the day has large indices
+    at some points, and no drift. The records are read twice, because at the first points there
+    are too few earlier records.
     """
     late, weight, square, most = np.zeros(len(counts)), 0.0, 0.0, 0.0
     for look, part in enumerate(2 * np.array_split(places, LOOKS)):
@@ -226,12 +235,12 @@ def _through_training(places: Rows, counts: Counts, half_life: float) -> tuple[f
 
 
 def _fading(n: int, half_life: float) -> tuple[Values, float]:
-    """Return weights (n,) of records in the order of time, and the factor on older weights."""
+    """Return weights (n,) of n new records in the order of time, and the factor on old weights."""
     return 0.5 ** (np.arange(n - 1, -1, -1) / half_life), 0.5 ** (n / half_life)
 
 
 def first_counts(found: Reference) -> ColumnCounts:
-    """Return counts of the newest training records, with which the counts of new records begin."""
+    """Return counts at the end of training, to which new records are added."""
     weights, _ = _fading(2 * found.records, HALF_LIFE)
     return ColumnCounts(
         half_life=HALF_LIFE,
@@ -242,7 +251,7 @@ def first_counts(found: Reference) -> ColumnCounts:
 
 
 def no_counts(found: Reference, half_life: float = HALF_LIFE) -> ColumnCounts:
-    """Return counts without any record."""
+    """Return counts of 0 in all bins."""
     return ColumnCounts(
         half_life=half_life,
         counts={bins.column: (0.0,) * len(bins.counts) for bins in found.bins},
@@ -250,21 +259,21 @@ def no_counts(found: Reference, half_life: float = HALF_LIFE) -> ColumnCounts:
 
 
 def psi(found: Reference, counts: ColumnCounts, independent: float = 1.0) -> dict[str, float]:
-    """Return the population stability index of each column, less its value by chance.
+    """Return the population stability index of each column, minus its average by chance.
 
     Two samples of n and m records from the same distribution have an index of (B - 1) (1/n + 1/m)
-    on average. B is the number of bins with a record of at least one sample. (The index is then the
-    bracket times a chi-squared variable with B - 1 degrees of freedom; Yurdakul & Naranjo 2020.)
-    This average is subtracted, and the result is at least 0.
+    on average. B is the number of bins with a record of at least one sample. (The index is then
+    (1/n + 1/m) times a chi-squared variable with B - 1 degrees of freedom; Yurdakul & Naranjo
+    2020.) This average is subtracted, and the result is at least 0.
 
     Args:
         found: the reference.
-        counts: the recent counts.
-        independent: independent records per record, at most 1: `independent / records` of a
-            threshold.
+        counts: counts of recent records.
+        independent: number of independent records per record, at most 1; a threshold has this
+            number as `independent / records`.
 
     Returns:
-        An empty mapping if the counts are worth fewer than `LEAST_RECORDS` independent records.
+        Column -> index; empty if fewer than `LEAST_RECORDS` independent records were counted.
     """
     n, m = found.records * independent, counts.records * independent
     if m < LEAST_RECORDS:
@@ -274,10 +283,11 @@ def psi(found: Reference, counts: ColumnCounts, independent: float = 1.0) -> dic
 
 
 def drifted_columns(found: Reference, indices: Mapping[str, float]) -> tuple[str, ...]:
-    """Return the columns that have drifted, the furthest first.
+    """Return the columns that have drifted, the column with the largest index first.
 
-    Their index is above `DRIFTED`, and far above its largest value within the training records. A
-    column that moves from day to day in training has not drifted if it moves today.
+    The index of such a column is above `DRIFTED`, and above `BEYOND` times its largest value within
+    the training. A column whose values change from day to day in training has not drifted if they
+    change today.
     """
     usual = {bins.column: bins.usual for bins in found.bins}
     over = [name for name, index in indices.items() if index > max(DRIFTED, BEYOND * usual[name])]
@@ -285,7 +295,10 @@ def drifted_columns(found: Reference, indices: Mapping[str, float]) -> tuple[str
 
 
 def _index(learned: Values | Counts, late: Values | Counts, n: float, m: float) -> float:
-    """Return the index of two (B,) counts, worth n and m records, less its value by chance."""
+    """Return the population stability index of two counts (B,), minus its average by chance.
+
+    The effective numbers of records in `learned` and `late` are n and m.
+    """
     if not n or not m:
         return 0.0
     met = (learned > 0) | (late > 0)
@@ -297,14 +310,14 @@ def _index(learned: Values | Counts, late: Values | Counts, n: float, m: float) 
 
 
 def _shares(counts: Values | Counts, size: float) -> Values:
-    """Return the shares of B bins with `size` independent records, and `PSEUDO` more in each."""
+    """Return the share of each bin (B,) of `size` independent records, with `PSEUDO` more a bin."""
     held = counts / counts.sum() * size + PSEUDO
     shares: Values = held / held.sum()
     return shares
 
 
 def _quantiles(numbers: Values) -> tuple[float, ...]:
-    """Return edges of bins with equal numbers of cells; fewer edges if a number is frequent."""
+    """Return edges of bins with about equal numbers of cells; fewer if a number is frequent."""
     present = numbers[~np.isnan(numbers)]
     if not len(present):
         return ()

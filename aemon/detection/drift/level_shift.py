@@ -9,16 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 MOST_LEVEL = 20
-"""Largest level: this many more unflagged than flagged records end any shift."""
+"""Largest level. After this many unflagged records in a row, any stretch has ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shift:
     """The state of a possible shift of a monitor or an entity. `Shift()` is the initial state.
 
-    A flagged record raises the level by one, any other record lowers it by one, between 0 and
-    `MOST_LEVEL`. A stretch begins when the level leaves 0 and ends when it is 0 again. Single false
-    alarms give short stretches; a stretch lasts only if most records are flagged.
+    The level is a number from 0 to `MOST_LEVEL`: a flagged record raises the level by one, any
+    other record lowers the level by one. A stretch of records begins when the level rises above 0,
+    and ends when the level is 0 again. A single false alarm gives a short stretch. A stretch lasts
+    for a long time only if most of its records are flagged.
 
     Attributes:
         level: the level.
@@ -38,7 +39,7 @@ class Shift:
         """Return the state after N more records.
 
         Args:
-            times: (N,) event times in UTC, in their order.
+            times: (N,) event times in UTC, ascending.
             flagged: (N,) True for flagged records.
         """
         state = self

@@ -1,4 +1,4 @@
-"""Observed history: a short summary of judged records, stored as evidence of drift."""
+"""Observed history: a short summary of the judged records, which is stored as evidence of drift."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,20 +15,24 @@ from aemon.detection.thresholds.by_entity import Thresholds
 from aemon.frame import Frame
 
 MOST_SHIFTING = 1_000
-"""Most entities with a stored stretch; if more shift at once, the cause is not a single entity."""
+"""Most entities with a stored shift. If more entities shift at once, the cause is not a single
+entity."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ObservedHistory:
-    """The records that a detector has judged, in a few hundred numbers. Begun by `new_history`.
+    """A summary, of a few hundred numbers, of the records that a detector has judged.
+
+    `new_history` returns the initial summary.
 
     Attributes:
         scores: evidence that the scores have drifted.
         columns: distribution of the columns; None for a detector without a reference.
-        shifts: entity -> its current stretch of flagged records.
+        shifts: entity -> the state of its possible level shift.
         records: number of judged records.
-        since_drift: number of records since drift was found; a shift has its own count.
-        flagged: number of records over the threshold.
+        since_drift: number of records since drift was found; 0 without drift. A level shift has a
+            count of its own.
+        flagged: number of flagged records.
     """
 
     scores: ScoreDrift
@@ -47,14 +51,14 @@ class ObservedHistory:
         *,
         drifting: bool,
     ) -> "ObservedHistory":
-        """Return the history after N more records, none of them absent.
+        """Return the history with N more records, none of which is absent.
 
         Args:
             frame: the records, in the order of time.
-            judged: the verdicts on them.
-            base: the thresholds as computed at training, from which drift is measured.
-            reference: distribution of the columns in training.
-            drifting: drift was found and is not over.
+            judged: the verdicts on these records.
+            base: the thresholds as computed at training; drift is measured from these thresholds.
+            reference: distribution of the columns in training; None if it is not stored.
+            drifting: whether drift was found and has not ended.
         """
         shifts = dict(self.shifts)
         for entity in {*frame.entities[judged.anomalous], *shifts}:
@@ -75,7 +79,7 @@ class ObservedHistory:
         )
 
     def column_drift(self, reference: Reference | None) -> dict[str, float]:
-        """Return the population stability index of each column; empty with too few records."""
+        """Return column -> population stability index; empty if there are too few records."""
         if self.columns is None or reference is None:
             return {}
         return psi(reference, self.columns)
@@ -101,7 +105,7 @@ class ObservedHistory:
             shifts={name: Shift.from_json(shift) for name, shift in stored["shifts"].items()},
             records=stored["records"],
             since_drift=stored["since_drift"],
-            flagged=stored.get("flagged", 0),  # older versions did not count them
+            flagged=stored.get("flagged", 0),  # older versions did not count flagged records
         )
 
 
@@ -110,7 +114,7 @@ def new_history(base: Thresholds, reference: Reference | None) -> ObservedHistor
 
     Args:
         base: the thresholds as computed at training.
-        reference: distribution of the columns in training; None without a stored one.
+        reference: distribution of the columns in training; None if it is not stored.
     """
     return ObservedHistory(
         scores=watch_scores(base.pooled),
@@ -120,7 +124,7 @@ def new_history(base: Thresholds, reference: Reference | None) -> ObservedHistor
 
 
 def rows_of(judged: Judgement, rows: npt.NDArray[np.bool_]) -> Judgement:
-    """Return the verdicts on the records of a mask (N,)."""
+    """Return the verdicts on the records that are True in a mask (N,)."""
     names = (
         "scores",
         "p_values",

@@ -1,21 +1,22 @@
-"""Drift of scores: a test whether their bulk has moved, with a bounded chance of a false alarm.
+"""Drift of scores: a test whether most scores have moved, with a bounded chance of a false alarm.
 
 The test is a conformal test martingale (Vovk, Petej, Nouretdinov, Ahlberg, Carlsson & Gammerman
-2021, "Retrain or not retrain"). It bets money that p-values are lower, or higher, than those of
-normal data; the amount of money is the strength of the evidence. With records like those of the
-calibration, the bets are a fair game. By Ville's inequality, the chance that 1 ever becomes 1/alpha
-is at most alpha, for any number of records.
+2021, "Retrain or not retrain"). The test starts with an amount of money of 1. It bets this money
+that p-values are lower, or higher, than the p-values of normal data. The amount of money is the
+strength of the evidence. If new records are like the calibration records, the bets are a fair game.
+Then, by Ville's inequality, the probability that the money ever becomes 1/alpha is at most alpha,
+for any number of records.
 
-- Only records at or below their threshold take part, with p-values that are uniform under this
-  condition. So a fault, with records over the threshold, adds no evidence: it is not drift.
-- Consecutive records depend on each other. So each bet is on the mean of a block, with as many
-  records as one independent record is worth.
+- Only records at or below their threshold take part. Under this condition, the p-values of normal
+  records are uniform. A fault has records over the threshold, and adds no evidence of drift.
+- Consecutive records depend on each other. So each bet is on the mean p-value of a block of
+  records. A block has as many records as carry the information of one independent record.
 - The calibration is a sample of n independent records. The mean of its true p-values differs from
-  1/2 by more than sqrt(ln(2/c) / 6n) with a chance of at most c. (A uniform variable is
-  sub-Gaussian with its own variance 1/12.) Every bet pays this amount, so that a calibration which
-  is off by chance wins no money.
-- The money is spent over time, a share of the rest with every bet, so that it is not lost before
-  drift begins. At the t-th bet, 1 / (t ln^2 t) of the money is new.
+  1/2 by more than sqrt(ln(2/c) / 6n) with a probability of at most c. (A uniform variable is
+  sub-Gaussian with its own variance 1/12.) Every bet pays this amount, so that a chance difference
+  of the calibration wins no money.
+- Each bet uses only a share of the money that is not used yet, so that money is left when drift
+  begins. At the t-th bet, 1 / (t ln^2 t) of the money is used for the first time.
 """
 
 from collections.abc import Mapping
@@ -30,35 +31,35 @@ from aemon.detection.thresholds.by_entity import Thresholds
 from aemon.detection.thresholds.threshold import Threshold
 
 CALIBRATION_CHANCE = 0.01
-"""Chance that a calibration is further from the truth than the bets allow for."""
+"""Probability that the calibration differs from the truth by more than the slack of the bets."""
 
 ALPHA = 0.01
-"""Default chance that drift is ever found without any drift."""
+"""Default probability that drift is ever found in data without drift."""
 
 MOST_SLACK = 0.5
-"""Largest slack of a bet. No mean of p-values is further from 1/2, so with this slack there is
-never evidence."""
+"""Largest slack of a bet. The mean of p-values never differs from 1/2 by more than this slack, so
+that a bet with this slack gives no evidence."""
 
 RICH = 1e200
-"""Largest amount of evidence that is counted."""
+"""Largest amount of money on growing, or on shrinking, scores; it prevents an overflow."""
 
 Way = Literal["grown", "shrunk"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreDrift:
-    """The evidence that scores have drifted. Begun by `watch_scores`.
+    """The evidence that scores have drifted. `watch_scores` returns the initial evidence.
 
     Attributes:
-        every: records of a block, which is one bet.
+        every: number of records in a block; each block is one bet.
         slack: amount that each bet pays because the calibration is a sample.
         bets: number of bets so far.
         unspent: money for later bets.
-        grown: money on scores that have grown.
-        shrunk: money on scores that have shrunk.
-        seen: records of the current block, including those over their threshold.
-        betting: records of the current block at or below their threshold.
-        total: sum of the p-values of these records.
+        grown: money that bets on scores that have grown.
+        shrunk: money that bets on scores that have shrunk.
+        seen: number of records in the current block, including records over their threshold.
+        betting: number of records in the current block at or below their threshold.
+        total: sum of the p-values of the records counted in `betting`.
     """
 
     every: int
@@ -75,7 +76,7 @@ class ScoreDrift:
         """Return the evidence after N more records in the order of time.
 
         Args:
-            p_values: (N,) `bulk_p_values`; NaN for a record that does not take part.
+            p_values: (N,) results of `bulk_p_values`; NaN for a record that does not take part.
         """
         first = min(self.every - self.seen, len(p_values))
         blocks = (len(p_values) - first) // self.every
@@ -88,30 +89,30 @@ class ScoreDrift:
 
     @property
     def log10_evidence(self) -> float:
-        """Evidence as log10 of all money; without drift, at most 1 of 100 monitors reaches 2."""
+        """Evidence as log10 of all money; without drift, at most 1 of 100 monitors ever has 2."""
         return log10(self.unspent + self.grown + self.shrunk)
 
     @property
     def log10_grown(self) -> float:
-        """Evidence as log10 of the money if all of it had been on growing scores.
+        """Evidence of growth, as log10 of the money that only bets on growing scores would have.
 
-        Calibration scores are of records that are unknown to the members that scored them. Later
-        records of a known kind have slightly lower scores, and that is not drift. If scores fall
-        for good, recalibration lowers the thresholds.
+        Calibration records were scored by members that did not learn from these records. Later
+        normal records can have slightly lower scores, and this is not drift. If scores fall
+        lastingly, recalibration lowers the thresholds.
         """
         return log10(self.unspent + 2.0 * self.grown)
 
     @property
     def way(self) -> Way:
-        """Direction in which the scores moved, if they did."""
+        """Direction in which the scores moved, if they have moved."""
         return "grown" if self.grown >= self.shrunk else "shrunk"
 
     def has_grown(self, alpha: float = ALPHA) -> bool:
-        """Return whether scores have grown, by the evidence of growth alone; as `drifted`."""
+        """Return whether normal data gives this evidence of growth with probability <= alpha."""
         return self.log10_grown >= -log10(alpha)
 
     def drifted(self, alpha: float = ALPHA) -> bool:
-        """Return whether normal data would give this evidence with a chance of at most alpha."""
+        """Return whether normal data gives this evidence of drift with probability <= alpha."""
         return self.log10_evidence >= -log10(alpha)
 
     def as_json(self) -> dict[str, Any]:
@@ -125,7 +126,7 @@ class ScoreDrift:
 
 
 def watch_scores(threshold: Threshold) -> ScoreDrift:
-    """Return the initial evidence, for scores with the calibration of a threshold at training."""
+    """Return the initial evidence, for scores that a threshold from the training judges."""
     slack = sqrt(log(2 / CALIBRATION_CHANCE) / (6 * threshold.independent))
     return ScoreDrift(
         every=max(1, ceil(threshold.records / threshold.independent)), slack=min(slack, MOST_SLACK)
@@ -133,14 +134,15 @@ def watch_scores(threshold: Threshold) -> ScoreDrift:
 
 
 def bulk_p_values(thresholds: Thresholds, scores: Values, entities: Texts) -> Values:
-    """Return p-values (N,) of scores, given that they are not over their threshold; NaN above it.
+    """Return p-values (N,) of scores at or below their threshold; NaN for scores above it.
 
-    They are uniform on (0, 1) for normal records. A score that occurs in the calibration gets the
-    middle of its p-values, so that equal scores move the mean neither up nor down.
+    The p-values are conditional: they are uniform on (0, 1) for normal records at or below their
+    threshold. A score that is equal to a calibration score has a lowest and a highest possible
+    p-value. It gets the middle of both, so that equal scores do not change the mean.
 
     Args:
-        thresholds: as computed at training, from which drift is measured.
-        scores: (N,) of the records.
+        thresholds: the thresholds as computed at training; drift is measured from them.
+        scores: (N,) the score of each record.
         entities: (N,) the entity of each record.
     """
     found = np.full(len(scores), np.nan)
@@ -155,7 +157,7 @@ def bulk_p_values(thresholds: Thresholds, scores: Values, entities: Texts) -> Va
 
 
 def _with(state: ScoreDrift, p_values: Values) -> ScoreDrift:
-    """Return the evidence after more records of the current block, which may complete it."""
+    """Return the evidence after more records of the current block; a complete block is one bet."""
     present = p_values[~np.isnan(p_values)]
     seen = state.seen + len(p_values)
     betting, total = state.betting + len(present), state.total + float(present.sum())
@@ -166,7 +168,7 @@ def _with(state: ScoreDrift, p_values: Values) -> ScoreDrift:
 
 
 def _bet(state: ScoreDrift, means: Values) -> ScoreDrift:
-    """Return the evidence after blocks of records with these mean p-values, in order."""
+    """Return the evidence after complete blocks of records, from the mean p-value of each block."""
     bets, unspent, grown, shrunk = state.bets, state.unspent, state.grown, state.shrunk
     for mean in means.tolist():
         low = 0.5 - mean

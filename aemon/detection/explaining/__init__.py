@@ -1,1 +1,1 @@
-"""Explanations of flagged records: the columns to blame, and their expected values."""
+"""Explanations of flagged records: the blamed columns, and the expected values of these columns."""

@@ -1,4 +1,4 @@
-"""Uses of a detector's codes apart from scores: a map of records, and lossy compression."""
+"""Two uses of a detector's codes in addition to scores: a map of records, and lossy compression."""
 
 from dataclasses import dataclass
 
@@ -9,18 +9,18 @@ from aemon.detection.autoencoders.autoencoder import Autoencoder
 from aemon.detection.features.feature_map import FeatureMap
 
 FLOAT_BYTES = 4
-"""Bytes of one number of a code or of one feature: float32."""
+"""Number of bytes of one number in a code, and of one feature: both are float32."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Compression:
-    """Savings and error of storing one member's codes in place of the records.
+    """Size and error if the codes of one member are stored in place of the records.
 
     Attributes:
-        record_bytes: bytes of N records as their judged features, float32.
-        code_bytes: bytes of their codes, float32.
+        record_bytes: number of bytes of the judged features of N records, in float32.
+        code_bytes: number of bytes of the codes of the N records, in float32.
         error: weighted mean squared reconstruction error of observed cells, in squared spreads.
-        by_column: the same error for each judged column, the largest first.
+        by_column: each judged column with the same error of its cells, the largest error first.
     """
 
     record_bytes: int
@@ -30,22 +30,23 @@ class Compression:
 
     @property
     def ratio(self) -> float:
-        """Bytes of codes over bytes of records."""
+        """Ratio of the bytes of the codes to the bytes of the records."""
         return self.code_bytes / max(self.record_bytes, 1)
 
 
 def code_map(autoencoder: Autoencoder, normal: Floats, X: Floats) -> Floats:  # noqa: N803
     """Return coordinates (N, 2) for a picture: the first two principal components of codes.
 
-    Only the codes of the first member are used. Members start from different weights, so a mean
-    over their codes would have no meaning. The axes come from normal records, so a record has the
-    same place beside any other records. The sign of an axis makes its largest loading positive. If
-    the code is narrower than two, the missing coordinates are 0.
+    Only the codes of the first member are used, because members start from different weights, and
+    a mean over their codes would have no meaning. The axes come from the normal records, so the
+    coordinates of a record do not depend on the other records in the picture. The sign of an axis
+    is chosen so that its largest loading is positive. With a code size of 1, the second coordinate
+    is 0.
 
     Args:
-        autoencoder: M members.
+        autoencoder: an autoencoder with M members.
         normal: (P, F) features of the normal records that determine the axes.
-        X: (N, F) features, without missing ones, of the records to place.
+        X: (N, F) features of the records in the picture, without missing features.
     """
     first = autoencoder.member(0)
     known = first.encode(normal)[0].astype(np.float64)  # (P, C)
@@ -68,10 +69,10 @@ def compression(
     """Measure the size of records as codes, and the error of their reconstruction.
 
     Args:
-        feature_map: names the columns.
-        autoencoder: only its first member is used.
-        X: (N, F) features without missing ones.
-        mask: (N, F) True where a cell was observed; only these cells count in errors.
+        feature_map: the detector's feature map.
+        autoencoder: the detector's autoencoder, of which only the first member is used.
+        X: (N, F) features of the records, without missing features.
+        mask: (N, F) True where a feature was observed; only observed features count in errors.
     """
     first = autoencoder.member(0)
     back = first.decode(first.encode(X))[0]

@@ -1,4 +1,4 @@
-"""Evidence for an expected value: the few other columns that alone lead to about the same value."""
+"""Grounds of an expected value: a few other columns that alone lead to about the same value."""
 
 import numpy as np
 
@@ -12,23 +12,25 @@ MOST_GROUNDS = 3
 """Most columns that are named as grounds of an expected value."""
 
 NOTICEABLE = 0.25
-"""In spreads. A column that moves the expected value by less is not named."""
+"""Least change of the expected value, in spreads, by a column that is named."""
 
 RELATED = 0.3
-"""Least absolute correlation among normal records. A less related column would lead to the expected
-value by chance."""
+"""Least absolute correlation of a column with the blamed column, among normal records. A less
+correlated column would lead to the expected value by chance."""
 
 AS_RELATED = 0.5
-"""Least share of the strongest correlation; a much less related column contributes nothing."""
+"""Least correlation of a column as a share of the strongest correlation. A column with a smaller
+correlation contributes nothing."""
 
 MOST_TRIED = 8
-"""Most columns that are tried as grounds, the most related first: hundreds would take too long."""
+"""Most columns that are tried as grounds, from the strongest correlation on. To try hundreds of
+columns would take too long."""
 
 FILL_ROUNDS = 2
-"""How often hidden cells are filled here; more rounds changed no expected value noticeably."""
+"""Number of rounds that fill hidden cells. More rounds changed no expected value noticeably."""
 
 BLOCK_RECORDS = 256
-"""Records processed at once, each with one variant per column to try."""
+"""Number of records that are processed together; each has a variant for each column to try."""
 
 
 def grounds(
@@ -39,21 +41,24 @@ def grounds(
 ) -> list[list[int]]:
     """Find the judged columns that lead to the expected value of each record's first blamed column.
 
-    First all columns except the context are hidden. Then the column is shown that brings the
-    expected value closest to that of the whole record, then the next, as long as the value gets
-    noticeably closer. To hide single columns instead would find none if several carry the same
-    information: the pressure of a pump follows from its flow as well as from its current.
+    First all columns except the context are hidden. Then the function shows the column that brings
+    the expected value closest to the expected value from the whole record. It shows further columns
+    in the same way, as long as the expected value comes noticeably closer.
+
+    Another way would be to hide single columns. But if several columns carry the same information,
+    no single hidden column changes the expected value. For example, the pressure of a pump follows
+    from its flow as well as from its current.
 
     Args:
         feature_map: the detector's feature map.
         scorer: the detector's scorer.
-        X: (N, F), 0 where missing.
-        blame: the blame of these records.
+        X: (N, F) features, 0 where missing.
+        blame: the blamed columns of these records.
 
     Returns:
         Up to `MOST_GROUNDS` indices of judged columns for each record, the most important first.
-        Empty if nothing is blamed, if the expected value is near the usual value, or if no other
-        column is related.
+        The list is empty if no column is blamed, if the expected value is near the usual value, or
+        if no other column is related.
     """
     found: list[list[int]] = []
     for start in range(0, len(X), BLOCK_RECORDS):
@@ -75,9 +80,9 @@ def _grounds(
     untried &= ~feature_map.missing(blame.shown)
 
     def distances(rows: Rows, known: Mask) -> Floats:
-        """Return the distances (Q,) of expected values from those of the whole records.
+        """Return the distances (Q,) between two expected values, for the records at `rows` (Q,).
 
-        The expected values are made from the `known` cells (Q, F) of the records at `rows`.
+        One value is expected from the `known` cells (Q, F), the other from the whole record.
         """
         guessed = scorer.space.guess(np.where(known, X[rows], np.float32(0)), known)
         found = residuals_of(scorer.autoencoder, guessed, known, rounds=FILL_ROUNDS)
@@ -109,7 +114,7 @@ def _grounds(
 
 
 def _members(feature_map: FeatureMap) -> Mask:
-    """Return which features belong to each judged column (judged columns, F)."""
+    """Return a mask (judged columns, F): True where the feature belongs to the column."""
     member = np.zeros((len(feature_map.judged), len(feature_map)), dtype=bool)
     for column, (_, place) in enumerate(feature_map.judged):
         member[column, place] = True
@@ -117,10 +122,11 @@ def _members(feature_map: FeatureMap) -> Mask:
 
 
 def _related(records: Floats, member: Mask, asked: Rows) -> Mask:
-    """Return the columns to try for the column `asked` of each record (N, judged columns).
+    """Return a mask (N, judged columns) of the columns to try for each record.
 
-    These are at most `MOST_TRIED` columns, with a correlation of at least `RELATED` among normal
-    records (P, F), and at least `AS_RELATED` times the strongest one.
+    For a record, at most `MOST_TRIED` columns are tried. Their correlation with the column in
+    `asked` (N,), among normal records (P, F), is at least `RELATED`, and at least `AS_RELATED`
+    times the strongest correlation.
     """
     related = np.zeros((len(asked), len(member)), dtype=bool)
     centred = records - records.mean(axis=0)

@@ -1,4 +1,4 @@
-"""Explanation of records: expected values in original units, ranked columns, and the reason."""
+"""Explanation of records: expected values in original units, ranked columns, and a reason text."""
 
 from collections.abc import Mapping
 
@@ -15,11 +15,12 @@ from aemon.detection.features.units import cells_of
 from aemon.detection.judgement import Contribution, Explanation, Value
 
 SURE = 0.9
-"""Probability from which a boolean is reconstructed as true or false; else as a number."""
+"""Least probability with which the expected value of a boolean is shown as true or false. With a
+lower one, the probability itself is shown."""
 
 PLAIN_ERROR = 100.0
 """Squared gap that is reported for a column that fails a plain check, such as a constant that moved
-or a frozen number. It is the gap of a text not seen in training."""
+or a frozen number. A text that is not in the training set has the same squared gap."""
 
 
 def explain_records(
@@ -32,17 +33,17 @@ def explain_records(
 ) -> list[Explanation]:
     """Return an explanation for each of a few records.
 
-    Ranks and the sentence have the same order: the blamed columns as they were found, then the
-    others by their errors. No column is reported with a larger error than a column ranked before
-    it: right values look wrong beside a wrong value.
+    Ranks and the reason have the same order: first the blamed columns in the order of blame, then
+    the other columns by their errors. A right value can look wrong next to a wrong value. So no
+    column is reported with a larger error than a column with a better rank.
 
     Args:
         feature_map: the detector's feature map.
         cells: the cells of the N records, as they were read.
-        errors: (N, F) squared gaps, distributed by blame.
-        blame: the blamed columns, and the values expected of them.
-        given: for each record the grounds of its first blamed column's expected value, as indices
-            of judged columns.
+        errors: (N, F) squared gaps, distributed over the features by blame.
+        blame: the blamed columns, and their expected values.
+        given: for each record, the indices of the judged columns that lead to the expected value
+            of its first blamed column.
         units: column -> unit, for numeric columns.
     """
     observed = _observed(feature_map, cells)
@@ -81,9 +82,10 @@ def explain_records(
 
 
 def _shares_of_categories(feature_map: FeatureMap) -> dict[str, dict[str, float]]:
-    """Return the share of each learned category by column; 1 for all if the detector has context.
+    """Return column -> category -> its share of the training records.
 
-    A category can be rare among all records and the usual one of its own entity or mode.
+    All shares are 1 if the detector has context, because a category that is rare among all records
+    can be usual for its entity or mode.
     """
     found, start = {}, len(feature_map.scaled)
     for name, texts in feature_map.categorical:
@@ -98,13 +100,13 @@ def _shares_of_categories(feature_map: FeatureMap) -> dict[str, dict[str, float]
 def _moved_clauses(
     feature_map: FeatureMap, cells: RecordCells, row: int, seen: Mapping[str, Value]
 ) -> dict[str, str]:
-    """Return the reason for each column that moved and never did in training."""
+    """Return the reason for each column that moved in this record and never moved in training."""
     moved = [feature_map.constants[place] for place in np.flatnonzero(cells.moved[row])]
     return {constant.column: constant.reason(seen[constant.column]) for constant in moved}
 
 
 def _mode_clauses(feature_map: FeatureMap, cells: RecordCells, row: int) -> list[str]:
-    """Return the reason for a mode that is not in the training set; else nothing."""
+    """Return the reason for a mode that is not in the training set; empty for a known mode."""
     if feature_map.mode is None or cells.modes is None or not unseen(cells.modes.codes)[row]:
         return []
     return [feature_map.mode.reason(cells.modes.texts[row])]
@@ -113,7 +115,7 @@ def _mode_clauses(feature_map: FeatureMap, cells: RecordCells, row: int) -> list
 def _plain_clauses(
     feature_map: FeatureMap, cells: RecordCells, row: int, seen: Mapping[str, Value]
 ) -> dict[str, str]:
-    """Return the reasons, by column, for numbers out of range, new pairs and repetitions."""
+    """Return column -> reason, for numbers out of range, new pairs and too many repetitions."""
     judged = {name for name, _ in feature_map.judged}
     clauses: dict[str, list[str]] = {}
     for place in np.flatnonzero(cells.outside[row]):
@@ -140,7 +142,7 @@ def _contributions(
     observed: Mapping[str, Value],
     reconstructed: Mapping[str, Value],
 ) -> tuple[Contribution, ...]:
-    """Rank the K columns of a record: first blamed columns as they were found, then by error."""
+    """Rank the K columns of a record: blamed columns in their order, then the others by error."""
     order = [*blamed, *(i for i in np.argsort(-errors, kind="stable") if i not in blamed)]
     total = float(errors.sum())
     return tuple(
@@ -157,14 +159,17 @@ def _contributions(
 
 
 def _shares(errors: Values) -> Values:
-    """Return shares (K,) of the columns' errors, in the order of ranks and never increasing."""
+    """Return the shares (K,) of the total error, from errors (K,) in the order of ranks.
+
+    A share is never smaller than the shares of later ranks; the errors are raised where needed.
+    """
     lifted = np.maximum.accumulate(errors[::-1])[::-1]
     total = lifted.sum()
     return lifted / total if total > 0 else np.full(len(errors), 1 / len(errors))
 
 
 def _observed(feature_map: FeatureMap, cells: RecordCells) -> dict[str, list[Value]]:
-    """Return the cells of every learned column, None where missing."""
+    """Return the cells of every learned column; a missing cell is None."""
     observed: dict[str, list[Value]] = {}
     for place, name in enumerate(feature_map.scaled):
         boolean = name in feature_map.booleans
@@ -183,7 +188,7 @@ def _observed(feature_map: FeatureMap, cells: RecordCells) -> dict[str, list[Val
 
 
 def _reconstructed(feature_map: FeatureMap, reconstruction: Floats) -> dict[str, list[Value]]:
-    """Return every learned column as the autoencoder expects it, clipped to plausible numbers."""
+    """Return the expected cells of every learned column, clipped to plausible numbers."""
     return {
         name: [_boolean(cell) for cell in cells] if name in feature_map.booleans else cells.tolist()
         for name, cells in cells_of(feature_map, reconstruction).items()

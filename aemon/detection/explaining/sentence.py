@@ -1,4 +1,4 @@
-"""The reason of a flagged record as one plain sentence."""
+"""The reason for flagging a record, as one plain sentence."""
 
 from collections.abc import Collection, Mapping, Sequence
 from math import floor, log10
@@ -7,17 +7,19 @@ from aemon.detection.features.columns import listed, shortened
 from aemon.detection.judgement import Contribution
 
 LARGEST_PLAIN = 1e9
-"""Numbers of this size or larger are written with an exponent."""
+"""Numbers with this absolute value or more are written with an exponent."""
 
 NEARLY_ALL = 0.9
-"""Share from which a category is expected even if no other column leads to it."""
+"""A category with at least this share of the records is expected, even if no other column leads to
+this category."""
 
 RARE = 0.02
-"""Share up to which a category is unusual by itself."""
+"""Largest share of the records with which a category is unusual in any record."""
 
 _UNUSUAL = "unusual beside the other columns"
 _MOST_DECIMALS = 6  # with more decimals, an exponent is easier to read
-_DIGITS, _MOST_DIGITS = 3, 12  # of numbers with an exponent; further digits are binary noise
+# Least and most digits of numbers with an exponent; further digits are rounding errors of floats.
+_DIGITS, _MOST_DIGITS = 3, 12
 
 
 def sentence(
@@ -27,10 +29,10 @@ def sentence(
     units: Mapping[str, str],
     counted: Collection[str] = (),
 ) -> str:
-    """Return observed and expected values as a sentence, with a clause for each blamed column.
+    """Return observed and expected values as a sentence, with a part for each blamed column.
 
     Args:
-        blamed: the blamed columns, the first to blame first.
+        blamed: the blamed columns, in the order of blame.
         given: the columns that lead to the expected value of the first blamed column.
         categories: column -> learned category -> share, for categorical columns.
         units: column -> unit, for numeric columns with a unit.
@@ -76,7 +78,7 @@ def _clause(
 
 
 def _word(value: object) -> str:
-    """Return the text of a category or a boolean; a number is the probability of true."""
+    """Return the text of a category or a boolean; for a float, it is the probability of true."""
     if isinstance(value, bool):
         return str(value).lower()
     return f"true with probability {value}" if isinstance(value, float) else shortened(str(value))
@@ -109,9 +111,9 @@ def _plain(number: float, decimals: int) -> str:
 
 
 def _with_digits(number: float, digits: int) -> str:
-    """Return a number with this number of digits, or as a whole number such as 1234.
+    """Return a number as text with this number of digits, or with all digits before the point.
 
-    A number below `LARGEST_PLAIN` is not written as 1.23e+03.
+    So 1234 is not written as 1.23e+03; only numbers from `LARGEST_PLAIN` on have an exponent.
     """
     whole = len(str(int(abs(number)))) if abs(number) < LARGEST_PLAIN else 0
     return f"{number:.{max(digits, whole)}g}"

@@ -1,4 +1,4 @@
-"""Explanation of records that are usual alone, but unusual after the records before them."""
+"""Explanation of records that are usual alone, but unusual together with the earlier records."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +14,8 @@ from aemon.detection.judgement import Explanation
 from aemon.detection.series.series_view import InSeries
 
 BLAMED_SHARE = 0.25
-"""Share of a window's squared gaps; after the first, only columns with this share are blamed."""
+"""Least share of a window's squared gaps that a blamed column has; the column with the largest gap
+is always blamed."""
 
 AFTER = ", after the records before it"
 
@@ -27,15 +28,16 @@ def explain_windows(
     units: Mapping[str, str] | None,
     times: Sequence[str],
 ) -> list[Explanation]:
-    """Explain N records by the gaps of their windows.
+    """Explain N records by the squared gaps in their windows.
 
     Args:
         feature_map: the detector's feature map.
         cells: the cells of the records.
         mask: (N, F) True where a feature was observed.
-        seen: the records compared with the records before them, with gaps distributed by blame.
+        seen: comparison of each record with the records before it; the gaps are distributed over
+            the features by blame.
         units: column -> unit, for numeric columns.
-        times: (N,) the time in the season as text; empty if the season is not the main reason.
+        times: (N,) time in the season as text; an empty text if the season is not the main reason.
     """
     errors, places = seen.gaps, [place for _, place in feature_map.judged]
     by_column = np.stack([errors[:, place].sum(axis=1) for place in places], axis=1)

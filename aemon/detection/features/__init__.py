@@ -1,1 +1,1 @@
-"""From a frame's columns to features, and back."""
+"""Conversion of a frame's columns to features, and of features to columns."""

@@ -1,4 +1,4 @@
-"""Angles: 359 degrees and 1 degree are neighbours, so a direction is judged by sine and cosine."""
+"""Angles: a direction is judged by sine and cosine, because 359 degrees and 1 degree are near."""
 
 import numpy as np
 
@@ -8,31 +8,32 @@ from aemon.detection.features.counters import each_alone
 TURN = 360.0
 
 LOWS = (0.0, -180.0)
-"""Degrees at which a turn may begin."""
+"""Possible least angles of a full turn, in degrees."""
 
 NEAR = 30.0
-"""Degrees from an end of the turn within which a value counts as near that end."""
+"""Largest distance, in degrees, of a value that counts as near an end of the turn."""
 
 LEAST_SHARE = 0.005
 """Least share of the cells near each end of the turn."""
 
 LEAST_VALUES = 20
-"""Least number of different values of an angle; a column with fewer values holds states."""
+"""Least number of different values of an angle. With fewer values, a column holds states."""
 
 SMOOTHER = 0.6
-"""Largest ratio of the movement around the circle to the movement in plain numbers. Independent
-values that fill the turn have a ratio of 0.75."""
+"""Largest ratio of two sums over all steps of an angle: of the steps around the circle, and of the
+steps in plain numbers. For independent values that fill the turn, the ratio is 0.75."""
 
 LEAST_RECORDS = 50
 
 
 def least_angle(numbers: Values, entities: Texts) -> float | None:
-    """Return where the turn begins if a column is plainly an angle in degrees; None if not.
+    """Return the degrees at which the full turn begins; None if the column holds no angles.
 
-    The values of an angle stay within a turn, come near both ends, and step across the ends.
+    The values of an angle stay within one turn, come near both ends of the turn, and step from one
+    end to the other.
 
     Args:
-        numbers: (N,) in the order of time, NaN where missing.
+        numbers: (N,) numbers in the order of time, NaN where missing.
         entities: (N,) the entity of each record; steps are measured within an entity.
     """
     present = numbers[~np.isnan(numbers)]
@@ -57,6 +58,6 @@ def as_circle(degrees: Values) -> Values:
 
 
 def as_degrees(sines: Values, cosines: Values, low: float) -> Values:
-    """Return the angles (N,) of sines and cosines, in degrees from `low` to `low` + 360."""
+    """Convert sines (N,) and cosines (N,) to angles (N,), in degrees from `low` to `low` + 360."""
     degrees: Values = (np.rad2deg(np.arctan2(sines, cosines)) - low) % TURN + low
     return degrees

@@ -1,4 +1,4 @@
-"""Reading a column's cells as numbers, booleans or texts: an unreadable cell is missing."""
+"""Reading of a column's cells as numbers, booleans or texts; an unreadable cell is missing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,18 +20,19 @@ from aemon.texts import cut
 Sort = Literal["boolean", "number", "text", "time", "duration", "complex", "nested", "binary"]
 
 LARGEST_NUMBER = 1e100
-"""A larger number is a sentinel, not a measurement; its square would overflow float64."""
+"""Largest absolute value of a measurement. A larger number is a mark for a missing cell, and its
+square would overflow float64."""
 
 OPAQUE: tuple[Sort, ...] = ("nested", "binary")
-"""Sorts of cells that have no text to name a category by."""
+"""Sorts of cells without a text that could be the name of a category."""
 
 _LEGIBLE: tuple[Sort, ...] = ("number", "boolean", "text")
 
 EXAMPLE_LENGTH = 60
-"""Characters of an unreadable cell that an error shows."""
+"""Most characters of an unreadable cell that an error text shows."""
 
 _UNREAD_DTYPES: dict[str, Sort] = {"M": "time", "m": "duration", "c": "complex"}
-"""NumPy types, by the letter of their kind, with cells that are not measurements."""
+"""Sort of the cells for NumPy types that hold no measurements, by the letter of the type's kind."""
 
 _NOT_A_NUMBER = frozenset({"", "nan", "+nan", "-nan"})
 _INFINITE = frozenset({"inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"})
@@ -40,7 +41,8 @@ _FALSE = frozenset({"false", "f", "no", "n", "off", "0"})
 
 
 Categories = tuple[list[str], Rows] | None
-"""A column's distinct texts, and the index of each record's text among them (N,)."""
+"""A column's distinct texts, and the index (N,) of each record's text in this list, -1 where
+missing; None for an absent column."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,9 +50,10 @@ class Cells:
     """A column's N cells read as numbers.
 
     Attributes:
-        numbers: (N,) NaN where the cell holds no number.
-        missing: (N,) True where the cell holds nothing: null, blank or "nan".
-        infinite: (N,) True where the cell holds an infinity or a sentinel; it is missing, too.
+        numbers: (N,) numbers of the cells; NaN where the cell holds no finite number.
+        missing: (N,) True where the cell holds no value: null, blank or "nan".
+        infinite: (N,) True where the cell holds an infinity or a number above `LARGEST_NUMBER`,
+            which also counts as a missing number.
     """
 
     numbers: Values
@@ -64,15 +67,15 @@ class Cells:
 
     @property
     def unreadable(self) -> Mask:
-        """Mask (N,) of the cells that hold something different from a number."""
+        """Mask (N,) of the present cells that do not hold a number."""
         return self.present & np.isnan(self.numbers)
 
 
 class Modes(NamedTuple):
     """The modes of N records."""
 
-    texts: npt.NDArray[np.object_]  # (N,) empty where missing
-    codes: Rows  # (N,) the index of each among the modes of the training, or less than 0
+    texts: npt.NDArray[np.object_]  # (N,) each record's mode; empty text where missing
+    codes: Rows  # (N,) index of each record's mode in the modes of the training, or below 0
 
     def take(self, rows: Rows | Mask) -> "Modes":
         """Return the modes of the records at these rows."""
@@ -81,24 +84,23 @@ class Modes(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RecordCells:
-    """The learned columns of N records as they were read, before they become features.
+    """The cells of the learned columns of N records, from which features are computed.
 
     Attributes:
-        numbers: (N, K) the scaled columns, NaN where missing.
-        texts: categorical column -> its distinct texts, and the index of each record's text
-            among them (N,), -1 where missing; None where the column is absent.
-        angles: (N, A) the angles in degrees, NaN where missing.
-        moved: (N, constants) True where a constant has a value different from training.
-        frozen: (N, limits) how often in a row a column held its number, where that is above its
-            limit; else 0.
-        outside: (N, ranges) True where a number lies outside of a configured range, or where a cell
-            is what its column never had in training.
-        new_pairs: (N, pairs) True where two values stand together that never did in training.
-        repeats: the last number of each column and how often it was repeated, per entity; the
-            next records continue from there.
-        counts: the last numbers of the counters.
-        modes: the mode of each record; None where no column holds modes.
-        unreadable: the columns of which most cells could not be read, over all records read.
+        numbers: (N, K) cells of the scaled columns, NaN where missing.
+        texts: categorical column -> its distinct texts, and the index (N,) of each record's text in
+            this list, -1 where missing; None for an absent column.
+        angles: (N, A) angles in degrees, NaN where missing.
+        moved: (N, constants) True where a cell differs from its constant.
+        frozen: (N, limits) length of the stretch of equal numbers up to this record, if the length
+            is above the column's limit; else 0.
+        outside: (N, ranges) True where a number is outside of a configured range, or where a cell
+            is of a kind that its column never had in training.
+        new_pairs: (N, pairs) True where two values came together that never did so in training.
+        repeats: the newest stretch of equal numbers of each entity, which later records continue.
+        counts: the newest numbers of the counters.
+        modes: the mode of each record; None if no column of modes is configured.
+        unreadable: columns with mostly unreadable cells in all records that were read together.
     """
 
     numbers: Values
@@ -138,7 +140,7 @@ class RecordCells:
 
 
 def read_cells(values: "pd.Series[Any]", *, truths: bool = False) -> Cells:
-    """Return cells as numbers; with `truths`, words such as yes and off are read as 1 and 0."""
+    """Read cells as numbers; with `truths`, words such as yes and off are read as 1 and 0."""
     raw = _raw_numbers(values)
     infinite = np.abs(raw) > LARGEST_NUMBER
     missing = values.isna().to_numpy(dtype=bool, copy=True)
@@ -157,17 +159,17 @@ def read_cells(values: "pd.Series[Any]", *, truths: bool = False) -> Cells:
 
 
 def read_numbers(values: "pd.Series[Any]") -> Values:
-    """Return cells as numbers (N,); NaN for a missing, unreadable, infinite or sentinel cell."""
+    """Read cells as numbers (N,); a missing, unreadable, infinite or too large cell is NaN."""
     return finite(_raw_numbers(values))
 
 
 def read_booleans(values: "pd.Series[Any]") -> Values:
-    """Return cells (N,) as numbers, with words such as yes and off as 1.0 and 0.0; else NaN."""
+    """Read cells as numbers (N,), and words such as yes and off as 1.0 and 0.0; else NaN."""
     return _with_words(values, read_numbers(values))
 
 
 def read_texts(values: "pd.Series[Any]") -> tuple[list[str], npt.NDArray[np.intp]]:
-    """Return a column's distinct texts, and each cell's index among them (N,), -1 if missing."""
+    """Return a column's distinct texts, and the index (N,) of each cell's text; -1 if missing."""
     codes, found = pd.factorize(values.astype(object).mask(are_opaque(values), None))
     places: dict[str, int] = {}
     place_of = np.full(len(found) + 1, -1, dtype=np.intp)  # the last entry is for missing cells
@@ -179,14 +181,18 @@ def read_texts(values: "pd.Series[Any]") -> tuple[list[str], npt.NDArray[np.intp
 
 
 def text_of(value: object) -> str:
-    """Return a category's name. 1, 1.0 and "1" are the same: a null turns integers into floats."""
+    """Return the name of a category.
+
+    The names of 1, 1.0 and "1" are the same, because a null in a column of integers turns the
+    integers into floats.
+    """
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
     return str(value).strip()
 
 
 def is_absent(values: "pd.Series[Any]") -> Mask:
-    """Return which cells hold nothing (N,): null, or text that is empty or blank."""
+    """Return a mask (N,) of cells without a value: null, or a text that is empty or blank."""
     absent = values.isna().to_numpy(dtype=bool, copy=True)
     if not is_plain(values):
         blank = [isinstance(value, str) and not value.strip() for value in values]
@@ -195,7 +201,7 @@ def is_absent(values: "pd.Series[Any]") -> Mask:
 
 
 def finite(numbers: Values) -> Values:
-    """Replace numbers that are infinite or beyond `LARGEST_NUMBER` by NaN, in place."""
+    """Replace infinite numbers, and numbers above `LARGEST_NUMBER`, by NaN, in the array itself."""
     with np.errstate(invalid="ignore"):
         numbers[~(np.abs(numbers) <= LARGEST_NUMBER)] = np.nan
     return numbers
@@ -223,7 +229,7 @@ def sort_of(cell: type) -> Sort:  # noqa: PLR0911 -- a table, read from the top
 
 
 def sorts_of(values: "pd.Series[Any]") -> npt.NDArray[np.object_]:
-    """Return the sort of each cell (N,); all the same where the column's type determines it."""
+    """Return the sort of each cell (N,); some column types have the same sort for all cells."""
     unread = unread_dtype(values)
     if unread:
         return np.full(len(values), unread, dtype=object)
@@ -235,7 +241,7 @@ def sorts_of(values: "pd.Series[Any]") -> npt.NDArray[np.object_]:
 
 
 def are_opaque(values: "pd.Series[Any]") -> Mask:
-    """Return which cells (N,) have no text to name a category by."""
+    """Return a mask (N,) of cells without a text that could be the name of a category."""
     if is_plain(values):
         return np.zeros(len(values), dtype=bool)
     return _any_of(sorts_of(values), OPAQUE)
@@ -249,7 +255,7 @@ def _any_of(sorts: npt.NDArray[np.object_], searched: tuple[Sort, ...]) -> Mask:
 
 
 def unread_dtype(values: "pd.Series[Any]") -> Sort | None:
-    """Return the sort of a column if its type shows that it holds no measurements; else None."""
+    """Return the sort of a column's cells if its type cannot hold measurements; else None."""
     return _UNREAD_DTYPES.get(values.dtype.kind)
 
 
@@ -260,14 +266,14 @@ def is_plain(values: "pd.Series[Any]") -> bool:
 
 
 def example_of(values: "pd.Series[Any]", rows: Mask) -> str:
-    """Return the first cell at these rows, cut to a length that fits an error."""
+    """Return the first cell at these rows as text, shortened for an error text."""
     value = values[rows].iloc[0]
     text = repr(value) if isinstance(value, str) else str(value)
     return cut(text, EXAMPLE_LENGTH)
 
 
 def _raw_numbers(values: "pd.Series[Any]") -> Values:
-    """Return cells as numbers (N,), infinities included."""
+    """Return cells as numbers (N,), which may be infinite; NaN if a cell is not a number."""
     if unread_dtype(values):  # to_numeric would read a time as a number of nanoseconds
         return np.full(len(values), np.nan)
     if not is_plain(values):
@@ -285,7 +291,10 @@ def _bounded(value: object) -> object:
 
 
 def _with_words(values: "pd.Series[Any]", numbers: Values) -> Values:
-    """Return numbers (N,); a missing number becomes 1.0 for a yes word, 0.0 for a no word."""
+    """Return numbers (N,); where a number is missing, the word yes gives 1.0, and no gives 0.0.
+
+    Words such as on and true are like yes, words such as off and false are like no.
+    """
     if is_plain(values):
         return numbers
     texts, codes = read_texts(values)

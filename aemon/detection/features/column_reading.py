@@ -1,4 +1,4 @@
-"""Reading the learned columns of a table, each once: numbers, texts and unreadable columns."""
+"""Reading of the learned columns of a table: numbers, texts, and a list of unreadable columns."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -22,9 +22,9 @@ from aemon.errors import FrameError
 from aemon.records import UnreadableColumn
 
 UNREADABLE_SHARE, LEAST_UNREADABLE = 0.5, 20
-"""A column is reported as unreadable if a larger share of its present cells cannot be read. If
-this is true of all judged columns, each with at least `LEAST_UNREADABLE` unreadable cells, their
-types have changed: this is an error."""
+"""A column is reported as unreadable if more than the share UNREADABLE_SHARE of its present cells
+cannot be read. If all judged columns are unreadable, each with at least LEAST_UNREADABLE unreadable
+cells, the types of the columns have changed, and this is an error."""
 
 
 def check_there(values: pd.DataFrame, judged: Sequence[str]) -> None:
@@ -48,9 +48,9 @@ def read_scaled(
     booleans: Collection[str],
     readings: Mapping[str, Reading],
 ) -> tuple[Values, list[UnreadableColumn]]:
-    """Read columns as numbers (N, K), NaN where missing, and name the mostly unreadable columns.
+    """Read K columns as numbers (N, K), NaN where missing; also return the unreadable columns.
 
-    The cells of an absent column are missing.
+    All cells of an absent column are missing.
     """
     if all(name in values.columns and _is_numpy_number(values[name]) for name in names):
         # the common case, in one conversion
@@ -77,7 +77,7 @@ def read_scaled(
 def read_categories(
     values: pd.DataFrame, names: Sequence[str], readings: Mapping[str, Reading]
 ) -> tuple[dict[str, Categories], list[UnreadableColumn]]:
-    """Read columns as texts, None for an absent column, and name the mostly unreadable columns."""
+    """Read columns as texts, None for an absent column; also return the unreadable columns."""
     texts: dict[str, Categories] = {}
     found: list[UnreadableColumn] = []
     for name in names:
@@ -96,7 +96,7 @@ def check_readable(unreadable: Sequence[UnreadableColumn], judged: Collection[st
     """Check that at least one judged column can be read.
 
     Raises:
-        FrameError: every judged column is mostly unreadable.
+        FrameError: all judged columns are unreadable.
     """
     many = {each.column: each for each in unreadable if each.count >= LEAST_UNREADABLE}
     if not judged or not set(judged) <= many.keys():

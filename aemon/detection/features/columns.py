@@ -1,4 +1,4 @@
-"""Choice of the kind of each column of a table, with the reason."""
+"""Choice of the kind of each column of a table, with the reason for the choice."""
 
 import re
 from collections import Counter
@@ -29,32 +29,36 @@ from aemon.texts import cut
 Kind = Literal["numeric", "boolean", "categorical", "angle", "counter", "context", "ignored"]
 
 READABLE_SHARE = 0.95
-"""Text is taken as numbers, or as times, if at least this share of it can be read as such."""
+"""A column of texts holds numbers if at least this share of its cells can be read as numbers. The
+same share decides about times."""
 
 MOSTLY_NUMBERS, HALF_NUMBERS = 0.75, 0.5
-"""Share of numbers from which mixed text is taken as numbers with words among them. The second
-share holds if the different words are few and each is repeated. Columns of codes are excepted."""
+"""Least shares of numbers in a column of numbers with words among them. The second share is used if
+there are few different words and each word is repeated. Columns of codes are never numbers."""
 
 FEW_WORDS = 10
-"""Most different words among numbers for which `HALF_NUMBERS` holds."""
+"""Most different words among the numbers of a column with which `HALF_NUMBERS` is used."""
 
 MOST_CODES = 12
-"""Up to this number, different whole numbers with words among them may be codes: 1, 2, 3 and A."""
+"""A column of words and of at most this many different whole numbers may hold codes, such as 1, 2
+and A."""
 
 MOST_SHOWN = 5
-"""Words among numbers that a report names."""
+"""Most words among the numbers of a column that a report names."""
 
 MOST_CATEGORIES = 50
-"""A column with more different texts holds names or notes: an autoencoder cannot learn them."""
+"""Most different texts of a categorical column. A column with more texts holds names or notes; an
+autoencoder cannot learn such a column."""
 
 RECORDS_PER_CATEGORY = 2
-"""With fewer records per category on average, the next record is likely to have a new category."""
+"""Least average number of records per category. With fewer records, the next record is likely to
+have a new category."""
 
 IDENTIFIER_SHARE = 0.9
-"""A text column with at least this share of different values identifies its records."""
+"""Least share of different values in a text column that identifies its records."""
 
 FEW_RECORDS = 50
-"""With fewer records, a column has not shown how many values it takes."""
+"""Least number of records that show how many different values a column has."""
 
 EMPTY = "every value missing"
 CONSTANT = "constant: flagged when it moves"
@@ -78,7 +82,7 @@ _ISO_TIME = re.compile(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ColumnReport:
-    """The kind chosen for one column, and the reason."""
+    """The kind that was chosen for one column, and the reason for this choice."""
 
     column: str
     kind: Kind
@@ -86,7 +90,7 @@ class ColumnReport:
 
 
 def named_columns(values: pd.DataFrame) -> pd.DataFrame:
-    """Return the same table with its column names as text.
+    """Return a table with the same cells, and with texts as column names.
 
     Raises:
         FrameError: two columns have the same name.
@@ -102,11 +106,11 @@ def named_columns(values: pd.DataFrame) -> pd.DataFrame:
 
 
 def choose_kind(values: "pd.Series[Any]", written: str = "") -> tuple[Kind, str]:
-    """Return the kind of a column without a configured kind, and the reason.
+    """Choose the kind of a column without a configured kind; return the kind and the reason.
 
     Args:
-        values: (N,) its cells, after `Reading.prepare`.
-        written: the number format, if it is unusual; shown in the reason.
+        values: (N,) the column's cells, as `Reading.prepare` returns them.
+        written: description of an unusual number format, for the reason; empty for the usual one.
     """
     absent = is_absent(values)
     if absent.all():
@@ -130,7 +134,10 @@ def choose_kind(values: "pd.Series[Any]", written: str = "") -> tuple[Kind, str]
 
 
 def _are_numbers(values: "pd.Series[Any]", cells: Cells) -> bool:
-    """Return whether enough cells of a column of objects are numbers; the rest are then missing."""
+    """Return whether enough cells (N,) of a column of objects are numbers.
+
+    If so, the other cells count as missing.
+    """
     expected = cells.present & ~are_opaque(values)  # a list among numbers is a missing cell
     readable = ~np.isnan(cells.numbers)
     if readable.sum() >= READABLE_SHARE * expected.sum():
@@ -151,7 +158,7 @@ def word_counts(values: "pd.Series[Any]", cells: Cells) -> Counter[str]:
 
 
 def missing_cells_text(values: "pd.Series[Any]", cells: Cells) -> str:
-    """Return a text with the numbers of missing cells by reason; empty if no cell is missing."""
+    """Return a text with the number of missing cells for each reason; empty without such cells."""
     unreadable = int(cells.unreadable.sum())
     words = ""
     if unreadable:
@@ -173,12 +180,12 @@ def missing_cells_text(values: "pd.Series[Any]", cells: Cells) -> str:
 
 
 def shortened(text: str) -> str:
-    """Return a text cut to a length that fits a sentence."""
+    """Return the first `EXAMPLE_LENGTH` characters of a text, with three dots if it is longer."""
     return cut(text, EXAMPLE_LENGTH)
 
 
 def counted(number: int, what: str) -> str:
-    """Return a number with its noun, in the plural unless the number is 1.
+    """Return a number with a noun; the noun is in the plural unless the number is 1.
 
     >>> counted(1, "record"), counted(2, "different text")
     ('1 record', '2 different texts')
@@ -226,7 +233,7 @@ def _choose_text(values: "pd.Series[Any]") -> tuple[Kind, str]:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return names as a list in a sentence: with commas, and "and" before the last.
+    """Return names as one text: with commas between them, and "and" before the last name.
 
     >>> listed(["flow", "pressure", "current"])
     'flow, pressure and current'

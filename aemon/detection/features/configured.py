@@ -1,4 +1,4 @@
-"""Checks of the configured columns, kinds and units against the records that were read."""
+"""Comparison of the configured columns, kinds and units with the records that were read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_CONFIGURED_CATEGORIES = 200
-"""A column with more different values cannot be categorical, even if it is so configured."""
+"""Most different values of a column that may be configured as categorical."""
 
 
 def check_configured(columns: ColumnSettings, present: list[str]) -> None:
@@ -100,9 +100,9 @@ class Taken:
     """The kind of one column, with its cells.
 
     Attributes:
-        kind: the kind of column.
-        reason: why it has this kind.
-        values: (N,) its cells as they are read.
+        kind: the kind of the column.
+        reason: why the column has this kind.
+        values: (N,) the column's cells, as `reading` prepares them.
         reading: how the cells are read.
     """
 
@@ -113,10 +113,10 @@ class Taken:
 
 
 def take_column(values: "pd.Series[Any]", name: str, columns: ColumnSettings) -> Taken:
-    """Return the kind of a column, from the configuration or from its cells, and the reason.
+    """Return the kind of a column with the reason, from the configuration or from the cells.
 
     Raises:
-        FrameError: the cells do not fit the configured kind, or can be read in two ways.
+        FrameError: the cells do not fit the configured kind, or the cells can be read in two ways.
     """
     if name in columns.exclude:
         return Taken(kind="ignored", reason="excluded by the configuration", values=values)

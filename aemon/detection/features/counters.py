@@ -1,4 +1,4 @@
-"""Counters: columns that only rise, or only fall, and so leave every learned range."""
+"""Counters: columns that only rise, or only fall, and therefore leave every range from training."""
 
 from collections.abc import Iterator
 
@@ -8,33 +8,35 @@ import pandas as pd
 from aemon.detection.arrays import Texts, Values
 
 LEAST_MOVES = 20
-"""Least number of moves in one direction. By chance, 20 moves all agree once in half a million
-columns."""
+"""Least number of moves of a counter, all in one direction. By chance, 20 moves have the same
+direction in one of half a million columns."""
 
 PARTS = 4
-"""Parts of the training that must each contain moves; one step or one slope is not a counter."""
+"""Number of parts of the training. A counter moves in each part; a column with a single step or a
+single slope is not a counter."""
 
 LEAST_MOVES_OF_A_PART = 3
 
 LEAST_RECORDS = 50
-"""With fewer records, any slope may be a part of a season."""
+"""Least number of records of a counter. With fewer records, a slope may be a part of a season."""
 
 LEAST_EVENTS = 5
-"""Least number of moves of a slow counter, each by one; a column with fewer moves is a state."""
+"""Least number of moves of a counter that always moves by one. A column with fewer moves is a
+state."""
 
 MOST_RESETS = 3
-"""Most moves against the direction, such as a replaced meter. A column that falls back more often
-is a level that returns, and can be learned."""
+"""Most moves against the direction of a counter, for example when a meter is replaced. A column
+with more such moves returns to earlier levels, so an autoencoder can learn this column."""
 
 MOVES_PER_RESET = 30
-"""Least number of moves in the direction for each move against it."""
+"""Least number of moves in the direction of a counter for each move against this direction."""
 
 
 def is_counter(numbers: Values, entities: Texts) -> str:
-    """Return the constant direction of a column, "rises" or "falls"; empty if it has none.
+    """Return the direction of a counter, "rises" or "falls"; empty if the column is not a counter.
 
     Args:
-        numbers: (N,) in the order of time, NaN where missing.
+        numbers: (N,) numbers in the order of time, NaN where missing.
         entities: (N,) the entity of each record; each entity has its own counter.
     """
     if np.count_nonzero(~np.isnan(numbers)) < LEAST_RECORDS:
@@ -59,7 +61,7 @@ def is_counter(numbers: Values, entities: Texts) -> str:
 
 
 def _counts_events(numbers: Values, entities: Texts) -> bool:
-    """Return whether whole numbers rise by one now and then, and do not move in any other way."""
+    """Return whether a column of whole numbers moves only by steps of +1, at various times."""
     present = numbers[~np.isnan(numbers)]
     if (present != np.rint(present)).any():
         return False
@@ -72,7 +74,7 @@ def _counts_events(numbers: Values, entities: Texts) -> bool:
 
 
 def each_alone(numbers: Values, entities: Texts) -> Iterator[Values]:
-    """Yield the numbers of each entity (n,) in their order, without missing ones."""
+    """Yield the numbers (n,) of each entity in the order of time, without missing numbers."""
     present = ~np.isnan(numbers)
     codes, found = pd.factorize(entities[present])
     if len(found) <= 1:

@@ -1,4 +1,4 @@
-"""Fitting a feature map: which columns are judged, as which kind, and on which scale."""
+"""Fitting of a feature map: the choice of judged columns, of their kinds and of their scales."""
 
 import collections
 from dataclasses import dataclass, field, replace
@@ -45,13 +45,13 @@ from aemon.frame import Frame
 __all__ = ["ColumnReport", "FeatureMap", "describe_columns", "fit_features"]
 
 ENTITIES = range(2, 51)
-"""Numbers of entities that can be context: a single entity carries no information, and more than 50
-leave too few records each."""
+"""Numbers of entities with which the entity is a context feature. A single entity carries no
+information; with more than 50 entities, each has too few records."""
 
 
 @dataclass
 class _Learned:
-    """A feature map in the making, column by column."""
+    """The parts of a feature map that is not complete yet; `add` appends one column."""
 
     reports: list[ColumnReport] = field(default_factory=list)
     scaled: list[str] = field(default_factory=list)
@@ -76,7 +76,7 @@ class _Learned:
     columns: ColumnSettings = field(default_factory=ColumnSettings)
 
     def add(self, name: str, taken: Taken) -> None:
-        """Add one column as the kind that was chosen for it."""
+        """Add one column with the kind that was chosen for this column."""
         values, kind, reason = taken.values, taken.kind, taken.reason
         varies = True
         if kind in ("numeric", "boolean", "counter"):
@@ -117,7 +117,7 @@ class _Learned:
         self.reports.append(ColumnReport(column=name, kind=kind, reason=reason))
 
     def _add_logarithm(self, name: str, numbers: Values) -> str:
-        """Add the logarithm of a column if it has one; return the text for the column's reason."""
+        """Add a column's logarithm, if it is judged; return a text for the column's reason."""
         logarithm = logarithm_of(name, len(self.scaled), numbers, self.columns)
         if logarithm is None or not add_number(self.logs, logarithm.of(numbers), "numeric"):
             return ""
@@ -126,13 +126,13 @@ class _Learned:
 
 
 def fit_features(frame: Frame, columns: ColumnSettings, *, in_order: bool = False) -> FeatureMap:
-    """Learn from normal records how their columns become features.
+    """Fit a feature map to normal records.
 
     Args:
         frame: the records.
-        columns: the settings of their columns.
-        in_order: whether the records have an order in time, so that a counter can be judged by its
-            increase; else counters are left out.
+        columns: the settings of the columns.
+        in_order: whether the records have an order in time. Without an order, increases are
+            unknown, and counters are left out.
 
     Raises:
         FrameError: a configured column is absent or is not of its configured kind.
@@ -188,7 +188,7 @@ def _with_pairs(found: FeatureMap, frame: Frame) -> FeatureMap:
 
 
 def describe_columns(frame: Frame, columns: ColumnSettings) -> tuple[ColumnReport, ...]:
-    """Return the kind of each column and the reason; few records or constant columns are not an error.
+    """Return each column's kind and reason; few records or constant columns raise no error.
 
     Raises:
         FrameError: a configured column is absent or is not of its configured kind.

@@ -1,4 +1,4 @@
-"""The feature map: it makes a frame's columns into the numbers that an autoencoder reads."""
+"""The feature map: conversion of a frame's columns to the numbers that an autoencoder reads."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -36,52 +36,52 @@ from aemon.detection.features.resolution import half_steps
 from aemon.frame import Frame
 
 LARGEST_FEATURE = 1e4
-"""In spreads. Squared, whitened and summed over thousands of features, it does not overflow
-float32."""
+"""Largest absolute value of a feature, in spreads. The sum of thousands of such values, squared and
+whitened, does not overflow float32."""
 
 ARRAYS = ("means", "spreads", "weights", "floors", "lows", "highs")
 """The attributes of a map that hold a number for each feature."""
 
 RANGE_MARGIN = 0.1
-"""Share of the range seen in training by which an expected value may lie outside of that range."""
+"""An expected value may lie outside of its range in training by this share of the range's width."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FeatureMap:
-    """The fitted preparation from columns to features. Made by `fit_features`, never by hand.
+    """The fitted preparation from columns to features. Only `fit_features` makes a feature map.
 
     The F features have this order:
 
-    - one for each column of `scaled`;
-    - for each column of `categorical`, one per category and one for texts not seen in training;
+    - one feature for each column of `scaled`;
+    - for each column of `categorical`, one feature per category and one for unknown texts;
     - sine and cosine of each column of `angles`;
-    - one for each of `logarithms`, then of `entities`, then of the modes.
+    - one feature for each of `logarithms`, then for each of `entities`, then for each mode.
 
     Attributes:
-        columns: the kind of each column and the reason, in the frame's order.
+        columns: the kind of each column and the reason for this kind, in the frame's order.
         scaled: numeric and boolean columns.
         booleans: the columns of `scaled` that are boolean.
-        categorical: column and its categories, the most frequent first.
-        entities: known entities, the context; empty if there are fewer than two.
-        means: (F,) of the raw features.
-        spreads: (F,) of the raw features; 0 marks a feature that was constant and stays 0.
-        weights: (F,) a feature's weight in errors; 0 for constants and context.
-        floors: (F,) the least residual believed to be normal, in spreads.
-        lows: (F,) the least raw value seen in training.
-        highs: (F,) the largest raw value seen in training.
-        width: independent features that vary and are judged: a code must be narrower.
-        angles: columns of degrees, and the degrees at which their turn begins.
-        readings: column -> how its cells are read; without columns that are read as they are.
+        categorical: each categorical column with its categories, the most frequent first.
+        entities: entities that are context features; empty for fewer than 2 or more than 50.
+        means: (F,) mean of each raw feature.
+        spreads: (F,) spread of each raw feature; 0 for a constant, which becomes a feature of 0.
+        weights: (F,) weight of each feature in errors; 0 for constants and context.
+        floors: (F,) lower bound of each feature's usual residual, in spreads.
+        lows: (F,) least raw value of each feature in training.
+        highs: (F,) largest raw value of each feature in training.
+        width: number of independent features that vary and are judged; the code size is smaller.
+        angles: each column of degrees, with the degrees at which its full turn begins.
+        readings: column -> how its cells are read; columns that need no preparation are left out.
         constants: watched columns that never moved in training.
-        limits: watched columns, and how many records in a row may hold the same number.
-        decimals: (scaled, angles) number of decimals in training, -1 for numbers without an end;
-            empty if not stored, and without angles in older detectors.
-        units: (scaled, angles) step in units of the last decimal; empty as `decimals`.
-        ranges: configured ranges of numbers, and what a column never had in training.
-        mode: the column of modes, which is context, too; None without one.
+        limits: each watched column, with the number of records in a row that may hold one number.
+        decimals: number of decimals of each scaled column, then of each angle, in training; -1 for
+            endless decimals. Older detectors store none of them, or none for angles.
+        units: rounding step of the same columns, in units of the last decimal; empty if not stored.
+        ranges: configured ranges of numbers, and values that a column never had in training.
+        mode: the column of modes, which are context; None if no such column is configured.
         counters: the columns of `scaled` that are judged by their increase.
-        logarithms: the columns of `scaled` with a logarithm that is judged, too.
-        pairs: categories and booleans that never came together in training, if configured.
+        logarithms: the columns of `scaled` that are judged together with their logarithm.
+        pairs: values of two columns that never came together in training; empty if not configured.
     """
 
     columns: tuple[ColumnReport, ...]
@@ -113,7 +113,7 @@ class FeatureMap:
 
     @property
     def context(self) -> int:
-        """Number of context features, which are the last ones: a record's entity and mode."""
+        """Number of context features: a record's entity and mode, as the last of its features."""
         return len(self.entities) + (len(self.mode) if self.mode is not None else 0)
 
     @property
@@ -123,7 +123,7 @@ class FeatureMap:
 
     @property
     def judged(self) -> tuple[tuple[str, slice | Rows], ...]:
-        """Columns with a weight above 0, each with its places among the features."""
+        """Columns with a weight above 0, each with the indices of its features."""
         places: list[tuple[str, slice | Rows]]
         places = [(name, slice(i, i + 1)) for i, name in enumerate(self.scaled)]
         start = len(self.scaled)
@@ -140,7 +140,7 @@ class FeatureMap:
 
     @property
     def outputs(self) -> Outputs:
-        """Output layer that turns an autoencoder's last numbers into these features."""
+        """Output layer that converts the numbers of an autoencoder's last layer to features."""
         start, categories = len(self.scaled), []
         for _, texts in self.categorical:
             stop = start + len(texts) + 1
@@ -159,24 +159,24 @@ class FeatureMap:
         )
 
     def transform(self, frame: Frame) -> tuple[Floats, Mask]:
-        """Return features X (N, F), 0 where missing, and which of them were observed (N, F).
+        """Return features X (N, F), 0 where missing, and a mask (N, F) of the observed features.
 
         Raises:
-            FrameError: as `read`.
+            FrameError: for the same reasons as `read`.
         """
         return self.features(self.read(frame), frame.entities)
 
     def read(
         self, frame: Frame, before: Repeats | None = None, counts: Counts | None = None
     ) -> RecordCells:
-        """Read the learned columns of N records that were fetched together, each once.
+        """Read each learned column of N records that were fetched together.
 
         A cell that cannot be read is missing; mostly unreadable columns are named in the result.
 
         Args:
             frame: the records, in the order of time.
-            before: numbers that the records before these repeated.
-            counts: the last numbers of the counters.
+            before: stretches of equal numbers at the end of the earlier records.
+            counts: numbers of the counters in the earlier records.
 
         Raises:
             FrameError: a judged column or the column of modes is missing, no judged column can be
@@ -210,10 +210,10 @@ class FeatureMap:
         )
 
     def features(self, cells: RecordCells, entities: Texts) -> tuple[Floats, Mask]:
-        """Return features X (N, F) of cells that were read, and which were observed (N, F).
+        """Return features X (N, F) of cells, and a mask (N, F) of the observed features.
 
         Args:
-            cells: of N records.
+            cells: the cells of N records, as `read` returned them.
             entities: (N,) the entity of each record.
         """
         raw = np.zeros((len(cells), len(self)))
@@ -246,7 +246,7 @@ class FeatureMap:
         return raw.astype(np.float32), mask
 
     def without_logarithms(self) -> tuple["FeatureMap", Mask]:
-        """Return this map without `logarithms`, and which of the features (F,) it keeps."""
+        """Return this map without `logarithms`, and a mask (F,) of the features that are kept."""
         keep = np.ones(len(self), dtype=bool)
         start = len(self) - self.context - len(self.logarithms)
         keep[start : start + len(self.logarithms)] = False
@@ -259,15 +259,16 @@ class FeatureMap:
 
     @property
     def steady(self) -> Mask:
-        """Features (F,) of watched constants; no score depends on them."""
+        """Mask (F,) of the features of watched constants, on which no score depends."""
         steady = self.weights <= 0
         steady[len(self) - self.context :] = False
         return steady & bool(self.constants)
 
     def slack(self, cells: RecordCells) -> Floats:
-        """Return how far each feature (F,) may be off because its cells are rounded, in spreads.
+        """Return the largest rounding error of each feature (F,), in spreads.
 
-        Above 0 only for columns with noticeably coarser cells than in training: nearly always 0.
+        The error counts only if a column's cells are noticeably coarser than in training; else the
+        result is 0.
         """
         slack = np.zeros(len(self), dtype=np.float32)
         count = len(self.scaled) if self.decimals else 0
@@ -280,19 +281,19 @@ class FeatureMap:
         return slack
 
     def missing(self, mask: Mask) -> Mask:
-        """Return which judged columns are missing (N, judged columns), from `mask` (N, F).
+        """Return a mask (N, judged columns) of missing cells.
 
-        The mask is True for observed features.
+        The argument `mask` (N, F) is True for observed features.
         """
         firsts = [place.start if isinstance(place, slice) else place[0] for _, place in self.judged]
         return ~mask[:, firsts]
 
     def plausible(self, raw: Values) -> Values:
-        """Return raw features (N, F) clipped to the range seen in training, widened a little.
+        """Return raw features (N, F) clipped to their ranges in training plus a small margin.
 
-        The reconstruction of an extreme record may lie far outside of that range. A report must
-        not show a percentage of -4.7. If training had no negative value, the result has none, and
-        likewise for positive values.
+        The reconstruction of an extreme record may lie far outside of these ranges. But a report
+        must not show a percentage of -4.7. If a feature had no negative value in training, the
+        result has no negative value. The same is true of positive values.
         """
         margin = RANGE_MARGIN * (self.highs - self.lows)
         least, most = self.lows - margin, self.highs + margin
@@ -303,7 +304,7 @@ class FeatureMap:
     def _increased(
         self, numbers: Values, frame: Frame, before: Counts | None
     ) -> tuple[Values, Counts]:
-        """Return numbers (N, scaled) with increases in place of counters, and the last counts."""
+        """Return numbers (N, scaled) with increases in place of counters, and the new counts."""
         if not self.counters:
             return numbers, Counts()
         places = [self.scaled.index(counter.column) for counter in self.counters]
@@ -316,20 +317,20 @@ class FeatureMap:
 
     @property
     def counted(self) -> tuple[str, ...]:
-        """Columns that are judged by their increase."""
+        """Names of the columns that are judged by their increase."""
         return tuple(counter.column for counter in self.counters)
 
     def _never_together(self, numbers: Values, texts: Mapping[str, Categories]) -> Mask:
-        """Return which of the `pairs` each record has (N, pairs)."""
+        """Return a mask (N, pairs): True where a record has values of the pair in `pairs`."""
         truths = {name: numbers[:, self.scaled.index(name)] for name in self.booleans}
         return never_together(self.pairs, texts, truths if self.pairs else {}, len(numbers))
 
     def _frozen(
         self, numbers: Values, entities: Texts, before: Repeats | None
     ) -> tuple[Lengths, Repeats]:
-        """Return repetitions above the `limits` (N, limits), and the state for the next records.
+        """Return lengths (N, limits) of stretches above their limits, and the newest stretches.
 
-        `numbers` is (N, scaled and angles).
+        The shape of `numbers` is (N, scaled columns and angles).
         """
         if not self.limits or not len(numbers):
             return np.zeros((len(numbers), len(self.limits)), dtype=np.int64), before or Repeats()
@@ -345,5 +346,5 @@ class FeatureMap:
 
     @property
     def repeated(self) -> tuple[str, ...]:
-        """Columns with a limit on how often in a row they may hold one number."""
+        """Columns with a limit on the number of records in a row that hold the same number."""
         return tuple(name for name, _ in self.limits)

@@ -1,4 +1,4 @@
-"""Increases of counters: the gain of a meter total since the record before."""
+"""Increases of counters, such as the growth of a meter total from one record to the next."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,17 +11,17 @@ from aemon.detection.arrays import Texts, Times, Values
 from aemon.detection.features.counters import each_alone
 
 MOST_ENTITIES = 1_000
-"""Most entities with stored last counts; the most recent entities are kept."""
+"""Most entities whose newest counts are kept; the entities with the newest records are kept."""
 
 USUAL_STEP_SHARE = 0.5
-"""If a larger share of a column's increases is the same number, the column numbers records."""
+"""Largest share of equal increases in a counter. With a larger share, a column numbers records."""
 
 CLOCK_SPREAD = 0.01
-"""Median deviation of the increase per second, as a share of the median. A column below it is a
-clock: no meter is so even."""
+"""Least median deviation of the increase per second, as a share of the median increase per second.
+A column with a smaller deviation is a clock, because no meter rises as evenly as a clock."""
 
 LEAST_RISING_SHARE = 0.5
-"""Least share of steps above 0; a column with fewer counts rare events."""
+"""Least share of steps above 0. A column with a smaller share counts rare events."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +29,8 @@ class Counter:
     """A column that is judged by its increase.
 
     Attributes:
-        column: its name.
-        pause: seconds; an increase over a different time is scaled to this time.
+        column: name of the column.
+        pause: usual seconds between two records; each increase is scaled to this time.
     """
 
     column: str
@@ -38,7 +38,7 @@ class Counter:
 
     @property
     def reason(self) -> str:
-        """Description for `aemon check`."""
+        """Description of the counter in the output of `aemon check`."""
         return (
             f"a counter: judged by its increase in {self.pause:g} s; "
             "a record in which it falls has no increase; "
@@ -47,7 +47,7 @@ class Counter:
 
 
 class Count(NamedTuple):
-    """The last number of a counter, and when it was read."""
+    """The newest number of a counter, and the event time of this number."""
 
     number: float
     time: np.datetime64
@@ -55,7 +55,7 @@ class Count(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """The last counts of all entities, entity -> column -> count; empty by default."""
+    """The newest counts of all entities: entity -> column -> count; empty by default."""
 
     by_entity: Mapping[str, Mapping[str, Count]] = field(default_factory=dict)
 
@@ -92,18 +92,19 @@ def increases(
     counters: Sequence[Counter],
     before: Counts | None = None,
 ) -> tuple[Values, Counts]:
-    """Return the gains of counters since the record before (N, C), and the counts after them.
+    """Return the increases (N, C) of counters from record to record, and the newest counts.
 
-    A gain is NaN for an entity's first record, where a counter fell (it was reset or replaced), and
-    where the record is not later than the record before. A missing cell is bridged: the next
-    present cell gives the gain since the last present cell, scaled to the usual pause.
+    An increase is NaN for an entity's first record, if the counter fell because of a reset or a new
+    meter, and if the event time is not after that of the entity's previous record. After a missing
+    cell, the next present cell gives the increase since the last present cell. Every increase is
+    scaled to the usual pause.
 
     Args:
-        numbers: (N, C) in the order of time, NaN where missing.
+        numbers: (N, C) numbers in the order of time, NaN where missing.
         entities: (N,) the entity of each record; each entity has its own counters.
         times: (N,) event times.
-        counters: (C,) the columns.
-        before: the counts of the records before these.
+        counters: (C,) the columns of `numbers`.
+        before: the newest counts of the earlier records.
     """
     codes, names = pd.factorize(entities)
     known = dict(before.by_entity) if before is not None else {}
@@ -124,7 +125,7 @@ def increases(
             rates = np.full(len(gained), np.nan)
             rates[known_gain] = gained[known_gain] * (counter.pause / seconds[known_gain])
             found[present[len(present) - len(rates) :], place] = rates
-            newest = len(at) - 1 - int(at[::-1].argmax())  # a late record is not the last one
+            newest = len(at) - 1 - int(at[::-1].argmax())  # a late record is not the newest
             last[counter.column] = Count(float(cells[newest]), at[newest])
         known[str(name)] = last
     for name in list(known)[:-MOST_ENTITIES]:
@@ -135,12 +136,12 @@ def increases(
 def counter_of(name: str, numbers: Values, entities: Texts, times: Times) -> Counter | None:
     """Return the counter of a rising column; None for a record number, a clock or rare events.
 
-    A column that numbers records rises mostly by the same step, or through all entities together. A
-    clock rises evenly. The increase of a counter of rare events carries no information.
+    A record number rises mostly by the same step, or it rises from record to record of all entities
+    together. A clock rises evenly. The increase of a counter of rare events carries no information.
 
     Args:
-        name: of the column.
-        numbers: (N,) in the order of time, NaN where missing.
+        name: name of the column.
+        numbers: (N,) numbers in the order of time, NaN where missing.
         entities: (N,) the entity of each record.
         times: (N,) event times.
     """
@@ -165,7 +166,7 @@ def counter_of(name: str, numbers: Values, entities: Texts, times: Times) -> Cou
 
 
 def usual_counter(name: str, entities: Texts, times: Times) -> Counter:
-    """Return a counter with increases scaled to the median pause between N records."""
+    """Return a counter whose pause is the median time between two records of an entity."""
     seconds = (times - times.min()) / np.timedelta64(1, "s") if len(times) else np.zeros(0)
     pauses = np.concatenate([np.diff(own) for own in each_alone(seconds, entities)])
     pauses = pauses[pauses > 0]

@@ -1,4 +1,4 @@
-"""Marks for missing cells: numbers such as -999, far outside of all other numbers of a column."""
+"""Marks for missing cells: numbers such as -999, far from all other numbers of a column."""
 
 from typing import NamedTuple
 
@@ -7,23 +7,26 @@ import numpy as np
 from aemon.detection.arrays import Rows, Values
 
 FAR = 1.0
-"""Least distance of a repeated known mark from the other cells, in ranges of the other cells."""
+"""Least distance of a known mark that occurs several times, from the range of the other cells. The
+unit is the width of this range."""
 
 VERY_FAR = 5.0
-"""The same for a known mark that occurs once, and for any other repeated number. A number so far
-away is not part of the column's scale."""
+"""Least distance, in the same unit, of a known mark that occurs once, and of any other number that
+is repeated. Such a far number is not part of the column's scale."""
 
 MOST_SHARE = 0.5
-"""Largest share of a column's cells that hold marks."""
+"""Largest share of a column's cells that may hold marks."""
 
 SUSPECT_SHARE = 0.02
-"""Largest share of a column's cells that hold other far numbers; a larger share is a state."""
+"""Largest share of a column's cells that may hold far numbers without known marks. With a larger
+share, the far numbers are a state of the column."""
 
 LEAST_CELLS = 50
-"""With fewer cells, no number counts as far outside."""
+"""Least number of cells of a column in which far numbers are searched."""
 
 _WORDS = (2**15 - 1, 2**15, 2**16 - 2, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1)
-"""The last values of registers; they occur as they are and with up to three decimals."""
+"""Largest values of registers. Records hold these values, or these values with up to three
+decimals."""
 
 _LEAST_NINES = 99
 _OTHERS = (999.25, 9999.25)
@@ -31,11 +34,11 @@ _NEARLY = 1e-6
 
 
 class FarNumbers(NamedTuple):
-    """Numbers of a column far outside of all others, which are not part of its scale.
+    """Numbers that are far from all other numbers of a column and not part of its scale.
 
     Attributes:
         marks: known marks for missing cells.
-        suspects: other numbers, each exactly repeated.
+        suspects: other far numbers; each of them occurs more than once.
     """
 
     marks: tuple[float, ...] = ()
@@ -43,7 +46,7 @@ class FarNumbers(NamedTuple):
 
 
 def is_known_mark(number: float) -> bool:
-    """Return whether loggers write this number for a missing cell: nines, or a register's end.
+    """Return whether loggers write this number for a missing cell: nines, or a register's maximum.
 
     >>> is_known_mark(-999.0), is_known_mark(6553.5), is_known_mark(8.0)
     (True, True, False)
@@ -57,7 +60,7 @@ def is_known_mark(number: float) -> bool:
 
 
 def find_far_numbers(numbers: Values) -> FarNumbers:
-    """Find the numbers of a column (N,) that lie far outside of the others; NaN is missing."""
+    """Find the numbers of a column (N,) that are far from its other numbers; NaN is missing."""
     present = numbers[~np.isnan(numbers)]
     if len(present) < LEAST_CELLS:
         return FarNumbers()
@@ -82,7 +85,11 @@ def _marks(values: Values, counts: Rows) -> tuple[float, ...]:
 
 
 def _suspects(values: Values, counts: Rows) -> tuple[float, ...]:
-    """Return distinct numbers, at either end, beyond a gap much wider than all others' span."""
+    """Return the numbers at either end of a column that a wide gap divides from the other numbers.
+
+    The gap is more than `VERY_FAR` times as wide as the range of the other numbers. Each returned
+    number occurs more than once.
+    """
     if len(values) < 3:  # noqa: PLR2004 -- two values are two states
         return ()
     most = SUSPECT_SHARE * counts.sum()
@@ -92,7 +99,7 @@ def _suspects(values: Values, counts: Rows) -> tuple[float, ...]:
         middle = int(np.searchsorted(np.cumsum(each), counts.sum() / 2))
         beyond = np.cumsum(each[::-1])[::-1] <= most
         start = int(np.searchsorted(np.cumsum(each), most))
-        spans = outward[:-1] - outward[start]  # without numbers far outside at the other end
+        spans = outward[:-1] - outward[start]  # without far numbers at the other end
         wide = (np.diff(outward) > VERY_FAR * spans) & beyond[1:] & (spans > 0)
         wide[:middle] = False
         first = np.flatnonzero(wide)

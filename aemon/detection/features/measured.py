@@ -1,4 +1,4 @@
-"""Kinds of columns of numbers: a level, an angle, or a total that is judged by its increase."""
+"""Kinds of columns of numbers: a number, an angle, or a counter that is judged by its increase."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ from aemon.frame import Frame
 
 
 def within_range(taken: Taken, name: str, columns: ColumnSettings) -> Taken:
-    """Replace cells outside of a column's configured range by missing cells, for training."""
+    """Replace the cells outside of a column's configured range by missing cells, for training."""
     if name not in columns.ranges or taken.kind not in ("numeric", "angle", "boolean"):
         return taken
     low, high = columns.ranges[name]
@@ -30,12 +30,12 @@ def measured(
 ) -> tuple[Taken, Counter | None]:
     """Detect angles and counters; return any other column unchanged.
 
-    A counter is judged by its increase, or else left out. The second part of the result is None for
-    a column that is not judged by its increase.
+    A counter is judged by its increase, or left out if this is not possible. The second part of the
+    result is the counter; it is None for a column that is not judged by its increase.
 
     Args:
         taken: a column of numbers, or a column that is configured as a counter.
-        name: of the column.
+        name: name of the column.
         frame: the N records.
         order: (N,) indices that sort the records by time.
         in_order: whether the records have an order in time.

@@ -1,4 +1,4 @@
-"""Modes of operation, such as products or recipes: read with a record, and never blamed."""
+"""Modes of operation, such as products or recipes: context of a record that is never blamed."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aemon.frame import Frame
 
 MOST_MODES = 50
-"""With more modes, each has too few records."""
+"""Most modes of a detector. With more modes, each mode has too few records."""
 
 UNSEEN, MISSING = -2, -1
 """Codes of a mode that is not in the training set, and of a missing cell."""
@@ -30,13 +30,13 @@ _MOST_NAMED = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Mode:
-    """The column that holds each record's mode. Made by `fit_mode`.
+    """The column that holds each record's mode. `fit_mode` makes it.
 
     Attributes:
-        column: its name.
-        names: the modes of the training, the most frequent first.
-        shares: the share of each in the training records.
-        reading: how its cells are read.
+        column: name of the column.
+        names: (M,) names of the modes in training, the most frequent first.
+        shares: (M,) share of each mode in the training records.
+        reading: how the column's cells are read.
     """
 
     column: str
@@ -47,10 +47,11 @@ class Mode:
     def read(self, values: pd.DataFrame) -> Modes:
         """Return the modes of N records.
 
-        The code of a mode that is not in the training set is `UNSEEN`, of a missing cell `MISSING`.
+        The code of a mode that is not in the training set is `UNSEEN`. The code of a missing cell
+        is `MISSING`.
 
         Raises:
-            FrameError: the column is missing.
+            FrameError: the column of modes is missing.
         """
         if self.column not in values.columns:
             raise FrameError(
@@ -65,9 +66,9 @@ class Mode:
         return Modes(shown[codes], known[codes])
 
     def places(self, codes: Rows) -> Values:
-        """Return one column for each known mode (N, M): 1 for a record's own mode, else 0.
+        """Return raw features (N, M) of N records: 1 for a record's own mode, 0 for other modes.
 
-        A record without a known mode has NaN throughout.
+        If a record has no known mode, all its features are NaN.
         """
         known = codes >= 0
         found = np.full((len(codes), len(self)), np.nan)
@@ -86,7 +87,7 @@ class Mode:
 
     @property
     def report(self) -> ColumnReport:
-        """The column's kind, context, with the number of modes as the reason."""
+        """Report of the column: its kind is context, and the reason names the number of modes."""
         modes = counted(len(self.names), "mode")
         return ColumnReport(
             column=self.column, kind="context", reason=f"{modes}: read but not judged"
@@ -103,7 +104,7 @@ class Mode:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any] | None) -> "Mode | None":
-        """Return the mode that `as_json` wrote; None for a detector without a mode."""
+        """Return the modes that `as_json` wrote; None for a detector without modes."""
         if not stored:
             return None
         return cls(
@@ -144,5 +145,5 @@ def fit_mode(frame: "Frame", columns: ColumnSettings) -> Mode | None:
 
 
 def unseen(codes: Rows) -> Mask:
-    """Return which records (N,) are in a mode that is not in the training set."""
+    """Return a mask (N,) of the records in a mode that is not in the training set."""
     return np.asarray(codes == UNSEEN, dtype=bool)

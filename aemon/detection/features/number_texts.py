@@ -1,4 +1,4 @@
-"""Numbers as people and programs write them: decimal comma, thousands separators, units."""
+"""Formats of numbers in texts: decimal comma, separators of thousands, and units."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,14 +18,14 @@ MISSING_WORDS = frozenset(
         "pt created", "over range", "under range", "out of range", "#value!", "#ref!", "#div/0!",
     }
 )  # fmt: skip
-"""Words that loggers and historians write in place of a missing number, in lower case."""
+"""Words that loggers and data historians write in place of a missing number, in lower case."""
 
 _SPACES = "\u0020\u00a0\u2009\u202f"
 _GROUPS: Mapping[DecimalMark, tuple[str, ...]] = {
     ".": ("", ",", _SPACES, "'\u2019"),
     ",": ("", ".", _SPACES, "'\u2019"),
 }
-"""Possible separators of thousands for each decimal mark; each is a set of characters."""
+"""Decimal mark -> possible separators of thousands; each separator is a set of characters."""
 
 _REST = r"(?:[^\d,;:|=]|[23]){0,15}"  # such as m3/h
 _WITH_UNIT = re.compile(
@@ -34,7 +34,7 @@ _WITH_UNIT = re.compile(
 )
 _RANKS = frozenset({"st", "nd", "rd", "th"})
 MOST_UNITS = 5
-"""Most different endings of a column's numbers that still count as units."""
+"""Most different texts after the numbers of a column that can be units."""
 
 _ADDRESS = re.compile(r"\d{1,3}(\.\d{1,3}){3}")
 _NAMES = {".": "point", ",": "comma"}
@@ -48,7 +48,7 @@ class NumberFormat:
     Attributes:
         decimal: the mark before decimals.
         group: characters that may separate thousands; empty without a separator.
-        unit: text that may stand after a number.
+        unit: unit that may follow a number; empty without a unit.
         minus: the minus sign of some cells, if it is not a hyphen.
     """
 
@@ -64,7 +64,7 @@ class NumberFormat:
         return re.compile(rf"[+\-\u2212]?(({grouped}\d+)({mark}\d*)?|{mark}\d+)([eE][+-]?\d+)?")
 
     def number(self, text: str) -> float:
-        """Return the number that a text holds; NaN if it holds no number in this format."""
+        """Return the number in a text; NaN if the text is not a number in this format."""
         text = text.strip()
         if self.unit and text.endswith(self.unit):
             text = text.removesuffix(self.unit).rstrip()
@@ -74,7 +74,7 @@ class NumberFormat:
         return float(text.replace(self.decimal, ".").replace(_MINUS, "-"))
 
     def __str__(self) -> str:
-        """Return the unusual parts of the format, as a list inside a sentence."""
+        """Return the unusual parts of the format, separated by commas; empty if there are none."""
         group = {"": "", _SPACES: "blanks", "'\u2019": "apostrophes"}.get(self.group)
         group = f"{_NAMES[self.group]}s" if group is None else group
         unusual = [
@@ -89,9 +89,9 @@ class NumberFormat:
 PLAIN = NumberFormat()
 
 PLAIN_SHARE = 0.95
-"""The plain format is chosen if it reads at least this share of the cells that the best format
-reads. So a single 1,5 among numbers of three decimals does not turn their points into separators of
-thousands."""
+"""The plain format is chosen if it can read at least this share of the cells that the best format
+can read. Otherwise a single 1,5 in a column of numbers such as 1.234 would make the point of all
+numbers a separator of thousands."""
 
 
 class Doubt(NamedTuple):
@@ -104,9 +104,10 @@ class Doubt(NamedTuple):
 def infer_format(
     texts: Sequence[str], counts: Sequence[int], decimal: DecimalMark | None = None
 ) -> NumberFormat | Doubt | None:
-    """Return the format that reads most of a column's cells, or the doubt between two such formats.
+    """Return the number format that can read most of a column's cells.
 
-    Numbers that are written like Python floats have the plain format.
+    If two such formats read a text as different numbers, the result is a `Doubt`. Numbers that are
+    written like Python floats have the plain format.
 
     Args:
         texts: the column's distinct texts.
@@ -147,9 +148,10 @@ def infer_format(
 
 
 def units_of(texts: Sequence[str]) -> dict[str, str]:
-    """Return the units that stand after numbers, each with the first text that has it.
+    """Return unit -> first text with this unit, for texts of a number and a unit.
 
-    Empty if there are more than `MOST_UNITS`, or if they are the endings of ordinals such as 1st.
+    The result is empty if there are more than `MOST_UNITS` units, or if a unit is the ending of an
+    ordinal number such as 1st.
     """
     found: dict[str, str] = {}
     for text in texts:
@@ -159,6 +161,6 @@ def units_of(texts: Sequence[str]) -> dict[str, str]:
 
 
 def _unit_of(texts: Sequence[str]) -> str:
-    """Return the unit that stands after numbers; empty if there is no unit, or several."""
+    """Return the unit that follows the numbers; empty if there is no unit, or several units."""
     found = units_of(texts)
     return next(iter(found)) if len(found) == 1 else ""

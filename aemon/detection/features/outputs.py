@@ -1,7 +1,7 @@
-"""The output layer for each kind of column: numbers as they are, else probabilities.
+"""The output layer of an autoencoder: unchanged numbers, and probabilities.
 
-A sigmoid gives the probability of a boolean, a softmax the probabilities of categories (Bishop
-2006, section 5.2); `training` has the matching losses.
+A sigmoid gives the probability of a boolean. A softmax gives the probabilities of categories
+(Bishop 2006, section 5.2). The matching losses are in `training`.
 """
 
 from dataclasses import dataclass
@@ -11,21 +11,22 @@ import numpy as np
 from aemon.detection.arrays import Floats
 
 MOST_LOGIT = 30.0
-"""Largest absolute logit; larger ones are clipped, as e^30 is certainty in float32."""
+"""Largest absolute logit; larger logits are clipped, because e^30 is certainty in float32."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outputs:
-    """The output layer, from the last layer's F numbers to features. Made by `FeatureMap.outputs`.
+    """Conversion of the last layer's F numbers to features. `FeatureMap.outputs` makes it.
 
-    The output for a boolean or a category is a probability p. Its feature is scaled, so the result
+    The output for a boolean or a category is a probability p. Features are scaled, so the feature
     is (p - mean) / spread.
 
     Attributes:
-        booleans: places of boolean features.
-        categories: for each categorical column its first place, and its last place plus 1.
-        means: (F,) of the raw features.
-        spreads: (F,) of the raw features; 0 marks a constant.
+        booleans: indices of the boolean features.
+        categories: for each categorical column, the index of its first feature, and the index after
+            its last feature.
+        means: (F,) mean of each raw feature.
+        spreads: (F,) spread of each raw feature; 0 marks a constant.
     """
 
     booleans: tuple[int, ...]
@@ -35,7 +36,7 @@ class Outputs:
 
     @classmethod
     def linear(cls, features: int) -> "Outputs":
-        """Return an output layer for F plain numbers, which stay as they are."""
+        """Return an output layer that does not change its F numbers."""
         return cls(
             booleans=(),
             categories=(),
@@ -49,7 +50,7 @@ class Outputs:
         return not (self.booleans or self.categories)
 
     def __call__(self, raw: Floats) -> Floats:
-        """Return features (..., F) of the last layer's numbers (..., F), which are overwritten."""
+        """Convert the last layer's numbers (..., F) to features (..., F); `raw` is overwritten."""
         if self.plain:
             return raw
         if self.booleans:

@@ -1,4 +1,4 @@
-"""One-hot features of categories and entities: 1 at a record's own category, 0 elsewhere."""
+"""One-hot features of categories and entities: 1 for a record's own category, 0 for all others."""
 
 import numpy as np
 import pandas as pd
@@ -8,9 +8,9 @@ from aemon.detection.features.cells import Categories, read_texts
 
 
 def one_hot(read: Categories, categories: tuple[str, ...], records: int) -> Values:
-    """Return one column per category and a last one for any other text (N, K + 1).
+    """Return features (N, K + 1): one for each of K categories, and the last for any other text.
 
-    The values are 1 or 0, and NaN where the cell is missing.
+    A feature is 1 for the record's own text, else 0. All features of a missing cell are NaN.
     """
     places = np.full((records, len(categories) + 1), np.nan)
     if read is None:
@@ -25,7 +25,10 @@ def one_hot(read: Categories, categories: tuple[str, ...], records: int) -> Valu
 
 
 def entity_places(entities: Texts, known: tuple[str, ...]) -> Values:
-    """Return one column per known entity (N, E), 1 or 0; NaN throughout for an unknown entity."""
+    """Return features (N, E), one for each of E known entities: 1 for a record's entity, else 0.
+
+    All features of a record from an unknown entity are NaN.
+    """
     places = one_hot(read_texts(pd.Series(entities, dtype=object)), known, len(entities))
     places[places[:, -1] == 1] = np.nan
     return places[:, :-1]

@@ -1,4 +1,4 @@
-"""How a column's cells are read: the format of its numbers, and its marks for missing cells."""
+"""Reading of a column's cells: the format of its numbers, and its marks for missing cells."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -31,22 +31,22 @@ from aemon.detection.features.number_texts import (
 from aemon.errors import FrameError
 
 LEAST_SHARE = 0.5
-"""Least share of a column's texts that its format of numbers must read."""
+"""Least share of a column's texts that must be readable with the number format of the column."""
 
 MOST_CODES = 12
-"""Up to this number, different texts such as 10mm and 3kg may be codes."""
+"""Most different texts with units, such as 10mm and 3kg, of a column that may hold codes."""
 
 MOST_TEXTS = 2_000
-"""Most distinct texts, the most frequent, that a format is inferred from."""
+"""Number of distinct texts from which a format is inferred; the most frequent texts are used."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """The way in which one column's cells are read; by default they stay as they are.
+    """The way in which one column's cells are read; by default, the cells are not changed.
 
     Attributes:
         format: the format of numbers in texts.
-        missing: texts that stand for a missing cell; a number is given by its shortest text.
+        missing: texts that stand for a missing cell; for a number, the text from `text_of`.
     """
 
     format: NumberFormat = PLAIN
@@ -56,7 +56,7 @@ class Reading:
         return self.format != PLAIN or bool(self.missing)
 
     def prepare(self, values: "pd.Series[Any]") -> "pd.Series[Any]":
-        """Return the cells (N,) with formatted texts as numbers, and marks as missing cells."""
+        """Convert formatted texts to numbers, and marks to missing cells; return the cells (N,)."""
         if not self or unread_dtype(values) or not len(values):
             return values
         if is_plain(values):
@@ -69,7 +69,7 @@ class Reading:
         return prepared.where(hashable, values)
 
     def are_missing(self, values: "pd.Series[Any]") -> Mask:
-        """Return which cells (N,) of a column of numbers hold a mark for a missing cell."""
+        """Return a mask (N,) of the cells of a column of numbers with a mark for a missing cell."""
         if pd.api.types.is_bool_dtype(values.dtype):
             return np.zeros(len(values), dtype=bool)
         return values.isin(self.marks).to_numpy(dtype=bool)
@@ -107,9 +107,9 @@ def find_reading(
 ) -> tuple[Reading, FarNumbers]:
     """Find how a column is read, and which of its numbers stand for a missing cell.
 
-    Known marks stand for a missing cell, and so do other repeated numbers far from the rest. A
-    repeated number is not an anomaly, but it is left out of the column's scale. It stays a number
-    if the kind of the column is configured.
+    Known marks stand for a missing cell. Other repeated numbers that are far from all others also
+    stand for a missing cell, unless the kind of the column is configured. Such a repeated number is
+    not an anomaly, but would make the column's scale too large.
 
     Raises:
         FrameError: the column's numbers can be read in two ways.
@@ -156,7 +156,7 @@ def _format(values: "pd.Series[Any]", name: str, columns: ColumnSettings) -> Num
 
 
 def _check_units(name: str, counts: "pd.Series[int]") -> None:
-    """Refuse a column that mixes units: it holds neither numbers nor categories.
+    """Raise an error for a column that mixes units, which has neither numbers nor categories.
 
     Raises:
         FrameError: the column mixes units.

@@ -1,4 +1,4 @@
-"""Resolution: how far cells may be off because their steps are coarser than in training."""
+"""Resolution: rounding errors of cells that are stored in coarser steps than in training."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,21 +8,22 @@ import numpy as np
 from aemon.detection.arrays import Mask, Rows, Values
 
 COARSE = 0.02
-"""In spreads: half a step below this is smaller than the least residual that counts as normal
-(`scales.NUMERIC_FLOOR`)."""
+"""Least half step, in spreads, that counts. A smaller one is below the lower bound of the usual
+residual (`scales.NUMERIC_FLOOR`)."""
 
 ENDLESS = 9
-"""Number of decimals that is assumed for numbers without an end, such as thirds."""
+"""Number of decimals that is assumed for numbers with endless decimals, such as 1/3."""
 
 DISTINCT = 5
 """Least number of different values that show a column's step. With fewer values, the finest step of
-all columns counts: a sensor that is stuck at a round number has not become coarser."""
+all columns is used, because a sensor that is stuck at a round number has not become coarser."""
 
 FIRST = 64
-"""Records that suffice to see, for nearly every column, that its numbers have more decimals."""
+"""Number of records for a first, quick check. In nearly every column, these records already show
+that the numbers have not become coarser."""
 
 UNITS = (1, 5, 25)
-"""Possible steps in units of the last decimal, such as 0.1, 0.5 or 0.25."""
+"""Possible steps, in units of the last decimal; for example, steps of 0.1, 0.5 and 0.25."""
 
 _EXACT = 1e-6
 
@@ -30,14 +31,16 @@ _EXACT = 1e-6
 def half_steps(
     numbers: Values, decimals: Sequence[int], spreads: Values, units: Sequence[int] = ()
 ) -> Values:
-    """Return half of the rounding step (K,) of columns coarser than in training; 0 for others.
+    """Return half of the rounding step (K,) of each column that is coarser than in training.
+
+    The result is 0 for all other columns.
 
     Args:
         numbers: (N, K) cells that were fetched together, NaN where missing.
-        decimals: (K,) of the training; -1 for numbers without an end.
-        spreads: (K,) of the training; 0 for a constant.
-        units: (K,) of the training, see `step_of`; empty if the detector does not store them.
-            Then only the number of decimals is compared.
+        decimals: (K,) number of decimals in training; -1 for endless decimals.
+        spreads: (K,) spread of each column in training; 0 for a constant.
+        units: (K,) steps in training, see `step_of`. If a detector does not store units, the
+            argument is empty, and only the number of decimals is compared.
     """
     halves = np.zeros(len(decimals))
     places = np.array([places if places >= 0 else ENDLESS for places in decimals])
@@ -66,7 +69,7 @@ def half_steps(
 def _rounded(
     numbers: Values, usable: Rows, learned: Values, spreads: Values, units: Sequence[int]
 ) -> Rows:
-    """Return the columns with all numbers multiples of a coarse step, coarser than in training."""
+    """Return the columns of which all numbers are multiples of a step coarser than in training."""
     found: Mask = np.zeros(len(usable), dtype=bool)
     least = 2 * COARSE * spreads[usable]
     for unit in units:
@@ -83,12 +86,12 @@ def _rounded(
 
 
 def are_fine(numbers: Values, decimals: Sequence[int], units: Sequence[int] = ()) -> Mask:
-    """Return which columns (K,) have a step of at most ten times that of the training.
+    """Return a mask (K,) of the columns with a step of at most ten times the step in training.
 
     Args:
         numbers: (N, K) cells that were fetched together, NaN where missing.
-        decimals: (K,) of the training; -1 for numbers without an end.
-        units: (K,) of the training, see `step_of`; empty if the detector does not store them.
+        decimals: (K,) number of decimals in training; -1 for endless decimals.
+        units: (K,) steps in training, see `step_of`; empty if a detector does not store units.
     """
     learned = _steps([places if places >= 0 else ENDLESS for places in decimals], units)
     found = []
@@ -100,7 +103,7 @@ def are_fine(numbers: Values, decimals: Sequence[int], units: Sequence[int] = ()
 
 
 def step_of(cells: Values) -> tuple[int, int]:
-    """Return the number of decimals, and the step in units of the last decimal.
+    """Return the number of decimals of cells, and their step in units of the last decimal.
 
     >>> [step_of(np.array([number, 21.0])) for number in (20.5, 20.25, 20.3)]
     [(1, 5), (2, 25), (1, 1)]
@@ -129,16 +132,20 @@ def _is_coarser(step: Any, learned: Any) -> Any:
 
 
 def _are_multiples(numbers: Values, scales: Values) -> Mask:
-    """Return which columns (K,) of (N, K), times `scales` (K,), hold whole numbers alone.
+    """Return a mask (K,) of the columns of `numbers` (N, K) with only whole numbers after scaling.
 
-    Missing cells are ignored; a column without numbers is False.
+    Each column is multiplied by its scale in `scales` (K,). Missing cells are ignored; a column
+    without numbers is False.
     """
     found: Mask = ~_have_more(numbers, scales) & ~np.isnan(numbers).all(axis=0)
     return found
 
 
 def _have_more(numbers: Values, scales: Values) -> Mask:
-    """Return which columns (K,) of (N, K), times `scales` (K,), hold a number that is not whole."""
+    """Return a mask (K,) of the columns of `numbers` (N, K) with a fraction after scaling.
+
+    Each column is multiplied by its scale in `scales` (K,).
+    """
     scaled = numbers * scales
     off = np.abs(scaled - np.rint(scaled)) > _EXACT + 4 * np.spacing(np.abs(scaled))
     found: Mask = np.asarray(off.any(axis=0), dtype=bool)
@@ -146,7 +153,7 @@ def _have_more(numbers: Values, scales: Values) -> Mask:
 
 
 def _decimals(cells: Values) -> int:
-    """Return the number of decimals of numbers; -1 if all are missing."""
+    """Return the largest number of decimals of cells (N,); -1 if all cells are missing."""
     for places in range(ENDLESS):
         if _are_multiples(cells[:, None], np.array([10.0**places]))[0]:
             return places

@@ -1,4 +1,4 @@
-"""Scales of features: mean, spread, weight and floor of each, from the training records."""
+"""Scales of features: mean, spread, weight and floor of each feature, from the training records."""
 
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
@@ -14,27 +14,30 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RELATIVE_SPREAD_FLOOR = 1e-9
-"""Share of a column's largest value. A smaller spread is rounding, so the column is constant."""
+"""Least spread of a column that varies, as a share of its largest absolute value. A smaller spread
+comes from rounding, and the column is constant."""
 
 NUMERIC_FLOOR = 0.02
-"""In spreads: the least residual that counts as normal, even if it was smaller in training."""
+"""Floor of a number: lower bound of its usual residual, in spreads. The bound is used if the
+residuals in training were smaller."""
 
 PLACE_SPREAD_FLOOR = 0.3
-"""Least spread of a 0/1 feature. The error of a rare category is then at most (1 / 0.3)^2 = 11.
-This is -2 ln p for a share of p = 0.004, so the error does not exceed that of a likelihood."""
+"""Least spread of a 0/1 feature. The error of a rare category is then at most (1 / 0.3)^2 = 11. The
+likelihood of a category with a share of p = 0.004 gives the same error, -2 ln p. So the error of a
+rarer category does not exceed the error from its likelihood."""
 
 SIDE_SPREAD_FLOOR = 0.02
 """Least spread of the sine and the cosine of an angle. Without it, a direction that hardly moves
 would have large errors."""
 
 UNSEEN_FLOOR = 0.1
-"""Floor of the place for categories not seen in training: a record there has an error of
-(1 / 0.1)^2 = 100."""
+"""Floor of the feature for categories that are not in the training set. A record with such a
+category has an error of (1 / 0.1)^2 = 100."""
 
 
 @dataclass
 class Features:
-    """The scales of features, in their order."""
+    """The scales of features, in the order of the features."""
 
     means: list[float] = field(default_factory=list)
     spreads: list[float] = field(default_factory=list)
@@ -53,7 +56,7 @@ class Features:
         low: float = 0,
         high: float = 1,
     ) -> None:
-        """Add one feature, in units of its raw values."""
+        """Add the scale of one feature; mean, spread, low and high are in units of raw values."""
         self.means.append(mean)
         self.spreads.append(spread)
         self.weights.append(weight)
@@ -62,13 +65,13 @@ class Features:
         self.highs.append(high)
 
     def and_then(self, more: "Features") -> "Features":
-        """Return these features, followed by `more`."""
+        """Return the scales of these features, and after them the scales of `more`."""
         names = (one.name for one in fields(self))
         return Features(**{name: getattr(self, name) + getattr(more, name) for name in names})
 
 
 def add_angle(features: Features, degrees: Values) -> int:
-    """Add sine and cosine of an angle; return the number of features added, 2."""
+    """Add the scales of an angle's sine and cosine; return the number of added features, 2."""
     circle = as_circle(degrees)
     for side in circle.T:
         spread = max(float(side.std()), SIDE_SPREAD_FLOOR)
@@ -79,7 +82,7 @@ def add_angle(features: Features, degrees: Values) -> int:
 
 
 def add_number(features: Features, cells: Values, kind: Kind) -> bool:
-    """Add one scaled feature; return False if it is constant."""
+    """Add the scale of a number or a boolean, from its cells; return False for a constant."""
     mean = float(cells.mean()) if cells.size else 0.0
     spread = float(cells.std()) if cells.size else 0.0
     low, high = (float(cells.min()), float(cells.max())) if cells.size else (0.0, 0.0)
@@ -94,13 +97,13 @@ def add_number(features: Features, cells: Values, kind: Kind) -> bool:
 
 
 def add_categories(features: Features, values: "pd.Series[Any]") -> tuple[tuple[str, ...], bool]:
-    """Add a place for each frequent category and one for the rest.
+    """Add the scales of a feature for each frequent category, and of one for all other texts.
 
-    K places describe one column: beyond two places they share a weight of 2, so that a column of
-    many categories does not dominate the numeric columns.
+    If there are more than two frequent categories, their features have a total weight of 2. So a
+    column with many categories does not dominate the numeric columns.
 
     Returns:
-        The frequent categories, and False if the column has fewer than two texts.
+        The frequent categories, and whether the column varies, which needs two different texts.
     """
     texts, codes = read_texts(values)
     counts = np.bincount(codes[codes >= 0], minlength=len(texts))

@@ -1,4 +1,4 @@
-"""From features back to columns: numbers in their units, booleans and categories by name."""
+"""Conversion of features to columns: numbers in their units, booleans, and names of categories."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ from aemon.detection.features.columns import named_columns
 from aemon.detection.features.feature_map import FeatureMap
 
 LIKELY = 0.5
-"""Probability from which a boolean is shown as true."""
+"""Least probability with which a boolean is shown as true."""
 
 
 def as_columns(feature_map: FeatureMap, X: Floats) -> pd.DataFrame:  # noqa: N803 -- (N, F)
     """Return the judged columns of N records, in the order of the training frame.
 
-    Numbers are clipped to plausible values (`FeatureMap.plausible`). A boolean is the likelier of
-    its two values, a category the likeliest of the learned categories.
+    Numbers are clipped to plausible values (`FeatureMap.plausible`). A boolean is its more probable
+    value. A category is the most probable of the learned categories.
     """
     columns = cells_of(feature_map, X)
     for name in feature_map.booleans:
@@ -32,8 +32,8 @@ def as_columns(feature_map: FeatureMap, X: Floats) -> pd.DataFrame:  # noqa: N80
 def cells_of(feature_map: FeatureMap, X: Floats) -> dict[str, npt.NDArray[Any]]:  # noqa: N803
     """Return the cells (N,) of every learned column from features (N, F), in original units.
 
-    Numbers, and booleans as probabilities, are clipped to plausible values. A category is the
-    likeliest of the learned categories.
+    A boolean is given as the probability of true. Numbers and probabilities are clipped to
+    plausible values. A category is the most probable of the learned categories.
     """
     raw = X * feature_map.spreads + feature_map.means
     held = feature_map.plausible(raw)
@@ -57,14 +57,15 @@ def with_gaps_filled(
     X: Floats,  # noqa: N803
     mask: Mask,
 ) -> pd.DataFrame:
-    """Return a frame's values with every missing judged cell estimated; all others are unchanged.
+    """Return a frame's values with estimates in place of missing judged cells.
 
-    An unreadable cell counts as missing. A column keeps its type if its estimates fit.
+    All other cells are unchanged. An unreadable cell counts as missing. A column keeps its type if
+    the estimates fit this type.
 
     Args:
         feature_map: the detector's feature map.
         values: (N, columns) the frame's values; not modified.
-        X: (N, F) features without missing ones.
+        X: (N, F) features with estimates of the missing features.
         mask: (N, F) True where a feature was observed.
     """
     estimates = as_columns(feature_map, X)

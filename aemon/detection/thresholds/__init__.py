@@ -1,1 +1,1 @@
-"""Thresholds: calibration, recalibration, one for each entity."""
+"""Thresholds: their calibration and recalibration, and a threshold for each entity."""

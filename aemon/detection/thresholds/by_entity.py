@@ -25,16 +25,17 @@ class Judged(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Thresholds:
-    """All thresholds of a detector. Made by `calibrate_thresholds`.
+    """All thresholds of a detector. `calibrate_thresholds` makes them.
 
     With one threshold for all records, the realised rate may be too high for one entity and too low
-    for another. With its own threshold, each entity keeps the target rate (Mondrian conformal
-    prediction, Vovk et al. 2003).
+    for another entity. With a threshold of its own, each entity keeps the target rate (Mondrian
+    conformal prediction, Vovk et al. 2003).
 
     Attributes:
-        pooled: from all calibration records, for entities without their own threshold.
-        own: entity -> its threshold.
-        batch_fdr: flag by Benjamini-Hochberg at this false discovery rate, not by threshold.
+        pooled: the threshold from all calibration records, for entities without their own.
+        own: entity -> the threshold of this entity.
+        batch_fdr: false discovery rate at which Benjamini-Hochberg flags records in place of the
+            thresholds; None if the thresholds are used.
     """
 
     pooled: Threshold
@@ -43,31 +44,32 @@ class Thresholds:
 
     @property
     def note(self) -> str:
-        """Limits of the target rate, in plain words; empty if the records can show it."""
+        """Text about limits of the target rate; empty if the records suffice to show the rate."""
         if self.batch_fdr is None:
             return self.pooled.note
         return f"replaced by a false discovery rate of {self.batch_fdr:g} over every batch"
 
     def values(self, entities: Texts) -> Values:
-        """Return the threshold of each of N records (N,)."""
+        """Return the value of the threshold of each record (N,)."""
         values = np.empty(len(entities))
         for threshold, rows in self.parts(entities):
             values[rows] = threshold.value
         return values
 
     def judge(self, scores: Values, entities: Texts, absent: Mask) -> Judged:
-        """Compare N scores of records fetched together with their thresholds.
+        """Compare the scores of N records, which were fetched together, with their thresholds.
 
-        With `batch_fdr`, p-values continue below 1 / (n + 1) along the fitted tail. Otherwise no
-        single record could be flagged in a batch of more than batch_fdr (n + 1) records. The proof
-        of the rate ends there, too. Measured at 0.1 with log-normal scores, the rate was 0.06 to
-        0.13 in batches of 20 to 10,000 records. But of the batches of 2,000 and more normal
-        records, a share of 0.2 to 0.45 had a flagged record.
+        With `batch_fdr`, the fitted tail gives p-values below 1 / (n + 1). Without the tail, no
+        single record could be flagged in a batch of more than batch_fdr (n + 1) records. For
+        p-values from the tail, the false discovery rate is not proven. It was measured with
+        log-normal scores and a `batch_fdr` of 0.1. The rate was 0.06 to 0.13 in batches of 20 to
+        10,000 records. But of the batches of 2,000 and more normal records, a share of 0.2 to 0.45
+        had a flagged record.
 
         Args:
-            scores: (N,) of the records.
+            scores: (N,) the score of each record.
             entities: (N,) the entity of each record.
-            absent: (N,) absent records, which are never anomalous.
+            absent: (N,) True for absent records, which are never anomalous.
         """
         p_values, values, criticals = np.empty((3, len(scores)))
         for threshold, rows in self.parts(entities):
@@ -86,7 +88,7 @@ class Thresholds:
         )
 
     def parts(self, entities: Texts) -> Iterator[tuple[Threshold, Rows | slice]]:
-        """Yield each threshold with its rows; every row comes once."""
+        """Yield each threshold with the rows of its records; every row comes exactly once."""
         if not self.own:
             yield self.pooled, slice(None)
             return
@@ -103,12 +105,12 @@ def calibrate_thresholds(
 ) -> Thresholds:
     """Compute the thresholds that normal records exceed at the target rate.
 
-    An entity has its own threshold from 1 / rate calibration records on, which a conformal
-    threshold needs to show the rate. A fixed threshold is the same for all entities.
+    An entity with at least 1 / rate calibration records has its own threshold; a conformal
+    threshold needs this number to show the rate. A fixed threshold is the same for all entities.
 
     Args:
-        scores: (n,) of held-out normal records; scores that are not finite do not count.
-        times: (n,) their event times.
+        scores: (n,) scores of held-out normal records; scores that are not finite do not count.
+        times: (n,) the event time of each record.
         entities: (n,) the entity of each record.
         settings: the method and its parameters.
         rate: the target rate, `false_alarm_rate_for(settings, ...)`.
@@ -146,11 +148,12 @@ def calibrate_thresholds(
 
 
 def benjamini_hochberg(p_values: Values, fdr: float) -> Mask:
-    """Return which of m records to flag; on average at most a share `fdr` of these is normal.
+    """Return a mask (m,) of the records to flag, from their p-values (m,).
 
-    Benjamini & Hochberg 1995, section 3.1: the k smallest p-values are flagged, with the largest k
-    for which p_(k) <= fdr k / m. It holds for conformal p-values, although all share one
-    calibration (Bates et al. 2023, theorem 2).
+    On average, at most a share `fdr` of the flagged records is normal. The records with the k
+    smallest p-values are flagged; k is the largest number with p_(k) <= fdr k / m (Benjamini &
+    Hochberg 1995, section 3.1). This is valid for conformal p-values, although they depend on the
+    same calibration (Bates et al. 2023, theorem 2).
     """
     m = len(p_values)
     ordered = np.sort(p_values)
@@ -161,7 +164,7 @@ def benjamini_hochberg(p_values: Values, fdr: float) -> Mask:
 def of_entities(entities: Texts, own: Collection[str]) -> Iterator[tuple[str | None, Rows]]:
     """Yield the rows of each entity in `own`, then None with the rows of all other entities.
 
-    The rows keep their order.
+    The rows of an entity are in ascending order.
     """
     known = set(own)
     others = np.ones(len(entities), dtype=bool)
@@ -173,7 +176,7 @@ def of_entities(entities: Texts, own: Collection[str]) -> Iterator[tuple[str | N
 
 
 def _by_entity(entities: Texts) -> Iterator[tuple[str, Rows]]:
-    """Yield each entity with its rows, in their order."""
+    """Yield each entity with the rows of its records, in ascending order."""
     codes, names = pd.factorize(entities)
     order = np.argsort(codes, kind="stable")
     ends = np.cumsum(np.bincount(codes, minlength=len(names)))
@@ -183,13 +186,14 @@ def _by_entity(entities: Texts) -> Iterator[tuple[str, Rows]]:
 def redraw(
     thresholds: Thresholds, settings: ThresholdSettings, rate: float, *, entities: int = 1
 ) -> Thresholds | None:
-    """Compute the thresholds that a training with these settings would get from the same scores.
+    """Compute new thresholds from stored scores, as a training with new settings would do.
 
-    The result is None if this needs a training: if not all scores were stored, or if entities could
-    get their own thresholds but their scores are not stored separately.
+    The result is None if only a training can compute the thresholds. This is so if not all scores
+    were stored, or if entities could get their own thresholds but their scores are not stored
+    separately.
 
     Args:
-        thresholds: as computed at training; the active thresholds may have moved since.
+        thresholds: the thresholds as computed at training, before any recalibration.
         settings: the new settings.
         rate: the new target rate, `false_alarm_rate_for(settings, ...)`.
         entities: number of entities that the detector knows.

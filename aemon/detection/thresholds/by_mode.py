@@ -1,4 +1,4 @@
-"""Thresholds of modes: scores of all modes on one scale, so that one threshold fits all modes."""
+"""Thresholds of modes: conversion of all scores to one scale, so that one threshold suffices."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from aemon.detection.arrays import Rows, Values
 from aemon.detection.thresholds.threshold import calibrate, records_to_show
 
 TINY = 1e-9
-"""Keeps a logarithm finite."""
+"""Least score of which a logarithm is computed; it keeps the logarithm of 0 finite."""
 
 LEAST_ROOM = 0.05
-"""Least difference of the logarithms of a mode's threshold and its median score. With less, the
-scale is only moved, not stretched."""
+"""Least difference between the logarithm of a threshold and the logarithm of the median score. With
+a smaller difference, a mode's scores are only moved, and not stretched."""
 
 MOST_STRETCHED = 4.0
 """Largest slope of a mode's scale; its inverse is the least slope."""
@@ -23,17 +23,18 @@ MOST_STRETCHED = 4.0
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ModeScale:
-    """The conversion of each mode's scores to a common scale. Made by `fit_mode_scale`.
+    """The conversion of each mode's scores to a common scale. `fit_mode_scale` makes it.
 
-    The logarithms of a mode's scores are stretched and moved. Then the median of its normal scores
-    and its threshold are those of all records. So one threshold keeps the target rate for every
-    mode, and scores, drift and recalibration do not depend on the mode. The scores of a mode with
-    too few records, or of an unknown mode, stay as they are.
+    The logarithm of a mode's score is multiplied by a slope, and an offset is added. After that,
+    the mode's normal scores have the same median and the same threshold as the scores of all
+    records. So one threshold keeps the target rate for every mode, and scores, drift and
+    recalibration do not depend on the mode. The scores of an unknown mode, or of a mode with too
+    few records, do not change.
 
     Attributes:
-        slopes: (M,) of the modes in their order.
-        offsets: (M,) of the modes in their order.
-        calibrated: number of modes with their own threshold.
+        slopes: (M,) slope of each mode; 1 if the scores do not change.
+        offsets: (M,) offset of each mode; 0 if the scores do not change.
+        calibrated: number of modes with a slope and an offset from their own records.
     """
 
     slopes: Values
@@ -41,14 +42,14 @@ class ModeScale:
     calibrated: int
 
     def common(self, scores: Values, codes: Rows) -> Values:
-        """Return scores (N,) on the common scale; a mode's code (N,) below 0 is not a mode."""
+        """Return scores (N,) on the common scale; a code (N,) below 0 stands for no known mode."""
         slopes, offsets = self._of(codes)
         stretched: Values = np.exp(slopes * np.log(np.maximum(scores, TINY)) + offsets)
         as_is = (slopes == 1.0) & (offsets == 0.0)
         return np.where(as_is, scores, stretched)
 
     def own(self, scores: Values, codes: Rows) -> Values:
-        """Return scores (N,) of the common scale on the scale of each record's mode."""
+        """Convert scores (N,) from the common scale to the scale of each record's mode."""
         slopes, offsets = self._of(codes)
         found: Values = np.exp((np.log(np.maximum(scores, TINY)) - offsets) / slopes)
         return found
@@ -84,11 +85,11 @@ class ModeScale:
 def fit_mode_scale(
     scores: Values, codes: Rows, modes: int, settings: ThresholdSettings, rate: float
 ) -> ModeScale | None:
-    """Learn the scale of each mode with 1 / rate calibration records; None without such a mode.
+    """Fit the scale of each mode with 1 / rate calibration records; None without such a mode.
 
     Args:
-        scores: (n,) of held-out normal records.
-        codes: (n,) the mode of each record; below 0 is not a mode.
+        scores: (n,) scores of held-out normal records.
+        codes: (n,) the code of each record's mode; a code below 0 stands for no known mode.
         modes: M, the number of modes.
         settings: the method for thresholds; with a fixed threshold the result is None.
         rate: the target rate.

@@ -1,4 +1,4 @@
-"""Dependence in time: the number of independent records that a series of scores is worth."""
+"""Dependence in time: the effective number of independent records in a series of scores."""
 
 import numpy as np
 import pandas as pd
@@ -7,12 +7,13 @@ from aemon.detection.arrays import Values
 
 
 def independent_records(scores: Values) -> float:
-    """Return the effective number of records of scores (n,) in the order of time, in [1, n].
+    """Return the effective number of records, in [1, n], of scores (n,) in the order of time.
 
-    This is n / tau with tau = 1 + 2 (rho_1 + rho_2 + ...), the autocorrelations of the ranks. Ranks
-    are used because scores can have a tail so heavy that one score decides. The sum ends where a
-    pair rho_2m + rho_2m+1 is no longer positive (initial positive sequence, Geyer 1992, section
-    3.3), because further terms only add noise. Scores that are all equal count as independent.
+    The result is n / tau with tau = 1 + 2 (rho_1 + rho_2 + ...). The rho_k are the autocorrelations
+    of the ranks of the scores. Ranks are used because one very large score would decide the
+    autocorrelations of the scores. The sum ends where a pair rho_2m + rho_2m+1 is no longer
+    positive (initial positive sequence, Geyer 1992, section 3.3), because further terms only add
+    noise. If all scores are equal, the result is n.
     """
     n = len(scores)
     ranks = pd.Series(scores).rank().to_numpy(copy=True)

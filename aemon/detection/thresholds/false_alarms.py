@@ -1,13 +1,14 @@
-"""False alarms from feedback and thresholds: they raise no threshold.
+"""Thresholds from calibration records, some of which have the feedback `false_alarm`.
 
 Records with the feedback `false_alarm` are in the training set, but thresholds are computed from
-the scores of the other records. Otherwise three feedback entries would raise the threshold for all
-records and hide real anomalies. Similar records are excused one by one (`detection/excuses.py`). If
-the realised rate is above the target rate, recalibration and the next training correct it.
+the scores of the other records. Otherwise three such records would raise the threshold for all
+records and hide real anomalies. Records that are similar to a false alarm are excused one by one
+(`detection/excuses.py`). If the realised rate is above the target rate, recalibration and the next
+training correct the rate.
 
-In older versions, false alarms raised the thresholds of a detector. That rule is kept here to train
-such detectors again from their manifests. The score of a false alarm then counted with at most
-`MOST_RAISED` times the threshold of the other records.
+In older versions, false alarms raised the thresholds of a detector. This module still has that
+rule, to train such detectors again from their manifests. In the old rule, the score of a false
+alarm was limited to `MOST_RAISED` times the threshold of the other records.
 """
 
 from dataclasses import replace
@@ -25,11 +26,11 @@ MOST_RAISED = 2.0
 
 
 def without_false_alarms(learned: Learned, called_normal: Mask) -> Thresholds:
-    """Return thresholds from the calibration records without false alarms.
+    """Compute thresholds from the calibration records that are not false alarms.
 
     Args:
         learned: all parts of a detector except its thresholds.
-        called_normal: (n,) True for calibration records with feedback `false_alarm`.
+        called_normal: (n,) True for calibration records with the feedback `false_alarm`.
 
     Raises:
         TrainingError: no scores are left to compute a threshold from.
@@ -43,7 +44,10 @@ def without_false_alarms(learned: Learned, called_normal: Mask) -> Thresholds:
 
 
 def cap(learned: Learned, called_normal: Mask) -> tuple[Values, Thresholds]:
-    """Return calibration scores (n,) with bounded false alarms, and the thresholds without them."""
+    """Return calibration scores (n,) with limited scores of false alarms, and the thresholds.
+
+    The thresholds are computed without the false alarms.
+    """
     without = without_false_alarms(learned, called_normal)
     bounds = MOST_RAISED * without.values(learned.records.entities)
     capped = np.where(called_normal, np.minimum(learned.scores, bounds), learned.scores)
@@ -55,15 +59,16 @@ def _of(thresholds: Thresholds, name: str | None) -> Threshold:
 
 
 def at_least(threshold: Threshold, value: float) -> Threshold:
-    """Return a threshold with this value; its critical value is not below it."""
+    """Return a copy of a threshold with a new value; its critical value is at least this value."""
     return replace(threshold, value=value, critical_value=max(threshold.critical_value, value))
 
 
 def bounded(thresholds: Thresholds, before: Thresholds, base: Thresholds) -> Thresholds:
-    """Return the thresholds, each at most `MOST_RAISED` times the larger of its two old values.
+    """Return thresholds that are limited to `MOST_RAISED` times an old value.
 
-    These are the value `before` and the value of the training, `base`. So a threshold that had
-    fallen below that of the training may return to it at once.
+    The old value is the larger value of the same threshold in `before` and in `base`, the
+    thresholds of the training. So a threshold that had become lower than in training may return
+    to its value in training at once.
     """
 
     def within(threshold: Threshold, name: str | None) -> Threshold:

@@ -1,4 +1,4 @@
-"""Hindsight: the training records that stand out from all others."""
+"""Hindsight: detection of training records whose scores are far above the scores of all others."""
 
 from statistics import NormalDist
 
@@ -8,41 +8,43 @@ from aemon.detection.arrays import Mask, Texts, Values
 from aemon.detection.thresholds.unlikely_bursts import in_faults
 
 LEAST_RECORDS = 100
-"""With fewer records, the tail of the scores cannot be measured."""
+"""Least number of records from which the tail of the scores can be measured."""
 
 QUANTILES = 0.6, 0.9, 0.97
-"""The width of the tail is measured between the first two and between the last two. The larger
-width counts, because a tail may widen outwards. Possible anomalies lie beyond the last quantile."""
+"""Quantiles that measure the width of the tail: between the first two, and between the last two.
+The larger width is used, because the far part of a tail may be wider. Possible anomalies are above
+the last quantile."""
 
 MARGIN = 2.0
-"""Factor on scores that the tail makes likely: scores follow no distribution exactly, and normal
-data moves slowly."""
+"""Factor on the limits from the tail, because scores follow no distribution exactly, and because
+normal data changes slowly."""
 
 CHANCE = 0.1
-"""Chance that the most unusual of all normal records counts as an anomaly, by the measured tail."""
+"""Probability, in the measured tail, that the most unusual of all normal records is an anomaly."""
 
 MOST_SHARE = 0.1
-"""If a larger share of the records stands out, these are a part of normal data: none counts."""
+"""Largest share of records that can stand out. A larger share is a part of normal data, and then no
+record stands out."""
 
 TINY = 1e-30  # keeps the logarithm of a score of 0 finite
 
 
 def standing_out(scores: Values, entities: Texts, rate: float) -> Mask:
-    """Return which of n records stand out from all others (n,), from their held-out scores.
+    """Return a mask (n,) of the records whose scores stand out from all other scores.
 
-    A threshold computed from records flags its target share of them in any case. So it cannot show
-    whether there are anomalies among them, but the bulk of the scores can. The logarithms of scores
-    are about normally distributed in their upper part. The width of this part is measured between
-    quantiles, so that two per cent of anomalies do not change it (like robust scales, Rousseeuw &
-    Croux 1993).
+    A threshold always flags its target share of the records that it was computed from. So a
+    threshold cannot show whether there are anomalies among these records, but the distribution of
+    the scores can. The logarithms of scores are about normally distributed in their upper part. The
+    width of this part is measured between quantiles, so that two per cent of anomalies do not
+    change the width (like robust scales, Rousseeuw & Croux 1993).
 
-    Two limits follow from this width: the score that one normal record in 1 / rate exceeds, and the
-    score of the most unusual of n normal records. A record stands out alone above the second limit,
-    and in a burst above the first.
+    The width gives two limits. The lower limit is the score that one normal record in 1 / rate
+    exceeds. The upper limit is the score of the most unusual of n normal records. A single record
+    stands out above the upper limit, a record in a burst stands out above the lower limit.
 
     Args:
-        scores: (n,) in the order of time, each by members that did not learn from the record. A
-            record with a score that is not finite does not stand out.
+        scores: (n,) in the order of time; each score is from members that did not learn from the
+            record. A record with a score that is not finite does not stand out.
         entities: (n,) the entity of each record.
         rate: the target false-alarm rate.
     """

@@ -8,19 +8,19 @@ from aemon.config.threshold_settings import Method
 from aemon.detection.arrays import Values
 from aemon.detection.thresholds.tail import TINY, Tail
 
-MOST_LOG = 600.0  # of a score: its exponential, and the ratio of two of them, stay finite
+MOST_LOG = 600.0  # largest logarithm of a score: exp(600), and ratios of scores, stay finite
 
 
 def compute_value(method: Method, ordered: Values, tail: Tail, rate: float) -> tuple[float, Method]:
-    """Return the value of a threshold, and the method that was used in the end.
+    """Return the value of a threshold, and the method that computed the value.
 
-    The method `conformal` uses the tail for rates that n scores cannot show. The method `evt` uses
-    `conformal` for rates of at least the share of scores in the tail.
+    If n scores are too few to show the rate, the tail replaces the method `conformal`. If the rate
+    is at least the share of scores in the tail, `conformal` replaces the method `evt`.
 
     Args:
-        method: any method except `fixed`, which computes nothing.
+        method: the configured method; any method except `fixed`, which needs no computation.
         ordered: (n,) normal scores, ascending, n > 0.
-        tail: the tail fitted to these scores.
+        tail: the tail that was fitted to these scores.
         rate: share of normal records above the threshold.
     """
     n = len(ordered)
@@ -35,19 +35,25 @@ def compute_value(method: Method, ordered: Values, tail: Tail, rate: float) -> t
 
 
 def conformal_rank(records: int, rate: float) -> int:
-    """Return the rank of the score at a conformal threshold; the largest score has rank 1.
+    """Return the rank of the score that is the conformal threshold; the largest score has rank 1.
 
-    It is 0 if the records are too few to show the rate.
+    The rank is 0 if the records are too few to show the rate.
     """
     return int(np.floor(rate * (records + 1) * (1 + 1e-12)))
 
 
 def conformal(top: Values, records: int, tail: Tail, rate: float) -> float:
-    """Return the conformal threshold of `records` scores; `top` holds the largest ones, ascending.
+    """Return the conformal threshold for this rate.
 
-    Vovk et al. 2005, proposition 2.4: a record exchangeable with n others scores above their
-    rank-th largest with a chance of at most rank / (n + 1). For rates below 1 / (n + 1) the
-    threshold comes from the tail, but it is never below the largest score.
+    Vovk et al. 2005, proposition 2.4: let a record be exchangeable with n other records. The
+    probability that its score is above their score of a rank is at most rank / (n + 1). For rates
+    below 1 / (n + 1), the threshold comes from the tail, but is never below the largest score.
+
+    Args:
+        top: the largest scores, ascending; all scores down to the rank of the threshold.
+        records: number n of all scores.
+        tail: the tail that was fitted to the scores.
+        rate: share of normal records above the threshold.
     """
     rank = conformal_rank(records, rate)
     if rank >= 1:
@@ -56,9 +62,10 @@ def conformal(top: Values, records: int, tail: Tail, rate: float) -> float:
 
 
 def _sigma(ordered: Values, rate: float) -> float:
-    """Return exp(mean + k standard deviations) of log scores; k is the normal quantile of the rate.
+    """Return exp(mean + k standard deviations) of the logarithms of scores.
 
-    Scores of 0 have no logarithm and are left out: they belong to records without observed cells.
+    The factor k is the quantile 1 - rate of the normal distribution. Scores of 0 have no logarithm
+    and are left out; a record without observed cells has a score of 0.
     """
     logs = np.log(ordered[ordered > TINY])
     if not len(logs):

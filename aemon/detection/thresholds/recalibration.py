@@ -1,16 +1,17 @@
-"""Recalibration: thresholds follow normal data as it moves, so that the target rate is kept.
+"""Recalibration: thresholds follow normal data that changes, so that the target rate is kept.
 
-A threshold moves only if the records it judged contradict it: if more of them are above it than the
-target rate makes likely, or fewer. It is then computed again from these records, by the same
-method. Flagged records are left out, with two exceptions:
+A threshold moves only if its records contradict the target rate: if the number of records above the
+threshold is unlikely at this rate. The threshold is then computed again from these records, by the
+same method. Flagged records are left out, with two exceptions:
 
-- Flagged records count as normal up to the number that the target rate explains, the least unusual
-  first (`unexplained`).
-- The bulk of the scores is believed. If their median has moved from that of the calibration, the
-  threshold that selects the flagged records moves with it. A fault in less than half of the records
-  does not move their median much.
+- The target rate explains a number of flagged records. The least unusual flagged records, up to
+  this number, count as normal (`unexplained`).
+- The median of the scores counts as normal. If this median differs from the median of the
+  calibration scores, the threshold is multiplied by the ratio of both before it selects the
+  flagged records. A fault in less than half of the records does not move the median much.
 
-A raised threshold returns to its value at training as soon as the records do not contradict that.
+A raised threshold returns to its value at training as soon as the records do not contradict this
+value.
 """
 
 from dataclasses import dataclass, replace
@@ -26,47 +27,51 @@ from aemon.detection.thresholds.threshold import Threshold, calibrate
 from aemon.detection.thresholds.unlikely_bursts import unexplained
 
 WINDOW_ALARMS = 15
-"""Expected number of false alarms in a window: enough to notice twice as many, or none."""
+"""Expected number of false alarms in a full window. This number is large enough to notice twice as
+many false alarms, or a window without false alarms."""
 
 LEAST_WINDOW, MOST_WINDOW = 500, 5000
-"""Bounds of the records in a window, for any rate."""
+"""Bounds of the number of records in a window, for any false-alarm rate."""
 
 TURNS = 20
-"""Recalibrations from one window until all of its records are replaced."""
+"""Number of recalibrations during which all records of a window are replaced by new records."""
 
 LEAST_SHARE = 0.25
-"""Share of its records that a window must hold before a threshold may move."""
+"""A threshold may move only if at least this share of the records of a full window is present."""
 
 TOO_MANY, TOO_FEW = 2.0, 3.0
-"""Standard deviations above and below the expected number of records over a threshold that
-contradict it. A realised rate above the target rate is worse than a rate below it."""
+"""The number of records over a threshold contradicts the target rate if it is more than TOO_MANY
+standard deviations above the expected number, or more than TOO_FEW below it. Too many false alarms
+are worse than too few, so TOO_MANY is smaller."""
 
 BELIEVED, FAULT = 3.0, 15.0
-"""Records beyond the moving threshold count as normal, up to the expected number of false alarms
-plus BELIEVED standard deviations. With more than FAULT standard deviations there is a fault, and
-its mildest records are not false alarms. Then only the expected number counts as normal."""
+"""The number of records over the moved threshold that count as normal is the expected number of
+false alarms plus BELIEVED standard deviations. If more records than the expected number plus FAULT
+standard deviations are over this threshold, there is a fault, and even its mildest records are not
+false alarms. Then only the expected number counts as normal."""
 
 WIDER = 10
-"""If a window expects too few records over a threshold to notice that there are too few, the
+"""If the expected number of records over a threshold is so small that 0 records are likely, the
 records over the threshold of WIDER times the rate are counted, too."""
 
 NEWEST_SHARE = 0.5
-"""The bulk is the newest half of a window. A fault shorter than half of that moves it little; a
-lasting change is believed once it is longer."""
+"""The recent median is the median of the newest half of a window. A fault that is shorter than half
+of this half moves the median little; a longer change counts as normal data."""
 
 PASSES = 2
-"""The bulk is measured once over all records, and once without the records that were left out."""
+"""The recent median is computed twice: from all records of this half, and then without the records
+that the first pass left out."""
 
 MATERIAL = 0.02
-"""Least relative change of a threshold; with a smaller change it stays."""
+"""Least relative change of a threshold; with a smaller change, the threshold keeps its value."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Recent:
-    """The last judged records, oldest first, without absent ones and without maintenance.
+    """The newest judged records, oldest first, without absent records and without maintenance.
 
     Attributes:
-        scores: (n,) by the detector that has the thresholds.
+        scores: (n,) scores by the detector whose thresholds are recalibrated.
         entities: (n,) the entity of each record.
     """
 
@@ -75,7 +80,7 @@ class Recent:
 
 
 def window_records(rate: float) -> int:
-    """Return the number of records from which a threshold of this rate is recalibrated.
+    """Return the number of records in a full window, for a threshold with this false-alarm rate.
 
     >>> window_records(0.01), window_records(0.001), window_records(0.1)
     (1500, 5000, 500)
@@ -84,7 +89,7 @@ def window_records(rate: float) -> int:
 
 
 def every_records(rate: float) -> int:
-    """Return the number of new records after which to recalibrate again.
+    """Return the number of new records after which a threshold is recalibrated again.
 
     >>> every_records(0.01)
     75
@@ -100,19 +105,19 @@ def recalibrate(
     *,
     allowed: Mask | None = None,
 ) -> Thresholds | None:
-    """Return the thresholds recalibrated from the last records; None if all of them stay.
+    """Return thresholds recalibrated from the newest records; None if no threshold changes.
 
-    Each threshold is compared with the newest `window_records` of the records it judges. For the
-    pooled threshold these are the records of entities without their own threshold. With less than a
-    quarter of these records, it stays. A fixed threshold comes from the settings, and with
-    `batch_fdr` no threshold is used: both stay.
+    Each threshold is compared with the newest `window_records` of its own records. The records of
+    the pooled threshold are those of entities without their own threshold. A threshold with less
+    than a quarter of these records keeps its value. A fixed threshold comes from the settings, and
+    with `batch_fdr` thresholds are not used; in both cases the result is None.
 
     Args:
         base: the thresholds as computed at training.
         current: the active thresholds.
-        recent: the last records; `window_records` for each threshold can be used.
+        recent: the newest records; of each threshold, at most `window_records` are used.
         settings: the method of the thresholds.
-        allowed: (n,) records that count as normal because of feedback, even if unusual.
+        allowed: (n,) True for records that count as normal because of feedback.
     """
     if settings.method == "fixed" or settings.batch_fdr is not None:
         return None
@@ -137,7 +142,10 @@ def recalibrate(
 def _moved(
     base: Threshold, now: Threshold, scores: Values, allowed: Mask, settings: ThresholdSettings
 ) -> Threshold:
-    """Return the new threshold after the scores (n,) it judged; `now` itself if it stays."""
+    """Return the new threshold from the scores (n,) of its records; `now` if nothing changes.
+
+    The result is `base` if `now` is higher and the scores do not contradict `base`.
+    """
     if len(scores) < LEAST_SHARE * window_records(now.false_alarm_rate):
         return now
     if now.value > base.value and not _contradiction(base, scores):
@@ -159,10 +167,10 @@ def _moved(
 
 
 def _contradiction(threshold: Threshold, scores: Values) -> int:
-    """Return 1 if too many of n scores are above a threshold, -1 if too few, else 0.
+    """Return 1 if too many of the scores (n,) are above a threshold, -1 if too few are, else 0.
 
-    Normal records give a Poisson number of false alarms. If the rate is so low that no false alarm
-    at all would be likely, the threshold of `WIDER` times the rate is checked, too.
+    The number of false alarms of normal records has a Poisson distribution. A low rate makes a
+    window without false alarms likely. Then the threshold of `WIDER` times the rate is checked too.
     """
     rate = threshold.false_alarm_rate
     found = _unlikely(float((scores > threshold.value).sum()), rate * len(scores))
@@ -179,12 +187,12 @@ def _unlikely(count: float, expected: float) -> int:
 
 
 def _left_out(base: Threshold, now: Threshold, scores: Values, allowed: Mask) -> Mask:
-    """Return which of n scores are left out of the new threshold.
+    """Return a mask (n,) of the scores that the new threshold is not computed from.
 
-    These are the scores that the target rate does not explain, above a threshold that moves with
-    the bulk. It is the threshold of training, or the active threshold if that is lower. The active
-    threshold may come from a bulk that had fallen. It moves with the bulk, but only up, or it could
-    never recover.
+    These scores are above a moved threshold, and the target rate does not explain them. The moved
+    threshold is the threshold of training times the shift of the median, or the active threshold
+    times its shift if that product is lower. The active threshold may come from a time of low
+    scores. Its shift is at least 1: a threshold that also moved down could never recover.
     """
     half = ceil(NEWEST_SHARE * len(scores))
     out = np.zeros(len(scores), dtype=bool)
@@ -206,12 +214,12 @@ def _left_out(base: Threshold, now: Threshold, scores: Values, allowed: Mask) ->
 
 
 def _shift(middle: float, threshold: Threshold) -> float:
-    """Return the recent median over the median of the threshold's calibration scores."""
+    """Return the ratio of the recent median and the median of the calibration scores."""
     usual = _middle(threshold)
     return middle / usual if min(middle, usual) > TINY else 1.0  # zeros have no scale
 
 
 def _middle(threshold: Threshold) -> float:
-    """Return the median of the calibration scores, from the thinned scores of the threshold."""
+    """Return the median of the calibration scores, from the stored scores of the threshold."""
     place = np.searchsorted(-threshold.at_or_above, -threshold.records / 2)
     return float(threshold.kept[min(int(place), len(threshold.kept) - 1)])

@@ -1,4 +1,4 @@
-"""The threshold and p-values, computed from the scores of held-out normal records."""
+"""The threshold and its p-values, both computed from the scores of held-out normal records."""
 
 from dataclasses import dataclass, field
 from math import ceil
@@ -16,41 +16,43 @@ from aemon.detection.thresholds.tail import TINY, Tail, fit_tail
 from aemon.errors import TrainingError
 
 LEAST_RATE, MOST_RATE = 1e-6, 0.5
-"""Bounds of a rate that is computed from an alarm budget."""
+"""Bounds of a false-alarm rate that is computed from an alarm budget."""
 
 CRITICAL_SHARE = 0.1
-"""Of the normal records that may be flagged, this share may be flagged as critical."""
+"""Default critical rate, as a share of the false-alarm rate."""
 
 MOST_KEPT = 20_000
-"""Calibration scores that are stored: the upper half exactly, the lower half thinned."""
+"""Most calibration scores that are stored. Of more scores, the largest MOST_KEPT / 2 are stored and
+a sample of the others."""
 
 ROUNDING = 1e-6
-"""Subtracted from a number of records before it is rounded up: 1 / rate is rarely exact."""
+"""Amount that is subtracted from 1 / rate before rounding up, because floats are rarely exact."""
 
 DEPENDENT = 0.5
-"""Records that are worth less than this share of their number are reported as dependent in time. By
-chance alone the share is larger."""
+"""If the number of independent records is below this share of the number of records, the note of a
+threshold says so. By chance alone, the share is larger."""
 
 LEAST_P = 1e-12
-"""Least p-value: a tail fitted to a few thousand scores cannot show one in a trillion."""
+"""Least p-value. A tail fitted to a few thousand scores cannot show smaller probabilities."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Threshold:
-    """A threshold with its calibration. Made by `calibrate`.
+    """A threshold with its calibration. `calibrate` makes it.
 
     Attributes:
-        value: a record is anomalous iff its score is greater.
-        critical_value: an anomalous record is critical iff its score is greater; >= value.
-        method: how the value was computed; `evt` in place of `conformal` if the rate is lower than
-            the records can show.
+        value: a record is anomalous if and only if its score is above this value.
+        critical_value: an anomalous record is critical if and only if its score is above this
+            value, which is at least `value`.
+        method: how the value was computed. If there are too few records to show the rate, `evt`
+            replaces `conformal`.
         false_alarm_rate: the target rate, a share of normal records.
         critical_rate: the target rate of the critical value.
         records: number of calibration scores, n.
-        independent: number of independent records that they are worth.
-        kept: stored calibration scores, ascending.
-        at_or_above: for each stored score, how many of the n scores are at or above it.
-        tail: the fitted upper tail.
+        independent: number of independent records that carry as much information as the n records.
+        kept: (k,) stored calibration scores, ascending.
+        at_or_above: (k,) for each stored score s, the number of the n scores that are >= s.
+        tail: the upper tail that was fitted to the calibration scores.
     """
 
     value: float
@@ -66,7 +68,7 @@ class Threshold:
 
     @property
     def note(self) -> str:
-        """Limits of the target rate, in plain words; empty if the records can show it."""
+        """Text about limits of the target rate; empty if the records suffice to show the rate."""
         records = counted(self.records, "record")
         if self.method == "fixed":
             share = f"{self.false_alarm_rate:.2g}"
@@ -88,12 +90,13 @@ class Threshold:
         return ""
 
     def judge(self, scores: Values, *, extrapolate: bool = False) -> Values:
-        """Return p-values (N,) in (0, 1]: the share of normal records that score as high or higher.
+        """Return p-values (N,) in (0, 1]: the share of normal records with a score >= s.
 
-        Split conformal, p = (1 + #{calibration >= s}) / (n + 1) (Bates et al. 2023, eq. 2). With
-        the method `conformal`, the least p-value is 1 / (n + 1). With other methods, or with
-        `extrapolate`, scores beyond the largest calibration score follow the tail, from 1 / (n + 1)
-        down. With `evt` and a threshold below the largest score, all scores in the tail do.
+        For a score s, split conformal prediction gives p = (1 + #{calibration >= s}) / (n + 1)
+        (Bates et al. 2023, eq. 2). With the method `conformal`, the least p-value is 1 / (n + 1).
+        With other methods, or with `extrapolate`, the tail gives the p-values of scores above the
+        largest calibration score; they are at most 1 / (n + 1). With `evt` and a threshold below
+        the largest calibration score, the tail gives the p-values of all scores in the tail.
         """
         above = np.append(self.at_or_above, 0)[np.searchsorted(self.kept, scores, side="left")]
         p_values: Values = (1.0 + above) / (self.records + 1.0)
@@ -116,22 +119,22 @@ def calibrate(
 ) -> Threshold:
     """Compute the threshold that normal records exceed at the given rate.
 
-    With n scores, a conformal threshold guarantees rates of 1 / (n + 1) or more, for any
-    distribution: P(false alarm) <= rate for a normal record exchangeable with the n records. Lower
-    rates use a generalised Pareto tail, without that proof. The critical value is computed by the
-    same method (for `quantile` and `fixed` by `conformal`), and is never below the first value.
+    A conformal threshold from n scores guarantees a rate of 1 / (n + 1) or more, for any
+    distribution: P(false alarm) <= rate for a normal record exchangeable with the n records. For a
+    lower rate, the threshold comes from a generalised Pareto tail, and there is no guarantee. The
+    critical value has the same method (`conformal` for `quantile` and `fixed`); it is never lower.
 
     Args:
-        calibration_scores: (n,) of held-out normal records; only finite scores count.
+        calibration_scores: (n,) scores of held-out normal records; only finite scores count.
         false_alarm_rate: the target rate; with `fixed`, the rate is computed from the value.
         method: how the value is computed.
-        value: the value for `fixed`.
+        value: the value of a `fixed` threshold.
         critical_rate: the target rate of the critical value; by default a tenth of the rate.
-        independent: independent records that the scores are worth; by default from their order.
+        independent: effective number of records; by default computed from scores in time order.
 
     Raises:
         TrainingError: there are no finite scores.
-        ValueError: the method is `fixed` and there is no value.
+        ValueError: the method is `fixed` and `value` is None.
     """
     finite = calibration_scores[np.isfinite(calibration_scores)].astype(np.float64)
     if not len(finite):
@@ -154,7 +157,7 @@ def calibrate(
     critical, _ = compute_value(alike, ordered, tail, critical_rate)
     kept, above = _thin(ordered)
     return Threshold(
-        value=max(threshold, TINY),  # an exceedance divides by it
+        value=max(threshold, TINY),  # an exceedance is a score divided by this value
         critical_value=max(critical, threshold, TINY),
         method=used,
         false_alarm_rate=false_alarm_rate,
@@ -168,12 +171,12 @@ def calibrate(
 
 
 def records_to_show(rate: float) -> int:
-    """Return the number of calibration records that show a rate without a tail."""
+    """Return the least number of calibration records that show a rate without a fitted tail."""
     return ceil(1 / rate - ROUNDING)
 
 
 def _thin(ordered: Values) -> tuple[Values, npt.NDArray[np.int64]]:
-    """Return the scores to store, and how many of all scores are at or above each."""
+    """Return the scores to store (k,), and for each the number of scores (n,) at or above it."""
     rows = np.arange(len(ordered))
     if len(ordered) > MOST_KEPT:
         half = MOST_KEPT // 2
@@ -184,11 +187,17 @@ def _thin(ordered: Values) -> tuple[Values, npt.NDArray[np.int64]]:
 
 
 def false_alarm_rate_for(settings: ThresholdSettings, times: npt.NDArray[np.datetime64]) -> float:
-    """Return the target rate; an alarm budget is divided by the records per day in times (N,).
+    """Return the target rate, from the settings or from the alarm budget.
+
+    The alarm budget per day is divided by the number of records per day.
+
+    Args:
+        settings: the rate or the alarm budget.
+        times: (N,) event times of the records.
 
     Raises:
-        TrainingError: a budget is set, but all event times are equal, so that it cannot be divided;
-            or the rate from the budget is not above the critical rate.
+        TrainingError: an alarm budget is set, but all event times are equal, so that the number of
+            records per day is unknown; or the rate from the budget is not above the critical rate.
     """
     if settings.alarm_budget is None:
         return settings.false_alarm_rate or DEFAULT_FALSE_ALARM_RATE

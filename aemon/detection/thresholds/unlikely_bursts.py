@@ -1,4 +1,4 @@
-"""Unlikely bursts: many flagged records in a row, or fewer with one far over the threshold."""
+"""Unlikely bursts: many flagged records in a row, or a shorter row with a very high score."""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,27 +7,32 @@ from aemon.detection.arrays import Mask, Texts, Values
 from aemon.detection.thresholds.by_entity import of_entities
 
 FAULT_RECORDS = 5
-"""Flagged records of one entity in a row; at a low target rate, false alarms rarely come in such a
-row."""
+"""Least number of flagged records in a row that may be a fault. At a low target rate, such a row of
+false alarms is rare."""
 
 FAULT_PEAK = 2.0
-"""Exceedance that one of them must pass. If consecutive normal records are similar, false alarms
-come in rows, too, but not so far over the threshold; the same is true of slow drift."""
+"""One record of a row of `FAULT_RECORDS` must have a larger exceedance than this number. If
+consecutive normal records are similar, false alarms come in rows, too, but their exceedances are
+smaller. The same is true of slow drift."""
 
 FAULT_LONG = 15
-"""Flagged records in a row that are a fault at any exceedance: a leak begins mildly."""
+"""Number of flagged records in a row that are a fault with any exceedances. For example, a leak
+begins with small exceedances."""
 
 FAULT_GAP = 2
-"""Most records that are not flagged between two flagged records of a row."""
+"""Most unflagged records between two flagged records of the same row."""
 
 
 def in_faults(exceedances: Values, entities: Texts, *, begun: bool = False) -> Mask:
-    """Return which of N records belong to a fault (N,), its mild records included.
+    """Return a mask (N,) of the flagged records that belong to a fault.
+
+    A fault is a row of flagged records of one entity. The row has `FAULT_LONG` records, or
+    `FAULT_RECORDS` with a large exceedance.
 
     Args:
-        exceedances: (N,) in the order of time; NaN or at most 1 where not flagged.
+        exceedances: (N,) in the order of time; NaN or at most 1 for records that are not flagged.
         entities: (N,) the entity of each record.
-        begun: count a row of any length that has not ended, too, since it may become a fault.
+        begun: whether to include a row of any length that has not ended and may become a fault.
     """
     found = np.zeros(len(exceedances), dtype=bool)
     over = np.nan_to_num(exceedances, nan=0.0) > 1.0
@@ -44,23 +49,23 @@ def in_faults(exceedances: Values, entities: Texts, *, begun: bool = False) -> M
 
 
 CHANCE = 0.1
-"""Largest chance that the most unusual of all normal records counts as an anomaly."""
+"""Largest probability that the most unusual of all normal records counts as an anomaly."""
 
 
 def unexplained(
     p_values: npt.NDArray[np.float64], false_alarm_rate: float, deviations: float = 3.0
 ) -> npt.NDArray[np.bool_]:
-    """Return which of N judged records were flagged beyond what the target rate explains (N,).
+    """Return a mask (N,) of the flagged records that the target rate does not explain.
 
-    N normal records give a binomial number of false alarms, rarely above its mean plus three
-    standard deviations. The smallest of their p-values is rarely below a tenth of 1/N. So this
-    number of flagged records counts as normal, the least unusual first, unless their p-values are
-    smaller than that.
+    The number of false alarms of N normal records has a binomial distribution. This number is
+    rarely above the mean plus three standard deviations. The smallest p-value of N normal records
+    is rarely below 0.1 / N. So the target rate explains this number of flagged records, the least
+    unusual records first. It never explains a record with a p-value below 0.1 / N.
 
     Args:
-        p_values: (N,) of the flagged records, NaN for the others.
+        p_values: (N,) p-values of the flagged records, NaN for all other records.
         false_alarm_rate: the target rate.
-        deviations: standard deviations above the mean that still count as chance.
+        deviations: number of standard deviations above the mean that chance still explains.
     """
     flagged = np.flatnonzero(~np.isnan(p_values))
     expected = false_alarm_rate * len(p_values)

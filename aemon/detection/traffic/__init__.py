@@ -1,1 +1,1 @@
-"""Traffic: the entities that send records, and the number of records per time."""
+"""Traffic: which entities send records, and how many records arrive per time."""

@@ -1,4 +1,7 @@
-"""Record rate: many more, or many fewer, records per time than in any stretch of the training."""
+"""Record rate: detection of many more, or many fewer, records per time than in training.
+
+Time is divided into stretches of the same length, and the records of each stretch are counted.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -13,18 +16,19 @@ from aemon.clock import format_duration
 from aemon.detection.arrays import Times
 
 STRETCHES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 6 * 60, 24 * 60))
-"""Records are counted in the shortest stretch that holds enough of them."""
+"""Possible lengths of a stretch. The shortest length with enough records in a stretch is used."""
 
 LEAST_RECORDS, LEAST_STRETCHES = 10, 20
-"""Least median of records in a stretch, and least number of stretches in training; fewer show no
-range."""
+"""Least median number of records in a stretch, and least number of stretches in training. With
+fewer, the usual range of counts is unknown."""
 
 LEAST_SPAN, STEADY = timedelta(days=2), 1.25
-"""A training over less than LEAST_SPAN does not show the traffic of nights. It suffices only if
-records come by a clock: the largest count of a stretch is at most STEADY times the least."""
+"""A training of less than LEAST_SPAN does not show the traffic at night. Such a training suffices
+only if records come regularly: the largest count of a stretch is at most STEADY times the least."""
 
 LONGEST_GAP = 4
-"""More stretches without records are a pause of the source, which `stale_after` reports."""
+"""Most stretches in a row without records that are counted. More of them are a pause of the source,
+which the setting `stale_after` reports."""
 
 TIMES, CHANCE = 2.0, 3.0
 """A count is unusual above TIMES the largest count of the training, or below 1 / TIMES of the
@@ -37,12 +41,12 @@ Stretches = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UsualRate:
-    """The usual number of records in a stretch of time. Made by `learn_rate`.
+    """The usual number of records in a stretch of time. `learn_rate` makes it.
 
     Attributes:
-        seconds: length of a stretch; each begins at a multiple of it since 1970.
-        least: fewest records in a stretch.
-        most: most records in a stretch.
+        seconds: length of a stretch; a stretch begins at a multiple of this length since 1970.
+        least: least number of records in a stretch of the training.
+        most: largest number of records in a stretch of the training.
     """
 
     seconds: int
@@ -61,14 +65,14 @@ class UsualRate:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counted:
-    """Record counts: of the current stretch of time, and of the last whole stretch if unusual.
+    """The number of records in the current stretch of time, and an unusual number before.
 
     Attributes:
         stretch: number of the current stretch, counted since 1970; None before the first record.
         records: number of records in the current stretch so far.
-        unusual: number of records in the last whole stretch, if that is unusual; else None.
-        since: the stretch in which the unusual counts began.
-        partial: whether the current stretch may have begun before its first record.
+        unusual: number of records in the last whole stretch, if this number is unusual; else None.
+        since: number of the first stretch with an unusual count; None if `unusual` is None.
+        partial: whether the count may be incomplete, because the count began in this stretch.
     """
 
     stretch: int | None = None
@@ -78,11 +82,11 @@ class Counted:
     partial: bool = False
 
     def after(self, times: Times, usual: UsualRate) -> "Counted":
-        """Return the counts after N more records; late records of past stretches do not count.
+        """Return the counts with N more records; late records of earlier stretches do not count.
 
         Args:
             times: (N,) event times, in any order.
-            usual: the usual rate in training.
+            usual: the usual number of records in training.
         """
         stretches, counts = np.unique(_stretches(times, usual.seconds), return_counts=True)
         now = self
@@ -92,7 +96,7 @@ class Counted:
                 now = replace(now, stretch=stretch, records=count, partial=True)
             elif stretch == last:
                 now = replace(now, records=now.records + count)
-            elif stretch > last + 1 + LONGEST_GAP:  # a pause, with unknown begin and end
+            elif stretch > last + 1 + LONGEST_GAP:  # a pause, with an unknown start and end
                 now = replace(now, stretch=stretch, records=count, partial=True)
             elif stretch > last:
                 if not now.partial:
@@ -103,7 +107,7 @@ class Counted:
         return now
 
     def summary(self, usual: UsualRate) -> str:
-        """Return a sentence about the unusual count; empty if the count is usual."""
+        """Return a text about the unusual number of records; empty if the number is usual."""
         if self.unusual is None or self.since is None:
             return ""
         since = datetime.fromtimestamp(self.since * usual.seconds, UTC)
@@ -135,7 +139,7 @@ class Counted:
 
 
 def _judged(now: Counted, stretch: int, count: int, usual: UsualRate) -> Counted:
-    """Return the counts after the end of a stretch with `count` records."""
+    """Return the counts after the end of `stretch`, which has `count` records."""
     if not usual.is_unusual(count):
         return replace(now, unusual=None, since=None)
     return replace(now, unusual=count, since=stretch if now.since is None else now.since)
@@ -169,11 +173,11 @@ def learn_rate(times: Times) -> tuple[UsualRate, Counted] | None:
 def _whole(places: Stretches, counts: Stretches) -> Stretches:
     """Return the number of records in each whole stretch, with 0 for stretches without records.
 
-    The first stretch, the last, and the stretches on both sides of a pause do not count as whole.
+    The first stretch, the last stretch, and the stretches next to a pause are not whole.
 
     Args:
-        places: (S,) the stretches with records, in order.
-        counts: (S,) their numbers of records.
+        places: (S,) numbers of the stretches with records, ascending.
+        counts: (S,) number of records in each of these stretches.
     """
     gaps = np.diff(places) - 1
     pause = gaps > LONGEST_GAP

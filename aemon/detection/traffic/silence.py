@@ -1,8 +1,8 @@
-"""Silent entities: they have sent no record for an unusually long time, while other entities send.
+"""Silent entities: entities without a record for an unusually long time, while other entities send.
 
-Time is counted only while records come from any entity. A step between two records counts at most
-as an unusually long step of the training. So no entity is silent because a whole plant pauses at
-night. A monitor that gets no records at all is stale; that is a separate check.
+Time is counted only while any entity sends records. If the time between two records is longer than
+a long step of the training (`Pauses.step`), only the long step counts. So no entity is silent
+because a whole plant pauses at night. A separate check finds a monitor without any new records.
 """
 
 from collections.abc import Mapping
@@ -16,20 +16,21 @@ import pandas as pd
 from aemon.detection.arrays import Texts, Times, Values
 
 LEAST_RECORDS = 20
-"""With fewer records, it is not known how long an entity may pause."""
+"""Least number of records of an entity that show how long the entity may pause."""
 
 MOST_ENTITIES = 10_000
-"""Most watched entities; those with the most records are watched."""
+"""Most watched entities. If there are more, the entities with the most records are watched."""
 
 TIMES, TIMES_YOUNG = 3.0, 10.0
-"""An entity is silent after TIMES its longest pause in training. If the training is shorter than
-`WHOLE`, it does not show the pauses of nights, and TIMES_YOUNG counts."""
+"""An entity is silent after TIMES times its longest pause in training. A training shorter than
+`WHOLE` does not show the pauses at night; then an entity is silent after TIMES_YOUNG times."""
 
 WHOLE = timedelta(days=2)
-"""Least length of a training that shows the pauses of nights."""
+"""Least length of a training that shows the pauses at night."""
 
 LONG_STEPS, LONG_SHARE = 10.0, 0.99
-"""A step counts at most LONG_STEPS median steps, or the LONG_SHARE quantile of steps if larger."""
+"""The most that a step between two records counts is the larger of two times: LONG_STEPS times the
+median step, and the LONG_SHARE quantile of the steps."""
 
 _SECOND = np.timedelta64(1, "s")
 _FIRST_DAY = np.datetime64(0, "us")
@@ -37,12 +38,12 @@ _FIRST_DAY = np.datetime64(0, "us")
 
 @dataclass(frozen=True, kw_only=True)
 class Pauses:
-    """The pauses of entities in training. Made by `learn_pauses`.
+    """The pauses of entities in training. `learn_pauses` makes them.
 
     Attributes:
-        step: the most seconds that a step between two records counts.
-        longest: entity -> its longest pause, in seconds counted in this way.
-        times: an entity is silent after this many times its longest pause.
+        step: seconds; a longer time between two records counts as this time.
+        longest: entity -> its longest pause, in seconds that are counted with `step`.
+        times: an entity is silent after its longest pause times this number.
     """
 
     step: float
@@ -50,7 +51,10 @@ class Pauses:
     times: float = TIMES
 
     def allowed(self, entity: str, silent_after: timedelta | None) -> float:
-        """Return the seconds after which an entity is silent; by default from its longest pause."""
+        """Return the number of seconds without a record after which an entity is silent.
+
+        The number is `silent_after`, or comes from the entity's longest pause if that is None.
+        """
         if silent_after is not None:
             return silent_after.total_seconds()
         return max(self.times * self.longest[entity], self.step)
@@ -71,12 +75,13 @@ class Pauses:
 
 @dataclass(frozen=True, kw_only=True)
 class Senders:
-    """The times of each entity's newest record; empty by default.
+    """The time of each entity's newest record; empty by default.
 
     Attributes:
-        newest: time of the newest record of all, in seconds since 1970; None before the first.
-        clock: seconds counted until the newest record.
-        seen: entity -> the value of `clock`, and the time, at its newest record.
+        newest: time of the newest record of all entities, in seconds since 1970; None before the
+            first record.
+        clock: number of seconds counted up to the newest record.
+        seen: entity -> value of `clock`, and seconds since 1970, at this entity's newest record.
     """
 
     newest: float | None = None
@@ -84,7 +89,7 @@ class Senders:
     seen: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def after(self, times: Times, entities: Texts, pauses: Pauses) -> "Senders":
-        """Return the times after N more records; records older than the newest one do not count.
+        """Return the times with N more records; only records later than `newest` count.
 
         Args:
             times: (N,) event times, in any order.
@@ -107,11 +112,11 @@ class Senders:
         return Senders(newest=float(moments[-1]), clock=round(float(clocks[-1]), 3), seen=seen)
 
     def silent(self, pauses: Pauses, silent_after: timedelta | None = None) -> dict[str, datetime]:
-        """Return the silent entities with the times of their last records, longest silence first.
+        """Return silent entity -> time of its last record, the longest silence first.
 
         Args:
             pauses: the pauses in training.
-            silent_after: the configured time after which an entity is silent, if any.
+            silent_after: configured time after which an entity is silent; None if not configured.
         """
         found = [
             (time, name)
@@ -121,7 +126,7 @@ class Senders:
         return {name: datetime.fromtimestamp(time, UTC) for time, name in sorted(found)}
 
     def without(self, names: Mapping[str, Any]) -> "Senders":
-        """Return the times without some entities; these are watched again once they send."""
+        """Return the times without the named entities, which are watched again when they send."""
         seen = {name: pair for name, pair in self.seen.items() if name not in names}
         return Senders(newest=self.newest, clock=self.clock, seen=seen)
 
@@ -131,7 +136,7 @@ class Senders:
 
     @classmethod
     def from_json(cls, stored: Any) -> "Senders":
-        """Return the times that `as_json` wrote; empty if `stored` cannot be read."""
+        """Return the times that `as_json` wrote; empty times if `stored` cannot be read."""
         try:
             seen = {str(name): (float(a), float(b)) for name, (a, b) in stored["seen"].items()}
             newest = None if stored["newest"] is None else float(stored["newest"])
@@ -146,9 +151,9 @@ _LATEST = 1e11  # seconds since 1970; a stored time of this size or larger is no
 
 
 def learn_pauses(times: Times, entities: Texts) -> tuple[Pauses, Senders] | None:
-    """Learn the pauses of entities, and the times of their newest records.
+    """Learn the pauses of entities, and the time of each entity's newest record.
 
-    An entity that is silent when the records end is watched again once it sends.
+    An entity that is silent at the end of the records is watched again when it sends a record.
 
     Args:
         times: (N,) event times, in any order.
@@ -172,7 +177,12 @@ def learn_pauses(times: Times, entities: Texts) -> tuple[Pauses, Senders] | None
 
 
 def _longest_gaps(clocks: Values, entities: Texts) -> dict[str, float]:
-    """Return the longest gap of each entity with enough records, in seconds."""
+    """Return entity -> its longest pause in seconds, for entities with at least `LEAST_RECORDS`.
+
+    Args:
+        clocks: (N,) counted seconds at each record.
+        entities: (N,) the entity of each record.
+    """
     frame = pd.DataFrame({"entity": entities, "clock": clocks})
     counts = frame["entity"].value_counts()
     often = counts[counts >= LEAST_RECORDS].head(MOST_ENTITIES).index

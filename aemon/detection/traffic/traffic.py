@@ -1,4 +1,4 @@
-"""Traffic of a monitor: how records came in training, and since then."""
+"""Traffic of a monitor: senders and number of records in training, and after the training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,11 +16,11 @@ MOST_NAMED = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Traffic:
-    """The traffic until now; empty by default.
+    """The state of the traffic after the newest record; empty by default.
 
     Attributes:
-        senders: the times of each entity's newest record.
-        counted: the counts of recent records.
+        senders: the time of each entity's newest record.
+        counted: the number of recent records.
     """
 
     senders: Senders = field(default_factory=Senders)
@@ -43,11 +43,11 @@ class Traffic:
 
 @dataclass(frozen=True, kw_only=True)
 class Unusual:
-    """Unusual traffic.
+    """Descriptions of unusual traffic; empty if the traffic is usual.
 
     Attributes:
-        silent: entity -> a sentence about its silence.
-        rate: a sentence about the number of records; empty if that is usual.
+        silent: silent entity -> a text about its silence.
+        rate: a text about the number of records; empty if this number is usual.
     """
 
     silent: Mapping[str, str] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Unusual:
 
     @property
     def summary(self) -> tuple[str, ...]:
-        """All sentences; of many silent entities, those with the longest silence are named."""
+        """All texts; at most `MOST_NAMED` silent entities, with the longest silence, are named."""
         named = [*self.silent.values()][:MOST_NAMED]
         more = len(self.silent) - len(named)
         others = [f"{more} more are silent"] if more > 0 else []
@@ -64,12 +64,12 @@ class Unusual:
 
 @dataclass(frozen=True, kw_only=True)
 class UsualTraffic:
-    """The traffic in training. Made by `learn_traffic`.
+    """The traffic in training. `learn_traffic` makes it.
 
     Attributes:
         pauses: pauses of entities; None if there are fewer than two entities or too few records.
-        rate: the rate of all records; None if there were too few.
-        end: the traffic when the training ended.
+        rate: the usual number of records; None if there were too few records.
+        end: the state of the traffic at the end of the training.
     """
 
     pauses: Pauses | None = None
@@ -77,10 +77,10 @@ class UsualTraffic:
     end: Traffic = field(default_factory=Traffic)
 
     def after(self, before: Traffic, times: Times, entities: Texts) -> Traffic:
-        """Return the traffic after N more records.
+        """Return the state of the traffic after N more records.
 
         Args:
-            before: the traffic before these records.
+            before: the state of the traffic before these records.
             times: (N,) event times, in any order.
             entities: (N,) the entity of each record.
         """
@@ -92,11 +92,11 @@ class UsualTraffic:
         return Traffic(senders=senders, counted=counted)
 
     def unusual(self, now: Traffic, silent_after: timedelta | None) -> Unusual:
-        """Return the silent entities, and whether the rate is unusual.
+        """Return descriptions of the silent entities and of an unusual number of records.
 
         Args:
-            now: the traffic until now.
-            silent_after: time after which an entity is silent; by default from its longest pause.
+            now: the state of the traffic.
+            silent_after: time after which an entity is silent; if None, its longest pause decides.
         """
         silent: dict[str, str] = {}
         if self.pauses is not None:
@@ -119,7 +119,7 @@ class UsualTraffic:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any] | None) -> "UsualTraffic":
-        """Return the traffic that `as_json` wrote; empty for a detector of an older version."""
+        """Return the traffic that `as_json` wrote; empty for a detector from an older version."""
         if not stored:
             return cls()
         pauses, rate = stored["pauses"], stored["rate"]
@@ -131,7 +131,7 @@ class UsualTraffic:
 
 
 def learn_traffic(times: Times, entities: Texts) -> UsualTraffic:
-    """Learn the traffic of N records, whether or not the machine was at work.
+    """Learn the usual traffic from N records, including records while the machine was not at work.
 
     Args:
         times: (N,) event times, in any order.

@@ -1,1 +1,1 @@
-"""Plain checks beside the model: constants, ranges, firsts, pairs, frozen sensors."""
+"""Plain checks in addition to the autoencoder: constants, ranges, firsts, pairs, frozen sensors."""

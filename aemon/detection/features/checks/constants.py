@@ -1,4 +1,4 @@
-"""Columns that never moved in training: their value, and which records have a different value."""
+"""Constants: columns with one value in training, and a check for records with a different value."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,13 +11,14 @@ from aemon.detection.features.cells import Categories
 from aemon.detection.features.columns import shortened
 
 LARGE = 100.0
-"""A whole number from this size on may be a rounded value that moves by one step."""
+"""Least absolute value of a whole constant with a tolerance of 1; the constant may be rounded."""
 
 HALF = 0.499
-"""Tolerance of a smaller whole number: 20.5 is a different set point, 20.3 may be rounded to 20."""
+"""Tolerance for whole numbers below LARGE: 20.5 is a different set point than 20, but 20.3 may have
+been rounded to 20 in training."""
 
 SAME = 1e-6
-"""Relative tolerance of a number for the rounding of floats."""
+"""Relative tolerance for the rounding of floats."""
 
 MOST_DECIMALS = 9
 
@@ -27,9 +28,9 @@ class Constant:
     """A column that had one value in all training records.
 
     Attributes:
-        column: its name.
-        value: its number or text.
-        tolerance: largest distance from the number at which the column has not moved.
+        column: name of the column.
+        value: the number or text in all training records.
+        tolerance: largest difference from the number that does not count as a move.
         records: number of training records with this value.
     """
 
@@ -56,13 +57,13 @@ class Constant:
         return cls(column=column, value=value, tolerance=max(tolerance, least), records=records)
 
     def moved(self, numbers: Values) -> Mask:
-        """Return which numbers (N,) are different; a missing number is not."""
+        """Return a mask (N,) of numbers different from the constant; False for missing numbers."""
         with np.errstate(invalid="ignore"):
             away: Mask = np.abs(numbers - float(self.value)) > self.tolerance * (1 + SAME)
         return away
 
     def differing(self, read: Categories, records: int) -> Mask:
-        """Return which texts (N,) are different; a missing text is not."""
+        """Return a mask (N,) of texts different from the constant; False for missing texts."""
         if read is None:
             return np.zeros(records, dtype=bool)
         texts, codes = read
@@ -70,7 +71,7 @@ class Constant:
         return different[codes]
 
     def reason(self, observed: object) -> str:
-        """Return the reason for flagging a record in which the column moved."""
+        """Return the reason for flagging a record with an `observed` value that is different."""
         both = (observed, self.value)
         if isinstance(observed, bool):
             seen, usual = ("true" if value else "false" for value in both)
@@ -95,13 +96,13 @@ def moved_of(
     numbers: Values,
     texts: Mapping[str, Categories],
 ) -> Mask:
-    """Return which of the constants are different from training (N, constants).
+    """Return a mask (N, constants): True where a cell differs from its constant.
 
     Args:
-        constants: of the training.
-        scaled: names of the columns of numbers.
-        numbers: (N, scaled).
-        texts: the categorical columns.
+        constants: the constants from the training.
+        scaled: names of the columns of `numbers`.
+        numbers: (N, scaled) cells of the scaled columns.
+        texts: cells of the categorical columns.
     """
     moved = np.zeros((len(numbers), len(constants)), dtype=bool)
     for place, constant in enumerate(constants):
@@ -113,7 +114,7 @@ def moved_of(
 
 
 def decimals_of(numbers: Values) -> int:
-    """Return the number of decimals of the numbers; -1 for numbers without an end.
+    """Return the largest number of decimals in numbers; -1 if it is above `MOST_DECIMALS`.
 
     >>> [decimals_of(np.array(numbers)) for numbers in ([1.25, 3.5], [4.0], [np.pi])]
     [2, 0, -1]

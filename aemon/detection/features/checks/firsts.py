@@ -1,4 +1,4 @@
-"""Firsts: a missing cell, a zero or an extreme number that no training record had."""
+"""Firsts: a missing cell, a zero or an extreme number that a column never had in training."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from aemon.detection.features.columns import shortened
 First = Literal["missing", "zero", "beyond"]
 
 LEAST_RECORDS = 200
-"""With fewer records, a column has not shown all values that it usually has."""
+"""Least number of records that show all usual values of a column."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Never:
-    """Something that a column never had in training.
+    """A kind of cell that a column never had in training.
 
     Attributes:
-        column: its name.
-        what: a missing cell, a zero, or (`beyond`) a number outside of `low` to `high`.
-        low: the least number in training.
-        high: the largest number in training.
+        column: name of the column.
+        what: the kind: a missing cell, a zero, or (`beyond`) a number below `low` or above `high`.
+        low: least number of the column in training.
+        high: largest number of the column in training.
         records: number of training records with a number in the column.
     """
 
@@ -34,7 +34,7 @@ class Never:
     records: int
 
     def outside(self, numbers: Values) -> Mask:
-        """Return which cells (N,), NaN where missing, hold what no training record had."""
+        """Return a mask (N,) of the cells of this kind; missing cells are NaN."""
         if self.what == "missing":
             return np.isnan(numbers)
         with np.errstate(invalid="ignore"):
@@ -43,7 +43,7 @@ class Never:
             return np.asarray((numbers < self.low) | (numbers > self.high), dtype=bool)
 
     def reason(self, observed: float | bool | str | None) -> str:
-        """Return the reason for flagging a record in which the column is so for the first time.
+        """Return the reason for flagging a record with a cell of this kind.
 
         >>> never = Never(column="flow", what="beyond", low=1.5, high=8.0, records=3000)
         >>> never.reason(9.25)
@@ -63,12 +63,14 @@ class Never:
 def nevers_of(
     column: str, numbers: Values, firsts: tuple[First | Literal["pair"], ...]
 ) -> Iterator[Never]:
-    """Yield what a column never had, of the configured `firsts`; nothing if its records are few.
+    """Yield each of the configured `firsts` that the column never had in training.
+
+    Nothing is yielded for a column with fewer than `LEAST_RECORDS` numbers.
 
     Args:
-        column: its name.
-        numbers: (N,) of the training, NaN where missing.
-        firsts: what to flag on its first occurrence; `pair` is about two columns and ignored here.
+        column: name of the column.
+        numbers: (N,) numbers of the column in training, NaN where missing.
+        firsts: kinds of cells to flag; `pair` is a kind for two columns and is ignored here.
     """
     present = numbers[~np.isnan(numbers)]
     if len(present) < LEAST_RECORDS:

@@ -1,4 +1,4 @@
-"""Pairs of categories that never came together in training, though both are common."""
+"""Pairs of common categories, of two columns, that never came together in a training record."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from aemon.detection.features.cells import Categories
 from aemon.detection.features.columns import shortened
 
 LEAST_EXPECTED = 10.0
-"""Least number of records of a pair to expect by chance. With 10 expected records, the chance of no
-record is 0.00005."""
+"""Least number of records with a pair that chance makes expected. If 10 records are expected, the
+probability of no record is 0.00005."""
 
 MOST_COLUMNS = 60
 """Most columns with watched pairs; the number of pairs grows with the square of the columns."""
@@ -26,10 +26,11 @@ class Pair:
     """Two columns of categories or booleans, and the pairs of values that never came together.
 
     Attributes:
-        column: the second column; its cell is blamed.
-        other: the first column.
-        never: (other's text, column's text, records expected by chance) of each pair of values.
-        records: number of training records with both cells.
+        column: name of the second column, whose cell is blamed.
+        other: name of the first column.
+        never: for each pair of values that never came together: the value in `other`, the value in
+            `column`, and the number of records that chance makes expected.
+        records: number of training records in which neither column is missing.
     """
 
     column: str
@@ -38,7 +39,10 @@ class Pair:
     records: int
 
     def together(self, others: Categories, own: Categories, records: int) -> Mask:
-        """Return which records (N,) have two values together that never did in training."""
+        """Return a mask (N,) of the records with two values that never came together in training.
+
+        The cells of the columns `other` and `column` are `others` and `own`; N is `records`.
+        """
         found = np.zeros(records, dtype=bool)
         if others is None or own is None:
             return found
@@ -51,7 +55,7 @@ class Pair:
         return found
 
     def reason(self, observed: Mapping[str, Any]) -> str:
-        """Return the reason for flagging a record with such a pair.
+        """Return the reason for flagging a record with a pair that never came together.
 
         >>> pair = Pair(column="mode", other="state", never=(("off", "fast", 41.7),), records=900)
         >>> pair.reason({"state": "off", "mode": "fast"})
@@ -73,10 +77,10 @@ class Pair:
 
 
 def pairs_of(columns: Mapping[str, Categories]) -> tuple[Pair, ...]:
-    """Return the pairs of frequent values that never came together.
+    """Return the pairs of frequent values that never came together in training.
 
     Args:
-        columns: the categories and booleans of the training, N records each.
+        columns: column -> its cells in N training records, for categories and booleans.
     """
     found = []
     for other, column in combinations(list(columns)[:MOST_COLUMNS], 2):
@@ -106,13 +110,13 @@ def never_together(
     truths: Mapping[str, Values],
     records: int,
 ) -> Mask:
-    """Return which pairs have, in each record, values that never came together (N, pairs).
+    """Return a mask (N, pairs): True where a record has values that never came together.
 
     Args:
-        pairs: of the training.
-        texts: the categorical columns of N records.
-        truths: the boolean columns (N,), NaN where missing.
-        records: N.
+        pairs: the pairs from the training.
+        texts: column -> categories of N records.
+        truths: column -> booleans (N,), NaN where missing.
+        records: the number N of records.
     """
     read = {**texts, **{name: as_texts(cells) for name, cells in truths.items()}}
     found = np.zeros((records, len(pairs)), dtype=bool)
@@ -122,7 +126,7 @@ def never_together(
 
 
 def as_texts(truths: Values) -> Categories:
-    """Return booleans (N,), 0 or 1, as categories; any other number is missing."""
+    """Return booleans (N,), which are 0 or 1, as categories; any other number counts as missing."""
     codes: Rows = np.where(truths == 1, 1, np.where(truths == 0, 0, -1)).astype(np.intp)
     return list(TRUTHS), codes
 

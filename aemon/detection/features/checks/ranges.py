@@ -1,4 +1,4 @@
-"""Configured ranges: a number outside of its range is flagged, even if it is usual."""
+"""Configured ranges: a number outside of its column's range is flagged, even if it is usual."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from aemon.errors import FrameError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Range:
-    """The range that a column's numbers may have.
+    """The range of numbers that is allowed in a column.
 
     Attributes:
-        column: its name.
-        low: the least number allowed; None without a lower end.
-        high: the largest number allowed; None without an upper end.
+        column: name of the column.
+        low: least number that is allowed; None without a lower end.
+        high: largest number that is allowed; None without an upper end.
     """
 
     column: str
@@ -27,7 +27,7 @@ class Range:
     high: float | None
 
     def outside(self, numbers: Values) -> Mask:
-        """Return which numbers (N,) lie outside of the range; a missing number does not."""
+        """Return a mask (N,) of the numbers outside of the range; False for missing numbers."""
         low = -np.inf if self.low is None else self.low
         high = np.inf if self.high is None else self.high
         with np.errstate(invalid="ignore"):
@@ -51,8 +51,8 @@ def ranges_of(columns: ColumnSettings, numeric: Sequence[str]) -> tuple[Range, .
     """Return the configured ranges.
 
     Args:
-        columns: the settings.
-        numeric: the columns that are read as numbers.
+        columns: the settings of the columns.
+        numeric: names of the columns that are read as numbers.
 
     Raises:
         FrameError: a range is configured for a column that is not read as numbers.
@@ -69,12 +69,14 @@ def ranges_of(columns: ColumnSettings, numeric: Sequence[str]) -> tuple[Range, .
 
 
 def outside_of(ranges: Sequence[Range | Never], names: Sequence[str], numbers: Values) -> Mask:
-    """Return which ranges each record lies outside of (N, R).
+    """Return a mask (N, R): True where a record's number is outside of a range.
+
+    For an item of `ranges` that is a `Never`, True marks a kind of cell that training never had.
 
     Args:
         ranges: (R,) the ranges.
-        names: (K,) of the columns.
-        numbers: (N, K), NaN where missing.
+        names: (K,) names of the columns.
+        numbers: (N, K) cells of the columns, NaN where missing.
     """
     found = np.zeros((len(numbers), len(ranges)), dtype=bool)
     for place, one in enumerate(ranges):

@@ -1,4 +1,4 @@
-"""Stretches of equal numbers, such as a frozen sensor sends."""
+"""Stretches of equal numbers in consecutive records; a frozen sensor sends long stretches."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,38 +14,40 @@ from aemon.detection.features.resolution import are_fine
 Lengths = npt.NDArray[np.int64]
 
 LEAST_RECORDS = 100
-"""With fewer records, a column has not shown for how long it usually repeats one number."""
+"""Least number of records that show for how long a column usually repeats one number."""
 
 STANDING_SHARE = 0.02
-"""Share of the training records. A column with a longer stretch is not watched: it repeats one
-number for long times in normal operation."""
+"""A column with a stretch longer than this share of the training records is not watched, because
+this column repeats one number for long times in normal operation."""
 
 STANDING = 3
-"""A stretch of at most this length happens by chance in any number of records."""
+"""A stretch of at most this length may occur by chance, in any number of records."""
 
 TIMES, BEYOND = 2, 3
 """A column is frozen if a stretch is longer than TIMES x its longest stretch in training + BEYOND
-records. If each record repeats the last one with chance p, the longest stretch L of N records is
-about where N p^L = 1. A stretch twice as long comes once in N^2 records."""
+records. Let p be the probability that a record repeats the number of the last record. Then the
+longest stretch in N records has a length L of about N p^L = 1. A stretch twice as long occurs once
+in N^2 records."""
 
 RARE_SHARE = 0.1
-"""Share of the records. A column that repeats its number more often, or for longer than by chance,
-is held now and then, for an unknown time."""
+"""A column is a held column if more than this share of its records repeats a number, or if its
+longest stretch is too long for chance. At times, a held column keeps a number for unknown times."""
 
 HELD_TIMES = 10
-"""A held column is frozen if a stretch is longer than this many times its longest one. (On the held
-columns of SMD and ASD, up to 4 % of normal records exceeded twice the longest stretch.)"""
+"""A held column is frozen if a stretch is longer than HELD_TIMES times its longest stretch in
+training. (In the held columns of SMD and ASD, up to 4 % of normal records were in stretches longer
+than twice the longest stretch.)"""
 
 MOST_ENTITIES = 1_000
-"""Most entities with stored last numbers."""
+"""Most entities whose newest stretches are kept."""
 
 MOST_NOTED = 1_000
-"""Most stretches that are stored, so that they survive a restart: the longest of all entities and
-columns."""
+"""Most stretches that are stored for a restart; the longest stretches of all entities and columns
+are stored."""
 
 
 class Stretch(NamedTuple):
-    """The number that each column repeated last, and how often."""
+    """The newest stretch of each column: the repeated number, and the length of the stretch."""
 
     numbers: Values  # (K,)
     lengths: Lengths  # (K,)
@@ -53,15 +55,15 @@ class Stretch(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Repeats:
-    """The last stretches of all entities, which the next records continue; empty by default."""
+    """The newest stretches of all entities, which later records continue; empty by default."""
 
     by_entity: Mapping[str, Stretch] = field(default_factory=dict)
 
     def as_json(self, columns: Sequence[str]) -> dict[str, dict[str, tuple[float, int]]]:
-        """Return the longest stretches: entity -> column -> number, and how often it was repeated.
+        """Return the longest stretches: entity -> column -> repeated number, and length.
 
         Args:
-            columns: (K,) their names.
+            columns: (K,) names of the columns.
         """
         long = [
             (int(stretch.lengths[place]), entity, columns[place], float(stretch.numbers[place]))
@@ -75,11 +77,11 @@ class Repeats:
 
     @classmethod
     def from_json(cls, noted: Any, columns: Sequence[str]) -> "Repeats":
-        """Return the stretches of these columns that `as_json` wrote; empty if unreadable.
+        """Return the stretches that `as_json` wrote; empty if `noted` cannot be read.
 
         Args:
             noted: the stored value.
-            columns: (K,) their names.
+            columns: (K,) names of the columns to return.
         """
         found = {}
         try:
@@ -96,14 +98,14 @@ class Repeats:
 def run_lengths(
     numbers: Values, entities: Texts, before: Repeats | None = None
 ) -> tuple[Lengths, Repeats]:
-    """Count how often in a row each cell holds the same number (N, K), and keep the last stretches.
+    """Return the length of the stretch up to each cell (N, K), and the newest stretches.
 
-    A missing cell counts as 0 and does not end a stretch.
+    A missing cell has a length of 0 and does not end a stretch.
 
     Args:
-        numbers: (N, K) in the order of time, NaN where missing.
+        numbers: (N, K) numbers in the order of time, NaN where missing.
         entities: (N,) the entity of each record; each entity has its own stretches.
-        before: the last stretches of the records before these.
+        before: the newest stretches of the earlier records.
     """
     codes, names = pd.factorize(entities)
     known = dict(before.by_entity) if before is not None else {}
@@ -144,18 +146,19 @@ def run_lengths(
 def none_too_long(
     numbers: Values, entities: Texts, limits: Sequence[int], before: Repeats | None = None
 ) -> Repeats | None:
-    """Return the last stretches, if a quick check shows that no stretch is too long; else None.
+    """Return the newest stretches, if a quick check shows that no stretch is too long; else None.
 
-    Records rarely repeat a number; then the stretches need not be counted one by one.
+    Records rarely repeat a number. With few repetitions, the slow `run_lengths` is not needed.
 
     Args:
-        numbers: (N, K) in the order of time, NaN where missing.
+        numbers: (N, K) numbers in the order of time, NaN where missing.
         entities: (N,) the entity of each record.
-        limits: (K,) the largest length of a stretch.
-        before: the last stretches of the records before these.
+        limits: (K,) largest usual length of a stretch.
+        before: the newest stretches of the earlier records.
 
     Returns:
-        None if the check is not enough: several entities, missing cells, or many repetitions.
+        None if there are several entities, missing cells, or so many repetitions that a stretch may
+        be too long.
     """
     if (entities != entities[0]).any() or np.isnan(numbers).any():
         return None
@@ -174,10 +177,10 @@ def none_too_long(
 
 
 def longest_usual(numbers: Values, entities: Texts) -> int:
-    """Return how often in a row a column may hold one number; 0 for a column that is not watched.
+    """Return the largest usual length of a stretch; 0 for a column that is not watched.
 
     Args:
-        numbers: (N,) of the training, in the order of time, NaN where missing.
+        numbers: (N,) numbers of the training, in the order of time, NaN where missing.
         entities: (N,) the entity of each record.
     """
     records = int(np.count_nonzero(~np.isnan(numbers)))
@@ -200,16 +203,17 @@ def find_frozen(
     decimals: Sequence[int],
     units: Sequence[int] = (),
 ) -> Lengths:
-    """Return the lengths (N, K) of stretches beyond their limits (K,), 0 elsewhere.
+    """Return the lengths (N, K) of stretches that are above their limit; 0 for other cells.
 
-    Columns with numbers coarser than in training are left out: they repeat because of rounding.
+    The result is also 0 for a column with coarser numbers than in training, because this column
+    repeats numbers through rounding.
 
     Args:
-        numbers: (N, K) in the order of time, NaN where missing.
-        lengths: (N, K) how often each number was repeated.
-        limits: (K,) the largest length of a stretch; 0 for no limit.
-        decimals: (K,) of the training, see `resolution.are_fine`.
-        units: (K,) of the training, see `resolution.are_fine`.
+        numbers: (N, K) numbers in the order of time, NaN where missing.
+        lengths: (N, K) length of the stretch up to each cell.
+        limits: (K,) largest usual length of a stretch; 0 without a limit.
+        decimals: (K,) number of decimals in training, see `resolution.are_fine`.
+        units: (K,) rounding steps in training, see `resolution.are_fine`.
     """
     most = np.array(limits)
     frozen = np.where((most > 0) & (lengths > most), lengths, 0)
