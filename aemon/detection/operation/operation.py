@@ -152,7 +152,7 @@ class Operation:
         return standing._replace(halted=halted, after=standing.after.with_newer(newer))
 
     def winding_down(self, frame: Frame) -> Mask:
-        """Return a mask (N,) of records in the last `wind_down` before the condition ceases to hold.
+        """Return a mask (N,) of records within `wind_down` before the condition ceases to hold.
 
         Raises:
             FrameError: a column of the condition is missing.

@@ -44,7 +44,7 @@ class View:
         return surprise
 
     def value(self, surprise: Values) -> Values:
-        """Return the measures (N,) with these surprises (N,), which are above 0 and below the bound."""
+        """Return the measures (N,) with these surprises (N,), each above 0 and below its bound."""
         beyond = surprise + np.log(-np.expm1(-surprise)) + np.log(TAIL_SHARE)
         value: Values = self.start + self.scale * np.minimum(beyond, FARTHEST)
         return value

@@ -50,7 +50,7 @@ class Prototypes:
 
     @cached_property
     def _factors(self) -> Floats:
-        """Matrix (D + 1, P'): the product of a record with a 1 appended and it is |p|^2 - 2 x.p.
+        """Matrix (D + 1, P') for distances: [record, 1] times this matrix is |p|^2 - 2 x.p.
 
         Prototypes at infinite distance are added, so that P' is a multiple of the number of groups.
         """

@@ -32,7 +32,7 @@ BLOCK_RECORDS = 2_048
 """Number of records in one block: the temporaries of a block stay in the processor's cache."""
 
 SAME_CONTEXT = 1e-3
-"""Distance, in spreads, below which two context features belong to the same entity."""
+"""Distance between context features, in spreads, below which two records have the same entity."""
 
 USUAL_GAP = 9.0
 """Largest squared distance from the entity's mean, in spreads, that is usual for a column."""
@@ -151,7 +151,7 @@ class Space:
         names: tuple[str, ...],
         without: Rows | None,
     ) -> tuple[dict[str, Values], Rows]:
-        """Return `neighbour`, and `density` if requested, with rows (N,) of the nearest prototypes."""
+        """Return `neighbour`, `density` if requested, and rows (N,) of the nearest prototypes."""
         gaps = None if mask.all() else mask
         k = max(NEIGHBOURS if "density" in names else 1, self.vouchers)
         distances, rows = self.prototypes.nearest(self.scaled(X), gaps, k=k, without=without)
@@ -232,7 +232,7 @@ class Space:
         return gaps * (mask & (self.weights > 0) & (gaps > USUAL_GAP))
 
     def _known_contexts(self, X: Floats, mask: Mask) -> tuple[Rows, Rows]:  # noqa: N803
-        """Return rows (n,) of the records with a known entity, and the places (n,) of the entities."""
+        """Return rows (n,) of the records with a known entity, and the places (n,) of entities."""
         context = self.weights <= 0
         known = np.flatnonzero(mask[:, context].all(axis=1))
         places = self._contexts.means[:, context]
@@ -252,7 +252,7 @@ class Space:
         return _Contexts(means.reshape(shape), np.maximum(spreads, LEAST_SPREAD).reshape(shape))
 
     def own_prototypes(self, X: Floats, mask: Mask) -> Rows:  # noqa: N803 -- (N, F)
-        """Return the row (N,) of the prototype that equals a record in all observed cells, or -1."""
+        """Return the row (N,) of the prototype equal to a record in all observed cells, or -1."""
         scaled = self.scaled(X)
         _, nearest = self.prototypes.nearest(scaled, mask)
         rows = nearest[:, 0]
@@ -286,7 +286,7 @@ class Space:
 
     @property
     def last_voucher(self) -> int:
-        """Position, in the list of nearest prototypes, of the prototype that a record is compared to."""
+        """Position of the compared prototype in the list of a record's nearest prototypes."""
         return min(self.vouchers, len(self.prototypes)) - 1
 
     @cached_property
@@ -311,7 +311,7 @@ class Space:
     def logarithms(
         self, totals: npt.NDArray[np.floating], mask: Mask, weights: Floats | None = None
     ) -> Values:
-        """Return the logarithms (N, k) of totals (N, k), which are divided by the observed weight."""
+        """Return the logarithms (N, k) of totals (N, k), divided by the observed weight."""
         weights = self.weights if weights is None else weights
         observed = mask @ weights.astype(np.float64)
         observed = np.where(observed > 0, observed, 1.0)[:, None]

@@ -11,7 +11,8 @@ EXPLAINED = 0.9
 
 FLOOR = 0.003
 """Least usual gap, as a share of a feature's range. Values between 0.0003 and 0.01 hardly changed
-the causes found in SMD and ASD. In AI4I, together with the scorer's own parts, they changed none."""
+the causes found in SMD and ASD. Together with the scorer's own parts, the causes found in AI4I did
+not change at all."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

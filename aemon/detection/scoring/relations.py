@@ -62,7 +62,7 @@ class Relations:
     def nearest(
         self, whitened: Floats, without: Rows | None = None, *, vouchers: int = 1
     ) -> tuple[Floats, Rows]:
-        """Return squared distances (N,) to the nearest normal record, and the row (N,) of this record.
+        """Return squared distances (N,) to the nearest normal records, and their rows (N,).
 
         Args:
             whitened: (N, F), records on the whitened scale.
@@ -119,7 +119,7 @@ def fit_relations(
 
 
 def choose_shrinkage(X: Floats, weights: Floats) -> float:  # noqa: N803 -- (N, F), without holes
-    """Return the share of the correlations to remove: the share that makes held-out records likeliest.
+    """Return the share of the correlations to remove, so that held-out records are likeliest.
 
     The records are divided by time into contiguous folds. The likelihood of a fold is computed with
     a normal distribution that has the moments of the other folds. No labels are used.

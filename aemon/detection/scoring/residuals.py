@@ -143,7 +143,7 @@ def shrinkage_of(scaled: npt.NDArray[np.floating], correlation: npt.NDArray[np.f
 def reconstruction_errors(
     residuals: Floats, mask: Mask, whitening: Floats, weights: Floats
 ) -> Floats:
-    """Return squared gaps (N, F) on the scale of normal residuals, as the mean over reconstructions.
+    """Return squared gaps (N, F) on the scale of normal residuals: the mean over reconstructions.
 
     The gaps of a record add up to the Mahalanobis distance of its residual. The gap of a missing
     cell is 0. If the reconstructions of the members differ, the gaps are also larger.

@@ -7,7 +7,7 @@ from aemon.detection.scoring.residuals import residuals_of
 from aemon.detection.scoring.scorer import Scorer
 
 HIDDEN = 0.3
-"""Effect of rounding, in spreads, above which a feature is estimated from the other features alone."""
+"""Effect of rounding, in spreads. A feature with a larger effect is estimated from other features."""
 
 FILL_ROUNDS = 2
 
@@ -18,7 +18,7 @@ def as_expected_within(
     mask: Mask,
     slack: Floats,
 ) -> Floats:
-    """Return features (N, F) moved towards their expected values, at most by the effect of rounding.
+    """Return features (N, F) moved towards expected values, at most by the effect of rounding.
 
     Args:
         scorer: scorer of the detector.

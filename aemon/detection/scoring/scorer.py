@@ -20,7 +20,7 @@ class Parts(NamedTuple):
     """Scores of N records, with the part of each feature in the score."""
 
     scores: Values  # (N,)
-    errors: Floats  # (N, F), squared gap of the record in usual gaps, divided among features by blame
+    errors: Floats  # (N, F), the record's squared gap, in usual gaps, divided by blame
     reconstruction: Floats  # (N, F)
 
 

@@ -24,7 +24,7 @@ from aemon.detection.scoring.residuals import (
 from aemon.detection.scoring.scorer import Guard, Scorer, combine
 
 VOUCHED_BY = 20
-"""If some prototypes may be anomalies, one in 20 prototypes must be near to a normal record."""
+"""If some prototypes may be anomalies, a record needs one in 20 prototypes near it to look normal."""
 
 GUARD_PROTOTYPES = 500
 """Number of prototypes if the distance to them is only a guard."""
@@ -317,7 +317,7 @@ def _shrinkage(training_set: TrainingSet, held_out: HeldOut, plan: ScoringPlan) 
 
 
 def _usual(residuals: Floats, mask: Mask, whitening: Floats, weights: Floats) -> Floats:
-    """Return the mean error (F,) of each feature, scaled to add up to the weight of all features."""
+    """Return the mean error (F,) of each feature, scaled to add up to the weight of all."""
     errors = reconstruction_errors(residuals, mask, whitening, weights)
     means = errors.sum(axis=0) / np.maximum(mask.sum(axis=0), 1)
     total = float(means.sum())
