@@ -88,7 +88,8 @@ class Operation:
     def seen(self, values: pd.DataFrame) -> list[str]:
         """Return a text for each column of the condition, with the values in N records.
 
-        Each text is a part of a sentence."""
+        Each text is a part of a sentence.
+        """
         found = []
         values = named_columns(values)
         for name in columns_of(self.condition):

@@ -7,7 +7,7 @@ from aemon.detection.scoring.residuals import residuals_of
 from aemon.detection.scoring.scorer import Scorer
 
 HIDDEN = 0.3
-"""Effect of rounding, in spreads. A feature with a larger effect is estimated from other features."""
+"""Effect of rounding, in spreads. With a larger effect, other features estimate the feature."""
 
 FILL_ROUNDS = 2
 

@@ -24,7 +24,7 @@ from aemon.detection.scoring.residuals import (
 from aemon.detection.scoring.scorer import Guard, Scorer, combine
 
 VOUCHED_BY = 20
-"""If some prototypes may be anomalies, a record needs one in 20 prototypes near it to look normal."""
+"""If some prototypes may be anomalies, a record looks normal only with one in 20 prototypes near."""
 
 GUARD_PROTOTYPES = 500
 """Number of prototypes if the distance to them is only a guard."""

@@ -103,7 +103,7 @@ class Season:
         return gaps, np.log(np.maximum(means, TINY))
 
     def label(self, time: np.datetime64) -> str:
-        """Return the time as text, as precise as the rhythm; a weekly rhythm also needs the weekday.
+        """Return the time as text, as precise as the rhythm; with the weekday for a weekly rhythm.
 
         >>> nothing = np.zeros((24, 1), dtype=np.float32)
         >>> view = View(name="season", start=0.0, scale=1.0)

@@ -38,7 +38,7 @@ class InSeries(NamedTuple):
     """Results for N records, each judged together with earlier records."""
 
     surprises: Values  # (N,) in nats
-    by_season: Mask  # (N,) True if the season explains more than windows do
+    by_season: Mask  # (N,) True if season explains it better than windows
     gaps: Floats  # (N, F), squared gaps of a record and its earlier records, in usual gaps
     expected: Floats  # (N, F), features as predicted by the windows
     tails: Tails  # context for the next records
@@ -120,7 +120,7 @@ class SeriesView:
 
     @property
     def context_rows(self) -> int:
-        """Number of earlier records that the window, the smoothing and the level of a record use."""
+        """Number of earlier records that a record's window, smoothing and level depend on."""
         level = 0 if self.levels is None else BLOCK_RECORDS * (EARLIER_BLOCKS + 1)
         return self.width - 1 + SMOOTHED - 1 + level
 
@@ -172,7 +172,8 @@ class SeriesView:
     def centred(self, features: Floats, mask: Mask, times: Times) -> Floats:
         """Return features (N, F) minus the usual values of their entity at their time.
 
-        Features with weight 0 become 0."""
+        Features with weight 0 become 0.
+        """
         gaps = features - self.means
         gaps -= (gaps * mask) @ self.slopes
         gaps *= self.weights > 0
@@ -212,7 +213,7 @@ class SeriesView:
         return Reconstructed((found.surprises + both.surprises) / 2, np.sum(gaps, axis=0), largest)
 
     def joined(self, smoothed: Values, centred: Floats, mask: Mask) -> tuple[Values, Mask]:
-        """Return surprises (N,) by windows and season, and a mask (N,) where the season explains more.
+        """Return surprises (N,) by windows and season, and the mask (N,) `InSeries.by_season`.
 
         Args:
             smoothed: (N,) surprises by the windows.
@@ -228,7 +229,7 @@ class SeriesView:
         return np.maximum(found, of_season), np.asarray(by_season, dtype=bool)
 
     def season_labels(self, times: Times, by_season: Mask) -> list[str]:
-        """Return the times (N,) as text where the season explains most, and empty text elsewhere."""
+        """Return the times (N,) as text where `by_season` is True, and empty text elsewhere."""
         if self.season is None:
             return [""] * len(times)
         pairs = zip(times, by_season.tolist(), strict=True)
@@ -245,7 +246,7 @@ class SeriesView:
         return scores_of_surprise((self.windows.view,), nats)
 
     def explained_by_season(self, seen: InSeries, alone: Values) -> Mask:
-        """Return a mask (N,) of records that the season explains better than windows and record alone.
+        """Return a mask (N,) of records for which the season is the best explanation.
 
         Args:
             seen: results for the N records.
@@ -265,7 +266,7 @@ class SeriesView:
         return np.asarray(np.exp(np.minimum(logs, FARTHEST)))
 
     def _of_record(self, alone: Values) -> Values:
-        """Return the surprises (N,), in nats, of scores of records alone, limited to their share."""
+        """Return the surprises (N,), in nats, of scores of single records, limited to their share."""
         if self.alone is None:
             return np.zeros(len(alone))
         surprises = self.alone.surprise(np.log(np.maximum(alone, TINY)))

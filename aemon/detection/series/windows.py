@@ -91,7 +91,7 @@ class Runs:
         return smoothed
 
     def _before(self, ordered: Floats, earlier: "_Earlier", lag: int) -> tuple[Floats, Mask]:
-        """Return the records (N, F) that precede each record by `lag`, and a mask (N,) if they exist."""
+        """Return the records (N, F) that precede records by `lag`, and a mask (N,) where they exist."""
         found = np.zeros_like(ordered)
         here = self.behind >= lag
         found[here] = ordered[np.flatnonzero(here) - lag]
@@ -104,7 +104,7 @@ class Runs:
     def levels(
         self, features: Floats, inside: Mask, times: Times, block: np.timedelta64
     ) -> tuple[Floats, list[LevelTail]]:
-        """Return the distance (N, F) of each record from its level, and the last blocks of E entities.
+        """Return the distance (N, F) of each record from its level, and the last blocks of entities.
 
         Args:
             features: (N, F) in the order of the frame.
@@ -191,7 +191,7 @@ def runs_of(
     begins[1:] |= stretches[1:] != stretches[:-1]
     places = np.arange(len(order))
     starts = np.maximum.accumulate(np.where(begins, places, 0))
-    firsts = begins & ~late  # starts of runs with new records
+    firsts = begins & ~late  # first record of an entity that is not late
     firsts[1:] &= changed | late[:-1]
     kept: list[Tail] = []
     continued = np.full(len(order), -1, dtype=np.intp)
@@ -225,7 +225,7 @@ def _before_tails(known: list[Tail | None], owners: Rows, times: Times) -> Mask:
 
 
 class _Earlier(NamedTuple):
-    """The last rows of E tails, in an array with K places for each tail; the last places are filled."""
+    """The last rows of E tails, in K places for each tail; short tails fill only the last places."""
 
     rows: Floats  # (E, K, F)
     known: Rows  # (E,) number of rows
