@@ -1,16 +1,16 @@
-"""The kinds of arrays in detection; the shapes are given where arrays are used."""
+"""Types of arrays in detection; the shape of each array is given where the array is used."""
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
-"""Features, weights and reconstructions, with which an autoencoder computes."""
+"""Features, weights and reconstructions: the numbers that an autoencoder computes with."""
 
 Values = npt.NDArray[np.float64]
-"""Numbers of columns, scores, errors and thresholds."""
+"""Numeric values of columns, scores, errors and thresholds."""
 
 Mask = npt.NDArray[np.bool_]
-"""A boolean for every record or cell."""
+"""A boolean for every record, or for every cell."""
 
 Rows = npt.NDArray[np.intp]
 """Indices of records, columns or features."""

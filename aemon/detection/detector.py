@@ -37,18 +37,21 @@ from aemon.detection.unnamed_records import Records, as_frame, like
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Detector:
-    """A fitted detector. Made by `train_detector` or `from_state`, so it is never unfitted.
+    """A fitted detector: always complete, because `train_detector` and `from_state` make it.
 
-    Records are a `Frame`, or a DataFrame of their values alone, in the order of time.
+    Its methods accept records as a `Frame`, or as a DataFrame with only the values of the records.
+    Records are in the order of time.
 
     Attributes:
-        feature_map: from columns to features.
-        scorer: from features to scores.
-        thresholds: from scores to verdicts.
-        provenance: the origin of its training records, and how it was trained.
-        series: from windows of features to scores; None if each record is judged alone.
-        operation: rules for records of a machine at work, which are judged; None if all are judged.
-        mode_scale: conversion of each mode's scores to a common scale; None without it.
+        feature_map: converts columns to features.
+        scorer: converts features to scores.
+        thresholds: convert scores to verdicts.
+        provenance: the origin of the training records, and the settings of the training.
+        series: converts windows of features to scores; None if each record is judged alone.
+        operation: rules that select the records of a working machine, because only these records
+            are judged; None if all records are judged.
+        mode_scale: conversion of each mode's scores to a common scale; None if no mode has its own
+            scale.
     """
 
     feature_map: FeatureMap
@@ -65,23 +68,23 @@ class Detector:
         return self.thresholds.pooled
 
     def look(self, frame: Records, before: Past | None = None) -> Look:
-        """Look once at records that were fetched together: verdicts, and explanations on request.
+        """Judge records that were fetched together; the result can explain them on request.
 
-        Context rows of the frame are seen, and not judged.
+        Context rows of the frame are read, but not judged.
 
         Args:
             frame: the records, in the order of time.
-            before: the state after the records before these, from `Judgement.past`.
+            before: the state after the earlier records, from `Judgement.past`.
 
         Raises:
-            FrameError: a judged column, or a column of modes or of a condition, is missing; or no
-                judged column can be read.
+            FrameError: a judged column, the column of modes or a column of the operating condition
+                is missing; or no judged column can be read.
         """
         return look(self._parts, self.thresholds, as_frame(frame), before)
 
     @property
     def summary(self) -> str:
-        """Description of how records are judged together; empty if each is judged alone."""
+        """Description of how records are judged together; empty if each record is judged alone."""
         if self.series is None:
             return ""
         names = [
@@ -97,7 +100,7 @@ class Detector:
 
     @property
     def context_rows(self) -> int:
-        """Number of records of the same entity before a record that its score depends on."""
+        """Number of earlier records of the same entity that the score of a record depends on."""
         settling = self.operation.settle_rows if self.operation is not None else 0
         counted = 1 if self.feature_map.counters else 0
         seen = self.series.context_rows if self.series is not None else 0
@@ -108,21 +111,22 @@ class Detector:
         return Parts(self.feature_map, self.scorer, self.series, self.operation, self.mode_scale)
 
     def judge(self, frame: Records) -> Judgement:
-        """Return the verdicts on N records that were fetched together, as in `look`.
+        """Return the verdicts of `look` on N records that were fetched together.
 
         Raises:
-            FrameError: as `look`.
+            FrameError: for the same reasons as `look`.
         """
         return self.look(frame).judgement
 
     def explain(self, frame: Records, units: Mapping[str, str] | None = None) -> list[Explanation]:
-        """Explain why each of a few records scored as it did, in original units.
+        """Explain the score of each of a few records, in original units.
 
-        If the records were judged already, `Look.explain` does not read them again.
+        For records that were judged already, `Look.explain` is quicker: the records are not read
+        again.
 
         Args:
             frame: the records.
-            units: column -> unit of numeric columns, for the text: `{"pressure": "bar"}`.
+            units: column -> unit of a numeric column, for the text: `{"pressure": "bar"}`.
 
         Raises:
             FrameError: a judged column or the column of modes is missing, or no judged column can
@@ -132,7 +136,9 @@ class Detector:
         return explain(self._parts, self.thresholds, seen, units)
 
     def encode(self, frame: Records) -> Floats:
-        """Return codes (M, N, C) of N records by all M members; missing cells are filled first.
+        """Return the codes (M, N, C) of N records, after missing cells have been filled.
+
+        Each of the M members of the detector encodes every record.
 
         Raises:
             FrameError: a judged column or the column of modes is missing, or no judged column can
@@ -142,39 +148,41 @@ class Detector:
         return self.scorer.autoencoder.encode(filled.features)
 
     def reconstruct(self, frame: Records) -> pd.DataFrame:
-        """Return the judged columns of N records, reconstructed (denoised), in original units.
+        """Return the reconstructed (denoised) judged columns of N records, in original units.
 
         Raises:
-            FrameError: as `encode`.
+            FrameError: for the same reasons as `encode`.
         """
         _, filled = self._fill(frame)
         return like(frame, as_columns(self.feature_map, filled.reconstruction))
 
     def impute(self, frame: Records) -> pd.DataFrame:
-        """Return the frame's values with missing judged cells estimated, all others unchanged.
+        """Return the frame's values with estimates in missing judged cells.
+
+        All other cells are unchanged.
 
         Raises:
-            FrameError: as `encode`.
+            FrameError: for the same reasons as `encode`.
         """
         mask, filled = self._fill(frame)
         values = as_frame(frame).values
         return like(frame, with_gaps_filled(self.feature_map, values, filled.features, mask))
 
     def code_map(self, frame: Records) -> Floats:
-        """Return coordinates (N, 2) of N records for a picture, see `codes.code_map`.
+        """Return coordinates (N, 2) of N records for a plot of their codes, see `codes.code_map`.
 
         Raises:
-            FrameError: as `encode`.
+            FrameError: for the same reasons as `encode`.
         """
         _, filled = self._fill(frame)
         normal = self.scorer.space.normal_records
         return code_map(self.scorer.autoencoder, normal, filled.features)
 
     def compression(self, frame: Records) -> Compression:
-        """Measure the savings and the error of storing one member's codes in place of the records.
+        """Measure the saved space and the error if one member's codes replace stored records.
 
         Raises:
-            FrameError: as `encode`.
+            FrameError: for the same reasons as `encode`.
         """
         mask, filled = self._fill(frame)
         return compression(self.feature_map, self.scorer.autoencoder, filled.features, mask)
@@ -184,7 +192,7 @@ class Detector:
         return mask, fill(self.scorer, X, mask)
 
     def state(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
-        """Return the detector as named arrays and JSON-able metadata, for `from_state`."""
+        """Return the detector as named arrays and metadata in JSON types, for `from_state`."""
         map_arrays, map_metadata = feature_map_state(self.feature_map)
         scorer_arrays, scorer_metadata = scorer_state(self.scorer)
         threshold_arrays, threshold_metadata = thresholds_state(self.thresholds)
@@ -204,7 +212,7 @@ class Detector:
     def from_state(
         cls, arrays: dict[str, npt.NDArray[Any]], metadata: dict[str, Any]
     ) -> "Detector":
-        """Return the same detector from the results of `state`.
+        """Return the detector that `state` converted to these arrays and this metadata.
 
         Raises:
             KeyError: an array or a metadata entry is missing.

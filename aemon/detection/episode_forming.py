@@ -1,4 +1,4 @@
-"""Forming of episodes: adjacent anomalies of one entity are reported together."""
+"""How adjacent anomalies of one entity become an episode, which is reported as a whole."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,23 +14,23 @@ from aemon.records import Episode, EpisodeState, Severity
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Flagged:
-    """An anomaly with the values that its episode needs."""
+    """An anomaly with the values that are needed to add the anomaly to an episode."""
 
     record_key: str
     event_time: datetime
     exceedance: float
     severity: Severity
     shares: Mapping[str, float]  # column -> share of the blame
-    signed: Mapping[str, float]  # the same; negative if the value is below the expected value
+    signed: Mapping[str, float]  # column -> share, negative if the value is below expectation
 
 
 @dataclass(frozen=True, kw_only=True)
 class Episodes:
-    """The rules by which anomalies become episodes, at one moment.
+    """The rules that form episodes from anomalies, applied at one scoring time.
 
     Attributes:
-        settings: the rules.
-        at: scoring time of the records; an episode that has become long enough opens at this time.
+        settings: the configured rules.
+        at: scoring time of the records; an episode that becomes long enough opens at this time.
     """
 
     settings: EpisodeSettings
@@ -44,23 +44,24 @@ class Episodes:
         calm: Mask,
         newest: datetime | None = None,
     ) -> tuple[list[Episode], dict[int, int]]:
-        """Continue episodes over the N records that follow them, in their order.
+        """Continue, begin and close episodes by the next N records, in the order of these records.
 
-        An anomaly continues its entity's episode, or begins an episode. An episode is closed when
-        more than `gap` calm records in a row follow its last anomaly, or more than `longest_gap`
-        of time. Records that are neither anomalies nor calm do not count: absent records,
-        suppressed records, and records between the threshold and the lower end of an episode.
+        An anomaly continues the current episode of its entity. Without a current episode, the
+        anomaly begins an episode. An episode is closed when more than `gap` calm records follow its
+        last anomaly, or when more time than `longest_gap` has passed since its last anomaly. Some
+        records are neither anomalies nor calm and do not count: absent records, suppressed records,
+        and records between the threshold and the score below which a record is calm.
 
         Args:
-            going_on: entity -> its current episode.
-            entities: (N,) the entity of each record.
+            going_on: entity -> current episode of the entity.
+            entities: (N,) entity of each record.
             anomalies: row -> the anomaly in that row.
-            calm: (N,) True for records below the end of an episode.
-            newest: event time up to which the monitor's records are known, of any entity.
+            calm: (N,) True for records with a score so low that the record is calm.
+            newest: event time up to which the records of all entities are known.
 
         Returns:
-            Every episode that is new or has changed, and for each anomalous row the index of its
-            episode in that list.
+            A list of all new and changed episodes; and row of an anomaly -> index in this list of
+            the episode that the anomaly belongs to.
         """
         changed: list[Episode] = []
         member: dict[int, int] = {}
@@ -91,11 +92,14 @@ class Episodes:
         return changed, member
 
     def alone(self, entity: str, anomaly: Flagged) -> Episode:
-        """Return a closed episode of one late anomaly; the known records after it were calm."""
+        """Return a closed episode that consists of one late anomaly.
+
+        The episode is closed because the known records after the anomaly were calm.
+        """
         return replace(self._with(None, entity, anomaly), state=EpisodeState.CLOSED)
 
     def joined(self, episode: Episode, anomaly: Flagged) -> Episode:
-        """Return an episode with one more anomaly inside it; a closed episode stays closed."""
+        """Return the episode with a late anomaly added to it; a closed episode stays closed."""
         grown = self._with(episode, episode.entity, anomaly)
         return replace(grown, calm_records=episode.calm_records)
 
@@ -137,7 +141,10 @@ class Episodes:
         )
 
     def _opened(self, episode: Episode) -> Episode:
-        """Return the episode, opened for reports if it has just become long enough for that."""
+        """Return the episode with its opening time, once it has enough anomalies for a report.
+
+        A forming episode becomes open. A closed episode stays closed.
+        """
         if episode.is_reported or episode.records < self.settings.min_records:
             return episode
         forming = episode.state is EpisodeState.FORMING

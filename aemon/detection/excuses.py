@@ -1,7 +1,8 @@
-"""Excuses: records that are similar to a record with feedback `false_alarm`.
+"""Excuses: anomalies are excused if they are similar to a record with feedback `false_alarm`.
 
-Feedback on a record holds for similar records: the same columns differ in the same direction by
-about the same amount. It does not hold for other records, so it moves no threshold.
+Feedback on a record also applies to similar records: records in which the same columns differ in
+the same direction by about the same amount. Feedback does not apply to other records, so it changes
+no threshold.
 """
 
 from collections.abc import Sequence
@@ -12,19 +13,20 @@ from aemon.detection.similar_episodes import ALIKE, Pattern, likeness, signed_sh
 from aemon.records import Identity
 
 LEAST_GAP, MOST_GAP = 2 / 3, 1.5
-"""Bounds of the ratio of two records' gaps in their first column."""
+"""Least and largest ratio of the gaps of two similar records, in the column most to blame."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reason:
-    """The unusual part of a record, to be compared with that of another record.
+    """The reason why a record is unusual, for comparison with the reason of another record.
 
     Attributes:
-        entity: the entity of the record.
-        column: the column most to blame.
-        gap: observed less expected value of this column, in its own units; None if not numeric.
+        entity: entity of the record.
+        column: the column that is most to blame.
+        gap: observed minus expected value of this column, in the column's units; None if the
+            values are not numbers.
         observed: the observed value of this column.
-        pattern: column -> signed share of the blame.
+        pattern: column -> share of the blame, negative if the value is below the expected value.
     """
 
     entity: str
@@ -34,10 +36,11 @@ class Reason:
     pattern: Pattern
 
     def is_like(self, other: "Reason") -> bool:
-        """Return whether another record of the same entity is unusual for the same reason.
+        """Return whether two records of the same entity are unusual for the same reason.
 
-        The same column is to blame first. Its gaps have the same sign and about the same size, or
-        its values are the same text. The shares of all columns are similar.
+        The reason is the same if three conditions hold. The same column is most to blame. The gaps
+        of this column have the same sign and about the same size, or its values are the same text.
+        The shares of the blame of all columns are similar.
         """
         if (self.entity, self.column) != (other.entity, other.column):
             return False
@@ -52,12 +55,13 @@ class Reason:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Excuses:
-    """Feedback on records that holds for similar records, too.
+    """Feedback on records, in a form that can be applied to similar records.
 
     Attributes:
         false_alarms: reasons of records with feedback `false_alarm`.
         confirmed: reasons of records with feedback `confirmed`.
-        records: (entity, key) of the false alarms themselves, which are excused for any reason.
+        records: (entity, key) of the records with feedback `false_alarm`; these records are excused
+            whatever their reason is.
     """
 
     false_alarms: Sequence[Reason] = ()
@@ -65,7 +69,11 @@ class Excuses:
     records: frozenset[Identity] = frozenset()
 
     def cover(self, reason: Reason) -> bool:
-        """Return whether a record is similar to a false alarm and to no confirmed anomaly."""
+        """Return whether a record is excused.
+
+        A record is excused if it is similar to a false alarm, and not similar to a confirmed
+        anomaly.
+        """
         return any(map(reason.is_like, self.false_alarms)) and not any(
             map(reason.is_like, self.confirmed)
         )
@@ -75,11 +83,11 @@ NO_EXCUSES = Excuses()
 
 
 def reason_of(entity: str, contributions: Sequence[Contribution]) -> Reason | None:
-    """Return the reason of a flagged record; None without contributions.
+    """Return the reason why a flagged record is unusual; None without contributions.
 
     Args:
-        entity: the entity of the record.
-        contributions: of its columns, the column most to blame first.
+        entity: entity of the record.
+        contributions: contributions of the record's columns, the column most to blame first.
     """
     if not contributions:
         return None

@@ -1,4 +1,4 @@
-"""The results of a detector: verdicts for many records, explanations for few."""
+"""The results of a detector: verdicts on many records, and explanations of a few records."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -20,20 +20,24 @@ class Judgement:
     """The verdicts on N records.
 
     Attributes:
-        scores: (N,) higher is more unusual; 1 is usual.
+        scores: (N,) score of each record; a higher score is more unusual, and 1 is usual.
         p_values: (N,) share of normal records with a score as high or higher.
-        exceedances: (N,) score / its threshold; 1 is the threshold.
-        anomalous: (N,) above the threshold and not suppressed; never for absent records.
-        absent: (N,) more than half of the judged cells are missing.
-        critical: (N,) above the threshold and above the critical threshold, too.
-        imputed_shares: (N,) share of the judged cells that are missing.
-        cells_imputed: number of missing judged cells of all records.
-        unreadable: columns of which most cells could not be read; these cells count as missing.
-        past: the state from which the next records continue.
-        quiet: row -> why the record in that row is suppressed, although above the threshold.
-        idle: (N,) not judged because the machine was not at work; None without idle records.
-        undecided: number of idle records that lack a cell which the condition needs.
-        raw_scores: (N,) of a series, before smoothing over the records before; else None.
+        exceedances: (N,) score divided by threshold; 1 is the threshold.
+        anomalous: (N,) True for records above the threshold that are not suppressed; False for
+            absent records.
+        absent: (N,) True for records with more than half of the judged cells missing.
+        critical: (N,) True for records above the threshold and also above the critical threshold.
+        imputed_shares: (N,) share of each record's judged cells that are missing.
+        cells_imputed: number of missing judged cells in all records together.
+        unreadable: columns in which most cells could not be read; these cells count as missing.
+        past: the state after these records, as context for the next records.
+        quiet: row -> reason why the record in that row is suppressed, although its score is above
+            the threshold.
+        idle: (N,) True for records that were not judged because the machine was not working; None
+            without idle records.
+        undecided: number of idle records with a missing cell that the operating condition needs.
+        raw_scores: (N,) scores before they were smoothed over earlier records; None if each record
+            is judged alone.
     """
 
     scores: npt.NDArray[np.float64]
@@ -55,7 +59,7 @@ class Judgement:
         return len(self.scores)
 
     def severity(self, row: int) -> Severity:
-        """Return the severity of the anomaly in a row."""
+        """Return the severity of the anomaly in one row."""
         return Severity.CRITICAL if self.critical[row] else Severity.WARNING
 
     @property
@@ -74,7 +78,8 @@ class Judgement:
         """Return the same verdicts with the anomalies in these rows suppressed.
 
         Args:
-            quiet: row -> why the anomaly is suppressed; replaces the earlier rows of `quiet`.
+            quiet: row -> reason why the anomaly is suppressed; replaces all earlier entries of the
+                attribute `quiet`.
         """
         anomalous = self.anomalous.copy()
         anomalous[list(quiet)] = False
@@ -90,15 +95,16 @@ class Judgement:
 
     @property
     def unjudged(self) -> npt.NDArray[np.bool_]:
-        """Mask (N,) of records that are absent or idle, and so are not judged."""
+        """Mask (N,) of records that are not judged because they are absent or idle."""
         return self.absent if self.idle is None else self.absent | self.idle
 
     def among(self, judged: npt.NDArray[np.bool_], *, undecided: int) -> "Judgement":
-        """Return verdicts on M records: these N verdicts, and idle for all other records.
+        """Return verdicts on M records: these N verdicts, and `idle` for all other records.
 
         Args:
-            judged: (M,) True for the N records of these verdicts.
-            undecided: number of idle records that lack a cell which the condition needs.
+            judged: (M,) True for the N records that these verdicts belong to.
+            undecided: number of idle records with a missing cell that the operating condition
+                needs.
         """
 
         def wide(values: npt.NDArray[Any], empty: float | bool) -> npt.NDArray[Any]:
@@ -126,12 +132,14 @@ class Contribution:
     """One column's part in a record's score.
 
     Attributes:
-        column: its name.
+        column: name of the column.
         observed: the observed value.
         reconstructed: the expected value.
-        error: `share` of the record's squared gap from the expected values, in usual gaps.
-        share: share of the blame; no later rank has a larger share, and all shares add up to 1.
-        rank: 1 for the column most to blame.
+        error: the column's part of the squared gap between the record and the expected values, in
+            usual gaps; this part is `share` of the whole squared gap.
+        share: the column's share of the blame, from 0 to 1; shares fall with the rank, and the
+            shares of all columns add up to 1.
+        rank: 1 for the column that is most to blame, then 2 and so on.
     """
 
     column: str
@@ -148,12 +156,12 @@ class Explanation:
 
     observed: dict[str, Value]
     reconstructed: dict[str, Value]
-    contributions: tuple[Contribution, ...]  # of the judged columns, the largest share first
+    contributions: tuple[Contribution, ...]  # one for each judged column, the largest share first
     reason: str
 
 
 class Looked(Protocol):
-    """The result of one look at a frame: verdicts at once, explanations on request."""
+    """The result of judging one frame: verdicts now, and explanations on request."""
 
     @property
     def frame(self) -> Frame:
@@ -170,27 +178,30 @@ class Looked(Protocol):
 
 
 class Judging(Protocol):
-    """The interface that a run needs; a detector has it, and several stacked detectors may, too."""
+    """The interface for judging records that a run needs.
+
+    `Detector` implements this interface; a stack of several detectors may implement it as well.
+    """
 
     @property
     def context_rows(self) -> int:
-        """Number of records of the same entity before a record that its score depends on."""
+        """Number of earlier records of the same entity that the score of a record depends on."""
 
     def look(self, frame: Frame, before: Past | None = None) -> Looked:
-        """Look once at records that were fetched together.
+        """Judge records that were fetched together; the result can explain them on request.
 
         Args:
             frame: the records, in the order of time.
-            before: the state after the records before these, from `Judgement.past`.
+            before: the state after the earlier records, from `Judgement.past`.
 
         Raises:
-            FrameError: a judged column, or a column of modes or of a condition, is missing; or no
-                judged column can be read.
+            FrameError: a judged column, the column of modes or a column of the operating condition
+                is missing; or no judged column can be read.
         """
 
     def judge(self, frame: Frame) -> Judgement:
         """Return only the verdicts of `look`.
 
         Raises:
-            FrameError: as `look`.
+            FrameError: for the same reasons as `look`.
         """

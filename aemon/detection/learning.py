@@ -36,32 +36,38 @@ from aemon.errors import TrainingError
 from aemon.frame import Frame, in_time_order
 
 LEAST_RECORDS = 20
-"""Fewer records cannot be cut into useful folds."""
+"""Least number of records for training: fewer records cannot be divided into useful folds."""
 
 UPPER_SHARE = 0.1
-"""Share of the highest older scores, with which the newest scores are compared."""
+"""Share of the older scores that are above the value with which the newest scores are compared."""
 
 DRIFT = 3.0
-"""Standard deviations of chance by which the newest scores must be higher to calibrate alone."""
+"""The newest scores calibrate alone if more of them are high than chance explains.
+
+The number is the excess over `UPPER_SHARE`, in standard deviations of chance.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Learned:
-    """A detector without its thresholds, and the scores to compute them from. Made by `learn`.
+    """A detector without thresholds, and the scores that its thresholds are computed from.
+
+    Made by `learn`.
 
     Attributes:
-        feature_map: from columns to features.
-        scorer: from features to scores.
-        series: from windows of features to scores; None if each record is judged alone.
-        provenance: the origin of its training records, and how it was trained.
-        scores: (n,) of the calibration records, by members that did not learn from them.
+        feature_map: converts columns to features.
+        scorer: converts features to scores.
+        series: converts windows of features to scores; None if each record is judged alone.
+        provenance: the origin of the training records, and the settings of the training.
+        scores: (n,) scores of the calibration records, from members that did not learn from them.
         records: the n calibration records.
-        odd: held-out records that stand out from all others.
+        odd: held-out records that differ from all other records.
         threshold: settings of the thresholds.
         rate: the target rate.
         taught: all training records.
-        operation: rules for records that are judged; None if all are judged.
-        mode_scale: conversion of each mode's scores to a common scale; None without it.
+        operation: rules that select the records to judge; None if all records are judged.
+        mode_scale: conversion of each mode's scores to a common scale; None if no mode has its own
+            scale.
     """
 
     feature_map: FeatureMap
@@ -78,7 +84,10 @@ class Learned:
     mode_scale: ModeScale | None = None
 
     def detector(self, thresholds: Thresholds | None = None) -> Detector:
-        """Return the detector with these thresholds; by default from all calibration records."""
+        """Return the detector with these thresholds.
+
+        By default, the thresholds are computed from all calibration records.
+        """
         return Detector(
             feature_map=self.feature_map,
             scorer=self.scorer,
@@ -92,7 +101,9 @@ class Learned:
     def thresholds(
         self, scores: npt.NDArray[np.float64], among: npt.NDArray[np.bool_] | None = None
     ) -> Thresholds:
-        """Compute thresholds from scores (n,) of the calibration records, or of those in `among`.
+        """Compute thresholds from the scores (n,) of the calibration records.
+
+        With a mask `among`, only the scores of its records are used.
 
         Raises:
             TrainingError: no finite scores are left.
@@ -112,12 +123,12 @@ def train_detector(
     progress: Progress = None,
     in_order: bool = True,
 ) -> Detector:
-    """Learn a detector from normal records, with thresholds from all calibration records.
+    """Train a detector on normal records, with thresholds from all calibration records.
 
-    For the arguments see `learn`.
+    The arguments are described in `learn`.
 
     Raises:
-        FrameError: a configured column is absent or is not of its configured kind.
+        FrameError: a configured column is missing or does not have its configured type.
         TrainingError: there are too few records, or no column varies.
     """
     return learn(frame, settings, seed, progress=progress, in_order=in_order).detector()
@@ -132,21 +143,21 @@ def learn(
     progress: Progress = None,
     in_order: bool = True,
 ) -> Learned:
-    """Learn all of a detector but its thresholds from normal records.
+    """Train all parts of a detector on normal records, except the thresholds.
 
-    The records are cut by event time into one fold per member. Each member learns from the other
-    folds and scores its own, so every calibration record is scored by a member that did not see it.
+    The records are divided by event time into one fold for each member. A member learns from the
+    other folds and scores its own fold, so it has not learned from the records that it scores.
 
     Args:
         frame: the records; not modified.
-        settings: columns, detector and threshold.
+        settings: settings of the columns, the detector and the thresholds.
         seed: the same records, settings and seed give the same detector.
         rate: the target rate, if records of the source were left out; by default from settings.
         progress: called with the finished share of the training.
-        in_order: whether times are an order; a counter is then judged by its increase.
+        in_order: whether event times give an order; a counter is then judged by its increase.
 
     Raises:
-        FrameError: a configured column is absent or is not of its configured kind.
+        FrameError: a configured column is missing or does not have its configured type.
         TrainingError: there are too few records, or no column varies.
     """
     started = perf_counter()
@@ -188,10 +199,10 @@ def learn(
 def _suited(
     feature_map: FeatureMap, training_set: TrainingSet, settings: LearningSettings, frame: Frame
 ) -> tuple[FeatureMap, TrainingSet, SeriesPlan]:
-    """Plan how records are judged together; leave automatic logarithms out of a series.
+    """Plan how records are judged together; use no automatic logarithms for a series.
 
-    The windows of a series show small changes already. With logarithms, average precision fell from
-    .467 to .444 on ASD and from .617 to .615 on SMD.
+    The windows of a series show small changes without logarithms. With logarithms, average
+    precision fell from .467 to .444 on ASD and from .617 to .615 on SMD.
     """
     plan = plan_series(settings, training_set, frame)
     automatic = settings.columns.logarithms == "auto" and bool(feature_map.logarithms)
@@ -207,17 +218,23 @@ def _suited(
 
 
 def _rate(rate: float | None, settings: LearningSettings, frame: Frame) -> float:
-    """Return the given target rate, or that of the settings."""
+    """Return the given target rate; without it, the target rate of the settings."""
     return false_alarm_rate_for(settings.threshold, frame.times) if rate is None else rate
 
 
 def _threshold_alone(fitted: Fitted, rate: float) -> float:
-    """Return the threshold that shows whether a single record is unusual by itself."""
+    """Return the threshold above which a record is unusual without regard to earlier records."""
     return float(np.quantile(fitted.scores, 1 - rate))
 
 
 def plan_for(kind: Kind, training_set: TrainingSet, floors: Floats) -> ScoringPlan:
-    """Return how a kind of detector scores records like these; (F,) floors of their residuals."""
+    """Return the plan by which a kind of detector scores records.
+
+    Args:
+        kind: the kind of detector.
+        training_set: the training set.
+        floors: (F,) least spread of a residual.
+    """
     measured = kind.measured(training_set)
     return ScoringPlan(
         floors=floors, views=measured.views, guards=measured.guards, diagonal=kind.diagonal
@@ -241,10 +258,10 @@ def _at_work(frame: Frame, settings: LearningSettings) -> tuple[Frame, Operation
 def make_training_set(
     frame: Frame, feature_map: FeatureMap, settings: DetectorSettings, seed: int
 ) -> tuple[Frame, TrainingSet]:
-    """Return a frame's records, in the order of time, and their features as a training set.
+    """Return a frame's records in the order of time, and their features as a training set.
 
-    Absent records are left out of both: they are never flagged, so no threshold is for them.
-    Records outside of a configured range are left out, too: they are always flagged.
+    Two groups of records are left out of both results: absent records, because no threshold
+    applies to them, and records outside of a configured range, because they are always flagged.
 
     Raises:
         TrainingError: fewer than `LEAST_RECORDS` records are left.
@@ -285,7 +302,7 @@ def _on_one_scale(
     settings: LearningSettings,
     rate: float,
 ) -> tuple[Fitted, ModeScale | None]:
-    """Put held-out scores (n,) of all modes on one scale, as is done with scores of new records."""
+    """Convert held-out scores (n,) of all modes to one scale, like the scores of new records."""
     if feature_map.mode is None:
         return fitted, None
     codes = feature_map.mode.read(named_columns(held_out.values)).codes
@@ -299,11 +316,12 @@ def _on_one_scale(
 
 
 def _calibrating(training_set: TrainingSet, fitted: Fitted) -> Rows:
-    """Return which held-out scores calibrate the threshold (K,): all, or the newest if data drifts.
+    """Return indices (K,) of the held-out scores that calibrate the threshold.
 
-    Only the newest fold is judged as new records will be, by members that know only older records.
-    If its scores are higher than the rest by more than chance, the rest would give a threshold that
-    is too low.
+    These are all scores; or only the scores of the newest fold, if data drifts. The newest fold is
+    the only fold that is judged like new records: by members that learned from older records alone.
+    If its scores are higher than the older scores by more than chance, a threshold from the older
+    scores would be too low.
     """
     folds = training_set.folds[fitted.rows]
     newest = folds == folds.max()

@@ -1,4 +1,4 @@
-"""One look of a detector at a frame: features are made once, for verdicts and explanations."""
+"""Judging and explaining the records of a frame, with features that are computed only once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -30,19 +30,19 @@ ABSENT_SHARE = 0.5
 """A record with more than this share of its judged cells missing is absent, not unusual."""
 
 PLAINLY = 2.0
-"""Least exceedance of a record that fails a plain check, see `Seen.fails_plain_check`."""
+"""Least exceedance of a record that fails a plain check (see `Seen.fails_plain_check`)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Seen:
-    """The features of a frame's records to be judged. Made by `see`.
+    """The features of the records that are to be judged. Made by `see`.
 
     Attributes:
-        frame: the N records; context rows were read and are left out.
+        frame: the N records to be judged, without context rows.
         cells: the cells of the N records, as they were read.
-        features: (N, F), 0 where missing.
+        features: (N, F) features of the records, 0 where a cell is missing.
         mask: (N, F) True where a feature was observed.
-        in_series: the records compared with the records before them; None without windows.
+        in_series: results of comparing each record with earlier records; None without windows.
     """
 
     frame: Frame
@@ -53,10 +53,11 @@ class Seen:
 
     @property
     def fails_plain_check(self) -> Mask:
-        """Mask (N,) of records that fail a plain check.
+        """Mask (N,) of records that fail at least one plain check.
 
-        A column moved that never did in training, is frozen, or is outside of its range. Or two
-        values stand together that never did, or the mode is not in the training set.
+        A record fails a plain check in each of these cases: a column changed that was constant in
+        the training records; a column is frozen; a value is outside of its column's range; two
+        values occur together that never did in training; or the mode is not in the training set.
         """
         cells = self.cells
         plain = cells.moved.any(axis=1) | cells.frozen.any(axis=1) | cells.outside.any(axis=1)
@@ -66,7 +67,7 @@ class Seen:
         return np.asarray(plain, dtype=bool)
 
     def take(self, rows: Rows | Mask) -> "Seen":
-        """Return the part for the records at these rows."""
+        """Return the features of the records at these rows only."""
         return Seen(
             frame=self.frame.take(rows),
             cells=self.cells.take(rows),
@@ -77,7 +78,7 @@ class Seen:
 
 
 class Parts(NamedTuple):
-    """The parts of a detector that a look uses."""
+    """The parts of a detector that judging and explaining records needs."""
 
     feature_map: FeatureMap
     scorer: Scorer
@@ -87,12 +88,12 @@ class Parts(NamedTuple):
 
 
 def see(parts: Parts, frame: Frame, before: Past | None = None) -> Seen:
-    """Make features of all rows of a frame, and keep the features of the records to be judged.
+    """Compute features of all rows of a frame; return the features of the records to be judged.
 
     Args:
         parts: the parts of the detector.
         frame: the records, in the order of time, with context rows.
-        before: the state after the records before these.
+        before: the state after the earlier records.
 
     Raises:
         FrameError: a judged column or the column of modes is missing, or no judged column can be
@@ -125,7 +126,9 @@ def see(parts: Parts, frame: Frame, before: Past | None = None) -> Seen:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Look:
-    """One look of one detector at a frame, a `Looked`. Made by `Detector.look`.
+    """The result of judging one frame with one detector. Made by `Detector.look`.
+
+    The class implements the protocol `Looked`.
 
     Attributes:
         frame: the N records, without context rows.
@@ -142,11 +145,11 @@ class Look:
     thresholds: Thresholds
 
     def explain(self, rows: Rows, units: Mapping[str, str] | None = None) -> list[Explanation]:
-        """Explain why the records at these rows scored as they did, in original units.
+        """Explain the scores of the records at these rows, in original units.
 
         Args:
-            rows: (K,) indices of the N records.
-            units: column -> unit of numeric columns, for the text: `{"pressure": "bar"}`.
+            rows: (K,) indices of K of the N records.
+            units: column -> unit of a numeric column, for the text: `{"pressure": "bar"}`.
         """
         if not len(rows):
             return []
@@ -156,18 +159,18 @@ class Look:
 
 
 def look(parts: Parts, thresholds: Thresholds, frame: Frame, before: Past | None = None) -> Look:
-    """Look once at records that were fetched together; idle records are not judged.
+    """Judge records that were fetched together; idle records are not judged.
 
     Args:
         parts: the parts of the detector.
         thresholds: the detector's thresholds.
-        frame: the records, in the order of time, with context rows. All are judged if the frame has
-            a stretch of operation for each of them already.
-        before: the state after the records before these.
+        frame: the records, in the order of time, with context rows. If the frame already has a
+            period of operation for each record, all records are judged.
+        before: the state after the earlier records.
 
     Raises:
-        FrameError: a judged column, or a column of modes or of a condition, is missing; or no
-            judged column can be read.
+        FrameError: a judged column, the column of modes or a column of the operating condition is
+            missing; or no judged column can be read.
     """
     chosen = frame.stretches is not None and bool((frame.stretches >= 0).all())
     if parts.operation is None or chosen:
@@ -239,7 +242,7 @@ def explain(
     seen: Seen,
     units: Mapping[str, str] | None = None,
 ) -> list[Explanation]:
-    """Explain why each of a few records scored as it did, in original units."""
+    """Explain the score of each of a few records, in original units."""
     feature_map, scorer, series, *_ = parts
     if series is None or seen.in_series is None:
         least = thresholds.values(seen.frame.entities)
@@ -252,7 +255,7 @@ def explain(
     usual &= ~seen.fails_plain_check
     beside, alone = np.flatnonzero(usual), np.flatnonzero(~usual)
     found: dict[int, Explanation] = {}
-    if beside.size:  # unusual only because of the records before them
+    if beside.size:  # records that are unusual only after the earlier records
         part, in_series = seen.take(beside), seen.in_series.take(beside)
         made_of = in_series.gaps * part.mask
         blamed = scorer.parts(part.features, part.mask, made_of=made_of).errors
@@ -273,14 +276,14 @@ def _explain_alone(
     seen: Seen,
     units: Mapping[str, str] | None,
 ) -> list[Explanation]:
-    """Explain each record by its own cells, without the records before it.
+    """Explain each record by the cells of this record alone, without earlier records.
 
     Args:
         feature_map: the detector's feature map.
         scorer: the detector's scorer.
-        least: (N,) the threshold of each record's score.
+        least: (N,) the threshold for each record's score.
         seen: the N records.
-        units: column -> unit, for numeric columns.
+        units: column -> unit of a numeric column.
     """
     parts = scorer.parts(seen.features, seen.mask)
     found = blame(feature_map, scorer, least, seen.features, seen.mask)

@@ -1,4 +1,4 @@
-"""The context that the records of a source provide for later records."""
+"""State of a source after its earlier records, for judging its next records."""
 
 from dataclasses import dataclass, field
 
@@ -10,13 +10,14 @@ from aemon.detection.series.tails import Tails
 
 @dataclass(frozen=True, kw_only=True)
 class Past:
-    """Context from earlier records for the next records; empty at first.
+    """State after the earlier records of a source, for the next records; empty at first.
 
     Attributes:
-        repeats: numbers that were repeated last.
-        tails: last records of each entity, if windows are judged.
-        counts: last numbers of counters.
-        starts: since when each entity has been working, if that is used.
+        repeats: for each entity, the last number of each column and how often it was repeated.
+        tails: the last records of each entity; empty if windows are not judged.
+        counts: the last number of each counter column.
+        starts: the time since which the operating condition holds for each entity; empty if no
+            settling time is configured.
     """
 
     repeats: Repeats = field(default_factory=Repeats)

@@ -1,23 +1,23 @@
-"""Whether a detector on trial replaces the active detector, by a documented rule."""
+"""The rule that decides whether a detector on trial replaces the active detector."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from math import floor, isfinite, sqrt
 
 LEAST_TRIAL, MOST_TRIAL = 200, 2_000
-"""Default number of records of a trial: 1 / false-alarm rate, within these bounds."""
+"""Bounds of the default number of records of a trial, which is 1 / false-alarm rate."""
 
 FEWEST_DECIDED = 20
-"""Least number of records for the decision of an overdue trial: fewer show nothing."""
+"""Least number of records for a decision on an overdue trial: fewer records show nothing."""
 
 MOST_WORSE = 2.0
-"""Largest validation error of a new detector, as a multiple of the active detector's."""
+"""Largest validation error of a new detector, divided by the active detector's error."""
 
 LEAST_KEPT = 0.5
-"""Least share of the active detector's critical anomalies that a new detector must flag too."""
+"""Share of the active detector's critical anomalies that a new detector must flag at least."""
 
 ALLOWANCE_DEVIATIONS = 3.0
-"""Number of standard deviations above the target rate that chance may flag in a trial."""
+"""Allowance for chance in a trial: standard deviations above the expected number of alarms."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,22 +25,24 @@ class Evidence:
     """Results of a detector on trial and of the active detector.
 
     Attributes:
-        records: number of records that both judged.
-        flagged: flagged by the detector on trial.
-        flagged_by_active: flagged by the active detector.
-        flagged_by_both: flagged by both.
-        critical_by_active: critical anomalies of the active detector.
-        critical_kept: those of them that the detector on trial flagged too.
+        records: number of records that both detectors judged.
+        flagged: number of records that the detector on trial flagged.
+        flagged_by_active: number of records that the active detector flagged.
+        flagged_by_both: number of records that both detectors flagged.
+        critical_by_active: number of critical anomalies of the active detector.
+        critical_kept: number of these critical anomalies that the detector on trial also flagged.
         rate: target rate of the detector on trial, a share of normal records.
         error: validation error of the detector on trial, in spreads.
-        active_error: validation error of the active detector.
-        confirmed: confirmed anomalies that the active detector flags.
-        confirmed_lost: those of them that the detector on trial does not flag.
-        drifted: whether normal data has moved away from the active detector, so that its flags
-            say little.
-        alike: whether both were trained with the same settings; otherwise their errors and
-            critical records belong to other columns, or have another scale.
-        asked_for: whether the detector on trial has other settings or another target rate.
+        active_error: validation error of the active detector, in spreads.
+        confirmed: number of confirmed anomalies that the active detector flags.
+        confirmed_lost: number of these confirmed anomalies that the detector on trial does not
+            flag.
+        drifted: whether normal data has drifted since the active detector was trained; if so, the
+            flags of the active detector are not reliable.
+        alike: whether both detectors were trained with the same settings. If not, their errors and
+            critical anomalies cannot be compared: columns or scales differ.
+        asked_for: whether a person asked for the detector on trial: its settings or its target
+            rate differ from the active detector's.
     """
 
     records: int
@@ -60,12 +62,12 @@ class Evidence:
 
     @property
     def comparable(self) -> bool:
-        """Whether errors and critical anomalies of both detectors can be compared."""
+        """Whether the errors and the critical anomalies of both detectors can be compared."""
         return self.alike and not self.drifted
 
 
 class Ruling(StrEnum):
-    """Outcome of a trial."""
+    """Outcome of a decision on a trial: wait for more records, promote, or reject."""
 
     WAIT = "wait"
     PROMOTE = "promote"
@@ -74,14 +76,14 @@ class Ruling(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
-    """The decision on a trial, with its reason as text."""
+    """A decision on a trial, with the reason for it as text."""
 
     ruling: Ruling
     reason: str
 
 
 def trial_records(rate: float, given: int | None) -> int:
-    """Return the number of records of a trial.
+    """Return the number of records of a trial; by default computed from the false-alarm rate.
 
     >>> trial_records(0.001, None)
     1000
@@ -90,10 +92,10 @@ def trial_records(rate: float, given: int | None) -> int:
 
 
 def least_records(wanted: int, *, overdue: bool, asked_for: bool = False) -> int:
-    """Return the least number of records for the decision of a trial.
+    """Return the least number of records that a decision on a trial needs.
 
-    A detector with other settings was asked for. If its source sends nothing, an overdue trial
-    does not wait for records.
+    If the detector on trial was asked for, by changed settings, an overdue trial does not wait for
+    records: the source may send nothing.
 
     >>> least_records(1000, overdue=True)
     20
@@ -106,9 +108,10 @@ def least_records(wanted: int, *, overdue: bool, asked_for: bool = False) -> int
 
 
 def allowed_alarms(records: int, rate: float) -> int:
-    """Return the most of N normal records that chance may flag: mean and three deviations.
+    """Return the largest number of alarms on N normal records that chance explains.
 
-    The number is binomial.
+    The number of alarms has a binomial distribution. The allowance is its mean plus three standard
+    deviations.
 
     >>> allowed_alarms(1000, 0.001)
     4
@@ -118,22 +121,25 @@ def allowed_alarms(records: int, rate: float) -> int:
 
 
 def decide(evidence: Evidence, wanted: int, *, overdue: bool = False) -> Decision:
-    """Rule on a trial.
+    """Decide on a trial.
 
-    The detector is promoted if all of these conditions hold, else rejected:
+    The decision waits until the trial has enough records. Then the detector on trial is promoted if
+    all of these conditions hold, and rejected otherwise:
 
-    1. Its validation error is a number, and at most twice the active detector's. The comparison is
-       left out if normal data has drifted, because the active detector was validated on other
-       data, and if the settings differ.
-    2. Of the records that the active detector takes for normal, it flags no more than its target
-       rate and chance explain. After drift, it flags no more than the active detector.
-    3. Of the active detector's critical anomalies it flags half or more (left out as in 1).
+    1. Its validation error is a number, and at most twice the active detector's error. The errors
+       are not compared if normal data has drifted, because the active detector was validated on
+       other data, or if the settings of the two detectors differ.
+    2. It flags few of the records that the active detector judged normal: no more than its target
+       rate and chance explain. After drift, all of its flagged records count; it may then flag as
+       many records as the active detector, if that is more.
+    3. It flags at least half of the active detector's critical anomalies. This condition is left
+       out if errors are not compared.
     4. It flags every confirmed anomaly that the active detector flags.
 
     Args:
         evidence: results of both detectors.
         wanted: number of records of the trial.
-        overdue: whether to decide with the records that there are.
+        overdue: whether the trial is overdue, so that fewer records are enough for a decision.
     """
     if evidence.records < least_records(wanted, overdue=overdue, asked_for=evidence.asked_for):
         reason = f"on trial: {evidence.records} of {wanted} records"
@@ -151,9 +157,9 @@ def decide(evidence: Evidence, wanted: int, *, overdue: bool = False) -> Decisio
 
 
 def unfit(why: str) -> Decision:
-    """Reject a detector that cannot judge the records of the active detector.
+    """Reject a detector that cannot judge the records that the active detector judges.
 
-    Its trial would judge no records, and never end.
+    Without this decision the trial would never end, because the detector would judge no records.
     """
     return Decision(ruling=Ruling.REJECT, reason=f"rejected: {why}")
 

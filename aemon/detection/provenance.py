@@ -1,4 +1,4 @@
-"""Provenance of a detector: enough to distinguish two detectors, and to train one again."""
+"""Provenance of a detector: what is needed to distinguish detectors and to repeat a training."""
 
 import hashlib
 from dataclasses import asdict, dataclass
@@ -15,7 +15,7 @@ from aemon.frame import Frame
 
 @dataclass(frozen=True, kw_only=True, eq=True)
 class Provenance:
-    """Origin of a detector: data, settings, versions. Times are aware UTC, hashes SHA-256."""
+    """Origin of a detector: data, settings, versions. Times are in UTC, hashes are SHA-256."""
 
     trained_from: datetime
     trained_until: datetime
@@ -47,26 +47,29 @@ class Provenance:
 
 
 def hash_frame(frame: Frame) -> str:
-    """Return the SHA-256 of records: names, times, entities and every cell."""
+    """Return the SHA-256 of a frame: column names, times, entities and every cell."""
     table = frame.values
     digest = hashlib.sha256("\x1f".join(map(str, table.columns)).encode())
     digest.update(frame.times.astype("datetime64[us]").astype(np.int64).tobytes())
     digest.update("\x1f".join(map(str, frame.entities)).encode())
     for place in range(table.shape[1]):
         column = table.iloc[:, place]
-        if column.dtype == object:  # may hold values that pandas cannot hash, or not in a mixture
+        if column.dtype == object:  # pandas cannot hash some values, or mixtures of types
             column = column.map(_written)
         digest.update(pd.util.hash_pandas_object(column, index=False).to_numpy().tobytes())
     return digest.hexdigest()
 
 
 def _written(value: object) -> str:
-    """Return a cell as text, the same at every reading."""
+    """Return a cell as text; the text of a value is the same each time it is read."""
     return repr(bytes(value) if isinstance(value, memoryview) else value)
 
 
 def versions() -> dict[str, str]:
-    """Return versions of the packages that decide a training's result, without importing torch."""
+    """Return the versions of the packages that influence the result of a training.
+
+    torch is not imported for this.
+    """
     found = {"aemon": aemon.__version__}
     for name in ("torch", "numpy", "pandas"):
         try:

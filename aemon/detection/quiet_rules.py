@@ -1,4 +1,4 @@
-"""Suppression by rules alone: which records above the threshold are stored as suppressed."""
+"""Rules that suppress records above the threshold: calendars, snoozes, directions, least gaps."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, timedelta
@@ -14,16 +14,16 @@ from aemon.frame import Frame, naive_utc
 from aemon.records import Quiet, Snooze
 
 MOST_UNCOUNTED = 0.5
-"""An anomaly does not count if the columns that count have less than this share of the blame."""
+"""An anomaly is suppressed if the columns that count have less than this share of the blame."""
 
 _DAY = timedelta(days=1)
 
 
 def in_maintenance(frame: Frame, calendar: Iterable[Maintenance]) -> Mask:
-    """Return a mask (N,) of records in periods in which anomalies are expected.
+    """Return a mask (N,) of records in maintenance periods, in which anomalies are expected.
 
-    A period includes its first moment and excludes its last. A recurring period keeps its length
-    when clocks change.
+    A period includes its first moment and excludes its last moment. A recurring period keeps its
+    length when daylight saving time begins or ends.
     """
     found = np.zeros(len(frame), dtype=bool)
     for entry in calendar:
@@ -38,7 +38,7 @@ def in_maintenance(frame: Frame, calendar: Iterable[Maintenance]) -> Mask:
 
 
 def in_snooze(frame: Frame, snoozes: Iterable[Snooze]) -> Mask:
-    """Return a mask (N,) of records in periods that a person has snoozed."""
+    """Return a mask (N,) of records in periods for which a person has snoozed anomalies."""
     found = np.zeros(len(frame), dtype=bool)
     for snooze in snoozes:
         within = _between(frame.times, naive_utc(snooze.since), naive_utc(snooze.until))
@@ -47,11 +47,12 @@ def in_snooze(frame: Frame, snoozes: Iterable[Snooze]) -> Mask:
 
 
 def uncounted(contributions: Sequence[Contribution], settings: QuietSettings) -> Quiet | None:
-    """Return why an anomaly does not count, by the columns to blame; None if it counts.
+    """Return the reason why an anomaly is suppressed by the columns to blame; None if it counts.
 
-    A numeric column counts if it deviates in its configured direction, and by its least gap, where
-    these are configured. All other columns count. If too little of the blame is left, the anomaly
-    does not count.
+    A numeric column with a configured direction counts only if it deviates in this direction. A
+    numeric column with a configured least gap counts only if its gap is at least as large. All
+    other columns count. The anomaly is suppressed if the columns that count have less than
+    `MOST_UNCOUNTED` of the blame.
     """
     if not settings.directions and not settings.least_gaps:
         return None
@@ -63,7 +64,7 @@ def uncounted(contributions: Sequence[Contribution], settings: QuietSettings) ->
 
 
 def records_before(times: Times, at: np.datetime64, window: timedelta) -> int:
-    """Return how many of K records lie in the window that ends at a time, inclusive."""
+    """Return how many of K records lie in the window that ends at `at`; `at` is included."""
     return int(((times > at - np.timedelta64(window)) & (times <= at)).sum())
 
 
@@ -80,7 +81,7 @@ def _is_large(part: Contribution, settings: QuietSettings) -> bool:
 
 
 def _gap(part: Contribution) -> float | None:
-    """Return observed - expected of a numeric column, in its own units; None of other columns."""
+    """Return observed minus expected value, in the column's units; None if it is not numeric."""
     observed, expected = part.observed, part.reconstructed
     if isinstance(observed, bool) or not isinstance(observed, int | float):
         return None
@@ -99,7 +100,7 @@ def _recurring(times: Times, cron: Cron, lasts: timedelta, zone: ZoneInfo) -> Ma
     if not len(times):
         return np.zeros(0, dtype=bool)
     known = np.unique(times)
-    # Moments are searched only near records, not between an old record and the others.
+    # Moments are searched near records only; long times without records are skipped.
     splits = np.flatnonzero(np.diff(known) > np.timedelta64(lasts + _DAY)) + 1
     begins = [
         naive_utc(moment)

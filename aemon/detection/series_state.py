@@ -1,4 +1,4 @@
-"""A series view as plain arrays and JSON, and back."""
+"""Conversion of a series view to plain arrays and JSON, and back."""
 
 from dataclasses import asdict
 
@@ -21,7 +21,7 @@ _LEVELS = "series.levels"
 
 
 def series_state(series: SeriesView | None) -> tuple[Arrays, Metadata]:
-    """Return arrays and JSON of a series view; empty without one."""
+    """Return arrays and JSON of a series view; both are empty without a series view."""
     if series is None:
         return {}, {}
     arrays: Arrays = {
@@ -60,7 +60,10 @@ def series_state(series: SeriesView | None) -> tuple[Arrays, Metadata]:
 def series_from(
     arrays: Arrays, metadata: Metadata | None, feature_map: FeatureMap
 ) -> SeriesView | None:
-    """Return the inverse of `series_state`, for the feature map of the same training."""
+    """Return the series view that `series_state` converted; None without metadata.
+
+    The feature map must come from the same training.
+    """
     if not metadata:
         return None
     weights = feature_map.weights

@@ -1,4 +1,4 @@
-"""Similar episodes: the same columns, deviating in the same directions."""
+"""Search for similar episodes: the same columns deviate in the same directions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,21 +8,28 @@ from aemon.detection.judgement import Contribution, Value
 from aemon.records import similar_episode_text
 
 Pattern = Mapping[str, float]
-"""Column -> sum over anomalies of its shares of the blame; negative below the expectation."""
+"""Column -> sum of its shares of the blame over all anomalies of an episode.
+
+The share of a value below the expected value is negative.
+"""
 
 ALIKE = 0.9
-"""Episodes of this likeness or more show the same fault. Measured (a test repeats it): of 450 pairs
-of one fault at several strengths nine in ten are more alike. Of pairs of different faults it is one
-in fifty, nearly all of them a stuck sensor against an offset of that sensor. The codes of the peaks do
-not help: they depend on the load at the fault, so that only one in ten would be found again."""
+"""Two episodes with this likeness or more show the same fault.
+
+A test repeats the measurement. Of 450 pairs of episodes of the same fault at several strengths,
+nine in ten exceed this likeness. Of the pairs of different faults, one in fifty exceeds it; nearly
+all of these pairs are a stuck sensor and an offset of the same sensor. A comparison by the codes of
+the peak records does not help: codes depend on the load during the fault, and only one fault in ten
+would be found again.
+"""
 
 NEARLY = 0.02
-"""Episodes whose likenesses differ by less are equally alike; a labelled episode is preferred."""
+"""If the likenesses of two earlier episodes differ by less, a labelled episode is preferred."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Earlier:
-    """An earlier episode, for comparison."""
+    """An earlier episode that a new episode is compared with."""
 
     id: int
     pattern: Pattern
@@ -31,7 +38,7 @@ class Earlier:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Like:
-    """The earlier episode that a new episode looks like; `likeness` is 1 for the same pattern."""
+    """An earlier episode that is similar to a new episode; `likeness` is 1 for equal patterns."""
 
     id: int
     label: str
@@ -42,7 +49,7 @@ class Like:
 
 
 def signed_shares(contributions: Sequence[Contribution]) -> dict[str, float]:
-    """Return a record's shares of the blame by column, negative for numbers below expectation."""
+    """Return column -> share of the blame, negative if a number is below its expected value."""
     return {
         part.column: -part.share if _is_below(part.observed, part.reconstructed) else part.share
         for part in contributions
@@ -50,7 +57,9 @@ def signed_shares(contributions: Sequence[Contribution]) -> dict[str, float]:
 
 
 def likeness(one: Pattern, other: Pattern) -> float:
-    """Return the cosine of two patterns: 1 if equal, -1 if opposite, 0 with nothing in common.
+    """Return the cosine of the angle between two patterns.
+
+    The cosine is 1 for equal patterns, -1 for opposite patterns, and 0 without a common column.
 
     >>> likeness({"flow": -3.0, "pressure": -4.0}, {"flow": -6.0, "pressure": -8.0})
     1.0
@@ -61,7 +70,9 @@ def likeness(one: Pattern, other: Pattern) -> float:
 
 
 def most_like(pattern: Pattern, earlier: Sequence[Earlier]) -> Like | None:
-    """Return the earlier episode with the same pattern; the newest if there are several.
+    """Return the earlier episode that is most similar to a new episode; None if none is similar.
+
+    Of several equally similar episodes, a labelled episode is preferred, then the newest episode.
 
     Args:
         pattern: pattern of the new episode.

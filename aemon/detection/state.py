@@ -1,4 +1,7 @@
-"""A detector's parts as plain arrays and JSON, and back: nothing in them can carry code."""
+"""Conversion of a detector's parts to plain arrays and JSON, and back.
+
+Arrays and JSON cannot contain code, so it is safe to load a detector.
+"""
 
 import hashlib
 import json
@@ -59,7 +62,7 @@ def feature_map_state(feature_map: FeatureMap) -> tuple[Arrays, Metadata]:
 
 
 def _optional(feature_map: FeatureMap) -> Metadata:
-    """Return the parts that feature maps of older versions do not have, if not empty."""
+    """Return JSON of the non-empty parts that feature maps of older versions do not have."""
     found: Metadata = {
         "angles": [list(angle) for angle in feature_map.angles],
         "readings": {name: one.as_json() for name, one in feature_map.readings.items()},
@@ -78,7 +81,10 @@ def _optional(feature_map: FeatureMap) -> Metadata:
 
 
 def feature_map_from(arrays: Arrays, metadata: Metadata) -> FeatureMap:
-    """Return the inverse of `feature_map_state`; old maps without ranges become unbounded."""
+    """Return the feature map that `feature_map_state` converted.
+
+    Feature maps of older versions have no ranges; their columns become unbounded.
+    """
     unbounded = np.full(len(arrays["features.means"]), np.inf)
     return FeatureMap(
         columns=tuple(ColumnReport(**report) for report in metadata["columns"]),
@@ -113,7 +119,10 @@ def feature_map_from(arrays: Arrays, metadata: Metadata) -> FeatureMap:
 
 
 def hash_feature_map(feature_map: FeatureMap) -> str:
-    """Return the SHA-256 of everything that makes features, compatible with older versions."""
+    """Return the SHA-256 of everything that features depend on.
+
+    For a feature map of an older version, the hash is the same as in that version.
+    """
     arrays, metadata = feature_map_state(feature_map)
     for left_out in ("constants", "decimals", "firsts", "limits", "pairs", "ranges", "units"):
         metadata.pop(left_out, None)
@@ -152,7 +161,10 @@ def scorer_state(scorer: Scorer) -> tuple[Arrays, Metadata]:
 
 
 def scorer_from(arrays: Arrays, metadata: Metadata, feature_map: FeatureMap) -> Scorer:
-    """Return the inverse of `scorer_state`, for the feature map of the same training."""
+    """Return the scorer that `scorer_state` converted.
+
+    The feature map must come from the same training.
+    """
     layers = range(len(metadata["activations"]))
     plain = metadata.get("plain_outputs", False)
     return Scorer(
@@ -181,7 +193,7 @@ def scorer_from(arrays: Arrays, metadata: Metadata, feature_map: FeatureMap) -> 
 
 
 def _relations(arrays: Arrays) -> Relations | None:
-    """Return the relations of a scorer; None if it has none, as in old detectors."""
+    """Return the relations of a scorer; None if the detector, like old detectors, has none."""
     if "relations.points" not in arrays:
         return None
     return Relations(
@@ -203,7 +215,10 @@ def threshold_state(threshold: Threshold) -> tuple[Arrays, Metadata]:
 
 
 def threshold_from(arrays: Arrays, metadata: Metadata) -> Threshold:
-    """Return the inverse of `threshold_state`; old detectors get a critical threshold here."""
+    """Return the threshold that `threshold_state` converted.
+
+    Old detectors have no critical threshold; this function adds a critical threshold.
+    """
     numbers = {name: metadata[name] for name in _THRESHOLD_NUMBERS if name in metadata}
     kept, tail = arrays["threshold.kept"], Tail(**metadata["tail"])
     if "critical_value" not in numbers:
@@ -216,7 +231,7 @@ def threshold_from(arrays: Arrays, metadata: Metadata) -> Threshold:
 
 
 def thresholds_state(thresholds: Thresholds) -> tuple[Arrays, Metadata]:
-    """Return arrays and JSON of all thresholds; the entities' scores are joined."""
+    """Return arrays and JSON of all thresholds; the scores of all entities are in one array."""
     arrays, metadata = threshold_state(thresholds.pooled)
     own = [(name, *threshold_state(threshold)) for name, threshold in thresholds.own.items()]
     for name in tuple(arrays) if own else ():
@@ -229,7 +244,10 @@ def thresholds_state(thresholds: Thresholds) -> tuple[Arrays, Metadata]:
 
 
 def thresholds_from(arrays: Arrays, metadata: Metadata) -> Thresholds:
-    """Return the inverse of `thresholds_state`; old detectors have one threshold for all."""
+    """Return the thresholds that `thresholds_state` converted.
+
+    Old detectors have a single threshold for the records of all entities.
+    """
     own: dict[str, Threshold] = {}
     start = 0
     for name, size, threshold in metadata.get("own", ()):

@@ -1,4 +1,4 @@
-"""Records without times and keys: a table of values alone, for the Python interface."""
+"""Records without times and keys: for the Python interface, a table of values is enough."""
 
 import numpy as np
 import pandas as pd
@@ -6,11 +6,11 @@ import pandas as pd
 from aemon.frame import Frame
 
 Records = Frame | pd.DataFrame
-"""Records for judging, or their values alone."""
+"""Records as a frame, or as a table that has only the values of the records."""
 
 
 def as_frame(records: Records) -> Frame:
-    """Return records as a frame; records of a table are a second apart, in their order."""
+    """Return records as a frame; the rows of a table get event times one second apart."""
     if isinstance(records, Frame):
         return records
     count = len(records)
@@ -23,5 +23,5 @@ def as_frame(records: Records) -> Frame:
 
 
 def like(records: Records, made: pd.DataFrame) -> pd.DataFrame:
-    """Return a result (N rows) with the index of the table of its records."""
+    """Return a result table (N rows) with the index of the table that the records come from."""
     return made.set_axis(records.index) if isinstance(records, pd.DataFrame) else made

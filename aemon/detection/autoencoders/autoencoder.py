@@ -1,4 +1,4 @@
-"""The autoencoder: the layers of all members at once, in NumPy; the result of every kind."""
+"""The autoencoder that every kind of detector trains: the layers of all members, in NumPy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,25 +12,26 @@ from aemon.detection.features.outputs import Outputs
 Activation = Literal["linear", "silu", "tanh", "sigmoid"]
 
 DRAWS = 8
-"""Number of codes drawn for each record if the code is a distribution. The normal numbers are
-always the same, so a score depends neither on the time of judging nor on the other records."""
+"""Number of codes drawn for each record if the code is a distribution. The random numbers are the
+same for every record, so a score depends neither on the time of judging nor on other records."""
 
 MOST_LOG_VARIANCE = 10.0
-"""Bound of the absolute log variance of a code, here as in training."""
+"""Bound of the absolute log variance of a code, in judging and in training."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Autoencoder:
-    """M autoencoders of one shape, trained side by side, with L layers; the first are the encoder.
+    """M autoencoders of the same shape, trained together; each has L layers, the encoder's first.
 
     Attributes:
         weights: L layers (M, in, out), float32.
         biases: L layers (M, 1, out), float32.
-        activations: activations of the L layers.
-        encoder_layers: number of layers of the encoder; its output is the code.
+        activations: activation functions of the L layers.
+        encoder_layers: number of layers of the encoder; the output of the last of them is the code.
         outputs: conversion of the last layer's numbers to features.
-        spread: log variance of a variational code: weights (M, in, C) and biases (M, 1, C) beside
-            the encoder's last layer, which then gives the mean of the code.
+        spread: weights (M, in, C) and biases (M, 1, C) of an additional layer, which computes the
+            log variance of a variational code. The encoder's last layer then computes the mean of
+            the code. None if the code is not a distribution.
     """
 
     weights: tuple[Floats, ...]
@@ -51,7 +52,7 @@ class Autoencoder:
         return int(self.weights[self.encoder_layers - 1].shape[2])
 
     def member(self, m: int) -> "Autoencoder":
-        """Return the m-th autoencoder alone."""
+        """Return an autoencoder that has the m-th member only."""
         return Autoencoder(
             weights=tuple(w[m : m + 1] for w in self.weights),
             biases=tuple(b[m : m + 1] for b in self.biases),
@@ -62,11 +63,14 @@ class Autoencoder:
         )
 
     def encode(self, X: Floats) -> Floats:  # noqa: N803 -- X (N, F), as in the literature
-        """Return the code (M, N, C), or its mean, of features X, (N, F) or (M, N, F)."""
+        """Return the code (M, N, C) of features X, which are (N, F) or (M, N, F).
+
+        If the code is a distribution, its mean is returned.
+        """
         return self._through(X, 0, self.encoder_layers)
 
     def deviations(self, X: Floats) -> Floats:  # noqa: N803
-        """Return standard deviations (M, N, C) of a variational code; 0 for other codes."""
+        """Return the standard deviations (M, N, C) of a variational code; 0 for any other code."""
         inner = self._through(X, 0, self.encoder_layers - 1)
         if self.spread is None:
             return np.zeros((self.members, X.shape[-2], self.code_size), dtype=np.float32)
@@ -80,9 +84,10 @@ class Autoencoder:
         return self.outputs(self._through(code, self.encoder_layers, len(self.weights)))
 
     def __call__(self, X: Floats) -> Floats:  # noqa: N803
-        """Return reconstructions (D, N, F) of features X, (N, F) or (M, N, F).
+        """Return reconstructions (D, N, F) of features X, which are (N, F) or (M, N, F).
 
-        D is M, or M times `DRAWS` if the code is a distribution: each draw of the code is decoded.
+        D is M for a code without a distribution. If the code is a distribution, D is M times
+        `DRAWS`, because every drawn code is decoded.
         """
         code = self.encode(X)
         if self.spread is None:
@@ -101,14 +106,14 @@ class Autoencoder:
 
 
 def silu(x: Floats) -> Floats:
-    """Return SiLU, x * sigmoid(x) (Elfwing et al. 2018), in the form that cannot overflow."""
+    """Return SiLU, x * sigmoid(x) (Elfwing et al. 2018), by a formula that cannot overflow."""
     gate = sigmoid(x)
     gate *= x
     return gate
 
 
 def sigmoid(x: Floats) -> Floats:
-    """Return 1 / (1 + exp(-x)), in the form that cannot overflow."""
+    """Return 1 / (1 + exp(-x)), by a formula that cannot overflow."""
     gate: Floats = np.tanh(np.float32(0.5) * x)
     gate += 1
     gate *= 0.5

@@ -1,4 +1,4 @@
-"""Training in closed form, in NumPy: for kinds whose weights are the solution of an equation."""
+"""Training in closed form, in NumPy: an equation gives the weights, without gradient descent."""
 
 from collections.abc import Callable
 
@@ -11,22 +11,22 @@ from aemon.detection.autoencoders.training_set import TrainingSet
 Solve = Callable[[Values, int], Autoencoder]
 
 FILL_ROUNDS = 8
-"""Number of times that missing cells are filled with their reconstruction before a new solution."""
+"""Number of times that missing cells are filled with reconstructions and the equation is solved."""
 
 
 def learn_members(
     training_set: TrainingSet, solve: Solve, progress: Callable[[float], None] | None = None
 ) -> Autoencoder:
-    """Return M autoencoders, each solved from the records outside its own fold.
+    """Return M autoencoders, each computed in closed form from the records outside its own fold.
 
-    Missing cells start as 0, the mean of their feature. Then filling and solving take turns. So
-    each turn of least squares lowers the error of the observed cells alone (Kiers 1997, by
-    majorization).
+    Missing cells start as 0, the mean of their feature. Then two steps are repeated: the equation
+    is solved, and missing cells are filled with their reconstruction. Each repetition of least
+    squares lowers the error of the observed cells (Kiers 1997, by majorization).
 
     Args:
         training_set: the training set.
-        solve: (X (n, F) without gaps, m) -> the m-th autoencoder, alone.
-        progress: called with the share of the members that are done.
+        solve: (X (n, F) without missing cells, m) -> an autoencoder with the m-th member only.
+        progress: called with the share of the members that are finished.
     """
     members: list[Autoencoder] = []
     for m, rows in enumerate(training_set.pools):
@@ -42,7 +42,7 @@ def learn_members(
 
 
 def stack(members: list[Autoencoder]) -> Autoencoder:
-    """Return one autoencoder with these autoencoders of one shape as members."""
+    """Return one autoencoder that has all these autoencoders of the same shape as members."""
     first = members[0]
     layers = range(len(first.weights))
     return Autoencoder(
@@ -55,6 +55,9 @@ def stack(members: list[Autoencoder]) -> Autoencoder:
 
 
 def as_layer(matrix: Values) -> Floats:
-    """Return a matrix as weights (1, in, out) or biases (1, 1, out) of a single member's layer."""
+    """Return a matrix as weights (1, in, out), or a vector as biases (1, 1, out), of one layer.
+
+    The layer belongs to an autoencoder with a single member.
+    """
     layer: Floats = np.atleast_2d(matrix)[None].astype(np.float32)
     return layer

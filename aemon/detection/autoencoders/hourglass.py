@@ -1,4 +1,4 @@
-"""Training of a symmetric hourglass, shared by the kinds with configured activations."""
+"""Training of a symmetric autoencoder (hourglass), for all kinds with configured activations."""
 
 from aemon.config.detector_settings import DetectorSettings
 from aemon.detection.autoencoders.autoencoder import Autoencoder
@@ -16,7 +16,11 @@ def train_hourglass(
     seed: int,
     progress: Progress,
 ) -> Autoencoder:
-    """Train with configured activations in hidden layers, and a linear code and output."""
+    """Train a symmetric autoencoder by gradient descent.
+
+    Hidden layers have the configured activation. The layers of the code and of the output are
+    linear.
+    """
     from aemon.detection.autoencoders.training import train_autoencoder
 
     plan = make_plan(shape, len(training_set), settings, chosen)

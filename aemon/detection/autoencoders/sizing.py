@@ -1,4 +1,7 @@
-"""Sizing: width, depth and training steps of an autoencoder, chosen from the records."""
+"""Choice of an autoencoder's width, depth and training steps, by numbers of features and records.
+
+Configured values take precedence.
+"""
 
 from dataclasses import dataclass
 from math import ceil
@@ -15,24 +18,24 @@ HIDDEN_FACTOR = 3
 (docs/decisions.md, "Tabular detection")."""
 
 MOST_HIDDEN, LEAST_HIDDEN = 512, 128
-"""Widest hidden layer that is chosen, and the least width that narrowing leaves. Wider layers take
-longer to train than they gain."""
+"""Largest default width of a hidden layer, and the least width to which `MOST_WEIGHTS` reduces it.
+Wider layers take longer to train, with little gain."""
 
 MOST_WEIGHTS = 512 * 512
-"""Most weights between the features and the first hidden layer: with 1,500 columns, the layer has
-175 units. (With as many units as features, training on 800 records took 190 s instead of 39, on the
-same busy core.)"""
+"""Largest number of weights between the features and the first hidden layer. With 1,500 columns,
+the layer has 175 units. (With as many units as features, training on 800 records took 190 s instead
+of 39 s on the same busy core.)"""
 
 PASSES = 3
 """Least number of times that training reads each record, if no steps are configured."""
 
 MOST_STEPS = 3_000
-"""Most steps that are chosen."""
+"""Largest number of training steps that is chosen without a configured number."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shape:
-    """Widths of the layers of a symmetric hourglass: features, hidden layers, code, and back."""
+    """Widths of the layers of a symmetric autoencoder: features, hidden layers, code, and back."""
 
     features: int
     hidden: tuple[int, ...]
@@ -40,7 +43,7 @@ class Shape:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Widths from features to features."""
+        """Widths of all layers in order, from the input features to the output features."""
         return (self.features, *self.hidden, self.code, *reversed(self.hidden), self.features)
 
     @property
@@ -58,18 +61,18 @@ def choose_shape(
     code: int | None = None,
     regularised: bool = False,
 ) -> Shape:
-    """Choose the widths for F features, of which `width` vary independently and are judged.
+    """Choose the widths of the layers for F features.
 
-    A single feature has a code of width 0: its reconstruction is a constant, and its error is the
-    distance from the middle.
+    For a single feature, the code has width 0. The reconstruction is then a constant, and the error
+    is the distance from the middle.
 
     Args:
         features: number of features, F.
-        settings: configured sizes take precedence over chosen sizes.
-        width: number of independent features; by default F.
-        hidden: the kind's own choice of hidden layers, outermost first; () for no hidden layers.
-        code: the kind's own choice of code.
-        regularised: whether something besides the code's width prevents a copy of the input.
+        settings: configured sizes, which take precedence over chosen sizes.
+        width: number of features that vary independently and are judged; by default F.
+        hidden: hidden layers that the kind prefers, outermost first; () for no hidden layers.
+        code: width of the code that the kind prefers.
+        regularised: whether the training prevents a copy of the input even if the code is wide.
 
     Raises:
         TrainingError: the code would be as wide as the input, so nothing would be learned; or
@@ -105,13 +108,17 @@ def choose_shape(
 
 
 def widened(features: int, factor: int) -> int:
-    """Return `factor` times F features as a layer's width, bounded by the time of training."""
+    """Return a layer's width: `factor` times F features, bounded to limit the training time."""
     most = max(min(MOST_HIDDEN, MOST_WEIGHTS // max(features, 1)), LEAST_HIDDEN)
     return min(factor * features, most)
 
 
 def choose_steps(records: int, settings: DetectorSettings, least: int) -> int:
-    """Return the training steps for N records: at least the kind's, and `PASSES` over records."""
+    """Return the number of training steps for N records.
+
+    Without a configured number, these are at least the steps that the kind needs, and enough steps
+    to read each record `PASSES` times, but at most `MOST_STEPS`.
+    """
     if settings.steps is not None:
         return settings.steps
     passes = ceil(PASSES * records / settings.batch_records)

@@ -35,26 +35,26 @@ def train_autoencoder(
     start: Autoencoder | None = None,
     progress: Progress = None,
 ) -> Autoencoder:
-    """Train M autoencoders at once, each on the records outside its own fold.
+    """Train M autoencoders together, each on the records outside its own fold.
 
     The same training set, plan and seed give the same weights, bit for bit, on the same machine
     with the same torch.
 
     Args:
         training_set: the training set.
-        plan: sizes and training of the autoencoder.
+        plan: sizes of the autoencoder and settings of its training.
         seed: seed of the initial weights, the choice of records and the noise.
-        start: initial weights, in place of random weights.
-        progress: called from time to time with the share of the steps that are done.
+        start: initial weights; by default the initial weights are random.
+        progress: called from time to time with the share of the steps that are finished.
 
     Raises:
-        ValueError: the initial weights have other shapes than the plan.
+        ValueError: the initial weights do not have the shapes of the plan.
     """
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # a busy neighbour makes two threads 10-20 times slower than one
+    torch.set_num_threads(1)  # on a busy machine, two threads were 10-20 times slower than one
     torch.set_flush_denormal(
         True
-    )  # numbers below 1e-38 took half the time with many inactive units
+    )  # with many inactive units, numbers below 1e-38 took half of the time
     try:
         return _Training(training_set, plan, seed, start).run(progress)
     finally:
@@ -80,11 +80,11 @@ class _Training:
         members = training_set.members
         parameters = self._initial() if self.start is None else self._given(self.start)
         optimizer = _optimizer(plan, parameters)
-        features = torch.tensor(training_set.features)  # copies: frames may be read-only
+        features = torch.tensor(training_set.features)  # copied: frames may be read-only
         weighted = torch.tensor(training_set.mask * training_set.weights)
-        corruptible = torch.tensor(training_set.weights > 0)  # context stays as it is
+        corruptible = torch.tensor(training_set.weights > 0)  # features of the context get no noise
         pools = torch.tensor(training_set.pools)  # (M, n)
-        if features.ndim > weighted.ndim:  # each member's own features, in sequence
+        if features.ndim > weighted.ndim:  # each member has its own features
             pools += len(training_set) * torch.arange(members)[:, None]
             features, weighted = features.flatten(0, 1), weighted.repeat(members, 1)
         batch = min(plan.batch_records, pools.shape[1])
@@ -102,7 +102,7 @@ class _Training:
             error = outputs.error(raw, X, W)  # (M,)
             loss = error.sum()
             if plan.divergence is not None:
-                # twice the nats for a feature, for a normal residual with the error as variance
+                # twice the nats of a feature; its residual is normal, with the error as variance
                 loss = loss + plan.divergence * 2 / features_weight * (error.detach() * nats).sum()
             if plan.sparsity is not None:
                 loss = loss + _sparsity_loss(code, plan.sparsity)
@@ -139,7 +139,10 @@ class _Training:
         X: torch.Tensor,  # noqa: N803 -- (M, B, F)
         parameters: Parameters,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return the last layer (M, B, F), code (M, B, C), its mean divergence (M,) in nats."""
+        """Return the last layer (M, B, F), the code (M, B, C), and the code's divergence (M,).
+
+        The divergence is the mean over the records, in nats.
+        """
         plan, values, code = self.plan, X, X
         nats = torch.zeros(())
         for layer in range(plan.layers):
@@ -152,7 +155,7 @@ class _Training:
         return values, code, nats
 
     def _drawn(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Draw codes from N(mean, e^log_variance); return also their divergence from N(0, 1).
+        """Draw codes from N(mean, e^log_variance); also return their divergence from N(0, 1).
 
         The draw is mean + deviation * noise (Kingma & Welling 2014, section 2.4). The divergence
         is -1/2 sum(1 + log s^2 - m^2 - s^2) (appendix B), in nats, the mean over records (M,).
@@ -164,7 +167,7 @@ class _Training:
         return mean + noise * (0.5 * log_variance).exp(), nats
 
     def _shapes(self) -> list[tuple[int, int, int]]:
-        """Return the parameters' shapes: weights (M, in, out), biases (M, 1, out) by turns."""
+        """Return the shapes of weights (M, in, out) and biases (M, 1, out), layer by layer."""
         plan, shapes = self.plan, []
         for layer, (rows, columns) in enumerate(zip(plan.widths, plan.widths[1:], strict=False)):
             doubled = plan.variational and layer == plan.encoder_layers - 1
@@ -176,7 +179,7 @@ class _Training:
         return shapes
 
     def _initial(self) -> Parameters:
-        """Draw parameters uniformly within 1 / sqrt(in), as torch.nn.Linear does."""
+        """Draw initial parameters uniformly within 1 / sqrt(in), like torch.nn.Linear."""
         shapes = self._shapes()
         bounds = [max(rows, 1) ** -0.5 for _, rows, _ in shapes[::2] for _ in range(2)]
         return [
@@ -220,8 +223,8 @@ class _Training:
 class _Outputs:
     """Loss of `Outputs` in torch: the mean over features of twice the negative log-likelihood.
 
-    Squared error for numbers (a normal distribution of spread 1), binary cross-entropy for
-    booleans, cross-entropy for categories; each feature counts by its weight.
+    The loss is the squared error for numbers (a normal distribution of spread 1), the binary
+    cross-entropy for booleans, and the cross-entropy for categories. Each feature is weighted.
     """
 
     def __init__(self, outputs: Outputs) -> None:
@@ -234,7 +237,7 @@ class _Outputs:
         self.numbers = None if outputs.plain else torch.nonzero(numbers).flatten()
 
     def error(self, raw: torch.Tensor, X: torch.Tensor, W: torch.Tensor) -> torch.Tensor:  # noqa: N803
-        """Return the weighted error of each member (M,), of the last layer's numbers (M, B, F)."""
+        """Return the weighted error (M,) of each member for numbers (M, B, F) of the last layer."""
         if self.numbers is None:
             total = (W * (raw - X) ** 2).sum(dim=(1, 2))
             return total / W.sum(dim=(1, 2)).clamp_min(TINY)
@@ -256,7 +259,10 @@ class _Outputs:
 
 
 def _layer(parameters: Parameters, layer: int, plan: Plan) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return weight and bias of a layer; a tied decoder uses the weight of its mirrored layer."""
+    """Return weight and bias of a layer.
+
+    A layer of a tied decoder uses the transposed weight of the matching layer of the encoder.
+    """
     mirror = plan.layers - 1 - layer
     weight = parameters[2 * layer]
     if plan.tied and layer > mirror:
@@ -271,7 +277,10 @@ def _optimizer(plan: Plan, parameters: Parameters) -> torch.optim.Optimizer:
 
 
 def _sparsity_loss(code: torch.Tensor, sparsity: Sparsity) -> torch.Tensor:
-    """Return the penalty of all members; the target's entropy, a constant, is left out of KL."""
+    """Return the penalty of all members; the KL divergence is computed up to a constant.
+
+    The constant is the entropy of the target.
+    """
     if sparsity.norm == "l1":
         return sparsity.weight * code.abs().mean(dim=(1, 2)).sum()
     activity = code.mean(dim=1)  # (M, C)
@@ -281,7 +290,10 @@ def _sparsity_loss(code: torch.Tensor, sparsity: Sparsity) -> torch.Tensor:
 
 
 def _schedule(step: int, steps: int) -> float:
-    """Return the learning rate at a step, as a share of its peak: cosine up, cosine down to 0."""
+    """Return the learning rate at a step, as a share of the peak learning rate.
+
+    The rate rises to the peak along a cosine, and falls to 0 along a cosine.
+    """
     done = step / steps
     if done < WARM_UP:
         return FIRST_RATE + (1 - FIRST_RATE) * (1 - cos(pi * done / WARM_UP)) / 2

@@ -1,4 +1,4 @@
-"""Plans for training by gradient descent: what a kind passes to `training`."""
+"""Plans for training by gradient descent: a kind makes a plan, `training` carries it out."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,11 +10,12 @@ from aemon.detection.autoencoders.sizing import Shape, choose_steps
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sparsity:
-    """Penalty for an active code, beside the error.
+    """Penalty for an active code, added to the error in training.
 
-    `kl`: weight times the mean over the code's units of KL(target || mean activation), both as
-    Bernoulli rates; for activations from 0 to 1. (Ng 2011, CS294A lecture notes, section 3.)
-    `l1`: weight times the mean absolute activation.
+    With norm `kl`, the penalty is the weight times the mean over the code's units of
+    KL(target || mean activation). Target and mean activation are Bernoulli rates, so activations
+    must be from 0 to 1 (Ng 2011, CS294A lecture notes, section 3).
+    With norm `l1`, the penalty is the weight times the mean absolute activation.
     """
 
     norm: Literal["kl", "l1"]
@@ -24,24 +25,27 @@ class Sparsity:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Sizes and training of an autoencoder.
+    """Sizes of an autoencoder and settings of its training.
 
     Attributes:
-        widths: widths of features, inner layers, and features again.
-        activations: activation of each layer, so one fewer than `widths`.
+        widths: widths of the input features, the inner layers and the output features.
+        activations: activation function of each layer: one item fewer than `widths`.
         encoder_layers: number of layers of the encoder.
         steps: number of steps of the optimizer.
-        batch_records: records in a step, for each member.
-        learning_rate: its peak with `adam`, its constant value with `momentum`.
-        optimizer: Adam (Kingma & Ba 2015, algorithm 1) on a one-cycle schedule, or gradient
-            descent with momentum (Rumelhart, Hinton & Williams 1986, equation 9).
-        momentum: share of the last step that is added again; for `momentum` alone.
-        noise: largest Gaussian noise on inputs, in spreads; each record draws its level below it.
-        masking: largest share of cells set to 0; each record draws its share below it.
-        tied: whether the decoder's weights are the encoder's, transposed.
+        batch_records: number of records in one step, for each member.
+        learning_rate: peak of the learning rate with `adam`, constant learning rate with
+            `momentum`.
+        optimizer: `adam`, Adam (Kingma & Ba 2015, algorithm 1) on a one-cycle schedule; or
+            `momentum`, gradient descent (Rumelhart, Hinton & Williams 1986, equation 9).
+        momentum: share of the last step that is added to a step; only for `momentum`.
+        noise: largest standard deviation of Gaussian noise on inputs, in spreads. For each record,
+            a standard deviation up to this bound is drawn.
+        masking: largest share of cells that are set to 0. For each record, a share up to this bound
+            is drawn.
+        tied: whether the decoder uses the transposed weights of the encoder.
         sparsity: penalty on the code.
-        divergence: if given, the code is a distribution, and this is the weight of its divergence
-            from N(0, 1) beside the error.
+        divergence: weight of the code's divergence from N(0, 1), which is added to the error; the
+            code is then a distribution. None if the code is not a distribution.
     """
 
     widths: tuple[int, ...]
@@ -76,11 +80,12 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choices:
-    """A kind's own choices for training, with the meanings of `Plan`.
+    """Choices of a kind for its training; most attributes are described in `Plan`.
 
     Attributes:
-        least_steps: least number of steps of the optimizer, also for few records.
-        activations: None for configured activations, with a linear code and output.
+        least_steps: least number of steps of the optimizer, even if there are few records.
+        activations: activation functions of the layers; None for configured activations in hidden
+            layers, and linear layers for code and output.
     """
 
     least_steps: int

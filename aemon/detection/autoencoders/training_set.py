@@ -11,30 +11,32 @@ from aemon.detection.arrays import Floats, Mask, Rows
 from aemon.detection.features.outputs import Outputs
 
 LAST_SHARE = 0.2
-"""Share of the records, the newest, that a single member does not learn from."""
+"""Share of the records that a single member does not learn from: the newest records."""
 
 CUT_ALONE = 20
-"""Least number of records in a fold for an entity to be divided on its own."""
+"""Least number of an entity's records in each fold, if the entity is divided separately."""
 
 ALIKE = 4.0
-"""Number of standard errors of an autocorrelation beyond which records in a row are a series."""
+"""Records are a series if their autocorrelation exceeds this number of its standard errors."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainingSet:
-    """N records to learn from.
+    """N training records, as features.
 
     Attributes:
-        features: X (N, F), 0 where missing; or (M, N, F), if each member learns from its own
-            features.
+        features: X (N, F), 0 where a cell is missing; or (M, N, F), if each member learns from its
+            own features.
         mask: (N, F), True for observed cells.
         weights: (F,) weight of each feature in the error.
         outputs: conversion of the last layer's numbers to features.
         width: number of independent features that vary and are judged.
-        folds: (N,) the member that does not learn from a record, -1 if all members do.
+        folds: (N,) number of the member that does not learn from the record; -1 if all members
+            learn from the record.
         members: number of autoencoders, M.
-        trusted: (N,) mask of the records to learn from; None for all. The others are held out.
-        by_choice: whether the records follow each other, if configured; otherwise None.
+        trusted: (N,) mask of the records that members learn from; no member learns from other
+            records. None if all records are trusted.
+        by_choice: whether the records are a series, as configured; None if not configured.
     """
 
     features: Floats
@@ -52,7 +54,7 @@ class TrainingSet:
 
     @property
     def trusted_rows(self) -> Rows:
-        """Rows of the records to learn from (K,)."""
+        """Rows (K,) of the records that members may learn from."""
         return np.arange(len(self)) if self.trusted is None else np.flatnonzero(self.trusted)
 
     @property
@@ -63,7 +65,7 @@ class TrainingSet:
 
     @cached_property
     def series(self) -> bool:
-        """Whether the records follow each other: as configured, or by their autocorrelation."""
+        """Whether the records are a series: as configured, else by their autocorrelation."""
         if self.by_choice is not None:
             return self.by_choice
         return self.likeness.beyond_chance
@@ -77,18 +79,23 @@ class TrainingSet:
 
     @cached_property
     def pools(self) -> npt.NDArray[np.int64]:
-        """Rows that each member learns from (M, n); the shortest pool sets n, for one batch."""
+        """Rows (M, n) of the records that each member learns from.
+
+        All members learn from the same number of records, n, so that one array has all batches.
+        The member with the fewest records sets n.
+        """
         pools = [np.flatnonzero(~unseen) for unseen in self.unseen]
         least = min(map(len, pools))
         return np.stack([pool[_evenly(len(pool), least)] for pool in pools]).astype(np.int64)
 
 
 def contiguous_folds(records: int, members: int) -> Rows:
-    """Return the fold of each of N records in time order (N,): M parts of equal length.
+    """Return the fold (N,) of each of N records in the order of time: M parts of equal length.
 
-    Folds are contiguous because neighbours in time are alike. So the member that judges a record
-    has seen none of its neighbours, except at the ends of the fold (blocked cross-validation,
-    Burman, Chow & Nolan 1994). A single member has the newest fifth alone as its fold.
+    Folds are contiguous because records at about the same time are similar. So the member that
+    judges a record has not learned from the records around it, except at the ends of the fold
+    (blocked cross-validation, Burman, Chow & Nolan 1994). With a single member, the newest fifth
+    of the records is the only fold.
     """
     if members == 1:
         held_out = np.arange(records) >= round((1 - LAST_SHARE) * records)
@@ -97,14 +104,14 @@ def contiguous_folds(records: int, members: int) -> Rows:
 
 
 def folds_of(entities: npt.NDArray[np.object_], members: int) -> Rows:
-    """Return the fold of each of N records in time order (N,), with each entity divided alone.
+    """Return the fold (N,) of each of N records in the order of time, divided by entity.
 
-    If all records were divided together, an entity that is new, or has a new level, would lie in
-    the newest fold alone. Its member would not know the entity, and the threshold would be too
-    high. Entities with few records are divided together.
+    If all records were divided together, all records of a new entity would be in the newest fold.
+    The member of this fold would not know the entity, and the threshold would be too high. An
+    entity with a new level has the same problem. Entities with few records are divided together.
 
     Args:
-        entities: (N,) the entity of each record.
+        entities: (N,) entity of each record.
         members: number of folds, M.
     """
     names, codes = np.unique(entities.astype(str), return_inverse=True)
@@ -118,14 +125,15 @@ def folds_of(entities: npt.NDArray[np.object_], members: int) -> Rows:
 
 
 def likeness_in_a_row(features: Floats, entities: Rows | None = None) -> "Likeness":
-    """Return how alike consecutive records of an entity are.
+    """Return how similar consecutive records of an entity are.
 
-    The measure is the mean first autocorrelation of the features (N, F), each entity's about its
-    own mean. Its standard error is at most 1 / sqrt(N) for records in random order (Bartlett 1946).
+    The measure is the first autocorrelation, averaged over the features (N, F). The mean of each
+    entity is subtracted from its records first. The standard error of the measure is at most
+    1 / sqrt(N) for records in random order (Bartlett 1946).
 
     Args:
         features: (N, F), in the order of time.
-        entities: (N,) entity of each record, from 0; None if all records belong to one entity.
+        entities: (N,) number of each record's entity, from 0; None for a single entity.
     """
     if not features.size:
         return NOT_ALIKE
@@ -146,14 +154,14 @@ def likeness_in_a_row(features: Floats, entities: Rows | None = None) -> "Likene
 
 
 class Likeness(NamedTuple):
-    """A mean autocorrelation and its standard error."""
+    """The mean autocorrelation of consecutive records, with its standard error."""
 
     mean: float
     error: float
 
     @property
     def beyond_chance(self) -> bool:
-        """True if the records are a series."""
+        """Whether the autocorrelation is higher than chance explains, so records are a series."""
         return self.mean > ALIKE * self.error
 
 

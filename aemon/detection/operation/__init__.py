@@ -1,1 +1,1 @@
-"""The operating state: the records of a working machine, which are judged."""
+"""The operating state: only records of a working machine are judged."""

@@ -1,4 +1,4 @@
-"""Whether a condition holds for each record: true, false, or open because a cell is missing."""
+"""Evaluation of a condition for each record: true, false, or open because a cell is missing."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -33,30 +33,31 @@ _COMPARE = {
 
 
 class Answer(NamedTuple):
-    """Answer of a condition for N records; a missing cell may leave it open."""
+    """Results of a condition for N records; a result may be open because a cell is missing."""
 
-    holds: Mask  # (N,), false where open
-    open: Mask  # (N,)
+    holds: Mask  # (N,), True where the condition holds; False where the result is open
+    open: Mask  # (N,), True where a missing cell leaves the result open
 
 
 def hold(
     condition: Condition, values: pd.DataFrame, readings: Mapping[str, Reading] | None = None
 ) -> Answer:
-    """Answer a condition for N records, in the logic of SQL: unknown stays unknown.
+    """Evaluate a condition for N records, with the three-valued logic of SQL.
 
-    A comparison is open if a cell is missing or unreadable as the type it is compared with. `and`
-    is false if one part is false, and `or` is true if one part is true, whatever the other parts.
+    A comparison is open if a cell is missing, or if a cell cannot be read as the type of the other
+    side. `and` is false if any part is false, even if other parts are open. `or` is true if any
+    part is true, even if other parts are open.
 
     Args:
-        condition: about columns of the records.
-        values: (N, columns) the records.
-        readings: conversion of cells, by column, for columns that need one.
+        condition: condition on columns of the records.
+        values: (N, columns) the cells of the records.
+        readings: column -> conversion of its cells, for columns that need a conversion.
     """
     return _Asked(values, readings or {}).answer(condition)
 
 
 class _Asked:
-    """The records, and the conversion of their cells."""
+    """The records for which a condition is evaluated, with the conversion of their cells."""
 
     def __init__(self, values: pd.DataFrame, readings: Mapping[str, Reading]) -> None:
         self._values = values
@@ -95,7 +96,7 @@ class _Asked:
         return Answer(_compare(sign, numbers, other) & ~np.isnan(numbers), np.isnan(numbers))
 
     def _columns_compared(self, left: Column, sign: str, right: Column) -> Answer:
-        """Compare two cells as numbers; if one is not a number, compare texts for equality."""
+        """Compare two columns as numbers; if a cell is not a number, compare texts for equality."""
         first, second = self._numbers(left), self._numbers(right)
         numbers = ~np.isnan(first) & ~np.isnan(second)
         holds = _compare(sign, first, second) & numbers
@@ -126,7 +127,7 @@ class _Asked:
         return np.where(np.isin(numbers, (0.0, 1.0)), numbers, np.nan)
 
     def _texts(self, column: Column) -> "np.ndarray":
-        """Return cells as texts (N,), empty for missing cells."""
+        """Return the cells of a column as texts (N,); a missing cell gives an empty text."""
         texts, codes = read_texts(self._cells(column))
         return np.array([*texts, ""], dtype=object)[codes]
 

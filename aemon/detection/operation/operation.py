@@ -27,26 +27,28 @@ _NEVER = np.datetime64("NaT", "us")
 
 
 class Standing(NamedTuple):
-    """Operating state of N records."""
+    """The operating state of N records: which records are judged, and in which period they are."""
 
-    judged: Mask  # (N,) the condition has held for long enough
-    stretches: npt.NDArray[np.int64]  # (N,) period of its entity; 0 for a period that may continue
-    open: Mask  # (N,) a cell is missing, so the condition has no answer
+    judged: Mask  # (N,) True if the condition has held for long enough
+    stretches: npt.NDArray[np.int64]  # (N,) period of its entity; 0 may continue an earlier one
+    open: Mask  # (N,) True if the result is open because a cell is missing
     halted: Mapping[str, np.datetime64]  # entity -> time of its newest record, if not judged
     after: Starts
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Operation:
-    """The condition under which records are judged. Made by `fit_operation`.
+    """The operating condition: only records for which it holds are judged. Made by `fit_operation`.
 
     Attributes:
         only_when: the condition, as text.
-        settle: records are not judged for this long after the condition began to hold.
-        wind_down: records are not used in training for this long before the condition ceased.
-        settle_rows: largest number of records of one entity within `settle`, in training.
-        readings: conversion of cells, by column, for columns that need one.
-        starts: state of the entities at the end of the training.
+        settle: time after the condition begins to hold in which records are not judged.
+        wind_down: time before the condition ceases to hold in which records are not used in
+            training.
+        settle_rows: largest number of records of one entity within `settle`, in the training
+            records.
+        readings: column -> conversion of its cells, for columns that need a conversion.
+        starts: state of each entity after the training records.
     """
 
     only_when: str
@@ -58,7 +60,7 @@ class Operation:
 
     @property
     def summary(self) -> str:
-        """The condition as a part of a sentence, after "records for which"."""
+        """The condition as text, to be written after the words "records for which"."""
         settled = f", for {_shown(self.settle)} at least" if self.settle else ""
         return f"`{self.only_when}` holds{settled}"
 
@@ -68,7 +70,7 @@ class Operation:
         return parse_condition(self.only_when)
 
     def answer(self, values: pd.DataFrame) -> Answer:
-        """Return for which of N records the condition holds, and for which the answer is open.
+        """Return for which of N records the condition holds, and for which the result is open.
 
         Raises:
             FrameError: a column of the condition is missing.
@@ -84,7 +86,10 @@ class Operation:
         return hold(self.condition, values, self.readings)
 
     def seen(self, values: pd.DataFrame) -> list[str]:
-        """Return the values of the condition's columns in N records, a part of a sentence each."""
+        """Return a text for each column of the condition, with the values in N records.
+
+        Each text is a part of a sentence.
+        """
         found = []
         values = named_columns(values)
         for name in columns_of(self.condition):
@@ -99,14 +104,15 @@ class Operation:
         return found
 
     def look(self, frame: Frame, before: Starts | None = None) -> Standing:
-        """Return which of N records are judged, with the state of their entities.
+        """Return the operating state of N records, and the state of their entities after them.
 
-        A record with an open answer is not judged, and does not show that the machine stopped. If
-        no earlier record of an entity is known, the condition counts as having held for long.
+        A record is not judged if the result of the condition is open; the record does not show that
+        the machine stopped either. If no earlier record of an entity is known, and the condition
+        holds for its first record, the condition is assumed to have held for longer than `settle`.
 
         Args:
             frame: the records.
-            before: state of the entities after the earlier records.
+            before: state of each entity after the earlier records.
 
         Raises:
             FrameError: a column of the condition is missing.
@@ -117,9 +123,9 @@ class Operation:
         entities, times = frame.entities[answered], frame.times[answered]
         codes, names = pd.factorize(entities)
         late = _are_late(codes, [known.get(str(name)) for name in names], times)
-        order = np.lexsort((times, 2 * codes + ~late))  # an entity's late records come first
+        order = np.lexsort((times, 2 * codes + ~late))  # late records of an entity first
         holds, times = answer.holds[answered][order], times[order]
-        first = np.ones(len(order), dtype=bool)  # of an entity, or of its late records
+        first = np.ones(len(order), dtype=bool)  # first of an entity, or of its late records
         first[1:] = (codes[order][1:] != codes[order][:-1]) | (late[order][1:] != late[order][:-1])
         start = self._began(holds, times, first, [
             None if late[place] else known.get(str(entities[place])) for place in order[first]
@@ -147,7 +153,7 @@ class Operation:
         return standing._replace(halted=halted, after=standing.after.with_newer(newer))
 
     def winding_down(self, frame: Frame) -> Mask:
-        """Return a mask (N,) of records within `wind_down` before the condition ceased to hold.
+        """Return a mask (N,) of records within `wind_down` before the condition ceases to hold.
 
         Raises:
             FrameError: a column of the condition is missing.
@@ -162,13 +168,13 @@ class Operation:
         return np.asarray(following - frame.times <= self.wind_down, dtype=bool)
 
     def _began(self, holds: Mask, times: Times, first: Mask, known: list[Start | None]) -> Times:
-        """Return the time at which the condition began to hold (N,), NaT if it is not known.
+        """Return the time (N,) at which the condition began to hold; NaT if the time is not known.
 
         Args:
-            holds: (N,) by entity, in the order of time.
-            times: (N,) event times.
+            holds: (N,) True where the condition holds; records are sorted by entity, then by time.
+            times: (N,) event times, in the same order.
             first: (N,) mask of the first record of each entity.
-            known: state of each entity before.
+            known: state of each entity after the earlier records; None if it is unknown.
         """
         begins = np.zeros(len(holds), dtype=bool)
         begins[1:] = holds[1:] & ~holds[:-1] & ~first[1:]
@@ -198,7 +204,7 @@ class Operation:
         }
 
     def as_json(self) -> dict[str, Any]:
-        """Return all fields, for `from_json`."""
+        """Return all attributes in JSON types, for `from_json`."""
         return {
             "only_when": self.only_when,
             "settle": int(self.settle.astype(np.int64)),
@@ -210,7 +216,7 @@ class Operation:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any] | None) -> "Operation | None":
-        """Return the inverse of `as_json`; None for a detector that judges all records."""
+        """Return the condition that `as_json` converted; None if all records are judged."""
         if not stored:
             return None
         readings = {
@@ -231,15 +237,15 @@ def _shown(settle: np.timedelta64) -> str:
 
 
 def _are_late(codes: Rows, known: list[Start | None], times: Times) -> Mask:
-    """Return a mask (N,) of records older than the newest earlier record of their entity."""
+    """Return a mask (N,) of records that are older than the newest known record of their entity."""
     newest = np.array([_NEVER if one is None else one.newest for one in known], dtype=times.dtype)
     if not len(newest):
         return np.zeros(len(times), dtype=bool)
-    return np.asarray(times < newest[codes], dtype=bool)  # nothing is before NaT
+    return np.asarray(times < newest[codes], dtype=bool)  # no time is before NaT
 
 
 def _carried(counts: npt.NDArray[np.int64], first: Mask) -> npt.NDArray[np.int64]:
-    """Return the count (N,) with which each entity began."""
+    """Return for each record (N,) the count at the first record of the same entity."""
     if not len(counts):
         return counts
     places = np.maximum.accumulate(np.where(first, np.arange(len(counts)), 0))

@@ -1,4 +1,4 @@
-"""Fitting the operating state, and choosing the records to train on."""
+"""Fitting of the operating condition, and the choice of records for training."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -15,15 +15,18 @@ from aemon.detection.thresholds.by_entity import of_entities
 from aemon.frame import Frame
 
 MOST_SETTLE_ROWS = 10_000
-"""Most records of an entity that are read before a late record to find out whether it settled."""
+"""Largest number of earlier records of an entity that are read for a late record.
+
+The earlier records show whether the condition had held for long enough.
+"""
 
 
 def fit_operation(frame: Frame, columns: ColumnSettings) -> Operation | None:
-    """Fit the reading of a configured condition; None if all records are judged.
+    """Return the operating condition with the conversion of its columns; None if not configured.
 
     Args:
-        frame: records of all states.
-        columns: the settings.
+        frame: records of all operating states.
+        columns: settings of the columns, with the condition.
 
     Raises:
         FrameError: a column of the condition is missing, or its values can be read in two ways.
@@ -46,7 +49,7 @@ def fit_operation(frame: Frame, columns: ColumnSettings) -> Operation | None:
 
 
 def _most_within(frame: Frame, settle: np.timedelta64) -> int:
-    """Return the most records of one entity within a time `settle`, plus one."""
+    """Return the largest number of records of one entity within a time `settle`, plus one."""
     if not settle:
         return 0
     most = 0
@@ -58,9 +61,10 @@ def _most_within(frame: Frame, settle: np.timedelta64) -> int:
 
 
 def at_work(frame: Frame, operation: Operation | None) -> Frame:
-    """Return the records that are judged, with their periods; all records without a condition.
+    """Return the records that are judged, with their periods of operation.
 
-    Records that already have periods were judged before, and are kept.
+    Without a condition, all records are returned. Records that already have periods were judged
+    before, and are kept.
     """
     if operation is None:
         return replace(frame, stretches=None)

@@ -1,4 +1,4 @@
-"""Since when a condition has held, by entity: state that one fetch passes to the next."""
+"""The time since which a condition holds, for each entity: state for the next fetch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 MOST_SETTLED = 1_000
-"""Most settled entities whose newest time is kept: those with the newest records."""
+"""Largest number of settled entities that are kept: the entities with the newest records."""
 
 MOST_UNSETTLED = 10_000
-"""Most idle or unsettled entities that are kept: those with the newest records."""
+"""Largest number of idle or unsettled entities that are kept: those with the newest records."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,9 +18,10 @@ class Start:
     """State of an entity after its newest record.
 
     Attributes:
-        newest: time of that record.
-        holds: whether the condition holds.
-        since: time at which it began to hold; None if unknown, or long enough ago.
+        newest: time of the newest record.
+        holds: whether the condition holds for the newest record.
+        since: time at which the condition began to hold; None if unknown, or if it has held for
+            long enough.
     """
 
     newest: np.datetime64
@@ -29,18 +30,21 @@ class Start:
 
     @property
     def settled(self) -> bool:
-        """Whether the next record is judged, if the condition holds for it."""
+        """Whether the next record will be judged, if the condition holds for the next record."""
         return self.holds and self.since is None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Starts:
-    """State of all entities; empty at first."""
+    """States of all entities after their newest records; empty at first."""
 
     by_entity: Mapping[str, Start] = field(default_factory=dict)
 
     def with_newer(self, newer: Mapping[str, Start]) -> "Starts":
-        """Return these states with newer states of some entities; the oldest beyond limits go."""
+        """Return these states, updated with newer states of some entities.
+
+        States beyond `MOST_SETTLED` and `MOST_UNSETTLED` are left out, the oldest first.
+        """
         kept = {name: start for name, start in self.by_entity.items() if name not in newer}
         found = kept | dict(newer)
         settled = [name for name, start in found.items() if start.settled]
@@ -49,7 +53,7 @@ class Starts:
         return Starts(by_entity={name: one for name, one in found.items() if name not in gone})
 
     def as_json(self) -> dict[str, list[Any]]:
-        """Return entity -> time of its newest record, whether the condition holds, since when."""
+        """Return entity -> [time of its newest record, whether the condition holds, since when]."""
         return {
             name: [str(start.newest), start.holds, *([str(start.since)] if start.since else [])]
             for name, start in self.by_entity.items()
@@ -57,7 +61,7 @@ class Starts:
 
     @classmethod
     def from_json(cls, noted: Any) -> "Starts":
-        """Return what `as_json` wrote; empty if the value is invalid."""
+        """Return the states that `as_json` converted; empty if the value is invalid."""
         found = {}
         try:
             for name, (newest, holds, *since) in (noted or {}).items():

@@ -1,1 +1,1 @@
-"""From features to one score for each record."""
+"""Computation of one score for each record from its features."""

@@ -1,4 +1,4 @@
-"""Combining several views of one record: each on the same scale, then the mean."""
+"""Combination of several views of a record: their surprises have one scale and are averaged."""
 
 from dataclasses import dataclass
 
@@ -7,23 +7,25 @@ import numpy as np
 from aemon.detection.arrays import Values
 
 TAIL_SHARE = 0.1
-"""Share of the held-out normal records that lie above a view's start."""
+"""Share of the held-out normal records that measure above the start of a view's tail."""
 
 LEAST_SCALE = 1e-3
-"""Least scale of a view's tail, in logarithms: a narrower tail is rounding."""
+"""Least scale of a view's tail, in logarithms: a smaller scale is an effect of rounding."""
 
 FARTHEST = 300.0
-"""Bound of a surprise, in nats: double precision cannot distinguish rarer values than e^-300."""
+"""Largest surprise, in nats. Double precision cannot distinguish values rarer than e^-300."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class View:
-    """One way to measure how unusual a record is, in logarithms, with the scale of normal records.
+    """One way to measure how unusual a record is, with the scale of normal records.
+
+    Measures are logarithms.
 
     Attributes:
         name: name of the measure.
-        start: value that a tenth of normal records exceed.
-        scale: mean excess of those records over the start.
+        start: value that a tenth of the normal records exceed.
+        scale: mean difference from the start, of the normal records that exceed the start.
     """
 
     name: str
@@ -31,17 +33,18 @@ class View:
     scale: float
 
     def surprise(self, values: Values) -> Values:
-        """Return about -ln of the share of normal records that measure higher (N,), at least 0.
+        """Return surprises (N,) of measures (N,), at least 0.
 
-        Beyond the start the tail is exponential: -ln(0.1) + (value - start) / scale. Within the
-        start, where the order matters less, the surprise falls smoothly towards 0.
+        A surprise is about -ln of the share of normal records that measure higher. Above the start,
+        the tail is exponential: the surprise is -ln(0.1) + (value - start) / scale. Below the
+        start, where exact surprises matter less, the surprise falls smoothly towards 0.
         """
         beyond = np.clip((values - self.start) / self.scale, -FARTHEST, FARTHEST)
         surprise: Values = np.logaddexp(0.0, beyond - np.log(TAIL_SHARE))
         return surprise
 
     def value(self, surprise: Values) -> Values:
-        """Return the inverse of `surprise`, for surprises (N,) above 0 and below their bound."""
+        """Return the measures (N,) with these surprises (N,), each above 0 and below its bound."""
         beyond = surprise + np.log(-np.expm1(-surprise)) + np.log(TAIL_SHARE)
         value: Values = self.start + self.scale * np.minimum(beyond, FARTHEST)
         return value
@@ -56,9 +59,10 @@ def fit_view(name: str, values: Values) -> View:
 
 
 def mean_surprise(views: tuple[View, ...], measures: dict[str, Values]) -> tuple[Values, Values]:
-    """Return the mean surprise of the views (N,), and each view's share of it (N, V), sum 1.
+    """Return the mean surprise (N,) of the views, and the share (N, V) of each view in this mean.
 
-    The maximum over the views was always worse (docs/decisions.md, "Mean of views").
+    The shares of a record add up to 1. The maximum of the views was always worse than the mean
+    (docs/decisions.md, "Mean of views").
     """
     surprises = np.stack([view.surprise(measures[view.name]) for view in views], axis=1)
     return surprises.mean(axis=1), surprises / surprises.sum(axis=1, keepdims=True)

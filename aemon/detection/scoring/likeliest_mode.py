@@ -1,4 +1,4 @@
-"""The mode that fits a record best, for records that have no mode of the training."""
+"""Choice of the mode that fits a record best, for records without a mode."""
 
 import numpy as np
 
@@ -11,10 +11,11 @@ from aemon.detection.scoring.scorer import Scorer
 def fill_modes(
     feature_map: FeatureMap, scorer: Scorer, codes: Rows, features: Floats, mask: Mask
 ) -> Rows:
-    """Put the likeliest mode into features without a mode, in place; return the modes (N,).
+    """Fill in the likeliest mode of records without a mode; return the modes (N,) of all records.
 
-    The likeliest mode is the mode in which the record scores lowest, so a missing mode alone
-    makes no record unusual. A mode that training did not have keeps its code.
+    The features are changed in place. The likeliest mode of a record is the mode with the lowest
+    score, so a record is not unusual only because its mode is missing. A mode that is not in the
+    training set keeps its code.
 
     Args:
         feature_map: feature map with a mode.

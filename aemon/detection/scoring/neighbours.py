@@ -1,4 +1,4 @@
-"""Nearest normal records: distances from a block of records to the prototypes, in NumPy."""
+"""Nearest normal records: distances from records to prototypes, block by block, in NumPy."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,16 +11,18 @@ BLOCK_RECORDS = 256
 """Number of records in one block of distances: a block stays in the processor's cache."""
 
 MOST_PROTOTYPES = 4_000
-"""Most normal records kept as prototypes; more of them gained too little for their time."""
+"""Largest number of normal records that are kept as prototypes. More prototypes take more time
+with little gain."""
 
 GROUPS = 64
-"""Number of groups in which a few nearest prototypes are searched."""
+"""Number of groups that prototypes are divided into, for the search of a few nearest ones."""
 
 FEW = 10
-"""Most neighbours for which a search by groups is quicker than a search of all prototypes."""
+"""Largest number of neighbours for which a search by groups is quicker than a full search."""
 
 FEW_OF = 16
-"""`Prototypes.few` keeps every sixteenth prototype: distances to them are upper bounds."""
+"""`Prototypes.few` keeps every sixteenth prototype. The distance to the nearest kept prototype is
+an upper bound of the distance to the nearest prototype."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,7 +30,7 @@ class Prototypes:
     """Normal records that new records are compared with.
 
     Attributes:
-        points: (P, D), without gaps.
+        points: (P, D) the normal records, without missing cells.
     """
 
     points: Floats
@@ -38,7 +40,7 @@ class Prototypes:
 
     @cached_property
     def few(self) -> "Prototypes":
-        """Every `FEW_OF`-th prototype: no record is nearer to these than to all prototypes."""
+        """Every `FEW_OF`-th prototype, for upper bounds of the distances to the nearest ones."""
         return Prototypes(points=self.points[::FEW_OF])
 
     @cached_property
@@ -48,9 +50,9 @@ class Prototypes:
 
     @cached_property
     def _factors(self) -> Floats:
-        """Factors (D + 1, P'): a record with a 1 appended, times these, is |p|^2 - 2 x.p.
+        """Matrix (D + 1, P') for distances: [record, 1] times this matrix is |p|^2 - 2 x.p.
 
-        Prototypes at infinite distance fill P' up to a whole number of groups.
+        Prototypes at infinite distance are added, so that P' is a multiple of the number of groups.
         """
         count, width = self.points.shape
         padded = -(-count // GROUPS) * GROUPS
@@ -70,15 +72,15 @@ class Prototypes:
     ) -> tuple[Floats, Rows]:
         """Return squared distances (N, k) to the k nearest prototypes, and their rows (N, k).
 
-        The nearest prototype comes first. With fewer than k prototypes, k is their number.
+        The nearest prototype comes first. If there are fewer than k prototypes, all are returned.
 
         Args:
-            X: (N, D).
-            mask: (N, D) cells that count, by default all; a record with gaps is compared in the
-                cells that it has.
+            X: (N, D), the records.
+            mask: (N, D), True for cells that are compared; by default all cells. A record with
+                missing cells is compared in its observed cells.
             k: number of neighbours.
-            without: (N,) prototype that a record must not find because it is the record itself;
-                -1 for none.
+            without: (N,) row of the prototype that is the record itself and must not be found; -1
+                if no prototype is excluded.
         """
         k = min(k, len(self) - (without is not None))
         distances = np.empty((len(X), k), dtype=np.float32)
@@ -97,7 +99,7 @@ class Prototypes:
         return np.maximum(distances, 0, out=distances), rows
 
     def _distances(self, X: Floats, mask: Mask | None) -> Floats:  # noqa: N803 -- (B, D)
-        """Return |p|^2 - 2 x.p (B, P') over the cells that count."""
+        """Return |p|^2 - 2 x.p (B, P'), summed over the cells that are compared."""
         with_one = np.concatenate([X, np.ones((len(X), 1), dtype=np.float32)], axis=1)
         found: Floats = with_one @ self._factors
         if mask is not None:
@@ -111,7 +113,7 @@ class Prototypes:
 
 
 def choose_prototypes(rows: Rows, most: int, *, seed: int) -> Rows:
-    """Return the rows of the prototypes, in order: all rows, or `most` rows drawn at random."""
+    """Return the rows of the prototypes in order: all rows, or `most` rows chosen at random."""
     if len(rows) <= most:
         return rows
     return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
@@ -125,17 +127,17 @@ def _places(distances: Floats, k: int) -> Rows:
 
 
 def _smallest(distances: Floats, k: int) -> Rows:
-    """Return the places of the k smallest values of each row (B, k), the smallest first."""
+    """Return the places (B, k) of the k smallest values in each row, the smallest first."""
     chosen = np.argpartition(distances, k - 1, axis=1)[:, :k]
     order = np.argsort(np.take_along_axis(distances, chosen, axis=1), axis=1, kind="stable")
     return np.take_along_axis(chosen, order, axis=1)
 
 
 def _smallest_by_group(distances: Floats, k: int) -> Rows:
-    """Return the places of the k smallest values of each row (B, k), searched by groups.
+    """Return the places (B, k) of the k smallest values in each row, by a search in groups.
 
-    The k smallest values lie in the k groups with the smallest minima. With 4,000 prototypes the
-    search takes two thirds of the time for k = 5, and half of it for k = 2.
+    The k smallest values are in the k groups with the smallest minima. With 4,000 prototypes this
+    search takes two thirds of the time of a full search for k = 5, and half of the time for k = 2.
     """
     grouped = distances.reshape(len(distances), -1, GROUPS)
     groups = np.argpartition(grouped.min(axis=1), k - 1, axis=1)[:, :k]

@@ -13,54 +13,57 @@ from aemon.detection.scoring.relations import Relations
 from aemon.detection.scoring.residuals import reconstruction_errors
 
 MEASURES = ("residual", "neighbour", "density", "joint", "relation", "whitened")
-"""Measures of a record, as `Space.measure` describes them."""
+"""Names of the measures of a record; `Space.measure` describes them."""
 
 RESIDUAL_WEIGHT = 0.5
-"""Weight of a whitened residual beside a feature (docs/decisions.md, "The joint space")."""
+"""Weight of whitened residuals in the joint space (docs/decisions.md, "The joint space").
+
+Features have weight 1.
+"""
 
 NEIGHBOURS = 5
-"""Number of nearest normal records whose mean distance measures how crowded a place is."""
+"""Number of nearest normal records whose mean distance measures the density of normal records."""
 
 CONTEXT_WEIGHT = 4.0
-"""Weight of the entity in distances. The neighbours of a record are records of its own entity, if
-the entity has any within several spreads."""
+"""Weight of the entity in distances. The nearest records of a record belong to the same entity, if
+the entity has records within several spreads."""
 
 BLOCK_RECORDS = 2_048
 """Number of records in one block: the temporaries of a block stay in the processor's cache."""
 
 SAME_CONTEXT = 1e-3
-"""Distance, in spreads, below which the places of two entities are the same place."""
+"""Distance between context features, in spreads, below which two records have the same entity."""
 
 USUAL_GAP = 9.0
-"""Squared distance, in spreads, of a column from its entity's mean that still counts as usual."""
+"""Largest squared distance from the entity's mean, in spreads, that is usual for a column."""
 
 LEAST_SPREAD = 0.1
-"""Least spread of a column of one entity, in spreads of all records. So in a column that never
-moved in the entity, a gap of one spread counts as (1 / 0.1)^2."""
+"""Least spread of a column within one entity, in spreads of all records. So in a column that is
+constant in the entity, a gap of one spread of all records counts as (1 / 0.1)^2."""
 
 NEAREST = 1e-4
-"""Least squared distance that counts, a unit of weight: within 1 % of a spread, records repeat."""
+"""Least squared distance, per unit of weight: records within 1 % of a spread count as equal."""
 
 
 class Related(NamedTuple):
-    """N records on the scale of the relations."""
+    """N records on the scale of `Relations`."""
 
     whitened: Floats  # (N, F)
-    nearest: Rows  # (N,), the nearest prototype on that scale; empty unless requested
+    nearest: Rows  # (N,), row of the nearest prototype on this scale; empty unless requested
 
 
 class Measures(NamedTuple):
-    """Measures of N records, and the normal records that they were compared with."""
+    """Measures of N records, and the normal records that the records were compared with."""
 
-    values: dict[str, Values]  # (N,) logarithms
-    errors: Floats  # (N, F), of the residual
+    values: dict[str, Values]  # name of the measure -> (N,) logarithms
+    errors: Floats  # (N, F), squared gaps of the residual
     nearest: Rows  # (N,), the nearest prototype; empty unless requested
     joint: Rows  # (N,), the nearest prototype in the joint space; empty unless requested
-    related: Related | None = None  # on the scale of the relations, if requested
+    related: Related | None = None  # None unless requested
 
 
 class _Contexts(NamedTuple):
-    """Means and spreads of the normal records of each entity."""
+    """Mean and spread of the normal records of each of E entities."""
 
     means: Floats  # (E, F)
     spreads: Floats  # (E, F)
@@ -71,17 +74,17 @@ class Space:
     """Normal records and their residuals, for comparison with new records.
 
     Attributes:
-        weights: (F,) weight of a feature in errors.
-        whitening: (F, F) from residuals to the scale of normal residuals.
-        usual: (F,) usual error of a feature; the sum is the weight of all features. A record
-            without the feature lacks this part of the error.
+        weights: (F,) weight of each feature in errors.
+        whitening: (F, F) converts residuals to the scale of normal residuals.
+        usual: (F,) usual error of each feature; the sum is the weight of all features. A record in
+            which the feature is missing lacks this part of the error.
         prototypes: P normal records, scaled.
-        joint: the prototypes beside their whitened residuals (P, 2F); empty if not used.
+        joint: (P, 2F) features of the prototypes and their whitened residuals; empty if not used.
         densities: (P,) mean log squared distance from each prototype to its neighbours; empty if
             not used.
-        relations: how the features go together; None if not used.
-        vouchers: number of prototypes that must be near before a record counts as near to normal
-            records; above 1 if some prototypes may be anomalies.
+        relations: the joint distribution of the features; None if not used.
+        vouchers: number of prototypes that must be near to a record before the record counts as
+            near to normal records; above 1 if some prototypes may be anomalies.
     """
 
     weights: Floats
@@ -103,23 +106,24 @@ class Space:
         whitening: Floats | None = None,
         without: Rows | None = None,
     ) -> Measures:
-        """Return the logarithms, a unit of observed weight, of the requested measures.
+        """Return the logarithms of the requested measures, per unit of observed weight.
 
         - `residual`: the Mahalanobis distance of the residual;
         - `neighbour`: the squared distance to the nearest normal record;
-        - `density`: the squared distance to the five nearest normal records, divided by their own
-          such distances (after the local outlier factor, Breunig et al. 2000);
-        - `joint`: as `neighbour`, in the space of the features and their whitened residuals;
-        - `relation`: the Mahalanobis distance of the record itself;
-        - `whitened`: as `neighbour`, on the scale of that distance.
+        - `density`: the squared distance to the five nearest normal records, divided by the squared
+          distances of these five records to their own neighbours (after the local outlier factor,
+          Breunig et al. 2000);
+        - `joint`: like `neighbour`, in the space of the features and their whitened residuals;
+        - `relation`: the Mahalanobis distance of the record itself, by `relations`;
+        - `whitened`: like `neighbour`, on the scale of `relations`.
 
         Args:
             X: (N, F), 0 where missing.
             mask: (N, F), True for observed cells.
             residuals: (D, N, F), 0 where missing.
             names: names of measures; `residual` is always measured.
-            whitening: whitening matrix in place of the space's own.
-            without: (N,) prototype that a record must not be compared with, or -1.
+            whitening: whitening matrix; by default the matrix of the space.
+            without: (N,) row of the prototype that a record is not compared with; -1 for none.
         """
         whitening = self.whitening if whitening is None else whitening
         errors = reconstruction_errors(residuals, mask, whitening, self.weights)
@@ -147,7 +151,7 @@ class Space:
         names: tuple[str, ...],
         without: Rows | None,
     ) -> tuple[dict[str, Values], Rows]:
-        """Measure by the nearest normal records; return also their prototype rows (N,)."""
+        """Return `neighbour`, `density` if requested, and rows (N,) of the nearest prototypes."""
         gaps = None if mask.all() else mask
         k = max(NEIGHBOURS if "density" in names else 1, self.vouchers)
         distances, rows = self.prototypes.nearest(self.scaled(X), gaps, k=k, without=without)
@@ -165,7 +169,7 @@ class Space:
         names: tuple[str, ...],
         without: Rows | None,
     ) -> tuple[dict[str, Values], Related]:
-        """Return measures of whitened records, with the whitened records and their nearest ones."""
+        """Return the measures `relation` and `whitened`, with the whitened records."""
         whitened, nearest = relations.whitened(X, mask), np.empty(0, dtype=np.intp)
         total = (whitened**2).sum(axis=1, keepdims=True, dtype=np.float64)
         values = {"relation": self.logarithms(total, mask)[:, 0]}
@@ -176,7 +180,7 @@ class Space:
 
     @cached_property
     def rough(self) -> "Space":
-        """The space with few of the prototypes: all measures but `density` are upper bounds."""
+        """The space with few prototypes: all its measures except `density` are upper bounds."""
         relations = self.relations
         return replace(
             self,
@@ -194,7 +198,7 @@ class Space:
     def guess(self, X: Floats, mask: Mask) -> Floats:  # noqa: N803 -- (N, F)
         """Fill missing cells (N, F) with the mean of the nearest normal records.
 
-        A record without any observed cell stays unchanged, and so does an unknown context.
+        A record without any observed cell stays unchanged. Context features also stay unchanged.
         """
         known = mask | (self.weights <= 0)
         rows = np.flatnonzero(~known.all(axis=1) & mask[:, self.weights > 0].any(axis=1))
@@ -208,16 +212,17 @@ class Space:
         return filled
 
     def usual_of_context(self, X: Floats, mask: Mask) -> Floats:  # noqa: N803 -- (N, F)
-        """Return the mean normal record of each record's entity (N, F); NaN if unknown."""
+        """Return the mean (N, F) of the normal records of each record's entity; NaN if unknown."""
         rows, which = self._known_contexts(X, mask)
         usual = np.full(X.shape, np.nan, dtype=np.float32)
         usual[rows] = self._contexts.means[which]
         return usual
 
     def gaps_to_context(self, X: Floats, mask: Mask) -> Floats:  # noqa: N803 -- (N, F)
-        """Return squared gaps (N, F) to the mean of each record's entity, in its spreads.
+        """Return squared gaps (N, F) between a record and the mean of its entity.
 
-        A gap is 0 if the entity is unknown or the only entity, and if the gap is usual.
+        The unit is the spread of the entity. The gap is 0 if the entity is unknown, if there is
+        only one entity, or if the gap is usual.
         """
         rows, which = self._known_contexts(X, mask)
         gaps = np.zeros_like(X)
@@ -227,7 +232,7 @@ class Space:
         return gaps * (mask & (self.weights > 0) & (gaps > USUAL_GAP))
 
     def _known_contexts(self, X: Floats, mask: Mask) -> tuple[Rows, Rows]:  # noqa: N803
-        """Return the records (n,) with a known entity, and the place of that entity (n,)."""
+        """Return rows (n,) of the records with a known entity, and the places (n,) of entities."""
         context = self.weights <= 0
         known = np.flatnonzero(mask[:, context].all(axis=1))
         places = self._contexts.means[:, context]
@@ -247,7 +252,7 @@ class Space:
         return _Contexts(means.reshape(shape), np.maximum(spreads, LEAST_SPREAD).reshape(shape))
 
     def own_prototypes(self, X: Floats, mask: Mask) -> Rows:  # noqa: N803 -- (N, F)
-        """Return the prototype (N,) equal to the record in all observed cells; -1 for none."""
+        """Return the row (N,) of the prototype equal to a record in all observed cells, or -1."""
         scaled = self.scaled(X)
         _, nearest = self.prototypes.nearest(scaled, mask)
         rows = nearest[:, 0]
@@ -255,19 +260,22 @@ class Space:
         return np.where(same.all(axis=1), rows, -1)
 
     def gaps(self, X: Floats, mask: Mask, rows: Rows) -> Floats:  # noqa: N803 -- (N, F)
-        """Return squared gaps (N, F) between records and their nearest prototypes."""
+        """Return squared gaps (N, F) between records and the prototypes at `rows` (N,)."""
         gaps: Floats = (self.scaled(X) - self.prototypes.points[rows]) ** 2
         return gaps * (mask & (self.weights > 0))
 
     def joint_gaps(self, X: Floats, mask: Mask, residuals: Floats, rows: Rows) -> Floats:  # noqa: N803
-        """Return `gaps` (N, F) in the joint space: the sum of each feature's two gaps."""
+        """Return squared gaps (N, F) to prototypes in the joint space.
+
+        The gap of a feature is the sum of two squared gaps: of the feature, and of its residual.
+        """
         both = self.beside(X, residuals.mean(axis=0) @ self.whitening)
         squares = (both - self.joint.points[rows]) ** 2
         gaps: Floats = squares[:, : X.shape[1]] + squares[:, X.shape[1] :]
         return gaps * (mask & (self.weights > 0))
 
     def related_gaps(self, mask: Mask, related: Related) -> Floats:
-        """Return `gaps` (N, F) on the scale of the relations.
+        """Return squared gaps (N, F) to the nearest prototypes on the scale of `relations`.
 
         Raises:
             ValueError: the space has no relations.
@@ -278,31 +286,32 @@ class Space:
 
     @property
     def last_voucher(self) -> int:
-        """Place, among the nearest prototypes, of the prototype that a record is compared with."""
+        """Position of the compared prototype in the list of a record's nearest prototypes."""
         return min(self.vouchers, len(self.prototypes)) - 1
 
     @cached_property
     def roots(self) -> Floats:
-        """Scale of each feature (F,): squares of scaled differences add up by weight.
+        """Factor (F,) of each feature in distances: the root of its weight.
 
-        Context features get no blame, but records of another entity are far away.
+        Context features have weight 0 in errors. Their weight in distances is `CONTEXT_WEIGHT`, so
+        records of different entities are far from each other.
         """
         roots: Floats = np.sqrt(np.where(self.weights > 0, self.weights, CONTEXT_WEIGHT))
         return roots.astype(np.float32)
 
     def scaled(self, X: Floats) -> Floats:  # noqa: N803 -- (N, F)
-        """Return features (N, F) on the scale on which distances are measured."""
+        """Return features (N, F) on the scale that distances are measured on."""
         scaled: Floats = X * self.roots
         return scaled
 
     def beside(self, X: Floats, whitened: Floats) -> Floats:  # noqa: N803 -- (N, F)
-        """Return records in the joint space (N, 2F): features beside whitened residuals, scaled."""
+        """Return records (N, 2F) in the joint space: scaled features, then whitened residuals."""
         return np.concatenate([self.scaled(X), RESIDUAL_WEIGHT * self.scaled(whitened)], axis=1)
 
     def logarithms(
         self, totals: npt.NDArray[np.floating], mask: Mask, weights: Floats | None = None
     ) -> Values:
-        """Return logarithms of totals (N, k), a unit of observed weight."""
+        """Return the logarithms (N, k) of totals (N, k), divided by the observed weight."""
         weights = self.weights if weights is None else weights
         observed = mask @ weights.astype(np.float64)
         observed = np.where(observed > 0, observed, 1.0)[:, None]

@@ -1,4 +1,4 @@
-"""The outline: a coarse linear expectation of a record, for finding the columns to blame."""
+"""The outline: a coarse linear estimate of a record, used to find the columns to blame."""
 
 from dataclasses import dataclass
 
@@ -7,27 +7,29 @@ import numpy as np
 from aemon.detection.arrays import Floats, Mask
 
 EXPLAINED = 0.9
-"""Share of the variance that the components explain at least."""
+"""Least share of the variance that the components explain."""
 
 FLOOR = 0.003
-"""Least usual gap, as a share of a feature's range. Between 0.0003 and 0.01 it mattered little for
-the causes of SMD and ASD, and not at all for those of AI4I beside the scorer's own parts."""
+"""Least usual gap, as a share of a feature's range. Values between 0.0003 and 0.01 hardly changed
+the causes found in SMD and ASD. Together with the scorer's own parts, the causes found in AI4I did
+not change at all."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outline:
-    """The first principal components of normal records, each feature on the scale of its range.
+    """The first principal components of normal records, with each feature divided by its range.
 
-    An autoencoder that is good enough to notice a fault also follows a wrong value some way, and
-    spreads its error over the columns around it. A coarse expectation does not: the gaps to it
-    name 75 % of the true causes of SMD, the autoencoder's own errors 56 %.
+    A wrong value in a record also changes the reconstruction by an autoencoder: partly in the
+    column itself, and in related columns. So the error is spread over several columns. A coarse
+    estimate does not have this problem. The gaps to the outline name 75 % of the true causes of
+    SMD, and the errors of the autoencoder name 56 %.
 
     Attributes:
-        ranges: (F,) distance between the least and the largest normal value; infinite if the
+        ranges: (F,) difference between the largest and the least normal value; infinite if the
             feature is not judged or does not vary.
         means: (F,) means of the features divided by their ranges.
-        components: (F, K), orthonormal.
-        gaps: (F,) usual gap of a normal record.
+        components: (F, K) orthonormal components.
+        gaps: (F,) usual gap between a normal record and the outline.
     """
 
     ranges: Floats
@@ -36,13 +38,19 @@ class Outline:
     gaps: Floats
 
     def errors(self, X: Floats, mask: Mask) -> Floats:  # noqa: N803 -- (N, F)
-        """Return squared gaps in usual gaps (N, F) of filled features; 0 outside the mask."""
+        """Return squared gaps (N, F) of features without missing cells, in usual gaps.
+
+        The gap is 0 outside the mask.
+        """
         errors: Floats = (_gaps(X, self.ranges, self.means, self.components) / self.gaps) ** 2
         return errors * mask
 
 
 def fit_outline(X: Floats, weights: Floats) -> Outline:  # noqa: N803 -- (N, F)
-    """Fit the outline of normal records X (N, F) without gaps; weights (F,) of 0 are not judged."""
+    """Return the outline of normal records X (N, F) without missing cells.
+
+    Features with a weight (F,) of 0 are not judged.
+    """
     spans = np.ptp(X, axis=0)
     ranges: Floats = np.where((spans > 0) & (weights > 0), spans, np.inf).astype(np.float32)
     scaled: Floats = X / ranges

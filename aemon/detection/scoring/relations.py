@@ -1,4 +1,4 @@
-"""Relations: how the features of normal records go together, near-exact relations included."""
+"""Relations: the joint distribution of the features of normal records, with near-exact balances."""
 
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -13,30 +13,32 @@ from aemon.detection.scoring.residuals import expected_residuals
 Matrix = npt.NDArray[np.float64]
 
 SHRINKAGES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 0.5)
-"""Shares of the correlations that may be removed. Where columns obey a balance, faults lie along
-the narrowest directions: with a share of 0.1, a Mahalanobis distance finds .73 of the faults of
-Tennessee Eastman, with 1e-4 .87."""
+"""Shares of the correlations that may be removed. If columns obey a balance, faults lie along the
+narrowest directions. A Mahalanobis distance finds .73 of the faults of Tennessee Eastman with a
+share of 0.1, and .87 of the faults with a share of 1e-4."""
 
 LEAST_SPREAD = 1e-3
-"""Least spread of a column; a smaller spread is rounding."""
+"""Least spread of a column; a smaller spread is an effect of rounding."""
 
 LEAST_DIRECTION = 1e-10
-"""Least variance of a direction, as a share of the widest direction's. Used with fewer records than
-columns; a smaller variance is rounding."""
+"""Least variance of a direction, as a share of the variance of the widest direction. A smaller
+variance is an effect of rounding. The value is used if there are fewer records than columns."""
 
 FOLDS = 3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Relations:
-    """The distribution of normal records, with its narrow directions as well as its wide ones.
+    """The distribution of normal records along wide and narrow directions.
+
+    Whitened records have variance 1 in every direction.
 
     Attributes:
-        means: (F,) its mean.
-        slopes: (F, F) effect of the context on the features: each entity has its own mean.
-        whitening: (F, F) from features to the scale on which the distribution is round.
+        means: (F,) mean of the distribution.
+        slopes: (F, F) effect of the context on the features, so that each entity has its own mean.
+        whitening: (F, F) converts features to the whitened scale.
         roots: (F,) square roots of the features' weights.
-        points: P normal records on that scale; empty if nearest records are not used.
+        points: P normal records on the whitened scale; empty if nearest records are not used.
     """
 
     means: Floats
@@ -46,10 +48,10 @@ class Relations:
     points: Prototypes
 
     def whitened(self, X: Floats, mask: Mask) -> Floats:  # noqa: N803 -- (N, F)
-        """Return records (N, F) on the round scale: squares add up to the Mahalanobis distance.
+        """Return records (N, F) on the whitened scale: squares add up to the Mahalanobis distance.
 
-        Missing cells get the values that the observed cells lead to expect. So the distance is
-        the distance of the observed cells alone.
+        Missing cells are filled with values predicted from the observed cells. So the Mahalanobis
+        distance is the distance of the observed cells alone.
         """
         gaps = (X - self.means) * mask
         gaps -= (gaps @ self.slopes) * mask
@@ -60,18 +62,18 @@ class Relations:
     def nearest(
         self, whitened: Floats, without: Rows | None = None, *, vouchers: int = 1
     ) -> tuple[Floats, Rows]:
-        """Return squared distances (N,) to the nearest normal record, and its row (N,).
+        """Return squared distances (N,) to the nearest normal records, and their rows (N,).
 
         Args:
-            whitened: (N, F), records on the round scale.
-            without: (N,) normal record that a record must not be compared with, or -1.
+            whitened: (N, F), records on the whitened scale.
+            without: (N,) row of the normal record that a record is not compared with; -1 for none.
             vouchers: number of normal records that must be near.
         """
         distances, rows = self.points.nearest(whitened, k=vouchers, without=without)
         return distances[:, -1], rows[:, -1]
 
     def gaps_to(self, whitened: Floats, rows: Rows) -> Floats:
-        """Return squared gaps (N, F) on the round scale to the normal records at these rows."""
+        """Return squared gaps (N, F) to the normal records at `rows`, on the whitened scale."""
         gaps: Floats = (whitened - self.points.points[rows]) ** 2
         return gaps * (self.roots > 0)
 
@@ -82,11 +84,11 @@ def fit_relations(
     shrinkage: float,
     points: Floats | None = None,
 ) -> Relations:
-    """Fit the relations of normal records.
+    """Return the relations of normal records.
 
     Args:
-        X: (N, F) the records.
-        weights: (F,); features without weight are context.
+        X: (N, F) the normal records.
+        weights: (F,) weights of the features; features with weight 0 are context.
         shrinkage: share of the correlations that is removed.
         points: (P, F) normal records for `Relations.nearest`.
     """
@@ -95,7 +97,8 @@ def fit_relations(
     centred, slopes = without_context((X - means), weights)
     cloud = _cloud(centred[:, judged])
     along, across = _shrunk(cloud.values, shrinkage) ** -0.5, shrinkage**-0.5
-    # of all roots, this is the closest to the features (Kessy, Lewin & Strimmer 2018, ZCA-cor)
+    # of all possible roots, this root stays closest to the features
+    # (Kessy, Lewin & Strimmer 2018, ZCA-cor)
     root = (cloud.vectors * (along - across)) @ cloud.vectors.T
     root[np.diag_indices(len(judged))] += across
     whitening = np.zeros((len(weights), len(weights)), dtype=np.float32)
@@ -116,10 +119,10 @@ def fit_relations(
 
 
 def choose_shrinkage(X: Floats, weights: Floats) -> float:  # noqa: N803 -- (N, F), without holes
-    """Return the share of the correlations to remove, by the likelihood of held-out records.
+    """Return the share of the correlations to remove, so that held-out records are likeliest.
 
-    The records are cut, in the order of time, into contiguous folds. Each fold is scored by a
-    normal distribution with the moments of the other folds. No label is used.
+    The records are divided by time into contiguous folds. The likelihood of a fold is computed with
+    a normal distribution that has the moments of the other folds. No labels are used.
     """
     centred, _ = without_context(X - X.mean(axis=0, dtype=np.float64), weights)
     judged = centred[:, weights > 0]
@@ -143,9 +146,9 @@ def choose_shrinkage(X: Floats, weights: Floats) -> float:  # noqa: N803 -- (N, 
 
 
 def without_context(centred: Matrix, weights: Floats) -> tuple[Matrix, Matrix]:
-    """Remove the effect of the context from centred records (N, F); return also its slopes (F, F).
+    """Return centred records (N, F) without the effect of the context, and its slopes (F, F).
 
-    The context has one feature for each entity, so each entity's mean is removed.
+    The context has one feature for each entity, so the mean of each entity is removed.
     """
     slopes = np.zeros((len(weights), len(weights)))
     context, judged = np.flatnonzero(weights <= 0), np.flatnonzero(weights > 0)
@@ -158,7 +161,7 @@ def without_context(centred: Matrix, weights: Floats) -> tuple[Matrix, Matrix]:
 
 
 class _Cloud(NamedTuple):
-    """The directions in which records vary, each column on the scale of its spread."""
+    """The directions in which records vary, with each column divided by its spread."""
 
     scale: Matrix  # (F,), spreads
     values: Matrix  # (K,), variances along the directions; 0 along all others
@@ -174,7 +177,7 @@ def _cloud(X: Matrix) -> _Cloud:  # noqa: N803 -- (N, F)
         correlation = scaled.T @ scaled / len(X)
         np.fill_diagonal(correlation, 1.0)
         return _Cloud(scale, *np.linalg.eigh(correlation))
-    # fewer records than columns: the directions are the records', and those of constant columns
+    # fewer records than columns: directions come from the records and from constant columns
     squares, places = np.linalg.eigh(scaled @ scaled.T)
     real = squares > LEAST_DIRECTION * squares.max(initial=0.0)
     vectors = scaled.T @ (places[:, real] / np.sqrt(squares[real]))
@@ -184,6 +187,6 @@ def _cloud(X: Matrix) -> _Cloud:  # noqa: N803 -- (N, F)
 
 
 def _shrunk(values: Matrix, shrinkage: float) -> Matrix:
-    """Return variances (K,) along directions after a share of the correlations is removed."""
+    """Return variances (K,) along the directions, after a share of the correlations is removed."""
     shrunk: Matrix = (1 - shrinkage) * np.maximum(values, 0.0) + shrinkage
     return shrunk

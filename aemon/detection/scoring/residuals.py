@@ -1,4 +1,4 @@
-"""From features to reconstruction errors, in NumPy."""
+"""Computation of reconstruction errors from features, in NumPy."""
 
 from typing import NamedTuple
 
@@ -9,19 +9,21 @@ from aemon.detection.arrays import Floats, Mask, Rows
 from aemon.detection.autoencoders.autoencoder import Autoencoder
 
 LEAST_SHRINKAGE = 0.1
-"""Least share of the residuals' correlations that is removed: a covariance measured on few records
-exaggerates them (Ledoit & Wolf 2004; measured: docs/decisions.md, "The joint space")."""
+"""Least share of the residuals' correlations that is removed. A covariance that is measured on few
+records exaggerates correlations (Ledoit & Wolf 2004). The measurements are in docs/decisions.md,
+"The joint space"."""
 
 FILL_ROUNDS = 16
 """Number of times that missing cells are filled with their reconstruction before judging."""
 
 MOST_PRECISE = 256
-"""Most features whose moments are computed in double precision. Beyond, single precision takes half
-the time, and the shrinkage bounds the loss: variances differ by 10 * F at most."""
+"""Largest number of features whose moments are computed in double precision. With more features,
+single precision is used, which takes half of the time. The shrinkage bounds the loss of precision:
+variances differ at most by a factor of 10 * F."""
 
 
 class Residuals(NamedTuple):
-    """Residuals of N records in D reconstructions, and the mean reconstruction."""
+    """Residuals of N records in each of D reconstructions, and the mean reconstruction."""
 
     residuals: Floats  # (D, N, F), 0 where missing
     reconstruction: Floats  # (N, F), mean over reconstructions
@@ -34,10 +36,11 @@ def residuals_of(
     *,
     rounds: int = FILL_ROUNDS,
 ) -> Residuals:
-    """Return record minus reconstruction, 0 where a cell is missing.
+    """Return record minus reconstruction, and 0 where a cell is missing.
 
-    A missing cell enters as 0, the mean, which may be far from what the other columns suggest. So
-    the cell is filled with its own reconstruction and the record is read again, `rounds` times.
+    A missing cell starts as 0, the mean of its feature. The other columns may suggest a very
+    different value. So the cell is filled with its reconstruction, and the record is reconstructed
+    again, `rounds` times.
     """
     reconstruction = autoencoder(X)
     gaps = np.flatnonzero(~mask.all(axis=1))
@@ -55,7 +58,7 @@ def residuals_of(
 
 
 class Moments(NamedTuple):
-    """Second moments about 0 of the residuals of J judged features."""
+    """Second moments, about 0, of the residuals of J judged features."""
 
     judged: Rows  # (J,)
     scale: npt.NDArray[np.floating]  # (J,), never below the floors
@@ -64,7 +67,10 @@ class Moments(NamedTuple):
 
 
 def residual_moments(residuals: Floats, mask: Mask, weights: Floats, floors: Floats) -> Moments:
-    """Return moments of held-out normal residuals (D, N, F); arguments as in `fit_whitening`."""
+    """Return the moments of held-out normal residuals (D, N, F).
+
+    The arguments are described in `fit_whitening`.
+    """
     judged = np.flatnonzero(weights > 0)
     seen = mask[:, judged]
     pairs: float | npt.NDArray[np.float32] = float(max(len(seen), 1))
@@ -91,16 +97,17 @@ def fit_whitening(
 ) -> Floats:
     """Return the whitening matrix W = S^(-1/2) (F, F) of held-out normal residuals (D, N, F).
 
-    S is the residuals' second moment about 0, with correlations shrunk by `shrinkage_of`. Of all W
-    with W'W = S^-1 the symmetric root is closest to the features (Kessy, Lewin & Strimmer 2018,
-    ZCA). So the squares of W r are each feature's own part of the Mahalanobis distance r'S^-1 r.
+    S is the second moment of the residuals about 0, with correlations reduced by `shrinkage_of`. Of
+    all matrices W with W'W = S^-1, the symmetric root stays closest to the features (Kessy, Lewin &
+    Strimmer 2018, ZCA). So each square in W r is one feature's part of the Mahalanobis distance
+    r'S^-1 r.
 
     Args:
         residuals: (D, N, F), 0 where missing.
         mask: (N, F), True for observed cells.
-        weights: (F,); features without weight get rows and columns of 0.
-        floors: (F,), least spread of a residual.
-        diagonal: whether to leave the correlations out.
+        weights: (F,) weights of the features; features with weight 0 get rows and columns of 0.
+        floors: (F,) least spread of a residual.
+        diagonal: whether correlations are ignored.
         least_shrinkage: least share of the correlations that is removed.
     """
     judged, scale, correlation, shrinkage = residual_moments(residuals, mask, weights, floors)
@@ -111,19 +118,20 @@ def fit_whitening(
     correlation *= 1 - max(shrinkage, least_shrinkage)
     np.fill_diagonal(correlation, 1.0)
     values, vectors = np.linalg.eigh(correlation * np.outer(scale, scale))
-    # cells observed on different records can make S indefinite
+    # S can be indefinite if two features were observed on different records
     values = np.maximum(values, LEAST_SHRINKAGE * (scale**2).min())
     whitening[np.ix_(judged, judged)] = (vectors / np.sqrt(values)) @ vectors.T
     return whitening
 
 
 def shrinkage_of(scaled: npt.NDArray[np.floating], correlation: npt.NDArray[np.floating]) -> float:
-    """Return the share of measured correlations (F, F) to remove, from scaled residuals (N, F).
+    """Return the share of the measured correlations (F, F) of scaled residuals (N, F) to remove.
 
-    Ledoit & Wolf 2004, lemma 3.1: the variance of the estimate over its distance from the target;
-    never less than `LEAST_SHRINKAGE`. Few records of many features are shrunk most.
+    The share is the variance of the estimate divided by its squared distance from the target
+    (Ledoit & Wolf 2004, lemma 3.1), and at least `LEAST_SHRINKAGE`. The share is largest for few
+    records with many features.
     """
-    # all entries of the product of the squares add up to the squared sums of its rows
+    # the sum over all entries of the product of squares is the sum of squared row sums
     of_records = ((scaled**2).sum(axis=1, dtype=np.float64) ** 2).sum() / max(len(scaled), 1)
     variance = of_records - np.square(correlation).sum()
     off = np.square(correlation).sum() - np.square(np.diag(correlation)).sum()
@@ -135,10 +143,10 @@ def shrinkage_of(scaled: npt.NDArray[np.floating], correlation: npt.NDArray[np.f
 def reconstruction_errors(
     residuals: Floats, mask: Mask, whitening: Floats, weights: Floats
 ) -> Floats:
-    """Return squared gaps on the scale of normal residuals (N, F), mean over reconstructions.
+    """Return squared gaps (N, F) on the scale of normal residuals: the mean over reconstructions.
 
-    The gaps add up to the Mahalanobis distance of the residual; missing cells are 0. Members that
-    disagree about a record raise its errors too.
+    The gaps of a record add up to the Mahalanobis distance of its residual. The gap of a missing
+    cell is 0. If the reconstructions of the members differ, the gaps are also larger.
     """
     errors = np.zeros(residuals.shape[1:], dtype=np.float32)
     for part in expected_residuals(residuals, mask, whitening):
@@ -152,9 +160,9 @@ def reconstruction_errors(
 
 
 def expected_residuals(residuals: Floats, mask: Mask, whitening: Floats) -> Floats:
-    """Return residuals (D, N, F) with missing cells expected from the observed cells.
+    """Return residuals (D, N, F) in which missing cells are predicted from the observed cells.
 
-    With P = WW' the conditional mean of missing cells is -P_mm^-1 P_mo r_o. So r'P r is the
+    With P = WW', the conditional mean of the missing cells is -P_mm^-1 P_mo r_o. So r'P r is the
     Mahalanobis distance of the observed cells alone (Bishop 2006, equations 2.75 and 2.98).
     """
     gaps = np.flatnonzero(~mask.all(axis=1))

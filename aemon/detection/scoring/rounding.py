@@ -1,4 +1,4 @@
-"""Records with fewer decimals than in training, moved to the value they may have had."""
+"""Records with fewer decimals than in training: rounded values move towards the expected values."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from aemon.detection.scoring.residuals import residuals_of
 from aemon.detection.scoring.scorer import Scorer
 
 HIDDEN = 0.3
-"""In spreads. A feature that rounding may move by more is expected from the other features."""
+"""Effect of rounding, in spreads. With a larger effect, other features estimate the feature."""
 
 FILL_ROUNDS = 2
 
@@ -18,7 +18,7 @@ def as_expected_within(
     mask: Mask,
     slack: Floats,
 ) -> Floats:
-    """Return features (N, F) moved towards the expectation, within what rounding may have moved.
+    """Return features (N, F) moved towards expected values, at most by the effect of rounding.
 
     Args:
         scorer: scorer of the detector.

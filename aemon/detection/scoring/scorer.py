@@ -1,4 +1,4 @@
-"""The scorer: from features to one score for each record, and each feature's part of it."""
+"""The scorer: computes one score for each record, and the part of each feature in the score."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,21 +13,21 @@ from aemon.detection.scoring.outline import Outline
 from aemon.detection.scoring.residuals import FILL_ROUNDS, Residuals, residuals_of
 
 FARTHEST = 600.0
-"""Bound of the logarithm of a score."""
+"""Largest logarithm of a score."""
 
 
 class Parts(NamedTuple):
-    """Scores of N records, with the part of each feature."""
+    """Scores of N records, with the part of each feature in the score."""
 
     scores: Values  # (N,)
-    errors: Floats  # (N, F), squared gaps in usual gaps, divided by blame
+    errors: Floats  # (N, F), the record's squared gap, in usual gaps, divided by blame
     reconstruction: Floats  # (N, F)
 
 
 class _Seen(NamedTuple):
-    """Everything that is computed of N records at once."""
+    """Measures and scores of N records, with the values that they were computed from."""
 
-    guessed: Floats  # (N, F), features; missing cells as in similar normal records
+    guessed: Floats  # (N, F), features; missing cells filled from similar normal records
     left: Residuals
     measures: Measures
     own: Values  # (N,), scores by the views
@@ -36,16 +36,17 @@ class _Seen(NamedTuple):
 
     @property
     def scores(self) -> Values:
-        """Scores (N,): the higher of views and guards."""
+        """Scores (N,) of the records: the higher of the scores by the views and by the guards."""
         scores: Values = np.maximum(self.own, self.guarded)
         return scores
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Guard:
-    """A rule that flags records beyond all normal ones, even if the autoencoder reconstructs them.
+    """A rule that flags records that measure higher than all normal records.
 
-    Autoencoders reconstruct some far anomalies perfectly (Bouman & Heskes 2025).
+    The rule does not depend on the reconstruction, because autoencoders reconstruct some far
+    anomalies perfectly (Bouman & Heskes 2025).
 
     Attributes:
         radius: largest measure of a normal record, a logarithm.
@@ -58,7 +59,7 @@ class Guard:
     measure: str = "neighbour"
 
     def scores(self, values: Values) -> Values:
-        """Return the lowest scores (N,) that these measures allow; 0 within the radius."""
+        """Return the least scores (N,) of records with these measures (N,); 0 within the radius."""
         beyond = np.clip(values - self.radius, 0.0, FARTHEST)
         scores: Values = np.where(beyond > 0, self.ceiling * np.exp(beyond), 0.0)
         return scores
@@ -66,18 +67,19 @@ class Guard:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Scorer:
-    """Scorer of records: a higher score is more unusual. Made by `fit_scorer`.
+    """Computes a score for each record; a higher score is more unusual. Made by `fit_scorer`.
 
-    With one view, its measure is the score, and guards cover what that view cannot see. Several
-    views are averaged by their surprise. The score is then the measure that a mean view would
-    have for that surprise. So it still reads as a squared distance, at most 1 for a usual record.
+    With a single view, the measure of the view is the score, and guards flag records that the view
+    does not show. With several views, the mean of their surprises is computed. The score is then
+    the measure for which a view with mean scale and start has this surprise. So every score is a
+    squared distance, at most about 1 for a usual record.
 
     Attributes:
-        autoencoder: from features to their reconstruction.
+        autoencoder: converts features to their reconstruction.
         space: space of normal records.
         views: one or several views.
-        guards: guards by the distance to normal records.
-        outline: coarse expectation of a record.
+        guards: guards, each with a measure such as the distance to normal records.
+        outline: coarse estimate of a record.
     """
 
     autoencoder: Autoencoder
@@ -88,7 +90,7 @@ class Scorer:
 
     @property
     def wanted(self) -> tuple[str, ...]:
-        """Names of the measures that are computed of a record."""
+        """Names of the measures that views and guards need, each once."""
         guarding = (guard.measure for guard in self.guards)
         return tuple(dict.fromkeys([*(view.name for view in self.views), *guarding]))
 
@@ -107,12 +109,12 @@ class Scorer:
             X: (N, F), 0 where missing.
             mask: (N, F), True for observed cells.
             rounds: number of times that missing cells are filled in.
-            without_itself: whether a training record is compared with the other records alone, as when
-                the threshold was calibrated. A record lies at distance 0 from itself, so it
-                would never look unusual.
-            enough: (N,) scores below which the exact value does not matter: any value as low will
-                do. If a few prototypes show that a record scores no higher, the other prototypes
-                are not compared.
+            without_itself: whether training records are compared with all other records but not
+                with themselves, as in the calibration of the threshold. The distance from a record
+                to itself is 0, so the record would never be unusual.
+            enough: (N,) scores up to which the exact value is not needed. If a comparison with few
+                prototypes shows that the score of a record is not above `enough`, the record is not
+                compared with the other prototypes.
         """
         found = np.zeros(len(X))
         for start in range(0, len(X), BLOCK_RECORDS):
@@ -126,7 +128,7 @@ class Scorer:
         return found
 
     def _scores_beyond(self, enough: Values, X: Floats, mask: Mask, rounds: int) -> Values:  # noqa: N803
-        """Return scores (N,) of a block, exact where they may exceed `enough` (N,)."""
+        """Return scores (N,) of a block; scores above `enough` (N,) are exact."""
         guessed = self.space.guess(X, mask)
         left = residuals_of(self.autoencoder, guessed, mask, rounds=rounds)
         found = self._measured(self.space.rough, X, mask, guessed, left).scores
@@ -145,20 +147,23 @@ class Scorer:
         rounds: int = FILL_ROUNDS,
         made_of: Floats | None = None,
     ) -> Parts:
-        """Return the scores of a few records, with each feature's part.
+        """Return the scores of a few records, with the part of each feature.
 
-        Blame has two sources: the gaps that the score is made of, and the gap to the outline,
-        which the wrong values themselves do not mislead. A feature's share is the geometric mean
-        of the two, with double weight for the outline. (The gap to the entity's mean replaces the
-        gap to the outline where it is larger.) A record's errors add up to that gap squared.
-        Alone, the score's gaps name 56 % of the true causes of SMD, the outline 75 %. Of AI4I a
-        true cause comes first in 79 % and 82 %, with both in 89 %.
+        Blame has two sources: the gaps that the score is computed from, and the gap to the outline,
+        which wrong values hardly change. The share of a feature is the geometric mean of its shares
+        by both sources, with double weight for the outline. (Where the gap to the entity's mean is
+        larger than the gap to the outline, it is used instead.) The errors of a record add up to
+        its squared gap to the outline.
+        Alone, the gaps of the score name 56 % of the true causes of SMD, and the outline 75 %. In
+        AI4I, a true cause comes first in 79 % with the score's gaps, in 82 % with the outline, and
+        in 89 % with both.
 
         Args:
             X: (N, F), 0 where missing.
             mask: (N, F), True for observed cells.
             rounds: number of times that missing cells are filled in.
-            made_of: (N, F) squared gaps that the score is made of, in place of the views'.
+            made_of: (N, F) squared gaps that the score is computed from; by default the gaps of
+                the views.
         """
         seen = self._look(X, mask, rounds)
         shares = self._shares_of_score(X, mask, seen) if made_of is None else _shares(made_of)
@@ -166,14 +171,14 @@ class Scorer:
         coarse = np.maximum(coarse, self.space.gaps_to_context(seen.guessed, mask))
         both = _shares(np.cbrt(shares * _shares(coarse) ** 2))
         shared = both.any(axis=1, keepdims=True)
-        if made_of is not None:  # of usual values in an unusual order, an outline shows nothing
+        if made_of is not None:  # the outline does not show usual values in an unusual order
             shared &= coarse.max(axis=1, keepdims=True) > USUAL_GAP
         shares = np.where(shared, both, shares)
         size = coarse.sum(axis=1, keepdims=True)
         return Parts(seen.scores, shares * size, seen.left.reconstruction)
 
     def _shares_of_score(self, X: Floats, mask: Mask, seen: _Seen) -> Floats:  # noqa: N803
-        """Return each feature's share (N, F) of the scores, by the views or by a guard."""
+        """Return the share (N, F) of each feature in the scores, by the views or by a guard."""
         shares = self._shares(X, mask, seen.left.residuals, seen.measures)
         for place, guard in enumerate(self.guards):
             rows = (seen.guarded > seen.own) & (seen.farthest == place)
@@ -197,14 +202,14 @@ class Scorer:
         left: Residuals,
         without: Rows | None = None,
     ) -> _Seen:
-        """Compute everything of N records in a space."""
+        """Return measures and scores of N records, compared with the normal records of a space."""
         measures = space.measure(X, mask, left.residuals, self.wanted, without=without)
         own = combine(self.views, measures.values)
         guarded = np.stack([guard.scores(measures.values[guard.measure]) for guard in self.guards])
         return _Seen(guessed, left, measures, own, guarded.max(axis=0), guarded.argmax(axis=0))
 
     def _shares(self, X: Floats, mask: Mask, residuals: Floats, measures: Measures) -> Floats:  # noqa: N803
-        """Return each feature's share (N, F) of what the views measured."""
+        """Return the share (N, F) of each feature in the measures of the views."""
         _, parts = mean_surprise(self.views, measures.values)
         total = np.zeros_like(X)
         for place, view in enumerate(self.views):
@@ -220,7 +225,7 @@ class Scorer:
         residuals: Floats,
         measures: Measures,
     ) -> Floats:
-        """Return the squared gaps (N, F) that a measure is made of."""
+        """Return the squared gaps (N, F) that a measure is computed from."""
         if name == "residual":
             return measures.errors
         if name == "joint":
@@ -233,7 +238,7 @@ class Scorer:
 
 
 def combine(views: tuple[View, ...], values: dict[str, Values]) -> Values:
-    """Return scores (N,) of measures (N,) by name."""
+    """Return scores (N,) from measures (N,), which are given by name."""
     if len(views) == 1:
         return np.exp(np.minimum(values[views[0].name], FARTHEST))
     surprise, _ = mean_surprise(views, values)
@@ -241,7 +246,10 @@ def combine(views: tuple[View, ...], values: dict[str, Values]) -> Values:
 
 
 def scores_of_surprise(views: tuple[View, ...], surprise: Values) -> Values:
-    """Return scores (N,) of the views' mean surprise (N,): squared distances, about 1 if usual."""
+    """Return scores (N,) for mean surprises (N,) of the views.
+
+    A score is a squared distance, about 1 for a usual record.
+    """
     scale = float(np.mean([view.scale for view in views]))
     start = float(np.mean([view.start for view in views]))
     usual = float(np.mean([view.surprise(np.array([view.start]))[0] for view in views]))
@@ -250,7 +258,7 @@ def scores_of_surprise(views: tuple[View, ...], surprise: Values) -> Values:
 
 
 def _shares(gaps: Floats) -> Floats:
-    """Divide rows (N, F) by their sums; 0 where the sum is 0."""
+    """Return rows (N, F) divided by their sums; 0 where the sum is 0."""
     total = gaps.sum(axis=1, keepdims=True)
     shares: Floats = np.divide(gaps, total, out=np.zeros_like(gaps), where=total > 0)
     return shares

@@ -1,4 +1,4 @@
-"""Fitting a scorer: held-out residuals, the space of normal records, views, calibration scores."""
+"""Fitting of a scorer: held-out residuals, space of normal records, views, calibration scores."""
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -24,48 +24,49 @@ from aemon.detection.scoring.residuals import (
 from aemon.detection.scoring.scorer import Guard, Scorer, combine
 
 VOUCHED_BY = 20
-"""One in 20 prototypes must be near if some of them may be anomalies."""
+"""If some prototypes may be anomalies, a record looks normal only with one in 20 prototypes near."""
 
 GUARD_PROTOTYPES = 500
 """Number of prototypes if the distance to them is only a guard."""
 
 MOST_STRETCH = 1.5
-"""If residuals of unseen records are more than this many times those of seen records, the latter
-are too small to use. Chosen by realised false-alarm rates alone."""
+"""Largest ratio of the residuals of unseen records to the residuals of seen records. With a larger
+ratio, the residuals of seen records are not used. Realised false-alarm rates decided the value."""
 
 PARTS = 5
-"""Number of parts of a single member's fold, each whitened by the residuals of the other parts.
-Whitened by their own, records look too normal: 13 % were flagged with a target rate of 10 %."""
+"""Number of parts that a single member's fold is divided into. The residuals of the other parts
+whiten each part. If a part were whitened by its own residuals, its records would look too normal:
+13 % of the records were flagged with a target rate of 10 %."""
 
 UPPER = 0.9
-"""Quantile at which sizes of residuals are compared: thresholds lie in upper tails."""
+"""Quantile of the sizes of residuals that is compared; it is high, because thresholds are high."""
 
 TINY = 1e-9  # keeps a quotient finite
 
 
 class HeldOut(NamedTuple):
-    """Residuals of records, as of members that have not seen them."""
+    """Residuals of training records, as members would have them that have not seen the records."""
 
     residuals: Floats  # (D, N, F)
     filled: Floats  # (N, F), features with missing cells reconstructed
 
 
 class Fitted(NamedTuple):
-    """A scorer, and its results for held-out normal records."""
+    """A fitted scorer, with its results for held-out normal records."""
 
     scorer: Scorer
-    rows: Rows  # (n,) of the training set, those held out
-    scores: Values  # (n,) their scores
-    error: float  # their weighted mean squared residual
+    rows: Rows  # (n,) rows of the held-out records in the training set
+    scores: Values  # (n,) scores of the held-out records
+    error: float  # weighted mean squared residual of the held-out records
 
 
 def hold_out(autoencoder: Autoencoder, training_set: TrainingSet) -> HeldOut:
-    """Return the residuals of each record as if no member had seen it.
+    """Return the residuals of each training record as if no member had seen the record.
 
-    All M members judge a later record, and their mean varies less than any single member. Only one
-    member has not seen a held-out record. So the other members' residuals are used too, stretched
-    to the size of residuals of unseen records. They are not used if the members know their own
-    records too well for that (`MOST_STRETCH`).
+    All M members judge a new record, and the mean of members varies less than a single member. But
+    only one member has not seen a training record. So the residuals of the other members are used
+    too, multiplied by a factor that gives them the size of residuals of unseen records. If this
+    factor is above `MOST_STRETCH`, the residuals of the other members are not used.
     """
     residuals, reconstruction = residuals_of(autoencoder, training_set.features, training_set.mask)
     filled = np.where(training_set.mask, training_set.features, reconstruction)
@@ -89,9 +90,10 @@ class ScoringPlan:
 
     Attributes:
         floors: (F,) least spread of a residual.
-        views: names of measures, at least one.
-        guards: names of measures for guards: beyond all normal records, a record is unusual.
-        diagonal: whether to leave out the correlations of residuals.
+        views: names of the measures that make the score, at least one.
+        guards: names of the measures that guards use. A guard flags a record that measures higher
+            than all normal records.
+        diagonal: whether correlations of residuals are ignored.
     """
 
     floors: Floats
@@ -113,18 +115,18 @@ def fit_scorer(
     *,
     seed: int = 0,
 ) -> Fitted:
-    """Fit a scorer to a training set; return it with the scores that calibrate its threshold.
+    """Fit a scorer; return the scorer and the scores that calibrate its threshold.
 
-    Every training record is scored as a new record would be. The member has not seen it. The
-    whitening comes from the residuals of the other folds, or, for a single member, of the other
-    parts of its fold. The prototypes do not include the record itself; in a series, they do not
-    include its whole fold, because neighbours in time are similar.
+    Held-out records are scored like new records. The residuals are residuals of unseen records. The
+    whitening is fitted to the residuals of the other folds, or, for a single member, of the other
+    parts of its fold. The prototypes do not include the record itself. In a series, they do not
+    include any record of its fold, because records at about the same time are similar.
 
     Args:
         autoencoder: trained autoencoder.
         training_set: records that the autoencoder was trained on.
         held_out: residuals of the members on the training set.
-        plan: how to score records.
+        plan: settings for scoring records.
         seed: seed of the choice of prototypes.
     """
     ground = _Ground(training_set, *held_out, plan, _shrinkage(training_set, held_out, plan))
@@ -153,10 +155,11 @@ def _guard(name: str, values: Values, scores: Values) -> Guard:
 
 
 def _guarded(scores: Values, kept: dict[str, Values], guards: tuple[str, ...]) -> Values:
-    """Return scores (n,) with the guards applied: each record against the n - 1 others.
+    """Return the scores (n,) with the guards applied to each record.
 
-    Only the farthest record is beyond the radius of the others. Without this step a guard would
-    flag one normal record in n + 1 in addition to the target rate.
+    The radius of a guard is the largest measure of the other n - 1 records. So only the farthest
+    record is outside of the radius. Without this step, a guard would flag one normal record in
+    n + 1 in addition to the target rate.
     """
     guarded = scores.copy()
     for name in guards:
@@ -170,21 +173,22 @@ def _guarded(scores: Values, kept: dict[str, Values], guards: tuple[str, ...]) -
 
 @dataclass(frozen=True)
 class _Ground:
-    """Held-out normal records, from which spaces are fitted."""
+    """Held-out normal records that spaces are fitted to."""
 
     training_set: TrainingSet
     residuals: Floats  # (D, N, F)
     filled: Floats  # (N, F)
     plan: ScoringPlan
-    shrinkage: float | None  # of the relations; None if they are not used
-    known: dict[bytes, Floats] = field(default_factory=dict)  # whitenings, by their records
+    shrinkage: float | None  # shrinkage of the relations; None if not used
+    known: dict[bytes, Floats] = field(default_factory=dict)  # bytes of record rows -> whitening
 
     def whitening(self, rows: Rows) -> Floats:
-        """Return the whitening fitted to the residuals of these records.
+        """Return the whitening matrix fitted to the residuals of these records.
 
-        With its own shrinkage, the whitening of all records would remove less of the correlations
-        than the whitening of a part, and new records would look more unusual. With many columns
-        this happens many times as often. So both use the shrinkage of parts at least.
+        The least shrinkage is the shrinkage without the first fold. Without this bound, fewer
+        correlations would be removed for all records than for a part of them. Then new records
+        would look more unusual than the calibration records; with many columns, this would happen
+        many times as often.
         """
         which = rows.tobytes()
         if which not in self.known:
@@ -204,7 +208,7 @@ class _Ground:
 
     @cached_property
     def _shrinkage_of_parts(self) -> float:
-        """Shrinkage of the residuals' correlations without the first fold."""
+        """Shrinkage of the correlations of residuals, computed without the first fold."""
         trusted_rows = self.training_set.trusted_rows
         rows = trusted_rows[self.training_set.folds[trusted_rows] > 0]
         if self.plan.diagonal or not rows.size:
@@ -214,13 +218,13 @@ class _Ground:
         return moments.shrinkage
 
     def logarithms(self, rows: Rows, tried: Rows, chosen: Rows, space: Space) -> dict[str, Values]:
-        """Return the logarithms (n,) of held-out records by measure, each as for a new record.
+        """Return measure -> logarithms (n,) of held-out records, measured like new records.
 
         Args:
-            rows: (n,) the records.
-            tried: the records among them whose residuals may be used for whitening.
-            chosen: the prototypes.
-            space: space of all of these.
+            rows: (n,) rows of the held-out records.
+            tried: rows of the records whose residuals may be used for whitening.
+            chosen: rows of the prototypes.
+            space: space that is fitted to all these records.
         """
         training_set, folds = self.training_set, self.training_set.folds
         place = np.full(len(training_set), -1)
@@ -257,12 +261,12 @@ class _Ground:
         return float(squares.sum() / max(observed.sum(), TINY))
 
     def space(self, tried: Rows, chosen: Rows, related: Rows | None = None) -> Space:
-        """Fit the space whitened by `tried` records, with `chosen` records as prototypes.
+        """Return a space that is whitened by the `tried` records and has `chosen` prototypes.
 
         Args:
-            tried: the records for whitening.
-            chosen: the prototypes.
-            related: records whose relations are taken as normal; by default `tried`.
+            tried: rows of the records for whitening.
+            chosen: rows of the prototypes.
+            related: rows of the records that relations are fitted to; by default `tried`.
         """
         training_set, weights = self.training_set, self.training_set.weights
         whitening = self.whitening(tried)
@@ -299,21 +303,21 @@ class _Ground:
         )
 
     def relations(self, tried: Rows, chosen: Rows) -> Relations:
-        """Fit the relations of `tried` records, with `chosen` records as the normal records."""
+        """Return the relations of the `tried` records, with the `chosen` records for comparison."""
         points = self.filled[chosen] if "whitened" in self.plan.measures else None
         weights = self.training_set.weights
         return fit_relations(self.filled[tried], weights, self.shrinkage or 0.0, points)
 
 
 def _shrinkage(training_set: TrainingSet, held_out: HeldOut, plan: ScoringPlan) -> float | None:
-    """Return the shrinkage of the relations; None if the plan does not use them."""
+    """Return the shrinkage of the relations; None if the plan does not use relations."""
     if not {"relation", "whitened"}.intersection(plan.measures):
         return None
     return choose_shrinkage(held_out.filled[training_set.trusted_rows], training_set.weights)
 
 
 def _usual(residuals: Floats, mask: Mask, whitening: Floats, weights: Floats) -> Floats:
-    """Return the mean error of each feature (F,), scaled so that the sum is the weight of all."""
+    """Return the mean error (F,) of each feature, scaled to add up to the weight of all."""
     errors = reconstruction_errors(residuals, mask, whitening, weights)
     means = errors.sum(axis=0) / np.maximum(mask.sum(axis=0), 1)
     total = float(means.sum())

@@ -1,1 +1,1 @@
-"""The search for settings without labels, by planted anomalies."""
+"""The search for good settings without labels: planted anomalies take the place of labels."""

@@ -1,4 +1,4 @@
-"""Search for settings without labels: by how well they separate planted anomalies from records."""
+"""Search for settings without labels: the best settings separate planted anomalies best."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,13 +20,13 @@ from aemon.errors import TrainingError
 from aemon.frame import Frame
 
 FOLDS = 3
-"""Number of parts in time; each is judged once by a detector trained on the others."""
+"""Number of folds in time. A detector that is trained on the other folds judges each fold."""
 
 LEAST_RECORDS = 100
-"""Least number of records: smaller folds cannot separate settings."""
+"""Least number of records: with smaller folds, differences between settings are not visible."""
 
 CODE_SHARES = (0.25, 0.5, 0.9)
-"""Widths of the code to try, as shares of the independent features."""
+"""Widths of the code to try, as shares of the number of independent features."""
 
 NOISES = (0.0, 0.25, 0.5, 1.0)
 HIDDEN_FACTORS = (1, 6)
@@ -41,13 +41,13 @@ class Trial:
     """Settings that were tried, with their results.
 
     Attributes:
-        changes: key of `detector` -> value, where different from the present settings.
-        criterion: mean AUROC over plantings and folds; NaN if training was refused.
-        error: standard error of the criterion, over the folds.
-        by_planting: mean AUROC of each planting.
-        false_alarm_rate: share of held-out normal records flagged.
+        changes: key of `detector` -> value, for values that differ from the present settings.
+        criterion: mean AUROC over plantings and folds; NaN if the training failed.
+        error: standard error of the criterion over the folds.
+        by_planting: name of a planting -> its mean AUROC.
+        false_alarm_rate: share of the held-out normal records that were flagged.
         seconds: duration of the trial.
-        refusal: reason why training failed with these settings; empty otherwise.
+        refusal: reason why training failed with these settings; empty if it did not fail.
     """
 
     changes: Changes
@@ -61,11 +61,11 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning:
-    """All trials, the present settings first.
+    """All trials of a search; the first trial has the present settings.
 
     Attributes:
-        trials: in the order in which they were tried.
-        finished: whether all planned trials were made; False if the time ran out.
+        trials: the trials, in the order of the search.
+        finished: whether all planned trials were made; False if there was not enough time.
     """
 
     trials: tuple[Trial, ...]
@@ -80,10 +80,11 @@ class Tuning:
 
     @property
     def advice(self) -> Trial:
-        """The trial with the fewest changes within one standard error of the best.
+        """The trial with the fewest changes that is within one standard error of the best trial.
 
-        The one-standard-error rule (Breiman et al. 1984, section 3.4.3): without a clear difference
-        the simpler trial is preferred, so the present settings if they are among these trials.
+        By the one-standard-error rule (Breiman et al. 1984, section 3.4.3), the simpler trial is
+        preferred if there is no clear difference. So the present settings are preferred if they are
+        within one standard error.
         """
         best = self.best
         alike = [trial for trial in self.trials if trial.criterion >= best.criterion - best.error]
@@ -101,21 +102,22 @@ def tune(
 ) -> Tuning:
     """Try all kinds, then steps, hidden layers, noise and widths of the code, in this order.
 
-    Each step starts from the settings advised so far, so the search builds only on clear gains.
+    Each step starts from the best settings so far by `Tuning.advice`, so the search keeps only
+    clear improvements.
 
     Args:
         frame: normal records; not modified.
         settings: the present settings.
         seed: seed of trainings and plantings, the same for all trials.
         seconds: no new trial begins after this time; the present settings are always tried.
-        on_trial: called with every trial at its end.
+        on_trial: called with each trial when the trial is finished.
         clock: returns the time in seconds.
 
     Raises:
         FrameError: a configured column is missing or does not have its configured type.
         TrainingError: there are too few records, or the present settings do not fit.
     """
-    # Only records of operation are judged; planted faults must not look like an idle machine.
+    # Only records of a working machine are judged: planted faults must not look like idle records.
     frame = at_work(frame, fit_operation(frame, settings.columns))
     columns = settings.columns.model_copy(
         update={"only_when": None, "settle": None, "wind_down": None}
@@ -150,7 +152,9 @@ def tune(
 
 
 def auroc(normal: Values, planted: Values) -> float:
-    """Return the share of pairs in which a planted record scores above a normal; ties count half.
+    """Return the share of pairs in which the planted record scores above the normal record.
+
+    Equal scores count half.
 
     This is the area under the receiver operating characteristic (Hanley & McNeil 1982).
 
@@ -197,7 +201,7 @@ def _attempt(
     seed: int,
     clock: Callable[[], float],
 ) -> Trial:
-    """Run one trial over all folds."""
+    """Return the trial of these changes, made with all folds."""
     began = clock()
     learning = settings.model_copy(update={"detector": _changed(settings.detector, changes)})
     folds = contiguous_folds(len(frame), FOLDS)
@@ -211,7 +215,7 @@ def _attempt(
             flagged += int(judged.anomalous.sum())
             records = Records(*detector.feature_map.transform(held_out))
             normal = judged.scores
-            if detector.mode_scale is not None:  # planted faults are scored without that scale
+            if detector.mode_scale is not None:  # planted faults are scored without this scale
                 normal = detector.scorer.scores(*records)
             found.append({})
             for place, (name, plant) in enumerate(plantings(detector.feature_map).items()):

@@ -1,1 +1,1 @@
-"""Records in the context of earlier records of the same entity: windows over time."""
+"""Judging of records together with earlier records of the same entity, in windows over time."""

@@ -1,4 +1,4 @@
-"""Local time and calendar, to which daily and weekly rhythms belong."""
+"""Local time and calendar with public holidays, for daily and weekly rhythms."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -28,18 +28,18 @@ class Local(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Calendar:
-    """A time zone, and the place whose public holidays count as Sundays.
+    """A time zone, and a country or region whose public holidays count as Sundays.
 
     Attributes:
-        zone: an IANA name.
-        holidays: a country or a part of it, such as DE or DE-BY; empty for none.
+        zone: IANA name of the time zone.
+        holidays: code of a country or of a region, such as DE or DE-BY; empty for no holidays.
     """
 
     zone: str
     holidays: str = ""
 
     def local(self, times: Times) -> Local:
-        """Return weekdays and shares of the day of times (N,) in UTC."""
+        """Return local weekdays and elapsed shares of the day for times (N,) in UTC."""
         local = pd.DatetimeIndex(times).tz_localize("UTC").tz_convert(self.zone).tz_localize(None)
         days = local.normalize()
         seconds = (local - days).total_seconds().to_numpy()
@@ -51,25 +51,25 @@ class Calendar:
         return Local(weekdays, seconds / _DAY_SECONDS)
 
     def holiday(self, day: date) -> str:
-        """Return the name of a public holiday; empty for other days.
+        """Return the name of the public holiday on this day; empty for all other days.
 
         Raises:
-            ModuleNotFoundError: the package with the holidays is not installed.
+            ModuleNotFoundError: the package `holidays` is not installed.
         """
         return str(holidays_of(self.holidays).get(day) or "") if self.holidays else ""
 
     def day_name(self, time: pd.Timestamp) -> str:
-        """Return the name of a holiday or a weekday, for a local time."""
+        """Return the name of the holiday, or else of the weekday, of a local time."""
         return self.holiday(time.date()) or _LABELS[time.weekday()]
 
 
 @lru_cache(maxsize=64)
 def holidays_of(place: str) -> "HolidayBase":
-    """Return the public holidays of a country or a part of it, by date.
+    """Return date -> public holiday, for a country or a region.
 
     Raises:
-        ModuleNotFoundError: the package with the holidays is not installed.
-        NotImplementedError: the package does not know this place.
+        ModuleNotFoundError: the package `holidays` is not installed.
+        NotImplementedError: the package does not know this country or region.
     """
     import holidays
 

@@ -1,4 +1,4 @@
-"""Levels: the mean of about the last hundred records of a run, which makes slow changes visible."""
+"""Levels: means of about the last hundred records of a run, which make slow changes visible."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,19 +15,20 @@ BLOCK_RECORDS = 32
 """Usual number of records in a block of time."""
 
 EARLIER_BLOCKS = 3
-"""Number of full blocks that count beside the current block: a level is the mean of 96 to 128
-records. (Beside windows of four, means of 32 to 256 records raise the average precision on servers
-by .02 to .05. On plants and application servers they change it by .02 at most, up or down.)"""
+"""Number of earlier full blocks in a level, together with the current block: a level is the mean of
+96 to 128 records. (With windows of four records, levels of 32 to 256 records raise the average
+precision on servers by .02 to .05. On plants and application servers, levels change the average
+precision by at most .02, up or down.)"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)
 class LevelTail:
-    """The last blocks of one entity, the newest last.
+    """The last K blocks of one entity, the newest last.
 
     Attributes:
-        blocks: (K,) numbers of the blocks, counted in block lengths since 1970.
+        blocks: (K,) number of each block, counted in block lengths since 1970.
         counts: (K,) number of records in each block.
-        sums: (K, F) sums of their features.
+        sums: (K, F) sum of the features of the records in each block.
     """
 
     blocks: npt.NDArray[np.int64]
@@ -36,15 +37,15 @@ class LevelTail:
 
 
 def block_length(block: np.timedelta64) -> int:
-    """Return the length of a block of time in microseconds, at least one."""
+    """Return the length of a block of time in microseconds; the length is at least 1."""
     return max(int(block.astype("timedelta64[us]").astype(np.int64)), 1)
 
 
 class Levels(NamedTuple):
-    """Distances of N records from the level of their run, and the last blocks of the runs."""
+    """Distances of N records from the levels of their runs, with the last blocks of the runs."""
 
     gaps: Floats  # (N, F), in the order of the records
-    tails: list[LevelTail]  # of the runs that end at the given places
+    tails: list[LevelTail]  # for each run that ends at a given place
 
 
 def levels_of(
@@ -56,26 +57,27 @@ def levels_of(
     tails: dict[int, LevelTail],
     ends: Rows,
 ) -> Levels:
-    """Compute every record's level: the mean of its run's records in this and earlier blocks.
+    """Return the distance of each record from its level, and the last blocks of runs.
 
-    The record itself counts. Blocks lie at fixed times. So a level does not depend on where reading
-    began, after as many blocks as a level includes.
+    A level is the mean of the records of a run up to the record, in its block and earlier blocks.
+    The record itself counts. Blocks begin at fixed times. So a level does not depend on the record
+    with which reading began, as soon as reading covers all blocks of the level.
 
     Args:
-        features: (N, F), the runs one after another, each in the order of time.
-        inside: (N,) mask of the records that count for a level.
+        features: (N, F) features of one run after another, each run in the order of time.
+        inside: (N,) mask of the records that count for levels.
         blocks: (N,) number of each record's block.
-        starts: (N,) place of the first record of each record's run.
+        starts: (N,) place of the first record in the run of each record.
         tails: place of the first record of a run -> earlier blocks of the run.
-        ends: (E,) places of the records for which the last blocks are returned.
+        ends: (E,) places of the last records of E runs, for which the last blocks are returned.
     """
     count, width = features.shape
     places = np.array(sorted(tails), dtype=np.intp)
     known = [tails[place] for place in places.tolist()]
     before = np.repeat(
         places, [len(tail.blocks) for tail in known]
-    )  # the place that each earlier block precedes
-    shift = np.searchsorted(before, np.arange(count), side="right")  # earlier blocks up to a record
+    )  # the place before which each earlier block is inserted
+    shift = np.searchsorted(before, np.arange(count), side="right")  # earlier blocks before it
     here = np.arange(count) + shift
     earlier = np.arange(len(before)) + before
     total = count + len(before)
@@ -100,14 +102,14 @@ def levels_of(
 
 @dataclass(frozen=True, eq=False)
 class _Summed:
-    """Rows summed by block and run: G groups of consecutive rows."""
+    """Consecutive rows in G groups; a group has the rows of one block of one run."""
 
     rows: Sums  # (N, F)
     numbers: Sums  # (N,) number of records in each row
     group: Rows  # (N,) group of each row
     firsts: Rows  # (G,) first row of each group
-    blocks: npt.NDArray[np.int64]  # (G,)
-    runs: Rows  # (G,)
+    blocks: npt.NDArray[np.int64]  # (G,) number of the block
+    runs: Rows  # (G,) number of the run
 
     @classmethod
     def of(cls, rows: Sums, numbers: Sums, which: npt.NDArray[np.int64], runs: Rows) -> "_Summed":
@@ -117,7 +119,7 @@ class _Summed:
         return cls(rows, numbers, np.cumsum(begins) - 1, firsts, which[firsts], runs[firsts])
 
     def up_to_each(self) -> tuple[Sums, Sums]:
-        """Return sums (N, F), counts (N,) of each row and the earlier rows of its group."""
+        """Return sums (N, F) and counts (N,) over each row and the earlier rows of its group."""
         sums, counts = np.cumsum(self.rows, axis=0), np.cumsum(self.numbers)
         first = self.firsts[self.group]
         sums -= sums[first] - self.rows[first]
@@ -134,7 +136,7 @@ class _Summed:
         return sums, counts
 
     def blocks_before(self) -> tuple[Sums, Sums]:
-        """Return sums (G, F), counts (G,) of the earlier blocks that count for each group."""
+        """Return sums (G, F) and counts (G,) over the earlier blocks in the level of each group."""
         own_sums, own_counts = self.totals
         sums, counts = np.zeros_like(own_sums), np.zeros_like(own_counts)
         for lag in range(1, EARLIER_BLOCKS + 1):
@@ -147,7 +149,7 @@ class _Summed:
         return sums, counts
 
     def tail(self, row: int) -> LevelTail:
-        """Return the last blocks of a run that ends at a row."""
+        """Return the last blocks of the run that ends at this row."""
         last = int(self.group[row])
         first = last
         while (

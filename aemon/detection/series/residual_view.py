@@ -1,4 +1,4 @@
-"""The residual view: windows compared with their reconstruction, in usual residuals."""
+"""The residual view: compares windows with their reconstruction, in units of usual residuals."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,24 +14,24 @@ TINY = 1e-9  # keeps a logarithm finite
 
 
 class Reconstructed(NamedTuple):
-    """Result of a view for N windows."""
+    """Results of a residual view for N windows."""
 
     surprises: Values  # (N,) in nats
-    gaps: Floats  # (N, F), squared, in usual gaps, of a record and the earlier records
-    residuals: Floats  # (N, F), of the record itself
+    gaps: Floats  # (N, F), squared gaps of a record and its earlier records, in usual gaps
+    residuals: Floats  # (N, F), residuals of the record itself
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ResidualView:
-    """View of windows by the parts that an autoencoder fails to reconstruct.
+    """View that measures how badly an autoencoder reconstructs windows.
 
-    A record's own gaps count as much as the gaps of its whole window, because the record is judged.
+    The gaps of the judged record count as much as the gaps of its whole window.
 
     Attributes:
-        autoencoder: linear, of windows of the features with weight (W x J).
-        weights: (F,) weights of the features; a feature of weight 0 has no part.
-        spreads: (W, F) usual gaps, never below a floor.
-        view: view of the logarithm of the mean squared gap.
+        autoencoder: linear autoencoder of windows with W records of the J features with a weight.
+        weights: (F,) weights of the features; features with weight 0 are ignored.
+        spreads: (W, F) usual gaps, at least as large as a floor.
+        view: view that measures the logarithm of the mean squared gap.
     """
 
     autoencoder: Autoencoder
@@ -76,10 +76,12 @@ def measured(
 
 
 def window_residuals(autoencoder: Autoencoder, cells: Floats, weights: Floats) -> Floats:
-    """Return residuals (M, N, W, F) of windows, of each member; 0 for features without weight.
+    """Return the residuals (M, N, W, F) of windows for each of M members.
+
+    The residuals of features with weight 0 are 0.
 
     Args:
-        autoencoder: autoencoder of windows of the features with weight.
+        autoencoder: autoencoder of windows of the features with a weight above 0.
         cells: (N, W, F), cells of the windows.
         weights: (F,), weights of the features.
     """

@@ -1,4 +1,4 @@
-"""Bounds within which a record may serve as context of later records."""
+"""Bounds of features: a record out of bounds is not used as context of later records."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from aemon.detection.series.windows import Windows
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Room:
-    """Bounds of features about their mean: a wide margin around the values seen in training.
+    """Bounds of features, relative to their mean, with a wide margin around the training values.
 
     Attributes:
         lows: (F,) lower bounds.
@@ -21,14 +21,18 @@ class Room:
     highs: Floats
 
     def holds(self, cells: Floats) -> Mask:
-        """Return a mask (...,) of records within the bounds, by their first F cells (..., F+)."""
+        """Return a mask (...,) of records whose first F cells are within the bounds.
+
+        The records have F or more cells (..., F+).
+        """
         cells = cells[..., : len(self.lows)]
         return np.asarray(((cells >= self.lows) & (cells <= self.highs)).all(axis=-1), dtype=bool)
 
     def held_in(self, windows: Windows) -> Windows:
-        """Return windows without the earlier records that are out of bounds.
+        """Return windows in which earlier records that are out of bounds are replaced.
 
-        The next newer record takes their place, as for records that do not exist.
+        The next newer record takes the place of a replaced record, as for a record that does not
+        exist.
         """
         cells, present = windows.cells.copy(), windows.present.copy()
         inside = self.holds(cells)

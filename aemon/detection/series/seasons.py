@@ -1,4 +1,4 @@
-"""Rhythms of the day and the week: found in normal records, with the values they predict."""
+"""Daily and weekly rhythms: how they are found in normal records, and the values they predict."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,13 +16,13 @@ from aemon.detection.series.calendars import Calendar
 Matrix = npt.NDArray[np.float64]
 
 HARMONICS = 4
-"""Number of sines for a smooth daily course: periods down to six hours."""
+"""Number of sines that describe a smooth daily course; the shortest period is six hours."""
 
 STEPS = (24, 96)
-"""Number of steps for a daily course that is not smooth: hours, and quarters of an hour."""
+"""Numbers of steps that describe a daily course that is not smooth: hours, or quarter hours."""
 
 LEAST_SHARE = 0.1
-"""Least share of a feature's variance, in held-out records, that a rhythm must explain."""
+"""Least share of a feature's variance that a rhythm must explain in held-out records."""
 
 RIDGE = 1.0  # added records at 0 for each step
 
@@ -42,7 +42,7 @@ class Rhythm(StrEnum):
 
 
 LEAST_DAYS = {Rhythm.DAY: 2.5, Rhythm.WORKDAY: 13, Rhythm.WEEK: 20}
-"""Least length of the records in days: two repetitions without the records of a fold."""
+"""Rhythm -> least time between first and last record, in days: two repetitions besides a fold."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,12 +50,12 @@ class Season:
     """Expected values of features at a time, by a rhythm. Made by `find_season`.
 
     Attributes:
-        rhythm: the period.
-        steps: number of steps of a day; 0 for a few sines.
-        calendar: calendar of the local time.
+        rhythm: the rhythm, with its period.
+        steps: number of steps of a day; 0 if sines are used.
+        calendar: calendar for the local time.
         effects: (S, F) effect of each step or sine; 0 for features without the rhythm.
         spreads: (F,) usual gaps to the expected values; infinite for features without the rhythm.
-        view: view of the logarithm of the mean squared gap.
+        view: view that measures the logarithm of the mean squared gap.
     """
 
     rhythm: Rhythm
@@ -66,7 +66,7 @@ class Season:
     view: View
 
     def at(self, times: Times) -> Floats:
-        """Return expected features (N, F) at these times (N,), about their mean."""
+        """Return expected features (N, F) at these times (N,), as differences from their mean."""
         parts = [
             _basis(self.rhythm, self.steps, times[block], self.calendar) @ self.effects
             for block in _blocks(len(times))
@@ -76,7 +76,7 @@ class Season:
 
     @property
     def summary(self) -> str:
-        """Description of the rhythm in words."""
+        """Description of the rhythm as text."""
         words = {Rhythm.DAY: "the hour of the day", Rhythm.WEEK: "the hour of the week"}
         rhythm = words.get(
             self.rhythm, "the hour of the day, separately for workdays and the weekend"
@@ -94,7 +94,7 @@ class Season:
         """Return squared gaps (N, F) in usual gaps, and the logarithm (N,) of their mean.
 
         Args:
-            centred: (N, F) features about the expected values.
+            centred: (N, F) features minus expected values.
             mask: (N, F), True for observed cells.
         """
         gaps: Floats = (centred / self.spreads) ** 2 * mask
@@ -103,7 +103,7 @@ class Season:
         return gaps, np.log(np.maximum(means, TINY))
 
     def label(self, time: np.datetime64) -> str:
-        """Return the time in words, as precise as the rhythm: with the weekday if it matters.
+        """Return the time as text, as precise as the rhythm; with the weekday for a weekly rhythm.
 
         >>> nothing = np.zeros((24, 1), dtype=np.float32)
         >>> view = View(name="season", start=0.0, scale=1.0)
@@ -120,7 +120,7 @@ class Season:
 
 
 class FoundSeason(NamedTuple):
-    """A rhythm, and the values that it predicts for the records it was found in."""
+    """A rhythm that was found in records, with the values that it predicts for these records."""
 
     season: Season
     held_out: Floats  # (N, F), each predicted from the records of the other folds
@@ -129,15 +129,15 @@ class FoundSeason(NamedTuple):
 def find_season(
     centred: Floats, mask: Mask, times: Times, folds: Rows, calendar: Calendar
 ) -> FoundSeason | None:
-    """Find the rhythm that explains most of the features; None if none explains enough.
+    """Return the rhythm that explains most of the features; None if no rhythm explains enough.
 
-    Each rhythm is fitted to the records outside a fold, and tried on the records in it.
+    For each fold, a rhythm is fitted to the records of the other folds and tested on the fold.
 
     Args:
-        centred: (N, F) features about their mean.
+        centred: (N, F) features minus their mean.
         mask: (N, F), True for observed cells.
         times: (N,) event times, in order.
-        folds: (N,) fold of each record, contiguous in time; -1 for records without one.
+        folds: (N,) fold of each record, contiguous in time; -1 for records without a fold.
         calendar: calendar of the local time.
     """
     if not len(times):
@@ -178,7 +178,7 @@ def find_season(
 def _held_out(
     rhythm: Rhythm, steps: int, centred: Floats, times: Times, folds: Rows, calendar: Calendar
 ) -> Matrix:
-    """Return the values (N, F) that the records of the other folds predict for each record."""
+    """Return the values (N, F) that a rhythm fitted to the other folds predicts for each record."""
     found = np.zeros(centred.shape)
     whole = _moments(rhythm, steps, centred, times, calendar)
     for fold in np.unique(folds[folds >= 0]):
@@ -192,7 +192,7 @@ def _held_out(
 
 
 def _explained(centred: Floats, expected: Matrix, tried: Mask) -> Matrix:
-    """Return the share of each feature's variance (F,) that the expected values explain."""
+    """Return the share (F,) of the variance of each feature that the expected values explain."""
     power = (centred[tried] ** 2).mean(axis=0, dtype=np.float64)
     left = ((centred[tried] - expected[tried]) ** 2).mean(axis=0, dtype=np.float64)
     shares: Matrix = 1.0 - np.divide(left, power, out=np.ones_like(power), where=power > 0)
@@ -202,7 +202,7 @@ def _explained(centred: Floats, expected: Matrix, tried: Mask) -> Matrix:
 def _moments(
     rhythm: Rhythm, steps: int, centred: Floats, times: Times, calendar: Calendar
 ) -> tuple[Matrix, Matrix]:
-    """Return products of the basis with itself (S, S) and with features (S, F), summed."""
+    """Return the sums over records of basis times basis (S, S), and basis times features (S, F)."""
     width = _basis(rhythm, steps, times[:1], calendar).shape[1]
     own, with_features = np.zeros((width, width)), np.zeros((width, centred.shape[1]))
     for block in _blocks(len(times)):
@@ -218,7 +218,7 @@ def _solved(own: Matrix, with_features: Matrix) -> Matrix:
 
 
 def _basis(rhythm: Rhythm, steps: int, times: Times, calendar: Calendar) -> Matrix:
-    """Return the factors (N, S) of the effects of a rhythm at these times."""
+    """Return the basis (N, S): the factors of a rhythm's S effects at these times (N,)."""
     weekday, share = calendar.local(times)
     if rhythm is Rhythm.WEEK:
         if steps:

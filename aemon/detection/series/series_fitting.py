@@ -1,4 +1,4 @@
-"""Fitting a series view: windows of normal records, and how they are scored."""
+"""Fitting of a series view to windows of normal records, and scores of held-out records."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -26,25 +26,25 @@ from aemon.detection.series.windows import Runs, Windows, runs_of
 from aemon.frame import Frame
 
 USUAL_GAPS, LONGEST_SHARE = 3.0, 0.99
-"""A run ends at a gap longer than this multiple of the median gap and this quantile of the gaps."""
+"""A run ends at a long gap: longer than this multiple of the median gap, and than this quantile."""
 
 LEAST_WIDTH = 2
 
 USUAL_WIDTH, LEAST_LIKENESS = 4, 0.2
-"""Records in a window, if consecutive records share at least this part of their variance."""
+"""Default number of records in a window; least autocorrelation of records that windows need."""
 
 ROOM = 2.0
-"""Bounds of context records, as a multiple of the values seen in training."""
+"""Bounds of records that serve as context, as a multiple of the training values."""
 
 MOST_CELLS = 2_000
-"""Most cells of a window: windows of wide tables have fewer records."""
+"""Largest number of cells in a window: windows of wide tables have fewer records."""
 
 LEAST_LEVEL_SPREAD = 1e-3
-"""Least spread of the gaps to a level, in spreads of the feature; a smaller spread is rounding."""
+"""Least spread of the gaps to a level, in spreads of the feature: smaller spreads are rounding."""
 
 
 class SeriesPlan(NamedTuple):
-    """Settings for judging records together."""
+    """Settings for judging records together with earlier records."""
 
     width: int  # records in a window, W; 1 for no windows
     calendar: Calendar | None  # calendar of the rhythms to look for; None for no rhythms
@@ -54,14 +54,14 @@ class FittedSeries(NamedTuple):
     """A series view, and its scores of held-out normal records."""
 
     view: SeriesView
-    scores: Values  # (n,) of the held-out records
+    scores: Values  # (n,) scores of the held-out records
 
 
 def plan_series(settings: LearningSettings, training_set: TrainingSet, frame: Frame) -> SeriesPlan:
     """Plan how N records (of the training set and the frame) are judged together.
 
-    A configured window takes precedence; a duration holds as many records as usually come in it.
-    Otherwise only kind `auto` uses windows.
+    A configured window takes precedence. If it is a duration, the window has the number of records
+    that usually arrive in this time. Without a configured window, only kind `auto` uses windows.
     """
     calendar = None
     if settings.detector.seasons:
@@ -92,17 +92,17 @@ def fit_series(
     plan: SeriesPlan,
     alone: Values,
 ) -> FittedSeries | None:
-    """Fit a series view to normal records; None if too few of them follow each other.
+    """Fit a series view to normal records; None if too few records follow each other.
 
-    The autoencoders are linear: principal components of windows outside the member's fold.
+    The autoencoders are linear: a member has the principal components of windows outside its fold.
 
     Args:
         training_set: N records in the order of time.
-        filled: (N, F) their features, with missing cells filled.
+        filled: (N, F) features of the N records, with missing cells filled.
         floors: (F,) least spread of a residual.
-        frame: the N records, for their entities and times.
-        plan: how the records are judged together.
-        alone: (n,) scores of the held-out records, as of new records, without the other records.
+        frame: the N records, with entities and times.
+        plan: settings for judging records together.
+        alone: (n,) scores of the held-out records without regard to earlier records.
     """
     weights, mask, folds = training_set.weights, training_set.mask, training_set.folds
     width = min(plan.width, MOST_CELLS // max(int((weights > 0).sum()), 1))
@@ -146,7 +146,7 @@ def fit_series(
 
 
 def _with_tails(view: SeriesView, filled: Floats, mask: Mask, frame: Frame) -> SeriesView:
-    """Return the view with the tails of N training records, the last records of each entity."""
+    """Return the view with tails: the last training records of each entity."""
     in_order = pd.Series(frame.entities)
     rows = np.sort(in_order.groupby(in_order).tail(view.context_rows + 1).index.to_numpy())
     last = frame.take(rows)
@@ -155,7 +155,7 @@ def _with_tails(view: SeriesView, filled: Floats, mask: Mask, frame: Frame) -> S
 
 
 def _smoothed(surprises: Values, tried: Frame, longest: np.timedelta64) -> Values:
-    """Return the surprises (n,) of the tried records, smoothed over their own runs."""
+    """Return the surprises (n,) of the tried records, smoothed over the runs of these records."""
     runs = runs_of(tried.entities, tried.times, longest, None, tried.stretches)
     return runs.smoothed(surprises)
 
@@ -163,18 +163,18 @@ def _smoothed(surprises: Values, tried: Frame, longest: np.timedelta64) -> Value
 class _Ground(NamedTuple):
     """N records in runs."""
 
-    centred: Floats  # (N, F) about the usual values at their time
+    centred: Floats  # (N, F) features minus usual values at their time
     runs: Runs
     room: Room
     width: int  # records in a window
 
     def windows(self, cells: Floats) -> Windows:
-        """Return windows of the records, with all their cells (N, F or more)."""
+        """Return windows of N records with these cells (N, F or more)."""
         return self.room.held_in(self.runs.windows(cells, self.width))
 
 
 class _FittedLevels(NamedTuple):
-    """A view of windows beside levels, and its surprises of held-out normal records."""
+    """A view of windows with gaps to levels, and its surprises of held-out normal records."""
 
     view: LevelView
     surprises: Values  # (n,)
@@ -183,7 +183,7 @@ class _FittedLevels(NamedTuple):
 def _fit_levels(
     training_set: TrainingSet, ground: _Ground, floors: Floats, frame: Frame
 ) -> _FittedLevels | None:
-    """Fit windows beside levels; None if the times do not define blocks.
+    """Fit a view of windows with gaps to levels; None if the times do not define blocks.
 
     Args:
         training_set: N records.
@@ -211,7 +211,7 @@ def _fit_levels(
 
 
 def longest_gap(entities: Texts, times: Times) -> np.timedelta64:
-    """Return the longest time between two records of an entity in one run."""
+    """Return the longest time that may lie between two consecutive records of a run."""
     gaps = _gaps(entities, times)
     if not len(gaps):
         return np.timedelta64(0, "us")
@@ -220,7 +220,7 @@ def longest_gap(entities: Texts, times: Times) -> np.timedelta64:
 
 
 def _gaps(entities: Texts, times: Times) -> npt.NDArray[np.int64]:
-    """Return the microseconds between one record of an entity and the next (n,)."""
+    """Return the microseconds (n,) between consecutive records of the same entity."""
     order = np.lexsort((times, entities.astype(str)))
     same = entities[order][1:] == entities[order][:-1]
     found = (times[order][1:] - times[order][:-1])[same].astype("timedelta64[us]")

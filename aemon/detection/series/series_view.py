@@ -1,6 +1,7 @@
-"""The series view: how unusual a record is after earlier records, by residuals of windows.
+"""The series view: measures how unusual a record is after earlier records, by window residuals.
 
-The surprises are smoothed over records. The record alone counts too, with a small share.
+The surprises are smoothed over records. The score of the record alone also counts, with a small
+share.
 """
 
 from dataclasses import dataclass, field
@@ -20,30 +21,31 @@ from aemon.detection.series.tails import Tails
 from aemon.detection.series.windows import SMOOTHED, Runs, Windows, runs_of
 
 SEASON_SHARE, ALONE_SHARE = 0.2, 0.05
-"""Shares of the allowed false alarms: for unusual values at a time, and for unusual records alone.
-(Each part is limited to its share, as in a Bonferroni correction. On plants and servers windows
-alone are best. Equal halves for windows and records cost up to 6 % of AP, this share 0.3 %. And
-anomalies that no threshold on windows shows are still found.)"""
+"""Shares of the allowed false alarms: for values that are unusual at their time of day or week, and
+for records that are unusual without regard to earlier records. (Each part is limited to its share,
+as in a Bonferroni correction. On plants and servers, the best results come from windows without
+these parts. Equal shares for windows and single records cost up to 6 % of average precision, the
+chosen share costs 0.3 %. With this share, anomalies that windows do not show are still found.)"""
 
 PLAINLY_SHARE = 0.5
-"""Share of the windows' surprise at which the time of day alone is the simpler explanation."""
+"""Share of a window's surprise from which the time of day alone is the simpler explanation."""
 
 AT_ONCE = 4_096
 """Number of windows processed in one step."""
 
 
 class InSeries(NamedTuple):
-    """Results for N records in the context of earlier records."""
+    """Results for N records, each judged together with earlier records."""
 
     surprises: Values  # (N,) in nats
-    by_season: Mask  # (N,) whether the usual values at their time explain most
-    gaps: Floats  # (N, F), squared, in usual gaps, of a record and the earlier records
+    by_season: Mask  # (N,) True if season explains it better than windows
+    gaps: Floats  # (N, F), squared gaps of a record and its earlier records, in usual gaps
     expected: Floats  # (N, F), features as predicted by the windows
     tails: Tails  # context for the next records
-    raw: Values  # (N,) surprises in nats before smoothing over the records of a run
+    raw: Values  # (N,) surprises in nats, not smoothed over the records of a run
 
     def silent(self) -> "InSeries":
-        """Return the same results with all surprises 0."""
+        """Return these results with all surprises set to 0."""
         count = len(self.surprises)
         nothing = np.zeros(count)
         return self._replace(surprises=nothing, raw=nothing, by_season=np.zeros(count, dtype=bool))
@@ -62,12 +64,12 @@ class InSeries(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LevelView:
-    """Windows of records beside their gaps to the level of their run.
+    """View of windows in which each record also has its gaps to the level of its run.
 
     Attributes:
-        block: length of a block of time, of which levels are made.
+        block: length of a block of time; a level is a mean over several blocks.
         scale: (F,) spreads of the gaps.
-        windows: view of the features followed by the scaled gaps (2F).
+        windows: view of windows with 2F numbers for each record: features, then scaled gaps.
     """
 
     block: np.timedelta64
@@ -77,25 +79,28 @@ class LevelView:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SeriesView:
-    """Windows of records, each compared with its reconstruction. Made by `fit_series`.
+    """View that compares each window of records with its reconstruction. Made by `fit_series`.
 
-    Windows are viewed twice: unchanged, and beside the gaps of each record to the level of its run.
-    The mean of both surprises counts. A spike must not flag the records after it. So a record far
-    out does not serve as context for later records, and each surprise is bounded in the mean.
+    Each window is measured in two ways: with the features alone, and with the features and their
+    gaps to the level of the run. The mean of both surprises is used. A spike must not flag the
+    records after it. So a record that is far out of bounds is not used as context for later
+    records, and surprises are bounded before they are averaged over records.
 
     Attributes:
-        width: records in a window, W.
-        longest_gap: longest time between two records of a run.
+        width: number of records in a window, W.
+        longest_gap: longest time between two consecutive records of a run.
         means: (F,) means of the features.
         slopes: (F, F) effect of the context on the features, as in `Relations`.
-        room: bounds within which a record may serve as context.
-        weights: (F,) weights of the features; a feature of weight 0 has no part.
+        room: bounds of the records that can be context for later records.
+        weights: (F,) weights of the features; features with weight 0 are ignored.
         windows: view of windows of the features.
-        record_threshold: threshold for the score of a record alone.
-        together: view of the smoothed surprises; None in old detectors, which use nothing else.
-        alone: view of the logarithm of the score of a record alone.
+        record_threshold: threshold for the score of a record without regard to earlier records.
+        together: view that measures the smoothed surprises; None in old detectors, whose scores
+            are the smoothed surprises alone.
+        alone: view that measures the logarithm of the score of a record alone.
         season: expected values by a rhythm; None without a rhythm.
-        levels: windows beside levels; None in old detectors, and if windows would be too wide.
+        levels: view of windows with gaps to levels; None in old detectors, and if such windows
+            would be too wide.
         training_tails: tails of the training records; empty in old detectors.
     """
 
@@ -115,7 +120,7 @@ class SeriesView:
 
     @property
     def context_rows(self) -> int:
-        """Number of earlier records that a record's window, smoothing and level include."""
+        """Number of earlier records that a record's window, smoothing and level depend on."""
         level = 0 if self.levels is None else BLOCK_RECORDS * (EARLIER_BLOCKS + 1)
         return self.width - 1 + SMOOTHED - 1 + level
 
@@ -128,15 +133,15 @@ class SeriesView:
         before: Tails | None = None,
         stretches: npt.NDArray[np.int64] | None = None,
     ) -> InSeries:
-        """Judge N records in the context of earlier records.
+        """Judge N records together with their earlier records.
 
         Args:
-            features: (N, F), missing cells filled with a guess.
+            features: (N, F) features, with estimates in missing cells.
             mask: (N, F), True for observed cells.
             entities: (N,) entity of each record.
             times: (N,) event times.
-            before: tails of the earlier records.
-            stretches: (N,) periods of operation; None for a single period.
+            before: tails after the earlier records; None without earlier records.
+            stretches: (N,) number of each record's period of operation; None for a single period.
         """
         runs = runs_of(entities, times, self.longest_gap, before, stretches)
         centred = self.centred(features, mask, times)
@@ -165,7 +170,10 @@ class SeriesView:
         )
 
     def centred(self, features: Floats, mask: Mask, times: Times) -> Floats:
-        """Return features (N, F) about their entity's usual values then; 0 without weight."""
+        """Return features (N, F) minus the usual values of their entity at their time.
+
+        Features with weight 0 become 0.
+        """
         gaps = features - self.means
         gaps -= (gaps * mask) @ self.slopes
         gaps *= self.weights > 0
@@ -174,15 +182,15 @@ class SeriesView:
     def beside_levels(
         self, runs: Runs, centred: Floats, times: Times
     ) -> tuple[Floats, list[LevelTail] | None]:
-        """Return centred features, followed by scaled gaps to levels if levels are used.
+        """Return centred features; if levels are used, scaled gaps to levels are appended.
 
         Args:
             runs: runs of the N records.
-            centred: (N, F) features about the usual values.
+            centred: (N, F) features minus the usual values.
             times: (N,) event times.
 
         Returns:
-            (N, F) or (N, 2F); and the last blocks of each entity.
+            Features and gaps, (N, F) or (N, 2F); and the last blocks of each entity.
         """
         if self.levels is None:
             return centred, None
@@ -191,7 +199,7 @@ class SeriesView:
         return np.concatenate([centred, gaps / self.levels.scale], axis=1), blocks
 
     def _seen(self, windows: Windows, mask: Mask) -> Reconstructed:
-        """Return results for N windows in both views, with the mean of the two surprises."""
+        """Return results for N windows by both views of windows; surprises are averaged."""
         width = mask.shape[1]
         found = self.windows.look(windows._replace(cells=windows.cells[:, :, :width]), mask)
         if self.levels is None:
@@ -205,11 +213,11 @@ class SeriesView:
         return Reconstructed((found.surprises + both.surprises) / 2, np.sum(gaps, axis=0), largest)
 
     def joined(self, smoothed: Values, centred: Floats, mask: Mask) -> tuple[Values, Mask]:
-        """Return surprises (N,) of windows and season, and where the season explains more (N,).
+        """Return surprises (N,) by windows and season, and the mask (N,) `InSeries.by_season`.
 
         Args:
-            smoothed: (N,) surprises of the windows.
-            centred: (N, F) features about the usual values at their time.
+            smoothed: (N,) surprises by the windows.
+            centred: (N, F) features minus the usual values at their time.
             mask: (N, F), True for observed cells.
         """
         found = smoothed if self.together is None else self.together.surprise(smoothed)
@@ -221,7 +229,7 @@ class SeriesView:
         return np.maximum(found, of_season), np.asarray(by_season, dtype=bool)
 
     def season_labels(self, times: Times, by_season: Mask) -> list[str]:
-        """Return the times (N,) in words where the season explains most; empty elsewhere."""
+        """Return the times (N,) as text where `by_season` is True, and empty text elsewhere."""
         if self.season is None:
             return [""] * len(times)
         pairs = zip(times, by_season.tolist(), strict=True)
@@ -231,26 +239,26 @@ class SeriesView:
         """Return scores (N,): squared distances, about 1 for a usual record.
 
         Args:
-            surprises: (N,) surprises of windows and season.
+            surprises: (N,) surprises by windows and season.
             alone: (N,) scores of the records alone.
         """
         nats = np.maximum(surprises, self._of_record(alone))
         return scores_of_surprise((self.windows.view,), nats)
 
     def explained_by_season(self, seen: InSeries, alone: Values) -> Mask:
-        """Return a mask of N records whose time explains more than everything else.
+        """Return a mask (N,) of records for which the season is the best explanation.
 
         Args:
-            seen: results for the records.
+            seen: results for the N records.
             alone: (N,) scores of the records alone.
         """
         return np.asarray(seen.by_season & (seen.surprises >= self._of_record(alone)), dtype=bool)
 
     def enough(self, surprises: Values) -> Values:
-        """Return the scores (N,) of records alone up to which they do not change the result.
+        """Return the largest scores (N,) of records alone that do not change the result.
 
         Args:
-            surprises: (N,) surprises of windows and season.
+            surprises: (N,) surprises by windows and season.
         """
         if self.alone is None:
             return np.full(len(surprises), np.inf)
@@ -258,7 +266,7 @@ class SeriesView:
         return np.asarray(np.exp(np.minimum(logs, FARTHEST)))
 
     def _of_record(self, alone: Values) -> Values:
-        """Return the surprises (N,), in nats, of the scores of records alone, with their share."""
+        """Return the surprises (N,), in nats, of scores of single records, limited to their share."""
         if self.alone is None:
             return np.zeros(len(alone))
         surprises = self.alone.surprise(np.log(np.maximum(alone, TINY)))

@@ -1,4 +1,4 @@
-"""Tails: the last records of each entity, kept as context for the next records."""
+"""Tails: the last records of each entity, which are kept as context for the next records."""
 
 import base64
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from aemon.detection.arrays import Floats
 from aemon.detection.series.levels import LevelTail
 
 MOST_ENTITIES = 1_000
-"""Most entities whose tails are kept: those with the newest records."""
+"""Largest number of entities whose tails are kept: the entities with the newest records."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)
@@ -21,9 +21,9 @@ class Tail:
 
     Attributes:
         time: time of the newest record.
-        features: (K, F) features of the last few records.
-        surprises: (S,) surprises of the last records.
-        level: blocks of time for the level; None if levels are not used.
+        features: (K, F) features of the last K records.
+        surprises: (S,) surprises of the last S records.
+        level: last blocks of the level; None if levels are not used.
     """
 
     time: np.datetime64
@@ -34,21 +34,24 @@ class Tail:
 
 @dataclass(frozen=True, kw_only=True)
 class Tails:
-    """The last records of all entities; empty at first."""
+    """The tails of all entities; empty at first."""
 
     by_entity: Mapping[str, Tail] = field(default_factory=dict)
 
     def with_newer(self, newer: Mapping[str, Tail]) -> "Tails":
-        """Return these tails with newer tails of some entities; the oldest beyond the limit go."""
+        """Return these tails, updated with newer tails of some entities.
+
+        Tails beyond `MOST_ENTITIES` are left out, the oldest first.
+        """
         kept = {name: tail for name, tail in self.by_entity.items() if name not in newer}
         found = kept | dict(newer)
         return Tails(by_entity={name: found[name] for name in list(found)[-MOST_ENTITIES:]})
 
     def without(self, halted: Mapping[str, np.datetime64]) -> "Tails":
-        """Return these tails without those of entities that stopped after them.
+        """Return these tails without the tails of entities that have stopped since.
 
         Args:
-            halted: entity -> time at which it stopped.
+            halted: entity -> time at which the entity stopped.
         """
         if not halted:
             return self
@@ -60,9 +63,9 @@ class Tails:
         return Tails(by_entity=kept)
 
     def as_json(self) -> dict[str, list[Any]]:
-        """Return entity -> time, width of a record, features, surprises, and blocks of the level.
+        """Return entity -> [time, number of features, features, surprises, blocks of the level].
 
-        Numbers are exact to the last bit.
+        Numbers are stored exactly, to the last bit.
         """
         return {
             name: [
@@ -77,7 +80,7 @@ class Tails:
 
     @classmethod
     def from_json(cls, noted: Any) -> "Tails":
-        """Return what `as_json` wrote; empty tails if the value is invalid."""
+        """Return the tails that `as_json` converted; empty tails if the value is invalid."""
         found = {}
         try:
             for name, (time, width, features, surprises, *level) in (noted or {}).items():
@@ -104,10 +107,10 @@ def _level_packed(level: LevelTail | None) -> list[Any]:
 
 
 def _level_from(blocks: list[int], counts: list[float], sums: str) -> LevelTail:
-    """Read the blocks of a level.
+    """Return the stored blocks of a level.
 
     Raises:
-        ValueError: the values are not blocks of a level.
+        ValueError: the stored values are not blocks of a level.
     """
     numbers = np.array(blocks, dtype=np.int64)
     found = LevelTail(

@@ -1,4 +1,4 @@
-"""Fitting a view of windows: principal components, usual residuals, and held-out surprises."""
+"""Fitting of a view of windows: principal components, usual residuals, held-out surprises."""
 
 from typing import NamedTuple
 
@@ -16,15 +16,16 @@ from aemon.detection.series.residual_view import ResidualView, measured, window_
 from aemon.detection.series.windows import Windows
 
 EXPLAINED = 0.9
-"""Share of the windows' variance that the code need not exceed. (On plants and servers 0.8 to 0.95
-differ by less than the sets do.)"""
+"""Share of the variance of windows that is enough for the code. (On plants and servers, results
+with 0.8 to 0.95 differ by less than results on different data sets.)"""
 
 PARTS = 5
-"""Number of parts of a single member's fold, each compared with the spreads of the other parts."""
+"""Number of parts that a single member's fold is divided into. Each part is compared with the
+spreads of the other parts."""
 
 
 class FittedWindows(NamedTuple):
-    """A view of windows, and its surprises of held-out normal records."""
+    """A fitted view of windows, with its surprises of held-out normal records."""
 
     view: ResidualView
     surprises: Values  # (n,)
@@ -33,14 +34,15 @@ class FittedWindows(NamedTuple):
 def fit_windows(
     training_set: TrainingSet, windows: Windows, weights: Floats, floors: Floats
 ) -> FittedWindows | None:
-    """Fit a view of windows to normal records; None if too few of them follow each other.
+    """Fit a view of windows to normal records; None if too few records follow each other.
 
-    Every window is reconstructed by the member that has not seen its record.
+    The member that has not learned from a record reconstructs the record's window.
 
     Args:
         training_set: N records.
         windows: windows of these records.
-        weights: (F,) weights of the features of windows: those of the records, once or repeated.
+        weights: (F,) weights of the features in windows. If windows include gaps to levels, the
+            weights of the records' features are repeated.
         floors: (F,) least spread of a residual.
     """
     folds = training_set.folds
@@ -76,12 +78,12 @@ def fit_windows(
 
 
 def _learn(training_set: TrainingSet, windows: Windows, weights: Floats) -> Autoencoder | None:
-    """Return the principal components of each member's windows; None if there are too few.
+    """Return the principal components of each member's windows; None if there are too few windows.
 
     Args:
         training_set: N records.
         windows: windows of these records.
-        weights: (F,) weights of the features of windows.
+        weights: (F,) weights of the features in windows.
     """
     judged = np.flatnonzero(weights > 0)
     flat = windows.cells[:, :, judged].reshape(len(windows.cells), -1)
@@ -113,7 +115,10 @@ def _learn(training_set: TrainingSet, windows: Windows, weights: Floats) -> Auto
 def _components(
     flat: Floats,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return the mean (D,) of windows (n, D), variances (K,), largest first, directions (D, K)."""
+    """Return the mean (D,) of windows (n, D), the variances (K,) and the directions (D, K).
+
+    The largest variance comes first.
+    """
     centre = flat.mean(axis=0, dtype=np.float64)
     gaps = flat - centre
     if len(flat) < flat.shape[1]:
@@ -124,7 +129,7 @@ def _components(
 
 
 def _spreads(squares: Floats, present: Mask, rows: Rows, floors: Floats) -> Floats:
-    """Return the usual residuals (W, F) of some windows, never below the floors (F,)."""
+    """Return the usual residuals (W, F) of the windows at `rows`, at least the floors (F,)."""
     seen = present[rows]
     total = (squares[rows] * seen[:, :, None]).sum(axis=0, dtype=np.float64)
     means = total / np.maximum(seen.sum(axis=0), 1)[:, None]

@@ -1,4 +1,4 @@
-"""Windows: each record with the earlier records of its entity that precede it without a gap."""
+"""Windows: each record together with earlier records of its entity, as far as there is no gap."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,32 +13,32 @@ from aemon.detection.series.levels import LevelTail, block_length, levels_of
 from aemon.detection.series.tails import Tail, Tails
 
 SMOOTHED = 16
-"""Number of records whose mean surprise counts beside the record's own."""
+"""Number of records in the mean surprise, which is averaged with the record's own surprise."""
 
 MOST_SURPRISE = 10.0
-"""Bound of a record's surprise in that mean, in nats: one spike must not flag later records."""
+"""Largest surprise of a record in a mean surprise, in nats: a spike must not flag later records."""
 
 
 class Windows(NamedTuple):
-    """N records with the earlier records of each."""
+    """N windows: each record with its W - 1 earlier records."""
 
     cells: Floats  # (N, W, F), the record first, then the earlier records, the newest first
-    present: Mask  # (N, W), which of them exist; the others repeat the oldest record
+    present: Mask  # (N, W), True for records that exist; the others repeat the oldest record
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Runs:
-    """Places of N records in the runs of their entities. Made by `runs_of`.
+    """Runs of N records: a run has consecutive records of one entity. Made by `runs_of`.
 
-    A run ends at a gap. Late records, older than records read before, have runs of their own.
-    Arrays are in the order of entity and time.
+    A run ends at a gap. Late records (older than records that were read before) are in separate
+    runs. Arrays are sorted by entity, then by time.
 
     Attributes:
-        order: (N,) rows of the frame.
-        behind: (N,) number of records of the frame that precede each record in its run.
-        tails: (N,) place in `kept` of the tail that its run continues, or -1.
-        kept: the continued tails.
-        names: names of the entities with records that are not late, in order.
+        order: (N,) row of each record in the frame.
+        behind: (N,) number of records of the frame that precede the record in its run.
+        tails: (N,) place in `kept` of the tail that the record's run continues; -1 for none.
+        kept: the tails that runs continue.
+        names: names of the E entities with records that are not late, in order.
         ends: (E,) place of the last record of each of these entities.
     """
 
@@ -50,11 +50,11 @@ class Runs:
     ends: Rows
 
     def windows(self, features: Floats, width: int) -> Windows:
-        """Return each record's window; windows are in the order of the frame.
+        """Return the window of each record, in the order of the frame.
 
         Args:
             features: (N, F) in the order of the frame.
-            width: records in a window, W.
+            width: number of records in a window, W.
         """
         ordered = features[self.order]
         earlier = _stacked([tail.features for tail in self.kept], width - 1, features.shape[1])
@@ -69,10 +69,13 @@ class Runs:
         return windows
 
     def smoothed(self, surprises: Values) -> Values:
-        """Return the mean (N,) of each record's surprise and the mean over its run's last records.
+        """Return smoothed surprises (N,), in the order of the frame.
+
+        A smoothed surprise is the mean of two numbers: the surprise of the record, and the mean
+        surprise of the last `SMOOTHED` records of its run.
 
         Args:
-            surprises: (N,) in the order of the frame; so is the result.
+            surprises: (N,) in the order of the frame.
         """
         ordered = surprises[self.order]
         capped = np.minimum(ordered, MOST_SURPRISE).astype(np.float32)[:, None]
@@ -88,11 +91,11 @@ class Runs:
         return smoothed
 
     def _before(self, ordered: Floats, earlier: "_Earlier", lag: int) -> tuple[Floats, Mask]:
-        """Return the records `lag` before each record (N, F), and where they exist (N,)."""
+        """Return the records (N, F) that precede records by `lag`, and a mask (N,) where they exist."""
         found = np.zeros_like(ordered)
         here = self.behind >= lag
         found[here] = ordered[np.flatnonzero(here) - lag]
-        back = lag - self.behind  # how far into the tail
+        back = lag - self.behind  # place in the tail, counted from its end
         tail = ~here & (self.tails >= 0)
         tail[tail] &= back[tail] <= earlier.known[self.tails[tail]]
         found[tail] = earlier.rows[self.tails[tail], -back[tail]]
@@ -101,11 +104,11 @@ class Runs:
     def levels(
         self, features: Floats, inside: Mask, times: Times, block: np.timedelta64
     ) -> tuple[Floats, list[LevelTail]]:
-        """Return each record's distance from the level of its run (N, F), and the last blocks (E).
+        """Return the distance (N, F) of each record from its level, and the last blocks of entities.
 
         Args:
             features: (N, F) in the order of the frame.
-            inside: (N,) mask of the records that count for a level.
+            inside: (N,) mask of the records that count for levels.
             times: (N,) event times.
             block: length of a block of time.
         """
@@ -138,8 +141,8 @@ class Runs:
             features: (N, F), in the order of the frame, like `surprises` and `times`.
             surprises: (N,) surprises of the records.
             times: (N,) event times.
-            width: records in a window.
-            levels: (E,) the last blocks of each entity.
+            width: number of records in a window.
+            levels: (E,) last blocks of each entity; None if levels are not used.
         """
         found = {}
         known = levels or [None] * len(self.names)
@@ -162,14 +165,15 @@ def runs_of(
     before: Tails | None = None,
     stretches: npt.NDArray[np.int64] | None = None,
 ) -> Runs:
-    """Find the runs of N records.
+    """Return the runs of N records.
 
     Args:
         entities: (N,) entity of each record.
         times: (N,) event times.
-        longest_gap: longest gap within a run.
-        before: tails of the earlier records.
-        stretches: (N,) periods of operation, as in `Frame`; a run ends with its period.
+        longest_gap: longest time between two consecutive records of a run.
+        before: tails after the earlier records; None without earlier records.
+        stretches: (N,) period of operation of each record, as in `Frame`; a run ends at the end of
+            a period.
     """
     stretches = np.zeros(len(times), dtype=np.int64) if stretches is None else stretches
     codes, uniques = pd.factorize(entities)
@@ -187,7 +191,7 @@ def runs_of(
     begins[1:] |= stretches[1:] != stretches[:-1]
     places = np.arange(len(order))
     starts = np.maximum.accumulate(np.where(begins, places, 0))
-    firsts = begins & ~late  # of an entity's new records
+    firsts = begins & ~late  # first record of an entity that is not late
     firsts[1:] &= changed | late[:-1]
     kept: list[Tail] = []
     continued = np.full(len(order), -1, dtype=np.intp)
@@ -212,16 +216,16 @@ def runs_of(
 
 
 def _before_tails(known: list[Tail | None], owners: Rows, times: Times) -> Mask:
-    """Return a mask (N,) of records older than the tail of their entity: no run continues them."""
+    """Return a mask (N,) of late records: records older than the tail of their entity."""
     never = np.datetime64("NaT", "us")
     newest = np.array([never if tail is None else tail.time for tail in known], dtype=times.dtype)
     if not len(newest):
         return np.zeros(len(times), dtype=bool)
-    return np.asarray(times < newest[owners], dtype=bool)  # nothing is before NaT
+    return np.asarray(times < newest[owners], dtype=bool)  # no time is before NaT
 
 
 class _Earlier(NamedTuple):
-    """The last rows of each of E tails, at the end of K places."""
+    """The last rows of E tails, in K places for each tail; short tails fill only the last places."""
 
     rows: Floats  # (E, K, F)
     known: Rows  # (E,) number of rows

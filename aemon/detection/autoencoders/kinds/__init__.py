@@ -1,1 +1,1 @@
-"""One module for each kind of detector; `detector_kinds` has the table."""
+"""One module for each kind of detector; `detector_kinds` has the table of all kinds."""

@@ -18,20 +18,27 @@ CHOICES = Choices(least_steps=LEAST_STEPS, learning_rate=LEARNING_RATE, noise=NO
 def learn(
     training_set: TrainingSet, settings: DetectorSettings, seed: int, progress: Progress
 ) -> Autoencoder:
-    """Train as `undercomplete` does, but longer, because residuals are measured twice.
+    """Train like `undercomplete`, but with more steps, because two views depend on residuals.
 
-    The score is the mean of four views of a record. One is the Mahalanobis distance of its
-    residual. Two are distances to the nearest normal record: of the features, and in the joint
-    space of features and whitened residuals. The last is the distance to the five nearest records,
-    divided by their own such distances. Neighbours are the
-    strongest single measure for tables, residuals for sensors, and neither is safe alone. The four
-    were chosen by planted anomalies and on sensor sets, not on the tables they are reported for.
+    The score is the mean of four views of a record:
 
-    In a series, faults break what ties the columns together, and lie along directions in which
-    normal records hardly vary. Anomalies of tables often belong to another class, and lie along
-    wide directions. So in a series, distances are measured on the scale of `relations`. The columns
-    of a table may obey a balance too. So in a table the relations are a guard: a record that breaks
-    them more than all normal records is unusual.
+    - the Mahalanobis distance of the record's residual;
+    - the distance to the nearest normal record, in the space of the features;
+    - the distance to the nearest normal record, in the joint space of features and whitened
+      residuals;
+    - the distance to the five nearest normal records, divided by the distances of these records to
+      their own five nearest records.
+
+    Neighbours are the strongest single measure for tables, and residuals for sensors. Neither
+    measure is reliable alone. The four views were chosen with planted anomalies and sensor data
+    sets, not with the tables for which results are reported.
+
+    In a series, a fault breaks relations between columns: the record moves in a direction in which
+    normal records hardly vary. In a table, an anomaly often belongs to a different class: the
+    record moves in a direction in which normal records vary much. So in a series, distances are
+    measured on the scale of `relations`. In a table, the columns may obey a balance. So the
+    relations of a table are a guard: a record is unusual if it breaks the relations more than all
+    normal records.
 
     Raises:
         TrainingError: the code would be as wide as the input.

@@ -1,4 +1,4 @@
-"""Denoising: corrupted records in, clean records out."""
+"""Denoising: an autoencoder that learns to restore clean records from corrupted records."""
 
 from aemon.config.detector_settings import DetectorSettings
 from aemon.detection.autoencoders.autoencoder import Autoencoder
@@ -26,11 +26,12 @@ def learn(
 ) -> Autoencoder:
     """Corrupt each record, and learn to restore the clean record.
 
-    Gaussian noise and masking each have a level drawn for every record (Vincent et al. 2008,
-    section 2.3, and 2010, section 3.3), so training covers small and large corruption. To remove
-    corruption means to point from a record to the region of normal records (2010, section 3.2).
-    A copy of the input cannot do that. So the code may be as wide as the input, and is by
-    default. Widths and noise were measured: docs/decisions.md, "Tabular detection".
+    For every record, a level of Gaussian noise and a level of masking are drawn (Vincent et al.
+    2008, section 2.3, and 2010, section 3.3). So training covers small and large corruption. An
+    autoencoder that removes corruption moves a record towards the region of normal records (2010,
+    section 3.2). A copy of the input does not remove corruption. So the code may be as wide as the
+    input; by default it is. Measurements of widths and noise are in docs/decisions.md, "Tabular
+    detection".
     """
     features = training_set.features.shape[1]
     shape = choose_shape(

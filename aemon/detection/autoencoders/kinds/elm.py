@@ -1,4 +1,4 @@
-"""Extreme learning machine: a random encoder without training, and a decoder solved at once."""
+"""Extreme learning machine: a random encoder, and a decoder computed by linear regression."""
 
 import numpy as np
 
@@ -17,13 +17,13 @@ TINY = 1e-9
 def learn(
     training_set: TrainingSet, settings: DetectorSettings, seed: int, progress: Progress
 ) -> Autoencoder:
-    """Draw an orthogonal layer of sigmoids, and solve for the decoder.
+    """Draw a random orthogonal layer of sigmoids as the encoder, and compute the decoder.
 
     The encoder is not trained: H = sigmoid(X A + b) with A'A = I and |b| = 1, drawn at random
     (Kasun et al. 2013). The decoder is the ridge regression of the features on H:
     (H'H/n + ridge I) W = H'X/n, with H and X centred (Huang, Zhu & Siew 2006; Hoerl & Kennard
     1970, equation 2.1). So one pass over the records is enough. Booleans and categories are
-    numbers here. `learn_members` fills missing cells.
+    treated as numbers. `learn_members` fills missing cells.
 
     Raises:
         TrainingError: the code would be as wide as the input, or hidden layers are configured.
@@ -50,7 +50,13 @@ def learn(
 
 
 def solve_ridge(code: Values, targets: Values, ridge: float) -> tuple[Values, Values]:
-    """Return weights (C, F), biases (F,) of the ridge regression of targets (n, F) on (n, C)."""
+    """Return weights (C, F) and biases (F,) of a ridge regression.
+
+    Args:
+        code: (n, C), the numbers to predict from.
+        targets: (n, F), the numbers to predict.
+        ridge: factor of the penalty on the weights.
+    """
     centre, mean = code.mean(axis=0), targets.mean(axis=0)
     centred = code - centre
     square = centred.T @ centred / len(code) + ridge * np.eye(code.shape[1])

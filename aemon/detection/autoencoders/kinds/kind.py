@@ -1,4 +1,4 @@
-"""The parts of a kind of detector: how its autoencoder is trained, how records are measured."""
+"""The class `Kind`: how a kind of detector trains its autoencoder and measures records."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Learn = Callable[[TrainingSet, DetectorSettings, int, Progress], Autoencoder]
 
 
 class Measured(NamedTuple):
-    """Views and guards by which records are measured, as `Kind` describes them."""
+    """The names of the views and guards that measure records; `Kind` describes them."""
 
     views: tuple[str, ...]
     guards: tuple[str, ...]
@@ -21,21 +21,23 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """A kind of detector, as named by `detector.kind`.
+    """A kind of detector; the setting `detector.kind` names it.
 
     Attributes:
-        summary: one line for `aemon kinds` and the configuration reference.
+        summary: description in one line, for `aemon kinds` and the configuration reference.
         learn: (training set, settings, seed, progress) -> autoencoder with M members, each trained
             on the records outside its own fold. The same arguments give the same weights. Raises
             TrainingError if the settings do not fit the records.
-        views: names of the measures of a record; several are averaged.
-        guards: names of measures for guards: beyond all normal records a record is unusual,
-            whatever the views show.
-        series: views and guards for records that follow each other, if different.
-        diagonal: whether residuals are taken as independent of each other.
-        at_once: whether the weights solve an equation, so noise and steps have no meaning.
-        regularised: whether something besides a narrow code prevents a copy of the input.
-        hidden_layers: whether layers between features and code are possible.
+        views: names of the measures that make the score; several measures are averaged.
+        guards: names of the measures that guards use. A guard flags a record that measures higher
+            than all normal records, even if the views show nothing.
+        series: views and guards for records that are a series, if they differ from `views` and
+            `guards`.
+        diagonal: whether the residuals of different features are treated as independent.
+        at_once: whether the weights are the solution of an equation; then noise and steps have no
+            meaning.
+        regularised: whether the training prevents a copy of the input even if the code is wide.
+        hidden_layers: whether there can be layers between the features and the code.
     """
 
     summary: str
@@ -49,7 +51,7 @@ class Kind:
     hidden_layers: bool = True
 
     def measured(self, training_set: TrainingSet) -> Measured:
-        """Return the views and guards for these records."""
+        """Return the views and guards for these training records: of a series, or of a table."""
         if self.series is not None and training_set.series:
             return self.series
         return Measured(self.views, self.guards)

@@ -1,4 +1,4 @@
-"""Principal components: the linear autoencoder, solved at once."""
+"""Principal components: the linear autoencoder, computed by a singular value decomposition."""
 
 import numpy as np
 
@@ -12,8 +12,9 @@ from aemon.detection.autoencoders.training_set import TrainingSet
 from aemon.detection.features.outputs import Outputs
 
 EXPLAINED = 0.9
-"""Share of the variance that a default code need not exceed. Components beyond it may be noise of
-single columns: in the code, they would copy a missing cell instead of estimating it from others."""
+"""Share of the variance that is enough for a default code. Further components may be the noise of
+single columns. In the code, such a component would copy the value of a missing cell, instead of
+estimating the value from other columns."""
 
 
 def learn(
@@ -24,13 +25,13 @@ def learn(
 ) -> Autoencoder:
     """Project the features on their first principal components, and back.
 
-    Of all linear autoencoders this has the least squared error (Eckart & Young 1936; Baldi &
-    Hornik 1989, fact 4). A feature's weight counts in the error: features are multiplied by its
-    root before the singular value decomposition and divided after (Jolliffe 2002, section 14.2.1).
-    Constants and context have weight 0 and no part in it. Booleans and categories are numbers
-    here. The default code is as wide as that of `undercomplete`, or narrower if fewer components
-    explain nine tenths of the variance (Jolliffe 2002, section 6.1.1). `learn_members` fills
-    missing cells.
+    Of all linear autoencoders, this autoencoder has the least squared error (Eckart & Young 1936;
+    Baldi & Hornik 1989, fact 4). The error is weighted: each feature is multiplied by the root of
+    its weight before the singular value decomposition, and divided by this root after it (Jolliffe
+    2002, section 14.2.1). Constants and context features have weight 0, so the decomposition
+    ignores them. Booleans and categories are treated as numbers. The default code is as wide as the
+    code of `undercomplete`, or narrower if fewer components explain nine tenths of the variance
+    (Jolliffe 2002, section 6.1.1). `learn_members` fills missing cells.
 
     Raises:
         TrainingError: the code would be as wide as the input, or hidden layers are configured.

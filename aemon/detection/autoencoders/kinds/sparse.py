@@ -1,4 +1,4 @@
-"""Sparse code: wider than the input, with few units active at a time."""
+"""Sparse: the code is wider than the input, but only few of its units are active at a time."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ CODE_FACTOR = 2
 """Default width of the code, as a multiple of the features."""
 
 WEIGHTS = {"kl": 3.0, "l1": 1.0}
-"""Weight of the penalty beside the error, by norm."""
+"""Norm -> weight of the penalty, which is added to the error."""
 
 CHOICES = Choices(
     activations=("sigmoid", "linear"), least_steps=LEAST_STEPS, learning_rate=LEARNING_RATE
@@ -26,12 +26,13 @@ CHOICES = Choices(
 def learn(
     training_set: TrainingSet, settings: DetectorSettings, seed: int, progress: Progress
 ) -> Autoencoder:
-    """Encode each record with few of many sigmoids, and learn to reconstruct it from them.
+    """Learn to reconstruct each record from a wide code of which few units are active.
 
-    The loss is the error plus the penalty that `Sparsity` describes. Either a KL divergence pulls
-    each unit's mean activation towards a low rate (Ng 2011, CS294A lecture notes, section 3), or
-    the absolute activations are kept small. So the code may be wider than the input without
-    copying every input. There is noise only if configured: sparsity alone regularises.
+    The loss is the error plus the penalty that `Sparsity` describes. With one norm, a KL divergence
+    pulls each unit's mean activation towards a low rate (Ng 2011, CS294A lecture notes, section 3).
+    With the other norm, the absolute activations are kept small. So the code may be wider than the
+    input, and the autoencoder still does not copy every input. Sparsity is enough to regularise;
+    noise is added only if it is configured.
 
     Raises:
         TrainingError: hidden layers are configured.

@@ -1,4 +1,4 @@
-"""Stacked denoising: each layer denoises the code of the layer below; then all are trained."""
+"""Stacked denoising: layers are trained separately to denoise, and then all layers together."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ from aemon.detection.features.outputs import Outputs
 LEAST_STEPS = 300
 
 PRETRAINING = 0.5
-"""Steps of each layer's own training, as a share of the steps of the whole."""
+"""Steps in the separate training of each layer, as a share of the steps for all layers together."""
 
 WIDTH_FACTORS, LEAST_WIDTH = (4, 2), 32
 """Default widths of the two hidden layers: multiples of the features, and a lower bound."""
@@ -29,11 +29,12 @@ CHOICES = Choices(
 def learn(
     training_set: TrainingSet, settings: DetectorSettings, seed: int, progress: Progress
 ) -> Autoencoder:
-    """Learn layer by layer: each layer denoises the clean output of the layer below.
+    """Train layer by layer, then train all layers together.
 
-    Greedy pretraining (Bengio et al. 2007; with noise Vincent et al. 2010, section 3.5) comes
-    first. Then the layers are unrolled to one deep autoencoder and trained further (Hinton &
-    Salakhutdinov 2006, figure 1), still with noise, because the code is as wide as the input.
+    First, each layer is trained alone: it learns to restore the clean output of the layer below
+    (greedy pretraining, Bengio et al. 2007; with noise Vincent et al. 2010, section 3.5). Then the
+    layers become one deep autoencoder, which is trained further (Hinton & Salakhutdinov 2006,
+    figure 1). This training also uses noise, because the code is as wide as the input.
     """
     from aemon.detection.autoencoders.training import train_autoencoder
 
@@ -44,7 +45,10 @@ def learn(
 
 
 def plan_whole(training_set: TrainingSet, settings: DetectorSettings) -> Plan:
-    """Return the plan of the deep autoencoder: 4F and 2F wide, a code of F, unless configured."""
+    """Return the plan for training the deep autoencoder.
+
+    Without configured widths, the hidden layers have 4F and 2F units, and the code has F units.
+    """
     features = training_set.features.shape[1]
     shape = choose_shape(
         features,
@@ -60,10 +64,11 @@ def plan_whole(training_set: TrainingSet, settings: DetectorSettings) -> Plan:
 def pretrain(
     training_set: TrainingSet, whole: Plan, seed: int, progress: Progress = None
 ) -> list[Autoencoder]:
-    """Train one autoencoder for each layer of the encoder and its mirror, the outermost first.
+    """Train one autoencoder for each layer of the encoder; return the outermost autoencoder first.
 
-    The first is trained on the features, each other on the clean code of the one below. The noise
-    is in spreads of that code.
+    Each autoencoder has a layer of the encoder and the matching layer of the decoder. The first
+    autoencoder is trained on the features. Every later autoencoder is trained on the clean code of
+    the previous autoencoder, with noise in spreads of this code.
     """
     from aemon.detection.autoencoders.training import train_autoencoder
 
@@ -85,7 +90,7 @@ def pretrain(
 
 
 def above(training_set: TrainingSet, pair: Autoencoder) -> TrainingSet:
-    """Return the next layer's training set: each member's own code of the records (M, N, C)."""
+    """Return the next layer's training set: the code (M, N, C) of the records by each member."""
     code = pair.encode(training_set.features)
     width = code.shape[-1]
     return replace(
@@ -99,7 +104,7 @@ def above(training_set: TrainingSet, pair: Autoencoder) -> TrainingSet:
 
 
 def unroll(pairs: list[Autoencoder]) -> Autoencoder:
-    """Return the deep autoencoder: all encoders in order, then all decoders in reverse."""
+    """Return the deep autoencoder: all encoder layers in order, all decoder layers in reverse."""
     layers = [(pair, 0) for pair in pairs] + [(pair, 1) for pair in reversed(pairs)]
     return Autoencoder(
         weights=tuple(pair.weights[layer] for pair, layer in layers),
@@ -111,7 +116,7 @@ def unroll(pairs: list[Autoencoder]) -> Autoencoder:
 
 
 def _progress_of_part(progress: Progress, part: int, parts: int) -> Progress:
-    """Return a callback that reports the progress of one part as progress of the whole."""
+    """Return a callback that converts the progress of one part to progress of the whole."""
     return None if progress is None else lambda done: progress((part + done) / parts)
 
 

@@ -1,4 +1,4 @@
-"""Undercomplete: a symmetric hourglass with a code narrower than its input."""
+"""Undercomplete: a symmetric autoencoder whose code is narrower than its input."""
 
 from aemon.config.detector_settings import DetectorSettings
 from aemon.detection.autoencoders.autoencoder import Autoencoder
@@ -18,12 +18,12 @@ CHOICES = Choices(least_steps=LEAST_STEPS, learning_rate=LEARNING_RATE, noise=NO
 def learn(
     training_set: TrainingSet, settings: DetectorSettings, seed: int, progress: Progress
 ) -> Autoencoder:
-    """Press the features through a narrow code and learn to reconstruct them.
+    """Learn to reconstruct the features from a narrow code.
 
-    With linear activations, squared error and no noise the code spans the subspace of the first
-    principal components (Baldi & Hornik 1989, fact 4). Here the layers around the code are SiLU,
-    and training adds slight noise to the inputs, which raised detection most of all
-    (docs/decisions.md, "Tabular detection").
+    With linear activations, squared error and no noise, the code would span the subspace of the
+    first principal components (Baldi & Hornik 1989, fact 4). In this kind, hidden layers are SiLU,
+    and training adds slight noise to the inputs. The noise improved detection more than any other
+    change (docs/decisions.md, "Tabular detection").
 
     Raises:
         TrainingError: the code would be as wide as the input.

@@ -10,7 +10,7 @@ from aemon.detection.autoencoders.training_plan import Choices, make_plan
 from aemon.detection.autoencoders.training_set import TrainingSet
 
 LEAST_STEPS = 2_000
-"""Plain gradient descent needs many steps; its steps are quick."""
+"""Least number of training steps: gradient descent needs many steps, but each step is quick."""
 
 LEARNING_RATE = 0.3
 
@@ -22,12 +22,12 @@ CHOICES = Choices(
 def learn(
     training_set: TrainingSet, settings: DetectorSettings, seed: int, progress: Progress
 ) -> Autoencoder:
-    """Press the features through one layer of sigmoids and learn to reconstruct them.
+    """Learn to reconstruct the features from the outputs of one layer of sigmoids.
 
-    The code is sigmoid(x W + b), the reconstruction code W' + c: one matrix for both (Vincent et
-    al. 2010, section 2.2). The loss is the squared error (for booleans and categories, the
-    cross-entropy). It is minimised by back-propagation with momentum at a constant rate (Rumelhart,
-    Hinton & Williams 1986, equation 9). There is noise only if configured.
+    The code is sigmoid(x W + b), and the reconstruction is code W' + c: both use the matrix W
+    (Vincent et al. 2010, section 2.2). The loss is the squared error (for booleans and categories,
+    the cross-entropy). Back-propagation with momentum at a constant rate minimises the loss
+    (Rumelhart, Hinton & Williams 1986, equation 9). Noise is added only if it is configured.
 
     Raises:
         TrainingError: the code would be as wide as the input, or hidden layers are configured.

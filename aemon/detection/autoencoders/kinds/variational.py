@@ -1,4 +1,4 @@
-"""Variational: the code is a distribution; records with a long description are unusual."""
+"""Variational: the code is a distribution, and a record that needs many nats is unusual."""
 
 from aemon.config.detector_settings import DetectorSettings
 from aemon.detection.autoencoders.autoencoder import Autoencoder
@@ -12,7 +12,8 @@ LEAST_STEPS = 300
 LEARNING_RATE = 0.01
 
 DIVERGENCE = 1.0
-"""Weight of the code's divergence beside the error: 1 is the description length unchanged."""
+"""Weight of the code's divergence, which is added to the error; with 1 the sum is the description
+length."""
 
 CHOICES = Choices(least_steps=LEAST_STEPS, learning_rate=LEARNING_RATE, divergence=DIVERGENCE)
 
@@ -20,17 +21,19 @@ CHOICES = Choices(least_steps=LEAST_STEPS, learning_rate=LEARNING_RATE, divergen
 def learn(
     training_set: TrainingSet, settings: DetectorSettings, seed: int, progress: Progress
 ) -> Autoencoder:
-    """Minimise the nats that describe each record: of the code, and of the residual.
+    """Train to minimise the number of nats that describe a record by its code and its residual.
 
-    The sum of both is the description length of a record (Hinton & Zemel 1994), which differs by a
-    constant from the variational bound (Kingma & Welling 2014, equations 3 and 10). The residual
-    is normal, and its variance is the error itself: that is the likeliest, and leaves nothing to
-    tune (Rybkin, Daniilidis & Levine 2021, the optimal sigma-VAE).
+    The nats of code and residual together are the description length of the record (Hinton & Zemel
+    1994). The description length differs by a constant from the variational bound (Kingma & Welling
+    2014, equations 3 and 10). The residual has a normal distribution with the error as its
+    variance. This variance has the highest likelihood, so there is no variance to configure
+    (Rybkin, Daniilidis & Levine 2021, the optimal sigma-VAE).
 
-    A record's score uses the residual alone: up to constants, minus its log-likelihood, averaged
-    over draws of the code. The likelihood is normal, with the spreads of held-out residuals. That
-    is the reconstruction probability of An & Cho 2015, algorithm 4. The code's own noise
-    regularises, so the code may be as wide as the input; inputs have noise only if configured.
+    The score of a record depends on the residual alone. Up to constants, the score is minus the
+    log-likelihood of the residual, averaged over drawn codes. The likelihood is normal, with the
+    spreads of held-out residuals. This is the reconstruction probability of An & Cho 2015,
+    algorithm 4. The noise of the code regularises, so the code may be as wide as the input. Noise
+    is added to the inputs only if it is configured.
     """
     shape = choose_shape(
         training_set.features.shape[1], settings, width=training_set.width, regularised=True
