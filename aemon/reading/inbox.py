@@ -54,7 +54,7 @@ class _Piece:
 
 
 class Inbox:
-    """The inbox of a stream: it writes arriving records to the store; scoring runs judge them later.
+    """The inbox of a stream, which writes arriving records to the store for the scoring runs.
 
     While the store fails, the records that were taken from the stream wait in the inbox. Later
     records wait in the memory of the stream, which is limited. Records that the stream must drop
@@ -154,7 +154,7 @@ class Inbox:
                 self._split_piece(piece)
                 continue
             if piece.done is not None:
-                self._store.make_durable()  # before the sender is told to delete its records
+                self._store.make_durable()  # before the sender deletes its records
             self._finish_first()
             self._excess = kept.new + (0 if keep is not None else self._excess)
             written += kept.new

@@ -108,7 +108,7 @@ def note_failed(
 ) -> None:
     """Mark an attempt to send a notification as failed.
 
-    If this attempt took so long that another replica has claimed the notification, change nothing.
+    If another replica has claimed the notification during a slow attempt, change nothing.
 
     Args:
         store: the store.

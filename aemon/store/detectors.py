@@ -83,7 +83,7 @@ def save_detector(
 ) -> SavedDetector:
     """Store a detector and make it the active detector, or put it on trial with `on_trial`.
 
-    A detector that is on trial is rejected, because the new detector has learned from more records.
+    A detector that is on trial is rejected, because the new detector has more training records.
 
     Args:
         store: the store.

@@ -27,12 +27,14 @@ _DECIMAL_COMMA = r"^(-?\d+),(\d+)$"
 def event_times(
     column: pd.Series, timezone: str, form: str | None = None, order: str | None = None
 ) -> npt.NDArray[np.datetime64]:
-    """Return event times (N,) as datetime64[us] in UTC; NaT for a value that is no time, or unclear.
+    """Return event times (N,) as datetime64[us] in UTC.
+
+    NaT stands for a value that is not a time, or that has two possible meanings.
 
     - Text is read as ISO 8601, with or without an offset, and in the other forms of `read_text`.
     - The size of a number, or of a number in text, decides its meaning: see `times_of_numbers`.
-    - A time without an offset is a time of the zone `timezone`. If the change to winter time repeats
-      this time, the earlier moment is returned. If the change to summer time skips this time, the
+    - A time without an offset is a time of the zone `timezone`. If a clock change of the zone
+      repeats this time, the earlier moment is returned. If a clock change skips this time, the
       first moment after the gap is returned.
 
     Args:

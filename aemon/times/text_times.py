@@ -206,7 +206,7 @@ def _month(name: str) -> int | None:
 
 
 def _in_zone(moment: datetime, zone: str, timezone: str) -> datetime | None:
-    """Return an aware datetime; None if the zone is unknown.
+    """Return an aware datetime; None if the zone is unknown or ambiguous.
 
     Args:
         moment: naive datetime.

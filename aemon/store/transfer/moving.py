@@ -146,7 +146,7 @@ def _claim(store: Store, connection: sa.Connection) -> list[Row]:
     """Lock an empty store against other writers; remove and return the rows of `monitors`.
 
     Raises:
-        TransferError: a table other than `monitors` has rows.
+        TransferError: a table has rows; only `monitors` may have rows.
     """
     if connection.dialect.name == "postgresql":
         named = ", ".join(table.name for table in metadata.sorted_tables)
