@@ -47,7 +47,7 @@ class _Piece:
 
     @property
     def beside(self) -> Beside:
-        """The data that is written in the same transaction as the rows."""
+        """The rejected records and the note, which are written in the same transaction as rows."""
         return Beside(
             rejected=tuple(self.rejected), note=self.note, finish_before=self.finish_before
         )

@@ -63,7 +63,7 @@ class Read:
 
     @property
     def acceptable(self) -> int:
-        """The number of records to be judged, without context rows."""
+        """The number of records of the frame that are to be judged, without context rows."""
         return int(self.frame.to_judge.sum())
 
     def leading(self, limit: datetime) -> int:

@@ -34,7 +34,7 @@ def pack(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, Any]) ->
 
 
 def digest(content: bytes) -> str:
-    """Return the sha256 that identifies an artifact, as hex."""
+    """Return the sha256 of an artifact as hexadecimal text, which identifies the artifact."""
     return hashlib.sha256(content).hexdigest()
 
 

@@ -19,7 +19,7 @@ from aemon.store.succession import begin_trial, set_state, take_turns
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewDetector:
-    """A trained detector, as it is written to the store."""
+    """A trained detector that is not in the store yet, with the values of its rows."""
 
     artifact: bytes
     columns: Mapping[str, Any]  # provenance: columns of table `detectors`
@@ -33,7 +33,7 @@ class NewDetector:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredDetector:
-    """A detector's row, with its threshold."""
+    """A stored detector, with its newest threshold."""
 
     id: int
     monitor: str
@@ -303,7 +303,7 @@ def detector_rows(store: Store, monitor: str) -> list[dict[str, Any]]:
 
 
 def _with_threshold() -> sa.Select[Any]:
-    """Return a query of detectors with their thresholds, the newest threshold first."""
+    """Return a query for detectors joined with their thresholds, sorted from newest threshold."""
     return (
         sa.select(
             detectors,

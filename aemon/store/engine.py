@@ -46,7 +46,9 @@ def store_url(text: str) -> URL:
 
 
 def session_name(replica: str) -> str:
-    """Return the name of a replica's sessions in PostgreSQL, which allows 63 ASCII characters.
+    """Return the name of the PostgreSQL sessions of a replica.
+
+    The name has a hash of the replica's name, because PostgreSQL allows only 63 ASCII characters.
 
     >>> session_name("one")
     'aemon 7a6c86f1'
@@ -109,12 +111,12 @@ class _SameFile:
         self._opened: tuple[int, int] | None = None
 
     def note(self, _connection: Any, _record: object) -> None:
-        """Remember the identity of the opened file."""
+        """Remember the identity (device and inode) of the file that was opened first."""
         if self._opened is None:
             self._opened = self._identity()
 
     def check(self, *_: Any) -> None:
-        """Check that the path still leads to the opened file.
+        """Check that the path still belongs to the file that was opened first.
 
         Raises:
             OperationalError: the file was deleted or replaced.

@@ -38,13 +38,13 @@ class Feedback:
     detector_id: int | None
 
     def is_about(self, entity: str, record_key: str) -> bool:
-        """Return whether the feedback is about this record."""
+        """Return whether the feedback is about the record with this entity and key."""
         return self.record_key == record_key and self.entity in (None, entity)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredAnomaly:
-    """A flagged record as it is stored, in original units."""
+    """A stored flagged record, with its observed values in original units."""
 
     entity: str
     record_key: str

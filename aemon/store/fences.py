@@ -1,4 +1,4 @@
-"""Fences: a replica that has lost its lease can no longer write."""
+"""Fences, which prevent that a replica writes after it has lost its lease."""
 
 from dataclasses import dataclass
 from datetime import timedelta

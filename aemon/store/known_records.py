@@ -43,7 +43,7 @@ class Known:
 
     @property
     def is_current(self) -> bool:
-        """Whether the verdict is not superseded."""
+        """Whether the verdict is valid: no newer revision has superseded the verdict."""
         return self.superseded_at is None
 
     def changed(self, event_time: datetime, record_hash: int | None) -> bool:

@@ -243,7 +243,7 @@ def _renew(
     known: Mapping[str, int],
     until: datetime,
 ) -> dict[str, int]:
-    """Renew leases; return monitor -> token of the leases that the replica still holds."""
+    """Renew leases of a replica; return monitor -> token of the leases that it still holds."""
     tokens: dict[str, int] = {}
     for some in _pieces(names):
         own = (leases.c.holder == me.name, leases.c.monitor.in_(some))

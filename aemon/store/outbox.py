@@ -30,7 +30,7 @@ class NotificationState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Notification:
-    """An event of an episode, for one receiver."""
+    """A notification: one event of an episode for one receiver, with its delivery state."""
 
     id: int
     monitor: str

@@ -70,7 +70,7 @@ _IS_CURRENT = (
 """Conditions that join an anomaly with its score, if this is the newest revision of the score."""
 
 _COLUMNS = {"episode": "episode_id", "since": "event_time"}
-"""Columns of `anomalies` that have another name in `Fitting`."""
+"""Condition of `Fitting` -> column of `anomalies`, where the two names differ."""
 
 
 class Fitting(TypedDict, total=False):
@@ -248,7 +248,7 @@ def _overview(connection: sa.Connection, name: str, since: datetime) -> MonitorO
 
 
 def realised(store: Store, detector: StoredDetector) -> Flagged:
-    """Return how many records the active detector has judged and flagged so far."""
+    """Return the numbers of records that the active detector has judged and flagged so far."""
     with store.reading() as connection:
         return _realised(connection, detector)
 
@@ -335,7 +335,7 @@ class JudgedRecord:
 def judged_records(
     store: Store, monitor: str, key: str, *, prefix: bool = False
 ) -> list[JudgedRecord]:
-    """Return the newest verdicts on the records of a key, or of all keys that begin with `key`."""
+    """Return the newest verdicts on records with this key; `prefix`: keys that begin with `key`."""
     same = (
         scores.c.record_key.startswith(key, autoescape=True)
         if prefix

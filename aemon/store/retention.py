@@ -262,7 +262,7 @@ def _due_of(
 
 
 def _monitors(store: Store, monitor: str | None) -> list[str]:
-    """Return this monitor, or all monitors in the store."""
+    """Return the names of the monitors: the given name, or for None all monitors in the store."""
     if monitor is not None:
         return [monitor]
     with store.reading() as connection:

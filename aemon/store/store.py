@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 
 class StaleWatermarkError(SkipError):
-    """Another daemon judged these records first; nothing was written."""
+    """Error: another writer was first, for example judged the records; nothing was written."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,7 +79,7 @@ class Store:
         self._guard: Callable[[sa.Connection], None] | None = None
 
     def now(self) -> datetime:
-        """Return the time by the store's clock."""
+        """Return the present time of the store's clock."""
         return self._clock()
 
     @contextmanager
@@ -140,7 +140,7 @@ class Store:
         make_durable(self.engine)
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections to the database."""
         self.engine.dispose()
 
     def add_monitors(self, names: Iterable[str]) -> None:
@@ -221,7 +221,7 @@ class Store:
 
 
 def as_json(watermark: Watermark | None) -> dict[str, Any] | None:
-    """Return a watermark as the value of a JSON column."""
+    """Return a watermark as a value for a JSON column; None for None."""
     if watermark is None:
         return None
     time = watermark.event_time

@@ -246,7 +246,7 @@ def _supersede(
     old: Sequence[tuple[Identity, Known]],
     at: datetime,
 ) -> None:
-    """Mark old revisions as superseded at a time."""
+    """Set the time at which stored revisions of verdicts were superseded by new revisions."""
     statement = (
         sa.update(scores)
         .where(

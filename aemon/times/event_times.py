@@ -1,4 +1,4 @@
-"""Reading a column of any type as event times in UTC."""
+"""Converting a column of any type to event times in UTC."""
 
 from datetime import date, datetime
 from decimal import Decimal

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pandas as pd
 
 Moments = npt.NDArray[np.datetime64]
-"""(N,) datetime64[us]; NaT for a number that is not a time."""
+"""An array (N,) of datetime64[us], with NaT for a number that is not a time."""
 
 NO_TIME = np.datetime64("NaT", "us")
 

@@ -1,4 +1,4 @@
-"""The schema revision of a store: reading, checking and upgrading it."""
+"""Reading, checking and upgrading the schema revision of a store."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
