@@ -1,1 +1,1 @@
-"""From what a source returns to frames of records."""
+"""Reading: turning the records that a source returns into frames."""

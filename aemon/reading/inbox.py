@@ -1,4 +1,4 @@
-"""The inbox of a monitor: it stores the records of a stream, which cannot be read twice."""
+"""The inbox of a monitor, which stores the records of a stream: a stream cannot be read twice."""
 
 import logging
 import threading
@@ -22,16 +22,17 @@ from aemon.store.inbox.stream_notes import notes_of
 from aemon.store.store import Row, Store
 
 LOST, REFUSED = "lost", "refused"
-RECORDS_AT_ONCE = 10_000  # taken from the stream and written in one transaction
+RECORDS_AT_ONCE = 10_000  # most records that are taken from the stream and written at once
 EXCESS_SHARE = 0.01
-"""Share of `keep` that may be exceeded before the oldest records are dropped, which is slow."""
+"""The oldest records are dropped when the number of records exceeds `keep` by this share, because
+dropping records is slow."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Piece:
-    """Records taken from the stream that are not in the store yet, in order of arrival."""
+    """Records that were taken from the stream and are not yet in the store, in order of arrival."""
 
     rows: list[Row]
     rejected: list[Rejected]
@@ -41,25 +42,26 @@ class _Piece:
 
     @property
     def is_empty(self) -> bool:
-        """Whether these arrived records and their notes give nothing to write."""
+        """Whether there are no records, no rejected records and no notes to write."""
         return not self.rows and self.beside == NOTHING_BESIDE
 
     @property
     def beside(self) -> Beside:
-        """The data that is written in the same transaction as the rows."""
+        """The rejected records and the note, which are written in the same transaction as rows."""
         return Beside(
             rejected=tuple(self.rejected), note=self.note, finish_before=self.finish_before
         )
 
 
 class Inbox:
-    """The inbox of a stream: it writes arriving records to the store, where they are judged.
+    """The inbox of a stream, which writes arriving records to the store for the scoring runs.
 
-    Records that cannot be written wait: one piece here, and later records in the bounded memory of
-    the stream. Records that the stream must drop are counted and logged.
+    While the store fails, the records that were taken from the stream wait in the inbox. Later
+    records wait in the memory of the stream, which is limited. Records that the stream must drop
+    are counted and logged.
 
     Args:
-        open_stream: opens the stream, when first needed.
+        open_stream: a function that opens the stream; called when the stream is first needed.
         store: the store that keeps the records.
         monitor: name of the monitor.
         keep: how many of the newest records to keep.
@@ -75,21 +77,22 @@ class Inbox:
         self._stream: Stream | None = None
         self._closed = False
         self._unwritten: deque[_Piece] = deque()
-        self._excess = keep  # records written since the oldest were dropped; unknown at first
+        self._excess = keep  # records written since the last drop of records; unknown at first
         self._rejected: Counter[str] = Counter()
         self._writing = threading.Lock()
         self._counting = threading.Lock()
         self._writer = InboxWriter(monitor, self.write_arrived, self._finish)
 
     def listen(self) -> None:
-        """Write records as they arrive, in a separate thread, until the inbox is closed."""
+        """Start a thread that writes records when they arrive, until the inbox is closed."""
         self._writer.start()
 
     def write_arrived(self) -> int:
-        """Write all records that have arrived; return how many are new in the store.
+        """Write all arrived records to the store; return how many records are new in the store.
 
         Raises:
-            AemonError: the stream or the store failed; records already taken are written next time.
+            AemonError: the stream or the store failed. The next call writes the records that were
+                already taken from the stream.
         """
         with self._writing:
             written = self._write_unwritten()
@@ -104,33 +107,33 @@ class Inbox:
         return written
 
     def take_rejected(self) -> dict[str, int]:
-        """Return how many records were not kept, by reason, since the last call."""
+        """Return reason -> number of records that were not kept since the last call."""
         with self._counting:
             rejected, self._rejected = self._rejected, Counter()
         return dict(rejected)
 
     def ask_to_end(self) -> None:
-        """Ask the thread to write a last time and close the stream; do not wait for it."""
+        """Ask the thread to write a last time and to close the stream; do not wait for the end."""
         self._writer.ask_to_end()
 
     def wait(self, seconds: float) -> None:
-        """Wait for the thread to end, after it was asked to."""
+        """Wait at most this many seconds for the thread to end, after `ask_to_end`."""
         self._writer.wait(seconds)
 
     def close(self, wait_seconds: float = 1.0) -> None:
-        """Write a last time and close the stream; wait at most this long for a hanging store."""
+        """Write a last time and close the stream; wait at most `wait_seconds` for the thread."""
         self._writer.ask_to_end()
         if not self._writer.wait(wait_seconds):
             self._finish()
 
     def _take(self, stream: Stream) -> bool:
-        """Take a piece from the stream; return whether it has more."""
+        """Take arrived records from the stream; return whether the stream has more records."""
         arrived = stream.take(RECORDS_AT_ONCE)
         if arrived.lost:
             self._lose(arrived.lost, "they were not written in time, and memory is limited")
         try:
             self._unwritten.append(_sorted(arrived, stream.roles))
-        except Exception as error:  # an error of the stream or of this code
+        except Exception as error:  # a fault of the stream or of this code
             self._lose(len(arrived.table), str(error) or repr(error))
             raise
         return arrived.more
@@ -151,7 +154,7 @@ class Inbox:
                 self._split_piece(piece)
                 continue
             if piece.done is not None:
-                self._store.make_durable()  # before the other side deletes them
+                self._store.make_durable()  # before the sender deletes its records
             self._finish_first()
             self._excess = kept.new + (0 if keep is not None else self._excess)
             written += kept.new
@@ -165,7 +168,7 @@ class Inbox:
             done()
 
     def _split_piece(self, piece: _Piece) -> None:
-        """Find the record that the database refuses, by halves; a single record is rejected."""
+        """Split records that the database refuses into halves; reject a single refused record."""
         rows, half = piece.rows, len(piece.rows) // 2
         if half:
             parts = [
@@ -179,13 +182,13 @@ class Inbox:
         self._unwritten.extendleft(reversed([*parts, replace(piece, rows=[])]))
 
     def _finish(self) -> None:
-        """Write arrived records, close the stream, and write records that arrived until then.
+        """Write arrived records, close the stream, and write the records that arrived meanwhile.
 
-        Records that cannot be written are lost, unless the other side of the stream keeps them.
+        Records that cannot be written are lost, unless the sender of the stream still has them.
         """
         if self._stream is not None:
             with suppress(AemonError):
-                self.write_arrived()  # while they can still be acknowledged
+                self.write_arrived()  # an open stream can still acknowledge the records
         with self._writing:
             self._closed = True
             if self._stream is not None:
@@ -225,7 +228,7 @@ def _sorted(arrived: Arrived, roles: Roles) -> _Piece:
     """Split the arrived records into readable and rejected records.
 
     Raises:
-        FrameError: the table lacks the column of a role, or has it twice.
+        FrameError: the table does not have the column of a role, or has two such columns.
     """
     piece = _Piece(
         rows=[],

@@ -1,4 +1,4 @@
-"""The records of an inbox as a source: records of a stream are read again from the store."""
+"""The kept records of a stream as a source that can be read many times, from the store."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,17 +13,17 @@ from aemon.store.inbox.kept_records import find_arrival, history_count, history_
 from aemon.store.store import Row, Store
 
 LOOKED_AT = 1_000
-"""Number of newest records from which columns are found after a restart."""
+"""The number of newest records that are searched for known columns after a restart."""
 
 _ROLES = _TIME, _KEY, _ENTITY = "event_time", "record_key", "entity"
 
 
 class InboxRecords:
-    """A replayable source of the records that the store keeps of a monitor's stream.
+    """A replayable source of the stored records of a monitor's stream.
 
-    A watermark's position is the order of arrival. If no record of a batch has a column that
-    earlier records had, the batch has this column with missing cells. So a silent sensor does not
-    prevent the judgement of the other columns.
+    The position of a watermark is the order of arrival (the id of the record). If earlier records
+    have a column that no record of a batch has, the column is added to the batch with missing
+    cells. Therefore a silent sensor does not prevent the judgement of the other columns.
     """
 
     roles = Roles(time=_TIME, key=_KEY, entity=_ENTITY)
@@ -35,11 +35,11 @@ class InboxRecords:
         self._columns: dict[str, None] | None = None  # known columns, in order; None at first
 
     def hides(self, _mark: Watermark | None) -> bool:
-        """Return False: records are read in order of arrival, so none is hidden."""
+        """Return False: a new record always arrives after the watermark, so that none is hidden."""
         return False
 
     def recognises(self, _mark: Watermark) -> bool:
-        """Return True: if the position is not an order of arrival, the record is looked up."""
+        """Return True: if the position of a watermark is invalid, `fetch` looks up its record."""
         return True
 
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
@@ -57,18 +57,18 @@ class InboxRecords:
         return self._complete(_fetched(rows, until, more=False))
 
     def count(self, limit: int) -> int:
-        """Return how many records are kept, at most `limit`."""
+        """Return the number of kept records; return `limit` if there are more."""
         return min(limit, history_count(self._store, self._monitor))
 
     def describe(self) -> str:
-        """Return the name of the source for messages."""
+        """Return the name of this source for messages."""
         return f"the kept records of {self._monitor}"
 
     def close(self) -> None:
-        """Do nothing: the store is closed by its owner."""
+        """Do nothing, because the owner of the store closes the store."""
 
     def _complete(self, fetched: Fetched) -> Fetched:
-        """Return the batch with the known columns that it lacks, as missing cells."""
+        """Add known columns that a batch does not have, with missing cells; return the batch."""
         if self._columns is None:
             known = history_records(self._store, self._monitor, limit=LOOKED_AT, newest=True)
             self._columns = {_own_name(name): None for row in known for name in row["record"]}
@@ -88,7 +88,10 @@ class InboxRecords:
 
 
 def _fetched(rows: Sequence[Row], at: Watermark | None, *, more: bool) -> Fetched:
-    """Return kept rows as a table; the watermark's position is the order of arrival."""
+    """Return stored rows as a table, with the watermark after the last row.
+
+    Without rows, the watermark is `at`. The position of a watermark is the order of arrival.
+    """
     flat = [
         {_own_name(name): value for name, value in row["record"].items()}
         | {name: row[name] for name in _ROLES}
@@ -106,7 +109,7 @@ def _fetched(rows: Sequence[Row], at: Watermark | None, *, more: bool) -> Fetche
 
 
 def _own_name(column: str) -> str:
-    """Rename a column of the records that has the name of an identifying column.
+    """Return the name of a column; append `_` if an identifying column has the same name.
 
     >>> _own_name("flow"), _own_name("entity")
     ('flow', 'entity_')

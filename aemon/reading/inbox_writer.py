@@ -1,4 +1,4 @@
-"""The thread of an inbox: it writes records when they arrive, before they are judged."""
+"""The thread of an inbox, which writes records to the store when they arrive."""
 
 import logging
 import threading
@@ -9,21 +9,21 @@ from aemon.logs import Action
 from aemon.store.fences import LostLeaseError
 
 WRITE_EVERY_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 30.0  # after failures: 2 s, 4 s, ...
+LONGEST_PAUSE_SECONDS = 30.0  # pauses after failures grow: 2 s, 4 s, ... up to this pause
 
 logger = logging.getLogger(__name__)
 
 
 class InboxWriter:
-    """A thread that calls `write` every second and when woken, and at the end `finish`.
+    """A thread that calls `write` every second and after `wake`, and calls `finish` at its end.
 
-    It ends when asked to, or if the lease is lost. Errors are logged; the next try follows after a
-    longer pause.
+    The thread ends after `ask_to_end`, or if the replica has lost the lease of the monitor. Errors
+    of `write` are logged, and `write` is called again after a longer pause.
 
     Args:
-        monitor: name of the monitor, for logs and the name of the thread.
-        write: writes the records that have arrived.
-        finish: writes a last time, and closes the stream.
+        monitor: name of the monitor, for logs and for the name of the thread.
+        write: a function that writes the arrived records.
+        finish: a function that writes a last time and closes the stream.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class InboxWriter:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Start the thread, unless it was started or asked to end before."""
+        """Start the thread; do nothing if the thread was already started or asked to end."""
         with self._state:
             if self._thread is not None or self._over.is_set():
                 return
@@ -48,17 +48,20 @@ class InboxWriter:
             self._thread.start()
 
     def wake(self) -> None:
-        """Let the thread write at once, without its pause."""
+        """Make the thread call `write` now, without waiting for the end of its pause."""
         self._due.set()
 
     def ask_to_end(self) -> None:
-        """Ask the thread to finish; do not wait for it."""
+        """Ask the thread to end; return without waiting for the end."""
         with self._state:
             self._over.set()
             self._due.set()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the end of the thread; return whether a thread was started."""
+        """Wait at most this many seconds for the end of the thread.
+
+        Return False at once if the thread was never started, else True.
+        """
         if self._thread is None:
             return False
         self._thread.join(seconds)
@@ -82,7 +85,7 @@ class InboxWriter:
             pause_seconds = _pause_seconds(failures)
         try:
             self._finish()
-        except Exception as error:  # noqa: BLE001 -- no caller is there to raise it to
+        except Exception as error:  # noqa: BLE001 -- a thread has no caller that could catch it
             self._log(error)
 
     def _is_over_after(self, pause_seconds: float) -> bool:
@@ -102,7 +105,7 @@ class InboxWriter:
 
 
 def _pause_seconds(failures: int) -> float:
-    """Return how long to wait before the next write, after this number of failures in a row.
+    """Return the seconds to wait before the next write, after a number of failures in a row.
 
     >>> [_pause_seconds(failures) for failures in (0, 1, 2, 50)]
     [1.0, 2.0, 4.0, 30.0]

@@ -1,4 +1,4 @@
-"""Opening the records of a monitor from its settings: the source itself, or an inbox."""
+"""Opening the records of a monitor by its settings, from its source or from its inbox."""
 
 from functools import partial
 
@@ -12,7 +12,7 @@ from aemon.store.store import Store
 
 
 def open_records(name: str, settings: MonitorSettings, store: Store, clock: Clock) -> Replayable:
-    """Open a monitor's records for reading: its source, or the inbox if the source is a stream.
+    """Open the records of a monitor for reading, from its source, or for a stream from its inbox.
 
     Raises:
         SourceConfigError: the address is not valid, or its driver is not installed.
@@ -23,9 +23,10 @@ def open_records(name: str, settings: MonitorSettings, store: Store, clock: Cloc
 
 
 def open_inbox(name: str, settings: MonitorSettings, store: Store, clock: Clock) -> Inbox | None:
-    """Open the inbox of a monitor whose source is a stream; return None for other sources.
+    """Return the inbox of a monitor if its source is a stream; None for other sources.
 
-    The stream itself is opened when first needed, so that an error of it does not end the daemon.
+    The inbox opens the stream later, when it is first needed, so that an error of the stream does
+    not end the daemon.
     """
     if not is_stream(settings.source):
         return None

@@ -1,4 +1,4 @@
-"""Records in the types of JSON, from the table of any stream."""
+"""Converting the table of a stream to records that JSON can hold."""
 
 import json
 import math
@@ -12,13 +12,14 @@ import pandas as pd
 from aemon.frame import printable
 
 Record = dict[str, Any]
-"""Column -> value: text, a number, a truth value, None, or lists and objects of these."""
+"""Column name -> value: text, a number, True or False, None, or a list or object of such values."""
 
 
 def plain_records(table: pd.DataFrame) -> list[Record]:
-    """Return the N records of a table in the types of JSON.
+    """Return the N records of a table, with values in the types of JSON.
 
-    A value that JSON has no form for is None (NaN, infinity, a missing time) or text (a date).
+    JSON has no form for some values: NaN, infinity and missing times become None, dates and other
+    values become text.
     """
     names = [printable(str(name)) for name in table]
     columns = [[_plain(value) for value in table.iloc[:, at]] for at in range(len(names))]
@@ -28,7 +29,7 @@ def plain_records(table: pd.DataFrame) -> list[Record]:
 
 
 def as_text(record: Record) -> str:
-    """Return a record as JSON text that every database can hold.
+    """Return a record as JSON text, which every database can store.
 
     >>> as_text({"key": "a", "flow": None})
     '{"key": "a", "flow": null}'
@@ -37,7 +38,7 @@ def as_text(record: Record) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return one value in JSON's types."""
+    """Return one value in a type of JSON."""
     if isinstance(value, np.generic):
         value = value.item()
     elif isinstance(value, Decimal):

@@ -1,4 +1,4 @@
-"""Pushed records: they are in the store before the request is answered."""
+"""Pushed records: storing the records of a request before the request is answered."""
 
 import json
 import threading
@@ -26,10 +26,10 @@ from aemon.store.inbox.rejected_records import Rejected
 from aemon.store.store import Row, Store
 from aemon.texts import cut
 
-MOST_PROBLEMS = 100  # of one request that are reported one by one
-MOST_SHOWN = 200  # characters of a value in a message
+MOST_PROBLEMS = 100  # problems of one request that are reported one by one
+MOST_SHOWN = 200  # characters of time, key and entity in a message
 REFUSED = "refused"
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # parts are joined here, and finished by the inbox
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # parts are joined; the inbox finishes them later
 EXCESS_SHARE = 0.01  # share of `keep` that may be exceeded before the oldest records are dropped
 
 
@@ -38,12 +38,12 @@ class Pushed:
     """The result of a request with records.
 
     Attributes:
-        monitor: the monitor they were pushed to.
-        accepted: new records, which are in the store.
-        duplicates: records that the store had already, with equal values.
-        rejected: records that cannot be kept, by reason.
-        problems: problems of single records, the first ones.
-        partly: columns that stay missing in accepted records.
+        monitor: name of the monitor that the records were pushed to.
+        accepted: number of new records, which are now in the store.
+        duplicates: number of records that were already in the store with equal values.
+        rejected: reason -> number of records that cannot be kept.
+        problems: the first `MOST_PROBLEMS` problems of single records.
+        partly: problems of single columns, which stay missing in accepted records.
     """
 
     monitor: str
@@ -55,12 +55,14 @@ class Pushed:
 
 
 class PushDesk:
-    """The writer of pushed records into the inboxes of monitors, in any daemon on the store.
+    """The writer of pushed records into the inboxes of monitors.
+
+    Every daemon on the store can write the records, even if another replica watches the monitor.
 
     Args:
         store: the store.
-        monitors: returns the monitors of the present configuration.
-        clock: returns the time, as the time of arrival.
+        monitors: a function that returns the monitors of the present configuration.
+        clock: a function that returns the time, which is used as the time of arrival.
     """
 
     def __init__(
@@ -72,21 +74,22 @@ class PushDesk:
         self._writing = threading.Lock()
         self._reading = threading.Lock()
         self._samples: dict[str, tuple[PushSource, SampleReader]] = {}
-        self._committed = self._durable = 0  # requests whose records are written, and on the disk
+        self._committed = self._durable = 0  # numbers of requests: committed, and safe on the disk
         self._synchronising = threading.Lock()
-        self._excess: dict[str, int] = {}  # records written since the oldest were dropped
+        self._excess: dict[str, int] = {}  # monitor -> records written since the last drop
 
     def accept(self, monitor: str, batch: Batch, request: str | None) -> Pushed:
-        """Store the records of a request; return after they are on the disk.
+        """Store the records of a request; return after the records are on the disk.
 
         Args:
             monitor: name of the monitor.
             batch: the records.
-            request: identifies the request: a repeated request adds nothing.
+            request: identifies the request, so that a repeated request adds no records; None
+                without an identity.
 
         Raises:
-            NotFoundError: no monitor of that name accepts pushed records.
-            StoreError: the database fails; nothing is stored.
+            NotFoundError: no monitor with this name accepts pushed records.
+            StoreError: the database fails; no record of the request is stored.
         """
         settings = self._settings(monitor)
         rows, problems = self._read(settings.source, batch, request)
@@ -115,10 +118,14 @@ class PushDesk:
         )
 
     def read_samples(self, monitor: str, body: bytes) -> Batch:
-        """Return the parts of records in an unpacked request of remote write.
+        """Return the parts of records in a request of Prometheus remote write.
+
+        Args:
+            monitor: name of the monitor.
+            body: uncompressed body of the request.
 
         Raises:
-            NotFoundError: no monitor of that name takes samples.
+            NotFoundError: no monitor with this name accepts samples.
             UnreadableBodyError: the body is not a request of remote write.
         """
         source: PushSource = self._settings(monitor).source
@@ -135,7 +142,11 @@ class PushDesk:
             return known[1].read(body)
 
     def _make_durable(self, own: int) -> None:
-        """Return after a commit is on the disk; waiting requests share the next synchronisation."""
+        """Wait until a commit is on the disk; requests that wait together share one write.
+
+        Args:
+            own: number of the commit, as counted in `_committed`.
+        """
         with self._synchronising:
             if self._durable < own:
                 until = self._committed
@@ -159,7 +170,10 @@ class PushDesk:
     def _read(
         self, settings: PushSource, batch: Batch, request: str | None
     ) -> tuple[list[Row], list[tuple[Problem, str]]]:
-        """Split a batch into rows of the inbox, and problems with the text of their records."""
+        """Split a batch into (rows of the inbox, problems).
+
+        Each problem comes with the text of its record.
+        """
         problems = [(problem, batch.texts.get(problem.line, "")) for problem in batch.problems]
         if not batch.records:
             return [], problems
@@ -195,7 +209,11 @@ class PushDesk:
     def _identify(
         self, settings: PushSource, batch: Batch, request: str | None
     ) -> tuple[Identified, pd.DataFrame]:
-        """Take the identity out of records; return it as it is read, and as it was given."""
+        """Remove time, key and entity from the records of a batch, in place.
+
+        Returns:
+            The identities as they are read; and a table (N, 3) of time, key and entity as given.
+        """
         roles, records = roles_of(settings), batch.records
         now = self._clock()
         if settings.time is None or batch.times is not None:
@@ -234,7 +252,11 @@ class PushDesk:
     def _keep(
         self, monitor: str, rows: list[Row], keep: int | None, beside: Beside
     ) -> tuple[int, Counter[str]]:
-        """Write rows; find a record that the database refuses by halves."""
+        """Write rows; return (number of new records, reason -> number of rejected records).
+
+        If the database refuses the rows, write each half separately, until the refused records are
+        found. These records are stored as rejected.
+        """
         try:
             kept = keep_history(self._store, monitor, rows, keep, beside)
         except RefusedError:
@@ -253,9 +275,10 @@ class PushDesk:
 
 
 def _plain_times(column: list[Any]) -> npt.NDArray[np.datetime64] | None:
-    """Return times that are all written like 2026-03-01T10:00:00Z, with any offset; else None.
+    """Return times (N,) in UTC if all texts are like 2026-03-01T10:00:00Z, with any offset.
 
-    Most times are. `event_times` reads these and other forms, but takes ten times as long.
+    Return None if a text has another form. Most times have this form. `event_times` reads all
+    forms, but takes ten times as long.
 
     >>> _plain_times(["2026-03-01T10:00:00+01:00"]), _plain_times(["2026-03-01T10:00:00"])
     (array(['2026-03-01T09:00:00.000000'], dtype='datetime64[us]'), None)

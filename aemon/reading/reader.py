@@ -1,4 +1,4 @@
-"""The reader: the only place where the records of a source become frames."""
+"""The reader, which turns the records of a source into frames; no other module does this."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,9 +18,10 @@ from aemon.store.inbox.rejected_records import Rejected
 if TYPE_CHECKING:
     import pandas as pd
 
-UNREADABLE = "unreadable"  # the reason of records that the source could not read
+UNREADABLE = "unreadable"  # reason for the rejection of records that the source could not read
 LOOK_BACK = timedelta(minutes=5)
-"""If keys do not show which records are new, aemon looks for records this much older by default."""
+"""The default time to look back. If keys do not show which records are new, aemon reads records
+again that are older than the watermark by at most this time."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,20 +29,22 @@ class Read:
     """The result of one read.
 
     Attributes:
-        frame: the records to be judged, after the context rows. Records that cannot be judged are
-            counted in `frame.rejected`, by reason.
-        fetched: how many records the source returned, the rejected ones included.
-        watermark: after the last record; the given watermark if there is no record.
-        more: another read would return records at once.
-        waiting: records that the source holds back, because their time is not credible.
-        given_up: missing keys that are no longer looked for.
-        incomplete: records that are held back because their bucket of time is not over yet.
-        warnings: messages about this read for a person, a sentence each.
-        examples: time and key of the first rejected record, by reason.
-        column: (fetched,) their event times as the source gave them, including rejected records;
-            `times` are these times as they are read.
-        roles: of the source's columns.
-        set_aside: rejected records with their text, the last ones of each reason.
+        frame: the context rows, followed by the records to be judged. `frame.rejected` counts the
+            records that cannot be judged, by reason.
+        fetched: number of records that the source returned, including rejected records.
+        watermark: the watermark after the last record; the given watermark if no record was read.
+        more: whether another read would return records at once.
+        waiting: number of records that the source holds back, because their event time is not
+            credible.
+        given_up: number of missing keys that are no longer looked for.
+        incomplete: number of records that are held back, because more records of the same bucket
+            of time may still arrive.
+        warnings: messages about this read for a person, one sentence each.
+        examples: reason -> event time and key of the first rejected record.
+        column: (fetched,) event times as the source returned them, including rejected records.
+        times: (fetched,) the values of `column` read as times, datetime64 in UTC.
+        roles: which columns of the source hold event time, key and entity.
+        set_aside: the last rejected records of each reason, with their text.
     """
 
     frame: Frame
@@ -60,24 +63,25 @@ class Read:
 
     @property
     def acceptable(self) -> int:
-        """The number of records to be judged, without context rows."""
+        """The number of records of the frame that are to be judged, without context rows."""
         return int(self.frame.to_judge.sum())
 
     def leading(self, limit: datetime) -> int:
-        """Return the number of records before the first record that is younger than a time."""
+        """Return the number of records before the first record with an event time after a limit."""
         young = np.flatnonzero(self.times > naive_utc(limit))
         return int(young[0]) if len(young) else self.fetched
 
 
 class Reader:
-    """The reader of one source: it returns frames of records.
+    """The reader of one source, which returns the records of the source as frames.
 
     Args:
         source: the source of the records.
-        context_rows: how many records up to the watermark precede each frame, as context.
-        complete_after: records are held back until they are this old, because more records of the
-            same bucket may still arrive; None holds nothing back.
-        clock: returns the current time, needed with `complete_after`.
+        context_rows: number of records up to the watermark that are added before each frame, as
+            context rows.
+        complete_after: age at which a record is complete. Younger records are held back, because
+            more records of the same bucket of time may still arrive; None holds no record back.
+        clock: a function that returns the current time; needed with `complete_after`.
     """
 
     def __init__(
@@ -101,12 +105,14 @@ class Reader:
         return self._source
 
     def after(self, watermark: Watermark | None, limit: int) -> Read:
-        """Read at most `limit` records after a watermark, oldest first; None: from the beginning.
+        """Read at most `limit` records after a watermark, oldest first.
+
+        A watermark of None means the beginning of the source.
 
         Raises:
             SourceError: the source cannot be read at the moment.
             SourceConfigError: the configured table, file or query does not exist.
-            FrameError: the records lack a column that identifies them.
+            FrameError: the records do not have a column for event time, key or entity.
         """
         read = self._read(self._source.fetch(watermark, limit))
         if self._complete_after is not None and self._clock is not None:
@@ -116,30 +122,33 @@ class Reader:
         return self._with_context(read, watermark)
 
     def newest(self, until: Watermark | None, limit: int) -> Read:
-        """Read the newest `limit` records up to a watermark (None: up to now), oldest first.
+        """Read the newest `limit` records up to a watermark, and return them oldest first.
+
+        A watermark of None means the end of the source.
 
         Raises:
-            AemonError: as `after`.
+            AemonError: the same errors as in `after`.
         """
         return self._read(self._source.newest(until, limit))
 
     def watermark_behind(
         self, position: Watermark | None, read: Read, limit: datetime
     ) -> Watermark | None:
-        """Return the watermark behind the leading records that are not younger than a time.
+        """Return the watermark after the first records of a read, up to an event time.
 
         Args:
-            position: where the read began; None at the first record.
+            position: the watermark where the read began; None for the beginning of the source.
             read: the result of the read.
-            limit: the time.
+            limit: the event time.
 
         Returns:
-            None if the first record is younger.
+            The watermark after the last record before the first record with an event time after
+            `limit`; None if this is the first record of the read.
         """
         leading = read.leading(limit)
         if leading == read.fetched:
             return read.watermark
-        # Only the source can make the watermark after a record: it reads just these records again.
+        # Only the source can make a watermark, so the source reads only these records again.
         return self._source.fetch(position, leading).watermark if leading else None
 
     def _read(self, fetched: Fetched) -> Read:
@@ -179,12 +188,12 @@ class Reader:
         )
 
     def _without_incomplete(self, read: Read, position: Watermark | None, complete: int) -> Read:
-        """Read only complete records; the watermark stays before the first incomplete record.
+        """Return a read of the complete records, with a watermark before the first incomplete one.
 
         Args:
             read: the result of the first read.
-            position: where the read began.
-            complete: how many of the records are complete.
+            position: the watermark where the read began.
+            complete: number of complete records at the begin of the read.
         """
         incomplete = read.fetched - complete
         if complete:
@@ -213,9 +222,9 @@ class Reader:
 
 
 def arrived_frame(arrived: Arrived, roles: Roles) -> Frame:
-    """Return the records that a stream delivered, to look at them; nothing is stored.
+    """Return the arrived records of a stream as a frame, for inspection, without storing them.
 
     Raises:
-        FrameError: the records lack a column that identifies them.
+        FrameError: the records do not have a column for event time, key or entity.
     """
     return check_frame(arrived.table, roles)

@@ -1,4 +1,4 @@
-"""Rejected records as the store keeps them: the reason and the text of the record."""
+"""Converting rejected records to the form that is stored: reason and text of the record."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,8 +9,8 @@ from aemon.reading.plain_records import as_text, plain_records
 from aemon.store.inbox.rejected_records import Rejected
 
 MOST_AT_ONCE = 100
-"""Records of one read that are kept for one reason, the last ones: a table with rejected records
-only does not fill the store."""
+"""The largest number of rejected records of one read that are stored for one reason. The limit
+prevents that a table of which all records are rejected fills the store."""
 
 TOO_LATE = "too_late"
 
@@ -18,12 +18,15 @@ TOO_LATE = "too_late"
 def set_aside(
     table: pd.DataFrame, roles: Roles, times: npt.NDArray[np.datetime64]
 ) -> tuple[Rejected, ...]:
-    """Return the rejected records of a table of N records, the last ones of each reason.
+    """Return the last `MOST_AT_ONCE` rejected records of each reason in a table.
 
-    `times` (N,) are its event times as its roles read them.
+    Args:
+        table: N records.
+        roles: the columns of event time, key and entity.
+        times: (N,) event times, as read by `roles`.
 
     Raises:
-        FrameError: a role's column is missing, or two columns have the same name.
+        FrameError: the column of a role is missing, or two columns have the same name.
     """
     return tuple(
         Rejected(reason=reason, record=as_text(record))
@@ -33,7 +36,7 @@ def set_aside(
 
 
 def set_aside_as_late(frame: Frame, roles: Roles) -> tuple[Rejected, ...]:
-    """Return the last records of a frame as rejected, because they are too late."""
+    """Return the last `MOST_AT_ONCE` records of a frame as rejected, with reason `too_late`."""
     last = frame.take(slice(max(len(frame) - MOST_AT_ONCE, 0), None))
     names = {roles.time: last.times, roles.key: last.keys}
     if roles.entity:

@@ -1,4 +1,4 @@
-"""Values of records in messages."""
+"""Showing values of records in messages."""
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,12 @@ _MOST_SHOWN = 60  # characters of a value in a message
 
 
 def examples_of(table: pd.DataFrame, roles: Roles, times: Times) -> dict[str, str]:
-    """Return time and key of the first unreadable record of a table, by reason.
+    """Return reason -> text with event time and key of the first unreadable record.
 
-    `times` are its event times as its roles read them.
+    Args:
+        table: N records.
+        roles: the columns of event time, key and entity.
+        times: (N,) event times, as read by `roles`.
     """
     unreadable = identify(table, roles, times).unreadable
     return {
@@ -32,7 +35,7 @@ def _example(table: pd.DataFrame, roles: Roles, row: int) -> str:
 
 
 def shortened(text: str) -> str:
-    r"""Return a value on one line, and not too long.
+    r"""Return a text on one line, cut after `_MOST_SHOWN` characters.
 
     >>> shortened("two\n lines")
     'two lines'

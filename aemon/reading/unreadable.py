@@ -1,4 +1,4 @@
-"""Messages about records that cannot be judged at all: none may be dropped in silence."""
+"""Messages about records that cannot be judged, so that no record is dropped without a message."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -36,10 +36,10 @@ _CORRECT_FORMAT = "correct time_format, or check that `time` names the right col
 
 
 class Unreadable:
-    """Counts of records read and rejected, over several reads.
+    """The counts of judgeable and rejected records over several reads.
 
     Attributes:
-        warnings: the warnings of the source, each once.
+        warnings: the warnings of the source, without repetition.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Unreadable:
         self._examples: dict[str, str] = {}
 
     def add(self, read: Read) -> None:
-        """Count one read."""
+        """Add the counts, examples and warnings of one read."""
         self.warnings = tuple(dict.fromkeys((*self.warnings, *read.warnings)))
         self._acceptable += read.acceptable
         self._waiting = read.waiting
@@ -60,11 +60,11 @@ class Unreadable:
 
     @property
     def summary(self) -> tuple[str, ...]:
-        """The causes of rejection, by reason, a phrase each."""
+        """The number of rejected records and the cause, one phrase for each reason."""
         return rejections(self._rejected, self._examples)
 
     def refusal(self) -> FrameError | None:
-        """Return an error if none of the records can be judged; None without records."""
+        """Return an error if records were read and none of the records can be judged, else None."""
         count = sum(self._rejected[reason] for reason in _UNREADABLE)
         if self._acceptable or not count + self._waiting:
             return None
@@ -83,7 +83,7 @@ class Unreadable:
 
 
 def rejections(rejected: Mapping[str, int], examples: Mapping[str, str]) -> tuple[str, ...]:
-    """Return how many records were rejected and why, a phrase for each reason.
+    """Return one phrase for each reason: how many records were rejected, and why.
 
     >>> rejections({"no_time": 3}, {"no_time": "ts 'soon' in record 7"})
     ("3 with no readable time, such as ts 'soon' in record 7",)
@@ -97,5 +97,5 @@ def _rejection(reason: str, rejected: Mapping[str, int], examples: Mapping[str, 
 
 
 def joined(parts: Iterable[str]) -> str:
-    """Return sentences as one line, without empty ones."""
+    """Return texts joined by semicolons in one line; leave out empty texts."""
     return "; ".join(filter(None, parts))

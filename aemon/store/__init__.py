@@ -1,1 +1,1 @@
-"""The results database: SQLite by default, PostgreSQL for several replicas."""
+"""The store (results database): SQLite by default, PostgreSQL to run several replicas."""

@@ -1,4 +1,4 @@
-"""Detectors as bytes: safetensors with JSON in the header. Artifacts hold no code."""
+"""Artifacts: detectors as bytes in safetensors format, with JSON in the header, without code."""
 
 import hashlib
 import json
@@ -12,28 +12,29 @@ from safetensors.numpy import load, save
 
 from aemon.errors import ArtifactError
 
-_ENTRY = "aemon"  # in the header's metadata, which holds text alone
+_ENTRY = "aemon"  # name of the entry in the header's metadata, which can hold only text
 
 FORMAT_VERSION = 2
-"""Grows when the previous version of aemon could not read a newly written artifact."""
+"""Increased when the previous version of aemon could not read newly written artifacts."""
 
 OLDEST_READ = 2
-"""Detectors of format 1 used other measures: they are trained again, not read."""
+"""The oldest format that is read. Detectors of format 1 used different measures of how unusual a
+record is: aemon trains these detectors again and does not read them."""
 
 _HEADER_LENGTH_BYTES = 8  # safetensors: a little-endian length, then this many bytes of JSON
 
 
 def pack(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, Any]) -> bytes:
-    """Return arrays and JSON-able metadata as one artifact; equal input gives equal bytes."""
+    """Return an artifact of arrays and JSON-compatible metadata; equal input gives equal bytes."""
     contiguous = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
     noted = {"format_version": FORMAT_VERSION, "detector": metadata}
-    # One entry only: safetensors writes several in any order, and the bytes are hashed.
+    # One metadata entry only: safetensors writes several in random order, which changes the hash.
     text = json.dumps(noted, sort_keys=True, allow_nan=False)
     return save(contiguous, metadata={_ENTRY: text})
 
 
 def digest(content: bytes) -> str:
-    """Return the sha256 that identifies an artifact, as hex."""
+    """Return the sha256 of an artifact as hexadecimal text, which identifies the artifact."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -41,7 +42,8 @@ def unpack(content: bytes, sha256: str) -> tuple[dict[str, npt.NDArray[Any]], di
     """Return the arrays and the metadata of an artifact.
 
     Raises:
-        ArtifactError: it was changed or cut, or written by a newer or much older aemon.
+        ArtifactError: the artifact was changed or cut, or was written by a newer aemon, or has a
+            format before `OLDEST_READ`.
     """
     todo = "train again with `aemon train`; the monitor's records are untouched"
     if digest(content) != sha256:

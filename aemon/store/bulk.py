@@ -1,6 +1,7 @@
-"""Writing many rows: COPY on PostgreSQL, one prepared statement on SQLite, one conversion a value.
+"""Writing many rows: with COPY on PostgreSQL, with one prepared statement on SQLite.
 
-Both use the driver directly, on the connection of an open transaction.
+Both ways use the database driver directly, on the connection of an open transaction. Each value is
+converted once.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,11 +16,12 @@ from aemon.store.schema.column_types import Truth, UtcTime, time_text
 
 Times = npt.NDArray[np.datetime64]
 Columns = Mapping[str, Sequence[Any] | Times]
-"""Column name -> its N values, in Python's types; times in UTC also as an array."""
+"""Column name -> the N values of the column, in Python's types. Times may also be an array (N,)
+of datetime64 in UTC."""
 
 
 def write_rows(connection: sa.Connection, table: sa.Table, columns: Columns) -> int:
-    """Insert N rows into a table; return N. None of the rows may exist already."""
+    """Insert N rows into a table; return N. No row with the same key may exist."""
     count = len(next(iter(columns.values()), ()))
     if count:
         converted = [_converted(connection, table.c[name], columns[name]) for name in columns]
@@ -32,12 +34,12 @@ def write_rows(connection: sa.Connection, table: sa.Table, columns: Columns) -> 
 
 
 def as_columns(rows: Sequence[Mapping[str, Any]]) -> Columns:
-    """Return rows as columns; all rows have the keys of the first row."""
+    """Return rows as columns; every row must have the keys of the first row."""
     return {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
 
 
 class Same(Sequence[Any]):
-    """A column with the same value in all rows, which is converted once."""
+    """A column with the same value in all rows; `write_rows` converts the value once."""
 
     def __init__(self, value: Any, count: int) -> None:
         self.value = value
@@ -56,11 +58,11 @@ class Same(Sequence[Any]):
 def _converted(
     connection: sa.Connection, column: sa.Column[Any], values: Sequence[Any] | Times
 ) -> Iterable[Any]:
-    """Return a column's values in the types that the driver accepts."""
+    """Return the values of a column in the types that the database driver accepts."""
     dialect = connection.dialect
     kind = column.type
     if isinstance(kind, Truth):
-        return values  # both drivers accept truth values; SQLite's writes 0 and 1
+        return values  # both drivers accept truth values; the SQLite driver writes 0 and 1
     if isinstance(values, np.ndarray):
         return _time_texts(values, dialect.name)
     if isinstance(kind, UtcTime) and dialect.name == "sqlite":
@@ -75,18 +77,25 @@ def _converted(
 
 
 def _time_texts(times: Times, dialect: str) -> list[str]:
-    """Return times as text for either database, converted at once: ten times as fast as objects."""
+    """Return times as text for a database.
+
+    The whole array is converted at once, ten times as fast as datetime objects.
+
+    Args:
+        times: (N,) datetime64 in UTC.
+        dialect: `sqlite` or `postgresql`.
+    """
     on_sqlite = dialect == "sqlite"
     zone: Literal["naive", "UTC"] = "naive" if on_sqlite else "UTC"
     letters = np.ascontiguousarray(np.datetime_as_string(times, unit="us", timezone=zone))
-    if on_sqlite:  # as in `time_text`: a blank where ISO has a T
+    if on_sqlite:  # as in `time_text`: a blank instead of the T of ISO 8601
         letters.view("U1").reshape(len(times), -1)[:, len("2026-11-20")] = " "
     texts: list[str] = letters.tolist()
     return texts
 
 
 def take(columns: Columns, places: Sequence[int]) -> Columns:
-    """Return the values at these places."""
+    """Return the rows with these row numbers, as columns."""
     return {
         name: values[np.array(places, dtype=np.intp)]
         if isinstance(values, np.ndarray)
@@ -105,7 +114,7 @@ def _copy(
 ) -> None:
     driver: Any = connection.connection.driver_connection
     into, named = _names(connection, table, columns)
-    # Written as SQLAlchemy would write it, but errors show no values, only the cause.
+    # As SQLAlchemy's inserts, but errors show only the cause and no values.
     with driver.cursor() as cursor, cursor.copy(f"COPY {into} ({named}) FROM STDIN") as copy:
         for row in rows:
             copy.write_row(row)

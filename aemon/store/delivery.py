@@ -1,4 +1,4 @@
-"""Delivery of notifications: claims, results of tries, repeated tries, summaries of backlogs."""
+"""Delivery of notifications: claims, results of attempts, new attempts, summaries of backlogs."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
@@ -14,11 +14,11 @@ from aemon.store.schema.tables import episodes, notifications, receivers
 from aemon.store.store import Row, Store
 
 FEW = 3
-"""Up to this number, episodes of a backlog are notified one by one; more of them in one summary."""
+"""Up to this number of episodes, a backlog is notified one by one; a larger one as one summary."""
 
 
 def known_since(store: Store, receiver: str) -> datetime:
-    """Return since when a receiver is notified of episodes: from now on, if it is new.
+    """Return the time from which a receiver is notified of episodes; store now for a new receiver.
 
     Raises:
         StoreError: the database fails.
@@ -36,9 +36,9 @@ def known_since(store: Store, receiver: str) -> datetime:
 
 
 def claim(store: Store, notification: Notification, until: datetime) -> bool:
-    """Claim a notification for sending; return False if another replica was quicker.
+    """Claim a notification for sending; return False if another replica has claimed it first.
 
-    If this replica dies before it is sent, it is tried again at `until`.
+    If this replica dies before it sends the notification, another attempt is due at `until`.
 
     Raises:
         StoreError: the database fails.
@@ -59,7 +59,10 @@ def claim(store: Store, notification: Notification, until: datetime) -> bool:
 def note_sent(
     store: Store, notification: Notification, severity: Severity, status: int | None
 ) -> None:
-    """Mark a notification as sent; after `opened`, the receiver expects the end of the episode.
+    """Mark a notification as sent.
+
+    For the event `opened`, also store an `expected` notification for the end of the episode. For
+    `escalated`, raise the severity of the expected notification.
 
     Raises:
         StoreError: the database fails.
@@ -103,9 +106,16 @@ def note_failed(
     status: int | None,
     again_at: datetime | None,
 ) -> None:
-    """Mark a try as failed: it is tried again at a time, or is a dead letter if that is None.
+    """Mark an attempt to send a notification as failed.
 
-    Nothing changes if another replica has claimed it meanwhile, after a long pause of this notification.
+    If another replica has claimed the notification during a slow attempt, change nothing.
+
+    Args:
+        store: the store.
+        notification: the notification, as it was before the attempt.
+        error: why the attempt failed.
+        status: HTTP status of the answer; None without an answer.
+        again_at: time of the next attempt; None makes the notification a dead letter.
 
     Raises:
         StoreError: the database fails.
@@ -128,7 +138,13 @@ def listed(
     receiver: str | None = None,
     limit: int = 20,
 ) -> list[Notification]:
-    """Return the newest notifications, newest first; expected ones only if in `states`.
+    """Return at most `limit` notifications, newest first.
+
+    Args:
+        store: the store.
+        states: states to include; None for all states except `expected`.
+        receiver: name of the receiver; None for all receivers.
+        limit: the largest number of notifications.
 
     Raises:
         StoreError: the database fails.
@@ -149,7 +165,11 @@ def listed(
 
 
 def try_again(store: Store, number: int | None = None) -> int:
-    """Send a dead or waiting notification at once, or all dead ones; return their number.
+    """Make notifications due for sending now; return the number of these notifications.
+
+    Args:
+        store: the store.
+        number: id of a dead or waiting notification; None for all dead letters.
 
     Raises:
         StoreError: the database fails.
@@ -174,10 +194,11 @@ def try_again(store: Store, number: int | None = None) -> int:
 
 
 def plan_backlogs(store: Store, rules: Rules, monitors: Collection[str]) -> None:
-    """Write the notifications of episodes that had ended long before they were found.
+    """Write the notifications for backlogs: for episodes that ended long before they were found.
 
-    A few are notified like others. If there are more, or if any is older than the receiver's limit,
-    there is one summary for each monitor. It waits until the monitor has caught up with its source.
+    Up to `FEW` episodes of a monitor get one notification each. If there are more episodes, or if
+    an episode is older than the receiver's age limit, one summary covers all episodes of the
+    monitor. No notification is written before the monitor has read its source completely.
 
     Raises:
         StoreError: the database fails.
@@ -201,7 +222,7 @@ def plan_backlogs(store: Store, rules: Rules, monitors: Collection[str]) -> None
 
 
 def summed_up(store: Store, rules: Rules, notification: Notification) -> list[Row]:
-    """Return the episodes in the summary of a backlog, the newest last.
+    """Return the episodes that the summary of a backlog covers, oldest first.
 
     Raises:
         StoreError: the database fails.
@@ -230,7 +251,14 @@ def summed_up(store: Store, rules: Rules, notification: Notification) -> list[Ro
 def _of_backlogs(
     connection: sa.Connection, rules: Rules, since: datetime, *, covered: bool = False
 ) -> Iterator[Row]:
-    """Yield episodes of backlogs, found since then, not notified; `covered`: also in summaries."""
+    """Yield episodes of backlogs that have no notification of their own, found at `since` or later.
+
+    Args:
+        connection: an open connection.
+        rules: the rules of the receiver.
+        since: earliest time of detection.
+        covered: True to include episodes that a stored summary covers.
+    """
     opened = sa.and_(
         notifications.c.episode_id == episodes.c.id,
         notifications.c.receiver == rules.receiver,
@@ -262,7 +290,10 @@ def _of_backlogs(
 
 
 def _notifications_of(monitor: str, backlog: Sequence[Row], rules: Rules) -> Iterator[Row]:
-    """Yield the notifications of a monitor's backlog; there is none until all of it was read."""
+    """Yield notification rows for the backlog of a monitor.
+
+    Leave out episodes that were found after the last run that read the source completely.
+    """
     caught_up = rules.caught_up[monitor].at
     ripe = [row for row in backlog if caught_up is not None and row["opened_at"] <= caught_up]
     recent = [row for row in ripe if rules.oldest and row["ended_at"] >= rules.oldest]
@@ -283,6 +314,6 @@ def _notifications_of(monitor: str, backlog: Sequence[Row], rules: Rules) -> Ite
         "episode_id": newest["id"],
         "event": Event.BACKLOG,
         "severity": Severity.CRITICAL if critical else Severity.WARNING,
-        # Identifies the episodes of the summary: all that were found until then.
+        # The summary covers all episodes that were found up to this time.
         "created_at": max(row["opened_at"] for row in ripe),
     }

@@ -1,4 +1,4 @@
-"""Detectors in the store: saved as the active detector or on trial; artifacts by hash."""
+"""Detectors in the store: active detectors, detectors on trial, and artifacts by hash."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,21 +19,21 @@ from aemon.store.succession import begin_trial, set_state, take_turns
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewDetector:
-    """A trained detector, as it is written to the store."""
+    """A trained detector that is not in the store yet, with the values of its rows."""
 
     artifact: bytes
-    columns: Mapping[str, Any]  # of `detectors`: provenance
-    threshold: Mapping[str, Any]  # of `thresholds`
-    watermark: Watermark | None = None  # set if the monitor has none: only later records are judged
+    columns: Mapping[str, Any]  # provenance: columns of table `detectors`
+    threshold: Mapping[str, Any]  # columns of table `thresholds`
+    watermark: Watermark | None = None  # the first watermark, if the monitor has no watermark yet
     source: str = ""  # identity of the source of the watermark
-    applied: tuple[int, ...] = ()  # ids of the feedback that its training used
-    asked_by: str = ""  # what requested its training
-    on_trial: bool = False  # put on trial, if the monitor has an active detector
+    applied: tuple[int, ...] = ()  # ids of the feedback that the training used
+    asked_by: str = ""  # the command or rule that requested the training
+    on_trial: bool = False  # whether to put it on trial, if the monitor has an active detector
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredDetector:
-    """A detector's row, with its threshold."""
+    """A stored detector, with its newest threshold."""
 
     id: int
     monitor: str
@@ -47,13 +47,13 @@ class StoredDetector:
     settings_hash: str
     state: DetectorState
     state_at: datetime
-    calibration_records: int  # of its threshold
+    calibration_records: int  # number of records that the threshold was computed from
     threshold: float
     false_alarm_rate: float
-    artifact_sha256: str = field(repr=False)  # retention keeps the artifact while it judges
+    artifact_sha256: str = field(repr=False)  # retention keeps artifacts of judging detectors
     lines_sha256: str | None = field(
         repr=False
-    )  # of thresholds computed after the training; else None
+    )  # hash of thresholds that were computed after the training; None if there are none
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,15 +81,15 @@ _JUDGING = (DetectorState.ACTIVE, DetectorState.SHADOW)
 def save_detector(
     store: Store, monitor: str, new: NewDetector, *, after: int | None = None
 ) -> SavedDetector:
-    """Store a detector, and make it active or, with `on_trial`, put it on trial.
+    """Store a detector and make it the active detector, or put it on trial with `on_trial`.
 
-    An earlier detector on trial is rejected, because the newer detector had more records.
+    A detector that is on trial is rejected, because the new detector has more training records.
 
     Args:
         store: the store.
         monitor: name of the monitor.
         new: the detector.
-        after: the version that it replaces, 0 for none; None skips this check.
+        after: the newest version that the caller knows, 0 for none; None skips this check.
 
     Raises:
         StaleWatermarkError: another detector was stored meanwhile; nothing was written.
@@ -132,7 +132,7 @@ def _write(
     place: Mapping[str, Any],
     now: datetime,
 ) -> tuple[int, int]:
-    """Insert a detector with its artifact and its first thresholds; return the ids of both."""
+    """Insert a detector, its artifact and its first threshold; return (detector, threshold) ids."""
     sha256 = artifacts.digest(new.artifact)
     content = {
         "sha256": sha256,
@@ -158,7 +158,7 @@ def _write(
 
 
 def _use_feedback(connection: sa.Connection, ids: Sequence[int], detector_id: int) -> None:
-    """Note on feedback which detector was the first whose training used it."""
+    """Write on feedback entries the first detector that was trained with them."""
     for start in range(0, len(ids), KEYS_AT_ONCE):
         some = feedback.c.id.in_(ids[start : start + KEYS_AT_ONCE])
         connection.execute(
@@ -171,7 +171,7 @@ def _use_feedback(connection: sa.Connection, ids: Sequence[int], detector_id: in
 def _set_first_watermark(
     store: Store, connection: sa.Connection, monitor: str, source: str, to: Watermark
 ) -> None:
-    """Set the watermark after the records of the first training; keep an existing watermark."""
+    """Set the first watermark of a monitor, after the training records; keep an existing one."""
     has_mark = connection.execute(
         sa.select(watermarks.c.monitor).where(watermarks.c.monitor == monitor)
     ).one_or_none()
@@ -187,7 +187,7 @@ def _inserted(connection: sa.Connection, insert: sa.Insert) -> int:
 
 
 def newest_version(store: Store, monitor: str) -> int:
-    """Return the version of a monitor's newest detector; 0 if it has none.
+    """Return the version of the newest detector of a monitor; 0 if the monitor has no detector.
 
     Raises:
         StoreError: the database fails.
@@ -198,7 +198,7 @@ def newest_version(store: Store, monitor: str) -> int:
 
 
 def newest_learning(store: Store, monitor: str) -> tuple[int, str] | None:
-    """Return the id of a monitor's newest detector, in any state, and the hash of its settings.
+    """Return (id, hash of settings) of the newest detector of a monitor, in any state, or None.
 
     Raises:
         StoreError: the database fails.
@@ -215,7 +215,7 @@ def newest_learning(store: Store, monitor: str) -> tuple[int, str] | None:
 
 
 def active_detector(store: Store, monitor: str) -> StoredDetector | None:
-    """Return the active detector of a monitor, with its newest threshold; None if it has none.
+    """Return the active detector of a monitor, with its newest threshold; None without one.
 
     Raises:
         StoreError: the database fails.
@@ -227,7 +227,7 @@ def active_detector(store: Store, monitor: str) -> StoredDetector | None:
 def judging_detectors(
     store: Store, monitor: str
 ) -> tuple[StoredDetector | None, StoredDetector | None]:
-    """Return the active detector and the detector on trial; None for each that is missing.
+    """Return (active detector, detector on trial) of a monitor; None for a missing detector.
 
     Raises:
         StoreError: the database fails.
@@ -238,13 +238,13 @@ def judging_detectors(
 
 
 def find_active(connection: sa.Connection, monitor: str) -> StoredDetector | None:
-    """Return the same as `active_detector`, on an open connection."""
+    """Return the active detector of a monitor, like `active_detector`, on an open connection."""
     return find_judging(connection, monitor).get(DetectorState.ACTIVE)
 
 
 def find_judging(connection: sa.Connection, monitor: str) -> dict[DetectorState, StoredDetector]:
-    """Return the same as `judging_detectors`, on an open connection, by state."""
-    # The query runs at every tick: it leaves out the manifest, which may be long.
+    """Return state -> detector for the active detector and the detector on trial of a monitor."""
+    # The query runs at every tick: the manifest, which may be long, is left out.
     names = StoredDetector.__slots__
     query = (
         _with_threshold()
@@ -252,7 +252,7 @@ def find_judging(connection: sa.Connection, monitor: str) -> dict[DetectorState,
         .where(detectors.c.monitor == monitor, detectors.c.state.in_(_JUDGING))
     )
     found: dict[DetectorState, StoredDetector] = {}
-    for row in connection.execute(query).mappings():  # the newest threshold of each comes first
+    for row in connection.execute(query).mappings():  # newest threshold of a detector comes first
         values = {name: row[f"_{name}"] for name in names}
         state = values["state"] = DetectorState(values["state"])
         values["false_alarm_rate"] = rate_of(values["false_alarm_rate"])
@@ -261,7 +261,7 @@ def find_judging(connection: sa.Connection, monitor: str) -> dict[DetectorState,
 
 
 def stored_detector(row: Mapping[str, Any]) -> StoredDetector:
-    """Return a result of `detector_row` as a `StoredDetector`."""
+    """Return a row of `detector_row` or `detector_rows` as a `StoredDetector`."""
     names = (name for name in StoredDetector.__slots__ if name not in _CONVERTED)
     values = {name: row[name] for name in names}
     values["false_alarm_rate"] = rate_of(values["false_alarm_rate"])
@@ -276,7 +276,7 @@ _CONVERTED = ("state", "state_at")
 
 
 def detector_row(store: Store, monitor: str, version: int) -> dict[str, Any] | None:
-    """Return all columns of one detector and its newest threshold; None if it does not exist.
+    """Return all columns of a detector and its newest threshold; None without such a version.
 
     Raises:
         StoreError: the database fails.
@@ -288,7 +288,7 @@ def detector_row(store: Store, monitor: str, version: int) -> dict[str, Any] | N
 
 
 def detector_rows(store: Store, monitor: str) -> list[dict[str, Any]]:
-    """Return all columns of each of a monitor's detectors, oldest first.
+    """Return all columns of all detectors of a monitor, with newest thresholds, oldest first.
 
     Raises:
         StoreError: the database fails.
@@ -297,13 +297,13 @@ def detector_rows(store: Store, monitor: str) -> list[dict[str, Any]]:
     with store.reading() as connection:
         rows = connection.execute(query).mappings().all()
     newest: dict[int, dict[str, Any]] = {}
-    for row in rows:  # the newest threshold of each comes first
+    for row in rows:  # the newest threshold of a detector comes first
         newest.setdefault(row["version"], dict(row))
     return [newest[version] for version in sorted(newest)]
 
 
 def _with_threshold() -> sa.Select[Any]:
-    """Return a query of detectors with their thresholds, the newest threshold first."""
+    """Return a query for detectors joined with their thresholds, sorted from newest threshold."""
     return (
         sa.select(
             detectors,
@@ -322,7 +322,7 @@ def artifact(store: Store, sha256: str) -> bytes:
     """Return the content of an artifact.
 
     Raises:
-        ArtifactError: the store does not have it.
+        ArtifactError: the store does not have the artifact.
         StoreError: the database fails.
     """
     query = sa.select(artifacts_table.c.content).where(artifacts_table.c.sha256 == sha256)
@@ -336,7 +336,7 @@ def artifact(store: Store, sha256: str) -> bytes:
 
 
 def manifest_of(store: Store, detector_id: int) -> dict[str, Any] | None:
-    """Return the settings and training data of a detector; None for detectors without a manifest.
+    """Return the manifest of a detector (settings, training data); None without a manifest.
 
     Raises:
         StoreError: the database fails.

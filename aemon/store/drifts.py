@@ -1,4 +1,4 @@
-"""Drifts in the store, and the state that a monitor keeps of its judged records."""
+"""Drifts in the store, and the stored state of each monitor about its recent judged records."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from aemon.store.store import Store
 
 
 class DriftKind(StrEnum):
-    """The kind of a drift: what has changed."""
+    """The kind of a drift."""
 
-    SCORES = "scores"  # most scores: records are more unusual, or less, than before
-    COLUMN = "column"  # the values of one column
-    SHIFT = "shift"  # nearly all records are flagged, lastingly
+    SCORES = "scores"  # most scores changed: records are more unusual, or less, than before
+    COLUMN = "column"  # the values of one column changed
+    SHIFT = "shift"  # level shift: nearly all records have been flagged for a long time
 
 
 OPEN, CLOSED, LEARNED = "open", "closed", "learned"
@@ -31,13 +31,13 @@ class Drift:
     """A lasting change of normal data.
 
     Attributes:
-        kind: what has changed.
-        started_at: event time of its begin.
-        measure: log10 of the evidence, PSI of the column, or records of the shift.
-        reason: in plain words.
-        feature: the column; empty if it is not a single column.
-        entity: the entity; empty for all entities.
-        detector_id: the detector whose training records the data differ from.
+        kind: kind of the drift: scores, one column, or a level shift.
+        started_at: event time when the drift began.
+        measure: log10 of the evidence (scores), PSI (column), or number of records (level shift).
+        reason: the drift in plain words.
+        feature: name of the column; empty if the drift is not about one column.
+        entity: name of the entity; empty if the drift is about all entities.
+        detector_id: id of the detector; the data differ from its training records.
         learned: whether a later detector has learned the new level.
     """
 
@@ -52,7 +52,7 @@ class Drift:
 
     @property
     def about(self) -> tuple[str, str, str]:
-        """Kind, column and entity; two drifts with equal values are the same drift."""
+        """(kind, column, entity), which identify a drift among the open drifts of a monitor."""
         return self.kind, self.feature, self.entity
 
 
@@ -79,7 +79,7 @@ def open_reasons(connection: sa.Connection, monitor: str) -> tuple[str, ...]:
 
 
 def learned_shifts(store: Store, monitor: str) -> list[Drift]:
-    """Return the new levels that a detector of the monitor has learned, oldest first.
+    """Return the drifts of a monitor that a later detector has learned, oldest first.
 
     Raises:
         StoreError: the database fails.
@@ -131,7 +131,14 @@ def begin_drifts(store: Store, monitor: str, detector_id: int, found: Sequence[D
 def end_drifts(
     store: Store, monitor: str, over: Sequence[Drift], how: str, *, learned: bool = False
 ) -> None:
-    """Write that drifts have ended, and how.
+    """Mark drifts of a monitor as ended.
+
+    Args:
+        store: the store.
+        monitor: name of the monitor.
+        over: the drifts.
+        how: text about the end, which is appended to the reason of each drift.
+        learned: True if a detector has learned the new level.
 
     Raises:
         StoreError: the database fails.
@@ -151,7 +158,9 @@ def end_drifts(
 
 
 def live_state(store: Store, monitor: str) -> tuple[int, dict[str, Any]] | None:
-    """Return the detector that judged a monitor's last records, and the state kept of them.
+    """Return (detector id, state) of a monitor: the detector that judged last, and stored state.
+
+    Return None if the monitor has no stored state.
 
     Raises:
         StoreError: the database fails.
@@ -165,7 +174,7 @@ def live_state(store: Store, monitor: str) -> tuple[int, dict[str, Any]] | None:
 
 
 def unusual_traffic(connection: sa.Connection, monitor: str) -> tuple[str, ...]:
-    """Return what is unusual about the arrival of a monitor's records, a sentence each."""
+    """Return the findings about an unusual arrival of records of a monitor, one sentence each."""
     query = sa.select(live_states.c.state).where(live_states.c.monitor == monitor)
     state = connection.execute(query).scalar()
     noted = state.get("traffic") if isinstance(state, dict) else None
@@ -180,7 +189,7 @@ def write_live_state(
     state: Mapping[str, Any],
     now: datetime,
 ) -> None:
-    """Write the state of a monitor, in the transaction of the verdicts it belongs to."""
+    """Write the state of a monitor about its judged records, in the transaction of the verdicts."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     values = {"detector_id": detector_id, "state": dict(state), "updated_at": now}
     insert = dialect.insert(live_states).values(monitor=monitor, **values)

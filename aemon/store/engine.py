@@ -1,4 +1,4 @@
-"""Connections to a results database, and what each kind of database needs."""
+"""Connections to a results database, with the settings for SQLite and PostgreSQL."""
 
 import os
 import sqlite3
@@ -19,14 +19,14 @@ from aemon.times.far_times import read_far_times
 BUSY_TIMEOUT_SECONDS = 10  # how long a SQLite writer waits for another writer
 _LIBPQ: dict[str, int | str] = {
     "connect_timeout": BUSY_TIMEOUT_SECONDS,
-    # A server without power closes no connection; by default the wait takes two hours.
+    # A server that loses power closes no connection; by default, a client waits two hours.
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,  # milliseconds
 }
 _ABOUT_ROWS = ("22", "23", "54")
-"""PostgreSQL's classes of errors that rows cause: their data, constraints, and limits of size."""
+"""PostgreSQL's error classes for errors of rows: invalid data, constraints, limits of size."""
 READ_ONLY = "aemon_read_only"  # execution option: SQLite's write lock is not taken
 
 
@@ -34,11 +34,11 @@ def store_url(text: str) -> URL:
     """Parse a store's URL; plain `postgresql://` means psycopg 3.
 
     Raises:
-        ConfigError: the text is not a database URL, or names a database aemon does not write to.
+        ConfigError: the text is not a database URL, or aemon does not support the database.
     """
     try:
         url = read_store_address(text)
-    except ValueError as error:  # its text holds no part of the URL
+    except ValueError as error:  # the error's text holds no part of the URL
         raise ConfigError(f"store: {error}") from None
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
@@ -46,7 +46,9 @@ def store_url(text: str) -> URL:
 
 
 def session_name(replica: str) -> str:
-    """Return the name of a replica's sessions in PostgreSQL, which allows 63 ASCII characters.
+    """Return the name of the PostgreSQL sessions of a replica.
+
+    The name has a hash of the replica's name, because PostgreSQL allows only 63 ASCII characters.
 
     >>> session_name("one")
     'aemon 7a6c86f1'
@@ -55,18 +57,19 @@ def session_name(replica: str) -> str:
 
 
 def open_engine(text: str, replica: str | None = None) -> sa.Engine:
-    """Return an engine for the store at a URL; nothing is connected yet.
+    """Return an engine for the store at a URL, without opening a connection.
 
     Args:
         text: the URL.
-        replica: name of the replica with these sessions; other replicas may end a hanging session.
+        replica: name of the replica that opens the sessions. In PostgreSQL, other replicas find a
+            hanging session by this name and may end the session.
 
     Raises:
-        ConfigError: the URL is wrong or its driver is not installed.
+        ConfigError: the URL is wrong, or the database driver is not installed.
     """
     url = store_url(text)
     sqlite = url.get_backend_name() == "sqlite"
-    # Otherwise statements are shown with their values, and records appear in logs.
+    # Without `hide_parameters`, errors show the values of statements: records appear in logs.
     options: dict[str, Any] = {"pool_pre_ping": not sqlite, "hide_parameters": True}
     if sqlite:
         options["connect_args"] = {"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False}
@@ -99,8 +102,8 @@ _REPLACED = "its file was deleted or replaced since it was opened"
 class _SameFile:
     """The SQLite file that an engine opened first; the engine may use no other file.
 
-    SQLite continues to write into a deleted file, and a new connection creates an empty file in its
-    place: all results would be lost without a message.
+    If the file is deleted, SQLite continues to write into the deleted file, and a new connection
+    creates an empty file at the same path. All results would be lost without a message.
     """
 
     def __init__(self, path: str) -> None:
@@ -108,12 +111,12 @@ class _SameFile:
         self._opened: tuple[int, int] | None = None
 
     def note(self, _connection: Any, _record: object) -> None:
-        """Remember the identity of the opened file."""
+        """Remember the identity (device and inode) of the file that was opened first."""
         if self._opened is None:
             self._opened = self._identity()
 
     def check(self, *_: Any) -> None:
-        """Check that the path still leads to the opened file.
+        """Check that the path still belongs to the file that was opened first.
 
         Raises:
             OperationalError: the file was deleted or replaced.
@@ -132,8 +135,8 @@ class _SameFile:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # transactions begin in `_begin_sqlite`
     cursor = connection.cursor()
-    # WAL: readers never wait for the writer. NORMAL: a power cut may lose the last commits,
-    # watermark and verdicts together, which are then made again; no commit is ever half written.
+    # WAL: readers never wait for the writer. NORMAL: a power cut may lose the last commits. Each
+    # lost commit loses watermark and verdicts together; the records are then judged again.
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")
@@ -141,7 +144,9 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def make_durable(engine: sa.Engine) -> None:
-    """Ensure that all commits survive a loss of power; PostgreSQL does so at each commit.
+    """Write all commits of a SQLite file to the disk, so that they survive a loss of power.
+
+    Do nothing for PostgreSQL, which writes each commit to the disk.
 
     Raises:
         StoreError: the disk fails.
@@ -152,7 +157,7 @@ def make_durable(engine: sa.Engine) -> None:
     try:
         file = os.open(written, os.O_RDONLY)
     except FileNotFoundError:
-        return  # all commits are in the database's own file, which SQLite has synchronised
+        return  # without a WAL file, all commits are in the database file, which SQLite has synced
     except OSError as error:
         raise StoreError(f"{written} cannot be opened: {error.strerror}") from None
     try:
@@ -172,24 +177,24 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 @contextmanager
 def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """Yield a connection for reading: a consistent view, without a lock that a writer waits for."""
+    """Yield a connection that reads one consistent view and takes no lock that blocks a writer."""
     with engine.connect() as connection:
         yield connection.execution_options(**{READ_ONLY: True})
 
 
 @contextmanager
 def store_errors(engine: sa.Engine) -> Iterator[None]:
-    """Turn a database's errors into aemon's errors, naming the store without its password.
+    """Turn errors of a database into errors of aemon, which name the store without its password.
 
     Raises:
-        RefusedError: the database refuses the rows; another try will not help.
-        StoreError: the database is away, busy or full; another try may help.
+        RefusedError: the database refuses the rows; to try again does not help.
+        StoreError: the database is unreachable, busy or full; to try again may help.
     """
     try:
         yield
     except (SQLAlchemyError, engine.dialect.loaded_dbapi.Error) as error:
         orig = error.orig if isinstance(error, DBAPIError) else error
-        # A driver's own error, from a bulk write, has the row's values in its later lines.
+        # An error of the driver, from a bulk write, shows values of rows after its first line.
         text = str(orig) if isinstance(error, SQLAlchemyError) else str(orig).split("\n")[0]
         cause = without_secrets(text, engine.url) or type(orig).__name__
         dbapi = engine.dialect.loaded_dbapi

@@ -1,4 +1,4 @@
-"""Episodes for people: list, acknowledge, close, label, and give feedback on their records."""
+"""Operations of people on episodes: list, acknowledge, close, label, give feedback on records."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -19,8 +19,9 @@ class EpisodeSummary:
     """An episode that was long enough to be notified.
 
     Attributes:
-        blame: column -> its contributions, summed over the anomalies.
-        like_id: an earlier episode that is similar; `like_label` is the name of that episode.
+        blame: column -> sum of the column's contributions to the anomalies.
+        like_id: id of a similar earlier episode; None without a similar episode.
+        like_label: name of the similar earlier episode.
     """
 
     id: int
@@ -45,7 +46,7 @@ class EpisodeSummary:
 
     @property
     def like(self) -> str:
-        """The earlier episode that is similar, in words; empty if there is none."""
+        """A text that names the similar earlier episode; empty without a similar episode."""
         return (
             ""
             if self.like_id is None
@@ -61,7 +62,14 @@ def episode_summaries(
     open_only: bool = False,
     limit: int = 20,
 ) -> list[EpisodeSummary]:
-    """Return the newest notified episodes of these monitors, newest first, or the one of `number`.
+    """Return notified episodes of these monitors, newest first.
+
+    Args:
+        store: the store.
+        monitors: names of the monitors.
+        number: id of the only episode to return; None for all episodes.
+        open_only: True to leave out closed episodes.
+        limit: the largest number of episodes.
 
     Raises:
         StoreError: the database fails.
@@ -84,9 +92,10 @@ def episode_summaries(
 
 
 def acknowledge(store: Store, number: int, note: str = "") -> None:
-    """Note that a person has acknowledged an episode; it continues like an open episode.
+    """Mark an episode as acknowledged by a person; the episode continues like an open episode.
 
-    A closed episode stays closed. The time of the first call and the note of the last call count.
+    A closed episode stays closed. If a person acknowledges an episode twice, the time of the first
+    call and the note of the last call are kept.
 
     Raises:
         StoreError: the database fails.
@@ -111,7 +120,7 @@ def close(store: Store, number: int, note: str = "") -> None:
 
 
 def label(store: Store, number: int, text: str) -> None:
-    """Give an episode a name; later similar episodes are reported with it.
+    """Give an episode a name; notifications of later similar episodes show this name.
 
     Raises:
         StoreError: the database fails.
@@ -124,13 +133,13 @@ def _noted(note: str) -> dict[str, str]:
 
 
 def _change(store: Store, number: int, values: dict[str, Any]) -> None:
-    # A run that continues the episode locks its row and writes other columns.
+    # A scoring run that continues the episode locks its row, and writes different columns.
     with store.writing() as connection:
         connection.execute(sa.update(episodes).where(episodes.c.id == number).values(values))
 
 
 def records_of(connection: sa.Connection, number: int) -> list[Identity]:
-    """Return (entity, record key) of the records of an episode that are flagged now."""
+    """Return (entity, record key) of the records of an episode whose newest verdict flags them."""
     same = (
         anomalies.c[name] == scores.c[name]
         for name in ("monitor", "record_key", "entity", "revision", "event_time")
@@ -147,7 +156,9 @@ def records_of(connection: sa.Connection, number: int) -> list[Identity]:
 def add_episode_feedback(
     store: Store, episode: EpisodeSummary, verdict: FeedbackVerdict, note: str = ""
 ) -> int:
-    """Store the same feedback for each record of an episode, in one transaction; return the number.
+    """Store the same feedback for each record of an episode; return the number of records.
+
+    All feedback is stored in one transaction.
 
     Raises:
         StoreError: the database fails.

@@ -1,4 +1,4 @@
-"""Episodes in the store, within the transaction that writes their anomalies."""
+"""Episodes in the store: read and written in the transaction that writes their anomalies."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,10 @@ NOT_ENDED = (EpisodeState.FORMING, EpisodeState.OPEN, EpisodeState.ACKNOWLEDGED)
 
 
 def open_episodes(connection: sa.Connection, monitor: str) -> dict[str, Episode]:
-    """Return entity -> its open episode. The rows are locked against a person's changes."""
+    """Return entity -> its episode that has not ended: forming, open or acknowledged.
+
+    Lock the rows, so that no person changes the episodes until the transaction ends.
+    """
     query = (
         sa.select(episodes)
         .where(episodes.c.monitor == monitor, episodes.c.state.in_(NOT_ENDED))
@@ -46,21 +49,27 @@ def open_episodes(connection: sa.Connection, monitor: str) -> dict[str, Episode]
 
 NOT_CLOSED = (EpisodeState.OPEN, EpisodeState.ACKNOWLEDGED)
 MOST_NAMED = 20
-"""An alert names at most this number of episodes of a monitor and severity; others are counted."""
+"""The largest number of episodes that are named for a monitor and severity; the rest is counted."""
 
 NAMED_FOR = timedelta(minutes=5)
-"""A closed episode is named for this time after it was notified."""
+"""For this time after it was opened, an episode is named even if it is closed."""
 
 
 def count_open(connection: sa.Connection, monitor: str, at: datetime) -> OpenEpisodes:
-    """Return the number of episodes that are notified and not closed, and the first of them."""
+    """Return the numbers of episodes that are notified and not closed, and named episodes.
+
+    Args:
+        connection: an open connection.
+        monitor: name of the monitor.
+        at: the present time; closed episodes that opened recently are named, too.
+    """
     return counts_open(connection, [monitor], at)[monitor]
 
 
 def counts_open(
     connection: sa.Connection, monitors: Sequence[str], at: datetime
 ) -> dict[str, OpenEpisodes]:
-    """Return the same as `count_open` for each of these monitors, at a time."""
+    """Return monitor -> the result of `count_open`, for each of these monitors."""
     counts: dict[str, Counter[tuple[str, str]]] = {monitor: Counter() for monitor in monitors}
     columns = (episodes.c.monitor, episodes.c.state, episodes.c.severity)
     for start in range(0, len(monitors), KEYS_AT_ONCE):
@@ -81,7 +90,7 @@ def counts_open(
 
 
 def total_open(connection: sa.Connection, monitors: Sequence[str]) -> int:
-    """Return how many episodes of these monitors are notified and not closed."""
+    """Return the number of episodes of these monitors that are notified and not closed."""
     query = sa.select(sa.func.count()).select_from(episodes)
     pieces = (monitors[at : at + KEYS_AT_ONCE] for at in range(0, len(monitors), KEYS_AT_ONCE))
     return sum(
@@ -95,7 +104,7 @@ def total_open(connection: sa.Connection, monitors: Sequence[str]) -> int:
 def _named(
     connection: sa.Connection, monitor: str, count: Counter[tuple[str, str]], at: datetime
 ) -> list[NamedEpisode]:
-    """Return the first open episodes, then closed episodes that were notified recently."""
+    """Return at most `MOST_NAMED` episodes of each severity: first open, then recently closed."""
     found: list[NamedEpisode] = []
     recent = sa.and_(
         episodes.c.state == EpisodeState.CLOSED,
@@ -145,7 +154,7 @@ def _open_episodes(count: Counter[tuple[str, str]], named: Sequence[NamedEpisode
 
 
 def is_news() -> sa.ColumnElement[bool]:
-    """Return the condition that an episode was not found in hindsight; otherwise it is history."""
+    """Return the condition that no anomaly of an episode has a hindsight verdict."""
     same = (
         anomalies.c[name] == scores.c[name]
         for name in ("monitor", "record_key", "entity", "revision", "event_time")
@@ -159,7 +168,7 @@ def is_news() -> sa.ColumnElement[bool]:
 
 
 class ReportedEpisode(NamedTuple):
-    """A notified episode, with the fields that later episodes are compared with."""
+    """A notified episode, with the fields for the comparison with later episodes."""
 
     id: int
     started_at: datetime
@@ -170,9 +179,13 @@ class ReportedEpisode(NamedTuple):
 def reported_before(
     connection: sa.Connection, monitor: str, until: datetime, most: int
 ) -> list[ReportedEpisode]:
-    """Return the newest `most` notified episodes that began at or before a time, newest first.
+    """Return notified episodes of all entities of a monitor, newest first.
 
-    Episodes of all entities of the monitor are included.
+    Args:
+        connection: an open connection.
+        monitor: name of the monitor.
+        until: latest begin of an episode, an event time.
+        most: the largest number of episodes.
     """
     query = (
         sa.select(*(episodes.c[name] for name in ReportedEpisode._fields))
@@ -191,9 +204,10 @@ def reported_before(
 def episode_near(
     connection: sa.Connection, monitor: str, entity: str, time: datetime, within: timedelta
 ) -> tuple[Episode, int] | None:
-    """Return the episode of an entity nearest to an event time, and the records between them.
+    """Return the episode of an entity that is nearest to an event time, or None.
 
-    Only normal records count. Return None if no episode is `within` this distance.
+    The second value is the number of normal records between the episode and the event time; 0 if
+    the time is within the episode. None means that all episodes are farther away than `within`.
     """
     near = sa.and_(
         episodes.c.monitor == monitor,
@@ -225,7 +239,13 @@ def _distance(episode: Episode, time: datetime) -> timedelta:
 def episodes_of(
     connection: sa.Connection, monitor: str, old: Mapping[Identity, Known]
 ) -> dict[Identity, int]:
-    """Return the episodes of flagged records, as stored with their earlier revisions."""
+    """Return (entity, record key) -> episode id of flagged records, from their stored revisions.
+
+    Args:
+        connection: an open connection.
+        monitor: name of the monitor.
+        old: (entity, record key) -> the stored verdict on the record.
+    """
     flagged = {pair: was for pair, was in old.items() if was.verdict == Verdict.ANOMALY}
     names = ("entity", "record_key", "revision", "episode_id")
     query = sa.select(*(anomalies.c[name] for name in names)).where(
@@ -245,7 +265,7 @@ def episodes_of(
 def write_episodes(
     connection: sa.Connection, monitor: str, changed: Sequence[Episode], now: datetime
 ) -> list[int]:
-    """Insert new episodes and update known episodes; return the id of each."""
+    """Insert new episodes and update stored episodes; return their ids, in the given order."""
     ids = []
     for episode in changed:
         values = {name: getattr(episode, name) for name in _NAMES}

@@ -1,4 +1,7 @@
-"""Feedback of people on records, by INSERT or by command: written, counted, read for training."""
+"""Feedback of people on records: writing, counting, and reading for training.
+
+People give feedback by a command, or by an SQL INSERT into table `feedback`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +22,7 @@ class Feedback:
 
     Attributes:
         entity: entity of the record; None means all entities.
-        until: with `ignore_until`, the end of the period, an event time.
+        until: end of the ignored period, an event time; only with the verdict `ignore_until`.
         event_time: event time of the record, if it was judged.
         detector_id: the first detector that was trained with this feedback; None before that.
     """
@@ -35,13 +38,13 @@ class Feedback:
     detector_id: int | None
 
     def is_about(self, entity: str, record_key: str) -> bool:
-        """Return whether the feedback is about this record."""
+        """Return whether the feedback is about the record with this entity and key."""
         return self.record_key == record_key and self.entity in (None, entity)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredAnomaly:
-    """A flagged record as it is stored, in original units."""
+    """A stored flagged record, with its observed values in original units."""
 
     entity: str
     record_key: str
@@ -50,9 +53,13 @@ class StoredAnomaly:
 
 
 class About(TypedDict, total=False):
-    """The subject of feedback, and a note; an absent field is unknown, or means all.
+    """The record or period that feedback is about, and a note; all fields may be absent.
 
-    `record_key` and `entity` name a record; `until` ends a period to be ignored.
+    Attributes:
+        record_key: key of the record.
+        entity: entity of the record; absent or None means all entities.
+        until: end of the period to ignore, an event time.
+        note: text of the person.
     """
 
     record_key: str | None
@@ -67,7 +74,8 @@ def add_feedback(
     """Store feedback; return its id.
 
     Raises:
-        StoreError: the database fails, or refuses, for example an `ignore_until` without its end.
+        StoreError: the database fails, or refuses the feedback, such as `ignore_until` without an
+            end (`until`).
     """
     row = {
         "monitor": monitor,
@@ -84,7 +92,7 @@ def add_feedback(
 
 
 def read_feedback(store: Store, monitor: str) -> list[Feedback]:
-    """Return all feedback on a monitor, oldest first; the last feedback on a record counts.
+    """Return all feedback on a monitor, oldest first; only the last feedback on a record is valid.
 
     Raises:
         StoreError: the database fails.
@@ -133,7 +141,9 @@ def count_unused_feedback(store: Store, monitor: str) -> int:
 
 
 def stored_anomalies(store: Store, monitor: str, keys: Sequence[str]) -> list[StoredAnomaly]:
-    """Return the flagged records of these keys, without records whose values were corrected since.
+    """Return the flagged records with these keys, as stored.
+
+    Leave out records whose values the source has corrected after they were flagged.
 
     Raises:
         StoreError: the database fails.
@@ -171,7 +181,7 @@ def stored_anomalies(store: Store, monitor: str, keys: Sequence[str]) -> list[St
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BlamedCell:
-    """The contribution of one column to a flagged record: values as numbers if possible."""
+    """The contribution of one column to a flagged record; values are numbers if possible."""
 
     rank: int
     column: str
@@ -183,7 +193,7 @@ class BlamedCell:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordWithFeedback:
-    """A flagged record, its last feedback, and its columns by contribution, the largest first."""
+    """A flagged record, its last feedback, and its columns sorted from the largest contribution."""
 
     entity: str
     record_key: str
@@ -192,7 +202,7 @@ class RecordWithFeedback:
 
 
 def records_with_feedback(connection: sa.Connection, monitor: str) -> list[RecordWithFeedback]:
-    """Return flagged records with feedback `false_alarm` or `confirmed`, with the last feedback.
+    """Return the flagged records that have feedback `false_alarm` or `confirmed`.
 
     Raises:
         StoreError: the database fails.
@@ -219,7 +229,7 @@ def records_with_feedback(connection: sa.Connection, monitor: str) -> list[Recor
 def blamed_cells(
     connection: sa.Connection, monitor: str, keys: Sequence[str]
 ) -> dict[Identity, tuple[BlamedCell, ...]]:
-    """Return the columns that explain flagged records of these keys, by their last verdicts."""
+    """Return (entity, record key) -> the columns that explain the newest verdict on the record."""
     found: dict[Identity, dict[int, list[BlamedCell]]] = {}
     for start in range(0, len(keys), KEYS_AT_ONCE):
         some = contributions.c.record_key.in_(keys[start : start + KEYS_AT_ONCE])

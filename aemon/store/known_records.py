@@ -1,4 +1,4 @@
-"""Finding the records that have a verdict already, at almost no cost for new records."""
+"""Finding records that already have a verdict, with a search that is cheap for new records."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,15 +15,16 @@ from aemon.store.schema.tables import scores
 from aemon.store.store import KEYS_AT_ONCE
 
 ROUNDING = 1e-5
-"""Relative: scores are single-precision sums, whose order depends on the number of records."""
+"""The largest relative difference of equal scores. Scores are sums in single precision, and the
+order of the sum depends on the number of records."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Known:
-    """The newest verdict on a record, with the fields that a later verdict is compared with.
+    """The newest stored verdict on a record, with the fields for the comparison with a new verdict.
 
-    A superseded verdict is the newest if retention has removed its successor. The record then
-    counts as unknown, except for the number of its next revision.
+    If retention has removed the newest verdict, the newest stored verdict is a superseded verdict.
+    The record then counts as unknown, but its next revision continues the numbers of revisions.
     """
 
     COMPARED: ClassVar = (
@@ -42,20 +43,28 @@ class Known:
 
     @property
     def is_current(self) -> bool:
-        """Whether the verdict is not superseded."""
+        """Whether the verdict is valid: no newer revision has superseded the verdict."""
         return self.superseded_at is None
 
     def changed(self, event_time: datetime, record_hash: int | None) -> bool:
-        """Return whether the record itself has changed; without a hash, only its time counts."""
+        """Return whether the event time or the values of a record differ from the stored record.
+
+        Values are compared by hash. If no hash is stored, only the event time is compared.
+        """
         return self.event_time != event_time or (
             self.record_hash is not None and self.record_hash != record_hash
         )
 
     def differs(self, now: Mapping[str, Any], *, again: bool) -> bool:
-        """Return whether a later verdict is a new revision.
+        """Return whether a later verdict on the record must be stored as a new revision.
 
-        A record may change in values that are not judged. The same detector then gives the same
-        verdict, which is not a new revision. With `again`, the verdict of another detector is.
+        If only values that are not judged have changed, the same detector gives the same verdict,
+        and no new revision is needed.
+
+        Args:
+            now: the fields `COMPARED` of the later verdict.
+            again: True if the record was judged again on purpose. A verdict of another detector or
+                threshold is then a new revision, even if the record has not changed.
         """
         if not again and not self.changed(now["event_time"], now["record_hash"]):
             return False
@@ -66,7 +75,7 @@ class Known:
 
 
 def _same_score(was: float | None, now: float | None) -> bool:
-    """Return whether two scores are equal; rounding depends on the records scored together."""
+    """Return whether two scores are equal, apart from rounding (relative, `ROUNDING`)."""
     if was is None or now is None:
         return was is now
     return isclose(was, now, rel_tol=ROUNDING)
@@ -75,12 +84,14 @@ def _same_score(was: float | None, now: float | None) -> bool:
 def known_records(
     connection: sa.Connection, monitor: str, identities: Collection[Identity]
 ) -> dict[Identity, Known]:
-    """Return the newest verdict of each record that has one, superseded verdicts included.
+    """Return (entity, record key) -> newest stored verdict; leave out records without a verdict.
 
-    Most records are new, and their keys are adjacent: counting keys are above all known keys. So
-    one short query for any key between the smallest and the largest suffices for thousands. Keys of
-    equal length are queried together, because their text order is their numeric order. Single keys
-    are looked up only if the query finds a record.
+    Superseded verdicts are included.
+
+    Most records are new. New keys are often adjacent numbers, larger than all known keys. Therefore
+    one short query first asks whether any known key is between the smallest and the largest key.
+    Only if the query finds a record are the single keys looked up. Keys of equal length are queried
+    together, because their text order is then their numeric order.
     """
     found: dict[Identity, Known] = {}
     by_length: dict[int, list[str]] = {}
@@ -124,11 +135,15 @@ def _looked_up(
 
 
 def _among(connection: sa.Connection, keys: Sequence[str]) -> Iterator[sa.ColumnElement[bool]]:
-    """Yield conditions that a record has one of these keys; together they cover all keys."""
+    """Yield conditions that a record has one of these keys, one condition for each query.
+
+    PostgreSQL gets one condition for all keys; SQLite gets one for every `KEYS_AT_ONCE` keys.
+    """
     column = scores.c.record_key
     if connection.dialect.name == "postgresql":
-        # The planner's statistics lag behind a growing table: it would read a whole table that was
-        # small a minute ago. This setting makes it use the index until the transaction ends.
+        # The planner's statistics of a growing table are old: PostgreSQL would read the whole table
+        # because the table was small a minute ago. With this setting, PostgreSQL uses the index
+        # until the transaction ends.
         connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
         yield column == sa.any_(sa.bindparam(None, list(keys), postgresql.ARRAY(Identifier)))
         return

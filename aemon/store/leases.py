@@ -1,8 +1,9 @@
 """Leases: which replica watches which monitor, so that several daemons share one store.
 
-All times are the database's, so that hosts whose clocks differ agree; on SQLite, all daemons are on
-one host, and its clock counts. A lease's token grows with every change of holder. A writer proves
-its token in the same transaction, so that a replica that lost its lease cannot write.
+All times are read from the clock of the database, so that hosts with different clocks agree. With
+SQLite, all daemons run on one host, and the host's clock is used. The token of a lease grows with
+every change of holder. A transaction checks the token before it writes, so that a replica that has
+lost its lease cannot write.
 """
 
 from collections import Counter
@@ -18,20 +19,21 @@ from aemon.store.engine import session_name
 from aemon.store.schema.lifecycle_tables import leases, replicas
 from aemon.store.store import KEYS_AT_ONCE, Store
 
-REMEMBERED = timedelta(days=1)  # a replica without a heartbeat for this time is deleted
-SILENT_LEASES = 10  # without a heartbeat for this many leases a replica is dead, whatever its lease
+REMEMBERED = timedelta(days=1)  # a replica's row is deleted after this time without a heartbeat
+# A replica is dead after this many lease times without a heartbeat, even if its leases last longer.
+SILENT_LEASES = 10
 NOBODY = ""
 
 Gone = Callable[[str], bool]
-"""Returns whether the replica of this name is certainly dead; False if in doubt."""
+"""A function: replica name -> whether the replica is certainly dead; False if in doubt."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Replica:
-    """A daemon as the other daemons see it."""
+    """A daemon, with the fields that other daemons read."""
 
     name: str
-    address: str  # host:port of its metrics
+    address: str  # host:port where the replica exports its metrics
     version: str
     started_at: datetime
 
@@ -41,8 +43,8 @@ class Held:
     """The leases that a replica holds after its heartbeat.
 
     Attributes:
-        tokens: monitor -> token.
-        excess: monitors of these that it should release once their runs have ended.
+        tokens: monitor -> token of the lease.
+        excess: held monitors that the replica should release after their runs have ended.
         live: number of live replicas, this replica included.
     """
 
@@ -56,10 +58,10 @@ class Knowledge:
     """What a replica knows at its heartbeat.
 
     Attributes:
-        known: monitor -> token, of the leases it held until now; None at its first heartbeat.
-            Leases in its name then belong to an earlier daemon of that name, and the replica takes
-            them over.
-        gone: returns whether a holder is certainly dead.
+        known: monitor -> token of the leases that the replica held until now; None at its first
+            heartbeat. At the first heartbeat, leases under the replica's name belong to an earlier
+            daemon of the same name, and the replica takes over these leases.
+        gone: a function that returns whether a holder is certainly dead.
         busy: monitors with a run in progress; they are released last.
     """
 
@@ -76,9 +78,9 @@ def hold(
     Args:
         store: the store; the monitors have their rows in `monitors`.
         me: the replica.
-        names: the monitors it is configured to watch.
-        lease: a replica without a heartbeat for this time is not live.
-        own: the state that the replica itself knows.
+        names: the monitors that the replica is configured to watch.
+        lease: the time after which a replica without a heartbeat is not live.
+        own: what the replica knows about its leases and about other replicas.
 
     Raises:
         StoreError: the database fails.
@@ -93,7 +95,7 @@ def hold(
             _make(connection, store, missing, now)
             rows = connection.execute(sa.select(leases)).all()
         holders = {row.holder for row in rows} - {NOBODY, me.name}
-        # A lease that ends absurdly late, such as in the year 9999, does not block a monitor.
+        # Leases of silent holders are free, even if they end very late, such as in the year 9999.
         silent = holders - _living(connection, now - SILENT_LEASES * lease, now + lease)
         dead = silent | {holder for holder in holders if own.gone(holder)}
         live = (_living(connection, now - lease, now + lease) | {me.name}) - dead
@@ -129,9 +131,9 @@ def _free(
     me: Replica,
     now: datetime,
 ) -> list[str]:
-    """Return those of the named monitors that have no live holder, in an order of this replica.
+    """Return the named monitors without a live holder, sorted by a hash with the replica's name.
 
-    The order differs between replicas, so that two replicas rarely try to take the same lease.
+    Each replica has a different order, so that two replicas rarely try to take the same lease.
     """
     free = [
         row.monitor
@@ -142,10 +144,15 @@ def _free(
 
 
 def share_of(monitors: int, held: Mapping[str, int], me: Replica) -> int:
-    """Return how many monitors a replica may hold; `held` is the number for each live replica.
+    """Return how many monitors a replica may hold.
 
-    The share is rounded up, but rounded down while another replica has less than that. So all
-    replicas finally hold the same number, give or take one.
+    The equal share is rounded up. It is rounded down while another replica holds less than the
+    rounded-down share. In the end, the numbers of any two replicas differ by at most one.
+
+    Args:
+        monitors: number of configured monitors.
+        held: live replica -> number of monitors that it holds; includes `me`.
+        me: the replica.
     """
     least, rest = divmod(monitors, len(held))
     others_lack = any(count < least for name, count in held.items() if name != me.name)
@@ -153,7 +160,7 @@ def share_of(monitors: int, held: Mapping[str, int], me: Replica) -> int:
 
 
 def some_free(store: Store, names: Collection[str]) -> bool:
-    """Return whether a monitor was released and not taken yet.
+    """Return whether a replica has released one of the named monitors and no replica holds it.
 
     Raises:
         StoreError: the database fails.
@@ -164,7 +171,13 @@ def some_free(store: Store, names: Collection[str]) -> bool:
 
 
 def give_back(store: Store, me: Replica, tokens: Mapping[str, int], *, leave: bool = False) -> None:
-    """Release these monitors at once; with `leave`, also delete the replica's heartbeat.
+    """Release the leases of these monitors at once.
+
+    Args:
+        store: the store.
+        me: the replica that holds the leases.
+        tokens: monitor -> token of the lease.
+        leave: True to delete the replica's heartbeat, too.
 
     Raises:
         StoreError: the database fails.
@@ -190,7 +203,7 @@ def give_back(store: Store, me: Replica, tokens: Mapping[str, int], *, leave: bo
 
 
 def database_time(connection: sa.Connection, store: Store) -> datetime:
-    """Return the time by the database's clock; on SQLite by the store's clock."""
+    """Return the time of the database's clock, in UTC; with SQLite, of the store's clock."""
     if connection.dialect.name == "sqlite":
         return store.now()
     now: datetime = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
@@ -207,7 +220,7 @@ def _write_heartbeat(connection: sa.Connection, me: Replica, now: datetime) -> N
     update = sa.update(replicas).where(replicas.c.name == me.name).values(values)
     if not connection.execute(update).rowcount:
         connection.execute(sa.insert(replicas).values(name=me.name, **values))
-        # A time far ahead was written while a clock was wrong.
+        # A heartbeat far in the future was written while a clock was wrong.
         recent = replicas.c.seen_at.between(now - REMEMBERED, now + REMEMBERED)
         connection.execute(sa.delete(replicas).where(~recent))
 
@@ -230,7 +243,7 @@ def _renew(
     known: Mapping[str, int],
     until: datetime,
 ) -> dict[str, int]:
-    """Renew leases; return monitor -> token of the leases that the replica still holds."""
+    """Renew leases of a replica; return monitor -> token of the leases that it still holds."""
     tokens: dict[str, int] = {}
     for some in _pieces(names):
         own = (leases.c.holder == me.name, leases.c.monitor.in_(some))
@@ -248,7 +261,10 @@ def _take(
     now: datetime,
     lease: timedelta,
 ) -> dict[str, int]:
-    """Take free leases; skip leases that another replica is taking or writing for."""
+    """Take free leases; return monitor -> token. Skip leases that another transaction has locked.
+
+    A transaction locks a lease while it takes the lease, or while it writes for the monitor.
+    """
     tokens: dict[str, int] = {}
     values = {"holder": me.name, "taken_at": now, "expires_at": now + lease}
     free = sa.or_(leases.c.holder.in_([NOBODY, *dead]), leases.c.expires_at <= now)
@@ -266,11 +282,11 @@ def _take(
 
 
 def _end_frozen(connection: sa.Connection, silent: Collection[str], lease: timedelta) -> None:
-    """End the sessions of silent replicas that PostgreSQL waits for in the middle of a transaction.
+    """End PostgreSQL sessions of silent replicas that stopped in the middle of a transaction.
 
-    Such a session holds its lease's row. No timeout ends it if the replica stopped between the
-    parts of one statement, because the session is not idle then. The row is free at the next
-    heartbeat.
+    The transaction locks the row of a lease. No timeout ends the session if the replica stopped
+    between the parts of one statement, because the session is then not idle. After the end of the
+    session, this replica can take the lease at its next heartbeat.
     """
     if connection.dialect.name != "postgresql" or not silent:
         return
@@ -292,11 +308,11 @@ def _pieces(names: Sequence[str]) -> Iterator[Sequence[str]]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LeaseRow:
-    """The holder of a monitor's lease, by the database's clock."""
+    """The holder of a monitor's lease, and whether the lease has expired."""
 
     monitor: str
-    holder: str  # empty if no replica holds it
-    expired: bool
+    holder: str  # name of the replica; empty if no replica holds the lease
+    expired: bool  # by the clock of the database
 
     @property
     def is_held(self) -> bool:
@@ -305,7 +321,7 @@ class LeaseRow:
 
 
 def lease_rows(store: Store, names: Iterable[str]) -> list[LeaseRow]:
-    """Return the leases of these monitors; monitors that never had a lease are left out.
+    """Return the leases of the named monitors; leave out monitors that never had a lease.
 
     Raises:
         StoreError: the database fails.
@@ -322,7 +338,7 @@ def lease_rows(store: Store, names: Iterable[str]) -> list[LeaseRow]:
 
 
 def seen_replicas(store: Store) -> dict[str, tuple[str, str, timedelta]]:
-    """Return replica -> its address, its version, and the age of its heartbeat.
+    """Return replica name -> (address, version, age of the last heartbeat).
 
     Raises:
         StoreError: the database fails.

@@ -1,4 +1,7 @@
-"""The ledger: a row in `runs` for every tick, begun by its first commit, completed at its end."""
+"""The ledger: table `runs`, with one row for every tick.
+
+The first commit of a run inserts the row; the end of the run writes its outcome.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -17,13 +20,18 @@ _JUDGES = ("detector_id", "threshold_id")
 _LOST = "aemon ended before this run did"
 _WHAT = ("monitor", "job", "outcome", "reason", "started_at", "finished_at")
 _COUNTS = tuple(column.name for column in runs.columns if hasattr(RunCounts, column.name))
-"""The counts that have a column in `runs`."""
+"""Names of the counts in `RunCounts` that are also columns of `runs`."""
 
 
 def note_progress(connection: sa.Connection, run_id: int | None, report: RunReport) -> int:
     """Write the counts of a run so far, in the transaction of its results; return the run's id.
 
-    A run that is killed afterwards stays `running` in the ledger, with its true counts.
+    If the run is killed later, its row keeps the outcome `running` and the right counts.
+
+    Args:
+        connection: connection of the transaction.
+        run_id: id of the run's row; None at the first commit, which inserts the row.
+        report: the run so far.
     """
     if run_id is None:
         return _insert(connection, report, Outcome.RUNNING)
@@ -33,7 +41,7 @@ def note_progress(connection: sa.Connection, run_id: int | None, report: RunRepo
 
 
 def save_run(store: Store, report: RunReport, run_id: int | None = None) -> None:
-    """Write the outcome of a run into the row of its first commit, or into a new row.
+    """Write the outcome of a run into its ledger row; insert the row if `run_id` is None.
 
     Raises:
         StoreError: the database fails.
@@ -42,7 +50,7 @@ def save_run(store: Store, report: RunReport, run_id: int | None = None) -> None
         if run_id is None:
             _insert(connection, report, report.outcome)
             return
-        # A commit that was reported as failed may have succeeded: counts never decrease.
+        # Counts never decrease, because a commit that was reported as failed may have succeeded.
         counts = {
             name: sa.case((runs.c[name] > value, runs.c[name]), else_=value)
             for name, value in _counted(report).items()
@@ -56,7 +64,9 @@ def save_run(store: Store, report: RunReport, run_id: int | None = None) -> None
 
 
 def end_lost_runs(store: Store, monitor: str, begun_before: datetime) -> int:
-    """Mark runs as abandoned that have not ended and can no longer be running; return their number.
+    """Mark unfinished runs that began before a time as abandoned; return the number of these runs.
+
+    The caller chooses `begun_before` so that no earlier run can still be running.
 
     Raises:
         StoreError: the database fails.
@@ -75,7 +85,9 @@ def end_lost_runs(store: Store, monitor: str, begun_before: datetime) -> int:
 
 
 def lost_runs(store: Store, monitor: str, since: datetime, begun_before: datetime) -> int:
-    """Return how many runs since `since` ended because aemon ended, marked as abandoned or not yet.
+    """Return how many runs that began since `since` did not finish because aemon ended.
+
+    Count runs that are marked as abandoned, and unfinished runs that began before `begun_before`.
 
     Raises:
         StoreError: the database fails.
@@ -91,7 +103,7 @@ def lost_runs(store: Store, monitor: str, since: datetime, begun_before: datetim
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BadEnds:
-    """Runs of one job with the same outcome, and the reason of the newest of them."""
+    """The number of runs of one job with the same outcome, and the reason of the newest run."""
 
     monitor: str
     job: str
@@ -101,7 +113,7 @@ class BadEnds:
 
 
 def bad_ends(store: Store, since: datetime, outcomes: Collection[str]) -> list[BadEnds]:
-    """Return how often runs since `since` had one of these outcomes.
+    """Count the runs since `since` with one of these outcomes, by monitor, job and outcome.
 
     Raises:
         StoreError: the database fails.
@@ -127,9 +139,10 @@ def bad_ends(store: Store, since: datetime, outcomes: Collection[str]) -> list[B
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unjudged:
-    """The number of records that scoring runs read and did not judge.
+    """The numbers of records of a monitor that scoring runs read, rejected, scored or found idle.
 
-    Rejected records have no verdict; `too_late` is part of them. Idle records have that verdict.
+    Rejected records have no verdict; records that came too late are counted in `rejected` and in
+    `too_late`. Idle records have the verdict `idle`.
     """
 
     monitor: str
@@ -141,7 +154,9 @@ class Unjudged:
 
 
 def unjudged(store: Store, since: datetime) -> list[Unjudged]:
-    """Return these numbers for each monitor with rejected or idle records since `since`.
+    """Return the counts of unjudged records of each monitor with rejected or idle records.
+
+    Runs that started since `since` are counted.
 
     Raises:
         StoreError: the database fails.
@@ -201,7 +216,7 @@ class LastRun:
 
 
 def last_run(connection: sa.Connection, monitor: str, job: Job) -> LastRun | None:
-    """Return how the last run of a job ended; None if there was none."""
+    """Return the newest ledger row of a job; None if the job has not run yet."""
     row = connection.execute(
         sa.select(runs.c.outcome, runs.c.reason, runs.c.finished_at, runs.c.records_read)
         .where(runs.c.monitor == monitor, runs.c.job == job)
@@ -212,7 +227,9 @@ def last_run(connection: sa.Connection, monitor: str, job: Job) -> LastRun | Non
 
 
 def resumes_after(store: Store, long_ago: datetime, recent: datetime) -> bool:
-    """Return whether runs before `long_ago`, but none from `long_ago` to `recent`, are stored.
+    """Return whether aemon ran before `long_ago`, and did not run from `long_ago` to `recent`.
+
+    The stored runs of all monitors decide.
 
     Raises:
         StoreError: the database fails.

@@ -1,4 +1,4 @@
-"""Thresholds computed after the training, in the store; and the scores they are computed from."""
+"""Thresholds that are computed after the training: storing them, and reading recent scores."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,12 +17,12 @@ _COUNTED = (Verdict.NORMAL.value, Verdict.ANOMALY.value)
 
 
 class JudgedScore(NamedTuple):
-    """A record's score, with the fields that thresholds are computed from."""
+    """The score of a record, with the other fields that thresholds are computed from."""
 
     event_time: datetime
     entity: str
     score: float
-    exceedance: float  # by the threshold that judged it
+    exceedance: float  # score divided by the threshold at the time of scoring
 
 
 def save_thresholds(
@@ -30,14 +30,15 @@ def save_thresholds(
 ) -> int:
     """Store new thresholds of a detector; return the id of the new threshold row.
 
-    The artifact of earlier computed thresholds is removed; their value and their reason stay.
+    The artifacts of thresholds that were computed earlier are removed; the rows of these
+    thresholds stay, with value and reason.
 
     Args:
         store: the store.
-        stored: the detector, with the threshold that is replaced.
-        content: the thresholds as an artifact.
-        columns: of `thresholds`: value, method, rate, calibration records.
-        reason: why they were computed, in plain words.
+        stored: the detector, with the threshold row that is replaced.
+        content: the new thresholds as an artifact.
+        columns: columns of table `thresholds`: value, method, rate, calibration records.
+        reason: why the thresholds were computed, in plain words.
 
     Raises:
         StaleWatermarkError: another daemon has computed thresholds meanwhile.
@@ -68,7 +69,13 @@ def save_thresholds(
 
 
 def _remove_earlier(connection: sa.Connection, own: sa.ColumnElement[bool], kept: str) -> None:
-    """Remove the artifacts of a detector's earlier thresholds, if no other row refers to them."""
+    """Remove artifacts of earlier thresholds of a detector that no other row refers to.
+
+    Args:
+        connection: connection of the transaction.
+        own: condition that a row of `thresholds` belongs to the detector.
+        kept: hash of the artifact to keep.
+    """
     earlier = sa.and_(own, thresholds.c.artifact_sha256 != kept)
     old = set(connection.execute(sa.select(thresholds.c.artifact_sha256).where(earlier)).scalars())
     if not old:
@@ -83,12 +90,13 @@ def _remove_earlier(connection: sa.Connection, own: sa.ColumnElement[bool], kept
 
 
 def newest_scores(store: Store, stored: StoredDetector, limit: int) -> list[JudgedScore]:
-    """Return the scores by a detector among the newest `limit` records, oldest first.
+    """Return the scores of one detector among the newest `limit` judged records, oldest first.
 
     Raises:
         StoreError: the database fails.
     """
-    # Of all detectors: a search for a new detector alone would read all records of the past.
+    # The inner query takes scores of all detectors: a search for the scores of a new detector only
+    # would read all stored records.
     newest = (
         sa.select(
             *(scores.c[name] for name in JudgedScore._fields),

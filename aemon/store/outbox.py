@@ -1,8 +1,8 @@
-"""Notifications in the store: which events a receiver is notified of, and their delivery states.
+"""Notifications in the store: the events that each receiver is notified of, and delivery states.
 
-Scoring transactions do not write notifications: stored notifications are compared with the stored
-episodes. Receiver, episode and event are unique, so that each event is notified once, however
-often they are compared.
+Scoring transactions do not write notifications. Instead, `plan` compares the stored episodes with
+the stored notifications and writes the missing notifications. Receiver, episode and event together
+are unique in the table, so that each event is notified once, even if `plan` runs many times.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ from aemon.store.store import KEYS_AT_ONCE, Row, Store
 class NotificationState(StrEnum):
     """The delivery state of a notification."""
 
-    EXPECTED = "expected"  # the receiver knows the episode, which has not ended
+    EXPECTED = "expected"  # the end of an episode that the receiver knows and that has not ended
     WAITING = "waiting"
     SENT = "sent"
     DEAD = "dead"  # a dead letter: given up; a person may try again
@@ -30,7 +30,7 @@ class NotificationState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Notification:
-    """An event of an episode, for one receiver."""
+    """A notification: one event of an episode for one receiver, with its delivery state."""
 
     id: int
     monitor: str
@@ -59,8 +59,9 @@ class CaughtUp:
     """How far a monitor has read its source.
 
     Attributes:
-        at: when the last run ended that left nothing unread; None if there was none.
-        long_over: an episode that ended longer than this before it was found belongs to a backlog.
+        at: the end of the last run that read all records of the source; None without such a run.
+        long_over: longest time from the end of an episode to its detection. If the time is longer,
+            the episode belongs to a backlog.
     """
 
     at: datetime | None
@@ -69,15 +70,16 @@ class CaughtUp:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rules:
-    """The rules of what one receiver is notified of.
+    """The rules for the notifications to one receiver.
 
     Attributes:
-        receiver: its name.
-        since: episodes that opened before and have ended are not notified.
-        oldest: episodes whose records are all older are not notified; None for no limit.
-        least: the least severity.
-        resolved: whether the end of an episode is notified.
-        caught_up: monitor -> how far it has read its source.
+        receiver: name of the receiver.
+        since: the receiver is not notified of episodes that opened before this time and have ended.
+        oldest: the receiver is not notified of episodes whose last record is older than this event
+            time; None for no limit.
+        least: the lowest severity that is notified.
+        resolved: whether the receiver is notified of the end of an episode.
+        caught_up: monitor -> how far the monitor has read its source.
     """
 
     receiver: str
@@ -88,9 +90,15 @@ class Rules:
     caught_up: Mapping[str, CaughtUp] = field(default_factory=dict)
 
     def is_of_backlog(self, monitor: str, opened_at: datetime, ended_at: datetime) -> bool:
-        """Return whether the last anomaly of an episode was long before the episode was found.
+        """Return whether an episode belongs to a backlog: it ended long before it was found.
 
-        A receiver without a limit of age (`oldest`) is notified of each episode by itself.
+        Return False for a receiver without an age limit (`oldest` is None): this receiver gets one
+        notification for each episode.
+
+        Args:
+            monitor: name of the monitor.
+            opened_at: when the episode was found.
+            ended_at: event time of its last anomaly.
         """
         known = self.caught_up.get(monitor) if self.oldest is not None else None
         return known is not None and opened_at - ended_at > known.long_over
@@ -98,20 +106,23 @@ class Rules:
     def is_reported_alone(
         self, monitor: str, state: str, opened_at: datetime, ended_at: datetime
     ) -> bool:
-        """Return whether an episode is notified by itself now, not in the summary of a backlog."""
+        """Return whether an episode gets its own notification now, not a summary of a backlog."""
         if not self.is_of_backlog(monitor, opened_at, ended_at):
             return True
         read = self.caught_up[monitor].at
-        # An episode still open when all was read continues. Before, it may just not be read fully.
+        # If the source is read completely, an open episode really continues. Before that, records
+        # that end the episode may still be unread.
         return state != EpisodeState.CLOSED and read is not None and opened_at <= read
 
     def takes(self, severity: str) -> bool:
-        """Return whether a severity is high enough."""
+        """Return whether a severity is high enough to notify this receiver."""
         return severity == Severity.CRITICAL or self.least == Severity.WARNING
 
 
 def plan(store: Store, rules: Rules, monitors: Collection[str]) -> None:
-    """Write the notifications due for these monitors' episodes; write nothing if none is due.
+    """Write the notifications that are due for the episodes of these monitors.
+
+    If no notification is due, do not open a write transaction.
 
     Raises:
         StoreError: the database fails.
@@ -146,7 +157,7 @@ def plan(store: Store, rules: Rules, monitors: Collection[str]) -> None:
 def _new_episodes(
     connection: sa.Connection, rules: Rules, monitors: Collection[str]
 ) -> Iterator[Row]:
-    """Yield episodes that the receiver was not notified of, without those of a backlog."""
+    """Yield notification rows for new episodes of the receiver; leave out episodes of a backlog."""
     opened = sa.and_(
         notifications.c.episode_id == episodes.c.id,
         notifications.c.receiver == rules.receiver,
@@ -180,7 +191,10 @@ def _new_episodes(
 def _progress(
     connection: sa.Connection, rules: Rules, monitors: Collection[str]
 ) -> tuple[list[int], list[Row]]:
-    """Return ids of expected ends that are due, and rows for notified episodes now critical."""
+    """Return the ids of notifications that are due, and rows for notified episodes now critical.
+
+    A notification of the end of an episode is due if it is `expected` and the episode is closed.
+    """
     escalated = notifications.alias("escalated")
     query = (
         sa.select(
@@ -223,7 +237,7 @@ def _progress(
 
 
 def waiting(store: Store, receiver: str, monitors: Collection[str]) -> list[Notification]:
-    """Return the notifications to be sent to a receiver, of these monitors, in order of sending.
+    """Return the waiting notifications of these monitors for a receiver, in order of sending.
 
     Raises:
         StoreError: the database fails.
@@ -242,9 +256,9 @@ def waiting(store: Store, receiver: str, monitors: Collection[str]) -> list[Noti
 
 
 def active(store: Store, receiver: str, monitors: Collection[str]) -> list[Notification]:
-    """Return the expected ends of open episodes, of which a receiver is reminded.
+    """Return the `expected` notifications of open episodes, to remind a receiver of the episodes.
 
-    Episodes of a snoozed entity are left out while the snooze lasts.
+    While an entity is snoozed, its episodes are left out.
 
     Raises:
         StoreError: the database fails.
@@ -273,9 +287,10 @@ def active(store: Store, receiver: str, monitors: Collection[str]) -> list[Notif
 
 
 def counted(store: Store, receiver: str, monitors: Collection[str]) -> dict[NotificationState, int]:
-    """Return how many notifications of a receiver wait, and how many are dead, of these monitors.
+    """Return state -> number of notifications for a receiver, for the states waiting and dead.
 
-    Waiting notifications of a monitor that is no longer configured do not count.
+    Only notifications of these monitors count. A monitor that is no longer configured is not among
+    these monitors.
 
     Raises:
         StoreError: the database fails.

@@ -27,7 +27,7 @@ from aemon.store.store import KEYS_AT_ONCE, Store
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BlamedColumn:
-    """The contribution of one column to an anomaly; values as text in original units."""
+    """The contribution of one column to an anomaly, with its values as text in original units."""
 
     rank: int
     column: str
@@ -57,7 +57,7 @@ class FlaggedRecord:
     observed: dict[str, Any]
     reconstructed: dict[str, Any]
     columns: tuple[BlamedColumn, ...]
-    quiet: str | None = None  # the reason why it was suppressed; None if it was not
+    quiet: str | None = None  # why the record was suppressed; None if the record is an anomaly
 
 
 _IS_CURRENT = (
@@ -67,15 +67,14 @@ _IS_CURRENT = (
     ),
     scores.c.superseded_at.is_(None),
 )
-"""Joins an anomaly with its score, if the score's revision is the newest."""
-
+"""Conditions that join an anomaly with its score, if this is the newest revision of the score."""
 
 _COLUMNS = {"episode": "episode_id", "since": "event_time"}
-"""Columns of `anomalies` that have another name in `Fitting`."""
+"""Condition of `Fitting` -> column of `anomalies`, where the two names differ."""
 
 
 class Fitting(TypedDict, total=False):
-    """Conditions on flagged records; an absent condition, or None, selects all records."""
+    """Conditions on flagged records; a condition that is absent or None excludes no record."""
 
     monitor: str | None
     entity: str | None
@@ -87,7 +86,9 @@ class Fitting(TypedDict, total=False):
 def flagged_records(
     store: Store, *, limit: int = 100, suppressed: bool = False, **fitting: Unpack[Fitting]
 ) -> list[FlaggedRecord]:
-    """Return the newest `limit` flagged records that fit, or suppressed records, newest first.
+    """Return at most `limit` flagged records that meet the conditions, newest first.
+
+    With `suppressed`, return suppressed records instead of flagged records.
 
     Raises:
         StoreError: the database fails.
@@ -159,14 +160,14 @@ def _blamed_columns(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Flagged:
-    """The number of records that a detector could judge, and of those it flagged."""
+    """The number of records that a detector judged, and the number that the detector flagged."""
 
     judged: int = 0
     flagged: int = 0
 
     @property
     def share(self) -> float | None:
-        """The realised rate of all flagged records: which are false alarms is not known."""
+        """The share of judged records that were flagged, false alarms or not; None without any."""
         return self.flagged / self.judged if self.judged else None
 
 
@@ -181,21 +182,21 @@ class MonitorOverview:
     training_records: int | None
     threshold: float | None
     false_alarm_rate: float | None
-    calibration_records: int | None  # of its threshold
+    calibration_records: int | None  # number of records that the threshold was computed from
     on_trial: int | None  # version of the detector on trial
-    drifts: tuple[str, ...]  # open drifts, a sentence each
-    traffic: tuple[str, ...] = ()  # unusual arrival of records, a sentence each
-    episodes_open: int  # notified, and not closed
-    realised: Flagged  # by the active detector since it became active
-    read_until: datetime | None
-    records_scored: int  # since the given time
-    anomalies: int  # since the given time
+    drifts: tuple[str, ...]  # one sentence for each open drift
+    traffic: tuple[str, ...] = ()  # one sentence for each unusual finding about record arrival
+    episodes_open: int  # episodes that are notified and not closed
+    realised: Flagged  # counts of the active detector since it became active
+    read_until: datetime | None  # event time of the watermark
+    records_scored: int  # since the time `since` of `overview`
+    anomalies: int  # since the time `since` of `overview`
     last_score: LastRun | None
     last_train: LastRun | None
 
     @property
     def breaks_promise(self) -> bool:
-        """Whether the number of flagged records shows that the detector is wrong."""
+        """Whether the realised rate is so high that the detector must be wrong."""
         rate = self.false_alarm_rate
         return rate is not None and promise_is_broken(
             self.realised.flagged, self.realised.judged, rate
@@ -203,7 +204,7 @@ class MonitorOverview:
 
 
 def overview(store: Store, names: Iterable[str], since: datetime) -> list[MonitorOverview]:
-    """Return the state of each of these monitors, in the given order, without unknown names."""
+    """Return the state of each known monitor, in the given order; count records since `since`."""
     with store.reading() as connection:
         known = set(connection.execute(sa.select(monitors.c.name)).scalars())
         return [_overview(connection, name, since) for name in names if name in known]
@@ -247,13 +248,13 @@ def _overview(connection: sa.Connection, name: str, since: datetime) -> MonitorO
 
 
 def realised(store: Store, detector: StoredDetector) -> Flagged:
-    """Return how many records the active detector has judged and flagged so far."""
+    """Return the numbers of records that the active detector has judged and flagged so far."""
     with store.reading() as connection:
         return _realised(connection, detector)
 
 
 def _realised(connection: sa.Connection, detector: StoredDetector) -> Flagged:
-    # Judged records are counted in the ledger, with a row for every run, not in `scores`.
+    # Count judged records in the ledger, which has one row for every run, not in `scores`.
     judged = connection.execute(
         sa.select(
             sa.func.sum(
@@ -265,7 +266,7 @@ def _realised(connection: sa.Connection, detector: StoredDetector) -> Flagged:
         ).where(
             runs.c.monitor == detector.monitor,
             runs.c.job == Job.SCORE,
-            runs.c.started_at >= detector.state_at,  # another detector judged before
+            runs.c.started_at >= detector.state_at,  # an earlier detector judged before this time
         )
     ).scalar_one()
     own = scores.c.detector_id == detector.id, scores.c.scored_at >= detector.state_at
@@ -273,9 +274,9 @@ def _realised(connection: sa.Connection, detector: StoredDetector) -> Flagged:
 
 
 def _flagged(connection: sa.Connection, monitor: str, *conditions: sa.ColumnElement[bool]) -> int:
-    """Return how many records are flagged now, without those judged in hindsight.
+    """Return how many records are flagged now; do not count hindsight verdicts.
 
-    The ledger counts newly flagged records only; a record judged again may still be flagged.
+    The ledger counts only newly flagged records; a record judged again may still be flagged.
     """
     query = (
         sa.select(sa.func.count())
@@ -290,7 +291,7 @@ def _flagged(connection: sa.Connection, monitor: str, *conditions: sa.ColumnElem
 def flagged_exceedances(
     store: Store, monitor: str, since: datetime
 ) -> dict[tuple[str, str], tuple[float, int]]:
-    """Return (entity, record key) -> exceedance and detector of flagged and suppressed records."""
+    """Return (entity, key) -> (exceedance, detector id) of flagged and suppressed records."""
     query = (
         sa.select(scores.c.entity, scores.c.record_key, scores.c.exceedance, scores.c.detector_id)
         .join(anomalies, sa.and_(*_IS_CURRENT))
@@ -303,7 +304,7 @@ def flagged_exceedances(
 def judged_later(
     store: Store, monitor: str, *, until: datetime, since: datetime | None
 ) -> set[tuple[str, str]]:
-    """Return (entity, record key) of records up to event time `until` judged after `since`."""
+    """Return (entity, key) of records first judged after `since`, with event time up to `until`."""
     query = sa.select(scores.c.entity, scores.c.record_key).where(
         scores.c.monitor == monitor, scores.c.event_time <= until, scores.c.revision == 1
     )
@@ -334,7 +335,7 @@ class JudgedRecord:
 def judged_records(
     store: Store, monitor: str, key: str, *, prefix: bool = False
 ) -> list[JudgedRecord]:
-    """Return the newest verdicts on the records of a key, or of all keys that begin with `key`."""
+    """Return the newest verdicts on records with this key; `prefix`: keys that begin with `key`."""
     same = (
         scores.c.record_key.startswith(key, autoescape=True)
         if prefix

@@ -1,6 +1,6 @@
-"""Removing results by age: a small batch a transaction, so that no writer waits for long.
+"""Removing old results in small batches, one transaction each, so that no writer waits for long.
 
-Ages count from the time when results were made, not from their event time.
+The age of a result counts from the time when it was written, not from its event time.
 """
 
 import operator
@@ -31,14 +31,15 @@ from aemon.store.schema.tables import (
 from aemon.store.store import Store
 
 ROWS_AT_ONCE = 500
-FLAGGED_WEIGHT = 10  # a flagged record also has a row for each column that explains it
-RESTS = 3  # times the duration of a batch: waiting SQLite writers only poll for a gap
+FLAGGED_WEIGHT = 10  # a flagged record also has one row for each column that explains the record
+# The rest after a batch, as a multiple of its duration: waiting SQLite writers poll for a gap.
+RESTS = 3
 TABLES = ("scores", "anomalies", "episodes", "trials", "drifts", "runs", "artifacts")
 
 _OLDEST = datetime(1900, 1, 1, tzinfo=UTC)
 
 Counts = dict[str, int]
-"""Kind of result -> removed rows; a flagged record counts once, with its dependent rows."""
+"""Kind of result -> number of removed rows; a flagged record and its dependent rows count as 1."""
 
 _SCORE_NAMES = ("event_time", "record_key", "entity", "revision")
 _SCORE = tuple(scores.c[name] for name in _SCORE_NAMES)
@@ -50,41 +51,41 @@ _RUN = (runs.c.started_at, runs.c.id)
 
 @dataclass(frozen=True)
 class _Due:
-    """Rows that may be removed, and the key of the index that finds them, beginning with a time."""
+    """Rows that may be removed, and the columns of the index that finds the rows."""
 
     name: str
-    key: Sequence[sa.Column[Any]]
-    before: datetime  # of the key's time
+    key: Sequence[sa.Column[Any]]  # columns of the index; the first column is a time
+    before: datetime  # rows are old enough if the first column of the key is before this time
     condition: sa.ColumnElement[bool]
-    within: sa.ColumnElement[bool] = field(default_factory=sa.true)  # part of the index
-    weight: int = 1  # rows that are removed with each row, itself included
+    within: sa.ColumnElement[bool] = field(default_factory=sa.true)  # selects a part of the index
+    weight: int = 1  # number of rows that are removed with each row, including the row itself
 
     @property
     def table(self) -> sa.Table:
         return self.key[0].table
 
     def old(self, monitor: Any) -> sa.ColumnElement[bool]:
-        """Return the condition for the part of the index with rows that are old enough."""
+        """Return the condition that a row is in the part of the index that is old enough."""
         return sa.and_(self.table.c.monitor == monitor, self.within, self.key[0] < self.before)
 
     def of(self, monitor: Any) -> sa.ColumnElement[bool]:
         return sa.and_(self.old(monitor), self.condition)
 
     def between(self, monitor: Any, first: Sequence[Any], last: Sequence[Any] | None) -> Any:
-        """Return the condition for the rows from one key to another, or to the end."""
+        """Return the condition for due rows with keys from `first` to `last`; None: to the end."""
         if last is None:
             return sa.and_(self.of(monitor), *self.beyond(operator.ge, first))
-        # Only one upper end: SQLite would search the index up to the first upper end in the query.
+        # One upper bound only: SQLite searches the index up to the first upper bound in the query.
         part = sa.and_(self.table.c.monitor == monitor, self.within, self.condition)
         return sa.and_(part, *self.beyond(operator.ge, first), *self.beyond(operator.le, last))
 
     def beyond(
         self, compare: Callable[[Any, Any], Any], values: Sequence[Any]
     ) -> tuple[sa.ColumnElement[bool], ...]:
-        """Return conditions for the rows on one side of a key."""
+        """Return conditions for the rows whose key compares with `values` by an operator."""
         pairs = zip(self.key, values, strict=True)
         bounds = [sa.literal(value, column.type) for column, value in pairs]
-        # The first condition follows from the second, and lets the database choose index or month.
+        # The second condition implies the first, which lets the database use index and partition.
         roughly = operator.le if compare is operator.le else operator.ge
         return roughly(self.key[0], bounds[0]), compare(sa.tuple_(*self.key), sa.tuple_(*bounds))
 
@@ -92,7 +93,7 @@ class _Due:
 def count_old(
     store: Store, monitor: str | None, settings: RetentionSettings, now: datetime
 ) -> Counts:
-    """Return the counts that `prune` would remove, and remove nothing.
+    """Count the results that `prune` would remove, by kind; remove nothing.
 
     Raises:
         StoreError: the database fails.
@@ -113,18 +114,18 @@ def prune(
     batch: int = ROWS_AT_ONCE,
     rest: Callable[[float], None] = time.sleep,
 ) -> Counts:
-    """Remove results that are older than the settings allow; return the counts.
+    """Remove results that are older than the settings allow; return kind -> removed rows.
 
     Args:
         store: the store.
         monitor: name of the monitor; None for all monitors in the store, configured or not.
         settings: how long each kind of result is kept.
-        now: ages count back from here.
-        batch: rows in one transaction.
-        rest: called between two transactions with the seconds to leave to other writers.
+        now: the time that ages are computed from.
+        batch: number of rows that one transaction removes.
+        rest: called after each transaction with the seconds to leave to other writers.
 
     Raises:
-        StoreError: the database fails; results removed before stay removed.
+        StoreError: the database fails; results removed by earlier transactions stay removed.
     """
     counts = dict.fromkeys(TABLES, 0)
     for name in _monitors(store, monitor):
@@ -142,16 +143,17 @@ def removals(
     batch: int = ROWS_AT_ONCE,
     rest: Callable[[float], None] = time.sleep,
 ) -> Iterator[tuple[str, int]]:
-    """Remove a monitor's old results batch by batch; yield the kind and the count of each commit.
+    """Remove old results of a monitor in batches; yield (kind, number of rows) of each commit.
 
-    Scores are found by event time, which has an index: a record with an event time later than its
-    scoring stays until its event time is old enough, too. A superseded revision has its own age. The
-    age of an episode counts from the last of its flagged records, the age of a detector's weights
-    and thresholds from its last verdict. The newest run of the ledger stays, whatever its age,
-    because SQLite would use its number a second time.
+    - Scores are found by event time, which has an index. If the event time of a record is later
+      than its scoring time, the record stays until its event time is old enough.
+    - The age of a superseded revision counts from its own scoring time.
+    - The age of an episode counts from its last flagged record.
+    - The age of the weights and thresholds of a detector counts from its last verdict.
+    - The newest run of the ledger always stays, because SQLite would use its id a second time.
 
     Raises:
-        StoreError: the database fails; results removed before stay removed.
+        StoreError: the database fails; results removed by earlier transactions stay removed.
     """
     for due in _due_of(store, monitor, settings, now):
         if due.name == "artifacts":
@@ -181,7 +183,7 @@ def due_monitors(store: Store, settings: RetentionSettings, now: datetime) -> li
 
 
 def drop_empty_partitions(store: Store, settings: RetentionSettings, now: datetime) -> list[str]:
-    """Drop PostgreSQL's monthly partitions of scores that are empty and too old to be filled again.
+    """Drop monthly partitions of scores in PostgreSQL that are empty and too old for new records.
 
     Raises:
         StoreError: the database fails.
@@ -195,13 +197,13 @@ def drop_empty_partitions(store: Store, settings: RetentionSettings, now: dateti
 
 
 def _before(now: datetime, age: timedelta | None) -> datetime | None:
-    """Return the time before which results are too old; None if no result can be."""
+    """Return the time before which results are too old; None if no result can be too old."""
     return None if age is None or age > now - _OLDEST else now - age
 
 
 def _all_due(settings: RetentionSettings, now: datetime) -> Iterator[_Due]:
-    """Yield the kinds of rows that are too old; a kind that is kept for ever is left out."""
-    # Suppressed records stay as long as flagged records, because both are left out of training.
+    """Yield each kind of rows with the condition for removal; leave out kinds kept for ever."""
+    # Suppressed records stay as long as flagged records, because training leaves out both kinds.
     above_threshold = (Verdict.ANOMALY, Verdict.SUPPRESSED)
     flagged = sa.or_(*(scores.c.verdict == verdict for verdict in above_threshold))
     if before := _before(now, settings.scores):
@@ -229,7 +231,8 @@ def _all_due(settings: RetentionSettings, now: datetime) -> Iterator[_Due]:
             yield _Due("runs", _RUN, before, runs.c.id < newest_id, within=runs.c.job == job)
     if before := _before(now, settings.artifacts):
         retired = detectors.c.state.in_((DetectorState.RETIRED, DetectorState.REJECTED))
-        # Not by the detector's own age: a person may want to return to a recently active detector.
+        # The age counts from the end of the active state, not from the training: a person may want
+        # to return to a detector that was active recently.
         long_ago = sa.func.coalesce(detectors.c.state_at, detectors.c.trained_at) < before
         moved = thresholds.alias("moved")
         has_moved = sa.exists().where(
@@ -242,10 +245,10 @@ def _all_due(settings: RetentionSettings, now: datetime) -> Iterator[_Due]:
 def _due_of(
     store: Store, monitor: str, settings: RetentionSettings, now: datetime
 ) -> Iterator[_Due]:
-    """Yield the rows of a monitor that are too old, except scores that late records need.
+    """Yield each kind of rows of a monitor with the condition for removal.
 
-    A source may be silent for longer than scores are kept. Records that are then read again were
-    judged before.
+    Scores after the settled position stay, because records after this position are read again. If
+    a source is silent for longer than scores are kept, aemon must still know these records.
     """
     mark = store.mark(monitor)
     settled = mark.settled.event_time if mark.settled else None
@@ -259,7 +262,7 @@ def _due_of(
 
 
 def _monitors(store: Store, monitor: str | None) -> list[str]:
-    """Return this monitor, or all monitors in the store."""
+    """Return the names of the monitors: the given name, or for None all monitors in the store."""
     if monitor is not None:
         return [monitor]
     with store.reading() as connection:
@@ -268,12 +271,15 @@ def _monitors(store: Store, monitor: str | None) -> list[str]:
 
 
 def _remove_rows(store: Store, monitor: str, due: _Due, batch: int) -> Iterator[int]:
-    """Remove rows in batches of keys; rows in between that stay count towards the batch size."""
+    """Remove due rows in batches of adjacent keys; yield the number of removed rows of each batch.
+
+    Rows in a batch that stay also count towards the batch size.
+    """
     keys = sa.select(*due.key).order_by(*due.key).limit(1)
     others = max(1, batch // due.weight) - 1
     last: sa.Row[Any] | None = None
     while True:
-        # The search may pass many rows that stay: it needs no lock that a writer waits for.
+        # The search may pass many rows that stay; a read transaction does not block writers.
         with store.reading() as connection:
             behind = () if last is None else due.beyond(operator.gt, last)
             first = connection.execute(keys.where(due.of(monitor), *behind)).first()
@@ -282,7 +288,7 @@ def _remove_rows(store: Store, monitor: str, due: _Due, batch: int) -> Iterator[
             rest = keys.where(due.old(monitor), *due.beyond(operator.ge, first))
             last = connection.execute(rest.offset(others)).first()
         with store.writing() as connection:
-            # The rows in `anomalies` and `contributions` of a flagged record are deleted with it.
+            # The database also deletes the rows in `anomalies` and `contributions` of the record.
             delete = sa.delete(due.table).where(due.between(monitor, first, last))
             removed = connection.execute(delete).rowcount
         yield removed
@@ -291,7 +297,7 @@ def _remove_rows(store: Store, monitor: str, due: _Due, batch: int) -> Iterator[
 
 
 def _count(store: Store, monitor: str, settings: RetentionSettings, now: datetime) -> Counts:
-    """Return how many rows of a monitor are due, by kind."""
+    """Return kind of result -> number of rows of a monitor that are due for removal."""
     counts = dict.fromkeys(TABLES, 0)
     all_due = list(_due_of(store, monitor, settings, now))
     with store.reading() as connection:

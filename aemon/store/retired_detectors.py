@@ -1,4 +1,4 @@
-"""Removing what retired detectors need no more: weights, computed thresholds and trials."""
+"""Removing the weights, the computed thresholds and the trials of retired detectors."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,11 +9,17 @@ from aemon.store.schema.tables import artifacts, detectors, thresholds, trial_ve
 from aemon.store.store import Store
 from aemon.store.succession import take_turns
 
-ARTIFACTS_AT_ONCE = 50  # they are large
+ARTIFACTS_AT_ONCE = 50  # in one transaction; artifacts are large
 
 
 def remove_artifacts(store: Store, monitor: str, old: sa.ColumnElement[bool]) -> Iterator[int]:
-    """Remove weights and thresholds of a monitor's old detectors; yield the number per commit."""
+    """Remove artifacts (weights, thresholds) of old detectors; yield the number of each commit.
+
+    Args:
+        store: the store.
+        monitor: name of the monitor.
+        old: condition on the detectors whose artifacts are removed.
+    """
     query = sa.select(detectors.c.id, detectors.c.artifact_sha256)
     query = query.where(old).order_by(detectors.c.id).limit(ARTIFACTS_AT_ONCE)
     in_use = sa.or_(
@@ -22,7 +28,7 @@ def remove_artifacts(store: Store, monitor: str, old: sa.ColumnElement[bool]) ->
     )
     while True:
         with store.writing() as connection:
-            # Otherwise a detector that is being made active could lose its artifact.
+            # Without this lock, a detector that is being made active could lose its artifact.
             take_turns(connection, monitor)
             found = connection.execute(query).all()
             if not found:
@@ -41,7 +47,12 @@ def remove_artifacts(store: Store, monitor: str, old: sa.ColumnElement[bool]) ->
 
 
 def remove_trials(store: Store, old: sa.ColumnElement[bool]) -> Iterator[int]:
-    """Remove the trials of old detectors with their records; yield 1 for each transaction."""
+    """Remove the trials of old detectors with the trial verdicts; yield 1 for each removed trial.
+
+    Args:
+        store: the store.
+        old: condition on the detectors whose trials are removed.
+    """
     query = sa.select(detectors.c.id).where(old).order_by(detectors.c.id).limit(1)
     while True:
         with store.writing() as connection:
@@ -54,13 +65,13 @@ def remove_trials(store: Store, old: sa.ColumnElement[bool]) -> Iterator[int]:
 
 
 def unused_artifacts(monitor: str, old: sa.ColumnElement[bool]) -> sa.Select[Any]:
-    """Return a query that counts the artifacts that no detector would need any more.
+    """Return a query that counts the artifacts of a monitor that only old detectors use.
 
-    A shared artifact belongs to the newest detector that uses it.
+    An artifact that several detectors use counts for the monitor of the newest of these detectors.
 
     Args:
-        monitor: the monitor.
-        old: condition on detectors, of any monitor, that no longer need their artifacts.
+        monitor: name of the monitor.
+        old: condition on detectors of any monitor: the detector no longer needs its artifacts.
     """
     own = sa.select(detectors.c.id).where(detectors.c.monitor == monitor)
     kept = sa.case((old, 0), else_=1).label("kept")

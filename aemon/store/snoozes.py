@@ -1,4 +1,4 @@
-"""Snoozes: periods in which anomalies are suppressed, and the records of a period."""
+"""Snoozes (periods in which anomalies are suppressed), and the judged records of a period."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from aemon.store.store import KEYS_AT_ONCE, Store
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredSnooze:
-    """A snooze as it is stored."""
+    """A stored snooze: a period in which anomalies of a monitor or entity are suppressed."""
 
     id: int
     monitor: str
@@ -25,7 +25,7 @@ class StoredSnooze:
 
 
 def add_snooze(store: Store, monitor: str, snooze: Snooze, note: str = "") -> int:
-    """Store a period in which anomalies are suppressed; return the snooze's id.
+    """Store a snooze, a period in which anomalies are suppressed; return the id of the snooze.
 
     Raises:
         StoreError: the database fails.
@@ -44,7 +44,9 @@ def add_snooze(store: Store, monitor: str, snooze: Snooze, note: str = "") -> in
 
 
 def end_snooze(store: Store, number: int) -> bool:
-    """End a snooze now; records judged so far stay suppressed. Return False if it was over.
+    """End a snooze now; return False if the snooze had already ended.
+
+    Records that are already suppressed stay suppressed.
 
     Raises:
         StoreError: the database fails.
@@ -61,7 +63,10 @@ def end_snooze(store: Store, number: int) -> bool:
 def all_snoozes(
     store: Store, monitors: Collection[str], until: datetime | None = None
 ) -> list[StoredSnooze]:
-    """Return the snoozes of these monitors, newest first; with `until` those that end after it."""
+    """Return the snoozes of these monitors, newest first.
+
+    With `until`, leave out snoozes that end before or at this time.
+    """
     query = (
         sa.select(*(snoozes.c[name] for name in StoredSnooze.__slots__))
         .where(snoozes.c.monitor.in_(monitors))
@@ -74,7 +79,7 @@ def all_snoozes(
 
 
 def find_snooze(store: Store, number: int) -> StoredSnooze | None:
-    """Return the snooze of this number, if there is one.
+    """Return the snooze with an id; None if no snooze has this id.
 
     Raises:
         StoreError: the database fails.
@@ -90,7 +95,7 @@ def find_snooze(store: Store, number: int) -> StoredSnooze | None:
 def snoozes_of(
     connection: sa.Connection, monitor: str, since: datetime | None = None
 ) -> tuple[Snooze, ...]:
-    """Return the snoozes of a monitor; with `since` those that end after this event time."""
+    """Return the snoozes of a monitor; with `since`, only snoozes that end after this time."""
     query = sa.select(*(snoozes.c[name] for name in ("id", "entity", "since", "until"))).where(
         snoozes.c.monitor == monitor
     )
@@ -102,7 +107,17 @@ def snoozes_of(
 def records_between(
     store: Store, monitor: str, entities: Collection[str], after: datetime, until: datetime
 ) -> dict[Identity, datetime]:
-    """Return (entity, record key) -> event time of judged records after one time, up to another.
+    """Return (entity, record key) -> event time of the judged records of a period.
+
+    Idle records are left out.
+
+    Args:
+        store: the store.
+        monitor: name of the monitor.
+        entities: entities of the records. If there are more than `KEYS_AT_ONCE`, records of all
+            entities are returned.
+        after: begin of the period, an event time that is not included.
+        until: end of the period, an event time that is included.
 
     Raises:
         StoreError: the database fails.

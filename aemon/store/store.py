@@ -25,14 +25,19 @@ Row = dict[str, Any]
 
 
 class StaleWatermarkError(SkipError):
-    """Another daemon judged these records first; nothing was written."""
+    """Error: another writer was first, for example judged the records; nothing was written."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mark:
-    """A monitor's watermark, its source, and the generation that a writer must know.
+    """The watermark of a monitor, its source, and the generation that a writer must know.
 
-    `settled` is behind it by the lateness: up to there, no record is looked for any more.
+    Attributes:
+        watermark: the position up to which the monitor has read its source; None before the first.
+        source: identity of the source.
+        generation: number of moves of the watermark; 0 if the monitor has no watermark yet.
+        settled: an earlier position, older than the watermark by the lateness. Records up to
+            `settled` are not looked for any more.
     """
 
     watermark: Watermark | None = None
@@ -43,13 +48,13 @@ class Mark:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Commit:
-    """One step of a run while its transaction is open. Opened by `Store.commit`.
+    """One step of a run while its transaction is open; `Store.commit` opens the transaction.
 
-    All rows written through it are committed together, or not at all.
+    All rows written through `connection` are committed together, or none of the rows is.
 
     Attributes:
         store: the store.
-        connection: of the transaction.
+        connection: connection of the transaction.
         monitor: name of the monitor.
         mark: the monitor's mark after this commit.
     """
@@ -63,8 +68,8 @@ class Commit:
 class Store:
     """A results database with the schema of this version.
 
-    Every function that takes a store raises `StoreError` if the database fails; its transaction is
-    then rolled back.
+    Every function that takes a store raises `StoreError` if the database fails. The transaction of
+    the function is then rolled back.
     """
 
     def __init__(self, engine: sa.Engine, clock: Clock) -> None:
@@ -74,19 +79,19 @@ class Store:
         self._guard: Callable[[sa.Connection], None] | None = None
 
     def now(self) -> datetime:
-        """Return the time by the store's clock."""
+        """Return the present time of the store's clock."""
         return self._clock()
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """Open a transaction: committed at the end, rolled back on any error."""
+        """Open a transaction, which is committed at the end and rolled back on any error."""
         with store_errors(self.engine), self.engine.begin() as connection:
             if self._guard is not None:
                 self._guard(connection)
             yield connection
 
     def guarded(self, guard: Callable[[sa.Connection], None]) -> "Store":
-        """Return the same store with a check at the begin of each transaction."""
+        """Return a copy of this store that calls `guard` at the begin of each write transaction."""
         other = copy(self)
         other._guard = guard  # noqa: SLF001 -- of the same class
         return other
@@ -95,17 +100,18 @@ class Store:
     def commit(
         self, monitor: str, mark: Mark, to: Watermark, settled: Watermark | None = None
     ) -> Iterator[Commit]:
-        """Open the one transaction of a step: it moves the watermark first, and locks its row.
+        """Open the one transaction of a step; move the watermark first, which locks its row.
 
-        All other rows are written within it: verdicts, episodes, the ledger. An error within rolls
-        back everything, the watermark included. So records and watermark stay consistent, even if
-        aemon is killed in between.
+        The caller writes all other rows in the same transaction: verdicts, episodes, the ledger. An
+        error in the transaction rolls back all rows and the watermark. Therefore records and
+        watermark stay consistent, even if aemon is killed during the step.
 
         Args:
             monitor: name of the monitor.
             mark: the mark that the writer knows.
             to: the watermark after these records.
-            settled: up to where records need no longer be looked for; as in `mark` by default.
+            settled: position up to which records are not looked for any more; None keeps the
+                position of `mark`.
 
         Raises:
             StaleWatermarkError: another writer moved the watermark first.
@@ -116,7 +122,7 @@ class Store:
                 moved = self.move(connection, monitor, mark, to, settled)
                 yield Commit(store=self, connection=connection, monitor=monitor, mark=moved)
         except BaseException:
-            self.partitions.forget()  # months created in the transaction are rolled back with it
+            self.partitions.forget()  # the rollback removes months that the transaction created
             raise
 
     @contextmanager
@@ -126,7 +132,7 @@ class Store:
             yield connection
 
     def make_durable(self) -> None:
-        """Ensure that all commits survive a loss of power.
+        """Ensure that all commits made so far survive a loss of power.
 
         Raises:
             StoreError: the disk fails.
@@ -134,17 +140,17 @@ class Store:
         make_durable(self.engine)
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections to the database."""
         self.engine.dispose()
 
     def add_monitors(self, names: Iterable[str]) -> None:
-        """Add a row for each monitor that has none."""
+        """Add a row in table `monitors` for each of these monitors without a row."""
         rows = [{"name": name, "created_at": self._clock()} for name in names]
         with self.writing() as connection:
             connection.execute(self.insert_or_ignore(monitors), rows)
 
     def mark(self, monitor: str) -> Mark:
-        """Return the monitor's mark; with generation 0 if it has no watermark yet."""
+        """Return the mark of a monitor; its generation is 0 if the monitor has no watermark yet."""
         with self.reading() as connection:
             row = connection.execute(
                 sa.select(watermarks).where(watermarks.c.monitor == monitor)
@@ -152,7 +158,7 @@ class Store:
             known = connection.execute(
                 sa.select(monitors.c.name).where(monitors.c.name == monitor)
             ).one_or_none()
-        if known is None:  # a person removed it; no row that refers to it could be written
+        if known is None:  # a person removed the row; results of the monitor must refer to it
             log_missing(f"the row {monitor} of `monitors`")
             self.add_monitors([monitor])
         if row is None:
@@ -177,11 +183,11 @@ class Store:
     ) -> Mark:
         """Move the watermark by compare-and-set; return the new mark.
 
-        Writers of a monitor take turns at the watermark's row: a writer that moves it locks it
-        until the end of the transaction. No other writes verdicts of this monitor before.
+        A writer that moves the watermark locks its row until the end of the transaction. Until
+        then, no other writer writes verdicts of this monitor.
 
         Raises:
-            StaleWatermarkError: another writer moved it since `mark` was read.
+            StaleWatermarkError: another writer moved the watermark after `mark` was read.
         """
         settled = settled or mark.settled
         values = {
@@ -215,7 +221,7 @@ class Store:
 
 
 def as_json(watermark: Watermark | None) -> dict[str, Any] | None:
-    """Return a watermark as the value of a JSON column."""
+    """Return a watermark as a value for a JSON column; None for None."""
     if watermark is None:
         return None
     time = watermark.event_time
@@ -227,7 +233,7 @@ def as_json(watermark: Watermark | None) -> dict[str, Any] | None:
 
 
 def from_json(noted: dict[str, Any] | None) -> Watermark | None:
-    """Return the watermark of a value of `as_json`; None if it is invalid."""
+    """Return the watermark from a JSON value of `as_json`; None if the value is None or invalid."""
     if noted is None:
         return None
     try:

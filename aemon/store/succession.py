@@ -1,4 +1,4 @@
-"""How detectors replace each other: trials, promotion, rejection, return to an earlier one."""
+"""Replacing detectors: trials, promotion, rejection, and return to an earlier detector."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from aemon.store.store import Row, StaleWatermarkError, Store
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trial:
-    """The counts of a detector on trial and the active detector, so far."""
+    """The counts of a trial so far, for the detector on trial and the active detector."""
 
     detector_id: int
     active_id: int
@@ -31,7 +31,7 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """The counts that some more records add to a trial, and the rows of the flagged records."""
+    """The counts that one step of a run adds to a trial, and the rows of flagged records."""
 
     records: int
     flagged: int
@@ -46,7 +46,7 @@ COUNTS = (
     "records", "flagged", "flagged_by_active", "flagged_by_both", "critical_by_active",
     "critical_kept",
 )  # fmt: skip
-"""The counts of a trial."""
+"""Names of the counts of a trial."""
 
 
 def set_state(
@@ -57,14 +57,14 @@ def set_state(
     now: datetime,
     reason: str,
 ) -> int:
-    """Move the monitor's detectors from one state to another; return their number."""
+    """Move all detectors of a monitor in state `was` to `state`; return the number of detectors."""
     of_state = (detectors.c.monitor == monitor, detectors.c.state == was)
     values = {"state": state, "state_at": now, "state_reason": printable(reason)}
     return connection.execute(sa.update(detectors).where(*of_state).values(values)).rowcount
 
 
 def begin_trial(connection: sa.Connection, detector_id: int, active_id: int, now: datetime) -> None:
-    """Begin a trial: from now on the detector is compared with the active detector."""
+    """Begin the trial of a detector: insert its row in `trials`, with all counts 0."""
     counts = dict.fromkeys(COUNTS, 0)
     times = {"began_at": now, "updated_at": now}
     row = {"detector_id": detector_id, "active_id": active_id, **times, **counts}
@@ -72,19 +72,19 @@ def begin_trial(connection: sa.Connection, detector_id: int, active_id: int, now
 
 
 def note_step(connection: sa.Connection, detector_id: int, step: Step, now: datetime) -> None:
-    """Add a step to a trial, in the transaction of its verdicts."""
+    """Add the counts of a step to a trial, in the transaction that writes the verdicts."""
     values = {name: trials.c[name] + getattr(step, name) for name in COUNTS}
     own = trials.c.detector_id == detector_id
     connection.execute(sa.update(trials).where(own).values({**values, "updated_at": now}))
     if step.verdicts:
         dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-        # If not all scores are kept, a repeated key counts as a new record.
+        # If only a share of the scores is kept, a record that is read again can look new.
         insert = dialect.insert(trial_verdicts).on_conflict_do_nothing()
         connection.execute(insert, [{"detector_id": detector_id, **row} for row in step.verdicts])
 
 
 def find_trial(store: Store, detector_id: int) -> Trial | None:
-    """Return the trial of a detector; None if it had none.
+    """Return the trial of a detector; None if the detector was never on trial.
 
     Raises:
         StoreError: the database fails.
@@ -98,7 +98,10 @@ def find_trial(store: Store, detector_id: int) -> Trial | None:
 
 
 def differing(store: Store, detector_id: int, limit: int) -> list[Row]:
-    """Return the newest records of a trial that only one of the two detectors flagged."""
+    """Return records that only the detector on trial or only the active detector flagged.
+
+    The records are `limit` rows of `trial_verdicts` at most, newest first.
+    """
     table = trial_verdicts
     differ = (table.c.exceedance > 1) != (table.c.active_exceedance > 1)
     query = (
@@ -114,17 +117,18 @@ def differing(store: Store, detector_id: int, limit: int) -> list[Row]:
 def promote(
     store: Store, monitor: str, detector_id: int, reason: str, *, instead_of: int | None
 ) -> None:
-    """Make a detector the active one; the next run judges with it.
+    """Make a detector the active detector, which judges from the next run on.
 
     Args:
         store: the store.
         monitor: name of the monitor.
         detector_id: the detector.
-        reason: why, in plain words.
-        instead_of: id of the active detector that is replaced; None if there is none.
+        reason: why the detector becomes active, in plain words.
+        instead_of: id of the active detector that is replaced; None without an active detector.
 
     Raises:
-        StaleWatermarkError: another detector became active meanwhile, or the weights were removed.
+        StaleWatermarkError: another detector became active meanwhile, or the weights of the
+            detector were removed.
         StoreError: the database fails.
     """
     now = store.now()
@@ -152,7 +156,7 @@ def promote(
 
 
 def _restart(connection: sa.Connection, monitor: str, active_id: int, now: datetime) -> None:
-    """Begin the trial again: its results beside the earlier active detector no longer count."""
+    """Begin the trial of a monitor again, with the new active detector; delete earlier results."""
     on_trial = connection.execute(
         sa.select(detectors.c.id).where(
             detectors.c.monitor == monitor, detectors.c.state == DetectorState.SHADOW
@@ -166,7 +170,7 @@ def _restart(connection: sa.Connection, monitor: str, active_id: int, now: datet
 
 
 def reject(store: Store, monitor: str, detector_id: int, reason: str) -> None:
-    """End a trial: the detector is rejected.
+    """Reject a detector on trial, which ends its trial.
 
     Raises:
         StoreError: the database fails.

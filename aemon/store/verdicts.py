@@ -1,4 +1,4 @@
-"""Saving verdicts: records and their revisions, within the transaction of a commit."""
+"""Saving the verdicts on records, and revisions of verdicts, in the transaction of a commit."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,13 +23,15 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VerdictRows:
-    """Judged records, and for the flagged records the rows of `anomalies` and `contributions`.
+    """The rows of N judged records for the tables `scores`, `anomalies` and `contributions`.
+
+    Flagged and suppressed records have rows in all three tables, other records only in `scores`.
 
     Attributes:
-        scores: columns of `scores` of N records, without monitor, revision and run; event times
-            as datetime64[us] in UTC.
-        anomalies: rows without monitor and revision.
-        contributions: rows without monitor and revision.
+        scores: columns of table `scores` with N values each, without monitor, revision and run.
+            Event times are datetime64[us] in UTC.
+        anomalies: rows of table `anomalies`, without monitor and revision.
+        contributions: rows of table `contributions`, without monitor and revision.
     """
 
     scores: Columns
@@ -54,13 +56,13 @@ class Saved:
     """The changes that N judged records make in the store.
 
     Attributes:
-        fresh: (N,) had no verdict before.
-        revised: (N,) had a different verdict before; all other known records are unchanged.
-        flagged: (N,) anomalous now, and not known to be before.
-        suppressed: (N,) suppressed now, and not known to be before.
+        fresh: (N,) whether the record has no stored verdict yet.
+        revised: (N,) whether the stored verdict on the record changes.
+        flagged: (N,) whether the record is an anomaly now, and was not an anomaly in the store.
+        suppressed: (N,) whether the record is suppressed now, and was not suppressed in the store.
         identities: (entity, record key) of each of the N records.
-        known: the verdicts before, by record.
-        at: when they were judged.
+        known: (entity, record key) -> the verdict that was stored before.
+        at: when the records were judged.
     """
 
     fresh: Flags
@@ -73,10 +75,10 @@ class Saved:
 
 
 def compare_verdicts(commit: Commit, rows: VerdictRows, *, again: bool = False) -> Saved:
-    """Compare N judged records with the store: which are new, and which have changed.
+    """Compare N judged records with the store; return which records are new or have changed.
 
-    A known record gets a new revision if its values or its time have changed, or with `again` its
-    detector or threshold. All other known records stay unchanged.
+    A stored record gets a new revision if its values or its event time have changed. With `again`,
+    a change of detector or threshold also gives a new revision. Other stored records do not change.
 
     Args:
         commit: the open transaction of the run.
@@ -87,7 +89,7 @@ def compare_verdicts(commit: Commit, rows: VerdictRows, *, again: bool = False) 
         StoreError: the database fails.
     """
     store = commit.store
-    # Before `scores` is used: creating a partition waits for all transactions that use `scores`.
+    # Create partitions before `scores` is read: this waits for all transactions that use `scores`.
     store.partitions.make(commit.connection, rows.event_times, store.now())
     identities = list(rows.identities())
     known = known_records(commit.connection, commit.monitor, identities)
@@ -103,15 +105,16 @@ def save_verdicts(
     episodes: Mapping[int, int] | None = None,
     keep: float = 1.0,
 ) -> None:
-    """Write the new and changed verdicts, with the rows of the flagged records.
+    """Write the new and changed verdicts, with the rows in `anomalies` and `contributions`.
 
     Args:
         commit: the open transaction of the run.
         rows: the verdicts.
         saved: the result of `compare_verdicts`.
         run_id: the run's row in the ledger.
-        episodes: row -> id of its episode, of every newly flagged record.
-        keep: share of the normal records whose scores are stored; all other scores are stored.
+        episodes: row number -> episode id, for every newly flagged record.
+        keep: share of the normal and idle records that are stored, from 0 to 1; records with
+            another verdict are always stored.
 
     Raises:
         StoreError: the database fails.
@@ -157,7 +160,7 @@ def save_verdicts(
 def _with_first_lateness(
     columns: Columns, identities: Sequence[Identity], old: Mapping[Identity, Known]
 ) -> Columns:
-    """Return the columns of `scores` with `late` of known records as it was first stored."""
+    """Return the columns of `scores`; keep the first stored value of `late` for known records."""
     if not old:
         return columns
     pairs = zip(identities, columns["late"], strict=True)
@@ -172,7 +175,7 @@ def _compare(
     *,
     again: bool,
 ) -> Saved:
-    """Return which records are new, and which are known and have changed."""
+    """Return which of N records are new, and which stored records have changed."""
     fresh = np.ones(len(rows), dtype=bool)
     revised = np.zeros(len(rows), dtype=bool)
     verdicts = np.array(rows.scores["verdict"], dtype=object).reshape(len(rows))
@@ -202,7 +205,7 @@ def _compare(
 
 
 def _episode_of(row: Row, episodes: Mapping[Identity, int]) -> int | None:
-    """Return the episode of a record above the threshold; None if the record is suppressed now."""
+    """Return the episode id of a record above the threshold; None if the record is suppressed."""
     return None if row.get("quiet") else episodes.get(_identity(row))
 
 
@@ -210,7 +213,10 @@ _THINNED = (Verdict.NORMAL.value, Verdict.IDLE.value)
 
 
 def _thinned(rows: VerdictRows, keep: float) -> Flags:
-    """Return which normal and idle records are not stored (N,); their keys decide."""
+    """Return (N,) whether a record is not stored; only normal and idle records can be left out.
+
+    The record key decides, by its hash, so that each run leaves out the same records.
+    """
     return np.array(
         [
             verdict in _THINNED and is_thinned(key, keep)
@@ -221,7 +227,12 @@ def _thinned(rows: VerdictRows, keep: float) -> Flags:
 
 
 def is_thinned(record_key: str, keep: float) -> bool:
-    """Return whether the score of a normal record with this key is not stored."""
+    """Return whether a normal or idle record is not stored; the hash of its key decides.
+
+    Args:
+        record_key: key of the record.
+        keep: share of the normal and idle records that are stored, from 0 to 1.
+    """
     return crc32(record_key.encode()) >= keep * 2**32
 
 
@@ -235,7 +246,7 @@ def _supersede(
     old: Sequence[tuple[Identity, Known]],
     at: datetime,
 ) -> None:
-    """Mark old revisions as superseded at a time."""
+    """Set the time at which stored revisions of verdicts were superseded by new revisions."""
     statement = (
         sa.update(scores)
         .where(
@@ -257,13 +268,22 @@ def _supersede(
 
 
 def settle(store: Store, monitor: str, mark: Mark, settled: Watermark, keep: float) -> Mark:
-    """Look no longer for records up to `settled`, and delete thinned scores; return the new mark.
+    """Set the settled position of a monitor, and delete scores that are not kept; return the mark.
 
-    Scores are thinned only now, because late records might have been compared with them before.
+    Records up to `settled` are not looked for any more. Their scores were kept until now, because
+    late records were compared with them.
+
+    Args:
+        store: the store.
+        monitor: name of the monitor.
+        mark: the mark that the writer knows.
+        settled: the new settled position.
+        keep: share of the normal and idle records whose scores are kept, from 0 to 1.
 
     Raises:
         StaleWatermarkError: another writer moved the watermark first.
         StoreError: the database fails.
+        ValueError: the monitor has no watermark yet.
     """
     if mark.watermark is None:
         raise ValueError("nothing can be settled before a record was read")

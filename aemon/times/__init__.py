@@ -1,1 +1,1 @@
-"""Event times in all the forms in which they are written."""
+"""Reading event times from text and numbers in many forms."""

@@ -1,4 +1,4 @@
-"""Reading a column of any type as event times in UTC."""
+"""Converting a column of any type to event times in UTC."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,8 +11,9 @@ from aemon.times.number_times import NO_TIME, Moments, times_by_name, times_of_n
 from aemon.times.text_times import order_of, read_text
 from aemon.times.time_format import NAMES, names_zone
 
-# The range of nanoseconds. A time outside is a placeholder or an error, such as 9999-12-31. If it
-# were read as the time of the newest record, all real records would be older.
+# The range of times in nanoseconds of 64 bits. A time outside this range is a placeholder or an
+# error, such as 9999-12-31. If aemon took such a time as the newest record, all real records would
+# be older than the newest record.
 EARLIEST = np.datetime64("1678-01-01", "us")
 LATEST = np.datetime64("2262-01-01", "us")
 
@@ -26,18 +27,22 @@ _DECIMAL_COMMA = r"^(-?\d+),(\d+)$"
 def event_times(
     column: pd.Series, timezone: str, form: str | None = None, order: str | None = None
 ) -> npt.NDArray[np.datetime64]:
-    """Return event times as datetime64[us] in UTC; NaT for a value without a time or with two.
+    """Return event times (N,) as datetime64[us] in UTC.
 
-    Text is read as ISO 8601, with or without an offset, and in the other forms of `read_text`.
-    Numbers, also as text, are counts or digits by their size: see `times_of_numbers`. A time
-    without offset is in `timezone`. If that zone's clock change repeats it, the earlier time is
-    meant; if the change skips it, the first moment after the gap.
+    NaT stands for a value that is not a time, or that has two possible meanings.
+
+    - Text is read as ISO 8601, with or without an offset, and in the other forms of `read_text`.
+    - The size of a number, or of a number in text, decides its meaning: see `times_of_numbers`.
+    - A time without an offset is a time of the zone `timezone`. If a clock change of the zone
+      repeats this time, the earlier moment is returned. If a clock change skips this time, the
+      first moment after the gap is returned.
 
     Args:
-        column: (N,) of any type.
+        column: (N,) values of any type.
         timezone: zone of times without an offset.
-        form: the only form of text and numbers; see `time_format`.
-        order: of dates of three numbers, one of `ORDERS`; None: the order that fits all of them.
+        form: the only form of text and numbers to read, as in `time_format`; None for all forms.
+        order: order of day, month and year in dates of three numbers, one of `ORDERS`. With None,
+            the order that fits all dates of the column is used.
     """
     if pd.api.types.is_datetime64_any_dtype(column):
         return _in_utc(column, timezone)
@@ -55,7 +60,7 @@ def event_times(
 def _from_objects(
     column: pd.Series, timezone: str, form: str | None, order: str | None
 ) -> npt.NDArray[np.datetime64]:
-    """Read a column that may mix text, numbers, dates and datetimes with and without zone."""
+    """Return times (N,) in UTC of a column that mixes text, numbers, dates and datetimes."""
     kinds = column.map(_time_kind).to_numpy(dtype=object)
     times = np.full(len(column), NO_TIME)
     for kind in set(kinds) - {""}:
@@ -109,7 +114,7 @@ def _from_text(
 
 
 def _from_iso(text: pd.Series, timezone: str) -> npt.NDArray[np.datetime64]:
-    # pandas would read words such as "now" and "today" as the current time.
+    # Texts must begin with a digit: pandas reads words such as "now" as the current time.
     text = text.where(text.str[:1].str.isdigit() == True)  # noqa: E712 -- missing counts as False
     parsed = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True)
     if timezone == "UTC":
@@ -122,7 +127,7 @@ def _from_iso(text: pd.Series, timezone: str) -> npt.NDArray[np.datetime64]:
 
 
 def _from_words(text: pd.Series, timezone: str, order: str | None) -> npt.NDArray[np.datetime64]:
-    """Read times that are written neither as ISO 8601 nor as numbers."""
+    """Return times (N,) in UTC of texts that are neither ISO 8601 nor numbers."""
     texts = text.tolist()
     order = order or order_of(texts)[0]
     read = pd.Series([read_text(item, order, timezone) for item in texts], dtype=object)
@@ -130,13 +135,13 @@ def _from_words(text: pd.Series, timezone: str, order: str | None) -> npt.NDArra
 
 
 def _numbers_of(text: pd.Series) -> pd.Series:
-    """Return texts as numbers, with a decimal point or comma."""
+    """Return the numbers in texts with a decimal point or a decimal comma; NaN for other texts."""
     plain = text.str.replace(_DECIMAL_COMMA, r"\1.\2", regex=True)
     return pd.to_numeric(plain.where(plain.str[:1].str.contains(r"[-+.\d]")), errors="coerce")
 
 
 def _by_format(column: pd.Series, timezone: str, form: str) -> npt.NDArray[np.datetime64]:
-    """Read N texts or numbers that are all written in one form."""
+    """Return times (N,) in UTC of texts or numbers that all have the given form."""
     if form in NAMES:
         numbers = _numbers_of(column) if isinstance(column.dtype, pd.StringDtype) else column
         return _together(*times_by_name(numbers, form), timezone)
@@ -152,7 +157,13 @@ def _from_numbers(numbers: pd.Series, timezone: str) -> npt.NDArray[np.datetime6
 
 
 def _together(fixed: Moments, local: Moments, timezone: str) -> npt.NDArray[np.datetime64]:
-    """Return times in UTC and times by the wall clock as one array, in UTC."""
+    """Return one array (N,) of times in UTC from times in UTC and times by the wall clock.
+
+    Args:
+        fixed: (N,) times in UTC, changed in place.
+        local: (N,) times by the wall clock of the zone `timezone`; NaT where `fixed` has the time.
+        timezone: the zone.
+    """
     is_local = ~np.isnat(local)
     if is_local.any():
         fixed[is_local] = _in_utc(pd.Series(local[is_local]), timezone)
@@ -160,8 +171,11 @@ def _together(fixed: Moments, local: Moments, timezone: str) -> npt.NDArray[np.d
 
 
 def _in_utc(column: pd.Series, timezone: str) -> npt.NDArray[np.datetime64]:
-    """Return a datetime column as datetime64[us] in UTC; far times become one far constant."""
-    # Converting the last day of the year 9999 fails, and no zone shifts a time by a year.
+    """Return a datetime column as datetime64[us] in UTC.
+
+    Times before the year 1677 and after the year 2262 become two constants.
+    """
+    # The conversion of the last day of year 9999 fails. No zone changes a time by a whole year.
     long_ago = (column.dt.year < _FIRST_YEAR).to_numpy(dtype=bool)
     far_ahead = (column.dt.year > _LAST_YEAR).to_numpy(dtype=bool)
     column = column.mask(long_ago | far_ahead).dt.as_unit("us")

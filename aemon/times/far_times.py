@@ -1,4 +1,4 @@
-"""Times of PostgreSQL that Python cannot hold: infinity, and years before 1 or after 9999."""
+"""Reading times of PostgreSQL that Python cannot represent: infinity, and very far years."""
 
 from datetime import UTC, date, datetime
 from typing import Any
@@ -7,7 +7,7 @@ _LONG_AGO, _FAR_AHEAD = datetime(1, 1, 2), datetime(9999, 12, 30)  # noqa: DTZ00
 
 
 def is_far(value: object) -> bool:
-    """Return whether a value stands for a time that Python cannot hold."""
+    """Return whether a value was read in place of a time that Python cannot represent."""
     if not isinstance(value, date):
         return False
     if isinstance(value, datetime):
@@ -16,9 +16,10 @@ def is_far(value: object) -> bool:
 
 
 def read_far_times(connection: Any, _record: object = None) -> None:
-    """Make a psycopg connection read such times as times of the year 1 or 9999, without an error.
+    """Make a psycopg connection read far times without an error.
 
-    A time of day or a duration that Python cannot hold is read as text.
+    Infinity and years after 9999 are read as a time of the year 9999; years before 1 are read as a
+    time of the year 1. A time of day or a duration that Python cannot represent is read as text.
 
     The function is a listener of SQLAlchemy's event `connect`.
     """
@@ -27,7 +28,7 @@ def read_far_times(connection: Any, _record: object = None) -> None:
     from psycopg.types import datetime as loaders
 
     def forgiving(name: str, base: type[Any], ahead: object, ago: object) -> None:
-        # The driver's loader in C, where it is installed: that in Python takes ten times as long.
+        # Use the driver's loader in C if it is installed; the Python loader is ten times slower.
         oid = connection.adapters.types[name].oid
         quick = connection.adapters.get_loader(oid, Format.TEXT) or base
 
@@ -62,7 +63,7 @@ def read_far_times(connection: Any, _record: object = None) -> None:
 
 
 def _or_text(base: type[Any]) -> type[Any]:
-    """Return a loader that reads values as text if Python cannot hold them, such as 24:00:00."""
+    """Return a loader class that returns a value as text if Python has no such value (24:00:00)."""
     from psycopg import DataError
 
     class Loader(base):  # type: ignore[misc]

@@ -1,53 +1,57 @@
-"""Event times that are written as numbers: their size decides their unit."""
+"""Event times that are written as numbers. The size of a number decides its unit."""
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 Moments = npt.NDArray[np.datetime64]
-"""(N,) datetime64[us]; NaT for a number that is not a time."""
+"""An array (N,) of datetime64[us], with NaT for a number that is not a time."""
 
 NO_TIME = np.datetime64("NaT", "us")
 
-# Pairs: numbers below the first are counts of a unit; the second is this unit in microseconds.
+# Pairs (limit, unit): numbers below the limit are counts of the unit, which is in microseconds.
 _EPOCH_UNITS = ((1e11, 1e6), (1e14, 1e3), (1e17, 1.0), (9e18, 1e-3))
 _UNIX = {"unix": 1e6, "unix_ms": 1e3, "unix_us": 1.0, "unix_ns": 1e-3}
-# As seconds, these numbers lie in the year 1970, which is not credible. Smaller numbers are counts
-# of a simulation or of rows, which have always been read as seconds.
+# Numbers from the first to the second value are not times: as seconds, they are times of the year
+# 1970, which are not credible. Smaller numbers, such as counts of rows or the seconds of a
+# simulation, are read as seconds, as in all earlier versions.
 _UNLIKELY_SECONDS = (20_000, 366 * 86_400)
 
 _DAY_MICROSECONDS = 86_400e6
-# Counts of days: the number of 1 January 1970, and the first and last number that is accepted.
+# Counts of days: the number of 1 January 1970, the first accepted number, and the upper bound.
 _DAYS = {
     "excel": (25_569.0, 32_874, 73_051),  # 1990 to 2100; smaller numbers may be other counts
     "matlab": (719_529.0, 693_962, 767_011),  # 1900 to 2100
     "julian": (2_440_587.5, 2_415_020, 2_488_070),  # 1900 to 2100
-    "mjd": (40_587.0, 1, 0),  # by name only: its present numbers are the Excel numbers of 2066
+    "mjd": (40_587.0, 1, 0),  # only by name: present MJD numbers are also Excel numbers of 2066
 }
-_UTC_DAYS = ("julian", "mjd")  # astronomers count in UTC, office programs by the wall clock
-_TENTHS = {  # tenths of a microsecond: the number of 1 January 1970
+_UTC_DAYS = ("julian", "mjd")  # astronomers count in UTC, office programs in local time
+_TENTHS = {  # counts of tenths of a microsecond: the number of 1 January 1970
     "ticks": 621_355_968_000_000_000,
     "filetime": 116_444_736_000_000_000,
 }
-# Nanoseconds of 1973 to 1974 and of early 1990, or tenths of a microsecond of the present years.
+# Numbers with two meanings: nanoseconds of 1973 to 1974 and of early 1990, or tenths of a
+# microsecond of the present years.
 _DOUBTFUL = ((119_600_000_000_000_000, 157_766_400_000_000_000),
              (628_000_000_000_000_000, 642_000_000_000_000_000))  # fmt: skip
-# Digits of a date and a time: number of digits, and their format.
+# Digits of a date, with or without a time of day: number of digits, and strptime format.
 _DIGITS = ((8, "%Y%m%d"), (14, "%Y%m%d%H%M%S"), (17, "%Y%m%d%H%M%S%f"))
-_DOUBTFUL_DIGITS = ((12, "%Y%m%d%H%M"), (12, "%y%m%d%H%M%S"))  # also milliseconds of 1973 to 2001
+# Digits with two meanings: they can also be milliseconds of 1973 to 2001.
+_DOUBTFUL_DIGITS = ((12, "%Y%m%d%H%M"), (12, "%y%m%d%H%M%S"))
 _FIRST_YEAR, _LAST_YEAR = 1900, 2100
 
 
 def times_of_numbers(numbers: pd.Series) -> tuple[Moments, Moments]:
-    """Read N numbers, each by its size.
+    """Read N numbers as times; the size of each number decides its meaning.
 
-    Numbers count seconds, milliseconds, microseconds or nanoseconds since 1970, or days as in
-    spreadsheets and astronomy, or are the digits of a date (20251117130000). A number with two of
-    these meanings, or in the year 1970, is not a time.
+    A number is a count of seconds, milliseconds, microseconds or nanoseconds since 1970, or a count
+    of days as in spreadsheets and astronomy, or the digits of a date (20251117130000). A number
+    that has two of these meanings is not a time. A number of seconds in the year 1970 is not a
+    time, except numbers below 20,000.
 
     Returns:
-        Two arrays (N,): times in UTC, and times by the wall clock of the source. At most one of
-        the two is not NaT.
+        Two arrays (N,): times in UTC, and times by the wall clock of the source. For each number,
+        at most one of the two values is a time; the other value is NaT.
     """
     size = numbers.to_numpy(dtype=float, na_value=np.nan)
     fixed, local = _since_1970(numbers), np.full(len(numbers), NO_TIME)
@@ -71,11 +75,11 @@ def times_of_numbers(numbers: pd.Series) -> tuple[Moments, Moments]:
 
 
 def lie_in_1970(column: pd.Series, times: Moments) -> bool:
-    """Return whether most of N values are numbers that were read as times of the year 1970.
+    """Return whether more than half of N values are numbers that were read as times of 1970.
 
     Args:
         column: (N,) the values.
-        times: (N,) the times they were read as.
+        times: (N,) the times that were read from the values.
     """
     are_numbers = pd.to_numeric(column, errors="coerce").notna().to_numpy(dtype=bool)
     in_1970 = np.abs(times - np.datetime64(0, "s")) < np.timedelta64(_UNLIKELY_SECONDS[1], "s")
@@ -83,7 +87,15 @@ def lie_in_1970(column: pd.Series, times: Moments) -> bool:
 
 
 def times_by_name(numbers: pd.Series, name: str) -> tuple[Moments, Moments]:
-    """Read N numbers as counts of one kind of `time_format.NAMES`; return as `times_of_numbers`."""
+    """Read N numbers as counts of one kind.
+
+    Args:
+        numbers: (N,) the numbers.
+        name: kind of the counts, one of `time_format.NAMES`.
+
+    Returns:
+        Two arrays (N,): times in UTC, and times by the wall clock, as in `times_of_numbers`.
+    """
     none = np.full(len(numbers), NO_TIME)
     if name in _UNIX:
         return _since_1970(numbers, _UNIX[name]), none
@@ -101,7 +113,12 @@ def times_by_name(numbers: pd.Series, name: str) -> tuple[Moments, Moments]:
 
 
 def _since_1970(numbers: pd.Series, unit: float | None = None) -> Moments:
-    """Return times of counts since 1970, by size or in one unit; whole numbers stay exact."""
+    """Return times (N,) of counts since 1970; whole numbers are converted exactly.
+
+    Args:
+        numbers: (N,) the counts.
+        unit: the unit in microseconds; None if the size of each number decides its unit.
+    """
     exact = numbers.dtype.kind in "iu" and not numbers.hasnans
     values = numbers.to_numpy() if exact else numbers.to_numpy(dtype=float, na_value=np.nan)
     size = np.abs(values.astype(float))
@@ -121,7 +138,12 @@ def _since_1970(numbers: pd.Series, unit: float | None = None) -> Moments:
 
 
 def _of_days(days: npt.NDArray[np.float64], name: str) -> Moments:
-    """Return times of counts of days; NaT for NaN."""
+    """Return times (N,) of counts of days; NaT for NaN.
+
+    Args:
+        days: (N,) the counts.
+        name: kind of the counts, a key of `_DAYS`.
+    """
     is_number = ~np.isnan(days)
     times = np.full(len(days), NO_TIME)
     micros = np.rint((days[is_number] - _DAYS[name][0]) * _DAY_MICROSECONDS)
@@ -132,7 +154,14 @@ def _of_days(days: npt.NDArray[np.float64], name: str) -> Moments:
 def _of_digits(
     numbers: pd.Series, size: npt.NDArray[np.float64], digits: int, form: str
 ) -> Moments:
-    """Return times of whole numbers with the digits of a date; NaT for all other numbers."""
+    """Return times (N,) of whole numbers with the digits of a date; NaT for other numbers.
+
+    Args:
+        numbers: (N,) the numbers.
+        size: (N,) the numbers as floats.
+        digits: number of digits.
+        form: meaning of the digits, as a strptime format.
+    """
     times = np.full(len(numbers), NO_TIME)
     first, last, short = _FIRST_YEAR, _LAST_YEAR, digits - 4
     if form.startswith("%y"):

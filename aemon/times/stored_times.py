@@ -1,4 +1,7 @@
-"""Times in the forms that SQLite's own functions read, and that a person may INSERT."""
+"""Reading times of a SQLite store, in all forms that SQLite's functions read.
+
+A person may INSERT times in these forms.
+"""
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
@@ -13,15 +16,16 @@ _TIME = re.compile(
 
 
 def stored_time(text: str) -> datetime:
-    """Read a time of a SQLite store; the result is aware if the text has a zone.
+    """Read a time of a SQLite store.
 
-    A time before the year 1 or after 9999 is read as `EARLIEST` or `LATEST`.
+    Return an aware datetime if the text has an offset from UTC, else a naive datetime. A time
+    before the year 1 is read as `EARLIEST`, a time after the year 9999 as `LATEST`.
 
     >>> stored_time("2026-12-24 24:00:00")
     datetime.datetime(2026, 12, 25, 0, 0)
 
     Raises:
-        ValueError: SQLite does not read the text as a time either.
+        ValueError: the text is not a time, also not for SQLite.
     """
     try:
         return datetime.fromisoformat(text)

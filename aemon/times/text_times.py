@@ -1,4 +1,4 @@
-"""Event times as people and programs write them: 17.11.2025, 11/17/2025 1:00 PM, 17-Nov-25."""
+"""Reading times in common forms of text: 17.11.2025, 11/17/2025 1:00 PM, 17-Nov-25."""
 
 import re
 from collections.abc import Iterable
@@ -7,14 +7,14 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 ORDERS = ("dmy", "mdy", "ymd")
-"""The orders of day, month and year that a date of three numbers may have."""
+"""The orders that day (d), month (m) and year (y) may have in a date of three numbers."""
 
 _MONTHS = (
     "january", "february", "march", "april", "may", "june",
     "july", "august", "september", "october", "november", "december",
 )  # fmt: skip
 _CENTURY = 100
-_NEXT_CENTURY = 69  # years of two digits from here on are in the 20th century, as in POSIX
+_NEXT_CENTURY = 69  # 69 to 99 are years of the 20th century, 0 to 68 of the 21st, as in POSIX
 _MOST_MONTHS, _MOST_DAYS, _NOON, _MIDNIGHT_AFTER = 12, 31, 12, 24
 _SHAPE = re.compile(
     r"""
@@ -38,17 +38,17 @@ _SHAPE = re.compile(
 
 
 def read_text(text: str, order: str | None, timezone: str) -> datetime | None:
-    """Read one time.
+    """Read one text as a time.
 
     Args:
-        text: the time, with or without a time of day.
-        order: of a date of three numbers that does not begin with a year of four digits; None:
-            such a date is not read.
-        timezone: zone whose abbreviations of winter and summer time are read, such as CET and CEST.
+        text: a date, with or without a time of day.
+        order: order of day, month and year in a date of three numbers that does not begin with a
+            year of four digits. With None, dates of this form are not read.
+        timezone: the local zone. Its abbreviations are read, such as CET and CEST.
 
     Returns:
-        An aware datetime if the text names a zone, else a naive one; None if the text is not a
-        time, or could be two times.
+        An aware datetime if the text names a zone, else a naive datetime. None if the text is not a
+        time, or has two possible meanings.
     """
     found = _SHAPE.fullmatch(text.strip())
     if found is None:
@@ -62,7 +62,7 @@ def read_text(text: str, order: str | None, timezone: str) -> datetime | None:
             return None
         hour = hour % _NOON + (_NOON if found["half"][0] in "pP" else 0)
     elif found["hour"] and not found["minute"]:
-        return None  # the 13 in 17.11.2025 13 may have any meaning
+        return None  # in "17.11.2025 13", it is not clear that 13 is an hour
     minute, second = int(found["minute"] or 0), int(found["second"] or 0)
     fraction = (found["fraction"] or "").ljust(6, "0")[:6]
     midnight_after = hour == _MIDNIGHT_AFTER and not (minute or second or int(fraction))
@@ -76,7 +76,7 @@ def read_text(text: str, order: str | None, timezone: str) -> datetime | None:
 
 
 def orders_of(text: str) -> frozenset[str]:
-    """Return the orders that a date of three numbers may have; empty for any other text.
+    """Return the orders of `ORDERS` that fit a date of three numbers; empty for other texts.
 
     >>> sorted(orders_of("17.11.2025 13:00")), sorted(orders_of("05/11/2025"))
     (['dmy'], ['dmy', 'mdy'])
@@ -90,11 +90,11 @@ def orders_of(text: str) -> frozenset[str]:
 
 
 def order_of(texts: Iterable[str]) -> tuple[str | None, str | None]:
-    """Find the one order that fits all these dates.
+    """Find the only order of day, month and year that fits all dates of three numbers.
 
     Returns:
-        The order, None if several orders or none fit; and a date that shows the ambiguity, None if
-        there is no such date.
+        (order, example). The order is None if several orders fit, or no order. The example is a
+        date for a message; it is None if the order is known, or if no text is such a date.
     """
     possible, example = frozenset(ORDERS), None
     for text in texts:
@@ -132,7 +132,7 @@ def format_of(text: str, order: str) -> str:
 
 
 def has_time_of_day(text: str) -> bool:
-    """Return whether a text is only a time of day.
+    """Return whether a text is a time of day without a date.
 
     >>> has_time_of_day("13:00:00,5"), has_time_of_day("1:00 pm"), has_time_of_day("13")
     (True, True, False)
@@ -141,7 +141,7 @@ def has_time_of_day(text: str) -> bool:
 
 
 def is_date_alone(text: str) -> bool:
-    """Return whether a text is a date without a time of day; a time of midnight is not.
+    """Return whether a text is a date without a time of day; False for a date with 00:00.
 
     >>> is_date_alone("17.11.2025"), is_date_alone("20251117"), is_date_alone("2025-11-17 00:00")
     (True, True, False)
@@ -151,7 +151,9 @@ def is_date_alone(text: str) -> bool:
 
 
 def sorts_as_text(text: str) -> bool:
-    """Return whether texts of this form sort by time if they are sorted as text.
+    """Return whether the text order of times in this form is their time order.
+
+    Return True for an unknown form.
 
     >>> sorts_as_text("2025/11/17 13:00"), sorts_as_text("17.11.2025"), sorts_as_text("1 PM")
     (True, False, True)
@@ -166,7 +168,7 @@ _TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?\s*(?:[ap]\.?m\.?)
 
 
 def _date_of(found: re.Match[str], order: str | None) -> tuple[int, int, int] | None:
-    """Return the year, month and day of a match."""
+    """Return (year, month, day) of a match; None without a valid order or month name."""
     if found["a"] is not None:
         return _numbers_of(found, order) if order else None
     for year, month, day in (("y", "m", "d"), ("y6", "m6", "d6")):
@@ -180,7 +182,7 @@ def _date_of(found: re.Match[str], order: str | None) -> tuple[int, int, int] | 
 
 
 def _numbers_of(found: re.Match[str], order: str) -> tuple[int, int, int] | None:
-    """Return year, month and day of a date of three numbers; None if the order does not fit."""
+    """Return (year, month, day) of a date of three numbers; None if the order does not fit."""
     if order == "ymd" and len(found["c"]) > 2:  # noqa: PLR2004 -- digits
         return None
     part = dict(zip(order, (found["a"], found["b"], found["c"]), strict=True))
@@ -198,13 +200,19 @@ def _year(text: str) -> int:
 
 
 def _month(name: str) -> int | None:
-    """Return the number of an English month, short or in full."""
+    """Return the number of a month from its English name or abbreviation; None if unknown."""
     name = name.lower().removesuffix("t") if name.lower() == "sept" else name.lower()
     return next((at for at, full in enumerate(_MONTHS, 1) if full.startswith(name)), None)
 
 
 def _in_zone(moment: datetime, zone: str, timezone: str) -> datetime | None:
-    """Return the moment with its zone; None if the zone is ambiguous or unknown."""
+    """Return an aware datetime; None if the zone is unknown or ambiguous.
+
+    Args:
+        moment: naive datetime.
+        zone: the zone as in the text: an offset, a name, or an abbreviation.
+        timezone: the local zone, whose abbreviations are known.
+    """
     known = _fixed_zone(zone.strip("[]"))
     if known is not None:
         return moment.replace(tzinfo=known)
@@ -217,7 +225,10 @@ def _in_zone(moment: datetime, zone: str, timezone: str) -> datetime | None:
 
 @lru_cache(maxsize=64)
 def _fixed_zone(zone: str) -> tzinfo | None:
-    """Return the zone that a text names in any place; None for local abbreviations."""
+    """Return the zone of an offset, of UTC or of a full zone name; None for other texts.
+
+    Abbreviations such as CET are not read here, because their meaning depends on the country.
+    """
     if zone.upper() in {"Z", "UTC", "GMT"}:
         return UTC
     if zone[0] in "+-":

@@ -1,4 +1,4 @@
-"""Finding and joining a date in one column and its time of day in another."""
+"""Joining two columns, one with dates and one with times of day, to one column of times."""
 
 from collections.abc import Sequence
 
@@ -6,19 +6,19 @@ import pandas as pd
 
 from aemon.times.text_times import has_time_of_day, is_date_alone
 
-_LOOKED_AT = 1000  # first records that are looked at
+_LOOKED_AT = 1000  # number of first records that decide
 
 
 def column_of_times(table: pd.DataFrame, time: str, entity: str | None = None) -> str | None:
-    """Return the column with the times of day that belong to a column of dates.
+    """Return the name of the column with the times of day for a column of dates.
 
-    Return None if the dates suffice: no entity has two records of one day, or the column has more
-    than dates.
+    Return None if there is no such column, or if the column of dates suffices: if no entity has two
+    records on one day, or if some values are not dates without a time of day.
 
     Args:
         table: first records of a source.
-        time: the column with their event times.
-        entity: the column that names the thing a record belongs to.
+        time: name of the column with dates.
+        entity: name of the column with entities; None without entities.
     """
     some = table.iloc[:_LOOKED_AT]
     dates = some[time].dropna().astype(str)
@@ -36,7 +36,13 @@ def column_of_times(table: pd.DataFrame, time: str, entity: str | None = None) -
 
 
 def join_times(table: pd.DataFrame, columns: Sequence[str], name: str) -> pd.DataFrame:
-    """Replace columns of dates and of times of day by one column; missing if either is missing."""
+    """Replace columns with parts of a time, such as date and time of day, by one column of text.
+
+    Args:
+        table: the records.
+        columns: names of the columns with the parts, in the order in which they are joined.
+        name: name of the new column. Its value is missing if a part is missing.
+    """
     joined = table[columns[0]].astype("string").str.strip()
     for column in columns[1:]:
         joined = joined + " " + table[column].astype("string").str.strip()

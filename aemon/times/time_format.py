@@ -1,4 +1,4 @@
-"""The setting `time_format`: a form of times, by its name or by strptime's directives."""
+"""The setting `time_format`: the form of times, as the name of a count or as a strptime format."""
 
 import re
 from datetime import datetime
@@ -7,7 +7,7 @@ NAMES = (
     "excel", "matlab", "julian", "mjd", "ticks", "filetime",
     "unix", "unix_ms", "unix_us", "unix_ns",
 )  # fmt: skip
-"""The names of counts: days, tenths of a microsecond, and units since 1970."""
+"""The names of counts: of days, of tenths of a microsecond, and of units since 1970."""
 
 _SAMPLE = datetime(2023, 11, 17, 13, 24, 35, 678900)  # noqa: DTZ001 -- only formatted
 _DESCENDING = re.compile(
@@ -16,10 +16,11 @@ _DESCENDING = re.compile(
 
 
 def check_time_format(text: str) -> str:
-    """Return a format unchanged if it can be used for reading.
+    """Check the value of `time_format`; return the value unchanged.
 
     Raises:
-        ValueError: it is neither a name of a count nor a format of strptime, or has no date.
+        ValueError: the value is neither the name of a count nor a strptime format, or the format
+            has no complete date.
     """
     if text in NAMES:
         return text
@@ -37,12 +38,12 @@ def check_time_format(text: str) -> str:
 
 
 def names_zone(form: str) -> bool:
-    """Return whether times in this form include their zone."""
+    """Return whether times in this strptime format include an offset or a zone."""
     return "%z" in form or "%Z" in form
 
 
 def sorts_by_letters(form: str) -> bool:
-    """Return whether times in this form sort by time if they are sorted as text.
+    """Return whether the text order of times in this strptime format is their time order.
 
     >>> sorts_by_letters("%Y-%m-%d %H:%M"), sorts_by_letters("%d.%m.%Y")
     (True, False)

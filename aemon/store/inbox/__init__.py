@@ -1,1 +1,1 @@
-"""The inbox of streams: kept, unfinished and rejected records, and notes."""
+"""The inbox of streams in the store: kept, unfinished and rejected records, and stream notes."""

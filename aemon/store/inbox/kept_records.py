@@ -1,4 +1,4 @@
-"""Records of streams, which cannot be read twice: kept in order of arrival, for all later use."""
+"""The kept records of streams: stored in order of arrival, because streams cannot be read twice."""
 
 import json
 from collections import Counter
@@ -20,13 +20,13 @@ from aemon.store.store import KEYS_AT_ONCE, Row, Store
 
 REDELIVERED, CHANGED = "duplicate_key", "changed_record"
 _COLUMNS = tuple(history.c[name] for name in ("id", "entity", "record_key", "event_time", "record"))
-_LONGEST_ARRIVAL = 18  # digits of a number that every database accepts
-_EXACT, _LARGEST = 2**53, 1e308  # in between, whole numbers and floats are compared as equal
+_LONGEST_ARRIVAL = 18  # most digits of an id that every database accepts
+_EXACT, _LARGEST = 2**53, 1e308  # between these sizes, numbers are compared as text: int or float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kept:
-    """The number of records that are new in the store, and of rejected records by reason."""
+    """The number of new records in the store, and the number of rejected records by reason."""
 
     new: int
     rejected: Counter[str]
@@ -37,11 +37,13 @@ class Beside:
     """The data that is stored with the records of one delivery, in one transaction.
 
     Attributes:
-        rejected: records that could not be read; the newest of them are kept.
-        by_arrival: event times are times of arrival, which differ if a record is delivered again.
-        note: what the stream must remember of the delivery after a restart.
-        finish_before: the records are parts, joined by entity and key. A joined record is finished
-            if its first part arrived before this time. None: all records are complete.
+        rejected: records that could not be read; the newest rejected records are kept.
+        by_arrival: True if event times are times of arrival. A record that is delivered again then
+            has a different event time.
+        note: what the stream must know about the delivery after a restart.
+        finish_before: None if all records are complete. Otherwise the records are parts, which are
+            joined by entity and key; a joined record is finished if its first part arrived before
+            this time.
     """
 
     rejected: Sequence[Rejected] = ()
@@ -60,22 +62,25 @@ def keep_history(
     keep: int | None,
     beside: Beside = NOTHING_BESIDE,
 ) -> Kept:
-    """Append records to a monitor's history and drop all but the newest `keep` (None: none).
+    """Append records of a stream to the kept records of a monitor, and drop the oldest records.
 
-    Once there is a watermark, no record after it is dropped. A record with a known entity and key
-    is not kept. With equal values it was delivered again, and is only counted (`duplicate_key`);
-    with other values it is stored as rejected (`changed_record`).
+    If the monitor has a watermark, records after the watermark are not dropped.
+
+    A record is not appended if a kept record has the same entity and key. If the values are equal,
+    the record was delivered again and is only counted (`duplicate_key`). If the values differ, the
+    record is stored as rejected (`changed_record`).
 
     Args:
         store: the store.
         monitor: name of the monitor.
-        rows: `record_key`, `event_time`, `record` and optionally `entity` of each, as they arrived.
-        keep: how many records to keep.
+        rows: `record_key`, `event_time`, `record` and optionally `entity` of each record, in order
+            of arrival.
+        keep: how many of the newest records to keep; None drops no record.
         beside: data that is stored in the same transaction.
 
     Raises:
-        RefusedError: the database refuses the values; nothing is then kept or dropped.
-        StoreError: the database fails; nothing is then kept or dropped.
+        RefusedError: the database refuses the values; no record is appended or dropped.
+        StoreError: the database fails; no record is appended or dropped.
     """
     if not rows and beside == NOTHING_BESIDE:
         return Kept(new=0, rejected=Counter())
@@ -100,19 +105,20 @@ def keep_history(
 
 
 def _take_turn(connection: sa.Connection, monitor: str) -> None:
-    """Let the writers of one history take turns, so that the order of ids is that of commits.
+    """Lock the row of a monitor, so that only one writer at a time appends records.
 
-    Otherwise a reader could pass an id that is committed later. SQLite has one writer at a time.
+    Ids then have the same order as commits. Without the lock, a reader could read up to a newer id
+    and never see a lower id that is committed later. SQLite has only one writer at a time.
     """
     row = sa.select(monitors.c.name).where(monitors.c.name == monitor)
-    # FOR NO KEY UPDATE: rows of other tables may still refer to the monitor.
+    # FOR NO KEY UPDATE: other transactions may insert rows that refer to the monitor.
     connection.execute(row.with_for_update(key_share=True))
 
 
 def _known(
     connection: sa.Connection, monitor: str, rows: Sequence[Row]
 ) -> dict[Identity, Mapping[Any, Any]]:
-    """Return the kept records that have the keys of these rows."""
+    """Return (entity, record key) -> kept record, for kept records with the keys of these rows."""
     keys = list(dict.fromkeys(row["record_key"] for row in rows))
     known: dict[Identity, Mapping[Any, Any]] = {}
     for first in range(0, len(keys), KEYS_AT_ONCE):
@@ -126,7 +132,10 @@ def _known(
 def _split(
     known: dict[Identity, Mapping[Any, Any]], rows: Sequence[Row], *, by_arrival: bool
 ) -> tuple[list[Row], list[Rejected]]:
-    """Return the new rows, and the rows that change an earlier row; repeated rows are left out."""
+    """Return (new rows, rejected rows); leave out rows that repeat an earlier row.
+
+    A row is rejected if an earlier row has the same entity and key, but different values.
+    """
     new, changed = [], []
     for row in rows:
         earlier = known.setdefault((row["entity"], row["record_key"]), row)
@@ -138,13 +147,17 @@ def _split(
 
 
 def _is_same(earlier: Mapping[Any, Any], row: Mapping[Any, Any], *, by_arrival: bool) -> bool:
-    """Return whether two records have equal values, however a database stores them."""
+    """Return whether two records have equal values; ignore how the database stores numbers."""
     same_time = by_arrival or earlier["event_time"] == row["event_time"]
     return same_time and bool(_comparable(earlier["record"]) == _comparable(row["record"]))
 
 
 def _comparable(value: Any) -> Any:
-    """Return a value for comparison, without nulls; PostgreSQL writes large floats as integers."""
+    """Return a value for comparison: without nulls, and with large numbers as text.
+
+    PostgreSQL stores large floats as integers, so that a read value can differ from the written
+    value in type.
+    """
     match value:
         case dict():
             return {name: _comparable(item) for name, item in value.items() if item is not None}
@@ -172,13 +185,15 @@ def _drop_oldest(connection: sa.Connection, monitor: str, keep: int) -> None:
     if position is not None:
         arrival = arrival_at(position)
         if arrival is None:
-            return  # the next scoring run finds out how far was read; until then all is kept
+            return  # the next scoring run repairs the position; until then, no record is dropped
         old.append(history.c.id <= arrival)
     connection.execute(sa.delete(history).where(*old))
 
 
 def arrival_at(position: str) -> int | None:
-    """Return the order of arrival in a watermark's position; None if it is not a number of it.
+    """Return the id in the position of a watermark; None if the position is not an id.
+
+    The id of a kept record is its order of arrival.
 
     >>> arrival_at("12"), arrival_at("soon"), arrival_at("-1"), arrival_at("9" * 30)
     (12, None, None, None)
@@ -188,10 +203,11 @@ def arrival_at(position: str) -> int | None:
 
 
 def find_arrival(store: Store, monitor: str, mark: Watermark) -> int:
-    """Return up to which id a monitor's history was read: by the watermark's position or record.
+    """Return the id up to which the kept records of a monitor were read.
 
-    A position that aemon did not write, or after all kept records, is ignored. Without the
-    watermark's record, all kept records are read again, and recognised by their verdicts.
+    The position of the watermark is this id. If aemon did not write the position, or if it is after
+    all kept records, look up the record of the watermark instead. If this record is not kept,
+    return 0: all kept records are read again, and records with a verdict are recognised.
 
     Raises:
         StoreError: the database fails.
@@ -217,7 +233,15 @@ def history_records(
     limit: int,
     newest: bool = False,
 ) -> list[Row]:
-    """Return kept records in order of arrival: the first `limit` after an id, or the newest.
+    """Return at most `limit` kept records of a monitor, in order of arrival.
+
+    Args:
+        store: the store.
+        monitor: name of the monitor.
+        after: only records with a larger id.
+        until: only records up to this id; None for no limit.
+        limit: the largest number of records.
+        newest: True for the newest records, False for the oldest records.
 
     Raises:
         StoreError: the database fails.
@@ -236,7 +260,7 @@ def history_records(
 
 
 def history_count(store: Store, monitor: str) -> int:
-    """Return how many records a monitor's history keeps.
+    """Return the number of kept records of a monitor.
 
     Raises:
         StoreError: the database fails.

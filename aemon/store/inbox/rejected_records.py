@@ -1,4 +1,4 @@
-"""Rejected records, kept so that a person can look at them: the newest of each monitor."""
+"""The newest rejected records of each monitor, stored so that a person can look at them."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from aemon.store.schema.tables import rejected_records
 from aemon.store.store import Store
 
-MOST_REJECTED = 1_000  # kept of a monitor
-LONGEST_REJECTED = 10_000  # characters of one record
+MOST_REJECTED = 1_000  # rejected records that are kept for a monitor
+LONGEST_REJECTED = 10_000  # characters that are kept of one record
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,14 +23,14 @@ class Rejected:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RejectedRecord:
-    """A rejected record as the store holds it.
+    """A rejected record, as stored.
 
     Attributes:
-        id: its number, in order of arrival.
-        monitor: the monitor it was for.
-        received_at: when it was rejected, UTC.
-        reason: why, such as `no_time`.
-        record: its text, at most `LONGEST_REJECTED` characters.
+        id: number of the record, in order of arrival.
+        monitor: name of the monitor that the record was sent to.
+        received_at: when the record was rejected, in UTC.
+        reason: why the record was rejected, such as `no_time`.
+        record: text of the record, at most `LONGEST_REJECTED` characters.
     """
 
     id: int
@@ -45,7 +45,7 @@ def newest_rejected(
 ) -> list[RejectedRecord]:
     """Return at most `limit` rejected records of these monitors, newest first.
 
-    `since` leaves out records rejected before that time.
+    With `since`, leave out records that were rejected before this time.
 
     Raises:
         StoreError: the database fails.
@@ -65,7 +65,7 @@ def newest_rejected(
 def keep_rejected(
     connection: sa.Connection, store: Store, monitor: str, rejected: Sequence[Rejected]
 ) -> None:
-    """Append the newest of these records, and drop all but the newest of the monitor."""
+    """Store rejected records of a monitor; keep only its newest `MOST_REJECTED` records."""
     if not rejected:
         return
     now = store.now()
@@ -88,6 +88,6 @@ def keep_rejected(
 
 
 def beyond_newest(table: sa.Table, monitor: str, keep: int) -> sa.ColumnElement[bool]:
-    """Return the condition that a monitor's row is older than its newest `keep`, by its id."""
+    """Return the condition that a row is older than the newest `keep` rows of a monitor, by id."""
     ids = sa.select(table.c.id).where(table.c.monitor == monitor).order_by(table.c.id.desc())
     return table.c.id <= ids.offset(keep).limit(1).scalar_subquery()

@@ -1,4 +1,4 @@
-"""Notes of streams, by which records delivered again after a restart are recognised."""
+"""Notes of streams, used to recognise records that are delivered again after a restart."""
 
 import sqlalchemy as sa
 
@@ -7,12 +7,13 @@ from aemon.store.schema.tables import stream_notes
 from aemon.store.store import Store
 
 MOST_NOTES = 30
-"""Kept for each monitor: there is one a second, or one for a thousand messages if they are faster.
-An acknowledgement that has not arrived by then never will: the connection is given up before."""
+"""The number of notes that are kept for each monitor. A stream makes one note a second, or one for
+every thousand messages if more than a thousand arrive in a second. An acknowledgement that is later
+than this number of notes never arrives, because aemon has then given up the connection."""
 
 
 def keep_note(connection: sa.Connection, store: Store, monitor: str, note: str) -> None:
-    """Append a note of a monitor's stream, and drop all but the newest."""
+    """Store a note of a monitor's stream; keep only the newest `MOST_NOTES` notes."""
     row = {"monitor": monitor, "noted_at": store.now(), "note": note}
     connection.execute(sa.insert(stream_notes), [row])
     connection.execute(

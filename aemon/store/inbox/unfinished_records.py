@@ -1,4 +1,4 @@
-"""Records of streams whose values arrive one by one: joined here, and finished after a while."""
+"""Unfinished records of streams: values that arrive one by one are joined into records."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,7 +9,7 @@ from aemon.records import Identity
 from aemon.store.schema.tables import unfinished_records
 from aemon.store.store import KEYS_AT_ONCE, Row, Store
 
-MOST_FINISHED = 10_000  # records in one transaction; the next one takes more
+MOST_FINISHED = 10_000  # records that one transaction finishes; the next transaction continues
 
 _TABLE = unfinished_records.c
 _NAMES = ("entity", "record_key", "event_time", "record")
@@ -23,16 +23,18 @@ def join_parts(
     parts: Sequence[Row],
     received_before: datetime,
 ) -> list[Row]:
-    """Join new parts with the stored parts; return and remove the finished records.
+    """Join new parts of records with the stored parts; return and remove the finished records.
 
-    Of two values of one column the later value counts; a missing value removes nothing.
+    If a column has two values, the later value replaces the earlier value. A missing value does not
+    replace an earlier value.
 
     Args:
-        connection: of a transaction.
-        store: of the connection, for its clock.
+        connection: connection of an open transaction.
+        store: the store, whose clock gives the time of arrival.
         monitor: name of the monitor.
-        parts: as rows of `history`, in order of arrival; equal entity and key are one record.
-        received_before: records whose first part arrived before this time are finished.
+        parts: parts of records, as rows of `history`, in order of arrival. Parts with equal entity
+            and key belong to one record.
+        received_before: a record is finished if its first part arrived before this time.
     """
     if parts:
         _join(connection, monitor, parts, store.now())

@@ -1,1 +1,1 @@
-"""The tables, views and column types of the results database, and its migrations."""
+"""The schema of the results database: tables, views, column types, and schema revisions."""

@@ -1,4 +1,4 @@
-"""Column types with the same meaning in both databases, valid in SQLite's STRICT tables."""
+"""Column types with the same meaning in PostgreSQL and in STRICT tables of SQLite."""
 
 import json
 from collections.abc import Collection
@@ -19,7 +19,9 @@ _ZONELESS = len("2026-11-20 08:00:00.000000")
 
 
 def time_text(time: datetime) -> str:
-    """Return an aware time as SQLite's text: UTC, of fixed length, so that text sorts by time.
+    """Return an aware datetime as text for SQLite, in UTC.
+
+    All texts have the same length, so that their text order is their time order.
 
     >>> time_text(datetime(2026, 11, 20, 8, tzinfo=UTC))
     '2026-11-20 08:00:00.000000'
@@ -29,24 +31,27 @@ def time_text(time: datetime) -> str:
 
 
 class UtcTime(sa.TypeDecorator[datetime]):
-    """An aware UTC datetime: `timestamptz` on PostgreSQL, sortable text in UTC on SQLite."""
+    """Column type of an aware datetime in UTC: `timestamptz` on PostgreSQL, text on SQLite."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Return text for SQLite, which has no type for times."""
+        """Return type text for SQLite, which has no type for times, and else `timestamptz`."""
         return dialect.type_descriptor(sa.Text() if dialect.name == "sqlite" else self.impl)
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        """Convert to UTC; naive values are UTC already."""
+        """Return a time in UTC, as text for SQLite; a naive value is taken as UTC."""
         if value is None:
             return None
         aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
         return time_text(aware) if dialect.name == "sqlite" else aware
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """Return an aware time; add UTC to SQLite's text. Return `LONG_AGO` if it is not a time."""
+        """Return a stored time as an aware datetime; `LONG_AGO` if the stored value is not a time.
+
+        A time without a zone is taken as UTC.
+        """
         if value is None:
             return None
         try:
@@ -60,10 +65,12 @@ class UtcTime(sa.TypeDecorator[datetime]):
 
 
 class Json(sa.TypeDecorator[Any]):
-    """A JSON object: `jsonb` on PostgreSQL, text on SQLite. Other values are read as `{}`.
+    """Column type of a JSON object: `jsonb` on PostgreSQL, text on SQLite.
+
+    A stored value that is not a JSON object is read as `{}`.
 
     Args:
-        numbers: whether all its values are numbers.
+        numbers: True if all values of the object must be numbers.
     """
 
     impl = sa.JSON
@@ -74,19 +81,19 @@ class Json(sa.TypeDecorator[Any]):
         self.numbers = numbers
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Return text for SQLite, `jsonb` for PostgreSQL."""
+        """Return type text for SQLite, and type `jsonb` for PostgreSQL."""
         kind: Any = sa.Text()
         if dialect.name != "sqlite":
-            # None is SQL's null, so that IS NULL finds it; JSON's null is never written.
+            # None is written as SQL's NULL, which IS NULL finds, and not as JSON's null.
             kind = postgresql.JSONB(none_as_null=True)
         return dialect.type_descriptor(kind)
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        """Return JSON text on SQLite, whose driver writes no objects."""
+        """Return a value as JSON text for SQLite, and unchanged for PostgreSQL."""
         return json.dumps(value) if dialect.name == "sqlite" and value is not None else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        """Return the object; values that are not numbers are left out where `numbers` is set."""
+        """Return the stored object; with `numbers`, leave out values that are not numbers."""
         if value is None:
             return None
         try:
@@ -105,7 +112,7 @@ class Json(sa.TypeDecorator[Any]):
 
 
 def _are_numbers(values: Collection[Any]) -> bool:
-    """Return whether all values are finite numbers. The check is quick because it runs often.
+    """Return whether all values are finite numbers, with a quick check because it runs often.
 
     >>> _are_numbers([1, 0.5]), _are_numbers([1, True]), _are_numbers([float("nan")])
     (True, False, False)
@@ -119,28 +126,28 @@ def _are_numbers(values: Collection[Any]) -> bool:
 
 
 class Truth(sa.TypeDecorator[bool]):
-    """A truth value: `boolean` on PostgreSQL, 0 or 1 on SQLite."""
+    """Column type of True or False: `boolean` on PostgreSQL, integer 0 or 1 on SQLite."""
 
     impl = sa.Boolean
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Return an integer for SQLite, `boolean` for PostgreSQL."""
+        """Return type integer for SQLite, and type `boolean` for PostgreSQL."""
         kind: Any = sa.Integer() if dialect.name == "sqlite" else sa.Boolean()
         return dialect.type_descriptor(kind)
 
     def process_bind_param(self, value: bool | None, dialect: Dialect) -> Any:
-        """Return 0 or 1 for SQLite, which has no truth values."""
+        """Return a value as 0 or 1 for SQLite, which has no type `boolean`."""
         return int(value) if dialect.name == "sqlite" and value is not None else value
 
     def process_result_value(self, value: Any, _dialect: Dialect) -> bool | None:
-        """Return True or False; None stays None."""
+        """Return a stored value as True or False; None stays None."""
         return None if value is None else bool(value)
 
 
 Number: sa.types.TypeEngine[float] = sa.Double().with_variant(sa.REAL(), "sqlite")
 Whole = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-"""An integer of 64 bits; a primary key of this type numbers its rows in SQLite, too."""
+"""Column type of a 64-bit integer; as a primary key, the type numbers rows, also in SQLite."""
 
 Identifier = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
-"""Text in the order of its bytes, as in Python and SQLite; the database's locale has no effect."""
+"""Column type of text that sorts by its bytes, as in Python and SQLite, and not by a locale."""

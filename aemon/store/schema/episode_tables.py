@@ -1,4 +1,4 @@
-"""The tables for people: episodes, notifications about them, and feedback on records."""
+"""The tables of episodes, receivers, notifications about episodes, and feedback on records."""
 
 import sqlalchemy as sa
 
@@ -141,7 +141,7 @@ feedback = table(
     sa.CheckConstraint("(verdict = 'ignore_until') = (until IS NOT NULL)", name="until"),
     sa.CheckConstraint("verdict = 'ignore_until' OR record_key IS NOT NULL", name="record_key"),
     *(
-        # SQLite accepts any text as a time. PostgreSQL does not.
+        # Only for SQLite, which accepts any text as a time; PostgreSQL checks times itself.
         sa.CheckConstraint(
             f"{name} IS NULL OR (date(substr({name}, 1, 10), '+0 days') = substr({name}, 1, 10)"
             f" AND julianday({name}) IS NOT NULL)",

@@ -1,4 +1,4 @@
-"""The tables of the inbox: records of streams, and records that were rejected."""
+"""The tables of the inbox: kept, unfinished and rejected records of streams, and stream notes."""
 
 import sqlalchemy as sa
 

@@ -1,4 +1,4 @@
-"""Invalid values in the store that aemon did not write: logged once, and read as absent."""
+"""Invalid values in the store that aemon did not write: logging, and replacement by defaults."""
 
 import logging
 from enum import StrEnum
@@ -11,13 +11,13 @@ from aemon.logs import Action, log
 Word = TypeVar("Word", bound=StrEnum)
 
 _LEAST_RATE, _USUAL_RATE = 1e-9, 0.001
-_LONGEST = 60  # characters of such a value in the log
+_LONGEST = 60  # characters of an invalid value that are logged
 
 logger = logging.getLogger(__name__)
 
 
 def log_junk(what: str, value: object) -> None:
-    """Log that a stored value is invalid, once for each value.
+    """Log that a stored value is invalid; log the same value only once.
 
     Args:
         what: the expected kind of value, such as "a time".
@@ -33,13 +33,17 @@ def _log_once(what: str, sample: str) -> None:
 
 
 def log_missing(row: str) -> None:
-    """Log that a row that other rows refer to is missing, and is created again."""
+    """Log that a needed row is missing in the store and is created again.
+
+    Args:
+        row: description of the row, such as "the row pump of `monitors`".
+    """
     text = f"{row} is missing in the store, though other rows refer to it: it is created again"
     log(logger, logging.WARNING, Action.STORE_JUNK, text)
 
 
 def rate_of(stored: float) -> float:
-    """Return a stored false-alarm rate, or the usual rate if the value is not a rate."""
+    """Return a stored false-alarm rate; return the default rate if the value is not a rate."""
     if _LEAST_RATE <= stored < 1:
         return stored
     log_junk("a false-alarm rate", stored)
@@ -47,7 +51,13 @@ def rate_of(stored: float) -> float:
 
 
 def word_of(kind: type[Word], stored: str, instead: Word) -> Word:
-    """Return a stored word as a member of `kind`, or `instead` if `kind` does not have it."""
+    """Return a stored word as a member of an enumeration.
+
+    Args:
+        kind: the enumeration.
+        stored: the stored word.
+        instead: the member to return if the word is not in the enumeration.
+    """
     try:
         return kind(stored)
     except ValueError:

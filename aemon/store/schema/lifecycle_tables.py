@@ -1,4 +1,4 @@
-"""The tables of a monitor's lifecycle: replicas, leases, snoozes, drifts, live states, trials."""
+"""The tables of replicas, leases, snoozes, drifts, states of monitors, and trials of detectors."""
 
 import sqlalchemy as sa
 

@@ -1,4 +1,4 @@
-"""Dropping the monthly partitions of scores on PostgreSQL that retention has emptied."""
+"""Dropping monthly partitions of `scores` on PostgreSQL, after retention has removed all rows."""
 
 import re
 from datetime import UTC, datetime
@@ -8,14 +8,15 @@ from sqlalchemy.exc import DBAPIError
 
 from aemon.store.store import Store
 
-_MONTH = re.compile(r"scores_(\d{4})_(\d\d)")  # as `partitions` names them
-_LOCK_WAIT = "200ms"  # a session waiting for a table's lock blocks all later sessions
+_MONTH = re.compile(r"scores_(\d{4})_(\d\d)")  # names of partitions, as in module `partitions`
+_LOCK_WAIT = "200ms"  # short, because a session that waits for a lock blocks later sessions
 
 
 def drop_empty_months(store: Store, before: datetime) -> list[str]:
-    """Drop the partitions that have no rows and end before a moment; return their names.
+    """Drop empty partitions whose month ends at or before a time; return the dropped names.
 
-    A partition that is in use is left to the next call.
+    A partition that another session uses is not dropped; the next call tries again. On SQLite, do
+    nothing.
 
     Raises:
         StoreError: the database fails.
@@ -36,7 +37,10 @@ def drop_empty_months(store: Store, before: datetime) -> list[str]:
 
 
 def _is_over(name: str, before: datetime) -> bool:
-    """Return whether a partition's month ends before a moment; the shared partition never ends."""
+    """Return whether the month of a partition ends at or before a time.
+
+    Return False for the shared partition, which has no month.
+    """
     match = _MONTH.fullmatch(name)
     if match is None:
         return False
@@ -50,11 +54,15 @@ def _has_rows(connection: sa.Connection, name: str) -> bool:
 
 
 def _drop(store: Store, name: str) -> bool:
-    """Drop a partition; return False if it is in use, or if the user may not drop it."""
+    """Drop a partition and return True; return False if the partition cannot be dropped.
+
+    A partition cannot be dropped if it has rows, if another session uses it, or if the database
+    user has no permission.
+    """
     try:
         with store.engine.begin() as connection:
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_WAIT}'")
-            # The lock comes first: rows added between the check and the lock would be lost.
+            # Lock before the check: rows that are added between check and lock would be lost.
             connection.exec_driver_sql(f"LOCK TABLE ONLY scores, {name} IN ACCESS EXCLUSIVE MODE")
             if _has_rows(connection, name):
                 return False

@@ -1,4 +1,4 @@
-"""Monthly partitions of `scores` on PostgreSQL: made as records arrive, cheap to drop when old."""
+"""Monthly partitions of `scores` on PostgreSQL: created for new records, and quick to drop."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,18 +9,20 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 OLDEST = timedelta(days=5 * 366)
 FARTHEST = timedelta(days=366)
-"""Months between these distances from now have their own partition; all others share one.
+"""A month has its own partition if it began less than `OLDEST` ago and begins less than `FARTHEST`
+in the future. Few records have other event times; all these records share one partition.
 
-Thousands of partitions would slow the planning of each query. Few records have other times.
+The limits are needed because thousands of partitions would slow the planning of each query.
 """
 
 
 _LOCK_WAIT = "2s"
-"""Creating a partition locks all of `scores` briefly; a session that waits blocks the others."""
+"""Longest wait for a lock. Creating a partition locks table `scores` briefly, and a session that
+waits for the lock blocks all later sessions."""
 
 
 class Partitions:
-    """The months whose partitions exist, so that a month is created and checked once."""
+    """The months whose partitions are known to exist, so that each month is checked only once."""
 
     def __init__(self) -> None:
         self._present: set[datetime] = set()
@@ -28,11 +30,16 @@ class Partitions:
     def make(
         self, connection: sa.Connection, times: npt.NDArray[np.datetime64], now: datetime
     ) -> None:
-        """Create the partitions for records of these event times (N,), in UTC.
+        """Create the missing monthly partitions for records; do nothing on SQLite.
 
-        The month after the current one is also created, so that no writer waits when it begins.
-        If a month cannot be created, for example because another session reads all of `scores`,
-        its records go to the shared partition of all other times.
+        The partition of the next month is also created, so that no writer waits when the next month
+        begins. If a partition cannot be created, for example because another session reads all of
+        `scores`, the records of this month go to the shared partition.
+
+        Args:
+            connection: connection of the transaction that writes the records.
+            times: (N,) event times of the records, in UTC.
+            now: the present time.
         """
         if connection.dialect.name != "postgresql" or not len(times):
             return
@@ -43,7 +50,7 @@ class Partitions:
                 self._present.add(begin)
 
     def forget(self) -> None:
-        """Forget the months: a transaction that created partitions may have been rolled back."""
+        """Forget all known months, after a rollback that may have removed new partitions."""
         self._present.clear()
 
 
@@ -57,11 +64,15 @@ def _next(month: datetime) -> datetime:
 
 
 def _is_settled(connection: sa.Connection, begin: datetime) -> bool:
-    """Create the partition of a month; return False if it must be tried again later."""
+    """Create the partition of a month if it is missing; return False if a lock prevents this.
+
+    After False, the caller tries again with the next records. Return True also if the partition can
+    never be created.
+    """
     name = f"scores_{begin:%Y_%m}"
     if connection.execute(sa.text("SELECT to_regclass(:name)"), {"name": name}).scalar():
         return True
-    # One writer at a time: two writers that create the same month would wait for each other.
+    # Only one writer at a time: two writers that create the same month would cause a deadlock.
     connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('aemon.partitions'))"))
     savepoint = connection.begin_nested()
     try:
@@ -72,11 +83,12 @@ def _is_settled(connection: sa.Connection, begin: datetime) -> bool:
         )
         connection.exec_driver_sql("SET LOCAL lock_timeout = DEFAULT")
         savepoint.commit()
-    except OperationalError:  # `scores` is locked: tried again with the next records
+    except OperationalError:  # `scores` is locked: the next records cause another attempt
         savepoint.rollback()
         return False
     except DBAPIError:
-        # Records of that month are in the shared partition already, from a time when the month was
-        # too far ahead, or this user may not create tables. Further records go there, too.
+        # Either the shared partition already has records of this month, from a time when the month
+        # was too far in the future, or the database user may not create tables. Further records of
+        # the month also go to the shared partition.
         savepoint.rollback()
     return True

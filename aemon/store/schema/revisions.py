@@ -1,4 +1,4 @@
-"""The schema revision of a store: reading, checking and upgrading it."""
+"""Reading, checking and upgrading the schema revision of a store."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,18 +16,23 @@ if TYPE_CHECKING:
     from alembic.config import Config as AlembicConfig
 
 HEAD_REVISION = "0012"
-"""The newest revision in `migrations/`: a constant, so that the start need not load Alembic."""
+"""The newest revision in `migrations/`. A constant is used because loading Alembic is slow."""
 
 
 def migrations_folder() -> Path:
-    """Return the folder of migrations: inside an installed wheel, or beside the package."""
+    """Return the folder of migrations, which is inside the package or in its parent folder.
+
+    In an installed wheel, the folder is inside the package.
+    """
     package = Path(__file__).resolve().parents[2]
     inside = package / "migrations"
     return inside if inside.is_dir() else package.parent / "migrations"
 
 
 def current_revision(engine: sa.Engine) -> str | None:
-    """Return the store's revision, or None if the store is empty. No file is created.
+    """Return the schema revision of a store; None if the store has no schema.
+
+    A missing SQLite file is not created.
 
     Raises:
         StoreError: the database cannot be reached.
@@ -41,7 +46,10 @@ def current_revision(engine: sa.Engine) -> str | None:
 
 
 def is_file_missing(engine: sa.Engine) -> bool:
-    """Return whether the store is a SQLite file that does not exist; connecting would create it."""
+    """Return whether the store is a SQLite file that does not exist.
+
+    A connection would create the file.
+    """
     url = engine.url
     if url.get_backend_name() != "sqlite":
         return False
@@ -49,17 +57,17 @@ def is_file_missing(engine: sa.Engine) -> bool:
         Path(str(url.database)).stat()
     except (FileNotFoundError, NotADirectoryError):
         return True
-    except OSError:  # for example a folder without permission: connecting reports the cause
+    except OSError:  # for example a folder without permission: the connection reports the cause
         return False
     return False
 
 
 def upgrade(engine: sa.Engine) -> None:
-    """Bring the store to the newest revision; create its tables if it has none.
+    """Upgrade the schema of a store to the newest revision; create the tables of an empty store.
 
     Raises:
         SchemaError: the store is newer than this version of aemon.
-        StoreError: the database cannot be reached, or holds another program's tables.
+        StoreError: the database cannot be reached, or holds tables of another program.
     """
     from alembic import command
 
@@ -68,13 +76,13 @@ def upgrade(engine: sa.Engine) -> None:
         raise _other_version(engine, revision)
     with store_errors(engine), engine.begin() as connection:
         if engine.dialect.name == "postgresql":
-            # Two daemons that start on an empty database take turns; SQLite ensures this itself.
+            # A lock, because two daemons may start on an empty database; SQLite locks by itself.
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('aemon.schema'))"))
         command.upgrade(_alembic(connection), "head")
 
 
 def check(engine: sa.Engine) -> list[str]:
-    """Return the differences between the store's tables and the expected ones, a sentence each.
+    """Return the differences between the schema of a store and the expected schema, as sentences.
 
     Tables of other programs in the same database are ignored.
 
@@ -108,7 +116,10 @@ def check(engine: sa.Engine) -> list[str]:
 
 
 def _orphans(connection: sa.Connection) -> list[str]:
-    """Return sentences on scores without their detector or threshold; no foreign key checks it."""
+    """Return sentences about scores whose detector or threshold is missing.
+
+    The database does not check this, because `scores` has no foreign keys.
+    """
     return [
         f"table scores: {count} rows of a {name[:-3]} that is missing"
         for name, table in (("detector_id", detectors), ("threshold_id", thresholds))
@@ -121,7 +132,7 @@ def _orphans(connection: sa.Connection) -> list[str]:
 
 
 def prepare(engine: sa.Engine) -> None:
-    """Create the tables of an empty store; refuse a store of another version.
+    """Create the tables of an empty store, or check the schema revision of an existing store.
 
     Raises:
         SchemaError: the store is older or newer than this version of aemon.
@@ -140,9 +151,10 @@ def _check_revision(engine: sa.Engine, revision: str) -> None:
 
 
 def is_ours(subject: Any, name: str | None, kind: str, _reflected: bool, _compared: object) -> bool:
-    """Return whether Alembic compares an object: no partitions, no tables of other programs.
+    """Return whether Alembic must compare an object of the schema.
 
-    PostgreSQL repeats a foreign key to a partitioned table for every partition.
+    Partitions and tables of other programs are not compared. Foreign keys to partitions are not
+    compared either: PostgreSQL repeats a foreign key to a partitioned table for every partition.
     """
     if kind == "foreign_key_constraint":
         return all(key.target_fullname.split(".")[0] in metadata.tables for key in subject.elements)
@@ -150,7 +162,10 @@ def is_ours(subject: Any, name: str | None, kind: str, _reflected: bool, _compar
 
 
 def _without_parts_of_missing_tables(steps: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Leave out the indexes of missing tables, which are created with the table."""
+    """Return Alembic's differences without the indexes and other parts of missing tables.
+
+    These parts are created with the table.
+    """
     missing = {step[1].name for step in steps if step[0] == "add_table"}
     return [
         step
@@ -161,7 +176,7 @@ def _without_parts_of_missing_tables(steps: list[tuple[Any, ...]]) -> list[tuple
 
 
 def _sentence(step: tuple[Any, ...], dialect: Dialect) -> str:
-    """Return a sentence for one of Alembic's differences, with the database as the subject."""
+    """Return a sentence about one difference that Alembic found, such as "table x is missing"."""
     action, subject, *more = step
     match action.partition("_"):
         case ("add" | "remove") as what, _, "table":

@@ -1,4 +1,4 @@
-"""Parts of the tables: columns, references to monitors, and the identity of a record."""
+"""Functions that build tables: columns, references to monitors, and the identity of a record."""
 
 from typing import Any
 
@@ -17,28 +17,28 @@ metadata = sa.MetaData(naming_convention=NAMING)
 
 
 def column(name: str, kind: Any, comment: str, *extra: Any, **options: Any) -> sa.Column[Any]:
-    """Return a column, which always has a comment and is NOT NULL unless `nullable` is given."""
+    """Return a column with a comment; the column is NOT NULL unless `nullable` is True."""
     options.setdefault("nullable", False)
     return sa.Column(name, kind, *extra, comment=comment, **options)
 
 
 def table(name: str, *parts: Any, comment: str, **options: Any) -> sa.Table:
-    """Return a table, which is STRICT in SQLite."""
+    """Return a table with a comment; the table is STRICT in SQLite."""
     return sa.Table(name, metadata, *parts, comment=comment, sqlite_strict=True, **options)
 
 
 def monitor(*extra: Any, **options: Any) -> sa.Column[Any]:
-    """Return the column `monitor`: the monitor's name, so that queries need no join."""
+    """Return the column `monitor`, which holds the name of the monitor: queries need no join."""
     return column("monitor", sa.Text, "the monitor's name", *extra, **options)
 
 
 def of_monitors() -> sa.ForeignKey:
-    """Return a foreign key to the table of monitors."""
+    """Return a foreign key to the table `monitors`."""
     return sa.ForeignKey("monitors.name")
 
 
 def record_identity(*extra: Any) -> tuple[sa.Column[Any], ...]:
-    """Return the columns that identify one revision of one record."""
+    """Return the columns that identify one revision of a record's verdict."""
     entity = "the thing the record belongs to; empty if none"
     return (
         monitor(*extra, primary_key=True),

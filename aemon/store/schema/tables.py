@@ -1,7 +1,7 @@
-"""The tables as SQLAlchemy objects; `migrations/` builds the same tables, as a test shows.
+"""The tables as SQLAlchemy objects. A test checks that `migrations/` creates the same tables.
 
-Every table identifies a monitor by its name, so that a person's query needs no join to select
-a monitor. Event times are UTC: `timestamptz` on PostgreSQL, ISO text on SQLite.
+Tables identify a monitor by its name, so that a query of a person can select a monitor without a
+join. Event times are in UTC: `timestamptz` on PostgreSQL, ISO text on SQLite.
 """
 
 import sqlalchemy as sa
@@ -183,14 +183,15 @@ runs = table(
     comment="the ledger: one row for every tick, with its outcome and reason",
 )
 
-# `scores` has no foreign keys: PostgreSQL would look up three rows for each copied row, which takes
-# longer than the copying. The ids belong to rows that the same transaction read or wrote;
-# `aemon db check` finds scores whose detector or threshold is missing.
+# `scores` has no foreign keys. With foreign keys, PostgreSQL would look up three rows for each
+# copied row, which takes longer than copying the row. The ids are of rows that the same transaction
+# has read or written. `aemon db check` finds scores whose detector or threshold is missing.
 scores = table(
     "scores",
     *record_identity(),
-    # PostgreSQL requires the partition column in every unique key. A record still has one row for
-    # each revision, even if its time changed: writers take turns by a lock on the watermark's row.
+    # PostgreSQL requires the partition column in every unique key. A record still has only one row
+    # for each revision, even if its event time changes, because a lock on the watermark's row lets
+    # only one writer at a time write verdicts of a monitor.
     column("event_time", UtcTime, "when the record happened", primary_key=True),
     column("scored_at", UtcTime, "when it was judged"),
     column(
@@ -235,7 +236,7 @@ scores = table(
     ),
     sa.Index(None, "monitor", "event_time"),
     comment="one row for every judged record and revision",
-    # One b-tree instead of two: every lookup and every conflict check uses the key.
+    # Without row ids, SQLite has one b-tree instead of two: every lookup uses the primary key.
     sqlite_with_rowid=False,
     postgresql_partition_by="RANGE (event_time)",
 )

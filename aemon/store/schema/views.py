@@ -1,8 +1,11 @@
-"""The views: plain names for people who write SQL, the same in both databases.
+"""The views for people who write SQL: plain column names, equal in SQLite and PostgreSQL.
 
-`{day(x)}` stands for the UTC day of a time as text, `2026-11-20`; each database has its own syntax
-for this. `{then_join}` stands for a join in the order written. SQLite keeps this order for CROSS
-JOIN alone; in another order it reads all scores of a day to find the few flagged records.
+The text of a view has two placeholders, because the databases differ in syntax:
+
+- `{day(x)}` is replaced by the UTC day of a time as text, such as `2026-11-20`.
+- `{then_join}` is replaced by a join that keeps the written order of tables. SQLite keeps this
+  order only for CROSS JOIN. In another order, SQLite reads all scores of a day to find the few
+  flagged records.
 """
 
 import re
@@ -17,14 +20,20 @@ _DAY = re.compile(r"\{day\(([\w.]+)\)\}")
 
 
 class View(NamedTuple):
-    """A view: its name, what it holds, and the SELECT behind it."""
+    """A view of the database.
+
+    Attributes:
+        name: name of the view.
+        comment: what the rows of the view are.
+        select: the SELECT statement, with the placeholders of this module.
+    """
 
     name: str
     comment: str
     select: str
 
     def create(self, dialect: str) -> str:
-        """Return the statement that creates the view, for `sqlite` or `postgresql`."""
+        """Return the SQL statement that creates the view in `sqlite` or `postgresql`."""
         select = _DAY.sub(_DAYS[dialect], self.select.strip())
         return f"CREATE VIEW {self.name} AS\n" + select.replace("{then_join}", _THEN_JOIN[dialect])
 
@@ -46,7 +55,12 @@ LEFT JOIN contributions {name}
 
 
 def _above_threshold(verdict: str, also: str) -> str:
-    """Return a SELECT of the records above their threshold with a verdict, with three columns."""
+    """Return a SELECT of records above their threshold, with the three top columns of each record.
+
+    Args:
+        verdict: verdict of the records, `anomaly` or `suppressed`.
+        also: an additional column of the SELECT, in SQL.
+    """
     return f"""
 SELECT a.monitor, a.entity, a.event_time, a.record_key, a.severity,
        s.score, s.exceedance, s.p_value, a.reason,

@@ -1,1 +1,1 @@
-"""A whole store as one file: export and import."""
+"""Export of a whole store to one file, and import of the file."""

@@ -1,7 +1,8 @@
-"""The file of an exported store: a zip archive with an entry of JSON lines for every table.
+"""The file of an exported store: a zip archive with one entry of JSON lines for every table.
 
-Each line has one row, with its columns by name: times are ISO text in UTC, bytes base64, numbers as
-exact as in the database. `manifest.json` has the schema, and the rows and the sha256 of each entry.
+Each line holds one row, as column name -> value. Times are ISO text in UTC, and bytes are base64.
+Numbers are as exact as in the database. The entry `manifest.json` holds the schema revision, and
+the number of rows and the sha256 of each entry.
 """
 
 import hashlib
@@ -29,14 +30,14 @@ from aemon.store.schema.tables import metadata
 from aemon.store.store import Row
 
 FORMAT_VERSION = 1
-COMPRESSION_LEVEL = 3  # half the time of 6, and the file is a tenth larger
-BYTES_AT_ONCE = 16 * 2**20  # of lines; rows of `artifacts` are large
-MOST_LINE_BYTES = 2**27  # of one row; a detector takes a few million
+COMPRESSION_LEVEL = 3  # takes half the time of level 6; the file is a tenth larger
+BYTES_AT_ONCE = 16 * 2**20  # bytes of lines in one batch; rows of `artifacts` are large
+MOST_LINE_BYTES = 2**27  # bytes of one row; a detector takes a few million
 MOST_MANIFEST_BYTES = 2**20
 BROKEN = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError,
 )  # fmt: skip
-"""Errors of reading an archive that is cut, changed or missing."""
+"""The errors that are raised if an archive is cut, changed or missing."""
 
 ANOTHER_COPY = "export again, or use another copy of the file"
 
@@ -45,7 +46,7 @@ _MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """The manifest's data on an entry: number of rows and sha256."""
+    """The data in the manifest about one entry: its number of rows and its sha256."""
 
     rows: int
     sha256: str
@@ -54,7 +55,13 @@ class Noted:
 def write_entry(
     archive: zipfile.ZipFile, table: sa.Table, batches: Iterable[Sequence[sa.Row[Any]]]
 ) -> Noted:
-    """Write a table's rows, with all its columns in their order; return count and sha256."""
+    """Write all rows of a table into its entry; return the number of rows and the sha256.
+
+    Args:
+        archive: the archive.
+        table: the table.
+        batches: batches of rows; each row has all columns of the table, in the table's order.
+    """
     names = table.c.keys()
     encode = json.JSONEncoder(separators=(",", ":")).encode
     as_json = [_as_json(column) for column in table.c]
@@ -76,7 +83,7 @@ def write_entry(
 
 
 def write_manifest(archive: zipfile.ZipFile, tables: Mapping[str, Noted], now: datetime) -> None:
-    """Write the manifest: after the entries, because their hashes are known only then."""
+    """Write the manifest, which must follow the entries because it holds their hashes."""
     noted = {
         "format": FORMAT_VERSION,
         "schema": HEAD_REVISION,
@@ -88,10 +95,10 @@ def write_manifest(archive: zipfile.ZipFile, tables: Mapping[str, Noted], now: d
 
 
 def read_manifest(path: Path, archive: zipfile.ZipFile) -> dict[str, Noted]:
-    """Return the manifest's data on the entry of each table.
+    """Return table name -> data in the manifest about the entry of the table.
 
     Raises:
-        TransferError: `aemon db export` did not write the file, or another schema is in it.
+        TransferError: `aemon db export` did not write the file, or the file has a different schema.
     """
     try:
         with archive.open(_MANIFEST) as manifest:
@@ -122,7 +129,7 @@ def read_manifest(path: Path, archive: zipfile.ZipFile) -> dict[str, Noted]:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A table's lines in a file, and the manifest's data on them."""
+    """The entry of one table in an archive, and the data in the manifest about the entry."""
 
     path: Path
     archive: zipfile.ZipFile
@@ -131,19 +138,22 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """The name in the archive."""
+        """The name of the entry in the archive."""
         return _entry_name(self.table)
 
     def broken(self, problem: object, line: int | str = "") -> TransferError:
-        """Return an error that says what is wrong with the entry, and in which line."""
+        """Return an error that names the file, the entry, the line and the problem."""
         where = f"{self.path}: {self.name}"
         where += f", line {line}" if line else ""
         return TransferError(f"{where}: {problem}", todo=ANOTHER_COPY)
 
     def batches(self, batch: int) -> Iterator[tuple[int, list[Row]]]:
-        """Yield rows in batches, with the number of the first line of each.
+        """Yield (number of the first line, rows) of each batch.
 
-        The last batch follows only after the whole entry was checked against the manifest.
+        Before the last batch, the number of rows and the sha256 are compared with the manifest.
+
+        Args:
+            batch: the largest number of rows in a batch.
 
         Raises:
             TransferError: the entry is missing, cut or changed.
@@ -190,7 +200,7 @@ def _entry_name(table: sa.Table) -> str:
 
 
 def _as_json(column: sa.Column[Any]) -> Callable[[Any], Any] | None:
-    """Return the conversion of a column's values to JSON; None if they need none."""
+    """Return a function that converts values of a column to JSON; None if none is needed."""
     if isinstance(column.type, UtcTime):
         return lambda time: time.isoformat(timespec="microseconds")
     if isinstance(column.type, sa.LargeBinary):
@@ -207,7 +217,10 @@ def _from_json(column: sa.Column[Any]) -> Callable[[Any], Any] | None:
 
 
 def _decoder(table: sa.Table) -> Callable[[bytes], Row]:
-    """Return the decoder of a table's lines; the decoder raises `TypeError` or `ValueError`."""
+    """Return a function that decodes a line of a table into a row.
+
+    The function raises `TypeError` or `ValueError` for an invalid line.
+    """
     names = table.c.keys()
     converts = [(c.name, convert) for c in table.c if (convert := _from_json(c)) is not None]
     needed = itemgetter(*(column.name for column in table.c if not column.nullable))

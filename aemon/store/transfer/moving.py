@@ -1,4 +1,4 @@
-"""Export and import of a whole store as one file: also between SQLite and PostgreSQL."""
+"""Export of a whole store to one file, and import, also between SQLite and PostgreSQL."""
 
 import os
 import tempfile
@@ -28,22 +28,22 @@ from aemon.store.transfer.archive import (
 ROWS_AT_ONCE = 10_000
 
 Counts = dict[str, int]
-"""Table -> rows."""
+"""Table name -> number of rows."""
 
 
 def export(store: Store, path: Path, *, force: bool = False, batch: int = ROWS_AT_ONCE) -> Counts:
-    """Write all tables, as they are at one moment, into one file; return the rows of each table.
+    """Write one consistent view of all tables into a file; return the number of rows by table.
 
-    Daemons may continue to run. The file is written completely or not at all.
+    Daemons may run during the export. If the export fails, no incomplete file remains.
 
     Args:
         store: the store.
         path: the file.
-        force: replace an existing file.
-        batch: rows held in memory at once.
+        force: True to replace an existing file.
+        batch: number of rows that are in memory at once.
 
     Raises:
-        TransferError: the file exists already or cannot be written.
+        TransferError: the file already exists, or cannot be written.
         StoreError: the database fails.
     """
     if path.exists() and not force:
@@ -70,7 +70,7 @@ def _write(store: Store, file: IO[bytes], batch: int) -> Counts:
     ) as archive:
         with store.reading() as connection:
             if connection.dialect.name == "postgresql":
-                # Otherwise every statement would see rows committed before it.
+                # The default level shows each statement the rows that were committed before it.
                 connection.execution_options(isolation_level="REPEATABLE READ")
             noted = {
                 table.name: write_entry(archive, table, _rows(connection, table, batch))
@@ -85,23 +85,23 @@ def _rows(
 ) -> Iterator[Sequence[sa.Row[Any]]]:
     large = any(isinstance(column.type, sa.LargeBinary) for column in table.c)
     options = {"yield_per": 1 if large else batch}
-    # Without an order: PostgreSQL would have to sort all scores on disk.
+    # The query has no ORDER BY, because PostgreSQL would sort all scores on disk.
     return connection.execute(sa.select(table), execution_options=options).partitions()
 
 
 def import_(store: Store, path: Path, *, batch: int = ROWS_AT_ONCE) -> Counts:
-    """Read a file that `export` wrote into an empty store; return the rows of each table.
+    """Import a file of `export` into an empty store; return the number of rows by table.
 
-    All rows are imported, or none. The store may have rows in `monitors`, which are only names of
-    the configuration; rows of the file replace them.
+    Either all rows are imported, or none. Table `monitors` of the store may have rows: these rows
+    only name monitors of the configuration, and rows of the file with the same name replace them.
 
     Args:
-        store: the store; with a schema, and no rows.
+        store: the store, which has the schema, and no rows except in `monitors`.
         path: the file.
-        batch: rows held in memory at once.
+        batch: number of rows that are in memory at once.
 
     Raises:
-        TransferError: the file is broken or of another schema, or the store has rows.
+        TransferError: the file is broken or has a different schema, or the store has rows.
         StoreError: the database fails.
     """
     with _open(path) as archive:
@@ -119,16 +119,16 @@ def import_(store: Store, path: Path, *, batch: int = ROWS_AT_ONCE) -> Counts:
                     connection.execute(store.insert_or_ignore(monitors), names)
                 _number_on(connection)
         except BaseException:
-            store.partitions.forget()  # partitions created in the transaction are rolled back
+            store.partitions.forget()  # the rollback removes partitions of the transaction
             raise
     return counts
 
 
 def check(path: Path) -> None:
-    """Check whether this version can import a file, without reading its rows.
+    """Check the manifest of a file: whether this version can import it. Do not read the rows.
 
     Raises:
-        TransferError: the file is broken or of another schema.
+        TransferError: the file is broken or has a different schema.
     """
     with _open(path) as archive:
         read_manifest(path, archive)
@@ -143,7 +143,11 @@ def _open(path: Path) -> zipfile.ZipFile:
 
 
 def _claim(store: Store, connection: sa.Connection) -> list[Row]:
-    """Lock an empty store against other writers; return the removed rows of `monitors`."""
+    """Lock an empty store against other writers; remove and return the rows of `monitors`.
+
+    Raises:
+        TransferError: a table has rows; only `monitors` may have rows.
+    """
     if connection.dialect.name == "postgresql":
         named = ", ".join(table.name for table in metadata.sorted_tables)
         connection.exec_driver_sql(f"LOCK TABLE {named} IN EXCLUSIVE MODE")
@@ -179,7 +183,10 @@ def _read_table(store: Store, connection: sa.Connection, entry: Entry, batch: in
 
 
 def _number_on(connection: sa.Connection) -> None:
-    """Let PostgreSQL number new rows after the imported rows; SQLite does so by itself."""
+    """Set the sequences of PostgreSQL, so that new rows get larger ids than imported rows.
+
+    SQLite needs no such step.
+    """
     for table in metadata.sorted_tables if connection.dialect.name == "postgresql" else ():
         column = table.autoincrement_column
         if column is not None:
