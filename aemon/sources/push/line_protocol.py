@@ -17,7 +17,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FURTHEST = 2**63  # nanoseconds since 1970: the limit of the protocol
 
 _ESCAPED = re.compile(r"\\([,= \\\"])")
-_NAME = re.compile(r"(?:\\.|[^,= \\])+")  # of a tag, its value, or a field
+_NAME = re.compile(r"(?:\\.|[^,= \\])+")  # name of a tag, value of a tag, or name of a field
 _MEASUREMENT = re.compile(r"(?:\\.|[^, \\])+")
 _SERIES = re.compile(r"(?:\\.|[^ \\])+")  # measurement and tags
 _STRING = re.compile(r'"((?:\\.|[^"\\])*)"', re.DOTALL)
@@ -86,7 +86,8 @@ def _point(
 ) -> tuple[dict[str, Any], str, datetime | None]:
     """Return a point's columns, the text of its measurement and tags, and its time.
 
-    `known` caches the columns by such a text, because the same texts come again and again.
+    `known` caches the columns of measurement and tags by their text, because many points have the
+    same text.
     """
     begun = _SERIES.match(line)
     if begun is not None and begun[0] in known:

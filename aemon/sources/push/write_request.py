@@ -23,8 +23,8 @@ class Series:
     """One time series of a request.
 
     Attributes:
-        labels: undecoded, as they were sent; equal for equal series of one sender.
-        samples: milliseconds since 1970 and the value, in the order of the request.
+        labels: undecoded labels, as sent; one sender sends equal labels for the same series.
+        samples: (milliseconds since 1970, value) of each sample, in the order of the request.
         histograms: number of native histograms in the series; their values are not decoded.
     """
 
@@ -34,7 +34,7 @@ class Series:
 
 
 def decode_request(body: bytes) -> list[Series]:
-    """Return the series of a WriteRequest; metadata and exemplars are passed over.
+    """Return the series of a WriteRequest; metadata and exemplars are skipped.
 
     Raises:
         UnreadableBodyError: the body is not a WriteRequest.
