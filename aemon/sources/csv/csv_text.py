@@ -166,9 +166,9 @@ class CsvText:
         return join_lines(lines, separator, lambda _text: False, complete=True)
 
     def _header_at(self, start: Place) -> Header:
-        """Return the header of the records after a place: kept in the place, or found above it."""
+        """Return the header of the records after a place: kept in the place, or found above."""
         if self.header is None or start.header == self.header.start:
-            assert self.header is not None  # noqa: S101 -- a place lies behind a header
+            assert self.header is not None  # noqa: S101 -- a place comes after a header
             return self.header
         force = self.header
         if start.header >= 0:

@@ -10,11 +10,11 @@ HEAD_BYTES = 1 << 16
 FALLBACK = "cp1252"
 """The encoding of a line that is not UTF-8, if the configuration names no encoding."""
 
-MOST_LINE_BYTES = 1 << 24  # of one line; a longer line is replaced by `TOO_LONG`
+MOST_LINE_BYTES = 1 << 24  # of the longest line; `TOO_LONG` replaces a longer line
 TOO_LONG = b"(a line of more than 16 MB)"
 _BLOCK_BYTES = 1 << 20
 _BYTE_ORDER_MARK = "\ufeff".encode()
-_MARKS = {  # a longer mark before a shorter mark that it begins with
+_MARKS = {  # a longer mark stands before a shorter mark with the same beginning
     codecs.BOM_UTF32_LE: "utf-32-le",
     codecs.BOM_UTF32_BE: "utf-32-be",
     codecs.BOM_UTF16_LE: "utf-16-le",

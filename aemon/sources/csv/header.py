@@ -121,7 +121,10 @@ def _bare(line: Line) -> Line:
 
 
 def header_of(line: Line, separator: str) -> Header | None:
-    """Return a line as a header, with `NO_NAME` for empty names; None if it cannot be split."""
+    """Return a line as a header; None if the line cannot be split.
+
+    A column with an empty name gets a name of the form `NO_NAME`.
+    """
     fields = split(line.text, separator)
     if fields is None:
         return None

@@ -61,10 +61,10 @@ def join_lines(
 ) -> Iterator[Line]:
     """Yield one line for each record: join lines within quotes, and leave out blank lines.
 
-    If a line that is a record by itself follows before a quote is closed, the quote is a mistake,
-    and the line of the quote is not joined. If `complete` is False, lines that are written later
-    may close a quote that is open at the end of the file: reading ends before the line of the
-    quote.
+    An open quote is a mistake if a line that is a record by itself follows before the quote is
+    closed. The line of a mistaken quote is not joined. If `complete` is False, lines that are
+    written later may close a quote that is open at the end of the file: reading ends before the
+    line of the quote.
     """
     for whole in lines:
         if b'"' not in whole.text:

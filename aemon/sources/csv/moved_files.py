@@ -64,7 +64,7 @@ def locate(
 
     Args:
         files: the files that are read.
-        known: places by name, as a watermark keeps them.
+        known: the places of a watermark, by file name.
         holds: returns whether a file still has the bytes that were read before a place.
     """
     paths = {name: files.read.get(name, files.base / name) for name in known}

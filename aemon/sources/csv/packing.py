@@ -51,7 +51,7 @@ def open_plain(path: FilePath) -> Iterator[tuple[BinaryIO, bool]]:
     in full.
 
     Raises:
-        IncompleteError: the file cannot be unpacked, perhaps because it is still being written.
+        IncompleteError: the file cannot be unpacked; perhaps the file is still being written.
         SourceConfigError: the file is not text, or an archive holds more than one file.
         SourceError: the file cannot be read.
     """

@@ -13,7 +13,7 @@ from aemon.sources.csv.places import Place
 Times = npt.NDArray[np.datetime64]
 
 GENERIC_NAMES = frozenset({"value", "values", "val", "v", "y", "reading", "measurement", "wert"})
-"""A column with one of these names gets the name of its file."""
+"""Generic column names: a column with such a name gets the name of its file in records."""
 
 _INSTANT = np.timedelta64(1, "us")
 ENDINGS = (".gz", ".bz2", ".xz", ".zip", ".csv", ".txt")

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from aemon.errors import SourceConfigError
 
 OVERLAP_SHARE = 0.5
-"""If two files share more of the shorter file's time range, they were written in parallel."""
+"""Two files that share more of the shorter file's time range were written in parallel."""
 
 MOST_COMPARED = 200
 """At most this many files are compared: the first in the order of names."""

@@ -10,7 +10,7 @@ from aemon.sources.file_systems.system import FileSystem
 
 
 class Looked(Protocol):
-    """The size and the time of a file, known without reading it."""
+    """The size and the time of a file, known without reading the file."""
 
     @property
     def st_size(self) -> int:
@@ -65,7 +65,7 @@ class FilePath(Protocol):
         """Return whether the path is a folder."""
 
     def stat(self) -> Looked:
-        """Return the size and the time of a file without reading it."""
+        """Return the size and the time of a file without reading the file."""
 
     def iterdir(self) -> Iterable["FilePath"]:
         """Return the files and folders in a folder."""

@@ -1,4 +1,4 @@
-"""Read a remote file by byte ranges, fetched when they are needed."""
+"""Read a remote file by byte ranges; each range is fetched when a reader needs it."""
 
 import io
 import os
@@ -10,7 +10,7 @@ BLOCK_BYTES = 1 << 19
 """Bytes fetched at once when a file is read from the first to the last byte."""
 
 HEAD_BYTES = 1 << 16
-"""Number of first bytes kept in memory: header, encoding and checksums need them repeatedly."""
+"""Number of first bytes kept in memory: header, encoding and checksums need these bytes."""
 
 
 class RangeReader(io.RawIOBase):

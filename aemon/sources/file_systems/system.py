@@ -22,7 +22,7 @@ class FileSystem:
     """A file system and the options to connect to it, connected at the first request.
 
     Args:
-        address: address of a file or folder; it may hold the host and other options.
+        address: address of a file or folder, which may hold the host and other options.
         scheme: scheme of the address.
         options: options of the file system; texts may be `SecretStr`.
 

@@ -91,7 +91,7 @@ def values_between(earlier: Counters, later: Counters, seconds: float) -> tuple[
 
 
 def _growth(earlier: float, later: float) -> float:
-    """Return how much a counter grew; NaN if the counter fell, because a reset makes it fall."""
+    """Return how much a counter grew; NaN if the counter fell, which shows a reset."""
     return later - earlier if later >= earlier else math.nan
 
 

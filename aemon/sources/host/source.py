@@ -33,7 +33,7 @@ def open_host(settings: HostSource, clock: Clock) -> "Host":
 
 
 class Host:
-    """A stream of one record of this machine every `sample_every`.
+    """A stream of records of this machine: one record after every interval `sample_every`.
 
     A rate is computed from two readings, so the first reading gives no record.
     """

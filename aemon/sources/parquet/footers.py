@@ -18,7 +18,7 @@ from aemon.sources.parquet.columns import split_by_type
 MAGIC, ENCRYPTED = b"PAR1", b"PARE"
 MOST_COLUMNS = 10_000  # as for CSV files
 BROKEN = (pa.ArrowException, OSError, EOFError)
-"""The errors that pyarrow raises for a file that it cannot read."""
+"""The errors that pyarrow raises for an unreadable file."""
 
 NEAR_BYTES, FAR_BYTES = 1 << 16, 1 << 18
 """Bytes of a column in one read: from a local disk, and from a remote file system."""
@@ -68,9 +68,9 @@ def read_footer(path: FilePath) -> Footer:
     """Return the footer of a file.
 
     Raises:
-        IncompleteError: the file has no footer: it is still being written, or damaged.
-        SourceConfigError: the file is not a Parquet file or is encrypted; or it has too many
-            columns, or two columns of the same name.
+        IncompleteError: the file has no footer: the file is still being written, or is damaged.
+        SourceConfigError: the file is not a Parquet file, is encrypted, has too many columns, or
+            two columns of the same name.
         SourceError: the file cannot be read.
     """
     try:

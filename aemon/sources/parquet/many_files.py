@@ -47,9 +47,8 @@ class ManyFiles:
         self.paths: dict[str, FilePath] = {}
         self._path = path
         self._tables = tables
-        self._footers: dict[
-            FilePath, tuple[tuple[State, State], Footer]
-        ] = {}  # state in a listing, current state
+        # The two states of a file: from a listing, and current.
+        self._footers: dict[FilePath, tuple[tuple[State, State], Footer]] = {}
         self._reader: tuple[FilePath, State, RowReader] | None = None  # kept open for the next read
 
     def look(self) -> Look:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def open_files(settings: ParquetSource, _clock: Clock) -> "ParquetFiles":
-    """Return the source that settings describe; nothing is read before its first call.
+    """Return the source that settings describe; nothing is read before a call of the source.
 
     Raises:
         SourceConfigError: pyarrow is not installed.

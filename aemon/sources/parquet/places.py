@@ -1,4 +1,4 @@
-"""The places up to which Parquet files have been read, as a watermark keeps them."""
+"""The places up to which Parquet files have been read, written to a watermark's position."""
 
 import json
 from collections.abc import Mapping

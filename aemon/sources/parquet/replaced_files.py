@@ -26,7 +26,7 @@ def located(
 
     Args:
         footers: footers of all complete files, in the order of their names.
-        known: places by name, as a watermark keeps them.
+        known: the places of a watermark, by file name.
         knows_copies: whether a file with the content of another file counts as a copy, which is not
             read.
 

@@ -32,7 +32,7 @@ class Tables:
     """The conversion of rows to tables.
 
     Args:
-        settings: the settings: columns of time, key and entity, and other columns to read.
+        settings: names of the columns of time, key and entity, and other columns to read.
 
     Attributes:
         roles: the columns of time, key and entity; the order of day and month is added once known.
@@ -78,7 +78,8 @@ class Tables:
         """Check that each column of the setting `columns` is in a file.
 
         Raises:
-            SourceConfigError: no file has a column of the setting. Without files there is no error.
+            SourceConfigError: a column of the setting is in no file. Without files there is no
+                error.
         """
         known = {name for footer in footers.values() for name in footer.columns}
         for name in self._chosen or ():

@@ -40,8 +40,8 @@ class Batch:
     Attributes:
         records: columns and values of each record, in the types of JSON.
         lines: position of each record, as `Problem.line`.
-        times: event times, if the format has a place for them; None if a column holds event times.
-        keys: keys, if the format has a place for them; None if a column or the time is the key.
+        times: event times, if the format has event times; None if a column holds event times.
+        keys: keys, if the format has keys; None if a column or the time is the key.
         problems: problems of unreadable records, which `records` does not hold.
         texts: line number -> text of an unreadable record, to show to people.
         partly: problems of single columns; `records` holds the records with these columns.
@@ -187,7 +187,7 @@ def _is_plain(record: dict[str, Any]) -> bool:
 
 
 def _cell(value: Any) -> Any:
-    """Return one value in a form that the store can hold; None if there is no such form."""
+    """Return a value in a form that the store can hold; None if the value has no such form."""
     match value:
         case str():
             return _clean(value)

@@ -114,7 +114,7 @@ def _point(
 
 
 def _measurement_and_tags(line: str) -> tuple[dict[str, Any], int]:
-    """Return the columns of a point's measurement and tags, and the position after them."""
+    """Return the columns of a point's measurement and tags, and the position after the tags."""
     at = len(line) - len(line.lstrip())
     found = _MEASUREMENT.match(line, at)
     if found is None:
@@ -144,7 +144,7 @@ def _name(line: str, at: int, what: str) -> tuple[str, int]:
 
 
 def _field(line: str, at: int) -> tuple[Any, int]:
-    """Return the value of a field, and the position after it."""
+    """Return the value of a field, and the position after the field."""
     if line[at : at + 1] == '"':
         text = _STRING.match(line, at)
         if text is None:

@@ -13,7 +13,7 @@ from aemon.sources.push.write_request import Series, decode_label, decode_reques
 from aemon.times.event_times import EARLIEST, LATEST
 
 HISTOGRAM, SAME_COLUMN, FAR_TIME = "native_histogram", "same_column", "time_out_of_range"
-MOST_KNOWN = 100_000  # series whose column is cached
+MOST_KNOWN = 100_000  # number of series with cached columns
 LOOKBACK_MS = 5 * 60_000  # as in Prometheus: a series without samples for this time has ended
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

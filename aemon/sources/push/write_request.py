@@ -117,7 +117,7 @@ def _fields(body: bytes, at: int, end: int) -> Iterator[_Field]:
 
 
 def _varint(body: bytes, at: int, end: int) -> tuple[int, int]:
-    """Return a number, and the position after it."""
+    """Return a number, and the position after the number."""
     number, bits, begun = 0, 0, at
     while at < end and bits <= _MOST_VARINT_BITS:
         byte = body[at]

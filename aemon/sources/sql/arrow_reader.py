@@ -38,7 +38,7 @@ Read = tuple[pd.DataFrame, dict[str, Any], bool]
 
 
 class ArrowReader:
-    """A reader of the queries of one source; psycopg reads queries that ADBC cannot read.
+    """A reader of the queries of one source; psycopg reads all unsuitable queries.
 
     Args:
         database: a PostgreSQL database, connected by psycopg.
@@ -70,7 +70,7 @@ class ArrowReader:
         self._reading = threading.Lock()
 
     def read(self, query: sa.Select[Any], limit: int) -> Read | None:
-        """Return the first `limit` rows of a query; None if psycopg must read them.
+        """Return the first `limit` rows of a query; None if psycopg must read the rows.
 
         Args:
             query: a query with a limit above `limit`, so that the result shows whether there are
@@ -136,7 +136,7 @@ class ArrowReader:
             connection.close()
 
     def _statement(self, connection: sa.Connection, query: sa.Select[Any]) -> str | None:
-        """Return a query as text for ADBC, values quoted by psycopg; None: ADBC cannot read it."""
+        """Return a query as text for ADBC, values quoted by psycopg; None: unsuitable."""
         from psycopg import ClientCursor
 
         compiled = query.compile(dialect=self._database.engine.dialect)

@@ -25,7 +25,7 @@ from aemon.times.text_times import sorts_as_text
 LEAST_RECORDS = 10
 """A table with fewer records is probably a list of things, not of measurements."""
 
-PASSWORD = "${SOURCE_PASSWORD}"  # noqa: S105 -- a reference to one
+PASSWORD = "${SOURCE_PASSWORD}"  # noqa: S105 -- a reference to a password
 
 
 def guess_tables(url: str) -> Guesses:

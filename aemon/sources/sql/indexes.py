@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from aemon.sources.sql.reading_order import ReadingOrder
 
 MANY_ROWS = 50_000
-"""In a table with more rows, a read without an index is slow, because it scans all rows."""
+"""In a table with more rows, a read without an index is slow, because the read scans all rows."""
 
 
 def missing_indexes(connection: sa.Connection, order: ReadingOrder) -> tuple[str, ...]:

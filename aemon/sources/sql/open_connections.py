@@ -111,7 +111,7 @@ def _try_to_let_the_server_look(connection: Any, record: Any) -> None:
 
 
 def _let_the_server_look(connection: sa.Connection) -> None:
-    """Let the server end a query whose client has died; by default the query runs to its end.
+    """Let the server end a query if the client has died; by default, the query runs to its end.
 
     The setting is for this transaction only, because a pooler may share the session.
     """

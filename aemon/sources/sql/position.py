@@ -1,4 +1,4 @@
-"""Write raw database values as JSON with their types, and read them for comparisons in SQL."""
+"""Convert raw database values with their types to JSON and back, for comparisons in SQL."""
 
 import base64
 import json
@@ -63,7 +63,7 @@ def read_value(written: list[Any]) -> Any:
 
 
 def position_of(mark: Watermark | None) -> dict[str, Any]:
-    """Return the raw values of a watermark's position; empty if it has no position.
+    """Return the raw values of a watermark's position; empty if the position is empty.
 
     Raises:
         SourceConfigError: aemon did not write the position.
@@ -112,7 +112,7 @@ def keys_given_up(mark: Watermark | None) -> int:
 
 
 def newest_key_of(keys: pd.Series, before: int | None) -> int | None:
-    """Return the largest key read so far; `before` if these keys are not integers."""
+    """Return the largest key read so far; `before` if the given keys are not integers."""
     if not len(keys) or not pd.api.types.is_integer_dtype(keys):
         return before
     newest = int(keys.max())
@@ -120,5 +120,5 @@ def newest_key_of(keys: pd.Series, before: int | None) -> int | None:
 
 
 def whole(keys: pd.Series) -> list[int]:
-    """Return keys as integers; an empty list if not all of them are integers."""
+    """Return keys as integers; an empty list if some keys are not integers."""
     return [int(key) for key in keys] if pd.api.types.is_integer_dtype(keys) else []

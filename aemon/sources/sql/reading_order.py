@@ -20,7 +20,7 @@ class ReadingOrder:
     statement, which a configured query might contain.
 
     Attributes:
-        written: the table or query as it is configured.
+        written: the table or query as configured.
         records: the table or query, with the event time in one column.
         date_and_time: the columns of a date and its time of day, if the time has two columns.
     """
@@ -54,7 +54,7 @@ class ReadingOrder:
         return tuple({column.name: column for column in columns}.values())
 
     def these(self, identities: Sequence[Sequence[Any]]) -> sa.Select[Any]:
-        """Return the statement that reads rows by values of `identity`; it may read more rows."""
+        """Return the statement that reads rows by values of `identity`; more rows may match."""
         return self.all().where(sa.or_(*(sa.and_(*self._is(one)) for one in identities)))
 
     def _is(self, values: Sequence[Any]) -> Iterator[sa.ColumnElement[bool]]:
@@ -112,7 +112,7 @@ class ReadingOrder:
         )
 
     def with_key(self, position: dict[str, Any]) -> sa.Select[Any]:
-        """Return the statement that reads a row with the key of a position, if there is one."""
+        """Return the statement that reads the row with the key of a position, or no row."""
         return sa.select(self.key).where(self.key == raw(position["key"])).limit(1)
 
     def largest_key(self, position: dict[str, Any] | None = None) -> sa.Select[Any]:
@@ -138,7 +138,7 @@ class ReadingOrder:
 
 
 def raw(value: object) -> sa.BindParameter[Any]:
-    """Return a bound value that goes to the driver unchanged, as the driver returned it."""
+    """Return a bound value that goes to the driver unchanged, in the driver's own type."""
     return sa.bindparam(None, value, type_=sa.types.NullType())
 
 

@@ -1,9 +1,9 @@
 """Find the rows at which a database fails, for example by a division by zero in a view.
 
-First, aemon reads only the identities of the rows (time, key and entity), at which the database
-does not fail. Then aemon reads the rows by identity; if the database fails at a group of rows, each
-half of the group is read again. So each readable row is read, and the identity of each unreadable
-row is known.
+First, aemon reads only the identities of the rows (time, key and entity), because the database
+usually can read these columns. Then aemon reads the rows by identity; if the database fails at a
+group of rows, each half of the group is read again. So each readable row is read, and the identity
+of each unreadable row is known.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from aemon.sources.sql.connecting import Database
 from aemon.sources.sql.faults import is_of_a_row
 from aemon.sources.sql.reading_order import ReadingOrder
 
-MOST_UNREADABLE = 100  # rows of one read; with more, the view itself is wrong
+MOST_UNREADABLE = 100  # rows of one read; with more unreadable rows, the view itself is wrong
 _AT_ONCE = 200  # rows in one statement, each with its time and key
 
 Row = Sequence[Any]
@@ -25,7 +25,7 @@ Row = Sequence[Any]
 
 @dataclass(kw_only=True)
 class Apart:
-    """Rows that were read one by one or in small pieces.
+    """Rows that were read one by one or in small groups.
 
     Attributes:
         names: names of the columns.
@@ -81,7 +81,7 @@ def _fetched(connection: sa.Connection, query: sa.Select[Any]) -> tuple[list[str
 
 
 class _Search:
-    """A search for the unreadable rows: it reads rows by their identity."""
+    """A search for the unreadable rows, which reads rows by their identity."""
 
     def __init__(
         self, database: Database, order: ReadingOrder, connection: sa.Connection, error: Exception

@@ -16,7 +16,7 @@ _TIMED = "aemon_timed"  # of a connection: whether its transactions need the tim
 
 _POSTGRESQL_LOOK = "SELECT setting FROM pg_settings WHERE name = 'statement_timeout'"
 _MYSQL_READ_ONLY = "SET SESSION TRANSACTION READ ONLY"
-_MYSQL_LIMITS = (  # MariaDB: seconds; MySQL: milliseconds; each server knows one
+_MYSQL_LIMITS = (  # MariaDB: seconds; MySQL: milliseconds; each server knows one setting
     ("max_statement_time", 1.0),
     ("max_execution_time", 1000.0),
 )

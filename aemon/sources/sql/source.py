@@ -88,7 +88,7 @@ class SqlTable:
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
         """Return at most `limit` records after a watermark (None: from the start), oldest first.
 
-        If there are late records, they are returned first and alone, in the order of their keys.
+        Late records are returned first, without other records, in the order of their keys.
         """
         behind = self._behind(after, limit)
         if behind is not None:

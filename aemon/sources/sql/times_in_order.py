@@ -17,7 +17,7 @@ def check_order_of_times(table: pd.DataFrame, roles: Roles, where: str) -> None:
     """Raise an error if the database cannot sort the times, or if the times are only dates.
 
     Args:
-        table: the first records; at most `_LOOKED_AT` of them are checked.
+        table: the first records; at most `_LOOKED_AT` records are checked.
         roles: the columns of time, key and entity.
         where: a short description of the source, for the message.
 
