@@ -27,7 +27,10 @@ from aemon.sources.source import Fetched
 from aemon.sources.time_writing import Writing, dates_alone, writing_of
 
 MOST_LOOKED_BACK = 20
-"""Number of last files of which `newest` reads a record, so that a replacement is recognised."""
+"""Number of last files of which `newest`, without a watermark, reads at least one record.
+
+The place of a file needs a record, so that a replacement of the file is recognised.
+"""
 
 
 class ParquetFiles:

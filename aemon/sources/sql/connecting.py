@@ -226,7 +226,7 @@ class Database:
         return {}
 
     def _read_timeout(self) -> dict[str, object]:
-        """Return the driver's own timeout for MySQL: it works when the server's does not."""
+        """Return the timeout of the MySQL driver, which works if the server's timeout fails."""
         if "read_timeout" in self._url.query:
             return {}
         if self._url.get_driver_name() not in {"pymysql", "mysqldb"}:
