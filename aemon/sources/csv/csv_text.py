@@ -28,7 +28,7 @@ from aemon.sources.file_systems.opening import FilePath
 
 MOST_COLUMNS = 10_000  # more columns take minutes to read and hours of training
 BLANKS = "blanks"
-"""The name of the separator that is any run of blanks and tabs."""
+"""The value of the setting `separator` for fields with any run of blanks and tabs between them."""
 
 
 SEPARATORS = {",": "','", ";": "';'", "\t": '"\\t"', "|": "'|'", " ": BLANKS}
@@ -36,7 +36,7 @@ SEPARATORS = {",": "','", ";": "';'", "\t": '"\\t"', "|": "'|'", " ": BLANKS}
 
 
 class Dialect(NamedTuple):
-    """The configured format of the files; None: found from the file."""
+    """The configured format of the files; for a field that is None, each file shows its format."""
 
     separator: str
     own_separator: bool = False
@@ -51,12 +51,12 @@ class CsvText:
         path: path of the file, for messages.
         file: the bytes of the file, unpacked.
         dialect: the configured format.
-        columns: the columns of the roles; the column of the time first.
-        complete: the file no longer grows: a last line without a line end is a line, too.
+        columns: the columns of time, key and entity; the time is first.
+        complete: whether the file no longer grows; a last line without a line end is then complete.
 
     Attributes:
         file: the bytes of the file.
-        header: the first header; None while it is not complete.
+        header: the first header; None while the header line is not complete.
 
     Raises:
         SourceConfigError: the file has too many columns.
@@ -94,13 +94,13 @@ class CsvText:
             )
 
     def records(self, start: Place | None = None) -> Iterator[tuple[Header, Line]]:
-        """Yield the records after a place, each with the header in force; None: from the first.
+        """Yield the records after a place (None: from the start), each with its header.
 
         Blank lines, remarks, repeated headers and lines of units are skipped.
 
         Raises:
-            SourceConfigError: a header that cannot be read comes before the first record. After a
-                record, such a header ends the reading without an error.
+            SourceConfigError: an unreadable header comes before the first record of this read.
+                After a record, an unreadable header ends the reading without an error.
         """
         if self.header is None:
             return
@@ -136,7 +136,7 @@ class CsvText:
             yield force, line
 
     def names_elsewhere(self) -> Header | None:
-        """Return a line with the roles' columns, with any separator, as a header; else None."""
+        """Search for a header with all required columns, by any usual separator; else None."""
         for separator in SEPARATORS:
             search = self._search._replace(separator=separator, own_separator=True, line=None)
             found = find_header(self._whole_lines(0, separator), search)
@@ -145,7 +145,7 @@ class CsvText:
         return None
 
     def ends(self, count: int) -> list[tuple[Header, Line]]:
-        """Return the first `count` and about the last `count` records, each with its header."""
+        """Return the first `count` and roughly the last `count` records, each with its header."""
         first = [*islice(self.records(), count)]
         size = self.file.seek(0, 2)
         if not first or size <= 2 * HEAD_BYTES:
@@ -166,9 +166,9 @@ class CsvText:
         return join_lines(lines, separator, lambda _text: False, complete=True)
 
     def _header_at(self, start: Place) -> Header:
-        """Return the header in force at a place: kept with the place, or found above."""
+        """Return the header of the records after a place: kept in the place, or found above."""
         if self.header is None or start.header == self.header.start:
-            assert self.header is not None  # noqa: S101 -- a place lies behind a header
+            assert self.header is not None  # noqa: S101 -- a place comes after a header
             return self.header
         force = self.header
         if start.header >= 0:

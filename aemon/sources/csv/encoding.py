@@ -10,11 +10,11 @@ HEAD_BYTES = 1 << 16
 FALLBACK = "cp1252"
 """The encoding of a line that is not UTF-8, if the configuration names no encoding."""
 
-MOST_LINE_BYTES = 1 << 24  # of one line; a longer line is replaced by `TOO_LONG`
+MOST_LINE_BYTES = 1 << 24  # of the longest line; `TOO_LONG` replaces a longer line
 TOO_LONG = b"(a line of more than 16 MB)"
 _BLOCK_BYTES = 1 << 20
 _BYTE_ORDER_MARK = "\ufeff".encode()
-_MARKS = {  # a longer mark before a shorter mark that it begins with
+_MARKS = {  # a longer mark stands before a shorter mark with the same beginning
     codecs.BOM_UTF32_LE: "utf-32-le",
     codecs.BOM_UTF32_BE: "utf-32-be",
     codecs.BOM_UTF16_LE: "utf-16-le",
@@ -33,7 +33,7 @@ class Encoding(NamedTuple):
 
 
 def find_encoding(head: bytes, named: str | None) -> Encoding:
-    """Return the encoding of a file by its first bytes, unless the configuration names it."""
+    """Return the encoding of a file: the configured encoding, or else found from first bytes."""
     marked = next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
     name = codecs.lookup(named).name if named else marked or _without_mark(head)
     if name in {"utf-16", "utf-32"}:
@@ -48,7 +48,7 @@ def find_encoding(head: bytes, named: str | None) -> Encoding:
 
 
 def _without_mark(head: bytes) -> str:
-    """Return UTF-16 if most bytes at even or at odd places are zero; else UTF-8."""
+    """Return UTF-16 if most bytes at even or at odd positions are zero; else UTF-8."""
     even, odd = head[::2], head[1::2]
     if len(head) >= _FEW_BYTES and not (0 in even and 0 in odd):
         if odd.count(0) * 2 > len(odd):
@@ -96,7 +96,7 @@ def _split(file: BinaryIO, encoding: Encoding) -> Iterator[tuple[bytes, int]]:
 
 
 def _place_of(text: bytes, ending: bytes, unit: int, begin: int = 0) -> int:
-    """Return the place of the next line end, in whole characters of `unit` bytes; -1: none."""
+    """Return the position of the next line end in a text of `unit` bytes a character; -1: none."""
     found = text.find(ending, begin)
     while found >= 0 and (found - begin) % unit:
         found = text.find(ending, found + 1)
@@ -104,7 +104,7 @@ def _place_of(text: bytes, ending: bytes, unit: int, begin: int = 0) -> int:
 
 
 def as_utf8(raw: bytes, encoding: Encoding) -> tuple[bytes, bool]:
-    """Return a line as UTF-8 without its end, and whether its bytes did not fit its encoding."""
+    """Return a line in UTF-8 without its line end, and True if bytes do not fit the encoding."""
     foreign = False
     if encoding.name == "utf-8":
         text = raw

@@ -13,7 +13,7 @@ from aemon.sources.file_systems.remote_path import RemotePath
 from aemon.sources.file_systems.system import CREDENTIALS
 
 ENDINGS = (".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zip")
-"""Endings, in any case, of the files read in a folder; a pattern may name other files."""
+"""Endings of the files read in a folder, in upper or lower case; a pattern may name other files."""
 
 PERMIT = "let the user that aemon runs as list and enter the folder, and read its files"
 _MAGIC = frozenset("*?[")
@@ -24,7 +24,7 @@ _MOST_NAMES = 5
 class Files(NamedTuple):
     """The files to read, in the order of their names; a name is the path below `base`.
 
-    `closed` are folders that fit the pattern but that aemon may not list or enter.
+    `closed`: folders that fit the pattern and that aemon has no permission to list or enter.
     """
 
     base: FilePath
@@ -33,7 +33,7 @@ class Files(NamedTuple):
 
     @property
     def warning(self) -> str:
-        """A message that names the closed folders; empty if there are none."""
+        """A message that names the closed folders; empty if no folder is closed."""
         if not self.closed:
             return ""
         count = "a folder" if len(self.closed) == 1 else f"{len(self.closed)} folders"
@@ -104,7 +104,10 @@ def files_of(path: FilePath, endings: tuple[str, ...] = ENDINGS) -> Files:
 
 
 def _closed_folders(base: Path, pattern: Path) -> tuple[Path, ...]:
-    """Return the folders along a pattern that aemon may not enter, or not list if it must."""
+    """Return the folders of a pattern that aemon has no permission to enter or list.
+
+    The permission to list a folder is needed only where the pattern has a wildcard.
+    """
     closed = set()
     for count, part in enumerate(pattern.parts):
         above = Path(*pattern.parts[:count])
@@ -120,7 +123,7 @@ def in_order(paths: Iterable[FilePath]) -> list[FilePath]:
 
 
 def _is_file(path: FilePath) -> bool:
-    """Return whether a path is a file; False if aemon may not look at it."""
+    """Return whether a path is a file; False if aemon has no permission to check."""
     return os.path.isfile(path) if isinstance(path, Path) else path.is_file()  # noqa: PTH113 -- it does not raise
 
 
@@ -131,7 +134,7 @@ def _permits(path: FilePath, rights: int) -> bool:
 
 
 def check_plain(path: FilePath) -> None:
-    """Refuse a pipe, device or socket: reading it may never end, and removes the records.
+    """Refuse a pipe, device or socket: reading may never end, and removes the records.
 
     Raises:
         SourceConfigError: the path is a pipe, device or socket.
@@ -144,7 +147,7 @@ def check_plain(path: FilePath) -> None:
 
 
 def files_beside(files: Files, endings: tuple[str, ...] = ENDINGS) -> list[FilePath]:
-    """Return other files in the folders of the read files, and files with `endings` below."""
+    """Return the files beside the read files, and files with `endings` in folders below."""
     folders = in_order({path.parent for path in files.read.values()} | {files.base})
     # Below a folder of a bucket there may be millions of files: only the folders are listed.
     everything = files.base.glob("*/**/*") if isinstance(files.base, Path) else ()
@@ -174,6 +177,6 @@ def was_rotated(path: FilePath, read: Iterable[FilePath]) -> bool:
 
 
 def listed(paths: Iterable[FilePath], base: FilePath) -> str:
-    """Return the first names below a folder as a list for a message."""
+    """Return the names of the first files, relative to a folder, as text for a message."""
     names = [below(path, base) for path in paths]
     return ", ".join(names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")

@@ -1,4 +1,4 @@
-"""A first configuration for CSV files: separator, header and roles, from one file's beginning."""
+"""A first configuration for CSV files, guessed from the first lines of one file."""
 
 import csv
 from collections import Counter
@@ -18,7 +18,7 @@ _LOOKED_AT = 200  # lines that show the separator and the header
 
 
 def guess_files(path: FilePath) -> Guesses:
-    """Return a monitor for a file, a folder or a pattern.
+    """Return the guessed monitor for a file, a folder or a pattern.
 
     Raises:
         SourceError: there is no file, or the first file cannot be read.

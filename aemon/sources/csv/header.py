@@ -1,4 +1,4 @@
-"""The line of column names: its place, and further headers among the records."""
+"""The header is the line of column names: find the first header, and further headers below."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -9,16 +9,16 @@ from aemon.errors import SourceConfigError
 from aemon.sources.csv.lines import Line, split
 
 MOST_LINES_ABOVE = 100
-"""Number of lines that may stand above the column names."""
+"""Number of lines that may stand above the header."""
 
 MOST_LINES_BELOW = 5
-"""Most lines with units and the like between the names and the first record."""
+"""Number of lines, for example of units, that may stand between header and first record."""
 
 KNOWN_SHARE = 0.5
-"""A line with this share of the names in force is a header, whatever its other fields hold."""
+"""A line with this share of the current column names is a header, also with new names in it."""
 
 MARK = "#"
-"""The mark before the names, or the first name: the number of fields below decides."""
+"""A mark before the first name, or the first name itself: the number of fields below decides."""
 
 NO_NAME = "column_{}"
 """The name that a column without a name gets; columns are counted from 1."""
@@ -28,10 +28,10 @@ _DIGIT = re.compile(r"\d")
 
 
 class Header(NamedTuple):
-    """The column names in force, and the separator of the lines below them.
+    """The column names, and the separator of the header and of the lines below.
 
-    `named` is the number of columns up to the last column with a name; `start` and `end` are
-    bytes of the file; `line` and `last` are the numbers of the header's first and last line.
+    `named` is the number of columns up to the last column with a name; `start` and `end` are byte
+    positions in the file; `line` and `last` are the numbers of the header's first and last line.
     """
 
     columns: tuple[str, ...]
@@ -44,7 +44,7 @@ class Header(NamedTuple):
 
 
 class HeaderSearch(NamedTuple):
-    """What identifies the header: the roles' columns, the time's column first; or the line."""
+    """How to find a header: by its columns of time, key and entity (time first), or by its line."""
 
     columns: tuple[str, ...]
     separator: str
@@ -53,12 +53,12 @@ class HeaderSearch(NamedTuple):
 
 
 def find_header(lines: Iterable[Line], search: HeaderSearch) -> Header | None:
-    """Return the header from the first line that holds the roles' columns, else the first line.
+    """Return the first line with all required columns as a header, or else the first line.
 
     Lines above the header are not part of the table. A `#` may stand before the names.
 
     Returns:
-        None if there is no complete line that can be split.
+        The header; None if no complete line can be split.
     """
     separator = search.separator
     first: Header | None = None
@@ -86,12 +86,14 @@ def find_header(lines: Iterable[Line], search: HeaderSearch) -> Header | None:
 
 
 def after_mark(header: Header, line: Line, following: Line | None) -> Header:
-    """Return a header of blanks without its first `#` if the records have one field less.
+    """Return a header without its first field `#` if the records have one field less.
+
+    The fields are separated by blanks.
 
     Args:
         header: the header.
         line: the line of the header.
-        following: the next line; None if there is none yet.
+        following: the next line; None if the next line does not exist yet.
     """
     bare = header_of(_bare(line), header.separator)
     fields = split(following.text, header.separator) if following is not None else None
@@ -101,7 +103,10 @@ def after_mark(header: Header, line: Line, following: Line | None) -> Header:
 
 
 def header_like(line: Line, header: Header) -> Header | None:
-    """Return a line as a header, spelt as an earlier header; None: the line cannot be split."""
+    """Return a line as a header; None if the line cannot be split.
+
+    A name that differs from a name of `header` only in upper or lower case is spelt as in `header`.
+    """
     is_marked = line.text.startswith(b"#") and not header.columns[0].startswith(MARK)
     found = header_of(_bare(line) if is_marked else line, header.separator)
     if found is None:
@@ -116,7 +121,10 @@ def _bare(line: Line) -> Line:
 
 
 def header_of(line: Line, separator: str) -> Header | None:
-    """Return a line as a header, with names for all columns; None: the line cannot be split."""
+    """Return a line as a header; None if the line cannot be split.
+
+    A column with an empty name gets a name of the form `NO_NAME`.
+    """
     fields = split(line.text, separator)
     if fields is None:
         return None
@@ -127,13 +135,13 @@ def header_of(line: Line, separator: str) -> Header | None:
 
 
 def has_gaps(header: Header) -> bool:
-    """Return whether a column without a name stands before one with a name."""
+    """Return whether a column without a name stands before a column with a name."""
     names = enumerate(header.columns[: header.named], 1)
     return any(name == NO_NAME.format(place) for place, name in names)
 
 
 def names_pattern(header: Header) -> Callable[[bytes], object]:
-    """Return a quick test for lines that may be a header: a field holds one of the names."""
+    """Return a quick test for lines that may be a header: a field holds a known column name."""
     names = sorted({re.escape(name.encode()) for name in header.columns[: header.named]})
     fence = re.escape(header.separator.encode())
     return re.compile(
@@ -143,11 +151,11 @@ def names_pattern(header: Header) -> Callable[[bytes], object]:
 
 
 def next_header(line: Line, header: Header, search: HeaderSearch) -> Header | None:
-    """Return a line among the records as a new header; None for any other line.
+    """Return a line among the records as a new header; None: no header.
 
     Raises:
-        SourceConfigError: a header lacks a role's column or has a name twice; the records below it
-            cannot be read.
+        SourceConfigError: a new header lacks the column of time, key or entity, or has a name
+            twice; the records below cannot be read.
     """
     found = header_like(line, header)
     if found is None:

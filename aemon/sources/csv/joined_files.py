@@ -29,7 +29,7 @@ from aemon.sources.plausible_times import BELIEVED_AHEAD
 from aemon.sources.source import Fetched
 
 JOINED_KEY = "file:time"
-"""The column of the key: the time identifies a record."""
+"""Name of the key column: the time is the key of a record."""
 
 SPARSE = 0.6
 """A warning is given if records hold on average less than this share of the tags."""
@@ -38,9 +38,10 @@ SPARSE = 0.6
 class JoinedFiles(CsvFiles):
     """CSV files with one tag each, joined by time.
 
-    A record is complete once every file has reached its time, or once `join_wait` for lagging
-    files is over. A complete record is handed over; its later values are counted and left out. The
-    watermark is the time of the last record, so that files may be renamed or replaced.
+    A record is complete once every file holds a value at the time of the record or later, or once
+    `join_wait` for the lagging files has passed. A complete record is handed over; a value that
+    arrives later for this record is counted and left out. The watermark is the time of the last
+    record, so that files may be renamed or replaced.
     """
 
     def __init__(self, settings: CsvSource, clock: Clock) -> None:
@@ -57,7 +58,7 @@ class JoinedFiles(CsvFiles):
         return replace(self._tables.roles, key=JOINED_KEY)
 
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
-        """Return at most `limit` records after a watermark, oldest first; None: from the first."""
+        """Return at most `limit` records after a watermark (None: from the start), oldest first."""
         self._learn_writing(after)
         since = naive_utc(after.event_time) if after is not None and after.event_time else None
         continues = since is not None and since == self._handed_over
@@ -98,7 +99,7 @@ class JoinedFiles(CsvFiles):
         return len(self.fetch(None, limit).table)
 
     def check_apart(self) -> None:
-        """Do nothing: each file gives columns of its own."""
+        """Do nothing: each file fills different columns of a record."""
 
     def describe(self) -> str:
         """Return the kind, the path and how files are joined, without secrets."""
@@ -116,7 +117,7 @@ class JoinedFiles(CsvFiles):
                     )  # fmt: skip
 
     def _named(self, values: dict[str, Values]) -> dict[str, Values]:
-        """Return the values of each file with its columns renamed for records.
+        """Return the values of each file, with the column names that records have.
 
         Raises:
             SourceConfigError: two files give columns of the same name.
@@ -175,7 +176,7 @@ class JoinedFiles(CsvFiles):
         given: Watermark | None,
         read: Reading,
     ) -> Fetched:
-        """Return complete records as a source does, after records with an unreadable time."""
+        """Return the records with an unreadable time, then the complete records, as `Fetched`."""
         keys = [f"{moment.isoformat()}Z" for moment in ready.index]
         table = ready.reset_index(drop=True)
         table.insert(0, self.roles.time, pd.Series(keys, dtype="str"))
@@ -215,7 +216,7 @@ def _quiet(files: Files, wait: timedelta) -> bool:
 
 
 def _sparse(ready: pd.DataFrame) -> str:
-    """Return a warning if records hold few of the tags; empty if they hold most."""
+    """Return a warning if records hold few of the tags; else an empty text."""
     share = float(ready.notna().to_numpy().mean()) if ready.size else 1.0
     if share >= SPARSE:
         return ""

@@ -18,7 +18,7 @@ class Line(NamedTuple):
     """The text of a record in UTF-8, without the line end.
 
     `number` and `last` are the numbers of its first and last line in the file; `start` and `end`
-    are bytes of the file; `foreign`: the text does not fit the encoding of the file.
+    are byte positions in the file; `foreign`: the text does not fit the encoding of the file.
     """
 
     number: int
@@ -32,9 +32,9 @@ class Line(NamedTuple):
 def read_lines(
     file: BinaryIO, encoding: Encoding, start: int, number: int, *, complete: bool
 ) -> Iterator[Line]:
-    """Yield the lines from a byte on, also blank lines.
+    """Yield the lines after the byte `start`, including blank lines; `number` lines come before.
 
-    Without `complete`, a last line without a line end is still being written: it is left out.
+    If `complete` is False, a last line without a line end is still being written and is left out.
     """
     file.seek(start)
     end, ending, foreign = start, encoding.ending, False
@@ -59,11 +59,12 @@ def join_lines(
     *,
     complete: bool,
 ) -> Iterator[Line]:
-    """Yield one line for each record: lines are joined within quotes, blank lines left out.
+    """Yield one line for each record: join lines within quotes, and leave out blank lines.
 
-    A quote that is not closed before the next line that is a record by itself is a mistake: its
-    line is not joined. Without `complete`, lines yet to be written may close an open quote at the
-    end of the file: reading ends before its line.
+    An open quote is a mistake if a line that is a record by itself follows before the quote is
+    closed. The line of a mistaken quote is not joined. If `complete` is False, lines that are
+    written later may close a quote that is open at the end of the file: reading ends before the
+    line of the quote.
     """
     for whole in lines:
         if b'"' not in whole.text:
@@ -90,7 +91,8 @@ def _close(
 ) -> Line | None:
     """Join a line with the lines up to the end of its quote; return a mistaken line unchanged.
 
-    Return None if the lines end before either is certain. Lines not joined stay in `ahead`.
+    Return None if the file ends before the quote is closed or proved a mistake. Lines that are not
+    joined stay in `ahead`.
     """
     separator, is_record = reading
     text, taken = first.text, 0
@@ -133,7 +135,7 @@ def split(text: bytes, separator: str) -> list[str] | None:
 
 
 def _reader(text: bytes, separator: str) -> Iterator[list[str]]:
-    csv.field_size_limit(MOST_LINE_BYTES)  # of this process: 131,072 by default
+    csv.field_size_limit(MOST_LINE_BYTES)  # a limit of the whole process; default 131,072
     return csv.reader([text.decode(errors="replace")], delimiter=separator, strict=True)
 
 

@@ -21,7 +21,7 @@ from aemon.sources.file_systems.opening import FilePath, below
 from aemon.sources.file_systems.system import UnreachableError
 
 MOST_BESIDE = 100
-"""Number of files beside a missing file that are compared with it, the newest first."""
+"""Number of files in a missing file's folder that are searched for its content, newest first."""
 
 KNOW_BY_KEY = (
     "name the column that identifies a record, key: NAME, so that none is judged twice; or give "
@@ -31,11 +31,11 @@ KNOW_BY_KEY = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Located:
-    """The current files of known places.
+    """The places of a watermark, assigned to the files that exist now.
 
     Attributes:
-        now: name -> place, of files with the same content; a renamed file has its new name.
-        orphans: name -> place, of files with content that is gone.
+        now: current name -> place, for files that still have the read content.
+        orphans: name -> place, for files whose read content is gone.
     """
 
     now: dict[str, Place]
@@ -43,16 +43,16 @@ class Located:
 
     @property
     def all(self) -> dict[str, Place]:
-        """All places, as the next watermark keeps them."""
+        """All places by name, for the next watermark."""
         return {**self.orphans, **self.now}
 
     def order(self, files: Files) -> list[tuple[str, FilePath]]:
-        """Return names and paths to read: first renamed files outside of the configured path."""
+        """Return the files to read, by name and path; files renamed out of `path` are first."""
         extra = [(name, files.base / name) for name in sorted(self.now) if name not in files.read]
         return [*extra, *files.read.items()]
 
     def next_generation(self, name: str) -> int:
-        """Return the generation of records in a file that continues no known place."""
+        """Return the generation for a file of this name without known records; the first is 0."""
         known = [p.generation for key, p in self.all.items() if (p.name or key) == name]
         return max(known, default=-1) + 1
 
@@ -60,12 +60,12 @@ class Located:
 def locate(
     files: Files, known: Mapping[str, Place], holds: Callable[[FilePath, Place], bool]
 ) -> Located:
-    """Find the files of known places; a renamed file is found by its content.
+    """Find the current file of each known place; a renamed file is found by its content.
 
     Args:
         files: the files that are read.
-        known: places by name, as a watermark keeps them.
-        holds: returns whether a place was taken from a file.
+        known: the places of a watermark, by file name.
+        holds: returns whether a file still has the bytes that were read before a place.
     """
     paths = {name: files.read.get(name, files.base / name) for name in known}
     now = {name: place for name, place in known.items() if holds(paths[name], place)}
@@ -85,7 +85,7 @@ def locate(
 
 
 def holds_place(path: FilePath, place: Place) -> bool:
-    """Return whether a place was taken from a file; False if the file cannot be read."""
+    """Return whether a file still has the bytes read before a place; False if unreadable."""
     try:
         with open_plain(path) as (file, _):
             return is_still_there(file, place)
@@ -96,7 +96,7 @@ def holds_place(path: FilePath, place: Place) -> bool:
 
 
 def _carriers(files: Files, gone: Iterable[FilePath]) -> list[FilePath]:
-    """Return files that may hold the content of missing files: files to read, then neighbours."""
+    """Return candidates for missing files: the files to read, then files in the same folders."""
     beside: dict[FilePath, float] = {}
     for folder in {path.parent for path in gone}:
         try:
@@ -108,9 +108,9 @@ def _carriers(files: Files, gone: Iterable[FilePath]) -> list[FilePath]:
 
 
 def copied_place(file: BinaryIO, files: Files, known: Mapping[str, Place]) -> Place | None:
-    """Return where a file's own records begin if it is a copy of a read file; None if it is not.
+    """Return the place after the records that a file copied from a read file; None: no copy.
 
-    The copy may be shorter than the other file, or hold further records of its own at its end.
+    The copy may be shorter than the read file, or hold further records at its end.
     """
     size = file.seek(0, 2)
     head = head_of(file, HEAD_BYTES)
@@ -126,7 +126,7 @@ def copied_place(file: BinaryIO, files: Files, known: Mapping[str, Place]) -> Pl
 
 
 def _is_part(file: BinaryIO, size: int, path: FilePath | None) -> bool:
-    """Return whether another file has the same bytes before `size`, the end of this file."""
+    """Return whether another file has the same bytes before the byte `size`, where `file` ends."""
     if path is None:
         return False
     try:
@@ -139,7 +139,7 @@ def _is_part(file: BinaryIO, size: int, path: FilePath | None) -> bool:
 
 
 def resume(path: FilePath, records: Iterator[tuple[Header, Line]], place: Place) -> Place | None:
-    """Return where reading continues in a replacement that still holds records of the old file.
+    """Return the place after the newest known record in a file that replaced another file.
 
     Args:
         path: path of the file, for messages.
@@ -147,10 +147,10 @@ def resume(path: FilePath, records: Iterator[tuple[Header, Line]], place: Place)
         place: the place up to which the old file was read.
 
     Returns:
-        None if the file holds none of the newest records that were read.
+        The place; None if the file holds none of the newest read records.
 
     Raises:
-        SourceConfigError: lines were added above those that were read.
+        SourceConfigError: lines were added above lines that were already read.
     """
     numbers = {mark: number for number, mark in place.last}
     found, newest, first, above = None, -1, "", False

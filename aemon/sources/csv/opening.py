@@ -8,5 +8,5 @@ from aemon.sources.source import Replayable
 
 
 def open_files(settings: CsvSource, clock: Clock) -> Replayable:
-    """Return a source of the files; with the setting `join` their values are joined by time."""
+    """Return a source of the files; the setting `join` joins all files by time."""
     return CsvFiles(settings) if settings.join is None else JoinedFiles(settings, clock)

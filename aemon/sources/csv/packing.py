@@ -1,4 +1,4 @@
-"""Opening plain and compressed files; a compressed file is unpacked before it is read."""
+"""Open plain and compressed files; a compressed file is unpacked before the read."""
 
 import bz2
 import gzip
@@ -40,17 +40,18 @@ _BROKEN = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, zipfile.BadZi
 
 
 class IncompleteError(SourceError):
-    """A compressed file is still being written, or damaged."""
+    """A compressed file is still being written, or is damaged."""
 
 
 @contextmanager
 def open_plain(path: FilePath) -> Iterator[tuple[BinaryIO, bool]]:
-    """Open a file for reading its text; yield it with True if the file was compressed.
+    """Open a file; yield its plain text as an open file, and whether the file was compressed.
 
-    A compressed file is complete: no lines are appended. It is first unpacked in full.
+    A compressed file counts as complete, because no lines are appended. The file is first unpacked
+    in full.
 
     Raises:
-        IncompleteError: the file cannot be unpacked, or not yet.
+        IncompleteError: the file cannot be unpacked; perhaps the file is still being written.
         SourceConfigError: the file is not text, or an archive holds more than one file.
         SourceError: the file cannot be read.
     """
@@ -74,7 +75,7 @@ def open_plain(path: FilePath) -> Iterator[tuple[BinaryIO, bool]]:
 
 
 def ends_open(path: FilePath) -> bool:
-    """Return whether the last line of a file that is not compressed has no line end."""
+    """Return whether the last line of a plain file has no line end; False for a compressed file."""
     try:
         with path.open("rb") as file:
             begin = file.read(16)
@@ -104,7 +105,8 @@ def _only_member(path: FilePath, archive: zipfile.ZipFile) -> IO[bytes]:
     """Open the only file of an archive.
 
     Raises:
-        SourceConfigError: the archive is a spreadsheet, has a password, or not exactly one file.
+        SourceConfigError: the archive is a spreadsheet, has a password, or does not hold exactly
+            one file.
     """
     members = [
         member

@@ -1,4 +1,4 @@
-"""Places in growing files, kept such that a renamed or replaced file is recognised."""
+"""Places in growing files, with checksums that show whether a file was renamed or replaced."""
 
 import io
 import json
@@ -13,10 +13,10 @@ from aemon.frame import printable
 _TAIL_BYTES = 256  # before a place: enough to recognise the file
 HEAD_BYTES = 512
 LAST_KEPT = 5
-"""Number of newest records that a place keeps: the last record may be corrected later."""
+"""A place keeps fingerprints of this many newest records: the last may be corrected later."""
 
 MOST_KEPT_WHOLE = 200
-"""Number of files with kept fingerprints of records: a position stays small."""
+"""Number of files for which a position keeps fingerprints of records, to limit its size."""
 
 _ORDER = "/order"
 """Key of the order of day and month in a position; no name of a file begins with a slash."""
@@ -28,19 +28,19 @@ class Place(NamedTuple):
     """The place up to which a file has been read: always the end of a record.
 
     Attributes:
-        bytes: the place in bytes.
+        bytes: the number of bytes before the place.
         lines: the number of the last read line.
         tail: checksum of the bytes just before the place.
         generation: how often the file was found truncated or replaced.
-        header: byte where the line of the column names in force begins; -1: not known.
+        header: byte where the current header begins; -1: not known.
         name: the file's name when it was first read; empty: unchanged.
         head: checksum of the file's first bytes.
         first: fingerprint of the first record.
-        last: the newest records: the number and the fingerprint of each.
+        last: number and fingerprint of each of the newest records.
         time: event time of the newest record in seconds since 1970.
-        shift: how far the numbers of records exceed the numbers of their lines, after lines above
-            were removed.
-        begin: byte where the file's own records begin, after records copied from another file.
+        shift: the number of a record minus the number of its line, after lines above were removed;
+            else 0.
+        begin: byte after the records that were copied from another file; 0: no copied records.
     """
 
     bytes: int
@@ -67,35 +67,35 @@ def fingerprint(text: bytes) -> str:
 
 
 def checked(file: BinaryIO, place: Place) -> Place:
-    """Return the place with the checksums that `is_still_there` compares."""
+    """Return a place with checksums of the file, which `is_still_there` compares later."""
     return place._replace(tail=tail_of(file, place.bytes), head=head_of(file, place.bytes))
 
 
 def is_still_there(file: BinaryIO, place: Place) -> bool:
-    """Return whether the place was taken from this file, which may have grown."""
+    """Return whether the checksums of a place still fit a file; the file may have grown."""
     if file.seek(0, io.SEEK_END) < place.bytes or tail_of(file, place.bytes) != place.tail:
         return False
     return not place.head or head_of(file, place.bytes) == place.head
 
 
 def tail_of(file: BinaryIO, end: int) -> int:
-    """Return the checksum of the bytes before a place."""
+    """Return the checksum of the last `_TAIL_BYTES` bytes before the byte `end`."""
     start = max(end - _TAIL_BYTES, 0)
     file.seek(start)
     return zlib.crc32(file.read(end - start))
 
 
 def head_of(file: BinaryIO, end: int) -> int:
-    """Return the checksum of the first `HEAD_BYTES` bytes, but only of bytes before a place."""
+    """Return the checksum of the first `HEAD_BYTES` bytes, without bytes after the byte `end`."""
     file.seek(0)
     return zlib.crc32(file.read(min(end, HEAD_BYTES)))
 
 
 def as_position(places: Mapping[str, Place], order: str | None = None) -> str:
-    """Return the places by file as a watermark keeps them, with the order of day and month.
+    """Return places by file, and the order of day and month, as JSON text for a watermark.
 
-    Beyond `MOST_KEPT_WHOLE` files, only the files with the newest records keep the fingerprints
-    that find their records in a replacement.
+    With more than `MOST_KEPT_WHOLE` files, only the files with the newest records keep
+    fingerprints. Fingerprints find the read records in a replaced file.
     """
     by_time = sorted(places, key=lambda name: places[name].time or 0.0, reverse=True)
     old = set(by_time[MOST_KEPT_WHOLE:])
@@ -107,7 +107,7 @@ def as_position(places: Mapping[str, Place], order: str | None = None) -> str:
 
 
 def order_in(position: str) -> str | None:
-    """Return the order of day and month that a watermark keeps; None if it keeps none."""
+    """Return the order of day and month from a position; None if the position has no order."""
     try:
         found = json.loads(position or "{}").get(_ORDER)
     except (AttributeError, RecursionError, ValueError):
@@ -116,7 +116,7 @@ def order_in(position: str) -> str | None:
 
 
 def places_in(position: str) -> dict[str, Place]:
-    """Return the places of a watermark by file; places of older versions have fewer fields.
+    """Return the places in a position by file; older versions of aemon wrote fewer fields.
 
     Raises:
         SourceConfigError: aemon did not write the position.

@@ -9,7 +9,7 @@ import pandas as pd
 from aemon.sources.csv.header import Header
 from aemon.sources.csv.lines import Line, split
 
-# Texts of a missing number: the list of pandas, without words that people use as values.
+# Texts that mean a missing number: the list of pandas, without words that people use as values.
 _MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NULL", "null", "None", "<NA>")
 _MOST_SHOWN = 80  # characters of a line in a message
 
@@ -39,8 +39,8 @@ def parse(
     """Return a table with one row for each line, and the lines that do not fit the header.
 
     A line with too many or too few fields, or with a quote that is not closed, becomes a row of
-    missing values. Surplus separators at the end are ignored; the last columns may be left out if
-    they have no name. Columns in `as_text` stay text.
+    missing values. Extra separators are ignored at the end of a line. A line may leave out the last
+    columns if these columns have no name. Columns in `as_text` stay text.
     """
     separator, columns = header.separator, header.columns
     mark, separators = separator.encode(), len(columns) - 1
@@ -72,7 +72,7 @@ def parse(
 
 
 def _fitted(text: bytes, header: Header) -> bytes | None:
-    """Return a line with exactly the fields of its header; None if the line does not fit."""
+    """Return a line with as many fields as its header; None if the line does not fit."""
     mark, width = header.separator.encode(), len(header.columns)
     if b'"' not in text:
         surplus = text.count(mark) + 1 - width

@@ -31,7 +31,7 @@ class FromPath(Settings):
 
 
 class CsvSource(StoredFiles):
-    """A CSV file that grows, or a folder of them."""
+    """A CSV file that grows, or a folder of CSV files."""
 
     opened_by: ClassVar[str] = "aemon.sources.csv.opening:open_files"
     where_not_what: ClassVar[frozenset[str]] = frozenset(

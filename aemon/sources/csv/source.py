@@ -49,14 +49,15 @@ _LINES_AT_ONCE = 10_000
 
 
 class CsvFiles:
-    """CSV files, read in the order of their names and within a file in the order of lines.
+    """A source of CSV files: reads file by file in the order of names, and line by line.
 
-    Each file has its own header; the table of a folder has the columns of all files. A watermark
-    holds the read bytes and lines of each file, so that files may grow while they are read. Every
-    complete line is one record. A last line without a line end is still being written and is read
-    later. A line that does not fit its header becomes a record without values, which the frame
-    rejects. A renamed file is found by its content, and reading continues. In a replaced file,
-    reading continues after the newest known record, or begins again if there is no such record.
+    Each file has its own header; the table of a folder has the columns of all files. For each file,
+    a watermark holds the number of read bytes and lines, so a file may grow while aemon reads the
+    file. Every complete line is one record. A last line without a line end is still being written;
+    a later read returns this line. A line that does not fit its header becomes a record without
+    values, which the frame rejects. aemon finds a renamed file by its content, and continues after
+    the last read record. In a replaced file, reading continues after the newest known record; if
+    the file holds no known record, reading starts at the first line.
     """
 
     in_order_of_arrival = True
@@ -81,7 +82,7 @@ class CsvFiles:
             timezone=settings.timezone,
             time_format=settings.time_format,
         )
-        self._writing: Writing | None = None  # how times are written; None: not known yet
+        self._writing: Writing | None = None  # written form of times; None: not known yet
         self._keyed = settings.key is not None
         self._by_file = by_path is not None
         self._tables = Tables(roles, times, re.compile(by_path.from_path) if by_path else None)
@@ -96,7 +97,7 @@ class CsvFiles:
         return self._tables.roles
 
     def hides(self, _mark: Watermark | None) -> bool:
-        """Return False: records are read in the order in which they come."""
+        """Return False: no late record is missed, because files are read in their own order."""
         return False
 
     def recognises(self, mark: Watermark) -> bool:
@@ -108,7 +109,7 @@ class CsvFiles:
         return True
 
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
-        """Return at most `limit` records after a watermark, oldest first; None: from the first."""
+        """Return at most `limit` records after a watermark (None: from the start), oldest first."""
         self._learn_writing(after)
         files = find_files(self._path)
         located = locate(files, places_in(after.position if after else ""), self._holds)
@@ -212,13 +213,14 @@ class CsvFiles:
         close_path(self._path)
 
     def _learn_writing(self, mark: Watermark | None) -> None:
-        """Find how times are written: from a watermark, else from the records.
+        """Find the written form of times: from the watermark, or else from the records.
 
-        The order of day and month never changes later: the records that showed it may be gone.
+        The order of day and month never changes later, because the records that showed the order
+        may be gone.
 
         Raises:
-            SourceConfigError: day and month can be read in two ways; or the first read finds dates
-                with their times of day in another column.
+            SourceConfigError: the order of day and month is ambiguous; or the first read finds only
+                dates in the time column, and times of day in another column.
         """
         known = order_in(mark.position) if mark is not None else None
         if self._writing is None and known is not None and self.roles.time_format is None:
@@ -231,7 +233,7 @@ class CsvFiles:
                 raise dates_alone(self.describe(), self.roles.time, self._writing)
 
     def _blocks(self) -> Iterator[pd.DataFrame]:
-        """Yield all records in tables of at most `_LINES_AT_ONCE` lines."""
+        """Yield tables of all records, each with at most `_LINES_AT_ONCE` lines."""
         files = find_files(self._path)
         for name, path in files.read.items():
             with self._open(path, Reading(), alone=len(files.read) == 1) as text:
@@ -241,7 +243,7 @@ class CsvFiles:
 
     @contextmanager
     def _open(self, path: FilePath, read: "Reading", *, alone: bool) -> Iterator[CsvText | None]:
-        """Open a file; yield None while its header is not complete or it cannot be unpacked."""
+        """Yield an open file; None if its header is incomplete or the file cannot be unpacked."""
         try:
             with open_plain(path) as (file, packed):
                 text = CsvText(path, file, self._dialect, self._tables.required, complete=packed)
@@ -257,24 +259,25 @@ class CsvFiles:
             yield None
 
     def _shared(self, order: list[tuple[str, FilePath]]) -> Iterator[tuple[str, FilePath, float]]:
-        """Yield the files, each with its largest share of the remaining records.
+        """Yield each file with the largest share of the remaining records that it may give.
 
-        The share is 1, except if each file belongs to another entity: then each file gets a part.
+        The share is 1, which means all. If each file belongs to another entity, the share is 1
+        divided by the number of files left, so that every entity gets records.
         """
         for count, (name, path) in enumerate(order):
             yield name, path, 1 / (len(order) - count) if self._by_file else 1
 
     def _holds(self, path: FilePath, place: Place) -> bool:
-        """Return whether a place was taken from a file."""
+        """Return whether a file still has the bytes that were read before a place."""
         return self._is_at_end(path, _state(path), place) or holds_place(path, place)
 
     def _is_at_end(self, path: FilePath, state: State | None, place: Place | None) -> bool:
-        """Return whether a file was read up to this place, its end, and is unchanged."""
+        """Return whether a place is the end of a file that has not changed since the last read."""
         certain = state is None or state.certain
         return certain and self._at_end.get(path) == (state, place)
 
     def _add(self, read: "Reading", file: OpenFile, start: Place, taken: Taken) -> None:
-        """Add the table of the lines taken from a file, and keep the place behind them."""
+        """Add the lines taken from a file to `read`, and keep the place after the lines."""
         tables, warnings = self._tables.make(file.path, start, file.name, taken)
         read.tables += tables
         read.warnings += warnings
@@ -290,7 +293,7 @@ class CsvFiles:
         return place_behind(file.text.file, start, taken, time)
 
     def _fetched(self, read: "Reading", given: Watermark | None, *, more: bool) -> Fetched:
-        """Return the records read after a watermark, and the watermark behind them."""
+        """Return the collected records and a new watermark, which is `given` without records."""
         table = self._joined(read)
         mark, times = given, None
         if len(table):
@@ -324,7 +327,7 @@ class Reading:
 
 
 def _between(records: Iterator[tuple[Header, Line]], end: Place) -> Iterator[tuple[Header, Line]]:
-    """Yield a file's own records up to a place."""
+    """Yield the records of a file up to a place, without records copied from another file."""
     for header, line in records:
         if line.end > end.bytes:
             return
@@ -333,7 +336,7 @@ def _between(records: Iterator[tuple[Header, Line]], end: Place) -> Iterator[tup
 
 
 def _state(path: FilePath) -> State | None:
-    """Return the state that changes with a file; None if it cannot be read."""
+    """Return the state of a file (size, time, tag); None if the state cannot be read."""
     try:
         return state_of(path)
     except OSError:

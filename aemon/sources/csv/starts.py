@@ -1,4 +1,4 @@
-"""The place where reading begins in a file, and the place where it has ended."""
+"""Find the place where reading begins in a file, and the place where reading ended."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -17,14 +17,14 @@ from aemon.sources.csv.tables import Tables
 from aemon.sources.file_systems.opening import FilePath
 
 Taken = Sequence[tuple[Header, Line]]
-"""Records read from a file, each with the header in force."""
+"""Records that were read from a file, each with its header."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class OpenFile:
-    """An open file, with the name under which its places are kept."""
+    """An open file, with the name under which a watermark keeps its place."""
 
     name: str
     path: FilePath
@@ -35,10 +35,11 @@ class Starts:
     """The rules for the place where reading begins in a file.
 
     Args:
-        tables: makes a table of a first record, for its time.
-        keyed: a column identifies the records: a record that is read again is recognised.
-        knows_copies: a file with the content of another file is a copy: only its own records are
-            read.
+        tables: converts the first record of a file to a table, to find its time.
+        keyed: whether a column identifies the records; a record that is read again is then
+            recognised.
+        knows_copies: whether a file with the content of another file counts as a copy; of a copy,
+            only the further records are read.
     """
 
     def __init__(self, tables: Tables, *, keyed: bool, knows_copies: bool) -> None:
@@ -54,7 +55,7 @@ class Starts:
         Args:
             file: the file.
             files: all files that are read.
-            located: the current files of the watermark's places.
+            located: the watermark's places, assigned to the current files.
             places: the places up to which all files have been read.
 
         Raises:
@@ -74,7 +75,7 @@ class Starts:
         return copied or begin, ""
 
     def _after(self, orphan: Place, file: OpenFile, begin: Place) -> tuple[Place, str]:
-        """Return where reading begins in a file that replaced another, and a warning."""
+        """Return the place where reading begins in a replacement of a file, and a warning."""
         found = self._resume(file, orphan)
         if found is not None:
             return found, ""
@@ -117,8 +118,8 @@ def place_behind(file: BinaryIO, start: Place, taken: Taken, time: float | None)
     Args:
         file: the open file.
         start: the place where reading began.
-        taken: the records read, or at least the last of them.
-        time: event time of the newest record in seconds since 1970; None if it is not known.
+        taken: the records that were read, or at least the last record.
+        time: event time of the newest record in seconds since 1970; None if the time is not known.
     """
     header, line = taken[-1]
     marks = [(one.number + start.shift, fingerprint(one.text)) for _, one in taken[-LAST_KEPT:]]

@@ -21,10 +21,10 @@ from aemon.sources.source import there
 from aemon.times.time_apart import join_times
 
 FILE_LINE = "file:line"
-"""The column of the key if no column of the files identifies a record."""
+"""Name of the key column if no column of the files identifies a record."""
 
 FROM_PATH = "file:entity"
-"""The column of the entity if it comes from the files' names."""
+"""Name of the entity column if the names of files give the entity."""
 
 _log = logging.getLogger(__name__)
 
@@ -33,10 +33,11 @@ class Tables:
     """The conversion of lines to tables.
 
     Args:
-        roles: the roles of the columns.
-        times: the columns of the event time: one, or a date and its time of day.
-        from_path: finds the entity in the name of a file; None: the entity is in a column, or
-            there is none.
+        roles: the columns of time, key and entity.
+        times: the columns of the event time: one column, or a column of dates and a column of times
+            of day.
+        from_path: pattern that finds the entity in a file's name; None: a column holds the entity,
+            or records have no entity.
 
     Attributes:
         required: the columns that every header must hold.
@@ -45,7 +46,7 @@ class Tables:
     def __init__(
         self, roles: Roles, times: Sequence[str], from_path: re.Pattern[str] | None
     ) -> None:
-        self.roles = roles  # the order of day and month is added once it is known
+        self.roles = roles  # the order of day and month is added once known
         self._times = times
         self._from_path = from_path
         own = None if roles.key == FILE_LINE else roles.key
@@ -56,7 +57,8 @@ class Tables:
         """Check the header of a file.
 
         Raises:
-            SourceConfigError: the header lacks a role's column or has a name twice.
+            SourceConfigError: the header lacks the column of time, key or entity, or has a name
+                twice.
         """
         columns = header.columns
         twice = sorted({name for name in columns if columns.count(name) > 1})
@@ -75,13 +77,13 @@ class Tables:
     def make(
         self, path: FilePath, place: Place, name: str, taken: Sequence[tuple[Header, Line]]
     ) -> tuple[list[pd.DataFrame], list[str]]:
-        """Return a table for each header in force, and warnings about malformed lines.
+        """Return a table for the lines of each header, and warnings about malformed lines.
 
         Args:
             path: path of the file, for messages.
-            place: the place where reading began; its name, generation and shift are used for keys.
+            place: the place where reading began; keys are made with its name, generation and shift.
             name: name of the file.
-            taken: the lines, each with the header in force.
+            taken: the lines, each with its header.
         """
         tables, warnings = [], []
         first_name = place.name or name
@@ -101,7 +103,7 @@ class Tables:
         return tables, warnings
 
     def time(self, table: pd.DataFrame) -> float | None:
-        """Return the time of the last record with a time, in seconds since 1970; None: no times."""
+        """Return the last readable event time in seconds since 1970; None: no time is readable."""
         time = last_time(self.roles.times_of(table[self.roles.time]))
         return None if time is None else time.timestamp()
 
@@ -121,7 +123,7 @@ class Tables:
         return found[1] if found.re.groups else found[0]
 
     def empty(self, columns: Sequence[str]) -> pd.DataFrame:
-        """Return a table without records, with the given columns or else the required ones."""
+        """Return a table without records, with `columns` or else the required columns."""
         own = [FILE_LINE] if self.roles.key == FILE_LINE else []
         entity = [FROM_PATH] if self._from_path is not None else []
         return self._with_time(pd.DataFrame(columns=[*(columns or self.required), *own, *entity]))
@@ -147,7 +149,7 @@ def _way_out(missing: str, header: Header, text: CsvText) -> str:
 
 
 def _separator_note(header: Header) -> str:
-    """Return the separator in use, and a better separator if a single column contains it."""
+    """Return a note that names the separator, and a likely better separator if there is one."""
     note = f"the separator is {header.separator!r}"
     other = next((mark for mark in ";\t|, " if mark in header.columns[0]), None)
     if len(header.columns) > 1 or other is None:
@@ -156,7 +158,7 @@ def _separator_note(header: Header) -> str:
 
 
 def foreign_note(path: FilePath, taken: Sequence[tuple[Header, Line]], named: str | None) -> str:
-    """Return a note about lines that do not fit the encoding; empty if there are none."""
+    """Return a note about lines that do not fit the encoding; empty if all lines fit."""
     foreign = [line for _, line in taken if line.foreign]
     if not foreign:
         return ""

@@ -1,4 +1,4 @@
-"""Read the values of the file of one tag."""
+"""Read the values of one tag from its file."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -24,16 +24,16 @@ _BEGIN = Place(0, 0)
 
 @dataclass(kw_only=True)
 class TagScan:
-    """One read of an open file.
+    """One read of the open file of one tag.
 
     Attributes:
         path: path of the file, for messages.
         name: name of the file.
         text: the open file.
-        tables: makes tables of lines.
+        tables: converts lines to tables.
         tag: the state of the file between two reads.
         step: times are rounded down to a multiple of the step; None: times stay as they are.
-        latest: later times are taken for errors.
+        latest: a later time counts as an error.
     """
 
     path: FilePath
@@ -48,12 +48,13 @@ class TagScan:
     _warnings: list[str] = field(default_factory=list)
 
     def values(self, since: np.datetime64 | None, limit: int, *, continues: bool) -> Values:
-        """Return the values after a time; stop once there are more than `limit` times.
+        """Return the values after a time; stop reading after more than `limit` different times.
 
         Args:
             since: the time; None reads from the beginning.
-            limit: number of different times.
-            continues: this read continues the read before: lines before `Tag.read_to` are known.
+            limit: the number of different times after which reading stops.
+            continues: whether this read continues the previous read; lines before `Tag.read_to` are
+                then known.
         """
         start = self._start(since)
         read_to = self.tag.read_to if continues and start is not None else None
@@ -62,7 +63,7 @@ class TagScan:
         count, place, before, until = 0, start, since is not None, None
         first_byte = (
             read_to if read_to is not None else (0 if since is None else None)
-        )  # of new lines
+        )  # where new lines begin
         for block, times, table in self._blocks(start):
             new = ~np.isnat(times) if since is None else times > since
             first_new = int(np.argmax(new)) if new.any() else len(block)
@@ -96,7 +97,7 @@ class TagScan:
         )
 
     def newest(self, keep: int, until: np.datetime64 | None) -> Values:
-        """Return the newest values of the file up to a time: at least `keep`, if there are."""
+        """Return at least the `keep` newest values up to a time, or all values of the file."""
         tables: deque[pd.DataFrame] = deque()
         for _, times, table in self._blocks(None):
             good = ~np.isnat(times) if until is None else times <= until
@@ -107,7 +108,7 @@ class TagScan:
         return Values(table=self._by_time([*tables]))
 
     def _start(self, since: np.datetime64 | None) -> Place | None:
-        """Return a place before all lines that are later than a time; None: read from the first."""
+        """Return a place before all lines later than `since`; None: read from the first line."""
         tag = self.tag
         if since is None or tag.place is None or tag.until is None or tag.until > since:
             return None
@@ -146,7 +147,7 @@ class TagScan:
             self.tag.came_to(good.max())
 
     def _by_time(self, tables: list[pd.DataFrame]) -> pd.DataFrame:
-        """Return the values by time; of several values at one time, the last in the file."""
+        """Return the values by time; of several values at one time, the last value counts."""
         header, roles = self.text.header, self.tables.required
         columns = [name for name in header.columns if name not in roles] if header else []
         columns = [*dict.fromkeys([*columns, *(name for one in tables for name in one.columns)])]
@@ -157,7 +158,7 @@ class TagScan:
 
 
 def _late(block: Taken, times: Times, old: np.ndarray, read_to: int) -> list[np.datetime64]:
-    """Return the times of new lines that are not later than the records handed over."""
+    """Return the times of newly read lines whose records were already handed over."""
     rows = np.flatnonzero(old & ~np.isnat(times)).tolist()
     return [times[row] for row in rows if block[row][1].start >= read_to]
 

@@ -13,7 +13,7 @@ from aemon.sources.csv.places import Place
 Times = npt.NDArray[np.datetime64]
 
 GENERIC_NAMES = frozenset({"value", "values", "val", "v", "y", "reading", "measurement", "wert"})
-"""A column with one of these names gets the name of its file."""
+"""Generic column names: a column with such a name gets the name of its file in records."""
 
 _INSTANT = np.timedelta64(1, "us")
 ENDINGS = (".gz", ".bz2", ".xz", ".zip", ".csv", ".txt")
@@ -28,7 +28,7 @@ class Tag:
         until: a time up to which all values were handed over.
         read_to: byte up to which the file was read.
         newest: the newest time in the file.
-        lags_since: when another file was first seen with a later time; None: the file does not lag.
+        lags_since: when a later time was first seen in another file; None: the file does not lag.
     """
 
     place: Place | None = None
@@ -38,7 +38,7 @@ class Tag:
     lags_since: datetime | None = None
 
     def came_to(self, newest: np.datetime64 | None) -> None:
-        """Keep the newest time; a file with a newer time than before does not lag."""
+        """Keep the newest time of the file; a file with a newer time than before does not lag."""
         if newest is not None and (self.newest is None or newest > self.newest):
             self.newest, self.lags_since = newest, None
 
@@ -65,11 +65,11 @@ class Values:
 
 
 def column_names(columns: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
-    """Return the names of the value columns in records: file -> name in the file -> name.
+    """Return the column names for records: file -> name in the file -> name in records.
 
-    A column keeps its name if no other file has a column of this name. A column with a generic or
-    a repeated name takes the name of its file, followed by its own name if it is not the only
-    value column of the file.
+    A column keeps its name if no other file has a column of this name. A column with a generic or a
+    repeated name takes the name of its file. If the file has several value columns, the column's
+    own name follows.
 
     >>> column_names({"flow.csv": ["value"], "b.csv": ["pressure"], "c.csv": ["x", "pressure"]})
     {'flow.csv': {'value': 'flow'}, 'b.csv': {'pressure': 'b'}, 'c.csv': {'x': 'x', 'pressure': 'c pressure'}}
@@ -99,7 +99,7 @@ def stem_of(name: str) -> str:
 
 
 def rounded_down(times: Times, step: timedelta | None) -> Times:
-    """Return N times, each rounded down to the beginning of its step; None: unchanged."""
+    """Return N times, each rounded down to the beginning of its step; step None: unchanged."""
     if step is None:
         return times
     length = round(step / timedelta(microseconds=1))
@@ -108,7 +108,7 @@ def rounded_down(times: Times, step: timedelta | None) -> Times:
 
 
 def joined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Return all tables side by side by time, oldest first; cells without a value are missing."""
+    """Join tables side by side by time, oldest first; a cell without a value is missing."""
     present = [table for table in tables if len(table.columns)]
     if not present:
         return pd.DataFrame(index=pd.DatetimeIndex([], dtype="datetime64[us]"))
@@ -120,7 +120,7 @@ def complete_until(
 ) -> tuple[np.datetime64 | None, list[str]]:
     """Return the time up to which records are complete, and the files that records wait for.
 
-    A file that lags behind another file holds records back for at most `wait`.
+    If the newest time of a file is before that of another file, records wait at most `wait`.
 
     Args:
         tags: the state of each file, by name; `lags_since` is updated.
@@ -129,7 +129,7 @@ def complete_until(
         wait: the longest wait for a file; zero if no more values are expected at present.
 
     Returns:
-        The time (None: no complete record yet), and the names of the files.
+        The time (None: no file holds a time yet), and the names of the files.
     """
     lead = max((tag.newest for tag in tags.values() if tag.newest is not None), default=None)
     until: list[np.datetime64] = []

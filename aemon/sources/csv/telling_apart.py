@@ -11,20 +11,20 @@ import numpy.typing as npt
 from aemon.errors import SourceConfigError
 
 OVERLAP_SHARE = 0.5
-"""Two files that share more of the shorter file's time range were written side by side."""
+"""Two files that share more of the shorter file's time range were written in parallel."""
 
 MOST_COMPARED = 200
-"""Number of files that are compared, the first in the order of names."""
+"""At most this many files are compared: the first in the order of names."""
 
 RECORDS_COMPARED = 20
-"""Number of records at each end of a file that are read; a shorter file may be a trial."""
+"""Number of records read at each end of a file; a shorter file may be only a test file."""
 
 _MOST_COLUMNS = 5  # in a message
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sample:
-    """The columns of a file, without the columns of the roles, and the times that it covers.
+    """The time range of a file, and its columns without the columns of time, key and entity.
 
     `begin` and `end` are seconds since 1970.
     """
@@ -35,7 +35,7 @@ class Sample:
     end: float
 
     def overlaps(self, other: "Sample") -> bool:
-        """Return whether two files were written side by side and not one after the other."""
+        """Return whether two files were written in parallel, not one after the other."""
         shorter = min(self.end - self.begin, other.end - other.begin)
         shared = min(self.end, other.end) - max(self.begin, other.begin)
         return shorter > 0 and shared > OVERLAP_SHARE * shorter

@@ -1,4 +1,4 @@
-"""Open a configured path or address; `FilePath` is the common interface of both."""
+"""Open a configured path or address; `FilePath` is the interface of local and remote paths."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from aemon.sources.file_systems.system import FileSystem
 
 
 class Looked(Protocol):
-    """The size and the time of a file, known without reading it."""
+    """The size and the time of a file, known without reading the file."""
 
     @property
     def st_size(self) -> int:
@@ -50,10 +50,10 @@ class FilePath(Protocol):
         """Return the path as text with slashes, without a scheme."""
 
     def expanduser(self) -> "FilePath":
-        """Return the path with the home of a user in place of ~."""
+        """Return the path with the home folder of the user in place of ~."""
 
     def resolve(self) -> "FilePath":
-        """Return the path without links."""
+        """Return the path with links replaced by their targets."""
 
     def exists(self) -> bool:
         """Return whether the path exists."""
@@ -65,7 +65,7 @@ class FilePath(Protocol):
         """Return whether the path is a folder."""
 
     def stat(self) -> Looked:
-        """Return the size and the time of a file without reading it."""
+        """Return the size and the time of a file without reading the file."""
 
     def iterdir(self) -> Iterable["FilePath"]:
         """Return the files and folders in a folder."""
@@ -80,8 +80,8 @@ class FilePath(Protocol):
 class State(NamedTuple):
     """The state of a file: the time of the last write, the size in bytes and a tag.
 
-    The time is in nanoseconds (local) or seconds (remote) since 1970. The tag is an inode or the
-    content tag of a store; None: not known.
+    The time is in nanoseconds (local) or seconds (remote) since 1970. The tag is an inode (local)
+    or the content tag of an object store (remote); None: not known.
     """
 
     time: float
@@ -95,7 +95,7 @@ class State(NamedTuple):
 
 
 def open_path(settings: StoredFiles) -> FilePath:
-    """Return the path that settings name; nothing is connected before the first use.
+    """Return the configured path; a remote file system is connected at the first use.
 
     Raises:
         SourceConfigError: fsspec or the package of the file system is not installed.
@@ -138,7 +138,7 @@ def state_of(path: FilePath, *, now: bool = False) -> State:
 
 
 def below(path: FilePath, base: FilePath) -> str:
-    """Return the path of a file below a folder that it is in.
+    """Return the path of a file relative to a folder that contains the file.
 
     >>> below(Path("exports/a/b.csv"), Path("exports")), below(Path("a.csv"), Path("."))
     ('a/b.csv', 'a.csv')

@@ -1,4 +1,4 @@
-"""Read a remote file by byte ranges, fetched when they are needed."""
+"""Read a remote file by byte ranges; each range is fetched when a reader needs it."""
 
 import io
 import os
@@ -10,7 +10,7 @@ BLOCK_BYTES = 1 << 19
 """Bytes fetched at once when a file is read from the first to the last byte."""
 
 HEAD_BYTES = 1 << 16
-"""First bytes of a file that are kept: header, encoding and checksums are read several times."""
+"""Number of first bytes kept in memory: header, encoding and checksums need these bytes."""
 
 
 class RangeReader(io.RawIOBase):
@@ -57,7 +57,7 @@ class RangeReader(io.RawIOBase):
         return offset
 
     def readinto(self, buffer: Any) -> int:
-        """Read into a buffer; return the number of bytes, which may be smaller also before the end.
+        """Read bytes into a buffer, which may be filled only in part; return the number of bytes.
 
         Raises:
             UnreachableError: the file system does not answer.
@@ -93,7 +93,7 @@ class RangeReader(io.RawIOBase):
                 super().close()
 
     def _of_head(self, size: int) -> bytes:
-        """Return those of the next `size` bytes that are among the kept first bytes."""
+        """Return the part of the next `size` bytes that lies in the kept first bytes."""
         if self._at >= HEAD_BYTES or not size:
             return b""
         if self._head is None:

@@ -28,13 +28,13 @@ class Stat(NamedTuple):
 class RemotePath:
     """A file or folder of a remote file system.
 
-    The path keeps its entry of a listing, so that a folder costs one request and not one request
-    for each file. `now` sends a new request.
+    A path that comes from a listing keeps its entry of the listing, so that a folder costs one
+    request and not one request for each file. `now` sends a new request.
 
     Args:
         system: the file system.
         path: path on the file system.
-        info: the entry of fsspec; empty: the path does not exist; None: not yet requested.
+        info: fsspec's entry for the path; empty: the path does not exist; None: not yet requested.
     """
 
     __slots__ = ("_info", "_path", "system")
@@ -185,7 +185,7 @@ class RemotePath:
         return RangeReader(self.system, path, self.system.ask(open_file, path))
 
     def _listed(self, name: str, info: Mapping[str, Any]) -> "RemotePath":
-        """Return a path with its entry of a listing; a link gets none: its target is unknown."""
+        """Return a path with its entry of a listing; a link gets no entry: unknown target."""
         return RemotePath(self.system, name, None if info.get("type") == "link" else info)
 
     def _looked_up(self) -> Mapping[str, Any]:
@@ -205,7 +205,7 @@ class RemotePath:
 
 
 def _seconds(moment: object) -> float:
-    """Return a time in the form of any file system in seconds since 1970; 0: cannot be read."""
+    """Convert a time from a file system to seconds since 1970; 0 if the time cannot be read."""
     if isinstance(moment, str):
         try:
             moment = datetime.fromisoformat(moment)

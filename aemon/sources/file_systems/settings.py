@@ -17,7 +17,7 @@ PACKAGES: dict[str, str] = {
     "s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "abfss": "adlfs",
     "az": "adlfs", "sftp": "paramiko", "ssh": "paramiko", "file": "", "memory": "",
 }  # fmt: skip
-"""File systems by the scheme of their addresses, and the package that each needs beside fsspec."""
+"""Scheme of an address -> the package that its file system needs in addition to fsspec."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _PASSWORD = re.compile(r"[^/@]*:[^/]*@")

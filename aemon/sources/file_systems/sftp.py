@@ -15,7 +15,7 @@ _KEEPALIVE_SECONDS = 30
 class CheckedSftp(SFTPFileSystem):  # type: ignore[misc]  # fsspec has no types
     """Files over SFTP from servers with known host keys.
 
-    fsspec itself accepts any key of an unknown server.
+    fsspec's own class accepts any key of an unknown server.
 
     Args:
         host: the server.

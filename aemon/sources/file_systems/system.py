@@ -15,14 +15,14 @@ _T = TypeVar("_T")
 
 
 class UnreachableError(SourceError):
-    """A file system does not answer, or not as expected; its files may still exist."""
+    """A file system gives no answer or an unexpected answer; its files may still exist."""
 
 
 class FileSystem:
     """A file system and the options to connect to it, connected at the first request.
 
     Args:
-        address: address of a file or folder; it may hold the host and other options.
+        address: address of a file or folder, which may hold the host and other options.
         scheme: scheme of the address.
         options: options of the file system; texts may be `SecretStr`.
 
@@ -55,8 +55,8 @@ class FileSystem:
     def ask(self, question: Callable[[Any], _T], path: str) -> _T:
         """Return the answer of the connected file system to a request.
 
-        The other side may have closed a connection that was open before: then the request is sent
-        once more, over a new connection.
+        If the request fails over a connection that was already open, the server may have closed the
+        connection. The request is then sent once more, over a new connection.
 
         Raises:
             FileNotFoundError: there is no such file or folder.

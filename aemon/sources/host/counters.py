@@ -1,4 +1,4 @@
-"""The kernel's counters of this machine, read by psutil; a counter it does not give is missing."""
+"""The kernel's counters of this machine, read by psutil; an unavailable counter is NaN."""
 
 import math
 from collections.abc import Callable
@@ -21,10 +21,10 @@ COLUMNS = (
     "network_sent_bytes_per_second",
     "context_switches_per_second",
 )
-"""The columns of a record of a machine, in this order. Disk use is that of `/`."""
+"""The columns of a record of a machine, in this order. `disk_used_percent` is of `/`."""
 
 Counters = dict[str, float]
-"""One reading by counter; NaN if this machine or container does not show the counter."""
+"""Counter -> value of one reading; NaN if this machine or container does not show the counter."""
 
 
 class _Reading(NamedTuple):
@@ -41,7 +41,7 @@ _READINGS = (
             "cpu_user": lambda t: t.user + getattr(t, "nice", 0.0),
             "cpu_system": lambda t: t.system + getattr(t, "irq", 0.0) + getattr(t, "softirq", 0.0),
             "cpu_iowait": lambda t: getattr(t, "iowait", math.nan),
-            # Guests' time is part of the user's already.
+            # The time of guests is already part of the user time.
             "cpu_total": lambda t: (
                 sum(t) - getattr(t, "guest", 0.0) - getattr(t, "guest_nice", 0.0)
             ),
@@ -68,7 +68,7 @@ _READINGS = (
 
 
 def read_counters() -> Counters:
-    """Return all counters now."""
+    """Return the current values of all counters."""
     counters: Counters = {}
     for reading in _READINGS:
         try:
@@ -81,7 +81,7 @@ def read_counters() -> Counters:
 
 
 def values_between(earlier: Counters, later: Counters, seconds: float) -> tuple[float, ...]:
-    """Return the values of `COLUMNS` for the time between two readings; NaN where unknown."""
+    """Return the values of `COLUMNS` for the time between two readings; NaN: not known."""
     grown = {name: _growth(earlier[name], later[name]) for name in later}
     values = {**later}
     for name in ("cpu_user", "cpu_system", "cpu_iowait"):
@@ -91,7 +91,7 @@ def values_between(earlier: Counters, later: Counters, seconds: float) -> tuple[
 
 
 def _growth(earlier: float, later: float) -> float:
-    """Return how much a counter grew; NaN if it fell, because it was then reset."""
+    """Return how much a counter grew; NaN if the counter fell, which shows a reset."""
     return later - earlier if later >= earlier else math.nan
 
 

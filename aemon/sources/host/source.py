@@ -14,7 +14,7 @@ from aemon.sources.host.settings import HostSource
 from aemon.sources.sampling import Sampler
 from aemon.sources.source import Arrived
 
-_MOST_RECORDS = 20_000  # more than a day at one every five seconds; about 4 MB
+_MOST_RECORDS = 20_000  # more than a day with a record every five seconds; about 4 MB
 _TIME, _KEY = "time", "key"
 
 
@@ -28,14 +28,14 @@ class _Record(NamedTuple):
 
 
 def open_host(settings: HostSource, clock: Clock) -> "Host":
-    """Return the machine as a source; it reads nothing before the first call."""
+    """Return the machine as a source; nothing is read before the first call."""
     return Host(settings, clock=clock)
 
 
 class Host:
-    """A stream of one record of this machine every `sample_every`.
+    """A stream of records of this machine: one record after every interval `sample_every`.
 
-    Rates compare two readings: the first reading gives no record.
+    A rate is computed from two readings, so the first reading gives no record.
     """
 
     roles = Roles(time=_TIME, key=_KEY)
@@ -69,11 +69,11 @@ class Host:
         return f"this host every {self._pause.total_seconds():g} s"
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread that takes records."""
         self._sampler.close()
 
     def take_record(self) -> None:
-        """Take one record now; the first call takes only the first reading for the rates."""
+        """Take one record now; the first call only takes a reading for later rates, no record."""
         self._sampler.take_sample()
 
     def _next_record(self) -> _Record | None:

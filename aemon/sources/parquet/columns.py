@@ -11,7 +11,7 @@ _UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def split_by_type(schema: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the names of the readable columns of a schema, and of the other columns.
+    """Return the names of a schema's readable columns, and of its unreadable columns.
 
     Lists, maps and unions hold no single value and cannot be read. Each member of a structure is a
     column: `motor.current`.

@@ -16,19 +16,19 @@ from aemon.sources.file_systems.remote_path import RemotePath
 from aemon.sources.parquet.columns import split_by_type
 
 MAGIC, ENCRYPTED = b"PAR1", b"PARE"
-MOST_COLUMNS = 10_000  # as of CSV files
+MOST_COLUMNS = 10_000  # as for CSV files
 BROKEN = (pa.ArrowException, OSError, EOFError)
-"""The errors that pyarrow raises for a file that it cannot read."""
+"""The errors that pyarrow raises for an unreadable file."""
 
 NEAR_BYTES, FAR_BYTES = 1 << 16, 1 << 18
-"""Bytes of a column that are read at once, from a disk and from a remote file system."""
+"""Bytes of a column in one read: from a local disk, and from a remote file system."""
 
 _END_BYTES = 8  # the footer's length and the magic number
 _SAMPLE_BYTES = 65_536
 
 
 class IncompleteError(SourceError):
-    """A file is still being written, or damaged: its content cannot be read at present."""
+    """A file cannot be read at present: the file is still being written, or is damaged."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +40,7 @@ class Footer:
         groups: number of records in each row group.
         columns: the readable columns; members of structures as `motor.current`.
         top: the names of all top-level columns of the file.
-        left_out: columns of lists, maps and the like, which cannot be read.
+        left_out: columns that cannot be read, such as lists and maps.
         mark: a hash that identifies the content of the file.
     """
 
@@ -53,7 +53,7 @@ class Footer:
 
 
 def state_of(path: FilePath, *, now: bool = False) -> State:
-    """Return the state that changes with a file; with `now`, do not use an earlier listing.
+    """Return the size, time and tag of a file; with `now`, do not use an earlier listing.
 
     Raises:
         SourceError: the state cannot be read.
@@ -68,9 +68,9 @@ def read_footer(path: FilePath) -> Footer:
     """Return the footer of a file.
 
     Raises:
-        IncompleteError: the file has no footer: it is still being written, or damaged.
-        SourceConfigError: the file is not a Parquet file or is encrypted; or it has too many
-            columns, or two columns of the same name.
+        IncompleteError: the file has no footer: the file is still being written, or is damaged.
+        SourceConfigError: the file is not a Parquet file, is encrypted, has too many columns, or
+            two columns of the same name.
         SourceError: the file cannot be read.
     """
     try:
@@ -91,7 +91,7 @@ def read_footer(path: FilePath) -> Footer:
 
 
 def open_parquet(path: FilePath) -> Any:
-    """Open a file such that reading keeps little of it in memory.
+    """Open a Parquet file in a way that reading needs little memory.
 
     Raises:
         Exception: one of `BROKEN`.

@@ -1,4 +1,4 @@
-"""A first configuration for Parquet files: the roles, from the first records of one file."""
+"""A first configuration for Parquet files, guessed from the first records of one file."""
 
 from aemon.errors import SourceConfigError
 from aemon.sources.csv.files import find_files
@@ -22,7 +22,7 @@ def holds_parquet(path: FilePath) -> bool:
 
 
 def guess_files(path: FilePath) -> Guesses:
-    """Return a monitor for a file, a folder or a pattern.
+    """Return the guessed monitor for a file, a folder or a pattern.
 
     Raises:
         SourceError: there is no file, or the first file cannot be read.

@@ -1,4 +1,4 @@
-"""The Parquet files that a path names: their footers, and pieces of their rows."""
+"""Read the footers and the rows of the Parquet files that a path names."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ _MOST_NAMES = 5  # in a message
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Look:
-    """The results of a look at all files.
+    """The footers of all files at one time, with warnings.
 
     Attributes:
         footers: footers of the complete files, by name, in the order of names.
@@ -33,21 +33,22 @@ class Look:
 
 
 class ManyFiles:
-    """The files that a path names, as the last look found them.
+    """The Parquet files that a path names, as the last call of `look` found the files.
 
     Args:
         path: one file, a folder or a pattern.
-        tables: makes records of rows.
+        tables: converts rows to records.
 
     Attributes:
-        paths: the paths of the files, by name; also of files that are not complete.
+        paths: path of each file by name, including incomplete files.
     """
 
     def __init__(self, path: FilePath, tables: Tables) -> None:
         self.paths: dict[str, FilePath] = {}
         self._path = path
         self._tables = tables
-        self._footers: dict[FilePath, tuple[tuple[State, State], Footer]] = {}  # listed and current
+        # The two states of a file: from a listing, and current.
+        self._footers: dict[FilePath, tuple[tuple[State, State], Footer]] = {}
         self._reader: tuple[FilePath, State, RowReader] | None = None  # kept open for the next read
 
     def look(self) -> Look:
@@ -81,9 +82,10 @@ class ManyFiles:
     def piece(
         self, name: str, footer: Footer, start: Place, count: int, *, continues: bool = False
     ) -> tuple[pd.DataFrame, npt.NDArray[np.datetime64]]:
-        """Return `count` rows of a file as N records, fewer at the end, and their times (N,).
+        """Return `count` rows of a file as N records (fewer at its end), and the event times (N,).
 
-        With `continues`, the next call is expected to begin where this call ends.
+        With `continues`, the file stays open, because the next call probably begins where this call
+        ends.
 
         Raises:
             IncompleteError: the rows cannot be read at present.
@@ -108,7 +110,7 @@ class ManyFiles:
         return self._tables.make(arrow, footer, start, (name, path))
 
     def _reader_at(self, path: FilePath, state: State, row: int) -> RowReader | None:
-        """Return the open file if its current row is this row; otherwise close it."""
+        """Return the open file if its next row is `row`; otherwise close the file."""
         if self._reader is None:
             return None
         reader = self._reader[2]
@@ -136,7 +138,7 @@ class ManyFiles:
         return self.some_times(name, 0, self._footer(self.paths[name]).rows)
 
     def some_times(self, name: str, row: int, count: int) -> npt.NDArray[np.datetime64]:
-        """Return the event times of at most `count` rows; only required columns are read.
+        """Return the event times of at most `count` rows from a row on; read only needed columns.
 
         Raises:
             IncompleteError: the rows cannot be read at present.
@@ -180,7 +182,7 @@ def _is_hidden(name: str) -> bool:
 
 
 def _top_of(names: tuple[str, ...], footer: Footer) -> tuple[str, ...]:
-    """Return the top-level columns that hold the named columns."""
+    """Return the top-level columns of a file that hold the named columns."""
     return tuple(
         top
         for top in footer.top

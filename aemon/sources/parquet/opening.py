@@ -1,4 +1,4 @@
-"""Open a source of kind parquet; its library comes with an extra."""
+"""Open a source of kind parquet, which needs the library pyarrow (aemon[parquet])."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def open_files(settings: ParquetSource, _clock: Clock) -> "ParquetFiles":
-    """Return the source that settings describe; it reads nothing before the first call.
+    """Return the source that settings describe; nothing is read before a call of the source.
 
     Raises:
         SourceConfigError: pyarrow is not installed.

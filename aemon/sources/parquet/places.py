@@ -1,4 +1,4 @@
-"""The places up to which Parquet files have been read, as a watermark keeps them."""
+"""The places up to which Parquet files have been read, written to a watermark's position."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from aemon.errors import SourceConfigError
 from aemon.frame import printable
 
 MOST_MISSING = 1_000
-"""Number of missing files with kept places, the newest first: the files may come back."""
+"""A position keeps places of this many missing files, the newest: the files may come back."""
 
 _FILES, _ORDER = "parquet", "order"
 
@@ -19,12 +19,12 @@ class Place(NamedTuple):
     Attributes:
         rows: the number of read rows.
         mark: a hash that identifies the content of the file.
-        generation: how often this file was replaced by a file without known records.
+        generation: how often the file was replaced by a file without known records.
         name: the file's name when it was first read; empty: unchanged.
         last: fingerprint of the last read record.
         time: event time of the newest record in seconds since 1970.
-        shift: how far the numbers of records exceed the numbers of their rows, after rows above
-            were removed.
+        shift: the number of a record minus the number of its row, after rows above were removed;
+            else 0.
     """
 
     rows: int
@@ -41,12 +41,12 @@ _TYPES = (int, str, int, str, str, float | int | None, int)
 
 
 def as_position(places: Mapping[str, Place], order: str | None) -> str:
-    """Return places by file as a watermark keeps them, with the order of day and month."""
+    """Return places by file, and the order of day and month, as JSON text for a watermark."""
     return json.dumps({_FILES: places, **({} if order is None else {_ORDER: order})})
 
 
 def order_in(position: str) -> str | None:
-    """Return the order of day and month that a position keeps; None if it keeps none.
+    """Return the order of day and month from a position; None if the position has no order.
 
     Raises:
         SourceConfigError: aemon did not write the position.
@@ -56,7 +56,7 @@ def order_in(position: str) -> str | None:
 
 
 def places_in(position: str) -> dict[str, Place]:
-    """Return the places of a position by file.
+    """Return the places in a position, by file.
 
     Raises:
         SourceConfigError: aemon did not write the position.

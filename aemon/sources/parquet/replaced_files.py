@@ -22,16 +22,17 @@ MarkOf = Callable[[str, int], str]
 def located(
     footers: Mapping[str, Footer], known: Mapping[str, Place], *, knows_copies: bool
 ) -> tuple[dict[str, Place], list[str]]:
-    """Find the files of known places, and leave out copies of other files.
+    """Find the current file of each known place, and the files to read, without copies.
 
     Args:
         footers: footers of all complete files, in the order of their names.
-        known: places by name, as a watermark keeps them.
-        knows_copies: a file with the content of another file is a copy and is not read.
+        known: the places of a watermark, by file name.
+        knows_copies: whether a file with the content of another file counts as a copy, which is not
+            read.
 
     Returns:
-        Places by the current name of the file, with the places of missing files; and the names of
-        the files to read.
+        The places by current file name, including missing files; and the names of the files to
+        read.
     """
     here = {
         name: p for name, p in known.items() if name in footers and footers[name].mark == p.mark
@@ -59,7 +60,8 @@ class Starts:
     """The rules for the place where reading begins in a file.
 
     Args:
-        keyed: a column identifies the records: a record that is read again is recognised.
+        keyed: whether a column identifies the records; a record that is read again is then
+            recognised.
         times_of: returns the event times of all rows of a file.
         mark_of: returns the fingerprint of a row of a file; rows are counted from 0.
     """
@@ -75,7 +77,7 @@ class Starts:
         """Return the place where reading begins, and a warning, which may be empty.
 
         Args:
-            file: name and path.
+            file: name and path of the file.
             footer: the footer of the file.
             places: the places up to which files were read, by the files' current names.
 
@@ -103,7 +105,7 @@ class Starts:
         return Place(0, footer.mark, generation=_next_generation(name, places)), warning
 
     def _row_of_last(self, name: str, footer: Footer, place: Place) -> int | None:
-        """Return the row, counted from 0, of the last read record; None if the file lacks it."""
+        """Return the row, counted from 0, of the last read record; None: no such row."""
         if not place.last:
             return None
         if footer.rows >= place.rows and self._mark_of(name, place.rows - 1) == place.last:
@@ -117,7 +119,7 @@ class Starts:
         )
 
     def _refuse_known(self, name: str, path: FilePath, place: Place, *, above: bool) -> None:
-        """Refuse a file with rows added above, or with records older than the newest read record.
+        """Refuse a file with rows added above read rows, or with records before the newest read.
 
         Raises:
             SourceConfigError: some of the records may already be judged.
@@ -139,6 +141,6 @@ class Starts:
 
 
 def _next_generation(name: str, places: Mapping[str, Place]) -> int:
-    """Return the generation of records in a file that continues no known place."""
+    """Return the generation for a file of this name without known records; the first is 0."""
     known = [place.generation for at, place in places.items() if (place.name or at) == name]
     return max(known, default=-1) + 1

@@ -1,4 +1,4 @@
-"""A reader of the rows of a Parquet file, piece by piece."""
+"""A reader that returns the rows of a Parquet file in several calls."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ ROWS_AT_ONCE = 10_000
 
 
 class RowReader:
-    """An open file with a current row.
+    """An open Parquet file with a current row.
 
-    Earlier row groups are not read, nor are columns that are not needed.
+    Only the needed columns are read, and no row group that ends before the current row.
 
     Args:
         path: path of the file.

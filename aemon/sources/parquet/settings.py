@@ -10,11 +10,11 @@ from aemon.sources.csv.settings import FromPath
 from aemon.sources.file_systems.settings import PathOrAddress, StoredFiles
 
 ENDINGS = (".parquet", ".parq", ".pq")
-"""Endings, in any case, of the files read in a folder; a pattern may name other files."""
+"""Endings of the files read in a folder, in upper or lower case; a pattern may name other files."""
 
 
 class ParquetSource(StoredFiles):
-    """A Parquet file that is replaced by longer ones, or a folder of Parquet files."""
+    """A Parquet file that is replaced by longer files, or a folder of Parquet files."""
 
     opened_by: ClassVar[str] = "aemon.sources.parquet.opening:open_files"
     where_not_what: ClassVar[frozenset[str]] = frozenset(

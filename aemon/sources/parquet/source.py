@@ -27,16 +27,20 @@ from aemon.sources.source import Fetched
 from aemon.sources.time_writing import Writing, dates_alone, writing_of
 
 MOST_LOOKED_BACK = 20
-"""At the first look, the newest record of this many files is read, from the last file on."""
+"""Number of last files of which `newest`, without a watermark, reads at least one record.
+
+The place of a file needs a record, so that a replacement of the file is recognised.
+"""
 
 
 class ParquetFiles:
-    """Parquet files, read in the order of their names and within a file in the order of rows.
+    """A source of Parquet files: reads file by file in the order of names, and row by row.
 
-    The table of a folder has the columns of all files. A watermark holds the number of read rows
-    and a hash of the content of each file. A file without a footer is still being written and is
-    read later. A renamed file is found by its content. In a replaced file, reading continues after
-    the last read record, or begins again if the file does not hold that record.
+    The table of a folder has the columns of all files. For each file, a watermark holds the number
+    of read rows and a hash of the content. A file without a footer is still being written and is
+    read later. aemon finds a renamed file by its content. In a replaced file, reading continues
+    after the last read record; if the file does not hold this record, reading starts at the first
+    row.
     """
 
     in_order_of_arrival = True
@@ -57,7 +61,7 @@ class ParquetFiles:
         return self._tables.roles
 
     def hides(self, _mark: Watermark | None) -> bool:
-        """Return False: records are read in the order in which they come."""
+        """Return False: no late record is missed, because files are read in their own order."""
         return False
 
     def recognises(self, mark: Watermark) -> bool:
@@ -69,7 +73,7 @@ class ParquetFiles:
         return True
 
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
-        """Return at most `limit` records after a watermark, oldest first; None: from the first."""
+        """Return at most `limit` records after a watermark (None: from the start), oldest first."""
         footers, read = self._look(after)
         known = places_in(after.position if after else "")
         read.places, names = located(footers, known, knows_copies=not self._tables.by_file)
@@ -183,11 +187,11 @@ class ParquetFiles:
         return look.footers, Reading(warnings=[*look.warnings], notes=[look.note])
 
     def _learn_writing(self, mark: Watermark | None, footers: dict[str, Footer]) -> None:
-        """Find how times are written if they are text: from a watermark, else from the records.
+        """Find the written form of text times: from the watermark, or else from the records.
 
         Raises:
-            SourceConfigError: day and month can be read in two ways; or the first read finds dates
-                with their times of day in another column.
+            SourceConfigError: the order of day and month is ambiguous; or the first read finds only
+                dates in the time column, and times of day in another column.
         """
         order = order_in(mark.position) if mark is not None else None
         if self._writing is None and order is not None and self.roles.time_format is None:
@@ -210,9 +214,10 @@ class ParquetFiles:
                     break
 
     def _shared(self, names: list[str]) -> Iterator[tuple[str, float]]:
-        """Yield the files, each with its largest share of the remaining records.
+        """Yield each file with the largest share of the remaining records that it may give.
 
-        The share is 1, except if each file belongs to another entity: then each file gets a part.
+        The share is 1, which means all. If each file belongs to another entity, the share is 1
+        divided by the number of files left, so that every entity gets records.
         """
         for count, name in enumerate(names):
             yield name, 1 / (len(names) - count) if self._tables.by_file else 1
@@ -227,9 +232,9 @@ class ParquetFiles:
         *,
         continues: bool = True,
     ) -> bool:
-        """Add `count` rows of a file to `read`; return False if they cannot be read at present.
+        """Add `count` rows of a file to `read`; return False if the rows are unreadable at present.
 
-        With `continues`, the next read begins where this read ends: the file stays open.
+        With `continues`, the file stays open, because the next read begins where this read ends.
 
         Raises:
             IncompleteError: the rows cannot be read, and there is no other file.
@@ -253,7 +258,7 @@ class ParquetFiles:
     def _start(
         self, read: "Reading", name: str, footer: Footer, places: Mapping[str, Place]
     ) -> Place | None:
-        """Return where reading begins in a file; None if the file cannot be read at present."""
+        """Return the place where reading begins; None if the file cannot be read at present."""
         try:
             start, warning = self._starts.find((name, self._files.paths[name]), footer, places)
         except IncompleteError as error:
@@ -275,7 +280,7 @@ class ParquetFiles:
     def _fetched(
         self, read: "Reading", footers: dict[str, Footer], given: Watermark | None, *, more: bool
     ) -> Fetched:
-        """Return the records read after a watermark, and the watermark behind them."""
+        """Return the collected records and a new watermark, which is `given` without records."""
         if any(len(table) for table in read.tables):
             table, times = joined(read.tables), np.concatenate(read.times)
             moment = last_time(times)
@@ -304,7 +309,7 @@ class Reading:
 
 
 def _out_of_order(path: FilePath, times: npt.NDArray[np.datetime64]) -> str:
-    """Return a warning if rows are not in the order of their times; empty if they are."""
+    """Return a warning if the rows are not in the order of their times; else an empty text."""
     known = times[~np.isnat(times)]
     back = int((np.diff(known) < np.timedelta64(0)).sum()) if len(known) else 0
     if not back:

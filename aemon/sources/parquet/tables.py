@@ -22,22 +22,22 @@ from aemon.sources.source import there
 from aemon.times.time_apart import join_times
 
 FILE_ROW = "file:row"
-"""The column of the key if no column of the files identifies a record."""
+"""Name of the key column if no column of the files identifies a record."""
 
 FROM_PATH = "file:entity"
-"""The column of the entity if it comes from the files' names."""
+"""Name of the entity column if the names of files give the entity."""
 
 
 class Tables:
     """The conversion of rows to tables.
 
     Args:
-        settings: the columns of the roles, and the columns to read.
+        settings: names of the columns of time, key and entity, and other columns to read.
 
     Attributes:
-        roles: the roles of the columns; the order of day and month is added once it is known.
-        keyed: a column identifies the records.
-        by_file: each file belongs to another entity.
+        roles: the columns of time, key and entity; the order of day and month is added once known.
+        keyed: whether a column identifies the records.
+        by_file: whether each file belongs to another entity.
         required: the columns that every file must hold.
     """
 
@@ -59,7 +59,7 @@ class Tables:
         )
 
     def check(self, path: FilePath, footer: Footer) -> None:
-        """Check that a file holds the roles' columns.
+        """Check that a file holds the columns of time, key and entity.
 
         Raises:
             SourceConfigError: a column is missing, or holds lists or maps.
@@ -78,7 +78,8 @@ class Tables:
         """Check that each column of the setting `columns` is in a file.
 
         Raises:
-            SourceConfigError: no file has such a column; without files there is no error.
+            SourceConfigError: a column of the setting is in no file. Without files there is no
+                error.
         """
         known = {name for footer in footers.values() for name in footer.columns}
         for name in self._chosen or ():
@@ -97,13 +98,13 @@ class Tables:
     def make(
         self, arrow: Any, footer: Footer, place: Place, file: tuple[str, FilePath]
     ) -> tuple[pd.DataFrame, npt.NDArray[np.datetime64]]:
-        """Return N rows as records, and their times (N,).
+        """Return N rows as records, and their event times (N,).
 
         Args:
             arrow: the rows as an Arrow table.
             footer: the footer of the file.
             place: the place where the rows begin.
-            file: name and path.
+            file: name and path of the file.
         """
         name, path = file
         first_name = place.name or name
@@ -130,7 +131,7 @@ class Tables:
     def fingerprint(self, table: pd.DataFrame) -> str:
         """Return a hash that identifies the last record of a table; empty for an empty table.
 
-        Missing cells are left out, so that a column may be added.
+        Missing cells are left out, so that a new column without a value does not change the hash.
         """
         if not len(table):
             return ""
@@ -161,7 +162,7 @@ def _shown(value: object) -> str:
 
 
 def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Return the records of all tables as one table; cells of columns a table lacks are missing."""
+    """Return all tables as one table; a column that a table lacks is missing in its rows."""
     some = [table for table in tables if len(table)]
     if len(some) == 1:
         return some[0]

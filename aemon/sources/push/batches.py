@@ -1,4 +1,4 @@
-"""The body of a request as a batch of records, with the problems of unreadable ones."""
+"""Read the body of a request as a batch of records, with a problem for each unreadable record."""
 
 import csv
 import io
@@ -21,8 +21,8 @@ class Problem:
     """The reason why a record, or one of its columns, cannot be read.
 
     Attributes:
-        line: of the body, or the number of the record in a JSON array, counted from 1.
-        column: the wrong character of that line, counted from 1; 0 if it is not known.
+        line: line of the body, or the number of the record in a JSON array, counted from 1.
+        column: position of the wrong character in the line, counted from 1; 0: not known.
         reason: the name under which the problem is counted.
         problem: a sentence for people.
     """
@@ -40,12 +40,13 @@ class Batch:
     Attributes:
         records: columns and values of each record, in the types of JSON.
         lines: position of each record, as `Problem.line`.
-        times: event times that the format itself gives; None if a column has them.
-        keys: keys that the format itself gives; None if a column or the time is the key.
-        problems: of unreadable records, which are not among `records`.
-        texts: the lines that are not records, by their number, for people to look at.
-        partly: problems of single columns, whose records are among `records`.
-        is_parts: whether the records are parts: parts of one entity and key make one record.
+        times: event times, if the format has event times; None if a column holds event times.
+        keys: keys, if the format has keys; None if a column or the time is the key.
+        problems: problems of unreadable records, which `records` does not hold.
+        texts: line number -> text of an unreadable record, to show to people.
+        partly: problems of single columns; `records` holds the records with these columns.
+        is_parts: whether `records` holds parts of records; parts with the same entity and key make
+            one record.
     """
 
     records: list[dict[str, Any]] = field(default_factory=list)
@@ -69,14 +70,14 @@ class Batch:
 
 
 class UnreadableBodyError(ValueError):
-    """A body has no readable records at all; the message says where and why."""
+    """A request body cannot be read at all; the message says where and why."""
 
 
 def read_json(text: str) -> Batch:
     """Read an array of objects, or one object.
 
     Raises:
-        UnreadableBodyError: the body is not such JSON.
+        UnreadableBodyError: the body is not JSON.
     """
     try:
         document = _DECODER.decode(text)
@@ -98,7 +99,7 @@ def read_json(text: str) -> Batch:
 
 
 def read_json_lines(text: str) -> Batch:
-    """Read one object from each line; empty lines are passed over."""
+    """Read one object from each line; empty lines are skipped."""
     batch = Batch()
     for number, line in enumerate(text.split("\n"), start=1):
         if not line or line.isspace():
@@ -125,7 +126,7 @@ def read_json_lines(text: str) -> Batch:
 
 
 def read_csv(text: str) -> Batch:
-    """Read lines of values after a line of names; a text written like a number becomes a number.
+    """Read CSV with the column names in line 1; text in the form of a number becomes a number.
 
     Raises:
         UnreadableBodyError: the first line does not name the columns.
@@ -186,7 +187,7 @@ def _is_plain(record: dict[str, Any]) -> bool:
 
 
 def _cell(value: Any) -> Any:
-    """Return one value in a form that the store can hold; None if there is no such form."""
+    """Return a value in a form that the store can hold; None if the value has no such form."""
     match value:
         case str():
             return _clean(value)
@@ -212,7 +213,7 @@ def _flat(record: dict[str, Any], before: str, depth: int) -> Iterator[tuple[str
 
 
 def _value(text: str) -> Any:
-    """Return the number or the text that a field of CSV holds; None if it is empty.
+    """Return the number or the text that a field of CSV holds; None: empty field.
 
     >>> _value("4.5"), _value(" 7"), _value("1_0"), _value("ON"), _value("")
     (4.5, 7, '1_0', 'ON', None)

@@ -17,7 +17,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FURTHEST = 2**63  # nanoseconds since 1970: the limit of the protocol
 
 _ESCAPED = re.compile(r"\\([,= \\\"])")
-_NAME = re.compile(r"(?:\\.|[^,= \\])+")  # of a tag, its value, or a field
+_NAME = re.compile(r"(?:\\.|[^,= \\])+")  # name of a tag, value of a tag, or name of a field
 _MEASUREMENT = re.compile(r"(?:\\.|[^, \\])+")
 _SERIES = re.compile(r"(?:\\.|[^ \\])+")  # measurement and tags
 _STRING = re.compile(r'"((?:\\.|[^"\\])*)"', re.DOTALL)
@@ -86,7 +86,8 @@ def _point(
 ) -> tuple[dict[str, Any], str, datetime | None]:
     """Return a point's columns, the text of its measurement and tags, and its time.
 
-    `known` caches the columns by such a text, because the same texts come again and again.
+    `known` caches the columns of measurement and tags by their text, because many points have the
+    same text.
     """
     begun = _SERIES.match(line)
     if begun is not None and begun[0] in known:
@@ -113,7 +114,7 @@ def _point(
 
 
 def _measurement_and_tags(line: str) -> tuple[dict[str, Any], int]:
-    """Return the columns of a point's measurement and tags, and the position after them."""
+    """Return the columns of a point's measurement and tags, and the position after the tags."""
     at = len(line) - len(line.lstrip())
     found = _MEASUREMENT.match(line, at)
     if found is None:
@@ -143,7 +144,7 @@ def _name(line: str, at: int, what: str) -> tuple[str, int]:
 
 
 def _field(line: str, at: int) -> tuple[Any, int]:
-    """Return the value of a field, and the position after it."""
+    """Return the value of a field, and the position after the field."""
     if line[at : at + 1] == '"':
         text = _STRING.match(line, at)
         if text is None:

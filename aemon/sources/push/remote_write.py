@@ -1,4 +1,4 @@
-"""Samples of Prometheus remote write as parts of records; a record is one entity at one step."""
+"""Samples of Prometheus remote write as parts of records; a record is an entity in a time step."""
 
 import json
 import math
@@ -13,7 +13,7 @@ from aemon.sources.push.write_request import Series, decode_label, decode_reques
 from aemon.times.event_times import EARLIEST, LATEST
 
 HISTOGRAM, SAME_COLUMN, FAR_TIME = "native_histogram", "same_column", "time_out_of_range"
-MOST_KNOWN = 100_000  # series whose column is cached
+MOST_KNOWN = 100_000  # number of series with cached columns
 LOOKBACK_MS = 5 * 60_000  # as in Prometheus: a series without samples for this time has ended
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,14 +25,15 @@ _Place = tuple[str, str, str]
 
 
 class SampleReader:
-    """A reader of the requests of one monitor; it remembers which series fills which column.
+    """A reader of one monitor's requests that remembers which series fills which column.
 
-    Two series of one time that fill the same column of an entity would overwrite each other, so
-    the samples of the second are set aside. After a series has ended, another may fill its column.
+    If two series filled the same column of an entity at the same time, their values would overwrite
+    each other. So the samples of the second series are rejected. After a series has ended, another
+    series may fill its column.
 
     Args:
         source: the settings of the monitor's source.
-        settings: its part about remote write.
+        settings: the part `remote_write` of these settings.
     """
 
     def __init__(self, source: PushSource, settings: RemoteWrite) -> None:
@@ -115,7 +116,7 @@ class SampleReader:
         return True
 
     def _place(self, labels: tuple[bytes, ...]) -> _Place | None:
-        """Return the entity and column of a series; None if no configured column takes it."""
+        """Return the entity and column of a series; None if no column takes the series."""
         if labels in self._places:
             return self._places[labels]
         if len(self._places) >= MOST_KNOWN:

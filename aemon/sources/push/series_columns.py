@@ -30,7 +30,7 @@ class Selector:
 
 
 def read_selector(text: str) -> Selector:
-    """Return a text as a selector.
+    """Read a selector from a text.
 
     >>> read_selector('requests{code=~"5.."}').takes({"__name__": "requests", "code": "503"})
     True

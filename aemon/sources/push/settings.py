@@ -22,7 +22,7 @@ Selected = Annotated[str, AfterValidator(_checked_selector)]
 
 
 class RemoteWrite(Settings):
-    """Settings that make records of the samples that a Prometheus sends."""
+    """Settings for making records from the samples that a Prometheus sends."""
 
     step: Duration = Field(
         timedelta(seconds=15),

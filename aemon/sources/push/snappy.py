@@ -5,11 +5,11 @@ from aemon.sources.push.batches import UnreadableBodyError
 
 
 class LargeBodyError(ValueError):
-    """A body would be larger, when decompressed, than is allowed."""
+    """A decompressed body would be larger than allowed."""
 
 
 def unpack_snappy(body: bytes, most_bytes: int) -> bytes:
-    """Return a body decompressed; its size is checked before memory is allocated.
+    """Return the decompressed body; the size is checked before memory is allocated.
 
     Raises:
         LargeBodyError: the body would have more than `most_bytes` bytes.

@@ -1,4 +1,4 @@
-"""The stream of a monitor to which programs push; the HTTP port writes records into the inbox."""
+"""The stream of a monitor for pushed records, which the HTTP port writes into the inbox."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,7 +13,7 @@ TIME, KEY, ENTITY = "$time", "$key", "$entity"
 
 
 def roles_of(settings: PushSource) -> Roles:
-    """Return the columns that identify a pushed record, and how its time is read."""
+    """Return the columns that identify a pushed record, and the format of its time."""
     return Roles(
         time=TIME,
         key=KEY,
@@ -24,12 +24,12 @@ def roles_of(settings: PushSource) -> Roles:
 
 
 def open_source(settings: PushSource, clock: Clock) -> "Pushed":
-    """Return a stream that hands over no records."""
+    """Return the stream of pushed records; the stream itself hands over no records."""
     return Pushed(settings, clock)
 
 
 class Pushed:
-    """A stream without records: the records of a request are stored before it is answered."""
+    """A stream that hands over no records: the HTTP port stores records before it answers."""
 
     def __init__(self, settings: PushSource, clock: Clock) -> None:
         self.roles = roles_of(settings)
@@ -38,7 +38,7 @@ class Pushed:
         self._patience = None if parts is None else parts.step + parts.wait
 
     def resume(self, _notes: Sequence[str], _wake: Callable[[], None]) -> None:
-        """Do nothing: the sender sends a request again if it got no answer."""
+        """Do nothing: a sender that gets no answer sends its request again."""
 
     def take(self, _limit: int) -> Arrived:
         """Hand over no records; return the time before which records of samples are complete."""
@@ -51,4 +51,4 @@ class Pushed:
         return "records that are pushed to /api/v1/records/, /write and /api/v1/write"
 
     def close(self) -> None:
-        """Do nothing."""
+        """Do nothing: the stream holds nothing open."""

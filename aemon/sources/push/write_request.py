@@ -23,8 +23,8 @@ class Series:
     """One time series of a request.
 
     Attributes:
-        labels: undecoded, as they were sent; equal for equal series of one sender.
-        samples: milliseconds since 1970 and the value, in the order of the request.
+        labels: undecoded labels, as sent; one sender sends equal labels for the same series.
+        samples: (milliseconds since 1970, value) of each sample, in the order of the request.
         histograms: number of native histograms in the series; their values are not decoded.
     """
 
@@ -34,7 +34,7 @@ class Series:
 
 
 def decode_request(body: bytes) -> list[Series]:
-    """Return the series of a WriteRequest; metadata and exemplars are passed over.
+    """Return the series of a WriteRequest; metadata and exemplars are skipped.
 
     Raises:
         UnreadableBodyError: the body is not a WriteRequest.
@@ -117,7 +117,7 @@ def _fields(body: bytes, at: int, end: int) -> Iterator[_Field]:
 
 
 def _varint(body: bytes, at: int, end: int) -> tuple[int, int]:
-    """Return a number, and the position after it."""
+    """Return a number, and the position after the number."""
     number, bits, begun = 0, 0, at
     while at < end and bits <= _MOST_VARINT_BITS:
         byte = body[at]

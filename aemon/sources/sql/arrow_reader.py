@@ -1,8 +1,8 @@
-"""PostgreSQL read through ADBC: columns of Arrow, not rows of Python objects.
+"""Read PostgreSQL through ADBC, as columns of Arrow and not as rows of Python objects.
 
-ADBC and psycopg return some types differently. ADBC returns numeric as text and enums as bytes;
-it returns infinite times as some year, without an error. The database casts numeric values and
-enums. Queries with other types that differ are left to psycopg.
+ADBC and psycopg return some types differently. ADBC returns numeric as text and enums as bytes; for
+an infinite time, ADBC returns a wrong year without an error. So the database casts numeric values
+and enums for ADBC, and psycopg reads queries with other types that differ.
 """
 
 import threading
@@ -23,7 +23,7 @@ _UNCHANGED = frozenset(
     # bool, int8, int2, int4, text, float4, float8, bpchar, varchar, date, timestamp, timestamptz
     (16, 20, 21, 23, 25, 700, 701, 1042, 1043, 1082, 1114, 1184)
 )
-_FIRST_OF_USERS = 16384  # object ids below belong to PostgreSQL itself
+_FIRST_OF_USERS = 16384  # smaller object ids belong to PostgreSQL itself
 _TYPES = "SELECT count(*) FROM pg_catalog.pg_type WHERE oid = ANY(%s) AND typtype = 'e'"
 _TIMEOUT = "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'statement_timeout'"
 _YEARS_US = (
@@ -38,11 +38,12 @@ Read = tuple[pd.DataFrame, dict[str, Any], bool]
 
 
 class ArrowReader:
-    """A reader of the queries of one source; psycopg reads the queries that are unsuitable.
+    """A reader of the queries of one source; psycopg reads all unsuitable queries.
 
     Args:
-        database: a PostgreSQL, connected by psycopg.
-        roles: columns whose raw values make a position: ADBC and psycopg must agree on them.
+        database: a PostgreSQL database, connected by psycopg.
+        roles: the columns of time, key and entity: a position holds their raw values, so ADBC and
+            psycopg must return equal values.
 
     Raises:
         SourceConfigError: ADBC is not installed, or the database is not PostgreSQL by psycopg.
@@ -65,14 +66,15 @@ class ArrowReader:
         self._database = database
         self._roles = frozenset(roles)
         self._reads = True
-        self._connection: Any = None  # kept while pieces follow, because opening one is slow
+        self._connection: Any = None  # kept while rows follow: connecting is slow
         self._reading = threading.Lock()
 
     def read(self, query: sa.Select[Any], limit: int) -> Read | None:
-        """Return the first `limit` rows of a query; None if psycopg must read them.
+        """Return the first `limit` rows of a query; None if psycopg must read the rows.
 
         Args:
-            query: with a limit above `limit`, so that the result shows if there are more rows.
+            query: a query with a limit above `limit`, so that the result shows whether there are
+                more rows.
             limit: maximum number of rows returned.
 
         Raises:
@@ -89,7 +91,7 @@ class ArrowReader:
         try:
             table = self._fetch(statement, str(timeout))
         except self._adbc.Error:
-            return None  # psycopg then reads it, or reports the error
+            return None  # psycopg then runs the query, or reports the error
         if _has_far_times(table):
             return None
         more = table.num_rows > limit
@@ -134,7 +136,7 @@ class ArrowReader:
             connection.close()
 
     def _statement(self, connection: sa.Connection, query: sa.Select[Any]) -> str | None:
-        """Return a query as text for ADBC, with values quoted by psycopg; None if unsuitable."""
+        """Return a query as text for ADBC, values quoted by psycopg; None: unsuitable."""
         from psycopg import ClientCursor
 
         compiled = query.compile(dialect=self._database.engine.dialect)
@@ -173,7 +175,7 @@ def _cast(kind: int) -> str:
 
 
 def _has_far_times(table: Any) -> bool:
-    """Return whether a column holds times outside Python's range, such as ADBC's for infinity."""
+    """Return whether a column holds times outside Python's range, such as infinite times."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -1,4 +1,4 @@
-"""Connections to a user's database: read-only, with time limits, without passwords in errors."""
+"""Connections to a user's database: read-only, with time limits; errors hold no passwords."""
 
 import re
 import sqlite3
@@ -38,7 +38,7 @@ _ENDED_BY_TIMEOUT = (  # PostgreSQL, MariaDB, MySQL
 _MAKE_QUICKER = (
     "make an index on time and key, read less, or let statements take longer: statement_timeout: 2h"
 )
-_PATIENCE_SECONDS = 30  # beyond the timeout, until aemon gives up a server that does not answer
+_PATIENCE_SECONDS = 30  # after the timeout: aemon then gives up a silent server
 _PACKAGES = {
     "psycopg": "aemon[postgresql]",
     "psycopg2": "psycopg2-binary",
@@ -49,18 +49,19 @@ _PACKAGES = {
 
 
 def _literals(query: str) -> set[str]:
-    """Return the quoted texts and long numbers of a query: they may be secrets."""
+    """Return the quoted texts and long numbers of a query, which may be secrets."""
     found = (match for form in _LITERALS for match in re.finditer(form, query, re.DOTALL))
     return {match[match.lastindex or 0] for match in found}
 
 
 class Database:
-    """A database that is only read.
+    """A database from which aemon only reads.
 
     Args:
-        url: its SQLAlchemy URL.
+        url: SQLAlchemy URL of the database.
         query: the configured query; messages never show its literals.
-        statement_timeout: the database ends a statement after this time, if it can.
+        statement_timeout: time after which the database ends a statement, if the database has such
+            a limit.
 
     Raises:
         SourceConfigError: the URL is not valid, or its driver is not installed.
@@ -98,7 +99,7 @@ class Database:
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
-        """The errors of connecting and reading, also the driver's own, whose cursor is used."""
+        """The errors of connecting and reading, including the errors of the driver's own cursor."""
         driver = self.engine.dialect.dbapi
         return (SQLAlchemyError, OSError, *((driver.Error,) if driver else ()))
 
@@ -119,7 +120,7 @@ class Database:
         return self.engine.connect()
 
     def url_for_libpq(self, options: str) -> str:
-        """Return the address, with its password, in the form of PostgreSQL's own library."""
+        """Return the address with its password, in the form that PostgreSQL's own library reads."""
         url = self._url.set(drivername="postgresql")
         given = str(url.query.get("options", ""))
         connect = {"options": f"{given} {options}".strip(), **self._connect_arguments()}
@@ -128,7 +129,7 @@ class Database:
         return shown.replace("+", "%20")  # libpq reads + as a plus sign, not as a space
 
     def cancelled_by(self, cancel: Callable[[], object]) -> AbstractContextManager[None]:
-        """Let `close` call `cancel` while the context lasts, for a read by another driver."""
+        """Return a context in which `close` calls `cancel`, for a read by another driver."""
         return self._open.cancelled_by(cancel)
 
     def close(self) -> None:
@@ -137,12 +138,13 @@ class Database:
         self.engine.dispose()
 
     def became_lenient(self, error: BaseException) -> bool:
-        """Accept any bytes as text from now on, if an error shows text that is not UTF-8.
+        """Replace wrong bytes in all later reads, if an error shows text that is not UTF-8.
 
-        SQLite accepts any bytes as text. Replacing wrong bytes is slower, so it is not the default.
+        SQLite stores any bytes as text. Replacing wrong bytes makes reads slower, so aemon does not
+        replace them by default.
 
         Returns:
-            Whether the same read may now succeed.
+            True if the same read may now succeed.
         """
         if self._lenient or not (self._sqlite and "decode to UTF-8" in str(error)):
             return False
@@ -158,7 +160,7 @@ class Database:
         return without_secrets(text, self._url)
 
     def trouble(self, error: BaseException) -> PermanentError | SourceError:
-        """Return the error of aemon for an error of connecting or reading, with a way out."""
+        """Return aemon's error, with advice, for an error of connecting or reading."""
         if isinstance(error, FileNotFoundError):
             return SourceConfigError(
                 f"{self.name}: no such file",
@@ -177,7 +179,7 @@ class Database:
                 return sa.create_engine("sqlite://", creator=self._open_sqlite, poolclass=NullPool)
             if self._url.get_backend_name() == "duckdb":
                 return duckdb_engine(self._url)
-            # No transaction stays open between reads: one would hold back vacuum.
+            # No transaction stays open between reads: an open transaction would hold back vacuum.
             if self._url.get_backend_name() == "postgresql":
                 # The server refuses writes, including those of functions in a view.
                 kind: dict[str, Any] = {"execution_options": {"postgresql_readonly": True}}
@@ -224,7 +226,7 @@ class Database:
         return {}
 
     def _read_timeout(self) -> dict[str, object]:
-        """Return the driver's own timeout for MySQL: it ends a wait when the server's fails."""
+        """Return the timeout of the MySQL driver, which works if the server's timeout fails."""
         if "read_timeout" in self._url.query:
             return {}
         if self._url.get_driver_name() not in {"pymysql", "mysqldb"}:
@@ -244,7 +246,7 @@ class Database:
             isolation_level=None,
             check_same_thread=False,
         )
-        connection.execute("PRAGMA query_only = ON")  # nor writes into databases a query attaches
+        connection.execute("PRAGMA query_only = ON")  # forbids writes to attached databases
         if self._lenient:
             connection.text_factory = lambda raw: raw.decode("utf-8", errors="replace")
         return connection

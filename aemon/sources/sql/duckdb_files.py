@@ -10,11 +10,11 @@ IN_MEMORY = ("", ":memory:")
 
 
 def duckdb_engine(url: sa.URL) -> sa.Engine:
-    """Return an engine that reads a DuckDB file, or files that queries name.
+    """Return an engine that reads a DuckDB file, or the files that a query names.
 
-    A writing DuckDB locks its file against all other processes. A reading DuckDB locks the file
-    against writing processes, so a connection is open for one read only. The engine writes and
-    makes no file; a query may not attach, install or load anything.
+    A process that writes a DuckDB file locks the file against all other processes. A process that
+    reads the file locks the file against writing processes, so a connection is open during one read
+    only. The engine writes and makes no file; a query may not attach, install or load anything.
 
     Raises:
         ModuleNotFoundError: DuckDB is not installed.

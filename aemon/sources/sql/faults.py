@@ -1,4 +1,4 @@
-"""Errors of aemon, with a way out, for errors of a database."""
+"""Translate errors of a database to errors of aemon, with advice."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from aemon.sources.sql.connecting import Database
 from aemon.sources.sql.reading_order import ReadingOrder
 
 _OF_ROWS = ("21", "22", "2F", "38", "39", "54", "P0")
-"""PostgreSQL's classes of errors that values of a row cause, also in a view or its functions."""
+"""PostgreSQL's classes of errors that values of a row cause, also within a view or function."""
 
 _SQLITE_OF_ROWS = frozenset((sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH))
 
@@ -21,10 +21,10 @@ _SQLITE_OF_ROWS = frozenset((sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG, sqlite
 def explain(
     error: Exception, database: Database, order: ReadingOrder, roles: Sequence[str], where: str
 ) -> AemonError:
-    """Return the error of aemon for an error of the database; look for a missing table or column.
+    """Return aemon's error for a database error; check if a table or column is missing.
 
     Args:
-        error: raised by connecting or reading.
+        error: the error that connecting or reading raised.
         database: the database that was read.
         order: the reading order of the table or query.
         roles: the columns that must exist.
@@ -39,7 +39,7 @@ def explain(
 
 
 def is_of_a_row(error: Exception) -> bool:
-    """Return whether only some rows may cause an error, so that the other rows can be read."""
+    """Return whether the values of some rows may cause an error: other rows are then readable."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     state = getattr(cause, "sqlstate", None)
     if state:
@@ -93,7 +93,10 @@ def _missing_table(
 
 
 def _is_mistake(text: str) -> bool:
-    """Return whether a message of SQLite, which has one class of errors, blames the statement."""
+    """Return whether a message of SQLite says that the statement is wrong.
+
+    SQLite has one class of errors for all causes, so the text of the message decides.
+    """
     return any(
         words in text
         for words in ("no such", "syntax error", "ambiguous", "unrecognized", "incomplete input")

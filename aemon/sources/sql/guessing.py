@@ -1,4 +1,4 @@
-"""A first configuration for a database: its tables with times."""
+"""A first configuration for a database, guessed from tables that have a column of times."""
 
 from contextlib import closing
 
@@ -25,7 +25,7 @@ from aemon.times.text_times import sorts_as_text
 LEAST_RECORDS = 10
 """A table with fewer records is probably a list of things, not of measurements."""
 
-PASSWORD = "${SOURCE_PASSWORD}"  # noqa: S105 -- a reference to one
+PASSWORD = "${SOURCE_PASSWORD}"  # noqa: S105 -- a reference to a password
 
 
 def guess_tables(url: str) -> Guesses:
@@ -33,7 +33,7 @@ def guess_tables(url: str) -> Guesses:
 
     Raises:
         SourceError: the database cannot be reached.
-        SourceConfigError: the database has no such table.
+        SourceConfigError: no table has a column of times and `LEAST_RECORDS` records.
     """
     written, because = _without_password(url)
     with closing(Database(url)) as database:
@@ -119,7 +119,7 @@ def _notes_of(column: pd.Series) -> list[str]:
 
 
 def _without_password(url: str) -> tuple[str, str]:
-    """Return an address without its password, as a file may hold it, and a note for the user."""
+    """Return an address with a reference in place of its password, and a note for the user."""
     try:
         address = read_address(url)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Indexes that a table lacks and that keep reads short."""
+"""Find indexes that a table lacks and that would make reads fast."""
 
 from collections.abc import Iterator
 
@@ -7,15 +7,15 @@ import sqlalchemy as sa
 from aemon.sources.sql.reading_order import ReadingOrder
 
 MANY_ROWS = 50_000
-"""Rows from which a read without an index is noticeably slow: it scans the whole table each time."""
+"""In a table with more rows, a read without an index is slow, because the read scans all rows."""
 
 
 def missing_indexes(connection: sa.Connection, order: ReadingOrder) -> tuple[str, ...]:
     """Return a sentence for each index that a large table lacks; nothing for views and queries.
 
     Args:
-        connection: to the database of the table.
-        order: the statements that read it.
+        connection: a connection to the database of the table.
+        order: the statements that read the table.
     """
     table = order.written
     if not isinstance(table, sa.TableClause) or order.date_and_time:
@@ -48,7 +48,7 @@ def _statement(connection: sa.Connection, table: sa.TableClause, columns: list[s
 
 
 def _leading_columns(connection: sa.Connection, table: sa.TableClause) -> Iterator[str | None]:
-    """Yield the first column of each index and of the primary key; None for what is not a table."""
+    """Yield the first column of the primary key and of each index; None if there is no table."""
     look = sa.inspect(connection)
     if table.name not in look.get_table_names(table.schema):
         yield None

@@ -1,4 +1,4 @@
-"""Keys of a sequence that are missing below the newest: transactions that may still commit."""
+"""Keys of a sequence that are missing below the newest key: their rows may still be committed."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Missing = list[tuple[int, int, str]]
-"""Ranges of whole numbers, both ends included, and when each was noticed (ISO 8601, UTC)."""
+"""Ranges of missing keys: first key, last key, and time when noticed (ISO 8601, UTC)."""
 
 LOOKED_FOR = timedelta(minutes=10)  # longer transactions are rare; their keys count as given up
 WIDEST = 1_000  # keys; in a wider gap the sequence was moved on, or the keys are not a sequence
-MOST_RANGES = 100  # the newest are kept; one query asks for all of them
+MOST_RANGES = 100  # the newest ranges are kept; one query asks for all ranges
 _LEAST_ROWS = 20  # fewer rows do not show whether keys grow
-_MOST_BELOW = 0.2  # of the rows; with more keys below an earlier key, keys are not a sequence
+_MOST_BELOW = 0.2  # share of rows; if more keys are below an earlier key, keys are not a sequence
 
 
 def note_missing(known: Missing, keys: Iterable[int], before: int, now: datetime) -> Missing:
-    """Return the ranges with the keys added that are missing among newly read keys.
+    """Return the known ranges, and new ranges for gaps in newly read keys after key `before`.
 
     >>> note_missing([], [402, 405], 400, datetime(2026, 1, 1))
     [(401, 401, '2026-01-01T00:00:00'), (403, 404, '2026-01-01T00:00:00')]
@@ -42,7 +42,7 @@ def note_missing(known: Missing, keys: Iterable[int], before: int, now: datetime
 
 
 def without(known: Missing, keys: Iterable[int]) -> Missing:
-    """Return the ranges without keys that were found.
+    """Return the ranges of missing keys without the keys that were found.
 
     >>> without([(401, 405, "")], [403])
     [(401, 402, ''), (404, 405, '')]
@@ -67,7 +67,9 @@ def still_looked_for(known: Missing, now: datetime) -> Missing:
 
 
 def given_up(before: Missing, after: Missing) -> int:
-    """Count the keys that are no longer looked for; keys of wide gaps were never rows.
+    """Count the keys that are no longer looked for.
+
+    A range of more than `WIDEST` keys is not counted, because such keys were never rows.
 
     >>> given_up([(401, 405, ""), (500, 10**9, ""), (10**9 + 2, 10**9 + 2, "")], [(10**9 + 2, 10**9 + 2, "")])
     5
@@ -78,9 +80,9 @@ def given_up(before: Missing, after: Missing) -> int:
 
 
 def grow(keys: "pd.Series[Any]", before: int | None) -> bool:
-    """Return whether integer keys, in the order of time, grow and each belongs to one row.
+    """Return whether integer keys grow in the order of time and have no duplicates.
 
-    Keys without duplicates that are fewer than `_LEAST_ROWS` count as growing.
+    Fewer than `_LEAST_ROWS` keys without duplicates count as growing.
     """
     if keys.duplicated().any():
         return False
@@ -92,7 +94,7 @@ def grow(keys: "pd.Series[Any]", before: int | None) -> bool:
 
 
 def _follow(keys: "pd.Series[Any]", before: int | None) -> bool:
-    """Return whether keys continue one by one, as most do; a position then needs no other check."""
+    """Return whether each key is the previous key plus 1: no further check is then needed."""
     steps = keys.diff()
     return before is not None and bool(keys.iloc[0] == before + 1 and (steps.iloc[1:] == 1).all())
 
@@ -100,12 +102,13 @@ def _follow(keys: "pd.Series[Any]", before: int | None) -> bool:
 def about_keys(
     keys: "pd.Series[Any]", was: Mapping[str, Any], now: datetime | None, *, sequence: bool
 ) -> dict[str, Any]:
-    """Return the part of a position about integer keys: the newest key, and missing keys below it.
+    """Return the part of a position for integer keys: newest key, and missing keys below.
 
     Args:
-        keys: of the rows read last, in the order of time.
-        was: the position before.
-        now: the time; None if more rows follow, whose keys must not count as missing yet.
+        keys: keys of the rows read last, in the order of time.
+        was: the previous position.
+        now: the current time; None if more rows follow: keys of these rows do not count as missing
+            yet.
         sequence: whether the keys can be a sequence.
     """
     before = was.get(NEWEST_KEY)

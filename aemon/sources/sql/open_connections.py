@@ -11,14 +11,14 @@ from aemon.threads import start_thread
 
 CANCEL_SECONDS = 2.0  # longest wait for a server that does not answer
 _LOOKS = "aemon_looks"  # of a connection: whether its server can check that its client lives
-_LOOK = (  # every 5,000 ms; servers before version 14 and those on Windows cannot
+_LOOK = (  # every 5,000 ms; not possible before version 14 or on Windows
     "DO $$ BEGIN PERFORM set_config('client_connection_check_interval', '5000', true);"
     " EXCEPTION WHEN OTHERS THEN NULL; END $$"
 )
 
 
 class OpenConnections:
-    """The connections of an engine that are in use; after `cut` each is closed after use."""
+    """The connections of an engine that are in use; after `cut`, a used connection is closed."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
@@ -44,7 +44,7 @@ class OpenConnections:
                 self._others.remove(cancel)
 
     def cut(self) -> None:
-        """Cancel the running queries, if the driver can."""
+        """Cancel the running queries, if the driver can cancel queries."""
         with self._lock:
             self.is_cut = True
             in_use = list(self._in_use.values())
@@ -81,7 +81,7 @@ class OpenConnections:
             self._in_use.pop(id(connection), None)
             is_cut = self.is_cut
         if is_cut:
-            record.invalidate()  # its pool is gone, so nothing else would close it
+            record.invalidate()  # the pool is gone, so nothing else would close the connection
 
 
 def _cancel(connection: Any) -> None:
@@ -95,7 +95,10 @@ def _cancel(connection: Any) -> None:
 
 
 def _try_to_let_the_server_look(connection: Any, record: Any) -> None:
-    """Note whether the server can check its client; some servers only use PostgreSQL's protocol."""
+    """Note on a connection whether the server can check that its client lives.
+
+    Some servers only use PostgreSQL's protocol and cannot.
+    """
     cursor = connection.cursor()
     try:
         cursor.execute(_LOOK)
@@ -108,7 +111,7 @@ def _try_to_let_the_server_look(connection: Any, record: Any) -> None:
 
 
 def _let_the_server_look(connection: sa.Connection) -> None:
-    """Let the server end a query whose client has died; by default the query runs to its end.
+    """Let the server end a query if the client has died; by default, the query runs to its end.
 
     The setting is for this transaction only, because a pooler may share the session.
     """

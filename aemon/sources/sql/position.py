@@ -1,4 +1,4 @@
-"""Raw database values as JSON and back, with their types, so that the database compares them."""
+"""Convert raw database values with their types to JSON and back, for comparisons in SQL."""
 
 import base64
 import json
@@ -14,14 +14,14 @@ from aemon.errors import SourceConfigError
 from aemon.frame import printable
 from aemon.records import Watermark
 
-# In a position, beside the roles:
+# Entries of a position in addition to time, key and entity:
 NEWEST_KEY = "newest_key"  # the largest integer key read
-MISSING = "missing"  # keys below it that were never read; see `missing_keys`
+MISSING = "missing"  # keys below the newest key that were never read; see `missing_keys`
 UNORDERED = "unordered"  # keys are integers, but not a sequence
 GIVEN_UP = "given_up"  # how many missing keys are no longer looked for
 RELOADED = "reloaded"  # the table was loaded again: rows up to the watermark's time count as read
 _LONGEST_SHOWN = 60
-_PLAIN = (MISSING, UNORDERED, RELOADED)  # as JSON has them
+_PLAIN = (MISSING, UNORDERED, RELOADED)  # kept as plain JSON
 
 _KINDS: dict[type, tuple[str, Callable[[Any], Any], Callable[[Any], Any]]] = {
     # type: name, to JSON, from JSON
@@ -41,13 +41,13 @@ _READERS = {name: read for name, _, read in _KINDS.values()}
 
 
 def write_value(value: object) -> list[Any]:
-    """Return a raw value, as JSON can hold it, with the name of its type.
+    """Return the name of a raw value's type, and the value in a form that JSON can hold.
 
     >>> write_value("2020-03-09 10:14:33")
     ['text', '2020-03-09 10:14:33']
 
     Raises:
-        TypeError: values of this type do not order records.
+        TypeError: values of this type cannot order records.
     """
     kind = _KINDS.get(type(value))
     if kind is None:
@@ -63,10 +63,10 @@ def read_value(written: list[Any]) -> Any:
 
 
 def position_of(mark: Watermark | None) -> dict[str, Any]:
-    """Return the raw values of a watermark's position; empty if it has no position.
+    """Return the raw values of a watermark's position; empty if the position is empty.
 
     Raises:
-        SourceConfigError: aemon did not write it.
+        SourceConfigError: aemon did not write the position.
     """
     if mark is None or not mark.position:
         return {}
@@ -86,7 +86,7 @@ def position_of(mark: Watermark | None) -> dict[str, Any]:
 
 
 def _check_keys(found: Mapping[str, Any]) -> None:
-    """Raise an error for values of a position that cannot describe keys.
+    """Raise an error if values of a position do not describe keys.
 
     Raises:
         TypeError: a value is not a number, or not the text of a time.
@@ -112,7 +112,7 @@ def keys_given_up(mark: Watermark | None) -> int:
 
 
 def newest_key_of(keys: pd.Series, before: int | None) -> int | None:
-    """Return the largest key read so far; `before` if these keys are not integers."""
+    """Return the largest key read so far; `before` if the given keys are not integers."""
     if not len(keys) or not pd.api.types.is_integer_dtype(keys):
         return before
     newest = int(keys.max())
@@ -120,5 +120,5 @@ def newest_key_of(keys: pd.Series, before: int | None) -> int | None:
 
 
 def whole(keys: pd.Series) -> list[int]:
-    """Return keys as integers; an empty list if not all of them are integers."""
+    """Return keys as integers; an empty list if some keys are not integers."""
     return [int(key) for key in keys] if pd.api.types.is_integer_dtype(keys) else []

@@ -14,14 +14,14 @@ from aemon.times.far_times import is_far
 
 
 class ReadingOrder:
-    """The statements for one table, view or query; this class runs none of them.
+    """The statements that read one table, view or query; this class does not run statements.
 
-    Each statement has a bound value, at least a limit: PostgreSQL then accepts no second
-    statement, which a configured query might hold.
+    Each statement has at least one bound value, such as a limit. PostgreSQL then refuses a second
+    statement, which a configured query might contain.
 
     Attributes:
-        written: the table or query as it is configured.
-        records: the same, with the event time in one column.
+        written: the table or query as configured.
+        records: the table or query, with the event time in one column.
         date_and_time: the columns of a date and its time of day, if the time has two columns.
     """
 
@@ -54,7 +54,7 @@ class ReadingOrder:
         return tuple({column.name: column for column in columns}.values())
 
     def these(self, identities: Sequence[Sequence[Any]]) -> sa.Select[Any]:
-        """Return the statement that reads rows by values of `identity`, perhaps among others."""
+        """Return the statement that reads rows by values of `identity`; more rows may match."""
         return self.all().where(sa.or_(*(sa.and_(*self._is(one)) for one in identities)))
 
     def _is(self, values: Sequence[Any]) -> Iterator[sa.ColumnElement[bool]]:
@@ -65,7 +65,7 @@ class ReadingOrder:
                 yield column == raw(value)
 
     def has_place(self) -> tuple[sa.ColumnElement[bool], ...]:
-        """Return the conditions that a row with a place in the order meets."""
+        """Return the conditions for a row to have a place in the order: a time and a key."""
         return self.time.is_not(None), self.key.is_not(None)
 
     def count_without_place(self, limit: int) -> sa.Select[Any]:
@@ -77,7 +77,7 @@ class ReadingOrder:
     def in_order(self, mark: Watermark | None, *, newest: bool) -> sa.Select[Any]:
         """Return the statement that reads the rows after a watermark, oldest first.
 
-        With `newest` it reads the rows up to the watermark, newest first.
+        With `newest`, the statement reads the rows up to the watermark, newest first.
         """
         order: list[sa.ColumnElement[Any]] = [self.time, self.key]
         if self._entity is not None:
@@ -88,19 +88,19 @@ class ReadingOrder:
         if position:
             time = raw(position["time"])
             beyond = self._beyond(position)
-            # The first condition follows from the second; with it the database uses an index.
+            # The first condition follows from the second, but lets the database use an index.
             query = query.where(
                 *((self.time <= time, sa.not_(beyond)) if newest else (self.time >= time, beyond))
             )
         return query.order_by(*(part.desc() if newest else part for part in order))
 
     def with_newer_keys(self, position: dict[str, Any]) -> sa.Select[Any]:
-        """Return the statement for rows before a position with a key above all keys read."""
+        """Return the statement for late rows: time before a position, key above all read keys."""
         newest, time = raw(position[NEWEST_KEY]), raw(position["time"])
         return self.all().where(self.key > newest, self.time < time).order_by(self.key)
 
     def with_missing_keys(self, position: dict[str, Any]) -> sa.Select[Any]:
-        """Return the statement for rows up to a position whose keys were missing before."""
+        """Return the statement for late rows up to a position, with keys that were missing."""
         ranges = [(low, high) for low, high, _ in position[MISSING]]
         alone = [low for low, high in ranges if low == high]
         wide = [self.key.between(raw(low), raw(high)) for low, high in ranges if low < high]
@@ -112,7 +112,7 @@ class ReadingOrder:
         )
 
     def with_key(self, position: dict[str, Any]) -> sa.Select[Any]:
-        """Return the statement that reads a row with the key of a position, if there is one."""
+        """Return the statement that reads the row with the key of a position, or no row."""
         return sa.select(self.key).where(self.key == raw(position["key"])).limit(1)
 
     def largest_key(self, position: dict[str, Any] | None = None) -> sa.Select[Any]:
@@ -138,12 +138,12 @@ class ReadingOrder:
 
 
 def raw(value: object) -> sa.BindParameter[Any]:
-    """Return a bound value that goes to the driver unchanged, as the driver returned it."""
+    """Return a bound value that goes to the driver unchanged, in the driver's own type."""
     return sa.bindparam(None, value, type_=sa.types.NullType())
 
 
 def time_name(settings: SqlSource) -> str:
-    """Return the name of the event time: of its column, or of both columns with a space."""
+    """Return the name of the time column; for two columns, both names with a space between."""
     return settings.time if isinstance(settings.time, str) else " ".join(settings.time)
 
 
@@ -160,9 +160,9 @@ def _written(settings: SqlSource, dialect: Dialect) -> sa.FromClause:
 
 
 def _joined(written: sa.FromClause, settings: SqlSource, dialect: Dialect) -> sa.FromClause:
-    """Return the same, with a date and its time of day joined to one text.
+    """Return a table or query with a date and its time of day joined to one text.
 
-    The database must write them as 2026-11-20 and 08:00:00.
+    The database must write dates as 2026-11-20 and times of day as 08:00:00.
     """
     date, of_day = (sa.cast(written.c[name], sa.String(64)) for name in settings.time)
     joined = (date + " " + of_day).label(quoted_name(time_name(settings), _quote(dialect)))

@@ -1,8 +1,9 @@
-"""Finding the rows at which a database fails, such as a division by zero in a view.
+"""Find the rows at which a database fails, for example by a division by zero in a view.
 
-First only the identities of the rows are read, which the database can do. Then the rows are read
-by identity, in smaller and smaller pieces. So each readable row is read, and the identity of each
-unreadable row is known.
+First, aemon reads only the identities of the rows (time, key and entity), because the database
+usually can read these columns. Then aemon reads the rows by identity; if the database fails at a
+group of rows, each half of the group is read again. So each readable row is read, and the identity
+of each unreadable row is known.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from aemon.sources.sql.connecting import Database
 from aemon.sources.sql.faults import is_of_a_row
 from aemon.sources.sql.reading_order import ReadingOrder
 
-MOST_UNREADABLE = 100  # rows of one read; with more, the view itself is wrong
+MOST_UNREADABLE = 100  # rows of one read; with more unreadable rows, the view itself is wrong
 _AT_ONCE = 200  # rows in one statement, each with its time and key
 
 Row = Sequence[Any]
@@ -24,12 +25,12 @@ Row = Sequence[Any]
 
 @dataclass(kw_only=True)
 class Apart:
-    """Rows that were read one by one or in small pieces.
+    """Rows that were read one by one or in small groups.
 
     Attributes:
-        names: of the columns.
-        rows: in the order of the query; an unreadable row has its roles and no other values.
-        unreadable: position of a row in `rows` -> the database's message about it.
+        names: names of the columns.
+        rows: rows in the order of the query; an unreadable row has only time, key and entity.
+        unreadable: position of a row in `rows` -> the database's message about the row.
     """
 
     names: list[str]
@@ -40,16 +41,17 @@ class Apart:
 def read_apart(
     database: Database, order: ReadingOrder, query: sa.Select[Any], error: Exception
 ) -> Apart:
-    """Read the rows of a query, although the database fails at some of them.
+    """Read the rows of a query at which the database fails: the readable rows in full.
 
     Args:
         database: the database to read.
         order: the reading order of the rows.
-        query: with its limit.
+        query: the query, with its limit.
         error: the error of the whole query, quoted if too many rows fail.
 
     Raises:
-        SourceConfigError: too many rows are unreadable, or they cannot even be listed.
+        SourceConfigError: too many rows are unreadable, or the identities of the rows cannot be
+            read.
         Exception: one of the database's `errors`.
     """
     with database.connect() as connection:
@@ -79,7 +81,7 @@ def _fetched(connection: sa.Connection, query: sa.Select[Any]) -> tuple[list[str
 
 
 class _Search:
-    """A search for the unreadable rows: it reads rows by their identity."""
+    """A search for the unreadable rows, which reads rows by their identity."""
 
     def __init__(
         self, database: Database, order: ReadingOrder, connection: sa.Connection, error: Exception
@@ -97,7 +99,7 @@ class _Search:
         return self._apart
 
     def _piece(self, identities: Sequence[Row]) -> None:
-        """Read a piece; read its halves if the database fails at the piece."""
+        """Read rows by identity; if the database fails, read each half of the rows."""
         try:
             _, rows = _fetched(self._connection, self._order.these(identities))
         except self._database.errors as error:

@@ -27,10 +27,10 @@ class Rows:
     """The rows that a query returned.
 
     Attributes:
-        table: the rows in reading order; an unreadable row has its roles and no other values.
+        table: the rows in reading order; an unreadable row has only time, key and entity.
         newest: the raw values of the newest row, by column.
         more: whether there are more rows.
-        unreadable: position of a row in the table -> the database's message about it.
+        unreadable: position of a row in the table -> the database's message about the row.
     """
 
     table: pd.DataFrame
@@ -50,7 +50,7 @@ class Rows:
         return np.delete(times, list(self.unreadable)) if self.unreadable else times
 
     def first(self, count: int) -> "Rows":
-        """Return only the first `count` rows, marked as having more rows after them."""
+        """Return only the first `count` rows; `more` is True in the result."""
         unreadable = {at: text for at, text in self.unreadable.items() if at < count}
         return replace(self, table=self.table.iloc[:count], more=True, unreadable=unreadable)
 
@@ -67,7 +67,7 @@ class RowReader:
         database: the database to read.
         order: the reading order of the rows.
         roles: the columns that identify a row.
-        arrow: a faster reader, used for the queries that it can read.
+        arrow: a faster reader for suitable queries; None: not used.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class RowReader:
         """Return the first `limit` rows of a query.
 
         Args:
-            query: of the reading order, without a limit.
+            query: a query of the reading order, without a limit.
             limit: maximum number of rows.
             backwards: the query returns the newest row first; `more` is then always False.
 
@@ -113,7 +113,7 @@ class RowReader:
         newest: Sequence[Any] = ()
         left, more = limit, False
         with self._database.connect() as connection:
-            # SQLAlchemy's own rows are not needed; they would cost half the time of the reading.
+            # SQLAlchemy's own rows are not needed; making them would take half of the read's time.
             cursor: Any = connection.execute(query).cursor
             names = [column[0] for column in cursor.description]
             while left and (rows := cursor.fetchmany(min(left, _ROWS_AT_ONCE))):

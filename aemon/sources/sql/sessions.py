@@ -1,8 +1,8 @@
-"""Sessions that only read, with a timeout at the database itself.
+"""Make database sessions read-only, with a statement timeout in the database.
 
-A run that times out cancels its query, if the driver can. The timeout at the database is for the
-other cases: drivers that cannot cancel, and a daemon that has died. A shorter timeout that the
-database's administrator has set stays in force.
+A run that times out cancels its query, if the driver can cancel queries. The timeout in the
+database is for drivers that cannot cancel, and for a daemon that has died. If the database's
+administrator has set a shorter timeout, the shorter timeout is kept.
 """
 
 from contextlib import suppress
@@ -16,7 +16,7 @@ _TIMED = "aemon_timed"  # of a connection: whether its transactions need the tim
 
 _POSTGRESQL_LOOK = "SELECT setting FROM pg_settings WHERE name = 'statement_timeout'"
 _MYSQL_READ_ONLY = "SET SESSION TRANSACTION READ ONLY"
-_MYSQL_LIMITS = (  # in seconds for MariaDB, in milliseconds for MySQL; each knows only its own
+_MYSQL_LIMITS = (  # MariaDB: seconds; MySQL: milliseconds; each server knows one setting
     ("max_statement_time", 1.0),
     ("max_execution_time", 1000.0),
 )
@@ -25,9 +25,9 @@ _MYSQL_LIMITS = (  # in seconds for MariaDB, in milliseconds for MySQL; each kno
 def guard_sessions(engine: sa.Engine, timeout: timedelta) -> None:
     """Make all sessions of an engine read-only, and let their statements end after `timeout`.
 
-    PostgreSQL's transactions are read-only by the engine's options; this function sets only their
-    timeout. Other databases than PostgreSQL, MySQL and MariaDB are left unchanged: they have no
-    such settings, or none that all their versions know.
+    For PostgreSQL, options of the engine make transactions read-only, and this function sets only
+    the timeout. Sessions of databases except PostgreSQL, MySQL and MariaDB are left unchanged:
+    these databases have no such settings, or only in some versions.
     """
     seconds = min(timeout, LONGEST).total_seconds()
     if engine.dialect.name == "postgresql":
@@ -51,7 +51,7 @@ def guard_sessions(engine: sa.Engine, timeout: timedelta) -> None:
 
 
 def _needs_timeout(connection: Any, milliseconds: int) -> bool:
-    """Return whether a server knows the timeout and has none in force that is as short."""
+    """Return whether a server knows the timeout, and its own timeout is off or longer."""
     cursor = connection.cursor()
     try:
         cursor.execute(_POSTGRESQL_LOOK)

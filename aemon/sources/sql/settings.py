@@ -17,7 +17,7 @@ from aemon.config.values.times import Duration, TimeZone
 from aemon.sources.readings.settings import ReadingsSettings
 
 STATEMENT_TIMEOUT = timedelta(hours=1)
-"""Longer than the default timeout of a run: a run that times out cancels its query first."""
+"""Longer than the default timeout of a run, so that a run that times out cancels its query."""
 
 
 def _sql_rules(schema: dict[str, Any]) -> None:

@@ -41,21 +41,21 @@ _MOST_COUNTED = 10_000  # rows without a time or key; a larger number is reporte
 class SqlTable:
     """A table, view or query, read in the order of (time, key), or (time, key, entity).
 
-    The database compares its own raw values; a watermark keeps them with their types. Text times
-    are therefore read in alphabetical order, which is the order of time if all are written in one
+    The database compares raw values, and a watermark keeps the raw values with their types. So text
+    times are read in alphabetical order, which is the order of time if all texts have the same
     form. A row whose time or key is NULL has no place in the order and is never read.
 
-    A row inserted with a time before the watermark is late. If keys are integers that grow with
-    every insert, `fetch` finds a late row by a key above all keys read. It also finds a row that
-    fills a gap in the keys read so far: `fetch` looks for such gaps for the time `LOOKED_FOR`. Other
-    late rows are not found: see `hides`.
+    A row that is inserted with a time before the watermark is late. If keys are integers that grow
+    with every insert, `fetch` finds late rows in two ways: by a key above all read keys, and by a
+    missing key below the newest key, which `fetch` looks for during `LOOKED_FOR`. Other late rows
+    are not found (see `hides`).
 
-    If a table is emptied and loaded again with other keys, its rows up to the time of the
-    watermark count as read, and a warning says so.
+    If a table is emptied and loaded again with other keys, its rows up to the time of the watermark
+    count as read, and a warning is given.
 
-    A row at which the database fails, such as a division by zero in a view, is passed over and
-    reported. An index on (time, key) keeps every read short; an index on the key keeps the search
-    for late rows short.
+    A row at which the database fails, for example by a division by zero in a view, is skipped and
+    reported. An index on (time, key) makes every read fast; an index on the key makes the search
+    for late rows fast.
     """
 
     in_order_of_arrival = False
@@ -86,9 +86,9 @@ class SqlTable:
         return self._roles
 
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
-        """Return at most `limit` records after a watermark, oldest first; None: from the first.
+        """Return at most `limit` records after a watermark (None: from the start), oldest first.
 
-        Late records come first, in a piece without others, in the order of their keys.
+        Late records are returned first, without other records, in the order of their keys.
         """
         behind = self._behind(after, limit)
         if behind is not None:
@@ -150,7 +150,7 @@ class SqlTable:
             raise self._explain(error) from None
 
     def hides(self, mark: Watermark | None) -> bool:
-        """Return whether late rows may appear that neither new nor missing keys would show."""
+        """Return whether there may be late rows that `fetch` cannot find by their keys."""
         position = position_of(mark)
         if not position or position.get(RELOADED):
             return False
@@ -182,14 +182,14 @@ class SqlTable:
         return found
 
     def _late(self, query: sa.Select[Any], after: Watermark, limit: int) -> Fetched | None:
-        """Return late records of a query, in the order of their keys; None if there are none."""
+        """Return the late records of a query in the order of keys; None if no rows are late."""
         rows = self._read(query, limit)
         if not rows.newest:
             return None
         table, more = rows.table, rows.more
         keys = table[self._roles.key]
         if more and keys.iloc[0] != keys.iloc[-1]:
-            # Entities may share a key: all its rows are read together, or later.
+            # Entities may share a key: all rows of one key are read together, now or later.
             rows = rows.first(int((keys != keys.iloc[-1]).sum()))
             keys = rows.table[self._roles.key]
         position = position_of(after)
@@ -217,7 +217,7 @@ class SqlTable:
         return self._scalar(self._order.largest_key(position)) is not None
 
     def _known_by_time(self, after: Watermark, position: dict[str, Any]) -> Fetched:
-        """Return a watermark for a table loaded again: rows up to its time count as read."""
+        """Return the watermark of a reloaded table: rows up to the old watermark count as read."""
         moved = {**json.loads(after.position), RELOADED: True}
         if NEWEST_KEY in position:
             largest = self._scalar(self._order.largest_key(position))
@@ -232,7 +232,7 @@ class SqlTable:
         return Fetched(table=table, watermark=watermark, more=True, warnings=(text,))
 
     def _check_keys(self, table: pd.DataFrame, position: dict[str, Any]) -> None:
-        """Raise an error for rows whose keys restarted: such keys would look like old records.
+        """Raise an error if keys restarted at a low number: new rows would look like old rows.
 
         Raises:
             SourceConfigError: keys are below keys that were read before and no longer exist.
@@ -253,7 +253,7 @@ class SqlTable:
         )
 
     def _may_continue(self, newest_key: int, position: dict[str, Any]) -> bool:
-        """Return whether keys may continue: the largest is not smaller, or the last row exists."""
+        """Return whether keys may continue: the largest key did not fall, or the old row exists."""
         largest = self._scalar(self._order.largest_key())
         if largest is None or largest >= newest_key:
             return True
@@ -290,7 +290,7 @@ class SqlTable:
         return int(self._scalar(sa.select(sa.func.count()).select_from(some)))
 
     def _scalar(self, query: sa.Select[Any]) -> Any:
-        """Return the raw value of a query for one value; None if there is no row."""
+        """Return the single raw value that a query returns; None if the query returns no row."""
         try:
             with self._database.connect() as connection:
                 row = connection.execute(query).cursor.fetchone()

@@ -14,16 +14,16 @@ _LOOKED_AT = 1000
 
 
 def check_order_of_times(table: pd.DataFrame, roles: Roles, where: str) -> None:
-    """Raise an error if a database cannot sort the times of first records, or they are dates alone.
+    """Raise an error if the database cannot sort the times, or if the times are only dates.
 
     Args:
-        table: the first records; at most `_LOOKED_AT` of them are checked.
-        roles: its columns.
+        table: the first records; at most `_LOOKED_AT` records are checked.
+        roles: the columns of time, key and entity.
         where: a short description of the source, for the message.
 
     Raises:
-        SourceConfigError: most times are text in another order than that of time, or the time of
-            day is in a second column.
+        SourceConfigError: the alphabetical order of most times is not the order of time, or the
+            time of day is in a second column.
     """
     some = table.iloc[:_LOOKED_AT]
     column = some[roles.time]
