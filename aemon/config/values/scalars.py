@@ -37,12 +37,12 @@ class Settings(BaseModel):
 
 
 def given(key: str, kind: str) -> dict[str, Any]:
-    """Return a JSON Schema in which a key is required and not null."""
+    """Return the part of a JSON Schema that makes a key of a kind required and not null."""
     return {"required": [key], "properties": {key: {"type": kind}}}
 
 
 class AtKeyError(ValueError):
-    """A problem with one key, found in the settings around it; or with a key further inside."""
+    """A problem with a key of some settings, or with a key deeper inside the settings."""
 
     def __init__(self, key: str | tuple[str, ...], problem: str) -> None:
         super().__init__(problem)
@@ -97,7 +97,7 @@ Size = Annotated[
 
 _BUDGET = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*/\s*(hour|day|week)")
 _PER_DAY = {"hour": 24.0, "day": 1.0, "week": 1 / 7}
-LEAST_A_DAY, MOST_A_DAY = 1e-4, 1e9  # one in thirty years; more than any daemon judges
+LEAST_A_DAY, MOST_A_DAY = 1e-4, 1e9  # one alarm in thirty years; more than any daemon judges
 
 
 def alarms_per_day(budget: str) -> float:

@@ -165,7 +165,7 @@ def _auto_or_after(value: object) -> object:
 
 
 class _AsMade:
-    """The schema of any value that the validator before it has made."""
+    """The schema of a value that an earlier validator has made."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:

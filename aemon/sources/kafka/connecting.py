@@ -1,4 +1,4 @@
-"""The settings of the client library, and errors of aemon for the library's errors."""
+"""The settings of Kafka's client library, and the translation of its errors to aemon's errors."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ SESSION_MILLISECONDS = 20_000
 
 The next member waits for it."""
 
-FETCHED_KILOBYTES = 16 * 1024  # that the library fetches ahead of the reads
+FETCHED_KILOBYTES = 16 * 1024  # maximum that the library fetches before it is read
 
 _TODO = "check that the brokers are running, and check host and port"
 _REFUSALS: dict[int, tuple[str, str]] = {
@@ -61,7 +61,7 @@ def client_config(settings: KafkaSource, on_error: Callable[[KafkaError], None])
         "group.id": settings.group,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
-        # Used only if the messages at the chosen offset are deleted before they are read.
+        # This applies only if the messages at the chosen offset are deleted before reading.
         "auto.offset.reset": "earliest",
         "allow.auto.create.topics": False,
         "session.timeout.ms": SESSION_MILLISECONDS,
@@ -102,9 +102,9 @@ def problem_of(error: Any, settings: KafkaSource, before: str = "") -> AemonErro
     """Return the error of aemon for an error of the library.
 
     Args:
-        error: of the library.
-        settings: of the source.
-        before: text of the last failed connection, which the library reports separately.
+        error: error of the library.
+        settings: settings of the source.
+        before: error text of the last failed connection, which the library reports separately.
     """
     where = explained(settings)
     code = error.code() if isinstance(error, KafkaError) else None
