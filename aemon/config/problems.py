@@ -47,10 +47,10 @@ _PATTERNS = {
     "separator": "must be one character that is not a quote and ends no line, such as ';', or blanks",
     "hosts": "must be a host name without port",
 }
-"""By key, the message for a text that does not match the schema's pattern."""
+"""Key -> the message for a text that does not match the schema's pattern."""
 
 Problem = tuple[int, str]
-"""The line, and `key: problem`."""
+"""The line of a problem, and its text `key: problem`."""
 
 
 def in_order(found: Iterable[Problem], document: Document) -> list[str]:

@@ -13,7 +13,7 @@ from aemon.config.values.templates import TemplateError, try_template
 from aemon.config.values.times import Age, Duration
 
 BACKLOG = timedelta(days=7)
-"""An episode that ended longer ago, by its records' own times, is not news."""
+"""Episodes that ended longer ago, by the event times of their records, are not notified."""
 
 
 def _kind_required(schema: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ DEFAULT_FALSE_ALARM_RATE = 0.001
 """The target rate if neither a rate nor a budget is given."""
 
 LEAST_RATE = 1e-9
-"""The smallest target rate: no history has enough records to show a smaller one."""
+"""The smallest target rate: no history has enough records to show a smaller rate."""
 
 _COMPUTED = ("false_alarm_rate", "alarm_budget", "batch_fdr")  # not valid with a fixed threshold
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 BURST_GAP = timedelta(seconds=2.5)
 """A burst ends when its entity has had no flagged record for this long.
 
-This is longer than a scoring run together with its pause, and shorter than the pause between faults.
+This time is longer than a scoring run with its pause, and shorter than the pause between faults.
 """
 
 

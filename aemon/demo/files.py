@@ -101,7 +101,7 @@ _SOURCES: Final = {
     DemoSource.MQTT: ("broker", _MQTT, _MIN_RECORDS),
     DemoSource.PROMETHEUS: ("server", _PROMETHEUS, _FEWER_RECORDS),
 }
-"""Source -> what users put in its place, its part of the configuration, number of training records."""
+"""Source -> what users replace it by, its part of the configuration, number of training records."""
 
 _QUERY = (
     "SELECT event_time, entity, severity, reason"

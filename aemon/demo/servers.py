@@ -15,10 +15,10 @@ from aemon.errors import ExitCode, PermanentError
 
 _LOOPBACK = "127.0.0.1"
 _NOT_ON_PATH = ("/usr/sbin", "/usr/local/sbin")
-"""Where Debian has mosquitto; the PATH of ordinary users lacks these folders."""
+"""Folders in which Debian installs mosquitto; the PATH of ordinary users lacks these folders."""
 
 _PACKAGES: Final = {DemoSource.MQTT: "mosquitto", DemoSource.PROMETHEUS: "prometheus"}
-"""The program of a server, and Debian's package of the same name."""
+"""Source -> the program of its server; Debian's package has the same name."""
 
 _MOSQUITTO = """\
 listener {port} 127.0.0.1

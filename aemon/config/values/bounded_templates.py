@@ -10,7 +10,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 MOST = 20_000
-"""Characters or items that one operation may produce: a message is not longer."""
+"""Maximum characters or items that one operation may produce: no message is longer."""
 
 MOST_BITS = 4_096  # maximum size of a number
 _PERCENT = re.compile(r"%(?:\([^)]*\))?[^a-zA-Z%]*(?:\d{5,}|\*)")  # a width in `%99999d`, or `%*d`

@@ -59,7 +59,7 @@ def pattern_of(pattern: str) -> str:
 
 
 MOST = 1_000_000_000
-"""The largest number of records, steps and the like that a setting accepts."""
+"""The largest number that a setting accepts for records, steps or similar counts."""
 
 MOST_BYTES = 10**15
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(MB|GB)")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 LONGEST_TEXT = 20_000
-"""Characters of a rendered message; receivers accept no more."""
+"""Maximum characters of a rendered message; receivers do not accept longer messages."""
 
 
 class TemplateError(ValueError):

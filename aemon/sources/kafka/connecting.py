@@ -9,9 +9,9 @@ from aemon.errors import AemonError, SourceConfigError, SourceError
 from aemon.sources.kafka.settings import KafkaSource
 
 SESSION_MILLISECONDS = 20_000
-"""A member that died without leaving the group counts as gone after this time.
+"""A group member that stops without leaving the group is removed from it after this time.
 
-The next member waits for it."""
+Until then a new member gets none of its partitions."""
 
 FETCHED_KILOBYTES = 16 * 1024  # maximum that the library fetches before it is read
 
@@ -46,7 +46,7 @@ _REFUSALS: dict[int, tuple[str, str]] = {
         "allow READ on the group for the user",
     ),
 }
-"""Errors that need a person: the message, and what to do."""
+"""Errors that a person must fix: error code -> message, and what to do."""
 
 
 def client_config(settings: KafkaSource, on_error: Callable[[KafkaError], None]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from aemon.sources.kafka.messages import Message
 
 MOST_UNKEPT = 10_000
-"""Messages that may wait here to be stored; at this number the partitions are paused."""
+"""Maximum messages that wait to be stored; at this number the partitions are paused."""
 
 MOST_UNKEPT_BYTES = 64 * 2**20
 GO_ON_BELOW = 0.5  # share of the limits; to resume a partition is slow, as it is fetched again

@@ -37,7 +37,7 @@ _REFUSED = {
     140: "the broker requires an authentication method that aemon does not support",
     142: "another client has connected with the same client_id: give each client its own",
 }
-"""What a person must do, by reason code of CONNACK and DISCONNECT (MQTT 5, section 2.4)."""
+"""Reason code of CONNACK or DISCONNECT (MQTT 5, section 2.4) -> what a person must do."""
 
 _DO_NOT_SEND_RETAINED, _SEND_RETAINED_ONCE = 2, 1
 

@@ -15,7 +15,7 @@ from aemon.sources.mqtt.settings import MqttSource
 
 MOST_TOPICS = 5_000
 MOST_OF_A_TOPIC = 200
-"""Messages of a topic that are looked at; the rest are counted."""
+"""Maximum messages that are kept for each topic; further messages are only counted."""
 
 _LOOK_EVERY_SECONDS = 0.05
 _CONNECT_SECONDS = 15.0

@@ -29,7 +29,7 @@ _TIME, _KEY, _ENTITY = "$time", "$key", "$entity"
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 _Row = tuple[dict[str, Any], Delivery]
-"""A record, or a part of a record, and its message."""
+"""A record, or a part of a record, together with its message."""
 
 
 class Mqtt:

@@ -41,7 +41,7 @@ _REFUSALS: dict[type[Exception], str] = {
     uaerrors.BadSecurityPolicyRejected: _POLICY,
     uaerrors.BadSecurityModeRejected: _POLICY,
 }
-"""What a person must do, by the error that the server answers."""
+"""Error in the server's answer -> what a person must do."""
 
 
 async def new_client(settings: OpcUaSource) -> Client:

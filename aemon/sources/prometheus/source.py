@@ -20,7 +20,10 @@ from aemon.sources.prometheus.steps import Steps, step_at, time_of
 from aemon.sources.source import Fetched
 
 GROWTH = 8
-"""Largest growth in steps from one piece to the next, because a piece may hold more entities."""
+"""Largest factor from the number of steps in one query to the number in the next query.
+
+The steps of the next query may hold many more entities.
+"""
 
 REPORTED_GAP, REPORTED_STEPS = timedelta(hours=1), 10
 """A gap without data after the watermark is reported if it is longer than both."""
@@ -33,7 +36,7 @@ UNVERIFIED = (
 )
 
 KNOWN_SECONDS = 600.0
-"""The beginning of the history is searched again after this time; a cold start asks often."""
+"""Seconds for which the first step with data is cached, because a cold start needs it often."""
 
 
 @dataclass

@@ -26,14 +26,14 @@ READINGS_AT_ONCE = 20_000
 
 RECORDS_AT_ONCE = 10_000
 MOST_TURNS = 3
-"""Tries to read from the end: 20,000, then 80,000, then 320,000 readings."""
+"""Maximum tries to read from the end: with 20,000, then 80,000, then 320,000 readings."""
 UNCOUNTED = -1
 """`Place.known` if the known rows were not counted."""
 AHEAD = timedelta(hours=1)
 """A reading further ahead of the clock causes a warning."""
 _ALL = np.iinfo(np.int64).max
 SPARSE = 0.6
-"""Records that hold a smaller share of the tags on average cause a warning."""
+"""A warning is given if records hold a smaller share of the tags than this, on average."""
 
 
 class Readings:

@@ -14,7 +14,7 @@ from aemon.sources.readings.position import Place
 from aemon.sources.readings.rows import NO_BUCKET, Rows, check_count
 
 Behind = Callable[[Rows, int], Watermark | None]
-"""Function that returns the watermark after the first n of some rows; None if it is unknown."""
+"""A function: rows and a number n -> the watermark after the first n rows; None if unknown."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
