@@ -52,7 +52,7 @@ class Burst:
 
     @property
     def seconds(self) -> float:
-        """The event time from the first flagged record to the newest one, in seconds."""
+        """The event time from the first to the newest flagged record, in seconds."""
         return (self.last_time - self.first.event_time).total_seconds()
 
 

@@ -19,7 +19,7 @@ class PlantSize:
     Attributes:
         pumps: number of pumps.
         past_seconds: maximum age of the readings that are sent at once in the beginning.
-        first_fault_seconds: from the plant's first reading to its first fault.
+        first_fault_seconds: time from the plant's first reading to its first fault.
     """
 
     pumps: int = 4

@@ -131,7 +131,7 @@ def _columns(kind: FaultKind, random: np.random.Generator) -> tuple[str, ...]:
 def _pump(
     plant: Plant, kind: FaultKind, start: float, last_pump: str, random: np.random.Generator
 ) -> str:
-    """Return a pump, different from the last one if possible, at which the fault is visible.
+    """Return a pump at which the fault is visible; if possible, not the pump of the last fault.
 
     At a constant load a stuck sensor looks normal; at a middle load a mirrored current looks
     normal. So for these kinds of fault the pump with the most suitable load is chosen.

@@ -92,7 +92,7 @@ class DemoScreen:
         self._bursts = Bursts()
 
     def note(self, text: str) -> None:
-        """Print one remark, such as the folder of the demo."""
+        """Print a remark, such as the path of the demo's folder."""
         self._console.print(Text(text, style="dim"), soft_wrap=True)
 
     def update(

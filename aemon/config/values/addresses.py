@@ -101,7 +101,7 @@ def _forms(secret: str) -> Iterable[str]:
 
 
 def _place(url: URL) -> tuple[list[str], str]:
-    """Return parts of host and path that may be a password, and the host and path without them."""
+    """Split host and path: return parts that may be a password, and the host and path left."""
     host, database = url.host or "", url.database or ""
     options = [
         text

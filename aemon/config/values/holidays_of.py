@@ -1,4 +1,4 @@
-"""The setting `holidays`: a country or a part of one, as the package `holidays` names them."""
+"""The setting `holidays`: a country or a part of a country, by its name in package `holidays`."""
 
 from importlib.util import find_spec
 from typing import Annotated

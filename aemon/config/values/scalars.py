@@ -26,7 +26,7 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _no_boolean_for_a_number(cls, given: Any) -> Any:
-        """Refuse true and false for a number: YAML's `yes` is true, which pydantic reads as 1."""
+        """Raise an error for true or false as a number: pydantic would read YAML's `yes` as 1."""
         for key, value in given.items() if isinstance(given, dict) else ():
             field = cls.model_fields.get(str(key))
             if field is not None and isinstance(value, bool):
@@ -101,7 +101,7 @@ LEAST_A_DAY, MOST_A_DAY = 1e-4, 1e9  # one alarm in thirty years; more than any 
 
 
 def alarms_per_day(budget: str) -> float:
-    """Return how many alarms a day an alarm budget such as `3/day` allows.
+    """Return the number of alarms per day that an alarm budget such as `3/day` allows.
 
     >>> alarms_per_day("14/week")
     2.0
